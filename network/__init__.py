@@ -1,0 +1,1 @@
+"""Keras networks, their blocks and heads, and how trained ones are loaded and exported."""

@@ -1,0 +1,46 @@
+"""A training checkpoint: counters and groups of arrays in one NumPy archive, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from utils.errors import CheckpointError
+
+Groups = dict[str, list[npt.NDArray[Any]]]
+
+
+def save_checkpoint(file: Path, counters: Mapping[str, float], groups: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
+    """Write `counters` and `groups` to `file`: first to a neighbour, then renamed, so that a kill leaves a whole one."""
+    arrays = {f"{name}/{place}": value for name, group in groups.items() for place, value in enumerate(group)}
+    arrays |= {f"counter/{name}": np.float64(value) for name, value in counters.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+def load_checkpoint(file: Path, sizes: Mapping[str, int]) -> tuple[dict[str, float], Groups]:
+    """Read what `save_checkpoint` wrote; `sizes` is how many arrays each group must have.
+
+    Raises:
+        CheckpointError: not a checkpoint, or one of another network.
+    """
+    try:
+        with np.load(file) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"A checkpoint must be readable. Received: {file} ({error})") from error
+    counters = {name.partition("/")[2]: float(value) for name, value in arrays.items() if name.startswith("counter/")}
+    found = {name: sum(key.startswith(f"{name}/") for key in arrays) for name in sizes}
+    if found != dict(sizes):
+        raise CheckpointError(f"A checkpoint must be of the same network. Received: {found}, needed {dict(sizes)}")
+    return counters, {name: [arrays[f"{name}/{place}"] for place in range(size)] for name, size in sizes.items()}
