@@ -1,0 +1,215 @@
+"""Every error that the product raises on purpose.
+
+DuetError
+├── RequestError
+│   ├── InvalidRequestError        400 invalid_request       a field is missing, unknown or malformed
+│   ├── InvalidNameError           422 invalid_name          a person id or name that cannot be stored
+│   ├── KeyRequiredError           401 key_required          no API key, or a wrong one
+│   ├── PathForbiddenError         403 path_forbidden        a path outside the media root
+│   └── BusyError                  503 busy                  all recognition slots are taken for too long
+├── MediaError
+│   ├── MediaMissingError          400 media_missing         no file in the request
+│   ├── MediaNotFoundError         404 media_not_found       no such file below the media root
+│   ├── MediaEmptyError            422 media_empty           a file of no bytes
+│   ├── MediaTooLargeError         413 media_too_large       more bytes than allowed
+│   ├── MediaTypeError             415 media_type            neither a video, sound nor picture format that is read
+│   ├── MediaCorruptError          422 media_corrupt         the right type, but it cannot be decoded
+│   ├── MediaTooLongError          422 media_too_long        longer than allowed
+│   └── NoBiometricError           422 no_biometric          neither a usable face nor usable speech
+├── GalleryError
+│   ├── PersonNotFoundError        404 person_not_found
+│   ├── PersonExistsError          409 person_exists
+│   ├── TemplateNotFoundError      404 template_not_found
+│   ├── DuplicatePersonError       409 duplicate_person      the same face or voice is enrolled under another id
+│   ├── EncoderMismatchError       409 encoder_mismatch      vectors of two encoders would be compared
+│   ├── StoreUnavailableError      503 store_unavailable     the database does not answer
+│   └── StorageFullError           503 storage_full          no room to write
+├── ModelError                     503 model_unavailable     weights or card missing or not what the card says
+└── ConfigError                    500 config                a setting that cannot be used (raised at start)
+
+`message` states the rule and what was received, `hint` what to do about it. Neither ever holds a server path, a secret or a vector.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class DuetError(Exception):
+    """Base of all. Class attributes `code` (stable) and `status` (HTTP) are what the edges answer with."""
+
+    code = "internal"
+    status = 500
+    default_hint = ""
+    retry_after_s: int | None = None
+
+    def __init__(self, message: str, hint: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+        self.details = dict(details or {})
+
+
+class RequestError(DuetError):
+    """The request itself cannot be served."""
+
+    code, status = "invalid_request", 400
+
+
+class InvalidRequestError(RequestError):
+    """A field is missing, unknown or malformed."""
+
+
+class InvalidNameError(RequestError):
+    """A person id or name that cannot be stored."""
+
+    code, status = "invalid_name", 422
+
+
+class KeyRequiredError(RequestError):
+    """No API key, or one that is not known."""
+
+    code, status = "key_required", 401
+    default_hint = "Send the key in the header X-API-Key."
+
+
+class PathForbiddenError(RequestError):
+    """A path that leads outside the media root."""
+
+    code, status = "path_forbidden", 403
+    default_hint = "Put the file below the media root (setting DUET_MEDIA_ROOT), or upload it."
+
+
+class BusyError(RequestError):
+    """All recognition slots are taken."""
+
+    code, status = "busy", 503
+    default_hint = "Ask again in a few seconds."
+    retry_after_s = 5
+
+
+class MediaError(DuetError):
+    """The media file cannot be used."""
+
+    code, status = "media_corrupt", 422
+
+
+class MediaMissingError(MediaError):
+    """No file came with the request."""
+
+    code, status = "media_missing", 400
+    default_hint = "Send the clip as multipart/form-data in the field `media`."
+
+
+class MediaNotFoundError(MediaError):
+    """No such file below the media root."""
+
+    code, status = "media_not_found", 404
+
+
+class MediaEmptyError(MediaError):
+    """A file without a byte in it."""
+
+    code, status = "media_empty", 422
+    default_hint = "The upload or the recording failed: record again."
+
+
+class MediaTooLargeError(MediaError):
+    """More bytes than the service accepts."""
+
+    code, status = "media_too_large", 413
+    default_hint = "Send a shorter clip (a few seconds are enough), or raise DUET_MAX_UPLOAD_MB."
+
+
+class MediaTypeError(MediaError):
+    """Not a format that is read."""
+
+    code, status = "media_type", 415
+    default_hint = "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png or webp for face only."
+
+
+class MediaCorruptError(MediaError):
+    """The right type, but broken."""
+
+    default_hint = "The file is damaged or cut off: record or upload it again."
+
+
+class MediaTooLongError(MediaError):
+    """Longer than the service accepts."""
+
+    code, status = "media_too_long", 422
+    default_hint = "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S."
+
+
+class NoBiometricError(MediaError):
+    """Neither a usable face nor usable speech; `details["hints"]` says why."""
+
+    code, status = "no_biometric", 422
+
+
+class GalleryError(DuetError):
+    """The gallery refuses."""
+
+    code, status = "gallery", 409
+
+
+class PersonNotFoundError(GalleryError):
+    """Nobody of this id."""
+
+    code, status = "person_not_found", 404
+    default_hint = "List the people with GET /v1/people."
+
+
+class PersonExistsError(GalleryError):
+    """The id is taken."""
+
+    code, status = "person_exists", 409
+    default_hint = "Choose another person_id, or enrol a clip for the person who is there."
+
+
+class TemplateNotFoundError(GalleryError):
+    """Nothing of this template id."""
+
+    code, status = "template_not_found", 404
+
+
+class DuplicatePersonError(GalleryError):
+    """The same face or voice is enrolled under another id; `details` names it."""
+
+    code, status = "duplicate_person", 409
+    default_hint = "If these are really two people, send force=true."
+
+
+class EncoderMismatchError(GalleryError):
+    """Vectors of two encoders would be mixed."""
+
+    code, status = "encoder_mismatch", 409
+    default_hint = "The models changed since these people were enrolled: enrol them again."
+
+
+class StoreUnavailableError(GalleryError):
+    """The database does not answer."""
+
+    code, status = "store_unavailable", 503
+    default_hint = "Nothing was stored. Ask again in a few seconds."
+    retry_after_s = 5
+
+
+class StorageFullError(GalleryError):
+    """No room to write."""
+
+    code, status = "storage_full", 503
+    default_hint = "Nothing was stored. Free some disk space on the server."
+    retry_after_s = 60
+
+
+class ModelError(DuetError):
+    """Weights or card are missing, or are not what the card says."""
+
+    code, status = "model_unavailable", 503
+
+
+class ConfigError(DuetError):
+    """A setting that cannot be used."""
+
+    code, status = "config", 500
