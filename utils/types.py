@@ -228,7 +228,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Verification:
-    """1:1 answer for one modality: `outcome` is "same", "different" or "no_probe"; score, threshold and probability are None without a probe."""
+    """1:1 answer for one modality: `outcome` is "same", "different" or "no_probe"; without a probe the other fields are None."""
 
     outcome: str
     score: float | None
