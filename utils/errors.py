@@ -25,6 +25,8 @@ DuetError
 │   ├── StoreUnavailableError      503 store_unavailable     the database does not answer
 │   └── StorageFullError           503 storage_full          no room to write
 ├── ModelError                     503 model_unavailable     weights or card missing or not what the card says
+├── DatasetError                   422 dataset               training or evaluation data that cannot be read
+├── CheckpointError                422 checkpoint            a training checkpoint that cannot be continued from
 └── ConfigError                    500 config                a setting that cannot be used (raised at start)
 
 `message` states the rule and what was received, `hint` what to do about it. Neither ever holds a server path, a secret or a vector.
@@ -213,3 +215,15 @@ class ConfigError(DuetError):
     """A setting that cannot be used."""
 
     code, status = "config", 500
+
+
+class DatasetError(DuetError):
+    """Training or evaluation data that cannot be read or used."""
+
+    code, status = "dataset", 422
+
+
+class CheckpointError(DuetError):
+    """A training checkpoint that cannot be continued from."""
+
+    code, status = "checkpoint", 422
