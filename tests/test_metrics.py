@@ -28,7 +28,8 @@ def test_det_curve_equals_roc_curve_of_sklearn(trials):
 
 def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials):
     scores, labels = trials
-    far, frr, _ = oracle.det_curve(labels, scores)
+    far, tar, _ = oracle.roc_curve(labels, scores, drop_intermediate=False)
+    far, frr = far[::-1], 1 - tar[::-1]
     crossing = np.argmax(frr >= far)
     point = metrics.eer(scores, labels)
     assert frr[crossing - 1] <= point.value <= frr[crossing]
