@@ -1,0 +1,42 @@
+# Two commands do everything: `make run` and `make test`. Both create the virtual environment .venv first and need no system package.
+PYTHON ?= python3
+BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help run api test lint unit clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:5000
+	$(BIN)/python app_web.py
+
+api: .venv/installed ## start the JSON API alone
+	$(BIN)/python app.py
+
+test: lint unit ## style, types and every test
+
+lint: .venv/installed-dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: .venv/installed-dev ## every test
+	$(BIN)/python -m pytest
+
+clean: ## remove the virtual environment and caches (never the data)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed. Received: $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt | $(BIN)/python
+	@echo "Installing what requirements.txt names (once; a minute or two) ..."
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
