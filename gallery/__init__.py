@@ -1,0 +1,1 @@
+"""Who is known: people and their templates, search, decision, and the recognizer that walks the way of a clip."""

@@ -1,0 +1,84 @@
+"""Which ids and names may be stored, and the id in a file name of the compatible API.
+
+An id travels in URLs, folder and file names and logs, so its alphabet is small. A display name is any Unicode text of one line that
+does not reorder the text around it.
+"""
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+
+from utils.errors import InvalidNameError
+
+MAX_ID = 128
+MAX_NAME = 200
+MAX_NOTE = 2000
+
+_ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
+_MEDIA_SUFFIX = re.compile(
+    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z", re.IGNORECASE | re.ASCII)
+
+
+def validate_person_id(person_id: str) -> str:
+    """Return `person_id` as it is. Raises InvalidNameError."""
+    if not isinstance(person_id, str) or not 1 <= len(person_id) <= MAX_ID or not _ID.fullmatch(person_id) or ".." in person_id:
+        raise InvalidNameError(
+            f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, begins with none of . and -, and holds no two dots "
+            f"in a row. Received: {_shown(person_id)}", "Use an e-mail address or a short name without spaces.")
+    return person_id
+
+
+def validate_name(name: str) -> str:
+    """Return the display name in Unicode's NFC form, without spaces around it. Raises InvalidNameError."""
+    text = _text(name, "A name").strip()
+    if not 1 <= len(text) <= MAX_NAME or any(_breaks_line(c) for c in text):
+        raise InvalidNameError(f"A name is 1 to {MAX_NAME} characters on one line, without control characters and marks that change the "
+                               f"direction of writing. Received: {_shown(name)}")
+    return text
+
+
+def validate_note(note: str) -> str:
+    """Return the note in NFC form; line breaks and tabs are allowed. Raises InvalidNameError."""
+    text = _text(note, "A note")
+    if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
+        raise InvalidNameError(f"A note is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
+                               f"of writing. Received: {_shown(note)}")
+    return text
+
+
+def new_person_id() -> str:
+    """A random id for a person who came without one."""
+    return "p" + secrets.token_hex(6)
+
+
+def parse_flagship_name(name: str) -> str:
+    """The person_id in a clip's name "email-number.mp4": the part before the last hyphen (an e-mail address may hold hyphens itself);
+    without a hyphen the whole name, in both cases without the ending of a media file. Raises InvalidNameError."""
+    stem = _MEDIA_SUFFIX.sub("", _text(name, "A clip's name"))
+    before, hyphen, _ = stem.rpartition("-")
+    return validate_person_id(before if hyphen else stem)
+
+
+def search_key(text: str) -> str:
+    """The form in which names are searched: case, accents' encoding and width do not matter."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _text(value: str, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidNameError(f"{what} must be text. Received: {type(value).__name__}")
+    return unicodedata.normalize("NFC", value)
+
+
+def _breaks_line(character: str) -> bool:
+    return character in _BIDI or unicodedata.category(character) in _NOT_IN_A_LINE
+
+
+def _shown(value: object) -> str:
+    """A harmless excerpt for a message: ASCII only, escaped, at most 40 characters of it."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    return ascii(value[:40]) + (f" ... ({len(value)} characters)" if len(value) > 40 else "")
