@@ -32,8 +32,8 @@ def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials):
     far, frr = far[::-1], 1 - tar[::-1]
     crossing = np.argmax(frr >= far)
     point = metrics.eer(scores, labels)
-    assert frr[crossing - 1] <= point.value <= frr[crossing]
-    assert far[crossing] <= point.value <= far[crossing - 1]
+    assert frr[crossing - 1] - 1e-9 <= point.value <= frr[crossing] + 1e-9
+    assert far[crossing] - 1e-9 <= point.value <= far[crossing - 1] + 1e-9
     measured_far = (scores[labels == 0] >= point.threshold).mean()
     measured_frr = (scores[labels == 1] < point.threshold).mean()
     assert min(measured_far, measured_frr) - 0.02 <= point.value <= max(measured_far, measured_frr) + 0.02
