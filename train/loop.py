@@ -57,10 +57,10 @@ class Task(Protocol):
         Calls `network(..., training=True)` and the heads itself. The other entries are logged.
         """
 
-    def validate(self, full: bool) -> dict[str, float]:
+    def validate(self, full: bool, progress: float) -> dict[str, float]:
         """Metrics on the dev set with the network's present weights (the trainer puts the EMA in).
 
-        `full` asks for the whole protocol (at the end); otherwise a quick part of it.
+        `full` asks for the whole protocol (at the end); otherwise a quick part of it, as fits `progress`.
         """
 
 
@@ -160,7 +160,7 @@ class Trainer:
         raw = [variable.numpy() for variable in self._network]
         self.use_average()
         try:
-            metrics = self.task.validate(full)
+            metrics = self.task.validate(full, self.options.progress(self.step, self.seconds))
         finally:
             for variable, value in zip(self._network, raw, strict=True):
                 variable.assign(value)
