@@ -1,0 +1,127 @@
+"""The face training task: distillation from a teacher together with an angular-margin classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from network.face import EMBEDDING_SIZE, SIZE_PX, build_face
+from network.heads import AngularMargin, TeacherProjection, relation_loss
+from train.datasets import read_listing
+from train.face_augment import AugmentOptions
+from train.face_data import FaceBatches, TeacherOptions
+from train.face_dev import FacePairs
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """Weights of the losses (table `[loss]`).
+
+    Attributes:
+        teacher: Cosine to the teacher's embedding after a linear projection.
+        relation: Agreement of all cosines within the batch with the teacher's.
+        margin_head: Cross-entropy of the angular-margin classifier.
+        margin: Its margin in radians, reached linearly between the two points of progress `margin_ramp`.
+        scale: Its factor on the cosines.
+    """
+
+    teacher: float = 1.0
+    relation: float = 20.0
+    margin_head: float = 0.02
+    margin: float = 0.3
+    margin_ramp: tuple[float, float] = (0.15, 0.5)
+    scale: float = 32.0
+
+
+class FaceTask:
+    """See `train.loop.Task`."""
+
+    name = "face"
+    metric = "cfp_fp_accuracy"
+
+    def __init__(self, batches: FaceBatches, pairs: FacePairs | None, backbone: str, losses: LossOptions) -> None:
+        """Build network and heads for `batches`; `pairs` is the dev set, None for none."""
+        self._batches, self._pairs, self._losses = batches, pairs, losses
+        self.network = build_face(backbone)
+        self._classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
+        self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
+        self.heads: Sequence[keras.layers.Layer] = [head for head in (self._classifier, self._projection) if head]
+        for head in self.heads:
+            head.build((None, EMBEDDING_SIZE))
+        self._embed = tf.function(lambda images: self.network(images, training=False), reduce_retracing=True)
+
+    def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
+        """Views, class numbers and teacher embeddings."""
+        return self._batches.batch(step, progress)
+
+    def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Weighted sum of the losses, and each by itself."""
+        weights = self._losses
+        embeddings = self.network(tf.cast(batch["image"], tf.float32), training=True)
+        start, end = weights.margin_ramp
+        margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
+        parts = {"margin_head": self._classifier.loss(embeddings, batch["label"], margin)}
+        total = weights.margin_head * parts["margin_head"]
+        if self._projection is not None:
+            parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
+            parts["relation"] = relation_loss(embeddings, batch["teacher"])
+            total += weights.teacher * parts["teacher"] + weights.relation * parts["relation"]
+        return {"loss": total, **parts}
+
+    def validate(self, full: bool, progress: float) -> dict[str, float]:
+        """CFP accuracies; until the end at the resolution that training has reached."""
+        if self._pairs is None:
+            return {}
+        size = SIZE_PX if full else self._batches.size_px(progress)
+        metrics = self._pairs.accuracies(self.embed, size, mirror=False)
+        if full:
+            mirrored = self._pairs.accuracies(self.embed, size, mirror=True)
+            metrics |= {f"{name}_mirror": value for name, value in mirrored.items()}
+        return metrics
+
+    def embed(self, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
+        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32, not normalised."""
+        starts = range(0, len(images), batch)
+        parts = [self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts]
+        return np.concatenate([part.numpy() for part in parts])
+
+
+def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
+    """Build the task from a training configuration.
+
+    Args:
+        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be missing) and `loss`.
+        seed: Of all chance.
+        shared: Folder that relative paths of the configuration start from.
+    """
+    data = config["data"]
+    cache = Path(data["cache"])
+    teacher = _teacher(config.get("teacher"), shared)
+    batches = FaceBatches(
+        read_listing(shared / data["train"]),
+        cache,
+        data["batch_size"],
+        seed,
+        tuple((float(start), int(size)) for start, size in data["resolutions"]),
+        AugmentOptions(**config["augment"]) if config.get("augment") is not None else None,
+        teacher,
+    )
+    lists = {f"{name}_accuracy": shared / file for name, file in data.get("dev_pairs", {}).items()}
+    pairs = FacePairs(shared / data["dev"], lists, cache) if lists else None
+    losses = dict(config.get("loss", {}))
+    if "margin_ramp" in losses:
+        losses["margin_ramp"] = tuple(losses["margin_ramp"])
+    return FaceTask(batches, pairs, config["network"]["backbone"], LossOptions(**losses))
+
+
+def _teacher(table: Mapping[str, Any] | None, shared: Path) -> TeacherOptions | None:
+    if not table or not table.get("path"):
+        return None
+    return TeacherOptions(shared / table["path"], table.get("view", "cached"), table.get("threads", 1))

@@ -1,0 +1,118 @@
+"""Train a network: `python -m train.train_nets face|voice|fusion`.
+
+One configuration file each under `train/configs/`. A run lives in its run folder: started again it goes on from the
+last checkpoint. In the end the averaged weights are written to `best_model/<name>`, unless a better model is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from train.loop import LoopOptions, Task, Trainer
+
+# Modules with create(config, seed, shared) -> Task and export(task, folder, summary).
+TASKS = {"face": "train.face_task", "voice": "train.voice_task", "fusion": "train.fusion_task"}
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, train, export; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _limit_threads(options.threads)
+    trainer = start(options)
+    metrics = trainer.run(lambda line: print(line, flush=True))
+    if trainer.stopping:
+        print(f"stopped at step {trainer.step}; start again to go on")
+        return 0
+    print(f"done: {metrics}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train_nets", description=__doc__)
+    parser.add_argument("name", choices=sorted(TASKS), help="which network")
+    parser.add_argument("--config", type=Path, help="configuration (default: train/configs/<name>.toml)")
+    parser.add_argument("--run-dir", type=Path, help="folder of this run (default: data/runs/<name>)")
+    parser.add_argument("--data", type=Path, help="train on this folder of identities or list file instead")
+    parser.add_argument("--init", type=Path, help="start from the weights of this model folder (fine-tuning)")
+    parser.add_argument("--no-teacher", action="store_true", help="train from labels alone")
+    parser.add_argument("--budget-minutes", type=float, help="length of the schedule in minutes of training")
+    parser.add_argument("--total-steps", type=int, help="length of the schedule in steps (repeatable bit by bit)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="threads of TensorFlow (default: all cores)")
+    return parser
+
+
+def start(options: argparse.Namespace) -> Trainer:
+    """Task and trainer as the command line and the configuration say; `stop` on SIGINT and SIGTERM."""
+    from train.loop import Trainer  # noqa: PLC0415  TensorFlow takes seconds to import
+
+    config = read_config(options)
+    task = make_task(options.name, config, options.seed)
+    run_dir = options.run_dir or Path("data/runs") / options.name
+    if options.init and not (run_dir / "checkpoint.npz").exists():
+        task.network.load_weights(options.init / "model.keras")
+    trainer = Trainer(task, loop_options(config, options), run_dir)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
+    return trainer
+
+
+def read_config(options: argparse.Namespace) -> dict[str, Any]:
+    """The TOML configuration with what the command line changes in it."""
+    file = options.config or CONFIGS / f"{options.name}.toml"
+    config = tomllib.loads(file.read_text(encoding="utf-8"))
+    if options.data:
+        config["data"]["train"] = str(options.data.resolve())
+    if options.no_teacher:
+        config.pop("teacher", None)
+    return config
+
+
+def make_task(name: str, config: Mapping[str, Any], seed: int) -> Task:
+    """Build the named task; chance is seeded first, so that the first weights are the same each time."""
+    import keras  # noqa: PLC0415  seconds to import
+
+    from train.datasets import shared_data_dir  # noqa: PLC0415  beside the other late imports
+
+    keras.utils.set_random_seed(seed)
+    task: Task = importlib.import_module(TASKS[name]).create(config, seed, shared_data_dir())
+    return task
+
+
+def loop_options(config: Mapping[str, Any], options: argparse.Namespace) -> LoopOptions:
+    """Options of the loop: the table `[loop]`, its length replaced by the command line's."""
+    from train.loop import LoopOptions  # noqa: PLC0415  TensorFlow takes seconds to import
+
+    loop = LoopOptions(**config["loop"])
+    if options.total_steps:
+        return replace(loop, total_steps=options.total_steps, budget_minutes=0.0)
+    if options.budget_minutes:
+        return replace(loop, total_steps=0, budget_minutes=options.budget_minutes)
+    return loop
+
+
+def _limit_threads(threads: int) -> None:
+    """Leave cores to others; must come before TensorFlow's first operation."""
+    import cv2  # noqa: PLC0415  only where the training runs
+    import tensorflow as tf  # noqa: PLC0415  seconds to import
+
+    cv2.setNumThreads(1)  # batches are prepared on threads of their own
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
