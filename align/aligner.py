@@ -1,0 +1,70 @@
+"""The one way from a media file to aligned faces and speech: decode, detect, align, find speech, advise.
+
+Importing this module loads no TensorFlow; `Aligner.load` does.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from align.decode import read_timed
+from align.faces import FaceDetector, analyse_faces, find_faces
+from align.hints import hints_for
+from align.limits import ReadLimits
+from align.speech import analyse_speech
+from utils.config import Settings
+from utils.types import Capture, Frame
+
+_T = TypeVar("_T")
+
+
+class Aligner:
+    """Makes a `Capture` of a media file. One instance serves all threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limits = ReadLimits.from_settings(settings)
+        self._detector = FaceDetector()
+
+    def load(self) -> None:
+        """Load the face detector. Idempotent and safe to call from several threads; `analyse` calls it when it needs to."""
+        self._detector.load()
+
+    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+        """Read a media file and find the main person's face and speech in it.
+
+        Args:
+            path: the file.
+            filename: how the sender calls it, for messages only.
+
+        Returns:
+            The capture; one with neither a face nor speech is returned like any other, with hints that say why.
+
+        Raises:
+            MediaError: the file cannot be read (see `align.decode.read_clip`).
+        """
+        clip, timings = read_timed(path, self._limits, filename)
+        found = _timed(timings, "detect", lambda: find_faces(self._detector, clip.frames))
+        faces = _timed(timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px))
+        speech = _timed(timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s))
+        hints = hints_for(clip, faces, speech, self._settings, _brightness(clip.frames))
+        return Capture(
+            faces=faces, speech=speech, has_picture=bool(clip.frames), has_sound=clip.waveform is not None,
+            duration_s=clip.duration_s, source_sha256=clip.source_sha256, hints=hints, timings_ms=timings,
+        )
+
+
+def _timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
+    started = time.perf_counter()
+    result = work()
+    timings[stage] = (time.perf_counter() - started) * 1000
+    return result
+
+
+def _brightness(frames: Sequence[Frame]) -> float:
+    """Mean of all pixels of the frames in [0, 1], from every eighth row and column."""
+    return float(np.mean([f.image[::8, ::8].mean() for f in frames])) / 255 if frames else 0.0

@@ -1,0 +1,93 @@
+"""From a media file to frames and sound: the shell around the decoders. What a file is, its content says, never its name.
+
+No message of an error raised here holds a path of the server.
+"""
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from align.container import Demuxed, demux, open_container
+from align.limits import ReadLimits
+from align.photo import read_photo
+from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
+from align.sound import decode_sound
+from align.video import decode_frames
+from utils.errors import MediaCorruptError, MediaEmptyError, MediaNotFoundError, MediaTypeError
+from utils.types import Clip, Frame, Waveform
+
+__all__ = ["ReadLimits", "read_clip", "read_timed"]
+
+
+def read_clip(path: Path, limits: ReadLimits, filename: str | None = None) -> Clip:
+    """Read a video, sound file or photograph.
+
+    Args:
+        path: the file.
+        limits: bounds on time, size and number of frames.
+        filename: how the sender calls the file, for messages only.
+
+    Raises:
+        MediaNotFoundError, MediaEmptyError, MediaTypeError (not a format that is read), MediaCorruptError (nothing can be decoded),
+        MediaTooLongError, MediaTooLargeError (pixels).
+    """
+    return read_timed(path, limits, filename)[0]
+
+
+def read_timed(path: Path, limits: ReadLimits, filename: str | None = None) -> tuple[Clip, dict[str, float]]:
+    """As `read_clip`, with the milliseconds spent on "decode" (everything but sound) and "sound"."""
+    started = time.perf_counter()
+    name = filename or path.name
+    kind = identify_kind(path, name)
+    digest = file_sha256(path)
+    if kind.is_photo:
+        return Clip((read_photo(path, limits),), None, 0.0, digest), {"decode": _ms(started), "sound": 0.0}
+    with open_container(path, kind) as container:
+        tracks = demux(container, limits)
+        frames = decode_frames(tracks.video, limits)
+        decoded = time.perf_counter()
+        waveform = decode_sound(tracks.audio, limits)
+    sound_ms = _ms(decoded)
+    _refuse_empty(frames, waveform, tracks, kind)
+    return Clip(frames, waveform, tracks.duration_s, digest), {"decode": _ms(started) - sound_ms, "sound": sound_ms}
+
+
+def identify_kind(path: Path, name: str) -> MediaKind:
+    """Tell the format from the content. Raises MediaNotFoundError, MediaEmptyError, MediaTypeError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(SNIFF_BYTES)
+    except (FileNotFoundError, IsADirectoryError):
+        raise MediaNotFoundError(f"There is no such file. Received: {_shown(name)}.") from None
+    if not head:
+        raise MediaEmptyError(f"The file has no content (0 bytes). Received: {_shown(name)}.")
+    kind = sniff(head)
+    if kind is None:
+        raise MediaTypeError(
+            f"The content is not video, sound or a picture in a format that is read. Received: {describe(head)}, named {_shown(name)}.")
+    return kind
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of the file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_empty(frames: tuple[Frame, ...], waveform: Waveform | None, tracks: Demuxed, kind: MediaKind) -> None:
+    if frames or waveform is not None:
+        return
+    if tracks.video.stream is None and tracks.audio.stream is None:
+        raise MediaCorruptError(f"The {kind.name} file holds neither a picture nor a sound track.")
+    raise MediaCorruptError(f"Nothing in the {kind.name} file can be decoded: it is damaged or cut off.")
+
+
+def _shown(name: str) -> str:
+    """The last part of a name, printable and short."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return repr("".join(c if c.isprintable() else "?" for c in last)[:80])
+
+
+def _ms(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

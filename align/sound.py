@@ -1,0 +1,58 @@
+"""Decoding the sound track to 16 kHz mono float32 in [-1, 1]. Damage costs the damaged packets only."""
+from __future__ import annotations
+
+import time
+
+import av
+import numpy as np
+
+from align.container import Track
+from align.limits import ReadLimits
+from utils.types import RATE_HZ, FloatArray, Waveform
+
+
+def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
+    """Decode the packets of `track`, at most `limits.read_s` seconds. None when there is no sound track or nothing of it can be decoded."""
+    if track.stream is None or not track.packets:
+        return None
+    deadline = time.monotonic() + limits.decode_s
+    codec, mixer, parts = track.stream.codec_context, _Mixer(), []
+    for packet in [*(p.packet for p in track.packets), None]:
+        try:
+            for frame in codec.decode(packet):
+                parts += mixer.push(frame)
+        except (av.error.FFmpegError, ValueError):
+            continue
+        if time.monotonic() > deadline:
+            break
+    parts += mixer.push(None)
+    return _waveform(parts, limits.read_s)
+
+
+class _Mixer:
+    """Resampler to 16 kHz mono that is renewed when the format changes in mid-stream."""
+
+    def __init__(self) -> None:
+        self._resampler: av.AudioResampler | None = None
+        self._format: tuple[object, ...] = ()
+
+    def push(self, frame: av.AudioFrame | None) -> list[FloatArray]:
+        """Samples made of `frame`; None flushes."""
+        out: list[FloatArray] = []
+        if frame is not None and self._format != (key := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            out += self.push(None)
+            self._resampler, self._format = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ), key
+        if self._resampler is None:
+            return out
+        try:
+            made = self._resampler.resample(frame)
+        except av.error.EOFError:
+            made = []
+        return out + [np.asarray(f.to_ndarray(), np.float32).reshape(-1) for f in made]
+
+
+def _waveform(parts: list[FloatArray], read_s: float) -> Waveform | None:
+    if not parts:
+        return None
+    samples = np.concatenate(parts)[: int(read_s * RATE_HZ)].astype(np.float32)
+    return Waveform(np.clip(np.nan_to_num(samples), -1.0, 1.0), RATE_HZ) if len(samples) else None
