@@ -55,7 +55,7 @@ def link(detections: Sequence[Sequence[FaceDetection]]) -> list[Track]:
 
 
 def distance(a: FaceDetection, b: FaceDetection) -> float:
-    """How far apart two detections are, at most 1 when they may be one person: distance of the centres over the reach of the larger face."""
+    """How far apart two detections are, at most 1 when they may be one person: distance of centres over the reach of the larger face."""
     wide = max(width(a), width(b))
     if wide <= 0 or wide > _GROWTH * min(width(a), width(b)):
         return float("inf")

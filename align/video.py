@@ -95,7 +95,7 @@ def _frame_time(frame: av.VideoFrame, track: Track) -> float:
 def _to_frame(frame: av.VideoFrame, at_s: float, limits: ReadLimits) -> Frame:
     width, height = shown_size(frame.width, frame.height, _pixel_aspect(frame), limits.max_side_px)
     same = (width, height) == (frame.width, frame.height)
-    size = {} if same else {"width": width, "height": height, "interpolation": "AREA"}
+    size: dict[str, Any] = {} if same else {"width": width, "height": height, "interpolation": "AREA"}
     image = cast(ImageArray, frame.to_ndarray(format="rgb24", **size))
     return Frame(upright(image, display_matrix(frame)), at_s)
 
