@@ -1,83 +1,278 @@
 """The one place that walks the way of a clip: media file → alignment → embeddings → search → decision or enrolment."""
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
+from gallery import decision, matching
+from gallery.analysis import WAIT_S, Analyser, ClipProbe, timed
+from gallery.decision import Rule
+from gallery.index import SINGLE, MemoryIndex, Snapshot
+from gallery.names import validate_name, validate_person_id
 from gallery.ports import Aligner, Encoders
 from gallery.results import EnrollResult, FirstSightResult, PeoplePage, StaleTemplates, TemplateInfo, VerifyResult
-from gallery.store import Store
+from gallery.store import NewPerson, Store, Stored, mismatch
+from gallery.vectors import prototypes
 from utils.config import Settings
-from utils.types import Identification, Person
+from utils.errors import (
+    DuplicatePersonError,
+    NoBiometricError,
+    PersonExistsError,
+    PersonNotFoundError,
+    StorageFullError,
+    StoreUnavailableError,
+)
+from utils.types import Decision, FloatArray, Hint, Identification, Match, Modality, Person, Verification
+
+log = logging.getLogger(__name__)
+
+Decisions = Mapping[Modality, Decision]
+Duplicate = tuple[Match, Modality]
 
 
 class Recognizer:
     """Shared by all requests and threads. Create it after a fork, never before."""
 
-    def __init__(self, aligner: Aligner, encoders: Encoders, store: Store, settings: Settings) -> None:
-        raise NotImplementedError
+    def __init__(self, aligner: Aligner, encoders: Encoders, store: Store, settings: Settings, wait_s: float = WAIT_S) -> None:
+        self._store = store
+        self._settings = settings
+        self._analyser = Analyser(aligner, encoders, settings, wait_s)
+        self._index = MemoryIndex(store, encoders)
+        self._calibrations = {Modality.FACE: encoders.face.calibration, Modality.VOICE: encoders.voice.calibration,
+                              Modality.FUSED: encoders.fusion.calibration}
+        self.encoder_ids = {"face": encoders.face.encoder_id, "voice": encoders.voice.encoder_id, "fused": encoders.fusion.encoder_id}
 
+    # ---- recognition
     def identify(self, path: Path, *, filename: str | None = None) -> Identification:
-        """Who is in the clip at `path`? Raises MediaError (NoBiometricError), BusyError, EncoderMismatchError, StoreUnavailableError."""
-        raise NotImplementedError
+        """Who is in the clip at `path`? `filename` is what its sender calls it.
 
-    def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False, force: bool = False) -> EnrollResult:
-        """Store templates of the clip. Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability,
-        modality), EncoderMismatchError, StorageFullError and what `identify` raises."""
-        raise NotImplementedError
+        Raises MediaError (NoBiometricError), BusyError, EncoderMismatchError, StoreUnavailableError.
+        """
+        answer = self._identify(self._analyser.analyse(path, filename))
+        self._note("identify", answer.fused.outcome, answer.fused.match,
+                   {"face": str(answer.face.outcome), "voice": str(answer.voice.outcome), "people": answer.people})
+        return answer
+
+    def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False,
+               force: bool = False) -> EnrollResult:
+        """Store templates of the clip for a person who is there. `replace` swaps the person's templates of the clip's modalities.
+
+        A clip that is somebody else of the gallery is refused unless `force`.
+        Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability, modality), EncoderMismatchError,
+        StorageFullError and what `identify` raises.
+        """
+        self._store.get_person(person_id)
+        probe = self._analyser.analyse(path, filename)
+        hints = [] if replace else self._unlike_earlier(person_id, probe)
+        stored, duplicate = timed(probe.timings_ms, "store", lambda: self._enroll(person_id, person_id, probe, replace, force))
+        if stored.known_before == len(stored.templates):
+            hints.append(Hint("already_enrolled", "This file was enrolled for this person before; nothing was added."))
+        capture = probe.capture
+        return EnrollResult(
+            stored.person, stored.templates, (*capture.hints, *hints), duplicate and duplicate[0], capture.faces.quality,
+            capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total())
 
     def verify_person(self, path: Path, person_id: str, *, filename: str | None = None) -> VerifyResult:
         """Is the clip of this person? Raises PersonNotFoundError and what `identify` raises."""
-        raise NotImplementedError
+        infos = self._store.list_templates(person_id)
+        probe = self._analyser.analyse(path, filename)
+        reference = self._person_vectors(person_id)
+        old = [i for i in infos if i.encoder_id != self.encoder_ids[i.modality] and i.modality in probe.embeddings]
+        if old and not reference.keys() & probe.embeddings.keys():
+            raise mismatch([StaleTemplates(m, n, 1) for m in SINGLE if (n := sum(i.modality == m for i in old))])
+        answer = self._verify(probe, reference, f"No {{}} template is stored for {person_id}")
+        self._note("verify", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome}, person_id)
+        return answer
 
-    def verify_clips(self, path: Path, reference: Path, *, filename: str | None = None, reference_filename: str | None = None) -> VerifyResult:
-        """Are the two clips of one person?"""
-        raise NotImplementedError
+    def verify_clips(self, path: Path, reference: Path, *, filename: str | None = None,
+                     reference_filename: str | None = None) -> VerifyResult:
+        """Are the two clips of one person? Nothing is stored. Raises what `identify` raises."""
+        probe = self._analyser.analyse(path, filename)
+        try:
+            other = self._analyser.analyse(reference, reference_filename)
+        except NoBiometricError as error:
+            raise NoBiometricError(f"The reference: {error.message}", error.hint, error.details) from None
+        answer = self._verify(probe, other.vectors, "The reference has no usable {}")
+        self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
+        return answer
 
     def first_sight(self, person_id: str, name: str | None, path: Path, *, filename: str | None = None,
                     re_register: bool = False) -> FirstSightResult:
-        """Identify; enrol too when `person_id` is new or `re_register` is set. `name` None = the id."""
-        raise NotImplementedError
+        """Identify, and enrol who comes under an id for the first time; `re_register` replaces the templates of who is known.
 
+        Somebody who is there under another id is not stored, but reported. `name` None = the id. Raises InvalidNameError and what
+        `identify` and `enroll` raise, except DuplicatePersonError.
+        """
+        validate_person_id(person_id)
+        new = NewPerson(person_id, None if name is None else validate_name(name))
+        probe = self._analyser.analyse(path, filename)
+        registered, duplicate = False, None
+        known = self._known(person_id)
+        if re_register or known is None or not any(known.templates.values()):
+            registered, duplicate = timed(probe.timings_ms, "store", lambda: self._register(new, known, probe, re_register))
+        answer = self._identify(probe)
+        self._note("first_sight", "registered" if registered else "duplicate" if duplicate else str(answer.fused.outcome),
+                   answer.fused.match, {"people": answer.people})
+        return FirstSightResult(person_id, answer, registered, duplicate)
+
+    # ---- people
     def create_person(self, person_id: str | None = None, name: str | None = None, note: str = "") -> Person:
-        """Raises InvalidNameError, PersonExistsError. An id is made when there is none; `name` None = the id."""
-        raise NotImplementedError
+        """An id is made when there is none; `name` None = the id. Raises InvalidNameError, PersonExistsError."""
+        return self._store.create_person(person_id, name, note)
 
     def get_person(self, person_id: str) -> Person:
         """Raises PersonNotFoundError."""
-        raise NotImplementedError
+        return self._store.get_person(person_id)
 
     def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
-        """People whose id or name holds `search` (any case), by id; `limit` 1 to 1000. Raises InvalidRequestError."""
-        raise NotImplementedError
+        """People whose id or name holds `search` in any case, by id; `limit` 1 to 1000. Raises InvalidRequestError."""
+        return self._store.list_people(search, offset, limit)
 
     def update_person(self, person_id: str, *, name: str | None = None, note: str | None = None) -> Person:
         """Change what is not None. Raises PersonNotFoundError, InvalidNameError."""
-        raise NotImplementedError
+        return self._store.update_person(person_id, name=name, note=note)
 
     def delete_person(self, person_id: str) -> None:
         """Forget the person and all templates, also in the bytes of the database files. Raises PersonNotFoundError."""
-        raise NotImplementedError
+        self._store.delete_person(person_id)
 
     def list_templates(self, person_id: str) -> tuple[TemplateInfo, ...]:
         """Oldest first. Raises PersonNotFoundError."""
-        raise NotImplementedError
+        return self._store.list_templates(person_id)
 
     def delete_template(self, person_id: str, template_id: str) -> None:
         """Raises PersonNotFoundError, TemplateNotFoundError."""
-        raise NotImplementedError
+        self._store.delete_template(person_id, template_id)
 
     def count(self) -> int:
-        """How many people there are."""
-        raise NotImplementedError
+        """How many people there are, with and without templates."""
+        return self._store.count()
 
     def stale_templates(self) -> tuple[StaleTemplates, ...]:
-        """Templates of earlier encoders, by modality; empty when all is current."""
-        raise NotImplementedError
+        """Templates of other encoders than those in use, by modality; empty when all can be compared."""
+        return self._index.snapshot().stale
 
     def check(self) -> None:
-        """Raise StoreUnavailableError unless the database answers (for the health route)."""
-        raise NotImplementedError
+        """Raise StoreUnavailableError unless the database answers."""
+        self._store.check()
 
     def close(self) -> None:
         """Close the database."""
-        raise NotImplementedError
+        self._store.close()
+
+    # ---- the steps
+    def _identify(self, probe: ClipProbe) -> Identification:
+        snapshot, decisions = timed(probe.timings_ms, "search", lambda: self._decide(probe))
+        if not snapshot.people and snapshot.stale:
+            raise mismatch(snapshot.stale)
+        capture = probe.capture
+        return Identification(
+            decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], capture.faces.quality, capture.speech.quality,
+            capture.faces.people_in_view, (*capture.hints, *_stale_hints(snapshot.stale)), snapshot.people, self._settings.fpir,
+            self.encoder_ids, probe.timings_with_total())
+
+    def _decide(self, probe: ClipProbe) -> tuple[Snapshot, Decisions]:
+        snapshot = self._index.snapshot()
+        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations)
+        found = {m: decision.decide(matching.rank(snapshot, probe.vectors, m, self._calibrations), m, rule) for m in probe.vectors}
+        single = {m: found.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
+        fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE])
+        return snapshot, {**single, Modality.FUSED: fused}
+
+    def _enroll(self, person: str | NewPerson, person_id: str, probe: ClipProbe, replace: bool,
+                force: bool) -> tuple[Stored, Duplicate | None]:
+        """The check for duplicates runs while no other writer can add the same person under yet another id."""
+        found: list[Duplicate] = []
+        self._index.snapshot()  # what takes long is read before the write lock is held
+
+        def guard() -> None:
+            decisions = self._decide(probe)[1]
+            other = decision.duplicate_of(decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], person_id)
+            if other is not None:
+                found.append(other)
+            if other is not None and not force:
+                raise _duplicate_error(person_id, *other)
+
+        try:
+            stored = self._store.enroll(person, probe.templates, replace=replace, guard=guard)
+        except DuplicatePersonError:
+            self._note("enroll", "duplicate_refused", found[0][0])
+            raise
+        return stored, found[0] if found else None
+
+    def _register(self, new: NewPerson, known: Person | None, probe: ClipProbe, re_register: bool) -> tuple[bool, Match | None]:
+        """Whether the clip was stored, and who it is if that is somebody else."""
+        try:
+            self._enroll(new if known is None else new.person_id, new.person_id, probe, known is not None, False)
+        except DuplicatePersonError as error:
+            d = error.details
+            return False, Match(d["person_id"], d["name"], d["score"], d["probability"])
+        except PersonExistsError:  # another request was first
+            return self._register(new, self._store.get_person(new.person_id), probe, True) if re_register else (False, None)
+        return True, None
+
+    def _known(self, person_id: str) -> Person | None:
+        try:
+            return self._store.get_person(person_id)
+        except PersonNotFoundError:
+            return None
+
+    def _person_vectors(self, person_id: str) -> dict[Modality, FloatArray]:
+        """What stands for the person, by modality (512,), the fused one too."""
+        stored = self._store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
+        return self._analyser.with_fused({m: prototypes(v, np.zeros(len(v), np.int64))[1][0] for m, v in stored.items()})
+
+    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], lacking: str) -> VerifyResult:
+        fmr, capture = self._settings.fpir, probe.capture
+        answers: dict[Modality, Verification] = {}
+        extrapolated = []
+        for m in (*SINGLE, Modality.FUSED):
+            by = _shared(m, probe.vectors, reference)
+            score = None if by is None else float(np.clip(probe.vectors[by] @ reference[by], -1.0, 1.0))
+            answers[m], beyond = decision.verify(score, self._calibrations[by or m], fmr)
+            extrapolated += [m] * beyond
+        hints = [Hint("not_comparable", lacking.format(m) + ".") for m in probe.embeddings if m not in reference]
+        return VerifyResult(
+            answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE], (*capture.hints, *hints), fmr, capture.faces.quality,
+            capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total(), tuple(extrapolated))
+
+    def _unlike_earlier(self, person_id: str, probe: ClipProbe) -> list[Hint]:
+        """A warning when the clip is more likely of somebody else than of the person that it is enrolled for."""
+        earlier = self._person_vectors(person_id)
+        by = _shared(Modality.FUSED, probe.vectors, earlier)
+        if by is None or self._calibrations[by].llr(probe.vectors[by] @ earlier[by]) >= 0:
+            return []
+        return [Hint("unlike_earlier", "This clip is unlike what is stored for this person: check that it is the right one.")]
+
+    def _note(self, action: str, outcome: str, match: Match | None, detail: Mapping[str, str | int] | None = None,
+              person_id: str | None = None) -> None:
+        """Write to the audit. A store that takes no writes does not keep people from being recognised."""
+        try:
+            self._store.record(action, outcome, match.person_id if match else person_id, detail)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("the audit missed %s %s: %s", action, outcome, error.code)
+
+
+def _shared(modality: Modality, probe: Mapping[Modality, FloatArray], reference: Mapping[Modality, FloatArray]) -> Modality | None:
+    """By which modality two sides are compared: the one asked for; for FUSED without both modalities on both sides, the one they share."""
+    if modality in probe and modality in reference:
+        return modality
+    both = [m for m in SINGLE if m in probe and m in reference]
+    return both[0] if modality == Modality.FUSED and both else None
+
+
+def _stale_hints(found: tuple[StaleTemplates, ...]) -> list[Hint]:
+    return [Hint("stale_templates", f"Not compared, as another model made them: {s.templates} {s.modality} template(s) of {s.people} of the "
+                                    "people. Enrol these people again.") for s in found]
+
+
+def _duplicate_error(person_id: str, match: Match, modality: Modality) -> DuplicatePersonError:
+    by = "face and voice" if modality == Modality.FUSED else str(modality)
+    return DuplicatePersonError(
+        f"A person is enrolled under one person_id. Received: person_id={person_id!r}, but by {by} the clip is {match.person_id!r} "
+        f"({match.name}), with a probability of {match.probability:.3f}", None,
+        {"person_id": match.person_id, "name": match.name, "score": match.score, "probability": match.probability,
+         "modality": str(modality)})

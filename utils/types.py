@@ -216,7 +216,9 @@ class Match:
 @dataclass(frozen=True)
 class Decision:
     """Open-set answer for one modality. `margin` = score − threshold of the best match; None where nothing was compared.
-    `match` is None unless the outcome is accepted: a stranger is not given the nearest name."""
+    `match` and `runner_up` are None unless the outcome is accepted: a stranger is not given the nearest name. `modality` says which
+    score and threshold these are (a fused answer may rest on one modality); `extrapolated`: the threshold lies beyond the measured errors.
+    """
 
     outcome: Outcome
     match: Match | None
@@ -224,6 +226,8 @@ class Decision:
     threshold: float | None
     margin: float | None
     reason: str
+    modality: Modality | None = None
+    extrapolated: bool = False
 
 
 @dataclass(frozen=True)

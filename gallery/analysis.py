@@ -1,0 +1,116 @@
+"""From a media file to a probe: alignment and embeddings, a bounded number of clips at a time."""
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from gallery.ports import Aligner, Encoders
+from gallery.store import NewTemplate
+from gallery.vectors import checked
+from utils.config import Settings
+from utils.errors import BusyError, NoBiometricError
+from utils.types import Capture, Embedding, FloatArray, Modality
+
+WAIT_S = 60.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class ClipProbe:
+    """A clip ready for search or enrolment. `vectors` holds the fused embedding too where there are face and voice; `missing` says in
+    words why a modality is not there."""
+
+    capture: Capture
+    embeddings: Mapping[Modality, Embedding]
+    vectors: Mapping[Modality, FloatArray]
+    missing: Mapping[Modality, str]
+    timings_ms: dict[str, float]
+    started: float
+
+    def timings_with_total(self) -> dict[str, float]:
+        """Time of each stage and, as `total`, all that passed since the clip came, in milliseconds."""
+        return {**self.timings_ms, "total": (time.perf_counter() - self.started) * 1000}
+
+    @property
+    def templates(self) -> list[NewTemplate]:
+        """What an enrolment of this clip stores."""
+        quality = {Modality.FACE: self.capture.faces.quality, Modality.VOICE: self.capture.speech.quality}
+        return [NewTemplate(e, getattr(quality[m], "score", 0.0), self.capture.source_sha256) for m, e in self.embeddings.items()]
+
+
+class Analyser:
+    """Aligner and encoders behind `settings.slots` slots; a clip waits for its slot at most `wait_s` seconds."""
+
+    def __init__(self, aligner: Aligner, encoders: Encoders, settings: Settings, wait_s: float = WAIT_S) -> None:
+        self._aligner = aligner
+        self._encoders = encoders
+        self._settings = settings
+        self._wait_s = wait_s
+        self._slots = threading.BoundedSemaphore(settings.slots)
+
+    def analyse(self, path: Path, filename: str | None = None) -> ClipProbe:
+        """Raises MediaError (NoBiometricError when there is neither a usable face nor usable speech), BusyError."""
+        started = time.perf_counter()
+        with self._slot():
+            timings = {"wait": (time.perf_counter() - started) * 1000}
+            capture = self._aligner.analyse(path, filename=filename)
+            timings.update(capture.timings_ms)
+            embeddings = self._embed(capture, timings)
+            missing = self._missing(capture, embeddings)
+            if not embeddings:
+                raise NoBiometricError(f"The clip holds neither a usable face nor usable speech. {'. '.join(missing.values())}.",
+                                       " ".join(h.text for h in capture.hints) or None,
+                                       {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]})
+            vectors = timed(timings, "fusion", lambda: self.with_fused({m: e.vector for m, e in embeddings.items()}))
+        return ClipProbe(capture, embeddings, vectors, missing, timings, started)
+
+    def with_fused(self, vectors: Mapping[Modality, FloatArray]) -> dict[Modality, FloatArray]:
+        """The same (512,) vectors, and the fused one where there are face and voice."""
+        if Modality.FACE not in vectors or Modality.VOICE not in vectors:
+            return dict(vectors)
+        fused = self._encoders.fusion.fuse(vectors[Modality.FACE][None], vectors[Modality.VOICE][None])[0]
+        return {**vectors, Modality.FUSED: fused}
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=self._wait_s):
+            raise BusyError(f"All {self._settings.slots} recognition slots were taken for {self._wait_s:g} s.")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
+        found: dict[Modality, Embedding] = {}
+        faces, speech = capture.faces.faces, capture.speech.speech
+        if faces:
+            images, weights = np.stack([f.image for f in faces]), np.array([f.quality.score for f in faces], np.float32)
+            found[Modality.FACE] = timed(timings, "face_embedding", lambda: checked(self._encoders.face.embed(images, weights)))
+        if speech is not None:
+            found[Modality.VOICE] = timed(timings, "voice_embedding", lambda: checked(self._encoders.voice.embed(speech)))
+        return found
+
+    def _missing(self, capture: Capture, found: Mapping[Modality, Embedding]) -> dict[Modality, str]:
+        missing = {}
+        if Modality.FACE not in found:
+            missing[Modality.FACE] = "No usable face: no face was found" if capture.has_picture else "The clip has no picture"
+        if Modality.VOICE not in found:
+            needed = f"{capture.speech.quality.speech_s:.1f} s of speech heard, {self._settings.min_speech_s:g} s needed"
+            missing[Modality.VOICE] = f"No usable speech: {needed}" if capture.has_sound else "The clip has no sound"
+        return missing
+
+
+def timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
+    """Do `work` and note its time in milliseconds."""
+    started = time.perf_counter()
+    result = work()
+    timings[stage] = (time.perf_counter() - started) * 1000
+    return result

@@ -1,0 +1,102 @@
+"""What the memory index reads from the database: the revision, who changed since, people, and what stands for them.
+
+Every function reads in the transaction of its caller, so that all it is told belongs to one state of the gallery.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Row, func, or_, select
+
+from gallery import vectors
+from gallery.tables import changes, meta, people, templates
+from utils.types import FloatArray, Modality
+
+KeyArray = npt.NDArray[np.int64]
+
+_CHUNK = 4096
+_MAX_VARIABLES = 900
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A state of a gallery: which one, in which file, and the number of its latest change (0 when it never had one)."""
+
+    gallery_id: str
+    file: str
+    change: int
+
+
+@dataclass(frozen=True)
+class PersonRef:
+    """Who a row of the index is."""
+
+    key: int
+    person_id: str
+    name: str
+
+
+def revision(connection: Connection, file: str) -> Revision:
+    """The state that this transaction sees; `file` is the id of the database file."""
+    latest = select(func.max(changes.c.change)).scalar_subquery()
+    gallery_id, change = connection.execute(select(meta.c.value, latest).where(meta.c.name == "gallery_id")).one()
+    return Revision(gallery_id, file, change or 0)
+
+
+def changed_since(connection: Connection, change: int) -> list[int]:
+    """Keys of the people who were created, changed or deleted after `change`."""
+    return list(connection.scalars(select(changes.c.person_key).where(changes.c.change > change).distinct()))
+
+
+def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
+    """All people, or those of `keys` who are still there."""
+    query = select(people.c.key, people.c.person_id, people.c.name)
+    rows = (row for part in _parts(query, people.c.key, keys) for row in connection.execute(part))
+    return {row.key: PersonRef(row.key, row.person_id, row.name) for row in rows}
+
+
+def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str], keys: Sequence[int] | None = None) -> KeyArray:
+    """Who of `keys` (None = everybody) has a template of these encoders, rising."""
+    mine = or_(*((templates.c.modality == m) & (templates.c.encoder_id == e) for m, e in encoder_ids.items()))
+    query = select(templates.c.person_key).where(mine).distinct()
+    found = [key for part in _parts(query, templates.c.person_key, keys) for key in connection.scalars(part)]
+    return np.sort(np.array(found, np.int64))
+
+
+def read_prototypes(connection: Connection, modality: Modality, encoder_id: str,
+                    keys: Sequence[int] | None = None) -> Iterator[tuple[KeyArray, FloatArray]]:
+    """What stands for each person in this modality, in pieces: keys (m,) and vectors (m, 512). `keys` None = everybody."""
+    query = select(templates.c.person_key, templates.c.vector).where(templates.c.modality == modality, templates.c.encoder_id == encoder_id)
+    for part in _parts(query, templates.c.person_key, keys):
+        rows = connection.execute(part.order_by(templates.c.person_key), execution_options={"yield_per": _CHUNK})
+        for piece in _whole_people(rows.partitions(_CHUNK)):
+            owners = np.fromiter((row[0] for row in piece), np.int64, len(piece))
+            yield vectors.prototypes(vectors.from_bytes([row[1] for row in piece]), owners)
+
+
+def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
+    """The query for everybody, or in parts that hold no more variables than SQLite takes."""
+    if keys is None:
+        yield query
+        return
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _MAX_VARIABLES):
+        yield query.where(column.in_(ordered[start:start + _MAX_VARIABLES]))
+
+
+def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Row[Any]]]:
+    """Rows in order of their person → the same in pieces that never part a person."""
+    held: list[Row[Any]] = []
+    for chunk in chunks:
+        held.extend(chunk)
+        last = held[-1][0]
+        whole = next(i for i in range(len(held), 0, -1) if held[i - 1][0] != last) if held[0][0] != last else 0
+        if whole:
+            yield held[:whole]
+            held = held[whole:]
+    if held:
+        yield held

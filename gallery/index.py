@@ -1,0 +1,172 @@
+"""The gallery in memory: one row a person, with what stands for them by face, by voice and by both.
+
+`MemoryIndex.snapshot()` asks the database for its latest change and, when it moved, reads the people concerned (of other processes too)
+and swaps in a new snapshot. A snapshot never changes: searches in parallel each keep the one they began with. New rows are written behind
+the rows that older snapshots look at, rows out of use are marked in the new snapshot's own `keys`; when they are many the rows are moved
+together into fresh arrays.
+"""
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from gallery import feed
+from gallery.feed import KeyArray, PersonRef, Revision
+from gallery.ports import Encoders
+from gallery.results import StaleTemplates
+from gallery.store import Store, stale
+from utils.types import EMBEDDING_SIZE, FloatArray, Modality
+
+BoolArray = npt.NDArray[np.bool_]
+
+SINGLE = (Modality.FACE, Modality.VOICE)
+ALL = (*SINGLE, Modality.FUSED)
+_LEAST_ROWS = 256
+_GROWTH = 1.125
+_MOST_ROWS = 1.25  # rows per person, before those out of use are thrown away
+_FUSE_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, 512) float32 of unit
+    length where `has[m]` (n,) is true. `stale` lists templates of other encoders, which are not in it."""
+
+    revision: Revision
+    keys: KeyArray
+    vectors: Mapping[Modality, FloatArray]
+    has: Mapping[Modality, BoolArray]
+    refs: Mapping[int, PersonRef]
+    stale: tuple[StaleTemplates, ...]
+
+    @property
+    def people(self) -> int:
+        """How many people can be recognised."""
+        return len(self.refs)
+
+
+class _Rows:
+    """A growing (n, 512) array. Views that were given out keep what they saw: rows are only ever added behind them."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._array, self._used = rows, len(rows)
+
+    def add(self, rows: FloatArray) -> None:
+        """Append."""
+        need = self._used + len(rows)
+        if need > len(self._array):
+            larger = np.zeros((int(need * _GROWTH) + _LEAST_ROWS, EMBEDDING_SIZE), np.float32)
+            larger[: self._used] = self._array[: self._used]
+            self._array = larger
+        self._array[self._used:need] = rows
+        self._used = need
+
+    def view(self) -> FloatArray:
+        """All rows, not to be written to."""
+        view = self._array[: self._used]
+        view.flags.writeable = False
+        return view
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows for people who were read: `keys` (m,), vectors and presence by modality, all of the same order."""
+
+    keys: KeyArray
+    vectors: dict[Modality, FloatArray]
+    has: dict[Modality, BoolArray]
+
+
+class MemoryIndex:
+    """In step with the database; shared by all threads."""
+
+    def __init__(self, store: Store, encoders: Encoders) -> None:
+        self._store = store
+        self._fusion = encoders.fusion
+        self._encoder_ids = {Modality.FACE: encoders.face.encoder_id, Modality.VOICE: encoders.voice.encoder_id}
+        self._lock = threading.Lock()
+        self._rows: dict[Modality, _Rows] = {}
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The gallery as it is committed now. Raises StoreUnavailableError."""
+        current = self._snapshot
+        with self._store.database.read() as connection:
+            if current is not None and current.revision == self._revision(connection):
+                return current
+        with self._lock, self._store.database.read() as connection:
+            self._snapshot = self._refreshed(connection)
+            return self._snapshot
+
+    def _revision(self, connection: Connection) -> Revision:
+        return feed.revision(connection, self._store.database.file_id())
+
+    def _refreshed(self, connection: Connection) -> Snapshot:
+        old, revision = self._snapshot, self._revision(connection)
+        if old is None or (old.revision.gallery_id, old.revision.file) != (revision.gallery_id, revision.file) \
+                or old.revision.change > revision.change:
+            return self._loaded(connection, revision)
+        return old if old.revision == revision else self._updated(connection, old, revision)
+
+    def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
+        block = self._read(connection, None)
+        return self._fresh(Snapshot(revision, block.keys, block.vectors, block.has, _refs(connection, block.keys, None),
+                                    stale(connection, self._encoder_ids)))
+
+    def _updated(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
+        changed = feed.changed_since(connection, old.revision.change)
+        block = self._read(connection, changed)
+        gone = np.isin(old.keys, changed)
+        keys = np.concatenate([np.where(gone, 0, old.keys), block.keys])
+        has = {m: np.concatenate([old.has[m] & ~gone, block.has[m]]) for m in ALL}
+        refs = dict(old.refs)
+        for key in changed:
+            refs.pop(key, None)
+        refs.update(_refs(connection, block.keys, changed))
+        for m in ALL:
+            self._rows[m].add(block.vectors[m])
+        snapshot = Snapshot(revision, keys, self._views(), has, refs, stale(connection, self._encoder_ids))
+        return self._moved_together(snapshot) if len(keys) > _MOST_ROWS * len(refs) + _LEAST_ROWS else snapshot
+
+    def _moved_together(self, snapshot: Snapshot) -> Snapshot:
+        used = snapshot.keys != 0
+        return self._fresh(replace(snapshot, keys=snapshot.keys[used], vectors={m: snapshot.vectors[m][used] for m in ALL},
+                                   has={m: snapshot.has[m][used] for m in ALL}))
+
+    def _fresh(self, snapshot: Snapshot) -> Snapshot:
+        """Take over the snapshot's arrays as those that grow from now on."""
+        self._rows = {m: _Rows(snapshot.vectors[m]) for m in ALL}
+        return replace(snapshot, vectors=self._views())
+
+    def _views(self) -> dict[Modality, FloatArray]:
+        return {m: self._rows[m].view() for m in ALL}
+
+    def _read(self, connection: Connection, keys: list[int] | None) -> _Block:
+        everyone = feed.read_keys(connection, self._encoder_ids, keys)
+        found = {m: np.zeros((len(everyone), EMBEDDING_SIZE), np.float32) for m in SINGLE}
+        has = {m: np.zeros(len(everyone), np.bool_) for m in SINGLE}
+        for m in SINGLE:
+            for owners, vectors in feed.read_prototypes(connection, m, self._encoder_ids[m], keys):
+                at = np.searchsorted(everyone, owners)
+                found[m][at], has[m][at] = vectors, True
+        both = has[Modality.FACE] & has[Modality.VOICE]
+        found[Modality.FUSED], has[Modality.FUSED] = self._fused(found, both), both
+        return _Block(everyone, found, has)
+
+    def _fused(self, found: Mapping[Modality, FloatArray], both: BoolArray) -> FloatArray:
+        fused = np.zeros((len(both), EMBEDDING_SIZE), np.float32)
+        rows = np.flatnonzero(both)
+        for start in range(0, len(rows), _FUSE_ROWS):
+            part = rows[start:start + _FUSE_ROWS]
+            fused[part] = self._fusion.fuse(found[Modality.FACE][part], found[Modality.VOICE][part])
+        return fused
+
+
+def _refs(connection: Connection, keys: KeyArray, among: list[int] | None) -> dict[int, PersonRef]:
+    read = feed.read_people(connection, among)
+    return {int(key): read[int(key)] for key in keys}

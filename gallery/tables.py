@@ -1,0 +1,110 @@
+"""The tables of the gallery (SQLAlchemy Core), the same for every database.
+
+`key` columns are internal numbers that are never used twice: the audit refers to people by them, so that nothing in it says who was meant
+once a person is deleted. `changes` is the feed that keeps the memory index of every process in step: one row a change of a person or
+their templates, committed together with it.
+"""
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    event,
+)
+
+SCHEMA_VERSION = 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Time with time zone UTC, also in a database that stores none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> Any:
+        """Store as UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
+        """What is read is UTC."""
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(naming_convention={
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s",
+})
+
+meta = Table(
+    "meta", metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
+people = Table(
+    "people", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("person_id", String(128), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("search", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+templates = Table(
+    "templates", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("template_id", String(32), nullable=False, unique=True),
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
+    Column("modality", String(8), nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("quality", Float, nullable=False),
+    Column("encoder_id", String(200), nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("person_key", "modality", "encoder_id", "source_sha256"),
+    Index(None, "modality", "encoder_id", "person_key"),
+    sqlite_autoincrement=True,
+)
+
+changes = Table(
+    "changes", metadata,
+    Column("change", Integer, primary_key=True),
+    Column("person_key", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events", metadata,
+    Column("event_id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("person_key", Integer),
+    Column("outcome", String(40), nullable=False),
+    Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+for _verb in ("UPDATE", "DELETE"):
+    event.listen(events, "after_create", DDL(
+        f"CREATE TRIGGER events_no_{_verb.lower()} BEFORE {_verb} ON events "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END").execute_if(dialect="sqlite"))
