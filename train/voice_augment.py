@@ -1,0 +1,249 @@
+"""How training speech is varied: once per file as waveforms (speed, room, telephone, codec), and per step as mel powers
+(noise, band, masks).
+
+Waveform variants are written to feature banks before training (`voice_data`); what happens per step is cheap
+arithmetic on mel powers: noise powers add to speech powers (the cross term is zero on average), and a low-pass is the
+loss of the upper mel bands.
+
+Origins: speed perturbation as new speakers (Yamamoto et al. 2019), room simulation by the image-source method (Allen
+& Berkley 1979, through pyroomacoustics), mu-law (ITU-T G.711), SpecAugment (Park et al. 2019).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utils.features import FrontendSpec, normalise
+
+Samples = NDArray[np.float32]
+CHANNELS = ("clean", "room", "phone", "codec")
+Codec = tuple[str, str, tuple[int, ...], tuple[int, ...]]
+# (codec, container, bit rates in bit/s, sample rates in Hz) as telephony, broadcast and web video use them
+CODECS: tuple[Codec, ...] = (
+    ("libopus", "ogg", (6000, 8000, 12000, 16000, 24000), (16000,)),
+    ("aac", "adts", (12000, 16000, 24000, 32000), (16000,)),
+    ("libmp3lame", "mp3", (16000, 24000, 32000), (16000,)),
+)
+PHONE_OPUS: Codec = ("libopus", "ogg", (6000, 8000, 12000), (8000,))
+PHONE_RATE_HZ = 8000
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which every training file is heard: a speed (each speed is a speaker of its own) and a channel of `CHANNELS`."""
+
+    speed: float
+    channel: str
+
+    @property
+    def name(self) -> str:
+        """Such as "s090_phone": the name of the bank."""
+        return f"s{round(100 * self.speed):03d}_{self.channel}"
+
+
+def change_speed(samples: Samples, speed: float) -> Samples:
+    """Play (n,) samples `speed` times as fast: tempo, pitch and formants change together, as of another speaker."""
+    import soxr
+
+    return samples if speed == 1.0 else soxr.resample(samples, round(1000 * speed), 1000).astype(np.float32)
+
+
+def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[Samples]:
+    """Impulse responses of `count` random shoebox rooms (3-10 m, RT60 0.15-0.8 s, talker 0.3-4 m away) by the image-source method.
+
+    Each starts at its direct sound, has unit energy and ends where 60 dB are gone (at most 0.8 s).
+    """
+    return [_simulate_room(rate_hz, rng) for _ in range(count)]
+
+
+def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Samples:
+    import pyroomacoustics as pra
+
+    size = rng.uniform([3.0, 3.0, 2.4], [10.0, 8.0, 4.0])
+    rt60_s = rng.uniform(0.15, 0.8)
+    try:
+        absorption, order = pra.inverse_sabine(rt60_s, size)
+    except ValueError:  # the room is too large to be that dry
+        absorption, order = 0.6, 10
+    room = pra.ShoeBox(size, fs=rate_hz, materials=pra.Material(absorption), max_order=min(order, 17))
+    microphone = rng.uniform(0.4, size - 0.4)
+    direction = rng.normal(size=3)
+    offset = direction / np.linalg.norm(direction) * rng.uniform(0.3, 4.0)
+    room.add_source(np.clip(microphone + offset, 0.2, size - 0.2))
+    room.add_microphone(microphone)
+    room.compute_rir()
+    response = np.asarray(room.rir[0][0], np.float32)
+    response = response[max(0, int(np.abs(response).argmax()) - 8) :][: int(0.8 * rate_hz)]
+    return response / np.sqrt(np.square(response).sum() + 1e-12)
+
+
+def reverberate(samples: Samples, response: Samples) -> Samples:
+    """Convolve (n,) samples with an impulse response; the tail beyond n is cut."""
+    from scipy.signal import oaconvolve
+
+    return oaconvolve(samples, response)[: len(samples)].astype(np.float32)
+
+
+def clip_level(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Overdriven microphone: hard clipping at 20-70 % of the peak."""
+    limit = np.abs(samples).max() * rng.uniform(0.2, 0.7)
+    return np.clip(samples, -limit, limit)
+
+
+def mu_law(samples: Samples) -> Samples:
+    """8-bit mu-law and back (G.711's curve), for samples in [-1, 1]."""
+    code = np.sign(samples) * np.log1p(255 * np.abs(np.clip(samples, -1, 1))) / np.log(256)
+    code = np.round(code * 127) / 127
+    return (np.sign(code) * np.expm1(np.abs(code) * np.log(256)) / 255).astype(np.float32)
+
+
+def through_codec(samples: Samples, rate_hz: int, choice: Codec, rng: np.random.Generator) -> Samples:
+    """Encode and decode (n,) samples at `rate_hz` by a codec at a random bit rate of `choice`; returns samples at `rate_hz`."""
+    import av
+
+    codec, container_format, bit_rates, rates = choice
+    rate = int(rng.choice(rates))
+    pcm = (np.clip(_resample(samples, rate_hz, rate), -1, 1) * 32767).astype(np.int16)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container_format) as output:
+        stream = output.add_stream(codec, rate=rate, layout="mono")
+        stream.bit_rate = int(rng.choice(bit_rates))
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = rate, 0
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            output.mux(stream.encode(part))
+    buffer.seek(0)
+    back = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+    with av.open(buffer) as source:
+        parts = [part for frame in source.decode(audio=0) for part in back.resample(frame)] + back.resample(None)
+    return np.concatenate([part.to_ndarray().reshape(-1) for part in parts]).astype(np.float32) / np.float32(32768)
+
+
+def telephone(samples: Samples, rate_hz: int, rng: np.random.Generator) -> Samples:
+    """A telephone call: 8 kHz, a band-pass of about 200-3400 Hz, then mu-law or low-rate Opus; returned at `rate_hz`."""
+    from scipy.signal import butter, sosfilt
+
+    narrow = _resample(samples, rate_hz, PHONE_RATE_HZ)
+    edges_hz = rng.uniform(80, 320), rng.uniform(3200, 3700)
+    narrow = sosfilt(butter(3, edges_hz, "bandpass", fs=PHONE_RATE_HZ, output="sos"), narrow).astype(np.float32)
+    narrow *= rng.uniform(0.1, 0.9) / max(np.abs(narrow).max(), 1e-6)
+    if rng.random() < 0.5:
+        return _resample(mu_law(narrow), PHONE_RATE_HZ, rate_hz)
+    return _resample(through_codec(narrow, PHONE_RATE_HZ, PHONE_OPUS, rng), PHONE_RATE_HZ, rate_hz)
+
+
+def render(samples: Samples, variant: Variant, rooms: Sequence[Samples], rate_hz: int, rng: np.random.Generator) -> Samples:
+    """One file as a variant hears it: speed first, then a room, overdrive, and the telephone or a codec.
+
+    Args:
+        samples: (n,) float32 in [-1, 1] at `rate_hz`.
+        variant: speed and channel; "phone" and "codec" have a room before them in 3 of 10 cases.
+        rooms: impulse responses to choose from.
+        rate_hz: sample rate.
+        rng: decides everything random.
+    """
+    samples = change_speed(samples, variant.speed)
+    if variant.channel == "clean":
+        return samples
+    if variant.channel == "room" or rng.random() < 0.3:
+        samples = reverberate(samples, rooms[rng.integers(len(rooms))])
+    samples = samples * np.float32(rng.uniform(0.1, 0.9) / max(np.abs(samples).max(), 1e-6))
+    if rng.random() < 0.1:
+        samples = clip_level(samples, rng)
+    chain: dict[str, Callable[[], Samples]] = {
+        "room": lambda: samples,
+        "phone": lambda: telephone(samples, rate_hz, rng),
+        "codec": lambda: through_codec(samples, rate_hz, CODECS[rng.integers(len(CODECS))], rng),
+    }
+    return chain[variant.channel]()
+
+
+def _resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+    import soxr
+
+    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MelAugment:
+    """Strengths of what happens to each crop of mel powers at each step (table `[augment]` of the configuration).
+
+    Attributes:
+        noise_chance: part of the crops that noise or babble is added to.
+        snr_db: lowest and highest signal-to-noise ratio.
+        band_chance: part of the crops that lose the bands above (rarely: below) a random edge.
+        tilt_db: largest gain of the random spectral tilt between lowest and highest band, against which floor and noise stand.
+        time_masks, time_mask_frames: SpecAugment's number of masks and their largest length.
+        band_masks, band_mask_bands: the same for mel bands.
+    """
+
+    noise_chance: float = 0.6
+    snr_db: tuple[float, float] = (0.0, 25.0)
+    band_chance: float = 0.15
+    tilt_db: float = 10.0
+    time_masks: int = 1
+    time_mask_frames: int = 20
+    band_masks: int = 1
+    band_mask_bands: int = 10
+
+
+def augment_mel(
+    power: NDArray[np.float32],
+    noise: NDArray[np.float32] | None,
+    options: MelAugment,
+    spec: FrontendSpec,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Mel powers of a crop -> features for the network.
+
+    Args:
+        power: (frames, n_mels) mel power of the crop.
+        noise: (frames, n_mels) mel power of a noise, any level; None adds none.
+        options: strengths.
+        spec: the front end, whose normalisation ends the chain (then the masks, at 0 = the mean).
+        rng: decides everything random.
+    """
+    if noise is not None:
+        power = add_noise(power, noise, rng.uniform(*options.snr_db))
+    bands = power.shape[1]
+    power = power * np.power(10, rng.uniform(-1, 1) * options.tilt_db / 10 * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
+    if rng.random() < options.band_chance:
+        power = cut_band(power, rng)
+    return mask(normalise(power, spec), options, rng)
+
+
+def add_noise(power: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float) -> NDArray[np.float32]:
+    """Add noise at a ratio of mean powers; bands where the speech is digitally empty (a narrow channel) stay empty."""
+    level = power.mean() / max(float(noise.mean()), 1e-20) * 10.0 ** (-snr_db / 10)
+    open_bands = power.mean(axis=0) > power.mean() * 1e-6
+    return power + noise * np.where(open_bands, np.float32(level), np.float32(0))
+
+
+def cut_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Lose the bands above a random edge in the upper half, or (1 of 4) the lowest few, as cheap microphones and links do."""
+    bands, power = power.shape[1], power.copy()
+    if rng.random() < 0.25:
+        power[:, : rng.integers(1, 1 + bands // 10)] *= np.float32(1e-6)
+    else:
+        power[:, rng.integers(bands // 2, bands) :] *= np.float32(1e-6)
+    return power
+
+
+def mask(features: NDArray[np.float32], options: MelAugment, rng: np.random.Generator) -> NDArray[np.float32]:
+    """SpecAugment on mean-normalised features, in place: masked stretches are 0, which is each band's mean."""
+    frames, bands = features.shape
+    for _ in range(rng.integers(options.time_masks + 1)):
+        width = rng.integers(1, min(options.time_mask_frames, frames // 4) + 1)
+        start = rng.integers(frames - width + 1)
+        features[start : start + width] = 0
+    for _ in range(rng.integers(options.band_masks + 1)):
+        width = rng.integers(1, options.band_mask_bands + 1)
+        start = rng.integers(bands - width + 1)
+        features[:, start : start + width] = 0
+    return features

@@ -1,0 +1,203 @@
+"""Batches of voice training: which speaker, which file, through which channel, which crop, what noise, and the teacher's
+embedding of it.
+
+Every sample is drawn on its own: a speaker (by a power of the seconds there are of them, so that the many speakers
+with few seconds neither vanish nor drown the others), a speed (a speaker of its own: class number = speed × speakers
++ speaker), a channel, a file and a crop. A crop longer than its file goes on with other files of the same speaker. A
+batch is a pure function of (seed, step, progress).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.datasets import Listing
+from train.voice_augment import MelAugment, augment_mel
+from train.voice_data import Bank
+from utils.errors import DatasetError
+from utils.features import FrontendSpec
+
+Rows = NDArray[np.float32]
+MIN_NOISE_POWER = 1e-7  # quieter noise files are digital silence and codec residue
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What is drawn (table `[sampling]` of the configuration).
+
+    Attributes:
+        batch_size: samples of a batch.
+        crop_frames: the lengths that a batch may have.
+        crop_start, crop_end: chances of these lengths at the start and at the end of the schedule.
+        speaker_power: a speaker's chance grows with the seconds there are of them to this power.
+        speed_chances: chance of each speed.
+        channel_chances: chance of each channel.
+        babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
+    """
+
+    batch_size: int = 64
+    crop_frames: tuple[int, ...] = (160, 200, 280, 400)
+    crop_start: tuple[float, ...] = (0.4, 0.4, 0.2, 0.0)
+    crop_end: tuple[float, ...] = (0.15, 0.3, 0.35, 0.2)
+    speaker_power: float = 0.75
+    speed_chances: tuple[float, ...] = (0.5, 0.25, 0.25)
+    channel_chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
+    babble_chance: float = 0.25
+
+
+class VoiceBatches:
+    """Draws batches from feature banks.
+
+    Args:
+        listing: the training files.
+        banks: (speeds, channels) feature banks of `listing`, as nested sequences.
+        noise: feature bank of the noise files; empty for none.
+        targets: (speeds, files, d) unit-norm teacher embeddings, zeros where there is none; None without a teacher.
+        options, augment, spec, seed: see the classes.
+
+    Raises:
+        DatasetError: fewer than 2 speakers.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        banks: Sequence[Sequence[Bank]],
+        noise: Sequence[NDArray[Any]],
+        targets: NDArray[np.float32] | None,
+        options: SampleOptions,
+        augment: MelAugment,
+        spec: FrontendSpec,
+        seed: int,
+    ) -> None:
+        self.speakers = listing.labels
+        if len(self.speakers) < 2:
+            raise DatasetError(f"Training needs at least 2 speakers. Received: {len(self.speakers)}")
+        self._banks, self._targets, self._seed = banks, targets, seed
+        self._noise = [rows for rows in noise if np.exp(rows.astype(np.float32)).mean() > MIN_NOISE_POWER]
+        self._options, self._augment, self._spec = options, augment, spec
+        ids = np.array(listing.label_ids())
+        order = np.argsort(ids, kind="stable")
+        self._files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
+        seconds = np.bincount(ids, weights=banks[0][0].lengths.astype(np.float64))
+        self._speaker_edges = _edges(seconds**options.speaker_power)
+        self._speed_edges, self._channel_edges = _edges(options.speed_chances), _edges(options.channel_chances)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: speakers × speeds."""
+        return len(self.speakers) * len(self._banks)
+
+    @property
+    def target_size(self) -> int:
+        """Length of the teacher's embeddings; 0 without a teacher."""
+        return 0 if self._targets is None else int(self._targets.shape[-1])
+
+    def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
+        """`features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a teacher, `target` (n, d) float32 (zeros: none)."""
+        rng = np.random.default_rng([self._seed, step])
+        frames = self._length(progress, rng)
+        samples = [self._sample(frames, rng) for _ in range(self._options.batch_size)]
+        batch: dict[str, NDArray[Any]] = {
+            "features": np.stack([features for features, _, _ in samples]),
+            "label": np.array([label for _, label, _ in samples], np.int32),
+        }
+        if self._targets is not None:
+            batch["target"] = np.stack([target for _, _, target in samples]).astype(np.float32)
+        return batch
+
+    def _length(self, progress: float, rng: np.random.Generator) -> int:
+        start, end = np.array(self._options.crop_start), np.array(self._options.crop_end)
+        chances = (1 - progress) * start + progress * end
+        return int(rng.choice(self._options.crop_frames, p=chances / chances.sum()))
+
+    def _sample(self, frames: int, rng: np.random.Generator) -> tuple[Rows, int, Rows]:
+        speaker = int(np.searchsorted(self._speaker_edges, rng.random(), side="right"))
+        speed = int(np.searchsorted(self._speed_edges, rng.random(), side="right"))
+        channel = int(np.searchsorted(self._channel_edges, rng.random(), side="right"))
+        power, files = self._crop(self._banks[speed][channel], self._files[speaker], frames, rng)
+        noise = self._draw_noise(frames, rng) if rng.random() < self._augment.noise_chance else None
+        features = augment_mel(power, noise, self._augment, self._spec, rng)
+        return features, speed * len(self.speakers) + speaker, self._target(speed, files)
+
+    def _target(self, speed: int, files: list[int]) -> Rows:
+        if self._targets is None:
+            return np.zeros(0, np.float32)
+        mean = self._targets[speed, files].mean(axis=0)
+        return mean / max(float(np.linalg.norm(mean)), 1e-6)
+
+    def _crop(self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator) -> tuple[Rows, list[int]]:
+        """Mel powers of a random crop of a random file, continued with other files (or the same again) up to `frames`."""
+        parts, used, missing = [], [], frames
+        queue = rng.permutation(files)
+        while missing > 0:
+            number = int(queue[len(used) % len(queue)])
+            rows = bank[number]
+            start = int(rng.integers(max(len(rows) - missing, 0) + 1))
+            parts.append(rows[start : start + missing])
+            used.append(number)
+            missing -= len(parts[-1])
+        return np.exp(np.concatenate(parts).astype(np.float32)), used
+
+    def _draw_noise(self, frames: int, rng: np.random.Generator) -> Rows | None:
+        if rng.random() < self._options.babble_chance or not self._noise:
+            return self._babble(frames, rng)
+        rows = self._noise[rng.integers(len(self._noise))]
+        start = int(rng.integers(max(len(rows) - frames, 0) + 1))
+        part = np.exp(rows[start : start + frames].astype(np.float32))
+        return np.resize(part, (frames, part.shape[1]))
+
+    def _babble(self, frames: int, rng: np.random.Generator) -> Rows:
+        total = np.zeros((frames, self._spec.n_mels), np.float32)
+        for _ in range(int(rng.integers(3, 7))):
+            files = self._files[rng.integers(len(self._files))]
+            voice, _ = self._crop(self._banks[0][0], files, frames, rng)
+            total += voice / max(float(voice.mean()), 1e-20)
+        return total
+
+
+def _edges(chances: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Upper edges in [0, 1] of intervals as wide as the chances; for `searchsorted` on a uniform number."""
+    edges = np.cumsum(np.asarray(chances, np.float64))
+    return edges[:-1] / edges[-1]
+
+
+def load_targets(files: Sequence[Path], listing: Listing, speeds: int) -> NDArray[np.float32]:
+    """Teacher embeddings of `listing`'s files, one .npz (`path`, `embedding`) per speed, whitened by the statistics of the first.
+
+    The teacher's space is centred and the variation within a speaker is whitened (within-class covariance normalisation: Hatch et al. 2006,
+    regularised by its own mean variance): a student that copies relations then copies those between speakers, not the common offset.
+
+    Returns:
+        (speeds, files, d) float32 of unit norm; zeros for files that a teacher file does not hold and for speeds without one.
+    """
+    raw = np.stack([_read_targets(file, listing) for file in files])
+    base, ids = raw[0], np.array(listing.label_ids())
+    known = np.linalg.norm(base, axis=1) > 0
+    centres = np.zeros((ids.max() + 1, base.shape[1]))
+    np.add.at(centres, ids[known], base[known])
+    centres /= np.maximum(np.bincount(ids[known], minlength=len(centres)), 1)[:, None]
+    offset = base[known].mean(axis=0)
+    within = np.cov((base - centres[ids])[known].T)
+    within += np.trace(within) / len(within) * np.eye(len(within))
+    values, vectors = np.linalg.eigh(within)
+    white = (raw - offset) @ (vectors / np.sqrt(values))
+    white /= np.maximum(np.linalg.norm(white, axis=-1, keepdims=True), 1e-9)
+    targets = np.zeros((speeds, *base.shape), np.float32)
+    targets[: len(raw)] = np.where(np.linalg.norm(raw, axis=-1, keepdims=True) > 0, white, 0)
+    return targets
+
+
+def _read_targets(file: Path, listing: Listing) -> NDArray[np.float64]:
+    if not file.is_file():
+        raise DatasetError(f"The teacher's embeddings must be there. Received: {file.name} (not found)")
+    with np.load(file) as archive:
+        rows = dict(zip(archive["path"].tolist(), archive["embedding"].astype(np.float64), strict=True))
+    size = len(next(iter(rows.values())))
+    return np.stack([rows.get(item.path, np.zeros(size)) for item in listing.items])

@@ -1,0 +1,174 @@
+"""Speech for training, decoded once: a bank of waveforms, and banks of log-mel features of each file through several
+channels.
+
+Decoding, resampling, room simulation and codecs cost more than a training step, so they are done once per data set,
+in `voice_augment`'s variants (speed × channel), and the results are memory-mapped. What is left for each step is
+cheap: crop, add noise in the power domain, mask.
+
+A bank on disk is a folder with `<name>.npy` (all files one after the other) and the offsets of each file. Samples are
+int16, log-mel powers float16 (natural logarithm of the mel power, before floor and mean normalisation: those are
+taken per crop, as serving takes them per utterance).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train import voice_augment
+from train.datasets import Item, Listing
+from train.voice_augment import Variant
+from utils.errors import DatasetError
+from utils.features import SILENCE_POWER, FrontendSpec, mel_power
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows of many files in one array: file ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        data: (total,) int16 samples, or (total, n_mels) float16 log-mel powers; memory-mapped, read-only.
+        offsets: (files + 1,) int64.
+    """
+
+    data: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        return self.data[self.offsets[number] : self.offsets[number + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Rows of each file."""
+        return np.diff(self.offsets)
+
+
+def listing_dir(listing: Listing, base: Path) -> Path:
+    """Folder of this data set's caches: below `base`, named after a hash of its root and items."""
+    text = "\n".join([str(listing.root.resolve()), *(f"{item.path}\t{item.label}" for item in listing.items)])
+    return base / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def cached_waves(listing: Listing, base: Path, rate_hz: int = 16000) -> Bank:
+    """All files of `listing` as mono int16 at `rate_hz`; decoded on the first call.
+
+    Raises:
+        DatasetError: a file without decodable sound.
+    """
+    folder = listing_dir(listing, base)
+    if not _is_complete(folder, "waves"):
+        waves = (decode_audio(data, rate_hz, item) for data, item in zip(listing.read_all(), listing.items, strict=True))
+        write_bank(folder, "waves", waves)
+    return open_bank(folder, "waves")
+
+
+def decode_audio(data: bytes, rate_hz: int, item: Item) -> NDArray[np.int16]:
+    """Decode a whole audio file to mono int16 at `rate_hz` by PyAV; `item` is for the error message only."""
+    import av
+
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+            frames += resampler.resample(None)
+    except (av.FFmpegError, IndexError) as error:
+        raise DatasetError(f"Every listed file must be decodable sound. Received: {item.path} ({error})") from error
+    if not frames:
+        raise DatasetError(f"Every listed file must hold sound. Received: {item.path} without any samples")
+    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+
+
+def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """int16 samples -> float32 in [-1, 1)."""
+    return samples.astype(np.float32) / np.float32(32768)
+
+
+def log_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float16]:
+    """(n,) waveform -> (frames, n_mels) float16 natural logarithm of the mel power, as the banks store it."""
+    return np.log(np.maximum(mel_power(samples, spec), SILENCE_POWER)).astype(np.float16)
+
+
+def cached_rooms(base: Path, rate_hz: int = 16000, count: int = 200, seed: int = 0) -> Bank:
+    """Impulse responses of `count` simulated rooms, float32; simulated on the first call."""
+    name = f"rooms_{count}_{rate_hz}_{seed}"
+    if not _is_complete(base, name):
+        write_bank(base, name, voice_augment.simulate_rooms(count, rate_hz, np.random.default_rng(seed)))
+    return open_bank(base, name)
+
+
+def cached_features(listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, seed: int = 0) -> Bank:
+    """Log-mel powers of every file of `listing` as `variant` hears it; computed on the first call (minutes)."""
+    folder = features_dir(listing, base, spec)
+    if not _is_complete(folder, variant.name):
+        write_bank(folder, variant.name, _render_all(listing, base, variant, spec, seed))
+    return open_bank(folder, variant.name)
+
+
+def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
+    """Folder of the feature banks of a data set under one front end."""
+    return listing_dir(listing, base) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
+
+
+def _render_all(
+    listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, seed: int
+) -> Iterator[NDArray[np.float16]]:
+    """Each file rendered with a generator of its own, so that a file sounds the same whatever stands before it."""
+    waves = cached_waves(listing, base, spec.rate_hz)
+    bank = cached_rooms(base, spec.rate_hz)
+    rooms = [bank[number] for number in range(len(bank))]
+    for number, samples in enumerate(waveforms(waves)):
+        rng = np.random.default_rng([seed, number, *variant.name.encode()])
+        yield log_power(voice_augment.render(samples, variant, rooms, spec.rate_hz, rng), spec)
+
+
+def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
+    """Write arrays one after the other to `<name>.npy` and their offsets to `<name>.offsets.npy` (last: it marks completion)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = folder / f"{name}.raw"
+    lengths: list[int] = []
+    first: NDArray[Any] | None = None
+    with raw.open("wb") as stream:
+        for array in rows:
+            first = array[:0] if first is None else first
+            stream.write(np.ascontiguousarray(array).tobytes())
+            lengths.append(len(array))
+    if first is None:
+        raise DatasetError("A bank needs at least one file. Received: none")
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    _add_header(raw, folder / f"{name}.npy", (int(offsets[-1]), *first.shape[1:]), first.dtype)
+    np.save(folder / f"{name}.offsets.npy", offsets)
+
+
+def _add_header(raw: Path, target: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Turn a file of bare values into an .npy file without holding it in memory."""
+    with target.open("wb") as out, raw.open("rb") as stream:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(out, header)
+        while chunk := stream.read(1 << 24):
+            out.write(chunk)
+    raw.unlink()
+
+
+def open_bank(folder: Path, name: str) -> Bank:
+    """Map a bank that `write_bank` wrote."""
+    return Bank(np.load(folder / f"{name}.npy", mmap_mode="r"), np.load(folder / f"{name}.offsets.npy"))
+
+
+def _is_complete(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.offsets.npy").is_file()
+
+
+def waveforms(bank: Bank) -> Iterator[NDArray[np.float32]]:
+    """The files of a waveform bank as float32 in [-1, 1), in order."""
+    for number in range(len(bank)):
+        yield as_float(bank[number])
