@@ -11,7 +11,7 @@ from align.limits import ReadLimits
 from utils.errors import MediaCorruptError, MediaTooLargeError
 from utils.types import Frame, ImageArray
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP")  # MPO = the JPEG with several pictures that phones write
+_FORMATS = ("JPEG", "PNG", "WEBP")  # JPEG includes MPO, the one with several pictures that phones write
 _BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError)
 
 

@@ -1,0 +1,88 @@
+"""Drawn faces that the face detector finds, with eyes, nose and mouth where it expects them. Nobody's likeness.
+
+A person is a number: `face(3)` always looks the same, and unlike `face(4)`. Images are RGB uint8.
+"""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+Image = np.ndarray
+_SIDE = 400  # faces are drawn at this size, then resized
+
+
+class _Canvas:
+    """A picture that soft ellipses are painted on, all shifted sideways by `shift` times the depth that the stroke states."""
+
+    def __init__(self, colour: Any, shift: float) -> None:
+        self.image = np.full((_SIDE, _SIDE, 3), colour, np.float32)
+        self.shift = shift
+
+    def ellipse(
+        self, x: float, y: float, w: float, h: float, colour: Any, blur: float = 1.0, angle: float = 0.0, depth: float = 0.0
+    ) -> None:
+        mask = np.zeros((_SIDE, _SIDE), np.float32)
+        centre = round((x + depth * self.shift) * 16), round(y * 16)
+        cv2.ellipse(mask, centre, (round(w * 16), round(h * 16)), angle, 0, 360, 1.0, -1, cv2.LINE_AA, 4)
+        mask = cv2.GaussianBlur(mask, (0, 0), blur)[..., None]
+        self.image = self.image * (1 - mask) + np.asarray(np.clip(colour, 0, 255), np.float32) * mask
+
+
+@lru_cache(maxsize=64)
+def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 0.0) -> Image:
+    """Head and shoulders (size_px, size_px, 3). `mouth` opens it (0 to 1), `turn` moves what is in the face sideways (-1 to 1)."""
+    rng = np.random.default_rng(1000 + person)
+    skin = np.array([224, 172, 140]) * rng.uniform(0.55, 1.08) + rng.uniform(-8, 8, 3)
+    hair = rng.uniform(10, 120) * np.array([1, rng.uniform(0.6, 0.95), rng.uniform(0.3, 0.9)])
+    eye_y, nose_y = rng.uniform(176, 188), rng.uniform(228, 240)
+    canvas = _Canvas(rng.uniform(90, 200, 3), 26 * turn)
+    _head(canvas, rng, skin, hair)
+    _eyes(canvas, rng, skin, hair, eye_y)
+    _nose(canvas, rng, skin, eye_y, nose_y)
+    _mouth(canvas, rng, skin, mouth)
+    image = canvas.image * np.linspace(1.08, 0.88, _SIDE)[None, :, None] + rng.normal(0, 2.0, canvas.image.shape)
+    made = cv2.resize(np.clip(image, 0, 255).astype(np.uint8), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    made.flags.writeable = False
+    return made
+
+
+def _head(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any) -> None:
+    wide, tall = rng.uniform(88, 108), rng.uniform(122, 142)
+    canvas.ellipse(200, 400, 150, 90, rng.uniform(20, 200, 3), 2)  # shoulders
+    canvas.ellipse(200, 320, 42, 60, skin * 0.8, 3)  # neck
+    canvas.ellipse(200, 180, wide + 16, tall + 14, hair, 2)
+    canvas.ellipse(200, 205, wide, tall - 12, skin, 2)
+    canvas.ellipse(200, 160, wide * 0.6, 26, skin * 1.08, 14, depth=0.5)  # forehead
+    canvas.ellipse(200, 118, wide * 0.85, rng.uniform(18, 34), hair, 4)  # hairline
+
+
+def _eyes(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any, y: float) -> None:
+    dx, w, h, iris = rng.uniform(36, 46), rng.uniform(15, 20), rng.uniform(7, 10), rng.uniform(30, 110, 3)
+    brow, slant = rng.uniform(3.5, 6), rng.uniform(2, 10)
+    for side in (-1, 1):
+        x = 200 + side * dx
+        canvas.ellipse(x, y, w * 1.5, h * 2.0, skin * 0.72, 5, depth=1)  # socket
+        canvas.ellipse(x, y, w, h, (238, 236, 232), depth=1)
+        canvas.ellipse(x, y, h * 0.95, h * 0.95, iris, 0.8, depth=1)
+        canvas.ellipse(x, y, h * 0.5, h * 0.5, (12, 10, 10), 0.6, depth=1)
+        canvas.ellipse(x, y - h, w, 2.6, skin * 0.35, depth=1)  # lashes
+        canvas.ellipse(x, y - 22, w * 1.35, brow, hair * 0.7, 1.5, side * slant, depth=1)
+        canvas.ellipse(200 + side * 54, 240, 22, 18, skin * np.array([1.03, 0.93, 0.92]), 9, depth=1)  # cheek
+
+
+def _nose(canvas: _Canvas, rng: np.random.Generator, skin: Any, eye_y: float, y: float) -> None:
+    w = rng.uniform(11, 19)
+    canvas.ellipse(200, (eye_y + y) / 2, 7, (y - eye_y) / 2, skin * 1.1, 5, depth=1.4)
+    canvas.ellipse(200, y, w, 8, skin * 0.82, 4, depth=1.4)
+    for side in (-1, 1):
+        canvas.ellipse(200 + side * w * 0.6, y + 4, 4, 3, skin * 0.4, 1.5, depth=1.4)
+
+
+def _mouth(canvas: _Canvas, rng: np.random.Generator, skin: Any, opened: float) -> None:
+    y, w = rng.uniform(268, 284), rng.uniform(26, 38)
+    canvas.ellipse(200, y, w, 8 + 10 * opened, skin * np.array([0.82, 0.52, 0.52]), 1.5, depth=1)
+    canvas.ellipse(200, y, w * 0.86, 1.4 + 9 * opened, (70, 25, 28), depth=1)
+    canvas.ellipse(200, y + 26, w * 0.7, 4, skin * 0.85, 4, depth=1)  # chin
