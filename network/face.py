@@ -55,7 +55,7 @@ def build_face(backbone: str = "patchface", embedding_size: int = EMBEDDING_SIZE
         embedding_size: Length of the embedding, over 0.
 
     Returns:
-        Model from (n, s, s, 3), RGB in [0, 255], float32, to (n, embedding_size) float32, not normalised to length 1.
+        Model from (n, s, s, 3), RGB in [0, 255], float32, to (n, embedding_size) float32 of unit length.
         s is 112 when serving; training may use other multiples of 8 from 48 up.
 
     Raises:
@@ -104,4 +104,4 @@ def _embedding(x: Any, size: int) -> Any:
     x = FastBatchNorm(name="global_norm")(x)
     x = keras.layers.Dense(size, use_bias=False, name="embedding")(x)
     x = FastBatchNorm(name="embedding_norm")(x)
-    return keras.layers.Activation("linear", dtype="float32", name="output")(x)
+    return keras.layers.UnitNormalization(dtype="float32", name="output")(x)

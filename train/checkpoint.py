@@ -17,8 +17,8 @@ Groups = dict[str, list[npt.NDArray[Any]]]
 
 def save_checkpoint(file: Path, counters: Mapping[str, float], groups: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
     """Write `counters` and `groups` to `file`: first to a neighbour, then renamed, so that a kill leaves a whole one."""
-    arrays = {f"{name}/{place}": value for name, group in groups.items() for place, value in enumerate(group)}
-    arrays |= {f"counter/{name}": np.float64(value) for name, value in counters.items()}
+    arrays: dict[str, Any] = {f"counter/{name}": np.float64(value) for name, value in counters.items()}
+    arrays |= {f"{name}/{place}": value for name, group in groups.items() for place, value in enumerate(group)}
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     with partial.open("wb") as stream:

@@ -79,7 +79,7 @@ def _misalign(image: Image, rng: np.random.Generator, options: AugmentOptions, s
         height = width = size_px
         shift_x, shift_y, ratio = shift_x * ratio, shift_y * ratio, 1.0
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 + scale)
-    matrix[:, 2] += (shift_x, shift_y)
+    matrix[:, 2] += np.array([shift_x, shift_y])
     matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]) @ np.vstack([matrix, [0, 0, 1]])
     border = cv2.BORDER_CONSTANT if rng.random() < 0.5 else cv2.BORDER_REPLICATE
     return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=border))

@@ -62,7 +62,7 @@ class Teacher:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the ONNX file at `path`; input (n, 3, 112, 112) float32, output (n, d)."""
-        import onnxruntime  # noqa: PLC0415  needed by training with a teacher only
+        import onnxruntime  # needed by training with a teacher only
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

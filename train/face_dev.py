@@ -1,91 +1,119 @@
-"""The dev score of a face network: accuracy on the CFP pair lists, as training goes on and at the end."""
+"""The dev score of a face network: accuracy on pair lists, as training goes on and at the end.
+
+The lists are the CFP protocols, or, for a user's own data, pairs drawn from identities that are held out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from train.datasets import Listing, read_listing
+from train.datasets import Item, Listing, read_listing
 from train.face_cache import cached_images
 from train.face_data import resized
+from train.protocols import Trials, read_trials
 from utils.errors import DatasetError
+from utils.metrics import fold_accuracy
 
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+FOLDS = 5
 
 
 @dataclass(frozen=True)
-class PairList:
-    """A pair protocol: rows of the two crops, 1 for the same person, and the fold of each pair."""
-
-    left: npt.NDArray[np.intp]
-    right: npt.NDArray[np.intp]
-    same: npt.NDArray[np.bool_]
-    fold: npt.NDArray[np.intp]
-
-
 class FacePairs:
-    """The CFP protocols (frontal-frontal and frontal-profile) on the dev split of a crop archive."""
+    """Crops (n, 112, 112, 3) uint8 RGB, the place of each by its path, and named lists of pairs with folds."""
 
-    def __init__(self, listing_file: Path, lists: dict[str, Path], cache: Path) -> None:
-        """Read the dev crops beside `listing_file` and the pair lists, named as their metrics will be."""
-        listing = read_listing(listing_file, split="dev")
-        self._images = cached_images(listing, cache)
-        self._lists = {name: read_pairs(file, listing) for name, file in lists.items()}
+    images: npt.NDArray[np.uint8]
+    places: Mapping[str, int]
+    lists: Mapping[str, Trials]
 
     def accuracies(self, embed: Embed, size_px: int, mirror: bool) -> dict[str, float]:
-        """Accuracy of every list.
+        """Accuracy of every list: mean over the folds, each at the threshold that is best on all others.
 
         Args:
             embed: (n, s, s, 3) uint8 to (n, d) float32 embeddings of any length.
             size_px: Resolution that the crops are scaled to.
-            mirror: Sum the embeddings of crop and mirror image, as recognition with more time would.
+            mirror: Add the embeddings of crop and mirror image, as recognition with more time would.
         """
-        images = resized(self._images, size_px)
-        vectors = embed(images)
+        images = resized(self.images, size_px)
+        vectors = _unit(embed(images))
         if mirror:
-            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-            flipped = embed(np.ascontiguousarray(images[:, :, ::-1]))
-            vectors = vectors + flipped / np.linalg.norm(flipped, axis=1, keepdims=True)
-        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return {name: pair_accuracy(vectors, pairs) for name, pairs in self._lists.items()}
+            vectors = _unit(vectors + _unit(embed(np.ascontiguousarray(images[:, :, ::-1]))))
+        return {name: self._accuracy(vectors, trials) for name, trials in self.lists.items()}
+
+    def _accuracy(self, vectors: npt.NDArray[np.float32], trials: Trials) -> float:
+        left = vectors[[self.places[file] for file in trials.left]]
+        right = vectors[[self.places[file] for file in trials.right]]
+        if trials.folds is None:
+            raise DatasetError("A dev list of face pairs needs folds. Received: a list without")
+        return fold_accuracy(np.sum(left * right, axis=1), trials.labels, trials.folds).value
 
 
-def read_pairs(file: Path, listing: Listing) -> PairList:
-    """Read lines "label pathA pathB fold"; paths must be in `listing`."""
-    rows = {item.path: number for number, item in enumerate(listing.items)}
-    table: list[tuple[int, int, bool, int]] = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        fields = line.split()
-        if len(fields) != 4 or fields[1] not in rows or fields[2] not in rows:
-            raise DatasetError(f"A pair is: label pathA pathB fold, both crops known. Received: {line!r}")
-        table.append((rows[fields[1]], rows[fields[2]], fields[0] == "1", int(fields[3])))
-    columns: list[Any] = [np.array(column) for column in zip(*table, strict=True)]
-    return PairList(*columns)
+def published_pairs(csv: Path, lists: Mapping[str, Path], cache: Path) -> FacePairs:
+    """Pair lists over the split `dev` of a CSV beside a zip archive, named as their metrics will be."""
+    listing = read_listing(csv, split="dev")
+    trials = {name: read_trials(file) for name, file in lists.items()}
+    return _pairs(listing, trials, cache)
 
 
-def pair_accuracy(vectors: npt.NDArray[np.float32], pairs: PairList) -> float:
-    """Mean accuracy over the folds; each fold's threshold is the best one on all other folds.
+def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
+    """Split a data set by identity into training and held-out part, at least `FOLDS` identities each.
 
-    `vectors` are unit-norm (n, d). This is the protocol of LFW and CFP.
+    Raises:
+        DatasetError: too few identities with two images or more.
     """
-    scores = np.sum(vectors[pairs.left] * vectors[pairs.right], axis=1)
-    correct = []
-    for fold in np.unique(pairs.fold):
-        test = pairs.fold == fold
-        threshold = best_threshold(scores[~test], pairs.same[~test])
-        correct.append(np.mean((scores[test] >= threshold) == pairs.same[test]))
-    return float(np.mean(correct))
+    counts: dict[str, int] = {}
+    for item in listing.items:
+        counts[item.label] = counts.get(item.label, 0) + 1
+    usable = sorted(label for label, count in counts.items() if count > 1)
+    number = max(FOLDS, round(share * len(usable)))
+    if len(usable) < number or len(counts) < number + 2:
+        raise DatasetError(
+            f"Training needs at least {FOLDS + 2} identities, {FOLDS} of them with two images or more. "
+            f"Received: {len(counts)}, {len(usable)} of them"
+        )
+    held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
+    kept = tuple(item for item in listing.items if item.label not in held)
+    return Listing(listing.root, kept), Listing(listing.root, tuple(i for i in listing.items if i.label in held))
 
 
-def best_threshold(scores: npt.NDArray[np.floating[Any]], same: npt.NDArray[np.bool_]) -> float:
-    """Score at and above which to say "same" so that most pairs are right."""
-    order = np.argsort(scores)
-    ordered, genuine = scores[order], same[order]
-    # Cutting below place k: genuine ones from k on are right, and so are the impostors before k.
-    right = np.cumsum(genuine[::-1])[::-1] + np.concatenate([[0], np.cumsum(~genuine)[:-1]])
-    return float(ordered[int(np.argmax(right))])
+def held_out_pairs(listing: Listing, cache: Path, seed: int) -> FacePairs:
+    """Pairs within and across the identities of `listing`: up to 10 of one person, as many of two, in folds by person."""
+    by_label: dict[str, list[Item]] = {}
+    for item in listing.items:
+        by_label.setdefault(item.label, []).append(item)
+    rng = np.random.default_rng(seed)
+    folds = [sorted(by_label)[number::FOLDS] for number in range(FOLDS)]
+    rows: list[tuple[int, str, str, int]] = []
+    for fold, labels in enumerate(folds):
+        same = [(1, a.path, b.path, fold) for label in labels for a, b in _some(combinations(by_label[label], 2), 10, rng)]
+        rows += same
+        others = [item for item in listing.items if item.label not in labels]
+        for _, path, _, _ in same:
+            rows.append((0, path, others[int(rng.integers(len(others)))].path, fold))
+    columns = list(zip(*rows, strict=True))
+    trials = Trials(np.array(columns[0]), tuple(columns[1]), tuple(columns[2]), np.array(columns[3]))
+    return _pairs(listing, {"held_out_accuracy": trials}, cache)
+
+
+def _some(pairs: combinations[tuple[Item, Item]], most: int, rng: np.random.Generator) -> list[tuple[Item, Item]]:
+    found = list(pairs)
+    return [found[int(place)] for place in rng.permutation(len(found))[:most]]
+
+
+def _pairs(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePairs:
+    places = {item.path: number for number, item in enumerate(listing.items)}
+    for name, trials in lists.items():
+        unknown = sorted(set(trials.files) - set(places))
+        if unknown:
+            raise DatasetError(f"Every pair must be of known crops. Received: {unknown[0]} in {name}")
+    return FacePairs(cached_images(listing, cache), places, lists)
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

@@ -17,7 +17,7 @@ from network.heads import AngularMargin, TeacherProjection, relation_loss
 from train.datasets import read_listing
 from train.face_augment import AugmentOptions
 from train.face_data import FaceBatches, TeacherOptions
-from train.face_dev import FacePairs
+from train.face_dev import FacePairs, held_out_pairs, hold_out, published_pairs
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LossOptions:
     relation: float = 20.0
     margin_head: float = 0.02
     margin: float = 0.3
-    margin_ramp: tuple[float, float] = (0.15, 0.5)
+    margin_ramp: Sequence[float] = (0.15, 0.5)
     scale: float = 32.0
 
 
@@ -44,11 +44,13 @@ class FaceTask:
     """See `train.loop.Task`."""
 
     name = "face"
-    metric = "cfp_fp_accuracy"
+    serving_shape = (None, SIZE_PX, SIZE_PX, 3)
+    example_length = 1
 
     def __init__(self, batches: FaceBatches, pairs: FacePairs | None, backbone: str, losses: LossOptions) -> None:
         """Build network and heads for `batches`; `pairs` is the dev set, None for none."""
         self._batches, self._pairs, self._losses = batches, pairs, losses
+        self.metric = list(pairs.lists)[-1] if pairs else ""
         self.network = build_face(backbone)
         self._classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
@@ -86,8 +88,12 @@ class FaceTask:
             metrics |= {f"{name}_mirror": value for name, value in mirrored.items()}
         return metrics
 
+    def card_input(self) -> dict[str, Any]:
+        """RGB crops in [0, 255]: the network scales them itself."""
+        return {"layout": "nhwc"}
+
     def embed(self, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
-        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32, not normalised."""
+        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32 of unit length."""
         starts = range(0, len(images), batch)
         parts = [self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
@@ -101,27 +107,21 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
         seed: Of all chance.
         shared: Folder that relative paths of the configuration start from.
     """
-    data = config["data"]
-    cache = Path(data["cache"])
-    teacher = _teacher(config.get("teacher"), shared)
+    data, table = config["data"], config.get("teacher")
+    cache, listing = Path(data["cache"]), read_listing(shared / data["train"])
+    if data.get("dev_pairs"):
+        lists = {f"{name}_accuracy": shared / file for name, file in data["dev_pairs"].items()}
+        pairs = published_pairs(shared / data["dev"], lists, cache)
+    else:
+        listing, held = hold_out(listing, data["held_out"], seed)
+        pairs = held_out_pairs(held, cache, seed)
     batches = FaceBatches(
-        read_listing(shared / data["train"]),
+        listing,
         cache,
         data["batch_size"],
         seed,
         tuple((float(start), int(size)) for start, size in data["resolutions"]),
-        AugmentOptions(**config["augment"]) if config.get("augment") is not None else None,
-        teacher,
+        AugmentOptions(**config["augment"]) if "augment" in config else None,
+        TeacherOptions(**(table | {"path": shared / table["path"]})) if table else None,
     )
-    lists = {f"{name}_accuracy": shared / file for name, file in data.get("dev_pairs", {}).items()}
-    pairs = FacePairs(shared / data["dev"], lists, cache) if lists else None
-    losses = dict(config.get("loss", {}))
-    if "margin_ramp" in losses:
-        losses["margin_ramp"] = tuple(losses["margin_ramp"])
-    return FaceTask(batches, pairs, config["network"]["backbone"], LossOptions(**losses))
-
-
-def _teacher(table: Mapping[str, Any] | None, shared: Path) -> TeacherOptions | None:
-    if not table or not table.get("path"):
-        return None
-    return TeacherOptions(shared / table["path"], table.get("view", "cached"), table.get("threads", 1))
+    return FaceTask(batches, pairs, config["network"]["backbone"], LossOptions(**config.get("loss", {})))

@@ -37,12 +37,16 @@ class Task(Protocol):
         network: The Keras model that is exported in the end; its EMA weights are validated and shipped.
         heads: Layers that exist for training only (classifier, projection to the teacher). Already built.
         metric: Key of `validate`'s result that says which of two models is better (higher is better).
+        serving_shape: Shape of the network's input when it serves, None where it varies: the export's signature.
+        example_length: What a varying size of it (but the batch) is taken as when multiply-adds are counted.
     """
 
     name: str
     network: keras.Model
     heads: Sequence[keras.layers.Layer]
     metric: str
+    serving_shape: tuple[int | None, ...]
+    example_length: int
 
     def batch(self, step: int, progress: float) -> Batch:
         """Training batch number `step`; a pure function of (seed, step, progress), called from several threads.
@@ -62,6 +66,9 @@ class Task(Protocol):
 
         `full` asks for the whole protocol (at the end); otherwise a quick part of it, as fits `progress`.
         """
+
+    def card_input(self) -> dict[str, Any]:
+        """The card's `input`: what the network must be fed (see `network.card.Card`)."""
 
 
 @dataclass(frozen=True)

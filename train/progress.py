@@ -64,7 +64,7 @@ def read_log(file: Path) -> list[dict[str, float]]:
 
 def draw_curves(run_dir: Path) -> None:
     """Draw the losses and the dev metrics of a run over samples seen into `curves.png`."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  half a second, only when a curve is drawn
+    from matplotlib.figure import Figure  # half a second, only when a curve is drawn
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

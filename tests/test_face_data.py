@@ -1,0 +1,186 @@
+"""Face crops on their way into training: cache, teacher, augmentation, batches, held-out pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from train.datasets import Listing, read_listing
+from train.face_augment import AugmentOptions, augment
+from train.face_cache import Teacher, cached_images, cached_teacher
+from train.face_data import FaceBatches, TeacherOptions, mean_of_views, resized
+from train.face_dev import FacePairs, held_out_pairs, hold_out
+from train.protocols import Trials
+from utils.errors import DatasetError
+
+EVERYTHING = AugmentOptions(
+    misaligned=1.0, shrunk=1.0, coded=1.0, blurred=1.0, lit=1.0, tinted=1.0, covered=1.0, grey=1.0
+)
+
+
+def crop(number: int) -> np.ndarray:
+    """A smooth picture without symmetry, (112, 112, 3) uint8, its own for every number."""
+    rng = np.random.default_rng(number)
+    return np.asarray(cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (112, 112)), np.uint8)
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Listing:
+    for number in range(24):
+        file = tmp_path / "faces" / f"person{number // 3}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), crop(number)[..., ::-1])
+    return read_listing(tmp_path / "faces")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """A network of the teacher's signature: the mean of each colour on the left and on the right half."""
+    nodes = [
+        helper.make_node("AveragePool", ["input0"], ["halves"], kernel_shape=[112, 56], strides=[112, 56]),
+        helper.make_node("Flatten", ["halves"], ["output"]),
+    ]
+    image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, ["n", 3, 112, 112])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
+    graph = helper.make_graph(nodes, "teacher", [image], [output])
+    file = tmp_path / "teacher.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_images_are_decoded_once_in_rgb(listing: Listing, tmp_path: Path) -> None:
+    images = cached_images(listing, tmp_path / "cache")
+    place = [item.path for item in listing.items].index("person2/7.png")
+    assert images.shape == (24, 112, 112, 3)
+    assert np.array_equal(images[place], crop(7))
+    for item in listing.items:
+        (listing.root / item.path).unlink()
+    assert np.array_equal(cached_images(listing, tmp_path / "cache"), images), "the second time nothing is decoded"
+
+
+@pytest.mark.parametrize("content", [b"no image", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()])
+def test_only_aligned_crops_are_taken(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "faces" / "ann" / "1.png"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"112 × 112 px\. Received: ann/1\.png"):
+        cached_images(read_listing(tmp_path / "faces"), tmp_path / "cache")
+
+
+def test_teacher_sees_crop_and_mirror_image(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+    pairs = cached_teacher(listing, tmp_path / "cache", teacher, batch=5)
+    assert pairs.shape == (24, 2, 6)
+    assert np.allclose(np.linalg.norm(pairs.astype(np.float32), axis=2), 1, atol=2e-3)
+    assert np.allclose(pairs[:, 0, 0::2], pairs[:, 1, 1::2], atol=0.05), "left and right halves change places"
+    assert not np.allclose(pairs[:, 0], pairs[:, 1], atol=0.05)
+
+
+def test_augmentation_is_a_function_of_the_seed() -> None:
+    image = crop(1)
+    for size in (64, 80, 112):
+        views = [augment(image, np.random.default_rng(seed), EVERYTHING, size) for seed in (3, 3, 4)]
+        assert views[0].shape == (size, size, 3)
+        assert views[0].dtype == np.uint8
+        assert np.array_equal(views[0], views[1])
+        assert not np.array_equal(views[0], views[2])
+    assert np.array_equal(image, crop(1)), "the source stays as it is"
+
+
+def test_without_disturbances_only_the_size_changes() -> None:
+    off = AugmentOptions(misaligned=0, shrunk=0, coded=0, blurred=0, lit=0, tinted=0, covered=0, grey=0)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(augment(crop(1), rng, off, 112), crop(1))
+    small = augment(crop(1), rng, off, 56).astype(int)
+    assert np.abs(small - resized(crop(1)[None], 56)[0]).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey"])
+def test_each_disturbance_changes_the_picture_but_not_beyond_recognition(name: str) -> None:
+    names = ("misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey")
+    options = AugmentOptions(**{other: float(other == name) for other in names})
+    changed = [augment(crop(seed), np.random.default_rng(seed), options, 112) for seed in range(20)]
+    difference = [np.abs(view.astype(int) - crop(seed)).mean() for seed, view in enumerate(changed)]
+    assert np.median(difference) > 0.2
+    assert np.median(difference) < 60
+
+
+def batches(listing: Listing, tmp_path: Path, **changes: object) -> FaceBatches:
+    arguments = {"batch_size": 10, "seed": 1, "augmentation": AugmentOptions()} | changes
+    return FaceBatches(listing, tmp_path / "cache", **arguments)  # type: ignore[arg-type]
+
+
+def test_batch_depends_on_seed_and_step_alone(listing: Listing, tmp_path: Path) -> None:
+    one, other = batches(listing, tmp_path), batches(listing, tmp_path)
+    one.batch(0, 0.0)
+    for step in (7, 3):
+        for name, value in one.batch(step, 0.0).items():
+            assert np.array_equal(value, other.batch(step, 0.0)[name])
+    different = batches(listing, tmp_path, seed=2)
+    assert not np.array_equal(different.batch(3, 0.0)["label"], one.batch(3, 0.0)["label"])
+
+
+def test_every_crop_once_in_an_epoch(listing: Listing, tmp_path: Path) -> None:
+    source = batches(listing, tmp_path, batch_size=8)
+    labels = np.concatenate([source.batch(step, 0.0)["label"] for step in (0, 1, 2)])
+    assert np.array_equal(np.bincount(labels), np.full(8, 3))
+
+
+def test_resolution_grows_with_progress(listing: Listing, tmp_path: Path) -> None:
+    source = batches(listing, tmp_path, resolutions=((0.0, 64), (0.5, 112)))
+    assert source.batch(0, 0.49)["image"].shape == (10, 64, 64, 3)
+    assert source.batch(0, 0.5)["image"].shape == (10, 112, 112, 3)
+
+
+def test_cached_targets_do_not_know_the_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
+    expected = mean_of_views(cached_teacher(listing, tmp_path / "cache", teacher))
+    targets = source.batch(2, 0.0)["teacher"]
+    assert source.teacher_size == 6
+    assert all(any(np.array_equal(target, row) for row in expected) for target in targets)
+
+
+def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+    source = batches(
+        listing, tmp_path, teacher=TeacherOptions(teacher, view="augmented"), resolutions=((0.0, 64), (0.5, 112))
+    )
+    batch = source.batch(2, 1.0)
+    assert np.allclose(batch["teacher"], mean_of_views(Teacher(teacher).embed_both(batch["image"])), atol=1e-6)
+    assert source.batch(2, 0.0)["image"].shape[1] == 64
+    assert np.allclose(source.batch(2, 0.0)["teacher"], batch["teacher"]), "the teacher sees the full resolution"
+    with pytest.raises(ValueError, match="view"):
+        TeacherOptions(teacher, view="sideways")
+
+
+def test_hold_out_keeps_people_apart(listing: Listing) -> None:
+    kept, held = hold_out(listing, 0.1, seed=1)
+    assert not set(kept.labels) & set(held.labels)
+    assert len(held.labels) == 5
+    assert len(kept.items) + len(held.items) == 24
+    with pytest.raises(DatasetError, match="at least 7 identities"):
+        hold_out(Listing(listing.root, listing.items[:9]), 0.1, seed=1)
+
+
+def test_held_out_pairs_are_within_and_across_people(listing: Listing, tmp_path: Path) -> None:
+    pairs = held_out_pairs(listing, tmp_path / "cache", seed=1)
+    trials = pairs.lists["held_out_accuracy"]
+    same = [a.split("/")[0] == b.split("/")[0] for a, b in zip(trials.left, trials.right, strict=True)]
+    assert np.array_equal(trials.labels == 1, same)
+    assert sum(same) * 2 == len(same) == 48
+
+
+def test_accuracy_of_a_perfect_and_of_a_blind_embedding() -> None:
+    images = np.stack([crop(number // 2) for number in range(40)])
+    places = {str(number): number for number in range(40)}
+    left = [str(number) for number in range(0, 40, 2)] * 2
+    right = [str(number + 1) for number in range(0, 40, 2)] + [str((number + 3) % 40) for number in range(0, 40, 2)]
+    labels, folds = np.repeat([1, 0], 20), np.arange(40) % 5
+    pairs = FacePairs(images, places, {"toy": Trials(labels, tuple(left), tuple(right), folds)})
+    pixels = pairs.accuracies(lambda x: x.reshape(len(x), -1).astype(np.float32) - 127, 112, mirror=True)
+    assert pixels == {"toy": 1.0}
+    blind = pairs.accuracies(lambda x: np.ones((len(x), 4), np.float32), 112, mirror=False)
+    assert blind["toy"] == pytest.approx(0.5, abs=0.15)
