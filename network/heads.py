@@ -46,7 +46,7 @@ class AngularMargin(keras.layers.Layer):
 
     def loss(self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float) -> tf.Tensor:
         """Mean cross-entropy, a scalar."""
-        logits = self(embeddings, labels, margin)
+        logits = self(embeddings, labels, margin=margin)
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
     def get_config(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,27 @@ def save_checkpoint(file: Path, counters: Mapping[str, float], groups: Mapping[s
     partial.replace(file)
 
 
-def load_checkpoint(file: Path, sizes: Mapping[str, int]) -> tuple[dict[str, float], Groups]:
-    """Read what `save_checkpoint` wrote; `sizes` is how many arrays each group must have.
+def load_checkpoint(file: Path, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> tuple[dict[str, float], Groups]:
+    """Read what `save_checkpoint` wrote; `shapes` are those that the arrays of each group must have.
 
     Raises:
         CheckpointError: not a checkpoint, or one of another network.
     """
     try:
-        with np.load(file) as archive:
+        with file.open("rb") as stream, np.load(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"A checkpoint must be readable. Received: {file} ({error})") from error
     counters = {name.partition("/")[2]: float(value) for name, value in arrays.items() if name.startswith("counter/")}
-    found = {name: sum(key.startswith(f"{name}/") for key in arrays) for name in sizes}
-    if found != dict(sizes):
-        raise CheckpointError(f"A checkpoint must be of the same network. Received: {found}, needed {dict(sizes)}")
-    return counters, {name: [arrays[f"{name}/{place}"] for place in range(size)] for name, size in sizes.items()}
+    groups: Groups = {name: [] for name in shapes}
+    for name, group in groups.items():
+        while f"{name}/{len(group)}" in arrays:
+            group.append(arrays[f"{name}/{len(group)}"])
+        found = [value.shape for value in group]
+        if found != list(shapes[name]):
+            raise CheckpointError(
+                f"A checkpoint must be of the same network, data and losses. Received: {len(found)} arrays of other "
+                f"shapes for {name}",
+                "Continue with the configuration that the run began with, or start in a new run folder.",
+            )
+    return counters, groups

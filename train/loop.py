@@ -208,7 +208,8 @@ class Trainer:
         file = self.run_dir / "checkpoint.npz"
         if not file.exists():
             return
-        counters, groups = load_checkpoint(file, {name: len(group) for name, group in self._groups().items()})
+        shapes = {name: [tuple(value.shape) for value in group] for name, group in self._groups().items()}
+        counters, groups = load_checkpoint(file, shapes)
         for name, group in self._groups().items():
             for variable, value in zip(group, groups[name], strict=True):
                 variable.assign(value)

@@ -1,0 +1,93 @@
+"""Face backbones: limits, resolutions, saving, and the same output under ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    import keras
+
+pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    """The shipped backbone with weights and statistics as uneven as after training."""
+    import keras
+
+    from network.face import build_face
+
+    keras.utils.set_random_seed(0)
+    model, rng = build_face(), np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        elif variable.name in ("beta", "moving_mean"):
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("backbone", ["patchface", "mobileface"])
+def test_backbones_keep_within_the_limits(backbone: str) -> None:
+    from network.export import count_multiply_adds, count_parameters
+    from network.face import build_face
+
+    model = build_face(backbone)
+    assert model.output_shape == (None, 512)
+    assert count_parameters(model) <= 1_500_000
+    assert count_multiply_adds(model, (112, 112, 3)) <= 250_000_000
+
+
+def test_multiply_adds_are_those_of_the_layers() -> None:
+    import keras
+
+    from network.export import count_multiply_adds
+
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(image)
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    model = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+    assert count_multiply_adds(model, (8, 8, 3)) == 64 * 9 * 3 * 4 + 64 * 9 * 4 + 256 * 5
+
+
+def test_embeddings_are_unit_vectors_at_every_training_resolution(network: keras.Model, faces: np.ndarray) -> None:
+    for size in (64, 80, 112):
+        vectors = np.asarray(network(faces[:, :size, :size]))
+        assert vectors.shape == (3, 512)
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_alone_equals_in_a_batch(network: keras.Model, faces: np.ndarray) -> None:
+    assert np.allclose(network(faces)[:1], network(faces[:1]), atol=1e-5)
+
+
+def test_saved_and_loaded_again(network: keras.Model, faces: np.ndarray, tmp_path: Path) -> None:
+    import keras
+
+    network.save(tmp_path / "model.keras")
+    assert np.array_equal(keras.saving.load_model(tmp_path / "model.keras")(faces), network(faces))
+
+
+def test_onnx_gives_the_same_embeddings(network: keras.Model, faces: np.ndarray, tmp_path: Path) -> None:
+    from network.export import export_onnx, largest_difference
+
+    export_onnx(network, tmp_path / "model.onnx", (None, 112, 112, 3))
+    assert largest_difference(network, tmp_path / "model.onnx", [faces]) < 1e-4
+    assert largest_difference(network, tmp_path / "model.onnx", [faces[:1]]) < 1e-4
+
+
+@pytest.mark.parametrize(("arguments", "message"), [({"backbone": "vgg"}, "vgg"), ({"embedding_size": 0}, "positive")])
+def test_refuses_what_it_cannot_build(arguments: dict[str, object], message: str) -> None:
+    from network.face import build_face
+
+    with pytest.raises(ValueError, match=message):
+        build_face(**arguments)  # type: ignore[arg-type]
