@@ -1,0 +1,70 @@
+"""POST /v1/identify (who is it?) and POST /v1/verify (is it this person?)."""
+from __future__ import annotations
+
+from typing import Any
+
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from utils import errors as known
+from utils.errors import InvalidRequestError
+from web import answers, fields, schema
+from web.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
+from web.state import recognizer
+
+ns = Namespace("identify", "Who is in a clip, by face and voice together, by face alone and by voice alone", path="/v1")
+
+UPLOAD_ERRORS = (
+    known.KeyRequiredError, known.InvalidRequestError, known.MediaMissingError, UploadBrokenError, UploadTimeoutError,
+    known.MediaTooLargeError, ContentTypeError, known.MediaTypeError, known.MediaEmptyError, known.MediaCorruptError,
+    known.MediaTooLongError, known.NoBiometricError, known.EncoderMismatchError, known.BusyError, known.StoreUnavailableError,
+    known.StorageFullError,
+)
+MEDIA_HELP = "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp (face only)"
+
+identify_form = ns.parser()
+identify_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
+
+verify_form = ns.parser()
+verify_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
+verify_form.add_argument("person_id", location="form", help="compare with this person of the gallery, or send `reference`")
+verify_form.add_argument("reference", type=FileStorage, location="files", help="compare with this clip, or send `person_id`")
+
+
+@ns.route("/identify")
+class Identify(Resource):
+    """Who is in this clip?"""
+
+    @ns.doc(id="identify")
+    @ns.expect(identify_form)
+    @ns.response(200, "three answers, each with what it rests on", schema.IDENTIFICATION)
+    @schema.documented(ns, *UPLOAD_ERRORS)
+    def post(self) -> dict[str, Any]:
+        """Say who is in a clip. A stranger is `unknown`, never the nearest name. Nothing is stored."""
+        fields.check_query()
+        fields.form(files=("media",))
+        clip = fields.upload("media")
+        return answers.identification(recognizer().identify(clip.path, filename=clip.filename))
+
+
+@ns.route("/verify")
+class Verify(Resource):
+    """Is it the same person?"""
+
+    @ns.doc(id="verify")
+    @ns.expect(verify_form)
+    @ns.response(200, "three verdicts with score and threshold", schema.VERIFICATION)
+    @schema.documented(ns, known.PersonNotFoundError, known.InvalidNameError, *UPLOAD_ERRORS)
+    def post(self) -> dict[str, Any]:
+        """Compare a clip with one person of the gallery (`person_id`) or with another clip (`reference`). Nothing is stored."""
+        fields.check_query()
+        given = fields.form(("person_id",), ("media", "reference"))
+        clip, reference = fields.upload("media"), fields.optional_upload("reference")
+        person_id = given.get("person_id") or None  # Swagger UI sends an empty text for what was left out
+        if (person_id is None) == (reference is None):
+            raise InvalidRequestError(f"Send either `person_id` or `reference`. Received: {'neither' if reference is None else 'both'}")
+        if reference is not None:
+            return answers.verified(recognizer().verify_clips(
+                clip.path, reference.path, filename=clip.filename, reference_filename=reference.filename))
+        assert person_id is not None
+        return answers.verified(recognizer().verify_person(clip.path, person_id, filename=clip.filename))

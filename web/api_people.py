@@ -1,0 +1,139 @@
+"""/v1/people: the people of the gallery and their templates."""
+from __future__ import annotations
+
+from typing import Any
+
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from utils import errors as known
+from utils.errors import InvalidRequestError, PersonNotFoundError
+from web import answers, fields, schema
+from web.api_identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.errors import ContentTypeError
+from web.state import recognizer
+
+ns = Namespace("people", "Who is known: people and their stored templates", path="/v1/people")
+MAX_OFFSET = 10**9
+MAX_LIMIT = 1000
+
+READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
+WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
+PERSON_ERRORS = (PersonNotFoundError, known.InvalidNameError)
+JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, known.MediaTooLargeError)
+PERSON_ID = {"person_id": {"description": "id of the person", "example": "ann@example.com"}}
+SEARCH = {
+    "search": "only people whose id or name holds this text, in any case",
+    "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
+    "limit": {"description": f"answer with at most this many, 1 to {MAX_LIMIT}", "type": "integer", "default": 50},
+}
+
+enroll_form = ns.parser()
+enroll_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
+enroll_form.add_argument("replace", location="form", choices=("true", "false"), default="false",
+                         help="true: forget the templates that are stored of this person first")
+enroll_form.add_argument("force", location="form", choices=("true", "false"), default="false",
+                         help="true: store even if the clip looks like somebody who is known under another id")
+
+
+@ns.route("")
+class People(Resource):
+    """All people."""
+
+    @ns.doc(id="list_people", params=SEARCH)
+    @ns.response(200, "part of the list", schema.PEOPLE)
+    @schema.documented(ns, *READ_ERRORS)
+    def get(self) -> dict[str, Any]:
+        """List people, by id."""
+        fields.check_query(SEARCH)
+        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 50, 1, MAX_LIMIT)
+        return answers.people(recognizer().list_people(fields.query_text("search"), offset, limit))
+
+    @ns.doc(id="create_person")
+    @ns.expect(schema.NEW_PERSON)
+    @ns.response(201, "the person, without templates yet", schema.PERSON)
+    @schema.documented(ns, known.PersonExistsError, known.InvalidNameError, *JSON_ERRORS)
+    def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Create a person. Send at least one of `person_id` and `name`; clips are enrolled afterwards."""
+        fields.check_query()
+        given = fields.json_object({"person_id": str, "name": str, "note": str})
+        if "person_id" not in given and "name" not in given:
+            raise InvalidRequestError(f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}")
+        person = recognizer().create_person(given.get("person_id"), given.get("name"), given.get("note", ""))
+        return answers.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
+
+
+@ns.route("/<string:person_id>")
+@ns.doc(params=PERSON_ID)
+class Person(Resource):
+    """One person."""
+
+    @ns.doc(id="get_person")
+    @ns.response(200, "the person", schema.PERSON)
+    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    def get(self, person_id: str) -> dict[str, Any]:
+        """Show a person."""
+        fields.check_query()
+        return answers.person(recognizer().get_person(person_id))
+
+    @ns.doc(id="update_person")
+    @ns.expect(schema.PERSON_CHANGES)
+    @ns.response(200, "the person after the change", schema.PERSON)
+    @schema.documented(ns, *PERSON_ERRORS, *JSON_ERRORS)
+    def patch(self, person_id: str) -> dict[str, Any]:
+        """Change name or note; what is not sent stays."""
+        fields.check_query()
+        given = fields.json_object({"name": str, "note": str})
+        if not given:
+            raise InvalidRequestError("`name` or `note` is required. Received: no field")
+        return answers.person(recognizer().update_person(person_id, **given))
+
+    @ns.doc(id="delete_person")
+    @ns.response(204, "the person and all templates are forgotten")
+    @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
+    def delete(self, person_id: str) -> tuple[str, int]:
+        """Forget a person and all templates, for good."""
+        fields.check_query()
+        recognizer().delete_person(person_id)
+        return "", 204
+
+
+@ns.route("/<string:person_id>/templates")
+@ns.doc(params=PERSON_ID)
+class Templates(Resource):
+    """What is stored of one person."""
+
+    @ns.doc(id="list_templates")
+    @ns.response(200, "the templates", schema.TEMPLATES)
+    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    def get(self, person_id: str) -> dict[str, Any]:
+        """List the templates of a person."""
+        fields.check_query()
+        return {"templates": [answers.template(t) for t in recognizer().list_templates(person_id)]}
+
+    @ns.doc(id="enroll")
+    @ns.expect(enroll_form)
+    @ns.response(201, "what was stored", schema.ENROLLED)
+    @schema.documented(ns, *PERSON_ERRORS, known.DuplicatePersonError, *UPLOAD_ERRORS)
+    def post(self, person_id: str) -> tuple[dict[str, Any], int]:
+        """Enrol a clip: store a template of the face, of the voice, or of both. The clip itself is not kept."""
+        fields.check_query()
+        given = fields.form(("replace", "force"), ("media",))
+        flags = {name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")}
+        clip = fields.upload("media")
+        return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, **flags)), 201
+
+
+@ns.route("/<string:person_id>/templates/<string:template_id>")
+@ns.doc(params=PERSON_ID | {"template_id": "id of the template"})
+class Template(Resource):
+    """One template."""
+
+    @ns.doc(id="delete_template")
+    @ns.response(204, "the template is forgotten")
+    @schema.documented(ns, *PERSON_ERRORS, known.TemplateNotFoundError, *WRITE_ERRORS)
+    def delete(self, person_id: str, template_id: str) -> tuple[str, int]:
+        """Forget one template."""
+        fields.check_query()
+        recognizer().delete_template(person_id, template_id)
+        return "", 204

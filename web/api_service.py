@@ -1,0 +1,30 @@
+"""GET /v1/health: whether the service can answer, and with what."""
+from __future__ import annotations
+
+from typing import Any
+
+from flask_restx import Namespace, Resource
+
+from utils.errors import StoreUnavailableError
+from web import VERSION, fields, schema
+from web.auth import key_is_good
+from web.state import recognizer, settings
+
+ns = Namespace("service", "The service itself", path="/v1")
+
+
+@ns.route("/health", endpoint="health")
+class Health(Resource):
+    """State of the service."""
+
+    @ns.doc(id="health", security=[])
+    @ns.response(200, "requests can be answered", schema.HEALTH)
+    @schema.documented(ns, StoreUnavailableError)
+    def get(self) -> dict[str, Any]:
+        """Tell whether requests can be answered. Needs no key, but tells more with one."""
+        fields.check_query()
+        recognizer().check()
+        if not key_is_good(settings()):
+            return {"status": "ok"}
+        return {"status": "ok", "version": VERSION, "people": recognizer().count(), "encoders": dict(recognizer().encoder_ids),
+                "models_loaded": True}

@@ -1,0 +1,118 @@
+"""create_app: the Flask application, with the same API, errors and guards for every program that serves it."""
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request
+from flask_restx import Api
+
+from gallery.recognizer import Recognizer
+from utils.config import Settings
+from web import VERSION, api_identify, api_people, api_service, auth, errors, flagship, pages, schema, uploads
+from web.state import State
+
+log = logging.getLogger("duet.web")
+NAMESPACES = (api_identify.ns, api_people.ns, flagship.ns, api_service.ns)
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+SWAGGER_ENDPOINTS = frozenset({"api.doc", "pages.static", "restx_doc.static"})
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+# Swagger UI sets styles from its script and draws icons from data: URLs; it loads nothing from elsewhere.
+SWAGGER_CSP = ("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+               "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+API_CSP = "default-src 'none'; frame-ancestors 'none'"
+ABOUT = ("Identification by face and voice on this machine. `POST /v1/people` creates a person, "
+         "`POST /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another. "
+         "Every error has the same shape, see the model `Error`.")
+
+
+class DuetApi(Api):
+    """flask-restx without error handling of its own: every error goes to the application's handlers (web/errors.py)."""
+
+    def error_router(self, original_handler: Any, e: Exception) -> Any:
+        """Pass on."""
+        return original_handler(e)
+
+    def _register_apidoc(self, app: Flask) -> None:
+        """Swagger UI's files are served with its page only."""
+        if self._doc:
+            super()._register_apidoc(app)
+
+
+def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer | None = None) -> Flask:
+    """The service as a WSGI application.
+
+    Args:
+        config: Flask's settings and two of ours: `SETTINGS` (utils.config.Settings; default: read from DUET_*) and `SWAGGER_UI`
+            (serve Swagger UI at /; default False).
+        recognizer: what answers; default: built from the settings, which loads the networks (seconds). Never before a fork.
+
+    Raises ConfigError, ModelError, StoreUnavailableError.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config.from_mapping({"SWAGGER_UI": False, "RESTX_MASK_SWAGGER": False, "RESTX_ERROR_404_HELP": False})
+    app.config.from_mapping(config or {})
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    settings: Settings = app.config.setdefault("SETTINGS", None) or Settings.from_env()
+    _init_requests(app)
+    errors.init_app(app)
+    uploads.init_app(app, settings)
+    auth.init_app(app, settings)
+    app.register_blueprint(_api(settings, app.config["SWAGGER_UI"]))
+    if app.config["SWAGGER_UI"]:
+        app.register_blueprint(pages.blueprint)
+    if recognizer is None:
+        from web.assembly import build_recognizer
+
+        recognizer = build_recognizer(settings, load_detector=True)
+    app.extensions["duet"] = State(settings, recognizer)
+    return app
+
+
+def _api(settings: Settings, swagger_ui: bool) -> Blueprint:
+    """Blueprint with all namespaces, the description at /swagger.json and, if wanted, its page at /."""
+    blueprint = Blueprint("api", __name__)
+    keyed: dict[str, Any] = {}
+    if settings.api_key:
+        keyed = {"security": "key", "authorizations": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}}
+    api = DuetApi(blueprint, version=VERSION, title="Duet ID", description=ABOUT, doc="/" if swagger_ui else False, **keyed)
+    for model in schema.MODELS:
+        api.add_model(model.name, model)
+    for namespace in NAMESPACES:
+        api.add_namespace(namespace)
+    if swagger_ui:
+        api.documentation(lambda: pages.swagger_page(api))
+    return blueprint
+
+
+def _init_requests(app: Flask) -> None:
+    """Request ids, headers of every answer, and one log line a request: no names, no bodies."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        is_page = request.endpoint in SWAGGER_ENDPOINTS
+        response.headers.update(HEADERS)
+        response.headers["X-Request-ID"] = g.request_id
+        response.headers["Content-Security-Policy"] = SWAGGER_CSP if is_page else API_CSP
+        response.headers["Cache-Control"] = "no-cache" if is_page else "no-store"
+        route = request.url_rule.rule if request.url_rule else "-"
+        log.info("%s %s %d %.0f ms request_id=%s", request.method if request.method.isalpha() else "-", route, response.status_code,
+                 1000 * (time.perf_counter() - g.started), g.request_id)
+        return response
+
+

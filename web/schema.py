@@ -1,0 +1,218 @@
+"""The JSON bodies as Swagger describes them: every field with its meaning and an example. A test keeps answers.py in step with it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_restx import Model, Namespace, fields
+
+from utils.errors import DuetError
+from web.errors import CrossOriginError, HostForbiddenError
+
+FACE_ID, VOICE_ID, FUSED_ID = "face-1f2e3d4c5b6a", "voice-0a1b2c3d4e5f", "fusion-9f8e7d6c5b4a"
+REQUEST_ID = "3f0c2f9f5c7b4a5e8d1c6b7a8e9f0d1c"
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+MODELS: list[Model] = []
+
+
+def _model(name: str, /, **members: fields.Raw) -> Model:
+    model = Model(name, dict(members))
+    MODELS.append(model)
+    return model
+
+
+def _text(about: str, example: str, **more: Any) -> fields.String:
+    return fields.String(description=about, example=example, **({"required": True} | more))
+
+
+def _float(about: str, example: float, **more: Any) -> fields.Float:
+    return fields.Float(description=about, example=example, **({"required": True} | more))
+
+
+def _int(about: str, example: int, **more: Any) -> fields.Integer:
+    return fields.Integer(description=about, example=example, **({"required": True} | more))
+
+
+def _part(model: Model, about: str, **more: Any) -> fields.Nested:
+    return fields.Nested(model, description=about, **({"required": True} | more))
+
+
+def _parts(model: Model, about: str) -> fields.List:
+    return fields.List(fields.Nested(model), description=about, required=True)
+
+
+def _figures(about: str, example: dict[str, Any]) -> fields.Raw:
+    return fields.Raw(description=about, example=example, required=True)
+
+
+REQUEST_ID_FIELD = _text("id of this request, also in the header X-Request-ID and in the service's log", REQUEST_ID)
+
+ERROR_DETAIL = _model(
+    "ErrorDetail",
+    code=_text("stable code to act on", "person_not_found"),
+    message=_text("the rule that was broken, and what was received", "There is no such person. Received: 'ann@example.com'"),
+    hint=_text("what to do about it (may be empty)", "List the people with GET /v1/people."),
+    request_id=REQUEST_ID_FIELD,
+    details=fields.Raw(description="more about some errors, for example `hints` or the duplicate person", example={"hints": []}),
+)
+ERROR = _model("Error", error=_part(ERROR_DETAIL, "what went wrong"))
+
+MATCH = _model(
+    "Match",
+    person_id=_text("who it is", "ann@example.com"),
+    name=_text("display name", "Ann Lee"),
+    score=_float("cosine of the two embeddings, in [-1, 1]", 0.713251),
+    probability=_float("probability that both are the same person at even prior odds, in [0, 1]", 0.998713),
+)
+OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
+DECISION = _model(
+    "Decision",
+    outcome=_text("accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality is not in the clip; "
+                  "conflict: face and voice are accepted as two different people", "accepted", enum=OUTCOMES),
+    match=_part(MATCH, "the person; null unless accepted: a stranger is not given the nearest name", allow_null=True),
+    runner_up=_part(MATCH, "the next best person; null where there is none", allow_null=True),
+    threshold=_float("score that had to be reached in this gallery; null where nothing was compared", 0.412345),
+    margin=_float("best score minus threshold; null where nothing was compared", 0.300906),
+    reason=_text("the decision in words", "The score 0.713 reaches the threshold 0.412."),
+)
+FACE_QUALITY = _model(
+    "FaceQuality",
+    size_px=_float("width of the face in the frame, in pixels", 142.0),
+    sharpness=_float("0 blurred to 1 sharp", 0.82),
+    yaw=_float("-1 to 1; 0 = frontal", 0.04),
+    roll_deg=_float("tilt of the head, in degrees", -1.7),
+    brightness=_float("mean luminance, 0 to 1", 0.51),
+    contrast=_float("standard deviation of the luminance, 0 to 1", 0.19),
+    score=_float("all of it in one figure, 0 to 1", 0.88),
+)
+VOICE_QUALITY = _model(
+    "VoiceQuality",
+    speech_s=_float("net speech heard, in seconds", 3.4),
+    duration_s=_float("sound read, in seconds", 5.0),
+    snr_db=_float("estimated speech-to-noise ratio, in dB", 24.5),
+    clipping=_float("share of samples at full scale, 0 to 1", 0.0),
+    level_db=_float("level of the speech, in dBFS", -21.3),
+    score=_float("all of it in one figure, 0 to 1", 0.91),
+)
+QUALITY = _model(
+    "Quality",
+    face=_part(FACE_QUALITY, "best face of the main person; null without one", allow_null=True),
+    voice=_part(VOICE_QUALITY, "the sound; null without a sound track", allow_null=True),
+)
+HINT = _model(
+    "Hint",
+    code=_text("stable code", "speech_short"),
+    text=_text("advice for the person in front of the camera", "Say a whole sentence: 0.6 s of speech heard, 2 s needed."),
+)
+GALLERY = _model(
+    "GalleryFacts",
+    people=_int("people in the gallery", 20),
+    fpir=_float("false positive identification rate that the thresholds aim at", 0.01),
+)
+COMMON: dict[str, fields.Raw] = {
+    "quality": _part(QUALITY, "how good the clip is"),
+    "people_in_view": _int("people seen in the clip; the largest steady face is used", 1),
+    "hints": _parts(HINT, "how to do better next time; empty when all is well"),
+    "encoders": _figures("which networks answered, by modality", {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID}),
+    "timings_ms": _figures("time of each stage, in milliseconds", {"decode": 130.1, "faces": 160.7, "search": 0.4}),
+    "request_id": REQUEST_ID_FIELD,
+}
+IDENTIFICATION = _model(
+    "Identification",
+    fused=_part(DECISION, "by face and voice together"),
+    face=_part(DECISION, "by face alone"),
+    voice=_part(DECISION, "by voice alone"),
+    gallery=_part(GALLERY, "what was searched"),
+    **COMMON,
+)
+VERDICT = _model(
+    "Verdict",
+    outcome=_text("no_probe: this modality is not in both", "same", enum=["same", "different", "no_probe"]),
+    score=_float("cosine, in [-1, 1]; null without a probe", 0.713251),
+    threshold=_float("score that had to be reached; null without a probe", 0.301122),
+    probability=_float("probability of one person at even prior odds; null without a probe", 0.998713),
+)
+VERIFICATION = _model(
+    "Verification",
+    fused=_part(VERDICT, "by face and voice together"),
+    face=_part(VERDICT, "by face alone"),
+    voice=_part(VERDICT, "by voice alone"),
+    fmr=_float("false match rate that the thresholds aim at", 0.01),
+    **COMMON,
+)
+PERSON = _model(
+    "Person",
+    person_id=_text("unique id", "ann@example.com"),
+    name=_text("display name", "Ann Lee"),
+    note=_text("the operator's note (may be empty)", "front desk"),
+    created_at=_text("when the person was created (UTC)", "2026-01-31T08:15:00Z"),
+    templates=_figures("stored templates by modality", {"face": 2, "voice": 2}),
+)
+ID_RULE = "1 to 128 of the characters a-z A-Z 0-9 . _ - @ +"
+NEW_PERSON = _model(
+    "NewPerson",
+    person_id=_text(f"unique id: {ID_RULE}; made at random when missing", "ann@example.com", required=False),
+    name=_text("display name, 1 to 200 characters; the id when missing", "Ann Lee", required=False),
+    note=_text("the operator's note, at most 2000 characters", "front desk", required=False),
+)
+PERSON_CHANGES = _model(
+    "PersonChanges",
+    name=_text("new display name", "Ann Lee-Smith", required=False),
+    note=_text("new note", "moved to the second floor", required=False),
+)
+PEOPLE = _model(
+    "People",
+    people=_parts(PERSON, "this part of the list, by person_id"),
+    total=_int("how many people fit the search", 42),
+    offset=_int("how many were left out before", 0),
+    limit=_int("how many there are here at most", 50),
+)
+TEMPLATE = _model(
+    "Template",
+    template_id=_text("unique id", "t0a1b2c3d4e5f"),
+    modality=_text("what it was made from", "face", enum=["face", "voice"]),
+    quality=_float("0 to 1", 0.88),
+    encoder_id=_text("the network that made it", FACE_ID),
+    source_sha256=_text("hash of the clip it was made from; the clip itself is not kept", SHA256),
+    created_at=_text("when it was stored (UTC)", "2026-01-31T08:15:03Z"),
+)
+TEMPLATES = _model("Templates", templates=_parts(TEMPLATE, "oldest first"))
+ENROLLED = _model(
+    "Enrolled",
+    person=_part(PERSON, "the person after the enrolment"),
+    templates=_parts(TEMPLATE, "what this clip added: a face, a voice, or both"),
+    duplicate=_part(MATCH, "who else the clip was accepted as, when `force` let it pass; else null", allow_null=True),
+    **COMMON,
+)
+HEALTH = _model(
+    "Health",
+    status=_text("ok when requests can be answered", "ok"),
+    version=_text("version of the service (with a good key, or where no key is set)", "1.0.0", required=False),
+    people=_int("people in the gallery (likewise)", 20, required=False),
+    encoders=fields.Raw(description="encoder ids by modality (likewise)", example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID}),
+    models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),
+)
+FLAGSHIP_ANSWER = _model("IdentificationAnswer", **{
+    "100001": _text("by face and voice together", "Multi-modal Speaker Recognition - Speaker ID : ann@example.com"),
+    "100002": _text("by face alone", "Image Based Speaker Recognition - Speaker ID : ann@example.com"),
+    "100003": _text("by voice alone", "Voice Based Speaker Recognition - Speaker ID: ann@example.com"),
+    "notice": _text("only where something is to be said, for example that the person is known under another id",
+                    "Not registered: this is ben@example.com.", required=False),
+})
+
+
+def documented(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
+    """Decorator: the errors that a route may answer with, by status, each with the error shape."""
+    by_status: dict[int, list[str]] = {}
+    listed: tuple[type[DuetError], ...] = (*errors, HostForbiddenError, CrossOriginError)
+    for error in listed:
+        first_line = (error.__doc__ or "").splitlines()[0]
+        by_status.setdefault(error.status, []).append(f"`{error.code}`: {first_line}")
+
+    def decorate(target: Any) -> Any:
+        for status, lines in by_status.items():
+            target = ns.response(status, " ".join(lines), ERROR)(target)
+        return target
+
+    return decorate

@@ -1,0 +1,55 @@
+"""gunicorn's threaded worker with two changes: no socket may stall for ever, and what is no HTTP is answered in our error shape."""
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import uuid
+from typing import Any
+
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
+
+from utils.errors import DuetError, InvalidRequestError
+from web.errors import error_body, where
+
+log = logging.getLogger("duet.web")
+STALL_LIMIT_S = 60
+"""A connection that neither sends nor takes a byte for so long is closed."""
+
+
+class Worker(ThreadWorker):
+    """One process, many threads, one set of networks."""
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request of a connection, with a limit on stalls that outlives gunicorn's own `setblocking`."""
+        limit = struct.pack("ll", STALL_LIMIT_S, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        return super().handle(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - gunicorn's signature
+        """Answer what is no HTTP request (gunicorn's own answer would be HTML)."""
+        request_id = uuid.uuid4().hex
+        status, error = _refusal(exc)
+        log.warning("request_id=%s %d %s", request_id, status, where(exc))
+        body = json.dumps(error_body(error, request_id)).encode()
+        head = (f"HTTP/1.1 {status} {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection: close\r\n"
+                f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        try:
+            write_nonblock(client, head.encode() + body)
+        except OSError:
+            log.info("request_id=%s the client was gone", request_id)
+
+
+def _refusal(exc: BaseException) -> tuple[int, DuetError]:
+    if isinstance(exc, LimitRequestLine):
+        return 414, InvalidRequestError("The URL is too long.")
+    if isinstance(exc, LimitRequestHeaders):
+        return 431, InvalidRequestError("The headers are too long.")
+    if isinstance(exc, ParseException):
+        return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
+    return 500, DuetError("Something went wrong inside the service.", "Ask the operator to look this request_id up in the log.")
