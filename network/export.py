@@ -57,8 +57,8 @@ def count_parameters(model: keras.Model) -> int:
     return int(model.count_params())
 
 
-def count_multiply_adds(model: keras.Model, input_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of convolutions and matrix products for one input of `input_shape` (without the batch axis).
+def count_multiply_adds(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> int:
+    """Multiply-adds of convolutions and matrix products for one input of `input_shape` (without the batch axis; None: the model's own).
 
     TensorFlow's profiler counts two floating-point operations each; element-wise operations are left out.
     """
@@ -66,8 +66,9 @@ def count_multiply_adds(model: keras.Model, input_shape: tuple[int, ...]) -> int
         convert_variables_to_constants_v2,
     )
 
-    signature = [tf.TensorSpec((1, *input_shape), tf.float32)]
-    function = tf.function(lambda x: model(x, training=False)).get_concrete_function(*signature)
+    shapes = [input_shape] if input_shape is not None else [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    signature = [tf.TensorSpec((1, *shape), tf.float32) for shape in shapes]
+    function = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False)).get_concrete_function(*signature)
     graph = convert_variables_to_constants_v2(function).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"

@@ -37,7 +37,8 @@ class Task(Protocol):
         network: The Keras model that is exported in the end; its EMA weights are validated and shipped.
         heads: Layers that exist for training only (classifier, projection to the teacher). Already built.
         metric: Key of `validate`'s result that says which of two models is better (higher is better).
-        serving_shape: Shape of the network's input when it serves, None where it varies: the export's signature.
+        serving_shape: Shape of the network's input when it serves, None where it varies: the export's signature. None as a whole
+            for a network of several inputs, which keep their shapes.
         example_length: What a varying size of it (but the batch) is taken as when multiply-adds are counted.
     """
 
@@ -45,7 +46,7 @@ class Task(Protocol):
     network: keras.Model
     heads: Sequence[keras.layers.Layer]
     metric: str
-    serving_shape: tuple[int | None, ...]
+    serving_shape: tuple[int | None, ...] | None
     example_length: int
 
     def batch(self, step: int, progress: float) -> Batch:

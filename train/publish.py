@@ -34,7 +34,7 @@ def publish(
         aside: Where a model goes that is refused.
         force: Publish in any case.
     """
-    refused = "" if force else reason_to_refuse(folder, task.metric, metrics)
+    refused = "" if force else reason_to_refuse(folder, task, metrics)
     target = aside if refused else folder
     target.mkdir(parents=True, exist_ok=True)
     task.network.save(target / "model.keras")
@@ -43,15 +43,18 @@ def publish(
     return Published(target, refused)
 
 
-def reason_to_refuse(folder: Path, metric: str, metrics: Mapping[str, float]) -> str:
-    """Why a model of these metrics must not replace the one in `folder`; "" where it may."""
+def reason_to_refuse(folder: Path, task: Task, metrics: Mapping[str, float]) -> str:
+    """Why the task's model of these metrics must not replace the one in `folder`; "" where it may."""
     if not (folder / CARD_FILE).exists():
         return ""
     try:
-        old = read_card(folder).metrics.get("dev", {}).get(metric)
+        present = read_card(folder)
     except ModelError:  # a broken model is no reason to keep it
         return ""
-    new = metrics.get(metric)
+    if task.name == "fusion" and present.input != task.card_input():
+        return ""  # a fusion of other encoders can serve no more
+    metric = task.metric
+    old, new = present.metrics.get("dev", {}).get(metric), metrics.get(metric)
     if old is None or new is None:
         return f"The two models have no {metric} in common to compare them by"
     return "" if new > old else f"The present model is at least as good: {metric} {old:.4f}, the new one {new:.4f}"
@@ -59,7 +62,8 @@ def reason_to_refuse(folder: Path, metric: str, metrics: Mapping[str, float]) ->
 
 def make_card(task: Task, metrics: Mapping[str, float], about: Mapping[str, Any], folder: Path) -> Card:
     """The card of the files that lie in `folder`. New weights have no calibration yet."""
-    example = tuple(size or task.example_length for size in task.serving_shape[1:])
+    shape = task.serving_shape
+    example = tuple(size or task.example_length for size in shape[1:]) if shape else None
     return Card(
         name=task.network.name.replace("_", "-"),
         modality=task.name,

@@ -44,6 +44,8 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], config: Mapping[str, 
     from train.publish import publish  # TensorFlow takes seconds to import
 
     trainer.use_average()
+    if settle := getattr(trainer.task, "settle", None):  # a task may make something of its weights before they are published
+        metrics = settle()
     folder = options.out or Path("best_model") / options.name
     training = {
         "samples": trainer.samples,
@@ -86,7 +88,7 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     from train.loop import Trainer  # TensorFlow takes seconds to import
 
     task = make_task(options.name, config, options.seed)
-    run_dir = options.run_dir or Path("data/runs") / options.name
+    run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
     if options.init and not (run_dir / "checkpoint.npz").exists():
         task.network.load_weights(options.init / "model.keras")
     trainer = Trainer(task, loop_options(config, options), run_dir)
