@@ -1,0 +1,266 @@
+"""Measure an encoder on a verification protocol: trials in; scores, error rates with confidence intervals, and plots out.
+
+    python -m train.evaluate --model best_model/face --trials pairs.txt --media lfw/
+    python -m train.evaluate --model best_model/voice --trials trials.txt --media voices.zip --norm as --cohort train.csv
+
+Writes scores.tsv, report.json, histogram.png and curves.png into `--out` and prints a table. Photographs that are no aligned crops are
+detected and aligned first; trials with a picture in which no face is found are left out and counted.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from network.card import read_card
+from network.encoder import load_face_encoder, load_voice_encoder
+from train import plots
+from train.datasets import read_listing
+from train.embed import Align, Embedded, FindSpeech, embed_images, embed_sounds
+from train.protocols import FORMATS, Trials, read_trials
+from utils import metrics, scorenorm
+from utils.config import Settings
+from utils.errors import DatasetError, DuetError
+from utils.types import FloatArray, Frame, ImageArray
+
+Scores = npt.NDArray[np.float64]
+NORMS = ("none", "z", "as")
+FARS = (1e-1, 1e-2, 1e-3)
+FRRS = (1e-1, 1e-2)
+FPIRS = (1e-1, 1e-2)
+DCF = ({"p_target": 0.01, "c_miss": 1.0, "c_fa": 1.0}, {"p_target": 0.05, "c_miss": 1.0, "c_fa": 1.0})
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured and how.
+
+    `norm` = score normalisation (one of `NORMS`) against at most `cohort_size` files of `cohort` (as `read_listing` takes it), AS-norm by
+    the `top` nearest of them; `people` = gallery sizes of the open-set identification; `replicates` = bootstrap resamples (0 = none);
+    `speech_only` = cut sound files down to speech as serving does.
+    """
+
+    model: Path
+    trials: Path
+    media: Path
+    kind: str = "auto"
+    norm: str = "none"
+    cohort: Path | None = None
+    cohort_size: int = 1000
+    top: int = 200
+    people: tuple[int, ...] = ()
+    replicates: int = 200
+    speech_only: bool = False
+
+
+def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
+    """Run a protocol; writes into `out` where given, and returns what `report.json` holds.
+
+    Raises:
+        DatasetError: the protocol or a file cannot be read. ModelError: the model cannot.
+    """
+    card = read_card(options.model)
+    trials = read_trials(options.trials, options.kind)
+    embed = _embedder(card.modality, options)
+    found = embed(options.media, trials.files)
+    kept = trials.without(set(found.missing))
+    raw = score(kept, found.vectors)
+    scores = _normalise(options, kept, found.vectors, raw, lambda root, files: embed(root, files).vectors)
+    report = {
+        "encoder": card.encoder_id, "trials": _trial_counts(options.trials.name, trials, kept), "normalisation": options.norm,
+        "verification": verification(scores, kept, options.replicates),
+        "identification": [identification(found.vectors, kept.people(), size, options.replicates) for size in options.people],
+    }
+    if out:
+        _write(out, report, kept, scores)
+    return report
+
+
+def score(trials: Trials, vectors: Mapping[str, FloatArray]) -> Scores:
+    """Cosine (n,) of each trial."""
+    left, right = (np.stack([vectors[file] for file in side]) for side in (trials.left, trials.right))
+    return np.einsum("ij,ij->i", left, right, dtype=np.float64)
+
+
+def normalise(trials: Trials, vectors: Mapping[str, FloatArray], scores: Scores, cohort: FloatArray, kind: str, top: int) -> Scores:
+    """Z-norm (by the left, enrolled side) or AS-norm of `scores` (n,) against `cohort` (m, 512)."""
+    files = list(vectors)
+    row = {file: number for number, file in enumerate(files)}
+    against = scorenorm.cohort_scores(np.stack([vectors[file] for file in files]), cohort)
+    mean, deviation = scorenorm.statistics(against, None if kind == "z" else top)
+    left, right = ([row[file] for file in side] for side in (trials.left, trials.right))
+    if kind == "z":
+        return scorenorm.z_norm(scores, (mean[left], deviation[left]))
+    return scorenorm.s_norm(scores, (mean[left], deviation[left]), (mean[right], deviation[right]))
+
+
+def verification(scores: Scores, trials: Trials, replicates: int = 0) -> dict[str, dict[str, Any]]:
+    """Every 1:1 figure: value, threshold, and a 95 % interval by bootstrap over people where `replicates` > 0."""
+    figures = _figures(trials)
+    people = trials.people()
+    pairs = [(people[a], people[b]) for a, b in zip(trials.left, trials.right, strict=True)]
+    result: dict[str, dict[str, Any]] = {}
+    for name, figure in figures.items():
+        everything = np.arange(len(trials))
+        result[name] = figure(scores, everything)
+        if replicates:
+            interval = metrics.bootstrap_interval(lambda index, figure=figure: float(figure(scores, index)["value"]), pairs,  # type: ignore[misc]
+                                                  replicates=replicates, seed=SEED)
+            result[name]["interval_95"] = [interval.low, interval.high]
+    return result
+
+
+def _figures(trials: Trials) -> dict[str, Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]]:
+    labels, folds = trials.labels, trials.folds
+
+    def at(function: Callable[..., Any], *arguments: float) -> Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]:
+        return lambda scores, index: asdict(function(scores[index], labels[index], *arguments))
+
+    figures = {"eer": at(metrics.eer)}
+    figures |= {f"tar_at_far_{far:g}": at(metrics.tar_at_far, far) for far in FARS}
+    figures |= {f"far_at_frr_{frr:g}": at(metrics.far_at_frr, frr) for frr in FRRS}
+    figures |= {"min_dcf_" + "_".join(f"{k}={v:g}" for k, v in dcf.items()) + "_normalised": at(metrics.min_dcf, *dcf.values())
+                for dcf in DCF}
+    if folds is not None and len(np.unique(folds)) > 1:
+        figures["accuracy_by_folds"] = lambda scores, index: asdict(metrics.fold_accuracy(scores[index], labels[index], folds[index]))
+    return figures
+
+
+def identification(vectors: Mapping[str, FloatArray], people: Mapping[str, str], size: int, replicates: int = 0) -> dict[str, Any]:
+    """Closed-set rank 1 and open-set FNIR at stated FPIRs: `size` people enrolled with their first file, all other files are probes.
+
+    People with a single file cannot be enrolled and tested; they and everybody beyond `size` are the strangers.
+
+    Raises:
+        DatasetError: too few people for `size` enrolled ones and at least one stranger.
+    """
+    files: dict[str, list[str]] = {}
+    for file in sorted(vectors):
+        files.setdefault(people[file], []).append(file)
+    order = np.random.default_rng(SEED).permutation(sorted(person for person in files if len(files[person]) > 1)).tolist()
+    enrolled = order[:size]
+    if len(enrolled) < size or len(files) == size:
+        raise DatasetError(f"{size} people with two files and a stranger are needed. Received: {len(order)} with two files of {len(files)}")
+    probes = [(file, person) for person, own in files.items() for file in (own[1:] if person in set(enrolled) else own)]
+    ids, gallery = np.array([person for _, person in probes]), np.array(enrolled)
+    scores = np.stack([vectors[file] for file, _ in probes]) @ np.stack([vectors[files[person][0]] for person in enrolled]).T
+    known = np.isin(ids, gallery)
+    result: dict[str, Any] = {"people": size, "probes": int(known.sum()), "stranger_probes": int((~known).sum()),
+                              "strangers": len(files) - size, "rank1": metrics.rank1(scores[known], ids[known], gallery)}
+    for fpir in FPIRS:
+        figure = asdict(metrics.open_set_at_fpir(scores, ids, gallery, fpir))
+        if replicates:
+            interval = metrics.bootstrap_interval(
+                lambda index, fpir=fpir: metrics.open_set_at_fpir(scores[index], ids[index], gallery, fpir).fnir, ids,  # type: ignore[misc]
+                replicates=replicates, seed=SEED)
+            figure["fnir_interval_95"] = [interval.low, interval.high]
+        result[f"at_fpir_{fpir:g}"] = figure
+    return result
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The report as text."""
+    counts = report["trials"]
+    lines = [f"{report['encoder']} on {counts['name']}: {counts['target']} target and {counts['impostor']} impostor trials, "
+             f"{counts['people']} people, {counts['left_out']} trials left out; normalisation: {report['normalisation']}"]
+    for name, figure in report["verification"].items():
+        low_high = figure.get("interval_95")
+        interval = f"  95 % [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
+        lines.append(f"  {name:52} {figure['value']:.4f}  at {figure['threshold']:.4f}{interval}")
+    for entry in report["identification"]:
+        rates = "  ".join(f"FNIR {entry[f'at_fpir_{fpir:g}']['fnir']:.4f} at FPIR {fpir:g}" for fpir in FPIRS)
+        lines.append(f"  {entry['people']} people, {entry['strangers']} strangers: rank-1 {entry['rank1']:.4f}  {rates}")
+    return "\n".join(lines)
+
+
+def _trial_counts(name: str, trials: Trials, kept: Trials) -> dict[str, Any]:
+    return {"name": name, "target": int((kept.labels == 1).sum()), "impostor": int((kept.labels == 0).sum()),
+            "left_out": len(trials) - len(kept), "people": len(set(kept.people().values()))}
+
+
+def _embedder(modality: str, options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
+    if modality == "face":
+        face, align = load_face_encoder(options.model), photo_aligner()
+        return lambda root, files: embed_images(face, root, files, align)
+    if modality == "voice":
+        voice = load_voice_encoder(options.model)
+        find = speech_finder() if options.speech_only else None
+        return lambda root, files: embed_sounds(voice, root, files, find)
+    raise DatasetError(f"Trials of files need a face or a voice model. Received: modality={modality!r}")
+
+
+def _normalise(options: Options, trials: Trials, vectors: Mapping[str, FloatArray], scores: Scores,
+               embed: Callable[[Path, Sequence[str]], Mapping[str, FloatArray]]) -> Scores:
+    if options.norm == "none":
+        return scores
+    if options.norm not in NORMS or options.cohort is None:
+        raise DatasetError(f"norm must be one of {', '.join(NORMS)} and needs a cohort. Received: {options.norm}, cohort={options.cohort}")
+    listing = read_listing(options.cohort, "image" if read_card(options.model).modality == "face" else "audio")
+    one_each = list({item.label: item.path for item in listing.items}.values())  # people as different as can be
+    chosen = np.random.default_rng(SEED).permutation(one_each)[: options.cohort_size].tolist()
+    cohort = embed(listing.root, chosen)
+    return normalise(trials, vectors, scores, np.stack(list(cohort.values())), options.norm, options.top)
+
+
+def _write(out: Path, report: Mapping[str, Any], trials: Trials, scores: Scores) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rows = zip(trials.labels, scores, trials.left, trials.right, strict=True)
+    (out / "scores.tsv").write_text("".join(f"{label}\t{value:.6f}\t{a}\t{b}\n" for label, value, a, b in rows), encoding="utf-8")
+    name = report["trials"]["name"]
+    plots.draw_curves(out / "curves.png", {name: (scores, trials.labels)})
+    plots.draw_histograms(out / "histogram.png", {name: (scores, trials.labels)}, {name: report["verification"]["eer"]["threshold"]})
+
+
+@click.command(help=(__doc__ or "").split("\n\n")[0])
+@click.option("--model", required=True, type=click.Path(path_type=Path, exists=True), help="Folder of a model: card.json and weights.")
+@click.option("--trials", required=True, type=click.Path(path_type=Path, exists=True), help="Protocol file (CFP: the folder Protocol).")
+@click.option("--media", required=True, type=click.Path(path_type=Path, exists=True), help="Folder or zip archive that the paths are in.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="auto", show_default=True, help="Format of the protocol.")
+@click.option("--norm", type=click.Choice(NORMS), default="none", show_default=True, help="Score normalisation against a cohort.")
+@click.option("--cohort", type=click.Path(path_type=Path, exists=True), help="Data set of the cohort: folder per person, list file or CSV.")
+@click.option("--cohort-size", default=1000, show_default=True, help="People of the cohort, one file each.")
+@click.option("--top", default=200, show_default=True, help="Nearest cohort entries that AS-norm uses.")
+@click.option("--people", multiple=True, type=int, help="Also identify among this many people; may be repeated.")
+@click.option("--replicates", default=200, show_default=True, help="Bootstrap resamples; 0 = no confidence intervals.")
+@click.option("--speech-only", is_flag=True, help="Cut sound files down to speech, as the service does.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/evaluate"), show_default=True, help="Folder for the results.")
+def main(out: Path, **values: Any) -> None:
+    """Entry point."""
+    try:
+        click.echo(table(evaluate(Options(**values), out)))
+    except DuetError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    click.echo(f"written: {out}/report.json, scores.tsv, curves.png, histogram.png")
+
+
+def photo_aligner() -> Align:
+    """Aligns photographs as serving does; the detector is loaded when the first photograph comes."""
+    from align.faces import FaceDetector, analyse_faces, find_faces
+
+    detector = FaceDetector()
+
+    def align(photo: ImageArray) -> ImageArray | None:
+        frames = (Frame(photo, 0.0),)
+        faces = analyse_faces(frames, find_faces(detector, frames), Settings().min_face_px).faces
+        return faces[0].image if faces else None
+
+    return align
+
+
+def speech_finder() -> FindSpeech:
+    """Cuts speech out as serving does."""
+    from align.speech import analyse_speech
+
+    return lambda sound: analyse_speech(sound, Settings().min_speech_s).speech
+
+
+if __name__ == "__main__":
+    main()

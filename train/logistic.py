@@ -1,0 +1,57 @@
+"""Logistic regression of trials by Newton's method, both classes weighted alike (even prior odds).
+
+The affine calibration of Brümmer & du Preez 2006: the result is a natural log-likelihood ratio. A small quadratic penalty on the slopes
+keeps them finite where the trials can be separated without error.
+"""
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float64]
+PENALTY = 1e-4
+STEPS, PRECISION = 100, 1e-9
+
+
+def fit(features: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, float]:
+    """Slopes (d,) and intercept: llr = features · slopes + intercept.
+
+    Args:
+        features: (n, d) scores, finite.
+        labels: (n,) of 0 and 1, both present.
+
+    Raises:
+        ValueError: one class only, or shapes that do not fit.
+    """
+    x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
+    if x.ndim != 2 or y.shape != (len(x),) or not 0 < y.sum() < len(y):
+        raise ValueError("features (n, d) and labels (n,) of both classes are needed. "
+                         f"Received: {x.shape}, {y.shape}, {int(y.sum())} targets")
+    mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
+    z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
+    weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
+    theta = _newton(z, y, weight)
+    slopes = theta[:-1] / spread
+    return slopes, float(theta[-1] - slopes @ mean)
+
+
+def _newton(z: Float, y: Float, weight: Float) -> Float:
+    penalty = np.full(z.shape[1], PENALTY)
+    penalty[-1] = 0.0
+    theta = np.zeros(z.shape[1])
+    loss = _loss(theta, z, y, weight, penalty)
+    for _ in range(STEPS):
+        p = 1 / (1 + np.exp(-np.clip(z @ theta, -500, 500)))
+        gradient = z.T @ (weight * (p - y)) + penalty * theta
+        curvature = (z * (weight * p * (1 - p))[:, None]).T @ z + np.diag(penalty) + 1e-12 * np.eye(len(theta))
+        step, size = np.linalg.solve(curvature, gradient), 1.0
+        while (lower := _loss(theta - size * step, z, y, weight, penalty)) > loss and size > 1e-6:
+            size /= 2
+        theta, improvement, loss = theta - size * step, loss - lower, lower
+        if improvement < PRECISION:
+            break
+    return theta
+
+
+def _loss(theta: Float, z: Float, y: Float, weight: Float, penalty: Float) -> float:
+    return float(weight @ np.logaddexp(0, np.where(y == 1, -1, 1) * (z @ theta)) + penalty @ theta**2 / 2)

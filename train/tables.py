@@ -1,0 +1,189 @@
+"""Embeddings of many files under stated conditions, with who they are of: what fusion and calibration are made and measured from.
+
+Embedding is the slow part, so tables are kept in a cache folder under a name made of the encoder, the files and the conditions.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from align.speech import analyse_speech
+from network.encoder import FaceEncoder, VoiceEncoder
+from train import conditions
+from train.conditions import VIEWS, NoiseBank
+from train.datasets import Item, Listing
+from train.embed import embed_crops, embed_waves
+from train.face_cache import decode_crop
+from train.voice_data import as_float, decode_audio
+from utils.config import Settings
+from utils.types import RATE_HZ, FloatArray, ImageArray, Waveform
+
+Codes = npt.NDArray[np.int64]
+T = TypeVar("T")
+MIN_NOISE_LEVEL = 1e-3  # RMS below which a recording of the noise split is silence
+
+
+@dataclass(frozen=True)
+class Table:
+    """`vectors` (n, 512) float32 of unit length; `person`, `file` and `condition` (n,) say whose, of which file and how degraded;
+    `names` and `conditions` are what the codes stand for."""
+
+    vectors: FloatArray
+    person: Codes
+    file: Codes
+    condition: Codes
+    names: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def under(self, condition: str) -> Table:
+        """The rows of one condition."""
+        return self.rows(self.condition == self.conditions.index(condition))
+
+    def rows(self, keep: npt.NDArray[np.bool_]) -> Table:
+        """The rows where `keep` (n,) is true."""
+        return Table(self.vectors[keep], self.person[keep], self.file[keep], self.condition[keep], self.names, self.conditions)
+
+    def of_people(self, people: npt.ArrayLike) -> Table:
+        """The rows of the people with these codes."""
+        return self.rows(np.isin(self.person, people))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a table is made: files are rendered once under each of `conditions`; `random` adds that many randomly degraded versions of each
+    (condition "random"). `views` = frames of a clip that are simulated from one still, of which the mean is taken."""
+
+    conditions: tuple[str, ...]
+    random: int = 0
+    views: int = VIEWS
+    seed: int = 0
+
+    @property
+    def all_conditions(self) -> tuple[str, ...]:
+        """Names of the conditions that the table will hold."""
+        return (*self.conditions, "random") if self.random else self.conditions
+
+
+def select(listing: Listing, per_person: int, people: int | None = None, least: int = 2, seed: int = 0) -> Listing:
+    """At most `per_person` files each of at most `people` people who have `least` files or more; a fixed random choice."""
+    rng = np.random.default_rng(seed)
+    files: dict[str, list[Item]] = {}
+    for item in listing.items:
+        files.setdefault(item.label, []).append(item)
+    able = [label for label in sorted(files) if len(files[label]) >= least]
+    chosen = able if people is None or len(able) <= people else [able[i] for i in np.sort(rng.permutation(len(able))[:people])]
+    items = [files[label][i] for label in chosen for i in np.sort(rng.permutation(len(files[label]))[:per_person])]
+    return Listing(listing.root, tuple(items))
+
+
+def face_table(encoder: FaceEncoder, listing: Listing, recipe: Recipe, cache: Path | None = None) -> Table:
+    """Embed aligned crops; a "clean" one is the mean of several views, as serving takes the mean over a clip's frames."""
+    def render(data: bytes, item: Item, rng: np.random.Generator) -> Iterator[tuple[int, ImageArray]]:
+        face = decode_crop(data, item.path)
+        for code, condition in enumerate(recipe.conditions):
+            for view in conditions.views(face, rng, recipe.views if condition == "clean" else 1):
+                yield code, conditions.degrade_face(view, condition, rng)
+        for _ in range(recipe.random):
+            yield len(recipe.conditions), conditions.random_face(face, rng)
+
+    return _cached(cache, encoder.encoder_id, listing, recipe,
+                   lambda: _build(listing, recipe, render, lambda crops: embed_crops(encoder, crops)))
+
+
+def voice_table(encoder: VoiceEncoder, listing: Listing, recipe: Recipe, noises: NoiseBank, cache: Path | None = None) -> Table:
+    """Embed the speech in sound files, found as serving finds it. Where too little is left the row is missing; speech shorter than a
+    condition's length is used whole."""
+    def render(data: bytes, item: Item, rng: np.random.Generator) -> Iterator[tuple[int, FloatArray]]:
+        wave = as_float(decode_audio(data, RATE_HZ, item))
+        speech = _speech(wave)
+        for code, condition in enumerate(recipe.conditions):
+            if condition.endswith(" dB"):  # noise comes before the search for speech
+                degraded = _speech(conditions.degrade_voice(wave, condition, noises, rng))
+            else:
+                degraded = conditions.degrade_voice(speech, condition, noises, rng)
+            if len(degraded):
+                yield code, degraded
+        for _ in range(recipe.random if len(speech) else 0):
+            yield len(recipe.conditions), conditions.random_voice(speech, noises, rng)
+
+    return _cached(cache, encoder.encoder_id, listing, recipe,
+                   lambda: _build(listing, recipe, render, lambda waves: embed_waves(encoder, waves)))
+
+
+def _speech(wave: FloatArray) -> FloatArray:
+    """The speech of a waveform at `RATE_HZ`, empty where serving would make no embedding of it."""
+    found = analyse_speech(Waveform(wave, RATE_HZ), Settings().min_speech_s).speech
+    return np.zeros(0, np.float32) if found is None else found.samples
+
+
+def read_noises(listing: Listing) -> NoiseBank:
+    """The recordings of a noise listing that are not silent."""
+    waves = [as_float(decode_audio(data, RATE_HZ, item)) for data, item in zip(listing.read_all(), listing.items, strict=True)]
+    return NoiseBank([wave for wave in waves if len(wave) and float(np.sqrt(np.mean(wave**2))) > MIN_NOISE_LEVEL])
+
+
+def _build(listing: Listing, recipe: Recipe, render: Callable[[bytes, Item, np.random.Generator], Iterator[tuple[int, T]]],
+           embed: Callable[[Iterator[T]], FloatArray]) -> Table:
+    """Rows of the same file and condition (views of one clip) become one: their mean, except randomly degraded ones."""
+    person, file, condition = [], [], []
+    ids = listing.label_ids()
+
+    def rendered() -> Iterator[T]:
+        for number, (data, item) in enumerate(zip(listing.read_all(), listing.items, strict=True)):
+            rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
+            for code, medium in render(data, item, rng):
+                person.append(ids[number])
+                file.append(number)
+                condition.append(code)
+                yield medium
+
+    vectors = embed(rendered())
+    table = Table(vectors, np.array(person), np.array(file), np.array(condition), listing.labels, recipe.all_conditions)
+    return _merged(table, random=len(recipe.conditions))
+
+
+def _merged(table: Table, random: int) -> Table:
+    keys = table.file * (random + 1) + table.condition
+    alone = table.condition == random
+    keys = np.where(alone, keys.max() + 1 + np.arange(len(keys)), keys)
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    sums = np.zeros((len(first), table.vectors.shape[1]), np.float32)
+    np.add.at(sums, group, table.vectors)
+    sums /= np.linalg.norm(sums, axis=1, keepdims=True)
+    return Table(sums, table.person[first], table.file[first], table.condition[first], table.names, table.conditions)
+
+
+def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recipe, build: Callable[[], Table]) -> Table:
+    if cache is None:
+        return build()
+    text = "\n".join([encoder_id, repr(recipe), *(f"{item.path}\t{item.label}" for item in listing.items)])
+    file = cache / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    if not file.exists():
+        table = build()
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial.npz")
+        np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]))
+        partial.replace(file)
+    with np.load(file) as data:
+        person, file_number, condition = data["codes"]
+        return Table(data["vectors"], person, file_number, condition, listing.labels, recipe.all_conditions)
+
+
+def concatenated(tables: Sequence[Table]) -> Table:
+    """Tables of different people with the same conditions, one after the other."""
+    names = tuple(name for table in tables for name in table.names)
+    starts = np.cumsum([0, *(len(table.names) for table in tables)])
+    files = np.cumsum([0, *(int(table.file.max()) + 1 for table in tables)])
+    return Table(np.concatenate([t.vectors for t in tables]),
+                 np.concatenate([t.person + start for t, start in zip(tables, starts[:-1], strict=True)]),
+                 np.concatenate([t.file + start for t, start in zip(tables, files[:-1], strict=True)]),
+                 np.concatenate([t.condition for t in tables]), names, tables[0].conditions)
