@@ -214,7 +214,7 @@ def _inode(path: Path) -> str:
 def _prepare(connection: Connection) -> None:
     """Create the tables in an empty file, check the version of others."""
     tables.metadata.create_all(connection, checkfirst=True)
-    known = dict(connection.execute(select(tables.meta.c.name, tables.meta.c.value)).tuples().all())
+    known = {row.name: row.value for row in connection.execute(select(tables.meta))}
     if not known:
         known = {"schema_version": str(tables.SCHEMA_VERSION), "gallery_id": uuid.uuid4().hex}
         connection.execute(insert(tables.meta), [{"name": k, "value": v} for k, v in known.items()])

@@ -74,8 +74,8 @@ def read_prototypes(connection: Connection, modality: Modality, encoder_id: str,
     for part in _parts(query, templates.c.person_key, keys):
         rows = connection.execute(part.order_by(templates.c.person_key), execution_options={"yield_per": _CHUNK})
         for piece in _whole_people(rows.partitions(_CHUNK)):
-            owners = np.fromiter((row[0] for row in piece), np.int64, len(piece))
-            yield vectors.prototypes(vectors.from_bytes([row[1] for row in piece]), owners)
+            owners = np.fromiter((row.person_key for row in piece), np.int64, len(piece))
+            yield vectors.prototypes(vectors.from_bytes([row.vector for row in piece]), owners)
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
@@ -93,8 +93,10 @@ def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Row[Any
     held: list[Row[Any]] = []
     for chunk in chunks:
         held.extend(chunk)
-        last = held[-1][0]
-        whole = next(i for i in range(len(held), 0, -1) if held[i - 1][0] != last) if held[0][0] != last else 0
+        last = held[-1].person_key
+        whole = len(held)
+        while whole and held[whole - 1].person_key == last:
+            whole -= 1
         if whole:
             yield held[:whole]
             held = held[whole:]

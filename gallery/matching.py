@@ -40,8 +40,8 @@ class Candidate:
 
 
 def rank(snapshot: Snapshot, probe: Probe, modality: Modality, calibrations: Calibrations) -> tuple[Candidate, ...]:
-    """The two best people of the gallery in one modality, best first. FUSED, for a probe with face and voice: each person by what is known of
-    them."""
+    """The two best people of the gallery in one modality, best first; FUSED, for a probe with face and voice, compares each person by
+    what is stored of them."""
     if modality != Modality.FUSED:
         return _best_of(snapshot, probe, {modality: snapshot.has[modality]}, calibrations)
     both = snapshot.has[Modality.FUSED]

@@ -265,8 +265,8 @@ def _shared(modality: Modality, probe: Mapping[Modality, FloatArray], reference:
 
 
 def _stale_hints(found: tuple[StaleTemplates, ...]) -> list[Hint]:
-    return [Hint("stale_templates", f"Not compared, as another model made them: {s.templates} {s.modality} template(s) of {s.people} of the "
-                                    "people. Enrol these people again.") for s in found]
+    return [Hint("stale_templates", f"Not compared, as another model made them: {s.templates} {s.modality} template(s) of {s.people} "
+                                    "of the people. Enrol these people again.") for s in found]
 
 
 def _duplicate_error(person_id: str, match: Match, modality: Modality) -> DuplicatePersonError:

@@ -1,0 +1,223 @@
+"""The memory index: in step with the database after every kind of change, by any process, with snapshots that never change."""
+from __future__ import annotations
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from gallery.index import ALL, MemoryIndex
+from gallery.store import NewPerson, NewTemplate
+from gallery.vectors import prototypes
+from tests.gallery_parts import StubEncoders, StubFace, StubFusion, direction, embedding, open_gallery
+from utils.errors import StoreUnavailableError
+
+FACE, VOICE, FUSED = ALL
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_gallery(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def index(store):
+    return MemoryIndex(store, StubEncoders())
+
+
+def templates(identity, modalities="fv", sample=0, encoder_id=None):
+    return [NewTemplate(embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id), 0.8, f"{identity}-{sample}")
+            for m in modalities]
+
+
+def as_dict(snapshot):
+    """Everything that a search can see: person_id → name and vectors."""
+    seen = {}
+    for row in np.flatnonzero(snapshot.keys):
+        ref = snapshot.refs[int(snapshot.keys[row])]
+        assert ref.person_id not in seen
+        seen[ref.person_id] = (ref.name, {m: snapshot.vectors[m][row].copy() for m in ALL if snapshot.has[m][row]})
+    assert len(seen) == snapshot.people
+    assert not any(snapshot.has[m][snapshot.keys == 0].any() for m in ALL)
+    return seen
+
+
+def same(left, right):
+    assert left.keys() == right.keys()
+    for person_id, (name, vectors) in left.items():
+        assert name == right[person_id][0]
+        assert vectors.keys() == right[person_id][1].keys()
+        for m, vector in vectors.items():
+            np.testing.assert_allclose(vector, right[person_id][1][m], atol=1e-6)
+
+
+def test_empty(index):
+    assert as_dict(index.snapshot()) == {}
+    assert index.snapshot().revision.change == 0
+
+
+def test_same_snapshot_while_nothing_changes(store, index):
+    store.enroll(NewPerson("a"), templates(1))
+    first = index.snapshot()
+    store.record("identify", "unknown")
+    assert index.snapshot() is first
+
+
+def test_what_is_seen_of_a_person(store, index):
+    store.enroll(NewPerson("a", "Ann"), templates(1))
+    store.enroll("a", templates(1, "f", sample=1))
+    store.enroll(NewPerson("b"), templates(2, "v"))
+    store.create_person("nothing")
+    seen = as_dict(index.snapshot())
+    face = direction("face", 1, 0, 0.5) + direction("face", 1, 1, 0.5)
+    face /= np.linalg.norm(face)
+    np.testing.assert_allclose(seen["a"][1][FACE], face, atol=1e-6)
+    np.testing.assert_allclose(seen["a"][1][FUSED], StubFusion().fuse(face[None], direction("voice", 1, 0, 0.5)[None])[0], atol=1e-6)
+    assert seen["a"][0] == "Ann"
+    assert seen["b"][1].keys() == {VOICE}
+    assert seen.keys() == {"a", "b"}
+
+
+def test_random_changes_keep_step_with_a_fresh_load(store, index):
+    """After each of many random changes the updated snapshot says what a new index reads from the file."""
+    rng = np.random.default_rng(7)
+    known: list[str] = []
+    for step in range(120):
+        action = rng.integers(0, 6) if known else 0
+        who = str(rng.choice(known)) if known else ""
+        if action <= 1:
+            known.append(f"p{step}")
+            store.enroll(NewPerson(known[-1]), templates(step, ("f", "v", "fv")[rng.integers(3)]))
+        elif action == 2:
+            store.enroll(who, templates(int(who[1:]), "fv", sample=step), replace=bool(rng.integers(2)))
+        elif action == 3:
+            store.update_person(who, name=f"name {step}")
+        elif action == 4 and store.list_templates(who):
+            store.delete_template(who, store.list_templates(who)[0].template_id)
+        elif action == 5:
+            known.remove(who)
+            store.delete_person(who)
+        if rng.integers(3) == 0:  # several changes at once, too
+            same(as_dict(index.snapshot()), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
+    same(as_dict(index.snapshot()), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
+
+
+def test_old_snapshots_never_change(store, index):
+    store.enroll(NewPerson("a"), templates(1))
+    first = index.snapshot()
+    before = as_dict(first)
+    for i in range(2, 40):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+        index.snapshot()
+    store.enroll("a", templates(50), replace=True)
+    store.delete_person("p2")
+    index.snapshot()
+    same(as_dict(first), before)
+    with pytest.raises(ValueError, match="read-only"):
+        first.vectors[FACE][0, 0] = 1
+
+
+def test_rows_out_of_use_are_thrown_away(store, index, monkeypatch):
+    monkeypatch.setattr("gallery.index._LEAST_ROWS", 8)
+    store.enroll(NewPerson("a"), templates(1))
+    for i in range(40):
+        store.update_person("a", name=f"name {i}") if i % 2 else store.enroll("a", templates(1, "f", sample=i), replace=True)
+        snapshot = index.snapshot()
+        assert len(snapshot.keys) <= 10
+    same(as_dict(snapshot), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
+
+
+def test_other_process_is_seen_at_once(store, index, tmp_path):
+    """Another store object has its own connections, as another process has."""
+    index.snapshot()
+    other = open_gallery(tmp_path / "data")
+    other.enroll(NewPerson("a"), templates(1))
+    assert as_dict(index.snapshot()).keys() == {"a"}
+    other.delete_person("a")
+    assert as_dict(index.snapshot()) == {}
+    other.close()
+
+
+def test_templates_of_another_encoder_are_not_seen(store):
+    store.enroll(NewPerson("old"), templates(1, "f", encoder_id="face-0"))
+    store.enroll(NewPerson("voice"), templates(2, "v"))
+    index = MemoryIndex(store, StubEncoders(face=StubFace("face-1")))
+    snapshot = index.snapshot()
+    assert as_dict(snapshot).keys() == {"voice"}
+    assert [(s.modality, s.templates, s.people) for s in snapshot.stale] == [(FACE, 1, 1)]
+    store.enroll("old", templates(1, "f"), replace=True)
+    snapshot = index.snapshot()
+    assert as_dict(snapshot).keys() == {"voice", "old"}
+    assert snapshot.stale == ()
+
+
+def test_restored_backup_is_loaded(store, index, tmp_path):
+    store.enroll(NewPerson("a"), templates(1))
+    store.database.scrub()
+    shutil.copy(tmp_path / "data/duet.db", tmp_path / "backup.db")
+    store.enroll(NewPerson("b"), templates(2))
+    assert as_dict(index.snapshot()).keys() == {"a", "b"}
+    store.database.scrub()
+    (tmp_path / "backup.db").replace(tmp_path / "data/duet.db")
+    assert as_dict(index.snapshot()).keys() == {"a"}
+    store.enroll(NewPerson("c"), templates(3))
+    assert as_dict(index.snapshot()).keys() == {"a", "c"}
+
+
+def test_database_gone_is_no_empty_gallery(store, index, tmp_path):
+    store.enroll(NewPerson("a"), templates(1))
+    index.snapshot()
+    (tmp_path / "data/duet.db").rename(tmp_path / "away.db")
+    with pytest.raises(StoreUnavailableError):
+        index.snapshot()
+    (tmp_path / "away.db").rename(tmp_path / "data/duet.db")
+    assert as_dict(index.snapshot()).keys() == {"a"}
+
+
+def test_a_person_with_more_templates_than_a_piece_of_reading(store, index, monkeypatch):
+    monkeypatch.setattr("gallery.feed._CHUNK", 3)
+    for i in range(1, 4):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+        for sample in range(1, 1 + 4 * (i % 3)):
+            store.enroll(f"p{i}", templates(i, sample=sample))
+    seen = as_dict(index.snapshot())
+    for i in range(1, 4):
+        vectors = np.stack([direction("face", i, s, 0.5) for s in range(1 + 4 * (i % 3))])
+        np.testing.assert_allclose(seen[f"p{i}"][1][FACE], prototypes(vectors, np.zeros(len(vectors), np.int64))[1][0], atol=1e-6)
+
+
+def test_parallel_readers_see_whole_states(store, index):
+    """While a writer adds and removes pairs, every snapshot holds both of a pair or none."""
+    stop, bad = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            snapshot = index.snapshot()
+            ids = {snapshot.refs[int(k)].person_id for k in snapshot.keys if k}
+            if len(ids) != snapshot.people or snapshot.vectors[FACE].shape[0] != len(snapshot.keys):
+                bad.append(ids)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for i in range(60):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+        if i % 3 == 0:
+            store.delete_person(f"p{i}")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert bad == []
+    assert index.snapshot().people == 40
+
+
+def test_prototype_is_the_mean_at_unit_length():
+    vectors = np.stack([direction("face", 1), direction("face", 2), direction("face", 3), -direction("face", 3)])
+    keys, found = prototypes(vectors, np.array([5, 5, 9, 9]))
+    assert keys.tolist() == [5, 9]
+    expected = vectors[0] + vectors[1]
+    np.testing.assert_allclose(found[0], expected / np.linalg.norm(expected), atol=1e-6)
+    assert not found[1].any()
