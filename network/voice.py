@@ -49,7 +49,9 @@ class AttentiveStatistics(layers.Layer):
         """Pool (n, steps, channels) to (n, 2 * channels)."""
         scores = keras.ops.cast(self.weight(self.hidden(inputs)), "float32")
         values = keras.ops.cast(inputs, "float32")
-        attention = keras.ops.softmax(scores, axis=1)
+        # keras.ops.softmax, but without its warning for an utterance of a single step.
+        scores = keras.ops.exp(scores - keras.ops.max(scores, axis=1, keepdims=True))
+        attention = scores / keras.ops.sum(scores, axis=1, keepdims=True)
         mean = keras.ops.sum(attention * values, axis=1)
         square = keras.ops.sum(attention * values * values, axis=1)
         deviation = keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))

@@ -24,6 +24,7 @@ from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
 Rows = NDArray[np.float32]
+NO_TEACHER = "Train from labels alone: --no-teacher."
 MIN_NOISE_POWER = 1e-7  # quieter noise files are digital silence and codec residue
 
 
@@ -174,12 +175,17 @@ def load_targets(files: Sequence[Path], listing: Listing, speeds: int) -> NDArra
     The teacher's space is centred and the variation within a speaker is whitened (within-class covariance normalisation: Hatch et al. 2006,
     regularised by its own mean variance): a student that copies relations then copies those between speakers, not the common offset.
 
+    Raises:
+        DatasetError: a file that is not there, or the first holds no embedding of the listing's files.
+
     Returns:
         (speeds, files, d) float32 of unit norm; zeros for files that a teacher file does not hold and for speeds without one.
     """
     raw = np.stack([_read_targets(file, listing) for file in files])
     base, ids = raw[0], np.array(listing.label_ids())
     known = np.linalg.norm(base, axis=1) > 0
+    if known.sum() < 2:
+        raise DatasetError(f"The teacher's embeddings must be of the training files. Received: {files[0].name} without them", NO_TEACHER)
     centres = np.zeros((ids.max() + 1, base.shape[1]))
     np.add.at(centres, ids[known], base[known])
     centres /= np.maximum(np.bincount(ids[known], minlength=len(centres)), 1)[:, None]
@@ -196,7 +202,7 @@ def load_targets(files: Sequence[Path], listing: Listing, speeds: int) -> NDArra
 
 def _read_targets(file: Path, listing: Listing) -> NDArray[np.float64]:
     if not file.is_file():
-        raise DatasetError(f"The teacher's embeddings must be there. Received: {file.name} (not found)")
+        raise DatasetError(f"The teacher's embeddings must be there. Received: {file.name} (not found)", NO_TEACHER)
     with np.load(file) as archive:
         rows = dict(zip(archive["path"].tolist(), archive["embedding"].astype(np.float64), strict=True))
     size = len(next(iter(rows.values())))

@@ -1,35 +1,38 @@
-"""Dev trials of the voice network: features of whole utterances, embeddings, equal error rate per list."""
+"""The dev score of a voice network: equal error rate on trial lists, as training goes on and at the end.
+
+The lists are published ones, or, for a user's own data, trials drawn from speakers that are held out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.datasets import Listing
-from train.voice_data import as_float, cached_waves
+from train.datasets import Item, Listing
+from train.protocols import Trials, read_trials
+from train.voice_data import Bank, as_float, cached_waves
 from utils.errors import DatasetError
 from utils.features import FrontendSpec, log_mel
 from utils.metrics import eer
 
 Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 BATCH_FRAMES = 12000
+MOST_TRIALS = 5000
 
 
+@dataclass(frozen=True)
 class VoiceTrials:
-    """Trial lists in the VoxCeleb format ("label pathA pathB", 1 = same speaker) over the files of one listing."""
+    """Waveforms, the place of each by its path, and named lists of trials over them."""
 
-    def __init__(self, listing: Listing, lists: Mapping[str, Path], cache: Path, spec: FrontendSpec) -> None:
-        """Read the lists and decode what they name (from `cache` after the first time).
-
-        Raises:
-            DatasetError: a malformed line, or a path that is not in `listing`.
-        """
-        places = {item.path: number for number, item in enumerate(listing.items)}
-        self._lists = {name: read_trials(file, places) for name, file in lists.items()}
-        self._waves, self._spec = cached_waves(listing, cache, spec.rate_hz), spec
+    waves: Bank
+    places: Mapping[str, int]
+    lists: Mapping[str, Trials]
+    spec: FrontendSpec
 
     def equal_error_rates(self, embed: Embed, step_frames: int = 1, seconds: float | None = None) -> dict[str, float]:
         """EER of each list, as a fraction.
@@ -46,15 +49,17 @@ class VoiceTrials:
     ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Cosine scores and labels of each list. Arguments as in `equal_error_rates`."""
         vectors = self.embeddings(embed, step_frames, seconds)
-        return {
-            name: (np.einsum("ij,ij->i", vectors[trials[:, 1]], vectors[trials[:, 2]]).astype(np.float64), trials[:, 0])
-            for name, trials in self._lists.items()
-        }
+        return {name: (self._cosines(vectors, trials), trials.labels) for name, trials in self.lists.items()}
+
+    def _cosines(self, vectors: NDArray[np.float32], trials: Trials) -> NDArray[np.float64]:
+        left = vectors[[self.places[file] for file in trials.left]]
+        right = vectors[[self.places[file] for file in trials.right]]
+        return np.einsum("ij,ij->i", left, right).astype(np.float64)
 
     def embeddings(self, embed: Embed, step_frames: int = 1, seconds: float | None = None) -> NDArray[np.float32]:
-        """(files, d) embeddings of every file of the listing, in its order."""
-        samples = [middle(as_float(self._waves[i]), seconds, self._spec.rate_hz) for i in range(len(self._waves))]
-        frames = np.array([self._spec.frames(len(wave)) for wave in samples])
+        """(files, d) embeddings of every file, in the order of `waves`."""
+        samples = [middle(as_float(self.waves[i]), seconds, self.spec.rate_hz) for i in range(len(self.waves))]
+        frames = np.array([self.spec.frames(len(wave)) for wave in samples])
         frames = np.maximum(frames // step_frames * step_frames, np.minimum(frames, step_frames))
         result: NDArray[np.float32] | None = None
         for length in np.unique(frames):
@@ -69,7 +74,7 @@ class VoiceTrials:
         return result
 
     def _features(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-        return log_mel(samples[: self._spec.n_fft + (frames - 1) * self._spec.hop_samples], self._spec)
+        return log_mel(samples[: self.spec.n_fft + (frames - 1) * self.spec.hop_samples], self.spec)
 
 
 def middle(samples: NDArray[np.float32], seconds: float | None, rate_hz: int) -> NDArray[np.float32]:
@@ -81,16 +86,36 @@ def middle(samples: NDArray[np.float32], seconds: float | None, rate_hz: int) ->
     return samples[start : start + length]
 
 
-def read_trials(file: Path, places: Mapping[str, int]) -> NDArray[np.int64]:
-    """(n, 3): label (0 or 1) and the places of both files.
+def published_trials(listing: Listing, lists: Mapping[str, Path], cache: Path, spec: FrontendSpec) -> VoiceTrials:
+    """Trial lists over the files of `listing`, named as their metrics will be.
 
     Raises:
-        DatasetError: a line that is not "label pathA pathB" of known paths.
+        DatasetError: a list that cannot be read, or names files that `listing` does not hold.
     """
-    rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        label, *paths = line.split() or [""]
-        if label not in ("0", "1") or len(paths) != 2 or not all(path in places for path in paths):
-            raise DatasetError(f"A trial must be: label pathA pathB. Received: {line!r} in line {number} of {file.name}")
-        rows.append((int(label), places[paths[0]], places[paths[1]]))
-    return np.array(rows, np.int64)
+    return _over(listing, {name: read_trials(file) for name, file in lists.items()}, cache, spec)
+
+
+def held_out_trials(listing: Listing, cache: Path, spec: FrontendSpec, seed: int) -> VoiceTrials:
+    """All trials within the speakers of `listing`, and as many across them, at most `MOST_TRIALS` of each."""
+    by_label: dict[str, list[Item]] = {}
+    for item in listing.items:
+        by_label.setdefault(item.label, []).append(item)
+    rng = np.random.default_rng(seed)
+    same = [pair for items in by_label.values() for pair in combinations(items, 2)]
+    same = [same[int(place)] for place in rng.permutation(len(same))[:MOST_TRIALS]]
+    two = [rng.choice(len(by_label), 2, replace=False) for _ in same]
+    voices = list(by_label.values())
+    other = [tuple(voices[i][int(rng.integers(len(voices[i])))] for i in pair) for pair in two]
+    pairs = [*same, *other]
+    labels = np.array([1] * len(same) + [0] * len(other))
+    trials = Trials(labels, tuple(pair[0].path for pair in pairs), tuple(pair[1].path for pair in pairs))
+    return _over(listing, {"held_out": trials}, cache, spec)
+
+
+def _over(listing: Listing, lists: Mapping[str, Trials], cache: Path, spec: FrontendSpec) -> VoiceTrials:
+    places = {item.path: number for number, item in enumerate(listing.items)}
+    for name, trials in lists.items():
+        unknown = sorted(set(trials.files) - set(places))
+        if unknown:
+            raise DatasetError(f"Every trial must be of listed files. Received: {unknown[0]} in {name}")
+    return VoiceTrials(cached_waves(listing, cache, spec.rate_hz), places, lists, spec)

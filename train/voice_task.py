@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
-from train.datasets import read_listing
-from train.voice_augment import CHANNELS, MelAugment, Variant
+from train.datasets import Listing, read_listing
+from train.face_dev import hold_out
+from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches, load_targets
 from train.voice_data import cached_features
-from train.voice_dev import VoiceTrials
+from train.voice_dev import VoiceTrials, held_out_trials, published_trials
 from utils.features import FrontendSpec
+
+DURATIONS_S = (1, 2, 3, 5)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class VoiceTask:
 
     Args:
         batches: source of training samples.
-        trials: the dev lists; None for none.
+        trials: the dev lists.
         network: arguments of `network.voice.voice_network`.
         losses: weights of the losses.
         spec: the front end.
@@ -59,12 +62,14 @@ class VoiceTask:
     def __init__(
         self,
         batches: VoiceBatches,
-        trials: VoiceTrials | None,
+        trials: VoiceTrials,
         network: Mapping[str, Any],
         losses: LossOptions,
         spec: FrontendSpec,
     ) -> None:
         self._batches, self._trials, self._losses, self.spec = batches, trials, losses, spec
+        self.serving_shape = (None, None, spec.n_mels)
+        self.example_length = round(1000 / spec.hop_ms)  # multiply-adds are counted per second of speech
         self.network = voice_network(n_mels=spec.n_mels, **network)
         self._classifier = AngularMargin(batches.classes, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.target_size, name="projection") if batches.target_size else None
@@ -95,12 +100,23 @@ class VoiceTask:
         return {"loss": total, **parts}
 
     def validate(self, full: bool, progress: float = 1.0) -> dict[str, float]:
-        """EER of each dev list, and `mean_score` = 1 - their mean (higher is better); whole utterances, cut to 0.16 s steps unless `full`."""
+        """EER of each list and `mean_score`, 1 minus their mean (higher is better), over whole utterances.
+
+        Unless `full`, they are cut to multiples of 0.16 s: larger batches. `progress` changes nothing here.
+        """
         del progress
-        if self._trials is None:
-            return {}
         rates = self._trials.equal_error_rates(self.embed, step_frames=1 if full else 16)
-        return {**rates, "mean_score": 1 - float(np.mean(list(rates.values())))}
+        metrics = {f"{name}_eer": value for name, value in rates.items()} | {self.metric: 1 - float(np.mean(list(rates.values())))}
+        return metrics | (self._by_duration() if full else {})
+
+    def _by_duration(self) -> dict[str, float]:
+        """EER of each list with only the middle 1, 2, 3 and 5 seconds of each utterance."""
+        found = {seconds: self._trials.equal_error_rates(self.embed, seconds=seconds) for seconds in DURATIONS_S}
+        return {f"{name}_{seconds}s_eer": value for seconds, rates in found.items() for name, value in rates.items()}
+
+    def card_input(self) -> dict[str, Any]:
+        """The front end that serving must use."""
+        return {"frontend": self.spec.to_dict()}
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed (n, frames, n_mels) features with the present weights; (n, 512) float32 of unit norm."""
@@ -118,29 +134,37 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
     """
     data, spec = config["data"], FrontendSpec(**config.get("frontend", {}))
     cache = Path(data["cache"])
-    listing = read_listing(shared / data["train"], "audio")
-    channels = data.get("channels", CHANNELS)
+    listing, trials = _split(data, seed, shared, spec)
+    channels = data["channels"]
     banks = [[cached_features(listing, cache, Variant(speed, name), spec) for name in channels] for speed in data["speeds"]]
     teacher = config.get("teacher")
-    targets = load_targets([shared / file for file in teacher["files"]], listing, len(data["speeds"])) if teacher else None
     batches = VoiceBatches(
         listing,
         banks,
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
-        targets,
+        load_targets([shared / file for file in teacher["files"]], listing, len(data["speeds"])) if teacher else None,
         SampleOptions(**_tuples(config.get("sampling", {}))),
         MelAugment(**_tuples(config.get("augment", {}))),
         spec,
         seed,
     )
-    lists = {name: shared / file for name, file in data.get("dev_trials", {}).items()}
-    trials = VoiceTrials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, spec) if lists else None
-    losses = LossOptions(**_tuples(config.get("loss", {})))
-    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec)
+    return VoiceTask(batches, trials, _tuples(config.get("network", {})), LossOptions(**_tuples(config.get("loss", {}))), spec)
+
+
+def _split(data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec) -> tuple[Listing, VoiceTrials]:
+    """Training files, and the dev lists or, where there are none, trials of held-out speakers."""
+    cache, listing = Path(data["cache"]), read_listing(shared / data["train"], "audio")
+    if data.get("dev_trials"):
+        lists = {name: shared / file for name, file in data["dev_trials"].items()}
+        return listing, published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, spec)
+    listing, held = hold_out(listing, data["held_out"], seed)
+    return listing, held_out_trials(held, cache, spec, seed)
 
 
 def _noise(source: Path, cache: Path, spec: FrontendSpec) -> list[NDArray[Any]]:
-    """Log-mel powers of the noise files; impulse responses are no noise."""
+    """Log-mel powers of the noise files; impulse responses are no noise. None where the noises are not at hand."""
+    if not source.exists():
+        return []
     listing = read_listing(source, "audio", "noise" if source.suffix == ".csv" else "train")
     bank = cached_features(listing, cache, Variant(1.0, "clean"), spec)
     return [bank[number] for number, item in enumerate(listing.items) if "_ir/" not in item.path]

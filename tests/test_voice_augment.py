@@ -1,0 +1,120 @@
+"""Augmentation: every channel does what it says, keeps length and range, and is decided by its generator alone."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import media_sound
+from train import voice_augment as va
+from utils.features import FrontendSpec, log_mel, mel_power
+
+RATE_HZ = 16000
+SPEC = FrontendSpec()
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return media_sound.speech(person=2, seconds=2.0, rate_hz=RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def rooms() -> list[np.ndarray]:
+    return va.simulate_rooms(3, RATE_HZ, np.random.default_rng(0))
+
+
+def share_above(samples: np.ndarray, edge_hz: float) -> float:
+    """Part of the energy above `edge_hz`."""
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    return float(power[np.fft.rfftfreq(len(samples), 1 / RATE_HZ) > edge_hz].sum() / power.sum())
+
+
+def test_rooms_start_with_the_direct_sound_and_have_unit_energy(rooms: list[np.ndarray]) -> None:
+    for response in rooms:
+        assert np.square(response).sum() == pytest.approx(1.0, abs=1e-3)
+        assert int(np.abs(response).argmax()) <= 8
+        assert len(response) <= 0.8 * RATE_HZ
+
+
+@pytest.mark.parametrize("speed", [0.9, 1.1])
+def test_speed_changes_length_and_pitch(speed: float) -> None:
+    faster = va.change_speed(media_sound.tone(1.0, hz=500.0, rate_hz=RATE_HZ), speed)
+    assert len(faster) == pytest.approx(RATE_HZ / speed, abs=2)
+    peak_hz = np.abs(np.fft.rfft(faster)).argmax() * RATE_HZ / len(faster)
+    assert peak_hz == pytest.approx(500.0 * speed, abs=2)
+
+
+@pytest.mark.parametrize("channel", va.CHANNELS)
+def test_channels_keep_the_speech(channel: str, speech: np.ndarray, rooms: list[np.ndarray]) -> None:
+    heard = va.render(speech, va.Variant(1.0, channel), rooms, RATE_HZ, np.random.default_rng(3))
+    assert heard.dtype == np.float32
+    assert np.isfinite(heard).all()
+    assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
+    assert np.abs(heard).max() <= 1.5
+    if channel != "clean":
+        assert not np.array_equal(heard[: len(speech)], speech)
+    length = min(len(heard), len(speech))
+    before = log_mel(speech[:length], SPEC)[:, 10:50].mean(axis=1)
+    after = log_mel(heard[:length], SPEC)[:, 10:50].mean(axis=1)
+    aligned = max(np.corrcoef(before[: len(after) - lag], after[lag:])[0, 1] for lag in range(12))
+    assert aligned > 0.5, "the envelope of the speech must survive"
+
+
+def test_render_is_decided_by_its_generator(speech: np.ndarray, rooms: list[np.ndarray]) -> None:
+    once, again, other = (va.render(speech, va.Variant(0.9, "phone"), rooms, RATE_HZ, np.random.default_rng(s)) for s in (5, 5, 6))
+    assert np.array_equal(once, again)
+    assert not (len(once) == len(other) and np.array_equal(once, other))
+
+
+def test_telephone_has_no_upper_band() -> None:
+    heard = va.telephone(media_sound.noise(1.0, rate_hz=RATE_HZ), RATE_HZ, np.random.default_rng(0))
+    assert share_above(heard, 4000) < 0.01
+
+
+def test_mu_law_is_close_and_coarse(speech: np.ndarray) -> None:
+    heard = va.mu_law(speech)
+    assert np.abs(heard - speech).max() < 0.03
+    assert len(np.unique(heard)) <= 255
+
+
+@pytest.mark.parametrize("codec", [*va.CODECS, va.PHONE_OPUS], ids=lambda c: f"{c[0]}-{c[3][0]}")
+def test_codecs_run_and_lose_something(codec: va.Codec, speech: np.ndarray) -> None:
+    heard = va.through_codec(speech, RATE_HZ, codec, np.random.default_rng(1))
+    assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
+    assert not np.array_equal(heard[: len(speech)], speech)
+    assert np.sqrt(np.square(heard).mean()) == pytest.approx(np.sqrt(np.square(speech).mean()), rel=0.5)
+
+
+def test_noise_is_added_at_the_asked_ratio(speech: np.ndarray) -> None:
+    power, noise = mel_power(speech, SPEC), mel_power(media_sound.noise(2.0, rate_hz=RATE_HZ), SPEC)
+    added = va.add_noise(power, noise, snr_db=10.0) - power
+    assert 10 * np.log10(power.mean() / added.mean()) == pytest.approx(10.0, abs=0.5)
+
+
+def test_noise_leaves_an_empty_band_empty(speech: np.ndarray) -> None:
+    power = mel_power(speech, SPEC)
+    power[:, 60:] = 1e-12
+    assert va.add_noise(power, np.ones_like(power), snr_db=0.0)[:, 60:].max() < 1e-9
+
+
+def test_masks_hide_at_most_what_they_may() -> None:
+    options = va.MelAugment(time_masks=1, time_mask_frames=20, band_masks=1, band_mask_bands=10)
+    for seed in range(30):
+        masked = va.mask(np.ones((100, 80), np.float32), options, np.random.default_rng(seed))
+        assert (masked == 0).all(axis=1).sum() <= 20
+        assert (masked == 0).all(axis=0).sum() <= 10
+
+
+def test_augmented_features_are_finite_and_of_the_same_shape(speech: np.ndarray) -> None:
+    power = mel_power(speech, SPEC)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        features = va.augment_mel(power, np.ones_like(power) if seed % 2 else None, va.MelAugment(band_chance=0.5), SPEC, rng)
+        assert features.shape == power.shape
+        assert features.dtype == np.float32
+        assert np.isfinite(features).all()
+
+
+def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> None:
+    none = va.MelAugment(band_chance=0.0, tilt_db=0.0, time_masks=0, band_masks=0)
+    features = va.augment_mel(mel_power(speech, SPEC), None, none, SPEC, np.random.default_rng(0))
+    assert np.array_equal(features, log_mel(speech, SPEC))

@@ -1,0 +1,186 @@
+"""Banks, batches, teacher targets and trials of voice training, on files that the tests write themselves."""
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests import media_sound
+from train.datasets import Listing, read_listing
+from train.voice_augment import MelAugment, Variant
+from train.voice_batches import SampleOptions, VoiceBatches, load_targets
+from train.voice_data import cached_features, cached_waves, open_bank, write_bank
+from utils.errors import DatasetError
+from utils.features import FrontendSpec
+
+SPEC = FrontendSpec(n_mels=16)
+SPEAKERS, FILES, SECONDS = 3, 2, 1.2
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Listing:
+    root = tmp_path_factory.mktemp("speech")
+    for person, take in itertools.product(range(SPEAKERS), range(FILES)):
+        folder = root / f"person{person}"
+        folder.mkdir(exist_ok=True)
+        soundfile.write(folder / f"{take}.wav", media_sound.speech(person, SECONDS, take=take, rate_hz=16000), 16000)
+    return read_listing(root, "audio")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def batches(listing: Listing, cache: Path) -> VoiceBatches:
+    return make_batches(listing, cache, None)
+
+
+def make_batches(listing: Listing, cache: Path, targets: np.ndarray | None, **options: object) -> VoiceBatches:
+    banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
+    chosen = SampleOptions(batch_size=8, speed_chances=(0.5, 0.5), channel_chances=(1.0,), **options)
+    return VoiceBatches(listing, banks, [], targets, chosen, MelAugment(), SPEC, seed=1)
+
+
+def test_waves_are_decoded_once_and_whole(listing: Listing, cache: Path) -> None:
+    bank = cached_waves(listing, cache)
+    assert len(bank) == SPEAKERS * FILES
+    assert bank.data.dtype == np.int16
+    assert (bank.lengths == round(SECONDS * 16000)).all()
+    original, _ = soundfile.read(listing.root / listing.items[3].path, dtype="int16")
+    assert np.array_equal(bank[3], original)
+    stamp = next(cache.rglob("waves.npy")).stat().st_mtime_ns
+    cached_waves(listing, cache)
+    assert next(cache.rglob("waves.npy")).stat().st_mtime_ns == stamp
+
+
+def test_a_bank_gives_back_what_was_written(tmp_path: Path) -> None:
+    rows = [np.arange(6, dtype=np.float16).reshape(3, 2), np.ones((1, 2), np.float16)]
+    write_bank(tmp_path, "rows", iter(rows))
+    bank = open_bank(tmp_path, "rows")
+    assert all(np.array_equal(bank[i], rows[i]) for i in range(2))
+    assert not list(tmp_path.glob("*.raw"))
+
+
+def test_a_bank_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="at least one file"):
+        write_bank(tmp_path, "rows", iter([]))
+
+
+def test_batches_have_the_stated_shapes(batches: VoiceBatches) -> None:
+    batch = batches.batch(0, 0.0)
+    assert batch["features"].shape[0] == len(batch["label"]) == 8
+    assert batch["features"].shape[1] in SampleOptions().crop_frames
+    assert batch["features"].shape[2] == SPEC.n_mels
+    assert batch["features"].dtype == np.float32
+    assert "target" not in batch
+
+
+def test_a_batch_depends_on_its_number_alone(listing: Listing, cache: Path, batches: VoiceBatches) -> None:
+    other = make_batches(listing, cache, None)
+    other.batch(3, 0.2)
+    assert all(np.array_equal(batches.batch(7, 0.5)[key], other.batch(7, 0.5)[key]) for key in ("features", "label"))
+    assert not np.array_equal(batches.batch(7, 0.5)["label"], batches.batch(8, 0.5)["label"])
+
+
+def test_every_speaker_at_every_speed_is_drawn(batches: VoiceBatches) -> None:
+    seen = {int(label) for step in range(12) for label in batches.batch(step, 0.0)["label"]}
+    assert seen == set(range(batches.classes)) == set(range(SPEAKERS * 2))
+
+
+def test_crops_grow_with_progress(batches: VoiceBatches) -> None:
+    early = np.mean([batches.batch(step, 0.0)["features"].shape[1] for step in range(20)])
+    late = np.mean([batches.batch(step, 1.0)["features"].shape[1] for step in range(20)])
+    assert late > early
+
+
+def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
+    """Without augmentation a crop of one file must be found in the files of its label, at its speed."""
+    banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
+    options = SampleOptions(batch_size=8, crop_frames=(40,), crop_start=(1.0,), crop_end=(1.0,), speed_chances=(1, 1), channel_chances=(1,))
+    plain = MelAugment(noise_chance=0, band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
+    batch = VoiceBatches(listing, banks, [], None, options, plain, SPEC, seed=2).batch(0, 0.0)
+    for features, label in zip(batch["features"], batch["label"], strict=True):
+        speed, speaker = divmod(int(label), SPEAKERS)
+        files = [i for i, item in enumerate(listing.items) if item.label == f"person{speaker}"]
+        assert min(distance(features, banks[speed][0][i]) for i in files) < 0.1
+
+
+def distance(features: np.ndarray, rows: np.ndarray) -> float:
+    """Smallest mean difference between `features` and any stretch of `rows`, both mean-normalised (the floor is out of play)."""
+    rows = rows.astype(np.float32)
+    stretches = [rows[start : start + len(features)] for start in range(len(rows) - len(features) + 1)]
+    floors = [np.maximum(s, s.max() - SPEC.floor_db / 10 * np.log(10)) for s in stretches]
+    return min(float(np.abs(s - s.mean(axis=0) - features).mean()) for s in floors)
+
+
+def test_one_speaker_is_refused(listing: Listing, cache: Path) -> None:
+    one = Listing(listing.root, listing.items[:FILES])
+    with pytest.raises(DatasetError, match="at least 2 speakers"):
+        make_batches(one, cache, None)
+
+
+def write_teacher(file: Path, listing: Listing, count: int | None = None) -> Path:
+    rng = np.random.default_rng(0)
+    paths = [item.path for item in listing.items][:count]
+    vectors = rng.normal(size=(len(paths), 8)) + 5.0  # far from centred, as a ReLU's output is
+    np.savez(file, path=np.array(paths), embedding=(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
+    return file
+
+
+def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> None:
+    targets = load_targets([write_teacher(tmp_path / "t.npz", listing)], listing, speeds=2)
+    assert targets.shape == (2, SPEAKERS * FILES, 8)
+    np.testing.assert_allclose(np.linalg.norm(targets[0], axis=-1), 1.0, atol=1e-5)
+    assert np.abs(targets[0].mean(axis=0)).max() < 0.5
+    assert not targets[1].any(), "a speed without a teacher file has no targets"
+
+
+def test_targets_reach_the_batch(listing: Listing, cache: Path, tmp_path: Path) -> None:
+    targets = load_targets([write_teacher(tmp_path / "t.npz", listing)], listing, speeds=2)
+    batch = make_batches(listing, cache, targets).batch(0, 0.0)
+    for label, target in zip(batch["label"], batch["target"], strict=True):
+        assert np.linalg.norm(target) == pytest.approx(1.0 if label < SPEAKERS else 0.0, abs=1e-5)
+
+
+def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="not found") as caught:
+        load_targets([tmp_path / "none.npz"], listing, speeds=1)
+    assert "--no-teacher" in caught.value.hint
+    with pytest.raises(DatasetError, match="without them"):
+        load_targets([write_teacher(tmp_path / "t.npz", listing, count=1)], listing, speeds=1)
+
+
+@pytest.fixture(scope="module")
+def trials(listing: Listing, cache: Path):  # noqa: ANN201
+    from train.voice_dev import held_out_trials
+
+    return held_out_trials(listing, cache, SPEC, seed=0)
+
+
+def test_perfect_and_useless_embeddings(trials) -> None:
+    numbers = iter(np.repeat(np.eye(SPEAKERS, dtype=np.float32), FILES, axis=0))
+    perfect = trials.equal_error_rates(lambda x: np.stack([next(numbers) for _ in x]), step_frames=200)
+    assert perfect == {"held_out": 0.0}
+    same = trials.equal_error_rates(lambda x: np.ones((len(x), 1), np.float32))
+    assert same["held_out"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(None, SPEC.frames(19200)), (1.0, SPEC.frames(16000)), (9.0, SPEC.frames(19200))])
+def test_trials_can_be_cut_to_a_duration(trials, seconds: float | None, frames: int) -> None:
+    seen = []
+    trials.embeddings(lambda x: seen.append(x.shape) or np.zeros((len(x), 1), np.float32), seconds=seconds)
+    assert {shape[1:] for shape in seen} == {(frames, SPEC.n_mels)}
+
+
+def test_published_lists_must_name_known_files(listing: Listing, cache: Path, tmp_path: Path) -> None:
+    from train.voice_dev import published_trials
+
+    file = tmp_path / "list.txt"
+    file.write_text("1 person0/0.wav person0/1.wav\n0 person0/0.wav person9/0.wav\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="person9"):
+        published_trials(listing, {"list": file}, cache, SPEC)
