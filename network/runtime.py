@@ -52,6 +52,8 @@ class KerasRuntime:
         import keras
         import tensorflow as tf
 
+        from network import blocks, voice  # noqa: F401  Keras finds our own layers only after they were registered
+
         try:
             model = keras.saving.load_model(path, compile=False)
         except (OSError, ValueError, TypeError) as error:

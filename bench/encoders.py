@@ -1,0 +1,135 @@
+"""What the networks cost to serve: milliseconds per face and per second of speech, and size against common networks.
+
+    python -m bench.encoders [--model-dir best_model] [--yardstick model.onnx] [--repeat 30]
+
+Times are the best of the repeats, all networks taken in turns so that all meet the same load. The yardstick is a third-party
+ONNX face network of input (n, 3, 112, 112), by default the training teacher where the research data is there. ONNX Runtime
+threads: as serving (all cores). Parameters and multiply-adds of ResNet-18 and ResNet-50 are those of backbones for 112 × 112
+without a classifier, counted by the same function (ResNet-50 of keras.applications; ResNet-18 built here).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+BATCHES = (1, 8)
+SPEECH_S = 4.0
+
+
+def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Callable[[], object]]:
+    """What to time for faces: name → one forward pass of `batch` faces."""
+    from network.runtime import KerasRuntime, OnnxRuntime
+
+    faces = np.random.default_rng(0).integers(0, 256, (batch, 112, 112, 3)).astype(np.float32)
+    runs: dict[str, Callable[[], object]] = {}
+    for name, runtime in (("face, ONNX Runtime", OnnxRuntime), ("face, Keras", KerasRuntime)):
+        network = runtime(folder / ("model.onnx" if runtime is OnnxRuntime else "model.keras"))
+        runs[name] = lambda network=network: network.run(faces)
+    if yardstick is not None:
+        other, planes = OnnxRuntime(yardstick), np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255)
+        runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)
+    return runs
+
+
+def best_ms(runs: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
+    """Shortest time of each run in milliseconds, after one pass to warm up; in turns."""
+    for run in runs.values():
+        run()
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(repeat):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            best[name] = min(best[name], (time.perf_counter() - start) * 1000)
+    return best
+
+
+def voice_run(folder: Path) -> Callable[[], object]:
+    """One forward pass over `SPEECH_S` seconds of speech, the front end included."""
+    from network.encoder import load_voice_encoder
+    from utils.types import RATE_HZ, Waveform
+
+    encoder = load_voice_encoder(folder)
+    speech = Waveform(np.random.default_rng(0).normal(0, 0.1, int(SPEECH_S * RATE_HZ)).astype(np.float32), RATE_HZ)
+    return lambda: encoder.embed(speech)
+
+
+def resnet18() -> object:
+    """A ResNet-18 backbone (He et al. 2015, arXiv:1512.03385) for 112 × 112 with average pooling."""
+    import keras
+    from keras import layers
+
+    def unit(x: object, filters: int, strides: int) -> object:
+        y = layers.Conv2D(filters, 3, strides, "same", use_bias=False)(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        y = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(y))
+        if strides != 1:
+            x = layers.BatchNormalization()(layers.Conv2D(filters, 1, strides, use_bias=False)(x))
+        return layers.ReLU()(layers.Add()([x, y]))
+
+    image = keras.Input((112, 112, 3))
+    x = layers.Conv2D(64, 7, 2, "same", use_bias=False)(image)
+    x = layers.MaxPooling2D(3, 2, "same")(layers.ReLU()(layers.BatchNormalization()(x)))
+    for filters, strides in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+        x = unit(x, filters, strides)
+    return keras.Model(image, layers.GlobalAveragePooling2D()(x))
+
+
+def sizes() -> list[tuple[str, int, int]]:
+    """(name, parameters, multiply-adds for 112 × 112) of our backbones and of the ResNets."""
+    import keras
+
+    from network.export import count_multiply_adds, count_parameters
+    from network.face import BACKBONES, build_face
+
+    models = {name: build_face(name) for name in BACKBONES} | {"ResNet-18": resnet18()}
+    models["ResNet-50"] = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(112, 112, 3), pooling="avg"
+    )
+    shape = (112, 112, 3)
+    return [(name, count_parameters(model), count_multiply_adds(model, shape)) for name, model in models.items()]
+
+
+def print_times(options: argparse.Namespace) -> None:
+    """The table of times."""
+    yardstick = options.yardstick if options.yardstick and options.yardstick.exists() else None
+    for batch in BATCHES:
+        times = best_ms(face_runs(options.model_dir / "face", yardstick, batch), options.repeat)
+        for name, value in times.items():
+            ratio = value / times["yardstick, ONNX Runtime"] if yardstick else float("nan")
+            print(f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the yardstick")
+    if (options.model_dir / "voice" / "card.json").exists():
+        value = best_ms({"voice": voice_run(options.model_dir / "voice")}, options.repeat)["voice"]
+        print(f"voice with front end       {value:.1f} ms for {SPEECH_S:.0f} s of speech")
+
+
+def print_sizes() -> None:
+    """The table of sizes, each also as a part of ResNet-50."""
+    rows = sizes()
+    _, parameters_50, adds_50 = rows[-1]
+    print("\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50 |\n|---|---|---|---|---|")
+    for name, parameters, adds in rows:
+        part, share = f"1/{parameters_50 / parameters:.1f}", f"1/{adds_50 / adds:.1f}"
+        print(f"| {name} | {parameters / 1e6:.2f} M | {part} | {adds / 1e6:.0f} M | {share} |")
+
+
+def main() -> None:
+    """Entry point."""
+    from train.datasets import shared_data_dir
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-dir", type=Path, default=Path("best_model"))
+    parser.add_argument("--yardstick", type=Path, default=shared_data_dir() / "teachers" / "mobilefacenet_ms1m.onnx")
+    parser.add_argument("--repeat", type=int, default=30)
+    options = parser.parse_args()
+    print_times(options)
+    print_sizes()
+
+
+if __name__ == "__main__":
+    main()
