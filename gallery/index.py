@@ -53,14 +53,14 @@ class Snapshot:
 class _Rows:
     """A growing (n, 512) array. Views that were given out keep what they saw: rows are only ever added behind them."""
 
-    def __init__(self, rows: FloatArray) -> None:
-        self._array, self._used = rows, len(rows)
+    def __init__(self, array: FloatArray, used: int) -> None:
+        self._array, self._used = array, used
 
     def add(self, rows: FloatArray) -> None:
         """Append."""
         need = self._used + len(rows)
         if need > len(self._array):
-            larger = np.zeros((int(need * _GROWTH) + _LEAST_ROWS, EMBEDDING_SIZE), np.float32)
+            larger = _with_room(need)
             larger[: self._used] = self._array[: self._used]
             self._array = larger
         self._array[self._used:need] = rows
@@ -75,7 +75,8 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows for people who were read: `keys` (m,), vectors and presence by modality, all of the same order."""
+    """Rows for people who were read: `keys` (m,), vectors and presence by modality, all of the same order; vectors may have empty rows
+    behind them."""
 
     keys: KeyArray
     vectors: dict[Modality, FloatArray]
@@ -115,8 +116,9 @@ class MemoryIndex:
 
     def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
         block = self._read(connection, None)
-        return self._fresh(Snapshot(revision, block.keys, block.vectors, block.has, _refs(connection, block.keys, None),
-                                    stale(connection, self._encoder_ids)))
+        self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}
+        return Snapshot(revision, block.keys, self._views(), block.has, _refs(connection, block.keys, None),
+                        stale(connection, self._encoder_ids))
 
     def _updated(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
         changed = feed.changed_since(connection, old.revision.change)
@@ -135,36 +137,43 @@ class MemoryIndex:
 
     def _moved_together(self, snapshot: Snapshot) -> Snapshot:
         used = snapshot.keys != 0
-        return self._fresh(replace(snapshot, keys=snapshot.keys[used], vectors={m: snapshot.vectors[m][used] for m in ALL},
-                                   has={m: snapshot.has[m][used] for m in ALL}))
-
-    def _fresh(self, snapshot: Snapshot) -> Snapshot:
-        """Take over the snapshot's arrays as those that grow from now on."""
-        self._rows = {m: _Rows(snapshot.vectors[m]) for m in ALL}
-        return replace(snapshot, vectors=self._views())
+        people = int(used.sum())
+        self._rows = {}
+        for m in ALL:
+            array = _with_room(people)
+            np.compress(used, snapshot.vectors[m], axis=0, out=array[:people])
+            self._rows[m] = _Rows(array, people)
+        return replace(snapshot, keys=snapshot.keys[used], vectors=self._views(), has={m: snapshot.has[m][used] for m in ALL})
 
     def _views(self) -> dict[Modality, FloatArray]:
         return {m: self._rows[m].view() for m in ALL}
 
     def _read(self, connection: Connection, keys: list[int] | None) -> _Block:
         everyone = feed.read_keys(connection, self._encoder_ids, keys)
-        found = {m: np.zeros((len(everyone), EMBEDDING_SIZE), np.float32) for m in SINGLE}
+        found = {m: _with_room(len(everyone)) if keys is None else _no_room(len(everyone)) for m in ALL}
         has = {m: np.zeros(len(everyone), np.bool_) for m in SINGLE}
         for m in SINGLE:
             for owners, vectors in feed.read_prototypes(connection, m, self._encoder_ids[m], keys):
                 at = np.searchsorted(everyone, owners)
                 found[m][at], has[m][at] = vectors, True
-        both = has[Modality.FACE] & has[Modality.VOICE]
-        found[Modality.FUSED], has[Modality.FUSED] = self._fused(found, both), both
+        has[Modality.FUSED] = has[Modality.FACE] & has[Modality.VOICE]
+        self._fuse(found, np.flatnonzero(has[Modality.FUSED]))
         return _Block(everyone, found, has)
 
-    def _fused(self, found: Mapping[Modality, FloatArray], both: BoolArray) -> FloatArray:
-        fused = np.zeros((len(both), EMBEDDING_SIZE), np.float32)
-        rows = np.flatnonzero(both)
+    def _fuse(self, found: Mapping[Modality, FloatArray], rows: npt.NDArray[np.intp]) -> None:
+        """Fill the fused vectors of these rows."""
         for start in range(0, len(rows), _FUSE_ROWS):
             part = rows[start:start + _FUSE_ROWS]
-            fused[part] = self._fusion.fuse(found[Modality.FACE][part], found[Modality.VOICE][part])
-        return fused
+            found[Modality.FUSED][part] = self._fusion.fuse(found[Modality.FACE][part], found[Modality.VOICE][part])
+
+
+def _no_room(rows: int) -> FloatArray:
+    return np.zeros((rows, EMBEDDING_SIZE), np.float32)
+
+
+def _with_room(rows: int) -> FloatArray:
+    """Rows for growth cost address space only, until they are written to."""
+    return _no_room(int(rows * _GROWTH) + _LEAST_ROWS)
 
 
 def _refs(connection: Connection, keys: KeyArray, among: list[int] | None) -> dict[int, PersonRef]:
