@@ -1,95 +1,98 @@
-"""Finding faces: MTCNN (K. Zhang et al., "Joint face detection and alignment using multi-task cascaded convolutional networks", 2016,
-https://arxiv.org/abs/1604.02878; the package `mtcnn`) on shrunken copies of the frames, all frames of a clip in one batch.
+"""Finding faces in the sampled frames (MTCNN on shrunken copies, all frames of a clip in one batch) and choosing the main person.
 
-Boxes and landmarks are in pixels of the frames given. TensorFlow is imported by `load`, not by importing this module.
+Boxes and landmarks are in pixels of the frames given. No network is loaded by importing this module.
 """
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import cv2
 import numpy as np
 
+from align.cascade import detect
+from align.detector_networks import Networks, load_networks
 from align.quality import assess
 from align.tracks import Track, link, main_track, people_in_view
 from align.warp import align, is_plausible
 from utils.types import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, ImageArray
 
-FAST_WIDTH_PX = 320
-THOROUGH_WIDTH_PX = 800
+FAST_PX = 320 * 240
+THOROUGH_PX = 1280 * 720
 _THOROUGH_FRAMES = 4
-_LEAST_SIDE_PX = 24  # MTCNN's pyramid starts at faces of 20 px
-_LEAST_SCORE = 0.8
+_LEAST_SIDE_PX = 24  # smaller pictures hold no face that could be used
+_THREADS = min(2, os.cpu_count() or 1)
 
 
 class FaceDetector:
-    """MTCNN, loaded once. Safe to share between threads: one detection at a time."""
+    """MTCNN, loaded once. Safe to share between threads: nothing changes after `load`."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._model: Any = None
+        self._lock = threading.Lock()
+        self._networks: Networks | None = None
 
-    def load(self) -> None:
-        """Load the model. Idempotent."""
+    def load(self) -> Networks:
+        """Load the networks. Idempotent."""
         with self._lock:
-            if self._model is None:
-                from mtcnn import MTCNN
+            if self._networks is None:
+                self._networks = load_networks(_THREADS)
+            return self._networks
 
-                self._model = MTCNN()
-
-    def detect(self, images: Sequence[ImageArray], width_px: int) -> list[list[FaceDetection]]:
-        """Find the faces in images of one clip, looking at copies of about `width_px` width.
+    def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
+        """Find the faces in images of one clip, looking at copies of about `about_px` pixels (width × height).
 
         Args:
             images: (h, w, 3) uint8 RGB, all of one size.
-            width_px: faces of less than a sixteenth of this are not found.
+            about_px: pixels of the copies; faces narrower than 20 px there are not found.
 
         Returns:
             Per image the detections, surest first, in pixels of that image.
         """
-        if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
-            return [[] for _ in images]
-        small, scale_xy = _shrink(images, width_px)
-        with self._lock:
-            self.load()
-            rows = self._model.detect_faces(small, output_type="numpy", box_format="xyxy", fit_to_image=False)
         found: list[list[FaceDetection]] = [[] for _ in images]
-        for row in sorted(np.asarray(rows, np.float32), key=lambda r: -r[5]):
-            detection = _to_detection(row, scale_xy)
-            if detection.score >= _LEAST_SCORE and is_plausible(detection.landmarks_xy):
+        if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
+            return found
+        factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
+        for row in detect([_shrunk(image, factor) for image in images], self.load()):
+            detection = _to_detection(row, factor)
+            if is_plausible(detection.landmarks_xy):
                 found[int(row[0])].append(detection)
         return found
 
 
-def _shrink(images: Sequence[ImageArray], width_px: int) -> tuple[list[ImageArray], np.ndarray]:
-    """Copies of the size to look at, with the area of a 4:3 picture of `width_px`, and the factors (x, y) back to the originals."""
-    height, width = images[0].shape[:2]
-    shrink = min(1.0, float(np.sqrt(width_px * width_px * 0.75 / (width * height))))
-    size = max(_LEAST_SIDE_PX, round(width * shrink)), max(_LEAST_SIDE_PX, round(height * shrink))
-    small = [cv2.resize(i, size, interpolation=cv2.INTER_AREA) if size != (width, height) else i for i in images]
-    return small, np.array([width / size[0], height / size[1]], np.float32)  # type: ignore[return-value]
+def shrink_factor(width: int, height: int, about_px: int) -> int:
+    """The whole number by which width and height are divided to come near `about_px` pixels; no side becomes less than 24 px."""
+    factor = max(1, round(float(np.sqrt(width * height / about_px))))
+    return max(1, min(factor, min(width, height) // _LEAST_SIDE_PX))
 
 
-def _to_detection(row: np.ndarray, scale_xy: np.ndarray) -> FaceDetection:
-    """A row of the package: frame, x1, y1, x2, y2, score, five x (eye on the image's left, other eye, nose, mouth left, right), five y."""
-    box = row[1:5].reshape(2, 2) * scale_xy
-    landmarks = np.stack([row[6:11], row[11:16]], axis=1) * scale_xy
-    return FaceDetection(box.reshape(4).astype(np.float32), landmarks.astype(np.float32), float(row[5]))
+def _shrunk(image: ImageArray, factor: int) -> ImageArray:
+    """A copy shrunk by averaging squares of factor × factor pixels; rows and columns that fill no square are left out."""
+    if factor == 1:
+        return image
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    return cast(ImageArray, cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _to_detection(row: np.ndarray, factor: int) -> FaceDetection:
+    """A row of the cascade, in pixels of the full image: the middle of a pixel of the copy lies (factor − 1) / 2 into its square."""
+    points = np.concatenate([row[1:5].reshape(2, 2), np.stack([row[6:11], row[11:16]], axis=1)])
+    points = (points * factor + (factor - 1) / 2).astype(np.float32)
+    return FaceDetection(points[:2].reshape(4), points[2:], float(row[5]))
 
 
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
     """Faces per frame: a quick look at all frames; when that finds nothing, a thorough one at a few for faces that are far away."""
     images = [f.image for f in frames]
-    found = detector.detect(images, FAST_WIDTH_PX)
+    found = detector.detect(images, FAST_PX)
     if any(found) or not images:
         return found
     height, width = images[0].shape[:2]
-    if width * height <= FAST_WIDTH_PX**2 * 0.75:
+    if shrink_factor(width, height, FAST_PX) == shrink_factor(width, height, THOROUGH_PX):
         return found
     chosen = np.unique(np.linspace(0, len(images) - 1, _THOROUGH_FRAMES).round().astype(int))
-    for index, faces in zip(chosen, detector.detect([images[i] for i in chosen], THOROUGH_WIDTH_PX), strict=True):
+    for index, faces in zip(chosen, detector.detect([images[i] for i in chosen], THOROUGH_PX), strict=True):
         found[index] = faces
     return found
 

@@ -11,6 +11,7 @@ from utils.types import FaceDetection, FloatArray
 _REACH = 1.2  # distance of the centres, in widths of the face, up to which two detections may be one person
 _GROWTH = 2.0  # ratio of the widths up to which they may
 _STEADY_SHARE = 0.25  # share of the frames in which a person must be seen to count
+_SURE = 0.95  # mean detector score of a track that counts as a person in view: hands and patterns stay below it
 _RELATIVE_AREA = 0.1  # faces of less than this share of the main person's area are background
 
 
@@ -75,11 +76,11 @@ def main_track(tracks: Sequence[Track], frame_count: int) -> Track | None:
 
 
 def people_in_view(tracks: Sequence[Track], frame_count: int) -> int:
-    """Most steady people visible in one frame, leaving out faces that are tiny next to the main person's."""
+    """Most steady people visible in one frame, leaving out doubtful faces and those that are tiny next to the main person's."""
     main = main_track(tracks, frame_count)
     if main is None:
         return 0
-    counted = [t for t in steady(tracks, frame_count) if t.area >= _RELATIVE_AREA * main.area]
+    counted = [t for t in steady(tracks, frame_count) if t.area >= _RELATIVE_AREA * main.area and t.confidence >= _SURE]
     return max([1, *(sum(index in t.frames for t in counted) for index in range(frame_count))])
 
 

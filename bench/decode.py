@@ -1,0 +1,151 @@
+"""Which decoder reads a clip fastest: PyAV as the product uses it, PyAV decoding everything, OpenCV with moviepy, and ffmpeg alone.
+
+    python -m bench.decode [--clip FILE] [--repeat 7]
+
+Prints for each the best wall time and processor time (user + system, children too) of the repeats, taken in turns so that all meet the
+same load, and the ratio to `ffmpeg -threads 2 -i clip -f null -`. Without --clip, a 5 s 720p 30 fps H.264 clip with AAC sound is made.
+"""
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import imageio_ffmpeg
+import numpy as np
+
+from align.container import demux, open_container
+from align.decode import ReadLimits, identify_kind, read_clip
+from align.sound import decode_sound
+from align.video import decode_frames
+from tests.media import noise, speech, talking_frames, write_video
+
+FRAMES = 12
+
+
+def ffmpeg_null(clip: Path) -> None:
+    """Decoding alone, everything, nothing kept: the yardstick."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "2", "-i", str(clip), "-f", "null", "-"]
+    subprocess.run(command, check=True)
+
+
+def product(clip: Path) -> None:
+    """`align.decode.read_clip`: sampled frames and sound."""
+    read_clip(clip, ReadLimits(max_frames=FRAMES))
+
+
+def product_frames(clip: Path) -> None:
+    """The frames alone, as the product reads them."""
+    with open_container(clip, identify_kind(clip, clip.name)) as container:
+        limits = ReadLimits(max_frames=FRAMES)
+        decode_frames(demux(container, limits).video, limits)
+
+
+def product_sound(clip: Path) -> None:
+    """The sound alone, as the product reads it."""
+    with open_container(clip, identify_kind(clip, clip.name)) as container:
+        limits = ReadLimits()
+        decode_sound(demux(container, limits).audio, limits)
+
+
+def pyav_all(clip: Path) -> None:
+    """PyAV decoding every frame, converting every n-th."""
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        step = max(1, stream.frames // FRAMES)
+        for i, frame in enumerate(container.decode(stream)):
+            if i % step == 0:
+                frame.to_ndarray(format="rgb24")
+
+
+def opencv_frames(clip: Path) -> None:
+    """OpenCV grabbing every frame, retrieving every n-th."""
+    capture = cv2.VideoCapture(str(clip))
+    step = max(1, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) // FRAMES)
+    index = 0
+    while capture.grab():
+        if index % step == 0:
+            cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+        index += 1
+    capture.release()
+
+
+def moviepy_sound(clip: Path) -> None:
+    """moviepy reading the sound track through a pipe from its ffmpeg, to 16 kHz mono."""
+    from moviepy import AudioFileClip
+
+    with AudioFileClip(str(clip), fps=16_000) as sound:
+        sound.to_soundarray().mean(axis=1)
+
+
+def moviepy_frames(clip: Path) -> None:
+    """moviepy reading frames through a pipe from its ffmpeg, keeping every n-th."""
+    from moviepy import VideoFileClip
+
+    with VideoFileClip(str(clip), audio=False) as video:
+        for second in np.arange(FRAMES) * video.duration / FRAMES:
+            video.get_frame(second)
+
+
+def opencv_and_moviepy(clip: Path) -> None:
+    """Frames by OpenCV and sound by moviepy."""
+    opencv_frames(clip)
+    moviepy_sound(clip)
+
+
+READERS: tuple[Callable[[Path], None], ...] = (
+    ffmpeg_null, product, product_frames, product_sound, pyav_all, opencv_frames, moviepy_sound, opencv_and_moviepy, moviepy_frames)
+
+
+def measure(readers: tuple[Callable[[Path], None], ...], clip: Path, repeat: int) -> dict[str, tuple[float, float]]:
+    """Best wall and processor time in ms of each reader, in turns, after one warm-up."""
+    best: dict[str, tuple[float, float]] = {}
+    for turn in range(repeat + 1):
+        for reader in readers:
+            wall, cpu = time.perf_counter(), processor_s()
+            reader(clip)
+            now = (time.perf_counter() - wall) * 1000, (processor_s() - cpu) * 1000
+            if turn:
+                before = best.get(reader.__name__, (np.inf, np.inf))
+                best[reader.__name__] = min(before[0], now[0]), min(before[1], now[1])
+    return best
+
+
+def processor_s() -> float:
+    """Processor time of this process and its finished children, in seconds."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in usages)
+
+
+def make_clip(path: Path) -> Path:
+    """Five seconds of a drawn person talking at 720p, 30 fps, with grain like that of a camera, H.264 and AAC."""
+    grain = np.random.default_rng(0).normal(0, 4, (8, 720, 1280, 1))
+    frames = talking_frames(0, 5.0, 30, (1280, 720), face_px=560)
+    grainy = (np.clip(image + grain[i % 8], 0, 255).astype(np.uint8) for i, image in enumerate(frames))
+    return write_video(path, grainy, speech(0, 5.0) + noise(5.0, 0.003), 30)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--repeat", type=int, default=7)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = arguments.clip or make_clip(Path(folder) / "clip.mp4")
+        best = measure(READERS, clip, arguments.repeat)
+    yard = best["ffmpeg_null"]
+    print(f"{'reader':<22}{'wall ms':>9}{'ratio':>7}{'cpu ms':>9}{'ratio':>7}")
+    for name, (wall, cpu) in best.items():
+        print(f"{name:<22}{wall:>9.0f}{wall / yard[0]:>7.2f}{cpu:>9.0f}{cpu / yard[1]:>7.2f}")
+
+
+if __name__ == "__main__":
+    main()
