@@ -124,8 +124,8 @@ def _render_all(
 ) -> Iterator[NDArray[np.float16]]:
     """Each file rendered with a generator of its own, so that a file sounds the same whatever stands before it."""
     waves = cached_waves(listing, base, spec.rate_hz)
-    bank = cached_rooms(base, spec.rate_hz)
-    rooms = [bank[number] for number in range(len(bank))]
+    bank = None if variant.channel == "clean" else cached_rooms(base, spec.rate_hz)
+    rooms = [] if bank is None else [bank[number] for number in range(len(bank))]
     for number, samples in enumerate(waveforms(waves)):
         rng = np.random.default_rng([seed, number, *variant.name.encode()])
         yield log_power(voice_augment.render(samples, variant, rooms, spec.rate_hz, rng), spec)

@@ -1,0 +1,131 @@
+"""Training on a folder of speakers through the shared entry point: learns, publishes, serves, and is fine-tuned from what it published."""
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests import media_sound
+
+pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+SPEAKERS, FILES, HELD_OUT = 9, 2, 5
+
+CONFIG = """
+[data]
+train = "unused"
+held_out = 0.1
+cache = "{cache}"
+speeds = [1.0, 0.9]
+channels = ["clean"]
+[frontend]
+n_mels = 16
+[network]
+stem = [4, 6]
+channels = 16
+blocks = 1
+pooled_channels = 24
+embedding_size = 32
+[sampling]
+batch_size = 8
+crop_frames = [60, 80]
+crop_start = [0.5, 0.5]
+crop_end = [0.5, 0.5]
+speed_chances = [0.5, 0.5]
+channel_chances = [1.0]
+[loop]
+total_steps = 6
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("voices")
+    for person, take in itertools.product(range(SPEAKERS), range(FILES)):
+        (root / "speech" / f"person{person}").mkdir(parents=True, exist_ok=True)
+        samples = media_sound.speech(person, 1.2, take=take, rate_hz=16000)
+        soundfile.write(root / "speech" / f"person{person}" / f"{take}.wav", samples, 16000)
+    (root / "voice.toml").write_text(CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8")
+    return root
+
+
+def train(folder: Path, run: str, *more: str) -> int:
+    from train.train_nets import main
+
+    return main(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "speech"),
+                 "--run-dir", str(folder / run), "--out", str(folder / f"{run}_model"), "--no-teacher", *more])
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    assert train(folder, "first") == 0
+    return folder / "first_model"
+
+
+def test_the_card_says_what_was_trained(trained: Path) -> None:
+    card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
+    assert card["modality"] == "voice"
+    assert card["input"]["frontend"]["n_mels"] == 16
+    assert card["training"]["samples"] == 6 * 8
+    assert card["multiply_adds"] > 0
+    assert {"held_out_eer", "held_out_1s_eer", "mean_score"} <= set(card["metrics"]["dev"])
+
+
+def test_what_was_published_serves(trained: Path) -> None:
+    from network.encoder import load_voice_encoder
+    from utils.types import Waveform
+
+    encoder = load_voice_encoder(trained)
+    vectors = [encoder.embed(Waveform(media_sound.speech(p, 1.5, rate_hz=16000), 16000)).vector for p in (0, 0, 1)]
+    assert np.allclose(vectors[0], vectors[1])
+    assert vectors[0] @ vectors[2] < 0.9999
+    assert np.linalg.norm(vectors[0]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Path) -> None:
+    import keras
+
+    assert train(folder, "second", "--init", str(trained), "--total-steps", "1", "--force") == 0
+    before, after = (keras.saving.load_model(path / "model.keras", compile=False) for path in (trained, folder / "second_model"))
+    for old, new in zip(before.trainable_variables, after.trainable_variables, strict=True):
+        np.testing.assert_allclose(old.numpy(), new.numpy(), atol=0.01)
+
+
+def test_speakers_held_out_are_not_trained_on(folder: Path) -> None:
+    import tomllib
+
+    from train.voice_task import create
+
+    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(folder / "speech")
+    task = create(config, seed=1, shared=folder)
+    classes = max(int(task.batch(step, 0.5)["label"].max()) for step in range(20)) + 1
+    assert classes == 2 * (SPEAKERS - HELD_OUT)
+
+
+def test_losses_fall_with_a_teacher(folder: Path) -> None:
+    """The distillation path: a teacher that tells the speakers apart is followed."""
+    import tomllib
+
+    import tensorflow as tf
+
+    from train.datasets import read_listing
+    from train.loop import LoopOptions, Trainer
+    from train.voice_task import create
+
+    listing = read_listing(folder / "speech", "audio")
+    rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(size=(len(listing.items), SPEAKERS))
+    np.savez(folder / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
+    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"files": ["teacher.npz"]}
+    task = create(config, seed=1, shared=folder)
+    batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
+    before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
+    Trainer(task, LoopOptions(total_steps=30, peak_rate=5e-3), folder / "taught").run(lambda _: None)
+    after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
+    assert set(before) == {"loss", "margin_head", "teacher", "relation"}
+    assert after["teacher"] < 0.9 * before["teacher"]
+    assert after["loss"] < before["loss"]
