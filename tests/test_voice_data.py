@@ -156,7 +156,7 @@ def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def trials(listing: Listing, cache: Path):  # noqa: ANN201
+def trials(listing: Listing, cache: Path):
     from train.voice_dev import held_out_trials
 
     return held_out_trials(listing, cache, SPEC, seed=0)

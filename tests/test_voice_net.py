@@ -13,7 +13,7 @@ TINY = {"n_mels": 16, "stem": (4, 6), "channels": 16, "blocks": 2, "pooled_chann
 
 
 @pytest.fixture(scope="module")
-def network():  # noqa: ANN201  a Keras model, imported late
+def network():
     import keras
 
     keras.utils.set_random_seed(3)

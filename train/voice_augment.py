@@ -112,6 +112,8 @@ def through_codec(samples: Samples, rate_hz: int, choice: Codec, rng: np.random.
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format) as output:
         stream = output.add_stream(codec, rate=rate, layout="mono")
+        if not isinstance(stream, av.AudioStream):
+            raise ValueError(f"`choice` must name a sound codec. Received: {codec}")
         stream.bit_rate = int(rng.choice(bit_rates))
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = rate, 0
@@ -120,7 +122,7 @@ def through_codec(samples: Samples, rate_hz: int, choice: Codec, rng: np.random.
             output.mux(stream.encode(part))
     buffer.seek(0)
     back = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
-    with av.open(buffer) as source:
+    with av.open(buffer, "r") as source:
         parts = [part for frame in source.decode(audio=0) for part in back.resample(frame)] + back.resample(None)
     return np.concatenate([part.to_ndarray().reshape(-1) for part in parts]).astype(np.float32) / np.float32(32768)
 
@@ -152,14 +154,14 @@ def render(samples: Samples, variant: Variant, rooms: Sequence[Samples], rate_hz
     if variant.channel == "clean":
         return samples
     if variant.channel == "room" or rng.random() < 0.3:
-        samples = reverberate(samples, rooms[rng.integers(len(rooms))])
+        samples = reverberate(samples, rooms[int(rng.integers(len(rooms)))])
     samples = samples * np.float32(rng.uniform(0.1, 0.9) / max(np.abs(samples).max(), 1e-6))
     if rng.random() < 0.1:
         samples = clip_level(samples, rng)
     chain: dict[str, Callable[[], Samples]] = {
         "room": lambda: samples,
         "phone": lambda: telephone(samples, rate_hz, rng),
-        "codec": lambda: through_codec(samples, rate_hz, CODECS[rng.integers(len(CODECS))], rng),
+        "codec": lambda: through_codec(samples, rate_hz, CODECS[int(rng.integers(len(CODECS)))], rng),
     }
     return chain[variant.channel]()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from train.datasets import Listing
 from train.voice_augment import MelAugment, augment_mel
@@ -135,7 +135,9 @@ class VoiceBatches:
 
     def _crop(self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator) -> tuple[Rows, list[int]]:
         """Mel powers of a random crop of a random file, continued with other files (or the same again) up to `frames`."""
-        parts, used, missing = [], [], frames
+        parts: list[NDArray[Any]] = []
+        used: list[int] = []
+        missing = frames
         queue = rng.permutation(files)
         while missing > 0:
             number = int(queue[len(used) % len(queue)])
@@ -163,7 +165,7 @@ class VoiceBatches:
         return total
 
 
-def _edges(chances: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+def _edges(chances: ArrayLike) -> NDArray[np.float64]:
     """Upper edges in [0, 1] of intervals as wide as the chances; for `searchsorted` on a uniform number."""
     edges = np.cumsum(np.asarray(chances, np.float64))
     return edges[:-1] / edges[-1]

@@ -78,7 +78,7 @@ def decode_audio(data: bytes, rate_hz: int, item: Item) -> NDArray[np.int16]:
 
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
             frames += resampler.resample(None)
     except (av.FFmpegError, IndexError) as error:
