@@ -136,6 +136,31 @@ def _flat(scores: FloatArray) -> npt.NDArray[np.float64]:
     return scores.ravel().astype(np.float64)
 
 
+def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[str, str]], rng: np.random.Generator) -> Table:
+    """Pseudo-persons as a table of fused embeddings: each person's k-th face file joined with the k-th voice file, under each of the
+    `wanted` pairs of conditions; a file that lacks a condition is left out there. The conditions of the table are named "face/voice"."""
+    face_row, voice_row = _by_file(faces), _by_file(voices)
+    face_people, voice_people = (rng.permutation(np.unique(table.person)) for table in (faces, voices))
+    rows: list[tuple[int, int, int, int, int]] = []
+    file = 0
+    for person, (f, v) in enumerate(zip(face_people, voice_people, strict=False)):
+        for face_file, voice_file in zip(rng.permutation(np.unique(faces.file[faces.person == f])),
+                                         rng.permutation(np.unique(voices.file[voices.person == v])), strict=False):
+            file += 1
+            for code, (face_condition, voice_condition) in enumerate(wanted):
+                left = face_row.get((face_file, faces.conditions.index(face_condition)))
+                right = voice_row.get((voice_file, voices.conditions.index(voice_condition)))
+                if left is not None and right is not None:
+                    rows.append((left, right, person, file, code))
+    left, right, people, files, codes = np.array(rows).T
+    names = tuple(f"{faces.names[f]}+{voices.names[v]}" for f, v in zip(face_people, voice_people, strict=False))
+    return Table(fuse(faces.vectors[left], voices.vectors[right]), people, files, codes, names, tuple("/".join(pair) for pair in wanted))
+
+
+def _by_file(table: Table) -> dict[tuple[int, int], int]:
+    return {(file, condition): row for row, (file, condition) in enumerate(zip(table.file.tolist(), table.condition.tolist(), strict=True))}
+
+
 def _enrol(table: Table, condition: str, count: int, probes: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray, npt.NDArray]:
     """Templates (count, 512) of random people, their probes (m, 512) of other files, and whose probe each is (m,)."""
     clean, probe_rows = table.under("clean"), table.under(condition)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
-PENALTY = 1e-4
+PENALTY = 1e-6
 STEPS, PRECISION = 100, 1e-9
 
 

@@ -1,0 +1,57 @@
+"""The operator's own clips, one folder per person, embedded as the service does it: tables by modality to calibrate on."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from align.aligner import Aligner
+from gallery.analysis import Analyser, ClipProbe
+from network.encoder import Encoders
+from train.tables import Table
+from utils.config import Settings
+from utils.errors import DatasetError, MediaError
+from utils.types import FloatArray, Modality
+
+MIN_PEOPLE = 5
+Analyse = Callable[[Path], ClipProbe]
+
+
+def own_tables(encoders: Encoders, folder: Path, say: Callable[[str], None] = print) -> dict[str, Table]:
+    """Tables ("face", "voice", "fused", as far as there are two clips each of `MIN_PEOPLE` people) of all clips below `folder`/<person>/.
+
+    Raises:
+        DatasetError: no modality has enough people. Clips that cannot be used are named through `say` and left out.
+    """
+    return tables_of(folder, Analyser(Aligner(Settings()), encoders, Settings()).analyse, say)
+
+
+def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dict[str, Table]:
+    """The same with any way to analyse a clip."""
+    rows: dict[Modality, list[tuple[str, int, FloatArray]]] = {modality: [] for modality in Modality}
+    people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    clips = [(person.name, clip) for person in people for clip in sorted(person.rglob("*")) if clip.is_file()]
+    for number, (person, clip) in enumerate(clips):
+        try:
+            probe = analyse(clip)
+        except MediaError as error:
+            say(f"left out: {person}/{clip.name}: {error.message}")
+            continue
+        for modality, vector in probe.vectors.items():
+            rows[modality].append((person, number, vector))
+    tables = {modality.value: table for modality, found in rows.items() if (table := _table(found)) is not None}
+    if not tables:
+        raise DatasetError(f"Calibration on own clips needs {MIN_PEOPLE} people with two usable clips each at least. "
+                           f"Received: {len(people)} folders with {len(clips)} files")
+    return tables
+
+
+def _table(rows: list[tuple[str, int, FloatArray]]) -> Table | None:
+    names = sorted({person for person, _, _ in rows})
+    repeated = [name for name in names if sum(person == name for person, _, _ in rows) > 1]
+    if len(repeated) < MIN_PEOPLE:
+        return None
+    person = np.array([names.index(person) for person, _, _ in rows])
+    file = np.array([number for _, number, _ in rows])
+    return Table(np.stack([vector for _, _, vector in rows]), person, file, np.zeros(len(rows), np.int64), tuple(names), ("clean",))
