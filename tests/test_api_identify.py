@@ -39,10 +39,10 @@ def test_a_known_person(known: FlaskClient) -> None:
         assert 0.5 < decision["match"]["probability"] <= 1
         assert decision["reason"]
     assert body["gallery"] == {"people": 3, "fpir": 0.01}
-    assert body["quality"]["face"]["size_px"] == 120
+    assert body["quality"]["face"]["size_px"] == 80
     assert body["quality"]["voice"]["speech_s"] == 3
     assert {"code": "come_closer", "text": "come closer"} in body["hints"]
-    assert body["encoders"] == {"face": "face-tiny", "voice": "voice-tiny", "fused": "fusion-tiny"}
+    assert body["encoders"] == {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
     assert body["timings_ms"]["decode"] == 1
     assert all(ms >= 0 for ms in body["timings_ms"].values())
     assert body["request_id"] == response.headers["X-Request-ID"]

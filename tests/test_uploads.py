@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from gallery.recognizer import Recognizer
 from tests.shapes import assert_error, enroll, media, send
+from tests.tiny import clip
 from utils.config import Settings
 from utils.errors import ConfigError
 from web import uploads
@@ -83,8 +84,18 @@ def multipart(data: bytes) -> tuple[bytes, str]:
     return head + data + b"\r\n--edge--\r\n", "multipart/form-data; boundary=edge"
 
 
+def test_files_near_the_limit_pass_with_fields_beside_them(client: FlaskClient) -> None:
+    enroll(client, "ann")
+    large = clip(face="ann", voice="ann") + b"\r\n" * 100_000
+    for form in ({"person_id": "ann"}, {"reference": media(large), "person_id": ""}):
+        assert send(client, "/v1/verify", media=media(large), **form).status_code == 200
+    assert send(client, "/v1/people/ann/templates", replace="true", media=media(large), force="false").status_code == 201
+
+
 def test_too_much_beside_the_file(client: FlaskClient, settings: Settings) -> None:
-    assert_error(send(client, "/v1/identify", media=media(face="ann"), note="x" * 100_000), 413, "media_too_large")
+    note = b'--edge\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + b"x" * 600_000 + b"\r\n"
+    body, content_type = multipart(clip(face="ann"))
+    assert_error(client.post("/v1/identify", data=note + body, content_type=content_type), 413, "media_too_large")
     many = {f"media{i}": media(face="ann") for i in range(30)}
     assert_error(send(client, "/v1/identify", **many), 413, "media_too_large")
     assert_error(client.post("/v1/people", json={"name": "x" * 100_000}), 413, "media_too_large")

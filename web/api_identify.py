@@ -56,7 +56,10 @@ class Verify(Resource):
     @ns.response(200, "three verdicts with score and threshold", schema.VERIFICATION)
     @schema.documented(ns, known.PersonNotFoundError, known.InvalidNameError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
-        """Compare a clip with one person of the gallery (`person_id`) or with another clip (`reference`). Nothing is stored."""
+        """Compare a clip with one person or with another clip.
+
+        Send `person_id` for a person of the gallery, or `reference` for a clip. Nothing is stored.
+        """
         fields.check_query()
         given = fields.form(("person_id",), ("media", "reference"))
         clip, reference = fields.upload("media"), fields.optional_upload("reference")

@@ -73,7 +73,7 @@ def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer |
     if recognizer is None:
         from web.assembly import build_recognizer
 
-        recognizer = build_recognizer(settings, load_detector=True)
+        recognizer = build_recognizer(settings, warm=True)
     app.extensions["duet"] = State(settings, recognizer)
     return app
 

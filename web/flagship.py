@@ -50,7 +50,7 @@ class IdentificationRequest(Resource):
                  schema.FLAGSHIP_ANSWER)
     @schema.documented(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, str]:
-        """Identify a clip; register the person on first sight, or again with `re_register`.
+        """Identify a clip; register the person on first sight.
 
         Multipart and urlencoded forms and JSON all work, with the same fields; for example
         `{"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register": "False"}` reads the clip from the folder `lobby` below the

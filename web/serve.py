@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import logging
-import os
 import socket
 import sys
 from typing import Any
@@ -100,7 +99,7 @@ def check_start(settings: Settings) -> None:
 
 def fail(error: DuetError, code: int = 1) -> None:
     """Print one line and leave."""
-    print(f"Duet ID cannot start: {error.message} {error.hint}".strip(), file=sys.stderr, flush=True)
+    print(f"Duet ID cannot start: {error.message.rstrip('.')}. {error.hint}".rstrip(), file=sys.stderr, flush=True)
     sys.exit(code)
 
 
@@ -117,7 +116,6 @@ def run(swagger_ui: bool) -> None:
         check_start(settings)
     except DuetError as error:
         fail(error)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     print(f"Duet ID {VERSION} starts, the networks are being loaded ...", flush=True)
     Service(settings, swagger_ui).run()
 

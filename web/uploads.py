@@ -28,6 +28,8 @@ UPLOAD_LIMIT_S = 600.0
 DRAIN_LIMIT_S = 10.0
 SMALL_BODY_BYTES = 64 * 1024
 """Limit for bodies that hold no file (JSON, urlencoded forms)."""
+FORM_MEMORY_BYTES = 512 * 1024
+"""Limit for the text fields of a multipart form. Werkzeug counts what it has buffered of the files too, at least 64 KiB at a time."""
 MAX_FORM_PARTS = 16
 
 
@@ -113,7 +115,7 @@ class _TimedBody:
 
     def __init__(self, stream: Any, deadline: float) -> None:
         self._stream, self._deadline, self._ended = stream, deadline, False
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         return self._timed(self._stream.read, size)
@@ -126,9 +128,9 @@ class _TimedBody:
             if time.monotonic() > self._deadline:
                 raise TimeoutError
             data = read(size)
-        except OSError as error:
+        except Exception as error:  # for a malformed chunk, gunicorn's errors are of this family in one version and of that in another
             self._ended, self.failure = True, error  # where the next byte belongs is unknown
-            raise
+            raise OSError("the body cannot be read") from error
         self._ended = size != 0 and not data
         return data
 
@@ -164,7 +166,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     prepare_folder(settings.temporary_folder)
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
-    app.config["MAX_FORM_MEMORY_SIZE"] = SMALL_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_MEMORY_BYTES
     app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
     app.wsgi_app = BodyGuard(app.wsgi_app)  # type: ignore[method-assign]
 

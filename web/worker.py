@@ -6,6 +6,7 @@ import logging
 import socket
 import struct
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
@@ -18,6 +19,8 @@ from web.errors import error_body, where
 log = logging.getLogger("duet.web")
 STALL_LIMIT_S = 60
 """A connection that neither sends nor takes a byte for so long is closed."""
+LINGER_S = 2.0
+LINGER_READS = 16
 
 
 class Worker(ThreadWorker):
@@ -39,10 +42,18 @@ class Worker(ThreadWorker):
         head = (f"HTTP/1.1 {status} {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection: close\r\n"
                 f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
-        try:
+        with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)
-        except OSError:
-            log.info("request_id=%s the client was gone", request_id)
+            _read_off(client)
+
+
+def _read_off(client: Any) -> None:
+    """Take what the client still sends, for a while: closing with bytes unread would reset the connection before it has read the answer."""
+    client.shutdown(socket.SHUT_WR)
+    client.settimeout(LINGER_S)
+    for _ in range(LINGER_READS):
+        if not client.recv(64 * 1024):
+            return
 
 
 def _refusal(exc: BaseException) -> tuple[int, DuetError]:

@@ -1,0 +1,177 @@
+"""The programs app.py and app_web.py: what keeps them from starting, and one real process over real sockets."""
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.media import write_clip
+from tests.service import ROOT, Service, free_port, running, start_to_fail
+from tests.tiny import tiny_models
+
+PROGRAMS = ("app.py", "app_web.py")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_names_every_setting_and_loads_no_network(program: str) -> None:
+    code = ("import runpy, sys; sys.argv = [sys.argv[1], '--help']\n"
+            "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+            "except SystemExit as end: assert not end.code\n"
+            "assert not {'tensorflow', 'keras', 'onnxruntime', 'cv2', 'librosa'} & set(sys.modules)")
+    shown = subprocess.run([sys.executable, "-c", code, program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0, shown.stderr
+    assert "DUET_API_KEY" in shown.stdout
+    assert "DUET_MAX_UPLOAD_MB" in shown.stdout
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models(tmp_path_factory.mktemp("models"))
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], part: str) -> None:
+    assert done.returncode not in (0, None)
+    assert part in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("settings", "part"), [
+    ({"port": "80x"}, "DUET_PORT must be a number"),
+    ({"port": 0}, "DUET_PORT must be between"),
+    ({"colour": "red"}, "DUET_COLOUR"),
+    ({"host": "0.0.0.0"}, "Without an API key"),
+    ({"host": "192.0.2.1", "api_key": "k"}, "cannot listen"),
+    ({"model_dir": "/nowhere"}, "face/card.json is missing"),
+    ({"data_dir": "/proc/nowhere"}, "DUET_DATA_DIR"),
+])
+def test_a_setting_that_cannot_work(tmp_path: Path, models: Path, settings: dict[str, object], part: str) -> None:
+    assert_one_line(start_to_fail("app.py", **({"data_dir": tmp_path, "model_dir": models, "port": free_port()} | settings)), part)
+
+
+def test_port_in_use(tmp_path: Path, models: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert_one_line(start_to_fail("app_web.py", data_dir=tmp_path, model_dir=models, port=port), f"DUET_PORT={port}")
+
+
+def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path, models: Path) -> None:
+    """The database is opened, and the networks are loaded, after the fork."""
+    bad = start_to_fail("app.py", data_dir=tmp_path, model_dir=models, port=free_port(), database_url="sqlite:////proc/nowhere/duet.db")
+    assert bad.returncode == 4
+    assert "Duet ID cannot start" in bad.stderr
+    assert "Traceback" not in bad.stderr
+    assert "is ready" not in bad.stdout
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("service"), model_dir=models, max_upload_mb=2, threads=4) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "ann.mp4", person=1)
+
+
+def exchange(service: Service, sent: bytes, close_after: bool = False) -> bytes:
+    """Send raw bytes, answer with all that comes back."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(sent)
+        if close_after:
+            return b""
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def wait_for(condition: Callable[[], bool], limit_s: float = 30) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.e2e
+class TestRunning:
+    """One process for all of these."""
+
+    def test_says_that_it_is_ready(self, service: Service) -> None:
+        assert f"Duet ID is ready: {service.url} (Swagger UI)" in service.log.read_text()
+        assert "WARNING" not in service.log.read_text()
+        health = requests.get(service.url + "/v1/health", timeout=30)
+        assert health.json()["models_loaded"] is True
+        assert requests.get(service.url, timeout=30).headers["Content-Type"].startswith("text/html")
+
+    def test_a_clip_over_the_socket(self, service: Service, clip: Path) -> None:
+        with clip.open("rb") as file:
+            answer = requests.post(service.url + "/v1/identify", files={"media": ("ann.mp4", file)}, timeout=120)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["fused"]["outcome"] == "unknown"
+        assert service.temporary_files() == []
+
+    def test_a_body_over_the_limit_with_and_without_its_length(self, service: Service) -> None:
+        whole = b'--edge\r\nContent-Disposition: form-data; name="media"; filename="a.mp4"\r\n\r\n' + b"x" * 8_000_000 + b"\r\n--edge--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        for body in (whole, (whole[i : i + 50_000] for i in range(0, len(whole), 50_000))):
+            answer = requests.post(service.url + "/v1/identify", data=body, headers=headers, timeout=60)
+            assert answer.status_code == 413
+            assert answer.json()["error"]["code"] == "media_too_large"
+        assert service.temporary_files() == []
+
+    def test_a_client_that_goes_away(self, service: Service) -> None:
+        head = (f"POST /v1/identify HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nContent-Length: 1000000\r\nX-Request-ID: gone-away\r\n"
+                'Content-Type: multipart/form-data; boundary=edge\r\n\r\n--edge\r\nContent-Disposition: form-data; name="media"; '
+                'filename="a.mp4"\r\n\r\n').encode()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+            connection.sendall(head + b"x" * 300_000)
+            wait_for(lambda: len(service.temporary_files()) == 1)
+        wait_for(lambda: service.temporary_files() == [])
+        wait_for(lambda: "request_id=gone-away" in service.log.read_text())
+        line = next(x for x in service.log.read_text().splitlines() if "gone-away" in x)
+        assert re.search(r"POST /v1/identify 400 \d+ ms", line)
+        assert requests.get(service.url + "/v1/health", timeout=30).status_code == 200
+
+    @pytest.mark.parametrize(("sent", "status"), [
+        (b"nonsense\r\n\r\n", 400), (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n", 400),
+        (b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n", 400),
+        (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+    ])
+    def test_what_is_no_good_http_gets_the_error_shape_too(self, service: Service, sent: bytes, status: int) -> None:
+        head, _, body = exchange(service, sent).partition(b"\r\n\r\n")
+        assert head.split()[1] == str(status).encode(), head
+        assert b"application/json" in head
+        error = json.loads(body)["error"]
+        assert set(error) == {"code", "message", "hint", "request_id"}
+
+    def test_a_stop_lets_the_running_request_end(self, service: Service, clip: Path) -> None:
+        """Last of all: the service is gone afterwards."""
+        answers: list[requests.Response] = []
+
+        def ask() -> None:
+            with clip.open("rb") as file:
+                answers.append(requests.post(service.url + "/v1/identify", files={"media": file}, timeout=120))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_for(lambda: len(service.temporary_files()) == 1)
+        service.process.send_signal(signal.SIGTERM)
+        asking.join(60)
+        assert service.process.wait(60) == 0
+        assert [a.status_code for a in answers] == [200]
+        assert service.temporary_files() == []
