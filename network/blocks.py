@@ -117,8 +117,16 @@ def conv_norm(
 
 def depthwise_norm(x: Any, kernel: int, name: str, strides: int = 1, activation: str | None = "relu") -> Any:
     """Depthwise convolution without bias, batch normalisation, activation."""
+    # Under mixed precision the strided ones stay float32: in bfloat16 TensorFlow's CPU kernels for their gradients take
+    # twenty times as long (measured: 120 ms against 6 ms for 128 maps of 16 × 16 × 192).
     x = keras.layers.DepthwiseConv2D(
-        kernel, strides, "same", use_bias=False, depthwise_initializer="he_normal", name=f"{name}_depthwise"
+        kernel,
+        strides,
+        "same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        dtype="float32" if strides > 1 else None,
+        name=f"{name}_depthwise",
     )(x)
     return _norm(x, name, activation)
 

@@ -100,8 +100,8 @@ def _stages(x: Any, stages: tuple[Stage, ...], activation: str) -> Any:
 
 
 def _embedding(x: Any, size: int) -> Any:
-    x = GlobalDepthwise(SIZE_PX // 16, name="global_depthwise")(x)
-    x = FastBatchNorm(name="global_norm")(x)
-    x = keras.layers.Dense(size, use_bias=False, name="embedding")(x)
-    x = FastBatchNorm(name="embedding_norm")(x)
+    x = GlobalDepthwise(SIZE_PX // 16, name="global_depthwise", dtype="float32")(x)
+    x = FastBatchNorm(name="global_norm", dtype="float32")(x)
+    x = keras.layers.Dense(size, use_bias=False, name="embedding", dtype="float32")(x)
+    x = FastBatchNorm(name="embedding_norm", dtype="float32")(x)
     return keras.layers.UnitNormalization(dtype="float32", name="output")(x)

@@ -43,6 +43,8 @@ def test_every_task_has_a_configuration() -> None:
 
 @pytest.mark.tf
 def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
     from network.encoder import load_face_encoder
     from train.train_nets import main
 
@@ -64,6 +66,8 @@ def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pyt
     assert card["training"]["samples"] == 3 * 8
     assert 0 <= card["metrics"]["dev"]["held_out_accuracy"] <= 1
     assert card["terms"] == ""
+    layers = keras.saving.load_model("model/model.keras").layers
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}, "mixed precision is for training only"
     vectors = load_face_encoder(Path("model")).embed_each(np.zeros((2, 112, 112, 3), np.uint8))
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,17 +47,25 @@ class FaceTask:
     serving_shape = (None, SIZE_PX, SIZE_PX, 3)
     example_length = 1
 
-    def __init__(self, batches: FaceBatches, pairs: FacePairs | None, backbone: str, losses: LossOptions) -> None:
-        """Build network and heads for `batches`; `pairs` is the dev set, None for none."""
+    def __init__(
+        self,
+        batches: FaceBatches,
+        pairs: FacePairs | None,
+        backbone: str,
+        losses: LossOptions,
+        precision: str = "float32",
+    ) -> None:
+        """Build network and heads for `batches`; `pairs` is the dev set, None for none; `precision` as in `_build`."""
         self._batches, self._pairs, self._losses = batches, pairs, losses
         self.metric = list(pairs.lists)[-1] if pairs else ""
-        self.network = build_face(backbone)
+        self._backbone, self._precision = backbone, precision
+        self.network = _build(backbone, precision)
         self._classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
         self.heads: Sequence[keras.layers.Layer] = [head for head in (self._classifier, self._projection) if head]
         for head in self.heads:
             head.build((None, EMBEDDING_SIZE))
-        self._embed = tf.function(lambda images: self.network(images, training=False), reduce_retracing=True)
+        self._embed = self._new_embed()
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
         """Views, class numbers and teacher embeddings."""
@@ -88,6 +96,15 @@ class FaceTask:
             metrics |= {f"{name}_mirror": value for name, value in mirrored.items()}
         return metrics
 
+    def settle(self) -> dict[str, float]:
+        """Before publishing: the same weights in a float32 network. Its metrics; none where it was one already."""
+        if self._precision == "float32":
+            return {}
+        trained, self.network = self.network, _build(self._backbone, "float32")
+        self.network.set_weights(trained.get_weights())
+        self._precision, self._embed = "float32", self._new_embed()
+        return self.validate(full=True, progress=1.0)
+
     def card_input(self) -> dict[str, Any]:
         """RGB crops in [0, 255]: the network scales them itself."""
         return {"layout": "nhwc"}
@@ -97,6 +114,21 @@ class FaceTask:
         starts = range(0, len(images), batch)
         parts = [self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
+
+
+    def _new_embed(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        network = self.network
+        return tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+
+
+def _build(backbone: str, precision: str) -> keras.Model:
+    """A face network that computes in `precision`: "float32", or "mixed_bfloat16" with float32 weights."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return build_face(backbone)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
@@ -124,4 +156,6 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
         AugmentOptions(**config["augment"]) if "augment" in config else None,
         TeacherOptions(**(table | {"path": shared / table["path"]})) if table else None,
     )
-    return FaceTask(batches, pairs, config["network"]["backbone"], LossOptions(**config.get("loss", {})))
+    network = config["network"]
+    losses = LossOptions(**config.get("loss", {}))
+    return FaceTask(batches, pairs, network["backbone"], losses, network.get("precision", "float32"))

@@ -45,7 +45,7 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], config: Mapping[str, 
 
     trainer.use_average()
     if settle := getattr(trainer.task, "settle", None):  # a task may make something of its weights before they are published
-        metrics = settle()
+        metrics = settle() or metrics
     folder = options.out or Path("best_model") / options.name
     training = {
         "samples": trainer.samples,
