@@ -103,8 +103,12 @@ class FusionTask:
         return {"advantage": -fusion_choice.objective(figures), "clean_eer": figures[CONDITIONS[0]].fused_eer}
 
     def settle(self) -> dict[str, float]:
+        """`settle_in` the folder of the run."""
+        return self.settle_in(Path("data/runs") / self.run_name)
+
+    def settle_in(self, folder: Path) -> dict[str, float]:
         """Weigh both modalities anew, keep the trained gates or go back to the linear fusion: what is better on the half of the held-out
-        people that chooses. Writes a comparison on the other half beside the run, and returns its figures."""
+        people that chooses. Writes `comparison.md` on the other half into `folder`, and returns its figures."""
         trained = self._balanced()
         trained_weights = self.network.get_weights()
         self.start_from_linear()
@@ -117,7 +121,7 @@ class FusionTask:
         if trained >= linear:
             self.network.set_weights(linear_weights)
         kept = "trained" if trained < linear else "linear"
-        self._write(results, kept, {"linear": linear, "trained": trained})
+        self._write(folder, results, kept, {"linear": linear, "trained": trained})
         return fusion_choice.summary(results[kept]) | {"advantage": -min(trained, linear), "trained_gates": float(kept == "trained")}
 
     def card_input(self) -> dict[str, Any]:
@@ -142,8 +146,7 @@ class FusionTask:
         shift_balance(self.network, shift)
         return best
 
-    def _write(self, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]) -> None:
-        folder = Path("data/runs") / self.run_name
+    def _write(self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = (f"{fusion_choice.as_markdown(results)}\n\nKept: {kept} (mean of EER and FRR at FAR 0.1 % over the conditions, on the half "
                 f"that chooses: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}).\n")
