@@ -56,7 +56,7 @@ def test_fpir_of_the_threshold_is_what_was_stated():
 
 def test_short_speech_has_its_own_table_and_lengths_between_lie_between():
     calibration = make(by_speech=((1.0, make(0.2)), (3.0, make(0.1))))
-    at = [calibration.for_speech(seconds).threshold(0.01)[0] for seconds in (0.2, 1.0, 2.0, 3.0, 4.0, FULL_SPEECH_S, 60.0)]
+    at = [calibration.for_speech(seconds).threshold(0.01)[0] for seconds in (0.2, 1.0, 2.0, 3.0, 3.2, FULL_SPEECH_S, 60.0)]
     assert at[0] == at[1] == pytest.approx(0.55)
     assert at[3] == pytest.approx(0.45)
     assert at[5] == at[6] == pytest.approx(0.35)

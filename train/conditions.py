@@ -14,7 +14,7 @@ import numpy as np
 from utils.types import FACE_SIZE_PX, RATE_HZ, FloatArray, ImageArray
 
 FACE_CONDITIONS = ("clean", "blur", "dark")
-VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s", "3 s")
+VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
 BLUR_PX, DARK_GAIN, NOISE_SNR_DB = 18, 0.08, 0.0
 VIEWS = 2  # frames of a clip that are simulated from one still
 

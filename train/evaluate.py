@@ -121,7 +121,7 @@ def _figures(trials: Trials) -> dict[str, Callable[[Scores, npt.NDArray[np.intp]
     labels, folds = trials.labels, trials.folds
 
     def at(function: Callable[..., Any], *arguments: float) -> Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]:
-        return lambda scores, index: asdict(function(scores[index], labels[index], *arguments))
+        return lambda scores, index: _plain(function(scores[index], labels[index], *arguments))
 
     figures = {"eer": at(metrics.eer)}
     figures |= {f"tar_at_far_{far:g}": at(metrics.tar_at_far, far) for far in FARS}
@@ -129,8 +129,13 @@ def _figures(trials: Trials) -> dict[str, Callable[[Scores, npt.NDArray[np.intp]
     figures |= {"min_dcf_" + "_".join(f"{k}={v:g}" for k, v in dcf.items()) + "_normalised": at(metrics.min_dcf, *dcf.values())
                 for dcf in DCF}
     if folds is not None and len(np.unique(folds)) > 1:
-        figures["accuracy_by_folds"] = lambda scores, index: asdict(metrics.fold_accuracy(scores[index], labels[index], folds[index]))
+        figures["accuracy_by_folds"] = lambda scores, index: _plain(metrics.fold_accuracy(scores[index], labels[index], folds[index]))
     return figures
+
+
+def _plain(figure: Any) -> dict[str, Any]:
+    """As JSON can say it: a threshold that nothing reaches is null."""
+    return {name: None if value == np.inf else value for name, value in asdict(figure).items()}
 
 
 def identification(vectors: Mapping[str, FloatArray], people: Mapping[str, str], size: int, replicates: int = 0) -> dict[str, Any]:
@@ -173,7 +178,8 @@ def table(report: Mapping[str, Any]) -> str:
     for name, figure in report["verification"].items():
         low_high = figure.get("interval_95")
         interval = f"  95 % [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
-        lines.append(f"  {name:52} {figure['value']:.4f}  at {figure['threshold']:.4f}{interval}")
+        threshold = "none" if figure["threshold"] is None else f"{figure['threshold']:.4f}"
+        lines.append(f"  {name:52} {figure['value']:.4f}  at {threshold}{interval}")
     for entry in report["identification"]:
         rates = "  ".join(f"FNIR {entry[f'at_fpir_{fpir:g}']['fnir']:.4f} at FPIR {fpir:g}" for fpir in FPIRS)
         lines.append(f"  {entry['people']} people, {entry['strangers']} strangers: rank-1 {entry['rank1']:.4f}  {rates}")

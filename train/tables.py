@@ -5,7 +5,8 @@ Embedding is the slow part, so tables are kept in a cache folder under a name ma
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from train.embed import embed_crops, embed_waves
 from train.face_cache import decode_crop
 from train.voice_data import as_float, decode_audio
 from utils.config import Settings
-from utils.types import RATE_HZ, FloatArray, ImageArray, Waveform
+from utils.types import EMBEDDING_SIZE, RATE_HZ, FloatArray, ImageArray, Waveform
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")
@@ -132,22 +133,20 @@ def read_noises(listing: Listing) -> NoiseBank:
 
 
 def _build(listing: Listing, recipe: Recipe, render: Callable[[bytes, Item, np.random.Generator], Iterator[tuple[int, T]]],
-           embed: Callable[[Iterator[T]], FloatArray]) -> Table:
+           embed: Callable[[list[T]], FloatArray]) -> Table:
     """Rows of the same file and condition (views of one clip) become one: their mean, except randomly degraded ones."""
-    person, file, condition = [], [], []
-    ids = listing.label_ids()
+    def work(number: int, data: bytes) -> tuple[list[int], FloatArray]:
+        item = listing.items[number]
+        rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
+        made = list(render(data, item, rng))
+        return [code for code, _ in made], embed([medium for _, medium in made]) if made else np.zeros((0, EMBEDDING_SIZE), np.float32)
 
-    def rendered() -> Iterator[T]:
-        for number, (data, item) in enumerate(zip(listing.read_all(), listing.items, strict=True)):
-            rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
-            for code, medium in render(data, item, rng):
-                person.append(ids[number])
-                file.append(number)
-                condition.append(code)
-                yield medium
-
-    vectors = embed(rendered())
-    table = Table(vectors, np.array(person), np.array(file), np.array(condition), listing.labels, recipe.all_conditions)
+    with ThreadPoolExecutor() as pool:
+        parts = list(pool.map(work, range(len(listing.items)), listing.read_all()))
+    sizes = [len(codes) for codes, _ in parts]
+    vectors, codes = (np.concatenate([part[i] for part in parts]) for i in (1, 0))
+    table = Table(vectors, np.repeat(listing.label_ids(), sizes), np.repeat(np.arange(len(sizes)), sizes), codes.astype(np.int64),
+                  listing.labels, recipe.all_conditions)
     return _merged(table, random=len(recipe.conditions))
 
 
@@ -176,14 +175,3 @@ def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recip
     with np.load(file) as data:
         person, file_number, condition = data["codes"]
         return Table(data["vectors"], person, file_number, condition, listing.labels, recipe.all_conditions)
-
-
-def concatenated(tables: Sequence[Table]) -> Table:
-    """Tables of different people with the same conditions, one after the other."""
-    names = tuple(name for table in tables for name in table.names)
-    starts = np.cumsum([0, *(len(table.names) for table in tables)])
-    files = np.cumsum([0, *(int(table.file.max()) + 1 for table in tables)])
-    return Table(np.concatenate([t.vectors for t in tables]),
-                 np.concatenate([t.person + start for t, start in zip(tables, starts[:-1], strict=True)]),
-                 np.concatenate([t.file + start for t, start in zip(tables, files[:-1], strict=True)]),
-                 np.concatenate([t.condition for t in tables]), names, tables[0].conditions)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FULL_SPEECH_S = 5.0
+FULL_SPEECH_S = 3.5
 """Seconds of speech from which a longer probe is not told apart."""
 
 
