@@ -1,6 +1,6 @@
 """The one way from a media file to aligned faces and speech: decode, detect, align, find speech, advise.
 
-Importing this module loads no TensorFlow; `Aligner.load` does.
+Importing this module loads no network; `Aligner.load` does. TensorFlow is not needed at all.
 """
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import numpy as np
 
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
-from align.hints import hints_for
+from align.heap import bound_heap
+from align.hints import View, hints_for
 from align.limits import ReadLimits
 from align.speech import analyse_speech
+from align.tracks import width
 from utils.config import Settings
-from utils.types import Capture, Frame
+from utils.types import Capture, FaceDetection, Frame
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,7 @@ class Aligner:
 
     def load(self) -> None:
         """Load the face detector. Idempotent and safe to call from several threads; `analyse` calls it when it needs to."""
+        bound_heap()
         self._detector.load()
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
@@ -51,7 +54,7 @@ class Aligner:
         found = _timed(timings, "detect", lambda: find_faces(self._detector, clip.frames))
         faces = _timed(timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px))
         speech = _timed(timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s))
-        hints = hints_for(clip, faces, speech, self._settings, _brightness(clip.frames))
+        hints = hints_for(clip, faces, speech, self._settings, _view(clip.frames, found))
         return Capture(
             faces=faces, speech=speech, has_picture=bool(clip.frames), has_sound=clip.waveform is not None,
             duration_s=clip.duration_s, source_sha256=clip.source_sha256, hints=hints, timings_ms=timings,
@@ -65,6 +68,7 @@ def _timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
     return result
 
 
-def _brightness(frames: Sequence[Frame]) -> float:
-    """Mean of all pixels of the frames in [0, 1], from every eighth row and column."""
-    return float(np.mean([f.image[::8, ::8].mean() for f in frames])) / 255 if frames else 0.0
+def _view(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]]) -> View:
+    """What the pictures show at a glance: brightness from every eighth row and column, and the widest face."""
+    brightness = float(np.mean([f.image[::8, ::8].mean() for f in frames])) / 255 if frames else 0.0
+    return View(brightness, max((width(face) for faces in found for face in faces), default=0.0))

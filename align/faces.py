@@ -97,21 +97,17 @@ def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[Fac
     return found
 
 
-def analyse_faces(
-    frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]], min_face_px: float, looked_at: int | None = None
-) -> FaceAnalysis:
+def analyse_faces(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]], min_face_px: float) -> FaceAnalysis:
     """Choose the main person and align that face in every frame.
 
     Args:
         frames: the sampled frames.
         found: the detections per frame.
         min_face_px: narrower faces are left out.
-        looked_at: number of frames that were searched, when not all were.
     """
-    count = looked_at or len(frames)
     big = [[f for f in faces if f.box_xyxy[2] - f.box_xyxy[0] >= min_face_px] for faces in found]
     tracks = link(big)
-    main = main_track(tracks, max(1, count))
+    main = main_track(tracks, len(frames))
     faces = _align_track(frames, main) if main else []
     return FaceAnalysis(tuple(faces), people_in_view(tracks, len(frames)), len(frames), _mean_quality(faces))
 

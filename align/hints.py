@@ -1,6 +1,8 @@
 """Advice for the person in front of the camera, from what was measured. Codes are stable; texts are English and short."""
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from utils.config import Settings
 from utils.types import Clip, FaceAnalysis, FaceQuality, Hint, SpeechAnalysis
 
@@ -8,29 +10,47 @@ CODES = (
     "no_face", "come_closer", "too_dark", "too_bright", "blurred", "look_at_camera", "several_people",
     "no_sound", "no_speech", "short_speech", "noisy", "clipping", "too_quiet",
 )
+_BLACK = 0.08  # mean brightness below which a picture shows nothing
 _DARK, _BRIGHT, _BLURRED, _TURNED = 0.18, 0.85, 0.2, 0.6
 _NOISY_DB, _CLIPPED, _QUIET_DB = 8.0, 0.01, -45.0
 
 
-def face_hints(clip: Clip, faces: FaceAnalysis, good_face_px: float, frame_brightness: float) -> list[Hint]:
+@dataclass(frozen=True)
+class View:
+    """The pictures at a glance: mean `brightness` in [0, 1], width in pixels of the widest face, used or not (0 without one)."""
+
+    brightness: float
+    widest_face_px: float
+
+
+def face_hints(clip: Clip, faces: FaceAnalysis, good_face_px: float, view: View) -> list[Hint]:
     """Hints about the picture. A clip without a picture (sound only) gives none."""
     if not clip.frames:
         return []
     if faces.quality is None:
-        dark = frame_brightness < 0.08
-        why = "The picture is too dark: turn on a light." if dark else "No face was found: look into the camera from about an arm's length."
-        return [Hint("no_face", "No face was found."), Hint("too_dark", why)] if dark else [Hint("no_face", why)]
+        return _no_face_hints(good_face_px, view)
     hints = quality_hints(faces.quality, good_face_px)
     if faces.people_in_view > 1:
         hints.append(Hint("several_people", f"{faces.people_in_view} people are in view: one at a time, please."))
     return hints
 
 
+def _no_face_hints(good_face_px: float, view: View) -> list[Hint]:
+    if view.brightness < _BLACK:
+        return [Hint("no_face", "No face was found."), Hint("too_dark", "The picture is too dark: turn on a light, or uncover the camera.")]
+    if view.widest_face_px > 0:
+        return [Hint("no_face", "No face is close enough to be used."), _closer(view.widest_face_px, good_face_px)]
+    return [Hint("no_face", "No face was found: look into the camera from about an arm's length.")]
+
+
+def _closer(width_px: float, good_px: float) -> Hint:
+    return Hint("come_closer", f"Come closer: the face is {width_px:.0f} pixels wide, {good_px:.0f} are needed for a sure answer.")
+
+
 def quality_hints(quality: FaceQuality, good_face_px: float) -> list[Hint]:
     """Hints about one face."""
     checks = (
-        (quality.size_px < good_face_px, Hint(
-            "come_closer", f"Come closer: the face is {quality.size_px:.0f} pixels wide, {good_face_px:.0f} are good.")),
+        (quality.size_px < good_face_px, _closer(quality.size_px, good_face_px)),
         (quality.brightness < _DARK, Hint("too_dark", "The face is too dark: turn towards the light.")),
         (quality.brightness > _BRIGHT, Hint("too_bright", "The face is too bright: turn away from the light.")),
         (quality.sharpness < _BLURRED, Hint("blurred", "The picture is blurred: hold still, or wipe the lens.")),
@@ -60,9 +80,9 @@ def speech_hints(clip: Clip, speech: SpeechAnalysis, min_speech_s: float, good_s
     return [hint for applies, hint in checks if applies]
 
 
-def hints_for(clip: Clip, faces: FaceAnalysis, speech: SpeechAnalysis, settings: Settings, frame_brightness: float) -> tuple[Hint, ...]:
+def hints_for(clip: Clip, faces: FaceAnalysis, speech: SpeechAnalysis, settings: Settings, view: View) -> tuple[Hint, ...]:
     """All hints for a clip, picture first."""
     return (
-        *face_hints(clip, faces, settings.good_face_px, frame_brightness),
+        *face_hints(clip, faces, settings.good_face_px, view),
         *speech_hints(clip, speech, settings.min_speech_s, settings.good_speech_s),
     )

@@ -21,7 +21,7 @@ class ReadLimits:
     max_side_px: int = 1280
     max_frame_px: int = 36_000_000
     max_photo_px: int = 64_000_000
-    decode_s: float = 20.0
+    decode_s: float = 30.0
     max_bytes: int = 512 * _MEBI
 
     @classmethod

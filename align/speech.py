@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from utils.types import RATE_HZ, FloatArray, SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
 
@@ -24,6 +25,7 @@ _PADDING_S = 0.06  # kept before and after each stretch: soft beginnings and end
 _FULL_SCALE = 0.985
 _FLOOR_DB, _TOP_SNR_DB = -90.0, 60.0
 _BLOCK = RATE_HZ // 50  # 20 ms
+_LEAST_REST_S = 0.3  # sound without speech from which the noise can be told
 
 
 @cache
@@ -99,28 +101,45 @@ def analyse_speech(waveform: Waveform | None, min_speech_s: float) -> SpeechAnal
 
 def judge(waveform: Waveform, segments: Sequence[SpeechSegment]) -> SpeechQuality:
     """Quality of the sound, given where its speech is."""
-    samples = waveform.samples
     speech_s = float(sum(s.end_s - s.start_s for s in segments))
     voiced = cut(waveform, segments, 0.0)
     level_db = _db(float(np.mean(voiced**2))) if len(voiced) else _FLOOR_DB
-    snr_db = signal_to_noise_db(samples, voiced)
-    clipping = float(np.mean(np.abs(samples) >= _FULL_SCALE))
+    snr_db = signal_to_noise_db(voiced, outside(waveform, segments))
+    clipping = float(np.mean(np.abs(waveform.samples) >= _FULL_SCALE))
     return SpeechQuality(speech_s, waveform.duration_s, snr_db, clipping, level_db, summary(speech_s, snr_db, clipping, level_db))
 
 
-def signal_to_noise_db(samples: FloatArray, voiced: FloatArray) -> float:
+def outside(waveform: Waveform, segments: Sequence[SpeechSegment], guard_s: float = 0.1) -> FloatArray:
+    """The samples that are no speech, leaving out `guard_s` before and after each stretch of it."""
+    rest = np.ones(len(waveform.samples), bool)
+    for s in segments:
+        rest[max(0, round((s.start_s - guard_s) * waveform.rate_hz)) : round((s.end_s + guard_s) * waveform.rate_hz)] = False
+    return waveform.samples[rest]
+
+
+def signal_to_noise_db(voiced: FloatArray, rest: FloatArray) -> float:
     """Estimate of the ratio of speech to noise in dB, within [-10, 60]; 0 without speech.
 
-    Noise power is taken from the quietest tenth of the 20 ms blocks of `samples` (minimum statistics, R. Martin, IEEE TSAP 9(5), 2001),
-    since people pause even within words; speech power is that of `voiced` less the noise.
+    The noise is judged twice, and the two levels averaged in dB: within the speech from the quietest tenth of the 20 ms blocks of `voiced`,
+    since speech has gaps even within words (minimum statistics, R. Martin, "Noise power spectral density estimation", IEEE TSAP 9(5), 2001;
+    too low for noise that comes and goes), and from `rest`, the sound without the speech (too high when people are quiet while someone
+    speaks). Without 0.3 s of the latter the former stands alone. Speech power is that of `voiced` less the noise.
     """
-    if len(voiced) < _BLOCK or len(samples) < _BLOCK:
+    if len(voiced) < _BLOCK:
         return 0.0
-    blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    power = np.sort((blocks.astype(np.float64) ** 2).mean(1))
-    noise = max(float(power[: max(1, len(power) // 10)].mean()), 10 ** (_FLOOR_DB / 10))
-    speech = max(float(np.mean(voiced.astype(np.float64) ** 2)) - noise, 1e-12)
+    powers = np.sort(_block_powers(voiced))
+    noises = [powers[: max(1, len(powers) // 10)].mean()]
+    if len(rest) >= _LEAST_REST_S * RATE_HZ:
+        noises.append(_block_powers(rest).mean())
+    noise = 10 ** (float(np.mean([_db(float(n)) for n in noises])) / 10)
+    speech = max(float(powers.mean()) - noise, 1e-12)
     return float(np.clip(10 * np.log10(speech / noise), -10.0, _TOP_SNR_DB))
+
+
+def _block_powers(samples: FloatArray) -> npt.NDArray[np.float64]:
+    """Mean square of each whole 20 ms block."""
+    whole = len(samples) // _BLOCK * _BLOCK
+    return np.asarray((samples[:whole].reshape(-1, _BLOCK).astype(np.float64) ** 2).mean(axis=1))
 
 
 def summary(speech_s: float, snr_db: float, clipping: float, level_db: float) -> float:

@@ -70,8 +70,9 @@ def steady(tracks: Sequence[Track], frame_count: int) -> list[Track]:
 
 
 def main_track(tracks: Sequence[Track], frame_count: int) -> Track | None:
-    """The main person: largest area × share of frames × detector score among the steady tracks, or among all when none is steady."""
-    chosen = steady(tracks, frame_count) or list(tracks)
+    """The main person: largest area × share of frames × detector score among the steady tracks. Without one, a face that was seen
+    only briefly counts when the detector is sure of it."""
+    chosen = steady(tracks, frame_count) or [t for t in tracks if t.confidence >= _SURE]
     return max(chosen, key=lambda t: t.area * len(t.frames) / frame_count * t.confidence, default=None)
 
 

@@ -42,8 +42,15 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
     for group in plan(times, keys, limits.max_frames):
         frames += _decode_group(codec, track, group, limits, deadline)
         if time.monotonic() > deadline:
+            _refuse_slow(frames, limits)
             break
     return tuple(frames)
+
+
+def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
+    if not frames:
+        message = f"A clip must give its first picture within {limits.decode_s:g} s of decoding. Received: one that did not."
+        raise MediaTooLargeError(message, "Record at a lower resolution.")
 
 
 def check_pixels(width: int, height: int, most: int) -> None:
