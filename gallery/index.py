@@ -34,8 +34,8 @@ _FUSE_ROWS = 4096
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, 512) float32 of unit
-    length where `has[m]` (n,) is true. `stale` lists templates of other encoders, which are not in it."""
+    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, size) float32 of
+    unit length where `has[m]` (n,) is true. `stale` lists templates of other encoders, which are not in it."""
 
     revision: Revision
     keys: KeyArray
@@ -51,7 +51,7 @@ class Snapshot:
 
 
 class _Rows:
-    """A growing (n, 512) array. Views that were given out keep what they saw: rows are only ever added behind them."""
+    """A growing (n, size) array. Views that were given out keep what they saw: rows are only ever added behind them."""
 
     def __init__(self, array: FloatArray, used: int) -> None:
         self._array, self._used = array, used
@@ -60,7 +60,7 @@ class _Rows:
         """Append."""
         need = self._used + len(rows)
         if need > len(self._array):
-            larger = _with_room(need)
+            larger = _with_room(need, self._array.shape[1])
             larger[: self._used] = self._array[: self._used]
             self._array = larger
         self._array[self._used:need] = rows
@@ -89,6 +89,8 @@ class MemoryIndex:
     def __init__(self, store: Store, encoders: Encoders) -> None:
         self._store = store
         self._fusion = encoders.fusion
+        nothing = np.zeros((0, EMBEDDING_SIZE), np.float32)
+        self._sizes = {**dict.fromkeys(SINGLE, EMBEDDING_SIZE), Modality.FUSED: encoders.fusion.fuse(nothing, nothing).shape[1]}
         self._encoder_ids = {Modality.FACE: encoders.face.encoder_id, Modality.VOICE: encoders.voice.encoder_id}
         self._lock = threading.Lock()
         self._rows: dict[Modality, _Rows] = {}
@@ -140,7 +142,7 @@ class MemoryIndex:
         people = int(used.sum())
         self._rows = {}
         for m in ALL:
-            array = _with_room(people)
+            array = _with_room(people, self._sizes[m])
             np.compress(used, snapshot.vectors[m], axis=0, out=array[:people])
             self._rows[m] = _Rows(array, people)
         return replace(snapshot, keys=snapshot.keys[used], vectors=self._views(), has={m: snapshot.has[m][used] for m in ALL})
@@ -150,7 +152,8 @@ class MemoryIndex:
 
     def _read(self, connection: Connection, keys: list[int] | None) -> _Block:
         everyone = feed.read_keys(connection, self._encoder_ids, keys)
-        found = {m: _with_room(len(everyone)) if keys is None else _no_room(len(everyone)) for m in ALL}
+        make = _with_room if keys is None else _no_room
+        found = {m: make(len(everyone), self._sizes[m]) for m in ALL}
         has = {m: np.zeros(len(everyone), np.bool_) for m in SINGLE}
         for m in SINGLE:
             for owners, vectors in feed.read_prototypes(connection, m, self._encoder_ids[m], keys):
@@ -167,13 +170,13 @@ class MemoryIndex:
             found[Modality.FUSED][part] = self._fusion.fuse(found[Modality.FACE][part], found[Modality.VOICE][part])
 
 
-def _no_room(rows: int) -> FloatArray:
-    return np.zeros((rows, EMBEDDING_SIZE), np.float32)
+def _no_room(rows: int, size: int) -> FloatArray:
+    return np.zeros((rows, size), np.float32)
 
 
-def _with_room(rows: int) -> FloatArray:
+def _with_room(rows: int, size: int) -> FloatArray:
     """Rows for growth cost address space only, until they are written to."""
-    return _no_room(int(rows * _GROWTH) + _LEAST_ROWS)
+    return _no_room(int(rows * _GROWTH) + _LEAST_ROWS, size)
 
 
 def _refs(connection: Connection, keys: KeyArray, among: list[int] | None) -> dict[int, PersonRef]:

@@ -18,7 +18,7 @@ from utils.types import FloatArray, Match, Modality
 
 Calibrations = Mapping[Modality, Calibration]
 Probe = Mapping[Modality, FloatArray]
-"""Embeddings (512,) of one clip; with face and voice there is the fused one too."""
+"""Embeddings (512,) of one clip; with face and voice there is the fused one too, of the fusion's size."""
 
 _BEST = 2
 

@@ -60,7 +60,8 @@ class FusionEncoder(Protocol):
         """Calibration of the scores of two fused embeddings."""
 
     def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
-        """(n, 512) and (n, 512) of the same people, row by row → (n, 512) float32 of unit length. n may be 0."""
+        """(n, 512) and (n, 512) of the same people, row by row → (n, size) float32 of unit length, size 512 or what suits the
+        fusion. n may be 0."""
 
 
 class Encoders(Protocol):
@@ -76,4 +77,4 @@ class Encoders(Protocol):
 
     @property
     def fusion(self) -> FusionEncoder:
-        """Fusion of the two above, trained on their embeddings."""
+        """Fusion of the embeddings of the two above."""

@@ -25,7 +25,7 @@ class Card:
     """Contents of `card.json`.
 
     `file` holds the weights that are served by `runtime` ("onnx" or "keras"), `sha256` their hash. `input` describes what the network is
-    fed: face: `network.encoder.FaceInput`; voice: `{"frontend": FrontendSpec}`; fusion: `{"face": encoder_id, "voice": encoder_id}`.
+    fed: face: `network.inputs.FaceInput`; voice: `network.inputs.VoiceInput`; fusion: `{"face": encoder_id, "voice": encoder_id}`.
     `embedding_size` is at most 512: shorter embeddings are padded with zeros, which changes no cosine. `training`, `metrics` and `terms`
     are for people. `calibration` may be missing while a model is being made, not when it serves.
     """
@@ -61,7 +61,9 @@ class Card:
     def require_calibration(self) -> Calibration:
         """The calibration. Raises ModelError when the card has none."""
         if self.calibration is None:
-            raise ModelError(f"The card of {self.name} has no calibration.", "Run `python -m train.calibrate`.")
+            raise ModelError(f"The {self.modality} model {self.name} has no calibration, without which its scores mean nothing.",
+                             "Make it: python -m train.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and voice/ and "
+                             "FOLDER one folder of clips or photographs per person (docs/models.md).")
         return Calibration.from_dict(self.calibration)
 
 

@@ -4,51 +4,22 @@ Each wraps a loaded network and the card that says what to feed it. They hold no
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from network.card import Card, read_card
+from network.card import CARD_FILE, Card, read_card
+from network.concat_fusion import ConcatFusion
+from network.inputs import FaceInput, VoiceInput
 from network.runtime import Runtime, load_runtime
 from utils.calibration import Calibration
 from utils.errors import ModelError
-from utils.features import FrontendSpec, log_mel
-from utils.types import EMBEDDING_SIZE, FACE_SIZE_PX, Embedding, FloatArray, ImageArray, Modality, Waveform
+from utils.types import EMBEDDING_SIZE, Embedding, FloatArray, ImageArray, Modality, Waveform
 
-
-@dataclass(frozen=True)
-class FaceInput:
-    """What a face network is fed: RGB float32 (n, 112, 112, 3), `(x · scale − mean) / std`; for layout "nchw" as (n, 3, 112, 112)."""
-
-    layout: str = "nhwc"
-    scale: float = 1.0
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    size_px: int = FACE_SIZE_PX
-
-    def __post_init__(self) -> None:
-        if self.layout not in ("nhwc", "nchw") or self.size_px != FACE_SIZE_PX:
-            raise ModelError(f"A face network must take 112 × 112 px in the layout nhwc or nchw. "
-                             f"Received: size_px={self.size_px}, layout={self.layout!r}")
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> FaceInput:
-        """From a card's `input`."""
-        values = dict(data)
-        for key in ("mean", "std"):
-            if key in values:
-                values[key] = tuple(float(x) for x in values[key])
-        return cls(**values)
-
-    def prepare(self, faces: ImageArray) -> FloatArray:
-        """(n, 112, 112, 3) uint8 RGB → what the network is fed, float32."""
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        x = (faces.astype(np.float32) * np.float32(self.scale) - mean) / std
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2) if self.layout == "nchw" else x, dtype=np.float32)
+log = logging.getLogger("duet.network")
 
 
 class Encoder:
@@ -68,6 +39,16 @@ class Encoder:
         """Score calibration of the card. Raises ModelError when it has none."""
         return self.card.require_calibration()
 
+    def _run(self, *inputs: FloatArray) -> FloatArray:
+        """The network's embeddings of n inputs as (n, 512) of unit length. Raises ModelError when they are not what the card says."""
+        raw, n, size = self._runtime.run(*inputs), len(inputs[0]), self.card.embedding_size
+        if raw.shape[:1] != (n,) or raw.size != n * size:
+            raise ModelError(f"The network {self.card.name} must give {size} numbers for each of {n}. Received: the shape {raw.shape}",
+                             "Check embedding_size and output in its card.")
+        if not np.isfinite(raw).all():
+            raise ModelError(f"The network {self.card.name} gave numbers that are not finite.", "Check scale, mean and std in its card.")
+        return self._unit(raw.reshape(n, size))
+
     def _unit(self, vectors: npt.NDArray[np.float32]) -> FloatArray:
         """(n, embedding_size) → (n, 512) of unit length. Zeros fill up shorter embeddings and change no cosine."""
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
@@ -84,12 +65,13 @@ class FaceEncoder(Encoder):
     def __init__(self, card: Card, runtime: Runtime) -> None:
         super().__init__(card, runtime)
         self._input = FaceInput.from_dict(card.input)
+        self._input.check(runtime)
 
     def embed_each(self, faces: ImageArray) -> FloatArray:
         """(n, 112, 112, 3) uint8 RGB → (n, 512) float32 of unit length, a row a face. n may be 0."""
         if not len(faces):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
-        return self._unit(self._runtime.run(self._input.prepare(faces)))
+        return self._run(self._input.prepare(faces))
 
     def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
         """(n, 112, 112, 3) uint8 RGB of one person and their weights (n,) ≥ 0 → the weighted mean of their embeddings, of unit length."""
@@ -107,14 +89,15 @@ class VoiceEncoder(Encoder):
 
     def __init__(self, card: Card, runtime: Runtime) -> None:
         super().__init__(card, runtime)
-        self.frontend = FrontendSpec.from_dict(card.input["frontend"])
+        self._input = VoiceInput.from_dict(card.input)
+        self._input.check(runtime)
+        self.frontend = self._input.frontend
 
     def embed(self, speech: Waveform) -> Embedding:
         """A waveform at the card's rate, speech only → embedding."""
         if speech.rate_hz != self.frontend.rate_hz:
             raise ValueError(f"The voice network takes {self.frontend.rate_hz} Hz. Received: rate_hz={speech.rate_hz}")
-        mel = log_mel(speech.samples, self.frontend)
-        return Embedding(self._unit(self._runtime.run(mel[None]))[0], Modality.VOICE, self.encoder_id)
+        return Embedding(self._run(self._input.prepare(speech.samples))[0], Modality.VOICE, self.encoder_id)
 
 
 class FusionEncoder(Encoder):
@@ -128,31 +111,32 @@ class FusionEncoder(Encoder):
             raise ValueError(f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)} voices")
         if not len(face):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
-        return self._unit(self._runtime.run(np.asarray(face, np.float32), np.asarray(voice, np.float32)))
+        return self._run(np.asarray(face, np.float32), np.asarray(voice, np.float32))
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The three encoders that serve."""
+    """The three encoders that serve; `fusion` is trained, or the sum of both log-likelihood ratios."""
 
     face: FaceEncoder
     voice: VoiceEncoder
-    fusion: FusionEncoder
+    fusion: FusionEncoder | ConcatFusion
 
 
 def load_encoders(model_dir: Path) -> Encoders:
     """Load `face/`, `voice/` and `fusion/` below `model_dir`. Raises ModelError.
 
-    The fusion was trained on the vectors of one face and one voice network and its card names them: it serves no others.
+    A trained fusion was made for the vectors of one face and one voice network and its card names them. For others, or without one, the
+    sum of both log-likelihood ratios serves (`network.concat_fusion`).
     """
-    encoders = Encoders(load_face_encoder(model_dir / "face"), load_voice_encoder(model_dir / "voice"),
-                        FusionEncoder(*_load(model_dir / "fusion")))
-    expected = encoders.fusion.card.input
-    for part in (encoders.face, encoders.voice):
-        if expected.get(part.modality) != part.encoder_id:
-            raise ModelError(f"The fusion was trained for the {part.modality} encoder {expected.get(part.modality)}. "
-                             f"Received: {part.encoder_id}", "Train the fusion for these encoders: `python -m train.train_nets fusion`.")
-    return encoders
+    face, voice = load_face_encoder(model_dir / "face"), load_voice_encoder(model_dir / "voice")
+    folder = model_dir / "fusion"
+    made_for = read_card(folder).input if (folder / CARD_FILE).is_file() else None
+    if made_for == {"face": face.encoder_id, "voice": voice.encoder_id}:
+        return Encoders(face, voice, FusionEncoder(*_load(folder)))
+    why = "There is no trained fusion" if made_for is None else "The trained fusion is of other encoders"
+    log.info("%s: face (%s) and voice (%s) are combined by the sum of their log-likelihood ratios.", why, face.encoder_id, voice.encoder_id)
+    return Encoders(face, voice, ConcatFusion(face, voice))
 
 
 def load_face_encoder(folder: Path) -> FaceEncoder:
@@ -167,4 +151,4 @@ def load_voice_encoder(folder: Path) -> VoiceEncoder:
 
 def _load(folder: Path) -> tuple[Card, Runtime]:
     card = read_card(folder)
-    return card, load_runtime(card.runtime, folder / card.file)
+    return card, load_runtime(card.runtime, folder / card.file, card.input.get("output", ""))

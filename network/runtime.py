@@ -13,10 +13,18 @@ import numpy.typing as npt
 from utils.errors import ModelError
 
 Array = npt.NDArray[np.float32]
+Shape = tuple[int | None, ...]
+"""Sizes of an array; None = any."""
 
 
 class Runtime(Protocol):
-    """A loaded network: float32 arrays in (in the order of the network's inputs), one float32 array out."""
+    """A loaded network: float32 arrays in (in the order of the network's inputs), one float32 array out.
+
+    `input_names` and `input_shapes` are what its file declares; a shape is empty where it does not say.
+    """
+
+    input_names: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
 
     def run(self, *inputs: Array) -> Array:
         """Forward pass."""
@@ -24,9 +32,9 @@ class Runtime(Protocol):
 
 
 class OnnxRuntime:
-    """A network in an ONNX file under onnxruntime on the CPU."""
+    """A network in an ONNX file under onnxruntime on the CPU; `output` names the one that is read, "" = the first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, output: str = "") -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -37,11 +45,22 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no public base class for its errors
             raise ModelError(f"onnxruntime cannot load {path.parent.name}/{path.name}: {type(error).__name__}.") from error
-        self._names = [node.name for node in self._session.get_inputs()]
+        nodes = self._session.get_inputs()
+        if other := sorted({node.type for node in nodes} - {"tensor(float)"}):
+            raise ModelError(f"A network must take float32. Received: {', '.join(other)}", "Export it with float32 inputs.")
+        self.input_names = tuple(node.name for node in nodes)
+        self.input_shapes = tuple(tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape) for node in nodes)
+        self.output_names = tuple(node.name for node in self._session.get_outputs())
+        if output and output not in self.output_names:
+            raise ModelError(f"The network has no output {output!r}. Received: {', '.join(self.output_names)}")
+        self._output = output or self.output_names[0]
+        self._one_by_one = all(shape[:1] == (1,) for shape in self.input_shapes)
 
     def run(self, *inputs: Array) -> Array:
-        """Forward pass."""
-        (output,) = self._session.run(None, dict(zip(self._names, inputs, strict=True)))[:1]
+        """Forward pass; a network that was exported for batches of one is run once a row."""
+        if self._one_by_one and len(inputs[0]) > 1:
+            return np.concatenate([self.run(*(x[i : i + 1] for x in inputs)) for i in range(len(inputs[0]))])
+        (output,) = self._session.run([self._output], dict(zip(self.input_names, inputs, strict=True)))
         return np.asarray(output, dtype=np.float32)
 
 
@@ -58,6 +77,8 @@ class KerasRuntime:
             model = keras.saving.load_model(path, compile=False)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"Keras cannot load {path.parent.name}/{path.name}: {type(error).__name__}.") from error
+        self.input_names = tuple(t.name for t in model.inputs)
+        self.input_shapes: tuple[Shape, ...] = tuple(tuple(t.shape) for t in model.inputs)
         signature = [tf.TensorSpec(t.shape, tf.float32) for t in model.inputs]
         single = len(signature) == 1
         self._call = tf.function(lambda *x: model(x[0] if single else list(x), training=False), input_signature=signature)
@@ -67,6 +88,6 @@ class KerasRuntime:
         return np.asarray(self._call(*inputs), dtype=np.float32)
 
 
-def load_runtime(kind: str, path: Path) -> Runtime:
-    """The runtime that a card asks for by its `runtime` field."""
-    return OnnxRuntime(path) if kind == "onnx" else KerasRuntime(path)
+def load_runtime(kind: str, path: Path, output: str = "") -> Runtime:
+    """The runtime that a card asks for by its `runtime` field; `output` as in `OnnxRuntime`."""
+    return OnnxRuntime(path, output) if kind == "onnx" else KerasRuntime(path)

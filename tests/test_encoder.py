@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from network.card import Card, read_card, sha256_of, write_card
+from network.concat_fusion import ConcatFusion
 from network.encoder import FaceInput, FusionEncoder, load_encoders, load_face_encoder, load_voice_encoder
 from utils.errors import ModelError
 from utils.features import FrontendSpec
@@ -175,7 +176,9 @@ def test_load_encoders_checks_that_they_belong_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pairs"):
         fusion.fuse(a, b[:1])
     make_fusion(tmp_path / "fusion", "another-face", voice.encoder_id)
-    with pytest.raises(ModelError, match="trained for the face encoder another-face"):
+    assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
+    (tmp_path / "fusion" / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="not those of their card"):
         load_encoders(tmp_path)
 
 
