@@ -115,6 +115,22 @@ def test_augmented_features_are_finite_and_of_the_same_shape(speech: np.ndarray)
 
 
 def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> None:
-    none = va.MelAugment(band_chance=0.0, tilt_db=0.0, time_masks=0, band_masks=0)
+    none = va.MelAugment(band_chance=0.0, tilt_db=0.0, time_masks=0, band_masks=0, floor_db=(SPEC.floor_db, SPEC.floor_db))
     features = va.augment_mel(mel_power(speech, SPEC), None, none, SPEC, np.random.default_rng(0))
     assert np.array_equal(features, log_mel(speech, SPEC))
+
+
+def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
+    pause = np.full((50, SPEC.n_mels), np.log(1e-9), np.float16)
+    rows = np.log(mel_power(speech, SPEC) + 1e-12).astype(np.float16)
+    loudest = rows[np.exp(rows.astype(np.float32)).sum(axis=1).argmax()]
+    for seed in range(10):
+        trimmed = va.trim_pauses(np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed))
+        assert 0 < len(trimmed) <= len(rows) + 20
+        assert (trimmed == loudest).all(axis=1).any()
+
+
+def test_steady_noise_is_steady_and_its_colour_varies() -> None:
+    one, other = (va.stationary_noise(400, 80, np.random.default_rng(seed)) for seed in (0, 1))
+    np.testing.assert_allclose(np.log(one[:200].mean(axis=0)), np.log(one[200:].mean(axis=0)), atol=0.35)
+    assert np.corrcoef(np.log(one.mean(axis=0)), np.log(other.mean(axis=0)))[0, 1] < 0.9

@@ -102,7 +102,7 @@ def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
     """Without augmentation a crop of one file must be found in the files of its label, at its speed."""
     banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
     options = SampleOptions(batch_size=8, crop_frames=(40,), crop_start=(1.0,), crop_end=(1.0,), speed_chances=(1, 1), channel_chances=(1,))
-    plain = MelAugment(noise_chance=0, band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
+    plain = MelAugment(noise_chance=0, trim_chance=0, floor_db=(70, 70), band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
     batch = VoiceBatches(listing, banks, [], None, options, plain, SPEC, seed=2).batch(0, 0.0)
     for features, label in zip(batch["features"], batch["label"], strict=True):
         speed, speaker = divmod(int(label), SPEAKERS)

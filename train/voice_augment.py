@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,16 +179,23 @@ class MelAugment:
     Attributes:
         noise_chance: part of the crops that noise or babble is added to.
         snr_db: lowest and highest signal-to-noise ratio.
+        trim_chance: part of the crops that are taken from speech without its pauses, as a voice activity detector leaves it.
+        trim_db: how far below the file's loudest frame a frame counts as a pause: lowest and highest.
+        floor_db: lowest and highest dynamic range of the features. How deep the pauses are is a mark of the recording, not of the
+            person: a network that never meets another depth learns it as if it were the person's.
         band_chance: part of the crops that lose the bands above (rarely: below) a random edge.
         tilt_db: largest gain of the random spectral tilt between lowest and highest band, against which floor and noise stand.
         time_masks, time_mask_frames: SpecAugment's number of masks and their largest length.
         band_masks, band_mask_bands: the same for mel bands.
     """
 
-    noise_chance: float = 0.6
-    snr_db: tuple[float, float] = (0.0, 25.0)
+    noise_chance: float = 0.7
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    trim_chance: float = 0.5
+    trim_db: tuple[float, float] = (20.0, 40.0)
+    floor_db: tuple[float, float] = (35.0, 70.0)
     band_chance: float = 0.15
-    tilt_db: float = 10.0
+    tilt_db: float = 15.0
     time_masks: int = 1
     time_mask_frames: int = 20
     band_masks: int = 1
@@ -208,7 +215,7 @@ def augment_mel(
         power: (frames, n_mels) mel power of the crop.
         noise: (frames, n_mels) mel power of a noise, any level; None adds none.
         options: strengths.
-        spec: the front end, whose normalisation ends the chain (then the masks, at 0 = the mean).
+        spec: the front end, whose normalisation ends the chain, with a random floor (then the masks, at 0 = the mean).
         rng: decides everything random.
     """
     if noise is not None:
@@ -217,7 +224,22 @@ def augment_mel(
     power = power * np.power(10, rng.uniform(-1, 1) * options.tilt_db / 10 * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
     if rng.random() < options.band_chance:
         power = cut_band(power, rng)
-    return mask(normalise(power, spec), options, rng)
+    return mask(normalise(power, replace(spec, floor_db=float(rng.uniform(*options.floor_db)))), options, rng)
+
+
+def trim_pauses(rows: NDArray[np.float16], options: MelAugment, rng: np.random.Generator) -> NDArray[np.float16]:
+    """Leave out the pauses of (frames, n_mels) log powers: frames below a random threshold and 0-20 frames away from any above it."""
+    energy_db = 10 * np.log10(np.exp(rows.astype(np.float32)).sum(axis=1) + 1e-12)
+    speech = energy_db > energy_db.max() - rng.uniform(*options.trim_db)
+    reach = int(rng.choice((0, 3, 8, 20)))
+    return rows[np.convolve(speech, np.ones(2 * reach + 1), "same") > 0.5]
+
+
+def stationary_noise(frames: int, bands: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Mel powers (frames, bands) of steady noise with a random smooth spectrum: fans, amplifiers, lines."""
+    knots_db = np.cumsum(rng.normal(0, 6, 6))
+    colour = np.interp(np.linspace(0, 5, bands), np.arange(6), knots_db)
+    return (10 ** (colour / 10) * rng.standard_gamma(3.0, (frames, bands))).astype(np.float32)
 
 
 def add_noise(power: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from train.datasets import Listing
-from train.voice_augment import MelAugment, augment_mel
+from train.voice_augment import MelAugment, augment_mel, stationary_noise, trim_pauses
 from train.voice_data import Bank
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
@@ -40,6 +40,7 @@ class SampleOptions:
         speed_chances: chance of each speed.
         channel_chances: chance of each channel.
         babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
+        steady_chance: part of them whose noise is made up and steady; the rest takes recorded noises.
     """
 
     batch_size: int = 64
@@ -50,6 +51,7 @@ class SampleOptions:
     speed_chances: tuple[float, ...] = (0.5, 0.25, 0.25)
     channel_chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
     babble_chance: float = 0.25
+    steady_chance: float = 0.25
 
 
 class VoiceBatches:
@@ -139,18 +141,22 @@ class VoiceBatches:
         used: list[int] = []
         missing = frames
         queue = rng.permutation(files)
+        trim = rng.random() < self._augment.trim_chance
         while missing > 0:
             number = int(queue[len(used) % len(queue)])
-            rows = bank[number]
+            rows = trim_pauses(bank[number], self._augment, rng) if trim else bank[number]
             start = int(rng.integers(max(len(rows) - missing, 0) + 1))
             parts.append(rows[start : start + missing])
             used.append(number)
             missing -= len(parts[-1])
         return np.exp(np.concatenate(parts).astype(np.float32)), used
 
-    def _draw_noise(self, frames: int, rng: np.random.Generator) -> Rows | None:
-        if rng.random() < self._options.babble_chance or not self._noise:
+    def _draw_noise(self, frames: int, rng: np.random.Generator) -> Rows:
+        kind = rng.random() * (1.0 if self._noise else self._options.babble_chance + self._options.steady_chance)
+        if kind < self._options.babble_chance:
             return self._babble(frames, rng)
+        if kind < self._options.babble_chance + self._options.steady_chance:
+            return stationary_noise(frames, self._spec.n_mels, rng)
         rows = self._noise[rng.integers(len(self._noise))]
         start = int(rng.integers(max(len(rows) - frames, 0) + 1))
         part = np.exp(rows[start : start + frames].astype(np.float32))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,8 @@ def cached_features(listing: Listing, base: Path, variant: Variant, spec: Fronte
 
 
 def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
-    """Folder of the feature banks of a data set under one front end."""
+    """Folder of the feature banks of a data set under one front end; floor and mean come later and play no part."""
+    spec = replace(spec, floor_db=70.0, mean_norm=True)
     return listing_dir(listing, base) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
 
 
