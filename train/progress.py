@@ -75,8 +75,10 @@ def draw_curves(run_dir: Path) -> None:
             points = [(row["samples"], row[key]) for row in rows if key in row]
             axes.plot(*zip(*points, strict=True), label=key, marker="." if name == "validation.csv" else "")
         axes.set_xlabel("samples seen")
+        axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         if rows:
             axes.legend()
+    left.set_yscale("log")
     left.set_title("training losses")
     right.set_title("dev metrics (average weights)")
     figure.savefig(run_dir / "curves.png", dpi=110)
