@@ -51,7 +51,7 @@ def _weights(name: str) -> list[FloatArray]:
 
     spec = importlib.util.find_spec("mtcnn")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    path = Path(folders[0]) / "assets" / "weights" / f"{name}.lz4" if folders else Path(name)
+    path = Path(folders[0]) / "assets" / "weights" / f"{name}.lz4" if folders else Path(f"{name}.lz4")
     if not path.is_file():
         message = f"The weights of the face detector ({path.name}) are missing."
         raise ModelError(message, "Install the requirements: pip install -r requirements.txt")

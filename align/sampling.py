@@ -45,8 +45,10 @@ def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> lis
 
     Args and bins as in `even_times`. A file that does not start with a keyframe begins with a group all the same.
     """
+    if not len(times_s):
+        return []
     wanted = even_times(times_s, keyframes, count)
-    starts = sorted({0, *(i for i, key in enumerate(keyframes) if key)}) if len(times_s) else []
+    starts = sorted({0, *(i for i, key in enumerate(keyframes) if key)})
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(times_s)], strict=True):
         inside = set(times_s[start:stop])

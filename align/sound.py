@@ -30,7 +30,8 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
 
 
 class _Mixer:
-    """Resampler to 16 kHz mono that is renewed when the format changes in mid-stream."""
+    """Resampler to 16 kHz, renewed when the format changes in mid-stream. Mono is the mean of the channels: ffmpeg's own mixing of floats
+    adds them up, and would drive loud stereo beyond full scale."""
 
     def __init__(self) -> None:
         self._resampler: av.AudioResampler | None = None
@@ -41,14 +42,14 @@ class _Mixer:
         out: list[FloatArray] = []
         if frame is not None and self._format != (key := (frame.format.name, frame.layout.name, frame.sample_rate)):
             out += self.push(None)
-            self._resampler, self._format = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ), key
+            self._resampler, self._format = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ), key
         if self._resampler is None:
             return out
         try:
             made = self._resampler.resample(frame)
         except av.error.EOFError:
             made = []
-        return out + [np.asarray(f.to_ndarray(), np.float32).reshape(-1) for f in made]
+        return out + [np.asarray(f.to_ndarray(), np.float32).mean(axis=0) for f in made]
 
 
 def _waveform(parts: list[FloatArray], read_s: float) -> Waveform | None:

@@ -1,0 +1,57 @@
+"""Which frames are worth decoding."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from align.sampling import even_times, plan
+
+
+def test_one_time_in_each_even_bin() -> None:
+    times = even_times([i / 10 for i in range(100)], [i == 0 for i in range(100)], 10)
+    assert [int(t) for t in times] == list(range(10))
+    assert times[1:] == pytest.approx([i + 0.5 for i in range(1, 10)], abs=0.051)
+
+
+def test_a_keyframe_stands_for_its_bin() -> None:
+    keys = [i % 25 == 0 for i in range(100)]
+    assert even_times([i / 10 for i in range(100)], keys, 4) == [0.0, 2.5, 5.0, 7.5]
+
+
+def test_fewer_frames_than_bins_are_all_taken() -> None:
+    assert even_times([0.0, 0.5, 1.0], [True, False, False], 12) == [0.0, 0.5, 1.0]
+
+
+def test_bins_without_a_frame_are_left_out() -> None:
+    assert even_times([0.0, 0.1, 9.8, 9.9], [True] * 4, 5) == [0.1, 9.8]
+
+
+def test_nothing_from_nothing() -> None:
+    assert even_times([], [], 12) == []
+    assert plan([], [], 12) == []
+
+
+def test_groups_without_a_wanted_frame_are_not_decoded() -> None:
+    times = [i / 25 for i in range(1500)]
+    keys = [i % 25 == 0 for i in range(1500)]
+    groups = plan(times, keys, 12)
+    assert len(groups) == 12
+    assert all(g.keyframe_only and g.stop - g.start == 25 for g in groups)
+
+
+def test_one_long_group_is_decoded_as_a_whole() -> None:
+    groups = plan([i / 30 for i in range(150)], [i == 0 for i in range(150)], 12)
+    assert [(g.start, g.stop, len(g.wanted_s), g.keyframe_only) for g in groups] == [(0, 150, 12, False)]
+
+
+def test_a_stream_that_starts_between_keyframes() -> None:
+    groups = plan([0.0, 0.1, 0.2, 0.3], [False, False, True, False], 4)
+    assert [g.start for g in groups] == [0, 2]
+    assert not groups[0].keyframe_only
+
+
+def test_decoding_order_may_differ_from_the_order_of_showing() -> None:
+    times = [0.0, 0.3, 0.1, 0.2, 0.4, 0.7, 0.5, 0.6]
+    (group,) = plan(times, [True] + [False] * 7, 8)
+    assert list(group.wanted_s) == sorted(times)
+    assert np.all(np.diff(group.wanted_s) > 0)
