@@ -37,9 +37,9 @@ class Client:
         with clip.open("rb") as file:
             return self.http.post(self.service.url + route, files={"media": (clip.name, file)}, data=form, timeout=120)
 
-    def enroll(self, who: str, clip: Path) -> dict[str, Any]:
+    def enroll(self, who: str, clip: Path, **form: str) -> dict[str, Any]:
         self.http.post(f"{self.service.url}/v1/people", json={"person_id": who, "name": who}, timeout=60)
-        answer = self.post(f"/v1/people/{who}/templates", clip)
+        answer = self.post(f"/v1/people/{who}/templates", clip, **form)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
@@ -57,11 +57,19 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("e2e")
     (folder / "media" / "lobby").mkdir(parents=True)
     with running(folder, media_root=folder / "media") as service:
         yield Client(service)
+
+
+@pytest.fixture
+def client(started: Client) -> Client:
+    """The client of a service that knows nobody."""
+    for person in started.http.get(started.service.url + "/v1/people?limit=1000", timeout=60).json()["people"]:
+        assert started.http.delete(f"{started.service.url}/v1/people/{person['person_id']}", timeout=60).status_code == 204
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -74,23 +82,26 @@ def who(decision: dict[str, Any]) -> str | None:
 
 
 def test_main_job_on_media_of_our_own(client: Client, made: Path) -> None:
-    """Enrol two drawn people, ask about another take in another container, forget them again."""
-    for person in (1, 2):
-        stored = client.enroll(f"drawn{person}", write_clip(made / f"{person}.mp4", person=person))
+    """Enrol two drawn people, ask about another take in another container, forget them again.
+
+    Drawn faces and synthetic voices are more alike than those of two real people ever are: hence `force`.
+    """
+    people = (1, 3)
+    for person in people:
+        stored = client.enroll(f"drawn{person}", write_clip(made / f"{person}.mp4", person=person), force="true")
         assert {t["modality"] for t in stored["templates"]} == {"face", "voice"}
-    for person in (1, 2):
+    for person in people:
         answer = client.identify(write_clip(made / f"again{person}.webm", person=person, take=1, seekable=False))
-        assert {m: answer[m]["outcome"] for m in MODALITIES}.keys() == set(MODALITIES)
         for m in MODALITIES:
             assert who(answer[m]) in (f"drawn{person}", None), "nobody is given another's name"
         assert who(answer["face"]) == f"drawn{person}"
         assert answer["quality"]["face"]["size_px"] > 50
         assert answer["quality"]["voice"]["speech_s"] > 1
     one = client.post("/v1/verify", made / "again1.webm", person_id="drawn1").json()
-    other = client.post("/v1/verify", made / "again1.webm", person_id="drawn2").json()
+    other = client.post("/v1/verify", made / "again1.webm", person_id="drawn3").json()
     for m in MODALITIES:
         assert one[m]["score"] > other[m]["score"]
-    for person in (1, 2):
+    for person in people:
         assert client.http.delete(f"{client.service.url}/v1/people/drawn{person}", timeout=60).status_code == 204
     assert client.identify(made / "1.mp4")["fused"]["outcome"] == "unknown"
 
@@ -132,7 +143,6 @@ def test_compatible_route(client: Client, made: Path) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.json()["100002"] == "Image Based Speaker Recognition - Speaker ID : eve@example.com"
     assert set(answer.json()) == {"100001", "100002", "100003"}
-    client.http.delete(f"{client.service.url}/v1/people/eve@example.com", timeout=60)
 
 
 def test_the_terminal_client(client: Client, made: Path) -> None:
