@@ -183,6 +183,16 @@ def test_normalisation_helps_where_some_people_are_near_to_everybody():
     np.testing.assert_allclose(by_as, normalise(swapped, vectors, raw, cohort, "as", top=50))
 
 
+def test_normalisations_are_compared_in_one_table():
+    from train.norms import compare
+
+    vectors = embeddings(30, 3, offset=3.0)
+    cohort = np.stack(list(embeddings(100, 1, offset=3.0).values()))
+    rows = [line.split("|") for line in compare({"list": all_trials(vectors)}, vectors, cohort, top=50).splitlines() if "|" in line]
+    plain, z, adaptive = (float(cell) for cell in rows[2][2:5])
+    assert max(z, adaptive) < plain
+
+
 def test_identification_counts_people_without_second_file_as_strangers():
     vectors = embeddings(20, 3, offset=0.0) | {f"q{i}/0": v for i, v in enumerate(embeddings(5, 1, 0.0, seed=9).values())}
     result = identification(vectors, {name: name.split("/")[0] for name in vectors}, size=15)

@@ -77,8 +77,9 @@ def test_the_sum_of_ratios_trusts_the_better_modality_more():
     good, bad = people(40, noise=0.8, size=64), people(40, noise=3.0, size=64, seed=1)
     face, voice = llr_sum(good, bad)
     assert face > voice
-    results = {"sum": measure(*measured(1.0, 5), weighted(face, voice))}
-    assert objective(results["sum"]) >= 0
+    held = measured(1.0, 5)
+    results = {"sum": measure(*held, weighted(face, voice))}
+    assert objective(*held, weighted(1, 1)) < objective(*held, weighted(1, 1e-6))
     assert as_markdown(results).count("\n") == len(CONDITIONS) + 1
 
 

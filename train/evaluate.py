@@ -68,7 +68,7 @@ def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
     """
     card = read_card(options.model)
     trials = read_trials(options.trials, options.kind)
-    embed = _embedder(card.modality, options)
+    embed = embedder(options)
     found = embed(options.media, trials.files)
     kept = trials.without(set(found.missing))
     raw = score(kept, found.vectors)
@@ -191,7 +191,9 @@ def _trial_counts(name: str, trials: Trials, kept: Trials) -> dict[str, Any]:
             "left_out": len(trials) - len(kept), "people": len(set(kept.people().values()))}
 
 
-def _embedder(modality: str, options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
+def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
+    """Embeds files below a root, as the options say, with the model they name."""
+    modality = read_card(options.model).modality
     if modality == "face":
         face, align = load_face_encoder(options.model), photo_aligner()
         return lambda root, files: embed_images(face, root, files, align)
@@ -208,11 +210,15 @@ def _normalise(options: Options, trials: Trials, vectors: Mapping[str, FloatArra
         return scores
     if options.norm not in NORMS or options.cohort is None:
         raise DatasetError(f"norm must be one of {', '.join(NORMS)} and needs a cohort. Received: {options.norm}, cohort={options.cohort}")
-    listing = read_listing(options.cohort, "image" if read_card(options.model).modality == "face" else "audio")
-    one_each = list({item.label: item.path for item in listing.items}.values())  # people as different as can be
-    chosen = np.random.default_rng(SEED).permutation(one_each)[: options.cohort_size].tolist()
-    cohort = embed(listing.root, chosen)
+    cohort = embed(*one_of_each(options.model, options.cohort, options.cohort_size))
     return normalise(trials, vectors, scores, np.stack(list(cohort.values())), options.norm, options.top)
+
+
+def one_of_each(model: Path, source: Path, size: int) -> tuple[Path, list[str]]:
+    """Root and one file each of at most `size` people of a data set: a cohort as varied as can be."""
+    listing = read_listing(source, "image" if read_card(model).modality == "face" else "audio")
+    one_each = list({item.label: item.path for item in listing.items}.values())
+    return listing.root, np.random.default_rng(SEED).permutation(one_each)[:size].tolist()
 
 
 def _write(out: Path, report: Mapping[str, Any], trials: Trials, scores: Scores) -> None:

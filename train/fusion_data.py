@@ -38,6 +38,7 @@ class PseudoPersons:
 
     def __init__(self, faces: Table, voices: Table, draw: Draw, seed: int) -> None:
         """`seed` and the step number make a batch."""
+        self.faces, self.voices = faces, voices
         self._sides = [_Rows(faces), _Rows(voices)]
         self._draw, self._seed = draw, seed
 

@@ -77,8 +77,7 @@ class FusionTask:
 
     def start_from_linear(self) -> None:
         """(Re)set the network to the linear fusion."""
-        faces, voices = self.held_out.choose
-        set_linear(self.network, faces.vectors, voices.vectors, *self.weights)
+        set_linear(self.network, self._persons.faces.vectors, self._persons.voices.vectors, *self.weights)
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:  # noqa: ARG002  the same all along
         """Pseudo-persons of the training split."""
@@ -98,9 +97,8 @@ class FusionTask:
         return {"loss": self._losses["cllr"] * cllr + self._losses["contrast"] * contrast, "cllr": cllr, "contrast": contrast}
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:  # noqa: ARG002
-        """Figures of the present weights on the half of the held-out people that chooses."""
-        figures = fusion_choice.measure(*self.held_out.choose, self.fuse, joins=fusion_choice.JOINS if full else 1)
-        return {"advantage": -fusion_choice.objective(figures), "clean_eer": figures[CONDITIONS[0]].fused_eer}
+        """The objective, negative, with the present weights on the half of the held-out people that chooses."""
+        return {"advantage": -fusion_choice.objective(*self.held_out.choose, self.fuse)}
 
     def settle(self) -> dict[str, float]:
         """`settle_in` the folder of the run."""
@@ -139,7 +137,7 @@ class FusionTask:
         for step in BALANCE_STEPS:
             self.network.set_weights(start)
             shift_balance(self.network, step)
-            value = fusion_choice.objective(fusion_choice.measure(*self.held_out.choose, self.fuse))
+            value = fusion_choice.objective(*self.held_out.choose, self.fuse)
             if value < best:
                 best, shift = value, step
         self.network.set_weights(start)
@@ -148,8 +146,8 @@ class FusionTask:
 
     def _write(self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        text = (f"{fusion_choice.as_markdown(results)}\n\nKept: {kept} (mean of EER and FRR at FAR 0.1 % over the conditions, on the half "
-                f"that chooses: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}).\n")
+        text = (f"{fusion_choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the other half of the people, lower is "
+                f"better: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}.\n")
         (folder / "comparison.md").write_text(text, encoding="utf-8")
         print(text, flush=True)
 

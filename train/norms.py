@@ -1,0 +1,63 @@
+"""Compare score normalisations (none, Z-norm, AS-norm) on several trial lists at once.
+
+    python -m train.norms --model best_model/voice --media voices.zip --cohort voices.csv so762_dev.txt pansori_ko_dev.txt
+
+Every file is embedded once. The cohort is one file each of people of the training split.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from train.evaluate import NORMS, Options, embedder, normalise, one_of_each, score
+from train.protocols import Trials, read_trials
+from utils import metrics
+from utils.errors import DuetError
+from utils.types import FloatArray
+
+P_TARGET = 0.05
+
+
+def compare(lists: Mapping[str, Trials], vectors: Mapping[str, FloatArray], cohort: FloatArray, top: int) -> str:
+    """A Markdown table: EER and normalised minDCF of every list under every normalisation."""
+    heads = [f"{figure}, {norm}" for figure in ("EER %", "minDCF") for norm in NORMS]
+    lines = [f"| list | {' | '.join(heads)} |", "|" + "---|" * (len(heads) + 1)]
+    for name, trials in lists.items():
+        raw = score(trials, vectors)
+        scored = [raw if norm == "none" else normalise(trials, vectors, raw, cohort, norm, top) for norm in NORMS]
+        cells = [f"{100 * metrics.eer(scores, trials.labels).value:.2f}" for scores in scored]
+        cells += [f"{metrics.min_dcf(scores, trials.labels, P_TARGET).value:.3f}" for scores in scored]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    note = f"minDCF: p_target {P_TARGET:g}, c_miss 1, c_fa 1, normalised. Cohort: {len(cohort)} people; AS-norm by the {top} nearest."
+    return "\n".join([*lines, "", note])
+
+
+@click.command(help=(__doc__ or "").split("\n\n")[0])
+@click.option("--model", required=True, type=click.Path(path_type=Path, exists=True), help="Folder of a model: card.json and weights.")
+@click.option("--media", required=True, type=click.Path(path_type=Path, exists=True), help="Folder or zip archive that the paths are in.")
+@click.option("--cohort", required=True, type=click.Path(path_type=Path, exists=True), help="Folder per person, list file or CSV.")
+@click.option("--cohort-size", default=500, show_default=True, help="People of the cohort, one file each.")
+@click.option("--top", default=100, show_default=True, help="Nearest cohort entries that AS-norm uses.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("data/runs/norms.md"), show_default=True, help="Markdown file.")
+@click.argument("trials", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def main(model: Path, media: Path, cohort: Path, cohort_size: int, top: int, out: Path, trials: Sequence[Path]) -> None:
+    """Entry point."""
+    try:
+        lists = {file.stem: read_trials(file) for file in trials}
+        embed = embedder(Options(model, trials[0], media))
+        found = embed(media, sorted({file for one in lists.values() for file in one.files}))
+        root, files = one_of_each(model, cohort, cohort_size)
+        others = np.stack(list(embed(root, files).vectors.values()))
+        text = compare({name: one.without(set(found.missing)) for name, one in lists.items()}, found.vectors, others, top)
+    except DuetError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()
