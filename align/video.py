@@ -21,7 +21,7 @@ from utils.errors import MediaTooLargeError
 from utils.types import Frame, ImageArray
 
 _THREADS = min(4, os.cpu_count() or 1)
-_SPARE_UNREFERENCED, _SPARE_BIDIRECTIONAL = 4, 8  # frames per wanted one from which these kinds of frames are skipped
+_SPARE_UNREFERENCED = 4  # frames per wanted one from which unreferenced frames are skipped
 _UNIT = 1 << 16  # display matrix entries are 16.16 fixed point
 
 
@@ -62,19 +62,13 @@ def check_pixels(width: int, height: int, most: int) -> None:
 
 def _decode_group(codec: Any, track: Track, group: Group, limits: ReadLimits, deadline: float) -> list[Frame]:
     packets = track.packets[group.start : group.start + 1 if group.keyframe_only else group.stop]
-    skip = frames_to_skip(codec.name, len(packets) / len(group.wanted_s))
+    # Only frames that nothing refers to may be left out: what is kept is then exactly what a full decoding gives. (Leaving out all
+    # bidirectional frames would be faster still, but H.264 may refer to them, and the pictures come out smeared.)
+    skip = "NONREF" if len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s) else "DEFAULT"
     found = _decode_wanted(codec, packets, track, group.wanted_s, limits, deadline, skip)
     if skip != "DEFAULT" and len(found) < len(group.wanted_s):  # too much of an unusual stream was skipped
         found = _decode_wanted(codec, packets, track, group.wanted_s, limits, deadline, "DEFAULT")
     return found
-
-
-def frames_to_skip(codec: str, frames_per_wanted: float) -> str:
-    """Which frames the decoder may leave out (ffmpeg's AVDiscard) when one frame in so many is wanted: those that no other frame refers to,
-    or all bidirectional ones. In HEVC, forward-only frames may be coded as bidirectional, so the latter is for H.264 alone."""
-    if codec == "h264" and frames_per_wanted >= _SPARE_BIDIRECTIONAL:
-        return "BIDIR"
-    return "NONREF" if frames_per_wanted >= _SPARE_UNREFERENCED else "DEFAULT"
 
 
 def _decode_wanted(

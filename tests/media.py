@@ -38,7 +38,7 @@ _QUICK = {
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
 }
-_OF_THE_FILE = ("codec", "sound_codec", "rotate_deg", "keyframe_every", "stamps_ms", "seekable", "options")
+_OF_THE_FILE = ("codec", "sound_codec", "rotate_deg", "keyframe_every", "stamps_ms", "seekable", "options", "codec_options")
 
 
 def scene(
@@ -100,7 +100,7 @@ def write_clip(path: Path, person: int | None = 0, seconds: float = 3.0, take: i
 def write_video(
     path: Path, frames: Iterable[Image], sound: Samples | None = None, fps: int = 25, *, codec: str | None = None,
     sound_codec: str | None = None, rotate_deg: int = 0, keyframe_every: int | None = None, stamps_ms: Sequence[int] | None = None,
-    seekable: bool = True, options: dict[str, str] | None = None,
+    seekable: bool = True, options: dict[str, str] | None = None, codec_options: dict[str, str] | None = None,
 ) -> Path:
     """Write frames (h, w, 3) uint8 RGB and mono sound at 48 kHz to a video file. Sides must be even for most codecs.
 
@@ -112,12 +112,13 @@ def write_video(
         stamps_ms: time of each frame, for a variable frame rate.
         seekable: False writes as a browser's MediaRecorder does: the header is never gone back to, so it holds no duration.
         options: of the container, such as {"movflags": "faststart"}.
+        codec_options: of the video codec, instead of the quick ones.
     """
     default_codec, default_sound_codec = CODECS[path.suffix]
     codec, buffer = codec or default_codec, None if seekable else _Unseekable()
     kind = {".mkv": "matroska", ".mpg": "mpeg"}.get(path.suffix, path.suffix[1:])
     with av.open(buffer or str(path), "w", format=kind, options=options or {}) as container:
-        pictures: Any = container.add_stream(codec, rate=fps, options=dict(_QUICK.get(codec, {})))
+        pictures: Any = container.add_stream(codec, rate=fps, options=dict(_QUICK.get(codec, {}) if codec_options is None else codec_options))
         pictures.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if keyframe_every:
             pictures.codec_context.gop_size = keyframe_every

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from align.decode import ReadLimits, read_clip, read_timed
 from align.sniff import describe, sniff
-from align.video import frames_to_skip, shown_size, upright
+from align.video import shown_size, upright
 from tests import media
 from utils.errors import (
     MediaCorruptError,
@@ -132,6 +132,21 @@ def test_frames_are_spread_evenly_over_the_clip(tmp_path: Path) -> None:
     assert [int(t / 0.5) for t in times] == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_frames_are_those_of_a_full_decoding_to_the_bit(tmp_path: Path, codec: str) -> None:
+    rng = np.random.default_rng(0)
+    wall = cv2.GaussianBlur(rng.integers(0, 255, (200, 400, 3), np.uint8), (0, 0), 2)
+    moving = [np.ascontiguousarray(wall[i : i + 96, 2 * i : 2 * i + 160]) for i in range(90)]
+    options = {"preset": "medium", "bf": "4", "crf": "25", **({"x265-params": "log-level=none"} if codec == "libx265" else {})}
+    path = media.write_video(tmp_path / "a.mp4", moving, None, 25, codec=codec, codec_options=options)
+    with av.open(str(path)) as container:
+        full = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = read_clip(path, LIMITS).frames
+    assert len(frames) == 6
+    for frame in frames:
+        assert np.array_equal(frame.image, full[round(frame.time_s * 25)])
+
+
 def test_variable_frame_rate_is_read_by_its_time_stamps(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 120, 160, 200, 1200, 2200, 2240, 3000]
     path = media.write_video(tmp_path / "a.mp4", grey_frames(10), None, 25, stamps_ms=stamps)
@@ -217,13 +232,6 @@ def test_16_bit_grey_pictures_keep_their_tones(tmp_path: Path) -> None:
     Pillow.fromarray(grey).save(tmp_path / "a.png")
     image = read_clip(tmp_path / "a.png", LIMITS).frames[0].image
     assert np.abs(image[..., 0].astype(int) - (grey >> 8)).max() <= 1
-
-
-def test_which_frames_may_be_skipped() -> None:
-    assert frames_to_skip("h264", 20) == "BIDIR"
-    assert frames_to_skip("hevc", 20) == "NONREF"
-    assert frames_to_skip("h264", 5) == "NONREF"
-    assert frames_to_skip("h264", 2) == "DEFAULT"
 
 
 # --- bad files --------------------------------------------------------------------------------------------------------------------------
