@@ -87,7 +87,7 @@ def summed(face: Calibration, voice: Calibration) -> Calibration:
     rates = 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
     density = np.convolve(_density(face, face.slope / slope), _density(voice, voice.slope / slope))
     reached = np.cumsum(density[::-1])[::-1]  # share of impostors at or above each step
-    fused = -1.0 + 2.0 / STEPS * (np.arange(len(density)) - 0.5)
+    fused = -1.0 + 2.0 / STEPS * (np.arange(len(density)) + 0.5)
     scores = np.interp(-np.log(rates), -np.log(np.maximum(reached, 1e-300)), fused)
     rising = scores + 1e-9 * np.arange(len(scores))
     return Calibration(slope, face.intercept + voice.intercept, tuple(rates.tolist()), tuple(rising.tolist()))

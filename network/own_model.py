@@ -59,18 +59,15 @@ def add_model(modality: Modality, file: Path, folder: Path, fed: Mapping[str, An
 
 def tried(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
     """Run the network on made-up faces or sounds; returns the size of its embeddings. Raises ModelError."""
-    if isinstance(inputs, FaceInput):
-        pictures = inputs.prepare(_pictures())
-        raw = _run(runtime, pictures)
-        if np.isfinite(raw).all() and not _alike(raw[:1], _run(runtime, pictures[:1])):
-            raise ModelError("The embedding of a face changes with the other faces of the batch.", "Export the network in evaluation mode.")
-    else:
-        raw = np.concatenate([_run(runtime, inputs.prepare(sound)) for sound in _sounds()])
+    fed = [inputs.prepare(_pictures())] if isinstance(inputs, FaceInput) else [inputs.prepare(sound) for sound in _sounds()]
+    raw = np.concatenate([_run(runtime, batch) for batch in fed])
     if not np.isfinite(raw).all() or not np.linalg.norm(raw, axis=1).all():
         raise ModelError("The network must give finite embeddings other than zero. Received: NaN, infinity or zeros",
                          "Check scale, mean and std.")
     if any(_alike(raw[i : i + 1], raw[j : j + 1]) for i in range(len(raw)) for j in range(i)):
         raise ModelError("The network gives the same embedding whatever it is fed.", "Check scale, mean, std and output.")
+    if not _alike(raw[:1], _run(runtime, fed[0][:1])):
+        raise ModelError("The embedding of one input changes with the others of its batch.", "Export the network in evaluation mode.")
     return int(raw.shape[1])
 
 
