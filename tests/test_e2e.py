@@ -113,7 +113,7 @@ def test_one_modality_is_enough(client: Client, made: Path) -> None:
     assert (photo["voice"]["outcome"], photo["face"]["outcome"]) == ("no_probe", "unknown")
     sound = client.identify(write_sound(made / "voice.wav", speech(1, 3.0)))
     assert (sound["face"]["outcome"], sound["voice"]["outcome"]) == ("no_probe", "unknown")
-    several = client.identify(write_clip(made / "two.mp4", person=1, face_px=220, at=(0.3, 0.5), others=[(2, (0.75, 0.5))]))
+    several = client.identify(write_clip(made / "two.mp4", person=1, face_px=220, at=(0.3, 0.5), others=((2, (0.75, 0.5)),)))
     assert several["people_in_view"] == 2
 
 
