@@ -105,6 +105,14 @@ def shift_balance(network: keras.Model, step: float) -> None:
         gate.outer.set_weights([kernel, bias + sign * step / (2 * gate.bound)])
 
 
+def temper_gates(network: keras.Model, part: float) -> None:
+    """Reduce how far the gates depend on the embedding to `part` in [0, 1] of what it is."""
+    for name in ("face", "voice"):
+        gate = network.get_layer(f"{name}_gate")
+        kernel, bias = gate.outer.get_weights()
+        gate.outer.set_weights([kernel * part, bias])
+
+
 def principal_components(vectors: FloatArray, size: int = HALF) -> FloatArray:
     """(512, size): the directions that hold most of the (uncentred) energy of `vectors` (n, 512), orthonormal; cosines hardly change."""
     moment = np.asarray(vectors, np.float64).T @ np.asarray(vectors, np.float64)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from network.encoder import load_face_encoder, load_voice_encoder
-from network.fusion import build_fusion, set_linear, shift_balance
+from network.fusion import build_fusion, set_linear, shift_balance, temper_gates
 from train import fusion_choice, logistic
 from train.datasets import read_listing
 from train.fusion_data import CONDITIONS, Draw, PseudoPersons, compare, halves
@@ -25,6 +25,7 @@ from train.tables import Recipe, Table, face_table, read_noises, select, voice_t
 from utils.types import FloatArray
 
 BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of the logarithm of the ratio of both weights
+GATE_PARTS = (0.3, 0.6, 1.0)  # of the trained gates' swing: people of the training split look more reliable than they are
 
 
 @keras.saving.register_keras_serializable("duet")
@@ -107,13 +108,13 @@ class FusionTask:
     def settle_in(self, folder: Path) -> dict[str, float]:
         """Weigh both modalities anew, keep the trained gates or go back to the linear fusion: what is better on the half of the held-out
         people that chooses. Writes `comparison.md` on the other half into `folder`, and returns its figures."""
-        trained = self._balanced()
-        trained_weights = self.network.get_weights()
+        trained_gates = self.network.get_weights()
+        trained, trained_weights = min((self._balanced(trained_gates, part) for part in GATE_PARTS), key=lambda found: found[0])
         self.start_from_linear()
-        linear = self._balanced()
+        linear, linear_weights = self._balanced(self.network.get_weights(), 1.0)
+        self.network.set_weights(linear_weights)
         fusions = {"LLR sum": fusion_choice.weighted(*fusion_choice.llr_sum(*self.held_out.choose))}
         results = fusion_choice.comparison(*self.held_out.report, {**fusions, "linear": self.fuse})
-        linear_weights = self.network.get_weights()
         self.network.set_weights(trained_weights)
         results["trained"] = fusion_choice.measure(*self.held_out.report, self.fuse)
         if trained >= linear:
@@ -131,18 +132,16 @@ class FusionTask:
         """Folder of the run: another one for other encoders, whose run cannot go on."""
         return "fusion-" + "-".join(name[-6:] for name in self.encoder_ids.values())
 
-    def _balanced(self) -> float:
-        """Shift the network's balance of face and voice to where the choosing half likes it best; the objective there."""
-        start, best, shift = self.network.get_weights(), np.inf, 0.0
+    def _balanced(self, start: Sequence[FloatArray], part: float) -> tuple[float, list[FloatArray]]:
+        """Weights `start`, their gates' swing reduced to `part`, with the balance of face and voice that the choosing half likes best:
+        the objective there, and those weights."""
+        found = []
         for step in BALANCE_STEPS:
             self.network.set_weights(start)
+            temper_gates(self.network, part)
             shift_balance(self.network, step)
-            value = fusion_choice.objective(*self.held_out.choose, self.fuse)
-            if value < best:
-                best, shift = value, step
-        self.network.set_weights(start)
-        shift_balance(self.network, shift)
-        return best
+            found.append((fusion_choice.objective(*self.held_out.choose, self.fuse), self.network.get_weights()))
+        return min(found, key=lambda one: one[0])
 
     def _write(self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,7 @@ def make_card(task: Task, metrics: Mapping[str, float], about: Mapping[str, Any]
     example = tuple(size or task.example_length for size in shape[1:]) if shape else None
     return Card(
         name=task.network.name.replace("_", "-"),
-        modality=task.name,
+        modality="fused" if task.name == "fusion" else task.name,
         runtime="onnx",
         file="model.onnx",
         sha256=sha256_of(folder / "model.onnx"),
