@@ -31,7 +31,8 @@ def test_a_known_person(known: FlaskClient) -> None:
     assert set(body) == {"fused", "face", "voice", "gallery", "quality", "people_in_view", "hints", "encoders", "timings_ms", "request_id"}
     for modality in MODALITIES:
         decision = body[modality]
-        assert set(decision) == {"outcome", "match", "runner_up", "threshold", "margin", "reason"}
+        assert set(decision) == {"outcome", "match", "runner_up", "threshold", "margin", "reason", "decided_by", "extrapolated"}
+        assert (decision["decided_by"], decision["extrapolated"]) == (modality, decision["extrapolated"] is True)
         assert decision["outcome"] == "accepted"
         assert (decision["match"]["person_id"], decision["match"]["name"]) == ("ben", "Ben")
         assert decision["match"]["score"] > decision["threshold"]

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import cli
 import Request
+import web.errors
 from utils import errors
 from utils.config import PREFIX, Settings
 
@@ -53,7 +54,8 @@ def test_every_command_is_shown_and_has_help(command: str) -> None:
 
 
 def test_every_error_code_is_listed() -> None:
-    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.DuetError)]
+    named = [*vars(errors).values(), *vars(web.errors).values()]
+    classes = [c for c in named if isinstance(c, type) and issubclass(c, errors.DuetError)]
     internal = {"internal", "config", "gallery", "checkpoint", "dataset"}  # no request is ever answered with these
     missing = {c.code for c in classes if f"`{c.code}`" not in README} - internal
     assert not missing

@@ -39,6 +39,8 @@ def decision(value: Decision) -> dict[str, Any]:
         "threshold": number(value.threshold),
         "margin": number(value.margin),
         "reason": value.reason,
+        "decided_by": value.modality.value if value.modality else None,
+        "extrapolated": value.extrapolated,
     }
 
 

@@ -74,7 +74,10 @@ DECISION = _model(
     runner_up=_part(MATCH, "the next best person; null where there is none", allow_null=True),
     threshold=_float("score that had to be reached in this gallery; null where nothing was compared", 0.412345),
     margin=_float("best score minus threshold; null where nothing was compared", 0.300906),
-    reason=_text("the decision in words", "The score 0.713 reaches the threshold 0.412."),
+    reason=_text("the decision in words", "Recognised by face and voice; 0.30 above the threshold"),
+    decided_by=_text("fused, face or voice: whose score and threshold these are; null where nothing was compared", "fused",
+                     x_nullable=True),
+    extrapolated=fields.Boolean(description="the threshold lies beyond the error rates that were measured", example=False, required=True),
 )
 FACE_QUALITY = _model(
     "FaceQuality",
