@@ -118,7 +118,8 @@ def write_video(
     codec, buffer = codec or default_codec, None if seekable else _Unseekable()
     kind = {".mkv": "matroska", ".mpg": "mpeg"}.get(path.suffix, path.suffix[1:])
     with av.open(buffer or str(path), "w", format=kind, options=options or {}) as container:
-        pictures: Any = container.add_stream(codec, rate=fps, options=dict(_QUICK.get(codec, {}) if codec_options is None else codec_options))
+        quick = _QUICK.get(codec, {}) if codec_options is None else codec_options
+        pictures: Any = container.add_stream(codec, rate=fps, options=dict(quick))
         pictures.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if keyframe_every:
             pictures.codec_context.gop_size = keyframe_every
