@@ -115,10 +115,10 @@ class FaceTask:
         parts = [self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
 
-
     def _new_embed(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
-        return tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+        # One trace a resolution: the global depthwise convolution takes its kernel from the static shape.
+        return tf.function(lambda images: network(images, training=False), reduce_retracing=False)
 
 
 def _build(backbone: str, precision: str) -> keras.Model:
