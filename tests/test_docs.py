@@ -69,7 +69,7 @@ def test_examples_of_the_command_line_parse(line: str, tmp_path: Path, monkeypat
     for word in words:
         if word.endswith("/"):
             Path(word).mkdir()
-        elif re.search(r"\.(mp4|wav)$", word):
+        elif re.search(r"\.(mp4|wav|onnx)$", word):
             Path(word).touch()
     group: click.Command = cli.cli
     while isinstance(group, click.Group):
