@@ -78,7 +78,9 @@ class FusionTask:
 
     def start_from_linear(self) -> None:
         """(Re)set the network to the linear fusion."""
-        set_linear(self.network, self._persons.faces.vectors, self._persons.voices.vectors, *self.weights)
+        sides = zip((self._persons.faces, self._persons.voices), self.held_out.choose, strict=True)
+        faces, voices = (np.concatenate([table.under("clean").vectors for table in side]) for side in sides)
+        set_linear(self.network, faces, voices, *self.weights)
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:  # noqa: ARG002  the same all along
         """Pseudo-persons of the training split."""
