@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -119,20 +120,20 @@ def mel_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.fl
         raise ValueError("`samples` must be finite. Received: an array with NaN or infinity")
     if samples.size < spec.n_fft:
         samples = np.pad(samples, (0, spec.n_fft - samples.size))
-    power = librosa.feature.melspectrogram(
-        y=samples,
-        sr=spec.rate_hz,
-        n_fft=spec.n_fft,
-        hop_length=spec.hop_samples,
-        win_length=spec.window_samples,
-        window="hann",
-        center=False,
-        power=2.0,
-        n_mels=spec.n_mels,
-        fmin=spec.fmin_hz,
-        fmax=spec.fmax_hz,
+    spectrum = librosa.stft(
+        samples, n_fft=spec.n_fft, hop_length=spec.hop_samples, win_length=spec.window_samples, window="hann", center=False
     )
-    return np.ascontiguousarray(power.T, dtype=np.float32)
+    power = spectrum.real**2 + spectrum.imag**2
+    return np.ascontiguousarray(power.T @ _mel_filters(spec), dtype=np.float32)
+
+
+@cache
+def _mel_filters(spec: FrontendSpec) -> NDArray[np.float32]:
+    """Mel filters (n_fft / 2 + 1, n_mels) of `spec`. Kept: librosa takes longer to make them than to use them."""
+    import librosa
+
+    mel = librosa.filters.mel(sr=spec.rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz, fmax=spec.fmax_hz)
+    return np.ascontiguousarray(mel.T, dtype=np.float32)
 
 
 def normalise(power: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
