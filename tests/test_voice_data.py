@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tests import media_sound
-from train.datasets import Listing, read_listing
+from train.datasets import Item, Listing, read_listing
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches, load_targets
 from train.voice_data import cached_features, cached_waves, open_bank, write_bank
@@ -184,3 +184,10 @@ def test_published_lists_must_name_known_files(listing: Listing, cache: Path, tm
     file.write_text("1 person0/0.wav person0/1.wav\n0 person0/0.wav person9/0.wav\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="person9"):
         published_trials(listing, {"list": file}, cache, SPEC)
+
+
+def test_groups_are_weighted(listing: Listing, cache: Path) -> None:
+    items = [Item(item.path, ("words/" if "0" in item.label else "talks/") + item.label) for item in listing.items]
+    batches = make_batches(Listing(listing.root, tuple(items)), cache, None, group_weights={"words": 0.0})
+    talks = {number for number, speaker in enumerate(batches.speakers) if speaker.startswith("talks/")}
+    assert {int(label) % SPEAKERS for step in range(10) for label in batches.batch(step, 0.0)["label"]} == talks

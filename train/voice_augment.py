@@ -193,7 +193,7 @@ class MelAugment:
     snr_db: tuple[float, float] = (0.0, 30.0)
     trim_chance: float = 0.5
     trim_db: tuple[float, float] = (20.0, 40.0)
-    floor_db: tuple[float, float] = (35.0, 70.0)
+    floor_db: tuple[float, float] = (45.0, 75.0)
     band_chance: float = 0.15
     tilt_db: float = 15.0
     time_masks: int = 1

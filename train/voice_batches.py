@@ -9,8 +9,8 @@ batch is a pure function of (seed, step, progress).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class SampleOptions:
         crop_frames: the lengths that a batch may have.
         crop_start, crop_end: chances of these lengths at the start and at the end of the schedule.
         speaker_power: a speaker's chance grows with the seconds there are of them to this power.
+        group_weights: factor on the chance of the speakers of a group, by its name: what stands before the "/" in a speaker's label
+            (a data set). 1 where a group is not named.
         speed_chances: chance of each speed.
         channel_chances: chance of each channel.
         babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
@@ -48,6 +50,7 @@ class SampleOptions:
     crop_start: tuple[float, ...] = (0.4, 0.4, 0.2, 0.0)
     crop_end: tuple[float, ...] = (0.15, 0.3, 0.35, 0.2)
     speaker_power: float = 0.75
+    group_weights: Mapping[str, float] = field(default_factory=dict)
     speed_chances: tuple[float, ...] = (0.5, 0.25, 0.25)
     channel_chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
     babble_chance: float = 0.25
@@ -89,7 +92,8 @@ class VoiceBatches:
         order = np.argsort(ids, kind="stable")
         self._files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
         seconds = np.bincount(ids, weights=banks[0][0].lengths.astype(np.float64))
-        self._speaker_edges = _edges(seconds**options.speaker_power)
+        groups = [label.rpartition("/")[0] for label in self.speakers]
+        self._speaker_edges = _edges(seconds**options.speaker_power * [options.group_weights.get(group, 1.0) for group in groups])
         self._speed_edges, self._channel_edges = _edges(options.speed_chances), _edges(options.channel_chances)
 
     @property
