@@ -43,6 +43,11 @@ def test_the_main_person_is_large_and_steady() -> None:
     assert main.area > 120 * 120
 
 
+def test_what_is_hardly_a_face_is_not_the_main_person() -> None:
+    assert main_track(link([[at(100, 100, score=0.83)] for _ in range(12)]), 12) is None
+    assert main_track(link([[at(100, 100, score=0.83)]]), 1) is None
+
+
 def test_someone_seen_briefly_counts_only_when_sure() -> None:
     assert main_track(link([[], [at(100, 100, score=0.9)], *[[]] * 10]), 12) is None
     assert main_track(link([[], [at(100, 100, score=0.99)], *[[]] * 10]), 12) is not None
