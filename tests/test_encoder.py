@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -166,8 +167,11 @@ def test_voice_encoder(tmp_path: Path) -> None:
         encoder.embed(Waveform(np.zeros(8000, np.float32), 8000))
 
 
-def test_load_encoders_checks_that_they_belong_together(tmp_path: Path) -> None:
+def test_load_encoders_checks_that_they_belong_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "duet")
     face, voice = make_face(tmp_path / "face"), make_voice(tmp_path / "voice")
+    assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
+    assert [r.message.partition(":")[0] for r in caplog.records] == ["There is no trained fusion"]
     make_fusion(tmp_path / "fusion", face.encoder_id, voice.encoder_id)
     fusion = load_encoders(tmp_path).fusion
     a, b = np.eye(512, dtype=np.float32)[:2], np.eye(512, dtype=np.float32)[2:4]
@@ -177,6 +181,7 @@ def test_load_encoders_checks_that_they_belong_together(tmp_path: Path) -> None:
         fusion.fuse(a, b[:1])
     make_fusion(tmp_path / "fusion", "another-face", voice.encoder_id)
     assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
+    assert caplog.records[-1].message.startswith(f"The trained fusion is of other encoders: face ({face.encoder_id})")
     (tmp_path / "fusion" / "model.onnx").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="not those of their card"):
         load_encoders(tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
@@ -149,6 +150,19 @@ def test_two_inputs_and_no_network_at_all(tmp_path: Path) -> None:
     assert "must have one input named x. Received: x, y" in refused("face", two, "--to", tmp_path / "face")
     (tmp_path / "b.onnx").write_bytes(b"not a network")
     assert "onnxruntime cannot load" in refused("face", tmp_path / "b.onnx", "--to", tmp_path / "face")
+
+
+def test_the_output_is_chosen_where_there_are_several(tmp_path: Path) -> None:
+    model = onnx.load(face_network(tmp_path / "a.onnx"))
+    model.graph.node.append(helper.make_node("ReduceSum", ["out"], ["logit"], keepdims=1))
+    model.graph.output.insert(0, helper.make_tensor_value_info("logit", onnx.TensorProto.FLOAT, ["n", 1]))
+    onnx.save(model, tmp_path / "two.onnx")
+    assert "Received: a network with logit, out" in refused("face", tmp_path / "two.onnx", "--to", tmp_path / "face")
+    assert run_cli("models", "add", "face", tmp_path / "two.onnx", "--output", "out", "--to", tmp_path / "face").exit_code == 0
+    assert run_cli("models", "add", "face", tmp_path / "a.onnx", "--to", tmp_path / "one").exit_code == 0
+    images = faces(2)
+    chosen, only = (load_face_encoder(tmp_path / name).embed_each(images) for name in ("face", "one"))
+    np.testing.assert_allclose(chosen, only, atol=1e-6)
 
 
 def test_a_network_for_batches_of_one_other_sizes_and_bgr(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Every command in docs/models.md parses with the real program, every option of the table and every JSON card in it is one that is read."""
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import cli
+from network.card import Card
+from network.inputs import FaceInput, VoiceInput
+from train.train_nets import _parser
+from utils.config import ROOT
+
+TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines() if line.strip() and line[0] != "#"]
+COMMANDS = [line for line in LINES if "python" in line]
+
+
+def make_paths(words: list[str]) -> None:
+    """Files and folders of these names, so that arguments which must exist do."""
+    for word in words:
+        if re.fullmatch(r"[\w./]+\.(onnx|txt|toml|json)", word):
+            Path(word).parent.mkdir(parents=True, exist_ok=True)
+            Path(word).touch()
+        elif re.fullmatch(r"[\w.]+(/[\w.]+)*/?", word):
+            Path(word).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(line)[1:]
+    if words[:2] == ["-m", "json.tool"]:
+        assert words[2].startswith("best_model/")
+        return
+    make_paths(words[2:])
+    if words[:2] == ["-m", "train.train_nets"]:
+        assert _parser().parse_args(words[2:]).name in ("face", "voice", "fusion")
+        return
+    command: click.Command = cli.cli if words[0] == "cli.py" else importlib.import_module(words[1]).main
+    words = words[1:] if words[0] == "cli.py" else words[2:]
+    while isinstance(command, click.Group):
+        command, words = command.commands[words[0]], words[1:]
+    command.make_context(command.name, list(words))
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(COMMANDS) >= 12
+    assert any("DUET_MODEL_DIR=" in line for line in LINES)
+
+
+def test_options_of_the_table_exist() -> None:
+    add = cli.cli.commands["models"].commands["add"].commands  # type: ignore[attr-defined]
+    known = {name for command in add.values() for option in command.params for name in option.opts}
+    table = TEXT[TEXT.index("| authors write |"): TEXT.index("Embeddings may have up to")]
+    used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.M)))
+    assert used
+    assert used <= known
+
+
+def test_cards_of_the_page_are_read() -> None:
+    cards = [Card(**json.loads(block)) for block in re.findall(r"```json\n(.*?)```", TEXT, re.S)]
+    assert [card.modality for card in cards] == ["face", "voice"]
+    assert FaceInput.from_dict(cards[0].input).size_px == 112
+    assert VoiceInput.from_dict(cards[1].input).frontend.n_mels == 80
+    listed = set(re.findall(r"`(\w+)`", TEXT[TEXT.index("`kaldi` may also hold"): TEXT.index("what is missing\nhas Kaldi's default")]))
+    VoiceInput.from_dict({"kaldi": dict.fromkeys(listed & {"preemphasis"}, 0.5)})
+    assert listed - {"kaldi"} < set(VoiceInput.from_dict({"kaldi": {}}).frontend.to_dict())
+
+
+def test_links_and_files_exist() -> None:
+    for target in re.findall(r"`((?:network|utils|train)/\w+\.py)`", TEXT):
+        assert (ROOT / target).exists(), target
+    headings = {re.sub(r"[^\w-]", "", h.lower().replace(" ", "-")) for h in re.findall(r"^## (.+)$", TEXT, re.M)}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
