@@ -93,7 +93,7 @@ def check_start(settings: Settings) -> None:
 
     check_port(settings)
     prepare_folder(settings.temporary_folder)
-    for model in ("face", "voice", "fusion"):
+    for model in ("face", "voice"):  # the fusion can be done without
         read_card(settings.model_dir / model)
 
 
