@@ -77,7 +77,8 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"runtime": "torch"}, "runtime must be one of"), ({"embedding_size": 1024}, "1 to 512"), ({"file": "../model.onnx"}, "beside their card"),
+    ({"runtime": "torch"}, "runtime must be one of"), ({"embedding_size": 1024}, "1 to 512"),
+    ({"file": "../model.onnx"}, "beside their card"),
 ])
 def test_card_fields_are_checked(tmp_path: Path, change: dict[str, object], message: str) -> None:
     card = make_face(tmp_path)
@@ -94,11 +95,11 @@ def test_broken_card(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_card_and_weights(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="card .* is missing"):
+    with pytest.raises(ModelError, match=r"card .* is missing"):
         read_card(tmp_path)
     make_face(tmp_path)
     (tmp_path / "model.onnx").unlink()
-    with pytest.raises(ModelError, match="weights .* are missing"):
+    with pytest.raises(ModelError, match=r"weights .* are missing"):
         read_card(tmp_path)
 
 
