@@ -4,8 +4,11 @@
     python -m train.calibrate --model-dir best_model --people FOLDER    the operator's own clips, one folder per person
 
 Per modality and fused: log-likelihood ratio by logistic regression, and a table of impostor scores by false match rate as deep as ten
-pairs of different people support. Trials are made as serving makes them: one clip against another of the same or another person. With the
-operator's own people, who are few, the tail beyond their table is the previous one's, moved to fit. Plots show before and after.
+pairs of different people support. Trials are made as serving makes them: one clip against another of the same or another person. Impostors
+are look-alikes: of each person the tenth of the others who are nearest, since the people of one place are alike in sex, age and origin
+much more often than those of a research set, and strangers are to be turned away there, too. With the operator's own people, who are few
+and who are the people of the place, every pair counts, and the tail beyond their table is the previous one's, moved to fit. Plots show
+before and after.
 """
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ Float = npt.NDArray[np.float64]
 SUPPORT = 10  # different pairs of people that an entry of the impostor table must rest on
 STEPS_PER_DECADE = 4
 SPEECH_LENGTHS_S = (1, 2)
+LOOK_ALIKES = 0.1  # share of the other people that impostors of a research set are taken from
 SEED = 0
 PAIR_BASE = 100_000  # more people than any table has
 PLOTTED = 200_000  # trials of a plot
@@ -87,6 +91,20 @@ def trials_of(templates: Table, probes: Table) -> Trials:
     return Trials(scores[other], (first == second)[other].astype(np.int64), pair[other])
 
 
+def look_alikes(trials: Trials, people: Table, share: float = LOOK_ALIKES) -> Trials:
+    """The trials whose two people are the same, or one of them is among the `share` of all who are nearest to the other: by the cosine of
+    the means of their vectors in `people`."""
+    codes = np.unique(people.person)
+    means = np.stack([people.vectors[people.person == code].mean(axis=0) for code in codes])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    cosines = means @ means.T
+    np.fill_diagonal(cosines, -np.inf)
+    near = cosines >= np.sort(cosines, axis=1)[:, [-max(1, round(share * (len(codes) - 1)))]]
+    rows = np.searchsorted(codes, trials.pair // PAIR_BASE), np.searchsorted(codes, trials.pair % PAIR_BASE)
+    keep = (near | near.T)[rows] | (trials.labels == 1)
+    return Trials(trials.scores[keep], trials.labels[keep], trials.pair[keep])
+
+
 @dataclass(frozen=True)
 class Sources:
     """Held-out people of the research data: files of each person, parts of paths that select them, and joins to pseudo-persons."""
@@ -117,8 +135,9 @@ def own_trials(encoders: Encoders, folder: Path) -> dict[str, dict[str, Trials]]
 
 
 def as_served(table: Table, condition: str) -> Trials:
-    """Probes under `condition` against clean templates."""
-    return trials_of(table.under("clean"), table.under(condition))
+    """Probes under `condition` against clean templates, impostors look-alikes."""
+    templates = table.under("clean")
+    return look_alikes(trials_of(templates, table.under(condition)), templates)
 
 
 def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
@@ -127,7 +146,7 @@ def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
     for join in range(joins):
         rng = np.random.default_rng([SEED, join])
         table = fused_table(faces, voices, fuse, CONDITIONS[:1], rng)
-        trials = trials_of(table, table)
+        trials = look_alikes(trials_of(table, table), table)
         parts.append(replace(trials, pair=trials.pair + join * PAIR_BASE**2))
     return merge(parts)
 
