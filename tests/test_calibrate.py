@@ -122,7 +122,7 @@ def test_fused_trials_pair_strangers_by_face_and_voice():
     assert metrics.eer(joined.scores, joined.labels).value <= metrics.eer(single.scores, single.labels).value
     pairs = np.unique(joined.pair[joined.labels == 0])
     assert 2 * 20 <= len(pairs) <= 2 * 2 * 20  # everybody's two look-alikes, in both joins; two people may be each other's
-    assert joined.scores[joined.labels == 1].min() > np.quantile(joined.scores[joined.labels == 0], 0.99)
+    assert np.quantile(joined.scores[joined.labels == 1], 0.05) > np.quantile(joined.scores[joined.labels == 0], 0.95)
 
 
 def test_own_calibration_keeps_the_tail_of_the_previous_one():
