@@ -36,8 +36,8 @@ from web.assembly import build_recognizer
 from web.factory import create_app
 
 DATA = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data"))
-TEACHER, CLIPS = DATA / "teachers" / "mobilefacenet_ms1m.onnx", DATA / "clips" / "people"
-MANY = 60
+TEACHER, CLIPS = DATA / "teachers" / "mobilefacenet_ms1m.onnx", DATA / "clips"
+MANY = 30
 IMAGENET = ("--scale", "0.00392156862745098", "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225")
 
 
@@ -223,10 +223,10 @@ def test_wrong_voice_settings(tmp_path: Path, shape: tuple[str | int, ...] | Non
 
 @dataclass(frozen=True)
 class Case:
-    """Models, people to calibrate on (a folder each), and of everybody to be known one clip to enrol and one to ask about."""
+    """Models, folders of people to calibrate on one after the other, and of everybody to be known a clip to enrol and one to ask about."""
 
     models: Path
-    people: Path
+    people: tuple[Path, ...]
     known: dict[str, tuple[Path, Path]]
     strangers: tuple[Path, ...]
 
@@ -250,9 +250,10 @@ def walk(case: Case, tmp_path: Path) -> dict[str, list[str]]:
     with pytest.raises(ModelError, match="no calibration") as caught, service(case.models, data_dir):
         pass
     assert "python -m train.calibrate --model-dir" in caught.value.hint
-    words = ["--model-dir", case.models, "--people", case.people, "--out", tmp_path / "plots"]
-    made = CliRunner().invoke(calibrate.main, [str(word) for word in words])
-    assert made.exit_code == 0, made.output
+    for folder in case.people:
+        words = ["--model-dir", case.models, "--people", folder, "--out", tmp_path / "plots"]
+        made = CliRunner().invoke(calibrate.main, [str(word) for word in words])
+        assert made.exit_code == 0, made.output
     answers: dict[str, list[str]] = {}
     with service(case.models, data_dir) as client:
         for who, (first, _) in case.known.items():
@@ -307,7 +308,7 @@ def drawn(tmp_path: Path) -> Case:
         for take in range(2):
             clip(person, take, "people")
     known = {f"p{person}": (clip(person, 0, "ask"), clip(person, 1, "ask")) for person in (6, 7)}
-    return Case(models, tmp_path / "people", known, ())
+    return Case(models, (tmp_path / "people",), known, ())
 
 
 def test_own_models_through_the_whole_service(drawn: Case, tmp_path: Path) -> None:
@@ -317,7 +318,7 @@ def test_own_models_through_the_whole_service(drawn: Case, tmp_path: Path) -> No
 
 @pytest.fixture
 def real(tmp_path: Path) -> Case:
-    """A public face model and real clips; calibrated on pictures and sounds of `MANY` other people."""
+    """A public face model and real clips; calibrated on pictures and sounds of `MANY` people, then on clips of a dozen more like those."""
     if not all(path.exists() for path in (TEACHER, CLIPS, DATA / "faces.zip", DATA / "voices.zip")):
         pytest.skip("no research data (DUET_SHARED_DATA)")
     pytest.importorskip("kaldi_native_fbank")
@@ -332,16 +333,22 @@ def real(tmp_path: Path) -> Case:
         listing = read_listing(DATA / name, kind, "dev")
         chosen = select(Listing(listing.root, tuple(item for item in listing.items if part in item.path)), 2, MANY)
         for item, data, number in zip(chosen.items, chosen.read_all(), chosen.label_ids(), strict=True):
-            file = tmp_path / "people" / f"{number:03}" / Path(item.path).name
+            file = tmp_path / "many" / f"{number:03}" / Path(item.path).name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-    known = {who: (CLIPS / who / "enroll/join0.mp4", CLIPS / who / "test/join1.mp4") for who in ("ar00", "ar01", "ar02", "ar03", "ar04")}
-    return Case(models, tmp_path / "people", known, (CLIPS / "ar14/test/join1.mp4", CLIPS / "ar15/test/join1.mp4"))
+    for number in range(4, 16):
+        folder = tmp_path / "people" / f"ar{number:02}"
+        folder.mkdir(parents=True)
+        for clip in ("enroll/join0.mp4", "test/join1.mp4"):
+            (folder / Path(clip).name).symlink_to(CLIPS / "people" / folder.name / clip)
+    known = {who: (CLIPS / "people" / who / "enroll/join0.mp4", CLIPS / "people" / who / "test/join1.mp4")
+             for who in ("ar00", "ar01", "ar02", "ar03")}
+    return Case(models, (tmp_path / "many", tmp_path / "people"), known, tuple(sorted((CLIPS / "strangers").glob("grid_unk_*.mpg"))[:2]))
 
 
 def test_a_third_party_face_model_through_the_whole_service(real: Case, tmp_path: Path) -> None:
     answers = walk(real, tmp_path)
-    assert set(answers.pop("stranger")) <= {"unknown"}
+    assert set(answers.pop("stranger")) == {"unknown"}, answers
     for place in (0, 1):  # fused, face
-        assert sum(names[place] == who for who, names in answers.items()) >= 4, answers
+        assert sum(names[place] == who for who, names in answers.items()) >= 3, answers
         assert all(names[place] in (who, "unknown") for who, names in answers.items()), answers
