@@ -72,11 +72,15 @@ class Analyser:
             vectors = timed(timings, "fusion", lambda: self.with_fused({m: e.vector for m, e in embeddings.items()}))
         return ClipProbe(capture, embeddings, vectors, missing, timings, started)
 
+    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+        """Face and voice embeddings (n, 512) each → fused ones (n, size)."""
+        return self._encoders.fusion.fuse(face, voice)
+
     def with_fused(self, vectors: Mapping[Modality, FloatArray]) -> dict[Modality, FloatArray]:
         """The same (512,) vectors, and the fused one where there are face and voice."""
         if Modality.FACE not in vectors or Modality.VOICE not in vectors:
             return dict(vectors)
-        fused = self._encoders.fusion.fuse(vectors[Modality.FACE][None], vectors[Modality.VOICE][None])[0]
+        fused = self.fuse(vectors[Modality.FACE][None], vectors[Modality.VOICE][None])[0]
         return {**vectors, Modality.FUSED: fused}
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What the memory index reads from the database: the revision, who changed since, people, and what stands for them.
+"""What the memory index reads from the database: the revision, who changed since, people, and their templates.
 
 Every function reads in the transaction of its caller, so that all it is told belongs to one state of the gallery.
 """
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection, Row, func, or_, select
 
 from gallery import vectors
 from gallery.tables import changes, meta, people, templates
-from utils.types import FloatArray, Modality
-
-KeyArray = npt.NDArray[np.int64]
+from gallery.vectors import KeyArray, Templates
+from utils.types import Modality
 
 _CHUNK = 4096
 _MAX_VARIABLES = 900
@@ -67,15 +65,24 @@ def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str], keys:
     return np.sort(np.array(found, np.int64))
 
 
-def read_prototypes(connection: Connection, modality: Modality, encoder_id: str,
-                    keys: Sequence[int] | None = None) -> Iterator[tuple[KeyArray, FloatArray]]:
-    """What stands for each person in this modality, in pieces: keys (m,) and vectors (m, 512). `keys` None = everybody."""
-    query = select(templates.c.person_key, templates.c.vector).where(templates.c.modality == modality, templates.c.encoder_id == encoder_id)
-    for part in _parts(query, templates.c.person_key, keys):
-        rows = connection.execute(part.order_by(templates.c.person_key), execution_options={"yield_per": _CHUNK})
+def read_templates(connection: Connection, encoder_ids: Mapping[Modality, str],
+                   keys: Sequence[int] | None = None) -> Iterator[dict[Modality, Templates]]:
+    """All templates of these encoders, in pieces that hold whole people, with the modalities that are there. `keys` None = everybody."""
+    c = templates.c
+    # As one expression, so that rows come by the index that begins with the person: by that of the encoders, all would be sorted in memory
+    wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
+    query = select(c.person_key, c.key, c.modality, c.source_sha256, c.vector).where(wanted)
+    for part in _parts(query, c.person_key, keys):
+        rows = connection.execute(part.order_by(c.person_key), execution_options={"yield_per": _CHUNK})
         for piece in _whole_people(rows.partitions(_CHUNK)):
-            owners = np.fromiter((row.person_key for row in piece), np.int64, len(piece))
-            yield vectors.prototypes(vectors.from_bytes([row.vector for row in piece]), owners)
+            piece.sort(key=lambda row: (row.person_key, row.key))
+            by_modality = {m: [row for row in piece if row.modality == m] for m in encoder_ids}
+            yield {m: _as_templates(found) for m, found in by_modality.items() if found}
+
+
+def _as_templates(rows: Sequence[Row[Any]]) -> Templates:
+    owners = np.fromiter((row.person_key for row in rows), np.int64, len(rows))
+    return Templates(owners, [row.source_sha256 for row in rows], vectors.from_bytes([row.vector for row in rows]))
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from gallery import feed
-from gallery.feed import KeyArray, PersonRef, Revision
+from gallery.feed import PersonRef, Revision
 from gallery.ports import Encoders
 from gallery.results import StaleTemplates
 from gallery.store import Store, stale
+from gallery.vectors import KeyArray, represent
 from utils.types import EMBEDDING_SIZE, FloatArray, Modality
 
 BoolArray = npt.NDArray[np.bool_]
@@ -29,13 +30,13 @@ ALL = (*SINGLE, Modality.FUSED)
 _LEAST_ROWS = 256
 _GROWTH = 1.125
 _MOST_ROWS = 1.25  # rows per person, before those out of use are thrown away
-_FUSE_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, size) float32 of
-    unit length where `has[m]` (n,) is true. `stale` lists templates of other encoders, which are not in it."""
+    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, size) float32
+    stand for the people where `has[m]` (n,) is true (`gallery.vectors.represent`). `stale` lists templates of other encoders, which are
+    not in it."""
 
     revision: Revision
     keys: KeyArray
@@ -56,14 +57,14 @@ class _Rows:
     def __init__(self, array: FloatArray, used: int) -> None:
         self._array, self._used = array, used
 
-    def add(self, rows: FloatArray) -> None:
-        """Append."""
-        need = self._used + len(rows)
+    def add(self, at: int, rows: FloatArray) -> None:
+        """Put rows behind the first `at`, which are those of the latest snapshot: what an update that failed left there goes."""
+        need = at + len(rows)
         if need > len(self._array):
             larger = _with_room(need, self._array.shape[1])
-            larger[: self._used] = self._array[: self._used]
+            larger[:at] = self._array[:at]
             self._array = larger
-        self._array[self._used:need] = rows
+        self._array[at:need] = rows
         self._used = need
 
     def view(self) -> FloatArray:
@@ -118,9 +119,9 @@ class MemoryIndex:
 
     def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
         block = self._read(connection, None)
-        self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}
-        return Snapshot(revision, block.keys, self._views(), block.has, _refs(connection, block.keys, None),
-                        stale(connection, self._encoder_ids))
+        refs, old_templates = _refs(connection, block.keys, None), stale(connection, self._encoder_ids)
+        self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}  # last: what fails before must leave them as they are
+        return Snapshot(revision, block.keys, self._views(), block.has, refs, old_templates)
 
     def _updated(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
         changed = feed.changed_since(connection, old.revision.change)
@@ -132,20 +133,23 @@ class MemoryIndex:
         for key in changed:
             refs.pop(key, None)
         refs.update(_refs(connection, block.keys, changed))
+        old_templates = stale(connection, self._encoder_ids)
         for m in ALL:
-            self._rows[m].add(block.vectors[m])
-        snapshot = Snapshot(revision, keys, self._views(), has, refs, stale(connection, self._encoder_ids))
+            self._rows[m].add(len(old.keys), block.vectors[m])
+        snapshot = Snapshot(revision, keys, self._views(), has, refs, old_templates)
         return self._moved_together(snapshot) if len(keys) > _MOST_ROWS * len(refs) + _LEAST_ROWS else snapshot
 
     def _moved_together(self, snapshot: Snapshot) -> Snapshot:
         used = snapshot.keys != 0
         people = int(used.sum())
-        self._rows = {}
+        arrays = {m: _with_room(people, self._sizes[m]) for m in ALL}
         for m in ALL:
-            array = _with_room(people, self._sizes[m])
-            np.compress(used, snapshot.vectors[m], axis=0, out=array[:people])
-            self._rows[m] = _Rows(array, people)
-        return replace(snapshot, keys=snapshot.keys[used], vectors=self._views(), has={m: snapshot.has[m][used] for m in ALL})
+            np.compress(used, snapshot.vectors[m], axis=0, out=arrays[m][:people])
+        rows = {m: _Rows(arrays[m], people) for m in ALL}
+        moved = replace(snapshot, keys=snapshot.keys[used], vectors={m: rows[m].view() for m in ALL},
+                        has={m: snapshot.has[m][used] for m in ALL})
+        self._rows = rows
+        return moved
 
     def _views(self) -> dict[Modality, FloatArray]:
         return {m: self._rows[m].view() for m in ALL}
@@ -154,20 +158,12 @@ class MemoryIndex:
         everyone = feed.read_keys(connection, self._encoder_ids, keys)
         make = _with_room if keys is None else _no_room
         found = {m: make(len(everyone), self._sizes[m]) for m in ALL}
-        has = {m: np.zeros(len(everyone), np.bool_) for m in SINGLE}
-        for m in SINGLE:
-            for owners, vectors in feed.read_prototypes(connection, m, self._encoder_ids[m], keys):
+        has = {m: np.zeros(len(everyone), np.bool_) for m in ALL}
+        for templates in feed.read_templates(connection, self._encoder_ids, keys):
+            for m, (owners, vectors) in represent(templates, self._fusion.fuse).items():
                 at = np.searchsorted(everyone, owners)
                 found[m][at], has[m][at] = vectors, True
-        has[Modality.FUSED] = has[Modality.FACE] & has[Modality.VOICE]
-        self._fuse(found, np.flatnonzero(has[Modality.FUSED]))
         return _Block(everyone, found, has)
-
-    def _fuse(self, found: Mapping[Modality, FloatArray], rows: npt.NDArray[np.intp]) -> None:
-        """Fill the fused vectors of these rows."""
-        for start in range(0, len(rows), _FUSE_ROWS):
-            part = rows[start:start + _FUSE_ROWS]
-            found[Modality.FUSED][part] = self._fusion.fuse(found[Modality.FACE][part], found[Modality.VOICE][part])
 
 
 def _no_room(rows: int, size: int) -> FloatArray:

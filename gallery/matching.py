@@ -1,6 +1,6 @@
 """Search: a probe against one snapshot of the gallery. Pure.
 
-A person's score in a modality is the cosine of the probe to what stands for the person (`gallery.vectors.prototypes`). The fused search
+A person's score in a modality is the mean cosine of the probe to the person's templates (`gallery.vectors.represent`). The fused search
 compares by both where a person has both, and by the one modality that there is otherwise; cosines of different modalities have different
 meanings, so it orders people by the calibrated log-likelihood ratio.
 """
@@ -25,7 +25,7 @@ _BEST = 2
 
 @dataclass(frozen=True)
 class Candidate:
-    """A person who was compared, in the modality in which it was done. `score` = cosine in [-1, 1]."""
+    """A person who was compared, in the modality in which it was done. `score` = mean cosine in [-1, 1]."""
 
     person: PersonRef
     modality: Modality
@@ -47,6 +47,14 @@ def rank(snapshot: Snapshot, probe: Probe, modality: Modality, calibrations: Cal
     both = snapshot.has[Modality.FUSED]
     where = {Modality.FUSED: both, Modality.FACE: snapshot.has[Modality.FACE] & ~both, Modality.VOICE: snapshot.has[Modality.VOICE] & ~both}
     return _best_of(snapshot, probe, where, calibrations)
+
+
+def llr_of(snapshot: Snapshot, probe: Probe, person: PersonRef, modality: Modality, calibrations: Calibrations) -> float | None:
+    """Log-likelihood ratio of one person of the snapshot in one modality; None = not in the probe, or nothing stored to compare it with."""
+    row = int(np.flatnonzero(snapshot.keys == person.key)[0])
+    if modality not in probe or not snapshot.has[modality][row]:
+        return None
+    return float(calibrations[modality].llr(snapshot.vectors[modality][row] @ probe[modality]))
 
 
 def _best_of(snapshot: Snapshot, probe: Probe, where: Mapping[Modality, BoolArray], calibrations: Calibrations) -> tuple[Candidate, ...]:

@@ -11,11 +11,12 @@ from gallery import decision, matching
 from gallery.analysis import WAIT_S, Analyser, ClipProbe, timed
 from gallery.decision import Rule
 from gallery.index import SINGLE, MemoryIndex, Snapshot
+from gallery.matching import Calibrations
 from gallery.names import validate_name, validate_person_id
 from gallery.ports import Aligner, Encoders
 from gallery.results import EnrollResult, FirstSightResult, PeoplePage, StaleTemplates, TemplateInfo, VerifyResult
 from gallery.store import NewPerson, Store, Stored, mismatch
-from gallery.vectors import prototypes
+from gallery.vectors import represent
 from utils.config import Settings
 from utils.errors import (
     DuplicatePersonError,
@@ -25,7 +26,7 @@ from utils.errors import (
     StorageFullError,
     StoreUnavailableError,
 )
-from utils.types import Decision, FloatArray, Hint, Identification, Match, Modality, Person, Verification
+from utils.types import Decision, FloatArray, Hint, Identification, Match, Modality, Person, SpeechQuality, Verification
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class Recognizer:
         old = [i for i in infos if i.encoder_id != self.encoder_ids[i.modality] and i.modality in probe.embeddings]
         if old and not reference.keys() & probe.embeddings.keys():
             raise mismatch([StaleTemplates(m, n, 1) for m in SINGLE if (n := sum(i.modality == m for i in old))])
-        answer = self._verify(probe, reference, f"No {{}} template is stored for {person_id}")
+        calibrations = self._calibrations_for(probe.capture.speech.quality)
+        answer = self._verify(probe, reference, calibrations, f"No {{}} template is stored for {person_id}")
         self._note("verify", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome}, person_id)
         return answer
 
@@ -95,7 +97,8 @@ class Recognizer:
             other = self._analyser.analyse(reference, reference_filename)
         except NoBiometricError as error:
             raise NoBiometricError(f"The reference: {error.message}", error.hint, error.details) from None
-        answer = self._verify(probe, other.vectors, "The reference has no usable {}")
+        calibrations = self._calibrations_for(probe.capture.speech.quality, other.capture.speech.quality)
+        answer = self._verify(probe, other.vectors, calibrations, "The reference has no usable {}")
         self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
         return answer
 
@@ -165,7 +168,7 @@ class Recognizer:
 
     # ---- the steps
     def _identify(self, probe: ClipProbe) -> Identification:
-        snapshot, decisions = timed(probe.timings_ms, "search", lambda: self._decide(probe))
+        snapshot, decisions, _ = timed(probe.timings_ms, "search", lambda: self._decide(probe))
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
         capture = probe.capture
@@ -174,13 +177,16 @@ class Recognizer:
             capture.faces.people_in_view, (*capture.hints, *_stale_hints(snapshot.stale)), snapshot.people, self._settings.fpir,
             self.encoder_ids, probe.timings_with_total())
 
-    def _decide(self, probe: ClipProbe) -> tuple[Snapshot, Decisions]:
+    def _decide(self, probe: ClipProbe) -> tuple[Snapshot, Decisions, Rule]:
         snapshot = self._index.snapshot()
-        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations)
-        found = {m: decision.decide(matching.rank(snapshot, probe.vectors, m, self._calibrations), m, rule) for m in probe.vectors}
+        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations_for(probe.capture.speech.quality))
+        ranked = {m: matching.rank(snapshot, probe.vectors, m, rule.calibrations) for m in probe.vectors}
+        found = {m: decision.decide(ranked[m], m, rule) for m in probe.vectors}
         single = {m: found.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
-        fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE])
-        return snapshot, {**single, Modality.FUSED: fused}
+        other = {m: llr for m, rest in (SINGLE, SINGLE[::-1]) if single[m].match is not None
+                 and (llr := matching.llr_of(snapshot, probe.vectors, ranked[m][0].person, rest, rule.calibrations)) is not None}
+        fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE], rule, other)
+        return snapshot, {**single, Modality.FUSED: fused}, rule
 
     def _enroll(self, person: str | NewPerson, person_id: str, probe: ClipProbe, replace: bool,
                 force: bool) -> tuple[Stored, Duplicate | None]:
@@ -189,8 +195,8 @@ class Recognizer:
         self._index.snapshot()  # what takes long is read before the write lock is held
 
         def guard() -> None:
-            decisions = self._decide(probe)[1]
-            other = decision.duplicate_of(decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], person_id)
+            _, decisions, rule = self._decide(probe)
+            other = decision.duplicate_of(decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], person_id, rule)
             if other is not None:
                 found.append(other)
             if other is not None and not force:
@@ -210,6 +216,8 @@ class Recognizer:
         except DuplicatePersonError as error:
             d = error.details
             return False, Match(d["person_id"], d["name"], d["score"], d["probability"])
+        except PersonNotFoundError:  # deleted since `known` was read
+            return self._register(new, None, probe, re_register)
         except PersonExistsError:  # another request was first
             return self._register(new, self._store.get_person(new.person_id), probe, True) if re_register else (False, None)
         return True, None
@@ -221,29 +229,37 @@ class Recognizer:
             return None
 
     def _person_vectors(self, person_id: str) -> dict[Modality, FloatArray]:
-        """What stands for the person, by modality (512,), the fused one too."""
+        """What stands for the person, by modality (size,), the fused one too."""
         stored = self._store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
-        return self._analyser.with_fused({m: prototypes(v, np.zeros(len(v), np.int64))[1][0] for m, v in stored.items()})
+        return {m: vectors[0] for m, (_, vectors) in represent(stored, self._analyser.fuse).items()}
 
-    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], lacking: str) -> VerifyResult:
+    def _calibrations_for(self, *speech: SpeechQuality) -> Calibrations:
+        """Calibrations for a comparison of clips of which the shortest has so much speech."""
+        heard = min(quality.speech_s for quality in speech)
+        return {m: calibration.for_speech(heard) for m, calibration in self._calibrations.items()}
+
+    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], calibrations: Calibrations, lacking: str) -> VerifyResult:
         fmr, capture = self._settings.fpir, probe.capture
         answers: dict[Modality, Verification] = {}
-        extrapolated = []
+        beyond: dict[Modality, bool] = {}
         for m in (*SINGLE, Modality.FUSED):
             by = _shared(m, probe.vectors, reference)
             score = None if by is None else float(np.clip(probe.vectors[by] @ reference[by], -1.0, 1.0))
-            answers[m], beyond = decision.verify(score, self._calibrations[by or m], fmr)
-            extrapolated += [m] * beyond
+            answers[m], beyond[m] = decision.verify(score, calibrations[by or m], fmr)
+        by = decision.verify_fused(answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE])
+        answers[Modality.FUSED], beyond[Modality.FUSED] = answers[by], beyond[by]
         hints = [Hint("not_comparable", lacking.format(m) + ".") for m in probe.embeddings if m not in reference]
         return VerifyResult(
             answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE], (*capture.hints, *hints), fmr, capture.faces.quality,
-            capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total(), tuple(extrapolated))
+            capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total(),
+            tuple(m for m in answers if beyond[m]))
 
     def _unlike_earlier(self, person_id: str, probe: ClipProbe) -> list[Hint]:
         """A warning when the clip is more likely of somebody else than of the person that it is enrolled for."""
         earlier = self._person_vectors(person_id)
         by = _shared(Modality.FUSED, probe.vectors, earlier)
-        if by is None or self._calibrations[by].llr(probe.vectors[by] @ earlier[by]) >= 0:
+        calibrations = self._calibrations_for(probe.capture.speech.quality)
+        if by is None or calibrations[by].llr(probe.vectors[by] @ earlier[by]) >= 0:
             return []
         return [Hint("unlike_earlier", "This clip is unlike what is stored for this person: check that it is the right one.")]
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
-from gallery import audit, vectors
+from gallery import audit, feed, vectors
 from gallery.database import Database
 from gallery.names import new_person_id, search_key, validate_name, validate_note, validate_person_id
 from gallery.results import Event, PeoplePage, StaleTemplates, TemplateInfo
 from gallery.tables import changes, people, templates
 from utils.config import Settings
 from utils.errors import EncoderMismatchError, InvalidRequestError, PersonExistsError, PersonNotFoundError, TemplateNotFoundError
-from utils.types import Embedding, FloatArray, Modality, Person
+from utils.types import Embedding, Modality, Person
 
 MAX_PAGE = 1000
 
@@ -160,17 +160,11 @@ class Store:
             _changed(connection, key, "delete_template", "deleted")
         self.database.scrub()
 
-    def vectors_of(self, person_id: str, encoder_ids: Mapping[Modality, str]) -> dict[Modality, FloatArray]:
-        """The person's embeddings (n, 512) by modality, of these encoders only. Raises PersonNotFoundError."""
-        found: dict[Modality, FloatArray] = {}
+    def vectors_of(self, person_id: str, encoder_ids: Mapping[Modality, str]) -> dict[Modality, vectors.Templates]:
+        """The person's templates by modality, of these encoders only, oldest first. Raises PersonNotFoundError."""
         with self.database.read() as connection:
             key = _key(connection, person_id)
-            for modality, encoder_id in encoder_ids.items():
-                stored = connection.scalars(select(templates.c.vector).where(
-                    templates.c.person_key == key, templates.c.modality == modality, templates.c.encoder_id == encoder_id)).all()
-                if stored:
-                    found[modality] = vectors.from_bytes(stored)
-        return found
+            return next(feed.read_templates(connection, encoder_ids, [key]), {})
 
     def stale(self, encoder_ids: Mapping[Modality, str]) -> tuple[StaleTemplates, ...]:
         """Templates of other encoders than these, by modality."""

@@ -4,14 +4,34 @@ Stored form: 512 float32, little-endian, 2048 bytes. This module is the only one
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from utils.types import EMBEDDING_SIZE, Embedding, FloatArray
+from utils.types import EMBEDDING_SIZE, Embedding, FloatArray, Modality
+
+KeyArray = npt.NDArray[np.int64]
+Fuse = Callable[[FloatArray, FloatArray], FloatArray]
+"""Face and voice embeddings (n, 512) each → (n, size) of unit length."""
 
 _STORED = np.dtype("<f4")
 _LENGTH_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Stored embeddings of one modality: `vectors` (n, 512) float32, `owners` (n,) rising, of each owner the oldest first, and the
+    `sources` (n) they were made from."""
+
+    owners: KeyArray
+    sources: Sequence[str]
+    vectors: FloatArray
+
+    def rows_of(self, owner: int) -> range:
+        """The rows of one owner."""
+        return range(*np.searchsorted(self.owners, [owner, owner + 1]).tolist())
 
 
 def checked(embedding: Embedding) -> Embedding:
@@ -39,13 +59,46 @@ def unit(vectors: FloatArray) -> FloatArray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 
 
-def prototypes(vectors: FloatArray, owners: np.ndarray) -> tuple[np.ndarray, FloatArray]:
-    """What stands for each person: the mean of their templates, at unit length.
-
-    `vectors` (n, 512) float32, `owners` (n,) int64, sorted → the distinct owners (m,) and (m, 512). A person's score is then one cosine
-    however many templates there are, and a single odd template weighs little.
-    """
-    keys, starts = np.unique(owners, return_index=True)
+def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
+    """Mean of each owner's unit vectors, not brought to unit length: `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and
+    (m, size)."""
+    keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
-    return keys, unit(np.add.reduceat(vectors, starts, axis=0) if len(keys) else vectors)
+    found: FloatArray = np.add.reduceat(unit(vectors), starts, axis=0)
+    found /= counts[:, None].astype(np.float32)
+    return keys, found
+
+
+def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modality, tuple[KeyArray, FloatArray]]:
+    """What stands for each person: distinct owners (m,) and vectors (m, size) by modality, fused for those with face and voice.
+
+    The score of a person is the **mean cosine** of the probe to the person's templates. Its dot product with the mean of the templates is
+    just that, as long as the mean is not brought to unit length. That would divide by a length below 1 and raise the scores of impostors
+    with the number of templates, while thresholds are measured one clip against one. Means of impostors' scores spread less than single
+    ones and keep below such a threshold; those of the person are steadied. Figures: docs/measurements/templates.md.
+
+    Fused: the person's face and voice templates are paired (`pairs`), each pair is fused, and the mean of these stands for the person.
+    """
+    found = {m: means(t.vectors, t.owners) for m, t in templates.items()}
+    if Modality.FACE in templates and Modality.VOICE in templates:
+        face, voice = templates[Modality.FACE], templates[Modality.VOICE]
+        both = [(f, v) for key in np.intersect1d(found[Modality.FACE][0], found[Modality.VOICE][0])
+                for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
+        left, right = np.array(both, np.intp).reshape(-1, 2).T
+        if len(both):
+            found[Modality.FUSED] = means(fuse(unit(face.vectors[left]), unit(voice.vectors[right])), face.owners[left])
+    return found
+
+
+def pairs(face: Templates, face_rows: range, voice: Templates, voice_rows: range) -> list[tuple[int, int]]:
+    """Rows of one person's face and voice templates in pairs: those of the same clip first, the others in order, the shorter list over and
+    over again. Every template is in one pair at least."""
+    by_source = {voice.sources[v]: v for v in voice_rows}
+    same = [(f, by_source[face.sources[f]]) for f in face_rows if face.sources[f] in by_source]
+    faces = [f for f in face_rows if face.sources[f] not in by_source]
+    used = {v for _, v in same}
+    voices = [v for v in voice_rows if v not in used]
+    count = max(len(faces), len(voices))
+    faces, voices = faces or list(face_rows), voices or list(voice_rows)
+    return same + [(faces[i % len(faces)], voices[i % len(voices)]) for i in range(count)]

@@ -54,9 +54,9 @@ def embedding(modality: Modality, identity: int, sample: int = 0, noise: float =
 
 
 def write_clip(path: Path, *, face: int | None = None, voice: int | None = None, sample: int = 0, noise: float = 0.5,
-               picture: bool | None = None, sound: bool | None = None) -> Path:
+               picture: bool | None = None, sound: bool | None = None, speech_s: float = 3.0) -> Path:
     """A clip of somebody: numbers are identities, None = not in it."""
-    path.write_text(json.dumps({"face": face, "voice": voice, "sample": sample, "noise": noise,
+    path.write_text(json.dumps({"face": face, "voice": voice, "sample": sample, "noise": noise, "speech_s": speech_s,
                                 "picture": face is not None if picture is None else picture,
                                 "sound": voice is not None if sound is None else sound}))
     return path
@@ -80,7 +80,7 @@ class ClipAligner:
         speech = None
         if said["voice"] is not None:
             speech = Waveform(np.array([said["voice"], said["sample"], said["noise"] * 100, *[0] * 100], np.float32) / 256, 16_000)
-        heard = SpeechQuality(3.0 if speech else 0.0, 4.0, 20.0, 0.0, -20.0, 0.7 if speech else 0.0)
+        heard = SpeechQuality(said.get("speech_s", 3.0) if speech else 0.0, 4.0, 20.0, 0.0, -20.0, 0.7 if speech else 0.0)
         return Capture(FaceAnalysis(faces, len(faces), 1, FACE_QUALITY if faces else None), SpeechAnalysis(speech, (), heard),
                        said["picture"], said["sound"], 4.0, hashlib.sha256(data).hexdigest(), (), {"decode": 1.0})
 

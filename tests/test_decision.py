@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gallery.decision import Rule, decide, decide_fused, duplicate_of, no_probe, verify
+from gallery.decision import Rule, decide, decide_fused, duplicate_of, no_probe, verify, verify_fused
 from gallery.feed import PersonRef
 from gallery.matching import Candidate
 from tests.gallery_parts import CALIBRATION
@@ -87,40 +87,116 @@ def accepted(person_id, score=0.5, modality=FACE):
 
 BARELY = RULE.threshold(FACE)[0] + 0.001
 UNKNOWN = decide([candidate("z", 0.0)], FACE, RULE)
+AGAINST = {FACE: -5.0, VOICE: -5.0}
+
+
+def voice_of(person_id, score=0.5):
+    return accepted(person_id, score, VOICE)
+
+
+def score_of(llr):
+    return (llr - CALIBRATION.intercept) / CALIBRATION.slope
 
 
 def test_conflict_needs_two_confident_answers():
-    assert decide_fused(UNKNOWN, accepted("a"), accepted("b")).outcome == Outcome.CONFLICT
-    assert decide_fused(accepted("a"), accepted("a"), accepted("b")).outcome == Outcome.CONFLICT
-    for face, voice in ((accepted("a"), accepted("a")), (accepted("a"), UNKNOWN), (accepted("a", BARELY), accepted("b")),
-                        (accepted("a"), accepted("b", BARELY))):
-        assert decide_fused(accepted("a", 0.4, FUSED), face, voice) == accepted("a", 0.4, FUSED)
+    assert decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome == Outcome.CONFLICT
+    assert decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome == Outcome.CONFLICT
+    for face, voice in ((accepted("a"), voice_of("a")), (accepted("a"), UNKNOWN), (accepted("a", BARELY), voice_of("b")),
+                        (accepted("a"), voice_of("b", BARELY))):
+        assert decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted("a", 0.4, FUSED)
+
+
+def test_a_chance_match_of_the_voice_does_not_block_the_face():
+    """99 to 1 is what an impostor in a hundred reaches: among many people some voice does, and more is asked for."""
+    rule = Rule(0.01, 1000, CALIBRATIONS)
+    right = decide([candidate("a", 0.5, FUSED)], FUSED, rule)
+    face = decide([candidate("a", 0.5)], FACE, rule)
+    for llr, expected in ((math.log(99) + 2, Outcome.ACCEPTED), (math.log(99_000) - 0.1, Outcome.ACCEPTED),
+                          (math.log(99_000) + 0.1, Outcome.CONFLICT)):
+        voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
+        assert voice.outcome == Outcome.ACCEPTED
+        assert voice.match.probability > 0.99
+        found = decide_fused(right, face, voice, rule, AGAINST)
+        assert found.outcome == expected
+        assert (found == right) == (expected == Outcome.ACCEPTED)
+
+
+def test_a_voice_that_fits_both_people_is_no_conflict():
+    """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
+    right, best = accepted("a", 0.4, FUSED), float(CALIBRATION.llr(0.5))
+    for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
+        assert decide_fused(right, accepted("a"), voice_of("b"), RULE, {FACE: other, VOICE: -5.0}).outcome == expected
+        assert decide_fused(right, accepted("a"), voice_of("b"), RULE, {FACE: -5.0, VOICE: other}).outcome == expected
 
 
 def test_conflict_names_nobody():
-    found = decide_fused(accepted("a"), accepted("a"), accepted("b"))
+    found = decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST)
     assert (found.match, found.runner_up, found.threshold) == (None, None, None)
     assert found.reason == "The face and the voice belong to two different people of the gallery"
+
+
+def test_fused_just_below_its_threshold():
+    """One modality alone is enough when the other does not speak against that person."""
+    low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
+    weak_voice = decide([candidate("c", 0.05, VOICE)], VOICE, RULE)
+    for other in ({FACE: 0.0}, {FACE: 3.0}, {}):
+        assert decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
+    found = decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
+    assert (found.outcome, found.match, found.modality) == (Outcome.UNKNOWN, None, FUSED)
+    assert found.reason == ("Nobody in the gallery is similar enough: the face alone is recognised, but the voice speaks against that "
+                            "person")
+    weak_face = decide([candidate("c", 0.05)], FACE, RULE)
+    assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")
+    assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
+
+
+def test_both_alone_name_nobody_whom_the_fused_answer_does_not():
+    low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
+    llr = float(CALIBRATION.llr(BARELY))  # below 0: of a good network, thresholds can be
+    assert llr < 0
+    assert decide_fused(low, accepted("a", BARELY), voice_of("a", BARELY), RULE, {FACE: llr, VOICE: llr}).match.person_id == "a"
 
 
 @pytest.mark.parametrize("single", [accepted("a"), UNKNOWN])
 def test_one_modality_is_the_fused_answer(single):
     nothing = no_probe("The clip has no sound")
-    for found in (decide_fused(None, single, nothing), decide_fused(None, nothing, single)):
+    for found in (decide_fused(None, single, nothing, RULE, {}), decide_fused(None, nothing, single, RULE, {})):
         assert found == replace(single, reason=f"{single.reason}. The clip has no sound")
 
 
 def test_duplicates():
     other, me = accepted("other"), accepted("me")
-    assert duplicate_of(other, UNKNOWN, UNKNOWN, "me") == (other.match, FACE)
-    assert duplicate_of(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me")[1] == FUSED
-    assert duplicate_of(UNKNOWN, other, UNKNOWN, "me") == (other.match, FACE)
-    assert duplicate_of(UNKNOWN, UNKNOWN, other, "me") == (other.match, VOICE)
-    assert duplicate_of(UNKNOWN, me, other, "me") == (other.match, VOICE)
-    assert duplicate_of(UNKNOWN, other, UNKNOWN, None) == (other.match, FACE)
-    assert duplicate_of(UNKNOWN, accepted("other", BARELY), UNKNOWN, "me") is None
-    assert duplicate_of(me, other, other, "me") is None
-    assert duplicate_of(UNKNOWN, UNKNOWN, UNKNOWN, "me") is None
+    spoken = voice_of("other")
+    assert duplicate_of(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
+    assert duplicate_of(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)[1] == FUSED
+    assert duplicate_of(UNKNOWN, other, UNKNOWN, "me", RULE) == (other.match, FACE)
+    assert duplicate_of(UNKNOWN, UNKNOWN, spoken, "me", RULE) == (spoken.match, VOICE)
+    assert duplicate_of(UNKNOWN, me, spoken, "me", RULE) == (spoken.match, VOICE)
+    assert duplicate_of(UNKNOWN, other, UNKNOWN, None, RULE) == (other.match, FACE)
+    assert duplicate_of(UNKNOWN, accepted("other", BARELY), UNKNOWN, "me", RULE) is None
+    assert duplicate_of(me, other, spoken, "me", RULE) is None
+    assert duplicate_of(UNKNOWN, UNKNOWN, UNKNOWN, "me", RULE) is None
+
+
+def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
+    rule = Rule(0.01, 1000, CALIBRATIONS)
+    for llr, found in ((math.log(99_000) - 0.1, False), (math.log(99_000) + 0.1, True)):
+        voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
+        assert (duplicate_of(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
+
+
+def test_verify_fused():
+    same, different = (verify(score, CALIBRATION, 0.01)[0] for score in (0.5, 0.0))
+    unsure = verify(RULE.threshold(FACE)[0], CALIBRATION, 1e-6)[0]
+    nothing = verify(None, CALIBRATION, 0.01)[0]
+    assert (unsure.outcome, unsure.probability > 0.5) == ("different", False)
+    likely = verify(score_of(1.0), CALIBRATION, 1e-6)[0]
+    assert (likely.outcome, likely.probability > 0.5) == ("different", True)
+    for fused, face, voice, expected in (
+            (same, different, different, FUSED), (different, same, likely, FACE), (different, likely, same, VOICE),
+            (different, same, same, FACE), (different, same, different, FUSED), (different, different, same, FUSED),
+            (different, different, nothing, FUSED), (nothing, same, nothing, FUSED)):
+        assert verify_fused(fused, face, voice) == expected
 
 
 def test_verify():

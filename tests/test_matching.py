@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gallery.index import ALL, MemoryIndex
-from gallery.matching import rank
+from gallery.matching import llr_of, rank
 from gallery.store import NewPerson, NewTemplate
 from tests.gallery_parts import CALIBRATION, StubEncoders, StubFusion, direction, embedding, open_gallery
 from utils.calibration import Calibration
@@ -100,3 +100,38 @@ def test_scores_are_cosines_even_after_rounding(gallery):
     exact = probe(1, 1, noise=0.0)
     exact[FACE] = exact[FACE] * np.float32(1.0000005)
     assert rank(snapshot, exact, FACE, CALIBRATIONS)[0].score <= 1.0
+
+
+def test_the_score_of_a_person_is_the_mean_cosine(tmp_path):
+    """Over all templates of a modality; fused over pairs of them: strangers score with many templates as with one."""
+    store = open_gallery(tmp_path)
+    people = {f"p{i}": [(i, sample) for sample in range(1 + i % 4)] for i in range(1, 6)}
+    for name, clips in people.items():
+        store.create_person(name)
+        for i, sample in clips:
+            store.enroll(name, [NewTemplate(embedding(m, i, sample, 0.8), 1.0, f"{i}-{sample}") for m in (FACE, VOICE)])
+    snapshot = MemoryIndex(store, StubEncoders()).snapshot()
+    rows = {snapshot.refs[int(key)].person_id: row for row, key in enumerate(snapshot.keys)}
+    for who in (2, 9):
+        vectors = probe(who, who, sample=50)
+        for name, clips in people.items():
+            for modality in ALL:
+                each = [float(vectors[modality] @ probe(i, i, sample)[modality]) for i, sample in clips]
+                assert snapshot.vectors[modality][rows[name]] @ vectors[modality] == pytest.approx(np.mean(each), abs=1e-6)
+        assert rank(snapshot, vectors, FUSED, CALIBRATIONS)[0].person.person_id == "p2" or who == 9
+    store.close()
+
+
+def test_ratio_of_one_person(gallery):
+    has, snapshot = gallery
+    vectors = probe(1, 2)
+    for ref in snapshot.refs.values():
+        for modality, kind in ((FACE, "f"), (VOICE, "v")):
+            found = llr_of(snapshot, vectors, ref, modality, CALIBRATIONS)
+            number = int(ref.person_id[1:])
+            if kind in has[number]:
+                score = vectors[modality] @ probe(number, number, noise=0.0)[modality]
+                assert found == pytest.approx(float(CALIBRATIONS[modality].llr(score)), abs=1e-3)
+            else:
+                assert found is None
+    assert llr_of(snapshot, probe(1), snapshot.refs[int(snapshot.keys[0])], VOICE, CALIBRATIONS) is None

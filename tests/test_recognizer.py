@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.gallery_parts import ClipAligner, StubEncoders, StubFace, StubVoice, make_recognizer, write_clip
+from tests.gallery_parts import CALIBRATION, ClipAligner, StubEncoders, StubFace, StubFusion, StubVoice, make_recognizer, write_clip
 from utils.calibration import Calibration
 from utils.errors import (
     BusyError,
@@ -130,6 +130,32 @@ def test_two_people_of_whom_one_is_a_stranger_are_no_conflict(gallery, clip):
     assert answer.voice.outcome == Outcome.UNKNOWN
 
 
+class DoubtfulFusion(StubFusion):
+    """Its scores are next to nothing: as a fused score that stays below its threshold."""
+
+    def fuse(self, face, voice):
+        return np.roll(super().fuse(face, voice), 1, axis=1) * np.float32(0.01)
+
+
+def test_both_alone_are_enough(tmp_path, clip):
+    """Face and voice name the person each alone: then the fused answer names nobody else and not nobody."""
+    made = make_recognizer(tmp_path / "d", StubEncoders(fusion=DoubtfulFusion()))
+    for i, person_id in enumerate(("ann", "bob"), 1):
+        enroll(made, clip, person_id, face=i, voice=i)
+    probe = clip(face=1, voice=1, sample=1)
+    answer = made.identify(probe)
+    assert outcomes(answer) == [("accepted", "ann")] * 3
+    assert answer.fused == answer.face
+    verified = made.verify_person(probe, "ann")
+    assert verified.fused == verified.face
+    answer = made.identify(clip(face=1, voice=9, sample=1))
+    assert outcomes(answer)[:2] == [("unknown", None), ("accepted", "ann")]
+    assert answer.fused.reason.endswith("the face alone is recognised, but the voice speaks against that person")
+    answer = made.verify_person(clip(face=1, voice=9, sample=1), "ann")
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["different", "same", "different"]
+    made.close()
+
+
 def test_nothing_to_go_by(gallery, clip):
     with pytest.raises(NoBiometricError) as caught:
         gallery.identify(clip(picture=True, sound=True))
@@ -176,13 +202,74 @@ def test_enroll_nobody(recognizer, clip):
         recognizer.enroll("../x", clip(face=1))
 
 
-def test_more_templates_make_the_person_easier_to_recognise(gallery, clip):
-    probe = clip(face=1, voice=1, sample=7, noise=1.5)
-    before = gallery.identify(probe).fused.margin
+def test_a_score_is_the_mean_over_the_templates(gallery, clip):
+    """The same for strangers and for the person, and the same when identifying as when verifying."""
+    probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
+
+    def scores(who):
+        answer = gallery.verify_person(probes[who], "ann")
+        return np.array([answer.fused.score, answer.face.score, answer.voice.score])
+
+    each = {who: [] for who in probes}
     for sample in range(1, 5):
-        gallery.enroll("ann", clip(face=1, voice=1, sample=sample))
-    assert gallery.identify(probe).fused.margin > before
-    assert gallery.get_person("ann").templates == {"face": 5, "voice": 5}
+        gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9), replace=True)
+        for who in probes:
+            each[who].append(scores(who))
+    for sample in range(1, 4):
+        gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9))
+    assert gallery.get_person("ann").templates == {"face": 4, "voice": 4}
+    for who in probes:
+        np.testing.assert_allclose(scores(who), np.mean(each[who], axis=0), atol=1e-5)
+    answer = gallery.identify(probes[1])
+    np.testing.assert_allclose([d.match.score for d in (answer.fused, answer.face, answer.voice)], scores(1), atol=1e-6)
+
+
+def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
+    probe = clip(face=1, voice=1, sample=7)
+    enroll(recognizer, clip, "ann", face=60, voice=60)
+    assert outcomes(recognizer.identify(probe)) == [("unknown", None)] * 3
+    for sample in range(1, 4):
+        recognizer.enroll("ann", clip(face=1, voice=1, sample=sample), force=True)
+    assert outcomes(recognizer.identify(probe)) == [("accepted", "ann")] * 3
+
+
+# ---- short speech
+
+SHORT = Calibration(20.0, -9.0, CALIBRATION.impostor_fmr, tuple(score + 0.2 for score in CALIBRATION.impostor_score))
+BY_LENGTH = replace(CALIBRATION, by_speech=((1.0, SHORT),))
+
+
+@pytest.fixture
+def by_length(tmp_path, clip):
+    """Voice and fusion have a table for short speech."""
+    encoders = StubEncoders(voice=StubVoice(calibration=BY_LENGTH), fusion=StubFusion(calibration=BY_LENGTH))
+    made = make_recognizer(tmp_path / "l", encoders)
+    enroll(made, clip, "ann", face=1, voice=1)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("face", [None, 1])
+def test_short_speech_is_judged_by_its_own_table(by_length, clip, face):
+    """The same embedding, heard in 1 s and in 5 s."""
+    short, long = (by_length.identify(clip(face=face, voice=1, sample=1, noise=1.2, speech_s=seconds)) for seconds in (1.0, 5.0))
+    for of_short, of_long in [(short.voice, long.voice), (short.fused, long.fused)]:
+        assert (of_short.outcome, of_long.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
+        assert of_short.match.score == of_long.match.score
+        assert of_short.threshold == pytest.approx(of_long.threshold + 0.2, abs=1e-6)
+        assert of_short.match.probability < of_long.match.probability
+    assert short.face == long.face
+
+
+def test_short_speech_when_verifying(by_length, clip):
+    clips = {seconds: clip(face=1, voice=1, sample=1, noise=1.2, speech_s=seconds) for seconds in (1.0, 5.0)}
+    short, long = (by_length.verify_person(path, "ann") for path in clips.values())
+    assert short.voice.threshold == pytest.approx(long.voice.threshold + 0.2, abs=1e-6)
+    assert short.voice.probability < long.voice.probability
+    assert short.face == long.face
+    for probe, reference in ((1.0, 5.0), (5.0, 1.0)):  # the shorter of both counts
+        assert by_length.verify_clips(clips[probe], clips[reference]).voice.threshold == short.voice.threshold
+    assert by_length.verify_clips(clips[5.0], clips[5.0]).voice.threshold == long.voice.threshold
 
 
 def test_same_file_again(gallery, clip):
@@ -321,6 +408,21 @@ def test_re_register(gallery, clip):
     refused = gallery.first_sight("ann", None, clip(face=2, voice=2, sample=1), re_register=True)
     assert (refused.registered, refused.duplicate.person_id) == (False, "bob")
     assert gallery.first_sight("new", None, clip(face=81), re_register=True).registered
+
+
+def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeypatch):
+    """Known when looked up, gone when stored: registered anew."""
+    known = gallery._known
+
+    def deleted_after(person_id):
+        found = known(person_id)
+        gallery.delete_person(person_id)
+        return found
+
+    monkeypatch.setattr(gallery, "_known", deleted_after)
+    result = gallery.first_sight("ann", "Ann", clip(face=1, voice=1, sample=1), re_register=True)
+    assert (result.registered, result.duplicate) == (True, None)
+    assert outcomes(result.identification) == [("accepted", "ann")] * 3
 
 
 def test_first_sight_leaves_nothing_of_a_bad_clip(recognizer, clip):

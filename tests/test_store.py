@@ -121,8 +121,8 @@ def test_enroll_and_read_back(store):
     assert stored.person.templates == {"face": 1, "voice": 1}
     assert store.list_templates("ann") == stored.templates
     vectors = store.vectors_of("ann", CURRENT)
-    np.testing.assert_array_equal(vectors[Modality.FACE], direction("face", 1, 0, 0.5)[None])
-    assert vectors[Modality.FACE].dtype == np.float32
+    np.testing.assert_array_equal(vectors[Modality.FACE].vectors, direction("face", 1, 0, 0.5)[None])
+    assert vectors[Modality.FACE].vectors.dtype == np.float32
 
 
 def test_stored_form_is_little_endian_float32():
@@ -222,7 +222,7 @@ def test_replace_moves_a_person_to_the_new_encoder(store):
     store.enroll("ann", [face(1, encoder_id="face-2")], replace=True)
     assert [(s.modality, s.templates, s.people) for s in store.stale(new)] == [(Modality.FACE, 1, 1)]
     assert store.vectors_of("bob", new) == {}
-    assert store.vectors_of("ann", new)[Modality.FACE].shape == (1, 512)
+    assert store.vectors_of("ann", new)[Modality.FACE].vectors.shape == (1, 512)
     store.delete_person("bob")
     assert store.stale(new) == ()
     store.enroll(NewPerson("cleo"), [face(3, encoder_id="face-2")])
