@@ -234,9 +234,10 @@ for i in range(int(sys.argv[2]) * 1000, 10**9):
         process = start(script, tmp_path, str(turn))
         process.stdin.write("go\n")
         process.stdin.flush()
-        time.sleep(rng.uniform(0.05, 0.4))
+        first = [process.stdout.readline() for _ in range(3)]  # however slow the disk is, something was acknowledged
+        time.sleep(rng.uniform(0.0, 0.3))
         os.kill(process.pid, signal.SIGKILL)
-        for line in process.communicate()[0].splitlines():
+        for line in [*first, *process.communicate()[0].splitlines()]:
             verb, number = line.split()
             (enrolled if verb == "enrolled" else deleting).add(f"p{number}")
     store = open_gallery(tmp_path)
