@@ -1,6 +1,7 @@
 """Keeping the process small. glibc gives every thread its own arena and keeps what each once needed; pictures make that much.
 
-Measured with 8 threads analysing clips of up to 1080p at once: 1270 MB with the default, 790 MB with two arenas, at the same speed.
+Measured with 8 threads analysing clips of up to 1080p at once: about 1200 MB with the default, 880 MB with two arenas, at the same
+processor time (docs/measurements/decode.md).
 """
 from __future__ import annotations
 
