@@ -129,3 +129,32 @@ def test_losses_fall_with_a_teacher(folder: Path) -> None:
     assert set(before) == {"loss", "margin_head", "teacher", "relation"}
     assert after["teacher"] < 0.9 * before["teacher"]
     assert after["loss"] < before["loss"]
+
+
+def test_a_full_validation_may_measure_more_than_the_ones_before(tmp_path: Path) -> None:
+    from train.progress import Journal, read_log
+
+    journal = Journal(tmp_path)
+    journal.validated(1, 64, 1.0, {"eer": 0.2})
+    journal.validated(2, 128, 2.0, {"eer": 0.1, "eer_1s": 0.3})
+    assert [row.get("eer_1s") for row in read_log(tmp_path / "validation.csv")] == [None, 0.3]
+    assert [row["eer"] for row in read_log(tmp_path / "validation.csv")] == [0.2, 0.1]
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_a_batch_without_any_target_has_finite_losses(folder: Path) -> None:
+    import tomllib
+
+    import tensorflow as tf
+
+    from train.voice_task import create
+
+    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"files": ["teacher.npz"]}
+    task = create(config, seed=1, shared=folder)
+    for taught in (0, 1):
+        batch = task.batch(0, 0.0)
+        batch["target"] = np.zeros_like(batch["target"])
+        batch["target"][:taught, 0] = 1
+        losses = task.loss({name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5))
+        assert all(np.isfinite(float(value)) for value in losses.values())

@@ -85,10 +85,18 @@ def draw_curves(run_dir: Path) -> None:
 
 
 def _append(file: Path, row: Mapping[str, float]) -> None:
-    """Append a row; the first one also writes the header."""
-    new = not file.exists()
-    with file.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
+    """Append a row. Columns that the file does not have yet (a full validation measures more) are added to it, empty above."""
+    old: list[dict[str, str]] = []
+    columns: list[str] = []
+    if file.exists():
+        with file.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            old, columns = list(reader), list(reader.fieldnames or ())
+    text = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
+    new = [name for name in row if name not in columns]
+    with file.open("w" if new else "a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [*columns, *new], restval="")
         if new:
-            writer.writerow(row)
-        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row.values()])
+            writer.writeheader()
+            writer.writerows(old)
+        writer.writerow(text)

@@ -92,10 +92,7 @@ class VoiceTask:
         parts = {"margin_head": self._classifier.loss(embeddings, batch["label"], margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
-            taught = tf.where(tf.reduce_any(batch["target"] != 0, axis=1))[:, 0]
-            targets, students = tf.gather(batch["target"], taught), tf.gather(embeddings, taught)
-            parts["teacher"] = self._projection.loss(students, targets)
-            parts["relation"] = relation_loss(students, targets)
+            parts["teacher"], parts["relation"] = _distillation(self._projection, embeddings, batch["target"])
             total += weights.teacher * parts["teacher"] + weights.relation * parts["relation"]
         return {"loss": total, **parts}
 
@@ -122,6 +119,17 @@ class VoiceTask:
         """Embed (n, frames, n_mels) features with the present weights; (n, 512) float32 of unit norm."""
         embeddings: NDArray[np.float32] = self._embed(tf.constant(features)).numpy()
         return embeddings
+
+
+def _distillation(projection: TeacherProjection, embeddings: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Teacher and relation loss over the samples that have a target; 0 where fewer than two have one."""
+    taught = tf.where(tf.reduce_any(targets != 0, axis=1))[:, 0]
+    known, students = tf.gather(targets, taught), tf.gather(embeddings, taught)
+    return tf.cond(
+        tf.size(taught) > 1,
+        lambda: (projection.loss(students, known), relation_loss(students, known)),
+        lambda: (tf.constant(0.0), tf.constant(0.0)),
+    )
 
 
 def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
