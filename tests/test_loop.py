@@ -65,6 +65,20 @@ def stopped_at(folder: Path, step: int) -> Trainer:
     return run
 
 
+def test_validations_of_more_metrics_widen_the_journal(tmp_path: Path) -> None:
+    from train.progress import Journal, read_log
+
+    journal = Journal(tmp_path)
+    journal.validated(1, 16, 2.5, {"score": 0.25})
+    journal.validated(2, 32, 5.0, {"score": 0.5, "mirror": 0.75})
+    journal.validated(3, 48, 7.5, {"score": 0.5})
+    assert read_log(tmp_path / "validation.csv") == [
+        {"step": 1, "samples": 16, "seconds": 2.5, "score": 0.25},
+        {"step": 2, "samples": 32, "seconds": 5.0, "score": 0.5, "mirror": 0.75},
+        {"step": 3, "samples": 48, "seconds": 7.5, "score": 0.5},
+    ]
+
+
 def state(run: Trainer) -> list[np.ndarray]:
     return [variable.numpy() for group in run._groups().values() for variable in group]
 

@@ -85,18 +85,26 @@ def draw_curves(run_dir: Path) -> None:
 
 
 def _append(file: Path, row: Mapping[str, float]) -> None:
-    """Append a row. Columns that the file does not have yet (a full validation measures more) are added to it, empty above."""
-    old: list[dict[str, str]] = []
-    columns: list[str] = []
-    if file.exists():
-        with file.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            old, columns = list(reader), list(reader.fieldnames or ())
-    text = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
-    new = [name for name in row if name not in columns]
-    with file.open("w" if new else "a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [*columns, *new], restval="")
-        if new:
-            writer.writeheader()
-            writer.writerows(old)
-        writer.writerow(text)
+    """Append a row; where it has other columns than the file so far, the file is written anew with all of them."""
+    header = _header(file)
+    if list(row) != header:
+        rows = read_log(file)
+        header += [name for name in row if name not in header]
+        _write(file, "w", header, [dict(zip(header, header, strict=True)), *map(_shown, rows)])
+    _write(file, "a", header, [_shown(row)])
+
+
+def _header(file: Path) -> list[str]:
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return next(csv.reader(stream), [])
+
+
+def _write(file: Path, mode: str, header: list[str], rows: list[dict[str, str]]) -> None:
+    with file.open(mode, newline="", encoding="utf-8") as stream:
+        csv.DictWriter(stream, header).writerows(rows)
+
+
+def _shown(row: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.6g}" if isinstance(value, float) and value % 1 else f"{value:.0f}" for name, value in row.items()}
