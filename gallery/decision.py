@@ -16,8 +16,10 @@ The fused answer, by these rules in this order:
    resemble the person in the other.
 4. unknown.
 
-A clip counts as another person when the fused answer accepts that person, or when the fused answer names nobody and the face or the voice
-alone is confident.
+A clip counts as another person, which stops an enrolment, on stronger evidence than a name needs: filling a gallery compares everybody with
+everybody, among people of one place, and a second entry for one person does less harm than a person who cannot be enrolled. The fused
+answer, or where it does not say so the face or the voice alone, must be accepted at odds of 100 000 to 1 (or 99 N to 1, if that is
+more), or reach a cosine of 0.95, which is the same recording in all but name.
 """
 from __future__ import annotations
 
@@ -30,6 +32,8 @@ from utils.calibration import Calibration, fmr_for_fpir
 from utils.types import Decision, Match, Modality, Outcome, Verification
 
 CONFIDENT_ODDS = 99
+DUPLICATE_ODDS = 100_000
+SAME_RECORDING = 0.95
 
 _BY = {Modality.FACE: "face", Modality.VOICE: "voice", Modality.FUSED: "face and voice"}
 _EXTRAPOLATED = " (the threshold is extrapolated: error rates this low were not measured)"
@@ -114,12 +118,19 @@ def _llr(decision: Decision, rule: Rule) -> float:
 
 def duplicate_of(fused: Decision, face: Decision, voice: Decision, person_id: str | None, rule: Rule) -> tuple[Match, Modality] | None:
     """Who of the gallery, other than `person_id`, the clip is, and by which modality; None = nobody else."""
-    if fused.match is not None:
-        return None if fused.match.person_id == person_id else (fused.match, fused.modality or Modality.FUSED)
-    for modality, decision in ((Modality.FACE, face), (Modality.VOICE, voice)):
-        if decision.match is not None and is_confident(decision, rule) and decision.match.person_id != person_id:
-            return decision.match, modality
+    for modality, decision in ((Modality.FUSED, fused), (Modality.FACE, face), (Modality.VOICE, voice)):
+        if decision.match is not None and _is_duplicate(decision, rule):
+            if decision.match.person_id != person_id:
+                return decision.match, decision.modality or modality
+            if modality == Modality.FUSED:  # it is this person by both: what one modality says does not count
+                return None
     return None
+
+
+def _is_duplicate(decision: Decision, rule: Rule) -> bool:
+    assert decision.match is not None
+    odds = max(DUPLICATE_ODDS, CONFIDENT_ODDS * rule.people)
+    return decision.match.score >= SAME_RECORDING or _llr(decision, rule) >= math.log(odds)
 
 
 def verify(score: float | None, calibration: Calibration, fmr: float) -> tuple[Verification, bool]:

@@ -15,7 +15,7 @@ ALLOWED = {
     "gallery": {"utils"},
     "train": {"gallery", "align", "network", "utils"},
     "web": {"gallery", "align", "network", "utils"},
-    **dict.fromkeys(TOP, {"web", "train", "gallery", "align", "network", "utils"}),
+    **{name: {"web", "train", "gallery", "align", "network", "utils"} for name in TOP},
 }
 LAYERS = set(ALLOWED)
 KERAS_USERS = {"network", "train"}

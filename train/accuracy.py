@@ -88,7 +88,7 @@ def measure_all(encoders: Encoders, data: Path, sources: Sources) -> list[Row]:
     faces = halves(held_out_faces(encoders.face, data / sources.faces, sources.face_files, sources.face_match))
     voices = halves(held_out_voices(encoders.voice, data / sources.voices, sources.voice_files, noises, sources.voice_match))
     rows: list[Row] = []
-    face_sides = [(faces[1 - i], _constant(calibration_of(as_served(faces[i], "clean")))) for i in (0, 1)]
+    face_sides = [(faces[1 - i], _constant(calibration_of(as_served(faces[i], "clean", "face")))) for i in (0, 1)]
     for condition in faces[0].conditions:
         rows += rows_of("face", face_sides, condition)
     voice_sides = [(voices[1 - i], _by_speech(voices[i])) for i in (0, 1)]
@@ -112,8 +112,8 @@ def _constant(calibration: Calibration) -> Callable[[str], Calibration]:
 
 def _by_speech(voices: Table) -> Callable[[str], Calibration]:
     """Calibration for a condition: that of its length of speech where it has one."""
-    whole = calibration_of(as_served(voices, "clean"))
-    parts = {f"{seconds} s": calibration_of(as_served(voices, f"{seconds} s"), whole.impostor_fmr) for seconds in SPEECH_LENGTHS_S}
+    whole = calibration_of(as_served(voices, "clean", "voice"))
+    parts = {f"{seconds} s": calibration_of(as_served(voices, f"{seconds} s", "voice"), whole.impostor_fmr) for seconds in SPEECH_LENGTHS_S}
     return lambda condition: parts.get(condition, whole)
 
 

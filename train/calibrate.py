@@ -4,11 +4,12 @@
     python -m train.calibrate --model-dir best_model --people FOLDER    the operator's own clips, one folder per person
 
 Per modality and fused: log-likelihood ratio by logistic regression, and a table of impostor scores by false match rate as deep as ten
-pairs of different people support. Trials are made as serving makes them: one clip against another of the same or another person. Impostors
-are look-alikes: of each person the tenth of the others who are nearest, since the people of one place are alike in sex, age and origin
-much more often than those of a research set, and strangers are to be turned away there, too. With the operator's own people, who are few
-and who are the people of the place, every pair counts, and the tail beyond their table is the previous one's, moved to fit. Plots show
-before and after.
+pairs of different people support. Trials are made as serving makes them: one clip against another of the same or another person, where a
+clip of a face is the mean of several photographs (`train/held_out.py`). Impostors
+are look-alikes: of each person the few others who are nearest (`LOOK_ALIKES`), since the people of one place are alike in sex, age and
+origin much more often than those of a research set, and strangers are to be turned away there, too. With the operator's own people, who
+are few and who are the people of the place, every pair counts, and the tail beyond their table is the previous one's, moved to fit. Plots
+show before and after.
 """
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ Float = npt.NDArray[np.float64]
 SUPPORT = 10  # different pairs of people that an entry of the impostor table must rest on
 STEPS_PER_DECADE = 4
 SPEECH_LENGTHS_S = (1, 2)
-LOOK_ALIKES = 0.1  # share of the other people that impostors of a research set are taken from
+LOOK_ALIKES = {"face": 0.02, "voice": 0.1, "fused": 0.02}  # share of the others that impostors of a research set are taken from
 SEED = 0
 PAIR_BASE = 100_000  # more people than any table has
 PLOTTED = 200_000  # trials of a plot
@@ -91,7 +92,7 @@ def trials_of(templates: Table, probes: Table) -> Trials:
     return Trials(scores[other], (first == second)[other].astype(np.int64), pair[other])
 
 
-def look_alikes(trials: Trials, people: Table, share: float = LOOK_ALIKES) -> Trials:
+def look_alikes(trials: Trials, people: Table, share: float) -> Trials:
     """The trials whose two people are the same, or one of them is among the `share` of all who are nearest to the other: by the cosine of
     the means of their vectors in `people`."""
     codes = np.unique(people.person)
@@ -112,7 +113,7 @@ class Sources:
     faces: str = "faces.csv"
     voices: str = "voices.csv"
     noise: str = "voices.csv"
-    face_files: int = 5
+    face_files: int = 9
     voice_files: int = 5
     face_match: str = "frontal"
     voice_match: str = "speechocean762"
@@ -124,8 +125,8 @@ def held_out_trials(encoders: Encoders, data: Path, sources: Sources, cache: Pat
     noises = read_noises(read_listing(data / sources.noise, "audio", "noise"))
     faces = held_out_faces(encoders.face, data / sources.faces, sources.face_files, sources.face_match, cache)
     voices = held_out_voices(encoders.voice, data / sources.voices, sources.voice_files, noises, sources.voice_match, cache)
-    by_length = {str(seconds): as_served(voices, f"{seconds} s") for seconds in SPEECH_LENGTHS_S}
-    return {"face": {"all": as_served(faces, "clean")}, "voice": {"all": as_served(voices, "clean"), **by_length},
+    by_length = {str(seconds): as_served(voices, f"{seconds} s", "voice") for seconds in SPEECH_LENGTHS_S}
+    return {"face": {"all": as_served(faces, "clean", "face")}, "voice": {"all": as_served(voices, "clean", "voice"), **by_length},
             "fused": {"all": fused_trials(faces, voices, encoders.fusion.fuse, sources.joins)}}
 
 
@@ -134,10 +135,10 @@ def own_trials(encoders: Encoders, folder: Path) -> dict[str, dict[str, Trials]]
     return {name: {"all": trials_of(table, table)} for name, table in own_tables(encoders, folder).items()}
 
 
-def as_served(table: Table, condition: str) -> Trials:
+def as_served(table: Table, condition: str, modality: str) -> Trials:
     """Probes under `condition` against clean templates, impostors look-alikes."""
     templates = table.under("clean")
-    return look_alikes(trials_of(templates, table.under(condition)), templates)
+    return look_alikes(trials_of(templates, table.under(condition)), templates, LOOK_ALIKES[modality])
 
 
 def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
@@ -146,7 +147,7 @@ def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
     for join in range(joins):
         rng = np.random.default_rng([SEED, join])
         table = fused_table(faces, voices, fuse, CONDITIONS[:1], rng)
-        trials = look_alikes(trials_of(table, table), table)
+        trials = look_alikes(trials_of(table, table), table, LOOK_ALIKES["fused"])
         parts.append(replace(trials, pair=trials.pair + join * PAIR_BASE**2))
     return merge(parts)
 
