@@ -27,7 +27,7 @@ def make_paths(words: list[str]) -> None:
         if re.fullmatch(r"[\w./]+\.(onnx|txt|toml|json)", word):
             Path(word).parent.mkdir(parents=True, exist_ok=True)
             Path(word).touch()
-        elif re.fullmatch(r"[\w.]+(/[\w.]+)*/?", word):
+        elif re.fullmatch(r"[\w.][\w.-]*(/[\w.-]+)*/?", word):
             Path(word).mkdir(parents=True, exist_ok=True)
 
 

@@ -142,11 +142,11 @@ def as_served(table: Table, condition: str, modality: str) -> Trials:
 
 
 def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
-    """Trials of pseudo-persons, joined anew `joins` times, with clean probes."""
+    """Trials of pseudo-persons who sound alike where they look alike, joined anew `joins` times, with clean probes."""
     parts = []
     for join in range(joins):
         rng = np.random.default_rng([SEED, join])
-        table = fused_table(faces, voices, fuse, CONDITIONS[:1], rng)
+        table = fused_table(faces, voices, fuse, CONDITIONS[:1], rng, alike=True)
         trials = look_alikes(trials_of(table, table), table, LOOK_ALIKES["fused"])
         parts.append(replace(trials, pair=trials.pair + join * PAIR_BASE**2))
     return merge(parts)
