@@ -30,7 +30,7 @@ clean: ## remove the virtual environment and caches (never the data)
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed. Received: $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python lacks its venv module. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 .venv/installed: requirements.txt | $(BIN)/python
 	@echo "Installing what requirements.txt names (once; a minute or two) ..."

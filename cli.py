@@ -72,16 +72,15 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
     work = clips_of(path, person_id)
     failures: list[str] = []
     with recognizer() as known, tqdm(work, unit="clip", disable=None) as progress:
-        replaced: set[str] = set()
+        enrolled: set[str] = set()
         for person, clip in progress:
             progress.set_postfix_str(f"{person}/{clip.name}")
-            ensure_person(known, person)
             try:
-                known.enroll(person, clip, filename=clip.name, replace=replace and person not in replaced, force=force)
-                replaced.add(person)
+                enroll_clip(known, person, clip, replace and person not in enrolled, force)
+                enrolled.add(person)
             except DuetError as error:
                 failures.append(f"{person}/{clip.name}: {describe(error)}")
-    click.echo(f"{len(work) - len(failures)} of {len(work)} clips enrolled, {len({p for p, _ in work})} people.")
+    click.echo(f"{len(work) - len(failures)} of {len(work)} clips enrolled, {len(enrolled)} people.")
     report(failures)
 
 
@@ -105,12 +104,19 @@ def visible_file(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
-def ensure_person(known: Recognizer, person_id: str) -> None:
-    """Create the person unless there."""
+def enroll_clip(known: Recognizer, person_id: str, clip: Path, replace: bool, force: bool) -> None:
+    """Enrol a clip; a person who is new is created for it, and not kept when the clip is refused."""
     try:
         known.create_person(person_id)
+        is_new = True
     except PersonExistsError:
-        return
+        is_new = False
+    try:
+        known.enroll(person_id, clip, filename=clip.name, replace=replace, force=force)
+    except DuetError:
+        if is_new:
+            known.delete_person(person_id)
+        raise
 
 
 @cli.command()

@@ -13,7 +13,7 @@ import numpy as np
 
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
-from align.heap import bound_heap
+from align.heap import bound_heap, release_heap
 from align.hints import View, hints_for
 from align.limits import ReadLimits
 from align.speech import analyse_speech
@@ -55,10 +55,12 @@ class Aligner:
         faces = _timed(timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px))
         speech = _timed(timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s))
         hints = hints_for(clip, faces, speech, self._settings, _view(clip.frames, found))
-        return Capture(
+        capture = Capture(
             faces=faces, speech=speech, has_picture=bool(clip.frames), has_sound=clip.waveform is not None,
             duration_s=clip.duration_s, source_sha256=clip.source_sha256, hints=hints, timings_ms=timings,
         )
+        release_heap()
+        return capture
 
 
 def _timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:

@@ -59,7 +59,7 @@ class Recognizer:
 
     def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False,
                force: bool = False) -> EnrollResult:
-        """Store templates of the clip for a person who is there. `replace` swaps the person's templates of the clip's modalities.
+        """Store templates of the clip for a person who is there. `replace` first removes all templates of the person.
 
         A clip that is somebody else of the gallery is refused unless `force`.
         Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability, modality), EncoderMismatchError,

@@ -122,8 +122,9 @@ class Store:
                guard: Callable[[], None] | None = None) -> Stored:
         """Store templates for a known person (by id) or create one with them, all or nothing.
 
-        `replace` first removes the person's templates of the same modalities. A template made from the same file before is kept instead of
-        stored twice. `guard` runs once no other writer can change the gallery any more and may raise to stop the enrolment.
+        `replace` first removes all templates of the person: what is left of an earlier clip may be somebody else's. A template made from
+        the same file before is kept instead of stored twice. `guard` runs once no other writer can change the gallery any more and may
+        raise to stop the enrolment.
         Raises PersonNotFoundError, PersonExistsError, InvalidNameError, EncoderMismatchError, StorageFullError, StoreUnavailableError.
         """
         if not new:
@@ -133,7 +134,7 @@ class Store:
                 guard()
             key = _key(connection, person) if isinstance(person, str) else _create(connection, person)
             if replace:
-                _remove(connection, key, {t.embedding.modality for t in new})
+                _remove(connection, key, set(Modality))
             else:
                 _refuse_mixed(connection, new)
             before = {info.template_id for info in _templates(connection, key)}

@@ -179,7 +179,7 @@ class DuplicatePersonError(GalleryError):
     """The same face or voice is enrolled under another id; `details` names it."""
 
     code, status = "duplicate_person", 409
-    default_hint = "If these are really two people, send force=true."
+    default_hint = "If these are really two people, enrol with force (force=true; --force on the command line)."
 
 
 class EncoderMismatchError(GalleryError):

@@ -48,8 +48,16 @@ def check_origin() -> None:
             raise CrossOriginError(f"The request comes from a page of another origin. Received: Sec-Fetch-Site={site[:40]!r}")
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+    if origin is not None and _netloc(origin) != request.host.lower():
         raise CrossOriginError(f"The request comes from a page of another origin. Received: Origin={origin[:100]!r}")
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin; empty for what is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def init_app(app: Flask, settings: Settings) -> None:

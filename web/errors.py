@@ -84,8 +84,9 @@ def _from_http(error: HTTPException) -> DuetError:
 
 def too_large() -> MediaTooLargeError:
     """The error for a body over the limit of this request."""
+    hint = None if request.mimetype == "multipart/form-data" else "Send shorter fields; a clip goes into a multipart form."
     return MediaTooLargeError(f"The body of this request may have {request.max_content_length or 0:,} bytes at most, "
-                              f"with few and short fields beside the file. Received: {request.content_length or 'more'}")
+                              f"with few and short fields beside the file. Received: {request.content_length or 'more'}", hint)
 
 
 def error_body(error: DuetError, request_id: str) -> dict[str, Any]:

@@ -145,7 +145,8 @@ class _TimedBody:
 def prepare_folder(folder: Path) -> None:
     """Create the temporary folder (0700), check that it can be written, remove what killed processes left. Raises ConfigError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for made in (folder.parent, folder):  # `parents` would make the data folder readable to all
+            made.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
         _new_file(folder).close()
     except OSError as error:

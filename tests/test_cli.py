@@ -1,0 +1,87 @@
+"""The command line over a real gallery, the shipped networks and media that the tests make."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+import cli
+from tests.media import text_as_video, write_clip
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """people/ann and people/ben with a clip each, people/"two words", and a text file that is called a video."""
+    made = tmp_path_factory.mktemp("clips")
+    for person, name in enumerate(("ann", "two words", "zoe")):
+        (made / "people" / name).mkdir(parents=True)
+        if name == "zoe":
+            text_as_video(made / "people" / name / "notes.mp4")
+        else:
+            write_clip(made / "people" / name / "clip.mp4", person=person)
+    write_clip(made / "again.mp4", person=0, take=1)
+    return made
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+
+    def invoke(*words: object, **more: object) -> Result:
+        return CliRunner().invoke(cli.cli, [str(word) for word in words], **more)
+
+    yield invoke
+
+
+def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) -> None:
+    result = run("enroll", folder / "people")
+    assert result.exit_code == 1
+    assert "1 of 3 clips enrolled, 1 people." in result.output
+    assert "two words/clip.mp4: invalid_name" in result.output
+    assert "zoe/notes.mp4: media_" in result.output
+    listed = run("people", "list")
+    assert "ann\tann\t1 face, 1 voice" in listed.output
+    assert "zoe" not in listed.output, "a person whose only clip was refused is not kept"
+
+
+def test_the_way_of_a_person(run, folder: Path) -> None:
+    clip = folder / "people/ann/clip.mp4"
+    assert run("enroll", clip, "--person", "ann").exit_code == 0
+    shown = run("people", "show", "ann")
+    assert shown.output.count("quality") == 2
+    answer = run("identify", folder / "again.mp4")
+    assert answer.exit_code == 0
+    assert answer.output.count("ann (ann)") >= 1
+    verdict = run("verify", clip, clip)
+    assert "face and voice     1.000" in verdict.output
+    assert verdict.output.count("same") == 3
+    assert "ann" in run("people", "delete", "ann", input="n\n").output
+    assert run("people", "show", "ann").exit_code == 0
+    assert run("people", "delete", "ann", "--yes").exit_code == 0
+    assert "person_not_found" in run("people", "show", "ann").output
+
+
+def test_replace_leaves_one_clip(run, folder: Path) -> None:
+    run("enroll", folder / "people/ann/clip.mp4", "--person", "ann")
+    assert run("enroll", folder / "again.mp4", "--person", "ann", "--replace").exit_code == 0
+    assert run("people", "show", "ann").output.count("quality") == 2
+
+
+def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
+    result = run("convert", folder / "again.mp4", "--to", tmp_path)
+    assert result.exit_code == 0
+    info = soundfile.info(tmp_path / "again.wav")
+    assert (info.samplerate, info.channels) == (16_000, 1)
+    assert info.duration == pytest.approx(3, abs=0.2)
+
+
+def test_wrong_use(run, folder: Path, tmp_path: Path) -> None:
+    assert run("enroll", folder / "again.mp4").exit_code == 2
+    assert run("enroll", tmp_path).exit_code == 2
+    assert run("verify", folder / "again.mp4").exit_code == 2
+    assert run("identify", tmp_path / "nothing.mp4").exit_code == 2
