@@ -150,7 +150,10 @@ def test_the_terminal_client(client: Client, made: Path) -> None:
     done = subprocess.run([sys.executable, "Request.py", str(clip), "--url", client.service.url], cwd=ROOT, capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["100001", "100002", "100003"]
+    assert all(line.endswith("fay@example.com") for line in lines[:3])
+    assert client.http.delete(f"{client.service.url}/v1/people/fay@example.com", timeout=60).status_code == 204
 
 
 def test_parallel_equals_serial(client: Client, made: Path) -> None:
