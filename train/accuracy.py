@@ -1,6 +1,6 @@
 """Stated against measured: false positive identification rates and misses of the whole open-set decision, on held-out people.
 
-    python -m train.accuracy --model-dir best_model --out docs/measurements/open_set.md
+    python -m train.accuracy --model-dir best_model
 
 Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random,
 calibration comes from one half and is measured on the other, both ways. N people are enrolled with one clean clip each; their other clips

@@ -192,18 +192,6 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Template:
-    """A stored reference embedding with its provenance; `quality` in [0, 1]; `source_sha256` is the hash of the media file."""
-
-    template_id: str
-    person_id: str
-    embedding: Embedding
-    quality: float
-    source_sha256: str
-    created_at: datetime
-
-
-@dataclass(frozen=True)
 class Match:
     """A person of the gallery that a probe was compared with. `score` = cosine; `probability` = calibrated, at even prior odds."""
 
