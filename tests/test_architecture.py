@@ -15,7 +15,9 @@ ALLOWED = {
     "gallery": {"utils"},
     "train": {"gallery", "align", "network", "utils"},
     "web": {"gallery", "align", "network", "utils"},
-    **{name: {"web", "train", "gallery", "align", "network", "utils"} for name in TOP},
+    "commands": {"web", "train", "gallery", "align", "network", "utils"},
+    "cli": {"commands"},
+    **{name: {"web", "train", "gallery", "align", "network", "utils"} for name in ("app", "app_web")},
 }
 LAYERS = set(ALLOWED)
 KERAS_USERS = {"network", "train"}

@@ -1,0 +1,160 @@
+"""Clips: enrol, identify, verify, and their sound as WAV files."""
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from tqdm import tqdm
+
+from commands.shared import FILE, describe, recognizer, refusals, report
+from utils.errors import DuetError, PersonExistsError
+from utils.types import Decision, Identification, Verification
+
+if TYPE_CHECKING:
+    from gallery.recognizer import Recognizer
+    from gallery.results import VerifyResult
+
+MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--person", "person_id", help="Person id of a single file. For a folder the names of its folders are the ids.")
+@click.option("--replace", is_flag=True, help="Replace what is stored for the person by the new clips.")
+@click.option("--force", is_flag=True, help="Enrol also when the clip looks like another person of the gallery.")
+@refusals
+def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> None:
+    """Enrol one clip (FILE with --person), or a folder with one folder of clips per person (DIR)."""
+    work = clips_of(path, person_id)
+    failures: list[str] = []
+    with recognizer() as known, tqdm(work, unit="clip", disable=None) as progress:
+        enrolled: set[str] = set()
+        for person, clip in progress:
+            progress.set_postfix_str(f"{person}/{clip.name}")
+            try:
+                enroll_clip(known, person, clip, replace and person not in enrolled, force)
+                enrolled.add(person)
+            except DuetError as error:
+                failures.append(f"{person}/{clip.name}: {describe(error)}")
+    click.echo(f"{len(work) - len(failures)} of {len(work)} clips enrolled, {len(enrolled)} people.")
+    report(failures)
+
+
+def clips_of(path: Path, person_id: str | None) -> list[tuple[str, Path]]:
+    """(person id, clip) for each file to enrol. Raises click.UsageError."""
+    if path.is_file():
+        if not person_id:
+            raise click.UsageError("A single file needs the person it shows: --person ID")
+        return [(person_id, path)]
+    if person_id:
+        clips = [(person_id, f) for f in sorted(path.iterdir()) if visible_file(f)]
+    else:
+        clips = [(d.name, f) for d in sorted(path.iterdir()) if d.is_dir() for f in sorted(d.rglob("*")) if visible_file(f)]
+    if not clips:
+        raise click.UsageError(f"No clip found. Expected: one folder per person with clips in it. Received: {path}")
+    return clips
+
+
+def visible_file(path: Path) -> bool:
+    """Whether `path` is a file that is not hidden."""
+    return path.is_file() and not path.name.startswith(".")
+
+
+def enroll_clip(known: Recognizer, person_id: str, clip: Path, replace: bool, force: bool) -> None:
+    """Enrol a clip; a person who is new is created for it, and not kept when the clip is refused."""
+    try:
+        known.create_person(person_id)
+        is_new = True
+    except PersonExistsError:
+        is_new = False
+    try:
+        known.enroll(person_id, clip, filename=clip.name, replace=replace, force=force)
+    except DuetError:
+        if is_new:
+            known.delete_person(person_id)
+        raise
+
+
+@click.command()
+@click.argument("clips", nargs=-1, required=True, type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@refusals
+def identify(clips: tuple[Path, ...], as_json: bool) -> None:
+    """Say who is in each clip: by both modalities, by face and by voice."""
+    failures = []
+    with recognizer() as known:
+        for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
+            try:
+                answer = known.identify(clip, filename=clip.name)
+            except DuetError as error:
+                failures.append(f"{clip.name}: {describe(error)}")
+                continue
+            tqdm.write(json.dumps({"clip": clip.name, **asdict(answer)}, ensure_ascii=False) if as_json else "\n".join(told(clip, answer)))
+    report(failures)
+
+
+def told(clip: Path, answer: Identification) -> list[str]:
+    """Lines of text for an identification."""
+    decisions: dict[str, Decision] = {"fused": answer.fused, "face": answer.face, "voice": answer.voice}
+    lines = [f"{clip.name} ({answer.people} people in the gallery)"]
+    for modality, words in MODALITIES.items():
+        decision = decisions[modality]
+        match = decision.match
+        who = f"{match.name} ({match.person_id}), p = {match.probability:.3f}, score {match.score:.3f}" if match else decision.outcome
+        limit = f", threshold {decision.threshold:.3f}" if decision.threshold is not None else ""
+        lines.append(f"  by {words:15} {who}{limit}. {decision.reason}")
+    return lines + [f"  hint: {hint.text}" for hint in answer.hints]
+
+
+@click.command()
+@click.argument("clip", type=FILE)
+@click.argument("reference", type=FILE, required=False)
+@click.option("--person", "person_id", help="Compare with this person of the gallery instead of a second clip.")
+@refusals
+def verify(clip: Path, reference: Path | None, person_id: str | None) -> None:
+    """Are CLIP and REFERENCE the same person? Prints score, threshold, probability and verdict."""
+    if (reference is None) == (person_id is None):
+        raise click.UsageError("Name either a second clip or --person ID.")
+    with recognizer() as known:
+        if person_id is not None:
+            result = known.verify_person(clip, person_id, filename=clip.name)
+        else:
+            assert reference is not None
+            result = known.verify_clips(clip, reference, filename=clip.name, reference_filename=reference.name)
+    click.echo("\n".join(compared(result)))
+
+
+def compared(result: VerifyResult) -> list[str]:
+    """Lines of text for a verification."""
+    answers: dict[str, Verification] = {"fused": result.fused, "face": result.face, "voice": result.voice}
+    lines = [f"{'':16} {'score':>7} {'threshold':>9} {'probability':>11}  verdict"]
+    for modality, words in MODALITIES.items():
+        v = answers[modality]
+        numbers = "".join(f" {'-' if x is None else format(x, '.3f'):>{w}}" for x, w in
+                          ((v.score, 7), (v.threshold, 9), (v.probability, 11)))
+        lines.append(f"{words:16}{numbers}  {v.outcome}")
+    return [*lines, f"Thresholds aim at a false match rate of {result.fmr:.2%}.", *(f"hint: {hint.text}" for hint in result.hints)]
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=FILE)
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for the WAV files; default: beside each video.")
+@refusals
+def convert(videos: tuple[Path, ...], folder: Path | None) -> None:
+    """Write the sound track of each VIDEO as a 16 kHz mono WAV file."""
+    from align.convert import video_to_wav
+
+    failures = []
+    for video in tqdm(videos, unit="file", disable=None if len(videos) > 1 else True):
+        target = (folder or video.parent) / (video.stem + ".wav")
+        try:
+            video_to_wav(video, target)
+        except DuetError as error:
+            failures.append(f"{video.name}: {describe(error)}")
+            continue
+        tqdm.write(str(target))
+    report(failures)
