@@ -93,6 +93,7 @@ class Event:
     person_key: int | None
     outcome: str
     detail: dict[str, object] = field(default_factory=dict)
+    hash: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -66,6 +67,10 @@ people = Table(
     Column("note", Text, nullable=False, default=""),
     Column("search", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("consent", Text, nullable=False, default=""),  # what the person agreed to, in the operator's words
+    Column("enrolled_at", UtcDateTime),  # of the first template
+    Column("retention_days", Integer),  # from enrolled_at (or created_at) on; NULL = no end
+    Column("last_seen_at", UtcDateTime),  # of the last identification that accepted the person
     sqlite_autoincrement=True,
 )
 
@@ -80,8 +85,47 @@ templates = Table(
     Column("encoder_id", String(200), nullable=False),
     Column("source_sha256", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("sealed_by", String(16)),  # id of the encryption key; NULL = stored in the clear
     UniqueConstraint("person_key", "modality", "encoder_id", "source_sha256"),
     Index(None, "modality", "encoder_id", "person_key"),
+    sqlite_autoincrement=True,
+)
+
+# Aligned face crops, speech and the thumbnail that templates were made from; only with DUET_KEEP_MEDIA=1.
+kept_media = Table(
+    "kept_media", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("template_key", ForeignKey("templates.key", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(12), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("sealed_by", String(16)),
+    UniqueConstraint("template_key", "kind"),
+    sqlite_autoincrement=True,
+)
+
+# What the latest identifications answered, by request id, so that people can say that it was not them; kept for some days.
+identifications = Table(
+    "identifications", metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("modality", String(8), primary_key=True),
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("speech_s", Float, nullable=False),
+)
+
+# Comparisons of which somebody said what is true: trials for the next calibration.
+feedback = Table(
+    "feedback", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
+    Column("modality", String(8), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("speech_s", Float, nullable=False),
+    Column("same", Boolean, nullable=False),
+    UniqueConstraint("request_id", "person_key", "modality"),
     sqlite_autoincrement=True,
 )
 
@@ -101,7 +145,19 @@ events = Table(
     Column("person_key", Integer),
     Column("outcome", String(40), nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("hash", String(64), nullable=False, default=""),  # over this row and the hash of the one before (gallery/audit.py)
     sqlite_autoincrement=True,
+)
+
+api_keys = Table(
+    "api_keys", metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("label", String(80), nullable=False),
+    Column("role", String(12), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
 )
 
 for _verb in ("UPDATE", "DELETE"):
