@@ -15,26 +15,30 @@ import shutil
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, insert, select
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy import exc as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
-from gallery import tables
+from gallery import migrate
 from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
 WRITE_TURN_S = 30.0
+UPGRADE_WAIT_S = 600.0  # a start waits so long for another process that changes the schema
 _PRAGMAS = ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
 _NO_ROOM_BYTES = 1 << 20
+
+
+class _LockedError(StoreUnavailableError):
+    """Somebody else writes; it may be over in a moment."""
 
 
 class Database:
@@ -53,8 +57,7 @@ class Database:
         with self._translated():
             _make_file(self._path)
             self._use_wal()
-        with self.write() as connection:
-            _prepare(connection)
+        self._prepare()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -95,6 +98,31 @@ class Database:
                     log.warning("the write-ahead log is busy and keeps deleted data until the next deletion")
                     return False
                 time.sleep(0.02)
+
+    def compact(self) -> bool:
+        """Write the file anew, without the free pages in which earlier values may still stand, and empty the log. False if other readers
+        or writers kept the log busy."""
+        with self._turn, self._translated():
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("VACUUM")
+            finally:
+                raw.close()
+        return self.scrub()
+
+    def _prepare(self) -> None:
+        """Two processes that start on an old database at once: one changes it, the other waits for that."""
+        with self.read() as connection:
+            if migrate.is_current(connection):
+                return None
+        deadline = time.monotonic() + UPGRADE_WAIT_S
+        while True:
+            try:
+                with self.write() as connection:
+                    return migrate.upgrade(connection)
+            except _LockedError:
+                if time.monotonic() > deadline:
+                    raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -157,6 +185,8 @@ class Database:
             return StorageFullError("The disk of the database is full.")
         if code.startswith("SQLITE_IOERR") and self._is_full():
             return StorageFullError("The disk of the database is full.")
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return _LockedError("The database is locked by another program.")
         for start, text in _MESSAGES.items():
             if code.startswith(start):
                 return StoreUnavailableError(text)
@@ -170,8 +200,6 @@ class Database:
 
 
 _MESSAGES = {
-    "SQLITE_BUSY": "The database is locked by another program.",
-    "SQLITE_LOCKED": "The database is locked by another program.",
     "SQLITE_READONLY": "The database is read-only.",
     "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
     "SQLITE_CORRUPT": "The database file is damaged.",
@@ -209,15 +237,3 @@ def _make_file(path: Path) -> None:
 def _inode(path: Path) -> str:
     status = path.stat()
     return f"{status.st_dev}:{status.st_ino}"
-
-
-def _prepare(connection: Connection) -> None:
-    """Create the tables in an empty file, check the version of others."""
-    tables.metadata.create_all(connection, checkfirst=True)
-    known = {row.name: row.value for row in connection.execute(select(tables.meta))}
-    if not known:
-        known = {"schema_version": str(tables.SCHEMA_VERSION), "gallery_id": uuid.uuid4().hex}
-        connection.execute(insert(tables.meta), [{"name": k, "value": v} for k, v in known.items()])
-    if known["schema_version"] != str(tables.SCHEMA_VERSION):
-        raise ConfigError(f"The database must be of schema version {tables.SCHEMA_VERSION}. Received: {known['schema_version']}",
-                          "Use the release of the service that wrote it, or a fresh database.")

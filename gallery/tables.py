@@ -2,7 +2,8 @@
 
 `key` columns are internal numbers that are never used twice: the audit refers to people by them, so that nothing in it says who was meant
 once a person is deleted. `changes` is the feed that keeps the memory index of every process in step: one row a change of a person or
-their templates, committed together with it.
+their templates, committed together with it. The tables are created by the revisions in `gallery/migrations`, which also hold the triggers
+that keep the audit append-only; a test compares the two.
 """
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     Boolean,
     Column,
@@ -27,10 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    event,
 )
-
-SCHEMA_VERSION = 1
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -160,7 +157,41 @@ api_keys = Table(
     Column("revoked_at", UtcDateTime),
 )
 
-for _verb in ("UPDATE", "DELETE"):
-    event.listen(events, "after_create", DDL(
-        f"CREATE TRIGGER events_no_{_verb.lower()} BEFORE {_verb} ON events "
-        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END").execute_if(dialect="sqlite"))
+jobs = Table(
+    "jobs", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("job_id", String(32), nullable=False, unique=True),
+    Column("action", String(12), nullable=False),
+    Column("force", Boolean, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("cancelled", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+job_items = Table(
+    "job_items", metadata,
+    Column("key", Integer, primary_key=True),
+    Column("job_key", ForeignKey("jobs.key", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("media", Text, nullable=False),  # path below the media root; empty when it is not needed any more
+    Column("uploaded", Boolean, nullable=False),
+    Column("person_id", String(128), index=True),
+    Column("state", String(10), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(80)),
+    Column("leased_until", UtcDateTime),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", JSON(none_as_null=True)),
+    UniqueConstraint("job_key", "position"),
+    sqlite_autoincrement=True,
+)
+
+# Who is named in the result of a file.
+job_mentions = Table(
+    "job_mentions", metadata,
+    Column("item_key", ForeignKey("job_items.key", ondelete="CASCADE"), primary_key=True),
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True),
+)
