@@ -14,6 +14,7 @@ from utils.errors import DuetError
 
 if TYPE_CHECKING:
     from gallery.recognizer import Recognizer
+    from gallery.store import Store
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -44,6 +45,18 @@ def recognizer() -> Iterator[Recognizer]:
         yield built
     finally:
         built.close()
+
+
+@contextmanager
+def store() -> Iterator[Store]:
+    """The gallery that the settings name, without the networks."""
+    from gallery.store import open_store
+
+    opened = open_store(Settings.from_env())
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def report(failures: list[str]) -> None:

@@ -151,10 +151,15 @@ class Store:
             key = None if person_id is None else people.find(connection, person_id)
             audit.append(connection, action, outcome, key, detail)
 
-    def events(self, limit: int = 100) -> tuple[Event, ...]:
-        """The latest rows of the audit, newest first."""
+    def events(self, limit: int = 100, before: int | None = None, action: str | None = None) -> tuple[Event, ...]:
+        """Rows of the audit, newest first: those of a number below `before`, of one `action` only. Raises InvalidRequestError."""
         with self.database.read() as connection:
-            return audit.latest(connection, limit)
+            return audit.page(connection, limit, before, action)
+
+    def verify_audit(self, noted: audit.Head | None = None) -> audit.Verified:
+        """Whether the audit is whole (gallery/audit.py)."""
+        with self.database.read() as connection:
+            return audit.verify(connection, noted)
 
     def check(self) -> None:
         """Raise StoreUnavailableError unless the database answers."""

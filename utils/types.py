@@ -6,7 +6,7 @@ seconds from the start of the clip; embeddings are float32 (512,) of unit length
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -182,13 +182,23 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Person:
-    """A row of the gallery: `templates` counts the stored templates by modality."""
+    """A row of the gallery: `templates` counts the stored templates by modality. `consent` = what the person agreed to, in the operator's
+    words; `enrolled_at` = of the first template; `last_seen_at` = of the last identification that accepted the person."""
 
     person_id: str
     name: str
     created_at: datetime
     note: str = ""
     templates: dict[str, int] = field(default_factory=dict)
+    consent: str = ""
+    retention_days: int | None = None
+    enrolled_at: datetime | None = None
+    last_seen_at: datetime | None = None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the person is to be forgotten: `retention_days` after the enrolment (the creation of who was never enrolled); None = never."""
+        return None if self.retention_days is None else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
 
 
 @dataclass(frozen=True)
@@ -244,3 +254,11 @@ class Identification:
     encoder_ids: dict[str, str]
     timings_ms: dict[str, float]
     details: dict[str, Any] = field(default_factory=dict)
+
+
+class Role(StrEnum):
+    """What the holder of an API key may do; web/roles.py has the routes of each."""
+
+    ADMIN = "admin"
+    KIOSK = "kiosk"
+    AUDITOR = "auditor"
