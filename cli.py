@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from commands import clips, models, people
+from commands import audit, clips, encryption, jobs, keys, models, people
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,8 +15,11 @@ def cli() -> None:
     """Identify people by face and voice. Settings are DUET_* environment variables (README.md lists them)."""
 
 
-for _command in (clips.enroll, clips.identify, clips.verify, clips.convert, people.people, models.models):
+for _command in (clips.enroll, clips.identify, clips.verify, clips.convert, people.people, keys.keys, audit.audit, models.models,
+                 jobs.jobs, jobs.worker):
     cli.add_command(_command)
+for _command in (encryption.new_encryption_key, encryption.rotate_encryption):
+    keys.keys.add_command(_command)
 
 if __name__ == "__main__":
     cli()

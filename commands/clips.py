@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
+from commands.jobs import job_tools, told_error, watch
 from commands.shared import FILE, describe, recognizer, refusals, report
-from utils.errors import DuetError, PersonExistsError
+from gallery.jobs import MAX_FILES, NewItem, NewJob
+from utils.errors import DuetError
 from utils.types import Decision, Identification, Verification
 
 if TYPE_CHECKING:
-    from gallery.recognizer import Recognizer
     from gallery.results import VerifyResult
 
 MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
@@ -27,20 +28,18 @@ MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice a
 @click.option("--force", is_flag=True, help="Enrol also when the clip looks like another person of the gallery.")
 @refusals
 def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> None:
-    """Enrol one clip (FILE with --person), or a folder with one folder of clips per person (DIR)."""
-    work = clips_of(path, person_id)
-    failures: list[str] = []
-    with recognizer() as known, tqdm(work, unit="clip", disable=None) as progress:
-        enrolled: set[str] = set()
-        for person, clip in progress:
-            progress.set_postfix_str(f"{person}/{clip.name}")
-            try:
-                enroll_clip(known, person, clip, replace and person not in enrolled, force)
-                enrolled.add(person)
-            except DuetError as error:
-                failures.append(f"{person}/{clip.name}: {describe(error)}")
-    click.echo(f"{len(work) - len(failures)} of {len(work)} clips enrolled, {len(enrolled)} people.")
-    report(failures)
+    """Enrol one clip (FILE with --person), or a folder with one folder of clips per person (DIR).
+
+    A folder is a batch job (`cli.py jobs list`): broken off, the service or `cli.py jobs run` goes on with it.
+    """
+    root = path.parent if path.is_file() else path
+    items = [NewItem(name, name, person) for person, clip in clips_of(path, person_id) for name in [str(clip.relative_to(root))]]
+    with job_tools() as (known, jobs, settings):
+        job = jobs.create(NewJob("enroll", items, force, replace, str(root.resolve())))
+        watch(known, jobs, settings, job)
+        done, failed = (jobs.items(job.job_id, limit=MAX_FILES, states=(state,)) for state in ("done", "failed"))
+    click.echo(f"{len(done)} of {len(items)} clips enrolled, {len({item.person_id for item in done})} people.")
+    report([f"{item.name}: {told_error(item)}" for item in failed])
 
 
 def clips_of(path: Path, person_id: str | None) -> list[tuple[str, Path]]:
@@ -61,21 +60,6 @@ def clips_of(path: Path, person_id: str | None) -> list[tuple[str, Path]]:
 def visible_file(path: Path) -> bool:
     """Whether `path` is a file that is not hidden."""
     return path.is_file() and not path.name.startswith(".")
-
-
-def enroll_clip(known: Recognizer, person_id: str, clip: Path, replace: bool, force: bool) -> None:
-    """Enrol a clip; a person who is new is created for it, and not kept when the clip is refused."""
-    try:
-        known.create_person(person_id)
-        is_new = True
-    except PersonExistsError:
-        is_new = False
-    try:
-        known.enroll(person_id, clip, filename=clip.name, replace=replace, force=force)
-    except DuetError:
-        if is_new:
-            known.delete_person(person_id)
-        raise
 
 
 @click.command()

@@ -163,6 +163,8 @@ jobs = Table(
     Column("job_id", String(32), nullable=False, unique=True),
     Column("action", String(12), nullable=False),
     Column("force", Boolean, nullable=False),
+    Column("replace", Boolean, nullable=False),
+    Column("root", Text),  # folder that the files are below; NULL = the media root
     Column("actor", String(80), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),

@@ -18,19 +18,28 @@ PREFIX = "DUET_"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _setting(default: Any, text: str, low: float | None = None, high: float | None = None, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": text, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings. `Settings()` holds the defaults; `Settings.from_env()` is what the programs use."""
 
-    host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs DUET_API_KEY")
+    host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs an API key")
     port: int = _setting(5000, "TCP port", 1, 65535)
-    api_key: str = _setting("", "key that every request must bring in the header X-API-Key; empty = no key (loopback only)")
+    api_key: str = _setting("", "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key the service is for loopback only", secret=True)
+    rate_limit: str = _setting(
+        "240/minute", "how many clips each key, and each address without a key, may send (ten times as many other requests); empty = any number")
+    tls_cert: Path | None = _setting(None, "certificate, with the chain, in a PEM file: the service then speaks https")
+    tls_key: Path | None = _setting(None, "private key of the certificate, in a PEM file")
+    trusted_proxies: int = _setting(0, "how many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks", 0, 10)
     data_dir: Path = _setting(ROOT / "data", "folder for everything written at run time: database, temporary media")
     database_url: str = _setting("", "SQLAlchemy URL of the gallery; empty = SQLite file duet.db in DUET_DATA_DIR")
+    encryption_key: str = _setting(
+        "", "key that templates and kept media are encrypted with, 32 bytes in base64; empty = stored in the clear", secret=True)
+    encryption_key_file: Path | None = _setting(None, "file with that key, instead of the variable")
+    encryption_key_old: str = _setting("", "the key before, for `cli.py keys rotate-encryption` alone", secret=True)
     media_root: Path | None = _setting(
         None, "the only folder that Identification_Request may read clips from; empty = folder media in DUET_DATA_DIR")
     model_dir: Path = _setting(ROOT / "best_model", "folder with face/, voice/ and fusion/, each with weights and card.json")
@@ -44,8 +53,15 @@ class Settings:
     good_face_px: float = _setting(60.0, "width of a face below which the person is asked to come closer, in pixels", 10, 2000)
     fpir: float = _setting(
         0.01, "false positive identification rate that the thresholds aim at: the share of strangers given a name", 1e-6, 0.5)
+    keep_media: bool = _setting(
+        False, "1: keep aligned faces, speech and a thumbnail with each template, to be embedded again by later models; 0: vectors only")
+    feedback_days: int = _setting(
+        7, "how long it is remembered who was named in which answer, so that people can say that it was not them, in days; 0 = not at all",
+        0, 90)
     threads: int = _setting(8, "requests served at the same time", 1, 256)
     slots: int = _setting(2, "clips analysed at the same time; others wait", 1, 64)
+    broker_url: str = _setting("", "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service does them")
+    job_days: float = _setting(7.0, "how long the results of a finished batch job are kept, in days", 0.001, 3650)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -60,11 +76,8 @@ class Settings:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             _check_range(f, getattr(self, f.name))
-        if not self.api_key and not is_loopback(self.host):
-            raise ConfigError(
-                f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={self.host}",
-                f"Set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.",
-            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be set together. Received: one of them")
 
     @property
     def url_of_database(self) -> str:
@@ -104,8 +117,11 @@ def _parse(f: dataclasses.Field[Any], text: str) -> Any:
             return int(text)
         if kind == "float":
             return float(text)
+        if kind == "bool":
+            return bool(("0", "1").index(text))
     except ValueError:
-        raise ConfigError(f"{name} must be a number. Received: {text!r}") from None
+        wanted = "0 or 1" if kind == "bool" else "a number"
+        raise ConfigError(f"{name} must be {wanted}. Received: {text!r}") from None
     return Path(text).resolve() if kind.startswith("Path") else text
 
 

@@ -20,10 +20,15 @@ DuetError
 │   ├── PersonNotFoundError        404 person_not_found
 │   ├── PersonExistsError          409 person_exists
 │   ├── TemplateNotFoundError      404 template_not_found
+│   ├── LastTemplateError          409 last_template         the last template of a person cannot be split off
+│   ├── ThumbnailNotFoundError     404 thumbnail_not_found   no picture of this person is kept
+│   ├── IdentificationNotFoundError 404 identification_not_found  no such answer is remembered, or it named somebody else
 │   ├── DuplicatePersonError       409 duplicate_person      the same face or voice is enrolled under another id
 │   ├── EncoderMismatchError       409 encoder_mismatch      vectors of two encoders would be compared
 │   ├── StoreUnavailableError      503 store_unavailable     the database does not answer
-│   └── StorageFullError           503 storage_full          no room to write
+│   ├── JobNotFoundError           404 job_not_found
+│   ├── StorageFullError           503 storage_full          no room to write
+│   └── BrokerUnavailableError     503 broker_unavailable    the broker of the jobs does not answer
 ├── ModelError                     503 model_unavailable     weights or card missing or not what the card says
 ├── DatasetError                   422 dataset               training or evaluation data that cannot be read
 ├── CheckpointError                422 checkpoint            a training checkpoint that cannot be continued from
@@ -175,6 +180,34 @@ class TemplateNotFoundError(GalleryError):
     code, status = "template_not_found", 404
 
 
+class LastTemplateError(GalleryError):
+    """The last template of a person cannot be split off: nothing would be left of them."""
+
+    code, status = "last_template", 409
+    default_hint = "Merge the whole person into the other one, or rename or delete the person."
+
+
+class ThumbnailNotFoundError(GalleryError):
+    """No picture of this person is kept."""
+
+    code, status = "thumbnail_not_found", 404
+    default_hint = "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."
+
+
+class IdentificationNotFoundError(GalleryError):
+    """No such answer is remembered, or it named somebody else."""
+
+    code, status = "identification_not_found", 404
+    default_hint = "Send the request_id of an answer of the last days, and the person_id of a match in it."
+
+
+class JobNotFoundError(GalleryError):
+    """Nothing of this job id."""
+
+    code, status = "job_not_found", 404
+    default_hint = "GET /v1/jobs lists the jobs that are kept."
+
+
 class DuplicatePersonError(GalleryError):
     """The same face or voice is enrolled under another id; `details` names it."""
 
@@ -203,6 +236,12 @@ class StorageFullError(GalleryError):
     code, status = "storage_full", 503
     default_hint = "Nothing was stored. Free some disk space on the server."
     retry_after_s = 60
+
+
+class BrokerUnavailableError(GalleryError):
+    """The broker that wakes the workers of batch jobs does not answer."""
+
+    code, status = "broker_unavailable", 503
 
 
 class ModelError(DuetError):

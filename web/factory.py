@@ -11,24 +11,23 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
+from gallery.jobs import Jobs
+from gallery.keys import Keys
 from gallery.recognizer import Recognizer
 from utils.config import Settings
-from web import VERSION, api_identify, api_people, api_service, auth, errors, flagship, pages, schema, uploads
+from web import VERSION, api_identify, api_jobs, api_people, api_service, auth, errors, flagship, pages, schema, uploads
+from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_people.ns, flagship.ns, api_service.ns)
+NAMESPACES = (api_identify.ns, api_people.ns, api_jobs.ns, flagship.ns, api_service.ns)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-SWAGGER_ENDPOINTS = frozenset({"api.doc", "pages.static", "restx_doc.static"})
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
-# Swagger UI sets styles from its script and draws icons from data: URLs; it loads nothing from elsewhere.
-SWAGGER_CSP = ("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-               "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 ABOUT = ("Identification by face and voice on this machine. `POST /v1/people` creates a person, "
          "`POST /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another. "
@@ -67,24 +66,25 @@ def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer |
     errors.init_app(app)
     uploads.init_app(app, settings)
     auth.init_app(app, settings)
-    app.register_blueprint(_api(settings, app.config["SWAGGER_UI"]))
+    app.register_blueprint(_api(app.config["SWAGGER_UI"]))
     if app.config["SWAGGER_UI"]:
         app.register_blueprint(pages.blueprint)
     if recognizer is None:
         from web.assembly import build_recognizer
 
         recognizer = build_recognizer(settings, warm=True)
-    app.extensions["duet"] = State(settings, recognizer)
+    keys, jobs = Keys(recognizer.store.database), Jobs(recognizer.store.database)
+    auth.check_keys(settings, keys)
+    app.extensions["duet"] = State(settings, recognizer, keys, jobs, JobThread(recognizer, jobs, settings))
     return app
 
 
-def _api(settings: Settings, swagger_ui: bool) -> Blueprint:
+def _api(swagger_ui: bool) -> Blueprint:
     """Blueprint with all namespaces, the description at /swagger.json and, if wanted, its page at /."""
     blueprint = Blueprint("api", __name__)
-    keyed: dict[str, Any] = {}
-    if settings.api_key:
-        keyed = {"security": "key", "authorizations": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}}
-    api = DuetApi(blueprint, version=VERSION, title="Duet ID", description=ABOUT, doc="/" if swagger_ui else False, **keyed)
+    api = DuetApi(blueprint, version=VERSION, title="Duet ID", description=ABOUT, doc="/" if swagger_ui else False,
+                  security=["key", {}],  # {}: a service without any key asks for none
+                  authorizations={"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}})
     for model in schema.MODELS:
         api.add_model(model.name, model)
     for namespace in NAMESPACES:
@@ -105,11 +105,9 @@ def _init_requests(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        is_page = request.endpoint in SWAGGER_ENDPOINTS
         response.headers.update(HEADERS)
         response.headers["X-Request-ID"] = g.request_id
-        response.headers["Content-Security-Policy"] = SWAGGER_CSP if is_page else API_CSP
-        response.headers["Cache-Control"] = "no-cache" if is_page else "no-store"
+        response.headers.update({"Content-Security-Policy": API_CSP, "Cache-Control": "no-store"} | pages.headers_for(request.endpoint))
         route = request.url_rule.rule if request.url_rule else "-"
         log.info("%s %s %d %.0f ms request_id=%s", request.method if request.method.isalpha() else "-", route, response.status_code,
                  1000 * (time.perf_counter() - g.started), g.request_id)

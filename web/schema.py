@@ -7,7 +7,7 @@ from typing import Any
 from flask_restx import Model, Namespace, fields
 
 from utils.errors import DuetError
-from web.errors import CrossOriginError, HostForbiddenError
+from web.errors import CrossOriginError, HostForbiddenError, RateLimitedError, RoleForbiddenError
 
 FACE_ID, VOICE_ID, FUSED_ID = "face-1f2e3d4c5b6a", "voice-0a1b2c3d4e5f", "fusion-9f8e7d6c5b4a"
 REQUEST_ID = "3f0c2f9f5c7b4a5e8d1c6b7a8e9f0d1c"
@@ -203,12 +203,41 @@ FLAGSHIP_ANSWER = _model("IdentificationAnswer", **{
     "notice": _text("only where something is to be said, for example that the person is known under another id",
                     "Not registered: this is ben@example.com.", required=False),
 })
+JOB_FIELDS: dict[str, fields.Raw] = {
+    "job_id": _text("unique id", REQUEST_ID),
+    "action": _text("what is done with each clip", "identify", enum=["identify", "enroll"]),
+    "state": _text("waiting, running, done or cancelled", "running", enum=["waiting", "running", "done", "cancelled"]),
+    "created_at": _text("when it came (UTC)", "2026-01-31T08:15:00Z"),
+    "finished_at": _text("when its last file was finished (UTC); null before", "2026-01-31T08:16:10Z", x_nullable=True),
+    "files": _int("how many files it has", 120),
+    "finished": _int("how many of them are finished, in whatever way", 35),
+    "counts": _figures("files by state", {"waiting": 84, "running": 1, "done": 34, "failed": 1, "cancelled": 0, "forgotten": 0}),
+}
+JOB = _model("Job", **JOB_FIELDS)
+JOBS = _model("Jobs", jobs=_parts(JOB, "newest first"))
+JOB_ITEM = _model(
+    "JobItem",
+    position=_int("place in the job, from 0", 0),
+    name=_text("name of the file (empty when it was forgotten)", "ann@example.com-1.mp4"),
+    person_id=_text("whom it is enrolled for; null when it is identified", "ann@example.com", x_nullable=True),
+    state=_text("forgotten: a person whom it named was deleted", "done",
+                enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"]),
+    result=fields.Raw(description="the answer: as of POST /v1/identify, or of an enrolment; null before and after a failure",
+                      example={"fused": {"outcome": "accepted"}}),
+    error=fields.Raw(description="code, message and hint when it failed; else null", example=None),
+)
+JOB_WITH_ITEMS = _model(
+    "JobWithItems", **JOB_FIELDS,
+    items=_parts(JOB_ITEM, "this part of its files, in their order"),
+    offset=_int("how many were left out before", 0),
+    limit=_int("how many there are here at most", 100),
+)
 
 
 def documented(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
     """Decorator: the errors that a route may answer with, by status, each with the error shape."""
     by_status: dict[int, list[str]] = {}
-    listed: tuple[type[DuetError], ...] = (*errors, HostForbiddenError, CrossOriginError)
+    listed: tuple[type[DuetError], ...] = (*errors, HostForbiddenError, CrossOriginError, RoleForbiddenError, RateLimitedError)
     for error in listed:
         first_line = (error.__doc__ or "").splitlines()[0]
         by_status.setdefault(error.status, []).append(f"`{error.code}`: {first_line}")

@@ -1,12 +1,17 @@
 """What one application holds: its settings and its recognizer, found again from inside a request."""
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import current_app
 
+from gallery.jobs import Job, Jobs
+from gallery.keys import Keys
 from gallery.recognizer import Recognizer
 from utils.config import Settings
+from utils.errors import BrokerUnavailableError
+from web.jobs import JobThread
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,9 @@ class State:
 
     settings: Settings
     recognizer: Recognizer
+    keys: Keys
+    jobs: Jobs
+    job_thread: JobThread
 
 
 def settings() -> Settings:
@@ -27,3 +35,27 @@ def recognizer() -> Recognizer:
     """Recognizer of the application that answers this request."""
     state: State = current_app.extensions["duet"]
     return state.recognizer
+
+
+def keys() -> Keys:
+    """API keys of the gallery of this application."""
+    state: State = current_app.extensions["duet"]
+    return state.keys
+
+
+def jobs() -> Jobs:
+    """Batch jobs of the application that answers this request."""
+    state: State = current_app.extensions["duet"]
+    return state.jobs
+
+
+def wake_jobs(job: Job) -> None:
+    """Have a new job worked on: by the workers of the broker, or by the thread of this service. A broker that does not answer is no error:
+    the thread tells it again."""
+    state: State = current_app.extensions["duet"]
+    if state.settings.broker_url:
+        from web.broker import send  # celery is an optional package
+
+        with suppress(BrokerUnavailableError):
+            send(state.settings, job.job_id, job.files)
+    state.job_thread.wake()

@@ -18,6 +18,8 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(32), nullable=False),
         sa.Column("action", sa.String(12), nullable=False),
         sa.Column("force", sa.Boolean, nullable=False),
+        sa.Column("replace", sa.Boolean, nullable=False),
+        sa.Column("root", sa.Text),
         sa.Column("actor", sa.String(80), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("finished_at", _TIME),

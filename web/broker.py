@@ -1,0 +1,71 @@
+"""Jobs past one machine: Celery wakes workers on other machines, which read the files from the shared media root.
+
+A message holds the id of a job and nothing else. All state is in the database (gallery/jobs.py), so a lost or repeated message does no
+harm. Start a worker with `python cli.py worker`.
+"""
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from utils.config import Settings
+from utils.errors import BrokerUnavailableError, ConfigError
+
+log = logging.getLogger("duet.jobs")
+TASK = "duet.work"
+QUEUE = "duet"
+MOST_WORKERS = 16
+"""Workers that are woken for one job at most."""
+
+
+@lru_cache(maxsize=1)
+def celery_app(url: str) -> Any:
+    """The Celery application for this broker. Raises ConfigError when Celery is not installed."""
+    try:
+        from celery import Celery
+    except ImportError:
+        raise ConfigError("DUET_BROKER_URL needs the packages celery and redis.",
+                          "pip install -r requirements-optional.txt") from None
+    app = Celery("duet", broker=url)
+    app.conf.update(
+        task_default_queue=QUEUE, task_ignore_result=True, worker_prefetch_multiplier=1, task_acks_late=True,
+        broker_connection_retry_on_startup=True, broker_connection_max_retries=None,  # a broker that is gone comes back
+        broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 10, "visibility_timeout": 3600},
+        worker_hijack_root_logger=False, worker_cancel_long_running_tasks_on_connection_loss=False, task_serializer="json",
+        accept_content=["json"], worker_enable_remote_control=False, worker_send_task_events=False,
+    )
+    return app
+
+
+def send(settings: Settings, job_id: str, files: int = 1) -> None:
+    """Wake workers for a job, as many as its files keep busy. Raises BrokerUnavailableError."""
+    from kombu.exceptions import OperationalError
+
+    app = celery_app(settings.broker_url)
+    try:
+        for _ in range(min(files, MOST_WORKERS)):
+            app.send_task(TASK, args=[job_id], retry=False)
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailableError("The broker of the jobs does not answer; the job waits until it does.") from error
+
+
+def run_worker(settings: Settings, threads: int) -> None:
+    """Work on jobs until a signal ends it. Raises ConfigError, ModelError, StoreUnavailableError."""
+    from gallery.jobs import Jobs
+    from web.assembly import build_recognizer
+    from web.jobs import work
+
+    app = celery_app(settings.broker_url)
+    recognizer = build_recognizer(settings, warm=True)
+    jobs = Jobs(recognizer.store.database)
+
+    @app.task(name=TASK)
+    def _work(job_id: str) -> None:
+        work(recognizer, jobs, settings, job_id)
+
+    try:
+        app.worker_main(["worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING", "--without-gossip",
+                         "--without-mingle", "--without-heartbeat"])
+    finally:
+        recognizer.close()

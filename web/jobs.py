@@ -1,0 +1,205 @@
+"""Works on batch jobs: one file after the other from the database, in a thread of the service or in a worker of the broker.
+
+Both call `work`. The thread looks for files every `POLL_S` seconds too, so that what another process left behind, or a lost wake-up, is
+found; with a broker it then only sends the wake-up again.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gallery.audit import ACTOR
+from gallery.jobs import LEASE_S, Claim, Jobs
+from utils.config import Settings
+from utils.errors import BusyError, DuetError, MediaNotFoundError, StorageFullError, StoreUnavailableError
+from utils.types import Identification
+from web import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gallery.recognizer import Recognizer
+    from gallery.results import EnrollResult
+
+log = logging.getLogger("duet.jobs")
+UPLOADS = ".jobs"
+"""Folder below the media root for files that were uploaded for a job."""
+POLL_S = 20.0
+PAUSE_S = 2.0
+NOT_NOW = (BusyError, StoreUnavailableError, StorageFullError)
+"""Errors of the service, not of the file: it is tried again later."""
+
+
+def worker_name() -> str:
+    """Unique to this worker: a process that comes after it must not take its leases for its own."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def work(recognizer: Recognizer, jobs: Jobs, settings: Settings, job_id: str | None = None,
+         stop: Callable[[], bool] = lambda: False) -> int:
+    """Work until no file can be claimed (of this job, or of any), or `stop` says so. How many files were finished."""
+    worker, done = worker_name(), 0
+    while not stop() and (claim := jobs.claim(worker, job_id)) is not None:
+        try:
+            with _lease(jobs, claim, worker):
+                _finish(recognizer, jobs, settings, claim, worker)
+            done += 1
+        except NOT_NOW as error:
+            log.warning("job %s: a file waits (%s)", claim.job_id, error.code)
+            with suppress(DuetError):
+                jobs.release(claim, worker)
+            time.sleep(PAUSE_S)
+            if stop() or isinstance(error, StoreUnavailableError | StorageFullError):
+                break
+    return done
+
+
+def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim, worker: str) -> None:
+    """Work on one file and keep what came of it. Raises NOT_NOW errors."""
+    result: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    mentions: set[str] = set()
+    try:
+        result, mentions = _answer(recognizer, settings, claim)
+    except NOT_NOW:
+        raise
+    except DuetError as refused:
+        error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
+        mentions = {refused.details["person_id"]} if "person_id" in refused.details else set()
+    except Exception as unexpected:  # one file must not end the job
+        log.error("job %s: unexpected %s", claim.job_id, type(unexpected).__name__)
+        error = {"code": "internal", "message": "Something went wrong inside the service.", "hint": "Ask the operator to look at the log."}
+    kept = jobs.finish(claim, worker, result, error, mentions)
+    if kept and claim.uploaded:
+        remove_uploads(settings, [claim.media])
+
+
+def _answer(recognizer: Recognizer, settings: Settings, claim: Claim) -> tuple[dict[str, Any], set[str]]:
+    """What the service would have answered, and the ids of the people whom it names."""
+    path = _path(settings, claim)
+    token = ACTOR.set(claim.actor)
+    try:
+        if claim.action == "identify":
+            return identified(recognizer.identify(path, filename=claim.name))
+        assert claim.person_id is not None
+        return enrolled(recognizer.enroll(claim.person_id, path, filename=claim.name, replace=claim.replace, force=claim.force,
+                                          create=True))
+    finally:
+        ACTOR.reset(token)
+
+
+def identified(found: Identification) -> tuple[dict[str, Any], set[str]]:
+    """An identification as JSON, and the people it names."""
+    decisions = {"fused": found.fused, "face": found.face, "voice": found.voice}
+    named = {match.person_id for d in decisions.values() for match in (d.match, d.runner_up) if match is not None}
+    body = {name: answers.decision(d) for name, d in decisions.items()}
+    return {**body, "quality": answers.quality(found.face_quality, found.speech_quality), "hints": answers.hints(found.hints)}, named
+
+
+def enrolled(stored: EnrollResult) -> tuple[dict[str, Any], set[str]]:
+    """An enrolment as JSON, and the people it names."""
+    named = {stored.person.person_id} | ({stored.duplicate.person_id} if stored.duplicate else set())
+    return {"person_id": stored.person.person_id, "templates": [answers.template(t) for t in stored.templates],
+            "duplicate": answers.match(stored.duplicate), "hints": answers.hints(stored.hints)}, named
+
+
+def _path(settings: Settings, claim: Claim) -> Path:
+    """Where a file of a job lies now; links that lead out of the media root are not followed, those in a folder that the operator named on
+    the command line are. Raises MediaNotFoundError."""
+    root = Path(claim.root) if claim.root else settings.media_folder.resolve()
+    path = (root / claim.media).resolve()
+    if not path.is_file() or not (claim.root or path.is_relative_to(root)):
+        raise MediaNotFoundError("The file must lie where it did when the job came. Received: one that is gone")
+    return path
+
+
+def remove_uploads(settings: Settings, media: list[str]) -> None:
+    """Remove uploaded files, and the folder of their job when it was the last."""
+    for name in media:
+        path = settings.media_folder / name
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
+
+
+def keep_upload(settings: Settings, job_id: str, number: int, upload: Path) -> str:
+    """Keep an uploaded file for a job, safe on the disk; its path below the media root. The name is ours, never the sender's."""
+    folder = settings.media_folder / UPLOADS / job_id
+    for made in (folder.parent, folder):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = folder / f"{number:05d}"
+    with upload.open("rb") as source, target.open("xb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return str(target.relative_to(settings.media_folder))
+
+
+@contextmanager
+def _lease(jobs: Jobs, claim: Claim, worker: str) -> Iterator[None]:
+    """Renew the lease of a file while it is worked on."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(LEASE_S / 3):
+            with suppress(DuetError):
+                jobs.renew(claim, worker)
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class JobThread:
+    """The worker inside the service: a daemon thread that starts with the first job, or with the service where jobs are open."""
+
+    def __init__(self, recognizer: Recognizer, jobs: Jobs, settings: Settings) -> None:
+        self._recognizer, self._jobs, self._settings = recognizer, jobs, settings
+        self._wake, self._stop, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """There is a new job."""
+        with self._lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def stop(self, wait_s: float = 30.0) -> None:
+        """Finish the file that is worked on, then end."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(wait_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self._jobs.remove_finished(self._settings.job_days)
+                if self._settings.broker_url:
+                    from web.broker import send
+
+                    for job_id in self._jobs.idle_jobs():
+                        send(self._settings, job_id)
+                else:
+                    work(self._recognizer, self._jobs, self._settings, stop=self._stop.is_set)
+            except DuetError as error:
+                log.warning("jobs wait (%s)", error.code)
+            except Exception as unexpected:  # the thread outlives what nobody foresaw
+                log.error("jobs wait: unexpected %s", type(unexpected).__name__)
+            self._wake.wait(POLL_S)
