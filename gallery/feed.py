@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, func, or_, select
 
 from gallery import vectors
+from gallery.sealing import Codec
 from gallery.tables import changes, meta, people, templates
 from gallery.vectors import KeyArray, Templates
 from utils.types import Modality
@@ -65,24 +66,26 @@ def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str], keys:
     return np.sort(np.array(found, np.int64))
 
 
-def read_templates(connection: Connection, encoder_ids: Mapping[Modality, str],
+def read_templates(connection: Connection, codec: Codec, encoder_ids: Mapping[Modality, str],
                    keys: Sequence[int] | None = None) -> Iterator[dict[Modality, Templates]]:
-    """All templates of these encoders, in pieces that hold whole people, with the modalities that are there. `keys` None = everybody."""
+    """All templates of these encoders, in pieces that hold whole people, with the modalities that are there. `keys` None = everybody.
+    Raises StoreUnavailableError for a vector that `codec` cannot open."""
     c = templates.c
     # As one expression, so that rows come by the index that begins with the person: by that of the encoders, all would be sorted in memory
     wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
-    query = select(c.person_key, c.key, c.modality, c.source_sha256, c.vector).where(wanted)
+    query = select(c.person_key, c.key, c.modality, c.source_sha256, c.vector, c.sealed_by, c.template_id, c.encoder_id).where(wanted)
     for part in _parts(query, c.person_key, keys):
         rows = connection.execute(part.order_by(c.person_key), execution_options={"yield_per": _CHUNK})
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=lambda row: (row.person_key, row.key))
             by_modality = {m: [row for row in piece if row.modality == m] for m in encoder_ids}
-            yield {m: _as_templates(found) for m, found in by_modality.items() if found}
+            yield {m: _as_templates(found, codec) for m, found in by_modality.items() if found}
 
 
-def _as_templates(rows: Sequence[Row[Any]]) -> Templates:
+def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
     owners = np.fromiter((row.person_key for row in rows), np.int64, len(rows))
-    return Templates(owners, [row.source_sha256 for row in rows], vectors.from_bytes([row.vector for row in rows]))
+    opened = [codec.open(row.vector, row.sealed_by, row.template_id, row.modality, row.encoder_id) for row in rows]
+    return Templates(owners, [row.source_sha256 for row in rows], vectors.from_bytes(opened))
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:

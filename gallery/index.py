@@ -159,7 +159,7 @@ class MemoryIndex:
         make = _with_room if keys is None else _no_room
         found = {m: make(len(everyone), self._sizes[m]) for m in ALL}
         has = {m: np.zeros(len(everyone), np.bool_) for m in ALL}
-        for templates in feed.read_templates(connection, self._encoder_ids, keys):
+        for templates in feed.read_templates(connection, self._store.codec, self._encoder_ids, keys):
             for m, (owners, vectors) in represent(templates, self._fusion.fuse).items():
                 at = np.searchsorted(everyone, owners)
                 found[m][at], has[m][at] = vectors, True

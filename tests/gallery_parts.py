@@ -11,6 +11,7 @@ import numpy as np
 
 from gallery.database import Database
 from gallery.recognizer import Recognizer
+from gallery.sealing import Codec
 from gallery.store import Store
 from utils.calibration import Calibration
 from utils.config import Settings
@@ -124,13 +125,13 @@ class StubEncoders:
     fusion: StubFusion = field(default_factory=StubFusion)
 
 
-def open_gallery(folder: Path, busy_timeout_s: float = 5.0) -> Store:
+def open_gallery(folder: Path, busy_timeout_s: float = 5.0, codec: Codec | None = None) -> Store:
     """A store on a real file in `folder`."""
-    return Store(Database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s))
+    return Store(Database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s), codec)
 
 
 def make_recognizer(folder: Path, encoders: StubEncoders | None = None, wait_s: float = 60.0, aligner: ClipAligner | None = None,
-                    **settings: object) -> Recognizer:
+                    codec: Codec | None = None, **settings: object) -> Recognizer:
     """A recognizer on a real database in `folder`."""
     chosen = Settings(data_dir=folder, **settings)  # type: ignore[arg-type]
-    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), open_gallery(folder), chosen, wait_s)
+    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), open_gallery(folder, codec=codec), chosen, wait_s)
