@@ -1,0 +1,87 @@
+// "Enrol me": a name and a consent, then the clip that was just recorded. A refused enrolment leaves no empty person behind.
+import { ApiError, call, hintText, upload } from "./api.js";
+import { showLines } from "./bars.js";
+import { t } from "./texts.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Enrolment {
+  /** `kiosk`: show(state, view, focus), problem(error), back(), clip(). */
+  constructor(kiosk) {
+    this.kiosk = kiosk;
+    this.duplicate = null;
+    $("enrol-form").addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
+    $("enrol-cancel").addEventListener("click", () => kiosk.back());
+    $("duplicate-cancel").addEventListener("click", () => kiosk.back());
+    $("duplicate-other").addEventListener("click", () => this.submit(true));
+    $("duplicate-same").addEventListener("click", () => this.addToKnown());
+  }
+
+  ask() {
+    $("name").value = "";
+    $("consent").checked = false;
+    $("enrol-problem").hidden = true;
+    this.kiosk.show("enrol", "enrol", $("name"));
+  }
+
+  async submit(force = false) {
+    const name = $("name").value.trim();
+    const missing = !name ? "name" : !$("consent").checked ? "consent" : null;
+    if (missing) return this.refuse(missing, t(`enrol.missing_${missing}`));
+    return this.working(async () => {
+      const person = await call("POST", "/v1/people", { name, consent: $("consent-text").textContent });
+      try {
+        this.stored(await upload(`/v1/people/${encodeURIComponent(person.person_id)}/templates`, { media: this.kiosk.clip(), force }));
+      } catch (error) {
+        await call("DELETE", `/v1/people/${encodeURIComponent(person.person_id)}`).catch(() => {}); // the first error is the one to tell
+        throw error;
+      }
+    });
+  }
+
+  /** The clip is of somebody who is there: one more template for them. */
+  addToKnown() {
+    const id = encodeURIComponent(this.duplicate.person_id);
+    return this.working(async () => this.stored(await upload(`/v1/people/${id}/templates`, { media: this.kiosk.clip() })));
+  }
+
+  async working(work) {
+    const buttons = document.querySelectorAll('[data-view="enrol"] button, [data-view="duplicate"] button');
+    for (const button of buttons) button.disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "duplicate_person") this.askAbout(error.details);
+      else if (error.code === "invalid_name") this.refuse("name", error.text);
+      else this.kiosk.problem(error);
+    } finally {
+      for (const button of buttons) button.disabled = false;
+    }
+  }
+
+  refuse(field, text) {
+    $("enrol-problem").textContent = text;
+    $("enrol-problem").hidden = false;
+    $(field).setAttribute("aria-invalid", "true");
+    $(field).addEventListener("input", () => $(field).removeAttribute("aria-invalid"), { once: true });
+    $(field).focus();
+  }
+
+  askAbout(duplicate) {
+    this.duplicate = duplicate;
+    $("duplicate-text").textContent = t("enrol.known_text", { name: duplicate.name });
+    $("duplicate-same").textContent = t("enrol.same", { name: duplicate.name });
+    this.kiosk.show("duplicate", "duplicate", $("duplicate-same"));
+    $("duplicate-same").disabled = false;
+    $("duplicate-same").focus();
+  }
+
+  stored(answer) {
+    const kinds = answer.templates.map((template) => template.modality);
+    $("enrolled-who").textContent = answer.person.name;
+    $("enrolled-text").textContent = t(kinds.length > 1 ? "enrol.stored_both" : `enrol.stored_${kinds[0]}`);
+    showLines($("enrolled-hints"), answer.hints.map(hintText));
+    this.kiosk.show("enrolled", "enrolled", $("enrolled-done"));
+  }
+}

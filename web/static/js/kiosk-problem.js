@@ -1,0 +1,37 @@
+// What went wrong, and the way on: again, the same clip once more, a key, or a file instead.
+import { hintText } from "./api.js";
+import { showLines } from "./bars.js";
+import { askForKey } from "./header.js";
+import { t } from "./texts.js";
+
+const $ = (id) => document.getElementById(id);
+const MAY_RESEND = new Set(["server_gone", "busy", "rate_limited", "store_unavailable", "upload_timeout", "upload_broken", "internal",
+  "key_required", "storage_full"]);
+
+/** Fills the view of problems and answers with the button to begin with. `error`: an ApiError, or a DeviceError with its reason.
+ * `hasClip`: there is a recording that can be sent again. */
+export function showProblem(error, hasClip) {
+  const { reason, code } = error;
+  const resend = hasClip && MAY_RESEND.has(code);
+  $("problem-title").textContent = t(reason ? `device.${reason}` : titleOf(code));
+  $("problem-text").textContent = reason ? t(`device.${reason}_text`) : textOf(error);
+  showLines($("problem-hints"), (error.details?.hints ?? []).map(hintText));
+  $("retry").textContent = t(reason ? "device.retry" : "kiosk.again");
+  $("retry").classList.toggle("primary", !resend);
+  $("resend").hidden = !resend;
+  $("give-key").hidden = code !== "key_required";
+  return $(resend ? "resend" : "retry");
+}
+
+function titleOf(code) {
+  if (code === "server_gone") return "problem.gone";
+  if (["busy", "rate_limited"].includes(code)) return "problem.busy";
+  if (code === "key_required") return "problem.key";
+  return code === "no_biometric" ? "problem.nothing" : "problem.other";
+}
+
+function textOf(error) {
+  return error.retryAfterS ? `${error.text} ${t("problem.retry_after", { n: error.retryAfterS })}` : error.text;
+}
+
+$("give-key").addEventListener("click", askForKey);
