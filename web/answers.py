@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import g
 
-from gallery.results import EnrollResult, PeoplePage, TemplateInfo, VerifyResult
+from gallery.audit import Verified
+from gallery.results import EnrollResult, Event, PeoplePage, TemplateInfo, VerifyResult
 from utils.types import Decision, FaceQuality, Hint, Identification, Match, Person, SpeechQuality, Verification
 
 
@@ -118,3 +119,21 @@ def enrolled(result: EnrollResult) -> dict[str, Any]:
     """Body of POST /v1/people/{person_id}/templates."""
     return {"person": person(result.person), "templates": [template(t) for t in result.templates],
             "duplicate": match(result.duplicate), **_common(result)}
+
+
+def audit(events: tuple[Event, ...], limit: int) -> dict[str, Any]:
+    """Body of GET /v1/audit."""
+    return {"events": [event(e) for e in events], "limit": limit,
+            "next_before": events[-1].event_id if len(events) == limit and events[-1].event_id > 1 else None}
+
+
+def event(value: Event) -> dict[str, Any]:
+    """A row of the audit; its time to the microsecond, so that its hash can be computed."""
+    return {"event_id": value.event_id, "at": value.at.astimezone(UTC).isoformat(timespec="microseconds"), "actor": value.actor,
+            "action": value.action, "person_key": value.person_key, "outcome": value.outcome, "detail": value.detail, "hash": value.hash}
+
+
+def audit_verified(found: Verified) -> dict[str, Any]:
+    """Body of GET /v1/audit/verify."""
+    return {"whole": not found.problems, "events": found.events, "head": str(found.head),
+            "problems": [{"event_id": p.event_id, "text": p.text} for p in found.problems]}

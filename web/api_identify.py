@@ -9,6 +9,8 @@ from werkzeug.datastructures import FileStorage
 from utils import errors as known
 from utils.errors import InvalidRequestError
 from web import answers, fields, schema
+from web.auth import admin_only
+from web.compared import compared
 from web.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
 from web.state import recognizer
 
@@ -29,6 +31,8 @@ verify_form = ns.parser()
 verify_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
 verify_form.add_argument("person_id", location="form", help="compare with this person of the gallery, or send `reference`")
 verify_form.add_argument("reference", type=FileStorage, location="files", help="compare with this clip, or send `person_id`")
+verify_form.add_argument("show", location="form", choices=("true", "false"), default="false",
+                         help="true: the answer shows the faces that were compared, and when there was speech")
 
 
 @ns.route("/identify")
@@ -61,13 +65,15 @@ class Verify(Resource):
         Send `person_id` for a person of the gallery, or `reference` for a clip. Nothing is stored.
         """
         fields.check_query()
-        given = fields.form(("person_id",), ("media", "reference"))
+        given = fields.form(("person_id", "show"), ("media", "reference"))
         clip, reference = fields.upload("media"), fields.optional_upload("reference")
         person_id = given.get("person_id") or None  # Swagger UI sends an empty text for what was left out
         if (person_id is None) == (reference is None):
             raise InvalidRequestError(f"Send either `person_id` or `reference`. Received: {'neither' if reference is None else 'both'}")
-        if reference is not None:
-            return answers.verified(recognizer().verify_clips(
-                clip.path, reference.path, filename=clip.filename, reference_filename=reference.filename))
-        assert person_id is not None
-        return answers.verified(recognizer().verify_person(clip.path, person_id, filename=clip.filename))
+        if reference is None:
+            assert person_id is not None
+            admin_only("To compare with a person of the gallery")
+            result = recognizer().verify_person(clip.path, person_id, filename=clip.filename)
+        else:
+            result = recognizer().verify_clips(clip.path, reference.path, filename=clip.filename, reference_filename=reference.filename)
+        return answers.verified(result) | (compared(result) if fields.boolean(given.get("show", False), "show") else {})

@@ -10,6 +10,7 @@ from utils import errors as known
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from web import answers, fields, schema
 from web.api_identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.auth import admin_only
 from web.errors import ContentTypeError
 from web.state import recognizer
 
@@ -120,6 +121,8 @@ class Templates(Resource):
         fields.check_query()
         given = fields.form(("replace", "force"), ("media",))
         flags = {name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")}
+        if any(flags.values()) or any(recognizer().get_person(person_id).templates.values()):
+            admin_only("To replace, to force, or to enrol more of a person who is enrolled")
         clip = fields.upload("media")
         return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, **flags)), 201
 

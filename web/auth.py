@@ -1,31 +1,72 @@
-"""Who may ask: the API key, and for a service without one the names and origins that a browser may use.
+"""Who may ask: the API keys and their roles, and for a service without any key the names and origins that a browser may use.
 
 A service without a key listens on loopback only, but the browser on this machine runs pages of strangers. A page may not reach the
 service by a DNS name that it points at 127.0.0.1 (the Host header must be a loopback name), nor send it requests across origins
-(Sec-Fetch-Site and Origin).
+(Sec-Fetch-Site and Origin). docs/security.md says what is protected against whom.
 """
 from __future__ import annotations
 
 import hmac
+import logging
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from utils.config import Settings, is_loopback
-from utils.errors import KeyRequiredError
-from web.errors import CrossOriginError, HostForbiddenError
+from gallery.audit import ACTOR
+from gallery.keys import Keys
+from utils.config import PREFIX, Settings, is_loopback
+from utils.errors import ConfigError, KeyRequiredError, StorageFullError, StoreUnavailableError
+from utils.types import Role
+from web import roles
+from web.errors import CrossOriginError, HostForbiddenError, RateLimitedError, RoleForbiddenError
+from web.limits import Limits, address
+from web.state import keys, recognizer
 
-OPEN_ENDPOINTS = frozenset({"api.doc", "api.specs", "api.health", "pages.static", "restx_doc.static"})
-"""What is answered without a key: health (then minimal), and Swagger UI, which must load before a key can be typed into it."""
+log = logging.getLogger("duet.web")
+MAKE_A_KEY = "Make a key with `cli.py keys create --role admin`"
 
 
-def key_is_good(settings: Settings) -> bool:
-    """Whether this request may do all: no key is set, or it brought the right one (compared in constant time)."""
-    if not settings.api_key:
-        return True
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    received = request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")
-    return hmac.compare_digest(received.encode(), settings.api_key.encode())
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: the name that the audit knows (the id of the key), the role, and whether a key says so."""
+
+    actor: str
+    role: Role
+    by_key: bool = True
+
+
+LOCAL = Caller("local", Role.ADMIN, by_key=False)
+"""Whoever asks a service that has no key: somebody on this machine."""
+OPERATOR = Caller("environment", Role.ADMIN)
+"""Whoever has the key in DUET_API_KEY."""
+NOBODY = "nobody"
+
+
+def caller() -> Caller | None:
+    """Who sends this request; None where no key is needed and none, or a wrong one, was sent."""
+    found: Caller | None = g.caller
+    return found
+
+
+def admin_only(what: str) -> None:
+    """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
+    found = caller()
+    if found is None or found.role is not Role.ADMIN:
+        raise RoleForbiddenError(f"{what} needs the role admin. Received: a key for the role {found.role if found else 'none'}")
+
+
+def check_keys(settings: Settings, known: Keys) -> None:
+    """Raise ConfigError for a service that others could reach, but that has no key."""
+    if settings.api_key or known.exist(usable=True):
+        return
+    if not is_loopback(settings.host):
+        raise ConfigError(f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={settings.host}",
+                          f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.")
+    if settings.trusted_proxies:
+        raise ConfigError(f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+                          f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.")
 
 
 def check_host(settings: Settings) -> None:
@@ -61,16 +102,81 @@ def _netloc(origin: str) -> str:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Check every request before its route."""
+    """Check every request before its route. Raises ConfigError."""
+    guard = _Guard(settings)
+    app.before_request(guard.check)
+    guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
-    @app.before_request
-    def guard() -> None:
-        if not settings.api_key:
-            check_host(settings)
+    @app.teardown_request
+    def forget_actor(_error: BaseException | None) -> None:
+        ACTOR.set(LOCAL.actor)
+
+
+class _Guard:
+    """The check before every request."""
+
+    limits: Limits
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def check(self) -> None:
+        """Find out who asks, and refuse who may not. Raises KeyRequiredError, RoleForbiddenError, RateLimitedError and what the checks of
+        host and origin raise."""
+        g.caller = None
+        is_open = roles.allowed() == roles.OPEN
+        try:
+            g.caller = found = self._find()
+        except RateLimitedError:
+            if not is_open:
+                raise
+            found = None
+        ACTOR.set(found.actor if found else NOBODY)
+        if found is LOCAL:
+            check_host(self._settings)
         check_origin()
-        if request.endpoint not in OPEN_ENDPOINTS and not key_is_good(settings):
-            raise KeyRequiredError("This service needs an API key. Received: " + ("none" if not _sent_key() else "one that is not known"))
+        if not is_open:
+            self._check_role(found)
+
+    def _find(self) -> Caller | None:
+        sent = _sent_key()
+        if self._settings.api_key and hmac.compare_digest(sent.encode(), self._settings.api_key.encode()):
+            return OPERATOR
+        key = keys().find(sent, self.limits.check_wrong_keys) if sent else None
+        if key is not None and key.revoked_at is None:
+            return Caller(key.key_id, key.role)
+        if not self._settings.api_key and not keys().exist():
+            return LOCAL
+        g.refused = "revoked" if key is not None else "unknown" if sent else "missing"
+        if sent:
+            self.limits.count_wrong_key()
+        return None
+
+    def _check_role(self, found: Caller | None) -> None:
+        if found is None:
+            reason = g.refused
+            self._note(address(), reason)
+            raise KeyRequiredError("This service needs an API key. Received: " + _REFUSED[reason])
+        if found.role not in roles.allowed():
+            self._note(found.actor, "wrong_role")
+            needed = " or ".join(sorted(roles.allowed()))
+            raise RoleForbiddenError(f"This needs a key for the role {needed}. Received: a key for the role {found.role}")
+
+    def _note(self, who: str, reason: str) -> None:
+        """One row in the audit about a refused request, if there are not too many already."""
+        if self.limits.may_note(who, reason):
+            try:
+                recognizer().store.record("refuse", reason, None, {"address": address(), "route": roles.route()})
+            except (StoreUnavailableError, StorageFullError) as error:
+                log.error("the audit missed refuse %s: %s", reason, error.code)
 
 
-def _sent_key() -> bool:
-    return bool(request.headers.get("X-API-Key") or request.headers.get("Authorization"))
+_REFUSED = {"missing": "none", "unknown": "one that is not known", "revoked": "one that was revoked"}
+
+
+def _sent_key() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")

@@ -66,6 +66,24 @@ class CrossOriginError(RequestError):
     default_hint = "Pages of other origins may not use this service from a browser."
 
 
+class RoleForbiddenError(RequestError):
+    """The key is good, but not for this."""
+
+    code, status = "forbidden", 403
+    default_hint = "Ask the operator for a key of that role: `cli.py keys create --role ...`."
+
+
+class RateLimitedError(RequestError):
+    """More requests, or more wrong keys, than are allowed in a time."""
+
+    code, status = "rate_limited", 429
+    default_hint = "Wait as long as the header Retry-After says."
+
+    def __init__(self, message: str, hint: str | None = None, *, retry_after_s: int) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+
 def _from_http(error: HTTPException) -> DuetError:
     """Flask's and Werkzeug's own refusals in our terms."""
     if error.code == 404:

@@ -15,12 +15,12 @@ from gallery.jobs import Jobs
 from gallery.keys import Keys
 from gallery.recognizer import Recognizer
 from utils.config import Settings
-from web import VERSION, api_identify, api_jobs, api_people, api_service, auth, errors, flagship, pages, schema, uploads
+from web import VERSION, api_audit, api_identify, api_jobs, api_people, api_service, auth, errors, flagship, pages, schema, uploads
 from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_people.ns, api_jobs.ns, flagship.ns, api_service.ns)
+NAMESPACES = (api_identify.ns, api_people.ns, api_jobs.ns, flagship.ns, api_audit.ns, api_service.ns)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -18,6 +18,7 @@ from utils.errors import InvalidNameError, InvalidRequestError, MediaNotFoundErr
 from utils.types import Decision, Outcome
 from web import fields, schema
 from web.api_identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.auth import admin_only
 from web.state import recognizer, settings
 
 ns = Namespace("compatible", "For clients of the flagship system", path="/")
@@ -65,6 +66,8 @@ class IdentificationRequest(Resource):
         check_clip_name(name)
         person_id = parse_flagship_name(name)
         again = fields.boolean(given.get("re_register", False), "re_register")
+        if again:
+            admin_only("To replace what is stored of a person")
         path = upload.path if upload else find_clip(settings().media_folder, given.get("path_dir", ""), name)
         return answer(recognizer().first_sight(person_id, None, path, filename=name, re_register=again))
 

@@ -136,12 +136,26 @@ VERDICT = _model(
     threshold=_float("score that had to be reached; null without a probe", 0.301122),
     probability=_float("probability of one person at even prior odds; null without a probe", 0.998713),
 )
+COMPARED_SIDE = _model(
+    "ComparedSide",
+    faces=fields.List(fields.String, description="the best of the aligned faces, best first: WebP, 112 × 112, in base64", required=True,
+                      example=["UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="]),
+    faces_used=_int("how many faces the face embedding was made from", 8),
+    speech_s=_figures("stretches of speech that the voice embedding was made from: start and end, in seconds", [[0.3, 2.9]]),
+    duration_s=_float("length of the clip, in seconds", 3.2),
+)
+COMPARED = _model(
+    "Compared",
+    media=_part(COMPARED_SIDE, "of the clip"),
+    reference=_part(COMPARED_SIDE, "of the reference; null for a person of the gallery, of whom only numbers are kept", allow_null=True),
+)
 VERIFICATION = _model(
     "Verification",
     fused=_part(VERDICT, "by face and voice together"),
     face=_part(VERDICT, "by face alone"),
     voice=_part(VERDICT, "by voice alone"),
     fmr=_float("false match rate that the thresholds aim at", 0.01),
+    compared=_part(COMPARED, "what was compared; only with `show`", required=False),
     **COMMON,
 )
 PERSON = _model(
@@ -231,6 +245,37 @@ JOB_WITH_ITEMS = _model(
     items=_parts(JOB_ITEM, "this part of its files, in their order"),
     offset=_int("how many were left out before", 0),
     limit=_int("how many there are here at most", 100),
+)
+
+EVENT = _model(
+    "Event",
+    event_id=_int("number of the row, from 1, without gaps", 42),
+    at=_text("when (UTC)", "2026-01-31T08:15:03.123456+00:00"),
+    actor=_text("id of the key; environment = DUET_API_KEY; local = a service without keys, or the command line; nobody = no good key",
+                "3f9a1c2e"),
+    action=_text("what was done", "identify"),
+    person_key=_int("internal number of the person, never used again; null where there is none", 7, x_nullable=True),
+    outcome=_text("how it ended", "accepted"),
+    detail=_figures("more, as codes and numbers", {"face": "accepted", "voice": "no_probe", "people": 20}),
+    hash=_text("SHA-256 over this row and the hash of the row before it (docs/security.md)", SHA256),
+)
+AUDIT = _model(
+    "Audit",
+    events=_parts(EVENT, "this part of the audit, newest first"),
+    limit=_int("how many there are here at most", 50),
+    next_before=_int("`before` of the next part; null at the end", 17, x_nullable=True),
+)
+AUDIT_PROBLEM = _model(
+    "AuditProblem",
+    event_id=_int("the row where it shows", 5),
+    text=_text("what is wrong", "row 5 is missing"),
+)
+AUDIT_VERIFIED = _model(
+    "AuditVerified",
+    whole=fields.Boolean(description="no row was changed, removed, inserted or moved", example=True, required=True),
+    events=_int("rows that were read", 42),
+    head=_text("number and hash of the last row: write it down elsewhere", f"42:{SHA256}"),
+    problems=_parts(AUDIT_PROBLEM, "what is wrong, at most 100"),
 )
 
 

@@ -9,14 +9,18 @@ import errno
 import logging
 import socket
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 from gunicorn.app.base import BaseApplication
 
-from utils.config import PREFIX, Settings
-from utils.errors import ConfigError, DuetError
+from utils.config import PREFIX, Settings, is_loopback
+from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from web import VERSION
+
+if TYPE_CHECKING:
+    from gallery.store import Store
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
@@ -30,6 +34,7 @@ class Service(BaseApplication):
 
     def __init__(self, settings: Settings, swagger_ui: bool) -> None:
         self._settings, self._swagger_ui = settings, swagger_ui
+        self._store: Store | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -45,7 +50,11 @@ class Service(BaseApplication):
             "keepalive": 15,
             "loglevel": "error",
             "control_socket_disable": True,
+            "forwarded_allow_ips": "",  # proxies are believed by DUET_TRUSTED_PROXIES alone (web/auth.py)
+            "worker_exit": self._stopped,
         }
+        if self._settings.tls_cert and self._settings.tls_key:
+            values |= {"certfile": str(self._settings.tls_cert), "keyfile": str(self._settings.tls_key)}
         for name, value in values.items():
             self.cfg.set(name, value)
 
@@ -59,15 +68,23 @@ class Service(BaseApplication):
             app = create_app({"SETTINGS": self._settings, "SWAGGER_UI": self._swagger_ui})
         except DuetError as error:
             fail(error, LOAD_ERROR_EXIT)
+        self._store = app.extensions["duet"].recognizer.store
+        self._store.record("start", "ready", None, {"version": VERSION})
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
         return app
+
+    def _stopped(self, _arbiter: Any, _worker: Any) -> None:
+        """Runs in the worker when it ends."""
+        if self._store is not None:
+            with suppress(StoreUnavailableError, StorageFullError):
+                self._store.record("stop", "ended")
 
 
 def url_of(settings: Settings) -> str:
     """Where a browser on this machine finds the service."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"http{'s' if settings.tls_cert else ''}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def check_port(settings: Settings) -> None:
@@ -89,12 +106,32 @@ def check_port(settings: Settings) -> None:
 def check_start(settings: Settings) -> None:
     """Everything that can be checked before the networks are loaded. Raises ConfigError, ModelError."""
     from network.card import read_card
+    from web.limits import parse_allowance
+    from web.tls import check_files
     from web.uploads import prepare_folder
 
     check_port(settings)
+    parse_allowance(settings.rate_limit)
+    if settings.tls_cert and settings.tls_key:
+        check_files(settings.tls_cert, settings.tls_key)
     prepare_folder(settings.temporary_folder)
     for model in ("face", "voice"):  # the fusion can be done without
         read_card(settings.model_dir / model)
+    if not settings.api_key and (settings.trusted_proxies or not is_loopback(settings.host)):
+        _check_keys(settings)
+
+
+def _check_keys(settings: Settings) -> None:
+    """The database is closed again before the fork."""
+    from gallery.keys import Keys
+    from gallery.store import open_store
+    from web.auth import check_keys
+
+    store = open_store(settings)
+    try:
+        check_keys(settings, Keys(store.database))
+    finally:
+        store.close()
 
 
 def fail(error: DuetError, code: int = 1) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import ssl
 import struct
+import threading
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -19,6 +21,8 @@ from web.errors import error_body, where
 log = logging.getLogger("duet.web")
 STALL_LIMIT_S = 60
 """A connection that neither sends nor takes a byte for so long is closed."""
+HEAD_LIMIT_S = 30
+"""The handshake and the headers of a request must be there in so long, however steadily they trickle in."""
 LINGER_S = 2.0
 LINGER_READS = 16
 
@@ -27,11 +31,22 @@ class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
     def handle(self, conn: Any) -> Any:
-        """Serve one request of a connection, with a limit on stalls that outlives gunicorn's own `setblocking`."""
+        """Serve one request of a connection, with a limit on stalls that outlives gunicorn's own `setblocking`, and one on its head."""
         limit = struct.pack("ll", STALL_LIMIT_S, 0)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        return super().handle(conn)
+        conn.head_timer = threading.Timer(HEAD_LIMIT_S, _cut, [conn])
+        conn.head_timer.daemon = True
+        conn.head_timer.start()
+        try:
+            return super().handle(conn)
+        finally:
+            conn.head_timer.cancel()
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """The head is there."""
+        conn.head_timer.cancel()
+        return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - gunicorn's signature
         """Answer what is no HTTP request (gunicorn's own answer would be HTML)."""
@@ -45,6 +60,12 @@ class Worker(ThreadWorker):
         with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)
             _read_off(client)
+
+
+def _cut(conn: Any) -> None:
+    """End a connection that another thread reads from: it then sees the end of the stream."""
+    with suppress(OSError):
+        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)  # of a TLS socket too, this is the connection below
 
 
 def _read_off(client: Any) -> None:
@@ -63,4 +84,6 @@ def _refusal(exc: BaseException) -> tuple[int, DuetError]:
         return 431, InvalidRequestError("The headers are too long.")
     if isinstance(exc, ParseException):
         return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
+    if isinstance(exc, ssl.SSLError):
+        return 400, InvalidRequestError("This port speaks https.", "Write https:// in the address.")
     return 500, DuetError("Something went wrong inside the service.", "Ask the operator to look this request_id up in the log.")
