@@ -44,7 +44,7 @@ def configuration(variant: str, size: int) -> dict[str, Any]:
     if variant == "plain":
         del config["augment"]
     if variant == "teacher on the view":
-        config["teacher"]["view"] = "augmented"
+        config["teacher"] |= {"view": "augmented", "blends": 0}
     return config
 
 

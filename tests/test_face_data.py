@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from train.datasets import Listing, read_listing
+from train.datasets import Listing, hold_out, read_listing
 from train.face_augment import AugmentOptions, augment
 from train.face_cache import Teacher, cached_images, cached_teacher
 from train.face_data import FaceBatches, TeacherOptions, mean_of_views, resized
-from train.face_dev import FacePairs, held_out_pairs, hold_out
+from train.face_dev import FacePairs, held_out_pairs
 from train.protocols import Trials
 from utils.errors import DatasetError
 

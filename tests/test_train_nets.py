@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -41,6 +45,18 @@ def test_every_task_has_a_configuration() -> None:
     assert {name for name in TASKS if (CONFIGS / f"{name}.toml").exists()} >= {"face", "voice"}
 
 
+def write_people(folder: Path) -> None:
+    """Eight people's pictures, three of each: a pattern of their own with noise."""
+    rng = np.random.default_rng(0)
+    for person in range(8):
+        base = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        for shot in range(3):
+            noisy = np.clip(cv2.resize(base, (112, 112)) + rng.normal(0, 20, (112, 112, 3)), 0, 255)
+            file = folder / f"person{person}" / f"{shot}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), noisy.astype(np.uint8))
+
+
 @pytest.mark.tf
 def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
@@ -49,14 +65,7 @@ def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pyt
     from train.train_nets import main
 
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    for person in range(8):
-        base = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
-        for shot in range(3):
-            noisy = np.clip(cv2.resize(base, (112, 112)) + rng.normal(0, 20, (112, 112, 3)), 0, 255)
-            file = tmp_path / "own" / f"person{person}" / f"{shot}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(file), noisy.astype(np.uint8))
+    write_people(tmp_path / "own")
     small = (CONFIGS / "face.toml").read_text(encoding="utf-8").replace("batch_size = 128", "batch_size = 8")
     Path("small.toml").write_text(small, encoding="utf-8")
     own = ["face", "--config", "small.toml", "--data", "own", "--no-teacher", "--total-steps", "3"]
@@ -75,3 +84,37 @@ def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pyt
     tuned = json.loads(Path("tuned/card.json").read_text(encoding="utf-8"))
     assert tuned["training"]["started_from"] == "model"
     assert tuned["sha256"] != card["sha256"]
+
+
+@pytest.mark.tf
+def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: Path) -> None:
+    """Real processes: one trains to the end, one is killed without notice after its first checkpoint and started again."""
+    write_people(tmp_path / "own")
+    text = (CONFIGS / "face.toml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^batch_size = \d+", "batch_size = 8", text)
+    text = re.sub(r"(?m)^resolutions = .*", "resolutions = [[0.0, 48]]", text)
+    text = re.sub(r"(?m)^checkpoint_minutes = .*", "checkpoint_minutes = 0.0", text)
+    (tmp_path / "small.toml").write_text(text, encoding="utf-8")
+
+    def train(run: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "train.train_nets", "face", "--config", "small.toml", "--data", "own", "--no-teacher",
+                   "--total-steps", "40", "--threads", "1", "--run-dir", run, "--out", f"{run}-model"]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])})
+
+    straight = train("straight")
+    killed, checkpoint = train("killed"), tmp_path / "killed" / "checkpoint.npz"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    killed.kill()
+    assert killed.wait(timeout=60) == -signal.SIGKILL
+    reached = int(np.load(checkpoint)["counter/step"])
+    assert 0 < reached < 40
+    assert train("killed").wait(timeout=300) == 0
+    assert straight.wait(timeout=300) == 0
+    one, other = (np.load(tmp_path / run / "checkpoint.npz") for run in ("straight", "killed"))
+    assert one["counter/step"] == other["counter/step"] == 40
+    differing = [name for name in one.files if name != "counter/seconds" and not np.array_equal(one[name], other[name])]
+    assert set(one.files) == set(other.files)
+    assert not differing

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from utils.errors import DatasetError
 
+FEWEST_HELD_OUT = 5  # identities: a fold each
 SUFFIXES = {
     "image": frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"}),
     "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"}),
@@ -94,6 +97,27 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
     if not listing.items:
         raise DatasetError(f"A data set needs at least one {kind} file. Received: source={source} without any")
     return listing
+
+
+def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
+    """Split a data set by identity into training and held-out part, at least `FEWEST_HELD_OUT` identities in the latter.
+
+    Raises:
+        DatasetError: too few identities with two images or more.
+    """
+    counts: dict[str, int] = {}
+    for item in listing.items:
+        counts[item.label] = counts.get(item.label, 0) + 1
+    usable = sorted(label for label, count in counts.items() if count > 1)
+    number = max(FEWEST_HELD_OUT, round(share * len(usable)))
+    if len(usable) < number or len(counts) < number + 2:
+        raise DatasetError(
+            f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them with two images or more. "
+            f"Received: {len(counts)}, {len(usable)} of them"
+        )
+    held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
+    kept = tuple(item for item in listing.items if item.label not in held)
+    return Listing(listing.root, kept), Listing(listing.root, tuple(i for i in listing.items if i.label in held))
 
 
 def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:

@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from train.datasets import Listing
 from train.face_augment import AugmentOptions, augment
-from train.face_cache import SIZE_PX, Teacher, cached_images, cached_teacher
+from train.face_cache import SIZE_PX, Shards, Teacher, cached_blends, cached_images, cached_teacher
+
+UNKNOWN = -1  # the label of a blended face
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,46 @@ class TeacherOptions:
         view: "cached": the mean of the embeddings of the clean crop and its mirror image, computed once; "augmented":
             the same mean over the very view that the student sees, computed for each batch (slower).
         threads: Threads of the teacher's runtime for "augmented".
+        blends: How many faces are blended from the crops beforehand, for the teacher alone to describe ("cached" only).
+        blend_share: The share of them in each batch, in [0, 1).
     """
 
     path: Path
     view: str = "cached"
     threads: int = 1
+    blends: int = 0
+    blend_share: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse an unknown view."""
+        """Refuse an unknown view, and blends that would have no target."""
         if self.view not in ("cached", "augmented"):
             raise ValueError(f'view must be "cached" or "augmented". Received: view={self.view!r}')
+        if self.blends and self.view != "cached":
+            raise ValueError(f'Blends need view = "cached". Received: blends={self.blends}, view={self.view!r}')
+        if self.blends < 0 or not 0 <= self.blend_share < 1:
+            raise ValueError(
+                "blends must not be negative, blend_share lie in [0, 1). "
+                f"Received: blends={self.blends}, blend_share={self.blend_share}"
+            )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Faces to draw views from.
+
+    Attributes:
+        images: n × (112, 112, 3) uint8 RGB by number.
+        labels: (n,) int32 class numbers, `UNKNOWN` for nobody's.
+        targets: (n, t) float32 embeddings of the teacher, None where it is asked for each view or there is none.
+        per_batch: How many of its views are in a batch.
+        salt: Sets its order apart from other pools'.
+    """
+
+    images: npt.NDArray[np.uint8] | Shards
+    labels: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.float32] | None
+    per_batch: int
+    salt: int
 
 
 class FaceBatches:
@@ -72,18 +104,24 @@ class FaceBatches:
         self.batch_size, self.seed = batch_size, seed
         self._resolutions, self._augmentation = resolutions, augmentation
         self._teacher: Teacher | None = None
-        self._targets: npt.NDArray[np.float32] | None = None
+        targets, blends = None, 0
         if teacher is not None and teacher.view == "cached":
-            self._targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
+            targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
+            blends = min(round(teacher.blend_share * batch_size), batch_size - 1) if teacher.blends else 0
         elif teacher is not None:
             self._teacher = Teacher(teacher.path, teacher.threads)
+        self._pools = [Pool(self.images, self.labels, targets, batch_size - blends, 1 << 40)]
+        if teacher is not None and blends:
+            faces, vectors = cached_blends(listing, cache, teacher.path, teacher.blends, seed)
+            nobody = np.full(len(faces), UNKNOWN, np.int32)
+            self._pools.append(Pool(faces, nobody, mean_of_views(vectors), blends, 1 << 42))
         self._permutation = lru_cache(maxsize=4)(self._new_permutation)
 
     @property
     def teacher_size(self) -> int:
         """Length of the teacher's embeddings; 0 without a teacher."""
-        if self._targets is not None:
-            return self._targets.shape[1]
+        if self._pools[0].targets is not None:
+            return self._pools[0].targets.shape[1]
         return 0 if self._teacher is None else self._teacher.embed(np.asarray(self.images[:1])).shape[1]
 
     def size_px(self, progress: float) -> int:
@@ -91,27 +129,33 @@ class FaceBatches:
         return [size for start, size in self._resolutions if progress >= start][-1]
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
-        """Batch number `step`: image (b, s, s, 3) uint8, label (b,) int32 and perhaps teacher (b, t) float32."""
+        """Batch number `step`: image (b, s, s, 3) uint8, label (b,) int32 and perhaps teacher (b, t) float32.
+
+        Blended faces come last and have the label `UNKNOWN`.
+        """
         rng = np.random.default_rng((self.seed, step))
-        rows = self._rows(step)
         size = self.size_px(progress)
         at_112 = SIZE_PX if self._teacher is not None else size
-        views = np.stack([self._view(self.images[row], rng, at_112) for row in rows])
-        batch: dict[str, npt.NDArray[Any]] = {"image": views, "label": self.labels[rows]}
-        if self._targets is not None:
-            batch["teacher"] = self._targets[rows]
+        drawn = [(pool, self._rows(pool, step)) for pool in self._pools]
+        views = np.stack([self._view(pool.images[row], rng, at_112) for pool, rows in drawn for row in rows])
+        labels = np.concatenate([pool.labels[rows] for pool, rows in drawn])
+        batch: dict[str, npt.NDArray[Any]] = {"image": views, "label": labels}
+        targets = [pool.targets[rows] for pool, rows in drawn if pool.targets is not None]
+        if targets:
+            batch["teacher"] = np.concatenate(targets)
         elif self._teacher is not None:
             batch["teacher"] = mean_of_views(self._teacher.embed_both(views))
             batch["image"] = resized(views, size)
         return batch
 
-    def _rows(self, step: int) -> npt.NDArray[np.intp]:
-        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs, within = np.divmod(places, len(self.images))
-        return np.array([self._permutation(int(e))[w] for e, w in zip(epochs, within, strict=True)])
+    def _rows(self, pool: Pool, step: int) -> npt.NDArray[np.intp]:
+        places = np.arange(step * pool.per_batch, (step + 1) * pool.per_batch)
+        epochs, within = np.divmod(places, len(pool.images))
+        order = [self._permutation(pool.salt, len(pool.images), int(epoch)) for epoch in epochs]
+        return np.array([permutation[place] for permutation, place in zip(order, within, strict=True)])
 
-    def _new_permutation(self, epoch: int) -> npt.NDArray[np.intp]:
-        return np.random.default_rng((self.seed, 1 << 40, epoch)).permutation(len(self.images))
+    def _new_permutation(self, salt: int, number: int, epoch: int) -> npt.NDArray[np.intp]:
+        return np.random.default_rng((self.seed, salt, epoch)).permutation(number)
 
     def _view(self, image: npt.NDArray[np.uint8], rng: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:
         if rng.random() < 0.5:

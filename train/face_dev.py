@@ -61,27 +61,6 @@ def published_pairs(csv: Path, lists: Mapping[str, Path], cache: Path) -> FacePa
     return _pairs(listing, trials, cache)
 
 
-def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
-    """Split a data set by identity into training and held-out part, at least `FOLDS` identities each.
-
-    Raises:
-        DatasetError: too few identities with two images or more.
-    """
-    counts: dict[str, int] = {}
-    for item in listing.items:
-        counts[item.label] = counts.get(item.label, 0) + 1
-    usable = sorted(label for label, count in counts.items() if count > 1)
-    number = max(FOLDS, round(share * len(usable)))
-    if len(usable) < number or len(counts) < number + 2:
-        raise DatasetError(
-            f"Training needs at least {FOLDS + 2} identities, {FOLDS} of them with two images or more. "
-            f"Received: {len(counts)}, {len(usable)} of them"
-        )
-    held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
-    kept = tuple(item for item in listing.items if item.label not in held)
-    return Listing(listing.root, kept), Listing(listing.root, tuple(i for i in listing.items if i.label in held))
-
-
 def held_out_pairs(listing: Listing, cache: Path, seed: int) -> FacePairs:
     """Pairs within and across the identities of `listing`: up to 10 of one person, as many of two, in folds by person."""
     by_label: dict[str, list[Item]] = {}

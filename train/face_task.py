@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from network.face import EMBEDDING_SIZE, SIZE_PX, build_face
 from network.heads import AngularMargin, TeacherProjection, relation_loss
-from train.datasets import read_listing
+from train.datasets import hold_out, read_listing
 from train.face_augment import AugmentOptions
 from train.face_data import FaceBatches, TeacherOptions
-from train.face_dev import FacePairs, held_out_pairs, hold_out, published_pairs
+from train.face_dev import FacePairs, held_out_pairs, published_pairs
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class FaceTask:
         embeddings = self.network(tf.cast(batch["image"], tf.float32), training=True)
         start, end = weights.margin_ramp
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
-        parts = {"margin_head": self._classifier.loss(embeddings, batch["label"], margin)}
+        known = batch["label"] >= 0  # blended faces are nobody's
+        labels = tf.boolean_mask(batch["label"], known)
+        parts = {"margin_head": self._classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
-from train.datasets import Listing, read_listing
-from train.face_dev import hold_out
+from train.datasets import Listing, hold_out, read_listing
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches, load_targets
 from train.voice_data import cached_features
