@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from gallery import kept
 from gallery.ports import Aligner, Encoders
 from gallery.store import NewTemplate
 from gallery.vectors import checked
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class ClipProbe:
     """A clip ready for search or enrolment. `vectors` holds the fused embedding too where there are face and voice; `missing` says in
-    words why a modality is not there."""
+    words why a modality is not there; `keep_media`: an enrolment keeps faces and speech too."""
 
     capture: Capture
     embeddings: Mapping[Modality, Embedding]
@@ -34,6 +35,16 @@ class ClipProbe:
     missing: Mapping[Modality, str]
     timings_ms: dict[str, float]
     started: float
+    keep_media: bool = False
+
+    def only(self, modality: Modality) -> ClipProbe:
+        """The same by face or by voice alone. Raises NoBiometricError when the clip has none."""
+        if modality not in self.embeddings:
+            raise NoBiometricError(f"The clip must hold what is asked about: {modality}. {self.missing[modality]}.",
+                                   " ".join(h.text for h in self.capture.hints) or None)
+        left = {m: f"By {modality} alone was asked" for m in self.embeddings if m != modality}
+        return replace(self, embeddings={modality: self.embeddings[modality]}, vectors={modality: self.vectors[modality]},
+                       missing={**self.missing, **left})
 
     def timings_with_total(self) -> dict[str, float]:
         """Time of each stage and, as `total`, all that passed since the clip came, in milliseconds."""
@@ -42,8 +53,11 @@ class ClipProbe:
     @property
     def templates(self) -> list[NewTemplate]:
         """What an enrolment of this clip stores."""
-        quality = {Modality.FACE: self.capture.faces.quality, Modality.VOICE: self.capture.speech.quality}
-        return [NewTemplate(e, getattr(quality[m], "score", 0.0), self.capture.source_sha256) for m, e in self.embeddings.items()]
+        faces, speech = self.capture.faces, self.capture.speech
+        quality = {Modality.FACE: faces.quality, Modality.VOICE: speech.quality}
+        media = kept.media_of(faces.faces, speech.speech) if self.keep_media else {}
+        return [NewTemplate(e, getattr(quality[m], "score", 0.0), self.capture.source_sha256, media.get(m, {}))
+                for m, e in self.embeddings.items()]
 
 
 class Analyser:
@@ -70,7 +84,7 @@ class Analyser:
                                        " ".join(h.text for h in capture.hints) or None,
                                        {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]})
             vectors = timed(timings, "fusion", lambda: self.with_fused({m: e.vector for m, e in embeddings.items()}))
-        return ClipProbe(capture, embeddings, vectors, missing, timings, started)
+        return ClipProbe(capture, embeddings, vectors, missing, timings, started, self._settings.keep_media)
 
     def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
         """Face and voice embeddings (n, 512) each → fused ones (n, size)."""

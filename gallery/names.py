@@ -1,4 +1,4 @@
-"""Which ids and names may be stored, and the id in a file name of the compatible API.
+"""Which ids, names and terms may be stored, and the id in a file name of the compatible API.
 
 An id travels in URLs, folder and file names and logs, so its alphabet is small. A display name is any Unicode text of one line that
 does not reorder the text around it.
@@ -9,11 +9,12 @@ import re
 import secrets
 import unicodedata
 
-from utils.errors import InvalidNameError
+from utils.errors import InvalidNameError, InvalidRequestError
 
 MAX_ID = 128
 MAX_NAME = 200
 MAX_NOTE = 2000
+MAX_RETENTION_DAYS = 36500
 
 _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -40,13 +41,21 @@ def validate_name(name: str) -> str:
     return text
 
 
-def validate_note(note: str) -> str:
-    """Return the note in NFC form; line breaks and tabs are allowed. Raises InvalidNameError."""
-    text = _text(note, "A note")
+def validate_note(note: str, what: str = "A note") -> str:
+    """Return the note (or another text that is called `what`) in NFC form; line breaks and tabs are allowed. Raises InvalidNameError."""
+    text = _text(note, what)
     if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
-        raise InvalidNameError(f"A note is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
+        raise InvalidNameError(f"{what} is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
                                f"of writing. Received: {_shown(note)}")
     return text
+
+
+def validate_retention_days(days: int | None) -> int | None:
+    """Return the days for which a person is kept; None = no end. Raises InvalidRequestError."""
+    if days is not None and (type(days) is not int or not 1 <= days <= MAX_RETENTION_DAYS):
+        raise InvalidRequestError(f"retention_days is a whole number from 1 to {MAX_RETENTION_DAYS}, or none for no end. "
+                                  f"Received: {str(days)[:40]}")
+    return days
 
 
 def new_person_id() -> str:

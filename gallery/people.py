@@ -1,18 +1,18 @@
 """People in the database: functions on a connection, in the transaction of their caller.
 
-Ids, names and notes are checked here, so that nothing that came another way than the web is stored unchecked.
+Ids, names, notes and terms are checked here, so that nothing that came another way than the web is stored unchecked.
 """
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
-from gallery import audit
-from gallery.names import search_key, validate_name, validate_note, validate_person_id
+from gallery import audit, jobs
+from gallery.names import search_key, validate_name, validate_note, validate_person_id, validate_retention_days
 from gallery.results import PeoplePage
 from gallery.tables import changes, people, templates
 from utils.errors import InvalidRequestError, PersonExistsError, PersonNotFoundError
@@ -23,36 +23,67 @@ MAX_PAGE = 1000
 
 @dataclass(frozen=True)
 class NewPerson:
-    """Someone to be created; `name` None = the id."""
+    """Someone to be created; `name` None = the id; `retention_days` None = no end."""
 
     person_id: str
     name: str | None = None
     note: str = ""
+    consent: str = ""
+    retention_days: int | None = None
+
+
+class PersonChanges(TypedDict, total=False):
+    """What is to be changed of a person; what is not in it stays."""
+
+    name: str
+    note: str
+    consent: str
+    retention_days: int | None
 
 
 def create(connection: Connection, new: NewPerson) -> int:
-    """Returns the internal number. Raises InvalidNameError, PersonExistsError."""
+    """Returns the internal number. Raises InvalidNameError, InvalidRequestError, PersonExistsError."""
     person_id = validate_person_id(new.person_id)
-    name = validate_name(person_id if new.name is None else new.name)
+    values = columns(person_id, {"name": person_id if new.name is None else new.name, "note": new.note, "consent": new.consent,
+                                  "retention_days": new.retention_days})
     if connection.scalar(select(exists().where(people.c.person_id == person_id))):
         raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
-    key = connection.execute(insert(people).values(
-        person_id=person_id, name=name, note=validate_note(new.note), search=search_text(person_id, name), created_at=datetime.now(UTC),
-    )).inserted_primary_key
+    key = connection.execute(insert(people).values(person_id=person_id, created_at=datetime.now(UTC), **values)).inserted_primary_key
     assert key is not None
     changed(connection, key[0], "create_person", "created")
     return int(key[0])
 
 
-def search_text(person_id: str, name: str) -> str:
-    """What a search looks in."""
-    return search_key(f"{person_id}\n{name}")
+def change(connection: Connection, key: int, changes_: PersonChanges) -> None:
+    """Raises InvalidNameError, InvalidRequestError."""
+    person_id = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+    connection.execute(update(people).where(people.c.key == key).values(columns(person_id, changes_)))
+    changed(connection, key, "update_person", "changed")
+
+
+def remove(connection: Connection, key: int) -> list[str]:
+    """Delete a person with all that hangs on them: templates and kept media, answers that named them, feedback, and what jobs hold.
+    Returns the uploads of jobs that are to be removed (paths below the media root)."""
+    person_id = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+    uploads = jobs.forget(connection, key, person_id)
+    connection.execute(delete(people).where(people.c.key == key))
+    return uploads
 
 
 def changed(connection: Connection, key: int, action: str, outcome: str, detail: audit.Detail | None = None) -> None:
     """Tell the indexes of all processes, and the audit, in the transaction of the change."""
     connection.execute(insert(changes).values(person_key=key))
     audit.append(connection, action, outcome, key, detail)
+
+
+def note_enrolment(connection: Connection, key: int) -> None:
+    """From now on retention counts."""
+    connection.execute(update(people).where(people.c.key == key).values(enrolled_at=datetime.now(UTC)))
+
+
+def note_seen(connection: Connection, key: int) -> None:
+    """The person was recognised now. No change of the gallery: no index reads anything again."""
+    connection.execute(update(people).where(people.c.key == key).values(last_seen_at=datetime.now(UTC)))
 
 
 def find(connection: Connection, person_id: str) -> int | None:
@@ -73,9 +104,10 @@ def person_of(connection: Connection, key: int) -> Person:
     return as_person(connection.execute(select(people).where(people.c.key == key)).one(), counts_of(connection, [key]).get(key, {}))
 
 
-def as_person(row: Row[Any], counts: dict[str, int]) -> Person:
+def as_person(row: Row[Any], counts: Mapping[str, int]) -> Person:
     """A row of `people` and the number of templates by modality → the person."""
-    return Person(row.person_id, row.name, row.created_at, row.note, {str(m): counts.get(m, 0) for m in (Modality.FACE, Modality.VOICE)})
+    return Person(row.person_id, row.name, row.created_at, row.note, {str(m): counts.get(m, 0) for m in (Modality.FACE, Modality.VOICE)},
+                  row.consent, row.retention_days, row.enrolled_at, row.last_seen_at)
 
 
 def counts_of(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -98,18 +130,27 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
     return PeoplePage(tuple(as_person(row, counts.get(row.key, {})) for row in rows), total, offset, limit)
 
 
-def change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:
-    """Write columns of a person."""
-    connection.execute(update(people).where(people.c.key == key).values(values))
-    changed(connection, key, "update_person", "changed")
-
-
-def delete_key(connection: Connection, key: int) -> None:
-    """Delete a person with all that hangs on them."""
-    connection.execute(delete(people).where(people.c.key == key))
-    changed(connection, key, "delete_person", "deleted")
-
-
 def count(connection: Connection) -> int:
     """How many people there are."""
     return connection.scalar(select(func.count()).select_from(people)) or 0
+
+
+def with_end(connection: Connection) -> list[tuple[int, datetime]]:
+    """(internal number, when they expire) of all people who are not kept for ever."""
+    rows = connection.execute(select(people).where(people.c.retention_days.is_not(None)))
+    return [(row.key, end) for row in rows if (end := as_person(row, {}).expires_at) is not None]
+
+
+def columns(person_id: str, given: PersonChanges) -> dict[str, Any]:
+    """The columns to write for these changes. Raises InvalidNameError, InvalidRequestError."""
+    values: dict[str, Any] = {}
+    if "name" in given:
+        values["name"] = validate_name(given["name"])
+        values["search"] = search_key(f"{person_id}\n{values['name']}")
+    if "note" in given:
+        values["note"] = validate_note(given["note"])
+    if "consent" in given:
+        values["consent"] = validate_note(given["consent"], "A consent")
+    if "retention_days" in given:
+        values["retention_days"] = validate_retention_days(given["retention_days"])
+    return values

@@ -1,21 +1,23 @@
 """The one place that walks the way of a clip: media file → alignment → embeddings → search → decision or enrolment."""
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gallery import decision, matching
+from gallery import decision, matching, speakers
 from gallery.analysis import WAIT_S, Analyser, ClipProbe, timed
 from gallery.decision import Rule
 from gallery.index import SINGLE, MemoryIndex, Snapshot
 from gallery.matching import Calibrations
 from gallery.names import validate_name, validate_person_id
 from gallery.ports import Aligner, Encoders
-from gallery.results import EnrollResult, FirstSightResult, PeoplePage, StaleTemplates, TemplateInfo, VerifyResult
+from gallery.results import EnrollResult, FirstSightResult, StaleTemplates, VerifyResult
 from gallery.store import NewPerson, Store, Stored, mismatch
+from gallery.speakers import SpeakerEnrolment, SpeakerResult
 from gallery.vectors import represent
 from utils.config import Settings
 from utils.errors import (
@@ -35,10 +37,11 @@ Duplicate = tuple[Match, Modality]
 
 
 class Recognizer:
-    """Shared by all requests and threads. Create it after a fork, never before."""
+    """Shared by all requests and threads. Create it after a fork, never before. `store` is the gallery itself, for what is neither
+    recognised nor enrolled."""
 
     def __init__(self, aligner: Aligner, encoders: Encoders, store: Store, settings: Settings, wait_s: float = WAIT_S) -> None:
-        self._store = store
+        self.store = store
         self._settings = settings
         self._analyser = Analyser(aligner, encoders, settings, wait_s)
         self._index = MemoryIndex(store, encoders)
@@ -47,28 +50,33 @@ class Recognizer:
         self.encoder_ids = {"face": encoders.face.encoder_id, "voice": encoders.voice.encoder_id, "fused": encoders.fusion.encoder_id}
 
     # ---- recognition
-    def identify(self, path: Path, *, filename: str | None = None) -> Identification:
-        """Who is in the clip at `path`? `filename` is what its sender calls it.
+    def identify(self, path: Path, *, filename: str | None = None, request_id: str | None = None) -> Identification:
+        """Who is in the clip at `path`? `filename` is what its sender calls it; under `request_id` the answer is remembered for feedback.
 
         Raises MediaError (NoBiometricError), BusyError, EncoderMismatchError, StoreUnavailableError.
         """
         answer = self._identify(self._analyser.analyse(path, filename))
-        self._note("identify", answer.fused.outcome, answer.fused.match,
-                   {"face": str(answer.face.outcome), "voice": str(answer.voice.outcome), "people": answer.people})
+        self._note_answer("identify", answer.fused.outcome, answer, request_id,
+                          {"face": str(answer.face.outcome), "voice": str(answer.voice.outcome), "people": answer.people})
         return answer
 
-    def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False,
-               force: bool = False) -> EnrollResult:
-        """Store templates of the clip for a person who is there. `replace` first removes all templates of the person.
+    def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False, force: bool = False,
+               create: bool = False) -> EnrollResult:
+        """Store templates of the clip for a person who is there. `replace` first removes all templates of the person; `create` makes who
+        is not there, together with the templates or not at all.
 
         A clip that is somebody else of the gallery is refused unless `force`.
         Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability, modality), EncoderMismatchError,
         StorageFullError and what `identify` raises.
         """
-        self._store.get_person(person_id)
+        known = self._known(validate_person_id(person_id)) if create else self.store.get_person(person_id)
         probe = self._analyser.analyse(path, filename)
-        hints = [] if replace else self._unlike_earlier(person_id, probe)
-        stored, duplicate = timed(probe.timings_ms, "store", lambda: self._enroll(person_id, person_id, probe, replace, force))
+        hints = [] if replace or known is None else self._unlike_earlier(person_id, probe)
+        person = NewPerson(person_id) if known is None else person_id
+        try:
+            stored, duplicate = timed(probe.timings_ms, "store", lambda: self._enroll(person, person_id, [probe], replace, force))
+        except PersonExistsError:  # another request was first
+            return self.enroll(person_id, path, filename=filename, replace=replace, force=force)
         if stored.known_before == len(stored.templates):
             hints.append(Hint("already_enrolled", "This file was enrolled for this person before; nothing was added."))
         capture = probe.capture
@@ -76,9 +84,31 @@ class Recognizer:
             stored.person, stored.templates, (*capture.hints, *hints), duplicate and duplicate[0], capture.faces.quality,
             capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total())
 
+    def identify_speaker(self, path: Path, threshold: float = speakers.OWN_THRESHOLD, *, filename: str | None = None,
+                         request_id: str | None = None) -> SpeakerResult:
+        """Who speaks? By voice alone; `threshold` in [0, 1] is the confidence to reach (gallery/speakers.py). Raises what `identify`
+        raises, NoBiometricError also for a clip without usable speech."""
+        probe = self._analyser.analyse(path, filename).only(Modality.VOICE)
+        answer = self._identify(probe, speakers.evidence(threshold))
+        self._note_answer("identify_speaker", answer.voice.outcome, answer, request_id, {"people": answer.people})
+        slope = self._calibrations_for(probe.capture.speech.quality)[Modality.VOICE].slope
+        return SpeakerResult(answer, speakers.confidence(answer.voice, slope, threshold), threshold)
+
+    def enroll_speaker(self, person: NewPerson, clips: Sequence[tuple[Path, str]], *, force: bool = False) -> SpeakerEnrolment:
+        """Store voice templates of `clips` (path, and the name that its sender gave it), of all or of none, for a person who is there, or
+        who is made with them. Raises InvalidNameError and what `enroll` raises, NoBiometricError also for a clip without usable speech."""
+        known = self._known(validate_person_id(person.person_id))
+        probes = [self._analyser.analyse(path, filename).only(Modality.VOICE) for path, filename in clips]
+        hints = [h for probe in probes for h in (*probe.capture.hints, *(self._unlike_earlier(person.person_id, probe) if known else ()))]
+        try:
+            stored, duplicate = self._enroll(person.person_id if known else person, person.person_id, probes, False, force)
+        except (PersonExistsError, PersonNotFoundError):  # made or deleted by another request since
+            return self.enroll_speaker(person, clips, force=force)
+        return SpeakerEnrolment(stored.person, stored.templates, duplicate and duplicate[0], tuple(hints))
+
     def verify_person(self, path: Path, person_id: str, *, filename: str | None = None) -> VerifyResult:
         """Is the clip of this person? Raises PersonNotFoundError and what `identify` raises."""
-        infos = self._store.list_templates(person_id)
+        infos = self.store.list_templates(person_id)
         probe = self._analyser.analyse(path, filename)
         reference = self._person_vectors(person_id)
         old = [i for i in infos if i.encoder_id != self.encoder_ids[i.modality] and i.modality in probe.embeddings]
@@ -100,10 +130,10 @@ class Recognizer:
         calibrations = self._calibrations_for(probe.capture.speech.quality, other.capture.speech.quality)
         answer = self._verify(probe, other.vectors, calibrations, "The reference has no usable {}")
         self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
-        return answer
+        return dataclasses.replace(answer, captures=(*answer.captures, other.capture))
 
     def first_sight(self, person_id: str, name: str | None, path: Path, *, filename: str | None = None,
-                    re_register: bool = False) -> FirstSightResult:
+                    re_register: bool = False, request_id: str | None = None) -> FirstSightResult:
         """Identify, and enrol who comes under an id for the first time; `re_register` replaces the templates of who is known.
 
         Somebody who is there under another id is not stored, but reported. `name` None = the id. Raises InvalidNameError and what
@@ -117,58 +147,22 @@ class Recognizer:
         if re_register or known is None or not any(known.templates.values()):
             registered, duplicate = timed(probe.timings_ms, "store", lambda: self._register(new, known, probe, re_register))
         answer = self._identify(probe)
-        self._note("first_sight", "registered" if registered else "duplicate" if duplicate else str(answer.fused.outcome),
-                   answer.fused.match, {"people": answer.people})
+        self._note_answer("first_sight", "registered" if registered else "duplicate" if duplicate else str(answer.fused.outcome), answer,
+                          request_id, {"people": answer.people})
         return FirstSightResult(person_id, answer, registered, duplicate)
 
-    # ---- people
-    def create_person(self, person_id: str | None = None, name: str | None = None, note: str = "") -> Person:
-        """An id is made when there is none; `name` None = the id. Raises InvalidNameError, PersonExistsError."""
-        return self._store.create_person(person_id, name, note)
-
-    def get_person(self, person_id: str) -> Person:
-        """Raises PersonNotFoundError."""
-        return self._store.get_person(person_id)
-
-    def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
-        """People whose id or name holds `search` in any case, by id; `limit` 1 to 1000. Raises InvalidRequestError."""
-        return self._store.list_people(search, offset, limit)
-
-    def update_person(self, person_id: str, *, name: str | None = None, note: str | None = None) -> Person:
-        """Change what is not None. Raises PersonNotFoundError, InvalidNameError."""
-        return self._store.update_person(person_id, name=name, note=note)
-
-    def delete_person(self, person_id: str) -> None:
-        """Forget the person and all templates, also in the bytes of the database files. Raises PersonNotFoundError."""
-        self._store.delete_person(person_id)
-
-    def list_templates(self, person_id: str) -> tuple[TemplateInfo, ...]:
-        """Oldest first. Raises PersonNotFoundError."""
-        return self._store.list_templates(person_id)
-
-    def delete_template(self, person_id: str, template_id: str) -> None:
-        """Raises PersonNotFoundError, TemplateNotFoundError."""
-        self._store.delete_template(person_id, template_id)
-
-    def count(self) -> int:
-        """How many people there are, with and without templates."""
-        return self._store.count()
-
+    # ---- the gallery
     def stale_templates(self) -> tuple[StaleTemplates, ...]:
         """Templates of other encoders than those in use, by modality; empty when all can be compared."""
         return self._index.snapshot().stale
 
-    def check(self) -> None:
-        """Raise StoreUnavailableError unless the database answers."""
-        self._store.check()
-
     def close(self) -> None:
         """Close the database."""
-        self._store.close()
+        self.store.close()
 
     # ---- the steps
-    def _identify(self, probe: ClipProbe) -> Identification:
-        snapshot, decisions, _ = timed(probe.timings_ms, "search", lambda: self._decide(probe))
+    def _identify(self, probe: ClipProbe, beyond: float = 0.0) -> Identification:
+        snapshot, decisions, _ = timed(probe.timings_ms, "search", lambda: self._decide(probe, beyond))
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
         capture = probe.capture
@@ -177,9 +171,9 @@ class Recognizer:
             capture.faces.people_in_view, (*capture.hints, *_stale_hints(snapshot.stale)), snapshot.people, self._settings.fpir,
             self.encoder_ids, probe.timings_with_total())
 
-    def _decide(self, probe: ClipProbe) -> tuple[Snapshot, Decisions, Rule]:
+    def _decide(self, probe: ClipProbe, beyond: float = 0.0) -> tuple[Snapshot, Decisions, Rule]:
         snapshot = self._index.snapshot()
-        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations_for(probe.capture.speech.quality))
+        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations_for(probe.capture.speech.quality), beyond)
         ranked = {m: matching.rank(snapshot, probe.vectors, m, rule.calibrations) for m in probe.vectors}
         found = {m: decision.decide(ranked[m], m, rule) for m in probe.vectors}
         single = {m: found.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
@@ -188,22 +182,23 @@ class Recognizer:
         fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE], rule, other)
         return snapshot, {**single, Modality.FUSED: fused}, rule
 
-    def _enroll(self, person: str | NewPerson, person_id: str, probe: ClipProbe, replace: bool,
+    def _enroll(self, person: str | NewPerson, person_id: str, probes: Sequence[ClipProbe], replace: bool,
                 force: bool) -> tuple[Stored, Duplicate | None]:
         """The check for duplicates runs while no other writer can add the same person under yet another id."""
         found: list[Duplicate] = []
         self._index.snapshot()  # what takes long is read before the write lock is held
 
         def guard() -> None:
-            _, decisions, rule = self._decide(probe)
-            other = decision.duplicate_of(decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], person_id, rule)
-            if other is not None:
-                found.append(other)
-            if other is not None and not force:
-                raise _duplicate_error(person_id, *other)
+            for probe in probes:
+                _, found_by, rule = self._decide(probe)
+                other = decision.duplicate_of(found_by[Modality.FUSED], found_by[Modality.FACE], found_by[Modality.VOICE], person_id, rule)
+                if other is not None:
+                    found.append(other)
+                if other is not None and not force:
+                    raise _duplicate_error(person_id, *other)
 
         try:
-            stored = self._store.enroll(person, probe.templates, replace=replace, guard=guard)
+            stored = self.store.enroll(person, [t for probe in probes for t in probe.templates], replace=replace, guard=guard)
         except DuplicatePersonError:
             self._note("enroll", "duplicate_refused", found[0][0])
             raise
@@ -212,25 +207,25 @@ class Recognizer:
     def _register(self, new: NewPerson, known: Person | None, probe: ClipProbe, re_register: bool) -> tuple[bool, Match | None]:
         """Whether the clip was stored, and who it is if that is somebody else."""
         try:
-            self._enroll(new if known is None else new.person_id, new.person_id, probe, known is not None, False)
+            self._enroll(new if known is None else new.person_id, new.person_id, [probe], known is not None, False)
         except DuplicatePersonError as error:
             d = error.details
             return False, Match(d["person_id"], d["name"], d["score"], d["probability"])
         except PersonNotFoundError:  # deleted since `known` was read
             return self._register(new, None, probe, re_register)
         except PersonExistsError:  # another request was first
-            return self._register(new, self._store.get_person(new.person_id), probe, True) if re_register else (False, None)
+            return self._register(new, self.store.get_person(new.person_id), probe, True) if re_register else (False, None)
         return True, None
 
     def _known(self, person_id: str) -> Person | None:
         try:
-            return self._store.get_person(person_id)
+            return self.store.get_person(person_id)
         except PersonNotFoundError:
             return None
 
     def _person_vectors(self, person_id: str) -> dict[Modality, FloatArray]:
         """What stands for the person, by modality (size,), the fused one too."""
-        stored = self._store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
+        stored = self.store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
         return {m: vectors[0] for m, (_, vectors) in represent(stored, self._analyser.fuse).items()}
 
     def _calibrations_for(self, *speech: SpeechQuality) -> Calibrations:
@@ -252,7 +247,7 @@ class Recognizer:
         return VerifyResult(
             answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE], (*capture.hints, *hints), fmr, capture.faces.quality,
             capture.speech.quality, capture.faces.people_in_view, self.encoder_ids, probe.timings_with_total(),
-            tuple(m for m in answers if beyond[m]))
+            tuple(m for m in answers if beyond[m]), (capture,))
 
     def _unlike_earlier(self, person_id: str, probe: ClipProbe) -> list[Hint]:
         """A warning when the clip is more likely of somebody else than of the person that it is enrolled for."""
@@ -263,11 +258,18 @@ class Recognizer:
             return []
         return [Hint("unlike_earlier", "This clip is unlike what is stored for this person: check that it is the right one.")]
 
+    def _note_answer(self, action: str, outcome: str, answer: Identification, request_id: str | None,
+                     detail: Mapping[str, str | int]) -> None:
+        self._noted(action, outcome, lambda: self.store.record_answer(action, outcome, answer, detail, request_id))
+
     def _note(self, action: str, outcome: str, match: Match | None, detail: Mapping[str, str | int] | None = None,
               person_id: str | None = None) -> None:
+        self._noted(action, outcome, lambda: self.store.record(action, outcome, match.person_id if match else person_id, detail))
+
+    def _noted(self, action: str, outcome: str, write: Callable[[], None]) -> None:
         """Write to the audit. A store that takes no writes does not keep people from being recognised."""
         try:
-            self._store.record(action, outcome, match.person_id if match else person_id, detail)
+            write()
         except (StoreUnavailableError, StorageFullError) as error:
             log.error("the audit missed %s %s: %s", action, outcome, error.code)
 

@@ -6,27 +6,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
-from gallery import vectors
+from gallery import kept, vectors
 from gallery.results import StaleTemplates, TemplateInfo
 from gallery.sealing import Codec
 from gallery.tables import people, templates
-from utils.errors import EncoderMismatchError, TemplateNotFoundError
+from utils.errors import EncoderMismatchError, LastTemplateError, TemplateNotFoundError
 from utils.types import Embedding, Modality
 
 
 @dataclass(frozen=True)
 class NewTemplate:
-    """Something to be stored; `quality` in [0, 1]; `source_sha256` is the hash of the media file."""
+    """Something to be stored; `quality` in [0, 1]; `source_sha256` is the hash of the media file; `media` is kept with it, by kind
+    (gallery/kept.py)."""
 
     embedding: Embedding
     quality: float
     source_sha256: str
+    media: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def templates_of(connection: Connection, key: int, *narrower: Any) -> tuple[TemplateInfo, ...]:
@@ -49,6 +51,7 @@ def add(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> Tem
         connection.execute(insert(templates).values(
             template_id=template_id, person_key=key, modality=modality, vector=vector, sealed_by=codec.key_id, quality=new.quality,
             encoder_id=encoder_id, source_sha256=new.source_sha256, created_at=datetime.now(UTC)))
+        kept.write(connection, codec, template_id, new.media)
     return templates_of(connection, key, *same)[0]
 
 
@@ -60,7 +63,48 @@ def remove(connection: Connection, key: int) -> None:
 def remove_one(connection: Connection, key: int, template_id: str) -> None:
     """Delete one template of a person. Raises TemplateNotFoundError."""
     if not connection.execute(delete(templates).where(templates.c.person_key == key, templates.c.template_id == template_id)).rowcount:
-        raise TemplateNotFoundError("The person has no template of this id.", "List the person's templates first.")
+        raise _not_found()
+
+
+def move(connection: Connection, key: int, template_id: str, to: int) -> None:
+    """Give one template of a person to another. Of a clip that is enrolled for both, one template is left.
+    Raises TemplateNotFoundError, LastTemplateError, EncoderMismatchError."""
+    mine = [info.template_id for info in templates_of(connection, key)]
+    if template_id not in mine:
+        raise _not_found()
+    if len(mine) == 1:
+        raise LastTemplateError("A template is split off a person who keeps another one. Received: the last template of the person")
+    refuse_two_models(connection, templates.c.template_id == template_id, templates.c.person_key == to)
+    _give(connection, templates.c.template_id == template_id, to)
+
+
+def move_all(connection: Connection, key: int, to: int) -> int:
+    """Give all templates of a person to another, the same clip once; how many. Raises EncoderMismatchError."""
+    refuse_two_models(connection, templates.c.person_key == key, templates.c.person_key == to)
+    return _give(connection, templates.c.person_key == key, to)
+
+
+def refuse_two_models(connection: Connection, *which: Any) -> None:
+    """Raises EncoderMismatchError where templates of one modality among these are of two encoders."""
+    c = templates.c
+    query = select(c.modality).where(or_(*which)).group_by(c.modality).having(func.count(c.encoder_id.distinct()) > 1)
+    mixed = list(connection.scalars(query))
+    if mixed:
+        raise EncoderMismatchError(f"All templates of a person are of one model. Received: {' and '.join(mixed)} templates of two models",
+                                   "Enrol the person of the older model again with replace=true.")
+
+
+def _give(connection: Connection, which: Any, to: int) -> int:
+    c, there = templates.c, templates.alias()
+    same = exists().where(there.c.person_key == to, there.c.modality == c.modality, there.c.encoder_id == c.encoder_id,
+                          there.c.source_sha256 == c.source_sha256)
+    twice = list(connection.scalars(select(c.key).where(which, same)))
+    connection.execute(delete(templates).where(c.key.in_(twice)))
+    return connection.execute(update(templates).where(which).values(person_key=to)).rowcount
+
+
+def _not_found() -> TemplateNotFoundError:
+    return TemplateNotFoundError("The person has no template of this id.", "List the person's templates first.")
 
 
 def refuse_mixed(connection: Connection, new: Sequence[NewTemplate]) -> None:

@@ -97,7 +97,7 @@ def test_what_goes_wrong_inside(client: FlaskClient, recognizer: Recognizer, mon
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(recognizer, "list_people", fail)
+    monkeypatch.setattr(recognizer.store, "list_people", fail)
     with caplog.at_level(logging.INFO):
         response = client.get("/v1/people", headers={"X-Request-ID": "trace-me"})
     assert_error(response, status, code)

@@ -73,21 +73,21 @@ def ready():
 
 def test_two_threads_enroll_one_person(tmp_path):
     made = make_recognizer(tmp_path / "g")
-    made.create_person("ann")
+    made.store.create_person("ann")
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(4)]
     results = run_together(*[lambda c=c: made.enroll("ann", c) for c in clips])
     assert not [r for r in results if isinstance(r, DuetError)]
-    assert made.get_person("ann").templates == {"face": 4, "voice": 4}
+    assert made.store.get_person("ann").templates == {"face": 4, "voice": 4}
     made.close()
 
 
 def test_two_threads_replace_one_person(tmp_path):
     made = make_recognizer(tmp_path / "g")
-    made.create_person("ann")
+    made.store.create_person("ann")
     for _ in range(5):
         clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(4)]
         results = run_together(*[lambda c=c: made.enroll("ann", c, replace=True) for c in clips])
-        stored = made.list_templates("ann")
+        stored = made.store.list_templates("ann")
         assert [t.modality for t in stored] == ["face", "voice"]
         assert len({t.source_sha256 for t in stored}) == 1
         assert stored in [r.templates for r in results]
@@ -100,7 +100,7 @@ def test_first_sight_of_one_id_in_many_threads(tmp_path):
     results = run_together(*[lambda c=c: made.first_sight("ann", None, c) for c in clips])
     assert sum(r.registered for r in results) == 1
     assert {r.identification.fused.match.person_id for r in results} == {"ann"}
-    assert made.get_person("ann").templates == {"face": 1, "voice": 1}
+    assert made.store.get_person("ann").templates == {"face": 1, "voice": 1}
     made.close()
 
 
@@ -109,8 +109,8 @@ def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path):
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
     results = run_together(*[lambda i=i, c=c: made.first_sight(f"id{i}", None, c) for i, c in enumerate(clips)])
     assert sum(r.registered for r in results) == 1
-    assert made.count() == 1
-    assert {r.duplicate.person_id for r in results if not r.registered} == {made.list_people().people[0].person_id}
+    assert made.store.count() == 1
+    assert {r.duplicate.person_id for r in results if not r.registered} == {made.store.list_people().people[0].person_id}
     made.close()
 
 
@@ -146,11 +146,11 @@ for i in range(8):
 print(json.dumps(errors))
 """
     made = make_recognizer(tmp_path)
-    made.create_person("ann")
+    made.store.create_person("ann")
     made.identify(write_clip(tmp_path / "warm", face=1))
     assert finish(start(script, tmp_path, "1"), start(script, tmp_path, "2")) == [[], []]
-    assert made.get_person("ann").templates == {"face": 16, "voice": 16}
-    assert made.count() == 17
+    assert made.store.get_person("ann").templates == {"face": 16, "voice": 16}
+    assert made.store.count() == 17
     for me in (1, 2):
         for i in range(8):
             clip = write_clip(tmp_path / "probe", face=10 * me + i, voice=10 * me + i, sample=1)
@@ -184,7 +184,7 @@ def test_searches_beside_enrolments_are_right(tmp_path):
         for i in range(20, 45):
             made.first_sight(f"p{i}", None, write_clip(tmp_path / f"e{i}", face=i, voice=i))
             if i % 2:
-                made.delete_person(f"p{i}")
+                made.store.delete_person(f"p{i}")
         done.set()
 
     def ask(i):
@@ -207,7 +207,7 @@ def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path):
     made = make_recognizer(tmp_path / "g")
     made.first_sight("ann", None, write_clip(tmp_path / "a", face=1, voice=1))
     for i in range(4):
-        made.create_person(f"p{i}")
+        made.store.create_person(f"p{i}")
     clip = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
     results = run_together(*[lambda i=i: made.enroll(f"p{i}", clip) for i in range(4)])
     assert all(isinstance(r, DuplicatePersonError) for r in results)

@@ -37,7 +37,7 @@ def clip(tmp_path):
 
 
 def enroll(recognizer, clip, person_id, **what):
-    recognizer.create_person(person_id, person_id.title())
+    recognizer.store.create_person(person_id, person_id.title())
     return recognizer.enroll(person_id, clip(**what))
 
 
@@ -76,7 +76,7 @@ def test_stranger_is_unknown(gallery, clip):
 
 
 def test_empty_gallery(recognizer, clip):
-    recognizer.create_person("no-templates")
+    recognizer.store.create_person("no-templates")
     answer = recognizer.identify(clip(face=1, voice=1))
     assert outcomes(answer) == [("unknown", None)] * 3
     assert {d.reason for d in (answer.fused, answer.face, answer.voice)} == {"The gallery is empty"}
@@ -191,7 +191,7 @@ def test_enroll(recognizer, clip):
     assert [t.quality for t in result.templates] == [0.8, 0.7]
     assert result.person.templates == {"face": 1, "voice": 1}
     assert result.duplicate is None
-    assert recognizer.list_templates("ann") == result.templates
+    assert recognizer.store.list_templates("ann") == result.templates
     assert "store" in result.timings_ms
 
 
@@ -217,7 +217,7 @@ def test_a_score_is_the_mean_over_the_templates(gallery, clip):
             each[who].append(scores(who))
     for sample in range(1, 4):
         gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9))
-    assert gallery.get_person("ann").templates == {"face": 4, "voice": 4}
+    assert gallery.store.get_person("ann").templates == {"face": 4, "voice": 4}
     for who in probes:
         np.testing.assert_allclose(scores(who), np.mean(each[who], axis=0), atol=1e-5)
     answer = gallery.identify(probes[1])
@@ -283,7 +283,7 @@ def test_same_file_again(gallery, clip):
 def test_replace(gallery, clip):
     gallery.enroll("ann", clip(face=1, voice=1, sample=1))
     result = gallery.enroll("ann", clip(face=50, voice=50), replace=True)
-    assert gallery.list_templates("ann") == result.templates
+    assert gallery.store.list_templates("ann") == result.templates
     assert outcomes(gallery.identify(clip(face=50, voice=50, sample=1)))[0] == ("accepted", "ann")
     assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.outcome == Outcome.UNKNOWN
 
@@ -293,14 +293,14 @@ def test_replace(gallery, clip):
     ({"face": 1, "voice": 3}, "face"),
 ])
 def test_duplicate_is_refused_and_named(gallery, clip, what, modality):
-    gallery.create_person("new")
+    gallery.store.create_person("new")
     path = clip(**what, sample=1)
     with pytest.raises(DuplicatePersonError) as caught:
         gallery.enroll("new", path)
     details = caught.value.details
     assert (details["person_id"], details["name"], details["modality"]) == ("ann", "Ann", modality)
     assert 0.9 < details["probability"] <= 1
-    assert gallery.list_templates("new") == ()
+    assert gallery.store.list_templates("new") == ()
     forced = gallery.enroll("new", path, force=True)
     assert forced.duplicate.person_id == "ann"
     assert len(forced.templates) == len(what)
@@ -310,7 +310,7 @@ def test_enrolling_somebody_elses_face_for_a_known_person_is_refused(gallery, cl
     for replacing in (False, True):
         with pytest.raises(DuplicatePersonError):
             gallery.enroll("bob", clip(face=1, voice=1, sample=1), replace=replacing)
-    assert gallery.get_person("bob").templates == {"face": 1, "voice": 1}
+    assert gallery.store.get_person("bob").templates == {"face": 1, "voice": 1}
 
 
 def test_clip_unlike_the_person_is_said(gallery, clip):
@@ -365,7 +365,7 @@ def test_verify_clips(gallery, clip):
     assert gallery.verify_clips(clip(face=70), clip(voice=70)).fused.outcome == "no_probe"
     with pytest.raises(NoBiometricError, match="The reference"):
         gallery.verify_clips(clip(face=70), clip(picture=True))
-    assert gallery.count() == 3
+    assert gallery.store.count() == 3
 
 
 # ---- first sight
@@ -377,13 +377,13 @@ def test_first_sight_registers_then_identifies(recognizer, clip):
     again = recognizer.first_sight("ann@example.com", None, clip(face=1, voice=1, sample=1))
     assert (again.registered, again.duplicate) == (False, None)
     assert outcomes(again.identification)[0] == ("accepted", "ann@example.com")
-    assert recognizer.get_person("ann@example.com").templates == {"face": 1, "voice": 1}
+    assert recognizer.store.get_person("ann@example.com").templates == {"face": 1, "voice": 1}
 
 
 def test_first_sight_of_a_person_without_templates(recognizer, clip):
-    recognizer.create_person("ann", "Ann")
+    recognizer.store.create_person("ann", "Ann")
     assert recognizer.first_sight("ann", "Other", clip(face=1)).registered
-    assert recognizer.get_person("ann").name == "Ann"
+    assert recognizer.store.get_person("ann").name == "Ann"
 
 
 def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
@@ -391,7 +391,7 @@ def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
     assert (result.registered, result.duplicate.person_id, result.duplicate.name) == (False, "ann", "Ann")
     assert outcomes(result.identification)[0] == ("accepted", "ann")
     with pytest.raises(PersonNotFoundError):
-        gallery.get_person("alias")
+        gallery.store.get_person("alias")
 
 
 def test_known_id_with_another_face_is_only_identified(gallery, clip):
@@ -404,7 +404,7 @@ def test_re_register(gallery, clip):
     result = gallery.first_sight("ann", None, clip(face=80, voice=80), re_register=True)
     assert result.registered
     assert outcomes(result.identification)[0] == ("accepted", "ann")
-    assert gallery.get_person("ann").templates == {"face": 1, "voice": 1}
+    assert gallery.store.get_person("ann").templates == {"face": 1, "voice": 1}
     refused = gallery.first_sight("ann", None, clip(face=2, voice=2, sample=1), re_register=True)
     assert (refused.registered, refused.duplicate.person_id) == (False, "bob")
     assert gallery.first_sight("new", None, clip(face=81), re_register=True).registered
@@ -416,7 +416,7 @@ def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeyp
 
     def deleted_after(person_id):
         found = known(person_id)
-        gallery.delete_person(person_id)
+        gallery.store.delete_person(person_id)
         return found
 
     monkeypatch.setattr(gallery, "_known", deleted_after)
@@ -433,7 +433,7 @@ def test_first_sight_leaves_nothing_of_a_bad_clip(recognizer, clip):
             recognizer.first_sight(bad, None, clip(face=1))
     with pytest.raises(InvalidNameError):
         recognizer.first_sight("ann", "a\0", clip(face=1))
-    assert recognizer.count() == 0
+    assert recognizer.store.count() == 0
 
 
 # ---- encoders change
@@ -446,7 +446,7 @@ def test_other_models(tmp_path, clip):
     new = make_recognizer(tmp_path / "g", StubEncoders(face=StubFace("face-2"), voice=StubVoice("voice-2")))
     assert [(s.modality, s.templates) for s in new.stale_templates()] == [("face", 2), ("voice", 2)]
     probe = clip(face=1, voice=1, sample=1)
-    new.create_person("cleo")
+    new.store.create_person("cleo")
     for call in (lambda: new.identify(probe), lambda: new.verify_person(probe, "ann"), lambda: new.enroll("ann", probe),
                  lambda: new.enroll("cleo", probe), lambda: new.first_sight("dora", None, probe)):
         with pytest.raises(EncoderMismatchError) as caught:
@@ -466,26 +466,26 @@ def test_other_models(tmp_path, clip):
 # ---- people, audit, slots
 
 def test_people(gallery, clip):
-    assert gallery.count() == 3
+    assert gallery.store.count() == 3
     with pytest.raises(PersonExistsError):
-        gallery.create_person("ann")
-    assert [p.person_id for p in gallery.list_people("bo").people] == ["bob"]
-    gallery.update_person("ann", name="Anne")
+        gallery.store.create_person("ann")
+    assert [p.person_id for p in gallery.store.list_people("bo").people] == ["bob"]
+    gallery.store.update_person("ann", name="Anne")
     assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.match.name == "Anne"
-    gallery.delete_template("ann", gallery.list_templates("ann")[0].template_id)
+    gallery.store.delete_template("ann", gallery.store.list_templates("ann")[0].template_id)
     with pytest.raises(TemplateNotFoundError):
-        gallery.delete_template("ann", "0" * 32)
-    gallery.delete_person("ann")
+        gallery.store.delete_template("ann", "0" * 32)
+    gallery.store.delete_person("ann")
     assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.outcome == Outcome.UNKNOWN
-    gallery.check()
+    gallery.store.check()
 
 
 def test_audit_of_recognition(gallery, clip):
     gallery.identify(clip(face=1, voice=1, sample=1))
-    gallery.create_person("new")
+    gallery.store.create_person("new")
     with pytest.raises(DuplicatePersonError):
         gallery.enroll("new", clip(face=1, voice=1, sample=1))
-    refused, _, identified = gallery._store.events(3)
+    refused, _, identified = gallery.store.events(3)
     assert (identified.action, identified.outcome) == ("identify", "accepted")
     assert (refused.action, refused.outcome) == ("enroll", "duplicate_refused")
     assert refused.person_key == identified.person_key
@@ -493,8 +493,8 @@ def test_audit_of_recognition(gallery, clip):
 
 def test_full_disk_does_not_keep_people_from_being_recognised(gallery, clip, caplog):
     from tests.test_store import limit_pages
-    limit_pages(gallery._store, 1)
-    gallery._store.database._engine.dispose()
+    limit_pages(gallery.store, 1)
+    gallery.store.database._engine.dispose()
     last = None
     for sample in range(60):
         last = gallery.identify(clip(face=1, voice=1, sample=sample))

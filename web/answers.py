@@ -100,7 +100,9 @@ def verified(result: VerifyResult) -> dict[str, Any]:
 
 def person(value: Person) -> dict[str, Any]:
     """A person."""
-    return {"person_id": value.person_id, "name": value.name, "note": value.note, "created_at": instant(value.created_at),
+    times = {name: getattr(value, name) for name in ("created_at", "enrolled_at", "expires_at", "last_seen_at")}
+    return {"person_id": value.person_id, "name": value.name, "note": value.note, "consent": value.consent,
+            "retention_days": value.retention_days, **{name: at and instant(at) for name, at in times.items()},
             "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()}}
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
@@ -44,11 +45,14 @@ class Identify(Resource):
     @ns.response(200, "three answers, each with what it rests on", schema.IDENTIFICATION)
     @schema.documented(ns, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
-        """Say who is in a clip. A stranger is `unknown`, never the nearest name. Nothing is stored."""
+        """Say who is in a clip. A stranger is `unknown`, never the nearest name.
+
+        Nothing of the clip is stored. For some days it is remembered whom the answer named, for feedback under its `request_id`.
+        """
         fields.check_query()
         fields.form(files=("media",))
         clip = fields.upload("media")
-        return answers.identification(recognizer().identify(clip.path, filename=clip.filename))
+        return answers.identification(recognizer().identify(clip.path, filename=clip.filename, request_id=g.request_id))
 
 
 @ns.route("/verify")

@@ -22,9 +22,11 @@ READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailab
 WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
 PERSON_ERRORS = (PersonNotFoundError, known.InvalidNameError)
 JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, known.MediaTooLargeError)
+CHANGES: dict[str, type | tuple[type, ...]] = {"name": str, "note": str, "consent": str, "retention_days": (int, type(None))}
 PERSON_ID = {"person_id": {"description": "id of the person", "example": "ann@example.com"}}
-SEARCH = {
-    "search": "only people whose id or name holds this text, in any case",
+TEMPLATE_ID = {"template_id": {"description": "id of the template", "example": "0a1b2c3d4e5f60718293a4b5c6d7e8f9"}}
+SEARCH: dict[str, dict[str, object]] = {
+    "search": {"description": "only people whose id or name holds this text, in any case", "example": "ann"},
     "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
     "limit": {"description": f"answer with at most this many, 1 to {MAX_LIMIT}", "type": "integer", "default": 50},
 }
@@ -48,7 +50,7 @@ class People(Resource):
         """List people, by id."""
         fields.check_query(SEARCH)
         offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 50, 1, MAX_LIMIT)
-        return answers.people(recognizer().list_people(fields.query_text("search"), offset, limit))
+        return answers.people(recognizer().store.list_people(fields.query_text("search"), offset, limit))
 
     @ns.doc(id="create_person")
     @ns.expect(schema.NEW_PERSON)
@@ -57,10 +59,10 @@ class People(Resource):
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Create a person. Send at least one of `person_id` and `name`; clips are enrolled afterwards."""
         fields.check_query()
-        given = fields.json_object({"person_id": str, "name": str, "note": str})
+        given = fields.json_object({"person_id": str, **CHANGES})
         if "person_id" not in given and "name" not in given:
             raise InvalidRequestError(f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}")
-        person = recognizer().create_person(given.get("person_id"), given.get("name"), given.get("note", ""))
+        person = recognizer().store.create_person(**given)
         return answers.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
 
 
@@ -75,27 +77,27 @@ class Person(Resource):
     def get(self, person_id: str) -> dict[str, Any]:
         """Show a person."""
         fields.check_query()
-        return answers.person(recognizer().get_person(person_id))
+        return answers.person(recognizer().store.get_person(person_id))
 
     @ns.doc(id="update_person")
     @ns.expect(schema.PERSON_CHANGES)
     @ns.response(200, "the person after the change", schema.PERSON)
     @schema.documented(ns, *PERSON_ERRORS, *JSON_ERRORS)
     def patch(self, person_id: str) -> dict[str, Any]:
-        """Change name or note; what is not sent stays."""
+        """Rename, annotate, note the consent, or change the retention; what is not sent stays."""
         fields.check_query()
-        given = fields.json_object({"name": str, "note": str})
+        given = fields.json_object(CHANGES)
         if not given:
-            raise InvalidRequestError("`name` or `note` is required. Received: no field")
-        return answers.person(recognizer().update_person(person_id, **given))
+            raise InvalidRequestError(f"One of {', '.join(CHANGES)} is required. Received: no field")
+        return answers.person(recognizer().store.update_person(person_id, **given))
 
     @ns.doc(id="delete_person")
-    @ns.response(204, "the person and all templates are forgotten")
+    @ns.response(204, "the person and everything on them is forgotten")
     @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
     def delete(self, person_id: str) -> tuple[str, int]:
-        """Forget a person and all templates, for good."""
+        """Forget a person for good: templates, kept media, feedback, what jobs hold. Backups are the operator's."""
         fields.check_query()
-        recognizer().delete_person(person_id)
+        recognizer().store.delete_person(person_id)
         return "", 204
 
 
@@ -110,25 +112,28 @@ class Templates(Resource):
     def get(self, person_id: str) -> dict[str, Any]:
         """List the templates of a person."""
         fields.check_query()
-        return {"templates": [answers.template(t) for t in recognizer().list_templates(person_id)]}
+        return {"templates": [answers.template(t) for t in recognizer().store.list_templates(person_id)]}
 
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
     @ns.response(201, "what was stored", schema.ENROLLED)
     @schema.documented(ns, *PERSON_ERRORS, known.DuplicatePersonError, *UPLOAD_ERRORS)
     def post(self, person_id: str) -> tuple[dict[str, Any], int]:
-        """Enrol a clip: store a template of the face, of the voice, or of both. The clip itself is not kept."""
+        """Enrol a clip: store a template of the face, of the voice, or of both. The clip itself is not kept.
+
+        Aligned faces and speech are kept where the service is set to (DUET_KEEP_MEDIA=1).
+        """
         fields.check_query()
         given = fields.form(("replace", "force"), ("media",))
         flags = {name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")}
-        if any(flags.values()) or any(recognizer().get_person(person_id).templates.values()):
+        if any(flags.values()) or any(recognizer().store.get_person(person_id).templates.values()):
             admin_only("To replace, to force, or to enrol more of a person who is enrolled")
         clip = fields.upload("media")
         return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, **flags)), 201
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")
-@ns.doc(params=PERSON_ID | {"template_id": "id of the template"})
+@ns.doc(params=PERSON_ID | TEMPLATE_ID)
 class Template(Resource):
     """One template."""
 
@@ -138,5 +143,5 @@ class Template(Resource):
     def delete(self, person_id: str, template_id: str) -> tuple[str, int]:
         """Forget one template."""
         fields.check_query()
-        recognizer().delete_template(person_id, template_id)
+        recognizer().store.delete_template(person_id, template_id)
         return "", 204

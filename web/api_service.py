@@ -23,10 +23,15 @@ class Health(Resource):
     @schema.documented(ns, StoreUnavailableError)
     def get(self) -> dict[str, Any]:
         """Tell whether requests can be answered. Needs no key, but tells more with one."""
-        fields.check_query()
-        recognizer().store.check()
-        asking = caller()
-        if asking is None or asking.role is Role.AUDITOR:
-            return {"status": "ok"}
-        return {"status": "ok", "version": VERSION, "people": recognizer().store.count(), "encoders": dict(recognizer().encoder_ids),
-                "models_loaded": True}
+        return health()
+
+
+def health() -> dict[str, Any]:
+    """State of the service, as far as the caller may know it."""
+    fields.check_query()
+    recognizer().store.check()
+    asking = caller()
+    if asking is None or asking.role is Role.AUDITOR:
+        return {"status": "ok"}
+    return {"status": "ok", "version": VERSION, "people": recognizer().store.count(), "encoders": dict(recognizer().encoder_ids),
+            "models_loaded": True}

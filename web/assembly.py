@@ -18,13 +18,15 @@ from utils.types import FACE_SIZE_PX, RATE_HZ, Waveform
 
 def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
     """The recognizer that `settings` describe. The face detector is loaded when the first clip is read; with `warm` it is loaded now, and
-    every part is used once, so that the first request takes no longer than the next.
+    every part is used once, so that the first request takes no longer than the next. People whose retention is over are forgotten first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
     encoders = load_encoders(settings.model_dir)
     aligner = Aligner(settings)
-    recognizer = Recognizer(aligner, encoders, open_store(settings), settings)
+    store = open_store(settings)
+    store.forget_expired_when_due()
+    recognizer = Recognizer(aligner, encoders, store, settings)
     if warm:
         warm_up(aligner, encoders)
     return recognizer

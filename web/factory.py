@@ -15,12 +15,27 @@ from gallery.jobs import Jobs
 from gallery.keys import Keys
 from gallery.recognizer import Recognizer
 from utils.config import Settings
-from web import VERSION, api_audit, api_identify, api_jobs, api_people, api_service, auth, errors, flagship, pages, schema, uploads
+from utils.errors import StorageFullError, StoreUnavailableError
+from web import (
+    VERSION,
+    api_audit,
+    api_feedback,
+    api_identify,
+    api_jobs,
+    api_person,
+    api_service,
+    auth,
+    errors,
+    flagship,
+    pages,
+    schema,
+    uploads,
+)
 from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_people.ns, api_jobs.ns, flagship.ns, api_audit.ns, api_service.ns)
+NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_jobs.ns, flagship.ns, api_audit.ns, api_service.ns)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -66,6 +81,7 @@ def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer |
     errors.init_app(app)
     uploads.init_app(app, settings)
     auth.init_app(app, settings)
+    _init_retention(app)
     app.register_blueprint(_api(app.config["SWAGGER_UI"]))
     if app.config["SWAGGER_UI"]:
         app.register_blueprint(pages.blueprint)
@@ -92,6 +108,17 @@ def _api(swagger_ui: bool) -> Blueprint:
     if swagger_ui:
         api.documentation(lambda: pages.swagger_page(api))
     return blueprint
+
+
+def _init_retention(app: Flask) -> None:
+    """People whose retention is over are forgotten while the service runs, too: no request after that time finds them."""
+
+    @app.before_request
+    def forget_expired() -> None:
+        try:
+            app.extensions["duet"].recognizer.store.forget_expired_when_due()
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("people whose retention is over were not forgotten: %s", error.code)
 
 
 def _init_requests(app: Flask) -> None:

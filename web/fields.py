@@ -1,6 +1,8 @@
 """What comes in, parsed strictly: every field is known, of its type and given once; anything else is refused and named."""
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from werkzeug.datastructures import FileStorage
 
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
 from web.errors import ContentTypeError
-from web.uploads import UploadRequest
+from web.uploads import SMALL_BODY_BYTES, UploadRequest
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
@@ -50,22 +52,29 @@ def query_text(name: str) -> str:
     return request.args.get(name, "")
 
 
-def json_object(allowed: Mapping[str, type | tuple[type, ...]], required: Collection[str] = ()) -> dict[str, Any]:
-    """The body, a JSON object of the `allowed` fields and their types. Raises ContentTypeError, InvalidRequestError."""
+def json_object(allowed: Mapping[str, type | tuple[type, ...]], required: Collection[str] = (),
+                limit_bytes: int = SMALL_BODY_BYTES) -> dict[str, Any]:
+    """The body, a JSON object of the `allowed` fields and their types, of `limit_bytes` at most. Raises ContentTypeError,
+    InvalidRequestError, MediaTooLargeError."""
     if request.mimetype != JSON:
         raise ContentTypeError(f"This route reads {JSON}. Received: {_received_type()}", f"Send the header Content-Type: {JSON}.")
     try:
-        body = json.loads(cast(UploadRequest, request).json_text())
+        body = json.loads(cast(UploadRequest, request).json_text(limit_bytes))
     except (ValueError, RecursionError):
         raise InvalidRequestError("The body must be JSON (UTF-8). Received: something that cannot be parsed") from None
+    return checked_object(body, allowed, required, "The body")
+
+
+def checked_object(body: object, allowed: Mapping[str, type | tuple[type, ...]], required: Collection[str], what: str) -> dict[str, Any]:
+    """`body` if it is a JSON object of these fields. Raises InvalidRequestError."""
     if not isinstance(body, dict):
-        raise InvalidRequestError(f"The body must be a JSON object. Received: {_kind(body)}")
+        raise InvalidRequestError(f"{what} must be a JSON object. Received: {_kind(body)}")
     _check_names(body.keys(), allowed, "field")
     for name in required:
         if name not in body:
             raise InvalidRequestError(f"`{name}` is required. Received: {', '.join(body) or 'no field'}")
     for name, value in body.items():
-        if not isinstance(value, allowed[name]):
+        if not _is_a(value, allowed[name]):
             raise InvalidRequestError(f"`{name}` must be {_wanted(allowed[name])}. Received: {_kind(value)}")
     return body
 
@@ -103,13 +112,26 @@ def optional_upload(name: str) -> Upload | None:
     """The file in the field `name`, if there is one (a browser sends an unnamed empty one where nothing was chosen)."""
     given = request.files.getlist(name)
     _once(given, name)
-    if not given or not (given[0].filename or _size(given[0])):
-        return None
-    if not _size(given[0]):
-        raise MediaEmptyError(f"The file in `{name}` must not be empty. Received: 0 bytes")
-    given[0].stream.flush()
-    # On the temporary file behind the upload (uploads.py), `name` is its path.
-    return Upload(Path(cast(Any, given[0].stream).name), given[0].filename or "")
+    return kept(given[0], name) if given and (given[0].filename or _size(given[0])) else None
+
+
+def uploads(names: Collection[str]) -> list[Upload]:
+    """All files in the fields `names`, in order. Raises MediaEmptyError, MediaMissingError."""
+    given = [(name, file) for name in names for file in request.files.getlist(name) if file.filename or _size(file)]
+    if not given:
+        raise MediaMissingError(f"The request must bring a file in the field `{next(iter(names))}`. Received: no file")
+    return [kept(file, name) for name, file in given]
+
+
+def decoded(text: str, name: str) -> Upload:
+    """A file that came as base64 in a JSON field. Raises MediaMissingError, InvalidRequestError, StorageFullError."""
+    if not text:
+        raise MediaMissingError(f"`{name}` must hold a file in base64. Received: an empty text")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(f"`{name}` must hold a file in base64 (without a data: prefix). Received: something else") from None
+    return Upload(cast(UploadRequest, request).keep(data), "")
 
 
 def boolean(value: object, name: str) -> bool:
@@ -120,6 +142,15 @@ def boolean(value: object, name: str) -> bool:
     if found is None:
         raise InvalidRequestError(f"`{name}` must be true or false. Received: {str(value)[:40]!r}")
     return found
+
+
+def kept(file: FileStorage, name: str) -> Upload:
+    """A file of the form, which lies on the disk until the request ends. Raises MediaEmptyError."""
+    if not _size(file):
+        raise MediaEmptyError(f"The file in `{name}` must not be empty. Received: 0 bytes")
+    file.stream.flush()
+    # On the temporary file behind the upload (uploads.py), `name` is its path.
+    return Upload(Path(cast(Any, file.stream).name), file.filename or "")
 
 
 def _size(file: FileStorage) -> int:
@@ -143,8 +174,13 @@ def _received_type() -> str:
     return ascii(request.mimetype[:100]) if request.mimetype else "no Content-Type"
 
 
+def _is_a(value: object, types: type | tuple[type, ...]) -> bool:
+    """As isinstance, but true is no number."""
+    return isinstance(value, types) and not (isinstance(value, bool) and bool not in (types if isinstance(types, tuple) else (types,)))
+
+
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a whole number", type(None): "null"}
     return names.get(type(value), "a number")
 
 

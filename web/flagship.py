@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import request
+from flask import g, request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
@@ -69,7 +69,7 @@ class IdentificationRequest(Resource):
         if again:
             admin_only("To replace what is stored of a person")
         path = upload.path if upload else find_clip(settings().media_folder, given.get("path_dir", ""), name)
-        return answer(recognizer().first_sight(person_id, None, path, filename=name, re_register=again))
+        return answer(recognizer().first_sight(person_id, None, path, filename=name, re_register=again, request_id=g.request_id))
 
 
 def _read_request() -> tuple[dict[str, Any], fields.Upload | None]:

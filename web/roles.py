@@ -26,9 +26,16 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /swaggerui/<path:filename>": OPEN,
     "GET /swagger.json": OPEN,
     "GET /v1/health": OPEN,
+    "GET /health": OPEN,
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
     "POST /Identification_Request": KIOSK,  # re_register: admins
+    "POST /speakers/identify": KIOSK,  # a threshold below 0.7: admins
+    "POST /speakers/register": KIOSK,  # of a person without templates, without force: else admins
+    "GET /speakers": ADMIN,
+    "GET /speakers/<string:speaker_id>": ADMIN,
+    "DELETE /speakers/<string:speaker_id>": ADMIN,
+    "POST /batch": ADMIN,
     "GET /v1/people": ADMIN,
     "POST /v1/people": KIOSK,
     f"GET {PERSON}": ADMIN,
@@ -37,6 +44,11 @@ ROUTES: dict[str, frozenset[Role]] = {
     f"GET {PERSON}/templates": ADMIN,
     f"POST {PERSON}/templates": KIOSK,  # of a person without templates, neither replace nor force: else admins
     f"DELETE {PERSON}/templates/<string:template_id>": ADMIN,
+    f"POST {PERSON}/templates/<string:template_id>/move": ADMIN,
+    f"POST {PERSON}/merge": ADMIN,
+    f"GET {PERSON}/export": ADMIN,
+    f"GET {PERSON}/thumbnail": ADMIN,
+    "POST /v1/identifications/<string:request_id>/feedback": KIOSK,
     "GET /v1/jobs": ADMIN,
     "POST /v1/jobs": ADMIN,
     "GET /v1/jobs/<string:job_id>": ADMIN,

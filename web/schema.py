@@ -163,7 +163,12 @@ PERSON = _model(
     person_id=_text("unique id", "ann@example.com"),
     name=_text("display name", "Ann Lee"),
     note=_text("the operator's note (may be empty)", "front desk"),
+    consent=_text("what the person agreed to, in the operator's words (may be empty)", "signed on paper, 31 January 2026"),
+    retention_days=_int("forgotten so many days after the enrolment; null = never", 365, x_nullable=True),
     created_at=_text("when the person was created (UTC)", "2026-01-31T08:15:00Z"),
+    enrolled_at=_text("when the first of the templates was stored (UTC); null before", "2026-01-31T08:15:03Z", x_nullable=True),
+    expires_at=_text("when the person is forgotten (UTC); null = never", "2027-01-31T08:15:03Z", x_nullable=True),
+    last_seen_at=_text("when the person was last recognised (UTC); null = never", "2026-02-01T07:58:41Z", x_nullable=True),
     templates=_figures("stored templates by modality", {"face": 2, "voice": 2}),
 )
 ID_RULE = "1 to 128 of the characters a-z A-Z 0-9 . _ - @ +"
@@ -172,11 +177,37 @@ NEW_PERSON = _model(
     person_id=_text(f"unique id: {ID_RULE}; made at random when missing", "ann@example.com", required=False),
     name=_text("display name, 1 to 200 characters; the id when missing", "Ann Lee", required=False),
     note=_text("the operator's note, at most 2000 characters", "front desk", required=False),
+    consent=_text("what the person agreed to, at most 2000 characters", "signed on paper, 31 January 2026", required=False),
+    retention_days=_int("forget the person so many days after the enrolment, 1 to 36500; null or missing = never", 365, required=False,
+                        x_nullable=True),
 )
 PERSON_CHANGES = _model(
     "PersonChanges",
     name=_text("new display name", "Ann Lee-Smith", required=False),
     note=_text("new note", "moved to the second floor", required=False),
+    consent=_text("new consent", "withdrawn for the voice, 3 March 2026", required=False),
+    retention_days=_int("new number of days; null = never forget", 30, required=False, x_nullable=True),
+)
+MERGE = _model("Merge", other=_text("id of the person who becomes part of this one", "ann.lee@example.com"))
+MOVE = _model(
+    "Move",
+    to=_text("id of the person who gets the template; who is there, unless `create`; made at random when missing", "ben@example.com",
+             required=False),
+    create=fields.Boolean(description="make this person for it", example=False),
+    name=_text("display name of who is made; the id when missing", "Ben Roe", required=False),
+)
+FEEDBACK = _model(
+    "Feedback",
+    person_id=_text("a person whom the answer named", "ann@example.com"),
+    same=fields.Boolean(description="true: this is me; false: not this person", example=False, required=True),
+)
+FEEDBACK_KEPT = _model(
+    "FeedbackKept",
+    request_id=_text("the answer", REQUEST_ID),
+    person_id=_text("the person", "ann@example.com"),
+    same=fields.Boolean(description="what is kept as true", example=False, required=True),
+    modalities=fields.List(fields.String, description="which comparisons are trials of the next calibration now", example=["face", "fused"],
+                           required=True),
 )
 PEOPLE = _model(
     "People",
@@ -195,6 +226,22 @@ TEMPLATE = _model(
     created_at=_text("when it was stored (UTC)", "2026-01-31T08:15:03Z"),
 )
 TEMPLATES = _model("Templates", templates=_parts(TEMPLATE, "oldest first"))
+PERSON_EXPORT = _model(
+    "PersonExport",
+    format=_text("form of this document", "duet-person-1"),
+    exported_at=_text("when it was made (UTC)", "2026-02-01T09:00:00+00:00"),
+    person=_figures("id, name, note, consent, retention and times", {"person_id": "ann@example.com", "name": "Ann Lee"}),
+    templates=fields.List(fields.Raw, description="all templates, each with its vector of 512 figures and its kept media in base64",
+                          required=True, example=[{"template_id": "0a1b2c3d", "modality": "face", "vector": [0.0123], "media": {}}]),
+    identifications=fields.List(fields.Raw, description="answers of the last days that named the person", required=True,
+                                example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71}]),
+    feedback=fields.List(fields.Raw, description="what was said of such answers", required=True,
+                         example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71, "same": True}]),
+    jobs=fields.List(fields.Raw, description="files of batch jobs that are about the person", required=True,
+                     example=[{"job_id": "5d41402a", "name": "ann.mp4", "state": "done"}]),
+    events=fields.List(fields.Raw, description="rows of the audit on the person", required=True,
+                       example=[{"event_id": 42, "action": "enroll", "outcome": "stored"}]),
+)
 ENROLLED = _model(
     "Enrolled",
     person=_part(PERSON, "the person after the enrolment"),
