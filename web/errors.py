@@ -70,7 +70,7 @@ class RoleForbiddenError(RequestError):
     """The key is good, but not for this."""
 
     code, status = "forbidden", 403
-    default_hint = "Ask the operator for a key of that role: `cli.py keys create --role ...`."
+    default_hint = "Ask the operator for a key of that role."
 
 
 class RateLimitedError(RequestError):

@@ -92,7 +92,7 @@ def _refuse(limit: RequestLimit) -> None:
 
 def _too_many_wrong(reset_at: float) -> RateLimitedError:
     return RateLimitedError(f"An address may send {WRONG_KEYS.amount} wrong keys in a minute. Received: more",
-                            "Check the key that is sent. `cli.py keys list` shows which there are.", retry_after_s=_seconds_to(reset_at))
+                            "Check the key that is sent.", retry_after_s=_seconds_to(reset_at))
 
 
 def _seconds_to(moment: float) -> int:
