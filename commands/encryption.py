@@ -46,7 +46,7 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
 
     Stop the service first. If it is interrupted, run it again: it goes on.
     """
-    from gallery.database import Database
+    from gallery.database import open_database
     from gallery.rotation import rotate
     from gallery.sealing import PlainText, codec_of, parse_key, read_key
 
@@ -60,7 +60,7 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
         old.append(read_key(old_key_file, "--old-key-file"))
     if settings.encryption_key_old:
         old.append(parse_key(settings.encryption_key_old, f"{PREFIX}ENCRYPTION_KEY_OLD"))
-    database = Database(settings.url_of_database)
+    database = open_database(settings.url_of_database)
     try:
         with tqdm(unit="value", disable=None) as bar:
             def show(done: int, total: int) -> None:

@@ -1,63 +1,65 @@
-"""The SQLite file: connections, transactions, file modes, and its errors in the words of the product.
+"""A database of a gallery: what the store asks of it, whichever it is. `open_database` picks the kind by the URL.
 
-- WAL: readers never wait for the writer. Writers take turns: one thread of a process at a time, BEGIN IMMEDIATE between processes.
-- `synchronous=FULL`: what was acknowledged survives a loss of power. `secure_delete` overwrites what is deleted with zeros, and `scrub()`
-  empties the write-ahead log, which still holds older pages.
-- After the start the file is opened, never created: one that vanished (a lost mount, a deleted folder) is an error, no empty gallery.
-- Every connection remembers the inode that it opened. A file that was exchanged since (a restored backup) is opened anew.
+One transaction writes at a time, in all processes together: what a writer read cannot change before it commits, numbers of changes are in
+the order of commits, and the audit is one chain. Readers never wait for the writer.
 """
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import shutil
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy import exc as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import QueuePool
 
 from gallery import migrate
-from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
+from utils.errors import ConfigError, GalleryError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
 WRITE_TURN_S = 30.0
 UPGRADE_WAIT_S = 600.0  # a start waits so long for another process that changes the schema
-_PRAGMAS = ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
-_NO_ROOM_BYTES = 1 << 20
 
 
-class _LockedError(StoreUnavailableError):
+class LockedError(StoreUnavailableError):
     """Somebody else writes; it may be over in a moment."""
 
 
-class Database:
-    """One SQLite file, shared by all threads of the process. Open it after a fork, never before."""
+def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
+    """An SQLite file (`sqlite:////folder/duet.db`) or PostgreSQL (`postgresql+psycopg://user:password@host/database`), created or brought
+    up to date. Open it after a fork, never before. Raises ConfigError, StoreUnavailableError, StorageFullError."""
+    try:
+        parsed = make_url(url)
+    except sa.ArgumentError:
+        raise ConfigError(f"DUET_DATABASE_URL must be a URL. {_KINDS}. Received: something else") from None
+    if parsed.get_backend_name() == "sqlite":
+        from gallery.sqlite import SqliteDatabase
 
-    def __init__(self, url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._path = _path_of(url)
-        self._busy_timeout_s = busy_timeout_s
+        return SqliteDatabase(parsed, busy_timeout_s)
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        from gallery.postgres import PostgresDatabase
+
+        return PostgresDatabase(parsed)
+    raise ConfigError(f"The gallery is kept in SQLite or PostgreSQL. {_KINDS}. Received: {parsed.get_backend_name()}")
+
+
+_KINDS = "For example sqlite:////folder/duet.db or postgresql+psycopg://user@host/duet"
+
+
+class Database(ABC):
+    """Shared by all threads of the process."""
+
+    _raw_errors: tuple[type[Exception], ...] = (OSError,)
+    """Errors of the driver that come another way than through SQLAlchemy."""
+
+    def __init__(self, reader: Engine, writer: Engine) -> None:
+        self._engine, self._writer = reader, writer
         self._turn = threading.Lock()
-        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=30,
-                                     hide_parameters=True)  # names and vectors stay out of error texts
-        self._writer = self._engine.execution_options(writes=True)
-        event.listen(self._engine, "begin", _begin)
-        event.listen(self._engine, "connect", self._remember_file)
-        event.listen(self._engine, "checkout", self._refuse_other_file)
-        with self._translated():
-            _make_file(self._path)
-            self._use_wal()
-        self._prepare()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -76,164 +78,54 @@ class Database:
         finally:
             self._turn.release()
 
-    def file_id(self) -> str:
-        """Changes when another file takes the place of the database."""
-        with self._translated():
-            return _inode(self._path)
+    @abstractmethod
+    def file_id(self, connection: Connection) -> str:
+        """Changes when another database takes the place of this one (a restored backup)."""
 
+    @abstractmethod
     def scrub(self) -> bool:
-        """Empty the write-ahead log, so that no deleted byte is left in it. False if readers or writers kept it busy; it is then emptied
-        by the next scrub."""
-        deadline = time.monotonic() + self._busy_timeout_s
-        with self._translated():
-            while True:
-                raw = self._engine.raw_connection()
-                try:
-                    busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                finally:
-                    raw.close()
-                if not busy:
-                    return True
-                if time.monotonic() > deadline:
-                    log.warning("the write-ahead log is busy and keeps deleted data until the next deletion")
-                    return False
-                time.sleep(0.02)
+        """Remove what was deleted from the log of the database. False if that must wait for a later call."""
 
+    @abstractmethod
+    def forget(self, traces: Iterable[bytes]) -> bool:
+        """See to it that none of `traces`, pieces of what was deleted, is left in the files. False if that must wait for a later call."""
+
+    @abstractmethod
     def compact(self) -> bool:
-        """Write the file anew, without the free pages in which earlier values may still stand, and empty the log. False if other readers
-        or writers kept the log busy."""
-        with self._turn, self._translated():
-            raw = self._engine.raw_connection()
-            try:
-                raw.cursor().execute("VACUUM")
-            finally:
-                raw.close()
-        return self.scrub()
-
-    def _prepare(self) -> None:
-        """Two processes that start on an old database at once: one changes it, the other waits for that."""
-        with self.read() as connection:
-            if migrate.is_current(connection):
-                return None
-        deadline = time.monotonic() + UPGRADE_WAIT_S
-        while True:
-            try:
-                with self.write() as connection:
-                    return migrate.upgrade(connection)
-            except _LockedError:
-                if time.monotonic() > deadline:
-                    raise
+        """Write the files anew, without space in which earlier values may still stand. False if that must wait for a later call."""
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._busy_timeout_s,
-                                     isolation_level=None, check_same_thread=False)
-        try:
-            for pragma in _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _use_wal(self) -> None:
-        """Another process that opens the file at the same moment may make SQLite refuse the switch at once, without its busy timeout."""
-        deadline = time.monotonic() + self._busy_timeout_s
-        while True:
-            raw = self._engine.raw_connection()
-            try:
-                raw.cursor().execute("PRAGMA journal_mode=WAL")
+    def _prepare(self) -> None:
+        """Two processes that start on an old database at once: one changes it, the other waits for that."""
+        with self.read() as connection:
+            if migrate.is_current(connection):
                 return
-            except sqlite3.OperationalError as error:
-                if not str(_code(error)).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+        deadline = time.monotonic() + UPGRADE_WAIT_S
+        while True:
+            try:
+                with self.write() as connection:
+                    migrate.upgrade(connection)
+                return
+            except LockedError:
+                if time.monotonic() > deadline:
                     raise
-                time.sleep(0.02)
-            finally:
-                raw.close()
-
-    def _remember_file(self, _: Any, record: Any) -> None:
-        record.info["file"] = _inode(self._path)
-
-    def _refuse_other_file(self, _: Any, record: Any, __: Any) -> None:
-        try:
-            same = record.info["file"] == _inode(self._path)
-        except OSError:
-            same = False
-        if not same:
-            raise sa.DisconnectionError
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sa.DatabaseError as error:
+        except sa.DBAPIError as error:
             if isinstance(error, sa.IntegrityError):
                 raise
             raise self._in_our_words(error.orig) from error
-        except (sqlite3.Error, OSError) as error:
+        except self._raw_errors as error:
             raise self._in_our_words(error) from error
         except sa.TimeoutError as error:
             raise StoreUnavailableError("No connection to the database is free.") from error
 
+    @abstractmethod
     def _in_our_words(self, error: BaseException | None) -> GalleryError:
-        code = _code(error)
-        log.error("database: %s (%s)", code, error)
-        if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
-            return StorageFullError("The disk of the database is full.")
-        if code.startswith("SQLITE_IOERR") and self._is_full():
-            return StorageFullError("The disk of the database is full.")
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return _LockedError("The database is locked by another program.")
-        for start, text in _MESSAGES.items():
-            if code.startswith(start):
-                return StoreUnavailableError(text)
-        return StoreUnavailableError(f"The database does not answer ({code}).")
-
-    def _is_full(self) -> bool:
-        try:
-            return shutil.disk_usage(self._path.parent).free < _NO_ROOM_BYTES
-        except OSError:
-            return False
-
-
-_MESSAGES = {
-    "SQLITE_READONLY": "The database is read-only.",
-    "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
-    "SQLITE_CORRUPT": "The database file is damaged.",
-    "SQLITE_NOTADB": "The database file is damaged.",
-    "SQLITE_IOERR": "The disk of the database reports an error.",
-    "SQLITE_ERROR": "The database is not one of this service.",
-}
-
-
-def _code(error: BaseException | None) -> str:
-    return str(getattr(error, "sqlite_errorname", type(error).__name__))
-
-
-def _begin(connection: Connection) -> None:
-    """A writer takes its lock at once: a transaction that starts by reading could not be promoted after another process wrote."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
-
-
-def _path_of(url: str) -> Path:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ConfigError("The gallery is kept in an SQLite file: DUET_DATABASE_URL=sqlite:////folder/duet.db. "
-                          f"Received: {parsed.get_backend_name()}, {'no file' if not parsed.database else 'a database'}")
-    return Path(parsed.database).resolve()
-
-
-def _make_file(path: Path) -> None:
-    """Readable by the owner only, before the first byte is written; SQLite gives its -wal and -shm files the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
-
-
-def _inode(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_dev}:{status.st_ino}"
+        """An error of the driver as one of the product."""

@@ -108,7 +108,7 @@ class MemoryIndex:
             return self._snapshot
 
     def _revision(self, connection: Connection) -> Revision:
-        return feed.revision(connection, self._store.database.file_id())
+        return feed.revision(connection, self._store.database.file_id(connection))
 
     def _refreshed(self, connection: Connection) -> Snapshot:
         old, revision = self._snapshot, self._revision(connection)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from gallery import audit
 from utils.errors import ConfigError
 
 HEAD = "0003"
@@ -58,6 +59,7 @@ def upgrade(connection: Connection) -> None:
             command.stamp(config, _FIRST)
         command.upgrade(config, "head")
     _name_gallery(connection)
+    audit.start_chain(connection)
 
 
 def _name_gallery(connection: Connection) -> None:

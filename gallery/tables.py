@@ -59,7 +59,7 @@ meta = Table(
 people = Table(
     "people", metadata,
     Column("key", Integer, primary_key=True),
-    Column("person_id", String(128), nullable=False, unique=True),
+    Column("person_id", String(128).with_variant(String(128, collation="C"), "postgresql"), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
     Column("note", Text, nullable=False, default=""),
     Column("search", Text, nullable=False),

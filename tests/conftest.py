@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.recognizer import Recognizer
+from tests.postgres import new_database
 from tests.tiny import tiny_recognizer
 from utils.config import Settings
 from web.factory import create_app
@@ -35,3 +36,9 @@ def app(settings: Settings, recognizer: Recognizer) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, of each kind in turn."""
+    return f"sqlite:///{tmp_path / 'data' / 'duet.db'}" if request.param == "sqlite" else new_database()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.recognizer import Recognizer
 from gallery.sealing import Codec
 from gallery.store import Store
@@ -127,7 +127,7 @@ class StubEncoders:
 
 def open_gallery(folder: Path, busy_timeout_s: float = 5.0, codec: Codec | None = None) -> Store:
     """A store on a real file in `folder`."""
-    return Store(Database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s), codec)
+    return Store(open_database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s), codec, folder / "media")
 
 
 def make_recognizer(folder: Path, encoders: StubEncoders | None = None, wait_s: float = 60.0, aligner: ClipAligner | None = None,

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gallery import migrate, tables
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.store import Store
 from tests.gallery_parts import direction
 from utils.errors import ConfigError, StoreUnavailableError
@@ -86,7 +86,7 @@ def differences(connection) -> list[object]:
 
 
 def test_the_revisions_make_the_tables(tmp_path):
-    Database(url(tmp_path / "duet.db")).close()
+    open_database(url(tmp_path / "duet.db")).close()
     with create_engine(url(tmp_path / "duet.db")).connect() as connection:
         assert differences(connection) == []
         connection.execute(text("ALTER TABLE people ADD COLUMN odd TEXT"))
@@ -94,7 +94,7 @@ def test_the_revisions_make_the_tables(tmp_path):
 
 
 def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path):
-    store = Store(Database(url(old_file(tmp_path))))
+    store = Store(open_database(url(old_file(tmp_path))))
     assert [p.person_id for p in store.list_people().people] == ["p1", "p2", "p3"]
     stored = store.vectors_of("p2", {"face": "face-1"})
     np.testing.assert_array_equal(stored["face"].vectors[0], direction("face", 2))
@@ -108,24 +108,24 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path):
 
 def test_an_upgraded_database_is_like_a_new_one(tmp_path):
     (tmp_path / "new").mkdir()
-    Database(url(old_file(tmp_path))).close()
-    Database(url(tmp_path / "new" / "duet.db")).close()
+    open_database(url(old_file(tmp_path))).close()
+    open_database(url(tmp_path / "new" / "duet.db")).close()
     assert schema(tmp_path / "duet.db") == schema(tmp_path / "new" / "duet.db")
     assert columns(tmp_path / "duet.db") == columns(tmp_path / "new" / "duet.db")
 
 
 def test_the_audit_stays_append_only(tmp_path):
-    Database(url(old_file(tmp_path))).close()
+    open_database(url(old_file(tmp_path))).close()
     with sqlite3.connect(tmp_path / "duet.db") as connection, pytest.raises(sqlite3.DatabaseError, match="append-only"):
         connection.execute("DELETE FROM events")
 
 
 def test_a_later_database_is_refused_and_left_alone(tmp_path):
-    Database(url(tmp_path / "duet.db")).close()
+    open_database(url(tmp_path / "duet.db")).close()
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9001'")
     with pytest.raises(ConfigError, match="9001"):
-        Database(url(tmp_path / "duet.db"))
+        open_database(url(tmp_path / "duet.db"))
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9001",)
 
@@ -134,7 +134,7 @@ def test_the_database_of_another_program_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         connection.execute("CREATE TABLE people (who TEXT)")
     with pytest.raises(ConfigError, match="other tables"):
-        Database(url(tmp_path / "duet.db"))
+        open_database(url(tmp_path / "duet.db"))
     assert schema(tmp_path / "duet.db") == [("table", "people")]
 
 
@@ -144,15 +144,15 @@ def test_a_failed_upgrade_leaves_the_old_state(tmp_path):
         connection.execute("CREATE TABLE api_keys (odd TEXT)")  # the revision cannot create its own
     before = schema(path)
     with pytest.raises(StoreUnavailableError, match="not one of this service"):
-        Database(url(path))
+        open_database(url(path))
     assert schema(path) == before
 
 
 UPGRADE = """
 import sys, alembic.command, alembic.config, alembic.autogenerate
-from gallery.database import Database
+from gallery.database import open_database
 print('go', flush=True)
-Database(sys.argv[1]).close()
+open_database(sys.argv[1]).close()
 """
 
 
@@ -175,7 +175,7 @@ def test_killed_in_the_middle_the_database_is_old_or_new(tmp_path, wait_s):
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (2000,)
     new = ("table", "api_keys") in schema(path)
     assert new == (version != "1") == (("table", "alembic_version") in schema(path))
-    with Database(url(path)).read() as connection:
+    with open_database(url(path)).read() as connection:
         assert connection.scalar(text("SELECT count(*) FROM people")) == 200
 
 
@@ -195,12 +195,12 @@ def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
     other.execute("BEGIN IMMEDIATE")
     timer = threading.Timer(0.8, other.execute, ["COMMIT"])
     timer.start()
-    Database(url(path), busy_timeout_s=0.1).close()
+    open_database(url(path), busy_timeout_s=0.1).close()
     timer.join()
     other.close()
 
 
 def test_a_start_on_a_current_database_imports_no_alembic(tmp_path):
-    Database(url(tmp_path / "duet.db")).close()
-    code = "import sys; from gallery.database import Database; Database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
+    open_database(url(tmp_path / "duet.db")).close()
+    code = "import sys; from gallery.database import open_database; open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, url(tmp_path / "duet.db")], check=False).returncode == 0

@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 
 import cli
 from gallery import rotation
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.sealing import KEY_BYTES, PlainText, Sealer, new_key, parse_key
 from gallery.store import NewPerson
 from gallery.tables import kept_media, templates
@@ -45,7 +45,7 @@ def fill(folder: Path, codec, people: int = 8) -> None:
 
 
 def rotate(folder: Path, new, *old, progress=lambda _done, _all: None) -> int:
-    database = Database(f"sqlite:///{folder / 'duet.db'}")
+    database = open_database(f"sqlite:///{folder / 'duet.db'}")
     try:
         return rotation.rotate(database, new, old, progress)
     finally:
@@ -172,7 +172,7 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path):
     reader = sqlite3.connect(tmp_path / "duet.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM templates").fetchone()
-    database = Database(f"sqlite:///{tmp_path / 'duet.db'}", busy_timeout_s=0.2)
+    database = open_database(f"sqlite:///{tmp_path / 'duet.db'}", busy_timeout_s=0.2)
     with pytest.raises(StoreUnavailableError, match="in use"):
         rotation.rotate(database, KEY)
     database.close()
@@ -192,11 +192,11 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path):
     script = f"""
 import sys
 from gallery import rotation
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.sealing import parse_key
 rotation.BATCH = 7
 new, *old = [parse_key(k, "test") for k in sys.argv[1:]]
-rotation.rotate(Database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lambda done, left: print(done, flush=True))
+rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lambda done, left: print(done, flush=True))
 """
     rng, codecs, kills = random.Random(7), [parse_key(k, "test") for k in keys], 0
     for target in range(3):

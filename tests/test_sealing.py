@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.sealing import KEY_BYTES, PlainText, Sealer, codec_of, new_key, parse_key
 from gallery.store import NewPerson, Store
 from gallery.vectors import to_bytes
@@ -24,7 +24,7 @@ KEY, OTHER = Sealer(b"k" * KEY_BYTES), Sealer(b"o" * KEY_BYTES)
 
 def open_sealed(folder: Path, codec: Sealer | PlainText = KEY) -> Store:
     """A store whose values are stored with `codec`."""
-    return Store(Database(f"sqlite:///{folder / 'duet.db'}"), codec)
+    return Store(open_database(f"sqlite:///{folder / 'duet.db'}"), codec)
 
 
 def bytes_of(folder: Path) -> bytes:

