@@ -206,7 +206,8 @@ class Jobs:
         """Keep what came of the file: `result`, or the `error`. `mentions` are the ids of the people it names. False when the file is not
         this worker's any more: then nothing is kept."""
         with self._database.write() as connection:
-            keys = dict(connection.execute(select(people.c.person_id, people.c.key).where(people.c.person_id.in_(mentions))).tuples().all())
+            query = select(people.c.person_id, people.c.key).where(people.c.person_id.in_(mentions))
+            keys = {row.person_id: row.key for row in connection.execute(query)}
             gone = set(mentions) - keys.keys()  # deleted while the file was worked on
             values: dict[str, Any] = {"state": "failed" if error else "done", "result": result, "error": error, "media": ""}
             if gone:
@@ -302,7 +303,7 @@ def _row(connection: Connection, job_id: str) -> Row[Any]:
 
 def _job(connection: Connection, row: Row[Any]) -> Job:
     query = select(job_items.c.state, func.count()).where(job_items.c.job_key == row.key).group_by(job_items.c.state)
-    counts: dict[str, int] = dict(connection.execute(query).tuples().all())
+    counts: dict[str, int] = {row.state: row[1] for row in connection.execute(query)}
     if row.finished_at is not None:
         state = "cancelled" if row.cancelled else "done"
     else:

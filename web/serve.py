@@ -21,6 +21,7 @@ from web import VERSION
 
 if TYPE_CHECKING:
     from gallery.store import Store
+    from web.jobs import JobThread
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
@@ -35,6 +36,7 @@ class Service(BaseApplication):
     def __init__(self, settings: Settings, swagger_ui: bool) -> None:
         self._settings, self._swagger_ui = settings, swagger_ui
         self._store: Store | None = None
+        self._job_thread: JobThread | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -68,7 +70,9 @@ class Service(BaseApplication):
             app = create_app({"SETTINGS": self._settings, "SWAGGER_UI": self._swagger_ui})
         except DuetError as error:
             fail(error, LOAD_ERROR_EXIT)
-        self._store = app.extensions["duet"].recognizer.store
+        state = app.extensions["duet"]
+        self._store, self._job_thread = state.recognizer.store, state.job_thread
+        state.job_thread.wake()  # jobs that the last run left
         self._store.record("start", "ready", None, {"version": VERSION})
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
@@ -76,6 +80,8 @@ class Service(BaseApplication):
 
     def _stopped(self, _arbiter: Any, _worker: Any) -> None:
         """Runs in the worker when it ends."""
+        if self._job_thread is not None:
+            self._job_thread.stop(GRACE_S / 2)
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")

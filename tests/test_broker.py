@@ -1,0 +1,97 @@
+"""Jobs through Celery with a real Redis and real worker processes: also when the broker goes away, and when a worker is killed."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.media import write_clip
+from tests.service import ROOT, environment, free_port, running
+
+pytest.importorskip("celery", reason="celery is not installed (requirements-optional.txt)")
+pytest.importorskip("redis", reason="redis is not installed (requirements-optional.txt)")
+REDIS = shutil.which("redis-server")
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(REDIS is None, reason="redis-server is not on this machine")]
+LIMIT_S = 120.0
+
+
+@contextmanager
+def redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A broker that keeps what it holds across its own restarts."""
+    process = subprocess.Popen([str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"],
+                               stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: answers(port))
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(port: int) -> bool:
+    import socket
+
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
+    return False
+
+
+@contextmanager
+def worker(data: Path, url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`cli.py worker` in a process of its own."""
+    with log.open("ab") as out:
+        process = subprocess.Popen([sys.executable, "cli.py", "worker", "--threads", "1"], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+                                   env=environment({"data_dir": data, "broker_url": url}))
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+        process.wait()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+
+
+def send(url: str, clip: Path, count: int) -> str:
+    files = [("media", (f"{n}.mp4", clip.read_bytes())) for n in range(count)]
+    answer = requests.post(f"{url}/v1/jobs", files=files, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["job_id"]
+
+
+def counts(url: str, job_id: str) -> dict[str, int]:
+    return requests.get(f"{url}/v1/jobs/{job_id}", timeout=30).json()["counts"]
+
+
+def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed(tmp_path: Path) -> None:
+    clip, port = write_clip(tmp_path / "a.mp4", person=1, seconds=2.0), free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    with running(tmp_path, "app.py", broker_url=url) as service, worker(service.data_dir, url, tmp_path / "worker.log") as first:
+        unsent = send(service.url, clip, 2)  # the broker is not there yet: the job is kept
+        assert counts(service.url, unsent)["waiting"] == 2
+        with redis(port, tmp_path):
+            until(lambda: counts(service.url, unsent)["done"] == 2)
+            long = send(service.url, clip, 12)
+            until(lambda: counts(service.url, long)["running"])
+            os.kill(first.pid, signal.SIGKILL)
+            held = counts(service.url, long)
+            assert held["done"] < 12
+        with redis(port, tmp_path), worker(service.data_dir, url, tmp_path / "worker.log"):
+            until(lambda: counts(service.url, long)["done"] == 12)

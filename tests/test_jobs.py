@@ -1,0 +1,281 @@
+"""Batch jobs in the database: claims, leases, cancelling, forgetting, and what survives killed workers."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from gallery import jobs as jobs_module
+from gallery.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob
+from gallery.recognizer import Recognizer
+from gallery.tables import job_items
+from tests.tiny import clip, tiny_recognizer
+from utils.config import Settings
+from utils.errors import InvalidRequestError, JobNotFoundError, StoreUnavailableError
+from web.jobs import JobThread, keep_upload, remove_uploads, work
+
+
+@pytest.fixture
+def jobs(recognizer: Recognizer) -> Jobs:
+    return Jobs(recognizer.store.database)
+
+
+@pytest.fixture
+def media(settings: Settings) -> Path:
+    folder = settings.media_folder
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def clips(media: Path) -> Iterator[list[NewItem]]:
+    """ann, ben and cem with a clip each, and one that is no clip."""
+    for name in ("ann", "ben", "cem"):
+        (media / f"{name}.mp4").write_bytes(clip(face=name, voice=name))
+    (media / "bad.mp4").write_bytes(b"no clip")
+    yield [NewItem(f"{name}.mp4", f"{name}.mp4", name) for name in ("ann", "bad", "ben", "cem")]
+
+
+def new(action: str, items: list[NewItem], **more: bool) -> NewJob:
+    return NewJob(action, items, **more)
+
+
+def states(jobs: Jobs, job_id: str) -> list[str]:
+    return [item.state for item in jobs.items(job_id)]
+
+
+def lose_worker(recognizer: Recognizer) -> None:
+    """As if the worker of every running file had been killed long ago."""
+    with recognizer.store.database.write() as connection:
+        connection.execute(update(job_items).where(job_items.c.state == "running").values(
+            leased_until=datetime.now(UTC) - timedelta(seconds=1)))
+
+
+def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(recognizer, jobs, settings, clips) -> None:
+    job = jobs.create(new("enroll", clips))
+    assert (job.state, job.files) == ("waiting", 4)
+    assert work(recognizer, jobs, settings) == 4
+    assert states(jobs, job.job_id) == ["done", "failed", "done", "done"]
+    done = jobs.get(job.job_id)
+    assert (done.state, done.counts) == ("done", {"done": 3, "failed": 1})
+    assert done.finished_at is not None
+    failed = jobs.items(job.job_id, states=("failed",))[0]
+    assert failed.error["code"] == "media_type"
+    assert recognizer.store.count() == 3, "a person whose only clip was refused is not made"
+    asked = jobs.create(new("identify", [NewItem("a", "ann.mp4")]))
+    work(recognizer, jobs, settings)
+    answer = jobs.items(asked.job_id)[0].result
+    assert answer["fused"]["match"]["person_id"] == "ann"
+
+
+def test_a_file_has_one_worker_at_a_time(recognizer, jobs, clips) -> None:
+    jobs.create(new("identify", clips[:2]))
+    first, second = jobs.claim("a"), jobs.claim("b")
+    assert first.key != second.key
+    assert jobs.claim("c") is None
+    assert not jobs.finish(first, "b", {}), "a file is finished by its own worker only"
+    assert jobs.finish(first, "a", {})
+    assert not jobs.finish(first, "a", {}), "and once"
+
+
+def test_what_a_killed_worker_held_is_done_again_once(recognizer, jobs, settings, clips) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    held = jobs.claim("killed")
+    assert work(recognizer, jobs, settings) == 0, "the lease is not over"
+    lose_worker(recognizer)
+    assert work(recognizer, jobs, settings) == 1
+    assert states(jobs, job.job_id) == ["done"]
+    assert not jobs.finish(held, "killed", {"late": True}), "a worker that was thought dead keeps nothing"
+
+
+def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    for number in range(MAX_ATTEMPTS):
+        assert jobs.claim(f"w{number}") is not None
+        lose_worker(recognizer)
+    assert jobs.claim("one more") is None
+    assert jobs.get(job.job_id).state == "done"
+    assert jobs.items(job.job_id)[0].error["code"] == "worker_lost"
+
+
+def test_a_lease_is_renewed_while_a_clip_takes_long(recognizer, jobs, settings, clips, monkeypatch) -> None:
+    monkeypatch.setattr(jobs_module, "LEASE_S", 0.6)
+    monkeypatch.setattr("web.jobs.LEASE_S", 0.6)
+    jobs.create(new("identify", clips[:1]))
+    identify, seen = recognizer.identify, []
+
+    def slow(path: Path, **more: object):
+        time.sleep(1.5)
+        seen.append(jobs.claim("thief"))
+        return identify(path, **more)
+
+    monkeypatch.setattr(recognizer, "identify", slow)
+    assert work(recognizer, jobs, settings) == 1
+    assert seen == [None]
+
+
+def test_service_errors_leave_the_file_waiting(recognizer, jobs, settings, clips, monkeypatch) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    monkeypatch.setattr("web.jobs.PAUSE_S", 0.0)
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("The database is locked by another program.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recognizer, "identify", gone)
+        for _ in range(MAX_ATTEMPTS + 1):
+            assert work(recognizer, jobs, settings) == 0
+    assert states(jobs, job.job_id) == ["waiting"]
+    assert work(recognizer, jobs, settings) == 1
+    assert states(jobs, job.job_id) == ["done"]
+
+
+def test_cancelling(recognizer, jobs, settings, clips, media) -> None:
+    upload = keep_upload(settings, "j", 0, media / "ann.mp4")
+    job = jobs.create(new("identify", [*clips[:2], NewItem("up.mp4", upload, uploaded=True)]))
+    running = jobs.claim("w")
+    after, freed = jobs.cancel(job.job_id)
+    assert (after.state, freed) == ("running", [upload])
+    remove_uploads(settings, freed)
+    assert not (media / ".jobs" / "j").exists()
+    assert jobs.claim("w") is None
+    jobs.finish(running, "w", {})
+    assert jobs.get(job.job_id).state == "cancelled"
+    assert states(jobs, job.job_id) == ["done", "cancelled", "cancelled"]
+    jobs.cancel(job.job_id)
+    with pytest.raises(JobNotFoundError):
+        jobs.get(job.job_id)
+
+
+def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(recognizer, jobs, clips) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    jobs.claim("killed")
+    jobs.cancel(job.job_id)
+    lose_worker(recognizer)
+    assert jobs.claim("w") is None
+    assert jobs.get(job.job_id).state == "cancelled"
+
+
+def test_replace_keeps_the_clips_of_the_job_and_nothing_before(recognizer, jobs, settings, media) -> None:
+    for take in (1, 2, 3):
+        (media / f"{take}.mp4").write_bytes(clip(face="ann", voice="ann", take=take))
+    recognizer.enroll("ann", media / "1.mp4", create=True)
+    job = jobs.create(new("enroll", [NewItem("bad", "none.mp4", "ann"), *(NewItem(t, f"{t}.mp4", "ann") for t in "23")], replace=True))
+    claimed = jobs.claim("w")
+    assert claimed.replace
+    assert jobs.claim("w2") is None, "the clips of one person come one after the other"
+    jobs.finish(claimed, "w", error={"code": "x", "message": "", "hint": ""})
+    assert work(recognizer, jobs, settings) == 2
+    assert states(jobs, job.job_id) == ["failed", "done", "done"]
+    assert recognizer.store.get_person("ann").templates == {"face": 2, "voice": 2}
+
+
+def test_deleted_people_are_forgotten_in_jobs(recognizer, jobs, settings, clips, media) -> None:
+    enrolled = jobs.create(new("enroll", clips))
+    work(recognizer, jobs, settings)
+    asked = jobs.create(new("identify", [NewItem("who.mp4", "ann.mp4")]))
+    work(recognizer, jobs, settings)
+    upload = keep_upload(settings, "u", 0, media / "ann.mp4")
+    waiting = jobs.create(new("enroll", [NewItem("ann-9.mp4", upload, "ann", uploaded=True)]))
+    recognizer.store.delete_person("ann")
+    for job_id in (enrolled.job_id, asked.job_id, waiting.job_id):
+        first = jobs.items(job_id)[0]
+        assert (first.state, first.name, first.person_id, first.result) == ("forgotten", "", None, None)
+    assert states(jobs, enrolled.job_id)[2:] == ["done", "done"], "the others are still there"
+    assert jobs.get(waiting.job_id).state == "done"
+    assert not (media / upload).exists()
+
+
+def test_somebody_who_is_deleted_while_a_file_is_worked_on(recognizer, jobs, settings, clips) -> None:
+    recognizer.store.create_person("ann")
+    job = jobs.create(new("identify", clips[:1]))
+    held = jobs.claim("w")
+    recognizer.store.delete_person("ann")
+    jobs.finish(held, "w", {"fused": {"match": {"person_id": "ann"}}}, mentions={"ann"})
+    assert jobs.items(job.job_id)[0].result is None
+
+
+def test_bounds(jobs, clips, monkeypatch) -> None:
+    with pytest.raises(InvalidRequestError, match="Received: 0"):
+        jobs.create(new("identify", []))
+    for _ in range(MAX_OPEN_JOBS):
+        jobs.create(new("identify", clips[:1]))
+    with pytest.raises(InvalidRequestError, match="jobs may be open"):
+        jobs.create(new("identify", clips[:1]))
+
+
+def test_old_jobs_go(jobs, recognizer, settings, clips) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    assert jobs.remove_finished(0.0) == 0, "not while it is open"
+    work(recognizer, jobs, settings)
+    assert jobs.remove_finished(1.0) == 0
+    assert jobs.remove_finished(-1.0) == 1
+    with pytest.raises(JobNotFoundError):
+        jobs.get(job.job_id)
+
+
+def test_links_out_of_the_media_root_are_not_followed(recognizer, jobs, settings, media, tmp_path) -> None:
+    (tmp_path / "secret.mp4").write_bytes(clip(face="ann"))
+    (media / "link.mp4").symlink_to(tmp_path / "secret.mp4")
+    job = jobs.create(new("identify", [NewItem("link.mp4", "link.mp4"), NewItem("up", "../secret.mp4")]))
+    work(recognizer, jobs, settings)
+    assert [item.error["code"] for item in jobs.items(job.job_id)] == ["media_not_found"] * 2
+
+
+def test_the_thread_of_the_service(recognizer, jobs, settings, clips) -> None:
+    job = jobs.create(new("identify", clips))
+    thread = JobThread(recognizer, jobs, settings)
+    thread.wake()
+    deadline = time.monotonic() + 30
+    while jobs.get(job.job_id).finished_at is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    thread.stop()
+    assert jobs.get(job.job_id).state == "done"
+    thread.wake()  # after its end nothing starts any more
+    late = jobs.create(new("identify", clips[:1]))
+    time.sleep(0.1)
+    assert jobs.get(late.job_id).state == "waiting"
+
+
+def _enrol_for_ever(settings: Settings) -> None:
+    recognizer = tiny_recognizer(settings)
+    work(recognizer, Jobs(recognizer.store.database), settings)
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_done_twice(settings, media) -> None:
+    """A process that works on a job is killed again and again at random moments; in the end every clip was enrolled exactly once."""
+    settings.data_dir.mkdir(exist_ok=True)
+    recognizer = tiny_recognizer(settings)
+    jobs = Jobs(recognizer.store.database)
+    items = []
+    for number in range(40):
+        name = f"p{number}"
+        (media / f"{name}.mp4").write_bytes(clip(face="ann", voice="ann", take=number).replace(b'"face": 1', b'"face": %d' % (number + 10))
+                                            .replace(b'"voice": 1', b'"voice": %d' % (number + 10)))
+        items.append(NewItem(name, f"{name}.mp4", name))
+    job = jobs.create(new("enroll", items))
+    context, rounds = multiprocessing.get_context("spawn"), 0
+    while jobs.get(job.job_id).finished_at is None and rounds < 60:
+        process = context.Process(target=_enrol_for_ever, args=(settings,))
+        process.start()
+        deadline, before = time.monotonic() + 30, len(jobs.items(job.job_id, states=("done",)))
+        while process.is_alive() and len(jobs.items(job.job_id, states=("done",))) < before + 5 and time.monotonic() < deadline:
+            time.sleep(0.003)
+        if process.is_alive() and process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        lose_worker(recognizer)
+        rounds += 1
+    assert rounds > 3, "it was killed several times"
+    assert states(jobs, job.job_id) == ["done"] * 40
+    page = recognizer.store.list_people(limit=100)
+    assert [person.templates for person in page.people] == [{"face": 1, "voice": 1}] * 40
+    assert recognizer.store.verify_audit().problems == ()
+    recognizer.close()
