@@ -41,15 +41,18 @@ _EXTRAPOLATED = " (the threshold is extrapolated: error rates this low were not 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a decision is made by: the stated false positive identification rate, people in the gallery, calibration by modality."""
+    """What a decision is made by: the stated false positive identification rate, people in the gallery, calibration by modality, and the
+    log-likelihood ratio that is asked for `beyond` what these say."""
 
     fpir: float
     people: int
     calibrations: Calibrations
+    beyond: float = 0.0
 
     def threshold(self, modality: Modality) -> tuple[float, bool]:
         """Score to reach, and whether it is extrapolated."""
-        return self.calibrations[modality].threshold(fmr_for_fpir(self.fpir, self.people))
+        score, extrapolated = self.calibrations[modality].threshold(fmr_for_fpir(self.fpir, self.people))
+        return score + self.beyond / self.calibrations[modality].slope, extrapolated
 
 
 def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> Decision:

@@ -61,9 +61,17 @@ class UploadRequest(Request):
         with reading_body():
             super()._load_form_data()
 
-    def json_text(self) -> bytes:
+    def keep(self, data: bytes) -> Path:
+        """Where `data`, which came within the body, lies as a file until the request ends. Raises StorageFullError."""
+        with reading_body():
+            stream = self._get_file_stream()
+            stream.write(data)
+            stream.flush()
+        return Path(stream.name)
+
+    def json_text(self, limit_bytes: int = SMALL_BODY_BYTES) -> bytes:
         """The body of a JSON request, of bounded size."""
-        self.max_content_length = SMALL_BODY_BYTES
+        self.max_content_length = limit_bytes
         with reading_body():
             return self.get_data(cache=False)
 
