@@ -29,13 +29,15 @@ from web import (
     flagship,
     pages,
     schema,
+    speakers,
     uploads,
 )
 from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_jobs.ns, flagship.ns, api_audit.ns, api_service.ns)
+NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_jobs.ns, flagship.ns, speakers.ns, api_audit.ns,
+              api_service.ns)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -56,7 +56,8 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /v1/audit": AUDITOR,
     "GET /v1/audit/verify": AUDITOR,
 }
-CLIPS = frozenset({"POST /v1/identify", "POST /v1/verify", "POST /Identification_Request", f"POST {PERSON}/templates"})
+CLIPS = frozenset({"POST /v1/identify", "POST /v1/verify", "POST /Identification_Request", f"POST {PERSON}/templates",
+                   "POST /speakers/identify", "POST /speakers/register", "POST /batch"})
 """Routes that read a clip, and so take long (web/limits.py)."""
 
 
