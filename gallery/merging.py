@@ -65,7 +65,7 @@ def _joined(first: Row[Any], second: Row[Any]) -> dict[str, Any]:
 
 
 def _person(row: Row[Any]) -> Person:
-    return people.as_person(row, {})
+    return people.as_person(row)
 
 
 def _those(*times: datetime | None) -> list[datetime]:

@@ -4,17 +4,18 @@ Ids, names, notes and terms are checked here, so that nothing that came another 
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from gallery import audit, jobs
+from gallery.kept import THUMBNAIL
 from gallery.names import search_key, validate_name, validate_note, validate_person_id, validate_retention_days
 from gallery.results import PeoplePage
-from gallery.tables import changes, people, templates
+from gallery.tables import changes, kept_media, people, templates
 from utils.errors import InvalidRequestError, PersonExistsError, PersonNotFoundError
 from utils.types import Modality, Person
 
@@ -30,6 +31,15 @@ class NewPerson:
     note: str = ""
     consent: str = ""
     retention_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What is stored of a person: templates and their mean quality by modality, and whether a picture is kept."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    has_picture: bool = False
 
 
 class PersonChanges(TypedDict, total=False):
@@ -101,21 +111,28 @@ def key_of(connection: Connection, person_id: str) -> int:
 
 def person_of(connection: Connection, key: int) -> Person:
     """The person of an internal number who is there."""
-    return as_person(connection.execute(select(people).where(people.c.key == key)).one(), counts_of(connection, [key]).get(key, {}))
+    return as_person(connection.execute(select(people).where(people.c.key == key)).one(), stock_of(connection, [key]).get(key))
 
 
-def as_person(row: Row[Any], counts: Mapping[str, int]) -> Person:
-    """A row of `people` and the number of templates by modality → the person."""
-    return Person(row.person_id, row.name, row.created_at, row.note, {str(m): counts.get(m, 0) for m in (Modality.FACE, Modality.VOICE)},
-                  row.consent, row.retention_days, row.enrolled_at, row.last_seen_at)
+def as_person(row: Row[Any], stock: Stock | None = None) -> Person:
+    """A row of `people` and what is stored of them → the person."""
+    stock = stock or Stock()
+    counts = {str(m): stock.counts.get(m, 0) for m in (Modality.FACE, Modality.VOICE)}
+    return Person(row.person_id, row.name, row.created_at, row.note, counts, row.consent, row.retention_days, row.enrolled_at,
+                  row.last_seen_at, stock.quality, stock.has_picture)
 
 
-def counts_of(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, int]]:
-    """How many templates of each modality people have."""
-    found: dict[int, dict[str, int]] = {}
-    query: Select[Any] = select(templates.c.person_key, templates.c.modality, func.count()).where(templates.c.person_key.in_(keys))
-    for key, modality, count in connection.execute(query.group_by(templates.c.person_key, templates.c.modality)):
-        found.setdefault(key, {})[modality] = count
+def stock_of(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
+    """What is stored of people who have templates."""
+    found: dict[int, Stock] = {}
+    c, pictured = templates.c, func.count(kept_media.c.key)
+    pictures = (kept_media.c.template_key == templates.c.key) & (kept_media.c.kind == THUMBNAIL)
+    query: Select[Any] = select(c.person_key, c.modality, func.count(), func.avg(c.quality), pictured).outerjoin(kept_media, pictures)
+    for key, modality, count, quality, pictures_kept in connection.execute(
+            query.where(c.person_key.in_(keys)).group_by(c.person_key, c.modality)):
+        stock = found.setdefault(key, Stock())
+        stock.counts[modality], stock.quality[modality] = count, float(quality)
+        found[key] = replace(stock, has_picture=stock.has_picture or pictures_kept > 0)
     return found
 
 
@@ -126,8 +143,8 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
     fits = people.c.search.contains(search_key(search), autoescape=True)
     total = connection.scalar(select(func.count()).select_from(people).where(fits)) or 0
     rows = connection.execute(select(people).where(fits).order_by(people.c.person_id).offset(offset).limit(limit)).all()
-    counts = counts_of(connection, [row.key for row in rows])
-    return PeoplePage(tuple(as_person(row, counts.get(row.key, {})) for row in rows), total, offset, limit)
+    stock = stock_of(connection, [row.key for row in rows])
+    return PeoplePage(tuple(as_person(row, stock.get(row.key)) for row in rows), total, offset, limit)
 
 
 def count(connection: Connection) -> int:
@@ -138,7 +155,7 @@ def count(connection: Connection) -> int:
 def with_end(connection: Connection) -> list[tuple[int, datetime]]:
     """(internal number, when they expire) of all people who are not kept for ever."""
     rows = connection.execute(select(people).where(people.c.retention_days.is_not(None)))
-    return [(row.key, end) for row in rows if (end := as_person(row, {}).expires_at) is not None]
+    return [(row.key, end) for row in rows if (end := as_person(row).expires_at) is not None]
 
 
 def columns(person_id: str, given: PersonChanges) -> dict[str, Any]:

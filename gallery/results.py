@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from utils.types import FaceQuality, Hint, Identification, Match, Modality, Person, SpeechQuality, Verification
+from utils.types import Capture, FaceQuality, Hint, Identification, Match, Modality, Person, SpeechQuality, Verification
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class EnrollResult:
 class VerifyResult:
     """1:1 answer by both modalities, by face and by voice; `fmr` is the false match rate that the thresholds aim at.
 
-    The qualities are those of the probe. `extrapolated` names the modalities whose threshold lies beyond the measured errors.
+    The qualities are those of the probe. `extrapolated` names the modalities whose threshold lies beyond the measured errors. `captures`:
+    what was compared, the probe first, then the reference where that is a clip.
     """
 
     fused: Verification
@@ -63,6 +64,7 @@ class VerifyResult:
     encoder_ids: dict[str, str]
     timings_ms: dict[str, float]
     extrapolated: tuple[Modality, ...] = ()
+    captures: tuple[Capture, ...] = ()
 
 
 @dataclass(frozen=True)

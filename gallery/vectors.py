@@ -81,14 +81,21 @@ def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modal
     Fused: the person's face and voice templates are paired (`pairs`), each pair is fused, and the mean of these stands for the person.
     """
     found = {m: means(t.vectors, t.owners) for m, t in templates.items()}
-    if Modality.FACE in templates and Modality.VOICE in templates:
-        face, voice = templates[Modality.FACE], templates[Modality.VOICE]
-        both = [(f, v) for key in np.intersect1d(found[Modality.FACE][0], found[Modality.VOICE][0])
-                for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
-        left, right = np.array(both, np.intp).reshape(-1, 2).T
-        if len(both):
-            found[Modality.FUSED] = means(fuse(unit(face.vectors[left]), unit(voice.vectors[right])), face.owners[left])
+    owners, fused = fused_templates(templates, fuse)
+    if len(owners):
+        found[Modality.FUSED] = means(fused, owners)
     return found
+
+
+def fused_templates(templates: Mapping[Modality, Templates], fuse: Fuse) -> tuple[KeyArray, FloatArray]:
+    """The pairs of a face and a voice template of each person who has both, fused: owners (n,) rising and vectors (n, size)."""
+    if Modality.FACE not in templates or Modality.VOICE not in templates:
+        return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+    face, voice = templates[Modality.FACE], templates[Modality.VOICE]
+    both = [(f, v) for key in np.intersect1d(face.owners, voice.owners)
+            for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
+    left, right = np.array(both, np.intp).reshape(-1, 2).T
+    return face.owners[left], fuse(unit(face.vectors[left]), unit(voice.vectors[right]))
 
 
 def pairs(face: Templates, face_rows: range, voice: Templates, voice_rows: range) -> list[tuple[int, int]]:

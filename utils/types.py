@@ -183,7 +183,8 @@ class Embedding:
 @dataclass(frozen=True)
 class Person:
     """A row of the gallery: `templates` counts the stored templates by modality. `consent` = what the person agreed to, in the operator's
-    words; `enrolled_at` = of the first template; `last_seen_at` = of the last identification that accepted the person."""
+    words; `enrolled_at` = of the first template; `last_seen_at` = of the last identification that accepted the person; `quality` = mean of
+    the templates' by modality, in [0, 1]; `has_picture`: a thumbnail is kept."""
 
     person_id: str
     name: str
@@ -194,6 +195,8 @@ class Person:
     retention_days: int | None = None
     enrolled_at: datetime | None = None
     last_seen_at: datetime | None = None
+    quality: dict[str, float] = field(default_factory=dict)
+    has_picture: bool = False
 
     @property
     def expires_at(self) -> datetime | None:
@@ -215,7 +218,8 @@ class Match:
 class Decision:
     """Open-set answer for one modality. `margin` = score − threshold of the best match; None where nothing was compared.
     `match` and `runner_up` are None unless the outcome is accepted: a stranger is not given the nearest name. `modality` says which
-    score and threshold these are (a fused answer may rest on one modality); `extrapolated`: the threshold lies beyond the measured errors.
+    score and threshold these are (a fused answer may rest on one modality); `extrapolated`: the threshold lies beyond the measured errors;
+    `evidence`: the natural log-likelihood ratio of the best match less that of the threshold.
     """
 
     outcome: Outcome
@@ -226,6 +230,7 @@ class Decision:
     reason: str
     modality: Modality | None = None
     extrapolated: bool = False
+    evidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def person(value: Person) -> dict[str, Any]:
     times = {name: getattr(value, name) for name in ("created_at", "enrolled_at", "expires_at", "last_seen_at")}
     return {"person_id": value.person_id, "name": value.name, "note": value.note, "consent": value.consent,
             "retention_days": value.retention_days, **{name: at and instant(at) for name, at in times.items()},
-            "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()}}
+            "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()},
+            "quality": {str(m): number(value.quality.get(m)) for m in ("face", "voice")}, "has_picture": value.has_picture}
 
 
 def people(page: PeoplePage) -> dict[str, Any]:

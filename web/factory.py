@@ -20,6 +20,7 @@ from web import (
     VERSION,
     api_audit,
     api_feedback,
+    api_gallery,
     api_identify,
     api_jobs,
     api_person,
@@ -36,8 +37,8 @@ from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_jobs.ns, flagship.ns, speakers.ns, api_audit.ns,
-              api_service.ns)
+NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_gallery.ns, api_jobs.ns, flagship.ns, speakers.ns,
+              api_audit.ns, api_service.ns)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

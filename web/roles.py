@@ -49,6 +49,9 @@ ROUTES: dict[str, frozenset[Role]] = {
     f"GET {PERSON}/export": ADMIN,
     f"GET {PERSON}/thumbnail": ADMIN,
     "POST /v1/identifications/<string:request_id>/feedback": KIOSK,
+    "GET /v1/gallery/map": ADMIN,
+    "POST /v1/gallery/map": ADMIN,
+    "GET /v1/gallery/similarity": ADMIN,
     "GET /v1/jobs": ADMIN,
     "POST /v1/jobs": ADMIN,
     "GET /v1/jobs/<string:job_id>": ADMIN,
@@ -57,7 +60,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /v1/audit/verify": AUDITOR,
 }
 CLIPS = frozenset({"POST /v1/identify", "POST /v1/verify", "POST /Identification_Request", f"POST {PERSON}/templates",
-                   "POST /speakers/identify", "POST /speakers/register", "POST /batch"})
+                   "POST /v1/gallery/map", "POST /speakers/identify", "POST /speakers/register", "POST /batch"})
 """Routes that read a clip, and so take long (web/limits.py)."""
 
 

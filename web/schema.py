@@ -170,6 +170,8 @@ PERSON = _model(
     expires_at=_text("when the person is forgotten (UTC); null = never", "2027-01-31T08:15:03Z", x_nullable=True),
     last_seen_at=_text("when the person was last recognised (UTC); null = never", "2026-02-01T07:58:41Z", x_nullable=True),
     templates=_figures("stored templates by modality", {"face": 2, "voice": 2}),
+    quality=_figures("mean quality of the templates by modality, 0 to 1; null where there is none", {"face": 0.88, "voice": 0.91}),
+    has_picture=fields.Boolean(description="a picture is kept, see `/v1/people/{person_id}/thumbnail`", example=False, required=True),
 )
 ID_RULE = "1 to 128 of the characters a-z A-Z 0-9 . _ - @ +"
 NEW_PERSON = _model(
@@ -323,6 +325,36 @@ AUDIT_VERIFIED = _model(
     events=_int("rows that were read", 42),
     head=_text("number and hash of the last row: write it down elsewhere", f"42:{SHA256}"),
     problems=_parts(AUDIT_PROBLEM, "what is wrong, at most 100"),
+)
+
+
+PLACE = _model(
+    "Place",
+    person_id=_text("whose template it is", "ann@example.com"),
+    name=_text("display name", "Ann Lee"),
+    x=_float("-1 to 1", 0.42),
+    y=_float("-1 to 1", -0.17),
+)
+PROBE_PLACE = _model("ProbePlace", x=_float("-1 to 1, or beyond where the clip is unlike all others", 0.4), y=_float("likewise", -0.2))
+GALLERY_MAP = _model(
+    "GalleryMap",
+    modality=_text("which embeddings", "fused", enum=["face", "voice", "fused"]),
+    method=_text("how they were laid out", "pca", enum=["pca", "tsne"]),
+    people=_int("people in the map", 20),
+    total=_int("people who fit the search", 20),
+    shown=_figures("share of the variance along x and along y; null for t-SNE", [0.31, 0.17]),
+    probe=_part(PROBE_PLACE, "the clip that was sent; null without one", allow_null=True),
+    points=_parts(PLACE, "the templates, those of a person one after the other"),
+)
+SIMILAR_PERSON = _model("SimilarPerson", person_id=_text("unique id", "ann@example.com"), name=_text("display name", "Ann Lee"))
+SIMILARITY = _model(
+    "Similarity",
+    modality=_text("which embeddings", "fused", enum=["face", "voice", "fused"]),
+    total=_int("people who fit the search", 20),
+    threshold=_float("score above which two clips count as one person's when they are verified", 0.479),
+    people=_parts(SIMILAR_PERSON, "rows and columns of the scores, by id"),
+    scores=_figures("mean cosine of the templates of every two people; on the diagonal, of one person's to each other (null: only one)",
+                    [[0.81, 0.12], [0.12, None]]),
 )
 
 

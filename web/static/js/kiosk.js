@@ -154,7 +154,7 @@ function useFile(event) {
 async function notMe() {
   $("not-me").disabled = true;
   try {
-    await call("POST", `/v1/identifications/${encodeURIComponent(answer.request_id)}/feedback`, { correct: false });
+    await call("POST", `/v1/identifications/${encodeURIComponent(answer.request_id)}/feedback`, { person_id: answer.fused.match.person_id, same: false });
     $("told").textContent = t("kiosk.told");
     $("enrol").hidden = false;
   } catch (error) {
