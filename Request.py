@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
         return fail(f"No such file: {args.clip}")
     try:
         answer = send(args)
+    except requests.exceptions.SSLError:
+        return fail(f"The certificate of {args.url} is not trusted here. For one of your own: --ca service.crt")
     except requests.exceptions.ConnectionError:
         return fail(f"No service answers at {args.url}. Start it with `make run`.")
     except requests.exceptions.RequestException as error:
@@ -48,6 +50,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--re-register", action="store_true", help="replace what is stored for this person by this clip")
     parser.add_argument("--identify", action="store_true", help="only identify, never register, and explain the answer")
     parser.add_argument("--api-key", default=os.environ.get("DUET_API_KEY"), help="API key (default: environment variable DUET_API_KEY)")
+    parser.add_argument("--ca", metavar="FILE", help="certificate to trust for https, in a PEM file (default: those of this computer)")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     return parser.parse_args(argv)
 
@@ -55,13 +58,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def send(args: argparse.Namespace) -> requests.Response:
     """Upload the clip."""
     headers = {"X-API-Key": args.api_key} if args.api_key else {}
+    trusted = args.ca or True
     base = args.url.rstrip("/")
     with args.clip.open("rb") as file:
         files = {"media": (args.clip.name, file)}
         if args.identify:
-            return requests.post(base + "/v1/identify", files=files, headers=headers, timeout=TIMEOUT_S)
+            return requests.post(base + "/v1/identify", files=files, headers=headers, verify=trusted, timeout=TIMEOUT_S)
         data = {"name": args.name or args.clip.name, "re_register": str(args.re_register)}
-        return requests.post(base + "/Identification_Request", files=files, data=data, headers=headers, timeout=TIMEOUT_S)
+        return requests.post(base + "/Identification_Request", files=files, data=data, headers=headers, verify=trusted,
+                             timeout=TIMEOUT_S)
 
 
 def show(response: requests.Response, args: argparse.Namespace) -> int:

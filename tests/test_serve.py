@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests.media import write_clip
-from tests.service import ROOT, Service, free_port, running, start_to_fail
+from tests.service import ROOT, Service, environment, free_port, running, start_to_fail
 from tests.tiny import tiny_models
 
 PROGRAMS = ("app.py", "app_web.py")
@@ -51,12 +51,31 @@ def assert_one_line(done: subprocess.CompletedProcess[str], part: str) -> None:
     ({"port": 0}, "DUET_PORT must be between"),
     ({"colour": "red"}, "DUET_COLOUR"),
     ({"host": "0.0.0.0"}, "Without an API key"),
+    ({"trusted_proxies": 1}, "Behind a proxy"),
+    ({"rate_limit": "many"}, "DUET_RATE_LIMIT"),
+    ({"tls_cert": "/nowhere.crt", "tls_key": "/nowhere.key"}, "DUET_TLS_CERT"),
     ({"host": "192.0.2.1", "api_key": "k"}, "cannot listen"),
     ({"model_dir": "/nowhere"}, "face/card.json is missing"),
     ({"data_dir": "/proc/nowhere"}, "DUET_DATA_DIR"),
 ])
 def test_a_setting_that_cannot_work(tmp_path: Path, models: Path, settings: dict[str, object], part: str) -> None:
     assert_one_line(start_to_fail("app.py", **({"data_dir": tmp_path, "model_dir": models, "port": free_port()} | settings)), part)
+
+
+def test_a_key_of_the_database_is_enough_to_listen_on_the_network(tmp_path: Path, models: Path) -> None:
+    settings = {"data_dir": tmp_path / "data", "model_dir": models, "host": "0.0.0.0"}
+    made = subprocess.run([sys.executable, "cli.py", "keys", "create", "--role", "kiosk"], cwd=ROOT, env=environment(settings),
+                          capture_output=True, text=True, timeout=60, check=True)
+    headers = {"X-API-Key": made.stdout.strip()}
+    with running(tmp_path, **(settings | {"threads": 2})) as service:
+        assert requests.get(service.url + "/v1/people", timeout=30).status_code == 401
+        assert requests.get(service.url + "/v1/people", headers=headers, timeout=30).json()["error"]["code"] == "forbidden"
+    shown = subprocess.run([sys.executable, "cli.py", "audit", "show"], cwd=ROOT, env=environment(settings), capture_output=True,
+                           text=True, timeout=60, check=True)
+    assert [line.split("\t")[3] for line in shown.stdout.splitlines()] == ["stop", "refuse", "refuse", "start", "create_key"]
+    again = subprocess.run([sys.executable, "cli.py", "audit", "verify"], cwd=ROOT, env=environment(settings), capture_output=True,
+                           text=True, timeout=60, check=True)
+    assert again.stdout.startswith("5 rows, whole.")
 
 
 def test_port_in_use(tmp_path: Path, models: Path) -> None:

@@ -50,6 +50,10 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - gunicorn's signature
         """Answer what is no HTTP request (gunicorn's own answer would be HTML)."""
+        if isinstance(exc, ssl.SSLError):
+            if exc.reason != "HTTP_REQUEST":
+                return  # a handshake that failed: there is nothing to answer through
+            client = socket.socket(fileno=client.detach())  # they speak http: so do we
         request_id = uuid.uuid4().hex
         status, error = _refusal(exc)
         log.warning("request_id=%s %d %s", request_id, status, where(exc))
@@ -60,6 +64,8 @@ class Worker(ThreadWorker):
         with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)
             _read_off(client)
+        if isinstance(exc, ssl.SSLError):
+            client.close()
 
 
 def _cut(conn: Any) -> None:
