@@ -20,7 +20,7 @@ LEAST_TRACE_BYTES = 4
 
 def holds_any(path: Path, traces: Collection[bytes]) -> bool:
     """Whether one of `traces` stands in the unused space of a page of the database file at `path`. Raises OSError."""
-    wanted = [trace for trace in traces if len(trace) >= LEAST_TRACE_BYTES]
+    wanted = [trace for trace in traces if len(trace.strip(b"\0")) >= LEAST_TRACE_BYTES]
     return bool(wanted) and any(trace in space for space in unused_space(path) for trace in wanted)
 
 
