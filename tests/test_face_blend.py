@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.test_face_data import batches, crop, listing, teacher  # noqa: F401  fixtures
-from train.datasets import Listing
+from train.datasets import Listing, read_listing
 from train.face_blend import Blender, turned
-from train.face_cache import SHARD, Teacher, cached_blends
+from train.face_cache import SHARD, BlendSource, Teacher, _blender, cached_blends
 from train.face_data import UNKNOWN, TeacherOptions, mean_of_views
 
 
@@ -64,7 +64,7 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
 
 
 def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
-    images, vectors = cached_blends(listing, tmp_path / "cache", teacher, 1, seed=1)
+    images, vectors = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), 1)
     assert (len(images), vectors.shape) == (SHARD, (SHARD, 2, 6))
     shown = np.stack([images[row] for row in (0, SHARD - 1)])
     assert np.allclose(vectors[[0, SHARD - 1]], Teacher(teacher).embed_both(shown), atol=2e-3)
@@ -72,7 +72,7 @@ def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, tea
     assert len(files) == 2
     written = [file.stat().st_mtime_ns for file in files]
     files[1].unlink()  # as a kill between the two files would leave it
-    again, _ = cached_blends(listing, tmp_path / "cache", teacher, SHARD, seed=1)
+    again, _ = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)
     assert files[0].stat().st_mtime_ns > written[0]
     assert np.array_equal(again[SHARD - 1], images[SHARD - 1])
 
@@ -83,7 +83,7 @@ def test_blends_fill_their_share_of_a_batch(listing: Listing, tmp_path: Path, te
     batch = source.batch(5, 0.0)
     assert (batch["label"][7:] == UNKNOWN).all()
     assert (batch["label"][:7] >= 0).all()
-    expected = mean_of_views(cached_blends(listing, tmp_path / "cache", teacher, SHARD, seed=1)[1])
+    expected = mean_of_views(cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)[1])
     assert all((target == expected).all(axis=1).any() for target in batch["teacher"][7:])
     seen = np.concatenate([source._rows(source._pools[1], step) for step in range(SHARD // 3)])
     assert len(set(seen.tolist())) == len(seen), "each once in an epoch"
@@ -111,3 +111,20 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(listing: Listing, tmp_pat
     assert float(parts["margin_head"]) == pytest.approx(float(alone), rel=1e-4)
     everyone = task.heads[1].loss(embeddings, batch["teacher"])
     assert float(parts["teacher"]) == pytest.approx(float(everyone), rel=1e-4)
+
+
+def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+    for number in range(20):
+        image = np.full((112, 112, 3), 80, np.uint8)
+        image[:, : 30 if number < 3 else 56, 0] = 240  # red on the left; three crops have an uneven share of it
+        image[:, 56:, 0] = 80 if number < 3 else 240
+        image[number, :, 1] = 90  # no two are equal
+        file = tmp_path / "faces" / f"person{number}" / "1.png"
+        file.parent.mkdir(parents=True)
+        cv2.imwrite(str(file), image[..., ::-1])
+    people = read_listing(tmp_path / "faces")
+    blender = _blender(BlendSource(people, tmp_path / "cache", teacher, 1, sides=True))
+    red = np.stack([blender.face(number)[56, :, 0] for number in range(40)])
+    assert (red == 80).any(axis=1).all(), "each has a part without red"
+    everyone = _blender(BlendSource(people, tmp_path / "cache", teacher, 1))
+    assert not all((everyone.face(number)[56, :, 0] == 80).any() for number in range(40))

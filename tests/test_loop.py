@@ -183,12 +183,14 @@ def test_publishing_never_replaces_a_better_model(tmp_path: Path) -> None:
     from network.card import read_card
     from train.publish import publish
 
-    task, about = Line(), {"training": {"samples": 1}, "terms": "free"}
+    others = {"Other": {"parameters": 1000}}
+    task, about = Line(), {"training": {"samples": 1}, "terms": "free", "yardsticks": others}
     place, aside = tmp_path / "best", tmp_path / "aside"
     first = publish(task, {"score": 0.9}, about, place, aside, force=False)
     assert (first.folder, first.refused) == (place, "")
     card = read_card(place)
     assert (card.modality, card.parameters, card.multiply_adds, card.terms) == ("line", 10, 8, "free")
+    assert card.metrics["yardsticks"] == others
     worse = publish(task, {"score": 0.8}, about, place, aside, force=False)
     assert worse.folder == aside
     assert "0.9000" in worse.refused

@@ -34,6 +34,7 @@ def test_own_data_brings_its_own_validation_and_terms(tmp_path: Path) -> None:
     shipped = read_config(_parser().parse_args(["face"]))
     assert {"dev_pairs", "train"} <= set(shipped["data"])
     assert "research" in shipped["card"]["terms"]
+    assert {"parameters", "multiply_adds"} == set(shipped["card"]["yardsticks"]["ResNet-18"])
     own = read_config(_parser().parse_args(["face", "--data", str(tmp_path), "--no-teacher"]))
     assert own["data"]["train"] == str(tmp_path)
     assert "dev_pairs" not in own["data"]

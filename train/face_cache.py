@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +27,7 @@ from utils.errors import DatasetError
 
 SIZE_PX = 112
 SHARD = 2000  # blended faces in a file: some 75 MB
+SIDES = 0.15  # the share of a set that counts as seen from the side
 # The teacher was trained on x / 255, then (x - mean) / std per RGB channel (the common ImageNet statistics).
 TEACHER_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 TEACHER_STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -105,69 +107,87 @@ class Shards:
 
     def __init__(self, parts: Sequence[npt.NDArray[np.uint8]]) -> None:
         """`parts` are at least one array, all of one length."""
-        self._parts, self._length = parts, len(parts[0])
+        self.parts, self._length = parts, len(parts[0])
 
     def __len__(self) -> int:
         """Number of rows of all parts."""
-        return len(self._parts) * self._length
+        return len(self.parts) * self._length
 
     def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
         """Row `row`, counted over all parts."""
-        return np.asarray(self._parts[row // self._length][row % self._length])
+        return np.asarray(self.parts[row // self._length][row % self._length])
 
 
-def cached_blends(
-    listing: Listing, base: Path, teacher: Path, number: int, seed: int
-) -> tuple[Shards, npt.NDArray[np.float16]]:
-    """Faces blended from the crops of `listing` and the teacher's embeddings of them; made on the first call.
+@dataclass(frozen=True)
+class BlendSource:
+    """What faces are blended from.
 
-    They are made by one process a core, `SHARD` at a time: a run that was stopped goes on after the last whole shard,
-    and one that wants more adds to them. Crops seen from the side are wanted most, since photo collections have few of
-    them: a face differs the more from its mirror image, to the teacher, the further it is turned.
-
-    Args:
+    Attributes:
         listing: The training set.
         base: Folder of the caches.
         teacher: Its ONNX file.
-        number: How many, rounded up to whole shards.
         seed: Of all chance.
+        sides: Take crops seen from the side only, of which photo collections have few: those (`SIDES` of all) that differ most
+            from their mirror image, to the teacher. Otherwise all, those from the side about twice as often.
+    """
+
+    listing: Listing
+    base: Path
+    teacher: Path
+    seed: int
+    sides: bool = False
+
+    def files(self, shard: int) -> tuple[Path, Path]:
+        """Images and embeddings of one shard."""
+        name = f"{'sides' if self.sides else 'blends'}-{_tag(self.teacher)}-{self.seed}-{shard}"
+        stem = cache_dir(self.listing, self.base) / name
+        return stem.with_suffix(".images.npy"), stem.with_suffix(".teacher.npy")
+
+
+def cached_blends(source: BlendSource, number: int) -> tuple[Shards, npt.NDArray[np.float16]]:
+    """Faces blended from crops and the teacher's embeddings of them; made on the first call.
+
+    They are made by one process a core, `SHARD` at a time: a run that was stopped goes on after the last whole shard,
+    and one that wants more adds to them.
+
+    Args:
+        source: What they are made from.
+        number: How many, over 0, rounded up to whole shards.
 
     Returns:
         (number, 112, 112, 3) uint8 RGB and (number, 2, d) float16, unit norm: of each face and of its mirror image.
     """
     shards = range(-(-number // SHARD))
-    files = [_shard_files(listing, base, teacher, seed, shard) for shard in shards]
-    missing = [shard for shard in shards if not files[shard][1].exists()]
-    cached_teacher(listing, base, teacher)  # which each process will read
+    missing = [shard for shard in shards if not source.files(shard)[1].exists()]
+    cached_teacher(source.listing, source.base, source.teacher)  # which each process will read
     if missing:
         with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1), get_context("spawn")) as pool:
-            for work in [pool.submit(_make_shard, listing, base, teacher, seed, shard) for shard in missing]:
+            for work in [pool.submit(_make_shard, source, shard) for shard in missing]:
                 work.result()
+    files = [source.files(shard) for shard in shards]
     return Shards([np.load(file, mmap_mode="r") for file, _ in files]), np.concatenate([np.load(file) for _, file in files])
 
 
-def _make_shard(listing: Listing, base: Path, teacher: Path, seed: int, shard: int, batch: int = 25) -> None:
+def _make_shard(source: BlendSource, shard: int, batch: int = 25) -> None:
     """Blend `SHARD` faces and embed them, in a process of its own; the teacher's file is written last."""
     cv2.setNumThreads(1)
-    blender, network = _blender(listing, base, teacher, seed), Teacher(teacher)
+    blender, network = _blender(source), Teacher(source.teacher)
     images = np.stack([blender.face(number) for number in range(shard * SHARD, (shard + 1) * SHARD)])
     vectors = [network.embed_both(images[start : start + batch]) for start in range(0, SHARD, batch)]
-    images_file, teacher_file = _shard_files(listing, base, teacher, seed, shard)
+    images_file, teacher_file = source.files(shard)
     _save(images_file, images)
     _save(teacher_file, np.concatenate(vectors).astype(np.float16))
 
 
 @lru_cache(maxsize=1)
-def _blender(listing: Listing, base: Path, teacher: Path, seed: int) -> Blender:
+def _blender(source: BlendSource) -> Blender:
     """One a process: the thumbnails take seconds."""
-    vectors = cached_teacher(listing, base, teacher).astype(np.float32)
+    vectors = cached_teacher(source.listing, source.base, source.teacher).astype(np.float32)
     asymmetry = 1 - np.sum(vectors[:, 0] * vectors[:, 1], axis=1)
-    return Blender(cached_images(listing, base), 1 + asymmetry / max(float(asymmetry.mean()), 1e-6), seed)
-
-
-def _shard_files(listing: Listing, base: Path, teacher: Path, seed: int, shard: int) -> tuple[Path, Path]:
-    stem = cache_dir(listing, base) / f"blends-{_tag(teacher)}-{seed}-{shard}"
-    return stem.with_suffix(".images.npy"), stem.with_suffix(".teacher.npy")
+    weights = 1 + asymmetry / max(float(asymmetry.mean()), 1e-6)
+    if source.sides:
+        weights = (asymmetry >= np.quantile(asymmetry, 1 - SIDES)).astype(np.float32)
+    return Blender(cached_images(source.listing, source.base), weights, source.seed + source.sides)
 
 
 @lru_cache(maxsize=4)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from train.datasets import Listing
 from train.face_augment import AugmentOptions, augment
-from train.face_cache import SIZE_PX, Shards, Teacher, cached_blends, cached_images, cached_teacher
+from train.face_cache import SIZE_PX, BlendSource, Shards, Teacher, cached_blends, cached_images, cached_teacher
 
 UNKNOWN = -1  # the label of a blended face
 
@@ -32,25 +32,27 @@ class TeacherOptions:
             the same mean over the very view that the student sees, computed for each batch (slower).
         threads: Threads of the teacher's runtime for "augmented".
         blends: How many faces are blended from the crops beforehand, for the teacher alone to describe ("cached" only).
-        blend_share: The share of them in each batch, in [0, 1).
+        side_blends: The same of crops seen from the side only.
+        blend_share: The share of both in each batch, in [0, 1).
     """
 
     path: Path
     view: str = "cached"
     threads: int = 1
     blends: int = 0
+    side_blends: int = 0
     blend_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse an unknown view, and blends that would have no target."""
         if self.view not in ("cached", "augmented"):
             raise ValueError(f'view must be "cached" or "augmented". Received: view={self.view!r}')
-        if self.blends and self.view != "cached":
+        if (self.blends or self.side_blends) and self.view != "cached":
             raise ValueError(f'Blends need view = "cached". Received: blends={self.blends}, view={self.view!r}')
-        if self.blends < 0 or not 0 <= self.blend_share < 1:
+        if min(self.blends, self.side_blends) < 0 or not 0 <= self.blend_share < 1:
             raise ValueError(
                 "blends must not be negative, blend_share lie in [0, 1). "
-                f"Received: blends={self.blends}, blend_share={self.blend_share}"
+                f"Received: blends={self.blends}, side_blends={self.side_blends}, blend_share={self.blend_share}"
             )
 
 
@@ -107,14 +109,13 @@ class FaceBatches:
         targets, blends = None, 0
         if teacher is not None and teacher.view == "cached":
             targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
-            blends = min(round(teacher.blend_share * batch_size), batch_size - 1) if teacher.blends else 0
+            blended = teacher.blends + teacher.side_blends > 0
+            blends = min(round(teacher.blend_share * batch_size), batch_size - 1) if blended else 0
         elif teacher is not None:
             self._teacher = Teacher(teacher.path, teacher.threads)
         self._pools = [Pool(self.images, self.labels, targets, batch_size - blends, 1 << 40)]
         if teacher is not None and blends:
-            faces, vectors = cached_blends(listing, cache, teacher.path, teacher.blends, seed)
-            nobody = np.full(len(faces), UNKNOWN, np.int32)
-            self._pools.append(Pool(faces, nobody, mean_of_views(vectors), blends, 1 << 42))
+            self._pools.append(_blended(listing, cache, teacher, seed, blends))
         self._permutation = lru_cache(maxsize=4)(self._new_permutation)
 
     @property
@@ -164,6 +165,15 @@ class FaceBatches:
         if self._augmentation is None:
             return resized(image[None], size)[0]
         return augment(image, rng, self._augmentation, size)
+
+
+def _blended(listing: Listing, cache: Path, teacher: TeacherOptions, seed: int, per_batch: int) -> Pool:
+    """Both kinds of blended faces, as the teacher's options say."""
+    kinds = [(teacher.blends, False), (teacher.side_blends, True)]
+    made = [cached_blends(BlendSource(listing, cache, teacher.path, seed, sides), number) for number, sides in kinds if number]
+    faces = Shards([part for images, _ in made for part in images.parts])
+    targets = mean_of_views(np.concatenate([vectors for _, vectors in made]))
+    return Pool(faces, np.full(len(faces), UNKNOWN, np.int32), targets, per_batch, 1 << 42)
 
 
 def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:

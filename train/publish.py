@@ -29,7 +29,8 @@ def publish(
     Args:
         task: Its network holds the weights to publish.
         metrics: Full validation; `task.metric` decides which of two models is better.
-        about: Fields of the card: `source`, `terms`, `protocol` (of the metrics) and `training`.
+        about: Fields of the card: `source`, `terms`, `protocol` (of the metrics), `training` and perhaps `yardsticks` (the size of
+            well-known networks, to compare with).
         folder: Where the model serves from.
         aside: Where a model goes that is refused.
         force: Publish in any case.
@@ -77,5 +78,9 @@ def make_card(task: Task, metrics: Mapping[str, float], about: Mapping[str, Any]
         source=about.get("source", ""),
         terms=about.get("terms", ""),
         training=dict(about["training"]),
-        metrics={"dev": dict(metrics), "protocol": about.get("protocol", "")},
+        metrics={"dev": dict(metrics), "protocol": about.get("protocol", ""), **_sizes_of_others(about)},
     )
+
+
+def _sizes_of_others(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {"yardsticks": about["yardsticks"]} if "yardsticks" in about else {}
