@@ -18,6 +18,9 @@ export function percent(probability) {
   return t("common.percent", { n: probability >= 0.995 ? "99" : String(Math.round(100 * probability)) });
 }
 
+/** A share as a whole percentage. */
+export const share = (value) => t("common.percent", { n: String(Math.round(100 * value)) });
+
 /** How sure, in words. */
 export function sureness(probability) {
   const words = [[0.999, "sure.almost_certain"], [0.99, "sure.very"], [0.9, "sure.quite"], [0.5, "sure.likely"]];
