@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from click.testing import CliRunner
 from sqlalchemy import insert, select
 
@@ -22,8 +23,10 @@ from gallery.sealing import KEY_BYTES, PlainText, Sealer, new_key, parse_key
 from gallery.store import NewPerson
 from gallery.tables import kept_media, templates
 from tests.gallery_parts import make_recognizer, write_clip
+from tests.service import free_port, running, start_to_fail
 from tests.test_sealing import KEY, OTHER, bytes_of, is_plain, open_sealed
 from tests.test_store import CURRENT, face, voice
+from tests.tiny import tiny_models
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.types import Modality
 
@@ -213,6 +216,28 @@ rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lam
         assert_whole(tmp_path, codecs[target], people)
         assert_no_plain_bytes(tmp_path, people)
     assert kills >= 3
+
+
+# ---- the service
+
+@pytest.mark.e2e
+def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
+    """One line, without the key, and no start; the right key starts it."""
+    tiny_models(tmp_path / "models")
+    given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
+    key, wrong = new_key(), new_key()
+    fill(tmp_path / "data", parse_key(key, "test"))
+    for settings, words in (({}, "encrypted with the key"), ({"encryption_key": wrong}, "encrypted with the key"),
+                            ({"encryption_key": "short"}, "base64"), ({"encryption_key_file": tmp_path / "none"}, "file with a key")):
+        failed = start_to_fail("app.py", **given, **settings)
+        assert failed.returncode != 0
+        line = failed.stderr.strip()
+        assert line.startswith("Duet ID cannot start: ")
+        assert words in line
+        assert "\n" not in line
+        assert wrong not in line
+    with running(tmp_path, "app.py", model_dir=tmp_path / "models", encryption_key=key) as service:
+        assert requests.get(service.url + "/health", timeout=30).json()["people"] == 8
 
 
 # ---- the commands

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from utils.config import PREFIX, Settings, is_loopback
+from utils.config import PREFIX, Settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from web import VERSION
 
@@ -123,12 +123,11 @@ def check_start(settings: Settings) -> None:
     prepare_folder(settings.temporary_folder)
     for model in ("face", "voice"):  # the fusion can be done without
         read_card(settings.model_dir / model)
-    if not settings.api_key and (settings.trusted_proxies or not is_loopback(settings.host)):
-        _check_keys(settings)
+    _check_gallery(settings)
 
 
-def _check_keys(settings: Settings) -> None:
-    """The database is closed again before the fork."""
+def _check_gallery(settings: Settings) -> None:
+    """It opens with the encryption key that is set, and holds an API key where one is needed. Closed again before the fork."""
     from gallery.keys import Keys
     from gallery.store import open_store
     from web.auth import check_keys
