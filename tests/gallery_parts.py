@@ -70,7 +70,8 @@ class ClipAligner:
         data = path.read_bytes()
         try:
             said = json.loads(data)
-        except ValueError:
+            said["face"], said["voice"]
+        except (ValueError, TypeError, LookupError):
             raise MediaCorruptError("The file must be a clip. Received: something else") from None
         faces = ()
         if said["face"] is not None:
