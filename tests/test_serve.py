@@ -86,13 +86,22 @@ def test_port_in_use(tmp_path: Path, models: Path) -> None:
         assert_one_line(start_to_fail("app_web.py", data_dir=tmp_path, model_dir=models, port=port), f"DUET_PORT={port}")
 
 
-def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path, models: Path) -> None:
-    """The database is opened, and the networks are loaded, after the fork."""
-    bad = start_to_fail("app.py", data_dir=tmp_path, model_dir=models, port=free_port(), database_url="sqlite:////proc/nowhere/duet.db")
+def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path) -> None:
+    """The networks are loaded after the fork."""
+    models = tiny_models(tmp_path / "models")
+    (models / "voice" / "model.onnx").write_bytes(b"no network")
+    bad = start_to_fail("app.py", data_dir=tmp_path / "data", model_dir=models, port=free_port())
     assert bad.returncode == 4
     assert "Duet ID cannot start" in bad.stderr
     assert "Traceback" not in bad.stderr
     assert "is ready" not in bad.stdout
+
+
+def test_a_database_that_cannot_be_opened(tmp_path: Path, models: Path) -> None:
+    bad = start_to_fail("app.py", data_dir=tmp_path, model_dir=models, port=free_port(), database_url="sqlite:////proc/nowhere/duet.db")
+    assert bad.returncode == 1
+    assert "Duet ID cannot start: The database does not answer" in bad.stderr
+    assert "Traceback" not in bad.stderr
 
 
 @pytest.fixture(scope="module")
