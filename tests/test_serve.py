@@ -89,7 +89,7 @@ def test_port_in_use(tmp_path: Path, models: Path) -> None:
 def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path) -> None:
     """The networks are loaded after the fork."""
     models = tiny_models(tmp_path / "models")
-    (models / "voice" / "model.onnx").write_bytes(b"no network")
+    (models / "fusion" / "model.onnx").write_bytes(b"no network")
     bad = start_to_fail("app.py", data_dir=tmp_path / "data", model_dir=models, port=free_port())
     assert bad.returncode == 4
     assert "Duet ID cannot start" in bad.stderr
