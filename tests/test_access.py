@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
 from gallery.audit import ACTOR
 from gallery.keys import Keys
 from gallery.recognizer import Recognizer
+from gallery.tables import api_keys
 from tests.gallery_parts import open_gallery
 from tests.shapes import assert_error, enroll, media
 from utils.config import Settings
@@ -348,3 +350,11 @@ class TestReachable:
         with pytest.raises(ConfigError):
             create_app(config, recognizer)
         create_app({"SETTINGS": replace(settings, api_key="k", **reachable)}, recognizer)
+
+    def test_a_database_whose_keys_are_gone_opens_nothing(self, settings: Settings, recognizer: Recognizer, keys: Keys) -> None:
+        """For example a backup from before the first key, put back while the service runs."""
+        keys.create(Role.ADMIN)
+        client = create_app({"SETTINGS": replace(settings, host="0.0.0.0")}, recognizer).test_client()
+        with recognizer.store.database.write() as connection:
+            connection.execute(delete(api_keys))
+        assert_error(client.get("/v1/people"), 401, "key_required")

@@ -28,14 +28,15 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs an API key")
     port: int = _setting(5000, "TCP port", 1, 65535)
-    api_key: str = _setting("", "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key the service is for loopback only", secret=True)
+    api_key: str = _setting(
+        "", "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key the service is for loopback only", secret=True)
     rate_limit: str = _setting(
-        "240/minute", "how many clips each key, and each address without a key, may send (ten times as many other requests); empty = any number")
+        "240/minute", "how many clips each key, and each address without one, may send (ten times as many other requests); empty = any number")
     tls_cert: Path | None = _setting(None, "certificate, with the chain, in a PEM file: the service then speaks https")
     tls_key: Path | None = _setting(None, "private key of the certificate, in a PEM file")
     trusted_proxies: int = _setting(0, "how many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks", 0, 10)
     data_dir: Path = _setting(ROOT / "data", "folder for everything written at run time: database, temporary media")
-    database_url: str = _setting("", "SQLAlchemy URL of the gallery; empty = SQLite file duet.db in DUET_DATA_DIR")
+    database_url: str = _setting("", "SQLAlchemy URL of the gallery; empty = SQLite file duet.db in DUET_DATA_DIR", secret=True)
     encryption_key: str = _setting(
         "", "key that templates and kept media are encrypted with, 32 bytes in base64; empty = stored in the clear", secret=True)
     encryption_key_file: Path | None = _setting(None, "file with that key, instead of the variable")
@@ -60,7 +61,8 @@ class Settings:
         0, 90)
     threads: int = _setting(8, "requests served at the same time", 1, 256)
     slots: int = _setting(2, "clips analysed at the same time; others wait", 1, 64)
-    broker_url: str = _setting("", "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service does them")
+    broker_url: str = _setting(
+        "", "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service does them", secret=True)
     job_days: float = _setting(7.0, "how long the results of a finished batch job are kept, in days", 0.001, 3650)
 
     @classmethod

@@ -57,16 +57,20 @@ def admin_only(what: str) -> None:
         raise RoleForbiddenError(f"{what} needs the role admin. Received: a key for the role {found.role if found else 'none'}")
 
 
+def reachable(settings: Settings) -> bool:
+    """Whether others than this machine may be able to connect."""
+    return bool(settings.trusted_proxies) or not is_loopback(settings.host)
+
+
 def check_keys(settings: Settings, known: Keys) -> None:
     """Raise ConfigError for a service that others could reach, but that has no key."""
-    if settings.api_key or known.exist(usable=True):
+    if settings.api_key or not reachable(settings) or known.exist(usable=True):
         return
     if not is_loopback(settings.host):
         raise ConfigError(f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={settings.host}",
                           f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.")
-    if settings.trusted_proxies:
-        raise ConfigError(f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
-                          f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.")
+    raise ConfigError(f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+                      f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.")
 
 
 def check_host(settings: Settings) -> None:
@@ -122,6 +126,7 @@ class _Guard:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._for_this_machine = not settings.api_key and not reachable(settings)
 
     def check(self) -> None:
         """Find out who asks, and refuse who may not. Raises KeyRequiredError, RoleForbiddenError, RateLimitedError and what the checks of
@@ -148,7 +153,7 @@ class _Guard:
         key = keys().find(sent, self.limits.check_wrong_keys) if sent else None
         if key is not None and key.revoked_at is None:
             return Caller(key.key_id, key.role)
-        if not self._settings.api_key and not keys().exist():
+        if self._for_this_machine and not keys().exist():
             return LOCAL
         g.refused = "revoked" if key is not None else "unknown" if sent else "missing"
         if sent:

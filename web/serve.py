@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import logging
 import socket
 import sys
@@ -73,7 +74,7 @@ class Service(BaseApplication):
         state = app.extensions["duet"]
         self._store, self._job_thread = state.recognizer.store, state.job_thread
         state.job_thread.wake()  # jobs that the last run left
-        self._store.record("start", "ready", None, {"version": VERSION})
+        self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
         return app
@@ -85,6 +86,13 @@ class Service(BaseApplication):
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")
+
+
+def configuration(settings: Settings) -> dict[str, str | float]:
+    """What the audit notes at start: the version, and digests that differ once a setting, or a card (calibration, weights), was changed."""
+    cards = b"".join(card.read_bytes() for card in sorted(settings.model_dir.glob("*/card.json")))
+    digests = {"settings": repr(settings).encode(), "cards": cards}  # secrets are in no repr
+    return {"version": VERSION, "fpir": settings.fpir} | {k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()}
 
 
 def url_of(settings: Settings) -> str:
