@@ -158,12 +158,12 @@ def people_export(person_id: str, file: Path | None) -> None:
 @people.command("feedback")
 @click.argument("request_id")
 @click.argument("person_id")
-@click.option("--same/--different", default=None, required=True, help="The clip was of this person, or it was not.")
+@click.argument("truth", type=click.Choice(["same", "different"]))
 @refusals
-def people_feedback(request_id: str, person_id: str, same: bool) -> None:
-    """Say whether the answer REQUEST_ID was right about PERSON_ID, for the next calibration."""
+def people_feedback(request_id: str, person_id: str, truth: str) -> None:
+    """Say whether the answer REQUEST_ID was right about PERSON_ID (same) or wrong (different), for the next calibration."""
     with store() as known:
-        modalities = known.give_feedback(request_id, person_id, same)
+        modalities = known.give_feedback(request_id, person_id, truth == "same")
     click.echo(f"Kept for the next calibration: {', '.join(modalities)}.")
 
 

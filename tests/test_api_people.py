@@ -17,7 +17,9 @@ def test_create_show_change_forget(client: FlaskClient) -> None:
     assert made.headers["Location"] == "/v1/people/ann@example.com"
     person = made.get_json()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", person.pop("created_at"))
-    assert person == {"person_id": "ann@example.com", "name": "Ann Lee", "note": "front desk", "templates": {"face": 0, "voice": 0}}
+    assert person == {"person_id": "ann@example.com", "name": "Ann Lee", "note": "front desk", "templates": {"face": 0, "voice": 0},
+                      "consent": "", "retention_days": None, "enrolled_at": None, "expires_at": None, "last_seen_at": None,
+                      "quality": {"face": None, "voice": None}, "has_picture": False}
     assert client.get("/v1/people/ann@example.com").get_json()["name"] == "Ann Lee"
 
     changed = client.patch("/v1/people/ann@example.com", json={"name": "Ann Smith"}).get_json()
