@@ -1,6 +1,7 @@
 """/v1/people: the people of the gallery and their templates."""
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask_restx import Namespace, Resource
@@ -16,6 +17,8 @@ from web.state import recognizer
 
 ns = Namespace("people", "Who is known: people and their stored templates", path="/v1/people")
 MAX_OFFSET = 10**9
+UNDO = timedelta(minutes=10)
+"""A kiosk may take back a person so long, if no clip could be enrolled."""
 MAX_LIMIT = 1000
 
 READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
@@ -97,6 +100,9 @@ class Person(Resource):
     def delete(self, person_id: str) -> tuple[str, int]:
         """Forget a person for good: templates, kept media, feedback, what jobs hold. Backups are the operator's."""
         fields.check_query()
+        person = recognizer().store.get_person(person_id)
+        if any(person.templates.values()) or datetime.now(UTC) - person.created_at > UNDO:
+            admin_only("To delete a person")
         recognizer().store.delete_person(person_id)
         return "", 204
 

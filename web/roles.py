@@ -40,7 +40,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "POST /v1/people": KIOSK,
     f"GET {PERSON}": ADMIN,
     f"PATCH {PERSON}": ADMIN,
-    f"DELETE {PERSON}": ADMIN,
+    f"DELETE {PERSON}": KIOSK,  # without templates and just created; else admins
     f"GET {PERSON}/templates": ADMIN,
     f"POST {PERSON}/templates": KIOSK,  # of a person without templates, neither replace nor force: else admins
     f"DELETE {PERSON}/templates/<string:template_id>": ADMIN,
