@@ -108,7 +108,8 @@ def test_augmented_features_are_finite_and_of_the_same_shape(speech: np.ndarray)
     power = mel_power(speech, SPEC)
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        features = va.augment_mel(power, np.ones_like(power) if seed % 2 else None, va.MelAugment(band_chance=0.5), SPEC, rng)
+        options = va.MelAugment(band_chance=0.5, echo_chance=0.5, phone_chance=0.5)
+        features = va.augment_mel(power, np.ones_like(power) if seed % 2 else None, options, SPEC, rng)
         assert features.shape == power.shape
         assert features.dtype == np.float32
         assert np.isfinite(features).all()
@@ -123,11 +124,66 @@ def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> 
 def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
     pause = np.full((50, SPEC.n_mels), np.log(1e-9), np.float16)
     rows = np.log(mel_power(speech, SPEC) + 1e-12).astype(np.float16)
-    loudest = rows[np.exp(rows.astype(np.float32)).sum(axis=1).argmax()]
+    loudest = int(np.exp(rows.astype(np.float32)).sum(axis=1).argmax())
     for seed in range(10):
-        trimmed = va.trim_pauses(np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed))
-        assert 0 < len(trimmed) <= len(rows) + 20
-        assert (trimmed == loudest).all(axis=1).any()
+        kept = va.speech_frames(np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed))
+        assert 0 < len(kept) <= len(rows) + 20
+        assert loudest in kept
+        assert (np.diff(kept) > 0).all()
+
+
+def centroid_hz(samples: np.ndarray) -> float:
+    """Mean frequency of the energy from 500 to 3000 Hz."""
+    power = np.abs(np.fft.rfft(samples))[500:3000] ** 2
+    return float((np.arange(500, 3000) * power).sum() / power.sum())
+
+
+@pytest.mark.parametrize("factor", [0.88, 1.14])
+def test_formants_move_and_pitch_stays(factor: float) -> None:
+    """A pulse train through one resonance: the resonance moves, the harmonics do not."""
+    from scipy.signal import lfilter
+
+    pulses = np.zeros(RATE_HZ)
+    pulses[::160] = 1.0  # 100 Hz
+    pole = 0.97 * np.exp(2j * np.pi * 1500 / RATE_HZ)
+    voice = lfilter([1], [1, -2 * pole.real, abs(pole) ** 2], pulses).astype(np.float32) / 20
+    moved = va.warp_formants(voice, factor)
+    assert moved.shape == voice.shape
+    assert moved.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(moved))
+    assert spectrum[100:3000:100].sum() > 20 * spectrum[150:3000:100].sum(), "harmonics of 100 Hz, nothing between"
+    ratio = centroid_hz(moved) / centroid_hz(voice)
+    assert abs(ratio - 1) > 0.4 * abs(factor - 1), "a sharp resonance moves in part: its envelope is a smooth one"
+    assert (ratio > 1) == (factor > 1)
+
+
+def test_formants_of_factor_one_and_of_little_sound() -> None:
+    samples = media_sound.noise(0.01, rate_hz=RATE_HZ)
+    assert va.warp_formants(samples, 1.0) is samples
+    short = va.warp_formants(samples, 1.1)
+    assert short.shape == samples.shape
+    assert np.isfinite(short).all()
+    assert not va.warp_formants(np.zeros(4000, np.float32), 0.9).any()
+
+
+def test_echo_fills_what_follows_and_not_what_precedes() -> None:
+    power = np.zeros((100, 80), np.float32)
+    power[20] = 1.0
+    for seed in range(5):
+        heard = va.echo(power, np.random.default_rng(seed))
+        assert heard.dtype == np.float32
+        assert not heard[:20].any()
+        np.testing.assert_array_equal(heard[20], power[20])
+        assert (np.diff(heard[21:60, 0]) < 0).all()
+        assert heard[21:].sum() <= 2.1 * power.sum()
+
+
+def test_a_narrow_band_has_neither_top_nor_bottom() -> None:
+    for seed in range(10):
+        heard = va.narrow_band(np.ones((50, 80), np.float32), np.random.default_rng(seed))
+        assert heard.dtype == np.float32
+        assert heard[:, 61:].max() < 1e-5
+        assert heard[:, 12:56].min() >= 1.0
 
 
 def test_steady_noise_is_steady_and_its_colour_varies() -> None:

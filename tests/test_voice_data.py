@@ -11,7 +11,7 @@ import soundfile
 from tests import media_sound
 from train.datasets import Item, Listing, read_listing
 from train.voice_augment import MelAugment, Variant
-from train.voice_batches import SampleOptions, VoiceBatches, load_targets
+from train.voice_batches import SampleOptions, VoiceBatches
 from train.voice_data import cached_features, cached_waves, open_bank, write_bank
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
@@ -40,9 +40,9 @@ def batches(listing: Listing, cache: Path) -> VoiceBatches:
     return make_batches(listing, cache, None)
 
 
-def make_batches(listing: Listing, cache: Path, targets: np.ndarray | None, **options: object) -> VoiceBatches:
+def make_batches(listing: Listing, cache: Path, targets: object, **options: object) -> VoiceBatches:
     banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
-    chosen = SampleOptions(batch_size=8, speed_chances=(0.5, 0.5), channel_chances=(1.0,), **options)
+    chosen = SampleOptions(batch_size=8, voice_chances=(0.5, 0.5), channel_chances=(1.0,), **options)
     return VoiceBatches(listing, banks, [], targets, chosen, MelAugment(), SPEC, seed=1)
 
 
@@ -101,7 +101,7 @@ def test_crops_grow_with_progress(batches: VoiceBatches) -> None:
 def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
     """Without augmentation a crop of one file must be found in the files of its label, at its speed."""
     banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
-    options = SampleOptions(batch_size=8, crop_frames=(40,), crop_start=(1.0,), crop_end=(1.0,), speed_chances=(1, 1), channel_chances=(1,))
+    options = SampleOptions(batch_size=8, crop_frames=(40,), crop_start=(1.0,), crop_end=(1.0,), voice_chances=(1, 1), channel_chances=(1,))
     plain = MelAugment(noise_chance=0, trim_chance=0, floor_db=(70, 70), band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
     batch = VoiceBatches(listing, banks, [], None, options, plain, SPEC, seed=2).batch(0, 0.0)
     for features, label in zip(batch["features"], batch["label"], strict=True):
@@ -124,35 +124,37 @@ def test_one_speaker_is_refused(listing: Listing, cache: Path) -> None:
         make_batches(one, cache, None)
 
 
-def write_teacher(file: Path, listing: Listing, count: int | None = None) -> Path:
-    rng = np.random.default_rng(0)
-    paths = [item.path for item in listing.items][:count]
-    vectors = rng.normal(size=(len(paths), 8)) + 5.0  # far from centred, as a ReLU's output is
-    np.savez(file, path=np.array(paths), embedding=(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
-    return file
+class Teacher:
+    """Says of a crop in which voice it was and of which file it begins."""
+
+    size = 2
+
+    def of_crop(self, voice: int, parts: list) -> np.ndarray:
+        assert all(len(frames) and (np.diff(frames) > 0).all() for _, frames in parts)
+        return np.array([voice, parts[0][0]], np.float32)
 
 
-def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> None:
-    targets = load_targets([write_teacher(tmp_path / "t.npz", listing)], listing, speeds=2)
-    assert targets.shape == (2, SPEAKERS * FILES, 8)
-    np.testing.assert_allclose(np.linalg.norm(targets[0], axis=-1), 1.0, atol=1e-5)
-    assert np.abs(targets[0].mean(axis=0)).max() < 0.5
-    assert not targets[1].any(), "a speed without a teacher file has no targets"
+def test_the_teacher_is_asked_about_the_very_crop(listing: Listing, cache: Path) -> None:
+    made = make_batches(listing, cache, Teacher())
+    assert made.target_size == 2
+    batch = made.batch(0, 0.0)
+    for label, (voice, file) in zip(batch["label"], batch["target"], strict=True):
+        assert divmod(int(label), SPEAKERS) == (voice, listing.label_ids()[int(file)])
 
 
-def test_targets_reach_the_batch(listing: Listing, cache: Path, tmp_path: Path) -> None:
-    targets = load_targets([write_teacher(tmp_path / "t.npz", listing)], listing, speeds=2)
-    batch = make_batches(listing, cache, targets).batch(0, 0.0)
-    for label, target in zip(batch["label"], batch["target"], strict=True):
-        assert np.linalg.norm(target) == pytest.approx(1.0 if label < SPEAKERS else 0.0, abs=1e-5)
-
-
-def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="not found") as caught:
-        load_targets([tmp_path / "none.npz"], listing, speeds=1)
-    assert "--no-teacher" in caught.value.hint
-    with pytest.raises(DatasetError, match="without them"):
-        load_targets([write_teacher(tmp_path / "t.npz", listing, count=1)], listing, speeds=1)
+def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(cache: Path, listing: Listing) -> None:
+    items = tuple(Item(item.path, f"{'words' if item.label == 'person0' else 'talks'}/{item.label}") for item in listing.items)
+    grouped = Listing(listing.root, items)
+    whole = cached_features(grouped, cache, Variant(1.0, "clean"), SPEC)
+    part = cached_features(grouped, cache, Variant(1.0, "clean", 1.1), SPEC, ["talks"])
+    named = [item.label.startswith("talks") for item in grouped.items]
+    assert ((part.lengths > 0) == named).all()
+    assert np.array_equal(part.lengths[named], whole.lengths[named])
+    options = SampleOptions(batch_size=8, voice_chances=(0.1, 0.9), channel_chances=(1.0,))
+    made = VoiceBatches(grouped, [[whole], [part]], [], None, options, MelAugment(), SPEC, seed=1)
+    assert made.classes == 2 * SPEAKERS - 1
+    seen = {int(label) for step in range(20) for label in made.batch(step, 0.0)["label"]}
+    assert seen == set(range(2 * SPEAKERS - 1))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from tests import media_sound
+from train.voice_data import write_bank
 
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SPEAKERS, FILES, HELD_OUT = 9, 2, 5
@@ -20,7 +21,9 @@ train = "unused"
 held_out = 0.1
 cache = "{cache}"
 speeds = [1.0, 0.9]
-channels = ["clean"]
+disguises = [[1.1, 0.9]]
+channels = ["clean", "phone"]
+fluent_channels = ["codec"]
 [frontend]
 n_mels = 16
 [network]
@@ -34,8 +37,8 @@ batch_size = 8
 crop_frames = [60, 80]
 crop_start = [0.5, 0.5]
 crop_end = [0.5, 0.5]
-speed_chances = [0.5, 0.5]
-channel_chances = [1.0]
+voice_chances = [0.4, 0.3, 0.3]
+channel_chances = [0.4, 0.3, 0.3]
 [loop]
 total_steps = 6
 """
@@ -48,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "speech" / f"person{person}").mkdir(parents=True, exist_ok=True)
         samples = media_sound.speech(person, 1.2, take=take, rate_hz=16000)
         soundfile.write(root / "speech" / f"person{person}" / f"{take}.wav", samples, 16000)
+    rooms = [np.eye(1, 400 * place, dtype=np.float32)[0] for place in (1, 2)]  # 200 simulated ones take a minute
+    write_bank(root / "cache", "rooms_200_16000_0", rooms)
     (root / "voice.toml").write_text(CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8")
     return root
 
@@ -103,7 +108,7 @@ def test_speakers_held_out_are_not_trained_on(folder: Path) -> None:
     config["data"]["train"] = str(folder / "speech")
     task = create(config, seed=1, shared=folder)
     classes = max(int(task.batch(step, 0.5)["label"].max()) for step in range(20)) + 1
-    assert classes == 2 * (SPEAKERS - HELD_OUT)
+    assert classes == 3 * (SPEAKERS - HELD_OUT)
 
 
 def test_losses_fall_with_a_teacher(folder: Path) -> None:
@@ -120,11 +125,14 @@ def test_losses_fall_with_a_teacher(folder: Path) -> None:
     rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(size=(len(listing.items), SPEAKERS))
     np.savez(folder / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
     config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"files": ["teacher.npz"]}
+    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"whole": "teacher.npz"}
+    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": []}  # quick to learn
+    config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
+    config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
     task = create(config, seed=1, shared=folder)
     batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
     before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
-    Trainer(task, LoopOptions(total_steps=30, peak_rate=5e-3), folder / "taught").run(lambda _: None)
+    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), folder / "taught").run(lambda _: None)
     after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
     assert set(before) == {"loss", "margin_head", "teacher", "relation"}
     assert after["teacher"] < 0.9 * before["teacher"]
@@ -150,7 +158,7 @@ def test_a_batch_without_any_target_has_finite_losses(folder: Path) -> None:
     from train.voice_task import create
 
     config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"files": ["teacher.npz"]}
+    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"whole": "teacher.npz"}
     task = create(config, seed=1, shared=folder)
     for taught in (0, 1):
         batch = task.batch(0, 0.0)

@@ -105,6 +105,7 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
         config["data"]["train"] = str(options.data.resolve())
         config["data"].pop("dev_pairs", None)
         config["data"].pop("dev_trials", None)
+        config["data"].pop("fluent", None)  # groups of the research data; here everything is
         config.pop("card", None)
     if options.no_teacher:
         config.pop("teacher", None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import istft, lfilter, stft
 
 from utils.features import FrontendSpec, normalise
 
@@ -31,19 +32,26 @@ CODECS: tuple[Codec, ...] = (
 )
 PHONE_OPUS: Codec = ("libopus", "ogg", (6000, 8000, 12000), (8000,))
 PHONE_RATE_HZ = 8000
+ENVELOPE_FFT, ENVELOPE_QUEFRENCY = 512, 30  # samples at 16 kHz: below the pitch period of any adult
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which every training file is heard: a speed (each speed is a speaker of its own) and a channel of `CHANNELS`."""
+    """One way in which training files are heard: a voice (speed and formants; each a speaker of its own), a channel of `CHANNELS`."""
 
     speed: float
     channel: str
+    formants: float = 1.0
+
+    @property
+    def voice(self) -> str:
+        """Such as "s090", or "s085f110" where formants are moved by themselves."""
+        return f"s{round(100 * self.speed):03d}" + ("" if self.formants == 1.0 else f"f{round(100 * self.formants):03d}")
 
     @property
     def name(self) -> str:
         """Such as "s090_phone": the name of the bank."""
-        return f"s{round(100 * self.speed):03d}_{self.channel}"
+        return f"{self.voice}_{self.channel}"
 
 
 def change_speed(samples: Samples, speed: float) -> Samples:
@@ -51,6 +59,29 @@ def change_speed(samples: Samples, speed: float) -> Samples:
     import soxr
 
     return samples if speed == 1.0 else soxr.resample(samples, round(1000 * speed), 1000).astype(np.float32)
+
+
+def warp_formants(samples: Samples, factor: float) -> Samples:
+    """Move the resonances of (n,) speech towards `factor` times their frequency; pitch and tempo stay: another vocal tract.
+
+    The spectral envelope is the low-quefrency part of each frame's cepstrum; each frame is multiplied by the ratio of the stretched
+    envelope to its own (at most 20 dB either way). The envelope is a smooth one: sharp resonances move in part.
+    """
+    if factor == 1.0:
+        return samples
+    padded = np.pad(samples, (0, max(0, ENVELOPE_FFT - len(samples))))
+    _, _, spectrum = stft(padded, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT * 3 // 4)
+    log_level = np.log(np.maximum(np.abs(spectrum), 1e-6)).T
+    cepstrum = np.fft.irfft(log_level, axis=1)
+    cepstrum[:, ENVELOPE_QUEFRENCY : ENVELOPE_FFT - ENVELOPE_QUEFRENCY + 1] = 0
+    envelope = np.fft.rfft(cepstrum, axis=1).real
+    sources = np.minimum(np.arange(envelope.shape[1]) / factor, envelope.shape[1] - 1.0)
+    lower = np.minimum(sources.astype(int), envelope.shape[1] - 2)
+    part = sources - lower
+    stretched = envelope[:, lower] * (1 - part) + envelope[:, lower + 1] * part
+    gain = np.exp(np.clip(stretched - envelope, -2.3, 2.3))
+    _, warped = istft(spectrum * gain.T, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT * 3 // 4)
+    return np.asarray(warped[: len(samples)], np.float32)
 
 
 def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[Samples]:
@@ -150,7 +181,7 @@ def render(samples: Samples, variant: Variant, rooms: Sequence[Samples], rate_hz
         rate_hz: sample rate.
         rng: decides everything random.
     """
-    samples = change_speed(samples, variant.speed)
+    samples = warp_formants(change_speed(samples, variant.speed), variant.formants)
     if variant.channel == "clean":
         return samples
     if variant.channel == "room" or rng.random() < 0.3:
@@ -183,6 +214,8 @@ class MelAugment:
         trim_db: how far below the file's loudest frame a frame counts as a pause: lowest and highest.
         floor_db: lowest and highest dynamic range of the features. How deep the pauses are is a mark of the recording, not of the
             person: a network that never meets another depth learns it as if it were the person's.
+        echo_chance: part of the crops that get the reverberation of a room.
+        phone_chance: part of the crops that come through a telephone line.
         band_chance: part of the crops that lose the bands above (rarely: below) a random edge.
         tilt_db: largest gain of the random spectral tilt between lowest and highest band, against which floor and noise stand.
         time_masks, time_mask_frames: SpecAugment's number of masks and their largest length.
@@ -194,6 +227,8 @@ class MelAugment:
     trim_chance: float = 0.5
     trim_db: tuple[float, float] = (20.0, 40.0)
     floor_db: tuple[float, float] = (45.0, 75.0)
+    echo_chance: float = 0.0
+    phone_chance: float = 0.0
     band_chance: float = 0.15
     tilt_db: float = 15.0
     time_masks: int = 1
@@ -218,8 +253,12 @@ def augment_mel(
         spec: the front end, whose normalisation ends the chain, with a random floor (then the masks, at 0 = the mean).
         rng: decides everything random.
     """
+    if options.echo_chance and rng.random() < options.echo_chance:
+        power = echo(power, rng)
     if noise is not None:
         power = add_noise(power, noise, rng.uniform(*options.snr_db))
+    if options.phone_chance and rng.random() < options.phone_chance:
+        power = narrow_band(power, rng)
     bands = power.shape[1]
     power = power * np.power(10, rng.uniform(-1, 1) * options.tilt_db / 10 * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
     if rng.random() < options.band_chance:
@@ -227,12 +266,30 @@ def augment_mel(
     return mask(normalise(power, replace(spec, floor_db=float(rng.uniform(*options.floor_db)))), options, rng)
 
 
-def trim_pauses(rows: NDArray[np.float16], options: MelAugment, rng: np.random.Generator) -> NDArray[np.float16]:
-    """Leave out the pauses of (frames, n_mels) log powers: frames below a random threshold and 0-20 frames away from any above it."""
+def speech_frames(rows: NDArray[np.float16], options: MelAugment, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of those of (frames, n_mels) log powers that are no pauses: above a random threshold, or 0-20 frames away from such."""
     energy_db = 10 * np.log10(np.exp(rows.astype(np.float32)).sum(axis=1) + 1e-12)
     speech = energy_db > energy_db.max() - rng.uniform(*options.trim_db)
     reach = int(rng.choice((0, 3, 8, 20)))
-    return rows[np.convolve(speech, np.ones(2 * reach + 1), "same") > 0.5]
+    return np.flatnonzero(np.convolve(speech, np.ones(2 * reach + 1), "same") > 0.5)
+
+
+def echo(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Add the late reverberation of a random room (RT60 0.2-0.9 s, 15 dB below to 3 dB above the speech) to (frames, n_mels) powers."""
+    kept = 10 ** (-6 / (100 * rng.uniform(0.2, 0.9)))  # of the power, from one frame of 10 ms to the next
+    level = 10 ** (rng.uniform(-15, 3) / 10)
+    return power + lfilter([0, level * (1 - kept)], [1, -kept], power, axis=0).astype(np.float32)
+
+
+def narrow_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A telephone line, roughly: nothing above 3.2-3.7 kHz, little below 100-400 Hz, noise that follows the speech (coarse samples)."""
+    frames, bands = power.shape
+    low, high = int(rng.integers(0, bands // 8)), int(rng.integers(round(0.71 * bands), round(0.76 * bands)))
+    gains = np.full(bands, 1e-6, np.float32)
+    gains[:high] = 1
+    gains[:low] = 10 ** (-rng.uniform(1, 3) * np.linspace(1, 0, low, endpoint=False))
+    coarse = power[:, :high].mean(axis=1, keepdims=True) * 10 ** (-rng.uniform(18, 45) / 10) * rng.standard_gamma(3.0, (frames, bands)) / 3
+    return ((power + coarse) * gains).astype(np.float32)
 
 
 def stationary_noise(frames: int, bands: int, rng: np.random.Generator) -> NDArray[np.float32]:

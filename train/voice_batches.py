@@ -2,8 +2,8 @@
 embedding of it.
 
 Every sample is drawn on its own: a speaker (by a power of the seconds there are of them, so that the many speakers
-with few seconds neither vanish nor drown the others), a speed (a speaker of its own: class number = speed × speakers
-+ speaker), a channel, a file and a crop. A crop longer than its file goes on with other files of the same speaker. A
+with few seconds neither vanish nor drown the others), a voice (each one a speaker of its own, with a class number of
+its own), a channel, a file and a crop. A crop longer than its file goes on with other files of the same speaker. A
 batch is a pure function of (seed, step, progress).
 """
 
@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from train.datasets import Listing
-from train.voice_augment import MelAugment, augment_mel, stationary_noise, trim_pauses
-from train.voice_data import Bank
+from train.voice_augment import MelAugment, augment_mel, speech_frames, stationary_noise
+from train.voice_data import Bank, group_of
+from train.voice_targets import TeacherTargets
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
 Rows = NDArray[np.float32]
-NO_TEACHER = "Train from labels alone: --no-teacher."
 MIN_NOISE_POWER = 1e-7  # quieter noise files are digital silence and codec residue
 
 
@@ -37,10 +36,9 @@ class SampleOptions:
         crop_frames: the lengths that a batch may have.
         crop_start, crop_end: chances of these lengths at the start and at the end of the schedule.
         speaker_power: a speaker's chance grows with the seconds there are of them to this power.
-        group_weights: factor on the chance of the speakers of a group, by its name: what stands before the "/" in a speaker's label
-            (a data set). 1 where a group is not named.
-        speed_chances: chance of each speed.
-        channel_chances: chance of each channel.
+        group_weights: factor on the chance of the speakers of a group (`voice_data.group_of`); 1 where it is not named.
+        voice_chances: chance of each voice; of the first above 0.
+        channel_chances: chance of each channel; of the first above 0.
         babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
         steady_chance: part of them whose noise is made up and steady; the rest takes recorded noises.
     """
@@ -51,7 +49,7 @@ class SampleOptions:
     crop_end: tuple[float, ...] = (0.15, 0.3, 0.35, 0.2)
     speaker_power: float = 0.75
     group_weights: Mapping[str, float] = field(default_factory=dict)
-    speed_chances: tuple[float, ...] = (0.5, 0.25, 0.25)
+    voice_chances: tuple[float, ...] = (0.5, 0.25, 0.25)
     channel_chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
     babble_chance: float = 0.25
     steady_chance: float = 0.25
@@ -62,9 +60,10 @@ class VoiceBatches:
 
     Args:
         listing: the training files.
-        banks: (speeds, channels) feature banks of `listing`, as nested sequences.
+        banks: for each voice, feature banks of `listing` through one channel or more. The first of the first voice holds every file;
+            others may leave speakers out, who then are not drawn from there.
         noise: feature bank of the noise files; empty for none.
-        targets: (speeds, files, d) unit-norm teacher embeddings, zeros where there is none; None without a teacher.
+        targets: what the teacher says, of the same voices; None without a teacher.
         options, augment, spec, seed: see the classes.
 
     Raises:
@@ -76,7 +75,7 @@ class VoiceBatches:
         listing: Listing,
         banks: Sequence[Sequence[Bank]],
         noise: Sequence[NDArray[Any]],
-        targets: NDArray[np.float32] | None,
+        targets: TeacherTargets | None,
         options: SampleOptions,
         augment: MelAugment,
         spec: FrontendSpec,
@@ -92,19 +91,23 @@ class VoiceBatches:
         order = np.argsort(ids, kind="stable")
         self._files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
         seconds = np.bincount(ids, weights=banks[0][0].lengths.astype(np.float64))
-        groups = [label.rpartition("/")[0] for label in self.speakers]
+        groups = [group_of(label) for label in self.speakers]
         self._speaker_edges = _edges(seconds**options.speaker_power * [options.group_weights.get(group, 1.0) for group in groups])
-        self._speed_edges, self._channel_edges = _edges(options.speed_chances), _edges(options.channel_chances)
+        self._voice_edges = _edges(options.voice_chances)
+        self._channel_edges = [_edges(options.channel_chances[: len(channels)]) for channels in banks]
+        self._held = [[np.array([bank.lengths[files].all() for files in self._files]) for bank in channels] for channels in banks]
+        spoken = np.array([channels[0] for channels in self._held])
+        self._classes = np.where(spoken, np.cumsum(spoken).reshape(spoken.shape) - 1, -1)
 
     @property
     def classes(self) -> int:
-        """Number of classes: speakers × speeds."""
-        return len(self.speakers) * len(self._banks)
+        """Number of classes: the voices of all speakers."""
+        return int(self._classes.max()) + 1
 
     @property
     def target_size(self) -> int:
         """Length of the teacher's embeddings; 0 without a teacher."""
-        return 0 if self._targets is None else int(self._targets.shape[-1])
+        return 0 if self._targets is None else self._targets.size
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """`features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a teacher, `target` (n, d) float32 (zeros: none)."""
@@ -126,33 +129,42 @@ class VoiceBatches:
 
     def _sample(self, frames: int, rng: np.random.Generator) -> tuple[Rows, int, Rows]:
         speaker = int(np.searchsorted(self._speaker_edges, rng.random(), side="right"))
-        speed = int(np.searchsorted(self._speed_edges, rng.random(), side="right"))
-        channel = int(np.searchsorted(self._channel_edges, rng.random(), side="right"))
-        power, files = self._crop(self._banks[speed][channel], self._files[speaker], frames, rng)
+        voice, channel = self._draw_voice(speaker, rng)
+        power, parts = self._crop(self._banks[voice][channel], self._files[speaker], frames, rng)
         noise = self._draw_noise(frames, rng) if rng.random() < self._augment.noise_chance else None
         features = augment_mel(power, noise, self._augment, self._spec, rng)
-        return features, speed * len(self.speakers) + speaker, self._target(speed, files)
+        target = np.zeros(0, np.float32) if self._targets is None else self._targets.of_crop(voice, parts)
+        return features, int(self._classes[voice, speaker]), target
 
-    def _target(self, speed: int, files: list[int]) -> Rows:
-        if self._targets is None:
-            return np.zeros(0, np.float32)
-        mean = self._targets[speed, files].mean(axis=0)
-        return mean / max(float(np.linalg.norm(mean)), 1e-6)
+    def _draw_voice(self, speaker: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Voice and channel, drawn until the bank holds the speaker."""
+        while True:
+            voice = int(np.searchsorted(self._voice_edges, rng.random(), side="right"))
+            channel = int(np.searchsorted(self._channel_edges[voice], rng.random(), side="right"))
+            if self._held[voice][channel][speaker]:
+                return voice, channel
 
-    def _crop(self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator) -> tuple[Rows, list[int]]:
-        """Mel powers of a random crop of a random file, continued with other files (or the same again) up to `frames`."""
+    def _crop(
+        self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator
+    ) -> tuple[Rows, list[tuple[int, NDArray[np.int64]]]]:
+        """Mel powers of a random crop of a random file, continued with other files (or the same again) up to `frames`.
+
+        The second value says what it is made of: files, and which frames of each.
+        """
         parts: list[NDArray[Any]] = []
-        used: list[int] = []
+        used: list[tuple[int, NDArray[np.int64]]] = []
         missing = frames
         queue = rng.permutation(files)
         trim = rng.random() < self._augment.trim_chance
         while missing > 0:
             number = int(queue[len(used) % len(queue)])
-            rows = trim_pauses(bank[number], self._augment, rng) if trim else bank[number]
-            start = int(rng.integers(max(len(rows) - missing, 0) + 1))
-            parts.append(rows[start : start + missing])
-            used.append(number)
-            missing -= len(parts[-1])
+            rows = bank[number]
+            kept = speech_frames(rows, self._augment, rng) if trim else np.arange(len(rows))
+            start = int(rng.integers(max(len(kept) - missing, 0) + 1))
+            kept = kept[start : start + missing]
+            parts.append(rows[kept])
+            used.append((number, kept))
+            missing -= len(kept)
         return np.exp(np.concatenate(parts).astype(np.float32)), used
 
     def _draw_noise(self, frames: int, rng: np.random.Generator) -> Rows:
@@ -180,42 +192,3 @@ def _edges(chances: ArrayLike) -> NDArray[np.float64]:
     edges = np.cumsum(np.asarray(chances, np.float64))
     return edges[:-1] / edges[-1]
 
-
-def load_targets(files: Sequence[Path], listing: Listing, speeds: int) -> NDArray[np.float32]:
-    """Teacher embeddings of `listing`'s files, one .npz (`path`, `embedding`) per speed, whitened by the statistics of the first.
-
-    The teacher's space is centred and the variation within a speaker is whitened (within-class covariance normalisation: Hatch et al. 2006,
-    regularised by its own mean variance): a student that copies relations then copies those between speakers, not the common offset.
-
-    Raises:
-        DatasetError: a file that is not there, or the first holds no embedding of the listing's files.
-
-    Returns:
-        (speeds, files, d) float32 of unit norm; zeros for files that a teacher file does not hold and for speeds without one.
-    """
-    raw = np.stack([_read_targets(file, listing) for file in files])
-    base, ids = raw[0], np.array(listing.label_ids())
-    known = np.linalg.norm(base, axis=1) > 0
-    if known.sum() < 2:
-        raise DatasetError(f"The teacher's embeddings must be of the training files. Received: {files[0].name} without them", NO_TEACHER)
-    centres = np.zeros((ids.max() + 1, base.shape[1]))
-    np.add.at(centres, ids[known], base[known])
-    centres /= np.maximum(np.bincount(ids[known], minlength=len(centres)), 1)[:, None]
-    offset = base[known].mean(axis=0)
-    within = np.cov((base - centres[ids])[known].T)
-    within += np.trace(within) / len(within) * np.eye(len(within))
-    values, vectors = np.linalg.eigh(within)
-    white = (raw - offset) @ (vectors / np.sqrt(values))
-    white /= np.maximum(np.linalg.norm(white, axis=-1, keepdims=True), 1e-9)
-    targets = np.zeros((speeds, *base.shape), np.float32)
-    targets[: len(raw)] = np.where(np.linalg.norm(raw, axis=-1, keepdims=True) > 0, white, 0)
-    return targets
-
-
-def _read_targets(file: Path, listing: Listing) -> NDArray[np.float64]:
-    if not file.is_file():
-        raise DatasetError(f"The teacher's embeddings must be there. Received: {file.name} (not found)", NO_TEACHER)
-    with np.load(file) as archive:
-        rows = dict(zip(archive["path"].tolist(), archive["embedding"].astype(np.float64), strict=True))
-    size = len(next(iter(rows.values())))
-    return np.stack([rows.get(item.path, np.zeros(size)) for item in listing.items])

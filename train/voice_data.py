@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,27 @@ def cached_rooms(base: Path, rate_hz: int = 16000, count: int = 200, seed: int =
     return open_bank(base, name)
 
 
-def cached_features(listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, seed: int = 0) -> Bank:
-    """Log-mel powers of every file of `listing` as `variant` hears it; computed on the first call (minutes)."""
-    folder = features_dir(listing, base, spec)
-    if not _is_complete(folder, variant.name):
-        write_bank(folder, variant.name, _render_all(listing, base, variant, spec, seed))
-    return open_bank(folder, variant.name)
+def cached_features(
+    listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, groups: Sequence[str] = (), seed: int = 0
+) -> Bank:
+    """Log-mel powers of every file of `listing` as `variant` hears it; computed on the first call (minutes).
+
+    Files of speakers outside of `groups` (see `group_of`) are left empty; without groups there are none of those.
+    """
+    folder, name = features_dir(listing, base, spec), variant.name + subset_mark(groups)
+    if not _is_complete(folder, name):
+        write_bank(folder, name, _render_all(listing, base, variant, spec, groups, seed))
+    return open_bank(folder, name)
+
+
+def group_of(label: str) -> str:
+    """The group of a speaker: what stands before the last "/" of the label (a data set)."""
+    return label.rpartition("/")[0]
+
+
+def subset_mark(groups: Sequence[str]) -> str:
+    """What names the files of a cache that hold these groups only; "" for all."""
+    return f"_{hashlib.sha256(repr(sorted(groups)).encode()).hexdigest()[:6]}" if groups else ""
 
 
 def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
@@ -121,15 +136,18 @@ def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
 
 
 def _render_all(
-    listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, seed: int
+    listing: Listing, base: Path, variant: Variant, spec: FrontendSpec, groups: Sequence[str], seed: int
 ) -> Iterator[NDArray[np.float16]]:
     """Each file rendered with a generator of its own, so that a file sounds the same whatever stands before it."""
     waves = cached_waves(listing, base, spec.rate_hz)
     bank = None if variant.channel == "clean" else cached_rooms(base, spec.rate_hz)
     rooms = [] if bank is None else [bank[number] for number in range(len(bank))]
-    for number, samples in enumerate(waveforms(waves)):
+    for number, item in enumerate(listing.items):
+        if groups and group_of(item.label) not in groups:
+            yield np.zeros((0, spec.n_mels), np.float16)
+            continue
         rng = np.random.default_rng([seed, number, *variant.name.encode()])
-        yield log_power(voice_augment.render(samples, variant, rooms, spec.rate_hz, rng), spec)
+        yield log_power(voice_augment.render(as_float(waves[number]), variant, rooms, spec.rate_hz, rng), spec)
 
 
 def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
@@ -168,8 +186,3 @@ def open_bank(folder: Path, name: str) -> Bank:
 def _is_complete(folder: Path, name: str) -> bool:
     return (folder / f"{name}.offsets.npy").is_file()
 
-
-def waveforms(bank: Bank) -> Iterator[NDArray[np.float32]]:
-    """The files of a waveform bank as float32 in [-1, 1), in order."""
-    for number in range(len(bank)):
-        yield as_float(bank[number])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
 from train.datasets import Listing, hold_out, read_listing
 from train.voice_augment import MelAugment, Variant
-from train.voice_batches import SampleOptions, VoiceBatches, load_targets
-from train.voice_data import cached_features
+from train.voice_batches import SampleOptions, VoiceBatches
+from train.voice_data import Bank, cached_features
 from train.voice_dev import VoiceTrials, held_out_trials, published_trials
+from train.voice_targets import TeacherTargets, load_targets
+from train.voice_teacher import teacher_file, voices
 from utils.features import FrontendSpec
 
 DURATIONS_S = (1, 2, 3, 5)
@@ -142,20 +144,34 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
     data, spec = config["data"], FrontendSpec(**config.get("frontend", {}))
     cache = Path(data["cache"])
     listing, trials = _split(data, seed, shared, spec)
-    channels = data["channels"]
-    banks = [[cached_features(listing, cache, Variant(speed, name), spec) for name in channels] for speed in data["speeds"]]
-    teacher = config.get("teacher")
     batches = VoiceBatches(
         listing,
-        banks,
+        _banks(data, listing, spec),
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
-        load_targets([shared / file for file in teacher["files"]], listing, len(data["speeds"])) if teacher else None,
+        _targets(config["teacher"], data, listing, shared) if config.get("teacher") else None,
         SampleOptions(**_tuples(config.get("sampling", {}))),
         MelAugment(**_tuples(config.get("augment", {}))),
         spec,
         seed,
     )
     return VoiceTask(batches, trials, _tuples(config.get("network", {})), LossOptions(**_tuples(config.get("loss", {}))), spec)
+
+
+def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
+    """Feature banks by voice: speeds through every channel, disguises clean; the first voice of fluent speech through some more."""
+    cache, fluent = Path(data["cache"]), data.get("fluent", ())
+    banks: list[list[Bank]] = []
+    for voice, groups in voices(data):
+        heard = [("clean", groups)] if voice.formants != 1.0 else [(name, ()) for name in data["channels"]]
+        if not banks:
+            heard += [(name, fluent) for name in data.get("fluent_channels", [])]
+        banks.append([cached_features(listing, cache, replace(voice, channel=name), spec, who) for name, who in heard])
+    return banks
+
+
+def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path) -> TeacherTargets:
+    files = [teacher_file(listing, Path(data["cache"]), voice, groups) for voice, groups in voices(data)]
+    return load_targets(files, shared / teacher["whole"] if "whole" in teacher else None, listing, teacher.get("crop_share", 0.5))
 
 
 def _split(data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec) -> tuple[Listing, VoiceTrials]:

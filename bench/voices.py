@@ -1,0 +1,141 @@
+"""How well a voice network tells voices apart, by list, amount of speech and channel: EER in percent, as a table.
+
+    python -m bench.voices [--model best_model/voice] [--only NAME ...] [--clips FOLDER]
+
+Trials and speech are those of train/configs/voice.toml. Both sides of a trial are heard in the condition, but for "clean against ...",
+where the first is clean. "Served" is what the service embeds: the speech that the voice activity detector leaves (where it leaves less than
+half a second, the whole file). Durations are the middle of the file, or of what is left of it. Channels are drawn per file from a
+fixed seed. `--clips` adds all pairs of clips of <person>/**/<clip>, served.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from align.convert import video_to_wav
+from align.speech import analyse_speech
+from network.encoder import VoiceEncoder, load_voice_encoder
+from train.conditions import NoiseBank, add_noise
+from train.datasets import Item, read_listing, shared_data_dir
+from train.train_nets import CONFIGS
+from train.voice_augment import Variant, render
+from train.voice_data import as_float, cached_rooms, cached_waves, decode_audio
+from train.voice_dev import VoiceTrials, middle, published_trials
+from utils.features import FrontendSpec
+from utils.metrics import eer
+from utils.types import RATE_HZ, FloatArray, Waveform
+
+MIN_SPEECH_S, SEED = 0.5, 7
+LEAST_LEVEL = 50  # mean of int16 magnitudes: quieter files are digital silence
+Condition = Callable[[int, FloatArray], FloatArray]
+
+
+def served(samples: FloatArray) -> FloatArray:
+    """(n,) samples -> the speech among them; all of them where there is next to none."""
+    speech = analyse_speech(Waveform(samples, RATE_HZ), MIN_SPEECH_S).speech
+    return samples if speech is None else speech.samples
+
+
+def conditions(rooms: Sequence[FloatArray], noises: NoiseBank) -> dict[str, Condition]:
+    """Conditions by name: (number of the file, its samples) -> what is heard."""
+    found: dict[str, Condition] = {"whole file": lambda _, x: x}
+    for seconds in (5.0, 3.0, 2.0, 1.0):
+        found[f"{seconds:.0f} s"] = lambda _, x, s=seconds: middle(x, s, RATE_HZ)  # type: ignore[misc]
+    found["served"] = lambda _, x: served(x)
+    for seconds in (5.0, 3.0, 2.0, 1.0):
+        found[f"served, {seconds:.0f} s"] = lambda _, x, s=seconds: middle(served(x), s, RATE_HZ)  # type: ignore[misc]
+    for channel in ("room", "phone", "codec"):
+        found[channel] = lambda i, x, c=channel: render(x, Variant(1.0, c), rooms, RATE_HZ, np.random.default_rng([SEED, i]))  # type: ignore[misc]
+    for snr_db in (10, 0):
+        found[f"noise {snr_db} dB"] = lambda i, x, s=snr_db: _noisy(i, x, s, noises)  # type: ignore[misc]
+    return found
+
+
+def _noisy(number: int, samples: FloatArray, snr_db: float, noises: NoiseBank) -> FloatArray:
+    return add_noise(samples, noises.draw(len(samples), np.random.default_rng([SEED, number])), snr_db)
+
+
+def embed_all(encoder: VoiceEncoder, trials: VoiceTrials, condition: Condition) -> FloatArray:
+    """(files, d) embeddings of every file in a condition."""
+    heard = (condition(i, as_float(trials.waves[i])) for i in range(len(trials.waves)))
+    return np.stack([encoder.embed(Waveform(np.ascontiguousarray(x, np.float32), RATE_HZ)).vector for x in heard])
+
+
+def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[float]:
+    """EER of each list in percent, the first file of a trial taken from `left`, the second from `right`."""
+    found = []
+    for one in trials.lists.values():
+        a, b = ([trials.places[file] for file in side] for side in (one.left, one.right))
+        found.append(100 * eer(np.einsum("ij,ij->i", left[a], right[b]), one.labels).value)
+    return found
+
+
+def rows(encoder: VoiceEncoder, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
+    """Names and rates of each condition asked for; channels and noises also against clean files."""
+    clean = embed_all(encoder, trials, known["whole file"])
+    for name, condition in known.items():
+        if only and name not in only:
+            continue
+        vectors = clean if name == "whole file" else embed_all(encoder, trials, condition)
+        yield name, rates(trials, vectors, vectors)
+        if name in ("room", "phone", "codec") or name.startswith("noise"):
+            yield f"clean against {name}", rates(trials, clean, vectors)
+
+
+def clip_rates(encoder: VoiceEncoder, folder: Path) -> Iterator[tuple[str, int, int, float]]:
+    """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a person's name begins with, up to digits or "_"."""
+    found: dict[str, list[tuple[str, FloatArray]]] = {}
+    for person in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for clip in sorted(path for path in person.rglob("*") if path.is_file()):
+            name = person.name.partition("_")[0].rstrip("0123456789")
+            found.setdefault(name, []).append((person.name, encoder.embed(Waveform(served(_sound(clip)), RATE_HZ)).vector))
+    for name, clips in found.items():
+        pairs = list(combinations(clips, 2))
+        scores, labels = [float(a[1] @ b[1]) for a, b in pairs], [int(a[0] == b[0]) for a, b in pairs]
+        yield name, len({person for person, _ in clips}), len(pairs), 100 * eer(scores, labels).value
+
+
+def _sound(clip: Path) -> FloatArray:
+    with TemporaryDirectory() as folder:
+        wav = Path(folder) / "sound.wav"
+        video_to_wav(clip, wav)
+        return as_float(decode_audio(wav.read_bytes(), RATE_HZ, Item(clip.name, "")))
+
+
+def load_noises(source: Path, cache: Path) -> NoiseBank:
+    """Recordings without speech of 2 s or more that are loud enough to be heard."""
+    listing = read_listing(source, "audio", "noise")
+    waves = cached_waves(listing, cache)
+    usable = [i for i, item in enumerate(listing.items) if "_ir/" not in item.path and len(waves[i]) > 2 * RATE_HZ]
+    return NoiseBank([as_float(waves[i]) for i in usable if np.abs(waves[i]).mean() > LEAST_LEVEL])
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("best_model/voice"))
+    parser.add_argument("--only", nargs="+", default=[], help="these conditions alone")
+    parser.add_argument("--clips", type=Path, help="folder of people with clips")
+    options = parser.parse_args()
+    data, shared = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"], shared_data_dir()
+    encoder, cache = load_voice_encoder(options.model), Path(data["cache"])
+    lists = {name: shared / file for name, file in data["dev_trials"].items()}
+    trials = published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec())
+    rooms = cached_rooms(cache)
+    known = conditions([rooms[i] for i in range(len(rooms))], load_noises(shared / data["noise"], cache))
+    print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
+    for name, found in rows(encoder, trials, known, options.only):
+        print(f"| {name} | {' | '.join(f'{value:.1f}' for value in found)} |", flush=True)
+    for name, people, pairs, rate in clip_rates(encoder, options.clips) if options.clips else ():
+        print(f"\nclips {name}: {people} people, {pairs} pairs, EER {rate:.1f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What the teacher says of a crop: of its files, of its own stretch, whitened; and how the teacher is asked."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import media_sound
+from train.datasets import Item, Listing
+from train.voice_augment import Variant
+from train.voice_data import Bank
+from train.voice_targets import Windows, load_targets
+from train.voice_teacher import STEP_FRAMES, WINDOW_FRAMES, embed_bank, file_windows, speech_frames, voices, windows
+from utils.errors import DatasetError
+
+SPEAKERS, FILES, SIZE = 4, 3, 8
+
+
+@pytest.fixture
+def listing() -> Listing:
+    return Listing(Path("nowhere"), tuple(Item(f"{s}/{f}.wav", f"set/{s}") for s in range(SPEAKERS) for f in range(FILES)))
+
+
+def write_windows(file: Path, seed: int = 0, silent: int | None = None) -> Path:
+    """Two windows a file, frames 0-160 and 100-260; none for the file `silent`."""
+    rng = np.random.default_rng(seed)
+    count = [0 if number == silent else 2 for number in range(SPEAKERS * FILES)]
+    vectors = rng.normal(size=(sum(count), SIZE)) + 5.0  # far from centred, as a ReLU's output is
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    spans = np.array([[0, 160], [100, 260]] * (sum(count) // 2), np.int32)
+    np.savez(file, windows=vectors.astype(np.float16), spans=spans, offsets=np.concatenate([[0], np.cumsum(count)]))
+    return file
+
+
+def write_whole(file: Path, listing: Listing, count: int | None = None) -> Path:
+    vectors = np.random.default_rng(0).normal(size=(len(listing.items), SIZE))[:count] + 5.0
+    np.savez(file, path=np.array([item.path for item in listing.items][:count]), embedding=vectors.astype(np.float16))
+    return file
+
+
+def test_frames_count_for_the_windows_that_cover_them() -> None:
+    vectors = np.eye(2, 4, dtype=np.float16)
+    heard = Windows(vectors, np.array([[0, 160], [100, 260]], np.int32), np.array([0, 0, 2]))
+    assert not heard.of_file(0).any()
+    np.testing.assert_array_equal(heard.of_file(1), [1, 1, 0, 0])
+    np.testing.assert_array_equal(heard.of_frames(1, np.arange(90, 130)), [40, 30, 0, 0])
+    np.testing.assert_array_equal(heard.of_frames(1, np.array([5, 99, 100, 200, 259, 400])), [3, 3, 0, 0])
+
+
+def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> None:
+    targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, crop_share=0.0)
+    rows = np.stack([targets.of_crop(0, [(number, np.arange(100))]) for number in range(len(listing.items))])
+    assert targets.size == SIZE
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3)
+    assert np.abs(rows.mean(axis=0)).max() < 0.5
+
+
+def test_the_crop_share_moves_the_target_to_its_own_stretch(listing: Listing, tmp_path: Path) -> None:
+    file = write_windows(tmp_path / "a.npz")
+    whole, mixed, own = (load_targets([file], None, listing, share).of_crop(0, [(5, np.arange(0, 90))]) for share in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(mixed, (whole + own) / np.linalg.norm(whole + own), atol=1e-3)
+    assert own @ whole < 0.99
+    other = load_targets([file], None, listing, 1.0).of_crop(0, [(5, np.arange(170, 260))])
+    assert own @ other < 0.99, "different windows, different targets"
+
+
+def test_a_crop_of_two_files_is_taught_both(listing: Listing, tmp_path: Path) -> None:
+    targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, crop_share=0.0)
+    one, two = (targets.of_crop(0, [(number, np.arange(50))]) for number in (0, 1))
+    both = targets.of_crop(0, [(0, np.arange(50)), (1, np.arange(50))])
+    np.testing.assert_allclose(both, (one + two) / np.linalg.norm(one + two), atol=1e-3)
+
+
+def test_what_the_teacher_did_not_hear_has_no_target(listing: Listing, tmp_path: Path) -> None:
+    files = [write_windows(tmp_path / "a.npz"), write_windows(tmp_path / "b.npz", 1, silent=2), tmp_path / "none.npz"]
+    targets = load_targets(files, None, listing, 0.5)
+    assert not targets.of_crop(1, [(2, np.arange(50))]).any()
+    assert np.linalg.norm(targets.of_crop(1, [(3, np.arange(50))])) == pytest.approx(1, abs=1e-3)
+    assert not targets.of_crop(2, [(3, np.arange(50))]).any()
+
+
+def test_whole_files_stand_in_for_the_first_voice(listing: Listing, tmp_path: Path) -> None:
+    targets = load_targets([tmp_path / "none.npz"], write_whole(tmp_path / "whole.npz", listing), listing, 0.5)
+    early, late = (targets.of_crop(0, [(4, frames)]) for frames in (np.arange(50), np.arange(700, 750)))
+    np.testing.assert_allclose(early, late, atol=1e-6)
+    assert np.linalg.norm(early) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="not found") as caught:
+        load_targets([tmp_path / "none.npz"], tmp_path / "neither.npz", listing, 0.5)
+    assert "--no-teacher" in caught.value.hint
+    with pytest.raises(DatasetError, match="without them"):
+        load_targets([tmp_path / "none.npz"], write_whole(tmp_path / "t.npz", listing, count=1), listing, 0.5)
+
+
+@pytest.mark.parametrize(("kept", "starts"), [(10, [0]), (160, [0]), (180, [0]), (200, [0, 40]), (260, [0, 100]), (300, [0, 100, 140])])
+def test_windows_cover_the_file(kept: int, starts: list[int]) -> None:
+    assert windows(kept) == starts
+    assert max(0, kept - WINDOW_FRAMES) - starts[-1] < STEP_FRAMES // 4
+
+
+def test_the_teacher_hears_speech_without_its_pauses() -> None:
+    speech, pause = media_sound.noise(1.0, rate_hz=16000), np.zeros(16000, np.float32)
+    frames = speech_frames(np.concatenate([pause, speech, pause, speech]))
+    assert 200 <= len(frames) <= 240
+    assert frames[0] >= 85
+    assert not np.isin(np.arange(215, 285), frames).any()
+    mels, spans = file_windows(np.concatenate([pause, speech, pause, speech]))
+    assert mels.shape == (len(spans), WINDOW_FRAMES, 40)
+    assert spans[0][0] == frames[0]
+    assert spans[-1][1] == frames[-1] + 1
+
+
+def test_only_the_files_that_are_heard_get_windows() -> None:
+    samples = np.concatenate([(media_sound.speech(p, 2.5, rate_hz=16000) * 20000).astype(np.int16) for p in range(3)])
+    bank = Bank(samples, np.arange(4) * 40000)
+    result = embed_bank(bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda mels: mels.mean(axis=1))
+    counts = np.diff(result["offsets"])
+    assert counts[1] == 0
+    assert counts[0] == counts[2] > 1
+    assert len(result["windows"]) == len(result["spans"]) == counts.sum()
+    assert result["spans"].max() <= 2.5 / 0.9 * 100
+
+
+def test_voices_of_a_configuration() -> None:
+    found = voices({"speeds": [1.0, 0.9], "disguises": [[0.85, 1.08]], "fluent": ["talks"]})
+    assert [(variant.voice, tuple(groups)) for variant, groups in found] == [("s100", ()), ("s090", ()), ("s085f108", ("talks",))]
