@@ -127,6 +127,12 @@ def start_chain(connection: Connection) -> Head:
     return last
 
 
+def take_over(connection: Connection, head: Head) -> None:
+    """Go on after rows that were copied from another database, of which `head` is the last."""
+    start_chain(connection)
+    connection.execute(update(meta).where(meta.c.name == _HEAD).values(value=str(head)))
+
+
 def _lock_tail(connection: Connection) -> Head:
     """The last row, while no other transaction can append: SQLite has one writer at a time, other databases lock the note of the head."""
     return _head(connection, lock=True) or start_chain(connection)

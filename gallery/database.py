@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
@@ -54,6 +54,8 @@ _KINDS = "For example sqlite:////folder/duet.db or postgresql+psycopg://user@hos
 class Database(ABC):
     """Shared by all threads of the process."""
 
+    searches = False
+    """Whether vectors can be searched inside the database."""
     _raw_errors: tuple[type[Exception], ...] = (OSError,)
     """Errors of the driver that come another way than through SQLAlchemy."""
 
@@ -93,6 +95,14 @@ class Database(ABC):
     @abstractmethod
     def compact(self) -> bool:
         """Write the files anew, without space in which earlier values may still stand. False if that must wait for a later call."""
+
+    @abstractmethod
+    def last_keys(self, connection: Connection) -> dict[str, int]:
+        """The highest number that each table with numbered rows ever gave, also to rows that are gone."""
+
+    @abstractmethod
+    def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
+        """Give higher numbers than these from now on."""
 
     def close(self) -> None:
         """Close all connections."""

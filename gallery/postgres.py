@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.engine import URL
@@ -34,12 +35,28 @@ _KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 class PostgresDatabase(Database):
     """A database of a PostgreSQL server that belongs to the service alone."""
 
+    searches = True
+
     def __init__(self, url: URL) -> None:
         engine = _engine(url)
         super().__init__(engine.execution_options(isolation_level="REPEATABLE READ"), engine.execution_options(writes=True))
+        self._unlocked = engine
         event.listen(engine, "begin", _begin)
         self._use_pgvector()
         self._prepare()
+
+    @contextmanager
+    def write_if_free(self) -> Iterator[Connection | None]:
+        """As `write`, but None where somebody writes just now."""
+        if not self._turn.acquire(blocking=False):
+            yield None
+            return
+        try:
+            with self._translated(), self._unlocked.connect() as connection, connection.begin():
+                free = connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({WRITER_LOCK})"))
+                yield connection if free else None
+        finally:
+            self._turn.release()
 
     def file_id(self, connection: Connection) -> str:
         """Another database (a dump that was restored) has another number; a server that was set back to an earlier state was started
@@ -63,6 +80,16 @@ class PostgresDatabase(Database):
             connection.execute(text("VACUUM FULL kept_media"))
             connection.invalidate()  # its settings are not those of the others
         return True
+
+    def last_keys(self, connection: Connection) -> dict[str, int]:
+        """Of the sequences, which are named after table and column."""
+        return {row.name: row.last_value for row in connection.execute(text(_SEQUENCES)) if row.last_value}
+
+    def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
+        """In the sequences."""
+        for row in connection.execute(text(_SEQUENCES)).all():
+            if row.name in numbers:
+                connection.execute(text("SELECT setval(CAST(:s AS regclass), :n)"), {"s": row.sequence, "n": numbers[row.name]})
 
     def _use_pgvector(self) -> None:
         """Raises ConfigError where the server lacks the extension, or the login may not create it."""
@@ -94,12 +121,17 @@ class PostgresDatabase(Database):
         return StoreUnavailableError(f"The database does not answer ({state}).")
 
 
+_SEQUENCES = """SELECT t.relname AS name, CAST(s.oid AS regclass)::text AS sequence, pg_sequence_last_value(s.oid) AS last_value
+  FROM pg_class AS s JOIN pg_depend AS d ON d.objid = s.oid AND d.deptype = 'a' JOIN pg_class AS t ON t.oid = d.refobjid
+  WHERE s.relkind = 'S' AND s.relnamespace = CAST(current_schema() AS regnamespace)"""
+"""Every sequence, the table that it numbers, and the highest number it gave."""
+
+
 def _engine(url: URL) -> Engine:
     try:
-        import pgvector  # noqa: F401
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise ConfigError(f"PostgreSQL needs two packages more. Received: no {error.name}",
+        raise ConfigError(f"PostgreSQL needs the package psycopg. Received: no {error.name}",
                           "pip install -r requirements-postgres.txt") from None
     arguments = {"connect_timeout": CONNECT_S, "options": _OPTIONS, "application_name": "duet", **_KEEP_ALIVE}
     return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8, max_overflow=24, pool_timeout=30,

@@ -14,11 +14,11 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy import exc as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
@@ -101,6 +101,16 @@ class SqliteDatabase(Database):
         self._owed -= owed
         return True
 
+    def last_keys(self, connection: Connection) -> dict[str, int]:
+        """Of SQLite's own table."""
+        return {row.name: row.seq for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))}
+
+    def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
+        """In SQLite's own table."""
+        for name, number in numbers.items():
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"), {"name": name, "number": number})
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._busy_timeout_s,
                                      isolation_level=None, check_same_thread=False)
@@ -147,9 +157,9 @@ class SqliteDatabase(Database):
             return StorageFullError("The disk of the database is full.")
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return LockedError("The database is locked by another program.")
-        for start, text in _MESSAGES.items():
+        for start, message in _MESSAGES.items():
             if code.startswith(start):
-                return StoreUnavailableError(text)
+                return StoreUnavailableError(message)
         return StoreUnavailableError(f"The database does not answer ({code}).")
 
     def _is_full(self) -> bool:

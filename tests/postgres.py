@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 _NUMBERS = itertools.count(1)
+_FOLDERS: list[Path] = []
 
 
 @cache
@@ -29,6 +30,8 @@ def server_url() -> str:
         folder = Path(tempfile.mkdtemp(prefix="duet-postgres-"))
         server = pgserver.get_server(folder / "data", cleanup_mode=None)
 
+    _FOLDERS.append(folder)
+
     def stop() -> None:
         os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)  # at once: nothing of it is kept
         shutil.rmtree(folder, ignore_errors=True)
@@ -37,10 +40,16 @@ def server_url() -> str:
     return make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def new_database() -> str:
-    """URL of an empty database of its own."""
+def server_folder() -> Path:
+    """The folder that holds the server's own, `data`."""
+    server_url()
+    return _FOLDERS[0]
+
+
+def new_database(how: str = "") -> str:
+    """URL of an empty database of its own; `how` goes on the statement that creates it."""
     name = f"duet_{next(_NUMBERS)}_{uuid.uuid4().hex[:6]}"
-    run_on_server(f"CREATE DATABASE {name}")
+    run_on_server(f"CREATE DATABASE {name} {how}")
     return make_url(server_url()).set(database=name).render_as_string(hide_password=False)
 
 

@@ -215,7 +215,7 @@ def test_parallel_readers_see_whole_states(store, index):
     assert index.snapshot().people == 40
 
 
-@pytest.mark.parametrize("broken", ["gallery.index.stale", "gallery.index._Rows.view", "gallery.index._with_room"])
+@pytest.mark.parametrize("broken", ["gallery.index.stale", "gallery.index._Rows.view", "gallery.index.with_room"])
 @pytest.mark.parametrize("small", [False, True])
 def test_an_update_that_fails_leaves_nothing_behind(store, index, monkeypatch, broken, small):
     """Wherever it fails, rows and people still belong together afterwards."""
