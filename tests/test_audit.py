@@ -3,27 +3,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import IntegrityError
 
 import cli
 from gallery import audit
 from gallery.audit import Head
+from gallery.database import open_database
 from gallery.store import Store
-from tests.gallery_parts import open_gallery
-from utils.errors import InvalidRequestError
+from utils.errors import InvalidRequestError, StoreUnavailableError
 
 ROWS = 10
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_gallery(tmp_path)
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store(open_database(store_url))
     opened.create_person("ann", "Ann")
     for number in range(1, ROWS):
         opened.record("identify", "accepted", "ann", {"people": number})
@@ -31,14 +31,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def tamper(tmp_path: Path, *statements: str) -> None:
-    """Write to the file as somebody would who goes round the service."""
-    with sqlite3.connect(tmp_path / "duet.db") as raw:
-        for name in ("events_no_update", "events_no_delete"):
-            raw.execute(f"DROP TRIGGER IF EXISTS {name}")
-        for statement in statements:
-            raw.execute(statement)
-    raw.close()
+def tamper(store: Store, *statements: str) -> None:
+    """Write to the database as somebody would who owns it and goes round the service."""
+    with store.database.write() as connection:
+        if connection.dialect.name == "sqlite":
+            unlock = [f"DROP TRIGGER IF EXISTS events_no_{verb}" for verb in ("update", "delete")]
+        else:
+            unlock = ["ALTER TABLE events DISABLE TRIGGER USER"]
+        for statement in (*unlock, *statements):
+            connection.exec_driver_sql(statement)
 
 
 def texts(store: Store) -> list[str]:
@@ -52,8 +53,8 @@ def test_a_chain_that_nobody_touched(store: Store) -> None:
     assert found.head.hash == store.events(1)[0].hash
 
 
-def test_an_empty_chain(tmp_path: Path) -> None:
-    empty = open_gallery(tmp_path)
+def test_an_empty_chain(store_url: str) -> None:
+    empty = Store(open_database(store_url))
     assert empty.verify_audit() == audit.Verified(0, Head(0, ""), ())
     empty.close()
 
@@ -69,56 +70,56 @@ def test_the_hash_can_be_computed_from_its_description(store: Store) -> None:
     "at = '2020-01-01 00:00:00.000000'", "actor = 'eve'", "action = 'verify'", "person_key = 7", "outcome = 'unknown'",
     "detail = '{\"people\": 99}'", "hash = '" + "0" * 64 + "'",
 ])
-def test_a_changed_row(store: Store, tmp_path: Path, column: str) -> None:
-    tamper(tmp_path, f"UPDATE events SET {column} WHERE event_id = 5")
+def test_a_changed_row(store: Store, column: str) -> None:
+    tamper(store, f"UPDATE events SET {column} WHERE event_id = 5")
     found = store.verify_audit().problems
     assert found[0].event_id == 5
     assert "row 5 was changed" in found[0].text
 
 
-def test_a_changed_row_with_a_hash_that_fits_it(store: Store, tmp_path: Path) -> None:
+def test_a_changed_row_with_a_hash_that_fits_it(store: Store) -> None:
     fourth = store.events(1, before=5)[0]
-    tamper(tmp_path, "UPDATE events SET outcome = 'unknown' WHERE event_id = 5")
+    tamper(store, "UPDATE events SET outcome = 'unknown' WHERE event_id = 5")
     fifth = store.events(1, before=6)[0]
-    tamper(tmp_path, f"UPDATE events SET hash = '{audit.row_hash(fourth.hash, fifth)}' WHERE event_id = 5")
+    tamper(store, f"UPDATE events SET hash = '{audit.row_hash(fourth.hash, fifth)}' WHERE event_id = 5")
     assert texts(store) == ["row 6 was changed, or the row before it is not the one that it was written after"]
 
 
-def test_missing_rows(store: Store, tmp_path: Path) -> None:
-    tamper(tmp_path, "DELETE FROM events WHERE event_id IN (1, 5, 6)")
+def test_missing_rows(store: Store) -> None:
+    tamper(store, "DELETE FROM events WHERE event_id IN (1, 5, 6)")
     assert texts(store) == ["row 1 is missing", "rows 5 to 6 are missing"]
 
 
-def test_a_missing_row_with_the_numbers_closed_up(store: Store, tmp_path: Path) -> None:
-    tamper(tmp_path, "DELETE FROM events WHERE event_id = 5", *(f"UPDATE events SET event_id = {n - 1} WHERE event_id = {n}"
+def test_a_missing_row_with_the_numbers_closed_up(store: Store) -> None:
+    tamper(store, "DELETE FROM events WHERE event_id = 5", *(f"UPDATE events SET event_id = {n - 1} WHERE event_id = {n}"
                                                               for n in range(6, ROWS + 1)))
     assert texts(store)[0].startswith("row 5 was changed")
     assert texts(store)[-1] == f"rows {ROWS} to {ROWS} are missing at the end"
 
 
-def test_an_inserted_row(store: Store, tmp_path: Path) -> None:
+def test_an_inserted_row(store: Store) -> None:
     copied = "at, actor, action, person_key, outcome, detail, hash"
-    tamper(tmp_path, f"INSERT INTO events ({copied}) SELECT {copied} FROM events WHERE event_id = 3")
+    tamper(store, f"INSERT INTO events (event_id, {copied}) SELECT {ROWS + 1}, {copied} FROM events WHERE event_id = 3")
     assert texts(store)[0].startswith(f"row {ROWS + 1} was changed")
     assert "rows were added" in texts(store)[-1]
 
 
-def test_rows_that_changed_places(store: Store, tmp_path: Path) -> None:
-    tamper(tmp_path, "UPDATE events SET event_id = 99 WHERE event_id = 4", "UPDATE events SET event_id = 4 WHERE event_id = 5",
+def test_rows_that_changed_places(store: Store) -> None:
+    tamper(store, "UPDATE events SET event_id = 99 WHERE event_id = 4", "UPDATE events SET event_id = 4 WHERE event_id = 5",
            "UPDATE events SET event_id = 5 WHERE event_id = 99")
     assert [problem.event_id for problem in store.verify_audit().problems] == [4, 5, 6]
 
 
-def test_rows_cut_off_at_the_end(store: Store, tmp_path: Path) -> None:
-    tamper(tmp_path, f"DELETE FROM events WHERE event_id > {ROWS - 2}")
+def test_rows_cut_off_at_the_end(store: Store) -> None:
+    tamper(store, f"DELETE FROM events WHERE event_id > {ROWS - 2}")
     assert texts(store) == [f"rows {ROWS - 1} to {ROWS} are missing at the end"]
     store.record("verify", "same")
     assert texts(store) == [f"rows {ROWS - 1} to {ROWS} are missing"], "what is written later does not hide it"
 
 
-def test_a_chain_written_anew_is_shown_by_a_head_noted_elsewhere(store: Store, tmp_path: Path) -> None:
+def test_a_chain_written_anew_is_shown_by_a_head_noted_elsewhere(store: Store) -> None:
     noted = store.verify_audit().head
-    tamper(tmp_path, "UPDATE events SET outcome = 'unknown' WHERE event_id = 5", "UPDATE events SET hash = '' WHERE event_id >= 5",
+    tamper(store, "UPDATE events SET outcome = 'unknown' WHERE event_id = 5", "UPDATE events SET hash = '' WHERE event_id >= 5",
            "DELETE FROM meta WHERE name = 'audit_head'")
     store.record("verify", "same")
     assert store.verify_audit().problems == ()
@@ -126,8 +127,8 @@ def test_a_chain_written_anew_is_shown_by_a_head_noted_elsewhere(store: Store, t
     assert "missing at the end" in store.verify_audit(Head(500, noted.hash)).problems[0].text
 
 
-def test_rows_from_before_the_chain_get_their_hashes_once(store: Store, tmp_path: Path) -> None:
-    tamper(tmp_path, "UPDATE events SET hash = ''", "DELETE FROM meta WHERE name = 'audit_head'")
+def test_rows_from_before_the_chain_get_their_hashes_once(store: Store) -> None:
+    tamper(store, "UPDATE events SET hash = ''", "DELETE FROM meta WHERE name = 'audit_head'")
     with store.database.write() as connection:
         head = audit.start_chain(connection)
     assert store.verify_audit() == audit.Verified(ROWS, head, ())
@@ -135,16 +136,16 @@ def test_rows_from_before_the_chain_get_their_hashes_once(store: Store, tmp_path
         assert audit.start_chain(connection) == head
 
 
-def test_the_audit_takes_no_change_and_no_deletion(store: Store, tmp_path: Path) -> None:
-    raw = sqlite3.connect(tmp_path / "duet.db")
+def test_the_audit_takes_no_change_and_no_deletion(store: Store) -> None:
+    before = store.events()
     for statement in ("UPDATE events SET actor = 'eve'", "DELETE FROM events"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            raw.execute(statement)
-    raw.close()
+        with pytest.raises((IntegrityError, StoreUnavailableError)), store.database.write() as connection:
+            connection.exec_driver_sql(statement)
+    assert store.events() == before
 
 
-def test_writers_at_once_make_one_chain(store: Store, tmp_path: Path) -> None:
-    other = open_gallery(tmp_path)  # another process's view of the file
+def test_writers_at_once_make_one_chain(store: Store, store_url: str) -> None:
+    other = Store(open_database(store_url))  # another process's view of the database
 
     def write(into: Store) -> None:
         for _ in range(10):
@@ -184,15 +185,16 @@ def test_what_is_no_head(noted: str) -> None:
         Head.parse(noted)
 
 
-def test_the_command_line(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line(store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DUET_DATABASE_URL", store_url)
     head = str(store.verify_audit().head)
     shown = CliRunner().invoke(cli.cli, ["audit", "show", "--limit", "2", "--action", "identify"])
     assert [line.split("\t")[0] for line in shown.output.splitlines()] == ["10", "9"]
     assert "person 1" in shown.output
     whole = CliRunner().invoke(cli.cli, ["audit", "verify", "--noted", head])
     assert (whole.exit_code, whole.output) == (0, f"10 rows, whole. Head: {head}\n")
-    tamper(tmp_path, "DELETE FROM events WHERE event_id = 5")
+    tamper(store, "DELETE FROM events WHERE event_id = 5")
     broken = CliRunner().invoke(cli.cli, ["audit", "verify"])
     assert broken.exit_code == 1
     assert "row 5 is missing" in broken.output

@@ -1,25 +1,26 @@
 """API keys in the gallery: shown once, stored hashed, refused once revoked, cheap to check."""
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select, update
 
 import cli
+from gallery.database import open_database
 from gallery.keys import Keys
 from gallery.store import Store
-from tests.gallery_parts import open_gallery
+from gallery.tables import api_keys, metadata
 from utils.errors import InvalidRequestError
 from utils.types import Role
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_gallery(tmp_path)
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store(open_database(store_url))
     yield opened
     opened.close()
 
@@ -48,9 +49,9 @@ def test_what_is_no_key(keys: Keys, wrong: str) -> None:
     assert keys.find(wrong.format(id=key_id, secret=secret, short=secret[:-1])) is None
 
 
-def test_a_revoked_key_says_so_at_once_in_every_process(keys: Keys, tmp_path: Path) -> None:
+def test_a_revoked_key_says_so_at_once_in_every_process(keys: Keys, store_url: str) -> None:
     made, text = keys.create(Role.ADMIN)
-    other_store = open_gallery(tmp_path)
+    other_store = Store(open_database(store_url))
     other = Keys(other_store.database)
     assert other.find(text) == keys.find(text) == made
     revoked = keys.revoke(made.key_id)
@@ -65,14 +66,15 @@ def test_a_key_that_was_never_made_cannot_be_revoked(keys: Keys) -> None:
         keys.revoke("00000000")
 
 
-def test_the_file_holds_neither_key_nor_secret(keys: Keys, tmp_path: Path) -> None:
+def test_the_database_holds_neither_key_nor_secret(keys: Keys, store: Store) -> None:
     made, text = keys.create(Role.ADMIN)
     keys.find(text)
-    held = b"".join(f.read_bytes() for f in tmp_path.glob("duet.db*"))
-    assert made.key_id.encode() in held
-    assert text.split("_", 2)[2].encode() not in held
-    row = sqlite3.connect(tmp_path / "duet.db").execute("SELECT length(salt), length(hash) FROM api_keys").fetchone()
-    assert row == (16, 32)
+    with store.database.read() as connection:
+        rows = [repr(connection.execute(select(table)).all()) for table in metadata.sorted_tables]
+        row = connection.execute(select(api_keys)).one()
+    assert any(made.key_id in held for held in rows)
+    assert not any(text.split("_", 2)[2] in held for held in rows)
+    assert (len(row.salt), len(row.hash)) == (16, 32)
 
 
 def test_the_slow_comparison_is_done_once_a_process(keys: Keys) -> None:
@@ -91,12 +93,11 @@ def test_the_slow_comparison_is_done_once_a_process(keys: Keys) -> None:
     assert (time.perf_counter() - started) / 20 < 0.02, "a known key costs one look into the database"
 
 
-def test_a_hash_that_was_exchanged_opens_nothing(keys: Keys, tmp_path: Path) -> None:
+def test_a_hash_that_was_exchanged_opens_nothing(keys: Keys, store: Store) -> None:
     _, text = keys.create(Role.ADMIN)
     assert keys.find(text) is not None
-    with sqlite3.connect(tmp_path / "duet.db") as raw:
-        raw.execute("UPDATE api_keys SET hash = zeroblob(32)")
-    raw.close()
+    with store.database.write() as connection:
+        connection.execute(update(api_keys).values(hash=bytes(32)))
     assert keys.find(text) is None
 
 
