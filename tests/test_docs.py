@@ -24,7 +24,7 @@ def settings_table() -> str:
     """The table of settings as README.md must hold it (print it with `python -m tests.test_docs`)."""
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for f in dataclasses.fields(Settings):
-        default = f.default.relative_to(ROOT) if isinstance(f.default, Path) else f.default
+        default = f.default.relative_to(ROOT) if isinstance(f.default, Path) else int(f.default) if f.default is False else f.default
         rows.append(f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'} | {f.metadata['help']} |")
     return "\n".join(rows)
 

@@ -111,7 +111,8 @@ def answer(result: FirstSightResult) -> dict[str, str]:
     """The three lines, and a notice where something is to be said."""
     lines = {key: text + _speaker(getattr(result.identification, modality), modality) for key, (modality, text) in LINES.items()}
     if result.duplicate is not None:
-        lines["notice"] = (f"Not registered as {result.person_id}: this is {result.duplicate.person_id}, who is registered already. "
+        lines["notice"] = (f"Not registered as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
+                           f"(probability {result.duplicate.probability:.3f}). "
                            "If these are two people, enrol this one with force=true through /v1/people.")
     elif result.registered:
         lines["notice"] = f"Registered: {result.person_id}."
