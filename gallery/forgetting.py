@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gallery.tables import kept_media, people, templates
+from gallery.tables import kept_media, people, reembedded, templates
 
 PIECE_BYTES = 64
 _TEXTS = (people.c.person_id, people.c.name, people.c.note, people.c.consent, people.c.search)
@@ -21,6 +21,9 @@ def pieces_of(connection: Connection, which: Any) -> set[bytes]:
     """Pieces of the vectors of templates (a condition on their table), and of what is kept with them."""
     parts = [func.substr(templates.c.vector, start, PIECE_BYTES) for start in _IN_VECTOR]
     found = {piece for row in connection.execute(select(*parts).where(which)) for piece in row}
+    parts = [func.substr(reembedded.c.vector, start, PIECE_BYTES) for start in _IN_VECTOR]
+    staged = select(*parts).join(templates, templates.c.key == reembedded.c.key).where(which)
+    found |= {piece for row in connection.execute(staged) for piece in row}
     heads = select(func.substr(kept_media.c.data, 1, PIECE_BYTES)).join(templates, templates.c.key == kept_media.c.template_key)
     return found | set(connection.scalars(heads.where(which)))
 

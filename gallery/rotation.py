@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, fun
 
 from gallery.database import Database
 from gallery.sealing import Codec, PlainText, other_key
-from gallery.tables import kept_media, meta, templates
+from gallery.tables import kept_media, meta, reembedded, templates
 from utils.config import PREFIX
 from utils.errors import ConfigError, StoreUnavailableError
 
@@ -35,10 +35,12 @@ class _Sealed:
     rows: Select[Any]
 
 
-_T, _M = templates.c, kept_media.c
+_T, _M, _R = templates.c, kept_media.c, reembedded.c
 _ALL = (
     _Sealed(templates, "vector", select(_T.key, _T.vector, _T.sealed_by, _T.template_id, _T.modality, _T.encoder_id)),
     _Sealed(kept_media, "data", select(_M.key, _M.data, _M.sealed_by, _T.template_id, _M.kind).join(templates, _T.key == _M.template_key)),
+    _Sealed(reembedded, "vector",
+            select(_R.key, _R.vector, _R.sealed_by, _T.template_id, _T.modality, _R.encoder_id).join(templates, _T.key == _R.key)),
 )
 
 

@@ -100,6 +100,15 @@ kept_media = Table(
     sqlite_autoincrement=True,
 )
 
+# Vectors of the next model, by template, until the gallery is switched to it (gallery/reembedding.py).
+reembedded = Table(
+    "reembedded", metadata,
+    Column("key", ForeignKey("templates.key", ondelete="CASCADE"), primary_key=True),
+    Column("encoder_id", String(200), nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("sealed_by", String(16)),
+)
+
 # What the latest identifications answered, by request id, so that people can say that it was not them; kept for some days.
 identifications = Table(
     "identifications", metadata,

@@ -131,7 +131,8 @@ def mismatch(found: Sequence[StaleTemplates]) -> EncoderMismatchError:
                       f"{'people' if s.people != 1 else 'person'}" for s in found)
     return EncoderMismatchError(
         f"Templates of another model cannot be compared with those of the model in use. Received: a gallery with {parts} of another one",
-        "Enrol these people again with replace=true, delete them, or go back to that model.",
+        "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people again with replace=true, delete them, or "
+        "go back to that model.",
         {"stale": [{"modality": str(s.modality), "templates": s.templates, "people": s.people} for s in found]})
 
 
