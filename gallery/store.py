@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -302,9 +302,18 @@ class Store:
         self.database.forget(erasure.traces)
         if self._media_root is not None:
             for upload in erasure.uploads:
-                (self._media_root / upload).unlink(missing_ok=True)
+                _remove_upload(self._media_root, upload)
 
     def _delete(self, connection: Connection, key: int, action: str, erasure: _Erasure) -> None:
         erasure.traces |= forgetting.all_of(connection, key)
         erasure.uploads += people.remove(connection, key)
         people.changed(connection, key, action, "deleted")
+
+
+def _remove_upload(root: Path, upload: str) -> None:
+    """Remove a file below `root`, and the folder of its job when it was the last."""
+    path = root / upload
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        if path.parent != root:
+            path.parent.rmdir()

@@ -51,6 +51,8 @@ def test_every_parameter_and_answer_is_described(spec: dict[str, Any]) -> None:
         assert operation["summary"], name
         for parameter in operation.get("parameters", []):
             assert parameter["in"] == "body" or parameter.get("description"), (name, parameter)
+            is_file = "file" in (parameter.get("type"), parameter.get("items", {}).get("type"))
+            assert is_file or parameter["in"] == "body" or {"example", "default", "enum"} & set(parameter), (name, parameter)
         success = [int(status) for status in operation["responses"] if int(status) < 400]
         assert len(success) == 1, name
         for status, answer in operation["responses"].items():

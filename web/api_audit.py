@@ -16,10 +16,12 @@ ERRORS = (known.KeyRequiredError, known.InvalidRequestError, known.StoreUnavaila
 MAX_ROW = 10**15
 PART = {
     "limit": {"description": f"answer with at most this many rows, 1 to {MAX_PAGE}", "type": "integer", "default": 50},
-    "before": {"description": "only rows of a number below this one, as `next_before` of the answer before", "type": "integer"},
-    "action": "only rows of this action, as `identify`",
+    "before": {"description": "only rows of a number below this one, as `next_before` of the answer before", "type": "integer",
+               "example": 17},
+    "action": {"description": "only rows of this action", "example": "identify"},
 }
-NOTED = {"noted": "a head that an earlier answer stated, as `number:hash`: its row must still be the same"}
+NOTED = {"noted": {"description": "a head that an earlier answer stated, as `number:hash`: its row must still be the same",
+                   "example": f"42:{schema.SHA256}"}}
 
 
 @ns.route("")

@@ -59,7 +59,7 @@ class Identify(Resource):
 class Verify(Resource):
     """Is it the same person?"""
 
-    @ns.doc(id="verify")
+    @ns.doc(id="verify", params={"person_id": {"example": "ann@example.com"}})
     @ns.expect(verify_form)
     @ns.response(200, "three verdicts with score and threshold", schema.VERIFICATION)
     @schema.documented(ns, known.PersonNotFoundError, known.InvalidNameError, *UPLOAD_ERRORS)

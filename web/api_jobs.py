@@ -59,7 +59,7 @@ class JobList(Resource):
         fields.check_query()
         return {"jobs": [job_body(job) for job in jobs().latest()]}
 
-    @ns.doc(id="create_job")
+    @ns.doc(id="create_job", params={"folder": {"example": "people"}, "person_id": {"example": "ann@example.com"}})
     @ns.expect(job_form)
     @ns.response(202, "the job; its files are worked on in the background", schema.JOB)
     @schema.documented(ns, PathForbiddenError, MediaNotFoundError, known.InvalidNameError, *FORM_ERRORS)
@@ -86,7 +86,7 @@ class JobList(Resource):
 
 
 @ns.route("/<string:job_id>")
-@ns.doc(params={"job_id": "id of the job"})
+@ns.doc(params={"job_id": {"description": "id of the job", "example": schema.REQUEST_ID}})
 class OneJob(Resource):
     """One job."""
 

@@ -45,7 +45,7 @@ request_form.add_argument("re_register", location="form", choices=("True", "Fals
 class IdentificationRequest(Resource):
     """Identify, and register on first sight."""
 
-    @ns.doc(id="identification_request")
+    @ns.doc(id="identification_request", params={"name": {"example": "ann@example.com-1.mp4"}, "path_dir": {"example": "lobby"}})
     @ns.expect(request_form)
     @ns.response(200, "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for what the clip lacks",
                  schema.FLAGSHIP_ANSWER)

@@ -287,7 +287,7 @@ JOB_ITEM = _model(
                 enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"]),
     result=fields.Raw(description="the answer: as of POST /v1/identify, or of an enrolment; null before and after a failure",
                       example={"fused": {"outcome": "accepted"}}),
-    error=fields.Raw(description="code, message and hint when it failed; else null", example=None),
+    error=fields.Raw(description="code, message and hint when it failed; else null", example={"code": "media_corrupt"}),
 )
 JOB_WITH_ITEMS = _model(
     "JobWithItems", **JOB_FIELDS,

@@ -91,7 +91,8 @@ class Health(Resource):
 class Register(Resource):
     """Store a voice."""
 
-    @ns.doc(id="register_speaker")
+    @ns.doc(id="register_speaker", params={"speaker_id": {"example": "ann@example.com"}, "name": {"example": "Ann Lee"},
+                                           "metadata": {"example": '{"nickname": "Ann"}'}})
     @ns.expect(register_form)
     @ns.response(200, "what is stored of the speaker now", described.SPEAKER_REGISTERED)
     @schema.documented(ns, RoleForbiddenError, known.InvalidNameError, known.DuplicatePersonError, *UPLOAD_ERRORS)
