@@ -46,6 +46,7 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
 
     Stop the service first. If it is interrupted, run it again: it goes on.
     """
+    from gallery import audit
     from gallery.database import open_database
     from gallery.rotation import rotate
     from gallery.sealing import PlainText, codec_of, parse_key, read_key
@@ -68,6 +69,8 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
                 bar.update(done - bar.n)
 
             done = rotate(database, new, old, show)
+        with database.write() as connection:
+            audit.append(connection, "rotate_encryption", new.key_id or "in_the_clear", None, {"values": done})
     finally:
         database.close()
     kept = f"with the key {new.key_id}" if new.key_id else f"in the clear: unset {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE"
