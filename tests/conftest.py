@@ -42,3 +42,7 @@ def client(app: Flask) -> FlaskClient:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database, of each kind in turn."""
     return f"sqlite:///{tmp_path / 'data' / 'duet.db'}" if request.param == "sqlite" else new_database()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=50, help="how often tests/test_kills.py kills its process")
