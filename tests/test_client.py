@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -179,6 +181,28 @@ def test_a_client_that_does_not_fall_back_loads_no_network(folder: Path) -> None
     done = subprocess.run([sys.executable, "-c", code, str(folder / "ann.wav"), f"http://127.0.0.1:{free_port()}"], cwd=ROOT,
                           env=environment({}), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ---- the documentation
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
+def test_the_lines_of_the_documentation_work(service: Service, folder: Path, tmp_path: Path) -> None:
+    """Every block of docs/voice-api.md with curl is run as it stands, against another port."""
+    blocks = [b for b in re.findall(r"```sh\n(.*?)```", (ROOT / "docs/voice-api.md").read_text(encoding="utf-8"), re.S) if "curl" in b]
+    for name in set(re.findall(r"@?([\w-]+\.wav)", "".join(blocks))):
+        (tmp_path / name).write_bytes((folder / "ann.wav").read_bytes())
+    answers = []
+    for block in blocks:
+        lines = block.replace("http://127.0.0.1:5000", service.url).replace("curl ", "curl -sS ").replace("\\\n", " ")
+        for line in lines.splitlines():
+            done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment({"api_key": KEY}), capture_output=True, text=True,
+                                  timeout=120, check=True)
+            if "curl" in line:
+                answers.append((line, json.loads(done.stdout)))
+    assert len(answers) == 8
+    assert not [answer for answer in answers if "error" in answer[1]]
+    assert answers[1][1]["speaker_id"] == "ann"
+    assert answers[7][1]["identified"] is False, "ann was deleted"
 
 
 # ---- wrong use
