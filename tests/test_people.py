@@ -1,4 +1,4 @@
-"""People in the store: terms, expiry, merging, splitting, kept media, feedback and export, on a real SQLite file."""
+"""People in the store: terms, expiry, merging, splitting (on real SQLite and PostgreSQL), kept media, feedback and export."""
 from __future__ import annotations
 
 import io
@@ -14,6 +14,7 @@ import soundfile
 from sqlalchemy import update
 
 from gallery import kept
+from gallery.database import open_database
 from gallery.names import MAX_RETENTION_DAYS
 from gallery.people import NewPerson
 from gallery.recognizer import Recognizer
@@ -39,8 +40,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = open_gallery(tmp_path / "data")
+def store(store_url):
+    opened = Store(open_database(store_url))
     yield opened
     opened.close()
 
