@@ -1,7 +1,9 @@
 """Open-set decision: a name only above the threshold, else "unknown". Pure.
 
-The threshold of a modality is the score that impostors reach at the false match rate FMR = 1 − (1 − FPIR)^(1/N), where N is the number of
-people in the gallery: the same N for all three answers, so that a fused answer that rests on one modality is that modality's answer.
+The threshold of a modality is the strength that impostors reach at the false match rate FMR = 1 − (1 − FPIR)^(1/N), where N is the number
+of people in the gallery: the same N for all three answers, so that a fused answer that rests on one modality is that modality's answer. It
+is stated as a cosine, beside the score: that which this probe needs for this person (`Candidate.score_at`), so it differs from clip to
+clip.
 
 The fused answer, by these rules in this order:
 
@@ -16,10 +18,12 @@ The fused answer, by these rules in this order:
    resemble the person in the other.
 4. unknown.
 
-A clip counts as another person, which stops an enrolment, on stronger evidence than a name needs: filling a gallery compares everybody with
-everybody, among people of one place, and a second entry for one person does less harm than a person who cannot be enrolled. The fused
-answer, or where it does not say so the face or the voice alone, must be accepted at odds of 100 000 to 1 (or 99 N to 1, if that is
-more), or reach a cosine of 0.95, which is the same recording in all but name.
+A clip counts as another person, which stops an enrolment, on stronger evidence than a name needs, as filling a gallery asks N times whether
+somebody new is there already. Either the fused answer, the face or the voice is that person with a probability of 99 %, if one enrolment
+in a hundred is of somebody who is there already, whoever of the N it is: log-likelihood ratio >= ln(99 · 99 · N). Or, once there are
+`PLACE` people and so it is known how alike those of this place are, it reaches the threshold of 1/N of the stated FPIR: over the enrolment
+of all N together, somebody new is then refused at the stated rate. Or it reaches a cosine of 0.95, which is the same recording in all but
+name.
 """
 from __future__ import annotations
 
@@ -27,13 +31,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gallery.matching import Calibrations, Candidate
+from gallery.matching import Calibrations, Candidate, Comparison
 from utils.calibration import Calibration, fmr_for_fpir
+from utils.scorenorm import OTHERS
 from utils.types import Decision, Match, Modality, Outcome, Verification
 
 CONFIDENT_ODDS = 99
-DUPLICATE_ODDS = 100_000
+ENROLLED_BEFORE_ODDS = 1 / 99
 SAME_RECORDING = 0.95
+PLACE = 4 * OTHERS
+"""People from which a gallery's own statistics are trusted to keep people apart: the nearest of fewer may well be of another sex or age."""
 
 _BY = {Modality.FACE: "face", Modality.VOICE: "voice", Modality.FUSED: "face and voice"}
 _EXTRAPOLATED = " (the threshold is extrapolated: error rates this low were not measured)"
@@ -50,9 +57,15 @@ class Rule:
     beyond: float = 0.0
 
     def threshold(self, modality: Modality) -> tuple[float, bool]:
-        """Score to reach, and whether it is extrapolated."""
-        score, extrapolated = self.calibrations[modality].threshold(fmr_for_fpir(self.fpir, self.people))
-        return score + self.beyond / self.calibrations[modality].slope, extrapolated
+        """Strength to reach, and whether it is extrapolated."""
+        strength, extrapolated = self.calibrations[modality].threshold(fmr_for_fpir(self.fpir, self.people))
+        return strength + self.beyond / self.calibrations[modality].slope, extrapolated
+
+    def duplicate_evidence(self, modality: Modality) -> float:
+        """Log-likelihood ratio, beyond that of the threshold, which somebody new reaches at 1/N of the stated rate."""
+        calibration, people = self.calibrations[modality], max(self.people, 1)
+        strictest, _ = calibration.threshold(fmr_for_fpir(self.fpir / people, people))
+        return calibration.slope * (strictest - self.threshold(modality)[0])
 
 
 def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> Decision:
@@ -61,15 +74,18 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
         empty = "The gallery is empty" if not rule.people else f"Nobody in the gallery is enrolled by {_BY[modality]}"
         return _nothing(Outcome.UNKNOWN, empty)
     best = candidates[0]
-    threshold, extrapolated = rule.threshold(best.modality)
+    strength, extrapolated = rule.threshold(best.modality)
+    threshold = best.score_at(strength)
     margin = best.score - threshold
+    evidence = rule.calibrations[best.modality].slope * margin / best.scale
     note = _EXTRAPOLATED if extrapolated else ""
     if not margin >= 0:  # also what is no number is no match
         reason = f"Nobody in the gallery is similar enough{note}"
-        return Decision(Outcome.UNKNOWN, None, None, threshold, margin, reason, best.modality, extrapolated)
+        return Decision(Outcome.UNKNOWN, None, None, threshold, margin, reason, best.modality, extrapolated, evidence)
     runner_up = candidates[1].match if len(candidates) > 1 else None
-    reason = f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold{note}"
-    return Decision(Outcome.ACCEPTED, best.match, runner_up, threshold, margin, reason, best.modality, extrapolated)
+    sure = f"probability {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be named"
+    reason = f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, {sure}{note}"
+    return Decision(Outcome.ACCEPTED, best.match, runner_up, threshold, margin, reason, best.modality, extrapolated, evidence)
 
 
 def no_probe(reason: str) -> Decision:
@@ -100,7 +116,7 @@ def decide_fused(fused: Decision | None, face: Decision, voice: Decision, rule: 
 
 def is_confident(decision: Decision, rule: Rule) -> bool:
     """Accepted in a single modality, beyond what chance brings among so many people."""
-    return _llr(decision, rule) >= math.log(CONFIDENT_ODDS * max(rule.people, 1))
+    return _llr(decision) >= math.log(CONFIDENT_ODDS * max(rule.people, 1))
 
 
 def is_conflict(face: Decision, voice: Decision, rule: Rule, other: Mapping[Modality, float]) -> bool:
@@ -109,14 +125,16 @@ def is_conflict(face: Decision, voice: Decision, rule: Rule, other: Mapping[Moda
         return False
     clear = math.log(CONFIDENT_ODDS)
     return (is_confident(face, rule) and is_confident(voice, rule)
-            and _llr(voice, rule) - other.get(Modality.FACE, -math.inf) >= clear
-            and _llr(face, rule) - other.get(Modality.VOICE, -math.inf) >= clear)
+            and _llr(voice) - other.get(Modality.FACE, -math.inf) >= clear
+            and _llr(face) - other.get(Modality.VOICE, -math.inf) >= clear)
 
 
-def _llr(decision: Decision, rule: Rule) -> float:
-    if decision.match is None or decision.modality is None:
+def _llr(decision: Decision) -> float:
+    """Of the person who is named, from the probability; beyond 700 it makes no difference."""
+    if decision.match is None:
         return -math.inf
-    return float(rule.calibrations[decision.modality].llr(decision.match.score))
+    p = decision.match.probability
+    return math.log(p / (1 - p)) if 0 < p < 1 else math.copysign(700.0, p - 0.5)
 
 
 def duplicate_of(fused: Decision, face: Decision, voice: Decision, person_id: str | None, rule: Rule) -> tuple[Match, Modality] | None:
@@ -132,17 +150,21 @@ def duplicate_of(fused: Decision, face: Decision, voice: Decision, person_id: st
 
 def _is_duplicate(decision: Decision, rule: Rule) -> bool:
     assert decision.match is not None
-    odds = max(DUPLICATE_ODDS, CONFIDENT_ODDS * rule.people)
-    return decision.match.score >= SAME_RECORDING or _llr(decision, rule) >= math.log(odds)
+    assert decision.modality is not None
+    assert decision.evidence is not None
+    if decision.match.score >= SAME_RECORDING or _llr(decision) >= math.log(CONFIDENT_ODDS / ENROLLED_BEFORE_ODDS * max(rule.people, 1)):
+        return True
+    return rule.people >= PLACE and decision.evidence >= rule.duplicate_evidence(decision.modality)
 
 
-def verify(score: float | None, calibration: Calibration, fmr: float) -> tuple[Verification, bool]:
-    """1:1 decision at the false match rate `fmr`, and whether its threshold is extrapolated; `score` None = nothing to compare."""
-    if score is None:
+def verify(compared: Comparison | None, calibration: Calibration, fmr: float) -> tuple[Verification, bool]:
+    """1:1 decision at the false match rate `fmr`, and whether its threshold is extrapolated; `compared` None = nothing to compare."""
+    if compared is None:
         return Verification("no_probe", None, None, None), False
-    threshold, extrapolated = calibration.threshold(fmr)
-    outcome = "same" if score >= threshold else "different"
-    return Verification(outcome, score, threshold, float(calibration.probability(score))), extrapolated
+    strength, extrapolated = calibration.pair_threshold(fmr)
+    threshold = min(compared.level + compared.scale * strength, 1.0)
+    outcome = "same" if compared.score >= threshold else "different"
+    return Verification(outcome, compared.score, threshold, float(calibration.probability(compared.strength))), extrapolated
 
 
 def verify_fused(fused: Verification, face: Verification, voice: Verification) -> Modality:
@@ -153,6 +175,15 @@ def verify_fused(fused: Verification, face: Verification, voice: Verification) -
             if alone.outcome == "same" and (rest.outcome == "same" or (rest.probability or 0.0) >= 0.5):
                 return modality
     return Modality.FUSED
+
+
+def _percent(share: float) -> str:
+    """In as few digits as tell it from 0 and from 100 %, two at most: nothing here is certain."""
+    for digits in range(3):
+        text = f"{100 * share:.{digits}f}"
+        if 0.0 < float(text) < 100.0:
+            return f"{text} %"
+    return "over 99.99 %" if share > 0.5 else "under 0.01 %"
 
 
 def _nothing(outcome: Outcome, reason: str) -> Decision:

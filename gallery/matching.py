@@ -1,7 +1,9 @@
 """Search: a probe against one snapshot of the gallery. Pure.
 
-A person's score in a modality is the mean cosine of the probe to the person's templates (`gallery.vectors.represent`). The fused search
-compares by both where a person has both, and by the one modality that there is otherwise; cosines of different modalities have different
+A person's cosine in a modality is that of the probe and what stands for the person (`gallery.vectors.represent`). It becomes a strength
+(`utils/scorenorm.py`): set against a cohort of strangers, AS-norm, and against the nearest other people of the gallery, so that people of
+one place, who resemble each other, need more to be told apart. That takes the shortlist of the nearest people only. The fused search
+compares by both where a person has both, and by the one modality that there is otherwise; strengths of different modalities have different
 meanings, so it orders people by the calibrated log-likelihood ratio.
 """
 from __future__ import annotations
@@ -10,26 +12,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gallery.feed import PersonRef
 from gallery.index import BoolArray, Snapshot
 from utils.calibration import Calibration
+from utils.scorenorm import OTHERS
 from utils.types import FloatArray, Match, Modality
 
 Calibrations = Mapping[Modality, Calibration]
 Probe = Mapping[Modality, FloatArray]
 """Embeddings (512,) of one clip; with face and voice there is the fused one too, of the fusion's size."""
+Float = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 
+SHORTLIST = 50
+"""People of the highest cosines whose strengths are worked out: the enrolled side moves a level by little, so who is first is one of
+them."""
 _BEST = 2
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A person who was compared, in the modality in which it was done. `score` = mean cosine in [-1, 1]."""
+    """A person who was compared, in the modality in which it was done. `score` = cosine in [-1, 1] = `level` + `scale` · `strength`."""
 
     person: PersonRef
     modality: Modality
     score: float
+    level: float
+    scale: float
+    strength: float
     llr: float
     probability: float
 
@@ -38,36 +50,96 @@ class Candidate:
         """As it is answered."""
         return Match(self.person.person_id, self.person.name, self.score, self.probability)
 
-
-def rank(snapshot: Snapshot, probe: Probe, modality: Modality, calibrations: Calibrations) -> tuple[Candidate, ...]:
-    """The two best people of the gallery in one modality, best first; FUSED, for a probe with face and voice, compares each person by
-    what is stored of them."""
-    if modality != Modality.FUSED:
-        return _best_of(snapshot, probe, {modality: snapshot.has[modality]}, calibrations)
-    both = snapshot.has[Modality.FUSED]
-    where = {Modality.FUSED: both, Modality.FACE: snapshot.has[Modality.FACE] & ~both, Modality.VOICE: snapshot.has[Modality.VOICE] & ~both}
-    return _best_of(snapshot, probe, where, calibrations)
+    def score_at(self, strength: float) -> float:
+        """The cosine with which this person would have `strength`; 1 where none could be high enough."""
+        return min(self.level + self.scale * strength, 1.0)
 
 
-def llr_of(snapshot: Snapshot, probe: Probe, person: PersonRef, modality: Modality, calibrations: Calibrations) -> float | None:
-    """Log-likelihood ratio of one person of the snapshot in one modality; None = not in the probe, or nothing stored to compare it with."""
-    row = int(np.flatnonzero(snapshot.keys == person.key)[0])
-    if modality not in probe or not snapshot.has[modality][row]:
-        return None
-    return float(calibrations[modality].llr(snapshot.vectors[modality][row] @ probe[modality]))
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides alone, without a gallery about them; as a `Candidate`."""
+
+    score: float
+    level: float
+    scale: float
+    strength: float
 
 
-def _best_of(snapshot: Snapshot, probe: Probe, where: Mapping[Modality, BoolArray], calibrations: Calibrations) -> tuple[Candidate, ...]:
-    found = [c for m, rows in where.items() if rows.any() for c in _best(snapshot, probe[m], m, rows, calibrations[m])]
-    return tuple(sorted(found, key=lambda c: (-c.llr, c.person.key))[:_BEST])
+def compare(probe: FloatArray, reference: FloatArray, calibration: Calibration) -> Comparison:
+    """An embedding (size,) and what stands for somebody (size,)."""
+    score = float(np.clip(probe @ reference, -1.0, 1.0))
+    levels, scales = calibration.probe(probe[None])
+    level, scale = float(levels[0] + calibration.person(reference[None])[0]), float(scales[0])
+    return Comparison(score, level, scale, (score - level) / scale)
 
 
-def _best(snapshot: Snapshot, vector: FloatArray, modality: Modality, rows: BoolArray, calibration: Calibration) -> list[Candidate]:
-    scores = np.where(rows, np.clip(snapshot.vectors[modality] @ vector, -1.0, 1.0), -np.inf)
-    first = np.argpartition(-scores, _BEST - 1)[:_BEST] if len(scores) > _BEST else np.arange(len(scores))
-    return [_candidate(snapshot, int(row), modality, float(scores[row]), calibration) for row in first if rows[row]]
+class Search:
+    """A probe against a snapshot; each modality is searched once, when it is first asked for."""
+
+    def __init__(self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations) -> None:
+        self._snapshot, self._probe, self._calibrations = snapshot, probe, calibrations
+        self._fields: dict[Modality, _Field] = {}
+
+    def rank(self, modality: Modality) -> tuple[Candidate, ...]:
+        """The two best people of the gallery in one modality, best first; FUSED, for a probe with face and voice, compares each person by
+        what is stored of them."""
+        has = self._snapshot.has
+        if modality != Modality.FUSED:
+            return self._best_of({modality: has[modality]})
+        both = has[Modality.FUSED]
+        return self._best_of({Modality.FUSED: both, Modality.FACE: has[Modality.FACE] & ~both, Modality.VOICE: has[Modality.VOICE] & ~both})
+
+    def llr_of(self, person: PersonRef, modality: Modality) -> float | None:
+        """Log-likelihood ratio of one person of the snapshot in one modality; None = not in the probe, or nothing stored to compare it
+        with."""
+        row = int(np.flatnonzero(self._snapshot.keys == person.key)[0])
+        if modality not in self._probe or not self._snapshot.has[modality][row]:
+            return None
+        return self._field(modality).candidates(np.array([row]))[0].llr
+
+    def _best_of(self, where: Mapping[Modality, BoolArray]) -> tuple[Candidate, ...]:
+        found = [c for m, rows in where.items() if rows.any() for c in self._field(m).candidates(self._field(m).nearest(rows))]
+        return tuple(sorted(found, key=lambda c: (-c.llr, c.person.key))[:_BEST])
+
+    def _field(self, modality: Modality) -> _Field:
+        if modality not in self._fields:
+            self._fields[modality] = _Field(self._snapshot, modality, self._probe[modality], self._calibrations[modality])
+        return self._fields[modality]
 
 
-def _candidate(snapshot: Snapshot, row: int, modality: Modality, score: float, calibration: Calibration) -> Candidate:
-    person = snapshot.refs[int(snapshot.keys[row])]
-    return Candidate(person, modality, score, float(calibration.llr(score)), float(calibration.probability(score)))
+class _Field:
+    """Cosines of everybody in one modality, and the strengths of those who are asked for."""
+
+    def __init__(self, snapshot: Snapshot, modality: Modality, vector: FloatArray, calibration: Calibration) -> None:
+        self._snapshot, self._modality, self._calibration = snapshot, modality, calibration
+        self._vectors, has = snapshot.vectors[modality], snapshot.has[modality]
+        self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
+        level, scale = calibration.probe(vector[None])
+        self._level, self._scale, self._count = float(level[0]), float(scale[0]), snapshot.count(modality)
+        shortlist = self.nearest(has)
+        levels = self._levels(shortlist)
+        strengths = (self._cosines[shortlist] - levels) / self._scale
+        order = np.argsort(-strengths)[: OTHERS + 1]
+        self._top_rows, self._top = shortlist[order], strengths[order]
+
+    def nearest(self, rows: BoolArray) -> Index:
+        """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
+        cosines = np.where(rows, self._cosines, -np.inf)
+        first = np.argpartition(-cosines, SHORTLIST - 1)[:SHORTLIST] if len(cosines) > SHORTLIST else np.arange(len(cosines))
+        return first[rows[first]]
+
+    def candidates(self, rows: Index) -> list[Candidate]:
+        """The people in `rows`, as they compare with the probe."""
+        levels = self._levels(rows)
+        return [self._candidate(int(row), float(level)) for row, level in zip(rows, levels, strict=True)]
+
+    def _levels(self, rows: Index) -> Float:
+        return self._level + self._calibration.person(self._vectors[rows])
+
+    def _candidate(self, row: int, level: float) -> Candidate:
+        surplus = self._calibration.surplus(self._top[self._top_rows != row][:OTHERS], self._count - 1)
+        level, score = level + self._scale * surplus, float(self._cosines[row])
+        strength = (score - level) / self._scale
+        llr, probability = float(self._calibration.llr(strength)), float(self._calibration.probability(strength))
+        person = self._snapshot.refs[int(self._snapshot.keys[row])]
+        return Candidate(person, self._modality, score, level, self._scale, strength, llr, probability)

@@ -6,19 +6,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from gallery import decision, matching, speakers
+from gallery import decision, speakers
 from gallery.analysis import WAIT_S, Analyser, ClipProbe, timed
 from gallery.decision import Rule
-from gallery.index import SINGLE, MemoryIndex, Snapshot
-from gallery.matching import Calibrations
+from gallery.index import SINGLE, Snapshot
+from gallery.matching import Calibrations, Search, compare
 from gallery.names import validate_name, validate_person_id
 from gallery.overview import GalleryMap, Overview
 from gallery.ports import Aligner, Encoders
 from gallery.results import EnrollResult, FirstSightResult, StaleTemplates, VerifyResult
-from gallery.store import NewPerson, Store, Stored, mismatch
+from gallery.searching import open_index
 from gallery.speakers import SpeakerEnrolment, SpeakerResult
+from gallery.store import NewPerson, Store, Stored, mismatch
 from gallery.vectors import represent
 from utils.config import Settings
 from utils.errors import (
@@ -29,7 +28,7 @@ from utils.errors import (
     StorageFullError,
     StoreUnavailableError,
 )
-from utils.types import Decision, FloatArray, Hint, Identification, Match, Modality, Person, SpeechQuality, Verification
+from utils.types import Decision, FloatArray, Hint, Identification, Match, Modality, Person, Verification
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +44,8 @@ class Recognizer:
         self.store = store
         self._settings = settings
         self._analyser = Analyser(aligner, encoders, settings, wait_s)
-        self._index = MemoryIndex(store, encoders)
-        self._calibrations = {Modality.FACE: encoders.face.calibration, Modality.VOICE: encoders.voice.calibration,
+        self._index = open_index(store, encoders)
+        self._calibrations: Calibrations = {Modality.FACE: encoders.face.calibration, Modality.VOICE: encoders.voice.calibration,
                               Modality.FUSED: encoders.fusion.calibration}
         self.encoder_ids = {"face": encoders.face.encoder_id, "voice": encoders.voice.encoder_id, "fused": encoders.fusion.encoder_id}
         self.overview = Overview(store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse)
@@ -93,8 +92,7 @@ class Recognizer:
         probe = self._analyser.analyse(path, filename).only(Modality.VOICE)
         answer = self._identify(probe, speakers.evidence(threshold))
         self._note_answer("identify_speaker", answer.voice.outcome, answer, request_id, {"people": answer.people})
-        slope = self._calibrations_for(probe.capture.speech.quality)[Modality.VOICE].slope
-        return SpeakerResult(answer, speakers.confidence(answer.voice, slope, threshold), threshold)
+        return SpeakerResult(answer, speakers.confidence(answer.voice, threshold), threshold)
 
     def enroll_speaker(self, person: NewPerson, clips: Sequence[tuple[Path, str]], *, force: bool = False) -> SpeakerEnrolment:
         """Store voice templates of `clips` (path, and the name that its sender gave it), of all or of none, for a person who is there, or
@@ -116,8 +114,7 @@ class Recognizer:
         old = [i for i in infos if i.encoder_id != self.encoder_ids[i.modality] and i.modality in probe.embeddings]
         if old and not reference.keys() & probe.embeddings.keys():
             raise mismatch([StaleTemplates(m, n, 1) for m in SINGLE if (n := sum(i.modality == m for i in old))])
-        calibrations = self._calibrations_for(probe.capture.speech.quality)
-        answer = self._verify(probe, reference, calibrations, f"No {{}} template is stored for {person_id}")
+        answer = self._verify(probe, reference, f"No {{}} template is stored for {person_id}")
         self._note("verify", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome}, person_id)
         return answer
 
@@ -129,8 +126,7 @@ class Recognizer:
             other = self._analyser.analyse(reference, reference_filename)
         except NoBiometricError as error:
             raise NoBiometricError(f"The reference: {error.message}", error.hint, error.details) from None
-        calibrations = self._calibrations_for(probe.capture.speech.quality, other.capture.speech.quality)
-        answer = self._verify(probe, other.vectors, calibrations, "The reference has no usable {}")
+        answer = self._verify(probe, other.vectors, "The reference has no usable {}")
         self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
         return dataclasses.replace(answer, captures=(*answer.captures, other.capture))
 
@@ -163,8 +159,8 @@ class Recognizer:
         return self.overview.map_of(modality, method, search, limit, probe.vectors[modality])
 
     def pair_threshold(self, modality: Modality) -> float:
-        """The score above which two clips count as one person's when they are verified."""
-        return self._calibrations[modality].threshold(self._settings.fpir)[0]
+        """The score above which two clips count as one person's when they are verified, for an average clip."""
+        return self._calibrations[modality].typical_cosine(self._settings.fpir)
 
     def stale_templates(self) -> tuple[StaleTemplates, ...]:
         """Templates of other encoders than those in use, by modality; empty when all can be compared."""
@@ -186,13 +182,14 @@ class Recognizer:
             self.encoder_ids, probe.timings_with_total())
 
     def _decide(self, probe: ClipProbe, beyond: float = 0.0) -> tuple[Snapshot, Decisions, Rule]:
-        snapshot = self._index.snapshot()
-        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations_for(probe.capture.speech.quality), beyond)
-        ranked = {m: matching.rank(snapshot, probe.vectors, m, rule.calibrations) for m in probe.vectors}
+        snapshot = self._index.near(probe.vectors)
+        rule = Rule(self._settings.fpir, snapshot.people, self._calibrations, beyond)
+        search = Search(snapshot, probe.vectors, rule.calibrations)
+        ranked = {m: search.rank(m) for m in probe.vectors}
         found = {m: decision.decide(ranked[m], m, rule) for m in probe.vectors}
         single = {m: found.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
         other = {m: llr for m, rest in (SINGLE, SINGLE[::-1]) if single[m].match is not None
-                 and (llr := matching.llr_of(snapshot, probe.vectors, ranked[m][0].person, rest, rule.calibrations)) is not None}
+                 and (llr := search.llr_of(ranked[m][0].person, rest)) is not None}
         fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE], rule, other)
         return snapshot, {**single, Modality.FUSED: fused}, rule
 
@@ -242,19 +239,15 @@ class Recognizer:
         stored = self.store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
         return {m: vectors[0] for m, (_, vectors) in represent(stored, self._analyser.fuse).items()}
 
-    def _calibrations_for(self, *speech: SpeechQuality) -> Calibrations:
-        """Calibrations for a comparison of clips of which the shortest has so much speech."""
-        heard = min(quality.speech_s for quality in speech)
-        return {m: calibration.for_speech(heard) for m, calibration in self._calibrations.items()}
-
-    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], calibrations: Calibrations, lacking: str) -> VerifyResult:
+    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], lacking: str) -> VerifyResult:
         fmr, capture = self._settings.fpir, probe.capture
         answers: dict[Modality, Verification] = {}
         beyond: dict[Modality, bool] = {}
         for m in (*SINGLE, Modality.FUSED):
             by = _shared(m, probe.vectors, reference)
-            score = None if by is None else float(np.clip(probe.vectors[by] @ reference[by], -1.0, 1.0))
-            answers[m], beyond[m] = decision.verify(score, calibrations[by or m], fmr)
+            calibration = self._calibrations[by or m]
+            compared = None if by is None else compare(probe.vectors[by], reference[by], calibration)
+            answers[m], beyond[m] = decision.verify(compared, calibration, fmr)
         by = decision.verify_fused(answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE])
         answers[Modality.FUSED], beyond[Modality.FUSED] = answers[by], beyond[by]
         hints = [Hint("not_comparable", lacking.format(m) + ".") for m in probe.embeddings if m not in reference]
@@ -267,8 +260,10 @@ class Recognizer:
         """A warning when the clip is more likely of somebody else than of the person that it is enrolled for."""
         earlier = self._person_vectors(person_id)
         by = _shared(Modality.FUSED, probe.vectors, earlier)
-        calibrations = self._calibrations_for(probe.capture.speech.quality)
-        if by is None or calibrations[by].llr(probe.vectors[by] @ earlier[by]) >= 0:
+        if by is None:
+            return []
+        calibration = self._calibrations[by]
+        if calibration.llr(compare(probe.vectors[by], earlier[by], calibration).strength) >= 0:
             return []
         return [Hint("unlike_earlier", "This clip is unlike what is stored for this person: check that it is the right one.")]
 

@@ -50,11 +50,11 @@ def evidence(threshold: float) -> float:
     return _log_odds(threshold) - _log_odds(OWN_THRESHOLD)
 
 
-def confidence(decision: Decision, slope: float, threshold: float) -> float:
-    """The confidence of the best speaker, from a decision that was made with `threshold`; `slope` is that of the calibration."""
-    if decision.margin is None:
+def confidence(decision: Decision, threshold: float) -> float:
+    """The confidence of the best speaker, from a decision that was made with `threshold`."""
+    if decision.evidence is None:
         return 0.0
-    return _probability(slope * decision.margin + _log_odds(threshold))
+    return _probability(decision.evidence + _log_odds(threshold))
 
 
 def _log_odds(probability: float) -> float:

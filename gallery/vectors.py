@@ -55,28 +55,29 @@ def from_bytes(stored: Sequence[bytes]) -> FloatArray:
 
 def unit(vectors: FloatArray) -> FloatArray:
     """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against everything."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 
 
 def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
-    """Mean of each owner's unit vectors, not brought to unit length: `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and
-    (m, size)."""
+    """What stands for each owner: the mean of the owner's unit vectors, divided by the square root of its length; one vector alone is that
+    vector. `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and (m, size), of length 1 at most."""
     keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
     found: FloatArray = np.add.reduceat(unit(vectors), starts, axis=0)
     found /= counts[:, None].astype(np.float32)
+    found /= np.sqrt(np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6))
     return keys, found
 
 
 def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modality, tuple[KeyArray, FloatArray]]:
     """What stands for each person: distinct owners (m,) and vectors (m, size) by modality, fused for those with face and voice.
 
-    The score of a person is the **mean cosine** of the probe to the person's templates. Its dot product with the mean of the templates is
-    just that, as long as the mean is not brought to unit length. That would divide by a length below 1 and raise the scores of impostors
-    with the number of templates, while thresholds are measured one clip against one. Means of impostors' scores spread less than single
-    ones and keep below such a threshold; those of the person are steadied. Figures: docs/measurements/templates.md.
+    With several templates the score of a person is their **mean cosine with the probe, divided by the square root of the length of their
+    mean**: half-way between the mean cosine, which strangers' scores draw together in until the threshold for one clip is stricter than
+    need be, and the cosine with the mean at unit length, which raises strangers' scores with every template. Figures:
+    docs/measurements/templates.md.
 
     Fused: the person's face and voice templates are paired (`pairs`), each pair is fused, and the mean of these stands for the person.
     """
@@ -92,10 +93,22 @@ def fused_templates(templates: Mapping[Modality, Templates], fuse: Fuse) -> tupl
     if Modality.FACE not in templates or Modality.VOICE not in templates:
         return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
     face, voice = templates[Modality.FACE], templates[Modality.VOICE]
-    both = [(f, v) for key in np.intersect1d(face.owners, voice.owners)
-            for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
-    left, right = np.array(both, np.intp).reshape(-1, 2).T
+    left, right = _paired(face, voice)
     return face.owners[left], fuse(unit(face.vectors[left]), unit(voice.vectors[right]))
+
+
+def _paired(face: Templates, voice: Templates) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows in pairs, of everybody who has both; those with one of each, mostly nearly all, without a loop."""
+    faces, face_at, face_counts = np.unique(face.owners, return_index=True, return_counts=True)
+    voices, voice_at, voice_counts = np.unique(voice.owners, return_index=True, return_counts=True)
+    keys, of_face, of_voice = np.intersect1d(faces, voices, assume_unique=True, return_indices=True)
+    single = (face_counts[of_face] == 1) & (voice_counts[of_voice] == 1)
+    several = [(f, v) for key in keys[~single] for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
+    rows = np.array(several, np.intp).reshape(-1, 2)
+    left = np.concatenate([face_at[of_face[single]], rows[:, 0]])
+    right = np.concatenate([voice_at[of_voice[single]], rows[:, 1]])
+    order = np.argsort(left, kind="stable")
+    return left[order], right[order]
 
 
 def pairs(face: Templates, face_rows: range, voice: Templates, voice_rows: range) -> list[tuple[int, int]]:

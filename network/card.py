@@ -12,11 +12,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from utils.calibration import Calibration
 from utils.errors import ModelError
+from utils.types import FloatArray
 
 CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
+COHORT_FILE = "cohort.npy"
+CALIBRATE = ("Make it: python -m train.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and voice/ and FOLDER one folder "
+             "of clips or photographs per person (docs/models.md).")
 RESTORE = "Restore best_model/ from the repository, or train a model."
 
 
@@ -58,13 +64,26 @@ class Card:
         """Name and hash of the weights: two encoders with the same id make the same vectors."""
         return f"{self.name}-{self.sha256[:12]}"
 
-    def require_calibration(self) -> Calibration:
-        """The calibration. Raises ModelError when the card has none."""
+    def require_calibration(self, cohort: FloatArray | None = None) -> Calibration:
+        """The calibration, with the `cohort` that it sets scores against. Raises ModelError when the card has none."""
         if self.calibration is None:
             raise ModelError(f"The {self.modality} model {self.name} has no calibration, without which its scores mean nothing.",
-                             "Make it: python -m train.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and voice/ and "
-                             "FOLDER one folder of clips or photographs per person (docs/models.md).")
-        return Calibration.from_dict(self.calibration)
+                             CALIBRATE)
+        try:
+            return Calibration.from_dict(self.calibration, cohort)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"The calibration of the {self.modality} model {self.name} cannot be used: {error}", CALIBRATE) from error
+
+    def require_cohort(self, folder: Path) -> FloatArray | None:
+        """The embeddings (n, 512) of unit length beside the card that scores are set against; None where the calibration has none of its
+        own. Raises ModelError when the file is missing or is not the one that the calibration was made with."""
+        if self.calibration is None or "cohort_sha256" not in self.calibration:
+            return None
+        file = folder / COHORT_FILE
+        if not file.is_file() or sha256_of(file) != self.calibration["cohort_sha256"]:
+            raise ModelError(f"The cohort {folder.name}/{COHORT_FILE} is missing or not the one of the card.", RESTORE)
+        cohort: FloatArray = np.load(file).astype(np.float32)
+        return cohort / np.linalg.norm(cohort, axis=1, keepdims=True)
 
 
 def read_card(folder: Path) -> Card:

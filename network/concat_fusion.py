@@ -52,7 +52,7 @@ class ConcatFusion:
     def slopes(self) -> tuple[float, float]:
         """Slopes of the calibrations of face and voice. Until both have one they weigh alike, which never serves: `calibration` raises."""
         try:
-            return self._face.calibration.slope, self._voice.calibration.slope
+            return tuple(_of_cosines(part.calibration).slope for part in (self._face, self._voice))  # type: ignore[return-value]
         except ModelError:
             return 1.0, 1.0
 
@@ -65,7 +65,7 @@ class ConcatFusion:
     @cached_property
     def calibration(self) -> Calibration:
         """Calibration of the fused scores. Raises ModelError where face or voice has none."""
-        return summed(self._face.calibration, self._voice.calibration)
+        return summed(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
 
     def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
         """(n, 512) and (n, 512) of the same people, row by row → (n, 1024) of unit length. n may be 0; zeros = a modality is missing."""
@@ -74,6 +74,11 @@ class ConcatFusion:
         weights = np.sqrt(np.array(self.slopes, np.float32))
         both = np.concatenate([weights[0] * np.asarray(face, np.float32), weights[1] * np.asarray(voice, np.float32)], axis=1)
         return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.float32(1e-12))
+
+
+def _of_cosines(calibration: Calibration) -> Calibration:
+    """The calibration of bare cosines: the fused vectors have no cohort of their own."""
+    return calibration.cosine or calibration
 
 
 def summed(face: Calibration, voice: Calibration) -> Calibration:

@@ -5,7 +5,9 @@ Each wraps a loaded network and the card that says what to feed it. They hold no
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +29,19 @@ class Encoder:
 
     modality: Modality
 
-    def __init__(self, card: Card, runtime: Runtime) -> None:
+    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+        """`cohort` (n, 512): embeddings of strangers that scores are set against, where the calibration asks for them."""
         if card.modality != self.modality:
             raise ModelError(f"Expected the card of a {self.modality} model. Received: modality={card.modality!r}")
         self.card = card
         self.encoder_id = card.encoder_id
         self._runtime = runtime
+        self.cohort = cohort
 
-    @property
+    @cached_property
     def calibration(self) -> Calibration:
         """Score calibration of the card. Raises ModelError when it has none."""
-        return self.card.require_calibration()
+        return self.card.require_calibration(self.cohort)
 
     def _run(self, *inputs: FloatArray) -> FloatArray:
         """The network's embeddings of n inputs as (n, 512) of unit length. Raises ModelError when they are not what the card says."""
@@ -62,8 +66,8 @@ class FaceEncoder(Encoder):
 
     modality = Modality.FACE
 
-    def __init__(self, card: Card, runtime: Runtime) -> None:
-        super().__init__(card, runtime)
+    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+        super().__init__(card, runtime, cohort)
         self._input = FaceInput.from_dict(card.input)
         self._input.check(runtime)
 
@@ -87,8 +91,8 @@ class VoiceEncoder(Encoder):
 
     modality = Modality.VOICE
 
-    def __init__(self, card: Card, runtime: Runtime) -> None:
-        super().__init__(card, runtime)
+    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+        super().__init__(card, runtime, cohort)
         self._input = VoiceInput.from_dict(card.input)
         self._input.check(runtime)
         self.frontend = self._input.frontend
@@ -133,7 +137,10 @@ def load_encoders(model_dir: Path) -> Encoders:
     folder = model_dir / "fusion"
     made_for = read_card(folder).input if (folder / CARD_FILE).is_file() else None
     if made_for == {"face": face.encoder_id, "voice": voice.encoder_id}:
-        return Encoders(face, voice, FusionEncoder(*_load(folder)))
+        fusion = FusionEncoder(*_load(folder))
+        if face.cohort is not None and voice.cohort is not None:
+            fusion.cohort = joined_cohort(fusion.fuse, face.cohort, voice.cohort)
+        return Encoders(face, voice, fusion)
     why = "There is no trained fusion" if made_for is None else "The trained fusion is of other encoders"
     log.info("%s: face (%s) and voice (%s) are combined by the sum of their log-likelihood ratios.", why, face.encoder_id, voice.encoder_id)
     return Encoders(face, voice, ConcatFusion(face, voice))
@@ -149,6 +156,12 @@ def load_voice_encoder(folder: Path) -> VoiceEncoder:
     return VoiceEncoder(*_load(folder))
 
 
-def _load(folder: Path) -> tuple[Card, Runtime]:
+def joined_cohort(fuse: Callable[[FloatArray, FloatArray], FloatArray], face: FloatArray, voice: FloatArray) -> FloatArray:
+    """The cohort of fused scores: cohorts of faces and of voices (n, 512) joined row by row, as far as both go."""
+    both = min(len(face), len(voice))
+    return fuse(face[:both], voice[:both])
+
+
+def _load(folder: Path) -> tuple[Card, Runtime, FloatArray | None]:
     card = read_card(folder)
-    return card, load_runtime(card.runtime, folder / card.file, card.input.get("output", ""))
+    return card, load_runtime(card.runtime, folder / card.file, card.input.get("output", "")), card.require_cohort(folder)

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from utils.calibration import FULL_SPEECH_S, Calibration, fmr_for_fpir
+from utils.calibration import Calibration, fmr_for_fpir
+from utils.scorenorm import Coefficients, CohortNorm
 
 RATES = (0.5, 0.1, 0.01, 0.001)
 
@@ -54,21 +55,36 @@ def test_fpir_of_the_threshold_is_what_was_stated():
         assert 1 - (1 - fmr) ** people == pytest.approx(0.01)
 
 
-def test_short_speech_has_its_own_table_and_lengths_between_lie_between():
-    calibration = make(by_speech=((1.0, make(0.2)), (3.0, make(0.1))))
-    at = [calibration.for_speech(seconds).threshold(0.01)[0] for seconds in (0.2, 1.0, 2.0, 3.0, 3.2, FULL_SPEECH_S, 60.0)]
-    assert at[0] == at[1] == pytest.approx(0.55)
-    assert at[3] == pytest.approx(0.45)
-    assert at[5] == at[6] == pytest.approx(0.35)
-    assert (np.diff(at) <= 0).all()
-    assert calibration.for_speech(1.0).probability(0.5) < calibration.probability(0.5)
-    assert make().for_speech(0.5) == make()
+COHORT = np.eye(20, 32, dtype=np.float32)
+NORM = CohortNorm(COHORT, Coefficients((0.0, 1.0, 0.0), (0.1, 0.0, 1.0), 0.01, 0.5, 0.2, 0.7, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5)))
+
+
+def test_without_a_cohort_a_strength_is_the_cosine():
+    level, scale = make().probe(COHORT)
+    assert (level == 0).all()
+    assert (scale == 1).all()
+    assert not make().person(COHORT).any()
+    assert make().surplus([5.0, 4.0], 2) == 0
+    assert make().pair_threshold(0.01) == make().threshold(0.01)
+    assert make().typical_cosine(0.01) == pytest.approx(0.35)
+
+
+def test_pairs_alone_have_the_table_of_the_norm():
+    calibration = make(norm=NORM)
+    assert calibration.pair_threshold(0.01) == (pytest.approx(1.5), False)
+    assert calibration.pair_threshold(1e-3)[1]
+    level, scale = NORM.probe(COHORT)
+    assert calibration.typical_cosine(0.01) == pytest.approx(min(level.mean() + scale.mean() * 1.5, 1.0))
 
 
 def test_a_card_keeps_every_number():
-    calibration = make(by_speech=((1.0, make(0.2)), (3.0, make(0.1))))
-    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    calibration = make(norm=NORM, cosine=make(0.3))
+    back = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), COHORT)
+    assert back == calibration
+    assert back.norm.numbers == NORM.numbers
     assert Calibration.from_dict(make().to_dict()) == make()
+    with pytest.raises(ValueError, match="cohort"):
+        Calibration.from_dict(calibration.to_dict())
 
 
 @pytest.mark.parametrize("bad", [
@@ -76,8 +92,6 @@ def test_a_card_keeps_every_number():
     lambda: Calibration(1.0, 0.0, (0.1, 0.5), (0.0, 0.1)),
     lambda: Calibration(1.0, 0.0, (0.5, 0.1), (0.1, 0.0)),
     lambda: Calibration(1.0, 0.0, (0.5,), (0.1,)),
-    lambda: make(by_speech=((3.0, make()), (1.0, make()))),
-    lambda: make(by_speech=((1.0, Calibration(1.0, 0.0, (0.5, 0.1), (0.0, 0.1))),)),
     lambda: make().threshold(0.0),
 ])
 def test_what_cannot_be_a_calibration_is_refused(bad):

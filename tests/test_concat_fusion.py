@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gallery.index import MemoryIndex
-from gallery.matching import rank
+from gallery.matching import Search
 from gallery.store import NewPerson, NewTemplate
 from network.concat_fusion import ConcatFusion, false_match_rate, summed
 from tests.gallery_parts import CALIBRATION, StubEncoders, direction, embedding, open_gallery
@@ -67,6 +67,12 @@ def test_id_follows_from_encoders_and_weights() -> None:
     assert len(ids) == 3
     assert fusion().encoder_id == fusion().encoder_id
     assert fusion().encoder_id.startswith("llr-sum-")
+
+
+def test_it_goes_by_bare_cosines_where_encoders_have_a_cohort() -> None:
+    strengths = Calibration(2.0, -1.0, (0.5, 0.1), (0.0, 1.0), cosine=FACE)
+    assert fusion(face=strengths).calibration == fusion().calibration
+    assert fusion(face=strengths).encoder_id == fusion().encoder_id
 
 
 def test_it_does_not_serve_without_calibrations() -> None:
@@ -144,7 +150,7 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path) -> None:
     probe = {Modality.FACE: direction("face", 5, 1, 0.8), Modality.VOICE: direction("voice", 5, 1, 0.8)}
     probe[Modality.FUSED] = both.fuse(probe[Modality.FACE][None], probe[Modality.VOICE][None])[0]
     calibrations = {Modality.FACE: CALIBRATION, Modality.VOICE: CALIBRATION, Modality.FUSED: both.calibration}
-    best = {m: rank(snapshot, probe, m, calibrations)[0] for m in Modality}
+    best = {m: Search(snapshot, probe, calibrations).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
     assert best[Modality.FUSED].llr == pytest.approx(best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3)
     store.close()

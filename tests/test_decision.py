@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gallery.decision import Rule, decide, decide_fused, duplicate_of, no_probe, verify, verify_fused
+from gallery.decision import PLACE, Rule, decide, decide_fused, duplicate_of, no_probe, verify, verify_fused
 from gallery.feed import PersonRef
-from gallery.matching import Candidate
+from gallery.matching import Candidate, Comparison
 from tests.gallery_parts import CALIBRATION
 from utils.types import Modality, Outcome
 
@@ -20,7 +20,7 @@ RULE = Rule(0.01, 10, CALIBRATIONS)
 
 def candidate(person_id, score, modality=FACE):
     person = PersonRef(1, person_id, person_id.upper())
-    return Candidate(person, modality, score, float(CALIBRATION.llr(score)), float(CALIBRATION.probability(score)))
+    return Candidate(person, modality, score, 0.0, 1.0, score, float(CALIBRATION.llr(score)), float(CALIBRATION.probability(score)))
 
 
 def test_threshold_gives_the_stated_rate():
@@ -40,8 +40,26 @@ def test_accepted():
     assert (found.match.person_id, found.match.name, found.runner_up.person_id) == ("a", "A", "b")
     assert found.threshold == pytest.approx(threshold, abs=1e-9)
     assert found.margin == pytest.approx(0.5 - threshold)
-    assert found.reason == "Recognised by face; 0.36 above the threshold"
+    assert found.reason == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of strangers would be named"
+    assert found.evidence == pytest.approx(CALIBRATION.slope * found.margin)
     assert not found.extrapolated
+
+
+def test_the_threshold_is_the_score_that_this_probe_needs():
+    """Level and scale of the candidate turn the strength that is asked for into a cosine."""
+    strength = RULE.threshold(FACE)[0]
+    for score, outcome in ((0.3 + 0.5 * strength + 1e-6, Outcome.ACCEPTED), (0.3 + 0.5 * strength - 1e-6, Outcome.UNKNOWN)):
+        found = decide([replace(candidate("a", score), level=0.3, scale=0.5, strength=(score - 0.3) / 0.5)], FACE, RULE)
+        assert found.outcome == outcome
+        assert found.threshold == pytest.approx(0.3 + 0.5 * strength)
+        assert found.margin == pytest.approx(score - found.threshold)
+
+
+@pytest.mark.parametrize(("probability", "words"), [(0.5, "50 %"), (0.996, "99.6 %"), (0.99996, "over 99.99 %"), (0.0004, "0.04 %"),
+                                                    (1e-9, "under 0.01 %")])
+def test_probabilities_in_words_are_never_certain(probability, words):
+    found = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
+    assert f"probability {words}," in found.reason
 
 
 def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not():
@@ -179,18 +197,46 @@ def test_duplicates():
 
 
 def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
-    rule = Rule(0.01, 1000, CALIBRATIONS)
-    for llr, found in ((math.log(99_000) - 0.1, False), (math.log(99_000) + 0.1, True)):
-        voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
-        assert (duplicate_of(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
+    """One enrolment in a hundred is of somebody who is there already: 99 to 1 after that, among N people, is 99 · 99 · N to 1."""
+    for people in (1, 10):
+        rule, least = Rule(0.01, people, CALIBRATIONS), math.log(99 * 99 * people)
+        for llr, found in ((least - 0.1, False), (least + 0.1, True)):
+            voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
+            assert voice.outcome == Outcome.ACCEPTED
+            assert (duplicate_of(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
+
+
+def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate():
+    """Over the enrolment of all N people: each at 1/N of it."""
+    people = 40
+    flat = replace(CALIBRATION, slope=1.0, intercept=0.0)
+    rule = Rule(0.01, people, dict.fromkeys((FACE, VOICE, FUSED), flat))
+    bar, _ = flat.threshold(1 - (1 - 0.01 / people) ** (1 / people))
+    for score, found in ((bar - 1e-6, False), (bar + 1e-6, True)):
+        face = decide([replace(candidate("b", score), probability=0.6)], FACE, rule)
+        assert (duplicate_of(UNKNOWN, face, UNKNOWN, "new", rule) is not None) == found
+    few = replace(rule, people=PLACE - 1)
+    face = decide([replace(candidate("b", bar + 1e-6), probability=0.6)], FACE, few)
+    assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", few) is None
+
+
+def test_the_same_recording_is_always_a_duplicate():
+    flat = replace(CALIBRATION, slope=0.001, intercept=0.0)
+    rule = Rule(0.01, 1000, dict.fromkeys((FACE, VOICE, FUSED), flat))
+    face = decide([replace(candidate("b", 0.96), probability=0.6)], FACE, rule)
+    assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", rule) == (face.match, FACE)
+
+
+def alone(score):
+    return Comparison(score, 0.0, 1.0, score)
 
 
 def test_verify_fused():
-    same, different = (verify(score, CALIBRATION, 0.01)[0] for score in (0.5, 0.0))
-    unsure = verify(RULE.threshold(FACE)[0], CALIBRATION, 1e-6)[0]
+    same, different = (verify(alone(score), CALIBRATION, 0.01)[0] for score in (0.5, 0.0))
+    unsure = verify(alone(RULE.threshold(FACE)[0]), CALIBRATION, 1e-6)[0]
     nothing = verify(None, CALIBRATION, 0.01)[0]
     assert (unsure.outcome, unsure.probability > 0.5) == ("different", False)
-    likely = verify(score_of(1.0), CALIBRATION, 1e-6)[0]
+    likely = verify(alone(score_of(1.0)), CALIBRATION, 1e-6)[0]
     assert (likely.outcome, likely.probability > 0.5) == ("different", True)
     for fused, face, voice, expected in (
             (same, different, different, FUSED), (different, same, likely, FACE), (different, likely, same, VOICE),
@@ -201,10 +247,10 @@ def test_verify_fused():
 
 def test_verify():
     threshold = CALIBRATION.threshold(0.01)[0]
-    same, beyond = verify(threshold, CALIBRATION, 0.01)
+    same, beyond = verify(alone(threshold), CALIBRATION, 0.01)
     assert (same.outcome, same.score, same.threshold, beyond) == ("same", threshold, threshold, False)
     assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
-    assert verify(threshold - 1e-6, CALIBRATION, 0.01)[0].outcome == "different"
+    assert verify(alone(threshold - 1e-6), CALIBRATION, 0.01)[0].outcome == "different"
     assert verify(None, CALIBRATION, 0.01)[0].outcome == "no_probe"
-    assert verify(0.9, CALIBRATION, 1e-6)[1]
-    assert verify(math.nan, CALIBRATION, 0.01)[0].outcome == "different"
+    assert verify(alone(0.9), CALIBRATION, 1e-6)[1]
+    assert verify(alone(math.nan), CALIBRATION, 0.01)[0].outcome == "different"

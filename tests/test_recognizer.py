@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.gallery_parts import CALIBRATION, ClipAligner, StubEncoders, StubFace, StubFusion, StubVoice, make_recognizer, write_clip
+from tests.gallery_parts import ClipAligner, StubEncoders, StubFace, StubFusion, StubVoice, direction, make_recognizer, write_clip
 from utils.calibration import Calibration
 from utils.errors import (
     BusyError,
@@ -202,26 +202,26 @@ def test_enroll_nobody(recognizer, clip):
         recognizer.enroll("../x", clip(face=1))
 
 
-def test_a_score_is_the_mean_over_the_templates(gallery, clip):
+def test_a_score_is_over_all_templates(gallery, clip):
     """The same for strangers and for the person, and the same when identifying as when verifying."""
     probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
 
-    def scores(who):
-        answer = gallery.verify_person(probes[who], "ann")
-        return np.array([answer.fused.score, answer.face.score, answer.voice.score])
+    def score(who):
+        return gallery.verify_person(probes[who], "ann").face.score
 
     each = {who: [] for who in probes}
     for sample in range(1, 5):
         gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9), replace=True)
         for who in probes:
-            each[who].append(scores(who))
+            each[who].append(score(who))
     for sample in range(1, 4):
         gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9))
     assert gallery.store.get_person("ann").templates == {"face": 4, "voice": 4}
+    length = np.linalg.norm(np.mean([direction("face", 1, sample, 0.9) for sample in range(1, 5)], axis=0))
     for who in probes:
-        np.testing.assert_allclose(scores(who), np.mean(each[who], axis=0), atol=1e-5)
+        assert score(who) == pytest.approx(np.mean(each[who]) / np.sqrt(length), abs=1e-5)
     answer = gallery.identify(probes[1])
-    np.testing.assert_allclose([d.match.score for d in (answer.fused, answer.face, answer.voice)], scores(1), atol=1e-6)
+    assert answer.face.match.score == pytest.approx(score(1), abs=1e-6)
 
 
 def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
@@ -231,45 +231,6 @@ def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
     for sample in range(1, 4):
         recognizer.enroll("ann", clip(face=1, voice=1, sample=sample), force=True)
     assert outcomes(recognizer.identify(probe)) == [("accepted", "ann")] * 3
-
-
-# ---- short speech
-
-SHORT = Calibration(20.0, -9.0, CALIBRATION.impostor_fmr, tuple(score + 0.2 for score in CALIBRATION.impostor_score))
-BY_LENGTH = replace(CALIBRATION, by_speech=((1.0, SHORT),))
-
-
-@pytest.fixture
-def by_length(tmp_path, clip):
-    """Voice and fusion have a table for short speech."""
-    encoders = StubEncoders(voice=StubVoice(calibration=BY_LENGTH), fusion=StubFusion(calibration=BY_LENGTH))
-    made = make_recognizer(tmp_path / "l", encoders)
-    enroll(made, clip, "ann", face=1, voice=1)
-    yield made
-    made.close()
-
-
-@pytest.mark.parametrize("face", [None, 1])
-def test_short_speech_is_judged_by_its_own_table(by_length, clip, face):
-    """The same embedding, heard in 1 s and in 5 s."""
-    short, long = (by_length.identify(clip(face=face, voice=1, sample=1, noise=1.2, speech_s=seconds)) for seconds in (1.0, 5.0))
-    for of_short, of_long in [(short.voice, long.voice), (short.fused, long.fused)]:
-        assert (of_short.outcome, of_long.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
-        assert of_short.match.score == of_long.match.score
-        assert of_short.threshold == pytest.approx(of_long.threshold + 0.2, abs=1e-6)
-        assert of_short.match.probability < of_long.match.probability
-    assert short.face == long.face
-
-
-def test_short_speech_when_verifying(by_length, clip):
-    clips = {seconds: clip(face=1, voice=1, sample=1, noise=1.2, speech_s=seconds) for seconds in (1.0, 5.0)}
-    short, long = (by_length.verify_person(path, "ann") for path in clips.values())
-    assert short.voice.threshold == pytest.approx(long.voice.threshold + 0.2, abs=1e-6)
-    assert short.voice.probability < long.voice.probability
-    assert short.face == long.face
-    for probe, reference in ((1.0, 5.0), (5.0, 1.0)):  # the shorter of both counts
-        assert by_length.verify_clips(clips[probe], clips[reference]).voice.threshold == short.voice.threshold
-    assert by_length.verify_clips(clips[5.0], clips[5.0]).voice.threshold == long.voice.threshold
 
 
 def test_same_file_again(gallery, clip):

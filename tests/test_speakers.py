@@ -38,14 +38,18 @@ def identify(client, who: str, take: int = 9, **more):
 
 # ---- the scale
 
+def candidate(score):
+    llr, probability = float(CALIBRATION.llr(score)), float(CALIBRATION.probability(score))
+    return Candidate(PersonRef(1, "ann", "Ann"), Modality.VOICE, score, 0.0, 1.0, score, llr, probability)
+
+
 @pytest.mark.parametrize("people", [1, 20, 5000])
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
 def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
     rule = Rule(0.01, people, {Modality.VOICE: CALIBRATION}, speakers.evidence(threshold))
     for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
-        candidate = Candidate(PersonRef(1, "ann", "Ann"), Modality.VOICE, score, 0.0, 0.5)
-        decision = decide([candidate], Modality.VOICE, rule)
-        found = speakers.confidence(decision, CALIBRATION.slope, threshold)
+        decision = decide([candidate(score)], Modality.VOICE, rule)
+        found = speakers.confidence(decision, threshold)
         assert 0.0 <= found <= 1.0
         inside = min(max(threshold, 1e-6), 1 - 1e-6)
         assert (decision.match is not None) == (found >= inside) or math.isclose(found, inside)
@@ -54,8 +58,8 @@ def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
 def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score():
     def at(score, threshold):
         rule = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}, speakers.evidence(threshold))
-        decision = decide([Candidate(PersonRef(1, "ann", "Ann"), Modality.VOICE, score, 0.0, 0.5)], Modality.VOICE, rule)
-        return speakers.confidence(decision, CALIBRATION.slope, threshold)
+        decision = decide([candidate(score)], Modality.VOICE, rule)
+        return speakers.confidence(decision, threshold)
 
     for score in (0.05, 0.14, 0.3):
         assert at(score, 0.2) == pytest.approx(at(score, 0.95), abs=1e-9)

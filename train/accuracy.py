@@ -2,126 +2,147 @@
 
     python -m train.accuracy --model-dir best_model
 
-Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random,
-calibration comes from one half and is measured on the other, both ways. N people are enrolled with one clean clip each; their other clips
-and those of everybody else in the half (the strangers) are the probes, clean or degraded. Repeated with random choices of who is enrolled.
+Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random; cohort
+and numbers, calibration and thresholds come from one half and are measured on the other, both ways. N people are enrolled with one clean
+clip each; their other clips and those of everybody else in the half (the strangers) are the probes, clean or degraded. Repeated with random
+choices of who is enrolled. Where a half has too few people for N, some are entered several times, each time with another clip: a stranger
+is then set against N different clips of fewer people (marked in the table), and misses count for people with one entry only.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from network.encoder import Encoders, load_encoders
-from train.calibrate import SEED, SPEECH_LENGTHS_S, Sources, as_served, calibration_of, fused_trials
-from train.datasets import read_listing, shared_data_dir
-from train.fusion_data import CONDITIONS, Fuse, fused_table, halves
-from train.held_out import held_out_faces, held_out_voices
-from train.tables import Table, read_noises
-from utils import metrics
+from train.calibrate import People, Sources, calibrate, folds_of, held_out_tables
+from train.datasets import shared_data_dir
+from train.galleries import KINDS, Arena, Drawn, Fold, groups, strengths
 from utils.calibration import Calibration, fmr_for_fpir
-from utils.errors import DatasetError, DuetError
+from utils.errors import DuetError
 
-DRAWS = 20
-SIZES: Mapping[str, Sequence[int]] = {"face": (10, 50, 100), "voice": (10, 25, 50), "fused": (10, 25, 50)}
+DRAWS, SEED = 20, 5
+SIZES = (10, 50, 100, 300)
 FPIRS = (0.01, 0.05)
-LEAST_STRANGERS = 10
+STRANGERS = 12  # people of a half who stay out at least
+FACTOR = 2.0  # within which stated and measured are to agree
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: people enrolled, FPIR stated and measured, FNIR, and how many probes of strangers and of enrolled people there were."""
+    """One line: people enrolled, FPIR stated and measured with a 95 % interval over strangers, FNIR (NaN: nobody has one entry only),
+    people per entry, and how many strangers there were."""
 
     modality: str
     condition: str
+    entries: int
     people: int
     stated: float
     fpir: float
+    low: float
+    high: float
     fnir: float
-    stranger_probes: int
-    known_probes: int
+    strangers: int
 
 
-def measure(table: Table, condition: str, people: int, stated: float, calibration: Calibration,
-            draws: int = DRAWS) -> tuple[np.ndarray, int, int]:
-    """(FPIR, FNIR) as a mean over draws, and how many probes of strangers and of enrolled people there were.
+@dataclass(frozen=True)
+class Count:
+    """Of one gallery: whether each probe (p,) was given a name, whether that was right, and whose it is; `known` (p,) are probes that
+    misses are counted on, `people` how many different people were enrolled."""
 
-    Raises:
-        DatasetError: fewer than `LEAST_STRANGERS` people would be left as strangers.
-    """
-    everybody = np.unique(table.person)
-    if len(everybody) < people + LEAST_STRANGERS:
-        raise DatasetError(f"{people} people and {LEAST_STRANGERS} strangers are needed. Received: {len(everybody)}")
-    clean, probes = table.under(table.conditions[0]), table.under(condition)
-    threshold, _ = calibration.threshold(fmr_for_fpir(stated, people))
-    sums, strangers, known = np.zeros(2), 0, 0
-    for draw in range(draws):
-        rng = np.random.default_rng([SEED, draw])
-        enrolled = rng.permutation(everybody)[:people]
-        rows = np.array([rng.choice(np.flatnonzero(clean.person == person)) for person in enrolled])
-        free = ~np.isin(probes.file, clean.file[rows])
-        result = metrics.open_set(probes.vectors[free] @ clean.vectors[rows].T, probes.person[free], enrolled, threshold)
-        sums += (result.fpir, result.fnir)
-        inside = int(np.isin(probes.person[free], enrolled).sum())
-        known, strangers = known + inside, strangers + int(free.sum()) - inside
-    return sums / draws, strangers, known
+    named: Bools
+    right: Bools
+    owner: npt.NDArray[np.int64]
+    stranger: Bools
+    known: Bools
+    people: int
 
 
-def rows_of(modality: str, sides: Sequence[tuple[Table, Callable[[str], Calibration]]], condition: str) -> list[Row]:
-    """Lines of one condition: both halves, each with the calibration of the other one."""
-    lines = []
-    for people in SIZES[modality]:
-        for stated in FPIRS:
-            measured = [measure(table, condition, people, stated, calibration(condition)) for table, calibration in sides]
-            fpir, fnir = np.mean([rates for rates, _, _ in measured], axis=0)
-            lines.append(Row(modality, condition, people, stated, float(fpir), float(fnir), sum(n for _, n, _ in measured),
-                             sum(n for _, _, n in measured)))
-    return lines
+def judged(drawn: Drawn, calibration: Calibration) -> dict[float, Count]:
+    """One modality's decisions about a gallery, by stated FPIR."""
+    found = strengths(drawn.bare, calibration.norm)
+    best = found.argmax(axis=1)
+    highest, right = found[np.arange(len(found)), best], drawn.enrolled[best] == drawn.owner
+    known, people = np.isin(drawn.owner, drawn.enrolled[drawn.alone]), len(np.unique(drawn.enrolled))
+    counts = {}
+    for stated in FPIRS:
+        named = highest >= calibration.threshold(fmr_for_fpir(stated, found.shape[1]))[0]
+        counts[stated] = Count(named, named & right, drawn.owner, drawn.strangers, known, people)
+    return counts
+
+
+def measure(arenas: Sequence[tuple[Arena, Calibration]], modality: str, condition: str, size: int, kind: int = 1) -> list[Row]:
+    """Lines for `FPIRS`: both halves, each under the calibration of the other. `kind` = groups of people who resemble each other, in which
+    galleries and strangers are chosen."""
+    found = []
+    for arena, calibration in arenas:
+        for people in groups(arena.fold.table, (kind,))[kind]:
+            if kind == 1 or len(people) >= size + STRANGERS:
+                found += [judged(arena.draw(size, np.random.default_rng([SEED, number]), condition, people, STRANGERS), calibration)
+                          for number in range(DRAWS)]
+    return [row_of([one[stated] for one in found], modality, condition, size, stated) for stated in FPIRS] if found else []
+
+
+def row_of(counts: Sequence[Count], modality: str, condition: str, size: int, stated: float) -> Row:
+    """Means over galleries; the interval is a bootstrap over strangers."""
+    stranger = np.concatenate([one.stranger for one in counts])
+    named, owner = (np.concatenate([getattr(one, name) for one in counts])[stranger] for name in ("named", "owner"))
+    half = np.concatenate([np.full(len(one.owner), number // DRAWS) for number, one in enumerate(counts)])[stranger]
+    identity = owner * (len(counts) // DRAWS + 1) + half  # numbers of people begin anew in pseudo-persons of each half
+    known = np.concatenate([one.known for one in counts])
+    right = np.concatenate([one.right for one in counts])[known]
+    low, high = _interval(named, identity)
+    return Row(modality, condition, size, counts[0].people, stated, float(named.mean()), low, high,
+               float(1 - right.mean()) if len(right) else np.nan, len(np.unique(identity)))
+
+
+def _interval(named: Bools, identity: npt.NDArray[np.int64], replicates: int = 400) -> tuple[float, float]:
+    people, codes = np.unique(identity, return_inverse=True)
+    hits, probes = np.bincount(codes, named), np.bincount(codes)
+    drawn = np.random.default_rng(SEED).integers(len(people), size=(replicates, len(people)))
+    low, high = np.quantile(hits[drawn].sum(axis=1) / probes[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def measure_all(encoders: Encoders, data: Path, sources: Sources) -> list[Row]:
-    """All lines: face, voice and fused, clean and degraded."""
-    noises = read_noises(read_listing(data / sources.noise, "audio", "noise"))
-    faces = halves(held_out_faces(encoders.face, data / sources.faces, sources.face_files, sources.face_match))
-    voices = halves(held_out_voices(encoders.voice, data / sources.voices, sources.voice_files, noises, sources.voice_match))
+    """All lines: face, voice and fused, clean and degraded, and clean ones of people who resemble each other."""
+    folds = folds_of(*held_out_tables(encoders, data, sources), encoders.fusion.fuse)
     rows: list[Row] = []
-    face_sides = [(faces[1 - i], _constant(calibration_of(as_served(faces[i], "clean", "face")))) for i in (0, 1)]
-    for condition in faces[0].conditions:
-        rows += rows_of("face", face_sides, condition)
-    voice_sides = [(voices[1 - i], _by_speech(voices[i])) for i in (0, 1)]
-    for condition in voices[0].conditions:
-        rows += rows_of("voice", voice_sides, condition)
-    fuse = encoders.fusion.fuse
-    calibrations = [calibration_of(fused_trials(faces[i], voices[i], fuse, sources.joins)) for i in (0, 1)]
-    fused_sides = [(_joined(faces[1 - i], voices[1 - i], fuse), _constant(calibrations[i])) for i in (0, 1)]
-    for condition in fused_sides[0][0].conditions:
-        rows += rows_of("fused", fused_sides, condition)
+    for modality, both in folds.items():
+        arenas = crossed(both)
+        for condition in both[0].table.conditions:
+            rows += [row for size in SIZES for row in measure(arenas, modality, condition, size)]
+        for kind in KINDS[1:]:
+            rows += [replace(row, condition=f"clean, 1 of {kind} groups") for size in SIZES
+                     for row in measure(arenas, modality, both[0].clean, size, kind)]
     return rows
 
 
-def _joined(faces: Table, voices: Table, fuse: Fuse) -> Table:
-    return fused_table(faces, voices, fuse, CONDITIONS, np.random.default_rng(SEED))
-
-
-def _constant(calibration: Calibration) -> Callable[[str], Calibration]:
-    return lambda condition: calibration  # noqa: ARG005
-
-
-def _by_speech(voices: Table) -> Callable[[str], Calibration]:
-    """Calibration for a condition: that of its length of speech where it has one."""
-    whole = calibration_of(as_served(voices, "clean", "voice"))
-    parts = {f"{seconds} s": calibration_of(as_served(voices, f"{seconds} s", "voice"), whole.impostor_fmr) for seconds in SPEECH_LENGTHS_S}
-    return lambda condition: parts.get(condition, whole)
+def crossed(both: Sequence[Fold]) -> list[tuple[Arena, Calibration]]:
+    """Each half with the calibration of the other one."""
+    made = [calibrate(People((fold,), fold.cohort)) for fold in both]
+    return [(Arena(both[i], made[1 - i].norm), made[1 - i]) for i in (0, 1)]
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """A table, rates in percent."""
-    lines = ["| modality | probe | N | FPIR stated | FPIR measured | FNIR | probes of strangers / enrolled |", "|" + "---|" * 7]
-    lines += [f"| {row.modality} | {row.condition} | {row.people} | {100 * row.stated:g} | {100 * row.fpir:.2f} | {100 * row.fnir:.2f} | "
-              f"{row.stranger_probes} / {row.known_probes} |" for row in rows]
+    """A table, rates in percent, and what of it agrees."""
+    lines = ["| modality | probe | N | FPIR stated | FPIR measured (95 %) | FNIR | strangers |", "|" + "---|" * 7]
+    for row in rows:
+        size = f"{row.entries}" if row.people == row.entries else f"{row.entries} ({row.people} people)"
+        fnir = "-" if np.isnan(row.fnir) else f"{100 * row.fnir:.1f}"
+        lines.append(f"| {row.modality} | {row.condition} | {size} | {100 * row.stated:g} | {100 * row.fpir:.2f} "
+                     f"({100 * row.low:.2f} to {100 * row.high:.2f}) | {fnir} | {row.strangers} |")
+    for name, part in (("all lines", rows), ("lines with as many people as entries", [row for row in rows if row.people == row.entries])):
+        agree = sum(row.stated / FACTOR <= row.fpir <= row.stated * FACTOR for row in part)
+        allowed = sum(row.low <= row.stated * FACTOR and row.high >= row.stated / FACTOR for row in part)
+        higher = sum(row.fpir > row.stated * FACTOR for row in part)
+        lines += ["", f"Of {name}, {len(part)}: measured within a factor of {FACTOR:g} of stated {agree}, the interval allows it "
+                      f"{allowed}, higher {higher}."]
     return "\n".join(lines)
 
 

@@ -3,213 +3,195 @@
     python -m train.calibrate --model-dir best_model                    people held out of the research data
     python -m train.calibrate --model-dir best_model --people FOLDER    the operator's own clips, one folder per person
 
-Per modality and fused: log-likelihood ratio by logistic regression, and a table of impostor scores by false match rate as deep as ten
-pairs of different people support. Trials are made as serving makes them: one clip against another of the same or another person, where a
-clip of a face is the mean of several photographs (`train/held_out.py`). Impostors
-are look-alikes: of each person the few others who are nearest (`LOOK_ALIKES`), since the people of one place are alike in sex, age and
-origin much more often than those of a research set, and strangers are to be turned away there, too. With the operator's own people, who
-are few and who are the people of the place, every pair counts, and the tail beyond their table is the previous one's, moved to fit. Plots
-show before and after.
+Per modality and fused, three things are made:
+- a cohort, a file of embeddings of strangers beside the weights, and the numbers by which a probe's scores are set against it and against
+  the other people of a gallery (`train/norm_fit.py`);
+- the log-likelihood ratio of the resulting strength, by logistic regression;
+- a table of the strengths of impostors by false match rate, measured in galleries (`train/gallery_fit.py`).
+People are halved: those who are measured are never in the cohort that they are set against. With the operator's own people, who are few and
+who are the people of the place, cohort and numbers stay, all else is fitted to them, and the tail beyond their table is the previous one's,
+moved to fit. A model without a cohort (one's own) gets one when there are `FULL` people; with fewer its strengths are the bare cosines.
+Plots show before and after.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 
-from network.card import Card, read_card, write_card
+from network.card import COHORT_FILE, read_card, sha256_of, write_card
 from network.concat_fusion import ConcatFusion
-from network.encoder import Encoders, load_encoders
-from train import logistic, plots
+from network.encoder import Encoders, joined_cohort, load_encoders
+from train import plots
 from train.datasets import read_listing, shared_data_dir
-from train.fusion_data import CONDITIONS, Fuse, fused_table
+from train.fusion_data import CONDITIONS, Fuse, fused_table, halves
+from train.galleries import Arena, Fold
+from train.gallery_fit import Trials, calibration_in_galleries, calibration_of, gallery_trials, of_trials, spliced, trials_of, with_answers
 from train.held_out import CACHE, held_out_faces, held_out_voices
+from train.norm_fit import fit_norm
 from train.own_clips import own_tables
 from train.tables import Table, read_noises
 from utils import metrics
 from utils.calibration import Calibration
-from utils.errors import DatasetError, DuetError
+from utils.errors import DuetError
+from utils.scorenorm import CohortNorm
+from utils.types import FloatArray
 
-Float = npt.NDArray[np.float64]
-SUPPORT = 10  # different pairs of people that an entry of the impostor table must rest on
-STEPS_PER_DECADE = 4
-SPEECH_LENGTHS_S = (1, 2)
-LOOK_ALIKES = {"face": 0.02, "voice": 0.1, "fused": 0.02}  # share of the others that impostors of a research set are taken from
+COHORT = 500  # embeddings of a cohort, half a megabyte
+FULL = 60  # people from which a cohort is made of them
 SEED = 0
-PAIR_BASE = 100_000  # more people than any table has
 PLOTTED = 200_000  # trials of a plot
 PLOT_FMR = 0.0005  # of the threshold drawn: about what 20 people and an FPIR of 1 % need
 FOLDERS = {"face": "face", "voice": "voice", "fused": "fusion"}
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Scores (n,) and labels (n,) of comparisons, and for each the number of its pair of people (n,)."""
-
-    scores: Float
-    labels: npt.NDArray[np.int64]
-    pair: npt.NDArray[np.int64]
-
-
-def calibration_of(trials: Trials, rates: npt.ArrayLike | None = None) -> Calibration:
-    """Fit a calibration. `rates` = the false match rates of the table; None = as deep as the trials support.
-
-    Raises:
-        DatasetError: too few impostors for a table of two entries.
-    """
-    slopes, intercept = logistic.fit(trials.scores[:, None], trials.labels)
-    rates = supported_rates(trials) if rates is None else np.asarray(rates, np.float64)
-    impostor = trials.scores[trials.labels == 0]
-    scores = np.quantile(impostor, 1 - rates)
-    if slopes[0] <= 0:
-        raise DatasetError(f"Calibration needs targets that score above impostors. Received: slope {slopes[0]:.3g}")
-    return Calibration(float(slopes[0]), intercept, tuple(rates.tolist()), _rising(scores))
-
-
-def supported_rates(trials: Trials) -> Float:
-    """False match rates from 0.5 down, four a decade, to the smallest above which `SUPPORT` different pairs of people scored."""
-    impostor = trials.labels == 0
-    order = np.argsort(-trials.scores[impostor])
-    _, first = np.unique(trials.pair[impostor][order], return_index=True)
-    if len(first) < SUPPORT:
-        raise DatasetError(f"Calibration needs {SUPPORT} pairs of different people at least. Received: {len(first)}")
-    smallest = (np.sort(first)[SUPPORT - 1] + 1) / impostor.sum()
-    count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / min(smallest, 0.25)))) + 1
-    return 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
-
-
-def trials_of(templates: Table, probes: Table) -> Trials:
-    """Every probe against every template of another file. Each clip is a template of its own: the mean of several unit templates, brought
-    to unit length, scores higher with everybody, and its impostors are not what is stated here."""
-    scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
-    first, second = probes.person[:, None], templates.person[None, :]
-    pair = np.minimum(first, second) * PAIR_BASE + np.maximum(first, second)
-    other = probes.file[:, None] != templates.file[None, :]
-    return Trials(scores[other], (first == second)[other].astype(np.int64), pair[other])
-
-
-def look_alikes(trials: Trials, people: Table, share: float) -> Trials:
-    """The trials whose two people are the same, or one of them is among the `share` of all who are nearest to the other: by the cosine of
-    the means of their vectors in `people`."""
-    codes = np.unique(people.person)
-    means = np.stack([people.vectors[people.person == code].mean(axis=0) for code in codes])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    cosines = means @ means.T
-    np.fill_diagonal(cosines, -np.inf)
-    near = cosines >= np.sort(cosines, axis=1)[:, [-max(1, round(share * (len(codes) - 1)))]]
-    rows = np.searchsorted(codes, trials.pair // PAIR_BASE), np.searchsorted(codes, trials.pair % PAIR_BASE)
-    keep = (near | near.T)[rows] | (trials.labels == 1)
-    return Trials(trials.scores[keep], trials.labels[keep], trials.pair[keep])
+Answers = Sequence[tuple[str, float, bool]]
+"""Comparisons of which somebody said what is true: modality, strength, same person."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Held-out people of the research data: files of each person, parts of paths that select them, and joins to pseudo-persons."""
+    """Held-out people of the research data: files of each person, and parts of paths that select them."""
 
     faces: str = "faces.csv"
     voices: str = "voices.csv"
     noise: str = "voices.csv"
     face_files: int = 9
-    voice_files: int = 5
+    voice_files: int = 8
     face_match: str = "frontal"
     voice_match: str = "speechocean762"
-    joins: int = 10
 
 
-def held_out_trials(encoders: Encoders, data: Path, sources: Sources, cache: Path | None = CACHE) -> dict[str, dict[str, Trials]]:
-    """Trials of people whom no network was trained on: by modality, "all" and for the voice by seconds of speech."""
+@dataclass(frozen=True)
+class People:
+    """People to calibrate one modality on. `folds` are measured; `cohort` (n, size) is what serves, None = cosines serve as they are.
+    `norm` None = to be fitted to the folds where there is a cohort."""
+
+    folds: tuple[Fold, ...]
+    cohort: FloatArray | None
+    norm: CohortNorm | None = None
+    pairs: Trials | None = None
+
+
+def held_out_tables(encoders: Encoders, data: Path, sources: Sources, cache: Path | None = CACHE) -> tuple[Table, Table]:
+    """Faces and voices whom no network was trained on, under every measured condition."""
     noises = read_noises(read_listing(data / sources.noise, "audio", "noise"))
     faces = held_out_faces(encoders.face, data / sources.faces, sources.face_files, sources.face_match, cache)
-    voices = held_out_voices(encoders.voice, data / sources.voices, sources.voice_files, noises, sources.voice_match, cache)
-    by_length = {str(seconds): as_served(voices, f"{seconds} s", "voice") for seconds in SPEECH_LENGTHS_S}
-    return {"face": {"all": as_served(faces, "clean", "face")}, "voice": {"all": as_served(voices, "clean", "voice"), **by_length},
-            "fused": {"all": fused_trials(faces, voices, encoders.fusion.fuse, sources.joins)}}
+    return faces, held_out_voices(encoders.voice, data / sources.voices, sources.voice_files, noises, sources.voice_match, cache)
 
 
-def own_trials(encoders: Encoders, folder: Path) -> dict[str, dict[str, Trials]]:
-    """Every clip in `folder`/<person>/ against every other one, in the modalities that there are enough of."""
-    return {name: {"all": trials_of(table, table)} for name, table in own_tables(encoders, folder).items()}
+def folds_of(faces: Table, voices: Table, fuse: Fuse) -> dict[str, tuple[Fold, Fold]]:
+    """Both halves of the people of each modality, each with the other half as its cohort; fused: pseudo-persons."""
+    parts = {"face": halves(faces), "voice": halves(voices)}
+    cohorts = {name: [cohort_of(half) for half in both] for name, both in parts.items()}
+    fused = [Fold(fused_table(parts["face"][i], parts["voice"][i], fuse, CONDITIONS, np.random.default_rng([SEED, i])),
+                  joined_cohort(fuse, cohorts["face"][1 - i], cohorts["voice"][1 - i])) for i in (0, 1)]
+    single = {name: (Fold(both[0], cohorts[name][1]), Fold(both[1], cohorts[name][0])) for name, both in parts.items()}
+    return {**single, "fused": (fused[0], fused[1])}
 
 
-def as_served(table: Table, condition: str, modality: str) -> Trials:
-    """Probes under `condition` against clean templates, impostors look-alikes."""
-    templates = table.under("clean")
-    return look_alikes(trials_of(templates, table.under(condition)), templates, LOOK_ALIKES[modality])
+def cohort_of(table: Table) -> FloatArray:
+    """At most `COHORT` clean embeddings of a table, as many of each person as of any other, in random order."""
+    clean, rng = table.under(table.conditions[0]), np.random.default_rng(SEED)
+    people = rng.permutation(np.unique(clean.person))[:COHORT]
+    each = max(COHORT // len(people), 1)
+    rows = np.concatenate([rng.permutation(np.flatnonzero(clean.person == person))[:each] for person in people])
+    return clean.vectors[rng.permutation(rows)]
 
 
-def fused_trials(faces: Table, voices: Table, fuse: Fuse, joins: int) -> Trials:
-    """Trials of pseudo-persons who sound alike where they look alike, joined anew `joins` times, with clean probes."""
-    parts = []
-    for join in range(joins):
-        rng = np.random.default_rng([SEED, join])
-        table = fused_table(faces, voices, fuse, CONDITIONS[:1], rng, alike=True)
-        trials = look_alikes(trials_of(table, table), table, LOOK_ALIKES["fused"])
-        parts.append(replace(trials, pair=trials.pair + join * PAIR_BASE**2))
-    return merge(parts)
+def held_out_people(encoders: Encoders, faces: Table, voices: Table) -> dict[str, People]:
+    """People of the research data, by modality."""
+    fuse = encoders.fusion.fuse
+    folds = folds_of(faces, voices, fuse)
+    cohorts = {"face": as_stored(cohort_of(faces)), "voice": as_stored(cohort_of(voices))}
+    cohorts["fused"] = joined_cohort(fuse, cohorts["face"], cohorts["voice"])
+    pairs = {name: trials_of(clean, clean) for name, clean in (("face", faces.under("clean")), ("voice", voices.under("clean")))}
+    return {name: People(folds[name], cohorts[name], None, pairs.get(name)) for name in folds}
 
 
-def merge(parts: list[Trials]) -> Trials:
-    """All trials of several sets, each set with the same weight: larger ones are thinned out at random."""
-    least = min(len(part.labels) for part in parts)
-    rng = np.random.default_rng(SEED)
-    chosen = [np.sort(rng.permutation(len(part.labels))[:least]) for part in parts]
-    return Trials(np.concatenate([part.scores[rows] for part, rows in zip(parts, chosen, strict=True)]),
-                  np.concatenate([part.labels[rows] for part, rows in zip(parts, chosen, strict=True)]),
-                  np.concatenate([part.pair[rows] for part, rows in zip(parts, chosen, strict=True)]))
+def as_stored(cohort: FloatArray) -> FloatArray:
+    """A cohort as it comes back from its file."""
+    stored = cohort.astype(np.float16).astype(np.float32)
+    return stored / np.linalg.norm(stored, axis=1, keepdims=True)
 
 
-def spliced(own: Calibration, previous: Calibration) -> Calibration:
-    """`own` where it was measured; below, the tail of `previous` moved to where `own` ends, and its tables by speech moved alike."""
-    rates = (*own.impostor_fmr, *(rate for rate in previous.impostor_fmr if rate < own.impostor_fmr[-1] * 0.99))
-    measured = np.array([previous.threshold(rate)[0] for rate in rates])
-    moved = np.interp(-np.log(rates), -np.log(own.impostor_fmr), own.impostor_score) - measured
-    moved[len(own.impostor_fmr):] = own.impostor_score[-1] - measured[len(own.impostor_fmr) - 1]
-    shift = float(np.median(moved))
-    parts = tuple((seconds, Calibration(part.slope, part.intercept - part.slope * shift, rates,
-                                        _rising(np.array([part.threshold(rate)[0] for rate in rates]) + moved)))
-                  for seconds, part in previous.by_speech)
-    return Calibration(own.slope, own.intercept, rates, _rising(measured + moved), parts)
+def own_people(encoders: Encoders, tables: Mapping[str, Table]) -> dict[str, People]:
+    """The operator's people, by modality: set against the cohort that the models have, or against each other where they have none and
+    there are enough people."""
+    found = {name: _own(table, _present(encoders, name)) for name, table in tables.items() if name != "fused"}
+    if "fused" in tables and not isinstance(encoders.fusion, ConcatFusion):
+        present = _present(encoders, "fused")
+        if present is not None and present.norm is not None and found["face"].norm is not None and found["voice"].norm is not None:
+            found["fused"] = _own(tables["fused"], present)
+        else:
+            found["fused"] = People((Fold(tables["fused"], np.zeros((0, 1), np.float32)),), None)
+    return found
 
 
-def _rising(scores: Float) -> tuple[float, ...]:
-    return tuple(np.round(np.maximum.accumulate(scores) + 1e-6 * np.arange(len(scores)), 7).tolist())
+def _own(table: Table, present: Calibration | None) -> People:
+    pairs = trials_of(table, table)
+    if present is not None and present.norm is not None:
+        return People((Fold(table, present.norm.cohort),), present.norm.cohort, present.norm, pairs)
+    if len(np.unique(table.person)) < FULL:
+        return People((Fold(table, np.zeros((0, 1), np.float32)),), None, None, pairs)
+    first, second = halves(table)
+    return People((Fold(first, cohort_of(second)), Fold(second, cohort_of(first))), as_stored(cohort_of(table)), None, pairs)
 
 
-def calibrate(encoders: Encoders, trials: Mapping[str, Mapping[str, Trials]], keep_tail: bool) -> dict[str, Calibration]:
-    """Calibrations by modality. `keep_tail`: where the cards have a calibration, its tail continues what the trials support."""
-    result = {}
-    for modality, sets in trials.items():
-        whole = calibration_of(sets["all"])
-        parts = tuple((float(name), calibration_of(part, whole.impostor_fmr)) for name, part in sets.items() if name != "all")
-        whole = replace(whole, by_speech=parts)
-        card = _card_of(encoders, modality)
-        if keep_tail and card.calibration is not None:
-            whole = spliced(whole, card.require_calibration())
-        result[modality] = whole
-    return result
+def _present(encoders: Encoders, modality: str) -> Calibration | None:
+    encoder = {"face": encoders.face, "voice": encoders.voice, "fused": encoders.fusion}[modality]
+    return encoder.calibration if not isinstance(encoder, ConcatFusion) and encoder.card.calibration is not None else None
 
 
-def store(model_dir: Path, calibrations: Mapping[str, Calibration], made_from: str) -> None:
-    """Write the calibrations into the cards of the models."""
+def calibrate(people: People, previous: Calibration | None = None, answers: Sequence[tuple[float, bool]] = ()) -> Calibration:
+    """The calibration for these people. With `previous`, of the same norm, its tail goes on where these people are too few; `answers` are
+    comparisons of which somebody said what is true.
+
+    Raises:
+        DatasetError: too few people.
+    """
+    norm = people.norm
+    if norm is None and people.cohort is not None:
+        norm = CohortNorm(people.cohort, fit_norm(people.folds))
+    arenas = [Arena(fold, norm) for fold in people.folds]
+    made = calibration_in_galleries(arenas, norm)
+    if answers:
+        fitted = of_trials(with_answers(gallery_trials(arenas), answers), made.impostor_fmr, made.impostor_score)
+        made = replace(made, slope=fitted.slope, intercept=fitted.intercept)
+    if previous is not None and (previous.norm is None) == (norm is None):
+        made = spliced(made, previous)
+    return replace(made, cosine=calibration_of(people.pairs)) if people.pairs is not None and norm is not None else made
+
+
+def scored(people: People, calibration: Calibration | None) -> Trials:
+    """Trials of these people as this calibration sees them: strengths, or cosines where there is none."""
+    return gallery_trials([Arena(fold, calibration.norm if calibration else None) for fold in people.folds])
+
+
+def store(model_dir: Path, people: Mapping[str, People], calibrations: Mapping[str, Calibration], made_from: str) -> None:
+    """Write the calibrations into the cards of the models, and cohorts of faces and of voices beside them."""
     for modality, calibration in calibrations.items():
         folder = model_dir / FOLDERS[modality]
         card = read_card(folder)
-        write_card(folder, replace(card, calibration={**calibration.to_dict(), "made_from": made_from}))
+        data = {**calibration.to_dict(), "made_from": made_from}
+        if calibration.norm is not None and modality != "fused":
+            if people[modality].norm is None:
+                np.save(folder / COHORT_FILE, calibration.norm.cohort.astype(np.float16))
+            data["cohort_sha256"] = sha256_of(folder / COHORT_FILE)
+        write_card(folder, replace(card, calibration=data))
 
 
-def draw(out: Path, trials: Mapping[str, Trials], before: Mapping[str, Calibration], after: Mapping[str, Calibration]) -> None:
-    """histogram.png, det.png, reliability_before.png and reliability_after.png in `out`; uncalibrated, a cosine is taken for the ratio."""
-    scored = {name: (part.scores, part.labels) for name, part in ((name, _thin(part)) for name, part in trials.items())}
-    thresholds = {name: after[name].threshold(PLOT_FMR)[0] for name in scored}
-    plots.draw_histograms(out / "histogram.png", scored, thresholds, f"score; threshold at a false match rate of {PLOT_FMR:.2%}")
-    plots.draw_curves(out / "det.png", scored)
-    for when, calibrations in (("before", before), ("after", after)):
-        ratios = {name: (calibrations[name].llr(scores) if name in calibrations else scores, labels)
-                  for name, (scores, labels) in scored.items()}
+def draw(out: Path, before: Mapping[str, Trials], after: Mapping[str, Trials], previous: Mapping[str, Calibration],
+         made: Mapping[str, Calibration]) -> None:
+    """histogram.png, det.png and reliability.png, each as `..._before` and `..._after`, in `out`; uncalibrated, a cosine is taken for the
+    ratio."""
+    for when, trials, calibrations in (("before", before, previous), ("after", after, made)):
+        scores = {name: (part.scores, part.labels) for name, part in ((name, _thin(part)) for name, part in trials.items())}
+        thresholds = {name: calibrations[name].threshold(PLOT_FMR)[0] for name in scores if name in calibrations}
+        plots.draw_histograms(out / f"histogram_{when}.png", scores, thresholds, f"strength; threshold at an FMR of {PLOT_FMR:.2%}")
+        plots.draw_curves(out / f"det_{when}.png", scores)
+        ratios = {name: (calibrations[name].llr(x) if name in calibrations else x, labels) for name, (x, labels) in scores.items()}
         plots.draw_reliability(out / f"reliability_{when}.png", ratios)
 
 
@@ -221,7 +203,7 @@ def report(trials: Mapping[str, Trials], calibrations: Mapping[str, Calibration]
         targets, rate = int(part.labels.sum()), metrics.eer(part.scores, part.labels).value
         lines.append(f"{name:6} {targets} target and {len(part.labels) - targets} impostor trials  EER {rate:.4f}"
                      f"  Cllr {metrics.cllr(calibration.llr(part.scores), part.labels):.4f} bit  FMR measured down to "
-                     f"{calibration.impostor_fmr[-1]:.2g} (score {calibration.impostor_score[-1]:.3f})")
+                     f"{calibration.impostor_fmr[-1]:.2g} (strength {calibration.impostor_score[-1]:.2f})")
     return "\n".join(lines)
 
 
@@ -230,12 +212,6 @@ def _thin(part: Trials) -> Trials:
     rng = np.random.default_rng(SEED)
     keep = (part.labels == 1) | (rng.random(len(part.labels)) < PLOTTED / len(part.labels))
     return Trials(part.scores[keep], part.labels[keep], part.pair[keep])
-
-
-def _card_of(encoders: Encoders, modality: str) -> Card:
-    encoder = {"face": encoders.face, "voice": encoders.voice, "fused": encoders.fusion}[modality]
-    assert not isinstance(encoder, ConcatFusion)
-    return encoder.card
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
@@ -255,22 +231,25 @@ def main(model_dir: Path, data: Path | None, people: Path | None, out: Path) -> 
     click.echo(f"written: the cards in {model_dir}, plots in {out}")
 
 
-def run(model_dir: Path, data: Path, people: Path | None, out: Path) -> str:
-    """Calibrate the models in `model_dir`; returns what to print.
+def run(model_dir: Path, data: Path, people: Path | None, out: Path, answers: Answers = ()) -> str:
+    """Calibrate the models in `model_dir`; returns what to print. `answers`: what was said of earlier answers, beside the clips in
+    `people`.
 
     Raises:
         DatasetError: too little data. ModelError: a model is missing.
     """
     encoders = load_encoders(model_dir)
-    trials = own_trials(encoders, people) if people else held_out_trials(encoders, data, Sources())
+    found = own_people(encoders, own_tables(encoders, people)) if people else \
+        held_out_people(encoders, *held_out_tables(encoders, data, Sources()))
     if isinstance(encoders.fusion, ConcatFusion):  # its calibration follows from those of face and voice
-        trials.pop("fused", None)
-    before = {name: _card_of(encoders, name).require_calibration() for name in trials if _card_of(encoders, name).calibration is not None}
-    after = calibrate(encoders, trials, keep_tail=people is not None)
-    whole = {name: sets["all"] for name, sets in trials.items()}
-    draw(out, whole, before, after)
-    store(model_dir, after, "own clips" if people else "held-out people of the research data")
-    return report(whole, after)
+        found.pop("fused", None)
+    previous = {name: present for name in found if (present := _present(encoders, name)) is not None}
+    made = {name: calibrate(one, previous.get(name) if people else None, [(x, same) for m, x, same in answers if m == name])
+            for name, one in found.items()}
+    after = {name: scored(one, made[name]) for name, one in found.items()}
+    draw(out, {name: scored(one, previous.get(name)) for name, one in found.items()}, after, previous, made)
+    store(model_dir, found, made, "own clips" if people else "held-out people of the research data")
+    return report(after, made)
 
 
 if __name__ == "__main__":

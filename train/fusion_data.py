@@ -137,22 +137,11 @@ def _flat(scores: FloatArray) -> npt.NDArray[np.float64]:
     return scores.ravel().astype(np.float64)
 
 
-def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[str, str]], rng: np.random.Generator,
-                alike: bool = False) -> Table:
+def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[str, str]], rng: np.random.Generator) -> Table:
     """Pseudo-persons as a table of fused embeddings: each person's k-th face file joined with the k-th voice file, under each of the
-        `wanted` pairs of conditions; a file that lacks a condition is left out there. The conditions of the table are named "face/voice".
-
-    `alike`: faces that are near each other are given voices that are near each other, by joining people in the order in which they lie
-    along the main axis of each modality. Real people who look alike sound alike too (sex and age are in both); joined at random they do
-    not.
-    """
+    `wanted` pairs of conditions; a file that lacks a condition is left out there. The conditions of the table are named "face/voice"."""
     face_row, voice_row = _by_file(faces), _by_file(voices)
     face_people, voice_people = (rng.permutation(np.unique(table.person)) for table in (faces, voices))
-    if alike:
-        count = min(len(face_people), len(voice_people))
-        face_people, voice_people = _along_axis(faces, face_people[:count]), _along_axis(voices, voice_people[:count])
-        if rng.random() < 0.5:  # which end of one axis belongs to which of the other is unknown
-            voice_people = voice_people[::-1]
     rows: list[tuple[int, int, int, int, int]] = []
     file = 0
     for person, (f, v) in enumerate(zip(face_people, voice_people, strict=False)):
@@ -167,13 +156,6 @@ def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[
     left, right, people, files, codes = np.array(rows).T
     names = tuple(f"{faces.names[f]}+{voices.names[v]}" for f, v in zip(face_people, voice_people, strict=False))
     return Table(fuse(faces.vectors[left], voices.vectors[right]), people, files, codes, names, tuple("/".join(pair) for pair in wanted))
-
-
-def _along_axis(table: Table, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """`people` in the order of their mean vectors along the first principal component."""
-    means = np.stack([table.vectors[table.person == person].mean(axis=0) for person in people])
-    means -= means.mean(axis=0)
-    return people[np.argsort(means @ np.linalg.svd(means, full_matrices=False)[2][0])]
 
 
 def _by_file(table: Table) -> dict[tuple[int, int], int]:

@@ -1,7 +1,9 @@
 """Logistic regression of trials by Newton's method, both classes weighted alike (even prior odds).
 
-The affine calibration of Brümmer & du Preez 2006: the result is a natural log-likelihood ratio. A small quadratic penalty on the slopes
-keeps them finite where the trials can be separated without error.
+The affine calibration of Brümmer & du Preez 2006: the result is a natural log-likelihood ratio. Where trials can be separated without error
+the slopes would be infinite: with few trials that is chance, and the targets of Platt 1999 ("Probabilistic Outputs for Support Vector
+Machines"), (n + 1) / (n + 2) instead of 1 and 1 / (n + 2) instead of 0 for a class of n, say how far they can be trusted. A small quadratic
+penalty does the same where n is large.
 """
 from __future__ import annotations
 
@@ -13,12 +15,13 @@ PENALTY = 1e-6
 STEPS, PRECISION = 100, 1e-9
 
 
-def fit(features: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, float]:
+def fit(features: npt.ArrayLike, labels: npt.ArrayLike, support: int | None = None) -> tuple[Float, float]:
     """Slopes (d,) and intercept: llr = features · slopes + intercept.
 
     Args:
         features: (n, d) scores, finite.
         labels: (n,) of 0 and 1, both present.
+        support: how many target trials these are worth, where several are of the same people (None: all).
 
     Raises:
         ValueError: one class only, or shapes that do not fit.
@@ -30,7 +33,8 @@ def fit(features: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, float]:
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
     z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
     weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
-    theta = _newton(z, y, weight)
+    targets, impostors = (support or y.sum()), len(y) - y.sum()
+    theta = _newton(z, np.where(y == 1, (targets + 1) / (targets + 2), 1 / (impostors + 2)), weight)
     slopes = theta[:-1] / spread
     return slopes, float(theta[-1] - slopes @ mean)
 
@@ -54,4 +58,5 @@ def _newton(z: Float, y: Float, weight: Float) -> Float:
 
 
 def _loss(theta: Float, z: Float, y: Float, weight: Float, penalty: Float) -> float:
-    return float(weight @ np.logaddexp(0, np.where(y == 1, -1, 1) * (z @ theta)) + penalty @ theta**2 / 2)
+    score = z @ theta
+    return float(weight @ (y * np.logaddexp(0, -score) + (1 - y) * np.logaddexp(0, score)) + penalty @ theta**2 / 2)
