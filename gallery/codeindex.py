@@ -37,7 +37,7 @@ class CodeIndex(MemoryIndex):
         keys = {int(key) for m, alone in lists(probe) for key in _nearest(codes, m, alone, probe[m])}
         with self._store.database.read() as connection:
             keys.update(feed.changed_since(connection, codes.revision.change))
-            found = Found(sorted(keys), {m: codes.count(m) for m in ALL}, codes.people)
+            found = Found(sorted(keys), {m: codes.count(m) for m in ALL}, codes.people, codes.stale)
             return read_found(connection, self._reader, codes.revision, found)
 
     def _make(self, rows: int, size: int) -> Any:

@@ -108,6 +108,15 @@ class Database(ABC):
         """Close all connections."""
         self._engine.dispose()
 
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        """Around what opens the database."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
     def _prepare(self) -> None:
         """Two processes that start on an old database at once: one changes it, the other waits for that."""
         with self.read() as connection:

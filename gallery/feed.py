@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from gallery import vectors
 from gallery.sealing import Codec
@@ -30,7 +31,7 @@ class Revision:
     change: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PersonRef:
     """Who a row of the index is."""
 
@@ -58,12 +59,10 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
     return {row.key: PersonRef(row.key, row.person_id, row.name) for row in rows}
 
 
-def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str], keys: Sequence[int] | None = None) -> KeyArray:
-    """Who of `keys` (None = everybody) has a template of these encoders, rising."""
+def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
+    """Everybody who has a template of these encoders, rising."""
     mine = or_(*((templates.c.modality == m) & (templates.c.encoder_id == e) for m, e in encoder_ids.items()))
-    query = select(templates.c.person_key).where(mine).distinct()
-    found = [key for part in _parts(query, templates.c.person_key, keys) for key in connection.scalars(part)]
-    return np.sort(np.array(found, np.int64))
+    return np.sort(np.array(list(connection.scalars(select(templates.c.person_key).where(mine).distinct())), np.int64))
 
 
 def read_templates(connection: Connection, codec: Codec, encoder_ids: Mapping[Modality, str],
@@ -77,15 +76,20 @@ def read_templates(connection: Connection, codec: Codec, encoder_ids: Mapping[Mo
     for part in _parts(query, c.person_key, keys):
         rows = connection.execute(part.order_by(c.person_key), execution_options={"yield_per": _CHUNK})
         for piece in _whole_people(rows.partitions(_CHUNK)):
-            piece.sort(key=lambda row: (row.person_key, row.key))
-            by_modality = {m: [row for row in piece if row.modality == m] for m in encoder_ids}
-            yield {m: _as_templates(found, codec) for m, found in by_modality.items() if found}
+            piece.sort(key=itemgetter(0, 1))
+            by_modality: dict[str, list[Row[Any]]] = {m: [] for m in encoder_ids}
+            for row in piece:
+                by_modality[row[2]].append(row)
+            yield {m: _as_templates(by_modality[m], codec) for m in encoder_ids if by_modality[m]}
 
 
 def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
-    owners = np.fromiter((row.person_key for row in rows), np.int64, len(rows))
-    opened = [codec.open(row.vector, row.sealed_by, row.template_id, row.modality, row.encoder_id) for row in rows]
-    return Templates(owners, [row.source_sha256 for row in rows], vectors.from_bytes(opened))
+    """Rows as `read_templates` selects them, by columns: a gallery has many of them."""
+    columns: tuple[Any, ...] = tuple(zip(*rows, strict=True))
+    owners, _, modalities, sources, stored, sealed_by, template_ids, encoder_ids = columns
+    if codec.key_id is not None or any(sealed_by):
+        stored = tuple(map(codec.open, stored, sealed_by, template_ids, modalities, encoder_ids))
+    return Templates(np.array(owners, np.int64), sources, vectors.from_bytes(stored))
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
@@ -95,10 +99,11 @@ def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]
         return
     ordered = sorted(keys)
     for start in range(0, len(ordered), _MAX_VARIABLES):
-        yield query.where(column.in_(ordered[start:start + _MAX_VARIABLES]))
+        some: Any = bindparam("some", ordered[start:start + _MAX_VARIABLES], expanding=True)  # in_ of a list would look at each of them
+        yield query.where(column.in_(some))
 
 
-def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Row[Any]]]:
+def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Any]]:
     """Rows in order of their person → the same in pieces that never part a person."""
     held: list[Row[Any]] = []
     for chunk in chunks:

@@ -10,17 +10,18 @@ from gallery import feed
 from gallery.feed import Revision
 from gallery.index import Probe, Snapshot
 from gallery.reading import SINGLE, Reader
-from gallery.store import stale
+from gallery.results import StaleTemplates
 from utils.types import Modality
 
 
 @dataclass(frozen=True)
 class Found:
-    """Keys of the people who may be nearest, and how many there are in all, of each modality and of any."""
+    """Keys of the people who may be nearest, how many there are in all, of each modality and of any, and what is not compared."""
 
     keys: Sequence[int]
     totals: Mapping[Modality, int]
     people: int
+    stale: tuple[StaleTemplates, ...]
 
 
 def read_found(connection: Connection, reader: Reader, revision: Revision, found: Found) -> Snapshot:
@@ -28,7 +29,7 @@ def read_found(connection: Connection, reader: Reader, revision: Revision, found
     block = reader.read(connection, found.keys)
     refs = feed.read_people(connection, found.keys)
     return Snapshot(revision, block.keys, block.vectors, block.has, {int(k): refs[int(k)] for k in block.keys},
-                    stale(connection, reader.encoder_ids), found.people, found.totals)
+                    found.stale, found.people, found.totals)
 
 
 def lists(probe: Probe) -> list[tuple[Modality, bool]]:

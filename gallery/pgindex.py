@@ -10,6 +10,7 @@ Vectors in `person_codes` are in the clear: an encrypted gallery is searched in 
 from __future__ import annotations
 
 import hashlib
+import logging
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ from gallery.nearest import Found, lists, read_found
 from gallery.ports import Encoders
 from gallery.postgres import PostgresDatabase
 from gallery.reading import ALL, SINGLE, Block, Reader
-from gallery.store import Store
-from utils.errors import StoreUnavailableError
+from gallery.store import Store, stale
+from utils.errors import StorageFullError, StoreUnavailableError
 from utils.types import FloatArray, Modality
+
+log = logging.getLogger(__name__)
 
 EF_SEARCH = 400
 """How many neighbours the search through the graph keeps in view; recall and time by it: docs/scale.md."""
@@ -40,9 +43,10 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class _State:
-    """Of which encoders the codes are, up to which change, and how many people they hold in all (`people`) and by modality."""
+    """Up to which change the codes are, and how many people they hold in all and by modality. `usable` is false for codes of other
+    encoders, which count as none."""
 
-    encoders: str
+    usable: bool
     change: int
     people: int
     totals: dict[Modality, int]
@@ -66,9 +70,9 @@ class DatabaseIndex:
         """The nearest people and those of the latest changes. Raises StoreUnavailableError."""
         for _ in range(TRIES):
             with self._database.read() as connection:
-                state = _state(connection)
-                behind = self._behind(connection, state)
-                if behind is not None and len(behind) <= FAR_BEHIND:
+                state = self._state(connection)
+                behind = feed.changed_since(connection, state.change)
+                if len(behind) <= FAR_BEHIND:
                     found = self._found(connection, state, behind, probe)
                     snapshot = read_found(connection, self._reader, feed.revision(connection, ""), found)
                     break
@@ -77,7 +81,7 @@ class DatabaseIndex:
             raise StoreUnavailableError("All services on one gallery must use the same models. Received: another service that makes the "
                                         "search of this one anew with its own", "Restart them all with the same DUET_MODEL_DIR.")
         if len(behind) > BEHIND:
-            self.catch_up(wait=False)
+            self._try_to_catch_up()
         return snapshot
 
     def catch_up(self, *, wait: bool = True) -> None:
@@ -85,42 +89,52 @@ class DatabaseIndex:
         with self._database.write() if wait else self._database.write_if_free() as connection:
             if connection is None:
                 return
-            state = _state(connection)
-            behind = self._behind(connection, state)
-            change = feed.revision(connection, "").change
-            if behind is None:
+            state = self._state(connection)
+            behind = feed.changed_since(connection, state.change)
+            if not state.usable or len(behind) > max(FAR_BEHIND, state.people):
                 self._rebuild(connection)
             else:
-                _remove(connection, behind)
-                for block in self._blocks(connection, behind):
-                    _insert(connection, block)
-            connection.execute(text("UPDATE person_codes_state SET encoders = :e, change = :c"), {"e": self._encoders, "c": change})
+                self._rewrite(connection, behind)
+            connection.execute(text("UPDATE person_codes_state SET encoders = :encoders, change = :change"),
+                               {"encoders": self._encoders, "change": feed.revision(connection, "").change})
 
-    def _behind(self, connection: Connection, state: _State) -> list[int] | None:
-        """Who changed since the codes were written; None = they are of other encoders, or so many changed that all are written anew."""
-        if state.encoders != self._encoders:
-            return None
-        behind = feed.changed_since(connection, state.change)
-        return None if len(behind) > max(FAR_BEHIND, state.people) else behind
+    def _try_to_catch_up(self) -> None:
+        """A database that takes no writes does not keep people from being recognised."""
+        try:
+            self.catch_up(wait=False)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("the codes of the search stay behind: %s", error.code)
+
+    def _state(self, connection: Connection) -> _State:
+        row = connection.execute(text("SELECT encoders, change, people, face, voice, fused FROM person_codes_state")).one()
+        if row.encoders != self._encoders:
+            return _State(False, 0, 0, dict.fromkeys(ALL, 0))
+        return _State(True, row.change, row.people, {m: getattr(row, m) for m in ALL})
 
     def _found(self, connection: Connection, state: _State, behind: Sequence[int], probe: Probe) -> Found:
         keys = set(behind)
-        if probe:
+        if state.people:
             connection.execute(text(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}"))
             connection.execute(text("SET LOCAL hnsw.iterative_scan = relaxed_order"))  # goes on past those who were deleted
-        for modality, alone in lists(probe):
+        for modality, alone in lists(probe) if state.people else ():
             keys.update(_nearest(connection, modality, probe[modality], alone))
         totals, people = self._counted(connection, state, behind)
-        return Found(sorted(keys), totals, people)
+        return Found(sorted(keys), totals, people, stale(connection, self._reader.encoder_ids))
 
     def _counted(self, connection: Connection, state: _State, behind: Sequence[int]) -> tuple[dict[Modality, int], int]:
         if not behind:
             return state.totals, state.people
         old = connection.execute(text("SELECT count(*) AS people, count(face) AS face, count(voice) AS voice, count(fused) AS fused "
-                                      "FROM person_codes WHERE person_key = ANY(:keys)"), {"keys": list(behind)}).one()
+                                      "FROM person_codes WHERE person_key = ANY(:keys)"),
+                                 {"keys": list(behind) if state.usable else []}).one()
         new = self._reader.read(connection, behind)
         totals = {m: state.totals[m] - getattr(old, m) + int(new.has[m].sum()) for m in ALL}
         return totals, state.people - old.people + len(new.keys)
+
+    def _rewrite(self, connection: Connection, keys: Sequence[int]) -> None:
+        connection.execute(text("DELETE FROM person_codes WHERE person_key = ANY(:keys)"), {"keys": list(keys)})
+        for block in self._blocks(connection, keys):
+            _insert(connection, block)
 
     def _rebuild(self, connection: Connection) -> None:
         """All codes anew: the indexes are built over them at the end, which is faster than row by row."""
@@ -137,11 +151,6 @@ class DatabaseIndex:
     def _blocks(self, connection: Connection, keys: Sequence[int]) -> Iterator[Block]:
         for start in range(0, len(keys), _AT_ONCE):
             yield self._reader.read(connection, keys[start:start + _AT_ONCE])
-
-
-def _state(connection: Connection) -> _State:
-    row = connection.execute(text("SELECT encoders, change, people, face, voice, fused FROM person_codes_state")).one()
-    return _State(row.encoders, row.change, row.people, {m: getattr(row, m) for m in ALL})
 
 
 def _nearest(connection: Connection, modality: Modality, vector: FloatArray, alone: bool) -> Sequence[int]:
@@ -164,11 +173,6 @@ def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
         found[name] = (f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size})) halfvec_ip_ops) "
                        f"WITH (ef_construction = {EF_CONSTRUCTION})" + " WHERE fused IS NULL" * alone)
     return found
-
-
-def _remove(connection: Connection, keys: Sequence[int]) -> None:
-    if keys:
-        connection.execute(text("DELETE FROM person_codes WHERE person_key = ANY(:keys)"), {"keys": list(keys)})
 
 
 def _insert(connection: Connection, block: Block) -> None:

@@ -42,8 +42,9 @@ class PostgresDatabase(Database):
         super().__init__(engine.execution_options(isolation_level="REPEATABLE READ"), engine.execution_options(writes=True))
         self._unlocked = engine
         event.listen(engine, "begin", _begin)
-        self._use_pgvector()
-        self._prepare()
+        with self._closed_on_failure():
+            self._use_pgvector()
+            self._prepare()
 
     @contextmanager
     def write_if_free(self) -> Iterator[Connection | None]:
@@ -73,11 +74,14 @@ class PostgresDatabase(Database):
         return self.scrub()
 
     def compact(self) -> bool:
-        """Write the tables that hold sealed values anew."""
-        with self._turn, self._translated(), self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        """Write the tables that hold sealed values anew. The codes of people, which never are, go: a plain gallery makes them again."""
+        with self._turn, self._translated(), self._engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # of this connection: that of the engine stands before an engine's
             connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("VACUUM FULL templates"))
-            connection.execute(text("VACUUM FULL kept_media"))
+            connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))
+            connection.execute(text("DELETE FROM person_codes"))
+            for table in ("templates", "kept_media", "reembedded", "person_codes"):
+                connection.execute(text(f"VACUUM FULL {table}"))
             connection.invalidate()  # its settings are not those of the others
         return True
 

@@ -50,10 +50,15 @@ class Reader:
              pack: Callable[[FloatArray], Any] = lambda vectors: vectors) -> Block:
         """Those of `keys` (None = everybody) who have a template. `make` gives the arrays for so many rows of a size, and `pack` turns
         vectors (n, size) into their rows."""
-        everyone = feed.read_keys(connection, self.encoder_ids, keys)
+        pieces = feed.read_templates(connection, self._codec, self.encoder_ids, keys)
+        if keys is None:
+            everyone = feed.read_keys(connection, self.encoder_ids)
+        else:  # few enough to be held at once
+            pieces = iter(held := list(pieces))
+            everyone = np.unique(np.concatenate([np.zeros(0, np.int64), *(t.owners for piece in held for t in piece.values())]))
         found = {m: make(len(everyone), self.sizes[m]) for m in ALL}
         has = {m: np.zeros(len(everyone), np.bool_) for m in ALL}
-        for templates in feed.read_templates(connection, self._codec, self.encoder_ids, keys):
+        for templates in pieces:
             for m, (owners, vectors) in represent(templates, self._fusion.fuse).items():
                 at = np.searchsorted(everyone, owners)
                 found[m][at], has[m][at] = pack(vectors), True

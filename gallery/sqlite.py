@@ -48,10 +48,10 @@ class SqliteDatabase(Database):
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
         event.listen(engine, "checkout", self._refuse_other_file)
-        with self._translated():
+        with self._closed_on_failure(), self._translated():
             _make_file(self._path)
             self._use_wal()
-        self._prepare()
+            self._prepare()
 
     def file_id(self, _connection: Connection) -> str:
         """Changes when another file takes the place of the database."""

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 import cli
-from gallery import copying, feedback
+from gallery import copying, feedback, tables
 from gallery.copying import copy_gallery
 from gallery.database import open_database
 from gallery.keys import Keys
@@ -32,6 +32,8 @@ def fill(store):
         feedback.remember(connection, "r1", [feedback.Named(m, "p1", 0.5, 2.0) for m in (Modality.FACE, Modality.VOICE)])
     store.give_feedback("r1", "p1", same=True)
     Keys(store.database).create(Role.KIOSK, "east door")
+    with store.database.write() as connection:
+        connection.execute(insert(tables.reembedded).values(key=1, encoder_id="face-2", vector=b"0"))
 
 
 def content(store):
@@ -75,7 +77,7 @@ def test_numbers_that_were_used_are_not_used_again(stores):
     for store in stores:
         store.create_person("new")
         with store.database.read() as connection:
-            assert connection.scalar(select(copying.tables.people.c.key).where(copying.tables.people.c.person_id == "new")) == 7
+            assert connection.scalar(select(tables.people.c.key).where(tables.people.c.person_id == "new")) == 7
 
 
 def test_a_filled_target_is_refused_and_left_alone(stores):

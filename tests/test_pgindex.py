@@ -12,11 +12,13 @@ from gallery import pgindex
 from gallery.database import open_database
 from gallery.index import ALL, MemoryIndex
 from gallery.pgindex import DatabaseIndex
+from gallery.recognizer import Recognizer
 from gallery.sealing import new_key, parse_key
 from gallery.searching import GrowingIndex, open_index
 from gallery.store import NewPerson, NewTemplate, Store
-from tests.gallery_parts import StubEncoders, StubFace, StubFusion, direction, embedding
+from tests.gallery_parts import ClipAligner, StubEncoders, StubFace, StubFusion, direction, embedding, make_recognizer, write_clip
 from tests.postgres import new_database
+from utils.config import Settings
 from utils.errors import StoreUnavailableError
 from utils.types import Modality
 
@@ -75,7 +77,6 @@ def test_empty(index):
 @pytest.mark.parametrize("written", [False, True])
 def test_finds_whom_the_memory_finds(store, index, written):
     """Before the codes are written, and by the codes."""
-    index.snapshot()
     for i in range(40):
         store.enroll(NewPerson(f"p{i}", f"P {i}"), templates(i, ("fv", "f", "v")[i % 3]))
         store.enroll(f"p{i}", templates(i, ("fv", "f", "v")[i % 3], sample=1))
@@ -112,10 +113,11 @@ def test_every_change_is_seen_at_once_by_another_service(store, url, index):
 
 
 def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
-    other = DatabaseIndex(Store(open_database(url)), StubEncoders())
-    seen = []
+    other_store = Store(open_database(url))
+    other, seen = DatabaseIndex(other_store, StubEncoders()), []
     store.enroll(NewPerson("a"), templates(1), guard=lambda: seen.append(other.near(probe(1)).people))
     assert (seen, other.near(probe(1)).people) == ([0], 1)
+    other_store.close()
 
 
 def test_a_search_within_an_enrolment_does_not_wait_for_itself(store, index, monkeypatch):
@@ -144,7 +146,6 @@ def test_codes_are_written_when_many_changed(store, index, monkeypatch):
 
 def test_far_behind_is_written_anew(store, index, monkeypatch):
     monkeypatch.setattr(pgindex, "FAR_BEHIND", 4)
-    index.snapshot()
     for i in range(12):
         store.enroll(NewPerson(f"p{i}"), templates(i, "v" if i % 4 == 0 else "fv"))
     assert best(index.near(probe(8, "v")), probe(8, "v"), VOICE)[0] == "p8"
@@ -208,6 +209,30 @@ def test_processes_see_each_other(url, store, index):
     for i in (*range(8), *range(100, 108)):
         assert best(index.near(probe(i)), probe(i), Modality.FUSED)[0] == f"p{i}"
     assert not store.verify_audit().problems
+
+
+def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
+    """The same clips, enrolled in both, give the same decisions; the codes are in use."""
+    monkeypatch.setattr(pgindex, "BEHIND", 3)
+    here = make_recognizer(tmp_path)
+    there = Recognizer(ClipAligner(), StubEncoders(), store, Settings(data_dir=tmp_path))
+    for recognizer in (here, there):
+        for i in range(8):
+            recognizer.people.create_person(f"p{i}")
+            recognizer.enroll(f"p{i}", write_clip(tmp_path / "clip", face=i if i % 3 else None, voice=i if i % 4 else None if i % 3 else i))
+    with store.database.read() as connection:
+        assert connection.scalar(text("SELECT people FROM person_codes_state")) >= 4
+    for i in range(10):
+        for face, voice in ((i, i), (i, None), (None, i)):
+            clip = write_clip(tmp_path / "clip", face=face, voice=voice, sample=3)
+            mine, theirs = here.identify(clip), there.identify(clip)
+            for m in ("fused", "face", "voice"):
+                left, right = getattr(mine, m), getattr(theirs, m)
+                assert (left.outcome, left.match and left.match.person_id) == (right.outcome, right.match and right.match.person_id)
+                assert left.margin == pytest.approx(right.margin, abs=1e-5)
+    there.people.delete_person("p5")
+    assert there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
+    here.close()
 
 
 def test_gone_and_back(store, url, index):

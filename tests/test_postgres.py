@@ -41,6 +41,7 @@ def with_option(url, option):
 
 # ---- schema
 
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'halfvec'")
 def test_the_revisions_make_the_tables(store):
     with store.database.read() as connection:
         assert [d for d in differences(connection) if "person_codes" not in str(d)] == []
