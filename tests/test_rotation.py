@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 import requests
 from click.testing import CliRunner
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 import cli
 from gallery import rotation
 from gallery.database import open_database
+from gallery.pgindex import DatabaseIndex
 from gallery.sealing import KEY_BYTES, PlainText, Sealer, new_key, parse_key
-from gallery.store import NewPerson
-from gallery.tables import kept_media, templates
-from tests.gallery_parts import make_recognizer, write_clip
+from gallery.searching import GrowingIndex, open_index
+from gallery.store import NewPerson, Store
+from gallery.tables import kept_media, reembedded, templates
+from tests.gallery_parts import StubEncoders, make_recognizer, write_clip
+from tests.postgres import new_database
 from tests.service import free_port, running, start_to_fail
 from tests.test_sealing import KEY, OTHER, bytes_of, is_plain, open_sealed
 from tests.test_store import CURRENT, face, voice
@@ -216,6 +219,59 @@ rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lam
         assert_whole(tmp_path, codecs[target], people)
         assert_no_plain_bytes(tmp_path, people)
     assert kills >= 3
+
+
+def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched():
+    """The codes that the database searches hold vectors in the clear: they go, and come back with a plain gallery."""
+    url = new_database()
+    store = Store(open_database(url), PLAIN)
+    for i in range(8):
+        store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
+    stage(store.database)
+    probe = {Modality.FACE: face(3, 1).embedding.vector}
+    DatabaseIndex(store, StubEncoders()).catch_up()
+    assert count_codes(store) == 8
+    store.close()
+    database = open_database(url)
+    assert rotation.rotate(database, KEY) == 17
+    database.close()
+    sealed = Store(open_database(url), KEY)
+    assert count_codes(sealed) == 0
+    index = open_index(sealed, StubEncoders())
+    assert isinstance(index, GrowingIndex)
+    assert index.near(probe).people == 8
+    with sealed.database.read() as connection:
+        assert {by for table in (templates, reembedded) for by in connection.scalars(select(table.c.sealed_by))} == {KEY.key_id}
+    sealed.close()
+    database = open_database(url)
+    assert rotation.rotate(database, PLAIN, [KEY]) == 17
+    database.close()
+    store = Store(open_database(url), PLAIN)
+    assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
+    assert np.array_equal(store.vectors_of("p3", CURRENT)[Modality.FACE].vectors[0], face(3).embedding.vector)
+    store.close()
+
+
+def count_codes(store: Store) -> int:
+    with store.database.read() as connection:
+        return connection.scalar(text("SELECT count(*) FROM person_codes"))
+
+
+def stage(database) -> None:
+    """A vector of the next model waits for a switch."""
+    with database.write() as connection:
+        key = connection.scalar(select(templates.c.key).limit(1))
+        connection.execute(insert(reembedded).values(key=key, encoder_id="face-2", vector=b"v" * 2048))
+
+
+def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path):
+    fill(tmp_path, PLAIN)
+    database = open_database(f"sqlite:///{tmp_path / 'duet.db'}")
+    stage(database)
+    assert b"v" * 64 in bytes_of(tmp_path)
+    assert rotation.rotate(database, KEY) == 25
+    database.close()
+    assert b"v" * 64 not in bytes_of(tmp_path)
 
 
 # ---- the service
