@@ -65,7 +65,8 @@ def test_every_error_code_is_listed() -> None:
 def test_examples_of_the_command_line_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each example is parsed by the real command with files of those names; the work itself is tested elsewhere."""
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(line)[2:]
+    words = shlex.split(line)
+    words = words[words.index("cli.py") + 1:]
     for word in words:
         if word.endswith("/"):
             Path(word).mkdir()
