@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from commands.jobs import job_tools, told_error, watch
 from commands.shared import FILE, describe, recognizer, refusals, report
-from gallery.jobs import MAX_FILES, NewItem, NewJob
 from utils.errors import DuetError
 from utils.types import Decision, Identification, Verification
 
@@ -32,6 +31,8 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
 
     A folder is a batch job (`cli.py jobs list`): broken off, the service or `cli.py jobs run` goes on with it.
     """
+    from gallery.jobs import MAX_FILES, NewItem, NewJob  # the database: --help does without it
+
     root = path.parent if path.is_file() else path
     items = [NewItem(name, name, person) for person, clip in clips_of(path, person_id) for name in [str(clip.relative_to(root))]]
     with job_tools() as (known, jobs, settings):
