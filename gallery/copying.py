@@ -20,7 +20,7 @@ BATCH = 500
 LEFT_OUT = frozenset({"meta", "jobs", "job_items", "job_mentions", "reembedded"})
 TABLES = tuple(t for t in tables.metadata.sorted_tables if t.name not in LEFT_OUT)
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int], object]
 """Told the name of a table and how many rows of it were copied more."""
 
 

@@ -49,7 +49,7 @@ class Reembedding:
         with self._store.database.read() as connection:
             return self._left(connection)
 
-    def stage(self, progress: Callable[[int], None] = lambda _done: None) -> int:
+    def stage(self, progress: Callable[[int], object] = lambda _done: None) -> int:
         """Embed what waits, until nothing does; how many templates. Raises StoreUnavailableError, StorageFullError."""
         with self._store.database.write() as connection:  # what an earlier run made with yet another model
             for modality, encoder_id in self._ids.items():

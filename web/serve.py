@@ -92,7 +92,7 @@ def configuration(settings: Settings) -> dict[str, str | float]:
     """What the audit notes at start: the version, and digests that differ once a setting, or a card (calibration, weights), was changed."""
     cards = b"".join(card.read_bytes() for card in sorted(settings.model_dir.glob("*/card.json")))
     digests = {"settings": repr(settings).encode(), "cards": cards}  # secrets are in no repr
-    return {"version": VERSION, "fpir": settings.fpir} | {k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()}
+    return {"version": VERSION, "fpir": settings.fpir, **{k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()}}
 
 
 def url_of(settings: Settings) -> str:
