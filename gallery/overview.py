@@ -13,7 +13,7 @@ from gallery.feed import PersonRef
 from gallery.names import search_key
 from gallery.store import Store
 from gallery.tables import people
-from gallery.vectors import Fuse, KeyArray, Templates, fused_templates, represent, unit
+from gallery.vectors import Fuse, KeyArray, Templates, fused_templates, unit
 from utils.errors import BusyError, InvalidRequestError
 from utils.types import FloatArray, Modality
 
@@ -98,11 +98,13 @@ class Overview:
         StoreUnavailableError."""
         part = self._read(search, limit, MAX_MATRIX_PEOPLE)
         owners, vectors = _vectors(part.templates, modality, self._fuse)
-        keys, counts = np.unique(owners, return_counts=True)
-        stands = represent(part.templates, self._fuse).get(modality, (keys, np.zeros((0, 1), np.float32)))[1]
+        keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
+        # The dot product of two means is the mean of all dot products between the two.
+        sums: FloatArray = np.add.reduceat(vectors, starts, axis=0) if len(keys) else vectors
+        means = (sums / counts[:, None]).astype(np.float32)
         order = sorted(range(len(keys)), key=lambda i: part.refs[int(keys[i])].person_id)
-        scores = np.clip(stands @ stands.T, -1.0, 1.0)
-        np.fill_diagonal(scores, _among_themselves(np.diag(stands @ stands.T), counts))
+        scores: FloatArray = np.clip(means @ means.T, np.float32(-1), np.float32(1))
+        np.fill_diagonal(scores, _among_themselves((means**2).sum(axis=1), counts))
         return Similarity(modality, tuple(part.refs[int(keys[i])] for i in order), scores[np.ix_(order, order)], part.total)
 
     def _tsne(self, vectors: FloatArray, others: FloatArray | None) -> plane.Plane:

@@ -48,7 +48,7 @@ def tsne(vectors: FloatArray) -> Plane:
     from sklearn.manifold import TSNE  # a second to import
     from threadpoolctl import threadpool_limits
 
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    perplexity = min(30.0, max(2.0, len(vectors) / 6))  # people have few templates: small neighbourhoods
     with threadpool_limits(1):  # its threads wait for each other by spinning: on busy cores a hundred times as long
         made = TSNE(perplexity=perplexity, init="pca", random_state=_SEED, max_iter=500).fit_transform(vectors)
     return Plane(_scaled(np.asarray(made - made.mean(axis=0), np.float32)), None)

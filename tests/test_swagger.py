@@ -100,22 +100,17 @@ def check(spec: dict[str, Any], body: Any, about: dict[str, Any], where: str) ->
         Draft4Validator({k: v for k, v in about.items() if k in ("type", "enum")}).validate(body)
 
 
-def test_the_page_comes_from_the_service_alone(page_client: FlaskClient) -> None:
+def test_the_page_may_load_from_the_service_alone(page_client: FlaskClient) -> None:
+    """Its links are followed in test_pages.py."""
     page = page_client.get("/")
     assert page.mimetype == "text/html"
-    text = page.get_data(as_text=True)
-    assert "http://" not in text
-    assert "https://" not in text
-    assert "<script>" not in text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
-    links = re.findall(r'(?:src|href|data-specs-url)="([^"]+)"', text)
-    assert len(links) == 6
-    for link in links:
-        assert page_client.get(link, buffered=True).status_code == 200, link
+    assert 'data-specs-url="/swagger.json"' in page.get_data(as_text=True)
 
 
 def test_no_page_without_swagger_ui(client: FlaskClient) -> None:
-    for url in ("/", "/static/swagger.js", "/swaggerui/oauth2-redirect.html"):
+    for url in ("/", "/static/js/swagger.js", "/swaggerui/oauth2-redirect.html"):
         assert client.get(url).status_code == 404
 
 

@@ -42,7 +42,7 @@ def _parts(model: Model, about: str) -> fields.List:
     return fields.List(fields.Nested(model), description=about, required=True)
 
 
-def _figures(about: str, example: dict[str, Any]) -> fields.Raw:
+def _figures(about: str, example: dict[str, Any] | list[Any]) -> fields.Raw:
     return fields.Raw(description=about, example=example, required=True)
 
 

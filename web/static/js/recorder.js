@@ -9,9 +9,11 @@ const KINDS = { // VP8 first: it costs the least time to encode
   audio: ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"],
 };
 const SLICE_MS = 200; // the recording is handed over as it grows, so that little is left to do when it ends
+const PATIENCE_MS = 4000;
 const BITS = { videoBitsPerSecond: 1_500_000, audioBitsPerSecond: 64_000 };
 
-/** `reason`: insecure, unsupported, refused, missing (neither camera nor microphone) or taken (by another program). */
+/** `reason`: insecure, unsupported, refused, missing (neither camera nor microphone), taken (by another program)
+ * or silent (nothing was recorded). */
 export class DeviceError extends Error {
   constructor(reason) {
     super(reason);
@@ -53,13 +55,24 @@ export async function record({ stream, hasVideo, hasAudio }, seconds, onTick, si
     recorder.onstop = resolve;
     recorder.onerror = () => reject(new DeviceError("taken"));
   });
-  recorder.ondataavailable = (event) => event.data.size && parts.push(event.data);
+  const begun = new Promise((resolve) => {
+    recorder.ondataavailable = (event) => {
+      if (!event.data.size) return;
+      parts.push(event.data);
+      resolve();
+    };
+  });
   recorder.start(SLICE_MS);
   await clock(seconds, onTick, signal);
+  if (!signal?.aborted) await Promise.race([begun, pause(PATIENCE_MS)]); // a busy machine may not have encoded anything yet
   if (recorder.state !== "inactive") recorder.stop();
   await ended;
-  return signal?.aborted ? null : new Blob(parts, { type: recorder.mimeType || mimeType });
+  if (signal?.aborted) return null;
+  if (!parts.length) throw new DeviceError("silent");
+  return new Blob(parts, { type: recorder.mimeType || mimeType });
 }
+
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /** Calls `onTick` with what is left of `seconds` until nothing is, or `signal` aborts. */
 export function clock(seconds, onTick, signal) {

@@ -1,0 +1,35 @@
+"""How a page looks and whether everybody can use it: screenshots on every screen, nothing wider than the screen, axe-core."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.chromium import SIZES
+
+SERIOUS = ("serious", "critical")
+
+
+def look(page: Page, pictures: Path, name: str, *, schemes: tuple[str, ...] = ("light", "dark")) -> None:
+    """Take a picture of the state on every screen, light and dark, and check it there. Leaves the page as it was."""
+    before = page.viewport_size
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.keyboard.press("Shift")  # somebody is there: the kiosk does not go back to the start
+            page.screenshot(path=pictures / f"{name}-{size}-{scheme}.png")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen {size}"
+        assert_usable(page, f"{name}, {scheme}")
+    page.emulate_media(color_scheme="light")
+    assert before is not None
+    page.set_viewport_size(before)
+
+
+def assert_usable(page: Page, where: str) -> None:
+    """No serious finding of axe-core (contrast, labels, roles, focus order ...)."""
+    page.wait_for_timeout(100)  # colours fade for a moment after a change of scheme
+    found = Axe().run(page).response["violations"]
+    serious = [f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}" for v in found if v["impact"] in SERIOUS]
+    assert not serious, f"{where}: {serious}"

@@ -1,0 +1,196 @@
+"""The kiosk in a real browser against the real service: somebody in front of the camera is enrolled, recognised, unknown."""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import chromium, page_of
+from tests.browser.conftest import Cast, Enrol
+from tests.browser.looks import look
+from tests.media import scene, write_photo
+from tests.service import ROOT, Service
+
+TEXTS = {tag: json.loads((ROOT / f"web/static/i18n/{tag}.json").read_text(encoding="utf-8")) for tag in ("en", "ko", "zh")}
+EN = TEXTS["en"]
+MOST_BYTES = 100_000
+SLOW_MS = 90_000
+
+
+@pytest.fixture
+def known(service: Service, cast: Cast) -> Iterator[Page]:
+    """The kiosk with the known person in front of it."""
+    with chromium(cast.known) as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        yield page
+        assert page.errors == []  # type: ignore[attr-defined]
+
+
+def switch_on(page: Page) -> None:
+    """Until the live view is there: where camera and microphone are allowed already, the page opens them by itself."""
+    expect(page.locator("#start")).to_be_visible(timeout=SLOW_MS)
+
+
+def ask(page: Page) -> None:
+    """Record and wait for the answer."""
+    page.click("#start")
+    expect(page.locator("main")).to_have_attribute("data-state", re.compile("answer|problem"), timeout=SLOW_MS)
+    assert page.get_attribute("main", "data-state") == "answer", page.inner_text(".panel")
+
+
+def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) -> None:
+    page = known
+    switch_on(page)
+    look(page, pictures, "kiosk-ready")
+    page.keyboard.press("Enter")  # the button has the focus
+    expect(page.locator("#count")).to_have_text("3")
+    page.screenshot(path=pictures / "kiosk-countdown.png")
+    expect(page.locator("main")).to_have_attribute("data-state", "recording", timeout=SLOW_MS)
+    expect(page.locator("#sentence")).to_have_text(TEXTS["en"][_sentence(page)])
+    page.screenshot(path=pictures / "kiosk-recording.png")
+    expect(page.locator("main")).to_have_attribute("data-state", "answer", timeout=SLOW_MS)
+    expect(page.locator("#who")).to_have_text(EN["answer.unknown"])
+    expect(page.locator("#sure")).to_have_text(EN["answer.empty"])
+    page.click("#enrol")
+    expect(page.locator("#name")).to_be_focused()
+    page.keyboard.type("Ann Lee")
+    page.keyboard.press("Enter")
+    expect(page.locator("#enrol-problem")).to_have_text(EN["enrol.missing_consent"])
+    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 0, "nothing is stored without consent"
+    look(page, pictures, "kiosk-enrol")
+    page.check("#consent")
+    page.click("#enrol-form .primary")
+    expect(page.locator("#enrolled-who")).to_have_text("Ann Lee", timeout=SLOW_MS)
+    look(page, pictures, "kiosk-enrolled")
+    (person,) = requests.get(f"{service.url}/v1/people", timeout=60).json()["people"]
+    assert person["consent"] == EN["enrol.consent"]
+    assert person["templates"] == {"face": 1, "voice": 1}
+    page.keyboard.press("Enter")
+    ask(page)
+    expect(page.locator("#who")).to_have_text("Ann Lee")
+    expect(page.locator("#bars [data-modality=fused]")).to_have_attribute("data-passed", "true")
+    expect(page.locator("#bars li")).to_have_count(3)
+    look(page, pictures, "kiosk-known")
+    page.click("#not-me")
+    expect(page.locator("#told")).to_have_text(EN["kiosk.told"], timeout=SLOW_MS)
+
+
+def _sentence(page: Page) -> str:
+    said = page.locator("#sentence").text_content()
+    return next(key for key, text in EN.items() if key.startswith("sentence.") and text == said)
+
+
+def test_a_stranger_is_unknown(service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+    enrol("ann", "Ann Lee", cast.enrolled)
+    with chromium(cast.stranger) as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        switch_on(page)
+        ask(page)
+        expect(page.locator("#who")).to_have_text(EN["answer.unknown"])
+        assert "Ann" not in page.inner_text("main"), "a stranger is not told the nearest name"
+        expect(page.locator("#hints li").first).to_be_visible()
+        look(page, pictures, "kiosk-unknown")
+
+
+def test_somebody_known_does_not_enrol_twice(known: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+    page = known
+    switch_on(page)
+    ask(page)  # nobody is enrolled yet
+    enrol("ann", "Ann Lee", cast.enrolled, cast.again)
+    page.click("#enrol")
+    page.fill("#name", "Somebody Else")
+    page.check("#consent")
+    page.click("#enrol-form .primary")
+    expect(page.locator("#duplicate-text")).to_contain_text("Ann Lee", timeout=SLOW_MS)
+    look(page, pictures, "kiosk-duplicate")
+    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 1, "no empty person is left"
+    page.click("#duplicate-same")
+    expect(page.locator("#enrolled-who")).to_have_text("Ann Lee", timeout=SLOW_MS)
+    assert requests.get(f"{service.url}/v1/people/ann", timeout=60).json()["templates"] == {"face": 3, "voice": 3}
+
+
+def test_permission_refused(service: Service, cast: Cast, pictures: Path) -> None:
+    with chromium(cast.known, allowed=False) as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        page.click("#open")
+        expect(page.locator("#problem-title")).to_have_text(EN["device.refused"])
+        look(page, pictures, "kiosk-refused")
+        page.set_input_files('[data-view="problem"] input[type=file]', cast.again)
+        expect(page.locator("#who")).to_have_text(EN["answer.unknown"], timeout=SLOW_MS)
+
+
+def test_no_camera(service: Service, cast: Cast, pictures: Path) -> None:
+    with chromium(cast.known, cameras=0) as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        switch_on(page)
+        expect(page.locator("#one-device")).to_have_text(EN["kiosk.no_camera"])
+        look(page, pictures, "kiosk-no-camera")
+        ask(page)
+        expect(page.locator("#bars [data-modality=face] .verdict")).to_have_text(EN["bars.nothing"])
+
+
+def test_no_microphone(service: Service, cast: Cast) -> None:
+    with chromium(cast.known) as browser:
+        page = page_of(browser)
+        page.add_init_script("""
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = (wanted) =>
+              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);""")  # its fake one cannot be taken out
+        page.goto(f"{service.url}/kiosk")
+        switch_on(page)
+        expect(page.locator("#one-device")).to_have_text(EN["kiosk.no_microphone"])
+        ask(page)
+        expect(page.locator("#bars [data-modality=voice] .verdict")).to_have_text(EN["bars.nothing"])
+
+
+def test_neither_camera_nor_microphone(service: Service, pictures: Path) -> None:
+    if list(Path("/dev").glob("video*")) or Path("/dev/snd").exists():
+        pytest.skip("this machine has a camera or a microphone")
+    with chromium(None, "--use-fake-ui-for-media-stream") as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        expect(page.locator("#problem-title")).to_have_text(EN["device.missing"])
+        look(page, pictures, "kiosk-missing")
+
+
+def test_a_clip_of_nobody(known: Page, tmp_path: Path, pictures: Path) -> None:
+    known.set_input_files("input.file >> nth=0", write_photo(tmp_path / "black.jpg", scene(None, light=0.0)))
+    expect(known.locator("#problem-title")).to_have_text(EN["problem.nothing"], timeout=SLOW_MS)
+    expect(known.locator("#problem-hints")).to_contain_text(EN["hint.too_dark"])
+    look(known, pictures, "kiosk-nobody")
+
+
+def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) -> None:
+    with chromium(cast.known) as browser:
+        page = page_of(browser)
+        sizes: dict[str, int] = {}
+        page.on("response", lambda r: None if r.url.endswith("/v1/health") else sizes.__setitem__(r.url, len(r.body())))
+        page.goto(f"{service.url}/kiosk", wait_until="networkidle")
+        assert all(url.startswith(service.url) for url in sizes), sizes
+        assert len(sizes) > 8
+        assert sum(sizes.values()) < MOST_BYTES, sizes
+
+
+@pytest.mark.parametrize(("tag", "locale"), [("ko", "ko-KR"), ("zh", "zh-CN")])
+def test_languages(service: Service, cast: Cast, pictures: Path, tag: str, locale: str) -> None:
+    with chromium(cast.known) as browser:
+        page = page_of(browser, locale=locale)
+        page.goto(f"{service.url}/kiosk")
+        expect(page.locator("html")).to_have_attribute("lang", tag)
+        switch_on(page)
+        ask(page)
+        expect(page.locator("#who")).to_have_text(TEXTS[tag]["answer.unknown"])
+        look(page, pictures, f"kiosk-{tag}", schemes=("light",))
+        page.click(".languages a[lang=en]")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        page.goto(f"{service.url}/people")
+        expect(page.locator("html")).to_have_attribute("lang", "en")  # remembered

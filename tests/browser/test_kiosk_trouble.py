@@ -1,0 +1,69 @@
+"""A service that wants a key, is asked too often, and goes away: what somebody at the kiosk sees, and the way on."""
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chromium import chromium, page_of
+from tests.browser.conftest import Cast
+from tests.browser.looks import look
+from tests.service import ROOT, Service, running
+
+EN = json.loads((ROOT / "web/static/i18n/en.json").read_text(encoding="utf-8"))
+KEY = "k" * 40
+SLOW_MS = 90_000
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[Service]:
+    with running(tmp_path, api_key=KEY, rate_limit="2/minute") as service:
+        yield service
+
+
+def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) -> None:
+    with chromium(cast.known, "--host-resolver-rules=MAP duet.example 127.0.0.1") as browser:
+        page = page_of(browser)
+        page.goto(f"{keyed.url}/kiosk")
+        expect(page.locator("#health")).to_have_attribute("data-state", "key")
+        page.set_input_files("input.file >> nth=0", cast.again)
+        expect(page.locator("#problem-title")).to_have_text(EN["problem.key"], timeout=SLOW_MS)
+        look(page, pictures, "kiosk-key")
+        page.click("#give-key")
+        page.fill("#key-input", "wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#key-problem")).to_have_text(EN["key.wrong"])
+        page.fill("#key-input", KEY)
+        page.keyboard.press("Enter")
+        expect(page.locator("#key-dialog")).to_be_hidden()
+        expect(page.locator("#health")).to_have_attribute("data-state", "ok")
+        assert page.evaluate("[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]") == [[], False]
+        page.click("#resend")
+        expect(page.locator("#who")).to_have_text(EN["answer.unknown"], timeout=SLOW_MS)
+        for _ in range(2):
+            page.click("#again")
+            if page.locator("#open").is_visible():
+                break
+            expect(page.locator("#start, #again").locator("visible=true").first).to_be_visible()
+        for _ in range(2):
+            page.set_input_files("input.file >> nth=1", cast.again)
+            page.wait_for_timeout(300)
+            expect(page.locator("main")).not_to_have_attribute("data-state", "sending", timeout=SLOW_MS)
+        expect(page.locator("#problem-title")).to_have_text(EN["problem.busy"], timeout=SLOW_MS)
+        look(page, pictures, "kiosk-queue")
+
+        insecure = browser.new_page()
+        insecure.goto(f"{keyed.url.replace('127.0.0.1', 'duet.example')}/kiosk")
+        insecure.click("#open")
+        expect(insecure.locator("#problem-title")).to_have_text(EN["device.insecure"])
+
+        keyed.process.send_signal(signal.SIGTERM)
+        keyed.process.wait(60)
+        page.click("#resend")
+        expect(page.locator("#problem-title")).to_have_text(EN["problem.gone"], timeout=SLOW_MS)
+        expect(page.locator("#resend")).to_be_focused()
+        look(page, pictures, "kiosk-gone")

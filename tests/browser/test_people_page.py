@@ -1,0 +1,115 @@
+"""/people in a real browser: enrol, rename, merge, delete; the map with a clip in it, and the matrix."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import chromium, page_of
+from tests.browser.conftest import Cast, Enrol
+from tests.browser.looks import look
+from tests.service import ROOT, Service
+
+EN = json.loads((ROOT / "web/static/i18n/en.json").read_text(encoding="utf-8"))
+SLOW_MS = 90_000
+
+
+@pytest.fixture
+def page(service: Service, cast: Cast) -> Iterator[Page]:
+    with chromium(cast.known) as browser:
+        page = page_of(browser)
+        yield page
+        assert page.errors == []  # type: ignore[attr-defined]
+
+
+def people(service: Service) -> dict[str, str]:
+    return {p["person_id"]: p["name"] for p in requests.get(f"{service.url}/v1/people", timeout=60).json()["people"]}
+
+
+def test_enrol_rename_merge_delete(page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+    page.goto(f"{service.url}/people")
+    expect(page.locator("#empty-title")).to_have_text(EN["people.none"])
+    look(page, pictures, "people-empty")
+    page.click("#new")
+    page.fill("#new-name", "Ann Lee")
+    page.fill("#new-id", "ann")
+    page.click("#enrol-form .primary")
+    expect(page.locator("#new-problem")).to_have_text(EN["people.missing_clip"])
+    look(page, pictures, "people-new")
+    page.set_input_files("#new-clip input[type=file]", cast.enrolled)
+    page.click("#enrol-form .primary")
+    expect(page.locator("#rows tr")).to_have_count(1, timeout=SLOW_MS)
+    expect(page.locator("#rows .avatar img")).to_be_visible()  # a picture is kept in this service
+
+    page.click("#rows button")
+    page.fill("#rename", "Ann Lee-Smith")
+    page.keyboard.press("Enter")
+    expect(page.locator("#person-name")).to_have_text("Ann Lee-Smith")
+    assert people(service) == {"ann": "Ann Lee-Smith"}
+    enrol("ben", "Ben Ray", cast.other)
+    page.set_input_files("#add-clip input[type=file]", cast.again)
+    expect(page.locator("#templates li")).to_have_count(4, timeout=SLOW_MS)
+    page.fill("#merge-with", "ben")
+    page.click("#merge-form button")
+    look(page, pictures, "people-merge")
+    page.click("#confirm-yes")
+    expect(page.locator("#templates li")).to_have_count(6, timeout=SLOW_MS)
+    assert people(service) == {"ann": "Ann Lee-Smith"}
+
+    page.click("#delete")
+    page.keyboard.press("Enter")  # "Cancel" has the focus
+    expect(page.locator("#confirm")).to_be_hidden()
+    assert people(service) == {"ann": "Ann Lee-Smith"}
+    look(page, pictures, "people-person")
+    page.click("#delete")
+    page.click("#confirm-yes")
+    expect(page.locator("#empty-title")).to_have_text(EN["people.none"], timeout=SLOW_MS)
+    assert people(service) == {}
+
+
+def test_search_map_and_matrix(page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+    enrol("ann", "Ann Lee", cast.enrolled, cast.again)
+    enrol("ben", "Ben Ray", cast.other)
+    for number in range(25):
+        requests.post(f"{service.url}/v1/people", json={"person_id": f"x{number:02d}"}, timeout=60)
+    page.goto(f"{service.url}/people")
+    expect(page.locator("#rows tr")).to_have_count(20)
+    page.click("#next")
+    expect(page.locator("#rows tr")).to_have_count(7)
+    page.fill("#search", "lee")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    page.fill("#search", "")
+    expect(page.locator("#rows tr")).to_have_count(20)
+    expect(page.locator("#plane circle")).to_have_count(3, timeout=SLOW_MS)
+    page.hover("#plane circle >> nth=2")
+    expect(page.locator("#map-said")).to_contain_text("Ben Ray")
+    page.focus("#plane")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#map-said")).to_contain_text("Ann Lee")
+    expect(page.locator("#plane .on")).to_have_count(2)
+    page.set_input_files("#map .probe input[type=file]", cast.again)
+    expect(page.locator("#plane .probe")).to_have_count(1, timeout=SLOW_MS)
+    page.check("#map [name=method][value=tsne]", force=True)
+    expect(page.locator("#map-said")).to_contain_text(EN["map.tsne_about"], timeout=SLOW_MS)
+    expect(page.locator("#closest li")).to_have_count(1)
+    page.focus("#cells")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#matrix-said")).to_contain_text("Ann Lee and Ben Ray")
+    look(page, pictures, "people-list")
+    page.screenshot(path=pictures / "people-whole.png", full_page=True)
+
+
+def test_swagger_try_it_out(page: Page, service: Service, cast: Cast, pictures: Path) -> None:
+    page.goto(service.url)
+    expect(page.locator("header nav a[aria-current=page]")).to_have_text(EN["header.swagger"])
+    operation = page.locator("#operations-identify-identify")
+    operation.locator(".opblock-summary-control").click()
+    operation.locator(".try-out__btn").click()
+    operation.locator("input[type=file]").set_input_files(cast.again)
+    operation.locator("button.execute").click()
+    expect(operation.locator(".live-responses-table .response-col_status").first).to_contain_text("200", timeout=SLOW_MS)
+    page.screenshot(path=pictures / "swagger.png")
