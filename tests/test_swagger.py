@@ -1,7 +1,6 @@
 """What Swagger UI shows is complete and true: every field described with an example, every answer as described, nothing from elsewhere."""
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
