@@ -5,7 +5,7 @@ it turns its rows into trials for the next calibration, which stay until the per
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,12 +18,13 @@ from utils.types import Identification, Modality
 
 
 class Named(NamedTuple):
-    """One modality's answer: who was named, by which `score` (cosine), with how much speech heard, in seconds."""
+    """One modality's answer: who was named, by which `score` (cosine) of which encoder, with how much speech heard, in seconds."""
 
     modality: Modality
     person_id: str
     score: float
     speech_s: float
+    encoder_id: str
 
 
 class Trial(NamedTuple):
@@ -39,7 +40,8 @@ def named_in(answer: Identification) -> list[Named]:
     """Who is named in an answer. A fused answer that rests on one modality is that modality's comparison, and no other."""
     heard = answer.speech_quality.speech_s if answer.speech_quality else 0.0
     decisions = {Modality.FUSED: answer.fused, Modality.FACE: answer.face, Modality.VOICE: answer.voice}
-    return [Named(m, d.match.person_id, d.match.score, heard) for m, d in decisions.items() if d.match is not None and d.modality == m]
+    return [Named(m, d.match.person_id, d.match.score, heard, answer.encoder_ids[m]) for m, d in decisions.items()
+            if d.match is not None and d.modality == m]
 
 
 def remember(connection: Connection, request_id: str, named: Sequence[Named]) -> None:
@@ -50,7 +52,7 @@ def remember(connection: Connection, request_id: str, named: Sequence[Named]) ->
         if key is not None:  # else deleted since
             connection.execute(insert(identifications).values(
                 request_id=request_id, at=datetime.now(UTC), modality=answer.modality, person_key=key, score=answer.score,
-                speech_s=answer.speech_s))
+                speech_s=answer.speech_s, encoder_id=answer.encoder_id))
 
 
 def forget_old(connection: Connection, days: float) -> None:
@@ -68,14 +70,15 @@ def give(connection: Connection, request_id: str, person_key: int, same: bool) -
     connection.execute(delete(feedback).where(feedback.c.request_id == request_id, feedback.c.person_key == person_key))
     connection.execute(insert(feedback), [
         {"at": datetime.now(UTC), "request_id": request_id, "person_key": person_key, "modality": row.modality, "score": row.score,
-         "speech_s": row.speech_s, "same": same} for row in rows])
+         "speech_s": row.speech_s, "same": same, "encoder_id": row.encoder_id} for row in rows])
     return tuple(Modality(row.modality) for row in rows)
 
 
-def trials(connection: Connection) -> tuple[Trial, ...]:
-    """Everything that was said, oldest first."""
+def trials(connection: Connection, encoder_ids: Mapping[str, str]) -> tuple[Trial, ...]:
+    """What was said of scores of these encoders (ids by modality), oldest first: those of another model mean something else."""
     rows = connection.execute(select(feedback).order_by(feedback.c.key))
-    return tuple(Trial(Modality(row.modality), row.score, row.same, row.speech_s) for row in rows)
+    return tuple(Trial(Modality(row.modality), row.score, row.same, row.speech_s) for row in rows
+                 if row.encoder_id is not None and row.encoder_id == encoder_ids.get(row.modality))
 
 
 def move(connection: Connection, key: int, other: int) -> None:

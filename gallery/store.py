@@ -257,10 +257,11 @@ class Store:
             audit.append(connection, "feedback", "same" if same else "different", key, {"trials": len(found)})
             return found
 
-    def feedback_trials(self) -> tuple[feedback.Trial, ...]:
-        """All feedback as trials (modality, score, same, speech_s), for the next calibration; oldest first."""
+    def feedback_trials(self, encoder_ids: Mapping[str, str]) -> tuple[feedback.Trial, ...]:
+        """Feedback on scores of these encoders (`Recognizer.encoder_ids`) as trials (modality, score, same, speech_s), for the next
+        calibration; oldest first."""
         with self.database.read() as connection:
-            return feedback.trials(connection)
+            return feedback.trials(connection, encoder_ids)
 
     # ---- audit
     def record(self, action: str, outcome: str, person_id: str | None = None, detail: audit.Detail | None = None) -> None:

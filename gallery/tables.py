@@ -118,6 +118,7 @@ identifications = Table(
     Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
+    Column("encoder_id", String(200)),  # that made the score; NULL = noted before this column was
 )
 
 # Comparisons of which somebody said what is true: trials for the next calibration.
@@ -131,6 +132,7 @@ feedback = Table(
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
     Column("same", Boolean, nullable=False),
+    Column("encoder_id", String(200)),
     UniqueConstraint("request_id", "person_key", "modality"),
     sqlite_autoincrement=True,
 )

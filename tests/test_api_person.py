@@ -155,7 +155,8 @@ def test_feedback(client: FlaskClient, gallery: dict[str, str], app: Flask) -> N
     kept = client.post(url, json={"person_id": "ann", "same": False}).get_json()
     assert kept == {"request_id": "r1", "person_id": "ann", "same": False, "modalities": ["face", "fused", "voice"]}
     assert client.post(url, json={"person_id": "ann", "same": True}).status_code == 200
-    assert [t.same for t in app.extensions["duet"].recognizer.store.feedback_trials()] == [True] * 3
+    recognizer = app.extensions["duet"].recognizer
+    assert [t.same for t in recognizer.store.feedback_trials(recognizer.encoder_ids)] == [True] * 3
     assert_error(client.post(url, json={"person_id": "ben", "same": False}), 404, "identification_not_found")
     assert_error(client.post(url, json={"person_id": "nobody", "same": False}), 404, "person_not_found")
     for never in ("r2", "x" * 3000, "a%00b", "%3Cscript%3E"):

@@ -349,12 +349,13 @@ def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) ->
 def test_feedback_becomes_trials(two, tmp_path):
     answer = ask(two, tmp_path, "r1", face=1, voice=1, sample=9, speech_s=2.5)
     assert two.store.give_feedback("r1", "ann", True) == ("face", "fused", "voice")
-    trials = {t.modality: t for t in two.store.feedback_trials()}
+    trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids)}
     assert trials.keys() == {Modality.FACE, Modality.VOICE, Modality.FUSED}
     for modality in Modality:
         assert trials[modality] == (modality, pytest.approx(getattr(answer, modality).match.score), True, 2.5)
+    assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}) == tuple(t for t in trials.values() if t.modality != "face")
     two.store.give_feedback("r1", "ann", False)
-    assert [t.same for t in two.store.feedback_trials()] == [False] * 3, "what was said before is replaced"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids)] == [False] * 3, "what was said before is replaced"
 
 
 def test_a_fused_answer_on_one_modality_is_one_trial(two, tmp_path):
@@ -371,7 +372,7 @@ def test_feedback_on_what_was_not_said(two, tmp_path):
             two.store.give_feedback(request_id, person, False)
     with pytest.raises(PersonNotFoundError):
         two.store.give_feedback("r3", "nobody", False)
-    assert two.store.feedback_trials() == ()
+    assert two.store.feedback_trials(two.encoder_ids) == ()
 
 
 def test_answers_are_remembered_for_some_days(two, tmp_path):
@@ -399,7 +400,7 @@ def test_a_request_id_that_is_used_again(two, tmp_path):
         two.store.give_feedback("same", "ann", False)
     two.store.give_feedback("same", "bob", False)
     assert two.store.merge_people("ann", "bob").templates == {"face": 2, "voice": 2}
-    assert [t.same for t in two.store.feedback_trials()] == [True] * 3, "one word for one answer and person"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids)] == [True] * 3, "one word for one answer and person"
 
 
 def test_last_seen(two, tmp_path):
