@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from commands import audit, client, clips, encryption, gallery, jobs, keys, models, people, plot, reembed
+from commands import audit, calibrate, client, clips, encryption, gallery, jobs, keys, models, people, plot, reembed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,7 +16,7 @@ def cli() -> None:
 
 
 for _command in (clips.enroll, clips.identify, clips.verify, clips.convert, people.people, keys.keys, audit.audit, models.models,
-                 jobs.jobs, jobs.worker, reembed.reembed, client.client, gallery.gallery, plot.plot):
+                 calibrate.calibrate, jobs.jobs, jobs.worker, reembed.reembed, client.client, gallery.gallery, plot.plot):
     cli.add_command(_command)
 for _command in (encryption.new_encryption_key, encryption.rotate_encryption):
     keys.keys.add_command(_command)

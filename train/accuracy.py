@@ -10,7 +10,7 @@ is then set against N different clips of fewer people (marked in the table), and
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from network.encoder import Encoders, load_encoders
+from network.encoder import load_encoders
 from train.calibrate import People, Sources, calibrate, folds_of, held_out_tables
 from train.datasets import shared_data_dir
 from train.galleries import KINDS, Arena, Drawn, Fold, groups, strengths
+from train.norms import eer_of_folds
 from utils.calibration import Calibration, fmr_for_fpir
 from utils.errors import DuetError
 
@@ -109,9 +110,8 @@ def _interval(named: Bools, identity: npt.NDArray[np.int64], replicates: int = 4
     return float(low), float(high)
 
 
-def measure_all(encoders: Encoders, data: Path, sources: Sources) -> list[Row]:
+def measure_all(folds: Mapping[str, Sequence[Fold]]) -> list[Row]:
     """All lines: face, voice and fused, clean and degraded, and clean ones of people who resemble each other."""
-    folds = folds_of(*held_out_tables(encoders, data, sources), encoders.fusion.fuse)
     rows: list[Row] = []
     for modality, both in folds.items():
         arenas = crossed(both)
@@ -154,7 +154,9 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def main(model_dir: Path, data: Path | None, out: Path) -> None:
     """Entry point."""
     try:
-        text = as_markdown(measure_all(load_encoders(model_dir), data or shared_data_dir(), Sources()))
+        encoders = load_encoders(model_dir)
+        folds = folds_of(*held_out_tables(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
+        text = as_markdown(measure_all(folds)) + "\n\nEqual error rates of pairs of clips, in percent:\n\n" + eer_of_folds(folds)
     except DuetError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,12 @@ import click
 import numpy as np
 
 from train.evaluate import NORMS, Options, embedder, normalise, one_of_each, score
+from train.galleries import Fold, bare_strengths
+from train.norm_fit import fit_norm
 from train.protocols import Trials, read_trials
-from utils import metrics
+from utils import metrics, scorenorm
 from utils.errors import DuetError
+from utils.scorenorm import NEAREST_SHARE, CohortNorm
 from utils.types import FloatArray
 
 P_TARGET = 0.05
@@ -33,6 +36,31 @@ def compare(lists: Mapping[str, Trials], vectors: Mapping[str, FloatArray], coho
         lines.append(f"| {name} | {' | '.join(cells)} |")
     note = f"minDCF: p_target {P_TARGET:g}, c_miss 1, c_fa 1, normalised. Cohort: {len(cohort)} people; AS-norm by the {top} nearest."
     return "\n".join([*lines, "", note])
+
+
+def eer_of_folds(folds: Mapping[str, Sequence[Fold]]) -> str:
+    """A Markdown table: EER of pairs of clips without norm, with Z-norm (of the template), AS-norm, and the norm that serves, by modality
+    and condition. Cohorts are those of the folds, other people than those measured; the numbers of what serves are from the other fold."""
+    lines = ["| modality | probe | none | Z-norm | AS-norm | as served |", "|" + "---|" * 6]
+    for modality, both in folds.items():
+        norms = [CohortNorm(fold.cohort, fit_norm([both[1 - i]])) for i, fold in enumerate(both)]
+        for condition in both[0].table.conditions:
+            rates = np.mean([_eers(fold, norm, condition) for fold, norm in zip(both, norms, strict=True)], axis=0)
+            lines.append(f"| {modality} | {condition} | " + " | ".join(f"{100 * rate:.2f}" for rate in rates) + " |")
+    return "\n".join(lines)
+
+
+def _eers(fold: Fold, norm: CohortNorm, condition: str) -> list[float]:
+    probes, templates = fold.table.under(condition), fold.table.under(fold.clean)
+    top = max(3, round(NEAREST_SHARE * len(fold.cohort)))
+    scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
+    of_probe, of_template = (scorenorm.cohort_scores(part.vectors, fold.cohort) for part in (probes, templates))
+    (m, d), (n, e), (a, s) = scorenorm.statistics(of_probe, top), scorenorm.statistics(of_template, top), scorenorm.statistics(of_template)
+    normed = (scores, (scores - a) / s, ((scores - m[:, None]) / d[:, None] + (scores - n) / e) / 2,
+              bare_strengths(probes.vectors, templates.vectors, norm))
+    other = probes.file[:, None] != templates.file
+    labels = (probes.person[:, None] == templates.person)[other].astype(int)
+    return [metrics.eer(matrix[other], labels).value for matrix in normed]
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
