@@ -9,7 +9,8 @@ gallery (cosine about 0.6 with their template), half are strangers. A search is 
 
 Start, memory and search are measured in a process of their own, on two threads. `memory` is what the process holds more once the index is
 loaded; `vectors` are the bytes of the templates. PostgreSQL's own memory is not in it: its table and indexes are listed by their size.
-`matrix·vector` is numpy's product of the same vectors with a probe, taken in turns with the searches: it tells how loaded the machine is.
+`processor ms` is the median of the searching thread's own time, without the server's and without waiting. `matrix·vector` is numpy's
+product of the same vectors with a probe, taken in turns with the searches: it tells how loaded the machine is.
 """
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from tests.gallery_parts import StubEncoders
 from utils.types import EMBEDDING_SIZE, Embedding, FloatArray, Modality
 
 AT_ONCE = 5000
-PROBES = 100
+PROBES = 1000  # so that a recall of 0.999 can be told from one of 1
 ENROLMENTS = 100
 NOISE = 1.33  # a probe's length of noise for each length of signal: a cosine of 0.6
 EXACT_PEOPLE = 100_000  # up to which the product of matrix and vector is timed
@@ -112,19 +113,20 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
     index.near(probes[0])
     start, start_cpu = time.perf_counter() - began, time.process_time() - worked
     memory = resident_mb() - before
-    took, products, right = [], [], 0
+    took, worked_on, products, right = [], [], [], 0
     for probe, best in zip(probes, exact, strict=True):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         search = Search(index.near(probe), probe, calibrations)
         ranked = {m: search.rank(m) for m in probe}
         took.append(time.perf_counter() - began)
+        worked_on.append(time.thread_time() - worked)
         right += ranked[modalities[0]][0].person.person_id == f"person-{best}"
         began = time.perf_counter()
         matrix @ probe[modalities[0]]
         products.append(time.perf_counter() - began)
     store.close()
     return {"start_s": start, "start_cpu_s": start_cpu, "memory_mb": memory, "p50_ms": 1e3 * float(np.median(took)),
-            "p99_ms": 1e3 * float(np.quantile(took, 0.99)), "least_ms": 1e3 * min(took), "recall": right / PROBES,
+            "p99_ms": 1e3 * float(np.quantile(took, 0.99)), "cpu_ms": 1e3 * float(np.median(worked_on)), "recall": right / PROBES,
             "matvec_ms": 1e3 * float(np.median(products)) * count / len(matrix), "enrol_per_s": enrol(url, modalities)}
 
 
@@ -173,7 +175,7 @@ def bench(kind: str, count: int, modalities: Sequence[Modality], options: argpar
     store.close()
     found: dict[str, Any] = in_a_process(url, count, modalities)
     of_vectors = found["memory_mb"] / (count * len(modalities) * EMBEDDING_SIZE * 4 / 2**20)
-    return (f"| {kind} | {count:,} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} | {found['least_ms']:.1f} | {found['matvec_ms']:.1f} | "
+    return (f"| {kind} | {count:,} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} | {found['cpu_ms']:.1f} | {found['matvec_ms']:.1f} | "
             f"{found['recall']:.3f} | {found['memory_mb']:.0f} ({of_vectors:.2f} ×) | {database_mb(url):.0f} | "
             f"{found['enrol_per_s']:.0f} | {found['start_s']:.1f} ({found['start_cpu_s']:.1f}) |")
 
@@ -193,7 +195,7 @@ def main() -> None:
         print(json.dumps(measure(url, int(count), [Modality(m) for m in modalities.split(",")])))
         return
     options.folder.mkdir(parents=True, exist_ok=True)
-    print("| store | people | p50 ms | p99 ms | least ms | matrix·vector ms | recall@1 | memory MB (× vectors) | database MB | "
+    print("| store | people | p50 ms | p99 ms | processor ms | matrix·vector ms | recall@1 | memory MB (× vectors) | database MB | "
           "enrolments/s | start s (processor s) |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     chosen = [Modality.FACE, Modality.VOICE] if options.both else [Modality.FACE]

@@ -7,6 +7,10 @@ at (`gallery.matching.SHORTLIST`). Figures: docs/scale.md.
 """
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numkong
@@ -26,6 +30,9 @@ CodeArray = npt.NDArray[np.int8]
 
 _STEPS = 127
 _SCALE_BYTES = 4
+_ROWS_AT_ONCE = 8192
+_ROWS_TO_SHARE = 200_000
+_THREADS = min(os.cpu_count() or 1, 4)
 
 
 class CodeIndex(MemoryIndex):
@@ -60,10 +67,29 @@ def encode(vectors: FloatArray) -> CodeArray:
 
 def scores(codes: CodeArray, vector: FloatArray) -> FloatArray:
     """Products of a vector (size,) with every row of codes (n, size + 4) → (n,) float32; a product of integers is exact."""
-    asked = encode(vector[None])
-    scales = codes[:, len(vector):].view(np.float32)[:, 0]
-    products = np.asarray(numkong.cdist(asked[:, : len(vector)], codes[:, : len(vector)], "dot", out_dtype="float32"))[0]
-    return products * (scales * asked[:, len(vector):].view(np.float32)[0, 0])
+    asked, found = encode(vector[None]), np.empty(len(codes), np.float32)
+    shares = _THREADS if len(codes) >= _ROWS_TO_SHARE else 1
+    bounds = np.linspace(0, len(codes), shares + 1).astype(int).tolist()
+    parts = [(codes[a:b], asked, found[a:b]) for a, b in pairwise(bounds)]
+    for _ in _pool().map(_score, parts) if shares > 1 else map(_score, parts):
+        pass
+    return found
+
+
+def _score(part: tuple[CodeArray, CodeArray, FloatArray]) -> None:
+    """Piece by piece, so that the scale of a row is read while the row is in the cache."""
+    codes, asked, found = part
+    size = asked.shape[1] - _SCALE_BYTES
+    scale = asked[:, size:].view(np.float32)[0, 0]
+    for start in range(0, len(codes), _ROWS_AT_ONCE):
+        piece = codes[start:start + _ROWS_AT_ONCE]
+        products = np.asarray(numkong.cdist(asked[:, :size], piece[:, :size], "dot", out_dtype="float32"))[0]
+        np.multiply(products, piece[:, size:].view(np.float32)[:, 0] * scale, out=found[start:start + _ROWS_AT_ONCE])
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, "codes")
 
 
 def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: FloatArray) -> KeyArray:
@@ -71,5 +97,5 @@ def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: FloatArra
     if not where.any():
         return codes.keys[:0]
     found = np.where(where, scores(np.asarray(codes.vectors[modality], np.int8), vector), -np.inf)
-    first = np.argpartition(-found, NEAREST - 1)[:NEAREST] if len(found) > NEAREST else np.arange(len(found))
+    first = np.argpartition(found, -NEAREST)[-NEAREST:] if len(found) > NEAREST else np.arange(len(found))
     return codes.keys[first[where[first]]]

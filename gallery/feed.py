@@ -73,8 +73,9 @@ def read_templates(connection: Connection, codec: Codec, encoder_ids: Mapping[Mo
     # As one expression, so that rows come by the index that begins with the person: by that of the encoders, all would be sorted in memory
     wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
     query = select(c.person_key, c.key, c.modality, c.source_sha256, c.vector, c.sealed_by, c.template_id, c.encoder_id).where(wanted)
+    streaming = {"yield_per": _CHUNK} if keys is None else {}  # a cursor on the server does not pay for a few
     for part in _parts(query, c.person_key, keys):
-        rows = connection.execute(part.order_by(c.person_key), execution_options={"yield_per": _CHUNK})
+        rows = connection.execute(part.order_by(c.person_key), execution_options=streaming)
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
             by_modality: dict[str, list[Row[Any]]] = {m: [] for m in encoder_ids}

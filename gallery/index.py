@@ -54,7 +54,7 @@ class Snapshot:
 
     def count(self, modality: Modality) -> int:
         """How many people can be recognised in this modality."""
-        return int(self.has[modality].sum()) if self.totals is None else self.totals[modality]
+        return int(np.count_nonzero(self.has[modality])) if self.totals is None else self.totals[modality]
 
 
 class Index(Protocol):

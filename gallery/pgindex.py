@@ -37,6 +37,9 @@ BEHIND = 64
 """Changed people who are looked at in every search until their codes are written."""
 FAR_BEHIND = 2000
 """Changed people for whom a search waits until their codes are written."""
+MOST_BUILD_BYTES = 2 << 30
+_GRAPH_BYTES = 500
+"""Of a person in the graph, beside the code."""
 TRIES = 3
 _AT_ONCE = 500
 
@@ -144,6 +147,7 @@ class DatabaseIndex:
         connection.execute(text("DELETE FROM person_codes"))
         for block in self._blocks(connection, feed.read_keys(connection, self._reader.encoder_ids).tolist()):
             _insert(connection, block)
+        _make_room(connection, self._reader.sizes)
         for statement in _indexes(self._reader.sizes).values():
             connection.execute(text(statement))
         connection.execute(text("ANALYZE person_codes"))
@@ -151,6 +155,16 @@ class DatabaseIndex:
     def _blocks(self, connection: Connection, keys: Sequence[int]) -> Iterator[Block]:
         for start in range(0, len(keys), _AT_ONCE):
             yield self._reader.read(connection, keys[start:start + _AT_ONCE])
+
+
+def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
+    """Memory in which the graph of the largest index is built; one that does not fit is built much more slowly. Parallel building would
+    take the memory from /dev/shm, of which containers have little."""
+    people = connection.scalar(text("SELECT people FROM person_codes_state")) or 0
+    wanted = min(people * (2 * max(sizes.values()) + _GRAPH_BYTES), MOST_BUILD_BYTES)
+    connection.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
+    connection.execute(text("SELECT set_config('maintenance_work_mem', GREATEST(pg_size_bytes(current_setting('maintenance_work_mem')), "
+                            "CAST(:wanted AS bigint)) / 1024 || 'kB', true)"), {"wanted": wanted})
 
 
 def _nearest(connection: Connection, modality: Modality, vector: FloatArray, alone: bool) -> Sequence[int]:

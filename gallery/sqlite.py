@@ -29,7 +29,8 @@ from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnava
 
 log = logging.getLogger(__name__)
 
-_PRAGMAS = ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
+_PRAGMAS = ("page_size=8192",  # of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
+            "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
 _NO_ROOM_BYTES = 1 << 20
 
 

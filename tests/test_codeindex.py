@@ -51,6 +51,14 @@ def test_products_of_codes_are_exact(size):
     np.testing.assert_allclose(got, vectors @ vectors[0], rtol=1e-6)
 
 
+def test_threads_share_a_large_gallery(monkeypatch):
+    vectors = np.random.default_rng(2).standard_normal((1001, 16)).astype(np.float32)
+    alone = scores(encode(vectors), vectors[5])
+    for name, value in (("_ROWS_TO_SHARE", 10), ("_THREADS", 3), ("_ROWS_AT_ONCE", 7)):
+        monkeypatch.setattr(codeindex, name, value)
+    np.testing.assert_array_equal(scores(encode(vectors), vectors[5]), alone)
+
+
 def test_finds_whom_the_exact_index_finds(store, index):
     with store.database.write() as connection:
         fill(connection, store, 400)

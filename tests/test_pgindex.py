@@ -218,7 +218,7 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
     there = Recognizer(ClipAligner(), StubEncoders(), store, Settings(data_dir=tmp_path))
     for recognizer in (here, there):
         for i in range(8):
-            recognizer.people.create_person(f"p{i}")
+            recognizer.store.create_person(f"p{i}")
             recognizer.enroll(f"p{i}", write_clip(tmp_path / "clip", face=i if i % 3 else None, voice=i if i % 4 else None if i % 3 else i))
     with store.database.read() as connection:
         assert connection.scalar(text("SELECT people FROM person_codes_state")) >= 4
@@ -230,7 +230,7 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
                 left, right = getattr(mine, m), getattr(theirs, m)
                 assert (left.outcome, left.match and left.match.person_id) == (right.outcome, right.match and right.match.person_id)
                 assert left.margin == pytest.approx(right.margin, abs=1e-5)
-    there.people.delete_person("p5")
+    there.store.delete_person("p5")
     assert there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
     here.close()
 

@@ -120,7 +120,7 @@ def limit_pages(store, pages):
 def test_full_file_system(tmp_path):
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], capture_output=True, check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         store = open_gallery(mount)
