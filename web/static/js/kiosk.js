@@ -36,25 +36,26 @@ const say = (text) => { $("said").textContent = text; };
 function restartIdle() {
   clearTimeout(idle);
   const rests = ["welcome", "ready", "countdown", "recording", "sending"].includes(kiosk.dataset.state);
-  if (!rests) idle = setTimeout(restart, IDLE_MS);
+  if (!rests) idle = setTimeout(ready, IDLE_MS);
 }
 
 // ---- camera and microphone
 async function open() {
+  const state = kiosk.dataset.state; // whoever uses a file meanwhile is not interrupted
   try {
     closeDevices(devices);
     devices = await openDevices();
   } catch (error) {
     devices = null;
     markDevices();
-    return problem(error);
+    return kiosk.dataset.state === state && problem(error);
   }
   view.srcObject = devices.stream;
   for (const track of devices.stream.getTracks()) track.addEventListener("ended", lost);
   endLevel();
   endLevel = devices.hasAudio ? followLevel(devices.stream, (level) => { $("level").style.transform = `scaleX(${level})`; }) : () => {};
   markDevices();
-  ready();
+  return kiosk.dataset.state === state && ready();
 }
 
 function markDevices() {
@@ -82,7 +83,7 @@ function ready() {
   return show("ready", "ready", $("start"));
 }
 
-const restart = () => (devices ? ready() : open());
+const retry = () => (devices ? ready() : open());
 
 async function begin() {
   stopper = new AbortController();
@@ -174,9 +175,9 @@ const enrolment = new Enrolment({ show, problem, done: ready, clip: () => clip, 
 $("open").addEventListener("click", open);
 $("start").addEventListener("click", begin);
 $("stop").addEventListener("click", cancel);
-$("again").addEventListener("click", restart);
-$("enrolled-done").addEventListener("click", restart);
-$("retry").addEventListener("click", restart);
+$("again").addEventListener("click", ready);
+$("enrolled-done").addEventListener("click", ready);
+$("retry").addEventListener("click", retry);
 $("resend").addEventListener("click", send);
 $("not-me").addEventListener("click", notMe);
 $("enrol").addEventListener("click", () => enrolment.ask());

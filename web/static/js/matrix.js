@@ -26,6 +26,7 @@ export function openMatrix(search) {
     }
     at = [0, 0];
     $("matrix").hidden = answer.people.length < 2;
+    if ($("matrix").hidden) return;
     $("matrix-threshold").textContent = t("matrix.threshold", { threshold: figure(answer.threshold, 2) });
     $("matrix-said").textContent = t("matrix.size", { n: answer.people.length, total: answer.total, by: t(`by.${modality}`) });
     draw();

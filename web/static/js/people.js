@@ -46,6 +46,7 @@ function show({ people, total }, search) {
   $("count").textContent = t(search ? "people.fitting" : "people.count", { n: total });
   $("table").hidden = !people.length;
   $("empty").hidden = Boolean(people.length);
+  $("map").hidden = !total && !search;
   $("empty-title").textContent = t(search ? "people.none_fit" : "people.none");
   $("empty-text").textContent = t(search ? "people.none_fit_text" : "people.none_text");
   $("rows").replaceChildren(...people.map(row));
