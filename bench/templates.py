@@ -1,4 +1,4 @@
-"""What stands for a person of several templates: mean at unit length, best template, mean cosine, or half-way; on held-out people.
+"""What stands for a person of several templates: mean at unit length, best template, mean cosine, or half-way between; on held-out people.
 
     python -m bench.templates [--model-dir best_model] [--data DIR]
 
@@ -45,7 +45,7 @@ def best_of(probes: FloatArray, templates: FloatArray, norm: CohortNorm | None) 
 
 
 RULES: Mapping[str, Callable[[FloatArray, FloatArray, CohortNorm | None], Float]] = {
-    "mean at unit length": by_length(1.0), "best template": best_of, "mean cosine": by_length(0.0), "half-way (serves)": by_length(0.5)}
+    "mean at unit length (serves)": by_length(1.0), "best template": best_of, "mean cosine": by_length(0.0), "half-way": by_length(0.5)}
 """Bare strengths (p, n) of probes (p, size) and people of k templates each (n, k, size)."""
 
 

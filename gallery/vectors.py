@@ -60,24 +60,19 @@ def unit(vectors: FloatArray) -> FloatArray:
 
 
 def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
-    """What stands for each owner: the mean of the owner's unit vectors, divided by the square root of its length; one vector alone is that
-    vector. `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and (m, size), of length 1 at most."""
+    """What stands for each owner: the mean of the owner's unit vectors, at unit length. `vectors` (n, size), `owners` (n,) sorted →
+    distinct owners (m,) and (m, size)."""
     keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
-    found: FloatArray = np.add.reduceat(unit(vectors), starts, axis=0)
-    found /= counts[:, None].astype(np.float32)
-    found /= np.sqrt(np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6))
-    return keys, found
+    return keys, unit(np.add.reduceat(unit(vectors), starts, axis=0) / counts[:, None].astype(np.float32))
 
 
 def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modality, tuple[KeyArray, FloatArray]]:
     """What stands for each person: distinct owners (m,) and vectors (m, size) by modality, fused for those with face and voice.
 
-    With several templates the score of a person is their **mean cosine with the probe, divided by the square root of the length of their
-    mean**: half-way between the mean cosine, which strangers' scores draw together in until the threshold for one clip is stricter than
-    need be, and the cosine with the mean at unit length, which raises strangers' scores with every template. Figures:
-    docs/measurements/templates.md.
+    With several templates it is their **mean at unit length**. That scores higher with strangers, too, than one template does; the cohort
+    says by how much (`CohortNorm.person`), so the stated rates hold, with fewer misses. Figures: docs/measurements/templates.md.
 
     Fused: the person's face and voice templates are paired (`pairs`), each pair is fused, and the mean of these stands for the person.
     """

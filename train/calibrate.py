@@ -43,7 +43,7 @@ from utils.types import FloatArray
 COHORT = 500  # embeddings of a cohort, half a megabyte
 FULL = 60  # people from which a cohort is made of them
 SEED = 0
-PLOTTED = 200_000  # trials of a plot
+PLOTTED = 50_000  # trials of a plot
 PLOT_FMR = 0.0005  # of the threshold drawn: about what 20 people and an FPIR of 1 % need
 FOLDERS = {"face": "face", "voice": "voice", "fused": "fusion"}
 Answers = Sequence[tuple[str, float, bool]]
