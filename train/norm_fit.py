@@ -1,4 +1,4 @@
-"""Fits `utils.scorenorm.CohortNorm` to held-out people: nothing in it is set by hand.
+"""Fits `utils.scorenorm.CohortNorm` to held-out people. Its weights are fitted; its form and the shares below were chosen.
 
 - Level and scale: of each probe, under every measured condition, how high its nearest tenth and its nearest hundredth of impostors score,
   by least squares on what its cohort scores are. Conditions differ in how far a probe's cohort scores tell what is to come, so the
