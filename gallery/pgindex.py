@@ -30,9 +30,12 @@ from utils.types import FloatArray, Modality
 
 log = logging.getLogger(__name__)
 
-EF_SEARCH = 400
-"""How many neighbours the search through the graph keeps in view; recall and time by it: docs/scale.md."""
-EF_CONSTRUCTION = 128
+EXACT = 20_000
+"""People up to whom every code is compared: nobody is missed, and it takes no longer than the graph."""
+LINKS = 24
+EF_CONSTRUCTION = 200
+EF_SEARCH = 1000
+"""HNSW's parameters, for recall before speed: who resembles nobody else is hard to reach through neighbours. Figures: docs/scale.md."""
 BEHIND = 64
 """Changed people who are looked at in every search until their codes are written."""
 FAR_BEHIND = 2000
@@ -115,12 +118,7 @@ class DatabaseIndex:
         return _State(True, row.change, row.people, {m: getattr(row, m) for m in ALL})
 
     def _found(self, connection: Connection, state: _State, behind: Sequence[int], probe: Probe) -> Found:
-        keys = set(behind)
-        if state.people:
-            connection.execute(text(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}"))
-            connection.execute(text("SET LOCAL hnsw.iterative_scan = relaxed_order"))  # goes on past those who were deleted
-        for modality, alone in lists(probe) if state.people else ():
-            keys.update(_nearest(connection, modality, probe[modality], alone))
+        keys = {*behind, *(_near_codes(connection, probe, state.people) if state.people else ())}
         totals, people = self._counted(connection, state, behind)
         return Found(sorted(keys), totals, people, stale(connection, self._reader.encoder_ids))
 
@@ -167,6 +165,18 @@ def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
                             "CAST(:wanted AS bigint)) / 1024 || 'kB', true)"), {"wanted": wanted})
 
 
+def _near_codes(connection: Connection, probe: Probe, people: int) -> set[int]:
+    """The nearest of each list, by comparison with everybody or through the graphs."""
+    if people <= EXACT:
+        connection.execute(text("SET LOCAL enable_indexscan = off"))
+    else:
+        connection.execute(text(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}"))
+        connection.execute(text("SET LOCAL hnsw.iterative_scan = relaxed_order"))  # goes on past those who were deleted
+    found = {key for modality, alone in lists(probe) for key in _nearest(connection, modality, probe[modality], alone)}
+    connection.execute(text("SET LOCAL enable_indexscan = on"))  # templates are read by their keys
+    return found
+
+
 def _nearest(connection: Connection, modality: Modality, vector: FloatArray, alone: bool) -> Sequence[int]:
     code = f"{modality}::halfvec({len(vector)})"
     where = f"{modality} IS NOT NULL" + (" AND fused IS NULL" if alone else "")
@@ -185,7 +195,7 @@ def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
     for modality, alone in [(m, False) for m in ALL] + [(m, True) for m in SINGLE]:
         name, size = f"ix_person_codes_{modality}" + "_alone" * alone, sizes[modality]
         found[name] = (f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size})) halfvec_ip_ops) "
-                       f"WITH (ef_construction = {EF_CONSTRUCTION})" + " WHERE fused IS NULL" * alone)
+                       f"WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})" + " WHERE fused IS NULL" * alone)
     return found
 
 

@@ -62,10 +62,11 @@ def unit(vectors: FloatArray) -> FloatArray:
 def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
     """What stands for each owner: the mean of the owner's unit vectors, at unit length. `vectors` (n, size), `owners` (n,) sorted →
     distinct owners (m,) and (m, size)."""
-    keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
+    keys, starts = np.unique(owners, return_index=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
-    return keys, unit(np.add.reduceat(unit(vectors), starts, axis=0) / counts[:, None].astype(np.float32))
+    sums: FloatArray = np.add.reduceat(unit(vectors), starts, axis=0)
+    return keys, unit(sums)
 
 
 def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modality, tuple[KeyArray, FloatArray]]:

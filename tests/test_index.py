@@ -47,10 +47,10 @@ def as_dict(snapshot):
     return seen
 
 
-def halfway(vectors):
-    """Their mean, half-way to unit length."""
+def mean_of(vectors):
+    """Their mean at unit length."""
     mean = vectors.mean(axis=0)
-    return mean / np.sqrt(np.linalg.norm(mean))
+    return mean / np.linalg.norm(mean)
 
 
 def same(left, right):
@@ -81,8 +81,8 @@ def test_what_is_seen_of_a_person(store, index):
     store.create_person("nothing")
     seen = as_dict(index.snapshot())
     faces, voice = np.stack([direction("face", 1, i, 0.5) for i in (0, 1)]), direction("voice", 1, 0, 0.5)
-    np.testing.assert_allclose(seen["a"][1][FACE], halfway(faces), atol=1e-6)
-    np.testing.assert_allclose(seen["a"][1][FUSED], halfway(StubFusion().fuse(faces, np.stack([voice, voice]))), atol=1e-6)
+    np.testing.assert_allclose(seen["a"][1][FACE], mean_of(faces), atol=1e-6)
+    np.testing.assert_allclose(seen["a"][1][FUSED], mean_of(StubFusion().fuse(faces, np.stack([voice, voice]))), atol=1e-6)
     assert seen["a"][0] == "Ann"
     assert seen["b"][1].keys() == {VOICE}
     assert seen.keys() == {"a", "b"}
@@ -193,7 +193,7 @@ def test_a_person_with_more_templates_than_a_piece_of_reading(store, index, monk
     seen = as_dict(index.snapshot())
     for i in range(1, 4):
         vectors = np.stack([direction("face", i, s, 0.5) for s in range(1 + 4 * (i % 3))])
-        np.testing.assert_allclose(seen[f"p{i}"][1][FACE], halfway(vectors), atol=1e-6)
+        np.testing.assert_allclose(seen[f"p{i}"][1][FACE], mean_of(vectors), atol=1e-6)
 
 
 def test_parallel_readers_see_whole_states(store, index):
@@ -253,13 +253,13 @@ def fails_after(calls, name):
     return call
 
 
-def test_mean_is_brought_half_way_to_unit_length():
-    """So that a dot product with it is the mean cosine by the square root of its length; one template stays what it is."""
+def test_mean_is_brought_to_unit_length():
+    """One template stays what it is."""
     vectors = np.stack([direction("face", 1), direction("face", 2), direction("face", 3)])
     keys, found = means(vectors, np.array([5, 5, 9]))
     assert keys.tolist() == [5, 9]
     probe = direction("face", 1, 1, 0.5)
-    np.testing.assert_allclose(found @ probe, [halfway(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6)
+    np.testing.assert_allclose(found @ probe, [mean_of(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6)
     np.testing.assert_allclose(means(vectors[2:], np.array([9]))[1][0], vectors[2], atol=1e-7)
 
 
