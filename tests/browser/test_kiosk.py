@@ -133,6 +133,7 @@ def test_no_camera(service: Service, cast: Cast, pictures: Path) -> None:
         page.goto(f"{service.url}/kiosk")
         switch_on(page)
         expect(page.locator("#one-device")).to_have_text(EN["kiosk.no_camera"])
+        expect(page.locator("#ready-title")).to_have_text(EN["kiosk.ready_voice"])
         look(page, pictures, "kiosk-no-camera")
         ask(page)
         expect(page.locator("#bars [data-modality=face] .verdict")).to_have_text(EN["bars.nothing"])

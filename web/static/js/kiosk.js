@@ -62,7 +62,10 @@ function markDevices() {
   kiosk.dataset.picture = Boolean(devices?.hasVideo);
   kiosk.dataset.sound = Boolean(devices?.hasAudio);
   $("one-device").hidden = !devices || (devices.hasVideo && devices.hasAudio);
-  if (devices) $("one-device").textContent = t(devices.hasVideo ? "kiosk.no_microphone" : "kiosk.no_camera");
+  if (!devices) return;
+  $("one-device").textContent = t(devices.hasVideo ? "kiosk.no_microphone" : "kiosk.no_camera");
+  $("ready-title").textContent = t(devices.hasVideo ? "kiosk.ready" : "kiosk.ready_voice");
+  $("ready-about").textContent = t(devices.hasVideo ? "kiosk.ready_about" : "kiosk.ready_voice_about");
 }
 
 /** The camera was pulled out, or the permission withdrawn. */
