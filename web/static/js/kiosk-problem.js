@@ -16,7 +16,7 @@ export function showProblem(error, hasClip) {
   $("problem-title").textContent = t(reason ? `device.${reason}` : titleOf(code));
   $("problem-text").textContent = reason ? t(`device.${reason}_text`) : textOf(error);
   showLines($("problem-hints"), (error.details?.hints ?? []).map(hintText));
-  $("retry").textContent = t("device.retry");
+  $("retry").textContent = t(resend ? "kiosk.again" : "device.retry");
   $("retry").classList.toggle("primary", !resend);
   $("resend").hidden = !resend;
   $("give-key").hidden = code !== "key_required";

@@ -42,12 +42,14 @@ export function openMap(search) {
     at = -1;
     const ids = [...new Set(found.points.map((p) => p.person_id))];
     const hue = new Map(ids.map((id, i) => [id, (i * GOLDEN_DEG) % 360]));
-    const narrow = Math.min(2, Math.max(1, 800 / (plane.clientWidth || 800)));
-    const size = narrow * (found.points.length > 400 ? 0.012 : found.points.length > 80 ? 0.018 : 0.026);
+    const size = narrow() * (found.points.length > 400 ? 0.012 : found.points.length > 80 ? 0.018 : 0.026);
     plane.replaceChildren(...found.points.map((p, i) => dot(p, i, hue.get(p.person_id), size)));
     if (found.probe) plane.append(...probeMark(found.probe));
     say(null);
   }
+
+  /** On a narrow screen dots and names are drawn larger. */
+  const narrow = () => Math.min(2, Math.max(1, 800 / (plane.clientWidth || 800)));
 
   function dot(p, i, hue, size) {
     const made = shape("circle", { cx: p.x, cy: -0.7 * p.y, r: size });
@@ -57,7 +59,7 @@ export function openMap(search) {
   }
 
   function probeMark({ x, y }) {
-    const label = shape("text", { x: x + 0.05, y: -0.7 * y + 0.017 });
+    const label = shape("text", { x: x + 0.05, y: -0.7 * y + 0.017, "font-size": 0.05 * narrow() });
     label.textContent = t("map.probe");
     return [shape("circle", { cx: x, cy: -0.7 * y, r: 0.035, class: "probe" }), shape("circle", { cx: x, cy: -0.7 * y, r: 0.008, class: "on" }), label];
   }
@@ -74,7 +76,7 @@ export function openMap(search) {
     $("map-said").textContent = p ? t("map.point", { name: p.name, id: p.person_id, n: answer.points.filter((o) => o.person_id === p.person_id).length }) : summary();
     if (!p) return;
     const right = p.x > 0.5;
-    const label = shape("text", { x: p.x + (right ? -0.045 : 0.045), y: -0.7 * p.y + 0.017, class: "name", "text-anchor": right ? "end" : "start" });
+    const label = shape("text", { x: p.x + (right ? -0.045 : 0.045), y: -0.7 * p.y + 0.017, class: "name", "text-anchor": right ? "end" : "start", "font-size": 0.05 * narrow() });
     label.textContent = p.name;
     plane.append(label);
   }
