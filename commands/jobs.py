@@ -151,11 +151,11 @@ def jobs_run(job_id: str) -> None:
 @refusals
 def jobs_cancel(job_id: str) -> None:
     """Files that wait are not worked on; a job that has ended is removed with its results."""
-    from web.jobs import remove_uploads
+    from gallery.jobs import remove_uploads
 
     with job_list() as (known, settings):
         job, media = known.cancel(job_id)
-        remove_uploads(settings, media)
+        remove_uploads(settings.media_folder, media)
         click.echo(told(job))
 
 

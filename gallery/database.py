@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
@@ -17,7 +17,7 @@ from sqlalchemy import exc as sa
 from sqlalchemy.engine import make_url
 
 from gallery import migrate
-from utils.errors import ConfigError, GalleryError, StoreUnavailableError
+from utils.errors import ConfigError, DuetError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,9 @@ class Database(ABC):
         """Remove what was deleted from the log of the database. False if that must wait for a later call."""
 
     @abstractmethod
-    def forget(self, traces: Iterable[bytes]) -> bool:
-        """See to it that none of `traces`, pieces of what was deleted, is left in the files. False if that must wait for a later call."""
+    def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
+        """See to it that none of `traces`, pieces of what was deleted, is left in the files; `earlier`: nor what an earlier deletion may
+        have left. False if that must wait for a later call."""
 
     @abstractmethod
     def compact(self) -> bool:
@@ -146,5 +147,5 @@ class Database(ABC):
             raise StoreUnavailableError("No connection to the database is free.") from error
 
     @abstractmethod
-    def _in_our_words(self, error: BaseException | None) -> GalleryError:
+    def _in_our_words(self, error: BaseException | None) -> DuetError:
         """An error of the driver as one of the product."""

@@ -5,11 +5,12 @@ import base64
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
-from gallery import feedback, kept, people, vectors
+from gallery import feedback, jobs, kept, people, vectors
 from gallery.sealing import Codec
-from gallery.tables import events, job_items, job_mentions, jobs, templates
+from gallery.tables import events, job_items, templates
+from gallery.tables import jobs as jobs_table
 
 FORMAT = "duet-person-1"
 _EVENT = ("event_id", "at", "actor", "action", "outcome", "detail")
@@ -45,9 +46,9 @@ def _template(connection: Connection, codec: Codec, row: Any) -> dict[str, Any]:
 def _jobs(connection: Connection, key: int, person_id: str) -> list[dict[str, Any]]:
     """Files of batch jobs that were about the person, or whose answer names them."""
     c = job_items.c
-    named = select(job_mentions.c.item_key).where(job_mentions.c.person_key == key)
-    query = select(jobs.c.job_id, jobs.c.action, c.name, c.state, c.result).join(jobs, jobs.c.key == c.job_key)
-    return [dict(row._mapping) for row in connection.execute(query.where(or_(c.person_id == person_id, c.key.in_(named))).order_by(c.key))]
+    of_job = jobs_table.c
+    query = select(of_job.job_id, of_job.action, c.name, c.state, c.result).join(jobs_table, of_job.key == c.job_key)
+    return [dict(row._mapping) for row in connection.execute(query.where(jobs.about(key, person_id)).order_by(c.key))]
 
 
 def _events(connection: Connection, key: int) -> list[dict[str, Any]]:

@@ -10,12 +10,14 @@ them (`forget`): its name, its result and its media.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, insert, or_, select, update
 
 from gallery.database import Database
 from gallery.tables import job_items, job_mentions, jobs, people
@@ -148,14 +150,19 @@ class Jobs:
             row = _row(connection, job_id)
             mine = job_items.c.job_key == row.key
             if row.finished_at is not None:
-                job = _job(connection, row)
+                job, freed = _job(connection, row), _media(connection, mine)
                 connection.execute(delete(jobs).where(jobs.c.key == row.key))
-                return job, []
+                return job, freed
             freed = _media(connection, and_(mine, job_items.c.state == "waiting"))
             connection.execute(update(job_items).where(mine, job_items.c.state == "waiting").values(state="cancelled", media=""))
             connection.execute(update(jobs).where(jobs.c.key == row.key).values(cancelled=True))
             _finish_job(connection, row.key)
             return _job(connection, _row(connection, job_id)), freed
+
+    def uploads(self) -> set[str]:
+        """Uploaded media (paths below the media root) of files that are not done yet."""
+        with self._database.read() as connection:
+            return set(_media(connection, job_items.c.state.in_(OPEN)))
 
     # ---- workers
     def claim(self, worker: str, job_id: str | None = None) -> Claim | None:
@@ -217,14 +224,17 @@ class Jobs:
                 return False
             if keys and not gone:
                 connection.execute(insert(job_mentions), [{"item_key": claim.key, "person_key": key} for key in keys.values()])
-            _finish_job(connection, connection.scalar(select(job_items.c.job_key).where(job_items.c.key == claim.key)) or 0)
+            _finish_job(connection, _job_key(connection, claim))
             return True
 
     def release(self, claim: Claim, worker: str) -> None:
-        """Give the file back untouched: the service could not work on it now (busy, database full). It does not count as an attempt."""
+        """Give the file back untouched: the service could not work on it now (busy, database full). It does not count as an attempt. A file
+        of a job that was cancelled meanwhile is not begun again."""
         with self._database.write() as connection:
+            cancelled = exists().where(jobs.c.key == job_items.c.job_key, jobs.c.cancelled)
             connection.execute(update(job_items).where(*_held(claim, worker)).values(
-                state="waiting", worker=None, leased_until=None, attempts=job_items.c.attempts - 1))
+                state=case((cancelled, "cancelled"), else_="waiting"), worker=None, leased_until=None, attempts=job_items.c.attempts - 1))
+            _finish_job(connection, _job_key(connection, claim))
 
     def remove_finished(self, days: float) -> int:
         """Remove jobs that were finished so long ago; how many."""
@@ -235,14 +245,29 @@ class Jobs:
 def forget(connection: Connection, person_key: int, person_id: str) -> list[str]:
     """Forget what jobs hold about a person who is being deleted, in the transaction of the deletion and before the row goes: uploaded media
     that are to be removed. A file that waits to be enrolled for the person is not worked on any more."""
-    named = select(job_mentions.c.item_key).where(job_mentions.c.person_key == person_key)
-    about = or_(job_items.c.person_id == person_id, job_items.c.key.in_(named))
-    freed = _media(connection, about)
-    touched = list(connection.scalars(select(job_items.c.job_key).where(about).distinct()))
-    connection.execute(update(job_items).where(about).values(leased_until=None, worker=None, **_FORGOTTEN))
+    mine = about(person_key, person_id)
+    freed = _media(connection, mine)
+    touched = list(connection.scalars(select(job_items.c.job_key).where(mine).distinct()))
+    connection.execute(update(job_items).where(mine).values(leased_until=None, worker=None, **_FORGOTTEN))
     for job_key in touched:
         _finish_job(connection, job_key)
     return freed
+
+
+def about(person_key: int, person_id: str) -> ColumnElement[bool]:
+    """The files (rows of `job_items`) that are enrolled for a person, or whose answer names them."""
+    named = select(job_mentions.c.item_key).where(job_mentions.c.person_key == person_key)
+    return or_(job_items.c.person_id == person_id, job_items.c.key.in_(named))
+
+
+def remove_uploads(root: Path, uploads: Iterable[str]) -> None:
+    """Remove uploaded files (paths below `root`), and the folder of their job when it was the last."""
+    for upload in uploads:
+        path = root / upload
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            if path.parent != root:
+                path.parent.rmdir()
 
 
 _FORGOTTEN: dict[str, Any] = {"state": "forgotten", "name": "", "person_id": None, "result": None, "error": None, "media": ""}
@@ -265,6 +290,11 @@ def _same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:
 
 def _held(claim: Claim, worker: str) -> tuple[Any, ...]:
     return job_items.c.key == claim.key, job_items.c.state == "running", job_items.c.worker == worker
+
+
+def _job_key(connection: Connection, claim: Claim) -> int:
+    """0 when the job was removed meanwhile."""
+    return connection.scalar(select(job_items.c.job_key).where(job_items.c.key == claim.key)) or 0
 
 
 def _give_up(connection: Connection, now: datetime) -> None:

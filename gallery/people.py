@@ -140,6 +140,8 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
     """People whose id or name holds `search` in any case, by id. Raises InvalidRequestError."""
     if offset < 0 or not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"offset must be 0 or more and limit 1 to {MAX_PAGE}. Received: offset={offset}, limit={limit}")
+    if "\0" in search:
+        raise InvalidRequestError(f"search is text without NUL characters. Received: {search[:40]!a}")
     fits = people.c.search.contains(search_key(search), autoescape=True)
     total = connection.scalar(select(func.count()).select_from(people).where(fits)) or 0
     rows = connection.execute(select(people).where(fits).order_by(people.c.person_id).offset(offset).limit(limit)).all()

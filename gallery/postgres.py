@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.engine import URL
 
 from gallery.database import Database, LockedError
-from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
+from utils.errors import ConfigError, DuetError, InvalidRequestError, StorageFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class PostgresDatabase(Database):
         """The server's own work: see above."""
         return True
 
-    def forget(self, _traces: Iterable[bytes]) -> bool:
+    def forget(self, _traces: Collection[bytes], *, earlier: bool = False) -> bool:  # noqa: ARG002 - the server does it all
         """As `scrub`."""
         return self.scrub()
 
@@ -114,8 +114,10 @@ class PostgresDatabase(Database):
         except exc.ProgrammingError as error:
             raise _no_pgvector(f"a login that may not create it ({_state(error.orig)})") from error
 
-    def _in_our_words(self, error: BaseException | None) -> GalleryError:
+    def _in_our_words(self, error: BaseException | None) -> DuetError:
         state = _state(error)
+        if not state and type(error).__name__ == "DataError":  # the driver's own, before anything is sent
+            return InvalidRequestError("Text holds no NUL character. Received: one")
         log.error("database: %s (%s)", state or type(error).__name__, str(error).split("\n", 1)[0])
         for start, make in _MEANINGS.items():
             if state.startswith(start):

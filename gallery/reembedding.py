@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
-from gallery import audit, kept, rotation, vectors
+from gallery import audit, forgetting, kept, rotation, vectors
 from gallery.ports import Encoders
 from gallery.store import Store
 from gallery.tables import changes, kept_media, people, reembedded, templates
@@ -70,13 +70,14 @@ class Reembedding:
 
         Raises EncoderMismatchError when a template would be left behind: nothing is changed then.
         """
-        with self._store.database.write() as connection:
+        with self._store.erasing() as (connection, erasure):
             left = self._left(connection)
             if left.waiting:
                 raise EncoderMismatchError(f"All templates are embedded before the switch. Received: {left.waiting} that wait",
                                            "Run it again: somebody was enrolled meanwhile.")
             if left.without_media and not drop:
                 raise _without_media(left)
+            erasure.traces = forgetting.pieces_of(connection, self._old())
             touched = list(connection.scalars(select(templates.c.person_key).where(self._old()).distinct()))
             connection.execute(delete(templates).where(self._old(), ~_staged()))
             connection.execute(delete(templates).where(_staged(), _there_already()))
@@ -86,7 +87,6 @@ class Reembedding:
                 connection.execute(insert(changes), [{"person_key": key} for key in touched])
             detail = {"templates": left.staged, "dropped": left.without_media}
             audit.append(connection, "reembed", "switched", None, detail)
-        self._store.database.scrub()
         return left.staged
 
     def _old(self) -> Any:

@@ -14,7 +14,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 _PRAGMAS = ("page_size=8192",  # of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
             "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
 _NO_ROOM_BYTES = 1 << 20
+_MANY_TRACES = 1000  # of some 50 people: to look for more takes longer than to write the file anew
 
 
 class SqliteDatabase(Database):
@@ -42,7 +44,7 @@ class SqliteDatabase(Database):
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
         self._busy_timeout_s = busy_timeout_s
-        self._owed: set[bytes] = set()
+        self._descriptors: dict[str, int] = {}
         engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=30,
                                hide_parameters=True)  # names and vectors stay out of error texts
         super().__init__(engine, engine.execution_options(writes=True))
@@ -88,19 +90,27 @@ class SqliteDatabase(Database):
                 raw.close()
         return self.scrub()
 
-    def forget(self, traces: Iterable[bytes]) -> bool:
-        """Empty the log, and see to it that none of `traces`, pieces of what was deleted, is left in the unused space of the file: where
-        one is, the file is written anew. False as `scrub`; it is done by the next call then."""
-        self._owed.update(traces)
-        owed = set(self._owed)
+    def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
+        """Empty the log, and see to it that none of `traces` is left in the unused space of the file: where one is, where there are many
+        to look for, or where it is unknown what an `earlier` deletion left, the file is written anew. False as `scrub`."""
         if not self.scrub():
             return False
         with self._translated():
-            left = residue.holds_any(self._path, owed)
-        if left and not self.compact():
-            return False
-        self._owed -= owed
-        return True
+            left = earlier or len(traces) > _MANY_TRACES or residue.holds_any(self._descriptor(), traces)
+        return not left or self.compact()
+
+    def close(self) -> None:
+        """Close all connections, and then what the file was read by."""
+        super().close()
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _descriptor(self) -> int:
+        """To read the bytes of the file by; open as long as the connections are (gallery/residue.py says why)."""
+        inode = _inode(self._path)
+        if inode not in self._descriptors:
+            self._descriptors[inode] = os.open(self._path, os.O_RDONLY)
+        return self._descriptors[inode]
 
     def last_keys(self, connection: Connection) -> dict[str, int]:
         """Of SQLite's own table."""
@@ -197,9 +207,11 @@ def _path_of(url: URL) -> Path:
 
 
 def _make_file(path: Path) -> None:
-    """Readable by the owner only, before the first byte is written; SQLite gives its -wal and -shm files the same mode."""
+    """Readable by the owner only, before the first byte is written; SQLite gives its -wal and -shm files the same mode. A file that is
+    there is not opened here: to close it again would end the locks of this process."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

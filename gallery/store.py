@@ -5,9 +5,10 @@ transactions around them, and what makes a deletion complete: what was deleted i
 """
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
-from gallery import audit, export, feed, feedback, forgetting, kept, merging, people, rotation, templates, vectors
+from gallery import audit, export, feed, feedback, forgetting, jobs, kept, merging, people, rotation, templates, vectors
 from gallery.database import Database, open_database
 from gallery.names import new_person_id
 from gallery.people import NewPerson, PersonChanges
@@ -42,7 +43,7 @@ class Stored:
     known_before: int
 
 
-class _Erasure:
+class Erasure:
     """What a transaction deletes: `traces` in the database's bytes, and `uploads` (paths below the media root)."""
 
     def __init__(self) -> None:
@@ -64,7 +65,8 @@ class Store:
         self.codec = codec or PlainText()
         self._media_root = media_root
         self._feedback_days = feedback_days
-        self._look_at = 0.0
+        self._erasing_turn = threading.Lock()
+        self._look_at, self._looked = 0.0, -LOOK_AGAIN_S  # by the clock; by a clock that is never set
         with database.write() as connection:
             rotation.check(connection, self.codec)
 
@@ -90,7 +92,7 @@ class Store:
     def update_person(self, person_id: str, **changes: Unpack[PersonChanges]) -> Person:
         """Change name, note, consent or retention_days; what is not given stays. Raises PersonNotFoundError, InvalidNameError,
         InvalidRequestError."""
-        with self._erasing() as (connection, erasure):
+        with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
             before = forgetting.texts_of(connection, key)
             if changes:
@@ -100,17 +102,20 @@ class Store:
         self._look_at = 0.0
         return person
 
-    def delete_person(self, person_id: str) -> None:
-        """Forget the person and everything on them, also in the bytes of the files. Raises PersonNotFoundError."""
-        with self._erasing() as (connection, erasure):
-            self._delete(connection, people.key_of(connection, person_id), "delete_person", erasure)
+    def delete_person(self, person_id: str, guard: Callable[[Person], None] = lambda _: None) -> None:
+        """Forget the person and everything on them, also in the bytes of the files. `guard` is told who it is once nobody else can change
+        them any more, and may raise to stop it. Raises PersonNotFoundError."""
+        with self.erasing() as (connection, erasure):
+            key = people.key_of(connection, person_id)
+            guard(people.person_of(connection, key))
+            self._delete(connection, key, "delete_person", erasure)
 
     def merge_people(self, person_id: str, other: str) -> Person:
         """Two entries of one person become the first (`gallery.merging.merge`); of the other nothing but what was merged is left, also in
         the bytes. Raises PersonNotFoundError, InvalidNameError, InvalidRequestError, EncoderMismatchError."""
         if person_id == other:
             raise InvalidRequestError(f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice")
-        with self._erasing() as (connection, erasure):
+        with self.erasing() as (connection, erasure):
             key, second = people.key_of(connection, person_id), people.key_of(connection, other)
             before = forgetting.all_of(connection, second)
             erasure.uploads += merging.merge(connection, key, second)
@@ -120,7 +125,7 @@ class Store:
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and answers remembered for too long; how many people it were."""
         now = datetime.now(UTC)
-        with self._erasing() as (connection, erasure):
+        with self.erasing() as (connection, erasure):
             ends = people.with_end(connection)
             due = [key for key, end in ends if end <= now]
             for key in due:
@@ -131,9 +136,10 @@ class Store:
         return len(due)
 
     def forget_expired_when_due(self) -> None:
-        """`forget_expired` when somebody's time has come, and once a day; otherwise a comparison of two numbers."""
-        if time.time() >= self._look_at:
-            self._look_at = time.time() + LOOK_AGAIN_S  # other requests of this moment go on
+        """`forget_expired` when somebody's time has come, and once a day, also when the clock was set back; otherwise a comparison of
+        numbers."""
+        if time.time() >= self._look_at or time.monotonic() >= self._looked + LOOK_AGAIN_S:
+            self._look_at, self._looked = time.time() + LOOK_AGAIN_S, time.monotonic()  # other requests of this moment go on
             actor = audit.ACTOR.set("service")
             try:
                 self.forget_expired()
@@ -164,7 +170,7 @@ class Store:
         """
         if not new:
             raise ValueError("At least one template is needed. Received: 0 templates")
-        with self._erasing() if replace else self._writing() as (connection, erasure):
+        with self.erasing() if replace else self._writing() as (connection, erasure):
             rotation.refuse_other(connection, self.codec)
             if guard is not None:
                 guard()
@@ -192,7 +198,7 @@ class Store:
 
     def delete_template(self, person_id: str, template_id: str) -> None:
         """Forget one template and what is kept with it. Raises PersonNotFoundError, TemplateNotFoundError."""
-        with self._erasing() as (connection, erasure):
+        with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
             erasure.traces = forgetting.pieces_of(connection, templates_table.c.template_id == template_id)
             templates.remove_one(connection, key, template_id)
@@ -246,22 +252,23 @@ class Store:
                 people.note_seen(connection, key)
             if request_id and self._feedback_days:
                 feedback.forget_old(connection, self._feedback_days)
-                feedback.remember(connection, request_id, feedback.named_in(answer))
+                feedback.remember(connection, request_id, answer)
 
-    def give_feedback(self, request_id: str, person_id: str, same: bool) -> tuple[Modality, ...]:
-        """Keep that the clip of an answer was (`same`) or was not of a person whom it named; what was said before is replaced. Returns the
-        modalities that named the person. Raises PersonNotFoundError, IdentificationNotFoundError."""
+    def give_feedback(self, request_id: str, person_id: str, same: bool, asked_by: str | None = None) -> tuple[Modality, ...]:
+        """Keep that the clip of an answer was (`same`) or was not of a person whom it named; what was said before is replaced. `asked_by`:
+        only of an answer that this actor was given. Returns the modalities that named the person. Raises PersonNotFoundError,
+        IdentificationNotFoundError."""
         with self.database.write() as connection:
             key = people.key_of(connection, person_id)
-            found = feedback.give(connection, request_id, key, same)
+            found = feedback.give(connection, request_id, key, same, asked_by)
             audit.append(connection, "feedback", "same" if same else "different", key, {"trials": len(found)})
             return found
 
-    def feedback_trials(self, encoder_ids: Mapping[str, str]) -> tuple[feedback.Trial, ...]:
-        """Feedback on scores of these encoders (`Recognizer.encoder_ids`) as trials (modality, score, same, speech_s), for the next
-        calibration; oldest first."""
+    def feedback_trials(self, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]) -> tuple[feedback.Trial, ...]:
+        """Feedback on strengths of these encoders on these scales (`Calibration.scale_id`), both by modality, as trials (modality,
+        strength, same) for the next calibration; oldest first."""
         with self.database.read() as connection:
-            return feedback.trials(connection, encoder_ids)
+            return feedback.trials(connection, encoder_ids, scale_ids)
 
     # ---- audit
     def record(self, action: str, outcome: str, person_id: str | None = None, detail: audit.Detail | None = None) -> None:
@@ -290,31 +297,27 @@ class Store:
 
     # ---- deletion
     @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, _Erasure]]:
+    def _writing(self) -> Iterator[tuple[Connection, Erasure]]:
         with self.database.write() as connection:
-            yield connection, _Erasure()
+            yield connection, Erasure()
 
     @contextmanager
-    def _erasing(self) -> Iterator[tuple[Connection, _Erasure]]:
-        """A transaction that deletes, and what makes it complete once it is committed."""
-        erasure = _Erasure()
-        with self.database.write() as connection:
-            yield connection, erasure
-        self.database.forget(erasure.traces)
-        if self._media_root is not None:
-            for upload in erasure.uploads:
-                _remove_upload(self._media_root, upload)
+    def erasing(self) -> Iterator[tuple[Connection, Erasure]]:
+        """A transaction that deletes, and what makes it complete once it is committed: for this one, and for one before it that did not
+        come so far."""
+        erasure = Erasure()
+        with self._erasing_turn:
+            with self.database.write() as connection:
+                owed = forgetting.owe(connection)
+                yield connection, erasure
+            if self._media_root is not None:
+                jobs.remove_uploads(self._media_root, erasure.uploads)
+            if self.database.forget(erasure.traces, earlier=owed):
+                with self.database.write() as connection:
+                    forgetting.settle(connection)
 
-    def _delete(self, connection: Connection, key: int, action: str, erasure: _Erasure) -> None:
+    def _delete(self, connection: Connection, key: int, action: str, erasure: Erasure) -> None:
         erasure.traces |= forgetting.all_of(connection, key)
         erasure.uploads += people.remove(connection, key)
         people.changed(connection, key, action, "deleted")
 
-
-def _remove_upload(root: Path, upload: str) -> None:
-    """Remove a file below `root`, and the folder of its job when it was the last."""
-    path = root / upload
-    path.unlink(missing_ok=True)
-    with suppress(OSError):
-        if path.parent != root:
-            path.parent.rmdir()

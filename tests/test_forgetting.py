@@ -2,7 +2,10 @@
 finds what it looks for, so that one that looks for the wrong thing fails."""
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from gallery import people as statements
 from gallery import residue
 from gallery.jobs import Jobs, NewItem, NewJob
 from gallery.people import NewPerson
 from gallery.recognizer import Recognizer
+from gallery.reembedding import Reembedding
 from gallery.sealing import Sealer
 from gallery.store import Store
-from gallery.tables import people
+from gallery.tables import metadata, people, reembedded, templates
 from gallery.vectors import to_bytes
 from tests.gallery_parts import ClipAligner, direction, make_recognizer, open_gallery, write_clip
+from tests.test_reembedding import NEXT
 from tests.test_store import face, voice
 from utils.types import Capture, Embedding, Modality, Waveform
 
@@ -70,7 +75,7 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     for number in range(2, 8):
         made.store.create_person(f"other-{number}", f"Other {number}")
         made.enroll(f"other-{number}", write_clip(tmp_path / "clip", face=number, voice=number, sample=number))
-    made.store.create_person("walrus@example.com", "Wanda Walrus", "walrus note", "walrus consent", 30)
+    made.store.create_person("walrus@example.com", "Wanda Wälrus", "walrus note", "walrus consent", 30)
     for sample in range(3):
         made.enroll("walrus@example.com", write_clip(tmp_path / "clip", face=1, voice=1, sample=sample))
     made.identify(write_clip(tmp_path / "clip", face=1, voice=1, sample=9), request_id="walrus-request-1")
@@ -79,21 +84,47 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     (folder / "media/walrus-upload.mp4").write_bytes(b"walrus in the upload")
     jobs = Jobs(made.store.database)
     jobs.create(NewJob("enroll", [NewItem("walrus-clip.mp4", "walrus-upload.mp4", "walrus@example.com", uploaded=True)]))
-    media = [made.store.kept_media(t.template_id) for t in made.store.list_templates("walrus@example.com")]
-    looked_for = [b"walrus@example.com", b"Wanda Walrus", b"wanda walrus", b"walrus note", b"walrus consent", b"walrus-request-1",
-                  b"walrus-request-2", b"walrus-upload", b"walrus-clip.mp4", b"walrus in the upload",
-                  *(p for sample in range(3) for m in (Modality.FACE, Modality.VOICE) for p in pieces(m, 1, sample)),
-                  *(data[at:at + 48] for kinds in media for data in kinds.values() for at in (16, len(data) // 2))]
-    assert found_in(folder, *looked_for) == looked_for
-    yield made, looked_for
+    named = jobs.create(NewJob("identify", [NewItem("camera.mp4", "camera.mp4")]))
+    claim = jobs.claim("worker", named.job_id)
+    jobs.finish(claim, "worker", {"name": "Wanda Wälrus"}, None, ["walrus@example.com"])
+    Reembedding(made.store, NEXT).stage()
+    yield made, [*TEXTS, *templates_of(made.store)]
     made.close()
+
+
+TEXTS = [b"walrus@example.com", "Wanda Wälrus".encode(), "wanda wälrus".encode(), b'"name": "Wanda W\\u00e4lrus"', b"walrus note",
+         b"walrus consent", b"walrus-request-1", b"walrus-request-2", b"walrus-upload", b"walrus-clip.mp4", b"camera.mp4",
+         b"walrus in the upload"]
+
+
+def templates_of(store: Store) -> list[bytes]:
+    """Pieces of the vectors of three clips, of what is kept with them, of the vectors of the next model, and the hashes of the clips."""
+    infos = store.list_templates("walrus@example.com")
+    media = [store.kept_media(info.template_id) for info in infos]
+    with store.database.read() as connection:
+        ours = select(reembedded.c.vector).join(templates, templates.c.key == reembedded.c.key).where(
+            templates.c.template_id.in_([info.template_id for info in infos]))
+        staged = list(connection.scalars(ours))
+    assert len(staged) == 6
+    return [*(p for sample in range(3) for m in (Modality.FACE, Modality.VOICE) for p in pieces(m, 1, sample)),
+            *(data[at:at + 48] for kinds in media for data in kinds.values() for at in (16, len(data) // 2)),
+            *(vector[at:at + 32] for vector in staged for at in (0, 2016)), *(info.source_sha256.encode() for info in infos)]
+
+
+def test_the_gallery_of_these_tests_holds_all_that_can_be_stored(full, tmp_path):
+    """What is in no table here would not be looked for: a table that is added must be filled above."""
+    made, looked_for = full
+    assert found_in(tmp_path / "data", *looked_for) == looked_for
+    with made.store.database.read() as connection:
+        empty = {t.name for t in metadata.sorted_tables if not connection.scalar(select(func.count()).select_from(t))}
+    assert empty == {"api_keys"}
 
 
 def test_a_deleted_person(full, tmp_path):
     made, looked_for = full
     made.store.delete_person("walrus@example.com")
     assert found_in(tmp_path / "data", *looked_for) == []
-    assert made.store.feedback_trials(made.encoder_ids) == ()
+    assert made.store.feedback_trials(made.encoder_ids, made.scale_ids) == ()
     assert made.store.count() == 6
 
 
@@ -109,9 +140,10 @@ def test_a_person_who_was_merged(full, tmp_path):
     """What was merged stays, under the first id; what named the other is gone."""
     made, looked_for = full
     made.store.merge_people("other-2", "walrus@example.com")
-    names = [w for w in looked_for[:10] if b"request" not in w and w not in (b"walrus note", b"walrus consent")]
+    names = [w for w in TEXTS if b"request" not in w and w not in (b"walrus note", b"walrus consent")]
     assert found_in(tmp_path / "data", *names) == []
-    assert found_in(tmp_path / "data", *looked_for[10:]) == looked_for[10:], "templates and media"
+    shown = looked_for[len(TEXTS):]
+    assert found_in(tmp_path / "data", *shown) == shown, "templates and media"
     assert found_in(tmp_path / "data", b"walrus note", b"walrus consent") == [b"walrus note", b"walrus consent"]
 
 
@@ -128,11 +160,19 @@ def test_a_deleted_template(full, tmp_path):
 def test_what_a_change_replaces(full, tmp_path):
     made, looked_for = full
     made.store.update_person("walrus@example.com", name="Ann", note="", consent="none")
-    assert found_in(tmp_path / "data", b"Wanda Walrus", b"wanda walrus", b"walrus note", b"walrus consent") == []
+    assert found_in(tmp_path / "data", *TEXTS[1:3], b"walrus note", b"walrus consent") == []
     clip = write_clip(tmp_path / "clip", face=1, voice=1, sample=30)
     made.enroll("walrus@example.com", clip, replace=True)
-    assert found_in(tmp_path / "data", *looked_for[10:]) == []
+    assert found_in(tmp_path / "data", *looked_for[len(TEXTS):]) == []
     assert found_in(tmp_path / "data", *pieces(Modality.FACE, 1, 30)) == pieces(Modality.FACE, 1, 30)
+
+
+def test_templates_that_are_made_anew(full, tmp_path):
+    made, _ = full
+    old = [to_bytes(Embedding(direction(Modality.FACE, 1, 0, 0.5), Modality.FACE, "x"))]
+    assert found_in(tmp_path / "data", *old) == old
+    Reembedding(made.store, NEXT).switch()
+    assert found_in(tmp_path / "data", *old) == []
 
 
 def test_a_sealed_gallery(tmp_path):
@@ -152,6 +192,10 @@ def test_a_sealed_gallery(tmp_path):
 
 # ---- what SQLite leaves behind
 
+def opened(path: Path) -> int:
+    return os.open(path, os.O_RDONLY)
+
+
 def test_copies_that_sqlite_leaves_are_found_and_removed(store, tmp_path):
     """Rows that grow are moved between pages and leave copies, which `secure_delete` does not reach."""
     noise = np.random.default_rng(1)
@@ -162,7 +206,7 @@ def test_copies_that_sqlite_leaves_are_found_and_removed(store, tmp_path):
         for number in noise.choice(len(keys), 200, replace=False):
             statements.change(connection, keys[number], {"note": "m" * 1200})
     store.database.scrub()
-    unused = b"".join(residue.unused_space(store.database._path))
+    unused = b"".join(residue.unused_space(store.database._descriptor()))
     copied = [person_id for person_id in ids if person_id.encode() in unused]
     assert copied, "SQLite left no copy of a row: the test needs more people, or SQLite has changed"
     for person_id in copied:
@@ -177,8 +221,8 @@ def test_unused_space_of_a_fresh_file_is_empty(tmp_path):
     file.commit()
     file.execute("VACUUM")
     file.close()
-    assert list(residue.unused_space(tmp_path / "x.db")) == []
-    assert not residue.holds_any(tmp_path / "x.db", [b"text 17"])
+    assert list(residue.unused_space(opened(tmp_path / "x.db"))) == []
+    assert not residue.holds_any(opened(tmp_path / "x.db"), [b"text 17"])
 
 
 @pytest.mark.parametrize("size", [512, 4096, 65536])
@@ -189,16 +233,68 @@ def test_unused_space_is_read_at_every_page_size(tmp_path, size):
     file.execute("PRAGMA secure_delete=OFF")
     file.execute("CREATE TABLE t (a TEXT)")
     file.executemany("INSERT INTO t VALUES (?)", [("first row",), ("the last row",)])
-    assert not residue.holds_any(tmp_path / "x.db", [b"the last row"]), "a row that is there is not unused space"
+    assert not residue.holds_any(opened(tmp_path / "x.db"), [b"the last row"]), "a row that is there is not unused space"
     file.execute("DELETE FROM t WHERE rowid = 2")
     file.close()
-    assert residue.holds_any(tmp_path / "x.db", [b"e last row"])
-    assert not residue.holds_any(tmp_path / "x.db", [b"first row"])
+    assert residue.holds_any(opened(tmp_path / "x.db"), [b"e last row"])
+    assert not residue.holds_any(opened(tmp_path / "x.db"), [b"first row"])
 
 
 def test_short_traces_are_not_looked_for(tmp_path):
     (tmp_path / "x.db").write_bytes(b"")
-    assert not residue.holds_any(tmp_path / "x.db", [b"", b"abc"])
+    assert not residue.holds_any(opened(tmp_path / "x.db"), [b"", b"abc"])
+
+
+def test_many_traces_are_not_looked_for_one_by_one(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("gallery.sqlite._MANY_TRACES", 3)
+    monkeypatch.setattr("gallery.residue.holds_any", lambda *_: pytest.fail("the file is written anew"))
+    store.create_person("p0", "Walrus000")
+    store.delete_person("p0")
+    assert found_in(tmp_path / "data", b"Walrus000") == []
+
+
+def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(tmp_path, monkeypatch):
+    """Killed after the transaction, before the bytes: the log still holds the row, and nobody remembers what to look for."""
+    store = open_gallery(tmp_path / "data")
+    store.create_person("p0", "Walrus000")
+    store.database.scrub()
+    with monkeypatch.context() as patched:
+        patched.setattr(store.database, "forget", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.delete_person("p0")
+    assert found_in(tmp_path / "data", b"Walrus000"), "the file before the log is read back"
+    again = open_gallery(tmp_path / "data")
+    written_anew = []
+    monkeypatch.setattr(again.database, "compact", lambda real=again.database.compact: written_anew.append(1) or real())
+    assert again.forget_expired() == 0, "as the service does at its start"
+    assert found_in(tmp_path / "data", b"Walrus000") == []
+    again.forget_expired()
+    assert written_anew == [1], "once"
+    again.close()
+    store.close()
+
+
+def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path):
+    """Another process that ends removes the write-ahead log if it believes to be the last: the locks of this one must still hold after it
+    has looked through the bytes."""
+    store = open_gallery(tmp_path / "data")
+    for i in range(3):
+        store.create_person(f"p{i}", f"Walrus{i:03d}")
+    store.delete_person("p0")
+    log = (tmp_path / "data/duet.db-wal").stat().st_ino
+    command = [sys.executable, "-c", "from tests.gallery_parts import open_gallery; from pathlib import Path; import sys\n"
+               f"s = open_gallery(Path({str(tmp_path / 'data')!r})); s.create_person(sys.argv[1]); print(s.count()); s.close()"]
+
+    def other_process(person_id: str) -> int:
+        return int(subprocess.run([*command, person_id], check=True, capture_output=True, text=True).stdout)
+
+    assert other_process("p3") == 3
+    assert (tmp_path / "data/duet.db-wal").stat().st_ino == log
+    store.delete_person("p1")
+    store.create_person("p4")
+    assert other_process("p5") == 4 == store.count()
+    assert store.verify_audit().problems == ()
+    store.close()
 
 
 def test_a_busy_reader_delays_but_does_not_prevent(tmp_path):

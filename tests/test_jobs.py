@@ -1,25 +1,30 @@
-"""Batch jobs in the database: claims, leases, cancelling, forgetting, and what survives killed workers."""
+"""Batch jobs in a file and in PostgreSQL: claims, leases, cancelling, forgetting, and what survives killed workers."""
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gallery import jobs as jobs_module
-from gallery.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob
+from gallery.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob, remove_uploads
 from gallery.recognizer import Recognizer
 from gallery.tables import job_items
 from tests.tiny import clip, tiny_recognizer
 from utils.config import Settings
 from utils.errors import InvalidRequestError, JobNotFoundError, StoreUnavailableError
-from web.jobs import JobThread, keep_upload, remove_uploads, work
+from web.jobs import LEFT_S, JobThread, keep_uploads, remove_left, work
+
+
+@pytest.fixture
+def settings(tmp_path: Path, store_url: str) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=store_url)
 
 
 @pytest.fixture
@@ -49,6 +54,13 @@ def new(action: str, items: list[NewItem], **more: bool) -> NewJob:
 
 def states(jobs: Jobs, job_id: str) -> list[str]:
     return [item.state for item in jobs.items(job_id)]
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.01)
 
 
 def lose_worker(recognizer: Recognizer) -> None:
@@ -137,13 +149,35 @@ def test_service_errors_leave_the_file_waiting(recognizer, jobs, settings, clips
     assert states(jobs, job.job_id) == ["done"]
 
 
+def test_a_database_that_is_gone_for_long_costs_no_attempt(recognizer, jobs, settings, clips, monkeypatch) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    monkeypatch.setattr("web.jobs.PAUSE_S", 0.0)
+    release, refused = jobs.release, []
+
+    def gone(*given: object) -> None:
+        refused.append(1)
+        if len(refused) < 5:
+            raise StoreUnavailableError("The database cannot be reached.")
+        release(*given)
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("The database cannot be reached.")
+
+    monkeypatch.setattr(jobs, "release", gone)
+    with monkeypatch.context() as patched:
+        patched.setattr(recognizer, "identify", busy)
+        assert work(recognizer, jobs, settings) == 0
+    assert (len(refused), states(jobs, job.job_id)) == (5, ["waiting"])
+    assert work(recognizer, jobs, settings) == 1
+
+
 def test_cancelling(recognizer, jobs, settings, clips, media) -> None:
-    upload = keep_upload(settings, "j", 0, media / "ann.mp4")
+    [upload] = keep_uploads(settings, "j", [media / "ann.mp4"])
     job = jobs.create(new("identify", [*clips[:2], NewItem("up.mp4", upload, uploaded=True)]))
     running = jobs.claim("w")
     after, freed = jobs.cancel(job.job_id)
     assert (after.state, freed) == ("running", [upload])
-    remove_uploads(settings, freed)
+    remove_uploads(settings.media_folder, freed)
     assert not (media / ".jobs" / "j").exists()
     assert jobs.claim("w") is None
     jobs.finish(running, "w", {})
@@ -152,6 +186,42 @@ def test_cancelling(recognizer, jobs, settings, clips, media) -> None:
     jobs.cancel(job.job_id)
     with pytest.raises(JobNotFoundError):
         jobs.get(job.job_id)
+
+
+def test_a_file_that_is_given_back_to_a_cancelled_job_is_cancelled(jobs, clips) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    held = jobs.claim("w")
+    jobs.cancel(job.job_id)
+    jobs.release(held, "w")
+    assert states(jobs, job.job_id) == ["cancelled"]
+    assert jobs.get(job.job_id).finished_at is not None
+
+
+def test_a_job_is_cancelled_while_it_is_worked_on(recognizer, jobs, settings, media) -> None:
+    (media / "ann.mp4").write_bytes(clip(face="ann", voice="ann"))
+    thread = JobThread(recognizer, jobs, settings)
+    for round_ in range(3):
+        uploads = keep_uploads(settings, f"j{round_}", [media / "ann.mp4"] * 30)
+        job = jobs.create(new("identify", [NewItem(u, u, uploaded=True) for u in uploads]))
+        thread.wake()
+        until(lambda job_id=job.job_id: "done" in states(jobs, job_id))
+        remove_uploads(settings.media_folder, jobs.cancel(job.job_id)[1])
+        until(lambda job_id=job.job_id: jobs.get(job_id).finished_at)
+        counts = jobs.get(job.job_id).counts
+        assert set(counts) <= {"done", "cancelled"}
+        assert sum(counts.values()) == 30
+        assert not (media / ".jobs" / f"j{round_}").exists(), "each upload was removed by one of the two"
+    thread.stop()
+
+
+def test_uploads_that_killed_processes_left_are_removed(recognizer, jobs, settings, clips, media) -> None:
+    lost, needed, young = (keep_uploads(settings, name, [media / "ann.mp4"])[0] for name in ("lost", "needed", "young"))
+    jobs.create(new("identify", [NewItem("a", needed, uploaded=True)]))
+    for upload in (lost, needed):
+        os.utime(media / upload, (time.time() - LEFT_S - 60,) * 2)
+    remove_left(jobs, settings)
+    assert [(media / upload).exists() for upload in (lost, needed, young)] == [False, True, True]
+    assert not (media / lost).parent.exists()
 
 
 def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(recognizer, jobs, clips) -> None:
@@ -182,7 +252,7 @@ def test_deleted_people_are_forgotten_in_jobs(recognizer, jobs, settings, clips,
     work(recognizer, jobs, settings)
     asked = jobs.create(new("identify", [NewItem("who.mp4", "ann.mp4")]))
     work(recognizer, jobs, settings)
-    upload = keep_upload(settings, "u", 0, media / "ann.mp4")
+    [upload] = keep_uploads(settings, "u", [media / "ann.mp4"])
     waiting = jobs.create(new("enroll", [NewItem("ann-9.mp4", upload, "ann", uploaded=True)]))
     recognizer.store.delete_person("ann")
     for job_id in (enrolled.job_id, asked.job_id, waiting.job_id):
@@ -229,13 +299,19 @@ def test_links_out_of_the_media_root_are_not_followed(recognizer, jobs, settings
     assert [item.error["code"] for item in jobs.items(job.job_id)] == ["media_not_found"] * 2
 
 
+def test_a_file_that_is_gone_when_its_turn_comes(recognizer, jobs, settings, clips, media) -> None:
+    job = jobs.create(new("identify", [clips[0], clips[2]]))
+    (media / "ann.mp4").unlink()
+    work(recognizer, jobs, settings)
+    gone, there = jobs.items(job.job_id)
+    assert (gone.error["code"], there.state) == ("media_not_found", "done")
+
+
 def test_the_thread_of_the_service(recognizer, jobs, settings, clips) -> None:
     job = jobs.create(new("identify", clips))
     thread = JobThread(recognizer, jobs, settings)
     thread.wake()
-    deadline = time.monotonic() + 30
-    while jobs.get(job.job_id).finished_at is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: jobs.get(job.job_id).finished_at)
     thread.stop()
     assert jobs.get(job.job_id).state == "done"
     thread.wake()  # after its end nothing starts any more
@@ -249,18 +325,41 @@ def _enrol_for_ever(settings: Settings) -> None:
     work(recognizer, Jobs(recognizer.store.database), settings)
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_done_twice(settings, media) -> None:
-    """A process that works on a job is killed again and again at random moments; in the end every clip was enrolled exactly once."""
-    settings.data_dir.mkdir(exist_ok=True)
-    recognizer = tiny_recognizer(settings)
-    jobs = Jobs(recognizer.store.database)
+def many_people(media: Path, count: int) -> list[NewItem]:
+    """A clip each."""
     items = []
-    for number in range(40):
+    for number in range(count):
         name = f"p{number}"
         (media / f"{name}.mp4").write_bytes(clip(face="ann", voice="ann", take=number).replace(b'"face": 1', b'"face": %d' % (number + 10))
                                             .replace(b'"voice": 1', b'"voice": %d' % (number + 10)))
         items.append(NewItem(name, f"{name}.mp4", name))
-    job = jobs.create(new("enroll", items))
+    return items
+
+
+def check_enrolled_once(recognizer: Recognizer, count: int) -> None:
+    page = recognizer.store.list_people(limit=100)
+    assert [person.templates for person in page.people] == [{"face": 1, "voice": 1}] * count
+    assert recognizer.store.verify_audit().problems == ()
+
+
+def test_two_services_on_one_database_share_a_job(recognizer, jobs, settings, media) -> None:
+    job = jobs.create(new("enroll", many_people(media, 30)))
+    context = multiprocessing.get_context("spawn")
+    services = [context.Process(target=_enrol_for_ever, args=(settings,)) for _ in range(2)]
+    for service in services:
+        service.start()
+    for service in services:
+        service.join(120)
+    assert [service.exitcode for service in services] == [0, 0]
+    assert states(jobs, job.job_id) == ["done"] * 30
+    with recognizer.store.database.read() as connection:
+        assert set(connection.scalars(select(job_items.c.attempts))) == {1}, "nobody took a file of the other"
+    check_enrolled_once(recognizer, 30)
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_done_twice(recognizer, jobs, settings, media) -> None:
+    """A process that works on a job is killed again and again at random moments; in the end every clip was enrolled exactly once."""
+    job = jobs.create(new("enroll", many_people(media, 40)))
     context, rounds = multiprocessing.get_context("spawn"), 0
     while jobs.get(job.job_id).finished_at is None and rounds < 60:
         process = context.Process(target=_enrol_for_ever, args=(settings,))
@@ -275,7 +374,4 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(settings, media) -> 
         rounds += 1
     assert rounds > 3, "it was killed several times"
     assert states(jobs, job.job_id) == ["done"] * 40
-    page = recognizer.store.list_people(limit=100)
-    assert [person.templates for person in page.people] == [{"face": 1, "voice": 1}] * 40
-    assert recognizer.store.verify_audit().problems == ()
-    recognizer.close()
+    check_enrolled_once(recognizer, 40)

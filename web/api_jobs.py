@@ -10,14 +10,14 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.audit import ACTOR
-from gallery.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob
+from gallery.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob, remove_uploads
 from gallery.names import parse_flagship_name, validate_person_id
 from utils import errors as known
 from utils.config import Settings
 from utils.errors import DuetError, InvalidRequestError, MediaMissingError, MediaNotFoundError, PathForbiddenError
 from web import answers, fields, schema
 from web.api_identify import UPLOAD_ERRORS
-from web.jobs import UPLOADS, keep_upload, remove_uploads
+from web.jobs import UPLOADS, keep_uploads
 from web.state import jobs, settings, wake_jobs
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
@@ -79,7 +79,7 @@ class JobList(Resource):
         try:
             job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
         except DuetError:
-            remove_uploads(settings(), [item.media for item in items if item.uploaded])
+            remove_uploads(settings().media_folder, [item.media for item in items if item.uploaded])
             raise
         wake_jobs(job)
         return job_body(job), 202, {"Location": f"/v1/jobs/{job.job_id}"}
@@ -110,7 +110,7 @@ class OneJob(Resource):
         """Cancel a job: files that wait are not worked on, their uploads are removed. A job that has ended is removed with its results."""
         fields.check_query()
         job, media = jobs().cancel(job_id)
-        remove_uploads(settings(), media)
+        remove_uploads(settings().media_folder, media)
         return job_body(job)
 
 
@@ -124,12 +124,11 @@ def _items(about: Settings, job_id: str, folder: str, action: str, person_id: st
     if len(uploads) > MAX_UPLOADS:
         raise InvalidRequestError(f"At most {MAX_UPLOADS} clips are taken at once. Received: {len(uploads)}", "Send several jobs.")
     owners = [None if action == "identify" else person_id or parse_flagship_name(Path(file.filename or "").name) for file in uploads]
-    items = []
-    for number, (file, owner) in enumerate(zip(uploads, owners, strict=True)):
+    for file in uploads:
         file.stream.flush()
-        media = keep_upload(about, job_id, number, Path(cast(Any, file.stream).name))
-        items.append(NewItem(Path(file.filename or "").name[:255], media, owner, uploaded=True))
-    return items
+    media = keep_uploads(about, job_id, [Path(cast(Any, file.stream).name) for file in uploads])
+    return [NewItem(Path(file.filename or "").name[:255], kept, owner, uploaded=True)
+            for file, kept, owner in zip(uploads, media, owners, strict=True)]
 
 
 def _of_folder(about: Settings, folder: str, action: str, person_id: str | None) -> list[NewItem]:

@@ -12,17 +12,18 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallery.audit import ACTOR
-from gallery.jobs import LEASE_S, Claim, Jobs
+from gallery.jobs import LEASE_S, Claim, Jobs, remove_uploads
 from utils.config import Settings
 from utils.errors import BusyError, DuetError, MediaNotFoundError, StorageFullError, StoreUnavailableError
 from utils.types import Identification
 from web import answers
+from web.errors import NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,9 @@ UPLOADS = ".jobs"
 """Folder below the media root for files that were uploaded for a job."""
 POLL_S = 20.0
 PAUSE_S = 2.0
+TIDY_S = 3600.0
+LEFT_S = 86_400.0
+"""Uploads that no file of a job needs are removed when they are so old: younger ones may belong to a job that is just being sent."""
 NOT_NOW = (BusyError, StoreUnavailableError, StorageFullError)
 """Errors of the service, not of the file: it is tried again later."""
 
@@ -55,12 +59,22 @@ def work(recognizer: Recognizer, jobs: Jobs, settings: Settings, job_id: str | N
             done += 1
         except NOT_NOW as error:
             log.warning("job %s: a file waits (%s)", claim.job_id, error.code)
-            with suppress(DuetError):
-                jobs.release(claim, worker)
+            _give_back(jobs, claim, worker, stop)
             time.sleep(PAUSE_S)
             if stop() or isinstance(error, StoreUnavailableError | StorageFullError):
                 break
     return done
+
+
+def _give_back(jobs: Jobs, claim: Claim, worker: str, stop: Callable[[], bool]) -> None:
+    """Until the database takes it: a file whose worker is thought lost counts an attempt."""
+    while True:
+        try:
+            return jobs.release(claim, worker)
+        except NOT_NOW:
+            if stop():
+                return None
+            time.sleep(PAUSE_S)
 
 
 def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim, worker: str) -> None:
@@ -80,7 +94,7 @@ def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim
         error = {"code": "internal", "message": "Something went wrong inside the service.", "hint": "Ask the operator to look at the log."}
     kept = jobs.finish(claim, worker, result, error, mentions)
     if kept and claim.uploaded:
-        remove_uploads(settings, [claim.media])
+        remove_uploads(settings.media_folder, [claim.media])
 
 
 def _answer(recognizer: Recognizer, settings: Settings, claim: Claim) -> tuple[dict[str, Any], set[str]]:
@@ -122,26 +136,45 @@ def _path(settings: Settings, claim: Claim) -> Path:
     return path
 
 
-def remove_uploads(settings: Settings, media: list[str]) -> None:
-    """Remove uploaded files, and the folder of their job when it was the last."""
-    for name in media:
-        path = settings.media_folder / name
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-            path.parent.rmdir()
+def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> list[str]:
+    """Keep uploaded files for a job, safe on the disk; their paths below the media root. The names are ours, never the sender's.
 
-
-def keep_upload(settings: Settings, job_id: str, number: int, upload: Path) -> str:
-    """Keep an uploaded file for a job, safe on the disk; its path below the media root. The name is ours, never the sender's."""
+    Raises StorageFullError: then none is kept.
+    """
     folder = settings.media_folder / UPLOADS / job_id
-    for made in (folder.parent, folder):
-        made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = folder / f"{number:05d}"
+    try:
+        for made in (folder.parent, folder):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number, upload in enumerate(uploads):
+            _copy(upload, folder / f"{number:05d}")
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if error.errno in NO_ROOM:
+            raise StorageFullError("The server has no room left for the uploads of a job.") from error
+        raise
+    return [str((folder / f"{number:05d}").relative_to(settings.media_folder)) for number in range(len(uploads))]
+
+
+def _copy(upload: Path, target: Path) -> None:
     with upload.open("rb") as source, target.open("xb") as copy:
         shutil.copyfileobj(source, copy, 1 << 20)
         copy.flush()
         os.fsync(copy.fileno())
-    return str(target.relative_to(settings.media_folder))
+
+
+def remove_left(jobs: Jobs, settings: Settings) -> None:
+    """Remove old uploads that no file of a job needs: their process was killed before it could. Raises StoreUnavailableError."""
+    root = settings.media_folder
+    there = [path for path in (root / UPLOADS).glob("*/*") if _age_s(path) > LEFT_S]
+    needed = jobs.uploads() if there else set()
+    remove_uploads(root, {str(path.relative_to(root)) for path in there} - needed)
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # removed by another process
+        return 0.0
 
 
 @contextmanager
@@ -187,10 +220,14 @@ class JobThread:
             self._thread.join(wait_s)
 
     def _run(self) -> None:
+        tidy_at = 0.0
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                self._jobs.remove_finished(self._settings.job_days)
+                if time.monotonic() >= tidy_at:
+                    self._jobs.remove_finished(self._settings.job_days)
+                    remove_left(self._jobs, self._settings)
+                    tidy_at = time.monotonic() + TIDY_S
                 if self._settings.broker_url:
                     from web.broker import send
 
