@@ -5,54 +5,39 @@ it turns its rows into trials for the next calibration, which stay until the per
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
-from gallery import people
+from gallery import audit, people
 from gallery.tables import feedback, identifications
 from utils.errors import IdentificationNotFoundError
 from utils.types import Identification, Modality
 
 
-class Named(NamedTuple):
-    """One modality's answer: who was named, by which `score` (cosine) of which encoder, with how much speech heard, in seconds."""
-
-    modality: Modality
-    person_id: str
-    score: float
-    speech_s: float
-    encoder_id: str
-
-
 class Trial(NamedTuple):
-    """A comparison of which somebody said what is true. `score` = cosine of a clip and a person; `same`: the clip is of this person."""
+    """A comparison of which somebody said what is true. `strength` of a clip and a person (utils/calibration.py); `same`: the clip is of
+    this person."""
 
     modality: Modality
-    score: float
+    strength: float
     same: bool
-    speech_s: float
 
 
-def named_in(answer: Identification) -> list[Named]:
-    """Who is named in an answer. A fused answer that rests on one modality is that modality's comparison, and no other."""
-    heard = answer.speech_quality.speech_s if answer.speech_quality else 0.0
-    decisions = {Modality.FUSED: answer.fused, Modality.FACE: answer.face, Modality.VOICE: answer.voice}
-    return [Named(m, d.match.person_id, d.match.score, heard, answer.encoder_ids[m]) for m, d in decisions.items()
-            if d.match is not None and d.modality == m]
-
-
-def remember(connection: Connection, request_id: str, named: Sequence[Named]) -> None:
-    """Remember an answer; of two answers under one request id the later counts."""
+def remember(connection: Connection, request_id: str, answer: Identification) -> None:
+    """Remember who is named in an answer, and who asked; of two answers under one request id the later counts. A fused answer that rests
+    on one modality is that modality's comparison, and no other."""
     connection.execute(delete(identifications).where(identifications.c.request_id == request_id))
-    for answer in named:
-        key = people.find(connection, answer.person_id)
-        if key is not None:  # else deleted since
+    heard = answer.speech_quality.speech_s if answer.speech_quality else 0.0
+    for m, decision in {Modality.FUSED: answer.fused, Modality.FACE: answer.face, Modality.VOICE: answer.voice}.items():
+        match = decision.match
+        key = people.find(connection, match.person_id) if match is not None and decision.modality == m else None
+        if match is not None and key is not None:  # else deleted since
             connection.execute(insert(identifications).values(
-                request_id=request_id, at=datetime.now(UTC), modality=answer.modality, person_key=key, score=answer.score,
-                speech_s=answer.speech_s, encoder_id=answer.encoder_id))
+                request_id=request_id, at=datetime.now(UTC), modality=m, person_key=key, score=match.score, speech_s=heard,
+                encoder_id=answer.encoder_ids[m], strength=match.strength, scale_id=answer.scale_ids[m], actor=audit.ACTOR.get()))
 
 
 def forget_old(connection: Connection, days: float) -> None:
@@ -60,25 +45,28 @@ def forget_old(connection: Connection, days: float) -> None:
     connection.execute(delete(identifications).where(identifications.c.at < datetime.now(UTC) - timedelta(days=days)))
 
 
-def give(connection: Connection, request_id: str, person_key: int, same: bool) -> tuple[Modality, ...]:
-    """Keep what is true of a remembered answer; what was said of it before is replaced. Returns the modalities that named the person.
-    Raises IdentificationNotFoundError."""
-    of = (identifications.c.request_id == request_id, identifications.c.person_key == person_key)
-    rows = connection.execute(select(identifications).where(*of).order_by(identifications.c.modality)).all()
+def give(connection: Connection, request_id: str, person_key: int, same: bool, asked_by: str | None = None) -> tuple[Modality, ...]:
+    """Keep what is true of a remembered answer, of one that was given to `asked_by` where that is stated; what was said of it before is
+    replaced. Returns the modalities that named the person. Raises IdentificationNotFoundError."""
+    query = select(identifications).where(identifications.c.request_id == request_id, identifications.c.person_key == person_key)
+    if asked_by is not None:
+        query = query.where(identifications.c.actor == asked_by)
+    rows = connection.execute(query.order_by(identifications.c.modality)).all()
     if not rows:
         raise IdentificationNotFoundError(f"Feedback is on a person who was named in an answer. Received: request_id={request_id[:64]!a}")
     connection.execute(delete(feedback).where(feedback.c.request_id == request_id, feedback.c.person_key == person_key))
     connection.execute(insert(feedback), [
         {"at": datetime.now(UTC), "request_id": request_id, "person_key": person_key, "modality": row.modality, "score": row.score,
-         "speech_s": row.speech_s, "same": same, "encoder_id": row.encoder_id} for row in rows])
+         "speech_s": row.speech_s, "same": same, "encoder_id": row.encoder_id, "strength": row.strength, "scale_id": row.scale_id}
+        for row in rows])
     return tuple(Modality(row.modality) for row in rows)
 
 
-def trials(connection: Connection, encoder_ids: Mapping[str, str]) -> tuple[Trial, ...]:
-    """What was said of scores of these encoders (ids by modality), oldest first: those of another model mean something else."""
-    rows = connection.execute(select(feedback).order_by(feedback.c.key))
-    return tuple(Trial(Modality(row.modality), row.score, row.same, row.speech_s) for row in rows
-                 if row.encoder_id is not None and row.encoder_id == encoder_ids.get(row.modality))
+def trials(connection: Connection, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]) -> tuple[Trial, ...]:
+    """What was said of strengths of these encoders on these scales (ids by modality), oldest first: others mean something else."""
+    rows = connection.execute(select(feedback).where(feedback.c.strength.is_not(None)).order_by(feedback.c.key))
+    return tuple(Trial(Modality(row.modality), row.strength, row.same) for row in rows
+                 if (row.encoder_id, row.scale_id) == (encoder_ids.get(row.modality), scale_ids.get(row.modality)))
 
 
 def move(connection: Connection, key: int, other: int) -> None:

@@ -48,7 +48,7 @@ class Candidate:
     @property
     def match(self) -> Match:
         """As it is answered."""
-        return Match(self.person.person_id, self.person.name, self.score, self.probability)
+        return Match(self.person.person_id, self.person.name, self.score, self.probability, self.strength)
 
     def score_at(self, strength: float) -> float:
         """The cosine with which this person would have `strength`; 1 where none could be high enough."""

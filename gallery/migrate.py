@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from gallery import audit
 from utils.errors import ConfigError
 
-HEAD = "0006"
+HEAD = "0007"
 """The latest revision; a test compares it with the files."""
 
 _FIRST = "0001"

@@ -11,7 +11,7 @@ from gallery.analysis import WAIT_S, Analyser, ClipProbe, timed
 from gallery.decision import Rule
 from gallery.index import SINGLE, Snapshot
 from gallery.matching import Calibrations, Search, compare
-from gallery.names import validate_name, validate_person_id
+from gallery.names import validate_person_id
 from gallery.overview import GalleryMap, Overview
 from gallery.ports import Aligner, Encoders
 from gallery.results import EnrollResult, FirstSightResult, StaleTemplates, VerifyResult
@@ -34,6 +34,12 @@ log = logging.getLogger(__name__)
 
 Decisions = Mapping[Modality, Decision]
 Duplicate = tuple[Match, Modality]
+Guard = Callable[[], None]
+"""Runs once nobody else can change the gallery any more, and may raise to stop what is to be stored."""
+
+
+def _anybody() -> None:
+    """The guard that stops nothing."""
 
 
 class Recognizer:
@@ -48,6 +54,7 @@ class Recognizer:
         self._calibrations: Calibrations = {Modality.FACE: encoders.face.calibration, Modality.VOICE: encoders.voice.calibration,
                               Modality.FUSED: encoders.fusion.calibration}
         self.encoder_ids = {"face": encoders.face.encoder_id, "voice": encoders.voice.encoder_id, "fused": encoders.fusion.encoder_id}
+        self.scale_ids = {str(m): calibration.scale_id for m, calibration in self._calibrations.items()}
         self.overview = Overview(store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse)
 
     # ---- recognition
@@ -62,9 +69,9 @@ class Recognizer:
         return answer
 
     def enroll(self, person_id: str, path: Path, *, filename: str | None = None, replace: bool = False, force: bool = False,
-               create: bool = False) -> EnrollResult:
+               create: bool = False, guard: Guard = _anybody) -> EnrollResult:
         """Store templates of the clip for a person who is there. `replace` first removes all templates of the person; `create` makes who
-        is not there, together with the templates or not at all.
+        is not there, together with the templates or not at all. `guard` may stop it.
 
         A clip that is somebody else of the gallery is refused unless `force`.
         Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability, modality), EncoderMismatchError,
@@ -75,9 +82,9 @@ class Recognizer:
         hints = [] if replace or known is None else self._unlike_earlier(person_id, probe)
         person = NewPerson(person_id) if known is None else person_id
         try:
-            stored, duplicate = timed(probe.timings_ms, "store", lambda: self._enroll(person, person_id, [probe], replace, force))
+            stored, duplicate = timed(probe.timings_ms, "store", lambda: self._enroll(person, person_id, [probe], replace, force, guard))
         except PersonExistsError:  # another request was first
-            return self.enroll(person_id, path, filename=filename, replace=replace, force=force)
+            return self.enroll(person_id, path, filename=filename, replace=replace, force=force, guard=guard)
         if stored.known_before == len(stored.templates):
             hints.append(Hint("already_enrolled", "This file was enrolled for this person before; nothing was added."))
         capture = probe.capture
@@ -94,16 +101,18 @@ class Recognizer:
         self._note_answer("identify_speaker", answer.voice.outcome, answer, request_id, {"people": answer.people})
         return SpeakerResult(answer, speakers.confidence(answer.voice, threshold), threshold)
 
-    def enroll_speaker(self, person: NewPerson, clips: Sequence[tuple[Path, str]], *, force: bool = False) -> SpeakerEnrolment:
+    def enroll_speaker(self, person: NewPerson, clips: Sequence[tuple[Path, str]], *, force: bool = False,
+                       guard: Guard = _anybody) -> SpeakerEnrolment:
         """Store voice templates of `clips` (path, and the name that its sender gave it), of all or of none, for a person who is there, or
-        who is made with them. Raises InvalidNameError and what `enroll` raises, NoBiometricError also for a clip without usable speech."""
+        who is made with them; `guard` may stop it. Raises InvalidNameError and what `enroll` raises, NoBiometricError also for a clip
+        without usable speech."""
         known = self._known(validate_person_id(person.person_id))
         probes = [self._analyser.analyse(path, filename).only(Modality.VOICE) for path, filename in clips]
         hints = [h for probe in probes for h in (*probe.capture.hints, *(self._unlike_earlier(person.person_id, probe) if known else ()))]
         try:
-            stored, duplicate = self._enroll(person.person_id if known else person, person.person_id, probes, False, force)
+            stored, duplicate = self._enroll(person.person_id if known else person, person.person_id, probes, False, force, guard)
         except (PersonExistsError, PersonNotFoundError):  # made or deleted by another request since
-            return self.enroll_speaker(person, clips, force=force)
+            return self.enroll_speaker(person, clips, force=force, guard=guard)
         return SpeakerEnrolment(stored.person, stored.templates, duplicate and duplicate[0], tuple(hints))
 
     def verify_person(self, path: Path, person_id: str, *, filename: str | None = None) -> VerifyResult:
@@ -130,20 +139,19 @@ class Recognizer:
         self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
         return dataclasses.replace(answer, captures=(*answer.captures, other.capture))
 
-    def first_sight(self, person_id: str, name: str | None, path: Path, *, filename: str | None = None,
-                    re_register: bool = False, request_id: str | None = None) -> FirstSightResult:
+    def first_sight(self, person_id: str, path: Path, *, filename: str | None = None, re_register: bool = False, force: bool = False,
+                    request_id: str | None = None) -> FirstSightResult:
         """Identify, and enrol who comes under an id for the first time; `re_register` replaces the templates of who is known.
 
-        Somebody who is there under another id is not stored, but reported. `name` None = the id. Raises InvalidNameError and what
-        `identify` and `enroll` raise, except DuplicatePersonError.
+        Somebody who is there under another id is reported, and stored with `force` alone. Raises InvalidNameError and what `identify` and
+        `enroll` raise, except DuplicatePersonError.
         """
         validate_person_id(person_id)
-        new = NewPerson(person_id, None if name is None else validate_name(name))
         probe = self._analyser.analyse(path, filename)
         registered, duplicate = False, None
         known = self._known(person_id)
         if re_register or known is None or not any(known.templates.values()):
-            registered, duplicate = timed(probe.timings_ms, "store", lambda: self._register(new, known, probe, re_register))
+            registered, duplicate = timed(probe.timings_ms, "store", lambda: self._register(person_id, known, probe, re_register, force))
         answer = self._identify(probe)
         self._note_answer("first_sight", "registered" if registered else "duplicate" if duplicate else str(answer.fused.outcome), answer,
                           request_id, {"people": answer.people})
@@ -179,7 +187,7 @@ class Recognizer:
         return Identification(
             decisions[Modality.FUSED], decisions[Modality.FACE], decisions[Modality.VOICE], capture.faces.quality, capture.speech.quality,
             capture.faces.people_in_view, (*capture.hints, *_stale_hints(snapshot.stale)), snapshot.people, self._settings.fpir,
-            self.encoder_ids, probe.timings_with_total())
+            self.encoder_ids, probe.timings_with_total(), self.scale_ids)
 
     def _decide(self, probe: ClipProbe, beyond: float = 0.0) -> tuple[Snapshot, Decisions, Rule]:
         snapshot = self._index.near(probe.vectors)
@@ -193,13 +201,14 @@ class Recognizer:
         fused = decision.decide_fused(found.get(Modality.FUSED), single[Modality.FACE], single[Modality.VOICE], rule, other)
         return snapshot, {**single, Modality.FUSED: fused}, rule
 
-    def _enroll(self, person: str | NewPerson, person_id: str, probes: Sequence[ClipProbe], replace: bool,
-                force: bool) -> tuple[Stored, Duplicate | None]:
+    def _enroll(self, person: str | NewPerson, person_id: str, probes: Sequence[ClipProbe], replace: bool, force: bool,
+                may: Guard) -> tuple[Stored, Duplicate | None]:
         """The check for duplicates runs while no other writer can add the same person under yet another id."""
         found: list[Duplicate] = []
         self._index.snapshot()  # what takes long is read before the write lock is held
 
         def guard() -> None:
+            may()
             for probe in probes:
                 _, found_by, rule = self._decide(probe)
                 other = decision.duplicate_of(found_by[Modality.FUSED], found_by[Modality.FACE], found_by[Modality.VOICE], person_id, rule)
@@ -215,18 +224,23 @@ class Recognizer:
             raise
         return stored, found[0] if found else None
 
-    def _register(self, new: NewPerson, known: Person | None, probe: ClipProbe, re_register: bool) -> tuple[bool, Match | None]:
+    def _register(self, person_id: str, known: Person | None, probe: ClipProbe, again: bool, force: bool) -> tuple[bool, Match | None]:
         """Whether the clip was stored, and who it is if that is somebody else."""
+        def guard() -> None:
+            if not again and (now := self._known(person_id)) is not None and any(now.templates.values()):
+                raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
+
         try:
-            self._enroll(new if known is None else new.person_id, new.person_id, [probe], known is not None, False)
+            new = NewPerson(person_id) if known is None else person_id
+            _, other = self._enroll(new, person_id, [probe], known is not None, force, guard)
         except DuplicatePersonError as error:
             d = error.details
             return False, Match(d["person_id"], d["name"], d["score"], d["probability"])
         except PersonNotFoundError:  # deleted since `known` was read
-            return self._register(new, None, probe, re_register)
+            return self._register(person_id, None, probe, again, force)
         except PersonExistsError:  # another request was first
-            return self._register(new, self.store.get_person(new.person_id), probe, True) if re_register else (False, None)
-        return True, None
+            return self._register(person_id, self.store.get_person(person_id), probe, again, force) if again else (False, None)
+        return True, other and other[0]
 
     def _known(self, person_id: str) -> Person | None:
         try:

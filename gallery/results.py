@@ -72,7 +72,7 @@ class FirstSightResult:
     """Identification that enrols whoever comes under an id for the first time.
 
     `registered`: templates of this clip were stored under `person_id`. `duplicate`: the clip is somebody who is there under another
-    id, and so it was not stored.
+    id, and so it was stored with `force` alone.
     """
 
     person_id: str

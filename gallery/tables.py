@@ -119,6 +119,9 @@ identifications = Table(
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
     Column("encoder_id", String(200)),  # that made the score; NULL = noted before this column was
+    Column("strength", Float),  # what calibrations are fitted on (utils/calibration.py), and on which scale; NULL = as above
+    Column("scale_id", String(16)),
+    Column("actor", String(80)),  # who asked
 )
 
 # Comparisons of which somebody said what is true: trials for the next calibration.
@@ -133,6 +136,8 @@ feedback = Table(
     Column("speech_s", Float, nullable=False),
     Column("same", Boolean, nullable=False),
     Column("encoder_id", String(200)),
+    Column("strength", Float),
+    Column("scale_id", String(16)),
     UniqueConstraint("request_id", "person_key", "modality"),
     sqlite_autoincrement=True,
 )

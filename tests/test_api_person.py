@@ -156,7 +156,7 @@ def test_feedback(client: FlaskClient, gallery: dict[str, str], app: Flask) -> N
     assert kept == {"request_id": "r1", "person_id": "ann", "same": False, "modalities": ["face", "fused", "voice"]}
     assert client.post(url, json={"person_id": "ann", "same": True}).status_code == 200
     recognizer = app.extensions["duet"].recognizer
-    assert [t.same for t in recognizer.store.feedback_trials(recognizer.encoder_ids)] == [True] * 3
+    assert [t.same for t in recognizer.store.feedback_trials(recognizer.encoder_ids, recognizer.scale_ids)] == [True] * 3
     assert_error(client.post(url, json={"person_id": "ben", "same": False}), 404, "identification_not_found")
     assert_error(client.post(url, json={"person_id": "nobody", "same": False}), 404, "person_not_found")
     for never in ("r2", "x" * 3000, "a%00b", "%3Cscript%3E"):
@@ -228,7 +228,7 @@ def test_bodies_that_are_refused(client: FlaskClient, gallery: dict[str, str], m
         assert_error(ask(client, gallery, method, url, data=json.dumps(body), content_type=content_type), 415, "content_type")
     assert_error(ask(client, gallery, method, url, json={**body, "surname": "x"}), 400, "invalid_request")
     assert_error(ask(client, gallery, f"{method}", url + "?dry_run=1", json=body), 400, "invalid_request")
-    for broken in (b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"a":' * 20_000):
+    for broken in (b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"a":' * 20_000, b'{"person_id": "x", "person_id": "y"}'):
         refused = ask(client, gallery, method, url, data=broken, content_type="application/json")
         assert refused.status_code in (400, 413)
         assert_error(refused, refused.status_code, {400: "invalid_request", 413: "media_too_large"}[refused.status_code])

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from train import logistic
-from train.calibrate import FULL, People, calibrate, cohort_of, folds_of, own_people
+from train.calibrate import FULL, People, _comparable, calibrate, cohort_of, folds_of, own_people
 from train.galleries import Arena, Fold, groups, strengths, surplus
 from train.gallery_fit import (
     SUPPORT,
@@ -314,3 +314,15 @@ def test_what_people_said_of_answers_counts(fitted):
     doubted = calibrate(people, None, [(4.0, False)] * 3000)
     assert doubted.probability(4.0) < calibration.probability(4.0)
     assert doubted.impostor_score == calibrate(people).impostor_score
+
+
+def test_answers_count_where_their_scale_stays(fitted):
+    """Strengths on a norm that is fitted now are others than those that people spoke of."""
+    both, calibration = fitted
+    people = {"face": People((both[0],), both[0].cohort, calibration.norm), "voice": People((both[0],), both[0].cohort),
+              "fused": People((both[0],), None)}
+    answers = [(m, 2.0, True) for m in ("face", "voice", "fused")]
+    assert [m for m, _, _ in _comparable(answers, people)] == ["face", "fused"]
+    other = dataclasses.replace(calibration.norm, numbers=dataclasses.replace(calibration.norm.numbers, others=0.123))
+    assert other.scale_id != calibration.norm.scale_id == dataclasses.replace(calibration, norm=calibration.norm).scale_id
+    assert dataclasses.replace(calibration, norm=None).scale_id == ""

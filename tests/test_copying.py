@@ -1,12 +1,14 @@
 """A gallery from one database to another, in both directions: everything arrives as it was, or nothing."""
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import insert, select, text
 
 import cli
-from gallery import copying, feedback, tables
+from gallery import copying, tables
 from gallery.copying import copy_gallery
 from gallery.database import open_database
 from gallery.keys import Keys
@@ -29,7 +31,9 @@ def fill(store):
     store.enroll("p1", templates(1, 1, {"thumbnail": b"a picture"}))
     store.delete_person("p5")  # whose number must not be given again
     with store.database.write() as connection:
-        feedback.remember(connection, "r1", [feedback.Named(m, "p1", 0.5, 2.0) for m in (Modality.FACE, Modality.VOICE)])
+        connection.execute(insert(tables.identifications).values(
+            request_id="r1", at=datetime.now(UTC), modality=Modality.FACE, person_key=2, score=0.5, speech_s=2.0, encoder_id="face-1",
+            strength=4.5, scale_id="", actor="local"))
     store.give_feedback("r1", "p1", same=True)
     Keys(store.database).create(Role.KIOSK, "east door")
     with store.database.write() as connection:

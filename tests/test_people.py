@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,32 @@ def store(store_url):
 def set_columns(store: Store, person_id: str, **values: object) -> None:
     with store.database.write() as connection:
         connection.execute(update(people).where(people.c.person_id == person_id).values(values))
+
+
+def test_nul_in_what_is_looked_for(store):
+    mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
+    with pytest.raises(InvalidRequestError):
+        store.list_people("a\0")
+    for call in (lambda: store.delete_template("ann", mine + "\0"), lambda: store.give_feedback("r\0", "ann", True)):
+        with pytest.raises((InvalidRequestError, TemplateNotFoundError, IdentificationNotFoundError)):
+            call()
+    assert store.get_person("ann").templates == {"face": 1, "voice": 1}
+
+
+def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(store, monkeypatch):
+    """A clock that ran ahead when it was looked for last must not keep people for as long as it ran ahead."""
+    store.enroll(NewPerson("ann", retention_days=400), [face()])
+    real = time.time()
+    monkeypatch.setattr("gallery.store.time.time", lambda: real + 300 * 86_400)
+    store.forget_expired_when_due()
+    monkeypatch.setattr("gallery.store.time.time", lambda: real)
+    set_columns(store, "ann", retention_days=1, enrolled_at=datetime.now(UTC) - 2 * DAY)
+    store.forget_expired_when_due()
+    assert store.count() == 1
+    tomorrow = time.monotonic() + 86_401
+    monkeypatch.setattr("gallery.store.time.monotonic", lambda: tomorrow)
+    store.forget_expired_when_due()
+    assert store.count() == 0
 
 
 # ---- terms and expiry
@@ -349,13 +376,15 @@ def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) ->
 def test_feedback_becomes_trials(two, tmp_path):
     answer = ask(two, tmp_path, "r1", face=1, voice=1, sample=9, speech_s=2.5)
     assert two.store.give_feedback("r1", "ann", True) == ("face", "fused", "voice")
-    trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids)}
+    trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)}
     assert trials.keys() == {Modality.FACE, Modality.VOICE, Modality.FUSED}
     for modality in Modality:
-        assert trials[modality] == (modality, pytest.approx(getattr(answer, modality).match.score), True, 2.5)
-    assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}) == tuple(t for t in trials.values() if t.modality != "face")
+        assert trials[modality] == (modality, pytest.approx(getattr(answer, modality).match.strength), True)
+    others = tuple(t for t in trials.values() if t.modality != "face")
+    assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}, two.scale_ids) == others
+    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids | {"face": "another cohort"}) == others
     two.store.give_feedback("r1", "ann", False)
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids)] == [False] * 3, "what was said before is replaced"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [False] * 3, "what was said before is replaced"
 
 
 def test_a_fused_answer_on_one_modality_is_one_trial(two, tmp_path):
@@ -372,7 +401,14 @@ def test_feedback_on_what_was_not_said(two, tmp_path):
             two.store.give_feedback(request_id, person, False)
     with pytest.raises(PersonNotFoundError):
         two.store.give_feedback("r3", "nobody", False)
-    assert two.store.feedback_trials(two.encoder_ids) == ()
+    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids) == ()
+
+
+def test_feedback_on_an_answer_that_somebody_else_was_given(two, tmp_path):
+    ask(two, tmp_path, "r9", face=1, voice=1, sample=9)
+    with pytest.raises(IdentificationNotFoundError):
+        two.store.give_feedback("r9", "ann", False, asked_by="another key")
+    assert len(two.store.give_feedback("r9", "ann", False, asked_by="local")) == 3
 
 
 def test_answers_are_remembered_for_some_days(two, tmp_path):
@@ -400,7 +436,7 @@ def test_a_request_id_that_is_used_again(two, tmp_path):
         two.store.give_feedback("same", "ann", False)
     two.store.give_feedback("same", "bob", False)
     assert two.store.merge_people("ann", "bob").templates == {"face": 2, "voice": 2}
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids)] == [True] * 3, "one word for one answer and person"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [True] * 3, "one word for one answer and person"
 
 
 def test_last_seen(two, tmp_path):

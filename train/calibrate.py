@@ -15,7 +15,7 @@ Plots show before and after.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +48,8 @@ PLOT_FMR = 0.0005  # of the threshold drawn: about what 20 people and an FPIR of
 FOLDERS = {"face": "face", "voice": "voice", "fused": "fusion"}
 Answers = Sequence[tuple[str, float, bool]]
 """Comparisons of which somebody said what is true: modality, strength, same person."""
+AnswersOf = Callable[[Mapping[str, str], Mapping[str, str]], Answers]
+"""Those of encoders and of scales of their strengths (`Calibration.scale_id`), both named by modality."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class People:
     cohort: FloatArray | None
     norm: CohortNorm | None = None
     pairs: Trials | None = None
+
+
+def no_answers(_encoder_ids: Mapping[str, str], _scale_ids: Mapping[str, str]) -> Answers:
+    """For a calibration on clips alone."""
+    return ()
 
 
 def held_out_tables(encoders: Encoders, data: Path, sources: Sources, cache: Path | None = CACHE) -> tuple[Table, Table]:
@@ -231,8 +238,8 @@ def main(model_dir: Path, data: Path | None, people: Path | None, out: Path) -> 
     click.echo(f"written: the cards in {model_dir}, plots in {out}")
 
 
-def run(model_dir: Path, data: Path, people: Path | None, out: Path, answers: Answers = ()) -> str:
-    """Calibrate the models in `model_dir`; returns what to print. `answers`: what was said of earlier answers, beside the clips in
+def run(model_dir: Path, data: Path, people: Path | None, out: Path, answers_of: AnswersOf = no_answers) -> str:
+    """Calibrate the models in `model_dir`; returns what to print. `answers_of`: what was said of earlier answers, beside the clips in
     `people`.
 
     Raises:
@@ -244,12 +251,24 @@ def run(model_dir: Path, data: Path, people: Path | None, out: Path, answers: An
     if isinstance(encoders.fusion, ConcatFusion):  # its calibration follows from those of face and voice
         found.pop("fused", None)
     previous = {name: present for name in found if (present := _present(encoders, name)) is not None}
+    answers = _comparable(answers_of(_encoder_ids(encoders), {name: one.scale_id for name, one in previous.items()}), found)
     made = {name: calibrate(one, previous.get(name) if people else None, [(x, same) for m, x, same in answers if m == name])
             for name, one in found.items()}
     after = {name: scored(one, made[name]) for name, one in found.items()}
     draw(out, {name: scored(one, previous.get(name)) for name, one in found.items()}, after, previous, made)
     store(model_dir, found, made, "own clips" if people else "held-out people of the research data")
-    return report(after, made)
+    told = [f"{len(answers)} comparisons of which somebody said what is true were counted in"] if answers else []
+    return "\n".join([report(after, made), *told])
+
+
+def _encoder_ids(encoders: Encoders) -> dict[str, str]:
+    return {"face": encoders.face.encoder_id, "voice": encoders.voice.encoder_id, "fused": encoders.fusion.encoder_id}
+
+
+def _comparable(answers: Answers, people: Mapping[str, People]) -> Answers:
+    """Those of modalities whose strengths stay on their scale: a norm that is fitted now makes another one."""
+    keep = {name for name, one in people.items() if one.norm is not None or one.cohort is None}
+    return [answer for answer in answers if answer[0] in keep]
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ class Calibration:
             raise ValueError("impostor_fmr must fall and impostor_score rise, two entries at least. "
                              f"Received: {len(fmr)} rates, {len(score)} scores")
 
+    @property
+    def scale_id(self) -> str:
+        """Which strengths these are: those of two scales are never calibrated together. Empty = cosines."""
+        return self.norm.scale_id if self.norm else ""
+
     def probe(self, vectors: FloatArray) -> tuple[Float, Float]:
         """Level and scale, (n,) each, of probes (n, size): 0 and 1 without a cohort."""
         return self.norm.probe(vectors) if self.norm else (np.zeros(len(vectors)), np.ones(len(vectors)))

@@ -14,6 +14,8 @@ enrolled nor tested. The results are no cosines any more: about 0 for impostors,
 """
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +119,11 @@ class CohortNorm:
         """Strengths (nearest,) of the highest of `count` impostors, highest first."""
         rates = np.clip((np.arange(1, nearest + 1) - 0.4) / (count + 0.2), 0.0, 1.0)
         return _extended(rates, np.asarray(self.numbers.null_rate), np.asarray(self.numbers.null_score))
+
+    @property
+    def scale_id(self) -> str:
+        """Names the scale of the strengths: other numbers, which another cohort always has, make others (16 hex digits)."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, as stored in a card; the cohort lies in a file of its own."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -200,18 +199,20 @@ class Person:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the person is to be forgotten: `retention_days` after the enrolment (the creation of who was never enrolled); None = never."""
+        """When the person is to be forgotten: `retention_days` after the enrolment (of who never was: the creation); None = never."""
         return None if self.retention_days is None else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
 
 
 @dataclass(frozen=True)
 class Match:
-    """A person of the gallery that a probe was compared with. `score` = cosine; `probability` = calibrated, at even prior odds."""
+    """A person of the gallery that a probe was compared with. `score` = cosine; `probability` = calibrated, at even prior odds;
+    `strength` = what calibrations are fitted on (utils/calibration.py), None where only the answer is known."""
 
     person_id: str
     name: str
     score: float
     probability: float
+    strength: float | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,8 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """Who it is, by both modalities, by face alone and by voice alone, and everything that explains the answer."""
+    """Who it is, by both modalities, by face alone and by voice alone, and everything that explains the answer. `scale_ids`: of the
+    strengths (`Calibration.scale_id`), by modality."""
 
     fused: Decision
     face: Decision
@@ -258,7 +260,7 @@ class Identification:
     fpir: float
     encoder_ids: dict[str, str]
     timings_ms: dict[str, float]
-    details: dict[str, Any] = field(default_factory=dict)
+    scale_ids: dict[str, str] = field(default_factory=dict)
 
 
 class Role(StrEnum):

@@ -6,8 +6,10 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from utils.errors import IdentificationNotFoundError
+from utils.types import Role
 from web import fields, schema
 from web.api_people import JSON_ERRORS, PERSON_ERRORS
+from web.auth import caller
 from web.state import recognizer
 
 ns = Namespace("feedback", "What people say of an answer: this is me, not this person", path="/v1/identifications")
@@ -25,9 +27,12 @@ class Feedback(Resource):
     def post(self, request_id: str) -> dict[str, Any]:
         """Say that an answer was right about a person ("this is me") or wrong ("not this person").
 
-        What was said before is replaced. The comparisons become trials of the next calibration; the gallery stays as it is.
+        A kiosk says it of its own answers. What was said before is replaced. The comparisons become trials of the next calibration; the
+        gallery stays as it is.
         """
         fields.check_query()
         given = fields.json_object({"person_id": str, "same": bool}, ("person_id", "same"))
-        modalities = recognizer().store.give_feedback(request_id, given["person_id"], given["same"])
+        asked = caller()
+        own_only = asked.actor if asked is not None and asked.role is not Role.ADMIN else None
+        modalities = recognizer().store.give_feedback(request_id, given["person_id"], given["same"], own_only)
         return {"request_id": request_id, "person_id": given["person_id"], "same": given["same"], "modalities": list(map(str, modalities))}
