@@ -2,7 +2,8 @@
 """Terminal client of a running Duet ID service: sends one clip and prints who it is.
 
 Needs the standard library and `requests` only. The clip is uploaded to `/Identification_Request`: a name that is not enrolled yet is
-registered on first sight, `--re-register` replaces what is stored under it. With `--identify` nothing is ever registered and the whole
+registered on first sight, `--re-register` replaces what is stored under it; who is known under another name is reported, and registered
+with `--force` alone. With `--identify` nothing is ever registered and the whole
 answer of `/v1/identify` is explained.
 
 Examples:
@@ -48,6 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--url", default="http://127.0.0.1:5000", help="address of the service (default: %(default)s)")
     parser.add_argument("--name", help='"id-number.mp4"; the part before the hyphen is the person id (default: name of the file)')
     parser.add_argument("--re-register", action="store_true", help="replace what is stored for this person by this clip")
+    parser.add_argument("--force", action="store_true", help="register even if the clip looks like somebody known under another id")
     parser.add_argument("--identify", action="store_true", help="only identify, never register, and explain the answer")
     parser.add_argument("--api-key", default=os.environ.get("DUET_API_KEY"), help="API key (default: environment variable DUET_API_KEY)")
     parser.add_argument("--ca", metavar="FILE", help="certificate to trust for https, in a PEM file (default: those of this computer)")
@@ -64,7 +66,7 @@ def send(args: argparse.Namespace) -> requests.Response:
         files = {"media": (args.clip.name, file)}
         if args.identify:
             return requests.post(base + "/v1/identify", files=files, headers=headers, verify=trusted, timeout=TIMEOUT_S)
-        data = {"name": args.name or args.clip.name, "re_register": str(args.re_register)}
+        data = {"name": args.name or args.clip.name, "re_register": str(args.re_register), "force": str(args.force)}
         return requests.post(base + "/Identification_Request", files=files, data=data, headers=headers, verify=trusted,
                              timeout=TIMEOUT_S)
 

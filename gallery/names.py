@@ -18,6 +18,7 @@ MAX_RETENTION_DAYS = 36500
 
 _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and symbols without any ink (Hangul fillers, empty Braille)
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
 _MEDIA_SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z", re.IGNORECASE | re.ASCII)
@@ -35,9 +36,9 @@ def validate_person_id(person_id: str) -> str:
 def validate_name(name: str) -> str:
     """Return the display name in Unicode's NFC form, without spaces around it. Raises InvalidNameError."""
     text = _text(name, "A name").strip()
-    if not 1 <= len(text) <= MAX_NAME or any(_breaks_line(c) for c in text):
-        raise InvalidNameError(f"A name is 1 to {MAX_NAME} characters on one line, without control characters and marks that change the "
-                               f"direction of writing. Received: {_shown(name)}")
+    if not 1 <= len(text) <= MAX_NAME or any(_breaks_line(c) for c in text) or not any(map(_is_seen, text)):
+        raise InvalidNameError(f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without control characters and "
+                               f"marks that change the direction of writing. Received: {_shown(name)}")
     return text
 
 
@@ -84,6 +85,11 @@ def _text(value: str, what: str) -> str:
 
 def _breaks_line(character: str) -> bool:
     return character in _BIDI or unicodedata.category(character) in _NOT_IN_A_LINE
+
+
+def _is_seen(character: str) -> bool:
+    """A letter, digit, sign or symbol, but no filler that prints as nothing."""
+    return unicodedata.category(character)[0] in "LNPS" and character not in _FILLERS
 
 
 def _shown(value: object) -> str:

@@ -78,7 +78,12 @@ def test_a_known_person_under_a_second_id_is_reported(client: FlaskClient, root:
     body = ask(client, "anna-1.mp4", "").get_json()
     assert {k: body[k] for k in lines("")} == lines("ann@example.com")
     assert "ann@example.com" in body["notice"]
+    assert "force=true" in body["notice"]
     assert_error(client.get("/v1/people/anna"), 404, "person_not_found")
+    for force in ("True", True):
+        forced = ask(client, "anna-1.mp4", "", force=force).get_json()
+    assert client.get("/v1/people/anna").get_json()["templates"] == {"face": 1, "voice": 1}
+    assert "notice" not in forced, "the second time the id is known"
 
 
 def test_json_form_and_multipart(client: FlaskClient, root: Path) -> None:

@@ -34,7 +34,8 @@ def test_names_are_any_text_in_nfc(name, stored):
 
 
 @pytest.mark.parametrize("name", [
-    "", "   ", "x" * 201, "a\0b", "a\nb", "a\tb", "a\x7fb", "a\u202eb", "a\u2066b", "a\u200fb", "a\u2028b", "\ud800", None, 1])
+    "", "   ", "x" * 201, "a\0b", "a\nb", "a\tb", "a\x7fb", "a\u202eb", "a\u2066b", "a\u200fb", "a\u2028b", "\ud800", None, 1,
+    "\u200b", "\u200d\ufe0f", "\u3164", "\u0301", "\u2800\u00ad"])
 def test_names_that_are_refused(name):
     with pytest.raises(InvalidNameError):
         validate_name(name)

@@ -100,7 +100,7 @@ def test_from_none_to_a_key_to_another_and_back(tmp_path):
 
 def test_the_index_answers_the_same_before_and_after(tmp_path):
     made = make_recognizer(tmp_path)
-    made.first_sight("ann", None, write_clip(tmp_path / "a", face=1, voice=1))
+    made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
     probe = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
     before = made.identify(probe)
     made.close()

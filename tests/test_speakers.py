@@ -198,6 +198,18 @@ def test_batch_of_files_with_a_bad_one(client):
     assert [r["result"]["identified"] for r in body["results"] if "result" in r] == [True, False]
 
 
+def test_feedback_on_an_item_of_a_batch(client):
+    for who in ("ann", "ben"):
+        register(client, who)
+    answer = client.post("/batch", json={"operation": "identify", "items": [{"audioData": coded(who, 2)} for who in ("ann", "ben")]},
+                         headers={"X-Request-ID": "x" * 64})
+    found = [r["result"] for r in answer.get_json()["results"]]
+    assert [f["request_id"] for f in found] == ["x" * 61 + "-0", "x" * 61 + "-1"]
+    for f in found:
+        said = {"person_id": f["speaker_id"], "same": False}
+        assert client.post(f"/v1/identifications/{f['request_id']}/feedback", json=said).get_json()["modalities"] == ["voice"]
+
+
 def test_batch_of_json_for_every_operation(client):
     def batch(operation, *items):
         answer = client.post("/batch", json={"operation": operation, "items": list(items)})

@@ -9,6 +9,7 @@ from werkzeug.datastructures import FileStorage
 
 from utils import errors as known
 from utils.errors import InvalidRequestError, PersonNotFoundError
+from utils.types import Person as Known
 from web import answers, fields, schema
 from web.api_identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.auth import admin_only
@@ -100,11 +101,14 @@ class Person(Resource):
     def delete(self, person_id: str) -> tuple[str, int]:
         """Forget a person for good: templates, kept media, feedback, what jobs hold. Backups are the operator's."""
         fields.check_query()
-        person = recognizer().store.get_person(person_id)
-        if any(person.templates.values()) or datetime.now(UTC) - person.created_at > UNDO:
-            admin_only("To delete a person")
-        recognizer().store.delete_person(person_id)
+        recognizer().store.delete_person(person_id, _refuse_deletion)
         return "", 204
+
+
+def _refuse_deletion(person: Known) -> None:
+    """A kiosk may take back whom it has just created. Raises RoleForbiddenError."""
+    if any(person.templates.values()) or datetime.now(UTC) - person.created_at > UNDO:
+        admin_only("To delete a person")
 
 
 @ns.route("/<string:person_id>/templates")
@@ -132,10 +136,14 @@ class Templates(Resource):
         fields.check_query()
         given = fields.form(("replace", "force"), ("media",))
         flags = {name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")}
-        if any(flags.values()) or any(recognizer().store.get_person(person_id).templates.values()):
-            admin_only("To replace, to force, or to enrol more of a person who is enrolled")
+
+        def guard() -> None:
+            if any(flags.values()) or any(recognizer().store.get_person(person_id).templates.values()):
+                admin_only("To replace, to force, or to enrol more of a person who is enrolled")
+
+        guard()  # before the clip is read, and again when it is stored: another kiosk may have been faster
         clip = fields.upload("media")
-        return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, **flags)), 201
+        return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, guard=guard, **flags)), 201
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")

@@ -59,10 +59,18 @@ def json_object(allowed: Mapping[str, type | tuple[type, ...]], required: Collec
     if request.mimetype != JSON:
         raise ContentTypeError(f"This route reads {JSON}. Received: {_received_type()}", f"Send the header Content-Type: {JSON}.")
     try:
-        body = json.loads(cast(UploadRequest, request).json_text(limit_bytes))
+        body = json.loads(cast(UploadRequest, request).json_text(limit_bytes), object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise InvalidRequestError("The body must be JSON (UTF-8). Received: something that cannot be parsed") from None
     return checked_object(body, allowed, required, "The body")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which no field is given twice. Raises InvalidRequestError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidRequestError("A field of a JSON object is given once. Received: one of them twice")
+    return found
 
 
 def checked_object(body: object, allowed: Mapping[str, type | tuple[type, ...]], required: Collection[str], what: str) -> dict[str, Any]:

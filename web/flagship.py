@@ -1,7 +1,7 @@
 """POST /Identification_Request: the API that clients of the flagship system already speak.
 
 The clip is a file below the media root (`path_dir` and `name`), or comes with the request. Whoever is seen for the first time under the
-person part of `name` is registered; a person who is known under another id is reported and not stored again.
+person part of `name` is registered; a person who is known under another id is reported, and stored again with `force` alone.
 """
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from web.state import recognizer, settings
 ns = Namespace("compatible", "For clients of the flagship system", path="/")
 
 FILE_FIELDS = ("media", "file")
-FIELDS: dict[str, type | tuple[type, ...]] = {"name": str, "path_dir": str, "re_register": (bool, str)}
+FIELDS: dict[str, type | tuple[type, ...]] = {"name": str, "path_dir": str, "re_register": (bool, str), "force": (bool, str)}
 LINES = {
     "100001": ("fused", "Multi-modal Speaker Recognition - Speaker ID : "),
     "100002": ("face", "Image Based Speaker Recognition - Speaker ID : "),
@@ -39,6 +39,8 @@ request_form.add_argument("name", location="form", help="name of the clip: perso
 request_form.add_argument("path_dir", location="form", help="folder of the clip below the media root; missing = the media root itself")
 request_form.add_argument("re_register", location="form", choices=("True", "False"), default="False",
                           help="True replaces what is stored of this person")
+request_form.add_argument("force", location="form", choices=("True", "False"), default="False",
+                          help="True stores the clip even if it looks like somebody who is known under another id")
 
 
 @ns.route("/Identification_Request")
@@ -65,11 +67,11 @@ class IdentificationRequest(Resource):
             raise InvalidRequestError("`name` is required, like ann@example.com-1.mp4. Received: none")
         check_clip_name(name)
         person_id = parse_flagship_name(name)
-        again = fields.boolean(given.get("re_register", False), "re_register")
-        if again:
-            admin_only("To replace what is stored of a person")
+        again, force = (fields.boolean(given.get(flag, False), flag) for flag in ("re_register", "force"))
+        if again or force:
+            admin_only("To replace what is stored of a person, or to force")
         path = upload.path if upload else find_clip(settings().media_folder, given.get("path_dir", ""), name)
-        return answer(recognizer().first_sight(person_id, None, path, filename=name, re_register=again, request_id=g.request_id))
+        return answer(recognizer().first_sight(person_id, path, filename=name, re_register=again, force=force, request_id=g.request_id))
 
 
 def _read_request() -> tuple[dict[str, Any], fields.Upload | None]:
@@ -111,9 +113,11 @@ def answer(result: FirstSightResult) -> dict[str, str]:
     """The three lines, and a notice where something is to be said."""
     lines = {key: text + _speaker(getattr(result.identification, modality), modality) for key, (modality, text) in LINES.items()}
     if result.duplicate is not None:
-        lines["notice"] = (f"Not registered as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
-                           f"(probability {result.duplicate.probability:.3f}). "
-                           "If these are two people, enrol this one with force=true through /v1/people.")
+        done = "Registered" if result.registered else "Not registered"
+        lines["notice"] = (f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
+                           f"(probability {result.duplicate.probability:.3f}).")
+        if not result.registered:
+            lines["notice"] += " If these are two people, send it again with force=true."
     elif result.registered:
         lines["notice"] = f"Registered: {result.person_id}."
     return lines

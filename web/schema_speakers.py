@@ -57,7 +57,7 @@ SPEAKER_IDENTIFIED = _model(
     name=_text("display name; null for an unknown speaker", "Ann Lee", x_nullable=True),
     confidence=_float("of the best speaker, named or not, in [0, 1]: 0.7 is reached by what /v1/identify accepts by voice", 0.93),
     threshold=_float("confidence that was to be reached", 0.7),
-    reason=_text("the decision in words", "Recognised by voice; 0.12 above the threshold. By voice alone was asked"),
+    reason=_text("the decision in words", "Recognised by voice; 0.12 above the threshold, probability 98 %"),
     metadata=METADATA_FIELD,
     hints=_parts(HINT, "how to do better next time; empty when all is well"),
     **STAMP,

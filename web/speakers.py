@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from flask import g, request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
-from gallery.names import validate_note
+from gallery.names import validate_name, validate_note
 from gallery.speakers import OWN_THRESHOLD, SpeakerResult
 from gallery.store import NewPerson
 from utils import errors as known
@@ -69,10 +69,12 @@ batch_form.add_argument("threshold", type=float, location="form", default=OWN_TH
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request holds: fields of its JSON or form, and its recordings."""
+    """What a request, or an item of a batch, holds: fields of its JSON or form, and its recordings; the answer is remembered for feedback
+    under `request_id` (default: that of the request)."""
 
     values: Values
     clips: list[fields.Upload]
+    request_id: str | None = None
 
 
 @ns.route("/health", endpoint="health_alias")
@@ -188,11 +190,19 @@ class Batch(Resource):
 def register(asked: Asked) -> dict[str, Any]:
     """Store voice templates."""
     speaker_id, force = _speaker_id(asked.values), fields.boolean(asked.values.get("force", False), "force")
-    before = _find(speaker_id)
-    if force or (before and any(before.templates.values())):
-        admin_only("To force, or to register more of a person who is enrolled")
-    name, note = asked.values.get("name") or None, _note_of(asked.values.get("metadata"), before)
-    stored = recognizer().enroll_speaker(NewPerson(speaker_id, name, note or ""), [(c.path, c.filename) for c in asked.clips], force=force)
+    name = validate_name(asked.values["name"]) if asked.values.get("name") else None
+    note = _note_of(asked.values.get("metadata"), _find(speaker_id))
+
+    def guard() -> None:
+        before = _find(speaker_id)
+        if force or (before and any(before.templates.values())):
+            admin_only("To force, or to register more of a person who is enrolled")
+        if before and (name not in (None, before.name) or note not in (None, before.note)):
+            admin_only("To change name or metadata of a person who is there")
+
+    guard()  # before the recordings are read, and again when they are stored: another kiosk may have been faster
+    clips = [(c.path, c.filename) for c in asked.clips]
+    stored = recognizer().enroll_speaker(NewPerson(speaker_id, name, note or ""), clips, force=force, guard=guard)
     person = stored.person
     changes = {key: value for key, value in (("name", name), ("note", note)) if value is not None and value != getattr(person, key)}
     if changes:  # the person was there before
@@ -209,8 +219,9 @@ def identify(asked: Asked) -> dict[str, Any]:
         raise InvalidRequestError(f"One recording is identified; POST /batch takes several. Received: {len(asked.clips)}")
     threshold = _threshold(asked.values.get("threshold", OWN_THRESHOLD))
     clip = asked.clips[0]
-    found = recognizer().identify_speaker(clip.path, threshold, filename=clip.filename, request_id=g.request_id)
-    return identified(found)
+    request_id = asked.request_id or g.request_id
+    found = recognizer().identify_speaker(clip.path, threshold, filename=clip.filename, request_id=request_id)
+    return {**identified(found), "request_id": request_id}
 
 
 def delete(asked: Asked) -> dict[str, Any]:
@@ -241,7 +252,7 @@ def identified(found: SpeakerResult) -> dict[str, Any]:
     return {"status": "success", "identified": named, "isKnownSpeaker": named, **_ids(match.person_id if match else None),
             "name": match.name if match else None, "confidence": answers.number(found.confidence), "threshold": found.threshold,
             "reason": voice.reason, "metadata": _metadata(about.note) if about else {}, "hints": answers.hints(found.identification.hints),
-            **_stamp(), "request_id": g.request_id}
+            **_stamp()}
 
 
 def _ids(speaker_id: str | None) -> dict[str, str | None]:
@@ -285,10 +296,10 @@ def _batch_of_json() -> tuple[str, Work]:
     run, allowed = RUN[body["operation"]]
     required = [] if body["operation"] == "delete" else ["audioData"]
 
-    def step(item: object) -> dict[str, Any]:
-        return run(_of_json(fields.checked_object(item, allowed, required, "An item")))
+    def step(index: int, item: object) -> dict[str, Any]:
+        return run(replace(_of_json(fields.checked_object(item, allowed, required, "An item")), request_id=_item_id(index)))
 
-    return body["operation"], [({}, partial(step, item)) for item in body["items"]]
+    return body["operation"], [({}, partial(step, i, item)) for i, item in enumerate(body["items"])]
 
 
 def _batch_of_files() -> Work:
@@ -297,10 +308,15 @@ def _batch_of_files() -> Work:
     given = [(name, file) for name in FILES for file in request.files.getlist(name)]
     _check_count(len(given))
 
-    def step(name: str, file: FileStorage) -> dict[str, Any]:
-        return identify(Asked(values, [fields.kept(file, name)]))
+    def step(index: int, name: str, file: FileStorage) -> dict[str, Any]:
+        return identify(Asked(values, [fields.kept(file, name)], _item_id(index)))
 
-    return [({"filename": file.filename or ""}, partial(step, name, file)) for name, file in given]
+    return [({"filename": file.filename or ""}, partial(step, i, name, file)) for i, (name, file) in enumerate(given)]
+
+
+def _item_id(index: int) -> str:
+    """The request id of an item of a batch, of 64 characters at most."""
+    return f"{g.request_id[:61]}-{index}"
 
 
 def _check_count(count: int) -> None:
