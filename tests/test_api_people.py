@@ -156,6 +156,7 @@ def test_health(client: FlaskClient) -> None:
     assert health["status"] == "ok"
     assert health["people"] == 1
     assert health["models_loaded"] is True
+    assert health["role"] == "admin"
     assert health["encoders"] == {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
     assert re.fullmatch(r"\d+\.\d+\.\d+", health["version"])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_policies(page_client: FlaskClient, url: str) -> None:
     assert "camera=(self), microphone=(self)" in headers["Permissions-Policy"]
     assert page_client.get("/").headers["Permissions-Policy"].startswith("camera=(), microphone=()")
     assert page_client.get("/v1/health").headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(("keeps", "said"), [(False, "enrol.consent"), (True, "enrol.consent_media")])
+def test_who_enrols_agrees_to_what_is_stored(settings: Settings, recognizer: Recognizer, keeps: bool, said: str) -> None:
+    app = create_app({"SETTINGS": replace(settings, keep_media=keeps), "SWAGGER_UI": True}, recognizer)
+    text = app.test_client().get("/kiosk").get_data(as_text=True)
+    assert [key for key in ("enrol.consent", "enrol.consent_media") if TEXTS["en"][key] in text] == [said]
 
 
 def test_files_are_asked_about_and_not_sent_again(page_client: FlaskClient) -> None:

@@ -33,5 +33,5 @@ def health() -> dict[str, Any]:
     asking = caller()
     if asking is None or asking.role is Role.AUDITOR:
         return {"status": "ok"}
-    return {"status": "ok", "version": VERSION, "people": recognizer().store.count(), "encoders": dict(recognizer().encoder_ids),
-            "models_loaded": True}
+    return {"status": "ok", "version": VERSION, "role": str(asking.role), "people": recognizer().store.count(),
+            "encoders": dict(recognizer().encoder_ids), "models_loaded": True}

@@ -12,6 +12,8 @@ from pathlib import Path
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_restx import Api
 
+from web.state import settings
+
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
 """Language tags and what their speakers call them; each has a file of texts."""
 LANGUAGE_COOKIE = "duet_lang"
@@ -78,7 +80,7 @@ def swagger_page(api: Api) -> Response:
 @blueprint.get("/kiosk")
 def kiosk() -> Response:
     """Who stands in front of the camera?"""
-    return page("kiosk")
+    return page("kiosk", keeps_media=settings().keep_media)
 
 
 @blueprint.get("/verify")

@@ -255,6 +255,7 @@ HEALTH = _model(
     "Health",
     status=_text("ok when requests can be answered", "ok"),
     version=_text("version of the service (with a good key, or where no key is set)", "1.0.0", required=False),
+    role=_text("what the key that was sent is for: admin, kiosk; without a key set, admin (likewise)", "admin", required=False),
     people=_int("people in the gallery (likewise)", 20, required=False),
     encoders=fields.Raw(description="encoder ids by modality (likewise)", example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID}),
     models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),

@@ -69,7 +69,7 @@ def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) 
     expect(page.locator("#enrolled-who")).to_have_text("Ann Lee", timeout=SLOW_MS)
     look(page, pictures, "kiosk-enrolled")
     (person,) = requests.get(f"{service.url}/v1/people", timeout=60).json()["people"]
-    assert person["consent"] == EN["enrol.consent"]
+    assert person["consent"] == EN["enrol.consent_media"], "this service keeps pictures and speech"
     assert person["templates"] == {"face": 1, "voice": 1}
     page.keyboard.press("Enter")
     ask(page)

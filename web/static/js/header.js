@@ -6,9 +6,15 @@ const ASK_EVERY_MS = 20_000;
 const $ = (id) => document.getElementById(id);
 const [health, text, button, dialog, input] = ["health", "health-text", "key-button", "key-dialog", "key-input"].map($);
 
+let role = null;
+
+/** Whether this page may do what is for operators; false as long as the service has not said so. */
+export const isAdmin = () => role === "admin";
+
 async function ask() {
   try {
     const answer = await call("GET", "/v1/health");
+    role = answer.role ?? null;
     const isOpen = "version" in answer; // the service tells its version to those who may ask it more
     show(isOpen ? "ok" : "key", isOpen ? t("header.ok", { version: answer.version }) : t("header.key_needed"));
     button.hidden = isOpen && !key();

@@ -1,6 +1,7 @@
 // "Enrol me": a name and a consent, then the clip that was just recorded. A refused enrolment leaves no empty person behind.
 import { ApiError, call, hintText, upload } from "./api.js";
 import { showLines } from "./bars.js";
+import { isAdmin } from "./header.js";
 import { t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
@@ -68,13 +69,17 @@ export class Enrolment {
     $(field).focus();
   }
 
+  /** Whether it is the same person is for an operator to say: with the key of a kiosk the page sends people to one. */
   askAbout(duplicate) {
     this.duplicate = duplicate;
     $("duplicate-text").textContent = t("enrol.known_text", { name: duplicate.name });
     $("duplicate-same").textContent = t("enrol.same", { name: duplicate.name });
-    this.kiosk.show("duplicate", "duplicate", $("duplicate-same"));
-    $("duplicate-same").disabled = false;
-    $("duplicate-same").focus();
+    $("duplicate-same").hidden = $("duplicate-other").hidden = !isAdmin();
+    $("duplicate-operator").hidden = isAdmin();
+    $("duplicate-cancel").textContent = t(isAdmin() ? "common.cancel" : "common.back");
+    const first = $(isAdmin() ? "duplicate-same" : "duplicate-cancel");
+    first.disabled = false; // a disabled button takes no focus
+    this.kiosk.show("duplicate", "duplicate", first);
   }
 
   stored(answer) {
