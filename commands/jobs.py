@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -74,6 +75,9 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
                 counts = jobs.get(job.job_id).counts
                 progress.update(sum(n for state, n in counts.items() if state not in ("waiting", "running")) - progress.n)
                 progress.set_postfix_str(f"{counts.get('failed', 0)} failed")
+        except KeyboardInterrupt:
+            tqdm.write(f"Broken off. To go on: cli.py jobs run {job.job_id}", file=sys.stderr)
+            raise
         finally:
             ended.set()
             for thread in threads:

@@ -133,6 +133,7 @@ def open_gallery(folder: Path, busy_timeout_s: float = 5.0, codec: Codec | None 
 
 def make_recognizer(folder: Path, encoders: StubEncoders | None = None, wait_s: float = 60.0, aligner: ClipAligner | None = None,
                     codec: Codec | None = None, **settings: object) -> Recognizer:
-    """A recognizer on a real database in `folder`."""
+    """A recognizer on a real database: that of the setting `database_url`, or a file in `folder`."""
     chosen = Settings(data_dir=folder, **settings)  # type: ignore[arg-type]
-    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), open_gallery(folder, codec=codec), chosen, wait_s)
+    store = Store(open_database(chosen.url_of_database), codec, chosen.media_folder)
+    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), store, chosen, wait_s)

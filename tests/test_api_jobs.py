@@ -1,16 +1,23 @@
 """/v1/jobs over HTTP: uploads and server folders, progress, results, cancelling, and what is refused."""
 from __future__ import annotations
 
+import dataclasses
 import io
+import os
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.tiny import clip
+from tests.tiny import clip, tiny_recognizer
+from utils.config import Settings
 from web.api_jobs import MAX_UPLOADS
+from web.factory import create_app
 
 
 def files(*names: str, data: bytes | None = None) -> list[tuple[io.BytesIO, str]]:
@@ -136,11 +143,67 @@ def test_bad_pages(client, query) -> None:
 
 
 def test_a_job_survives_a_restart(client, app, settings, recognizer) -> None:
-    from web.factory import create_app
-
     app.extensions["duet"].job_thread.stop()
     job = post(client, media=files("a.mp4", data=clip(face="ann"))).get_json()
     again = create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
     again.extensions["duet"].job_thread.wake()  # as the service does when it starts
     assert finished(again.test_client(), job["job_id"])["state"] == "done"
     again.extensions["duet"].job_thread.stop()
+
+
+def test_a_database_that_is_gone(settings, tmp_path) -> None:
+    """503 with Retry-After, no upload left behind, and all is well once it is back."""
+    away = Settings(data_dir=settings.data_dir, media_root=tmp_path / "media", database_url=f"sqlite:///{tmp_path / 'base' / 'duet.db'}")
+    with service(away) as (client, job_id):
+        (tmp_path / "base").rename(tmp_path / "elsewhere")
+        for answer in (post(client, media=files("a.mp4", data=clip(face="ann"))), client.get("/v1/jobs"),
+                       client.get(f"/v1/jobs/{job_id}"), client.delete(f"/v1/jobs/{job_id}")):
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "store_unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert list((tmp_path / "media/.jobs").iterdir()) == []
+        (tmp_path / "elsewhere").rename(tmp_path / "base")
+        again = post(client, media=files("a.mp4", data=clip(face="ann"))).get_json()
+        assert finished(client, again["job_id"])["counts"]["done"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+def test_a_full_disk_keeps_no_uploads(settings, tmp_path) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", mount], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        with service(dataclasses.replace(settings, media_root=mount)) as (client, _):
+            answer = post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000))
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "storage_full")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert list((mount / ".jobs").iterdir()) == []
+            subprocess.run(["mount", "-o", "remount,size=2m", mount], check=True)
+            assert post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000)).status_code == 202
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_jobs_take_from_the_allowance(settings) -> None:
+    with service(dataclasses.replace(settings, rate_limit="1/minute")) as (client, job_id):
+        answers = [client.get(f"/v1/jobs/{job_id}") for _ in range(12)]
+        assert answers[0].status_code == 200
+        assert (answers[-1].status_code, answers[-1].get_json()["error"]["code"]) == (429, "rate_limited")
+        assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+@contextmanager
+def service(settings: Settings) -> Iterator[tuple[FlaskClient, str]]:
+    """A service of its own with a job that is done; its id."""
+    for folder in (settings.data_dir, *([Path(settings.database_url[10:]).parent] if settings.database_url else [])):
+        folder.mkdir(exist_ok=True)
+    recognizer = tiny_recognizer(settings)
+    app = create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
+    client = app.test_client()
+    try:
+        job_id = post(client, media=files("a.mp4", data=clip(face="ann"))).get_json()["job_id"]
+        finished(client, job_id)
+        yield client, job_id
+    finally:
+        app.extensions["duet"].job_thread.stop()
+        recognizer.close()

@@ -39,8 +39,8 @@ class HintingAligner(ClipAligner):
 
 
 def tiny_recognizer(settings: Settings) -> Recognizer:
-    """The real recognizer over a real SQLite file."""
-    return make_recognizer(settings.data_dir, aligner=HintingAligner())
+    """The real recognizer over a real database."""
+    return make_recognizer(settings.data_dir, aligner=HintingAligner(), database_url=settings.database_url)
 
 
 def tiny_models(folder: Path) -> Path:

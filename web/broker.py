@@ -6,6 +6,7 @@ harm. Start a worker with `python cli.py worker`.
 from __future__ import annotations
 
 import logging
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -52,18 +53,24 @@ def send(settings: Settings, job_id: str, files: int = 1) -> None:
 
 def run_worker(settings: Settings, threads: int) -> None:
     """Work on jobs until a signal ends it. Raises ConfigError, ModelError, StoreUnavailableError."""
+    app = celery_app(settings.broker_url)
+    from celery.signals import worker_shutting_down
+
     from gallery.jobs import Jobs
     from web.assembly import build_recognizer
     from web.jobs import work
 
-    app = celery_app(settings.broker_url)
     recognizer = build_recognizer(settings, warm=True)
-    jobs = Jobs(recognizer.store.database)
+    jobs, ended = Jobs(recognizer.store.database), threading.Event()
 
     @app.task(name=TASK)
     def _work(job_id: str) -> None:
-        work(recognizer, jobs, settings, job_id)
+        work(recognizer, jobs, settings, job_id, ended.is_set)
 
+    def end(**_: Any) -> None:  # after the file at hand, not after the job
+        ended.set()
+
+    worker_shutting_down.connect(end, weak=False)
     try:
         app.worker_main(["worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING", "--without-gossip",
                          "--without-mingle", "--without-heartbeat"])
