@@ -17,7 +17,7 @@ from utils.config import Settings
               help="Count in what people said of answers of these models (\"not this person\").")
 @refusals
 def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
-    """Calibrate the models in use on own clips: in FOLDER one folder per person, five people and two clips of each at least."""
+    """Calibrate the models in use on own clips: in FOLDER one folder per person, a dozen people and two clips of each at least."""
     from train.calibrate import no_answers, run  # seconds to import
     from train.datasets import shared_data_dir
 

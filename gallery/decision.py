@@ -77,7 +77,7 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
     strength, extrapolated = rule.threshold(best.modality)
     threshold = best.score_at(strength)
     margin = best.score - threshold
-    evidence = rule.calibrations[best.modality].slope * margin / best.scale
+    evidence = rule.calibrations[best.modality].slope * (best.strength - strength)  # the margin ends where the threshold, as a cosine, is 1
     note = _EXTRAPOLATED if extrapolated else ""
     if not margin >= 0:  # also what is no number is no match
         reason = f"Nobody in the gallery is similar enough{note}"
@@ -85,7 +85,7 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
     runner_up = candidates[1].match if len(candidates) > 1 else None
     sure = f"probability {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be named"
     reason = f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, {sure}{note}"
-    return Decision(Outcome.ACCEPTED, best.match, runner_up, threshold, margin, reason, best.modality, extrapolated, evidence)
+    return Decision(Outcome.ACCEPTED, best.match, runner_up, threshold, margin, reason, best.modality, extrapolated, max(evidence, 0.0))
 
 
 def no_probe(reason: str) -> Decision:

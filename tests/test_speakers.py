@@ -38,9 +38,10 @@ def identify(client, who: str, take: int = 9, **more):
 
 # ---- the scale
 
-def candidate(score):
-    llr, probability = float(CALIBRATION.llr(score)), float(CALIBRATION.probability(score))
-    return Candidate(PersonRef(1, "ann", "Ann"), Modality.VOICE, score, 0.0, 1.0, score, llr, probability)
+def candidate(score, level=0.0):
+    strength = score - level
+    llr, probability = float(CALIBRATION.llr(strength)), float(CALIBRATION.probability(strength))
+    return Candidate(PersonRef(1, "ann", "Ann"), Modality.VOICE, score, level, 1.0, strength, llr, probability)
 
 
 @pytest.mark.parametrize("people", [1, 20, 5000])
@@ -56,13 +57,14 @@ def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
 
 
 def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score():
-    def at(score, threshold):
+    def at(score, threshold, level=0.0):
         rule = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}, speakers.evidence(threshold))
-        decision = decide([candidate(score)], Modality.VOICE, rule)
+        decision = decide([candidate(score, level)], Modality.VOICE, rule)
         return speakers.confidence(decision, threshold)
 
     for score in (0.05, 0.14, 0.3):
         assert at(score, 0.2) == pytest.approx(at(score, 0.95), abs=1e-9)
+    assert at(0.9, 0.2, level=0.85) == pytest.approx(at(0.9, 0.95, level=0.85), abs=1e-9), "where no cosine could be high enough"
     assert at(0.05, 0.7) < at(0.14, 0.7) < at(0.3, 0.7)
     own, _ = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}).threshold(Modality.VOICE)
     assert at(own, 0.7) == pytest.approx(0.7)
