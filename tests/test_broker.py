@@ -80,7 +80,7 @@ def counts(url: str, job_id: str) -> dict[str, int]:
     return requests.get(f"{url}/v1/jobs/{job_id}", timeout=30).json()["counts"]
 
 
-def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed(tmp_path: Path) -> None:
+def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_or_stopped(tmp_path: Path) -> None:
     clip, port = write_clip(tmp_path / "a.mp4", person=1, seconds=2.0), free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with running(tmp_path, "app.py", broker_url=url) as service, worker(service.data_dir, url, tmp_path / "worker.log") as first:
@@ -93,5 +93,12 @@ def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed(
             os.kill(first.pid, signal.SIGKILL)
             held = counts(service.url, long)
             assert held["done"] < 12
-        with redis(port, tmp_path), worker(service.data_dir, url, tmp_path / "worker.log"):
+        with redis(port, tmp_path), worker(service.data_dir, url, tmp_path / "worker.log") as second:
             until(lambda: counts(service.url, long)["done"] == 12)
+            last = send(service.url, clip, 12)
+            until(lambda: counts(service.url, last)["done"])
+            second.terminate()
+            second.wait(30)
+            left = counts(service.url, last)
+            assert (left["running"], left["failed"]) == (0, 0)
+            assert left["waiting"] > 0, "a worker that is told to stop ends after its file, not after the job"
