@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"kiosk": (1280, 800), "upright": (800, 1280), "phone": (390, 844)}
 """Screens that the pages are looked at on, in CSS pixels."""
+ERRORS: list[str] = []
+"""What pages wrote to the console as an error since the test began: scripts that failed, what the Content-Security-Policy stopped."""
 _SQUARE = "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,pad=640:480:80:0:color=0x8a8f8c"
 
 
@@ -64,11 +66,16 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
 
 
 def page_of(browser: Browser, size: str = "kiosk", **options: object) -> Page:
-    """A page in a context of its own, of a screen of SIZES; errors of its scripts fail the test that asks for `errors_of`."""
+    """A page in a context of its own, of a screen of SIZES. What goes wrong in it is added to ERRORS."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, **({"locale": "en-US"} | options))  # type: ignore[arg-type]
     page = context.new_page()
-    page.errors = []  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.errors.append(str(error)))  # type: ignore[attr-defined]
-    page.on("console", lambda m: page.errors.append(m.text) if "Content Security Policy" in m.text else None)  # type: ignore[attr-defined]
+    page.on("pageerror", lambda error: ERRORS.append(str(error)))
+    page.on("console", _note)
     return page
+
+
+def _note(message: ConsoleMessage) -> None:
+    """An answer 4xx is no fault of the page: the browser prints it all the same."""
+    if message.type == "error" and "Failed to load resource" not in message.text:
+        ERRORS.append(message.text)

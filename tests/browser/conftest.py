@@ -12,7 +12,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.browser.chromium import CHROMIUM, Performer, performer
+from tests.browser.chromium import CHROMIUM, ERRORS, Performer, performer
 from tests.media import silence, speech, write_clip, write_video
 from tests.media_sound import Samples
 from tests.service import ROOT, Service, running
@@ -26,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)"))
+
+
+@pytest.fixture(autouse=True)
+def no_errors() -> Iterator[None]:
+    """No page of any test has an error in its console."""
+    ERRORS.clear()
+    yield
+    assert ERRORS == []
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,23 @@
-"""A service that wants a key, is asked too often, and goes away: what somebody at the kiosk sees, and the way on."""
+"""A service that wants a key, is asked too often, and goes away: what somebody at the kiosk sees, and the way on; what a kiosk's own key
+is enough for."""
 from __future__ import annotations
 
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+import requests
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast
 from tests.browser.looks import look
-from tests.service import ROOT, Service, running
+from tests.service import ROOT, Service, environment, running
 
 EN = json.loads((ROOT / "web/static/i18n/en.json").read_text(encoding="utf-8"))
 KEY = "k" * 40
@@ -67,3 +71,45 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
         expect(page.locator("#problem-title")).to_have_text(EN["problem.gone"], timeout=SLOW_MS)
         expect(page.locator("#resend")).to_be_focused()
         look(page, pictures, "kiosk-gone")
+
+
+def kiosk_key(service: Service) -> str:
+    """A key of the role kiosk, as the operator makes it."""
+    made = subprocess.run([sys.executable, "cli.py", "keys", "create", "--role", "kiosk"], cwd=ROOT, check=True, capture_output=True, text=True,
+                          env=environment({"data_dir": service.data_dir}))
+    return made.stdout.strip()
+
+
+def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictures: Path) -> None:
+    with running(tmp_path, api_key=KEY) as service, chromium(cast.known) as browser:
+        page = page_of(browser)
+        page.goto(f"{service.url}/kiosk")
+        page.click("#key-button")
+        page.fill("#key-input", kiosk_key(service))
+        page.keyboard.press("Enter")
+        expect(page.locator("#health")).to_have_attribute("data-state", "ok")
+        expect(page.locator("#start")).to_be_visible()
+        page.set_input_files("input.file >> nth=1", cast.enrolled)
+        expect(page.locator("#who")).to_have_text(EN["answer.unknown"], timeout=SLOW_MS)
+        enrol_as(page, "Ann Lee")
+        expect(page.locator("#enrolled-who")).to_have_text("Ann Lee", timeout=SLOW_MS)
+        page.click("#enrolled-done")
+        page.set_input_files("input.file >> nth=1", cast.again)
+        expect(page.locator("#who")).to_have_text("Ann Lee", timeout=SLOW_MS)
+        page.click("#not-me")
+        expect(page.locator("#told")).to_have_text(EN["kiosk.told"], timeout=SLOW_MS)
+        enrol_as(page, "Somebody Else")
+        expect(page.locator("#duplicate-operator")).to_be_visible(timeout=SLOW_MS)
+        expect(page.locator("#duplicate-same")).to_be_hidden()
+        expect(page.locator("#duplicate-other")).to_be_hidden()
+        expect(page.locator("#duplicate-cancel")).to_be_focused()
+        look(page, pictures, "kiosk-operator")
+        assert requests.get(f"{service.url}/v1/people", headers={"X-API-Key": KEY}, timeout=60).json()["total"] == 1
+
+
+def enrol_as(page: Page, name: str) -> None:
+    """From the answer to the request."""
+    page.click("#enrol")
+    page.fill("#name", name)
+    page.check("#consent")
+    page.click("#enrol-form .primary")

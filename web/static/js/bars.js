@@ -47,6 +47,14 @@ export function showBars(list, answer) {
   list.replaceChildren(...MODALITIES.map((modality) => bar(modality, answer[modality])));
 }
 
+const LONG_NAME = 24; // characters: from here on it is written smaller
+
+/** Writes a name large; a long one so that it leaves room for the rest. */
+export function showName(place, name) {
+  place.textContent = name;
+  place.dataset.long = [...name].length > LONG_NAME;
+}
+
 /** Fills `list` with lines of text and hides it when there are none. */
 export function showLines(list, lines) {
   list.replaceChildren(...lines.map((line) => element("li", "", line)));

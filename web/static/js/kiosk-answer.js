@@ -1,6 +1,6 @@
 // The answer in words: who, how sure, why not, and what would help.
 import { hintText } from "./api.js";
-import { showBars, showLines } from "./bars.js";
+import { showBars, showLines, showName } from "./bars.js";
 import { percent, sureness, t } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
@@ -26,7 +26,7 @@ export function showAnswer(answer) {
   const { match, outcome, decided_by: by } = answer.fused;
   const known = outcome === "accepted";
   $("lead").textContent = t(known ? "answer.hello" : "answer.sorry");
-  $("who").textContent = known ? match.name : t(outcome === "conflict" ? "answer.two" : "answer.unknown");
+  showName($("who"), known ? match.name : t(outcome === "conflict" ? "answer.two" : "answer.unknown"));
   $("who").dataset.known = known;
   $("sure").textContent = known
     ? t("answer.sure", { words: sureness(match.probability), percent: percent(match.probability), by: t(`recognised.${by ?? "fused"}`) })

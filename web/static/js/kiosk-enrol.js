@@ -1,6 +1,6 @@
 // "Enrol me": a name and a consent, then the clip that was just recorded. A refused enrolment leaves no empty person behind.
 import { ApiError, call, hintText, upload } from "./api.js";
-import { showLines } from "./bars.js";
+import { showLines, showName } from "./bars.js";
 import { isAdmin } from "./header.js";
 import { t } from "./texts.js";
 
@@ -84,7 +84,7 @@ export class Enrolment {
 
   stored(answer) {
     const kinds = answer.templates.map((template) => template.modality);
-    $("enrolled-who").textContent = answer.person.name;
+    showName($("enrolled-who"), answer.person.name);
     $("enrolled-text").textContent = t(kinds.length > 1 ? "enrol.stored_both" : `enrol.stored_${kinds[0]}`);
     showLines($("enrolled-hints"), answer.hints.map(hintText));
     this.kiosk.show("enrolled", "enrolled", $("enrolled-done"));

@@ -2,10 +2,15 @@
 export const language = document.documentElement.lang || "en";
 const texts = await (await fetch(`/static/i18n/${language}.json`)).json();
 
+const FROM_THE_RIGHT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/u; // Hebrew, Arabic and their neighbours
+
+/** A name that is written from the right keeps to itself: the sentence around it stays in order (Unicode's FSI and PDI). */
+const isolated = (value) => (FROM_THE_RIGHT.test(value) ? `\u2068${value}\u2069` : value);
+
 /** The text of `key`, with {name} replaced by values.name. A key without a text is shown as it is. */
 export function t(key, values = {}) {
   const text = texts[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? isolated(values[name]) : whole));
 }
 
 /** Whether there is a text of this key. */
