@@ -21,11 +21,11 @@ JOURNAL = "journal"
 class Worker:
     """One life of the process; `number` tells it from the others."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, url: str) -> None:
         self._folder, self._number, self._next = folder, number, 0
         self._rng = random.Random(number)
-        self._settings = Settings(data_dir=folder)
-        self._recognizer: Recognizer = make_recognizer(folder, keep_media=True)
+        self._settings = Settings(data_dir=folder, database_url=url)
+        self._recognizer: Recognizer = make_recognizer(folder, keep_media=True, database_url=url)
         self._jobs = Jobs(self._recognizer.store.database)
         self._journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -108,10 +108,10 @@ class Worker:
         work(self._recognizer, self._jobs, self._settings)
 
 
-def live(folder: str, number: int) -> None:
+def live(folder: str, number: int, url: str) -> None:
     """The process."""
     try:
-        Worker(Path(folder), number).run()
+        Worker(Path(folder), number, url).run()
     except DuetError as error:
         os.write(2, f"unexpected {error.code}: {error.message}\n".encode())
         raise

@@ -16,6 +16,7 @@ import pytest
 
 from gallery.store import NewPerson
 from tests.gallery_parts import make_recognizer, open_gallery, write_clip
+from tests.postgres import new_database
 from tests.test_store import face, voice
 from utils.errors import DuetError, DuplicatePersonError
 
@@ -97,7 +98,7 @@ def test_two_threads_replace_one_person(tmp_path):
 def test_first_sight_of_one_id_in_many_threads(tmp_path):
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
-    results = run_together(*[lambda c=c: made.first_sight("ann", None, c) for c in clips])
+    results = run_together(*[lambda c=c: made.first_sight("ann", c) for c in clips])
     assert sum(r.registered for r in results) == 1
     assert {r.identification.fused.match.person_id for r in results} == {"ann"}
     assert made.store.get_person("ann").templates == {"face": 1, "voice": 1}
@@ -107,27 +108,29 @@ def test_first_sight_of_one_id_in_many_threads(tmp_path):
 def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path):
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
-    results = run_together(*[lambda i=i, c=c: made.first_sight(f"id{i}", None, c) for i, c in enumerate(clips)])
+    results = run_together(*[lambda i=i, c=c: made.first_sight(f"id{i}", c) for i, c in enumerate(clips)])
     assert sum(r.registered for r in results) == 1
     assert made.store.count() == 1
     assert {r.duplicate.person_id for r in results if not r.registered} == {made.store.list_people().people[0].person_id}
     made.close()
 
 
-def test_one_person_under_two_ids_in_two_processes(tmp_path):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_one_person_under_two_ids_in_two_processes(tmp_path, kind):
     """The check for duplicates holds across processes: it runs while the other one cannot write."""
     script = """
-made = make_recognizer(folder)
+made = make_recognizer(folder, database_url=sys.argv[3])
 clip = write_clip(folder / sys.argv[2], face=1, voice=1, sample=int(sys.argv[2]))
 made.identify(clip)
 ready()
-result = made.first_sight("id" + sys.argv[2], None, clip)
+result = made.first_sight("id" + sys.argv[2], clip)
 print(json.dumps([result.registered, result.duplicate and result.duplicate.person_id]))
 """
     for turn in range(2):
-        folder = tmp_path / str(turn)
-        make_recognizer(folder).close()
-        one, two = finish(start(script, folder, "1"), start(script, folder, "2"))
+        folder, url = tmp_path / str(turn), new_database() if kind == "postgres" else ""
+        make_recognizer(folder, database_url=url).close()
+        folder.mkdir(exist_ok=True)
+        one, two = finish(start(script, folder, "1", url), start(script, folder, "2", url))
         assert sorted([one[0], two[0]]) == [False, True]
         assert (one[1], two[1]) in [(None, "id1"), ("id2", None)]
 
@@ -140,7 +143,7 @@ me, errors = int(sys.argv[2]), []
 for i in range(8):
     try:
         made.enroll("ann", write_clip(folder / f"{me}-{i}", face=1, voice=1, sample=me * 100 + i))
-        made.first_sight(f"p{me}-{i}", None, write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i))
+        made.first_sight(f"p{me}-{i}", write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i))
     except DuetError as error:
         errors.append(error.code)
 print(json.dumps(errors))
@@ -175,14 +178,14 @@ def test_searches_beside_enrolments_are_right(tmp_path):
     """Answers for people who stay are the same throughout, in parallel as one after another."""
     made = make_recognizer(tmp_path / "g", slots=8)
     for i in range(1, 6):
-        made.first_sight(f"p{i}", None, write_clip(tmp_path / f"e{i}", face=i, voice=i))
+        made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
     probes = {i: write_clip(tmp_path / f"t{i}", face=i, voice=i, sample=1) for i in range(1, 6)}
     expected = {i: made.identify(p).fused.match.score for i, p in probes.items()}
     done = threading.Event()
 
     def change():
         for i in range(20, 45):
-            made.first_sight(f"p{i}", None, write_clip(tmp_path / f"e{i}", face=i, voice=i))
+            made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
             if i % 2:
                 made.store.delete_person(f"p{i}")
         done.set()
@@ -205,7 +208,7 @@ def test_searches_beside_enrolments_are_right(tmp_path):
 
 def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path):
     made = make_recognizer(tmp_path / "g")
-    made.first_sight("ann", None, write_clip(tmp_path / "a", face=1, voice=1))
+    made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
     for i in range(4):
         made.store.create_person(f"p{i}")
     clip = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
