@@ -77,7 +77,7 @@ class Recognizer:
         Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name, score, probability, modality), EncoderMismatchError,
         StorageFullError and what `identify` raises.
         """
-        known = self._known(validate_person_id(person_id)) if create else self.store.get_person(person_id)
+        known = self.store.find_person(person_id) if create else self.store.get_person(person_id)
         probe = self._analyser.analyse(path, filename)
         hints = [] if replace or known is None else self._unlike_earlier(person_id, probe)
         person = NewPerson(person_id) if known is None else person_id
@@ -106,7 +106,7 @@ class Recognizer:
         """Store voice templates of `clips` (path, and the name that its sender gave it), of all or of none, for a person who is there, or
         who is made with them; `guard` may stop it. Raises InvalidNameError and what `enroll` raises, NoBiometricError also for a clip
         without usable speech."""
-        known = self._known(validate_person_id(person.person_id))
+        known = self.store.find_person(person.person_id)
         probes = [self._analyser.analyse(path, filename).only(Modality.VOICE) for path, filename in clips]
         hints = [h for probe in probes for h in (*probe.capture.hints, *(self._unlike_earlier(person.person_id, probe) if known else ()))]
         try:
@@ -149,7 +149,7 @@ class Recognizer:
         validate_person_id(person_id)
         probe = self._analyser.analyse(path, filename)
         registered, duplicate = False, None
-        known = self._known(person_id)
+        known = self.store.find_person(person_id)
         if re_register or known is None or not any(known.templates.values()):
             registered, duplicate = timed(probe.timings_ms, "store", lambda: self._register(person_id, known, probe, re_register, force))
         answer = self._identify(probe)
@@ -227,7 +227,7 @@ class Recognizer:
     def _register(self, person_id: str, known: Person | None, probe: ClipProbe, again: bool, force: bool) -> tuple[bool, Match | None]:
         """Whether the clip was stored, and who it is if that is somebody else."""
         def guard() -> None:
-            if not again and (now := self._known(person_id)) is not None and any(now.templates.values()):
+            if not again and (now := self.store.find_person(person_id)) is not None and any(now.templates.values()):
                 raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
 
         try:
@@ -241,12 +241,6 @@ class Recognizer:
         except PersonExistsError:  # another request was first
             return self._register(person_id, self.store.get_person(person_id), probe, again, force) if again else (False, None)
         return True, other and other[0]
-
-    def _known(self, person_id: str) -> Person | None:
-        try:
-            return self.store.get_person(person_id)
-        except PersonNotFoundError:
-            return None
 
     def _person_vectors(self, person_id: str) -> dict[Modality, FloatArray]:
         """What stands for the person, by modality (size,), the fused one too."""

@@ -25,7 +25,7 @@ from gallery.sealing import Codec, PlainText, codec_of
 from gallery.tables import templates as templates_table
 from gallery.templates import NewTemplate, mismatch, stale
 from utils.config import Settings
-from utils.errors import InvalidRequestError, ThumbnailNotFoundError
+from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
 from utils.types import Identification, Modality, Person
 
 __all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store", "stale"]
@@ -83,6 +83,13 @@ class Store:
         """Raises PersonNotFoundError."""
         with self.database.read() as connection:
             return people.person_of(connection, people.key_of(connection, person_id))
+
+    def find_person(self, person_id: str) -> Person | None:
+        """None = nobody of this id. Raises InvalidNameError."""
+        try:
+            return self.get_person(person_id)
+        except PersonNotFoundError:
+            return None
 
     def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
         """People whose id or name holds `search` in any case, by id; `limit` 1 to 1000. Raises InvalidRequestError."""

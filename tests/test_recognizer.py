@@ -379,14 +379,14 @@ def test_re_register(gallery, clip):
 
 def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeypatch):
     """Known when looked up, gone when stored: registered anew."""
-    known = gallery._known
+    known = gallery.store.find_person
 
     def deleted_after(person_id):
         found = known(person_id)
         gallery.store.delete_person(person_id)
         return found
 
-    monkeypatch.setattr(gallery, "_known", deleted_after)
+    monkeypatch.setattr(gallery.store, "find_person", deleted_after)
     result = gallery.first_sight("ann", clip(face=1, voice=1, sample=1), re_register=True)
     assert (result.registered, result.duplicate) == (True, None)
     assert outcomes(result.identification) == [("accepted", "ann")] * 3

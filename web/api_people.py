@@ -7,6 +7,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
+from gallery.people import MAX_PAGE
 from utils import errors as known
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from utils.types import Person as Known
@@ -20,7 +21,6 @@ ns = Namespace("people", "Who is known: people and their stored templates", path
 MAX_OFFSET = 10**9
 UNDO = timedelta(minutes=10)
 """A kiosk may take back a person so long, if no clip could be enrolled."""
-MAX_LIMIT = 1000
 
 READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
 WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
@@ -32,7 +32,7 @@ TEMPLATE_ID = {"template_id": {"description": "id of the template", "example": "
 SEARCH: dict[str, dict[str, object]] = {
     "search": {"description": "only people whose id or name holds this text, in any case", "example": "ann"},
     "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
-    "limit": {"description": f"answer with at most this many, 1 to {MAX_LIMIT}", "type": "integer", "default": 50},
+    "limit": {"description": f"answer with at most this many, 1 to {MAX_PAGE}", "type": "integer", "default": 50},
 }
 
 enroll_form = ns.parser()
@@ -53,7 +53,7 @@ class People(Resource):
     def get(self) -> dict[str, Any]:
         """List people, by id."""
         fields.check_query(SEARCH)
-        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 50, 1, MAX_LIMIT)
+        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 50, 1, MAX_PAGE)
         return answers.people(recognizer().store.list_people(fields.query_text("search"), offset, limit))
 
     @ns.doc(id="create_person")

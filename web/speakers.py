@@ -18,6 +18,7 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.names import validate_name, validate_note
+from gallery.people import MAX_PAGE
 from gallery.speakers import OWN_THRESHOLD, SpeakerResult
 from gallery.store import NewPerson
 from utils import errors as known
@@ -38,7 +39,6 @@ FILES = ("audio", "file", "files")
 MAX_BATCH = 32
 MAX_JSON_BYTES = 8_000_000
 """Of JSON with recordings in base64: 3 minutes of 16 kHz mono. Longer ones come as files."""
-MAX_LIMIT = 1000
 OPERATIONS = ("register", "identify", "delete")
 
 Values = Mapping[str, Any]
@@ -127,13 +127,13 @@ class Speakers(Resource):
 
     @ns.doc(id="list_speakers", params={
         "offset": {"description": "leave out this many speakers", "type": "integer", "default": 0},
-        "limit": {"description": f"answer with at most this many, 1 to {MAX_LIMIT}", "type": "integer", "default": 100}})
+        "limit": {"description": f"answer with at most this many, 1 to {MAX_PAGE}", "type": "integer", "default": 100}})
     @ns.response(200, "part of the list", described.SPEAKERS)
     @schema.documented(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
         """List the people of the gallery, by id; who is known by face alone has an audioCount of 0."""
         fields.check_query(("offset", "limit"))
-        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 100, 1, MAX_LIMIT)
+        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 100, 1, MAX_PAGE)
         page = recognizer().store.list_people("", offset, limit)
         return {"speakers": [speaker(p) for p in page.people], "total": page.total, "offset": offset, "limit": limit}
 
@@ -191,10 +191,10 @@ def register(asked: Asked) -> dict[str, Any]:
     """Store voice templates."""
     speaker_id, force = _speaker_id(asked.values), fields.boolean(asked.values.get("force", False), "force")
     name = validate_name(asked.values["name"]) if asked.values.get("name") else None
-    note = _note_of(asked.values.get("metadata"), _find(speaker_id))
+    note = _note_of(asked.values.get("metadata"), recognizer().store.find_person(speaker_id))
 
     def guard() -> None:
-        before = _find(speaker_id)
+        before = recognizer().store.find_person(speaker_id)
         if force or (before and any(before.templates.values())):
             admin_only("To force, or to register more of a person who is enrolled")
         if before and (name not in (None, before.name) or note not in (None, before.note)):
@@ -248,7 +248,7 @@ def identified(found: SpeakerResult) -> dict[str, Any]:
     """An answer, for an unknown speaker without any name."""
     voice = found.identification.voice
     match, named = voice.match, voice.match is not None
-    about = _find(match.person_id) if match else None
+    about = recognizer().store.find_person(match.person_id) if match else None
     return {"status": "success", "identified": named, "isKnownSpeaker": named, **_ids(match.person_id if match else None),
             "name": match.name if match else None, "confidence": answers.number(found.confidence), "threshold": found.threshold,
             "reason": voice.reason, "metadata": _metadata(about.note) if about else {}, "hints": answers.hints(found.identification.hints),
@@ -367,10 +367,3 @@ def _note_of(metadata: dict[str, Any] | None, person: Person | None) -> str | No
         return None
     whole = (_metadata(person.note) if person else {}) | metadata
     return validate_note(json.dumps(whole, ensure_ascii=False), "`metadata` as JSON")
-
-
-def _find(speaker_id: str) -> Person | None:
-    try:
-        return recognizer().store.get_person(speaker_id)
-    except known.PersonNotFoundError:
-        return None
