@@ -128,10 +128,7 @@ def ge2e() -> Embed:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write what is missing, voice by voice; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="voice_teacher", description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path(__file__).parent / "configs" / "voice.toml")
-    parser.add_argument("--waves", action="store_true", help="only decode the training files into the cache")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     data = tomllib.loads(options.config.read_text(encoding="utf-8"))["data"]
     listing, cache = read_listing(shared_data_dir() / data["train"], "audio"), Path(data["cache"])
     waves = cached_waves(listing, cache, RATE_HZ)
@@ -145,6 +142,13 @@ def main(arguments: list[str] | None = None) -> int:
             partial.replace(file)
         print(file, flush=True)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="voice_teacher", description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path(__file__).parent / "configs" / "voice.toml")
+    parser.add_argument("--waves", action="store_true", help="only decode the training files into the cache")
+    return parser
 
 
 if __name__ == "__main__":
