@@ -75,8 +75,8 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
 
 def kiosk_key(service: Service) -> str:
     """A key of the role kiosk, as the operator makes it."""
-    made = subprocess.run([sys.executable, "cli.py", "keys", "create", "--role", "kiosk"], cwd=ROOT, check=True, capture_output=True, text=True,
-                          env=environment({"data_dir": service.data_dir}))
+    made = subprocess.run([sys.executable, "cli.py", "keys", "create", "--role", "kiosk"], cwd=ROOT, check=True, stdout=subprocess.PIPE,
+                          text=True, env=environment({"data_dir": service.data_dir}))
     return made.stdout.strip()
 
 
