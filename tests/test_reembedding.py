@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 from gallery import reembedding
+from gallery.database import open_database
 from gallery.recognizer import Recognizer
 from gallery.reembedding import Reembedding
 from gallery.sealing import Codec, Sealer
-from tests.gallery_parts import StubEncoders, StubFace, StubVoice, make_recognizer, open_gallery, write_clip
+from gallery.store import Store
+from tests.gallery_parts import StubEncoders, StubFace, StubVoice, make_recognizer, write_clip
+from tests.postgres import new_database
 from utils.errors import EncoderMismatchError
 from utils.types import Embedding, FloatArray, ImageArray, Modality, Waveform
 
@@ -42,15 +45,25 @@ class NextVoice(StubVoice):
 NEXT = StubEncoders(NextFace(), NextVoice())
 
 
-@pytest.fixture(params=[None, Sealer(b"k" * 32)], ids=["clear", "sealed"])
-def codec(request) -> Codec | None:
+@pytest.fixture(params=["clear", "sealed", "postgres"])
+def kind(request) -> str:
     return request.param
 
 
 @pytest.fixture
-def old(tmp_path: Path, codec: Codec | None) -> Iterator[Recognizer]:
+def codec(kind: str) -> Codec | None:
+    return Sealer(b"k" * 32) if kind == "sealed" else None
+
+
+@pytest.fixture
+def url(kind: str) -> str:
+    return new_database() if kind == "postgres" else ""
+
+
+@pytest.fixture
+def old(tmp_path: Path, codec: Codec | None, url: str) -> Iterator[Recognizer]:
     """Ten people by the first model, with kept media."""
-    made = make_recognizer(tmp_path, codec=codec, keep_media=True)
+    made = make_recognizer(tmp_path, codec=codec, keep_media=True, database_url=url)
     for n in range(10):
         made.enroll(f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True)
     yield made
@@ -62,8 +75,8 @@ def named(recognizer: Recognizer, folder: Path, n: int) -> str | None:
     return match and match.person_id
 
 
-def test_old_templates_serve_until_the_switch(old, tmp_path, codec) -> None:
-    fresh = make_recognizer(tmp_path, NEXT, codec=codec, keep_media=True)
+def test_old_templates_serve_until_the_switch(old, tmp_path, codec, url) -> None:
+    fresh = make_recognizer(tmp_path, NEXT, codec=codec, keep_media=True, database_url=url)
     with pytest.raises(EncoderMismatchError) as refused:
         named(fresh, tmp_path, 1)
     assert "reembed" in refused.value.hint
@@ -85,7 +98,7 @@ def test_old_templates_serve_until_the_switch(old, tmp_path, codec) -> None:
     fresh.close()
 
 
-def test_ids_and_kept_media_stay(old, tmp_path, codec) -> None:
+def test_ids_and_kept_media_stay(old) -> None:
     before = old.store.list_templates("p1")
     media = [old.store.kept_media(info.template_id) for info in before]
     work = Reembedding(old.store, NEXT)
@@ -97,11 +110,12 @@ def test_ids_and_kept_media_stay(old, tmp_path, codec) -> None:
     assert [old.store.kept_media(info.template_id) for info in after] == media, "a later model can do it again"
 
 
-def test_the_same_vectors_as_an_enrolment(old, tmp_path, codec) -> None:
+def test_the_same_vectors_as_an_enrolment(old, tmp_path) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
     work.switch()
-    again = make_recognizer(tmp_path / "other", NEXT) if (tmp_path / "other").mkdir() is None else None
+    (tmp_path / "other").mkdir()
+    again = make_recognizer(tmp_path / "other", NEXT)
     again.enroll("p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), create=True)
     ids = {Modality.FACE: "face-2", Modality.VOICE: "voice-2"}
     for made, enrolled in zip(old.store.vectors_of("p1", ids).values(), again.store.vectors_of("p1", ids).values(), strict=True):
@@ -125,7 +139,7 @@ def test_what_has_no_media_is_named_or_dropped(tmp_path) -> None:
     recognizer.close()
 
 
-def test_only_one_model_changed(old, tmp_path, codec) -> None:
+def test_only_one_model_changed(old) -> None:
     work = Reembedding(old.store, StubEncoders(face=NextFace()))
     assert work.left().waiting == 10
     work.stage()
@@ -133,7 +147,7 @@ def test_only_one_model_changed(old, tmp_path, codec) -> None:
     assert {t.encoder_id for t in old.store.list_templates("p2")} == {"face-2", "voice-1"}
 
 
-def test_yet_another_model_begins_anew(old, codec) -> None:
+def test_yet_another_model_begins_anew(old) -> None:
     Reembedding(old.store, StubEncoders(NextFace("face-3"), NextVoice("voice-3"))).stage()
     work = Reembedding(old.store, NEXT)
     assert work.left().waiting == 20
@@ -142,37 +156,38 @@ def test_yet_another_model_begins_anew(old, codec) -> None:
     assert {t.encoder_id for t in old.store.list_templates("p1")} == {"face-2", "voice-2"}
 
 
-def test_people_who_are_deleted_meanwhile(old, tmp_path, codec) -> None:
+def test_people_who_are_deleted_meanwhile(old) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
     old.store.delete_person("p4")
     assert work.switch() == 18
 
 
-def test_enrolled_again_by_the_new_model_meanwhile(old, tmp_path, codec) -> None:
+def test_enrolled_again_by_the_new_model_meanwhile(old, tmp_path, codec, url) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
-    fresh = make_recognizer(tmp_path, NEXT, codec=codec)
+    fresh = make_recognizer(tmp_path, NEXT, codec=codec, database_url=url)
     fresh.enroll("p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), replace=True)
     assert work.switch() == 18
     assert fresh.store.get_person("p1").templates == {"face": 1, "voice": 1}
     fresh.close()
 
 
-def _reembed(folder: str) -> None:
-    store = open_gallery(Path(folder))
+def _reembed(url: str) -> None:
+    store = Store(open_database(url))
     work = Reembedding(store, NEXT)
     work.stage(lambda _done: time.sleep(0.01))
     work.switch()
 
 
-def test_killed_again_and_again_it_ends_whole(tmp_path, monkeypatch) -> None:
-    made = make_recognizer(tmp_path, keep_media=True)
+def test_killed_again_and_again_it_ends_whole(tmp_path, store_url) -> None:
+    (tmp_path / "data").mkdir()
+    made = make_recognizer(tmp_path, keep_media=True, database_url=store_url)
     for n in range(60):
         made.enroll(f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True, force=True)
     work, context, kills = Reembedding(made.store, NEXT), multiprocessing.get_context("spawn"), 0
     while work.left().waiting + work.left().staged:
-        process = context.Process(target=_reembed, args=(str(tmp_path),))
+        process = context.Process(target=_reembed, args=(store_url,))
         process.start()
         before, deadline = work.left().staged, time.monotonic() + 60
         while process.is_alive() and work.left().staged <= before + 16 and time.monotonic() < deadline:
