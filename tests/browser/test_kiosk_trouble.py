@@ -39,7 +39,8 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
         page.set_input_files("input.file >> nth=0", cast.again)
         expect(page.locator("#problem-title")).to_have_text(EN["problem.key"], timeout=SLOW_MS)
         look(page, pictures, "kiosk-key")
-        page.click("#give-key")
+        expect(page.locator("#give-key")).to_be_focused()
+        page.keyboard.press("Enter")
         page.fill("#key-input", "wrong")
         page.keyboard.press("Enter")
         expect(page.locator("#key-problem")).to_have_text(EN["key.wrong"])
@@ -48,7 +49,8 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
         expect(page.locator("#key-dialog")).to_be_hidden()
         expect(page.locator("#health")).to_have_attribute("data-state", "ok")
         assert page.evaluate("[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]") == [[], False]
-        page.click("#resend")
+        expect(page.locator("#resend")).to_be_focused()
+        page.keyboard.press("Enter")
         expect(page.locator("#who")).to_have_text(EN["answer.unknown"], timeout=SLOW_MS)
         for _ in range(3):  # two clips a minute are allowed
             page.click("#again")

@@ -13,14 +13,25 @@ const MAY_RESEND = new Set(["server_gone", "busy", "rate_limited", "store_unavai
 export function showProblem(error, hasClip) {
   const { reason, code } = error;
   const resend = hasClip && MAY_RESEND.has(code);
+  const needsKey = code === "key_required";
   $("problem-title").textContent = t(reason ? `device.${reason}` : titleOf(code));
   $("problem-text").textContent = reason ? t(`device.${reason}_text`) : textOf(error);
   showLines($("problem-hints"), (error.details?.hints ?? []).map(hintText));
   $("retry").textContent = t(resend ? "kiosk.again" : "device.retry");
-  $("retry").classList.toggle("primary", !resend);
   $("resend").hidden = !resend;
-  $("give-key").hidden = code !== "key_required";
-  return $(resend ? "resend" : "retry");
+  $("give-key").hidden = !needsKey;
+  return leading(needsKey ? "give-key" : resend ? "resend" : "retry");
+}
+
+/** Makes one button the one to begin with, and answers with it. */
+function leading(id) {
+  for (const one of ["give-key", "resend", "retry"]) $(one).classList.toggle("primary", one === id);
+  return $(id);
+}
+
+/** With a key the clip can be sent. */
+function keyGiven() {
+  if (!$("give-key").hidden && !$("resend").hidden) leading("resend").focus();
 }
 
 function titleOf(code) {
@@ -35,3 +46,4 @@ function textOf(error) {
 }
 
 $("give-key").addEventListener("click", askForKey);
+document.addEventListener("key-changed", keyGiven);
