@@ -16,6 +16,9 @@ import requests
 
 from tests.media import write_clip
 from tests.service import ROOT, environment, free_port, running
+from utils.config import Settings
+from utils.errors import BrokerUnavailableError
+from web.broker import remind, waiting_messages
 
 pytest.importorskip("celery", reason="celery is not installed (requirements-optional.txt)")
 pytest.importorskip("redis", reason="redis is not installed (requirements-optional.txt)")
@@ -78,6 +81,18 @@ def send(url: str, clip: Path, count: int) -> str:
 
 def counts(url: str, job_id: str) -> dict[str, int]:
     return requests.get(f"{url}/v1/jobs/{job_id}", timeout=30).json()["counts"]
+
+
+def test_without_workers_the_broker_does_not_fill(tmp_path: Path) -> None:
+    port = free_port()
+    settings = Settings(data_dir=tmp_path, broker_url=f"redis://127.0.0.1:{port}/0")
+    with pytest.raises(BrokerUnavailableError):
+        remind(settings, ["a"])
+    with redis(port, tmp_path):
+        assert waiting_messages(settings) == 0
+        for _ in range(3):
+            remind(settings, ["a", "b"])
+        assert waiting_messages(settings) == 2
 
 
 def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_or_stopped(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,8 @@ TASK = "duet.work"
 QUEUE = "duet"
 MOST_WORKERS = 16
 """Workers that are woken for one job at most."""
+
+_GONE = "The broker of the jobs does not answer; the job waits until it does."
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +51,29 @@ def send(settings: Settings, job_id: str, files: int = 1) -> None:
         for _ in range(min(files, MOST_WORKERS)):
             app.send_task(TASK, args=[job_id], retry=False)
     except (OperationalError, OSError) as error:
-        raise BrokerUnavailableError("The broker of the jobs does not answer; the job waits until it does.") from error
+        raise BrokerUnavailableError(_GONE) from error
+
+
+def remind(settings: Settings, job_ids: Sequence[str]) -> None:
+    """Wake workers again for jobs that nobody works on. Nothing is sent while a message still waits: it was not lost, and without workers
+    the broker would fill. Raises BrokerUnavailableError."""
+    if job_ids and not waiting_messages(settings):
+        for job_id in job_ids:
+            send(settings, job_id)
+
+
+def waiting_messages(settings: Settings) -> int:
+    """How many messages no worker has taken yet. Raises BrokerUnavailableError."""
+    from kombu.exceptions import OperationalError
+
+    with celery_app(settings.broker_url).connection_for_write() as connection:
+        try:
+            connection.ensure_connection(max_retries=1)
+            return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+        except connection.channel_errors:  # there is no queue as long as nothing is in it
+            return 0
+        except (OperationalError, OSError) as error:
+            raise BrokerUnavailableError(_GONE) from error
 
 
 def run_worker(settings: Settings, threads: int) -> None:

@@ -229,10 +229,9 @@ class JobThread:
                     remove_left(self._jobs, self._settings)
                     tidy_at = time.monotonic() + TIDY_S
                 if self._settings.broker_url:
-                    from web.broker import send
+                    from web.broker import remind
 
-                    for job_id in self._jobs.idle_jobs():
-                        send(self._settings, job_id)
+                    remind(self._settings, self._jobs.idle_jobs())
                 else:
                     work(self._recognizer, self._jobs, self._settings, stop=self._stop.is_set)
             except DuetError as error:
