@@ -74,6 +74,23 @@ export function upload(url, fields, onProgress = () => {}) {
   });
 }
 
+/** Where a person of the API is. */
+export const personUrl = (person) => `/v1/people/${encodeURIComponent(person.person_id)}`;
+
+/** One more clip of a person → what was stored. Raises ApiError. */
+export const addClip = (person, fields, onProgress) => upload(`${personUrl(person)}/templates`, fields, onProgress);
+
+/** Creates a person as `given` and enrols a clip → what was stored. A refused clip leaves no empty person behind. Raises ApiError. */
+export async function enrolNew(given, fields, onProgress) {
+  const person = await call("POST", "/v1/people", given);
+  try {
+    return await addClip(person, fields, onProgress);
+  } catch (error) {
+    await call("DELETE", personUrl(person)).catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
+}
+
 function extension(type) {
   const kind = type.split(";")[0];
   return { "video/mp4": "mp4", "audio/mp4": "m4a", "audio/webm": "webm", "image/jpeg": "jpg" }[kind] ?? "webm";

@@ -1,5 +1,5 @@
 // A round picture of a person.
-import { picture } from "./api.js";
+import { personUrl, picture } from "./api.js";
 
 /** The picture that is kept, or the first letters of the name. */
 export function avatar(person, className = "avatar") {
@@ -12,7 +12,7 @@ export function avatar(person, className = "avatar") {
 }
 
 async function showPicture(place, person) {
-  const url = await picture(`/v1/people/${encodeURIComponent(person.person_id)}/thumbnail`).catch(() => null);
+  const url = await picture(`${personUrl(person)}/thumbnail`).catch(() => null);
   if (!url) return;
   const image = new Image();
   image.alt = "";

@@ -1,5 +1,5 @@
-// "Enrol me": a name and a consent, then the clip that was just recorded. A refused enrolment leaves no empty person behind.
-import { ApiError, call, hintText, upload } from "./api.js";
+// "Enrol me": a name and a consent, then the clip that was just recorded.
+import { ApiError, addClip, enrolNew, hintText } from "./api.js";
 import { showLines, showName } from "./bars.js";
 import { isAdmin } from "./header.js";
 import { t } from "./texts.js";
@@ -29,21 +29,13 @@ export class Enrolment {
     const name = $("name").value.trim();
     const missing = !name ? "name" : !$("consent").checked ? "consent" : null;
     if (missing) return this.refuse(missing, t(`enrol.missing_${missing}`));
-    return this.working(async () => {
-      const person = await call("POST", "/v1/people", { name, consent: $("consent-text").textContent });
-      try {
-        this.stored(await upload(`/v1/people/${encodeURIComponent(person.person_id)}/templates`, { media: this.kiosk.clip(), force }));
-      } catch (error) {
-        await call("DELETE", `/v1/people/${encodeURIComponent(person.person_id)}`).catch(() => {}); // the first error is the one to tell
-        throw error;
-      }
-    });
+    const given = { name, consent: $("consent-text").textContent };
+    return this.working(async () => this.stored(await enrolNew(given, { media: this.kiosk.clip(), force })));
   }
 
   /** The clip is of somebody who is there: one more template for them. */
   addToKnown() {
-    const id = encodeURIComponent(this.duplicate.person_id);
-    return this.working(async () => this.stored(await upload(`/v1/people/${id}/templates`, { media: this.kiosk.clip() })));
+    return this.working(async () => this.stored(await addClip(this.duplicate, { media: this.kiosk.clip() })));
   }
 
   async working(work) {

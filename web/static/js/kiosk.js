@@ -3,13 +3,11 @@ import { call, upload } from "./api.js";
 import { showAnswer } from "./kiosk-answer.js";
 import { Enrolment } from "./kiosk-enrol.js";
 import { showProblem } from "./kiosk-problem.js";
-import { clock, closeDevices, followLevel, openDevices, record } from "./recorder.js";
-import { figure, percent, t } from "./texts.js";
+import { RECORD_S, clock, closeDevices, followLevel, openDevices, record } from "./recorder.js";
+import { figure, percent, sentence, t } from "./texts.js";
 
 const COUNTDOWN_S = 3;
-const RECORD_S = 3;
 const IDLE_MS = 60_000; // then the answer is taken off the screen: the next person need not read it
-const SENTENCES = 4;
 const $ = (id) => document.getElementById(id);
 const kiosk = $("main");
 const view = $("view");
@@ -91,7 +89,7 @@ const retry = () => (devices ? ready() : open());
 async function begin() {
   stopper = new AbortController();
   const { signal } = stopper;
-  $("sentence").textContent = t(`sentence.${1 + Math.floor(Math.random() * SENTENCES)}`);
+  $("sentence").textContent = sentence();
   $("speak-title").textContent = t("kiosk.get_ready");
   show("countdown", "speak");
   say(`${t("kiosk.get_ready")} ${$("sentence").textContent}`);
@@ -101,7 +99,7 @@ async function begin() {
   kiosk.dataset.state = "recording";
   say(t("kiosk.now"));
   try {
-    clip = await record(devices, RECORD_S, showRemaining, signal);
+    clip = await record(devices, showRemaining, signal);
   } catch (error) {
     problem(error);
     return;

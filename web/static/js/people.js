@@ -1,5 +1,5 @@
 // The list of people: search, pages, enrolling; what is done to one person is in person.js, the pictures in map.js and matrix.js.
-import { call, upload } from "./api.js";
+import { addClip, call, enrolNew } from "./api.js";
 import { avatar } from "./avatar.js";
 import { clipField } from "./clip-field.js";
 import { openMap } from "./map.js";
@@ -130,19 +130,11 @@ async function enrol(force = false) {
   if (!name) return tellNew(t("people.missing_name"));
   if (!clip.file) return tellNew(t("people.missing_clip"));
   const consent = $("new-consent").value.trim();
-  return working(async () => {
-    const person = await call("POST", "/v1/people", { name, ...(id && { person_id: id }), ...(consent && { consent }) });
-    const url = `/v1/people/${encodeURIComponent(person.person_id)}`;
-    try {
-      await upload(`${url}/templates`, { media: clip.file, force }, clip.progress);
-    } catch (error) {
-      await call("DELETE", url).catch(() => {}); // the first error is the one to tell
-      throw error;
-    }
-  });
+  const given = { name, ...(id && { person_id: id }), ...(consent && { consent }) };
+  return working(() => enrolNew(given, { media: clip.file, force }, clip.progress));
 }
 
-const addToKnown = () => working(() => upload(`/v1/people/${encodeURIComponent(duplicate.person_id)}/templates`, { media: clip.file }, clip.progress));
+const addToKnown = () => working(() => addClip(duplicate, { media: clip.file }, clip.progress));
 
 async function working(work) {
   const buttons = $("enrol-dialog").querySelectorAll("button");

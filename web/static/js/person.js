@@ -1,5 +1,5 @@
 // The dialog of one person: rename, templates, one more clip, merge, delete.
-import { call, hintText, upload } from "./api.js";
+import { addClip, call, hintText, personUrl } from "./api.js";
 import { avatar } from "./avatar.js";
 import { clipField } from "./clip-field.js";
 import { moment, share, t } from "./texts.js";
@@ -8,8 +8,6 @@ const $ = (id) => document.getElementById(id);
 const dialog = $("person-dialog");
 let person = null;
 let changed = () => {};
-
-const url = (one = person) => `/v1/people/${encodeURIComponent(one.person_id)}`;
 
 /** Opens the dialog of `who`; `onChange` hears of every change. */
 export async function openPerson(who, onChange) {
@@ -43,8 +41,8 @@ function part(name, text) {
 }
 
 async function refresh() {
-  show(await call("GET", url()));
-  const { templates } = await call("GET", `${url()}/templates`);
+  show(await call("GET", personUrl(person)));
+  const { templates } = await call("GET", `${personUrl(person)}/templates`);
   $("no-templates").hidden = templates.length > 0;
   $("templates").replaceChildren(...templates.map(template));
 }
@@ -55,7 +53,7 @@ function template(one) {
   Object.assign(remove, { type: "button", className: "quiet small" });
   remove.setAttribute("aria-label", t("people.remove_which", { kind: t(`by.${one.modality}`), at: moment(one.created_at, "") }));
   remove.addEventListener("click", () => act(async () => {
-    await call("DELETE", `${url()}/templates/${encodeURIComponent(one.template_id)}`);
+    await call("DELETE", `${personUrl(person)}/templates/${encodeURIComponent(one.template_id)}`);
     await refresh();
     changed();
   }));
@@ -92,7 +90,7 @@ function confirmed(text, yes) {
 
 const add = clipField($("add-clip"), (file) => act(async () => {
   try {
-    const answer = await upload(`${url()}/templates`, { media: file }, add.progress);
+    const answer = await addClip(person, { media: file }, add.progress);
     await refresh();
     tell([t("people.added"), ...answer.hints.map(hintText)].join(" "));
     changed();
@@ -104,7 +102,7 @@ const add = clipField($("add-clip"), (file) => act(async () => {
 async function rename(event) {
   event.preventDefault();
   await act(async () => {
-    show(await call("PATCH", url(), { name: $("rename").value.trim() }));
+    show(await call("PATCH", personUrl(person), { name: $("rename").value.trim() }));
     tell(t("people.renamed"));
     changed();
   });
@@ -118,7 +116,7 @@ async function merge(event) {
     const fits = people.filter((one) => one.person_id !== person.person_id && [one.person_id, one.name].includes(text));
     if (fits.length !== 1) return tell(t("people.merge_unclear"), true);
     if (!await confirmed(t("people.merge_sure", { other: fits[0].name, name: person.name }), t("people.merge_go"))) return undefined;
-    show(await call("POST", `${url()}/merge`, { other: fits[0].person_id }));
+    show(await call("POST", `${personUrl(person)}/merge`, { other: fits[0].person_id }));
     await refresh();
     tell(t("people.merged"));
     return changed();
@@ -134,7 +132,7 @@ async function suggest() {
 async function remove() {
   if (!await confirmed(t("people.delete_sure", { name: person.name }), t("people.delete"))) return;
   await act(async () => {
-    await call("DELETE", url());
+    await call("DELETE", personUrl(person));
     dialog.close();
     changed();
   });

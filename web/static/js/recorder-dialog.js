@@ -1,8 +1,7 @@
 // A recording in a dialog (templates/_recorder.html), for the pages where a clip may be a file or be recorded.
-import { closeDevices, followLevel, openDevices, record } from "./recorder.js";
-import { t } from "./texts.js";
+import { RECORD_S, closeDevices, followLevel, openDevices, record } from "./recorder.js";
+import { sentence, t } from "./texts.js";
 
-const RECORD_S = 3;
 const $ = (id) => document.getElementById(id);
 
 /** Asks for a recording. Answers with the clip as a File, or null when the person thought better of it. */
@@ -37,13 +36,13 @@ export async function recordClip() {
 
 async function recorded(devices, signal) {
   const [start, left] = ["recorder-start", "recorder-left"].map($);
-  $("recorder-text").textContent = t("recorder.about", { sentence: t(`sentence.${1 + Math.floor(Math.random() * 4)}`) });
+  $("recorder-text").textContent = t("recorder.about", { sentence: sentence() });
   start.hidden = false;
   start.focus();
   await new Promise((resolve) => start.addEventListener("click", resolve, { once: true, signal }));
   start.hidden = true;
   left.hidden = false;
-  return record(devices, RECORD_S, (seconds) => { left.value = seconds / RECORD_S; }, signal);
+  return record(devices, (seconds) => { left.value = seconds / RECORD_S; }, signal);
 }
 
 $("recorder-cancel").addEventListener("click", () => $("recorder").close());

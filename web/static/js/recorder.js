@@ -1,5 +1,6 @@
 // Camera and microphone: opening them, saying why that fails, recording a clip of some seconds, and how loud it is.
 
+export const RECORD_S = 3;
 const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 }, facingMode: "user" };
 // What loudspeakers and rooms add is taken out, but the level is left alone: automatic gain would raise the noise of a pause.
 const AUDIO = { channelCount: 1, echoCancellation: true, noiseSuppression: false, autoGainControl: false };
@@ -45,8 +46,8 @@ function reasonOf(name) {
 
 export const closeDevices = (devices) => devices?.stream.getTracks().forEach((track) => track.stop());
 
-/** Records for `seconds` and calls `onTick(remaining seconds)` at every frame. Answers with the clip; null once `signal` aborts. */
-export async function record({ stream, hasVideo, hasAudio }, seconds, onTick, signal) {
+/** Records for RECORD_S and calls `onTick(remaining seconds)` at every frame. Answers with the clip; null once `signal` aborts. */
+export async function record({ stream, hasVideo, hasAudio }, onTick, signal) {
   const kinds = KINDS[hasVideo && hasAudio ? "both" : hasVideo ? "video" : "audio"];
   const mimeType = kinds.find((kind) => MediaRecorder.isTypeSupported(kind));
   const recorder = new MediaRecorder(stream, { mimeType, ...BITS });
@@ -63,7 +64,7 @@ export async function record({ stream, hasVideo, hasAudio }, seconds, onTick, si
     };
   });
   recorder.start(SLICE_MS);
-  await clock(seconds, onTick, signal);
+  await clock(RECORD_S, onTick, signal);
   if (!signal?.aborted) await Promise.race([begun, pause(PATIENCE_MS)]); // a busy machine may not have encoded anything yet
   if (recorder.state !== "inactive") recorder.stop();
   await ended;

@@ -13,6 +13,11 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? isolated(values[name]) : whole));
 }
 
+const SENTENCES = 4;
+
+/** A sentence to say. */
+export const sentence = () => t(`sentence.${1 + Math.floor(Math.random() * SENTENCES)}`);
+
 /** Whether there is a text of this key. */
 export const has = (key) => key in texts;
 
