@@ -108,6 +108,13 @@ def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictu
         look(page, pictures, "kiosk-operator")
         assert requests.get(f"{service.url}/v1/people", headers={"X-API-Key": KEY}, timeout=60).json()["total"] == 1
 
+        page.goto(service.url)  # Swagger UI takes the key over
+        health = page.locator("#operations-service-health")
+        health.locator(".opblock-summary-control").click()
+        health.locator(".try-out__btn").click()
+        health.locator("button.execute").click()
+        expect(health.locator(".live-responses-table .response-col_description").last).to_contain_text('"role": "kiosk"', timeout=SLOW_MS)
+
 
 def enrol_as(page: Page, name: str) -> None:
     """From the answer to the request."""
