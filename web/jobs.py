@@ -173,7 +173,7 @@ def remove_left(jobs: Jobs, settings: Settings) -> None:
 def _age_s(path: Path) -> float:
     try:
         return time.time() - path.stat().st_mtime
-    except FileNotFoundError:  # removed by another process
+    except OSError:  # removed by another process
         return 0.0
 
 
