@@ -31,7 +31,7 @@ class Settings:
     api_key: str = _setting(
         "", "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key: loopback only", secret=True)
     rate_limit: str = _setting(
-        "240/minute", "how many clips each key, or address without one, may send (ten times as many other requests); empty = no limit")
+        "1200/minute", "how many clips each key, or address without one, may send (ten times as many other requests); empty = no limit")
     tls_cert: Path | None = _setting(None, "certificate, with the chain, in a PEM file: the service then speaks https")
     tls_key: Path | None = _setting(None, "private key of the certificate, in a PEM file")
     trusted_proxies: int = _setting(0, "how many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks", 0, 10)
