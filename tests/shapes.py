@@ -25,7 +25,7 @@ def assert_error(response: TestResponse, status: int, code: str) -> dict[str, An
     assert error["request_id"] == response.headers["X-Request-ID"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cache-Control"] == "no-store"
-    assert not re.search(r'Traceback|File "|\.py|/data/|/tmp/|upload-', response.get_data(as_text=True))
+    assert not re.search(r'Traceback|File "|(?<!cli)\.py|/data/|/tmp/|upload-', response.get_data(as_text=True))
     return error
 
 

@@ -304,10 +304,10 @@ def drawn(tmp_path: Path) -> Case:
         place.mkdir(parents=True, exist_ok=True)
         return write_clip(place / f"{take}.mp4", person, 2.0, take, size=(480, 270), face_px=220, fps=10)
 
-    for person in range(6):
+    for person in range(14):
         for take in range(2):
             clip(person, take, "people")
-    known = {f"p{person}": (clip(person, 0, "ask"), clip(person, 1, "ask")) for person in (6, 7)}
+    known = {f"p{person}": (clip(person, 0, "ask"), clip(person, 1, "ask")) for person in (14, 15)}
     return Case(models, (tmp_path / "people",), known, ())
 
 
