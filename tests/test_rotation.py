@@ -196,21 +196,21 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path):
     fill(tmp_path, PLAIN, people)
     keys = [new_key() for _ in range(3)]
     script = f"""
-import sys
+import sys, time
 from gallery import rotation
 from gallery.database import open_database
 from gallery.sealing import parse_key
 rotation.BATCH = 7
 new, *old = [parse_key(k, "test") for k in sys.argv[1:]]
-rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lambda done, left: print(done, flush=True))
-"""
+rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lambda done, left: (print(done, flush=True), time.sleep(0.03)))
+"""  # slow enough to be met at work on a fast machine
     rng, codecs, kills = random.Random(7), [parse_key(k, "test") for k in keys], 0
     for target in range(3):
         given = [keys[target], *keys[:target]]
         for _ in range(2):
             process = subprocess.Popen([sys.executable, "-c", script, *given], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             process.stdout.readline()  # it is at work, or done
-            time.sleep(rng.uniform(0, 0.25))
+            time.sleep(rng.uniform(0, 0.6))
             os.kill(process.pid, signal.SIGKILL)
             _, err = process.communicate()
             assert not err, err.decode()
