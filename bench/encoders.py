@@ -23,6 +23,7 @@ SPEECH_S = 5.0
 
 def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Callable[[], object]]:
     """What to time for faces: name → one forward pass of `batch` faces."""
+    from network.encoder import load_face_encoder
     from network.runtime import KerasRuntime, OnnxRuntime
 
     faces = np.random.default_rng(0).integers(0, 256, (batch, 112, 112, 3)).astype(np.float32)
@@ -30,6 +31,8 @@ def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Cal
     for name, runtime in (("face, ONNX Runtime", OnnxRuntime), ("face, Keras", KerasRuntime)):
         network = runtime(folder / ("model.onnx" if runtime is OnnxRuntime else "model.keras"))
         runs[name] = lambda network=network: network.run(faces)
+    encoder, crops = load_face_encoder(folder), faces.astype(np.uint8)
+    runs["face, as it serves"] = lambda: encoder.embed_each(crops)
     if yardstick is not None:
         other, planes = OnnxRuntime(yardstick), np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255)
         runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)

@@ -53,6 +53,7 @@ def by_channel(_: click.Context, option: click.Parameter, value: str) -> tuple[f
 @click.option("--scale", default=1.0, show_default=True, help="Pixels (0 to 255) are multiplied by this first ...")
 @click.option("--mean", default="0", show_default=True, callback=by_channel, help="... then this is subtracted ...")
 @click.option("--std", default="1", show_default=True, callback=by_channel, help="... then they are divided by this.")
+@click.option("--mirror", is_flag=True, help="Take the mean with the embedding of the mirror image: surer, in twice the time.")
 @refusals
 def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
     """A face network, FILE.onnx, that takes aligned faces (five-point template of ArcFace)."""

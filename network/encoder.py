@@ -75,7 +75,10 @@ class FaceEncoder(Encoder):
         """(n, 112, 112, 3) uint8 RGB → (n, 512) float32 of unit length, a row a face. n may be 0."""
         if not len(faces):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
-        return self._run(self._input.prepare(faces))
+        if not self._input.mirror:
+            return self._run(self._input.prepare(faces))
+        of_each, of_mirrored = np.split(self._run(self._input.prepare(np.concatenate([faces, faces[:, :, ::-1]]))), 2)
+        return self._unit(of_each + of_mirrored)
 
     def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
         """(n, 112, 112, 3) uint8 RGB of one person and their weights (n,) ≥ 0 → the weighted mean of their embeddings, of unit length."""

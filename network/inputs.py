@@ -58,7 +58,8 @@ class FaceInput(_Input):
     """Faces as float32 (n, size, size, 3), `(x · scale − mean) / std` by channel; for layout "nchw" as (n, 3, size, size).
 
     `channels` = "rgb" or "bgr", the order that the network takes (and that `mean` and `std` have). `size_px` other than 112: the aligned
-    face is resized. `template` = how faces are aligned; there is one.
+    face is resized. `template` = how faces are aligned; there is one. `mirror`: an embedding is the mean of those of the face and of its
+    mirror image, for twice the time.
     """
 
     layout: str = "nhwc"
@@ -68,6 +69,7 @@ class FaceInput(_Input):
     size_px: int = FACE_SIZE_PX
     channels: str = "rgb"
     template: str = TEMPLATE
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         if self.layout not in ("nhwc", "nchw") or not 32 <= self.size_px <= 512:
@@ -76,6 +78,8 @@ class FaceInput(_Input):
         if self.channels not in ("rgb", "bgr") or self.template != TEMPLATE:
             raise ModelError(f"channels must be rgb or bgr and template {TEMPLATE}. "
                              f"Received: channels={self.channels!r}, template={self.template!r}")
+        if not isinstance(self.mirror, bool):
+            raise ModelError(f"mirror must be true or false. Received: mirror={self.mirror!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite([*self.mean, *self.std, self.scale]).all() \
                 or min(self.std) <= 0 or self.scale <= 0:
             raise ModelError("mean and std must be three numbers each, std and scale positive. "

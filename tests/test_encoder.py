@@ -129,6 +129,20 @@ def test_alone_equals_batched(tmp_path: Path) -> None:
     np.testing.assert_allclose(alone, encoder.embed_each(images), atol=1e-5)
 
 
+def test_mean_with_the_mirror_image(tmp_path: Path) -> None:
+    make_face(tmp_path)
+    plain = load_face_encoder(tmp_path)
+    card = dataclasses.replace(plain.card, input={**plain.card.input, "mirror": True})
+    write_card(tmp_path, card)
+    both = load_face_encoder(tmp_path)
+    faces = RNG.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
+    found = both.embed_each(faces)
+    expected = plain.embed_each(faces) + plain.embed_each(faces[:, :, ::-1])
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(found, both.embed_each(faces[:, :, ::-1]), atol=1e-6)
+    assert both.encoder_id == f"{plain.encoder_id}-mirror", "its vectors are others: templates of the two are never compared"
+
+
 def test_no_faces(tmp_path: Path) -> None:
     make_face(tmp_path)
     encoder = load_face_encoder(tmp_path)

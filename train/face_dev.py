@@ -38,7 +38,7 @@ class FacePairs:
         Args:
             embed: (n, s, s, 3) uint8 to (n, d) float32 embeddings of any length.
             size_px: Resolution that the crops are scaled to.
-            mirror: Add the embeddings of crop and mirror image, as recognition with more time would.
+            mirror: Add the embeddings of crop and mirror image, as the encoder does that serves.
         """
         images = resized(self.images, size_px)
         vectors = _unit(embed(images))
