@@ -36,7 +36,7 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
     try:
         parsed = make_url(url)
     except sa.ArgumentError:
-        raise ConfigError(f"DUET_DATABASE_URL must be a URL. {_KINDS}. Received: something else") from None
+        raise ConfigError(f"A database is named by a URL, also in DUET_DATABASE_URL. {_KINDS}. Received: something else") from None
     if parsed.get_backend_name() == "sqlite":
         from gallery.sqlite import SqliteDatabase
 

@@ -183,6 +183,9 @@ class SqliteDatabase(Database):
 _MESSAGES = {
     "SQLITE_READONLY": "The database is read-only.",
     "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
+    **dict.fromkeys(("FileNotFoundError", "FileExistsError", "NotADirectoryError"),
+                    "The database file is gone, or its folder cannot be made."),
+    "PermissionError": "The database file may not be opened or made by this user.",
     "SQLITE_CORRUPT": "The database file is damaged.",
     "SQLITE_NOTADB": "The database file is damaged.",
     "SQLITE_IOERR": "The disk of the database reports an error.",

@@ -173,6 +173,13 @@ def test_gone_and_back(store, tmp_path):
     store.create_person("bob")
 
 
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made(tmp_path, folder):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailableError, match="its folder cannot be made"):
+        open_database(f"sqlite:///{tmp_path / folder / 'duet.db'}")
+
+
 def test_damaged(tmp_path):
     (tmp_path / "duet.db").write_bytes(b"not a database at all" * 1000)
     with pytest.raises(StoreUnavailableError, match="damaged"):
