@@ -38,20 +38,33 @@ class TimedPacket:
 
 @dataclass
 class Track:
-    """One stream of the file: the stream (None when the file has none) and its packets in decoding order."""
+    """One stream of the file: the stream (None when the file has none) and its packets in decoding order.
+
+    `first_s` = time stamp of its first packet, `end_s` = where its last packet ends, kept or not; `stated_end_s` = where the header says
+    that it ends, None where it does not say. All three by the clock of the file.
+    """
 
     stream: Any = None
     packets: list[TimedPacket] = field(default_factory=list)
     first_s: float | None = None
+    end_s: float = 0.0
+    stated_end_s: float | None = None
 
 
 @dataclass
 class Demuxed:
-    """The picture and sound packets of one file. `duration_s` is that of the whole file as far as it is known."""
+    """The picture and sound packets of one file.
+
+    `duration_s` is that of the whole file as far as it is known, `stated_s` what the header says (0 = nothing); `is_all_read`: it has no
+    other streams (cover art aside); `to_the_end`: no limit stopped the reading.
+    """
 
     video: Track
     audio: Track
     duration_s: float
+    stated_s: float
+    is_all_read: bool
+    to_the_end: bool = True
 
 
 @contextmanager
@@ -71,10 +84,11 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
     _refuse_long(stated_s, limits)
     tracks = _choose_streams(container)
     streams = [t.stream for t in tracks.values()]
-    result = Demuxed(tracks.get("video", Track()), tracks.get("audio", Track()), stated_s)
+    others = [s for s in container.streams if s not in streams and not _is_cover(s)]
+    result = Demuxed(tracks.get("video", Track()), tracks.get("audio", Track()), stated_s, stated_s, is_all_read=not others)
     if not streams:
         return result
-    end_s = _collect(container, {t.stream.index: t for t in tracks.values()}, limits, stop_early=stated_s > 0)
+    end_s, result.to_the_end = _collect(container, {t.stream.index: t for t in tracks.values()}, limits, stop_early=stated_s > 0)
     _refuse_long(end_s, limits)
     result.duration_s = max(stated_s, end_s)
     return result
@@ -84,14 +98,22 @@ def _choose_streams(container: InputContainer) -> dict[str, Track]:
     """The first picture stream that is no cover art, and the first sound stream."""
     chosen: dict[str, Track] = {}
     for stream in container.streams:
-        is_cover = bool(stream.disposition & Disposition.attached_pic)
-        if stream.type in ("video", "audio") and stream.type not in chosen and not is_cover and stream.codec_context is not None:
-            chosen[stream.type] = Track(stream)
+        if stream.type in ("video", "audio") and stream.type not in chosen and not _is_cover(stream) and stream.codec_context is not None:
+            chosen[stream.type] = Track(stream, stated_end_s=_stated_end_s(stream))
     return chosen
 
 
-def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLimits, stop_early: bool) -> float:
-    """Fill the tracks; returns the time of the last packet seen. Damage in the middle ends the reading, it is no error."""
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _stated_end_s(stream: Any) -> float | None:
+    return float(((stream.start_time or 0) + stream.duration) * stream.time_base) if stream.duration else None
+
+
+def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLimits, stop_early: bool) -> tuple[float, bool]:
+    """Fill the tracks; returns the time of the last packet seen, and whether no limit stopped the reading. Damage in the middle ends it,
+    too: that is no error."""
     deadline, size, end_s = time.monotonic() + limits.decode_s, 0, 0.0
     past_end: set[int] = set()
     try:
@@ -100,17 +122,18 @@ def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLi
             at_s = _time_s(packet, track)
             if at_s is None:
                 continue
-            end_s = max(end_s, at_s + _seconds(packet.duration, packet))
+            lasts_s = _seconds(packet.duration, packet)
+            end_s, track.end_s = max(end_s, at_s + lasts_s), max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s)
             if at_s <= limits.read_s and size < limits.max_bytes:
                 track.packets.append(TimedPacket(packet, at_s))
                 size += packet.size
             else:
                 past_end.add(packet.stream_index)
             if end_s > limits.max_clip_s or time.monotonic() > deadline or (stop_early and len(past_end) == len(tracks)):
-                break
+                return end_s, False
     except (av.error.FFmpegError, ValueError):
         pass
-    return end_s
+    return end_s, True
 
 
 def _time_s(packet: av.Packet, track: Track) -> float | None:

@@ -8,6 +8,7 @@ import hashlib
 import time
 from pathlib import Path
 
+from align.completeness import missing_s
 from align.container import Demuxed, demux, open_container
 from align.limits import ReadLimits
 from align.photo import read_photo
@@ -50,7 +51,8 @@ def read_timed(path: Path, limits: ReadLimits, filename: str | None = None) -> t
         waveform = decode_sound(tracks.audio, limits)
     sound_ms = _ms(decoded)
     _refuse_empty(frames, waveform, tracks, kind)
-    return Clip(frames, waveform, tracks.duration_s, digest), {"decode": _ms(started) - sound_ms, "sound": sound_ms}
+    clip = Clip(frames, waveform, tracks.duration_s, digest, missing_s(path, kind.demuxer, tracks))
+    return clip, {"decode": _ms(started) - sound_ms, "sound": sound_ms}
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:

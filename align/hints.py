@@ -7,12 +7,13 @@ from utils.config import Settings
 from utils.types import Clip, FaceAnalysis, FaceQuality, Hint, SpeechAnalysis
 
 CODES = (
-    "no_face", "come_closer", "too_dark", "too_bright", "blurred", "look_at_camera", "several_people",
+    "incomplete", "no_face", "come_closer", "too_dark", "too_bright", "blurred", "look_at_camera", "several_people",
     "no_sound", "no_speech", "short_speech", "noisy", "clipping", "too_quiet",
 )
 _BLACK = 0.08  # mean brightness below which a picture shows nothing
 _DARK, _BRIGHT, _BLURRED, _TURNED = 0.18, 0.85, 0.2, 0.6
 _NOISY_DB, _CLIPPED, _QUIET_DB = 8.0, 0.01, -45.0
+_MISSING_S, _MISSING_SHARE = 0.5, 0.05  # whole files lack less than 0.1 s of what they say
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,14 @@ class View:
 
     brightness: float
     widest_face_px: float
+
+
+def file_hints(clip: Clip) -> list[Hint]:
+    """Hints about the file itself."""
+    if clip.missing_s <= max(_MISSING_S, _MISSING_SHARE * clip.duration_s):
+        return []
+    text = f"The recording is incomplete: {clip.missing_s:.1f} s are missing at its end. Send the whole file, or record again."
+    return [Hint("incomplete", text)]
 
 
 def face_hints(clip: Clip, faces: FaceAnalysis, good_face_px: float, view: View) -> list[Hint]:
@@ -81,8 +90,9 @@ def speech_hints(clip: Clip, speech: SpeechAnalysis, min_speech_s: float, good_s
 
 
 def hints_for(clip: Clip, faces: FaceAnalysis, speech: SpeechAnalysis, settings: Settings, view: View) -> tuple[Hint, ...]:
-    """All hints for a clip, picture first."""
+    """All hints for a clip: the file, the picture, the sound."""
     return (
+        *file_hints(clip),
         *face_hints(clip, faces, settings.good_face_px, view),
         *speech_hints(clip, speech, settings.min_speech_s, settings.good_speech_s),
     )

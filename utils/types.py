@@ -62,13 +62,15 @@ class Frame:
 class Clip:
     """What was read of one media file. `frames` is empty for sound only; `waveform` is None without a sound track that can be decoded.
 
-    `duration_s` is that of the whole file as far as it is known (0.0 for a photograph); `source_sha256` is the hash of the file's bytes.
+    `duration_s` is that of the whole file as far as it is known (0.0 for a photograph); `source_sha256` is the hash of the file's bytes;
+    `missing_s` = how much of what the file says it holds is not there, at its end (0.0 where all is, or where it does not say).
     """
 
     frames: tuple[Frame, ...]
     waveform: Waveform | None
     duration_s: float
     source_sha256: str
+    missing_s: float = 0.0
 
 
 @dataclass(frozen=True)
