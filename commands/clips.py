@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,36 +32,24 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
 
     A folder is a batch job (`cli.py jobs list`): broken off, the service or `cli.py jobs run` goes on with it.
     """
-    from gallery.jobs import MAX_FILES, NewItem, NewJob  # the database: --help does without it
+    from gallery.jobs import NewJob  # the database: --help does without it
+    from gallery.names import validate_person_id
+    from web.job_clips import of_folder, one_clip
 
+    if path.is_file() and not person_id:
+        raise click.UsageError("A single file needs the person it shows: --person ID")
+    person_id = person_id and validate_person_id(person_id)
     root = path.parent if path.is_file() else path
-    items = [NewItem(name, name, person) for person, clip in clips_of(path, person_id) for name in [str(clip.relative_to(root))]]
+    items = [one_clip(Path(path.name), person_id)] if path.is_file() else of_folder(path, "enroll", person_id)
+    if not items:
+        raise click.UsageError(f"No clip found. Expected: one folder per person with clips in it. Received: {path}")
     with job_tools() as (known, jobs, settings):
         job = jobs.create(NewJob("enroll", items, force, replace, str(root.resolve())))
         watch(known, jobs, settings, job)
-        done, failed = (jobs.items(job.job_id, limit=MAX_FILES, states=(state,)) for state in ("done", "failed"))
-    click.echo(f"{len(done)} of {len(items)} clips enrolled, {len({item.person_id for item in done})} people.")
-    report([f"{item.name}: {told_error(item)}" for item in failed])
-
-
-def clips_of(path: Path, person_id: str | None) -> list[tuple[str, Path]]:
-    """(person id, clip) for each file to enrol. Raises click.UsageError."""
-    if path.is_file():
-        if not person_id:
-            raise click.UsageError("A single file needs the person it shows: --person ID")
-        return [(person_id, path)]
-    if person_id:
-        clips = [(person_id, f) for f in sorted(path.iterdir()) if visible_file(f)]
-    else:
-        clips = [(d.name, f) for d in sorted(path.iterdir()) if d.is_dir() for f in sorted(d.rglob("*")) if visible_file(f)]
-    if not clips:
-        raise click.UsageError(f"No clip found. Expected: one folder per person with clips in it. Received: {path}")
-    return clips
-
-
-def visible_file(path: Path) -> bool:
-    """Whether `path` is a file that is not hidden."""
-    return path.is_file() and not path.name.startswith(".")
+        done = Counter(item.person_id for item in jobs.every_item(job.job_id, "done"))
+        failed = [f"{item.name}: {told_error(item)}" for item in jobs.every_item(job.job_id, "failed")]
+    click.echo(f"{done.total()} of {len(items)} clips enrolled, {len(done)} people.")
+    report(failed)
 
 
 @click.command()

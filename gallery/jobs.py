@@ -10,35 +10,37 @@ them (`forget`): its name, its result and its media.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, insert, or_, select, update
 
 from gallery.database import Database
 from gallery.tables import job_items, job_mentions, jobs, people
-from utils.errors import InvalidRequestError, JobNotFoundError
+from utils.errors import DuetError, InvalidRequestError, JobNotFoundError
 
 LEASE_S = 30.0
 MAX_ATTEMPTS = 2
-MAX_FILES = 10_000
+MAX_FILES = 100_000
 MAX_OPEN_JOBS = 100
+PAGE = 1000
 OPEN = ("waiting", "running")
 
 
 @dataclass(frozen=True)
 class NewItem:
     """A clip of a new job: the `name` its sender gave it, and where it lies below the media root. `person_id` is whom it is enrolled for;
-    `uploaded`: the file belongs to the job and goes with it."""
+    `uploaded`: the file belongs to the job and goes with it. `refused`: why it is not even begun."""
 
     name: str
     media: str
     person_id: str | None = None
     uploaded: bool = False
+    refused: DuetError | None = None
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,12 @@ class Jobs:
         self._database = database
 
     def create(self, new: NewJob, actor: str = "local", job_id: str | None = None) -> Job:
-        """Store a job. Raises InvalidRequestError for more than MAX_FILES files or MAX_OPEN_JOBS jobs that are not done."""
+        """Store a job. Raises InvalidRequestError for more than MAX_FILES files or MAX_OPEN_JOBS jobs that are not done, and what the first
+        file is refused for where all are."""
         if not 1 <= len(new.items) <= MAX_FILES:
-            raise InvalidRequestError(f"A job has 1 to {MAX_FILES:,} files. Received: {len(new.items):,}", "Send several jobs.")
+            raise InvalidRequestError(f"A job has 1 to {MAX_FILES:,} files. Received: {len(new.items):,}", "Make several jobs of them.")
+        if all(item.refused for item in new.items):
+            raise cast(DuetError, new.items[0].refused)
         with self._database.write() as connection:
             waiting = connection.scalar(select(func.count()).select_from(jobs).where(jobs.c.finished_at.is_(None))) or 0
             if waiting >= MAX_OPEN_JOBS:
@@ -120,7 +125,8 @@ class Jobs:
             assert inserted is not None
             connection.execute(insert(job_items), [
                 {"job_key": inserted[0], "position": n, "name": item.name, "media": item.media, "person_id": item.person_id,
-                 "uploaded": item.uploaded, "state": "waiting", "attempts": 0} for n, item in enumerate(new.items)])
+                 "uploaded": item.uploaded, "state": "failed" if item.refused else "waiting", "attempts": 0,
+                 "error": item.refused and said(item.refused)} for n, item in enumerate(new.items)])
             return _job(connection, connection.execute(select(jobs).where(jobs.c.key == inserted[0])).one())
 
     def get(self, job_id: str) -> Job:
@@ -142,6 +148,13 @@ class Jobs:
                 query = query.where(job_items.c.state.in_(states))
             rows = connection.execute(query.order_by(job_items.c.position).offset(offset).limit(limit))
             return tuple(JobItem(r.position, r.name, r.person_id, r.state, r.result, r.error) for r in rows)
+
+    def every_item(self, job_id: str, state: str) -> Iterator[JobItem]:
+        """All files of a job in one state, in their order, a page at a time. Raises JobNotFoundError."""
+        seen = 0
+        while page := self.items(job_id, seen, PAGE, (state,)):
+            yield from page
+            seen += len(page)
 
     def cancel(self, job_id: str) -> tuple[Job, list[str]]:
         """Files that wait are not worked on any more; a job that was finished is removed. The job as it is now (or was), and the uploaded
@@ -258,6 +271,11 @@ def about(person_key: int, person_id: str) -> ColumnElement[bool]:
     """The files (rows of `job_items`) that are enrolled for a person, or whose answer names them."""
     named = select(job_mentions.c.item_key).where(job_mentions.c.person_key == person_key)
     return or_(job_items.c.person_id == person_id, job_items.c.key.in_(named))
+
+
+def said(error: DuetError) -> dict[str, str]:
+    """Why a file failed, as it is kept."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def remove_uploads(root: Path, uploads: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ import dataclasses
 import io
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from gallery.jobs import Jobs
 from tests.tiny import clip, tiny_recognizer
+from tests.waiting import until
 from utils.config import Settings
 from web.api_jobs import MAX_UPLOADS
 from web.factory import create_app
@@ -30,13 +31,10 @@ def post(client: FlaskClient, **form: Any) -> Any:
 
 
 def finished(client: FlaskClient, job_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        job = client.get(f"/v1/jobs/{job_id}").get_json()
-        if job["finished_at"]:
-            return job
-        time.sleep(0.02)
-    raise AssertionError(job)
+    """The job once it is done. The database is asked meanwhile: requests take from the allowance."""
+    jobs = Jobs(client.application.extensions["duet"].recognizer.store.database)
+    until(lambda: jobs.get(job_id).finished_at)
+    return client.get(f"/v1/jobs/{job_id}").get_json()
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +77,32 @@ def test_a_folder_of_the_server(client, media) -> None:
     assert asked["items"][0]["result"]["fused"]["match"]["person_id"] == "ann"
     some = client.get(f"/v1/jobs/{job['job_id']}?offset=1&limit=1&state=done").get_json()
     assert [i["name"] for i in some["items"]] == ["ben/1.mp4"]
+
+
+def test_files_that_cannot_be_taken_fail_alone(client, media, tmp_path) -> None:
+    """Nobody's, of a name that is no id, or of bytes that are no text; what links lead to outside is no file of the folder."""
+    people, sample = media / "shop", (media / "shop/ann/1.mp4").read_bytes()
+    (people / "two words").mkdir()
+    (tmp_path / "secret.mp4").write_bytes(sample)
+    (people / "ann/link.mp4").symlink_to(tmp_path / "secret.mp4")
+    (people / "ben/round").symlink_to(people)
+    for path in (people / "stray.mp4", people / "two words/1.mp4", Path(os.fsdecode(os.fsencode(people) + b"/ben/caf\xe9.mp4"))):
+        path.write_bytes(sample)
+    job = finished(client, post(client, action="enroll", folder="shop").get_json()["job_id"])
+    assert {i["name"]: i["error"] and i["error"]["code"] for i in job["items"]} == {
+        "ann/1.mp4": None, "ben/1.mp4": None, "ben/caf\ufffd.mp4": "invalid_request", "stray.mp4": "invalid_request",
+        "two words/1.mp4": "invalid_name"}
+    assert (job["state"], job["counts"]["done"], job["counts"]["failed"]) == ("done", 2, 3)
+
+
+def test_uploads_whose_names_are_no_ids_fail_alone(client, settings) -> None:
+    clips = [*files("ann-1.mp4"), *files("two words-1.mp4", "안나-1.mp4", data=b"x")]
+    job = finished(client, post(client, action="enroll", media=clips).get_json()["job_id"])
+    assert [(i["name"], i["state"]) for i in job["items"]] == [
+        ("ann-1.mp4", "done"), ("two words-1.mp4", "failed"), ("안나-1.mp4", "failed")]
+    refused = post(client, action="enroll", media=files("two words-1.mp4", data=b"x"))
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (422, "invalid_name"), "where there is nothing to do"
+    assert not list((settings.media_folder / ".jobs").iterdir())
 
 
 def test_all_clips_of_one_person(client) -> None:

@@ -1,6 +1,7 @@
 """The command line over a real gallery, the shipped networks and media that the tests make."""
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) ->
     assert "zoe" not in listed.output, "a person whose only clip was refused is not kept"
 
 
+def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(run, folder: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    people.mkdir()
+    (people / "ann").symlink_to(folder / "people/ann")
+    shutil.copy(folder / "again.mp4", people / "again.mp4")
+    result = run("enroll", people)
+    assert (result.exit_code, "1 of 2 clips enrolled, 1 people." in result.output) == (1, True)
+    assert "again.mp4: invalid_request: To enrol a folder" in result.output
+
+
 def test_the_way_of_a_person(run, folder: Path) -> None:
     clip = folder / "people/ann/clip.mp4"
     assert run("enroll", clip, "--person", "ann").exit_code == 0
@@ -82,6 +93,7 @@ def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
 
 def test_wrong_use(run, folder: Path, tmp_path: Path) -> None:
     assert run("enroll", folder / "again.mp4").exit_code == 2
+    assert "invalid_name" in run("enroll", folder / "again.mp4", "--person", "x" * 200).output
     assert run("enroll", tmp_path).exit_code == 2
     assert run("verify", folder / "again.mp4").exit_code == 2
     assert run("identify", tmp_path / "nothing.mp4").exit_code == 2

@@ -2,28 +2,25 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flask import request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.audit import ACTOR
-from gallery.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob, remove_uploads
-from gallery.names import parse_flagship_name, validate_person_id
+from gallery.jobs import MAX_FILES, Job, JobItem, NewJob, remove_uploads
+from gallery.names import validate_person_id
 from utils import errors as known
-from utils.config import Settings
 from utils.errors import DuetError, InvalidRequestError, MediaMissingError, MediaNotFoundError, PathForbiddenError
 from web import answers, fields, schema
 from web.api_identify import UPLOAD_ERRORS
-from web.jobs import UPLOADS, keep_uploads
+from web.job_clips import MAX_UPLOADS, of_media_folder, of_uploads
 from web.state import jobs, settings, wake_jobs
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll")
 FIELDS = ("action", "folder", "person_id", "force", "replace")
-MAX_UPLOADS = 1000
 MAX_PAGE = 1000
 STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
@@ -75,7 +72,12 @@ class JobList(Resource):
             raise InvalidRequestError("`person_id` belongs to the action enroll. Received: identify")
         force, replace = (fields.boolean(given.get(name) or False, name) for name in ("force", "replace"))
         job_id = uuid.uuid4().hex
-        items = _items(settings(), job_id, given.get("folder", ""), action, person_id and validate_person_id(person_id))
+        folder, person_id = given.get("folder", ""), person_id and validate_person_id(person_id)
+        uploads = [file for file in request.files.getlist("media") if file.filename]
+        if bool(uploads) == bool(folder):
+            raise MediaMissingError(f"Send clips in `media`, or `folder`. Received: {'both' if folder else 'neither'}")
+        items = (of_media_folder(settings(), folder, action, person_id) if folder
+                 else of_uploads(settings(), job_id, uploads, action, person_id))
         try:
             job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
         except DuetError:
@@ -112,64 +114,6 @@ class OneJob(Resource):
         job, media = jobs().cancel(job_id)
         remove_uploads(settings().media_folder, media)
         return job_body(job)
-
-
-def _items(about: Settings, job_id: str, folder: str, action: str, person_id: str | None) -> list[NewItem]:
-    """The clips of a new job; uploaded ones are kept on the disk. Raises InvalidRequestError, MediaMissingError, MediaNotFoundError."""
-    uploads = [file for file in request.files.getlist("media") if file.filename]
-    if bool(uploads) == bool(folder):
-        raise MediaMissingError(f"Send clips in `media`, or `folder`. Received: {'both' if folder else 'neither'}")
-    if folder:
-        return list(_of_folder(about, folder, action, person_id))
-    if len(uploads) > MAX_UPLOADS:
-        raise InvalidRequestError(f"At most {MAX_UPLOADS} clips are taken at once. Received: {len(uploads)}", "Send several jobs.")
-    owners = [None if action == "identify" else person_id or parse_flagship_name(Path(file.filename or "").name) for file in uploads]
-    for file in uploads:
-        file.stream.flush()
-    media = keep_uploads(about, job_id, [Path(cast(Any, file.stream).name) for file in uploads])
-    return [NewItem(Path(file.filename or "").name[:255], kept, owner, uploaded=True)
-            for file, kept, owner in zip(uploads, media, owners, strict=True)]
-
-
-def _of_folder(about: Settings, folder: str, action: str, person_id: str | None) -> list[NewItem]:
-    root = about.media_folder.resolve()
-    start = clips_folder(root, folder)
-    files = sorted(path for path in start.rglob("*") if path.is_file() and not _hidden(path.relative_to(root)))
-    if not files:
-        raise MediaNotFoundError(f"The folder must hold clips. Received: none in {folder[:80]!a}")
-    found = []
-    for path in files:
-        name = path.relative_to(start)
-        owner = None if action == "identify" else person_id or _owner(name)
-        found.append(NewItem(str(name)[-255:], str(path.relative_to(root)), owner))
-    return found
-
-
-def _owner(name: Path) -> str:
-    """Whose a clip of a folder is: the first folder in its name. Raises InvalidRequestError, InvalidNameError."""
-    if len(name.parts) < 2:
-        raise InvalidRequestError(f"To enrol a folder, lay the clips of each person in a folder of their own. Received: {name.name[:80]!a} "
-                                  "outside such a folder", "Move it, or send `person_id`.")
-    return validate_person_id(name.parts[0])
-
-
-def clips_folder(root: Path, folder: str) -> Path:
-    """The folder below `root`, symbolic links followed. Raises PathForbiddenError, MediaNotFoundError."""
-    try:
-        path = (root / folder).resolve()
-        inside, found = path.is_relative_to(root), path.is_dir()
-    except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
-        inside = found = False
-    if not inside or _hidden(Path(folder)):
-        raise PathForbiddenError(f"`folder` must be a folder below the media root. Received: {folder[:80]!a}")
-    if not found:
-        raise MediaNotFoundError(f"There is no such folder below the media root. Received: {folder[:80]!a}")
-    return path
-
-
-def _hidden(path: Path) -> bool:
-    """Files of jobs, and others that are hidden, are no clips of a folder."""
-    return any(part.startswith(".") and part not in (".", "..") for part in path.parts) or UPLOADS in path.parts
 
 
 def job_body(job: Job) -> dict[str, Any]:

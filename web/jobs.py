@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallery.audit import ACTOR
-from gallery.jobs import LEASE_S, Claim, Jobs, remove_uploads
+from gallery.jobs import LEASE_S, Claim, Jobs, remove_uploads, said
 from utils.config import Settings
 from utils.errors import BusyError, DuetError, MediaNotFoundError, StorageFullError, StoreUnavailableError
 from utils.types import Identification
@@ -87,7 +87,7 @@ def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim
     except NOT_NOW:
         raise
     except DuetError as refused:
-        error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
+        error = said(refused)
         mentions = {refused.details["person_id"]} if "person_id" in refused.details else set()
     except Exception as unexpected:  # one file must not end the job
         log.error("job %s: unexpected %s", claim.job_id, type(unexpected).__name__)
