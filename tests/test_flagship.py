@@ -86,6 +86,15 @@ def test_a_known_person_under_a_second_id_is_reported(client: FlaskClient, root:
     assert "notice" not in forced, "the second time the id is known"
 
 
+def test_the_face_of_one_and_the_voice_of_another(client: FlaskClient, root: Path) -> None:
+    ask(client)
+    ask(client, "ben-1.mp4", "")
+    (root / "ben-2.mp4").write_bytes(clip(face="ann", voice="ben", take=2))
+    body = ask(client, "ben-2.mp4", "").get_json()
+    assert (body["100001"], body["100002"], body["100003"]) == (FUSED + "Unknown", FACE + "ann@example.com", VOICE + "ben")
+    assert body["notice"] == "The face and the voice belong to two different people of the gallery."
+
+
 def test_json_form_and_multipart(client: FlaskClient, root: Path) -> None:
     given = {"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register": "False"}
     ask(client)

@@ -5,6 +5,7 @@ person part of `name` is registered; a person who is known under another id is r
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,21 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
 def answer(result: FirstSightResult) -> dict[str, str]:
     """The three lines, and a notice where something is to be said."""
     lines = {key: text + _speaker(getattr(result.identification, modality), modality) for key, (modality, text) in LINES.items()}
+    notice = " ".join(_notices(result))
+    return {**lines, "notice": notice} if notice else lines
+
+
+def _notices(result: FirstSightResult) -> Iterator[str]:
+    if result.identification.fused.outcome is Outcome.CONFLICT:
+        yield f"{result.identification.fused.reason}."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
-        lines["notice"] = (f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
-                           f"(probability {result.duplicate.probability:.3f}).")
+        yield (f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
+               f"(probability {result.duplicate.probability:.3f}).")
         if not result.registered:
-            lines["notice"] += " If these are two people, send it again with force=true."
+            yield "If these are two people, send it again with force=true."
     elif result.registered:
-        lines["notice"] = f"Registered: {result.person_id}."
-    return lines
+        yield f"Registered: {result.person_id}."
 
 
 def _speaker(decision: Decision, modality: str) -> str:
