@@ -42,7 +42,7 @@ FAR_BEHIND = 2000
 """Changed people for whom a search waits until their codes are written."""
 MOST_BUILD_BYTES = 2 << 30
 _GRAPH_BYTES = 1200
-"""Of a person in the graph, beside the code: neighbours of 16 bytes, 2 · LINKS of them, and what belongs to them (some 1,000 were measured)."""
+"""Of a person in the graph, beside the code: 2 · LINKS neighbours of 16 bytes, and what else pgvector keeps (some 1,000 were measured)."""
 TRIES = 3
 _AT_ONCE = 500
 
