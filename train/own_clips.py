@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from align.aligner import Aligner
 from gallery.analysis import Analyser, ClipProbe
@@ -18,13 +19,14 @@ MIN_PEOPLE = 5
 Analyse = Callable[[Path], ClipProbe]
 
 
-def own_tables(encoders: Encoders, folder: Path, say: Callable[[str], None] = print) -> dict[str, Table]:
+def own_tables(encoders: Encoders, folder: Path, say: Callable[[str], None] = tqdm.write) -> dict[str, Table]:
     """Tables ("face", "voice", "fused", as far as there are two clips each of `MIN_PEOPLE` people) of all clips below `folder`/<person>/.
 
     Raises:
         DatasetError: no modality has enough people. Clips that cannot be used are named through `say` and left out.
     """
-    return tables_of(folder, Analyser(Aligner(Settings()), encoders, Settings()).analyse, say)
+    settings = Settings.from_env()  # as the service reads clips
+    return tables_of(folder, Analyser(Aligner(settings), encoders, settings).analyse, say)
 
 
 def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dict[str, Table]:
@@ -32,7 +34,7 @@ def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dic
     rows: dict[Modality, list[tuple[str, int, FloatArray]]] = {modality: [] for modality in Modality}
     people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     clips = [(person.name, clip) for person in people for clip in sorted(person.rglob("*")) if clip.is_file()]
-    for number, (person, clip) in enumerate(clips):
+    for number, (person, clip) in enumerate(tqdm(clips, unit="clip", disable=None)):
         try:
             probe = analyse(clip)
         except MediaError as error:
