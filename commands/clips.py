@@ -48,6 +48,7 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
         watch(known, jobs, settings, job)
         done = Counter(item.person_id for item in jobs.every_item(job.job_id, "done"))
         failed = [f"{item.name}: {told_error(item)}" for item in jobs.every_item(job.job_id, "failed")]
+        failed += [f"{item.name}: the job was cancelled" for item in jobs.every_item(job.job_id, "cancelled")]
     click.echo(f"{done.total()} of {len(items)} clips enrolled, {len(done)} people.")
     report(failed)
 

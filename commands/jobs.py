@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from commands.shared import refusals
 from utils.config import Settings
-from utils.errors import ConfigError
+from utils.errors import ConfigError, MediaNotFoundError
 
 if TYPE_CHECKING:
     from gallery.jobs import Job, JobItem, Jobs
@@ -142,8 +142,14 @@ def told_result(item: JobItem) -> str:
 @refusals
 def jobs_run(job_id: str) -> None:
     """Work on a job here until it is done, for example one that was broken off."""
+    from web.jobs import is_here
+
     with job_tools() as (known, all_jobs, settings):
-        watch(known, all_jobs, settings, all_jobs.get(job_id))
+        job = all_jobs.get(job_id)
+        if job.root is not None and not is_here(job.root):
+            raise MediaNotFoundError("The folder of the job must be on this machine. Received: one that is not, or may not be read",
+                                     "Run it where the folder is.")
+        watch(known, all_jobs, settings, job)
         click.echo(told(all_jobs.get(job_id)))
 
 

@@ -57,7 +57,7 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Job:
-    """`state` is waiting, running, done or cancelled; `counts` holds files by their state."""
+    """`state` is waiting, running, done or cancelled; `counts` holds files by their state; `root` as in `NewJob`."""
 
     job_id: str
     action: str
@@ -65,6 +65,7 @@ class Job:
     created_at: datetime
     finished_at: datetime | None
     counts: Mapping[str, int]
+    root: str | None
 
     @property
     def files(self) -> int:
@@ -178,8 +179,8 @@ class Jobs:
             return set(_media(connection, job_items.c.state.in_(OPEN)))
 
     # ---- workers
-    def claim(self, worker: str, job_id: str | None = None) -> Claim | None:
-        """The next file for this worker, of one job or of any; None when there is none now."""
+    def claim(self, worker: str, job_id: str | None = None, elsewhere: Collection[str] = ()) -> Claim | None:
+        """The next file for this worker, of one job or of any, but of none whose root is `elsewhere`; None when there is none now."""
         if not self.waiting():
             return None
         with self._database.write() as connection:
@@ -188,6 +189,8 @@ class Jobs:
             query = select(job_items.c.key).join(jobs, jobs.c.key == job_items.c.job_key).where(_claimable(now), _free(now))
             if job_id is not None:
                 query = query.where(jobs.c.job_id == job_id)
+            if elsewhere:
+                query = query.where(or_(jobs.c.root.is_(None), jobs.c.root.not_in(elsewhere)))
             key = connection.scalar(query.order_by(job_items.c.key).limit(1).with_for_update(skip_locked=True, of=job_items))
             if key is None:
                 return None
@@ -356,4 +359,4 @@ def _job(connection: Connection, row: Row[Any]) -> Job:
         state = "cancelled" if row.cancelled else "done"
     else:
         state = "waiting" if set(counts) <= {"waiting"} else "running"
-    return Job(row.job_id, row.action, state, row.created_at, row.finished_at, counts)
+    return Job(row.job_id, row.action, state, row.created_at, row.finished_at, counts, row.root)

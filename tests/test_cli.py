@@ -60,6 +60,16 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(run, fol
     assert "again.mp4: invalid_request: To enrol a folder" in result.output
 
 
+def test_a_job_is_run_where_its_folder_is(run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    shutil.copytree(folder / "people/ann", tmp_path / "people/ann")
+    assert run("enroll", tmp_path / "people").exit_code == 0
+    job_id = run("jobs", "list").output.split("\t")[0]
+    (tmp_path / "people").rename(tmp_path / "away")
+    refused = run("jobs", "run", job_id)
+    assert (refused.exit_code, "media_not_found: The folder of the job" in refused.output) == (1, True)
+
+
 def test_the_way_of_a_person(run, folder: Path) -> None:
     clip = folder / "people/ann/clip.mp4"
     assert run("enroll", clip, "--person", "ann").exit_code == 0

@@ -50,10 +50,15 @@ def worker_name() -> str:
 
 def work(recognizer: Recognizer, jobs: Jobs, settings: Settings, job_id: str | None = None,
          stop: Callable[[], bool] = lambda: False) -> int:
-    """Work until no file can be claimed (of this job, or of any), or `stop` says so. How many files were finished."""
-    worker, done = worker_name(), 0
-    while not stop() and (claim := jobs.claim(worker, job_id)) is not None:
+    """Work until no file can be claimed (of this job, or of any), or `stop` says so. How many files were finished. Jobs on a folder that
+    this process cannot read are left to others: it was named on the command line of another machine, or of another user."""
+    worker, done, elsewhere = worker_name(), 0, set[str]()
+    while not stop() and (claim := jobs.claim(worker, job_id, elsewhere)) is not None:
         try:
+            if claim.root is not None and not is_here(claim.root):
+                elsewhere.add(claim.root)
+                jobs.release(claim, worker)
+                continue
             with _lease(jobs, claim, worker):
                 _finish(recognizer, jobs, settings, claim, worker)
             done += 1
@@ -64,6 +69,11 @@ def work(recognizer: Recognizer, jobs: Jobs, settings: Settings, job_id: str | N
             if stop() or isinstance(error, StoreUnavailableError | StorageFullError):
                 break
     return done
+
+
+def is_here(folder: str) -> bool:
+    """Whether this process can look into the folder."""
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _give_back(jobs: Jobs, claim: Claim, worker: str, stop: Callable[[], bool]) -> None:
@@ -133,6 +143,8 @@ def _path(settings: Settings, claim: Claim) -> Path:
     path = (root / claim.media).resolve()
     if not path.is_file() or not (claim.root or path.is_relative_to(root)):
         raise MediaNotFoundError("The file must lie where it did when the job came. Received: one that is gone")
+    if not os.access(path, os.R_OK):
+        raise MediaNotFoundError("The file must be readable. Received: one that this user may not read", "Change its owner or its mode.")
     return path
 
 
