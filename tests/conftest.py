@@ -1,16 +1,19 @@
 """Fixtures that many tests share: settings in an empty folder, and the service over the real recognizer and a real SQLite file."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from gallery.database import open_database
 from gallery.recognizer import Recognizer
+from gallery.store import Store
+from tests.gallery_parts import enroll, recognizer_of, write_clip
 from tests.postgres import new_database
-from tests.tiny import tiny_recognizer
 from utils.config import Settings
 from web.factory import create_app
 
@@ -23,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def recognizer(settings: Settings) -> Iterator[Recognizer]:
     settings.data_dir.mkdir(exist_ok=True)
-    made = tiny_recognizer(settings)
+    made = recognizer_of(settings)
     yield made
     made.close()
 
@@ -38,10 +41,45 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+@pytest.fixture
+def clip(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a clip in a file of its own; what it holds: tests/gallery_parts.py."""
+    numbers = itertools.count()
+    return lambda **what: write_clip(tmp_path / f"{next(numbers)}.clip", **what)
+
+
+@pytest.fixture
+def gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Recognizer:
+    """A recognizer that knows ann, bob and cleo: face and voice 1, 2 and 3."""
+    for number, person_id in enumerate(("ann", "bob", "cleo"), 1):
+        enroll(recognizer, clip, person_id, face=number, voice=number)
+    return recognizer
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """URL of a file that is not there yet, in the folder `data`."""
+    return f"sqlite:///{tmp_path / 'data' / 'duet.db'}"
+
+
+@pytest.fixture
+def postgres_url() -> str:
+    """URL of an empty database."""
+    return new_database()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database, of each kind in turn."""
-    return f"sqlite:///{tmp_path / 'data' / 'duet.db'}" if request.param == "sqlite" else new_database()
+def store_url(request: pytest.FixtureRequest) -> str:
+    """URL of an empty database, of each kind in turn; modules about one kind have their own."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store."""
+    opened = Store(open_database(store_url))
+    yield opened
+    opened.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,21 +1,28 @@
-"""Stand-ins for the networks, for tests of the gallery alone: clips are small JSON files that say who is seen and heard, and encoders give
-every identity its own direction plus the noise of the recording. Deterministic, no TensorFlow."""
+"""Stand-ins for alignment and networks: clips are small JSON files that say who is seen and heard, and encoders give every identity its own
+direction plus the noise of the recording. Deterministic, no TensorFlow. Recognizer, store and database are the real ones.
+
+`write_clip(path, face=1, voice=1, sample=2)` is a clip in a file, of people with numbers; `clip(face="ann", voice="ann", take=2)` the bytes
+of one of people with names, as somebody sends them.
+"""
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gallery.database import open_database
 from gallery.recognizer import Recognizer
+from gallery.results import EnrollResult
 from gallery.sealing import Codec
 from gallery.store import Store
 from utils.calibration import Calibration
 from utils.config import Settings
-from utils.errors import MediaCorruptError
+from utils.errors import MediaTypeError
 from utils.types import (
     EMBEDDING_SIZE,
     AlignedFace,
@@ -25,6 +32,8 @@ from utils.types import (
     FaceDetection,
     FaceQuality,
     FloatArray,
+    Hint,
+    Identification,
     ImageArray,
     Modality,
     SpeechAnalysis,
@@ -35,6 +44,7 @@ from utils.types import (
 CALIBRATION = Calibration(60.0, -12.0, (0.5, 0.1, 0.01, 1e-3, 1e-4), (0.0, 0.057, 0.103, 0.137, 0.164))
 """True for independent directions in 512 dimensions: cosines of impostors have a standard deviation of 1 / √512 = 0.044."""
 
+NUMBERS = {name: number for number, name in enumerate(("ann", "ben", "cem", "dan", "eve"), 1)}
 FACE_QUALITY = FaceQuality(80.0, 0.9, 0.0, 0.0, 0.5, 0.2, 0.8)
 
 
@@ -63,8 +73,15 @@ def write_clip(path: Path, *, face: int | None = None, voice: int | None = None,
     return path
 
 
+def clip(face: str | None = None, voice: str | None = None, take: int = 1, hints: tuple[str, ...] = ()) -> bytes:
+    """The bytes of a clip with picture and sound, of people of NUMBERS."""
+    who = {kind: None if name is None else NUMBERS[name] for kind, name in (("face", face), ("voice", voice))}
+    return json.dumps({**who, "sample": take, "noise": 0.3, "picture": True, "sound": True, "hints": hints}).encode()
+
+
 class ClipAligner:
-    """Reads what `write_clip` wrote; a face carries identity, sample and noise in its first pixels, a waveform in its first samples."""
+    """Reads the clips above; a face carries identity, sample and noise in its first pixels, a waveform in its first samples. What is no
+    clip is refused as the real aligner refuses it."""
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
         data = path.read_bytes()
@@ -72,7 +89,7 @@ class ClipAligner:
             said = json.loads(data)
             said["face"], said["voice"]
         except (ValueError, TypeError, LookupError):
-            raise MediaCorruptError("The file must be a clip. Received: something else") from None
+            raise MediaTypeError("This is no media file that is read. Received: something else") from None
         faces = ()
         if said["face"] is not None:
             image = np.zeros((112, 112, 3), np.uint8)
@@ -84,7 +101,8 @@ class ClipAligner:
             speech = Waveform(np.array([said["voice"], said["sample"], said["noise"] * 100, *[0] * 100], np.float32) / 256, 16_000)
         heard = SpeechQuality(said.get("speech_s", 3.0) if speech else 0.0, 4.0, 20.0, 0.0, -20.0, 0.7 if speech else 0.0)
         return Capture(FaceAnalysis(faces, len(faces), 1, FACE_QUALITY if faces else None), SpeechAnalysis(speech, (), heard),
-                       said["picture"], said["sound"], 4.0, hashlib.sha256(data).hexdigest(), (), {"decode": 1.0})
+                       said["picture"], said["sound"], 4.0, hashlib.sha256(data).hexdigest(),
+                       tuple(Hint(code, code.replace("_", " ")) for code in said.get("hints", ())), {"decode": 1.0})
 
 
 @dataclass
@@ -131,9 +149,25 @@ def open_gallery(folder: Path, busy_timeout_s: float = 5.0, codec: Codec | None 
     return Store(open_database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s), codec, folder / "media")
 
 
+def recognizer_of(settings: Settings, encoders: StubEncoders | None = None, wait_s: float = 60.0, aligner: ClipAligner | None = None,
+                  codec: Codec | None = None) -> Recognizer:
+    """A recognizer on the database of these settings."""
+    store = Store(open_database(settings.url_of_database), codec, settings.media_folder)
+    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s)
+
+
 def make_recognizer(folder: Path, encoders: StubEncoders | None = None, wait_s: float = 60.0, aligner: ClipAligner | None = None,
-                    codec: Codec | None = None, **settings: object) -> Recognizer:
+                    codec: Codec | None = None, **settings: Any) -> Recognizer:
     """A recognizer on a real database: that of the setting `database_url`, or a file in `folder`."""
-    chosen = Settings(data_dir=folder, **settings)  # type: ignore[arg-type]
-    store = Store(open_database(chosen.url_of_database), codec, chosen.media_folder)
-    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), store, chosen, wait_s)
+    return recognizer_of(Settings(data_dir=folder, **settings), encoders, wait_s, aligner, codec)
+
+
+def enroll(recognizer: Recognizer, clip: Callable[..., Path], person_id: str, **what: Any) -> EnrollResult:
+    """Create a person and enrol a clip of `what`."""
+    recognizer.store.create_person(person_id, person_id.title())
+    return recognizer.enroll(person_id, clip(**what))
+
+
+def outcomes(answer: Identification) -> list[tuple[str, str | None]]:
+    """Of the three answers, each with the person it names."""
+    return [(d.outcome.value, d.match and d.match.person_id) for d in (answer.fused, answer.face, answer.voice)]

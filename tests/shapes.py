@@ -9,7 +9,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.tiny import clip
+from tests.gallery_parts import clip
 
 
 def assert_error(response: TestResponse, status: int, code: str) -> dict[str, Any]:

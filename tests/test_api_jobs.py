@@ -4,7 +4,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from gallery.jobs import Jobs
-from tests.tiny import clip, tiny_recognizer
+from tests.disk import small_disk
+from tests.gallery_parts import clip, recognizer_of
 from tests.waiting import until
 from utils.config import Settings
 from web.api_jobs import MAX_UPLOADS
@@ -190,22 +190,15 @@ def test_a_database_that_is_gone(settings, tmp_path) -> None:
         assert finished(client, again["job_id"])["counts"]["done"] == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
 def test_a_full_disk_keeps_no_uploads(settings, tmp_path) -> None:
     mount = tmp_path / "small"
-    mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", mount], capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        with service(dataclasses.replace(settings, media_root=mount)) as (client, _):
-            answer = post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000))
-            assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "storage_full")
-            assert int(answer.headers["Retry-After"]) > 0
-            assert list((mount / ".jobs").iterdir()) == []
-            subprocess.run(["mount", "-o", "remount,size=2m", mount], check=True)
-            assert post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000)).status_code == 202
-    finally:
-        subprocess.run(["umount", "-l", mount], check=True)
+    with small_disk(mount, "128k") as grow, service(dataclasses.replace(settings, media_root=mount)) as (client, _):
+        answer = post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000))
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "storage_full")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert list((mount / ".jobs").iterdir()) == []
+        grow("2m")
+        assert post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000)).status_code == 202
 
 
 def test_jobs_take_from_the_allowance(settings) -> None:
@@ -221,7 +214,7 @@ def service(settings: Settings) -> Iterator[tuple[FlaskClient, str]]:
     """A service of its own with a job that is done; its id."""
     for folder in (settings.data_dir, *([Path(settings.database_url[10:]).parent] if settings.database_url else [])):
         folder.mkdir(exist_ok=True)
-    recognizer = tiny_recognizer(settings)
+    recognizer = recognizer_of(settings)
     app = create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
     client = app.test_client()
     try:

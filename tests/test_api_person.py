@@ -16,7 +16,6 @@ from werkzeug.test import TestResponse
 from gallery.tables import people
 from tests.gallery_parts import make_recognizer
 from tests.shapes import assert_error, enroll, media, send
-from tests.tiny import HintingAligner
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
 from web.factory import create_app
@@ -182,7 +181,7 @@ def test_feedback_on_the_compatible_route(client: FlaskClient, gallery: dict[str
 def keeping(settings: Settings) -> Iterator[FlaskClient]:
     """A service that keeps media."""
     settings = replace(settings, keep_media=True)
-    made = make_recognizer(settings.data_dir, aligner=HintingAligner(), keep_media=True)
+    made = make_recognizer(settings.data_dir, keep_media=True)
     yield create_app({"SETTINGS": settings, "TESTING": True}, made).test_client()
     made.close()
 

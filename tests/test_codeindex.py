@@ -19,10 +19,8 @@ FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = open_gallery(tmp_path)
-    yield opened
-    opened.close()
+def store_url(sqlite_url):
+    return sqlite_url
 
 
 @pytest.fixture
@@ -105,7 +103,7 @@ def test_those_of_one_modality_are_found_among_many_of_both(store, index):
 
 
 def test_every_change_is_seen_at_once(store, index, tmp_path):
-    other = open_gallery(tmp_path)
+    other = open_gallery(tmp_path / "data")
     for i in range(80):
         other.enroll(NewPerson(f"p{i}"), templates(i))
         if i % 20 == 0:

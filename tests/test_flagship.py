@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.gallery_parts import clip
 from tests.shapes import assert_error, media, send
-from tests.tiny import clip
 from utils.config import Settings
 
 URL = "/Identification_Request"

@@ -32,10 +32,8 @@ from utils.types import Capture, Embedding, Modality, Waveform
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_gallery(tmp_path / "data")
-    yield opened
-    opened.close()
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def found_in(folder: Path, *wanted: bytes) -> list[bytes]:

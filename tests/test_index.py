@@ -19,10 +19,8 @@ FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = open_gallery(tmp_path / "data")
-    yield opened
-    opened.close()
+def store_url(sqlite_url):
+    return sqlite_url
 
 
 @pytest.fixture

@@ -1,22 +1,24 @@
 """Batch jobs in a file and in PostgreSQL: claims, leases, cancelling, forgetting, and what survives killed workers."""
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
+import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
-from gallery import jobs as jobs_module
 from gallery.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob, remove_uploads
 from gallery.recognizer import Recognizer
 from gallery.tables import job_items
-from tests.tiny import clip, tiny_recognizer
+from tests.gallery_parts import clip, recognizer_of
+from tests.waiting import LIMIT_S, until
 from utils.config import Settings
 from utils.errors import InvalidRequestError, JobNotFoundError, StoreUnavailableError
 from web.jobs import LEFT_S, JobThread, keep_uploads, remove_left, work
@@ -54,13 +56,6 @@ def new(action: str, items: list[NewItem], **more: bool) -> NewJob:
 
 def states(jobs: Jobs, job_id: str) -> list[str]:
     return [item.state for item in jobs.items(job_id)]
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.01)
 
 
 def lose_worker(recognizer: Recognizer) -> None:
@@ -118,13 +113,13 @@ def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> N
 
 
 def test_a_lease_is_renewed_while_a_clip_takes_long(recognizer, jobs, settings, clips, monkeypatch) -> None:
-    monkeypatch.setattr(jobs_module, "LEASE_S", 0.6)
-    monkeypatch.setattr("web.jobs.LEASE_S", 0.6)
+    monkeypatch.setattr("web.jobs.LEASE_S", 0.06)
     jobs.create(new("identify", clips[:1]))
     identify, seen = recognizer.identify, []
 
     def slow(path: Path, **more: object):
-        time.sleep(1.5)
+        lose_worker(recognizer)
+        until(lambda: not jobs.waiting())  # as long as its lease is over, the file is anybody's
         seen.append(jobs.claim("thief"))
         return identify(path, **more)
 
@@ -307,6 +302,20 @@ def test_a_file_that_is_gone_when_its_turn_comes(recognizer, jobs, settings, cli
     assert (gone.error["code"], there.state) == ("media_not_found", "done")
 
 
+def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(recognizer, jobs, settings, clips, tmp_path) -> None:
+    """As a service sees what `cli.py enroll` of another machine, or of a user whose files it may not read, has begun."""
+    folder = tmp_path / "of somebody"
+    held = jobs.create(NewJob("enroll", [NewItem("a.mp4", "a.mp4", "dan"), NewItem("b.mp4", "b.mp4", "dan")], root=str(folder)))
+    own = jobs.create(new("identify", clips[:1]))
+    assert work(recognizer, jobs, settings) == 1
+    assert (states(jobs, held.job_id), states(jobs, own.job_id)) == (["waiting"] * 2, ["done"])
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(clip(face="dan", voice="dan", take=ord(name[0])))
+    assert work(recognizer, jobs, settings) == 2
+    assert states(jobs, held.job_id) == ["done", "done"], "and has lost no attempt"
+
+
 def test_the_thread_of_the_service(recognizer, jobs, settings, clips) -> None:
     job = jobs.create(new("identify", clips))
     thread = JobThread(recognizer, jobs, settings)
@@ -321,7 +330,7 @@ def test_the_thread_of_the_service(recognizer, jobs, settings, clips) -> None:
 
 
 def _enrol_for_ever(settings: Settings) -> None:
-    recognizer = tiny_recognizer(settings)
+    recognizer = recognizer_of(settings)
     work(recognizer, Jobs(recognizer.store.database), settings)
 
 
@@ -349,7 +358,7 @@ def test_two_services_on_one_database_share_a_job(recognizer, jobs, settings, me
     for service in services:
         service.start()
     for service in services:
-        service.join(120)
+        service.join(LIMIT_S)
     assert [service.exitcode for service in services] == [0, 0]
     assert states(jobs, job.job_id) == ["done"] * 30
     with recognizer.store.database.read() as connection:
@@ -357,19 +366,31 @@ def test_two_services_on_one_database_share_a_job(recognizer, jobs, settings, me
     check_enrolled_once(recognizer, 30)
 
 
+def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
+    """By the system, once it has computed for so long after its first file: on a slow machine later. By itself with the eighth."""
+    recognizer, files = recognizer_of(settings), itertools.count()
+
+    def stop() -> bool:
+        done = next(files)
+        if done == 1:
+            signal.setitimer(signal.ITIMER_PROF, cpu_s)  # SIGPROF ends a process as SIGKILL does
+        if done == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    work(recognizer, Jobs(recognizer.store.database), settings, stop=stop)
+
+
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(recognizer, jobs, settings, media) -> None:
     """A process that works on a job is killed again and again at random moments; in the end every clip was enrolled exactly once."""
     job = jobs.create(new("enroll", many_people(media, 40)))
-    context, rounds = multiprocessing.get_context("spawn"), 0
-    while jobs.get(job.job_id).finished_at is None and rounds < 60:
-        process = context.Process(target=_enrol_for_ever, args=(settings,))
+    context, rng, rounds = multiprocessing.get_context("forkserver"), random.Random(3), 0
+    context.set_forkserver_preload([__name__])
+    while jobs.get(job.job_id).finished_at is None:
+        process = context.Process(target=_enrol_and_be_killed, args=(settings, rng.uniform(0.001, 0.1)))
         process.start()
-        deadline, before = time.monotonic() + 30, len(jobs.items(job.job_id, states=("done",)))
-        while process.is_alive() and len(jobs.items(job.job_id, states=("done",))) < before + 5 and time.monotonic() < deadline:
-            time.sleep(0.003)
-        if process.is_alive() and process.pid:
-            os.kill(process.pid, signal.SIGKILL)
         process.join()
+        assert process.exitcode in (-signal.SIGPROF, -signal.SIGKILL, 0)
         lose_worker(recognizer)
         rounds += 1
     assert rounds > 3, "it was killed several times"

@@ -1,28 +1,18 @@
-"""People in the store: terms, expiry, merging, splitting (on real SQLite and PostgreSQL), kept media, feedback and export."""
+"""People in the store: terms, expiry, merging, splitting, on real SQLite and PostgreSQL."""
 from __future__ import annotations
 
-import io
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from sqlalchemy import update
 
-from gallery import kept
-from gallery.database import open_database
 from gallery.names import MAX_RETENTION_DAYS
 from gallery.people import NewPerson
-from gallery.recognizer import Recognizer
-from gallery.sealing import Sealer
-from gallery.store import NewTemplate, Store
-from gallery.tables import identifications, people
-from tests.gallery_parts import direction, make_recognizer, open_gallery, write_clip
+from gallery.store import Store
+from gallery.tables import people
+from tests.gallery_parts import make_recognizer, write_clip
 from tests.test_store import CURRENT, face, voice
 from utils.errors import (
     EncoderMismatchError,
@@ -33,18 +23,10 @@ from utils.errors import (
     PersonExistsError,
     PersonNotFoundError,
     TemplateNotFoundError,
-    ThumbnailNotFoundError,
 )
-from utils.types import Modality, Waveform
+from utils.types import Modality
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def store(store_url):
-    opened = Store(open_database(store_url))
-    yield opened
-    opened.close()
 
 
 def set_columns(store: Store, person_id: str, **values: object) -> None:
@@ -303,193 +285,3 @@ def test_the_index_follows(tmp_path):
         recognizer.store.move_template("ann", template.template_id, "cem" if recognizer.store.count() > 1 else NewPerson("cem"))
     assert recognizer.identify(probe).fused.match.person_id == "cem"
     recognizer.close()
-
-
-# ---- kept media
-
-def test_faces_and_speech_come_back():
-    noise = np.random.default_rng(3)
-    images, weights = noise.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8), np.array([0.9, 0.31, 0.5], np.float32)
-    again, weights_again = kept.unpack_faces(kept.pack_faces(images, weights))
-    np.testing.assert_array_equal(again, images)
-    np.testing.assert_array_equal(weights_again, weights)
-    speech = Waveform(noise.uniform(-1, 1, 16_000).astype(np.float32), 16_000)
-    heard = kept.unpack_speech(kept.pack_speech(speech))
-    assert heard.rate_hz == 16_000
-    np.testing.assert_allclose(heard.samples, speech.samples, atol=2**-15)
-
-
-@pytest.mark.parametrize("key", [None, b"k" * 32])
-def test_media_are_kept_and_embed_to_the_same_template(tmp_path, key):
-    recognizer = make_recognizer(tmp_path / "data", codec=key and Sealer(key), keep_media=True)
-    clip = write_clip(tmp_path / "clip", face=3, voice=3, sample=7)
-    stored = recognizer.enroll("ann", clip, create=True).templates
-    face_media, voice_media = (recognizer.store.kept_media(t.template_id) for t in stored)
-    assert (sorted(face_media), sorted(voice_media)) == (["faces", "thumbnail"], ["speech"])
-    vectors = recognizer.store.vectors_of("ann", CURRENT)
-    encoders = recognizer._analyser._encoders
-    again = encoders.face.embed(*kept.unpack_faces(face_media["faces"]))
-    np.testing.assert_array_equal(again.vector, vectors[Modality.FACE].vectors[0])
-    heard = kept.unpack_speech(voice_media["speech"])
-    assert heard.samples.size == soundfile.info(io.BytesIO(voice_media["speech"])).frames
-    np.testing.assert_array_equal(encoders.voice.embed(heard).vector, vectors[Modality.VOICE].vectors[0])
-    assert recognizer.store.thumbnail("ann") == face_media["thumbnail"]
-    assert face_media["thumbnail"][:4] == b"RIFF"
-    in_the_clear = face_media["faces"][:60] in (tmp_path / "data/duet.db-wal").read_bytes()
-    assert in_the_clear is (key is None)
-    recognizer.store.delete_template("ann", stored[0].template_id)
-    assert recognizer.store.kept_media(stored[0].template_id) == {}
-    with pytest.raises(ThumbnailNotFoundError):
-        recognizer.store.thumbnail("ann")
-    recognizer.close()
-
-
-def test_nothing_is_kept_by_default(tmp_path):
-    recognizer = make_recognizer(tmp_path)
-    stored = recognizer.enroll("ann", write_clip(tmp_path / "clip", face=3, voice=3), create=True).templates
-    assert [recognizer.store.kept_media(t.template_id) for t in stored] == [{}, {}]
-    recognizer.close()
-
-
-def test_the_best_face_is_the_picture(store):
-    store.create_person("ann")
-    for quality, picture in ((0.4, b"poor"), (0.9, b"good"), (0.5, b"fair")):
-        store.enroll("ann", [replace(face(1, round(quality * 10)), quality=quality, media={"thumbnail": picture})])
-    assert store.thumbnail("ann") == b"good"
-
-
-# ---- feedback
-
-@pytest.fixture
-def two(tmp_path) -> Recognizer:
-    made = make_recognizer(tmp_path)
-    for number, name in ((1, "ann"), (2, "bob")):
-        made.enroll(name, write_clip(tmp_path / name, face=number, voice=number), create=True)
-    yield made
-    made.close()
-
-
-def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) -> object:
-    return recognizer.identify(write_clip(folder / "probe", **who), request_id=request_id)
-
-
-def test_feedback_becomes_trials(two, tmp_path):
-    answer = ask(two, tmp_path, "r1", face=1, voice=1, sample=9, speech_s=2.5)
-    assert two.store.give_feedback("r1", "ann", True) == ("face", "fused", "voice")
-    trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)}
-    assert trials.keys() == {Modality.FACE, Modality.VOICE, Modality.FUSED}
-    for modality in Modality:
-        assert trials[modality] == (modality, pytest.approx(getattr(answer, modality).match.strength), True)
-    others = tuple(t for t in trials.values() if t.modality != "face")
-    assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}, two.scale_ids) == others
-    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids | {"face": "another cohort"}) == others
-    two.store.give_feedback("r1", "ann", False)
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [False] * 3, "what was said before is replaced"
-
-
-def test_a_fused_answer_on_one_modality_is_one_trial(two, tmp_path):
-    answer = ask(two, tmp_path, "r2", face=2, sample=9)
-    assert answer.fused.match.person_id == "bob"
-    assert two.store.give_feedback("r2", "bob", True) == ("face",)
-
-
-def test_feedback_on_what_was_not_said(two, tmp_path):
-    ask(two, tmp_path, "r3", face=1, voice=1, sample=9)
-    ask(two, tmp_path, "r4", face=40, voice=40)
-    for request_id, person in (("r3", "bob"), ("r4", "ann"), ("never", "ann")):
-        with pytest.raises(IdentificationNotFoundError):
-            two.store.give_feedback(request_id, person, False)
-    with pytest.raises(PersonNotFoundError):
-        two.store.give_feedback("r3", "nobody", False)
-    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids) == ()
-
-
-def test_feedback_on_an_answer_that_somebody_else_was_given(two, tmp_path):
-    ask(two, tmp_path, "r9", face=1, voice=1, sample=9)
-    with pytest.raises(IdentificationNotFoundError):
-        two.store.give_feedback("r9", "ann", False, asked_by="another key")
-    assert len(two.store.give_feedback("r9", "ann", False, asked_by="local")) == 3
-
-
-def test_answers_are_remembered_for_some_days(two, tmp_path):
-    ask(two, tmp_path, "r5", face=1, voice=1, sample=9)
-    with two.store.database.write() as connection:
-        connection.execute(update(identifications).values(at=datetime.now(UTC) - 8 * DAY))
-    ask(two, tmp_path, "r6", face=1, voice=1, sample=10)
-    with pytest.raises(IdentificationNotFoundError):
-        two.store.give_feedback("r5", "ann", True)
-    assert len(two.store.give_feedback("r6", "ann", True)) == 3
-
-
-def test_no_answer_is_remembered_when_told_so(two, tmp_path):
-    two.store._feedback_days = 0
-    ask(two, tmp_path, "r7", face=1, voice=1, sample=9)
-    with pytest.raises(IdentificationNotFoundError):
-        two.store.give_feedback("r7", "ann", True)
-
-
-def test_a_request_id_that_is_used_again(two, tmp_path):
-    ask(two, tmp_path, "same", face=1, voice=1, sample=9)
-    two.store.give_feedback("same", "ann", True)
-    ask(two, tmp_path, "same", face=2, voice=2, sample=9)
-    with pytest.raises(IdentificationNotFoundError):
-        two.store.give_feedback("same", "ann", False)
-    two.store.give_feedback("same", "bob", False)
-    assert two.store.merge_people("ann", "bob").templates == {"face": 2, "voice": 2}
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [True] * 3, "one word for one answer and person"
-
-
-def test_last_seen(two, tmp_path):
-    assert two.store.get_person("ann").last_seen_at is None
-    ask(two, tmp_path, "r8", face=1, voice=1, sample=9)
-    assert datetime.now(UTC) - two.store.get_person("ann").last_seen_at < timedelta(minutes=1)
-    assert two.store.get_person("bob").last_seen_at is None
-
-
-# ---- export
-
-def test_export_holds_everything(tmp_path):
-    made = make_recognizer(tmp_path, keep_media=True)
-    made.store.create_person("ann", "Ann Lee", "front desk", "signed", 90)
-    made.enroll("ann", write_clip(tmp_path / "a", face=1, voice=1))
-    made.enroll("anna", write_clip(tmp_path / "b", face=1, voice=1, sample=2), create=True, force=True)
-    ask(made, tmp_path, "r1", face=1, voice=1, sample=9)
-    named = made.identify(write_clip(tmp_path / "c", face=1, voice=1, sample=9), request_id="r1").fused.match.person_id
-    made.store.give_feedback("r1", named, True)
-    made.store.merge_people("ann", "anna")
-    found = json.loads(json.dumps(made.store.export_person("ann")))
-    assert found["person"]["name"] == "Ann Lee"
-    assert found["person"]["retention_days"] == 90
-    assert [t["modality"] for t in found["templates"]] == ["face", "voice"] * 2
-    np.testing.assert_array_equal(np.array(found["templates"][0]["vector"], np.float32), direction("face", 1, 0, 0.5))
-    assert sorted(found["templates"][0]["media"]) == ["faces", "thumbnail"]
-    assert found["templates"][1]["media"]["speech"]["content_type"] == "audio/flac"
-    assert {row["modality"] for row in found["identifications"]} == {"face", "voice", "fused"}
-    assert found["feedback"]
-    assert all(row["same"] and row["request_id"] == "r1" for row in found["feedback"])
-    actions = [e["action"] for e in found["events"]]
-    assert actions.count("create_person") == 2, "those of the entry that was merged into it are the person's too"
-    assert made.store.events(1)[0].action == "export_person"
-    made.close()
-
-
-def test_export_of_a_sealed_gallery(tmp_path):
-    sealed = open_gallery(tmp_path, codec=Sealer(b"k" * 32))
-    sealed.enroll(NewPerson("ann"), [face()])
-    vector = sealed.export_person("ann")["templates"][0]["vector"]
-    np.testing.assert_array_equal(np.array(vector, np.float32), direction("face", 1, 0, 0.5))
-    sealed.close()
-
-
-def test_export_of_nobody(store):
-    with pytest.raises(PersonNotFoundError):
-        store.export_person("nobody")
-    assert store.events() == ()
-
-
-def test_media_go_with_a_moved_template(store):
-    stored = store.enroll(NewPerson("ann"), [NewTemplate(face().embedding, 0.5, "0", {"thumbnail": b"picture"}), voice()])
-    store.move_template("ann", stored.templates[0].template_id, NewPerson("bob"))
-    assert store.thumbnail("bob") == b"picture"
-    with pytest.raises(ThumbnailNotFoundError):
-        store.thumbnail("ann")

@@ -27,15 +27,13 @@ FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
-def url():
-    return new_database()
+def url(postgres_url):
+    return postgres_url
 
 
 @pytest.fixture
-def store(url):
-    opened = Store(open_database(url))
-    yield opened
-    opened.close()
+def store_url(url):
+    return url
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from gallery import migrate
 from gallery.database import open_database
 from gallery.store import NewPerson, Store
+from tests.disk import small_disk
 from tests.postgres import new_database, run_on_server, server_folder
 from tests.test_migrations import differences
 from tests.test_store import face, voice
@@ -20,19 +21,22 @@ from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
 
 @pytest.fixture
-def url():
-    return new_database()
+def url(postgres_url):
+    return postgres_url
 
 
 @pytest.fixture
-def store(url):
-    opened = Store(open_database(url))
-    yield opened
-    opened.close()
+def store_url(url):
+    return url
 
 
 def name_of(url):
     return make_url(url).database
+
+
+def cut_off(url):
+    """End every connection to the database, and wait until they have ended."""
+    run_on_server(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
 
 
 def with_option(url, option):
@@ -133,7 +137,7 @@ def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
 def test_gone_and_back(store, url):
     store.create_person("ann")
     run_on_server(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
-    run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    cut_off(url)
     for call in (store.count, lambda: store.create_person("bob")):
         with pytest.raises(StoreUnavailableError) as caught:
             call()
@@ -146,29 +150,26 @@ def test_gone_and_back(store, url):
 def test_connections_that_broke_are_replaced_unnoticed(store, url):
     """A server that was restarted between two requests."""
     store.create_person("ann")
-    run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    cut_off(url)
     assert store.count() == 1
     store.create_person("bob")
 
 
 def test_cut_off_in_mid_transaction_nothing_is_stored(store, url):
-    def cut():
-        run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
-
     with pytest.raises(StoreUnavailableError):
-        store.enroll(NewPerson("ann"), [face()], guard=cut)
+        store.enroll(NewPerson("ann"), [face()], guard=lambda: cut_off(url))
     assert store.count() == 0
     store.enroll(NewPerson("ann"), [face()])
 
 
 def test_read_only(store, url):
     run_on_server(f"ALTER DATABASE {name_of(url)} SET default_transaction_read_only = on")
-    run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    cut_off(url)
     with pytest.raises(StoreUnavailableError, match="read-only"):
         store.create_person("ann")
     assert store.count() == 0
     run_on_server(f"ALTER DATABASE {name_of(url)} RESET default_transaction_read_only")
-    run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    cut_off(url)
     store.create_person("ann")
 
 
@@ -195,7 +196,7 @@ def test_locked_by_another_program(store, url):
     hasty.close()
 
 
-def test_a_statement_that_takes_too_long_is_ended(url):
+def test_a_statement_that_takes_too_long_is_ended(store, url):
     hasty = open_database(with_option(url, "-c statement_timeout=2000"))
     with pytest.raises(StoreUnavailableError, match="too long"), hasty.read() as connection:
         connection.execute(text("SELECT pg_sleep(30)"))
@@ -204,15 +205,12 @@ def test_a_statement_that_takes_too_long_is_ended(url):
     hasty.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
 def test_full_disk():
-    mount = server_folder() / "small"
-    mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount], capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        subprocess.run(["chown", "--reference", server_folder() / "data", mount], check=True)
-        run_on_server(f"CREATE TABLESPACE small LOCATION '{mount}'")
+    folder = server_folder() / "small"
+    with small_disk(folder, "16m") as grow:
+        owner = (server_folder() / "data").stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        run_on_server(f"CREATE TABLESPACE small LOCATION '{folder}'")
         url = new_database("TABLESPACE small")
         store = Store(open_database(url))
         with pytest.raises(StorageFullError) as caught:
@@ -222,14 +220,12 @@ def test_full_disk():
         done = store.count()
         assert done > 10
         assert all(p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people)
-        subprocess.run(["mount", "-o", "remount,size=64m", mount], check=True)
+        grow("64m")
         store.enroll(NewPerson("after"), [face(1)])
         assert store.count() == done + 1
         store.close()
         run_on_server(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
         run_on_server("DROP TABLESPACE small")
-    finally:
-        subprocess.run(["umount", "-l", mount], check=True)
 
 
 def test_nobody_listens():

@@ -17,8 +17,8 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
 from gallery.keys import Keys
+from tests.gallery_parts import clip, recognizer_of
 from tests.shapes import enroll
-from tests.tiny import clip, tiny_recognizer
 from utils.config import Settings
 from utils.types import Role
 from web.factory import create_app
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.schemathesis
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     chosen = Settings(data_dir=tmp_path_factory.mktemp("schemathesis"), rate_limit="")
-    recognizer = tiny_recognizer(chosen)
+    recognizer = recognizer_of(chosen)
     made = create_app({"SETTINGS": chosen, "SWAGGER_UI": True}, recognizer)
     for who in ("ann", "ben"):
         enroll(made.test_client(), who)

@@ -12,9 +12,8 @@ from gallery import speakers
 from gallery.decision import Rule, decide
 from gallery.feed import PersonRef
 from gallery.matching import Candidate
-from tests.gallery_parts import CALIBRATION
+from tests.gallery_parts import CALIBRATION, clip
 from tests.shapes import assert_error, enroll, media, send
-from tests.tiny import clip
 from utils.types import Modality
 
 

@@ -16,6 +16,7 @@ from gallery.database import open_database
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import from_bytes, to_bytes
 from tests.gallery_parts import direction, embedding
+from tests.waiting import LIMIT_S
 from utils.errors import (
     EncoderMismatchError,
     InvalidNameError,
@@ -27,13 +28,6 @@ from utils.errors import (
 from utils.types import Embedding, Modality
 
 CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
-
-
-@pytest.fixture
-def store(store_url):
-    opened = Store(open_database(store_url))
-    yield opened
-    opened.close()
 
 
 def face(identity=1, sample=0, encoder_id="face-1", sha=None):
@@ -51,7 +45,7 @@ def test_create_and_get(store):
     assert store.get_person("ann@example.com") == person
     assert (person.name, person.note, person.templates) == ("Ann", "front desk", {"face": 0, "voice": 0})
     assert person.created_at.tzinfo is not None
-    assert datetime.now(UTC) - person.created_at < timedelta(seconds=20)
+    assert datetime.now(UTC) - person.created_at < timedelta(minutes=5)
 
 
 def test_id_is_made_and_name_defaults_to_it(store):
@@ -279,7 +273,7 @@ def test_a_reader_sees_one_state(store, store_url):
 
 def test_writers_take_turns(store, store_url):
     """What a guard saw cannot change before its enrolment is committed."""
-    other, order = Store(open_database(store_url)), []
+    other, order = Store(open_database(store_url, busy_timeout_s=LIMIT_S)), []
 
     def guard():
         thread.start()

@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.recognizer import Recognizer
+from tests.gallery_parts import clip
 from tests.shapes import assert_error, enroll, media, send
-from tests.tiny import clip
 from utils.config import Settings
 from utils.errors import ConfigError
 from web import uploads

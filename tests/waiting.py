@@ -12,7 +12,7 @@ LIMIT_S = 300.0
 """After which a condition that does not come is an error. Long, because it costs nothing where all is well."""
 
 
-def until(true: Callable[[], object], limit_s: float = LIMIT_S, every_s: float = 0.02) -> None:
+def until(true: Callable[[], object], limit_s: float = LIMIT_S, every_s: float = 0.05) -> None:
     """Return once `true()` is."""
     deadline = time.monotonic() + limit_s
     while not true():
