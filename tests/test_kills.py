@@ -23,6 +23,7 @@ from gallery.tables import job_items, kept_media, people, templates
 from tests.gallery_parts import make_recognizer
 from tests.kill_worker import JOURNAL, live
 from tests.postgres import new_database
+from tests.waiting import until
 from utils.config import Settings
 from web.jobs import work
 
@@ -72,9 +73,9 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> Non
     for number in range(kills):
         process = context.Process(target=live, args=(str(tmp_path), number, url))
         process.start()
-        wanted, deadline = rng.randint(1, 6), time.monotonic() + 60
-        while journal.read_text()[read:].count("end") < wanted and process.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.002)  # however slow the machine is, it did something
+        wanted = rng.randint(1, 6)
+        until(lambda read=read, wanted=wanted, process=process: journal.read_text()[read:].count("end") >= wanted or not process.is_alive(),
+              every_s=0.002)
         time.sleep(rng.uniform(0.0, 0.05))
         assert process.is_alive(), "it ended by itself"
         os.kill(process.pid or 0, signal.SIGKILL)

@@ -1,10 +1,11 @@
 """Templates are made anew with other models from kept media: old ones serve until the switch, a killed run goes on, nothing is mixed."""
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
+import random
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,10 +174,16 @@ def test_enrolled_again_by_the_new_model_meanwhile(old, tmp_path, codec, url) ->
     fresh.close()
 
 
-def _reembed(url: str) -> None:
-    store = Store(open_database(url))
-    work = Reembedding(store, NEXT)
-    work.stage(lambda _done: time.sleep(0.01))
+def _reembed(url: str, cpu_s: float | None) -> None:
+    """Killed by the system once it has computed for so long after its first batch, by itself after the second; None = not at all."""
+    work, batches = Reembedding(Store(open_database(url)), NEXT), itertools.count()
+
+    def progress(_: int) -> None:
+        if next(batches):
+            os.kill(os.getpid(), signal.SIGKILL)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # SIGPROF ends a process as SIGKILL does
+
+    work.stage(progress if cpu_s else lambda _: None)
     work.switch()
 
 
@@ -185,18 +192,13 @@ def test_killed_again_and_again_it_ends_whole(tmp_path, store_url) -> None:
     made = make_recognizer(tmp_path, keep_media=True, database_url=store_url)
     for n in range(60):
         made.enroll(f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True, force=True)
-    work, context, kills = Reembedding(made.store, NEXT), multiprocessing.get_context("spawn"), 0
-    while work.left().waiting + work.left().staged:
-        process = context.Process(target=_reembed, args=(store_url,))
+    context, rng = multiprocessing.get_context("forkserver"), random.Random(5)
+    context.set_forkserver_preload([__name__])
+    for cpu_s in [*(rng.uniform(0.001, 0.05) for _ in range(4)), None]:  # of eight batches
+        process = context.Process(target=_reembed, args=(store_url, cpu_s))
         process.start()
-        before, deadline = work.left().staged, time.monotonic() + 60
-        while process.is_alive() and work.left().staged <= before + 16 and time.monotonic() < deadline:
-            time.sleep(0.002)
-        if process.is_alive() and process.pid and kills < 20:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
         process.join()
-    assert kills > 2
+        assert process.exitcode in ((-signal.SIGPROF, -signal.SIGKILL) if cpu_s else (0,))
     ids = {t.encoder_id for n in range(60) for t in made.store.list_templates(f"p{n}")}
     assert ids == {"face-2", "voice-2"}
     assert made.store.verify_audit().problems == ()

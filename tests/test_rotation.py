@@ -1,13 +1,11 @@
 """Changing the encryption of a gallery: nothing is lost, nothing old is left in the file, and after a kill it is simply run again."""
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -196,29 +194,35 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path):
     fill(tmp_path, PLAIN, people)
     keys = [new_key() for _ in range(3)]
     script = f"""
-import sys, time
+import itertools, os, signal, sys
 from gallery import rotation
 from gallery.database import open_database
 from gallery.sealing import parse_key
 rotation.BATCH = 7
-new, *old = [parse_key(k, "test") for k in sys.argv[1:]]
-rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, lambda done, left: (print(done, flush=True), time.sleep(0.03)))
-"""  # slow enough to be met at work on a fast machine
-    rng, codecs, kills = random.Random(7), [parse_key(k, "test") for k in keys], 0
+after, cpu_s, most, *keys = sys.argv[1:]
+new, *old = [parse_key(k, "test") for k in keys]
+batches = itertools.count(1)
+def progress(done, left):
+    number = next(batches)
+    if number == int(after):
+        signal.setitimer(signal.ITIMER_PROF, float(cpu_s))
+    if number == int(most):
+        os.kill(os.getpid(), signal.SIGKILL)
+rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, progress)
+"""  # killed by the system (SIGPROF) once it has computed for so long after a batch: on a slow machine later
+    rng, codecs, ended = random.Random(7), [parse_key(k, "test") for k in keys], []
     for target in range(3):
-        given = [keys[target], *keys[:target]]
-        for _ in range(2):
-            process = subprocess.Popen([sys.executable, "-c", script, *given], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            process.stdout.readline()  # it is at work, or done
-            time.sleep(rng.uniform(0, 0.6))
-            os.kill(process.pid, signal.SIGKILL)
-            _, err = process.communicate()
-            assert not err, err.decode()
-            kills += process.returncode == -signal.SIGKILL
+        for cpu_s, more in ((0.02, 3), (0.4, 10**6)):  # in one of the first batches; in any other, at the end, or after it
+            after = rng.randint(1, 8)
+            command = [sys.executable, "-c", script, after, rng.uniform(0.001, cpu_s), after + more, keys[target], *keys[:target]]
+            done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+            assert not done.stderr, done.stderr
+            ended.append(done.returncode)
         rotate(tmp_path, codecs[target], *codecs[:target])
         assert_whole(tmp_path, codecs[target], people)
         assert_no_plain_bytes(tmp_path, people)
-    assert kills >= 3
+    assert set(ended[::2]) <= {-signal.SIGPROF, -signal.SIGKILL}, "it was at work"
+    assert set(ended[1::2]) <= {-signal.SIGPROF, 0}
 
 
 def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched():
