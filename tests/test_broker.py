@@ -1,13 +1,11 @@
 """Jobs through Celery with a real Redis and real worker processes: also when the broker goes away, and when a worker is killed."""
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import requests
 
 from tests.media import write_clip
 from tests.service import ROOT, environment, free_port, running
+from tests.waiting import LIMIT_S, frozen, until
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError
 from web.broker import remind, waiting_messages
@@ -24,7 +23,7 @@ pytest.importorskip("celery", reason="celery is not installed (requirements-opti
 pytest.importorskip("redis", reason="redis is not installed (requirements-optional.txt)")
 REDIS = shutil.which("redis-server")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(REDIS is None, reason="redis-server is not on this machine")]
-LIMIT_S = 120.0
+FILES = 12
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(LIMIT_S)
 
 
 def answers(port: int) -> bool:
@@ -58,18 +57,8 @@ def worker(data: Path, url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]
     try:
         yield process
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(30)
         process.kill()
         process.wait()
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)
 
 
 def send(url: str, clip: Path, count: int) -> str:
@@ -81,6 +70,19 @@ def send(url: str, clip: Path, count: int) -> str:
 
 def counts(url: str, job_id: str) -> dict[str, int]:
     return requests.get(f"{url}/v1/jobs/{job_id}", timeout=30).json()["counts"]
+
+
+def send_and_catch(process: subprocess.Popen[bytes], url: str, clip: Path, then: signal.Signals) -> tuple[str, dict[str, int]]:
+    """Send a job and then the signal to its worker, amid the work: another job where one was done before anybody looked. The job, and how
+    far it was."""
+    while True:
+        job_id = send(url, clip, FILES)
+        until(lambda job_id=job_id: (now := counts(url, job_id))["running"] or now["done"])
+        with frozen(process.pid):
+            caught = counts(url, job_id)
+            if caught["waiting"] > 2:
+                process.send_signal(then)
+                return job_id, caught
 
 
 def test_without_workers_the_broker_does_not_fill(tmp_path: Path) -> None:
@@ -103,17 +105,13 @@ def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_
         assert counts(service.url, unsent)["waiting"] == 2
         with redis(port, tmp_path):
             until(lambda: counts(service.url, unsent)["done"] == 2)
-            long = send(service.url, clip, 12)
-            until(lambda: counts(service.url, long)["running"])
-            os.kill(first.pid, signal.SIGKILL)
-            held = counts(service.url, long)
-            assert held["done"] < 12
+            long, held = send_and_catch(first, service.url, clip, signal.SIGKILL)
+            first.wait()
+            assert held["done"] < FILES
         with redis(port, tmp_path), worker(service.data_dir, url, tmp_path / "worker.log") as second:
-            until(lambda: counts(service.url, long)["done"] == 12)
-            last = send(service.url, clip, 12)
-            until(lambda: counts(service.url, last)["done"])
-            second.terminate()
-            second.wait(30)
+            until(lambda: counts(service.url, long)["done"] == FILES)
+            last, _ = send_and_catch(second, service.url, clip, signal.SIGTERM)
+            second.wait(LIMIT_S)
             left = counts(service.url, last)
             assert (left["running"], left["failed"]) == (0, 0)
             assert left["waiting"] > 0, "a worker that is told to stop ends after its file, not after the job"

@@ -6,22 +6,25 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import update
 
-from gallery.database import open_database
+from gallery.database import Database, open_database
 from gallery.jobs import Job, Jobs
+from gallery.tables import job_items
 from tests.media import write_clip
 from tests.service import ROOT, Service, environment, running
 from tests.tiny import tiny_models
+from tests.waiting import LIMIT_S, frozen, until
 
 pytestmark = pytest.mark.e2e
 FILES = 8
-LIMIT_S = 180.0
 
 
 @pytest.fixture(scope="module")
@@ -42,44 +45,84 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models(tmp_path_factory.mktemp("models"))
 
 
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-
-
 def asked(service: Service, job_id: str) -> dict[str, int]:
     return requests.get(f"{service.url}/v1/jobs/{job_id}", timeout=60).json()["counts"]
 
 
-def kill(service: Service) -> None:
-    """As the system does when memory runs out: no process of the service gets to do anything more."""
-    for pid in [service.process.pid, *service.worker_pids()]:
-        os.kill(pid, signal.SIGKILL)
+@contextmanager
+def opened(folder: Path) -> Iterator[Database]:
+    """The database of the gallery in `folder`, as another process sees it."""
+    database = open_database(f"sqlite:///{folder / 'data/duet.db'}")
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def latest(folder: Path) -> Job | None:
+    """The newest job of the gallery in `folder`."""
+    if not (folder / "data/duet.db").exists():
+        return None
+    with opened(folder) as database:
+        return next(iter(Jobs(database).latest(1)), None)
+
+
+def killed_amid_a_job(service: Service, clip: Path, folder: Path) -> str:
+    """Send a job and kill the service at it, as the system does when memory runs out: no process of it gets to do anything more. Another
+    job where the first was done before anybody looked."""
+    files = [("media", (f"{n}.mp4", clip.read_bytes())) for n in range(FILES)]
+    processes = [service.process.pid, *service.worker_pids()]
+    while True:
+        job_id = requests.post(f"{service.url}/v1/jobs", files=files, timeout=LIMIT_S).json()["job_id"]
+        until(lambda job_id=job_id: asked(service, job_id)["done"] >= 2)
+        with frozen(*processes):
+            if (job := latest(folder)) is not None and job.finished_at is None:
+                for pid in processes:
+                    os.kill(pid, signal.SIGKILL)
+                break
     service.process.wait()
+    return job_id
+
+
+def end_leases(folder: Path) -> None:
+    """Of the files that nobody works on any more, as half a minute does."""
+    with opened(folder) as database, database.write() as connection:
+        connection.execute(update(job_items).where(job_items.c.state == "running").values(
+            leased_until=datetime.now(UTC) - timedelta(seconds=1)))
 
 
 def test_a_job_goes_on_after_the_service_was_killed(tmp_path: Path, clips: Path, models: Path) -> None:
-    files = [("media", (f"{n}.mp4", (clips / "p0" / "clip.mp4").read_bytes())) for n in range(FILES)]
     with running(tmp_path, "app.py", model_dir=models) as service:
-        job_id = requests.post(f"{service.url}/v1/jobs", files=files, timeout=60).json()["job_id"]
-        until(lambda: asked(service, job_id)["done"] >= 2)
-        kill(service)
+        job_id = killed_amid_a_job(service, clips / "p0" / "clip.mp4", tmp_path)
     assert list((tmp_path / "data/media/.jobs" / job_id).iterdir()), "not all was done"
+    end_leases(tmp_path)
     with running(tmp_path, "app.py", model_dir=models) as service:
         until(lambda: asked(service, job_id)["done"] == FILES)
     assert not (tmp_path / "data/media/.jobs" / job_id).exists()
 
 
+def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> None:
+    """Enrol a folder and press Ctrl-C amid it; again where it was done before anybody looked."""
+    while True:
+        before = latest(folder)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log)
+        until(lambda before=before: (job := latest(folder)) and (not before or job.job_id != before.job_id) and job.counts.get("done"),
+              every_s=0.2)
+        with frozen(process.pid):
+            job = latest(folder)
+            assert job is not None
+            if job.counts.get("waiting", 0) > 2:
+                process.send_signal(signal.SIGINT)
+                break
+        assert process.wait(LIMIT_S) == 0
+    assert process.wait(LIMIT_S) != 0
+
+
 def test_an_enrolment_of_a_folder_that_was_broken_off_is_taken_up_again(tmp_path: Path, clips: Path, models: Path) -> None:
     command = [sys.executable, "cli.py"]
     settings = environment({"data_dir": tmp_path / "data", "model_dir": models, "slots": 1})  # one: nothing else delays the end
-    with (tmp_path / "log").open("wb") as log:
-        first = subprocess.Popen([*command, "enroll", str(clips), "--force"], cwd=ROOT, env=settings, stdout=log, stderr=log)
-        until(lambda: (job := latest(tmp_path)) and job.counts.get("done"))
-        first.send_signal(signal.SIGINT)
-        assert first.wait(60) != 0
+    interrupt([*command, "enroll", str(clips), "--force"], tmp_path, settings)
     assert b"Traceback" not in (tmp_path / "log").read_bytes()
     job = latest(tmp_path)
     assert job is not None
@@ -89,14 +132,3 @@ def test_an_enrolment_of_a_folder_that_was_broken_off_is_taken_up_again(tmp_path
     again = subprocess.run([*command, "jobs", "run", job.job_id], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=LIMIT_S)
     assert again.returncode == 0, again.stderr
     assert f"{FILES} done" in again.stdout
-
-
-def latest(folder: Path) -> Job | None:
-    """The newest job of the gallery in `folder`, as another process sees it."""
-    if not (folder / "data/duet.db").exists():
-        return None
-    database = open_database(f"sqlite:///{folder / 'data/duet.db'}")
-    try:
-        return next(iter(Jobs(database).latest(1)), None)
-    finally:
-        database.close()
