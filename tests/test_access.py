@@ -20,6 +20,7 @@ from gallery.recognizer import Recognizer
 from gallery.tables import api_keys
 from tests.gallery_parts import open_gallery
 from tests.shapes import assert_error, enroll, media
+from tests.waiting import LIMIT_S
 from utils.config import Settings
 from utils.errors import ConfigError
 from utils.types import Role
@@ -180,7 +181,7 @@ class TestKiosk:
         both, analyse = threading.Barrier(2), recognizer._analyser.analyse
 
         def wait_and_analyse(*args: Any) -> Any:
-            both.wait(10)
+            both.wait(LIMIT_S)
             return analyse(*args)
 
         monkeypatch.setattr(recognizer._analyser, "analyse", wait_and_analyse)

@@ -176,7 +176,7 @@ def test_a_budget_in_minutes_ends_the_run(tmp_path: Path) -> None:
     run = trainer(tmp_path, total_steps=0, budget_minutes=0.02)
     run.run(lambda _: None)
     assert run.seconds >= 1.2
-    assert run.step > 10
+    assert run.step > 0
 
 
 def test_publishing_never_replaces_a_better_model(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def service(tmp_path_factory: pytest.TempPathFactory, pair: tuple[Path, Path]) -> Iterator[Service]:
     models = tiny_models(tmp_path_factory.mktemp("models"))
     with running(tmp_path_factory.mktemp("https"), model_dir=models, tls_cert=pair[0], tls_key=pair[1], threads=2,
-                 api_key="correct-horse") as started:
+                 api_key="correct-horse", max_upload_mb=2) as started:
         yield started
 
 
@@ -140,6 +140,6 @@ class TestRunning:
 
     def test_a_large_upload_over_the_limit(self, service: Service, pair: tuple[Path, Path]) -> None:
         """The body is read off, so that the answer arrives instead of a reset."""
-        answer = requests.post(service.url.replace("http:", "https:") + "/v1/identify", files={"media": b"x" * 70_000_000},
+        answer = requests.post(service.url.replace("http:", "https:") + "/v1/identify", files={"media": b"x" * 20_000_000},
                                headers={"X-API-Key": "correct-horse"}, verify=str(pair[0]), timeout=120)
         assert answer.status_code == 413
