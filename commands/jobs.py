@@ -63,18 +63,31 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
 
     ended, slots = Event(), min(settings.slots, job.files)
     with ThreadPoolExecutor(slots) as pool, tqdm(total=job.files, unit="clip", disable=None) as progress:
-        workers = [pool.submit(work, known, jobs, settings, job.job_id, ended.is_set) for _ in range(slots)]
         try:
-            while wait(workers, WATCH_S).not_done:
-                _show(progress, jobs.get(job.job_id))
-            _show(progress, jobs.get(job.job_id))
+            while True:
+                _refuse_elsewhere(job)
+                workers = [pool.submit(work, known, jobs, settings, job.job_id, ended.is_set) for _ in range(slots)]
+                while wait(workers, WATCH_S).not_done:
+                    _show(progress, jobs.get(job.job_id))
+                for worker in workers:
+                    worker.result()
+                _show(progress, now := jobs.get(job.job_id))
+                if now.finished_at is not None:
+                    break
+                ended.wait(WATCH_S)  # a service has the last files, or the database takes nothing for the moment
         except KeyboardInterrupt:
             tqdm.write(f"Broken off. To go on: cli.py jobs run {job.job_id}", file=sys.stderr)
             raise
         finally:
             ended.set()
-    for worker in workers:
-        worker.result()
+
+
+def _refuse_elsewhere(job: Job) -> None:
+    from web.jobs import is_here
+
+    if job.root is not None and not is_here(job.root):
+        raise MediaNotFoundError("The folder of the job must be on this machine. Received: one that is not, or may not be read",
+                                 "Run it where the folder is.")
 
 
 def _show(progress: tqdm[NoReturn], job: Job) -> None:
@@ -142,14 +155,8 @@ def told_result(item: JobItem) -> str:
 @refusals
 def jobs_run(job_id: str) -> None:
     """Work on a job here until it is done, for example one that was broken off."""
-    from web.jobs import is_here
-
     with job_tools() as (known, all_jobs, settings):
-        job = all_jobs.get(job_id)
-        if job.root is not None and not is_here(job.root):
-            raise MediaNotFoundError("The folder of the job must be on this machine. Received: one that is not, or may not be read",
-                                     "Run it where the folder is.")
-        watch(known, all_jobs, settings, job)
+        watch(known, all_jobs, settings, all_jobs.get(job_id))
         click.echo(told(all_jobs.get(job_id)))
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import soundfile
 from click.testing import CliRunner, Result
 
 import cli
+from gallery.database import open_database
+from gallery.jobs import Jobs, NewItem, NewJob
 from tests.media import text_as_video, write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +43,17 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
     yield invoke
 
 
+@contextmanager
+def jobs_of(folder: Path) -> Iterator[Jobs]:
+    """The jobs of the gallery of `run`, as another process sees them."""
+    (folder / "data").mkdir()
+    database = open_database(f"sqlite:///{folder / 'data/duet.db'}")
+    try:
+        yield Jobs(database)
+    finally:
+        database.close()
+
+
 def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) -> None:
     result = run("enroll", folder / "people")
     assert result.exit_code == 1
@@ -58,6 +73,18 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(run, fol
     result = run("enroll", people)
     assert (result.exit_code, "1 of 2 clips enrolled, 1 people." in result.output) == (1, True)
     assert "again.mp4: invalid_request: To enrol a folder" in result.output
+
+
+def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(run, folder: Path, tmp_path: Path) -> None:
+    with jobs_of(tmp_path) as jobs:
+        job = jobs.create(NewJob("enroll", [NewItem("clip.mp4", "clip.mp4", "ann")], root=str(folder / "people/ann")))
+        held = jobs.claim("a service")
+        with ThreadPoolExecutor(1) as pool:
+            shown = pool.submit(run, "jobs", "run", job.job_id)
+            with pytest.raises(TimeoutError):
+                shown.result(5)
+            jobs.finish(held, "a service", {"templates": []})
+            assert "1 done" in shown.result(120).output
 
 
 def test_a_job_is_run_where_its_folder_is(run, folder: Path, tmp_path: Path) -> None:
