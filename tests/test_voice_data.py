@@ -12,7 +12,7 @@ from tests import media_sound
 from train.datasets import Item, Listing, read_listing
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import cached_features, cached_waves, open_bank, write_bank
+from train.voice_data import Bank, cached_features, cached_waves, open_bank, write_bank
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
@@ -140,6 +140,55 @@ def test_the_teacher_is_asked_about_the_very_crop(listing: Listing, cache: Path)
     batch = made.batch(0, 0.0)
     for label, (voice, file) in zip(batch["label"], batch["target"], strict=True):
         assert divmod(int(label), SPEAKERS) == (voice, listing.label_ids()[int(file)])
+
+
+class Listener:
+    """A teacher that notes what each crop was cut from."""
+
+    size = 1
+
+    def __init__(self) -> None:
+        self.heard: list[list[tuple[int, np.ndarray]]] = []
+
+    def of_crop(self, voice: int, parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+        self.heard.append(parts)
+        return np.zeros(1, np.float32)
+
+
+@pytest.fixture(scope="module")
+def one_file_each(tmp_path_factory: pytest.TempPathFactory) -> tuple[Listing, list[list[Bank]]]:
+    """Two people with a file of 6 s each, one with a file of 1.5 s, in two voices."""
+    root = tmp_path_factory.mktemp("single")
+    for person, seconds in enumerate((6.0, 6.0, 1.5)):
+        (root / f"p{person}").mkdir()
+        soundfile.write(root / f"p{person}" / "0.wav", media_sound.speech(person, seconds, rate_hz=16000), 16000)
+    listing, cache = read_listing(root, "audio"), tmp_path_factory.mktemp("single_cache")
+    return listing, [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
+
+
+@pytest.mark.parametrize("trim_chance", [0.0, 1.0])
+@pytest.mark.parametrize("drawn", [6, 15])
+def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(one_file_each, trim_chance: float, drawn: int) -> None:
+    listing, banks = one_file_each
+    frames, teacher = 100, Listener()
+    options = SampleOptions(drawn, (frames,), (1.0,), (1.0,), voice_chances=(1, 1), channel_chances=(1,))
+    augment = MelAugment(noise_chance=0, trim_chance=trim_chance)
+    made = VoiceBatches(listing, banks, [], teacher, options, augment, SPEC, seed=3)
+    for step in range(8):
+        teacher.heard.clear()
+        labels = made.batch(step, 0.0)["label"]
+        for person in range(3):
+            cut = [stretch(parts, banks[label // 3][0]) for label, parts in zip(labels, teacher.heard, strict=True) if label % 3 == person]
+            room = min(len(cut), int(banks[0][0].lengths[person]) // frames)
+            assert 1 <= room <= 6 or not cut
+            seen = [sum(first < middle < end for first, end in cut) for middle in (np.arange(400) + 0.5) / 400]
+            assert max(seen, default=0) <= int(np.ceil(len(cut) / max(room, 1)))
+
+
+def stretch(parts: list[tuple[int, np.ndarray]], bank: Bank) -> tuple[float, float]:
+    """From where to where of their file a crop was cut, as shares of its length."""
+    (number,), rows = {number for number, _ in parts}, np.concatenate([rows for _, rows in parts])
+    return rows.min() / bank.lengths[number], (rows.max() + 1) / bank.lengths[number]
 
 
 def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(cache: Path, listing: Listing) -> None:

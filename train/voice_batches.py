@@ -5,6 +5,11 @@ Every sample is drawn on its own: a speaker (by a power of the seconds there are
 with few seconds neither vanish nor drown the others), a voice (each one a speaker of its own, with a class number of
 its own), a channel, a file and a crop. A crop longer than its file goes on with other files of the same speaker. A
 batch is a pure function of (seed, step, progress).
+
+Whoever has one file alone is drawn from disjoint parts of it where a batch draws them several times, in whatever
+voice and channel. There are as many parts as there are such samples, or as crops fit into the file in its shortest
+voice: of a file with room for two, a third sample shares the part of one of them; a file shorter than two crops is one
+part. A crop that finds too little in its part (pauses are trimmed) begins it again.
 """
 
 from __future__ import annotations
@@ -24,6 +29,9 @@ from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
 Rows = NDArray[np.float32]
+Part = tuple[float, float]
+"""A stretch of a file: from and to, as shares of its length."""
+WHOLE: Part = (0.0, 1.0)
 MIN_NOISE_POWER = 1e-7  # quieter noise files are digital silence and codec residue
 
 
@@ -97,6 +105,10 @@ class VoiceBatches:
         self._channel_edges = [_edges(options.channel_chances[: len(channels)]) for channels in banks]
         self._held = [[np.array([bank.lengths[files].all() for files in self._files]) for bank in channels] for channels in banks]
         spoken = np.array([channels[0] for channels in self._held])
+        self._shortest = np.zeros(len(self._files), np.int64)  # frames of the only file, in its shortest rendering; 0: there are more
+        for speaker, files in enumerate(self._files):
+            if len(files) == 1:
+                self._shortest[speaker] = min((n for channels in banks for bank in channels if (n := bank.lengths[files[0]])), default=0)
         self._classes = np.where(spoken, np.cumsum(spoken).reshape(spoken.shape) - 1, -1)
 
     @property
@@ -113,7 +125,9 @@ class VoiceBatches:
         """`features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a teacher, `target` (n, d) float32 (zeros: none)."""
         rng = np.random.default_rng([self._seed, step])
         frames = self._length(progress, rng)
-        samples = [self._sample(frames, rng) for _ in range(self._options.batch_size)]
+        speakers = np.searchsorted(self._speaker_edges, rng.random(self._options.batch_size), side="right")
+        parts = self._parts(speakers, frames, rng)
+        samples = [self._sample(int(speaker), part, frames, rng) for speaker, part in zip(speakers, parts, strict=True)]
         batch: dict[str, NDArray[Any]] = {
             "features": np.stack([features for features, _, _ in samples]),
             "label": np.array([label for _, label, _ in samples], np.int32),
@@ -127,10 +141,20 @@ class VoiceBatches:
         chances = (1 - progress) * start + progress * end
         return int(rng.choice(self._options.crop_frames, p=chances / chances.sum()))
 
-    def _sample(self, frames: int, rng: np.random.Generator) -> tuple[Rows, int, Rows]:
-        speaker = int(np.searchsorted(self._speaker_edges, rng.random(), side="right"))
+    def _parts(self, speakers: NDArray[np.int64], frames: int, rng: np.random.Generator) -> list[Part]:
+        """What each sample may be cut from: see the head of the module."""
+        parts = [WHOLE] * len(speakers)
+        for speaker, drawn in zip(*np.unique(speakers, return_counts=True), strict=True):
+            room = min(int(drawn), int(self._shortest[speaker]) // frames)
+            if room > 1:
+                order = np.resize(rng.permutation(room), drawn)
+                for sample, number in zip(np.flatnonzero(speakers == speaker), order, strict=True):
+                    parts[sample] = (number / room, (number + 1) / room)
+        return parts
+
+    def _sample(self, speaker: int, part: Part, frames: int, rng: np.random.Generator) -> tuple[Rows, int, Rows]:
         voice, channel = self._draw_voice(speaker, rng)
-        power, parts = self._crop(self._banks[voice][channel], self._files[speaker], frames, rng)
+        power, parts = self._crop(self._banks[voice][channel], self._files[speaker], frames, rng, part)
         noise = self._draw_noise(frames, rng) if rng.random() < self._augment.noise_chance else None
         features = augment_mel(power, noise, self._augment, self._spec, rng)
         target = np.zeros(0, np.float32) if self._targets is None else self._targets.of_crop(voice, parts)
@@ -145,9 +169,9 @@ class VoiceBatches:
                 return voice, channel
 
     def _crop(
-        self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator
+        self, bank: Bank, files: NDArray[np.int64], frames: int, rng: np.random.Generator, part: Part = WHOLE
     ) -> tuple[Rows, list[tuple[int, NDArray[np.int64]]]]:
-        """Mel powers of a random crop of a random file, continued with other files (or the same again) up to `frames`.
+        """Mel powers of a random crop of (that part of) a random file, continued with other files (or the same again) up to `frames`.
 
         The second value says what it is made of: files, and which frames of each.
         """
@@ -159,7 +183,8 @@ class VoiceBatches:
         while missing > 0:
             number = int(queue[len(used) % len(queue)])
             rows = bank[number]
-            kept = speech_frames(rows, self._augment, rng) if trim else np.arange(len(rows))
+            first, end = (round(share * len(rows)) for share in part)
+            kept = speech_frames(rows[first:end], self._augment, rng) + first if trim else np.arange(first, end)
             start = int(rng.integers(max(len(kept) - missing, 0) + 1))
             kept = kept[start : start + missing]
             parts.append(rows[kept])
