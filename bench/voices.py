@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from align.convert import video_to_wav
-from align.speech import analyse_speech
 from network.encoder import VoiceEncoder, load_voice_encoder
 from train.conditions import NoiseBank, add_noise
 from train.datasets import Item, read_listing, shared_data_dir
+from train.embed import speech_finder
 from train.train_nets import CONFIGS
 from train.voice_augment import Variant, render
 from train.voice_data import as_float, cached_rooms, cached_waves, decode_audio
@@ -32,14 +32,14 @@ from utils.features import FrontendSpec
 from utils.metrics import eer
 from utils.types import RATE_HZ, FloatArray, Waveform
 
-MIN_SPEECH_S, SEED = 0.5, 7
+SEED = 7
 LEAST_LEVEL = 50  # mean of int16 magnitudes: quieter files are digital silence
 Condition = Callable[[int, FloatArray], FloatArray]
 
 
 def served(samples: FloatArray) -> FloatArray:
     """(n,) samples -> the speech among them; all of them where there is next to none."""
-    speech = analyse_speech(Waveform(samples, RATE_HZ), MIN_SPEECH_S).speech
+    speech = speech_finder(keep_silent=True)(Waveform(samples, RATE_HZ))
     return samples if speech is None else speech.samples
 
 

@@ -215,3 +215,31 @@ def test_reliability_is_exact_for_true_ratios():
     llr = rng.normal(np.where(labels == 1, 2.0, -2.0), 2.0)  # of two normal distributions: ratio = mean / variance · x
     stated, measured = plots.reliability(llr, labels)
     np.testing.assert_allclose(stated, measured, atol=0.02)
+
+
+def test_voices_are_cut_to_speech_and_silent_files_left_out_or_kept(tmp_path):
+    """A real voice network on real sound: what is embedded is what serving embeds, to the bit."""
+    import soundfile
+
+    from align.speech import analyse_speech
+    from network.encoder import load_voice_encoder
+    from tests import media_sound
+    from train.embed import embed_sounds, speech_finder
+    from utils.config import ROOT, Settings
+    from utils.types import Waveform
+
+    talk = np.concatenate([media_sound.silence(1.5, 16000), media_sound.speech(1, 2.0, rate_hz=16000), media_sound.silence(1.5, 16000)])
+    soundfile.write(tmp_path / "talk.wav", talk, 16000)
+    soundfile.write(tmp_path / "silent.wav", media_sound.noise(2.0, 0.01, rate_hz=16000), 16000)
+    encoder, files = load_voice_encoder(ROOT / "best_model" / "voice"), ["talk.wav", "silent.wav"]
+    whole = embed_sounds(encoder, tmp_path, files)
+    served = embed_sounds(encoder, tmp_path, files, speech_finder())
+    kept = embed_sounds(encoder, tmp_path, files, speech_finder(keep_silent=True))
+    assert served.missing == {"silent.wav"}
+    assert not kept.missing
+    assert np.array_equal(kept.vectors["silent.wav"], whole.vectors["silent.wav"])
+    samples, _ = soundfile.read(tmp_path / "talk.wav", dtype="float32")
+    speech = analyse_speech(Waveform(samples, 16000), Settings().min_speech_s).speech
+    assert speech is not None
+    assert np.array_equal(served.vectors["talk.wav"], encoder.embed(speech).vector)
+    assert float(served.vectors["talk.wav"] @ whole.vectors["talk.wav"]) < 0.999

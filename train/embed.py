@@ -12,6 +12,7 @@ import numpy as np
 from network.encoder import FaceEncoder, VoiceEncoder
 from train.datasets import Item, Listing
 from train.voice_data import as_float, decode_audio
+from utils.config import Settings
 from utils.errors import DatasetError
 from utils.types import FACE_SIZE_PX, FloatArray, ImageArray, Waveform
 
@@ -62,6 +63,20 @@ def embed_sounds(encoder: VoiceEncoder, root: Path, files: Sequence[str], find_s
         if speech is not None:
             vectors[name] = encoder.embed(speech).vector
     return Embedded(vectors, frozenset(set(files) - set(vectors)))
+
+
+def speech_finder(*, keep_silent: bool = False) -> FindSpeech:
+    """Cuts speech out as serving does. What is left is None where serving would not answer by voice; with `keep_silent` the whole
+    recording then, so that every trial of a list counts."""
+    from align.speech import analyse_speech
+
+    least_s = Settings().min_speech_s
+
+    def find(sound: Waveform) -> Waveform | None:
+        speech = analyse_speech(sound, least_s).speech
+        return sound if speech is None and keep_silent else speech
+
+    return find
 
 
 def embed_waves(encoder: VoiceEncoder, waves: Iterable[FloatArray]) -> FloatArray:

@@ -22,7 +22,7 @@ from network.card import read_card
 from network.encoder import load_face_encoder, load_voice_encoder
 from train import plots
 from train.datasets import read_listing
-from train.embed import Align, Embedded, FindSpeech, embed_images, embed_sounds
+from train.embed import Align, Embedded, embed_images, embed_sounds, speech_finder
 from train.protocols import FORMATS, Trials, read_trials
 from utils import metrics, scorenorm
 from utils.config import Settings
@@ -44,7 +44,8 @@ class Options:
 
     `norm` = score normalisation (one of `NORMS`) against at most `cohort_size` files of `cohort` (as `read_listing` takes it), AS-norm by
     the `top` nearest of them; `people` = gallery sizes of the open-set identification; `replicates` = bootstrap resamples (0 = none);
-    `speech_only` = cut sound files down to speech as serving does.
+    `speech_only` = cut sound files down to speech as serving does, and leave out what serving would not answer; `keep_silent`: take the
+    whole of such a file instead.
     """
 
     model: Path
@@ -58,6 +59,7 @@ class Options:
     people: tuple[int, ...] = ()
     replicates: int = 200
     speech_only: bool = False
+    keep_silent: bool = False
 
 
 def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
         return lambda root, files: embed_images(face, root, files, align)
     if modality == "voice":
         voice = load_voice_encoder(options.model)
-        find = speech_finder() if options.speech_only else None
+        find = speech_finder(keep_silent=options.keep_silent) if options.speech_only else None
         return lambda root, files: embed_sounds(voice, root, files, find)
     raise DatasetError(f"Trials of files need a face or a voice model. Received: modality={modality!r}")
 
@@ -243,6 +245,7 @@ def _write(out: Path, report: Mapping[str, Any], trials: Trials, scores: Scores)
 @click.option("--people", multiple=True, type=int, help="Also identify among this many people; may be repeated.")
 @click.option("--replicates", default=200, show_default=True, help="Bootstrap resamples; 0 = no confidence intervals.")
 @click.option("--speech-only", is_flag=True, help="Cut sound files down to speech, as the service does.")
+@click.option("--keep-silent", is_flag=True, help="With --speech-only: embed a file with less than 0.5 s of speech whole; else left out.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/evaluate"), show_default=True, help="Folder for the results.")
 def main(out: Path, **values: Any) -> None:
     """Entry point."""
@@ -265,13 +268,6 @@ def photo_aligner() -> Align:
         return faces[0].image if faces else None
 
     return align
-
-
-def speech_finder() -> FindSpeech:
-    """Cuts speech out as serving does."""
-    from align.speech import analyse_speech
-
-    return lambda sound: analyse_speech(sound, Settings().min_speech_s).speech
 
 
 if __name__ == "__main__":
