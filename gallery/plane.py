@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from utils.types import FloatArray
 
@@ -31,13 +32,16 @@ def pca(vectors: FloatArray, others: FloatArray | None = None) -> Plane:
     if not len(vectors):
         return Plane(np.zeros((0 if others is None else len(others), 2), np.float32), (0.0, 0.0))
     both = vectors if others is None else np.concatenate([vectors, others])
-    mean = vectors.mean(axis=0)
-    _, spread, axes = np.linalg.svd(vectors - mean, full_matrices=False)
-    axes = axes[:2] * np.sign(np.take_along_axis(axes[:2], np.abs(axes[:2]).argmax(axis=1, keepdims=True), 1))
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    with threadpool_limits(1):  # threads wait for each other by spinning: on busy cores a hundred times as long
+        scatter = (vectors - mean).T @ (vectors - mean)
+        spread, columns = np.linalg.eigh(scatter)  # of (size, size), whatever the number of people
+    axes = columns.T[::-1][: min(2, len(vectors))]
+    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), 1))
     found = np.zeros((len(both), 2), np.float32)
     found[:, : len(axes)] = (both - mean) @ axes.T
     shares = np.zeros(2)
-    shares[: len(axes)] = spread[:2] ** 2 / max(float((spread**2).sum()), 1e-12)
+    shares[: len(axes)] = np.maximum(spread[::-1][: len(axes)], 0) / max(float(spread.sum()), 1e-12)
     return Plane(_scaled(found), (float(shares[0]), float(shares[1])))
 
 
@@ -46,10 +50,9 @@ def tsne(vectors: FloatArray) -> Plane:
     if len(vectors) < _LEAST_FOR_TSNE:
         return pca(vectors)
     from sklearn.manifold import TSNE  # a second to import
-    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, max(2.0, len(vectors) / 6))  # people have few templates: small neighbourhoods
-    with threadpool_limits(1):  # its threads wait for each other by spinning: on busy cores a hundred times as long
+    with threadpool_limits(1):  # as above
         made = TSNE(perplexity=perplexity, init="pca", random_state=_SEED, max_iter=500).fit_transform(vectors)
     return Plane(_scaled(np.asarray(made - made.mean(axis=0), np.float32)), None)
 
