@@ -1,0 +1,105 @@
+"""How long the operator waits for /people: until it is painted, until the list can be used, until map and matrix are drawn.
+
+    python -m bench.people [--people 500] [--templates 2] [--rounds 5]
+
+Fills a gallery file of its own with made-up people, each with so many face and as many voice templates of the shipped networks' ids
+(random vectors, with as many effective dimensions as real ones), starts a service on it and opens /people in Chromium (which must be
+installed), each round in a browser context without a cache. Times run from the start of the navigation, as the page's own clock has them.
+"Search" is from a letter typed until the narrowed list is shown, the 200 ms that the page waits for more letters included. The time of
+each request, as the browser saw it, is printed too.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from bench.gallery import vectors
+from gallery.store import NewPerson, NewTemplate, Store, open_store
+from network.card import read_card
+from tests.browser.chromium import CHROMIUM, chromium, page_of
+from tests.service import running
+from utils.config import Settings
+from utils.types import Embedding, Modality
+
+SPREAD = 1.33  # a template's length of noise for each length of its person: a cosine of 0.36 between two of a person
+WATCH = """() => {
+  const ready = {
+    list: () => document.querySelector('#rows tr button'),
+    map: () => document.querySelector('#plane [data-i]'),
+    matrix: () => document.querySelector('#closest li'),
+  };
+  window.reached = {};
+  const look = () => {
+    for (const [name, is] of Object.entries(ready)) if (!(name in window.reached) && is()) window.reached[name] = performance.now();
+    if (Object.keys(window.reached).length < 3) requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+REACHED = """() => Object.keys(window.reached).length === 3 && {
+  'first paint': performance.getEntriesByName('first-contentful-paint')[0].startTime, ...window.reached,
+  ...Object.fromEntries(performance.getEntriesByType('resource').filter((e) => /v1.(people|gallery)/.test(e.name))
+    .map((e) => [`(request ${new URL(e.name).pathname})`, e.duration])),
+}"""
+SEARCH = """async () => {
+  const field = document.getElementById('search'), started = performance.now();
+  field.value = 'person 123';
+  field.dispatchEvent(new Event('input', {bubbles: true}));
+  while (document.querySelectorAll('#rows tr').length !== 1) await new Promise(requestAnimationFrame);
+  return performance.now() - started;
+}"""
+
+
+def fill(store: Store, people: int, each: int) -> None:
+    """Enrol `people` with `each` templates of a face and of a voice."""
+    ids = {m: read_card(Path("best_model") / m).encoder_id for m in (Modality.FACE, Modality.VOICE)}
+    own = {m: vectors(m, 0, people) for m in ids}
+    noise = {m: vectors(m, people, people * each).reshape(people, each, -1) for m in ids}
+    for number in range(people):
+        rows = [(m, own[m][number] + SPREAD * noise[m][number, i], i) for m in ids for i in range(each)]
+        new = [NewTemplate(Embedding(row / (row @ row) ** 0.5, m, ids[m]), 0.8, f"{number}-{i}") for m, row, i in rows]
+        store.enroll(NewPerson(f"person-{number:05}", f"Person {number}"), new)
+
+
+def visit(browser: Browser, url: str) -> dict[str, float]:
+    """Milliseconds to everything, of one visit with an empty cache."""
+    page = page_of(browser)
+    page.add_init_script(f"({WATCH})()")
+    page.goto(f"{url}/people")
+    found: dict[str, float] = page.wait_for_function(REACHED).json_value()
+    found["search"] = page.evaluate(SEARCH)
+    page.context.close()
+    return found
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=500)
+    parser.add_argument("--templates", type=int, default=2, help="of each modality, for each person")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    if CHROMIUM is None:
+        sys.exit("No Chromium is installed. On Debian: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as name:
+        store = open_store(Settings(data_dir=Path(name) / "data"))
+        fill(store, args.people, args.templates)
+        store.close()
+        with running(Path(name)) as service, chromium() as browser:
+            visit(browser, service.url)  # loads the index
+            found = [visit(browser, service.url) for _ in range(args.rounds)]
+            load = os.getloadavg()[0]
+    print(f"{args.people} people, {args.templates} templates of each modality, {args.rounds} rounds, "
+          f"load {load:.1f} on {os.cpu_count()} cores")
+    for what in found[0]:
+        times = sorted(one[what] for one in found)
+        print(f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst {times[-1]:6.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
