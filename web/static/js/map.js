@@ -33,7 +33,7 @@ export function openMap(search) {
       $("map-problem").textContent = [error.text, ...(error.details?.hints ?? []).map(hintText)].join(" ");
       $("map-problem").hidden = false;
     } finally {
-      plane.removeAttribute("aria-busy");
+      if (mine === turn) plane.removeAttribute("aria-busy");
     }
   }
 

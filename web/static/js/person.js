@@ -16,6 +16,7 @@ export async function openPerson(who, onChange) {
   add.forget();
   $("merge-with").value = "";
   $("templates").replaceChildren();
+  person = null;
   show(who);
   dialog.showModal();
   $("person-name").focus();
@@ -23,11 +24,13 @@ export async function openPerson(who, onChange) {
 }
 
 function show(who) {
+  const isTyped = person !== null && $("rename").value !== person.name; // an answer that comes late leaves it alone
   person = who;
   const shown = avatar(person, "avatar large-avatar");
   shown.id = "person-avatar";
   $("person-avatar").replaceWith(shown);
-  $("person-name").textContent = $("rename").value = person.name;
+  $("person-name").textContent = person.name;
+  if (!isTyped) $("rename").value = person.name;
   $("person-id").textContent = person.person_id;
   const facts = [["people.created", moment(person.created_at, "–")], ["people.last_seen", moment(person.last_seen_at, t("people.never"))],
     ["people.consent", person.consent || "–"], ["people.expires", moment(person.expires_at, t("people.no_end"))]];
