@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"kiosk": (1280, 800), "upright": (800, 1280), "phone": (390, 844)}
 """Screens that the pages are looked at on, in CSS pixels."""
+PATIENCE_MS = 180_000
+"""How long a page may take for anything. Long, because it costs nothing where all is well."""
 ERRORS: list[str] = []
 """What pages wrote to the console as an error since the test began: scripts that failed, what the Content-Security-Policy stopped."""
 _SQUARE = "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,pad=640:480:80:0:color=0x8a8f8c"
@@ -69,6 +71,7 @@ def page_of(browser: Browser, size: str = "kiosk", **options: object) -> Page:
     """A page in a context of its own, of a screen of SIZES. What goes wrong in it is added to ERRORS."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, **({"locale": "en-US"} | options))  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.on("pageerror", lambda error: ERRORS.append(str(error)))
     page.on("console", _note)

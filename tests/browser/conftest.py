@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from playwright.sync_api import expect
 
-from tests.browser.chromium import CHROMIUM, ERRORS, Performer, performer
+from tests.browser.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
 from tests.media import silence, speech, write_clip, write_video
 from tests.media_sound import Samples
 from tests.service import ROOT, Service, running
 
+expect.set_options(timeout=PATIENCE_MS)
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
 
 

@@ -29,7 +29,7 @@ def look(page: Page, pictures: Path, name: str, *, schemes: tuple[str, ...] = ("
 
 def assert_usable(page: Page, where: str) -> None:
     """No serious finding of axe-core (contrast, labels, roles, focus order ...)."""
-    page.wait_for_timeout(100)  # colours fade for a moment after a change of scheme
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
     found = Axe().run(page).response["violations"]
     serious = [f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}" for v in found if v["impact"] in SERIOUS]
     assert not serious, f"{where}: {serious}"
