@@ -1,11 +1,12 @@
 """How well a voice network tells voices apart, by list, amount of speech and channel: EER in percent, as a table.
 
-    python -m bench.voices [--model best_model/voice] [--only NAME ...] [--clips FOLDER]
+    python -m bench.voices [--model best_model/voice] [--only NAME ...] [--clips FOLDER] [--public]
 
 Trials and speech are those of train/configs/voice.toml. Both sides of a trial are heard in the condition, but for "clean against ...",
 where the first is clean. "Served" is what the service embeds: the speech that the voice activity detector leaves (where it leaves less than
 half a second, the whole file). Durations are the middle of the file, or of what is left of it. Channels are drawn per file from a
-fixed seed. `--clips` adds all pairs of clips of <person>/**/<clip>, served.
+fixed seed. `--clips` adds all pairs of clips of <person>/**/<clip>, served. `--public` measures the GE2E encoder of the package
+`resemblyzer` (with PyTorch) instead, called as its authors do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from align.convert import video_to_wav
-from network.encoder import VoiceEncoder, load_voice_encoder
+from network.encoder import load_voice_encoder
 from train.conditions import NoiseBank, add_noise
 from train.datasets import Item, read_listing, shared_data_dir
 from train.embed import speech_finder
@@ -35,6 +36,22 @@ from utils.types import RATE_HZ, FloatArray, Waveform
 SEED = 7
 LEAST_LEVEL = 50  # mean of int16 magnitudes: quieter files are digital silence
 Condition = Callable[[int, FloatArray], FloatArray]
+Embed = Callable[[FloatArray], FloatArray]
+"""(n,) samples at 16 kHz -> (d,) of unit length."""
+
+
+def own(folder: Path) -> Embed:
+    """The voice network in `folder`."""
+    encoder = load_voice_encoder(folder)
+    return lambda samples: encoder.embed(Waveform(np.ascontiguousarray(samples, np.float32), RATE_HZ)).vector
+
+
+def ge2e() -> Embed:
+    """The public encoder, which takes its own pauses out."""
+    from resemblyzer import VoiceEncoder, preprocess_wav  # optional, with PyTorch
+
+    encoder = VoiceEncoder("cpu", verbose=False)
+    return lambda samples: encoder.embed_utterance(preprocess_wav(samples))
 
 
 def served(samples: FloatArray) -> FloatArray:
@@ -69,10 +86,10 @@ def _noisy(number: int, samples: FloatArray, snr_db: float, noises: NoiseBank) -
     return add_noise(samples, noises.draw(len(samples), np.random.default_rng([SEED, number])), snr_db)
 
 
-def embed_all(encoder: VoiceEncoder, trials: VoiceTrials, condition: Condition) -> FloatArray:
+def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> FloatArray:
     """(files, d) embeddings of every file in a condition."""
     heard = (condition(i, as_float(trials.waves[i])) for i in range(len(trials.waves)))
-    return np.stack([encoder.embed(Waveform(np.ascontiguousarray(x, np.float32), RATE_HZ)).vector for x in heard])
+    return np.stack([embed(x) for x in heard])
 
 
 def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[float]:
@@ -84,25 +101,25 @@ def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[floa
     return found
 
 
-def rows(encoder: VoiceEncoder, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
+def rows(embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
     """Names and rates of each condition asked for; channels and noises also against clean files."""
-    clean = embed_all(encoder, trials, known["whole file"])
+    clean = embed_all(embed, trials, known["whole file"])
     for name, condition in known.items():
         if only and name not in only:
             continue
-        vectors = clean if name == "whole file" else embed_all(encoder, trials, condition)
+        vectors = clean if name == "whole file" else embed_all(embed, trials, condition)
         yield name, rates(trials, vectors, vectors)
         if name in ("room", "phone", "codec") or name.startswith("noise"):
             yield f"clean against {name}", rates(trials, clean, vectors)
 
 
-def clip_rates(encoder: VoiceEncoder, folder: Path) -> Iterator[tuple[str, int, int, float]]:
+def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, float]]:
     """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a person's name begins with, up to digits or "_"."""
     found: dict[str, list[tuple[str, FloatArray]]] = {}
     for person in sorted(path for path in folder.iterdir() if path.is_dir()):
         for clip in sorted(path for path in person.rglob("*") if path.is_file()):
             name = person.name.partition("_")[0].rstrip("0123456789")
-            found.setdefault(name, []).append((person.name, encoder.embed(Waveform(served(_sound(clip)), RATE_HZ)).vector))
+            found.setdefault(name, []).append((person.name, embed(served(_sound(clip)))))
     for name, clips in found.items():
         pairs = list(combinations(clips, 2))
         scores, labels = [float(a[1] @ b[1]) for a, b in pairs], [int(a[0] == b[0]) for a, b in pairs]
@@ -130,17 +147,18 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("best_model/voice"))
     parser.add_argument("--only", nargs="+", default=[], help="these conditions alone")
     parser.add_argument("--clips", type=Path, help="folder of people with clips")
+    parser.add_argument("--public", action="store_true", help="the public GE2E encoder instead (pip install resemblyzer)")
     options = parser.parse_args()
     data, shared = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"], shared_data_dir()
-    encoder, cache = load_voice_encoder(options.model), Path(data["cache"])
+    embed, cache = ge2e() if options.public else own(options.model), Path(data["cache"])
     lists = {name: shared / file for name, file in data["dev_trials"].items()}
     trials = published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec())
     rooms = cached_rooms(cache)
     known = conditions([rooms[i] for i in range(len(rooms))], load_noises(shared / data["noise"], cache))
     print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
-    for name, found in rows(encoder, trials, known, options.only):
+    for name, found in rows(embed, trials, known, options.only):
         print(f"| {name} | {' | '.join(f'{value:.1f}' for value in found)} |", flush=True)
-    for name, people, pairs, rate in clip_rates(encoder, options.clips) if options.clips else ():
+    for name, people, pairs, rate in clip_rates(embed, options.clips) if options.clips else ():
         print(f"\nclips {name}: {people} people, {pairs} pairs, EER {rate:.1f} %")
 
 

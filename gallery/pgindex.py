@@ -30,8 +30,8 @@ from utils.types import FloatArray, Modality
 
 log = logging.getLogger(__name__)
 
-EXACT = 20_000
-"""People up to whom every code is compared: nobody is missed, and it takes no longer than the graph."""
+EXACT = 100_000
+"""People up to whom every code is compared: nobody is missed, and it takes no longer than the graph. Figures: docs/scale.md."""
 LINKS = 24
 EF_CONSTRUCTION = 200
 EF_SEARCH = 1000

@@ -5,6 +5,7 @@ held-out people: what was learned is kept only where it beats the start there. T
 """
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ class FusionTask:
     @property
     def run_name(self) -> str:
         """Folder of the run: another one for other encoders, whose run cannot go on."""
-        return "fusion-" + "-".join(name[-6:] for name in self.encoder_ids.values())
+        return "fusion-" + hashlib.sha256("|".join(self.encoder_ids.values()).encode()).hexdigest()[:12]
 
     def _balanced(self, start: Sequence[FloatArray], part: float) -> tuple[float, list[FloatArray]]:
         """Weights `start`, their gates' swing reduced to `part`, with the balance of face and voice that the choosing half likes best:
