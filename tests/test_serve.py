@@ -100,7 +100,7 @@ def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_opened(tmp_path: Path, models: Path) -> None:
     bad = start_to_fail("app.py", data_dir=tmp_path, model_dir=models, port=free_port(), database_url="sqlite:////proc/nowhere/duet.db")
     assert bad.returncode == 1
-    assert "Duet ID cannot start: The database does not answer" in bad.stderr
+    assert "Duet ID cannot start: The database file is gone, or its folder cannot be made" in bad.stderr
     assert "Traceback" not in bad.stderr
 
 
