@@ -48,7 +48,7 @@ def cached_images(listing: Listing, base: Path) -> npt.NDArray[np.uint8]:
     file = cache_dir(listing, base) / "images.npy"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
+        partial = file.with_suffix(f".{os.getpid()}.partial")  # two processes may make it at the same time
         shape = (len(listing.items), SIZE_PX, SIZE_PX, 3)
         images = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
         for number, data in enumerate(listing.read_all()):
@@ -197,6 +197,6 @@ def _tag(teacher: Path) -> str:
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
     """Write an array whole or not at all."""
-    partial = file.with_suffix(".partial.npy")
+    partial = file.with_suffix(f".{os.getpid()}.partial.npy")
     np.save(partial, array)
     partial.replace(file)

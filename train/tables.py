@@ -5,6 +5,7 @@ Embedding is the slow part, so tables are kept in a cache folder under a name ma
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recip
     if not file.exists():
         table = build()
         cache.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial.npz")
+        partial = file.with_suffix(f".{os.getpid()}.partial.npz")
         np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]))
         partial.replace(file)
     with np.load(file) as data:
