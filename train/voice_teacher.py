@@ -10,6 +10,7 @@ waveforms are in the cache already: `python -m train.voice_teacher --waves` writ
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not file.exists():
             heard = [not groups or group_of(item.label) in groups for item in listing.items]
             result = embed_bank(waves, heard, variant, ge2e())
-            partial = file.with_suffix(".partial.npz")
+            partial = file.with_suffix(f".{os.getpid()}.partial.npz")
             np.savez(partial, windows=result["windows"], spans=result["spans"], offsets=result["offsets"])
             partial.replace(file)
         print(file, flush=True)
