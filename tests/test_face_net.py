@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from utils.errors import ModelError
 
 if TYPE_CHECKING:
     import keras
@@ -91,3 +94,34 @@ def test_refuses_what_it_cannot_build(arguments: dict[str, object], message: str
 
     with pytest.raises(ValueError, match=message):
         build_face(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_deeper_network_starts_as_the_shallower_one(faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    from network import face
+    from train.initial import start_from
+
+    deeper = face.build_face()
+    monkeypatch.setattr(face, "PATCHFACE", tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in face.PATCHFACE))
+    keras.utils.set_random_seed(3)
+    shallow = face.build_face()
+    shallow.save(tmp_path / "model.keras")
+    assert len(shallow.weights) < len(deeper.weights)
+    assert not np.allclose(deeper(faces), shallow(faces), atol=1e-3)
+    start_from(deeper, tmp_path / "model.keras")
+    np.testing.assert_allclose(deeper(faces), shallow(faces), atol=1e-6)
+    with pytest.raises(ModelError, match=r"fewer blocks.*stage"):
+        deeper.save(tmp_path / "deeper.keras")
+        start_from(shallow, tmp_path / "deeper.keras")
+
+
+def test_only_a_network_of_the_same_kind_is_a_start(network: keras.Model, tmp_path: Path) -> None:
+    from network.face import build_face
+    from train.initial import start_from
+
+    build_face("mobileface", 128).save(tmp_path / "model.keras")
+    with pytest.raises(ModelError, match="differs in"):
+        start_from(network, tmp_path / "model.keras")
+    with pytest.raises(ModelError, match="trained network"):
+        start_from(network, tmp_path / "nothing" / "model.keras")

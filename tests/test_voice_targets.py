@@ -95,7 +95,7 @@ def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -
         load_targets([tmp_path / "none.npz"], write_whole(tmp_path / "t.npz", listing, count=1), listing, 0.5)
 
 
-@pytest.mark.parametrize(("kept", "starts"), [(10, [0]), (160, [0]), (180, [0]), (200, [0, 40]), (260, [0, 100]), (300, [0, 100, 140])])
+@pytest.mark.parametrize(("kept", "starts"), [(10, [0]), (300, [0]), (340, [0]), (400, [0, 100]), (500, [0, 200]), (600, [0, 200, 300])])
 def test_windows_cover_the_file(kept: int, starts: list[int]) -> None:
     assert windows(kept) == starts
     assert max(0, kept - WINDOW_FRAMES) - starts[-1] < STEP_FRAMES // 4
@@ -107,21 +107,29 @@ def test_the_teacher_hears_speech_without_its_pauses() -> None:
     assert 200 <= len(frames) <= 240
     assert frames[0] >= 85
     assert not np.isin(np.arange(215, 285), frames).any()
-    mels, spans = file_windows(np.concatenate([pause, speech, pause, speech]))
-    assert mels.shape == (len(spans), WINDOW_FRAMES, 40)
+    stretches, spans = file_windows(np.concatenate([pause, *[speech] * 3, pause, *[speech] * 3]))
+    assert len(stretches) == len(spans) == 3
+    assert {len(stretch) for stretch in stretches} == {WINDOW_FRAMES * 160}
     assert spans[0][0] == frames[0]
-    assert spans[-1][1] == frames[-1] + 1
+    assert spans[-1][1] > 700
+
+
+def test_the_teacher_hears_a_short_word_several_times() -> None:
+    (stretch,), spans = file_windows(media_sound.noise(0.4, rate_hz=16000))
+    np.testing.assert_array_equal(spans, [[0, 40]])
+    assert len(stretch) == 16000
+    np.testing.assert_array_equal(stretch[:6400], stretch[6400:12800])
 
 
 def test_only_the_files_that_are_heard_get_windows() -> None:
-    samples = np.concatenate([(media_sound.speech(p, 2.5, rate_hz=16000) * 20000).astype(np.int16) for p in range(3)])
-    bank = Bank(samples, np.arange(4) * 40000)
-    result = embed_bank(bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda mels: mels.mean(axis=1))
+    samples = np.concatenate([(media_sound.speech(p, 5.0, rate_hz=16000) * 20000).astype(np.int16) for p in range(3)])
+    bank = Bank(samples, np.arange(4) * 80000)
+    result = embed_bank(bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda stretch: stretch[:5])
     counts = np.diff(result["offsets"])
     assert counts[1] == 0
     assert counts[0] == counts[2] > 1
     assert len(result["windows"]) == len(result["spans"]) == counts.sum()
-    assert result["spans"].max() <= 2.5 / 0.9 * 100
+    assert result["spans"].max() <= 5.0 / 0.9 * 100
 
 
 def test_voices_of_a_configuration() -> None:

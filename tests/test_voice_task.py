@@ -166,3 +166,40 @@ def test_a_batch_without_any_target_has_finite_losses(folder: Path) -> None:
         batch["target"][:taught, 0] = 1
         losses = task.loss({name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5))
         assert all(np.isfinite(float(value)) for value in losses.values())
+
+
+def test_a_model_with_a_card_teaches_the_next(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The teacher is asked about the files that are trained on, in every voice, and the training finds what it said."""
+    import tomllib
+
+    from train.voice_task import create
+    from train.voice_teacher import main as ask
+
+    config = folder / "taught.toml"
+    shared = (folder / "voice.toml").read_text(encoding="utf-8")
+    config.write_text(f'{shared}\n[teacher]\nencoder = "{trained.as_posix()}"\n', encoding="utf-8")
+    own = ["--config", str(config), "--data", str(folder / "speech")]
+    assert ask(own) == 0
+    files = capsys.readouterr().out.split()
+    assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == ["s100", "s090", "s110f090"]
+    (found,) = (folder / "cache").glob(f"*/{files[0]}")
+    with np.load(found) as archive:
+        assert len(archive["offsets"]) == 1 + (SPEAKERS - HELD_OUT) * FILES
+        np.testing.assert_allclose(np.linalg.norm(archive["windows"], axis=1), 1, atol=1e-2)
+        assert archive["windows"].shape[1] == 32
+    written = found.stat().st_mtime_ns
+    assert ask(own) == 0, "what is there is not made again"
+    assert found.stat().st_mtime_ns == written
+    told = tomllib.loads(config.read_text(encoding="utf-8"))
+    told["data"]["train"] = str(folder / "speech")
+    targets = create(told, seed=1, shared=folder).batch(0, 0.5)["target"]
+    assert targets.shape[1] == 32
+    np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-2)
+
+
+def test_a_configuration_without_a_teacher_cannot_ask_one(folder: Path) -> None:
+    from train.voice_teacher import main as ask
+    from utils.errors import DatasetError
+
+    with pytest.raises(DatasetError, match="must name a teacher"):
+        ask(["--config", str(folder / "voice.toml"), "--data", str(folder / "speech")])

@@ -12,10 +12,12 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from utils.errors import DuetError
 
 if TYPE_CHECKING:
     from train.loop import LoopOptions, Task, Trainer
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, help="configuration (default: train/configs/<name>.toml)")
     parser.add_argument("--run-dir", type=Path, help="folder of this run (default: data/runs/<name>)")
     parser.add_argument("--data", type=Path, help="train on this folder of identities or list file instead")
-    parser.add_argument("--init", type=Path, help="start from the weights of this model folder (fine-tuning)")
+    parser.add_argument("--init", type=Path, help="start from the weights of this model folder; a network with fewer blocks is extended")
     parser.add_argument("--no-teacher", action="store_true", help="train from labels alone")
     parser.add_argument("--budget-minutes", type=float, help="length of the schedule in minutes of training")
     parser.add_argument("--total-steps", type=int, help="length of the schedule in steps (repeatable bit by bit)")
@@ -85,12 +87,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     """Task and trainer as the command line and the configuration say; `stop` on SIGINT and SIGTERM."""
-    from train.loop import Trainer  # TensorFlow takes seconds to import
+    from train.initial import start_from  # TensorFlow takes seconds to import
+    from train.loop import Trainer
 
     task = make_task(options.name, config, options.seed)
     run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
     if options.init and not (run_dir / "checkpoint.npz").exists():
-        task.network.load_weights(options.init / "model.keras")
+        start_from(task.network, options.init / "model.keras")
     trainer = Trainer(task, loop_options(config, options), run_dir)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
@@ -146,5 +149,14 @@ def _limit_threads(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def told(command: Callable[[], int]) -> int:
+    """Run a command; what a user can mend is said in a line, with exit status 2."""
+    try:
+        return command()
+    except DuetError as error:
+        print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train import voice_augment
-from train.datasets import Item, Listing
+from train.datasets import Item, Listing, hold_out, read_listing
 from train.voice_augment import Variant
 from utils.errors import DatasetError
 from utils.features import SILENCE_POWER, FrontendSpec, mel_power
@@ -57,6 +57,12 @@ def listing_dir(listing: Listing, base: Path) -> Path:
     """Folder of this data set's caches: below `base`, named after a hash of its root and items."""
     text = "\n".join([str(listing.root.resolve()), *(f"{item.path}\t{item.label}" for item in listing.items)])
     return base / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def training_files(data: Mapping[str, Any], seed: int, shared: Path) -> tuple[Listing, Listing | None]:
+    """Files that a configuration's table `data` trains on, and those of held-out speakers where it has no trials of its own."""
+    listing = read_listing(shared / data["train"], "audio")
+    return (listing, None) if data.get("dev_trials") else hold_out(listing, data["held_out"], seed)
 
 
 def cached_waves(listing: Listing, base: Path, rate_hz: int = 16000) -> Bank:

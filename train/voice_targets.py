@@ -81,7 +81,7 @@ def _unit(vector: Rows) -> Rows:
     return vector / max(float(np.linalg.norm(vector)), 1e-6)
 
 
-def load_targets(files: Sequence[Path], whole: Path | None, listing: Listing, crop_share: float) -> TeacherTargets:
+def load_targets(files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float) -> TeacherTargets:
     """The teacher of `listing`'s files.
 
     Args:
@@ -98,8 +98,8 @@ def load_targets(files: Sequence[Path], whole: Path | None, listing: Listing, cr
     return TeacherTargets(_whitened(voices, np.array(listing.label_ids())), crop_share)
 
 
-def _read_windows(file: Path) -> Windows | None:
-    if not file.is_file():
+def _read_windows(file: Path | None) -> Windows | None:
+    if file is None or not file.is_file():
         return None
     with np.load(file) as archive:
         return Windows(archive["windows"], archive["spans"], archive["offsets"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +13,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from network.card import CARD_FILE, read_card
 from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
-from train.datasets import Listing, hold_out, read_listing
+from train.datasets import Listing, read_listing
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import Bank, cached_features
+from train.voice_data import Bank, cached_features, training_files
 from train.voice_dev import VoiceTrials, held_out_trials, published_trials
 from train.voice_targets import TeacherTargets, load_targets
 from train.voice_teacher import teacher_file, voices
 from utils.features import FrontendSpec
 
+log = logging.getLogger("duet.train")
 DURATIONS_S = (1, 2, 3, 5)
 
 
@@ -170,18 +173,26 @@ def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> lis
 
 
 def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path) -> TeacherTargets:
-    files = [teacher_file(listing, Path(data["cache"]), voice, groups) for voice, groups in voices(data)]
-    return load_targets(files, shared / teacher["whole"] if "whole" in teacher else None, listing, teacher.get("crop_share", 0.5))
+    """What `teacher["encoder"]` said by window where it is at hand, otherwise what is known of whole files."""
+    encoder = Path(teacher.get("encoder", ""))
+    whole = shared / teacher["whole"] if "whole" in teacher else None
+    files: list[Path | None] = [None] * len(voices(data))
+    if (encoder / CARD_FILE).is_file():
+        name = read_card(encoder).encoder_id
+        files = [teacher_file(listing, Path(data["cache"]), name, voice, groups) for voice, groups in voices(data)]
+    if absent := sum(file is None or not file.is_file() for file in files):
+        log.warning("%d of %d voices have no teacher's windows: python -m train.voice_teacher makes them.", absent, len(files))
+    return load_targets(files, whole, listing, teacher.get("crop_share", 0.5))
 
 
 def _split(data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec) -> tuple[Listing, VoiceTrials]:
     """Training files, and the dev lists or, where there are none, trials of held-out speakers."""
-    cache, listing = Path(data["cache"]), read_listing(shared / data["train"], "audio")
-    if data.get("dev_trials"):
-        lists = {name: shared / file for name, file in data["dev_trials"].items()}
-        return listing, published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, spec)
-    listing, held = hold_out(listing, data["held_out"], seed)
-    return listing, held_out_trials(held, cache, spec, seed)
+    cache = Path(data["cache"])
+    listing, held = training_files(data, seed, shared)
+    if held is not None:
+        return listing, held_out_trials(held, cache, spec, seed)
+    lists = {name: shared / file for name, file in data["dev_trials"].items()}
+    return listing, published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, spec)
 
 
 def _noise(source: Path, cache: Path, spec: FrontendSpec) -> list[NDArray[Any]]:
