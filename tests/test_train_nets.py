@@ -88,7 +88,7 @@ def test_own_folder_from_scratch_and_fine_tuned(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.tf
-def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Real processes: one trains to the end, one is killed without notice after its first checkpoint and started again."""
     write_people(tmp_path / "own")
     text = (CONFIGS / "face.toml").read_text(encoding="utf-8")
@@ -97,12 +97,20 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: P
     text = re.sub(r"(?m)^checkpoint_minutes = .*", "checkpoint_minutes = 0.0", text)
     (tmp_path / "small.toml").write_text(text, encoding="utf-8")
 
+    running: list[subprocess.Popen[bytes]] = []
+
     def train(run: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "train.train_nets", "face", "--config", "small.toml", "--data", "own", "--no-teacher",
                    "--total-steps", "40", "--threads", "1", "--run-dir", run, "--out", f"{run}-model"]
-        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])})
+        running.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])}))
+        return running[-1]
 
+    def stop() -> None:
+        for process in running:
+            process.kill()
+
+    request.addfinalizer(stop)  # a failure must not leave one behind
     straight = train("straight")
     killed, checkpoint = train("killed"), tmp_path / "killed" / "checkpoint.npz"
     deadline = time.monotonic() + 240

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_a_bank_gives_back_what_was_written(tmp_path: Path) -> None:
     bank = open_bank(tmp_path, "rows")
     assert all(np.array_equal(bank[i], rows[i]) for i in range(2))
     assert not list(tmp_path.glob("*.raw"))
+
+
+def test_two_trainings_may_write_one_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [np.full((3, 2), value, np.float32) for value in (1, 2)]
+
+    def interrupted() -> Iterator[np.ndarray]:
+        yield rows[0]
+        assert not list(tmp_path.glob("rows.n*")), "nothing under its own name before it is whole"
+        with monkeypatch.context() as other:
+            other.setattr("os.getpid", lambda: 1)
+            write_bank(tmp_path, "rows", iter(rows))
+        yield rows[1]
+
+    write_bank(tmp_path, "rows", interrupted())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rows.npy", "rows.offsets.npy"]
+    np.testing.assert_array_equal(open_bank(tmp_path, "rows")[1], rows[1])
 
 
 def test_a_bank_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,9 +158,12 @@ def _render_all(
 
 
 def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
-    """Write arrays one after the other to `<name>.npy` and their offsets to `<name>.offsets.npy` (last: it marks completion)."""
+    """Write arrays one after the other to `<name>.npy` and their offsets to `<name>.offsets.npy` (last: it marks completion).
+
+    Each appears whole, under a name of this process until then: two trainings may make one bank at the same time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    raw = folder / f"{name}.raw"
+    raw, values, ends = (folder / f"{name}.{os.getpid()}.{part}" for part in ("raw", "values.npy", "offsets.npy"))
     lengths: list[int] = []
     first: NDArray[Any] | None = None
     with raw.open("wb") as stream:
@@ -170,8 +174,10 @@ def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
     if first is None:
         raise DatasetError("A bank needs at least one file. Received: none")
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    _add_header(raw, folder / f"{name}.npy", (int(offsets[-1]), *first.shape[1:]), first.dtype)
-    np.save(folder / f"{name}.offsets.npy", offsets)
+    _add_header(raw, values, (int(offsets[-1]), *first.shape[1:]), first.dtype)
+    np.save(ends, offsets)
+    values.replace(folder / f"{name}.npy")
+    ends.replace(folder / f"{name}.offsets.npy")
 
 
 def _add_header(raw: Path, target: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
