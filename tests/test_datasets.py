@@ -43,6 +43,27 @@ def test_list_file(folder: Path) -> None:
     assert next(listing.read_all()) == b"ann/deep/1.webp"
 
 
+def test_a_list_is_the_same_however_an_editor_left_it(folder: Path) -> None:
+    file = folder / "list.tsv"
+    file.write_bytes("\ufeffbea/2.jpg\tBea\r\n\r\nann/deep/1.webp\tAnn\r\n".encode())
+    assert read_listing(file).items == (Item("ann/deep/1.webp", "Ann"), Item("bea/2.jpg", "Bea"))
+
+
+@pytest.mark.parametrize("name", ["list.tsv", "set.csv"])
+def test_a_list_that_is_no_utf_8_is_refused(tmp_path: Path, name: str) -> None:
+    zipfile.ZipFile(tmp_path / "set.zip", "w").close()
+    (tmp_path / name).write_bytes("path,label\nbea.jpg\tBéa\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=f"UTF-8. Received: {name}"):
+        read_listing(tmp_path / name)
+
+
+def test_files_in_neither_folder_nor_archive_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_bytes(b"\xef\xbb\xbfpath,speaker,split\r\na/1.webp,a,train\r\n")
+    (tmp_path / "set.zip").write_text("no archive")
+    with pytest.raises(DatasetError, match=r"zip archive\. Received: set\.zip"):
+        list(read_listing(tmp_path / "set.csv").read_all())
+
+
 @pytest.mark.parametrize("line", ["bea/2.jpg Bea", "bea/2.jpg\t", "\tBea"])
 def test_malformed_line_is_named(folder: Path, line: str) -> None:
     file = folder / "list.tsv"

@@ -1,4 +1,4 @@
-"""Protocols as published, the evaluation end to end with a small real network, and the plots."""
+"""The evaluation end to end with a small real network, and the plots."""
 from __future__ import annotations
 
 import json
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from train import plots
 from train.evaluate import Options, evaluate, identification, main, normalise, score, verification
-from train.protocols import Trials, read_trials
+from train.protocols import Trials
 from utils import metrics
 from utils.errors import DatasetError
 
@@ -62,54 +62,16 @@ def trial_lines(folds: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_voxceleb_lists_with_and_without_folds(tmp_path):
-    (tmp_path / "t.txt").write_text(trial_lines())
-    trials = read_trials(tmp_path / "t.txt")
-    assert len(trials) == 2 * PEOPLE
-    assert trials.folds is None
-    assert trials.people()["set/p03/1.png"] == "set/p03"
-    (tmp_path / "t.txt").write_text(trial_lines(folds=True))
-    assert sorted(set(read_trials(tmp_path / "t.txt").folds)) == [1, 2, 3]
-
-
-def test_people_of_voxceleb_are_found_above_their_videos(tmp_path):
-    lines = ["1 id1/videoA/1.wav id1/videoB/1.wav", "1 id2/videoC/1.wav id2/videoC/2.wav", "0 id1/videoA/1.wav id2/videoC/1.wav"]
-    (tmp_path / "t.txt").write_text("\n".join(lines))
-    assert set(read_trials(tmp_path / "t.txt").people().values()) == {"id1", "id2"}
-
-
-def test_lfw_pairs(tmp_path):
-    (tmp_path / "pairs.txt").write_text("2\t1\nAbel_Pacheco\t1\t4\nAbdel\t1\tZoe\t12\nAnn\t2\t3\nBob\t1\tCid\t2\n")
-    trials = read_trials(tmp_path / "pairs.txt")
-    assert trials.labels.tolist() == [1, 0, 1, 0]
-    assert trials.folds.tolist() == [0, 0, 1, 1]
-    assert trials.left[0] == "Abel_Pacheco/Abel_Pacheco_0001.jpg"
-    assert trials.right[1] == "Zoe/Zoe_0012.jpg"
-
-
-def test_cfp_folder_as_published(tmp_path):
-    (tmp_path / "Pair_list_F.txt").write_text("1 ../Data/Images/001/frontal/01.jpg\n2 ../Data/Images/002/frontal/01.jpg\n")
-    (tmp_path / "Pair_list_P.txt").write_text("1 ../Data/Images/001/profile/01.jpg\n2 ../Data/Images/002/profile/01.jpg\n")
-    for kind in ("FF", "FP"):
-        for fold in ("01", "02"):
-            (tmp_path / "Split" / kind / fold).mkdir(parents=True)
-            (tmp_path / "Split" / kind / fold / "same.txt").write_text("1,1\n")
-            (tmp_path / "Split" / kind / fold / "diff.txt").write_text("1,2\n")
-    trials = read_trials(tmp_path, "cfp-fp")
-    assert trials.right == ("Data/Images/001/profile/01.jpg", "Data/Images/002/profile/01.jpg") * 2
-    assert trials.folds.tolist() == [1, 1, 2, 2]
-    assert set(trials.people().values()) == {"Data/Images/001", "Data/Images/002"}
-
-
-@pytest.mark.parametrize(("text", "kind", "message"), [
-    ("2 a b\n", "voxceleb", "line 1"), ("1 a b\n1 a\n", "auto", "line 2"), ("1 a b\n0 a b 2\n", "auto", "both"),
-    ("", "auto", "without any"),
-    ("10\t300\nA\t1\t2\n", "auto", "6000|10 ×"), ("1\t1\nA\t1\t2\nB x y z\n", "lfw", "line 3"), ("x", "nist", "nist"),
-])
-def test_malformed_protocols_are_refused(tmp_path, text, kind, message):
-    (tmp_path / "t.txt").write_text(text)
-    with pytest.raises(DatasetError, match=message):
-        read_trials(tmp_path / "t.txt", kind)
+def assert_intervals(report: dict) -> None:
+    """Every rate of a report lies within an interval of its own."""
+    rates = [(name, one["value"], one["interval_95"]) for name, one in report["verification"].items()]
+    for entry in report["identification"]:
+        rates += [(name, one["fnir"], one["fnir_interval_95"]) for name, one in entry.items() if name.startswith("at_fpir_")]
+        rates.append(("rank1", entry["rank1"], entry["rank1_interval_95"]))
+    assert len(rates) >= 8 + 3 * len(report["identification"])
+    for name, value, (low, high) in rates:
+        assert 0 <= low <= value + 1e-9, name
+        assert value - 1e-9 <= high, name
 
 
 def test_evaluation_end_to_end(tmp_path, face_model, media):
@@ -122,6 +84,7 @@ def test_evaluation_end_to_end(tmp_path, face_model, media):
     assert low <= figures["eer"]["value"] <= high
     assert report["trials"] == {"name": "t.txt", "target": 12, "impostor": 12, "left_out": 0, "people": 12}
     assert report["identification"][0]["rank1"] >= 0.9
+    assert_intervals(report)
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
     rows = [line.split("\t") for line in (tmp_path / "out" / "scores.tsv").read_text().splitlines()]
     again = metrics.eer([float(row[1]) for row in rows], [int(row[0]) for row in rows])
@@ -141,6 +104,45 @@ def test_command_line_prints_the_table_and_clear_errors(tmp_path, face_model, me
     result = CliRunner().invoke(main, [*common, "--media", str(media)])
     assert result.exit_code == 1
     assert "set/p00/9.png" in result.output
+
+
+@pytest.mark.parametrize(("lines", "more", "received"), [
+    ("1 set/p00/0.png set/p00/1.png\n1 set/p01/0.png set/p01/1.png\n", (), "2 target and 0 impostor trials in t.txt, 0 left out"),
+    ("0 set/p00/0.png set/p01/1.png\n", (), "0 target and 1 impostor trials in t.txt, 0 left out"),
+    ("1 plain/0.png set/p00/1.png\n0 plain/0.png set/p01/1.png\n", (), "0 target and 0 impostor trials in t.txt, 2 left out"),
+    ("1 set/p00/0.png set/p00/1.png 1\n0 set/p00/0.png set/p01/1.png 2\n", (), "Received: 0 target and 1 impostor trials"),
+    (trial_lines(), ("--replicates", "1"), "replicates=1"),
+    (trial_lines(), ("--people", "1"), "to identify among 1"),
+    (trial_lines(), ("--people", "0"), "to identify among 0"),
+    (trial_lines(), ("--norm", "as", "--cohort", "people", "--cohort-size", "1"), "1 people"),
+    (trial_lines(), ("--norm", "as", "--cohort", "people", "--top", "1"), "top=1"),
+], ids=["targets only", "impostors only", "nothing left", "a fold of one class", "one replicate", "one person", "nobody", "small cohort",
+        "top 1"])
+def test_what_cannot_be_measured_is_refused_in_words(tmp_path, monkeypatch, face_model, media, lines, more, received):
+    """Through the command line: rule, what was received and what to do, and no traceback."""
+    monkeypatch.setattr("train.evaluate.photo_aligner", lambda: lambda photo: None)  # a photograph without a face
+    with zipfile.ZipFile(media) as given, zipfile.ZipFile(tmp_path / "m.zip", "w") as out:
+        for name in given.namelist():
+            out.writestr(name, given.read(name))
+            if name.endswith("0.png"):
+                (tmp_path / name).parent.mkdir(parents=True)
+                (tmp_path / name).write_bytes(given.read(name))
+        out.writestr("plain/0.png", cv2.imencode(".png", np.zeros((90, 90, 3), np.uint8))[1].tobytes())
+    (tmp_path / "t.txt").write_text(lines)
+    words = [str(tmp_path / "set") if word == "people" and "--cohort" in more else word for word in more]
+    result = CliRunner().invoke(main, ["--model", str(face_model), "--trials", str(tmp_path / "t.txt"), "--media", str(tmp_path / "m.zip"),
+                                       "--out", str(tmp_path / "out"), *words])
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Received" in result.output
+    assert received in result.output
+
+
+def test_media_that_are_neither_folder_nor_archive_are_refused(tmp_path, face_model):
+    (tmp_path / "t.txt").write_text(trial_lines())
+    result = CliRunner().invoke(main, ["--model", str(face_model), "--trials", str(tmp_path / "t.txt"), "--media", str(tmp_path / "t.txt")])
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert "folder or a zip archive" in result.output
 
 
 def test_trials_with_a_picture_without_a_face_are_left_out():
@@ -205,8 +207,25 @@ def test_identification_counts_people_without_second_file_as_strangers():
 def test_every_figure_has_value_threshold_and_interval():
     vectors = embeddings(15, 3, offset=0.0)
     trials = all_trials(vectors)
-    for figure in verification(score(trials, vectors), trials, replicates=10).values():
+    figures = verification(score(trials, vectors), trials, replicates=40)
+    for figure in figures.values():
         assert {"value", "threshold", "interval_95"} <= set(figure)
+    found = identification(vectors, {name: name.split("/")[0] for name in vectors}, size=10, replicates=40)
+    assert_intervals({"verification": figures, "identification": [found]})
+    low, high = found["rank1_interval_95"]
+    assert found["rank1"] == 1.0 or low < high
+
+
+def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them():
+    """Half the people are never found: over few of them the rate is uncertain however many files each has."""
+    def width(people: int) -> float:
+        vectors = embeddings(people + 1, 6, offset=0.0)
+        for person in range(0, people, 2):  # all but the enrolled file are those of the next person
+            vectors |= {f"p{person}/{file}": vectors[f"p{person + 1}/{file}"] for file in range(1, 6)}
+        low, high = identification(vectors, {name: name.split("/")[0] for name in vectors}, people, 100)["rank1_interval_95"]
+        return high - low
+
+    assert width(8) > 1.5 * width(60) > 0
 
 
 def test_reliability_is_exact_for_true_ratios():

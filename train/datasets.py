@@ -7,6 +7,7 @@ sorted by path, so the same data set gives the same item numbers on every machin
 from __future__ import annotations
 
 import csv
+import io
 import os
 import zipfile
 from collections.abc import Iterator
@@ -60,7 +61,11 @@ class Listing:
             for item in self.items:
                 yield _read_file(self.root / item.path)
             return
-        with zipfile.ZipFile(self.root) as archive:
+        try:
+            archive = zipfile.ZipFile(self.root)
+        except zipfile.BadZipFile as error:
+            raise DatasetError(f"Files must lie in a folder or a zip archive. Received: {self.root.name}, which is neither") from error
+        with archive:
             for item in self.items:
                 yield _read_member(archive, item.path)
 
@@ -82,7 +87,7 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
         split: Rows of a CSV to keep. Folders and list files have no splits.
 
     Raises:
-        DatasetError: nothing there, a malformed line, or no item at all.
+        DatasetError: nothing there, no UTF-8, a malformed line, or no item at all.
     """
     if kind not in SUFFIXES:
         raise DatasetError(f"kind must be one of {sorted(SUFFIXES)}. Received: kind={kind!r}")
@@ -130,7 +135,7 @@ def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
 def _from_list_file(file: Path) -> Listing:
     """Lines `path<TAB>label`; blank lines and lines that start with # are skipped."""
     items = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(file).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         path, tab, label = line.partition("\t")
@@ -145,8 +150,7 @@ def _from_csv(file: Path, split: str) -> Listing:
     archive = file.with_suffix(".zip")
     if not archive.is_file():
         raise DatasetError(f"A CSV needs a zip archive of the same name beside it. Received: {file.name} alone")
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
     label = next((name for name in ("identity", "speaker", "label") if rows and name in rows[0]), None)
     if label is None or not {"path", "split"} <= set(rows[0]):
         raise DatasetError(
@@ -154,6 +158,14 @@ def _from_csv(file: Path, split: str) -> Listing:
         )
     items = [Item(row["path"], row[label]) for row in rows if row["split"] == split]
     return Listing(archive, tuple(sorted(items, key=lambda item: item.path)))
+
+
+def _text(file: Path) -> str:
+    """Of a list or CSV; a byte order mark, as editors on Windows write it, is no part of the first name."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"A list of files must be readable text in UTF-8. Received: {file.name} ({type(error).__name__})") from error
 
 
 def _read_file(path: Path) -> bytes:

@@ -9,8 +9,10 @@ detected and aligned first; trials with a picture in which no face is found are 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from utils.errors import DatasetError, DuetError
 from utils.types import FloatArray, Frame, ImageArray
 
 Scores = npt.NDArray[np.float64]
+Figure = Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]
+"""Scores of all trials and numbers of those that count → value, threshold and whatever else belongs to the figure."""
 NORMS = ("none", "z", "as")
 FARS = (1e-1, 1e-2, 1e-3)
 FRRS = (1e-1, 1e-2)
@@ -70,9 +74,11 @@ def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
     """
     card = read_card(options.model)
     trials = read_trials(options.trials, options.kind)
+    _require_both_classes(trials, options.trials.name)
     embed = embedder(options)
     found = embed(options.media, trials.files)
     kept = trials.without(set(found.missing))
+    _require_both_classes(kept, options.trials.name, len(trials) - len(kept))
     raw = score(kept, found.vectors)
     scores = _normalise(options, kept, found.vectors, raw, lambda root, files: embed(root, files).vectors)
     report = {
@@ -83,6 +89,16 @@ def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
     if out:
         _write(out, report, kept, scores)
     return report
+
+
+def _require_both_classes(trials: Trials, name: str, left_out: int = 0) -> None:
+    target, impostor = int((trials.labels == 1).sum()), int((trials.labels == 0).sum())
+    if target and impostor:
+        return
+    hint = ("Add trials of files in which a face or speech is found; silent sound files are embedded whole with --keep-silent." if left_out
+            else "Add trials of the missing class: label 1 = same person, 0 = two people.")
+    raise DatasetError("Error rates need target and impostor trials. "
+                       f"Received: {target} target and {impostor} impostor trials in {name}, {left_out} left out", hint)
 
 
 def score(trials: Trials, vectors: Mapping[str, FloatArray]) -> Scores:
@@ -104,25 +120,44 @@ def normalise(trials: Trials, vectors: Mapping[str, FloatArray], scores: Scores,
 
 
 def verification(scores: Scores, trials: Trials, replicates: int = 0) -> dict[str, dict[str, Any]]:
-    """Every 1:1 figure: value, threshold, and a 95 % interval by bootstrap over people where `replicates` > 0."""
-    figures = _figures(trials)
-    people = trials.people()
+    """Every 1:1 figure: value, threshold, and a 95 % interval by bootstrap over people where `replicates` > 0.
+
+    Raises:
+        DatasetError: trials that a figure cannot be worked out from, for example a fold outside of which there is one class only.
+    """
+    people, everything = trials.people(), np.arange(len(trials))
     pairs = [(people[a], people[b]) for a, b in zip(trials.left, trials.right, strict=True)]
     result: dict[str, dict[str, Any]] = {}
-    for name, figure in figures.items():
-        everything = np.arange(len(trials))
-        result[name] = figure(scores, everything)
-        if replicates:
-            interval = metrics.bootstrap_interval(lambda index, figure=figure: float(figure(scores, index)["value"]), pairs,  # type: ignore[misc]
-                                                  replicates=replicates, seed=SEED)
-            result[name]["interval_95"] = [interval.low, interval.high]
+    with _as_dataset_error("Give each fold, and several people, trials of both classes; 0 or at least 2 replicates."):
+        for name, figure in _figures(trials).items():
+            result[name] = figure(scores, everything)
+            if replicates:
+                result[name]["interval_95"] = _interval(partial(_value, figure, scores), pairs, replicates)
     return result
 
 
-def _figures(trials: Trials) -> dict[str, Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]]:
+@contextmanager
+def _as_dataset_error(hint: str) -> Iterator[None]:
+    """The metrics know nothing of files: what they refuse is data that cannot be used, and their messages say which."""
+    try:
+        yield
+    except ValueError as error:
+        raise DatasetError(str(error), hint) from error
+
+
+def _value(figure: Figure, scores: Scores, index: npt.NDArray[np.intp]) -> float:
+    return float(figure(scores, index)["value"])
+
+
+def _interval(statistic: Callable[[npt.NDArray[np.intp]], float], identities: npt.ArrayLike, replicates: int) -> list[float]:
+    interval = metrics.bootstrap_interval(statistic, identities, replicates=replicates, seed=SEED)
+    return [interval.low, interval.high]
+
+
+def _figures(trials: Trials) -> dict[str, Figure]:
     labels, folds = trials.labels, trials.folds
 
-    def at(function: Callable[..., Any], *arguments: float) -> Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]:
+    def at(function: Callable[..., Any], *arguments: float) -> Figure:
         return lambda scores, index: _plain(function(scores[index], labels[index], *arguments))
 
     figures = {"eer": at(metrics.eer)}
@@ -143,33 +178,46 @@ def _plain(figure: Any) -> dict[str, Any]:
 def identification(vectors: Mapping[str, FloatArray], people: Mapping[str, str], size: int, replicates: int = 0) -> dict[str, Any]:
     """Closed-set rank 1 and open-set FNIR at stated FPIRs: `size` people enrolled with their first file, all other files are probes.
 
-    People with a single file cannot be enrolled and tested; they and everybody beyond `size` are the strangers.
+    People with a single file cannot be enrolled and tested; they and everybody beyond `size` are the strangers. Every rate has a 95 %
+    interval by bootstrap over people where `replicates` > 0.
 
     Raises:
-        DatasetError: too few people for `size` enrolled ones and at least one stranger.
+        DatasetError: fewer than two enrolled, or too few people for `size` enrolled ones and at least one stranger.
     """
     files: dict[str, list[str]] = {}
     for file in sorted(vectors):
         files.setdefault(people[file], []).append(file)
     order = np.random.default_rng(SEED).permutation(sorted(person for person in files if len(files[person]) > 1)).tolist()
     enrolled = order[:size]
-    if len(enrolled) < size or len(files) == size:
-        raise DatasetError(f"{size} people with two files and a stranger are needed. Received: {len(order)} with two files of {len(files)}")
+    if size < 2 or len(enrolled) < size or len(files) == size:
+        raise DatasetError(f"Identification needs 2 people or more with two files each, and a stranger. Received: {len(order)} with two "
+                           f"files of {len(files)}, to identify among {size}", "Identify among fewer people, or add trials of others.")
     probes = [(file, person) for person, own in files.items() for file in (own[1:] if person in set(enrolled) else own)]
     ids, gallery = np.array([person for _, person in probes]), np.array(enrolled)
     scores = np.stack([vectors[file] for file, _ in probes]) @ np.stack([vectors[files[person][0]] for person in enrolled]).T
     known = np.isin(ids, gallery)
     result: dict[str, Any] = {"people": size, "probes": int(known.sum()), "stranger_probes": int((~known).sum()),
-                              "strangers": len(files) - size, "rank1": metrics.rank1(scores[known], ids[known], gallery)}
-    for fpir in FPIRS:
-        figure = asdict(metrics.open_set_at_fpir(scores, ids, gallery, fpir))
-        if replicates:
-            interval = metrics.bootstrap_interval(
-                lambda index, fpir=fpir: metrics.open_set_at_fpir(scores[index], ids[index], gallery, fpir).fnir, ids,  # type: ignore[misc]
-                replicates=replicates, seed=SEED)
-            figure["fnir_interval_95"] = [interval.low, interval.high]
-        result[f"at_fpir_{fpir:g}"] = figure
+                              "strangers": len(files) - size}
+    with _as_dataset_error("Add probes of enrolled people and of strangers; 0 or at least 2 replicates."):
+        result |= _rank1(scores[known], ids[known], gallery, replicates)
+        result |= {f"at_fpir_{fpir:g}": _open_set(scores, ids, gallery, fpir, replicates) for fpir in FPIRS}
     return result
+
+
+def _rank1(scores: npt.NDArray[np.floating], ids: npt.NDArray[np.str_], gallery: npt.NDArray[np.str_], replicates: int) -> dict[str, Any]:
+    figure: dict[str, Any] = {"rank1": metrics.rank1(scores, ids, gallery)}
+    if replicates:
+        figure["rank1_interval_95"] = _interval(lambda index: metrics.rank1(scores[index], ids[index], gallery), ids, replicates)
+    return figure
+
+
+def _open_set(scores: npt.NDArray[np.floating], ids: npt.NDArray[np.str_], gallery: npt.NDArray[np.str_], fpir: float,
+              replicates: int) -> dict[str, Any]:
+    figure = asdict(metrics.open_set_at_fpir(scores, ids, gallery, fpir))
+    if replicates:
+        figure["fnir_interval_95"] = _interval(lambda index: metrics.open_set_at_fpir(scores[index], ids[index], gallery, fpir).fnir, ids,
+                                               replicates)
+    return figure
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -178,14 +226,19 @@ def table(report: Mapping[str, Any]) -> str:
     lines = [f"{report['encoder']} on {counts['name']}: {counts['target']} target and {counts['impostor']} impostor trials, "
              f"{counts['people']} people, {counts['left_out']} trials left out; normalisation: {report['normalisation']}"]
     for name, figure in report["verification"].items():
-        low_high = figure.get("interval_95")
-        interval = f"  95 % [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
         threshold = "none" if figure["threshold"] is None else f"{figure['threshold']:.4f}"
-        lines.append(f"  {name:52} {figure['value']:.4f}  at {threshold}{interval}")
+        lines.append(f"  {name:52} {figure['value']:.4f}  at {threshold}{_told(figure.get('interval_95'))}")
     for entry in report["identification"]:
-        rates = "  ".join(f"FNIR {entry[f'at_fpir_{fpir:g}']['fnir']:.4f} at FPIR {fpir:g}" for fpir in FPIRS)
-        lines.append(f"  {entry['people']} people, {entry['strangers']} strangers: rank-1 {entry['rank1']:.4f}  {rates}")
+        lines.append(f"  {entry['people']} people, {entry['strangers']} strangers:")
+        lines.append(f"    {'rank-1':50} {entry['rank1']:.4f}{_told(entry.get('rank1_interval_95'))}")
+        for fpir in FPIRS:
+            figure = entry[f"at_fpir_{fpir:g}"]
+            lines.append(f"    {f'FNIR at FPIR {fpir:g}':50} {figure['fnir']:.4f}{_told(figure.get('fnir_interval_95'))}")
     return "\n".join(lines)
+
+
+def _told(interval: Sequence[float] | None) -> str:
+    return f"  95 % [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
 
 
 def _trial_counts(name: str, trials: Trials, kept: Trials) -> dict[str, Any]:
@@ -213,6 +266,9 @@ def _normalise(options: Options, trials: Trials, vectors: Mapping[str, FloatArra
     if options.norm not in NORMS or options.cohort is None:
         raise DatasetError(f"norm must be one of {', '.join(NORMS)} and needs a cohort. Received: {options.norm}, cohort={options.cohort}")
     cohort = embed(*one_of_each(options.model, options.cohort, options.cohort_size))
+    if len(cohort) < 2 or (options.norm == "as" and options.top < 2):
+        raise DatasetError("A cohort needs 2 people or more, and AS-norm the 2 nearest at least. "
+                           f"Received: {len(cohort)} people in whose files something was found, top={options.top}")
     return normalise(trials, vectors, scores, np.stack(list(cohort.values())), options.norm, options.top)
 
 

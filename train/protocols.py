@@ -21,6 +21,8 @@ import numpy.typing as npt
 from utils.errors import DatasetError
 
 FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
+Line = tuple[int, str]
+"""Number of a line in its file, from 1, and its text."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Trials:
     def people(self) -> dict[str, str]:
         """Person of each file: the deepest folder that both sides of every target trial share.
 
-        Where target trials share no folder, each file stands for a person of its own (intervals are then over files).
+        Where target trials share no folder, or impostor trials share that one as well, folders name nobody: each file then stands for a
+        person of its own (intervals are over files).
         """
-        targets = [(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1])
-                   for a, b, label in zip(self.left, self.right, self.labels, strict=True) if label == 1]
-        level = min((_shared(a, b) for a, b in targets), default=0)
+        shared = [_shared(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1]) for a, b in zip(self.left, self.right, strict=True)]
+        level = min((depth for depth, label in zip(shared, self.labels, strict=True) if label == 1), default=0)
+        if any(depth >= level for depth, label in zip(shared, self.labels, strict=True) if label == 0):
+            level = 0
         return {file: "/".join(PurePosixPath(file).parts[:level]) if level else file for file in self.files}
 
 
@@ -76,27 +80,27 @@ def read_trials(source: Path, kind: str = "auto") -> Trials:
         return _read_cfp(source, kind.removeprefix("cfp-").upper())
     lines = _lines(source)
     if kind == "auto":
-        kind = "lfw" if len(lines[0].split()) <= 2 else "voxceleb"
+        kind = "lfw" if len(lines[0][1].split()) <= 2 else "voxceleb"
     return _read_lfw(lines, source.name) if kind == "lfw" else _read_voxceleb(lines, source.name)
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path) -> list[Line]:
+    """The lines that are not blank; a byte order mark, as editors on Windows write it, is no part of the first."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"A protocol must be a readable text file. Received: {file} ({type(error).__name__})") from error
-    if not any(line.strip() for line in lines):
+    found = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not found:
         raise DatasetError(f"A protocol needs at least one trial. Received: {file} without any")
-    return lines
+    return found
 
 
-def _read_voxceleb(lines: Sequence[str], name: str) -> Trials:
+def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         parts = line.split()
-        if not parts:
-            continue
-        if len(parts) not in (3, 4) or parts[0] not in ("0", "1") or (len(parts) == 4 and not parts[3].isdigit()):
+        if len(parts) not in (3, 4) or parts[0] not in ("0", "1") or (len(parts) == 4 and not parts[3].isdecimal()):
             raise DatasetError(f"A trial must be `label pathA pathB [fold]`, label 0 or 1. Received: {line!r} in line {number} of {name}")
         rows.append(parts)
     if len({len(parts) for parts in rows}) != 1:
@@ -105,12 +109,12 @@ def _read_voxceleb(lines: Sequence[str], name: str) -> Trials:
     return Trials(np.array([int(parts[0]) for parts in rows]), tuple(p[1] for p in rows), tuple(p[2] for p in rows), folds)
 
 
-def _read_lfw(lines: Sequence[str], name: str) -> Trials:
-    head = lines[0].split()
-    if not all(part.isdigit() for part in head):
-        raise DatasetError(f"pairs.txt must start with the number of folds and pairs. Received: {lines[0]!r} in {name}")
+def _read_lfw(lines: Sequence[Line], name: str) -> Trials:
+    head = lines[0][1].split()
+    if not all(part.isdecimal() for part in head):
+        raise DatasetError(f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in {name}")
     folds, per_class = (int(head[0]), int(head[1])) if len(head) == 2 else (1, int(head[0]))
-    rows = [(number, line.split()) for number, line in enumerate(lines[1:], start=2) if line.strip()]
+    rows = [(number, line.split()) for number, line in lines[1:]]
     if len(rows) != folds * per_class * 2:
         raise DatasetError(f"pairs.txt must hold {folds} × 2 × {per_class} pairs. Received: {len(rows)} in {name}")
     pairs = [_lfw_pair(parts, number, name) for number, parts in rows]
@@ -119,9 +123,9 @@ def _read_lfw(lines: Sequence[str], name: str) -> Trials:
 
 
 def _lfw_pair(parts: Sequence[str], number: int, name: str) -> tuple[int, str, str]:
-    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
         return 1, _lfw_path(parts[0], parts[1]), _lfw_path(parts[0], parts[2])
-    if len(parts) == 4 and parts[1].isdigit() and parts[3].isdigit():
+    if len(parts) == 4 and parts[1].isdecimal() and parts[3].isdecimal():
         return 0, _lfw_path(parts[0], parts[1]), _lfw_path(parts[2], parts[3])
     raise DatasetError(f"A pair must be `name n m` or `nameA n nameB m`. Received: {' '.join(parts)!r} in line {number} of {name}")
 
@@ -134,9 +138,9 @@ def _read_cfp(folder: Path, kind: str) -> Trials:
     frontal = _cfp_paths(folder / "Pair_list_F.txt")
     other = frontal if kind == "FF" else _cfp_paths(folder / "Pair_list_P.txt")
     labels, left, right, folds = [], [], [], []
-    for fold in sorted(path for path in (folder / "Split" / kind).glob("*") if path.is_dir()):
+    for fold in sorted(path for path in (folder / "Split" / kind).glob("*") if path.is_dir() and path.name.isdecimal()):
         for label, file in ((1, fold / "same.txt"), (0, fold / "diff.txt")):
-            for number, line in enumerate(_lines(file), start=1):
+            for number, line in _lines(file):
                 a, _, b = line.partition(",")
                 if a.strip() not in frontal or b.strip() not in other:
                     raise DatasetError("A CFP pair must name two listed images. "
@@ -152,8 +156,13 @@ def _read_cfp(folder: Path, kind: str) -> Trials:
 
 def _cfp_paths(file: Path) -> dict[str, str]:
     """`number path` lines; the published paths start at the folder Protocol (../Data/...), here they start at its parent."""
-    rows = [line.split(maxsplit=1) for line in _lines(file) if line.strip()]
-    return {number: path.strip().removeprefix("../") for number, path in rows}
+    paths = {}
+    for number, line in _lines(file):
+        image, *rest = line.split(maxsplit=1)
+        if not rest:
+            raise DatasetError(f"A line of a CFP list must be `number path`. Received: {line!r} in line {number} of {file.name}")
+        paths[image] = rest[0].strip().removeprefix("../")
+    return paths
 
 
 def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
