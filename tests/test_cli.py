@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
@@ -14,9 +15,14 @@ from click.testing import CliRunner, Result
 import cli
 from gallery.database import open_database
 from gallery.jobs import Jobs, NewItem, NewJob
+from tests import media_sound
 from tests.media import text_as_video, write_clip
+from train.datasets import Listing, read_listing, shared_data_dir
+from train.voice_data import as_float, decode_audio
+from utils.types import RATE_HZ
 
 ROOT = Path(__file__).resolve().parent.parent
+SPEAKERS = ("so1228", "so9610")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +118,52 @@ def test_the_way_of_a_person(run, folder: Path) -> None:
     assert run("people", "show", "ann").exit_code == 0
     assert run("people", "delete", "ann", "--yes").exit_code == 0
     assert "person_not_found" in run("people", "show", "ann").output
+
+
+def verified(result: Result) -> dict[str, list[str]]:
+    """What `verify` printed, by modality: score, threshold, probability, verdict."""
+    assert result.exit_code == 0, result.output
+    head, *rows = result.output.splitlines()[:4]
+    assert head.split() == ["score", "threshold", "probability", "verdict"]
+    return {row[:16].strip(): row[16:].split() for row in rows}
+
+
+def by_voice(result: Result) -> tuple[float, str]:
+    """Score and verdict of two sound files, checked for what must be true of any: there is no face, so the voice is the whole answer."""
+    found = verified(result)
+    assert found["face alone"] == ["-", "-", "-", "no_probe"]
+    assert found["face and voice"] == found["voice alone"]
+    score, threshold, probability = (float(number) for number in found["voice alone"][:3])
+    assert 0 <= probability <= 1
+    assert found["voice alone"][3] == ("same" if score >= threshold else "different")
+    assert "false match rate of 1.00%" in result.output
+    return score, found["voice alone"][3]
+
+
+def test_two_recordings_are_verified_by_sound_alone(run, tmp_path: Path) -> None:
+    """Synthetic voices resemble each other more than people do, so that only the one who is the same is sure of the verdict."""
+    for name, person, take in (("a-1", 3, 0), ("a-2", 3, 1), ("b-1", 7, 0)):
+        soundfile.write(tmp_path / f"{name}.wav", media_sound.speech(person, 4.0, take=take, rate_hz=RATE_HZ), RATE_HZ)
+    same, verdict = by_voice(run("verify", tmp_path / "a-1.wav", tmp_path / "a-2.wav"))
+    other, _ = by_voice(run("verify", tmp_path / "a-1.wav", tmp_path / "b-1.wav"))
+    assert verdict == "same"
+    assert same > other
+
+
+@pytest.mark.skipif(not (shared_data_dir() / "voices.csv").is_file(), reason="needs the research data (DUET_SHARED_DATA)")
+def test_two_people_are_told_apart_by_sound_alone(run, tmp_path: Path) -> None:
+    """People whom no network was trained on; four sentences in each recording."""
+    everything = read_listing(shared_data_dir() / "voices.csv", "audio", "dev")
+    files = {person: [i for i in everything.items if i.label == f"speechocean762/{person}"][:8] for person in SPEAKERS}
+    recordings = {f"{person}-{half}.wav": own[half::2] for person, own in files.items() for half in (0, 1)}
+    for name, items in recordings.items():
+        said = Listing(everything.root, tuple(items)).read_all()
+        waves = [as_float(decode_audio(data, RATE_HZ, item)) for data, item in zip(said, items, strict=True)]
+        soundfile.write(tmp_path / name, np.concatenate(waves), RATE_HZ)
+    first, second = SPEAKERS
+    same = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{first}-1.wav"))
+    other = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{second}-0.wav"))
+    assert (same[1], other[1]) == ("same", "different")
 
 
 def test_replace_leaves_one_clip(run, folder: Path) -> None:
