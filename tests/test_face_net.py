@@ -125,3 +125,75 @@ def test_only_a_network_of_the_same_kind_is_a_start(network: keras.Model, tmp_pa
         start_from(network, tmp_path / "model.keras")
     with pytest.raises(ModelError, match="trained network"):
         start_from(network, tmp_path / "nothing" / "model.keras")
+
+
+def small(blocks: int, strides: int = 1, width: int = 8) -> keras.Model:
+    """A network of a stem of `width`, `blocks` bottlenecks of 8 channels, a pooling and a layer on top."""
+    import keras
+
+    from network.blocks import bottleneck, conv_norm
+
+    image = keras.Input((None, None, 3))
+    x = conv_norm(image, width, 3, "stem")
+    for block in range(blocks):
+        x = bottleneck(x, 8, 16, f"stage0_block{block}", strides if block == 0 else 1)
+    return keras.Model(image, keras.layers.Dense(4, name="top")(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def test_a_block_without_a_shortcut_is_no_extension(faces: np.ndarray, tmp_path: Path) -> None:
+    """Its last scale of 0 would make every output the same."""
+    from train.initial import start_from
+
+    small(0).save(tmp_path / "model.keras")
+    extended = small(2)
+    start_from(extended, tmp_path / "model.keras")
+    outputs = np.asarray(extended(faces))
+    assert not np.allclose(outputs[0], outputs[1], atol=1e-3)
+    with pytest.raises(ModelError, match="differs in stage0_block0"):
+        start_from(small(2, strides=2), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("damage", ["unknown class", "missing", "cut", "no configuration", "other bytes"])
+def test_a_file_that_is_no_network_is_refused_without_a_path(tmp_path: Path, damage: str) -> None:
+    import zipfile
+
+    import keras
+
+    from network.blocks import FastBatchNorm
+    from train.initial import start_from
+
+    class Other(FastBatchNorm):
+        """A class of somebody else's program."""
+
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    keras.Sequential([keras.Input((4,)), Other()]).save(folder / "model.keras")
+    whole = (folder / "model.keras").read_bytes()
+    if damage == "missing":
+        (folder / "model.keras").unlink()
+    elif damage == "cut":
+        (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
+    elif damage == "no configuration":
+        with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+            archive.writestr("metadata.json", "{}")
+    elif damage == "other bytes":
+        middle = whole.index(b"config.json") + 30
+        (folder / "model.keras").write_bytes(whole[:middle] + b"XXXX" + whole[middle + 4 :])
+    with pytest.raises(ModelError, match=r"Received: theirs \(\w+\)$") as caught:
+        start_from(small(1), folder / "model.keras")
+    assert str(tmp_path) not in caught.value.message
+    if damage == "unknown class":
+        assert "TypeError" in caught.value.message
+
+
+def test_what_a_run_started_from_is_kept_without_a_path(tmp_path: Path) -> None:
+    from train.initial import begin, origin
+
+    run, model = tmp_path / "run", tmp_path / "theirs"
+    assert origin(run) == "not recorded"
+    begin(small(1), None, run)
+    assert origin(run) == "random weights"
+    model.mkdir()
+    small(1).save(model / "model.keras")
+    begin(small(1), model, run)
+    assert origin(run) == "theirs"

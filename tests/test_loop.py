@@ -1,4 +1,4 @@
-"""The training loop on a small task: exact resume, schedule, averages, refusals, publishing."""
+"""The training loop on a small task: exact resume, schedule, averages, refusals."""
 
 from __future__ import annotations
 
@@ -108,6 +108,33 @@ def test_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(state(straight), state(resumed), strict=True))
 
 
+def test_curves_do_not_double_back_after_a_kill(tmp_path: Path) -> None:
+    from train.progress import Journal, read_log
+
+    stopped_at(tmp_path, 7)
+    journal = Journal(tmp_path)  # of a run that was killed two steps after its checkpoint
+    journal.validated(7, 7 * 16, 1.0, {"score": -0.5})
+    for step in (7, 8, 9):
+        journal.record(step, 16 * step, 1.0 + step, {"loss": 1e-7, "extra": 1e6}, every=1)
+    journal.validated(9, 9 * 16, 2.0, {"score": -0.25})
+    before = (tmp_path / "log.csv").read_text(encoding="utf-8")
+    run = trainer(tmp_path)
+    assert (tmp_path / "log.csv").read_text(encoding="utf-8") == before, "who only publishes a run leaves its logs alone"
+    run.run(lambda _: None)
+    steps = [row["step"] for row in read_log(tmp_path / "log.csv")]
+    assert steps == sorted(set(steps))
+    assert {7, 30} <= set(steps)
+    assert [row["step"] for row in read_log(tmp_path / "validation.csv")] == [7, 30]
+
+
+def test_a_run_without_a_checkpoint_begins_its_logs_anew(tmp_path: Path) -> None:
+    from train.progress import Journal, read_log
+
+    Journal(tmp_path).validated(3, 48, 1.0, {"score": 0.0})
+    trainer(tmp_path).run(lambda _: None)
+    assert [row["step"] for row in read_log(tmp_path / "validation.csv")] == [30]
+
+
 def test_a_kill_while_writing_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     stopped_at(tmp_path, 5)
     (tmp_path / "checkpoint.partial").write_bytes(b"half of it")
@@ -177,25 +204,3 @@ def test_a_budget_in_minutes_ends_the_run(tmp_path: Path) -> None:
     run.run(lambda _: None)
     assert run.seconds >= 1.2
     assert run.step > 0
-
-
-def test_publishing_never_replaces_a_better_model(tmp_path: Path) -> None:
-    from network.card import read_card
-    from train.publish import publish
-
-    others = {"Other": {"parameters": 1000}}
-    task, about = Line(), {"training": {"samples": 1}, "terms": "free", "yardsticks": others}
-    place, aside = tmp_path / "best", tmp_path / "aside"
-    first = publish(task, {"score": 0.9}, about, place, aside, force=False)
-    assert (first.folder, first.refused) == (place, "")
-    card = read_card(place)
-    assert (card.modality, card.parameters, card.multiply_adds, card.terms) == ("line", 10, 8, "free")
-    assert card.metrics["yardsticks"] == others
-    worse = publish(task, {"score": 0.8}, about, place, aside, force=False)
-    assert worse.folder == aside
-    assert "0.9000" in worse.refused
-    assert read_card(place).metrics["dev"] == {"score": 0.9}
-    assert "in common" in publish(task, {"other": 1.0}, about, place, aside, force=False).refused
-    assert publish(task, {"score": 0.95}, about, place, aside, force=False).folder == place
-    assert publish(task, {"score": 0.1}, about, place, aside, force=True).folder == place
-    assert read_card(place).metrics["dev"] == {"score": 0.1}

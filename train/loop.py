@@ -139,6 +139,7 @@ class Trainer:
 
     def run(self, report: Callable[[str], None] = print) -> dict[str, float]:
         """Train to the end of the schedule or until `stop`; returns the last validation (full at the end)."""
+        self._journal.rewind(self.step)
         metrics: dict[str, float] = {}
         last_validation = last_checkpoint = self.seconds
         started = time.monotonic() - self.seconds

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+LOGS = ("log.csv", "validation.csv")
+
 
 class Journal:
     """Collects losses per step; writes their means to `log.csv`, metrics to `validation.csv`, both to `curves.png`."""
@@ -19,6 +21,15 @@ class Journal:
         self._steps = 0
         self._last: dict[str, float] = {}
         self._since: tuple[int, float] | None = None
+
+    def rewind(self, step: int) -> None:
+        """Drop what was logged after `step`: a run that was killed repeats the steps since its last checkpoint."""
+        for name in LOGS:
+            file = self._run_dir / name
+            rows = read_log(file)
+            kept = [row for row in rows if row["step"] <= step]
+            if len(kept) < len(rows):
+                _write_anew(file, _header(file), kept)
 
     def record(self, step: int, samples: int, seconds: float, losses: Mapping[str, float], every: int) -> bool:
         """Count one step; on every `every`-th one write the means to the log and return True."""
@@ -68,7 +79,7 @@ def draw_curves(run_dir: Path) -> None:
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axes, name in ((left, "log.csv"), (right, "validation.csv")):
+    for axes, name in zip((left, right), LOGS, strict=True):
         rows = read_log(run_dir / name)
         skipped = {"step", "samples", "seconds", "samples_per_s", "rate", "gradient_norm"}
         for key in [key for key in (rows[0] if rows else {}) if key not in skipped]:
@@ -90,8 +101,15 @@ def _append(file: Path, row: Mapping[str, float]) -> None:
     if list(row) != header:
         rows = read_log(file)
         header += [name for name in row if name not in header]
-        _write(file, "w", header, [dict(zip(header, header, strict=True)), *map(_shown, rows)])
+        _write_anew(file, header, rows)
     _write(file, "a", header, [_shown(row)])
+
+
+def _write_anew(file: Path, header: list[str], rows: list[dict[str, float]]) -> None:
+    """Replace a log in one step, so that a kill cannot cost all of it."""
+    partial = file.with_suffix(".partial")
+    _write(partial, "w", header, [dict(zip(header, header, strict=True)), *map(_shown, rows)])
+    partial.replace(file)
 
 
 def _header(file: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """Train a network: `python -m train.train_nets face|voice|fusion`.
 
 One configuration file each under `train/configs/`. A run lives in its run folder: started again it goes on from the
-last checkpoint. In the end the averaged weights are written to `best_model/<name>`, unless a better model is there.
+last checkpoint. In the end the averaged weights are written to `best_model/<name>`, unless a model is there that
+is better, or was measured on other data.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.errors import DuetError
+from utils.errors import CheckpointError, ConfigError, DuetError
 
 if TYPE_CHECKING:
     from train.loop import LoopOptions, Task, Trainer
@@ -25,23 +26,39 @@ if TYPE_CHECKING:
 # Modules with create(config, seed, shared) -> Task.
 TASKS = {"face": "train.face_task", "voice": "train.voice_task", "fusion": "train.fusion_task"}
 CONFIGS = Path(__file__).parent / "configs"
+COPY = "Copy one from train/configs/ and change that."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, train, publish; returns the exit status (3: trained, but a better model is there)."""
+    """Parse the command line, train, publish; returns the exit status (3: trained, but the model that is there stays)."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _limit_threads(options.threads)
     config = read_config(options)
     trainer = start(options, config)
+    about = about_run(options, config, trainer.run_dir)  # before the training: the data may change while it runs
     metrics = trainer.validate(full=True) if options.publish else trainer.run(lambda line: print(line, flush=True))
     if trainer.stopping:
         print(f"stopped at step {trainer.step}; start again to go on")
         return 0
-    return finish(trainer, metrics, config, options)
+    return finish(trainer, metrics, about, options)
 
 
-def finish(trainer: Trainer, metrics: Mapping[str, float], config: Mapping[str, Any], options: argparse.Namespace) -> int:
+def about_run(options: argparse.Namespace, config: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
+    """What a run's card says besides its results; no path of this machine is in it."""
+    from train.datasets import read_listing, shared_data_dir  # as below
+    from train.initial import origin
+    from train.publish import files_sha256, measured_on, without_paths  # TensorFlow takes seconds to import
+
+    configuration = without_paths({name: table for name, table in config.items() if name != "card"})
+    training = {"seed": options.seed, "started_from": origin(run_dir), "configuration": configuration}
+    if not measured_on(training):  # no dev lists: some of the people are held out
+        listing = read_listing(shared_data_dir() / config["data"]["train"], "audio" if options.name == "voice" else "image")
+        training["files_sha256"] = files_sha256(listing)
+    return {**config.get("card", {}), "training": training}
+
+
+def finish(trainer: Trainer, metrics: Mapping[str, float], about: Mapping[str, Any], options: argparse.Namespace) -> int:
     """Publish the averaged weights and say where they are."""
     from train.publish import publish  # TensorFlow takes seconds to import
 
@@ -49,15 +66,8 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], config: Mapping[str, 
     if settle := getattr(trainer.task, "settle", None):  # a task may make something of its weights before they are published
         metrics = settle() or metrics
     folder = options.out or Path("best_model") / options.name
-    training = {
-        "samples": trainer.samples,
-        "steps": trainer.step,
-        "minutes": round(trainer.seconds / 60, 1),
-        "seed": options.seed,
-        "started_from": str(options.init) if options.init else "random weights",
-        "configuration": {name: table for name, table in config.items() if name != "card"},
-    }
-    about = {**config.get("card", {}), "training": training}
+    done = {"samples": trainer.samples, "steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
+    about = {**about, "training": {**done, **about["training"]}}
     result = publish(trainer.task, metrics, about, folder, trainer.run_dir / "model", options.force)
     print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     if result.refused:
@@ -73,37 +83,46 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, help="configuration (default: train/configs/<name>.toml)")
     parser.add_argument("--run-dir", type=Path, help="folder of this run (default: data/runs/<name>)")
     parser.add_argument("--data", type=Path, help="train on this folder of identities or list file instead")
-    parser.add_argument("--init", type=Path, help="start from the weights of this model folder; a network with fewer blocks is extended")
+    parser.add_argument("--init", type=Path, help="start from the weights in this model folder; a face network may have fewer blocks")
     parser.add_argument("--no-teacher", action="store_true", help="train from labels alone")
     parser.add_argument("--budget-minutes", type=float, help="length of the schedule in minutes of training")
     parser.add_argument("--total-steps", type=int, help="length of the schedule in steps (repeatable bit by bit)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder of the finished model (default: best_model/<name>)")
-    parser.add_argument("--force", action="store_true", help="replace a better model too")
+    parser.add_argument("--force", action="store_true", help="replace a better model too, or one measured on other data")
     parser.add_argument("--publish", action="store_true", help="do not train: publish the last checkpoint")
     parser.add_argument("--threads", type=int, default=0, help="threads of TensorFlow (default: all cores)")
     return parser
 
 
 def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
-    """Task and trainer as the command line and the configuration say; `stop` on SIGINT and SIGTERM."""
-    from train.initial import start_from  # TensorFlow takes seconds to import
+    """Task and trainer as the command line and the configuration say; `stop` on SIGINT and SIGTERM.
+
+    Raises ConfigError (see `make_task`), CheckpointError (nothing to publish) and ModelError (nothing to start from).
+    """
+    from train.initial import begin  # TensorFlow takes seconds to import
     from train.loop import Trainer
 
+    loop = loop_options(config, options)
     task = make_task(options.name, config, options.seed)
     run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
-    if options.init and not (run_dir / "checkpoint.npz").exists():
-        start_from(task.network, options.init / "model.keras")
-    trainer = Trainer(task, loop_options(config, options), run_dir)
+    if (run_dir / "checkpoint.npz").exists():
+        if options.init:
+            print(f"the run in {run_dir.name} goes on from its checkpoint; --init is left aside")
+    elif options.publish:
+        raise CheckpointError(f"--publish needs a run with a checkpoint. Received: {run_dir.name} without one",
+                              "Name the folder of the run with --run-dir, or train first.")
+    else:
+        begin(task.network, options.init, run_dir)
+    trainer = Trainer(task, loop, run_dir)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     return trainer
 
 
 def read_config(options: argparse.Namespace) -> dict[str, Any]:
-    """The TOML configuration with what the command line changes in it."""
-    file = options.config or CONFIGS / f"{options.name}.toml"
-    config = tomllib.loads(file.read_text(encoding="utf-8"))
+    """The TOML configuration with what the command line changes in it. Raises ConfigError where it cannot be read."""
+    config = _parsed(options.config or CONFIGS / f"{options.name}.toml")
     if options.data:  # other data: their own terms, and pairs or trials for validation from among them
         config["data"]["train"] = str(options.data.resolve())
         config["data"].pop("dev_pairs", None)
@@ -115,27 +134,56 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
     return config
 
 
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        config = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"A configuration must be a readable file. Received: {file.name} ({error.strerror})", COPY) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # the former's text ends with line and column
+        raise ConfigError(f"A configuration must be TOML in UTF-8. Received: {file.name}: {error}", COPY) from error
+    if not isinstance(config.get("data"), dict):
+        raise ConfigError(f"A configuration needs a table [data]. Received: {file.name} without one", COPY)
+    return config
+
+
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Makes a ConfigError of what options and networks raise for a key or a value that they do not take."""
+    try:
+        yield
+    except KeyError as error:
+        raise ConfigError(f"A configuration needs all its keys. Received: one without {error}", COPY) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"A configuration needs known keys and fitting values: {error}", COPY) from error
+
+
 def make_task(name: str, config: Mapping[str, Any], seed: int) -> Task:
-    """Build the named task; chance is seeded first, so that the first weights are the same each time."""
+    """Build the named task; chance is seeded first, so that the first weights are the same each time.
+
+    Raises ConfigError for a key or a value that the task does not take.
+    """
     import keras  # seconds to import
 
     from train.datasets import shared_data_dir  # beside the other late imports
 
     keras.utils.set_random_seed(seed)
-    task: Task = importlib.import_module(TASKS[name]).create(config, seed, shared_data_dir())
+    module = importlib.import_module(TASKS[name])
+    with _configured():
+        task: Task = module.create(config, seed, shared_data_dir())
     return task
 
 
 def loop_options(config: Mapping[str, Any], options: argparse.Namespace) -> LoopOptions:
-    """Options of the loop: the table `[loop]`, its length replaced by the command line's."""
+    """Options of the loop: the table `[loop]`, its length replaced by the command line's. Raises ConfigError."""
     from train.loop import LoopOptions  # TensorFlow takes seconds to import
 
-    loop = LoopOptions(**config["loop"])
-    if options.total_steps:
-        return replace(loop, total_steps=options.total_steps, budget_minutes=0.0)
-    if options.budget_minutes:
-        return replace(loop, total_steps=0, budget_minutes=options.budget_minutes)
-    return loop
+    with _configured():
+        table = dict(config["loop"])
+        if options.total_steps:
+            table |= {"total_steps": options.total_steps, "budget_minutes": 0.0}
+        elif options.budget_minutes:
+            table |= {"total_steps": 0, "budget_minutes": options.budget_minutes}
+        return LoopOptions(**table)
 
 
 def _limit_threads(threads: int) -> None:
