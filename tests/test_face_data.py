@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -10,9 +12,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from bench.training import VARIANTS, configuration
+from network.card import Card, read_card, sha256_of, write_card
+from network.inputs import FaceInput
+from tests.test_encoder import save_onnx
 from train.datasets import Listing, hold_out, read_listing
 from train.face_augment import AugmentOptions, augment
-from train.face_cache import Teacher, cached_images, cached_teacher
+from train.face_cache import Teacher, _save, _tag, cached_images, cached_teacher
 from train.face_data import FaceBatches, TeacherOptions, mean_of_views, resized
 from train.face_dev import FacePairs, held_out_pairs
 from train.protocols import Trials
@@ -70,6 +76,81 @@ def test_only_aligned_crops_are_taken(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(DatasetError, match=r"112 × 112 px\. Received: ann/1\.png"):
         cached_images(read_listing(tmp_path / "faces"), tmp_path / "cache")
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()], "nothing half written"
+
+
+def test_nothing_is_left_of_an_array_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(file: Path, _: np.ndarray) -> None:
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", torn)
+    with pytest.raises(OSError, match="no space"):
+        _save(tmp_path / "teacher.npy", np.zeros(1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def carded(tmp_path: Path) -> Path:
+    """A face network with a card: mean of each colour on the left and on the right half of a picture of 56 px, (n, h, w, bgr)."""
+    nodes = [
+        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["planes"], ["halves"], kernel_shape=[56, 28], strides=[56, 28]),
+        helper.make_node("Flatten", ["halves"], ["out"]),
+    ]
+    folder = tmp_path / "carded"
+    folder.mkdir()
+    save_onnx(folder / "model.onnx", {"pixels": ["n", 56, 56, 3]}, nodes, {})
+    fed = FaceInput(mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0), size_px=56, channels="bgr", mirror=True)
+    write_card(folder, Card("halves", "face", "onnx", "model.onnx", sha256_of(folder / "model.onnx"), 6, fed.to_dict()))
+    return folder
+
+
+def test_a_teacher_with_a_card_is_fed_as_it_says(listing: Listing, tmp_path: Path, carded: Path) -> None:
+    images = np.stack([crop(number) for number in range(3)])
+    pixels = (images[..., ::-1].reshape(3, 56, 2, 2, 28, 2, 3).mean(axis=(1, 2, 4, 5)) - [127.5, 100.0, 90.0]) / [128.0, 64.0, 32.0]
+    expected = pixels.transpose(0, 2, 1).reshape(3, 6)  # colour by colour
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(Teacher(carded).embed(images), expected, atol=0.02)
+    mirrored = Teacher(carded).embed(images[:, :, ::-1])
+    assert np.allclose(Teacher(carded).embed_both(images)[:, 1], mirrored, atol=1e-5), "mirror images by themselves, whatever the card says"
+    source = batches(listing, tmp_path, teacher=TeacherOptions(carded))
+    assert source.batch(0, 0.0)["teacher"].shape == (10, 6)
+
+
+def test_the_caches_name_says_whose_embeddings_they_are(listing: Listing, tmp_path: Path, teacher: Path, carded: Path) -> None:
+    """A bare file has the name that it always had; a card that feeds its network otherwise makes other embeddings."""
+    names = set()
+    for path in (teacher, carded):
+        cached_teacher(listing, tmp_path / "cache", path)
+    names.update(file.name for file in (tmp_path / "cache").glob("*/teacher-*.npy"))
+    assert f"teacher-{hashlib.sha256(teacher.read_bytes()).hexdigest()[:8]}.npy" in names
+    assert len(names) == 2
+    card = read_card(carded)
+    write_card(carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False}))
+    _tag.cache_clear()
+    assert f"teacher-{_tag(carded)}.npy" in names, "these change nothing"
+    write_card(carded, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
+    _tag.cache_clear()
+    assert f"teacher-{_tag(carded)}.npy" not in names
+
+
+@pytest.mark.parametrize("view", ["cached", "augmented"])
+@pytest.mark.parametrize(("name", "message"), [("none.onnx", r"none\.onnx \(not found\)"), ("empty", r"empty/card\.json is missing")])
+def test_a_teacher_that_is_not_there(listing: Listing, tmp_path: Path, view: str, name: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=message) as caught:
+        batches(listing, tmp_path, teacher=TeacherOptions(tmp_path / name, view=view))
+    assert "--no-teacher" in caught.value.hint
+    assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_the_benchmark_trains_can_be_trained(variant: str) -> None:
+    config = configuration("face", variant, 64)
+    assert TeacherOptions(**config["teacher"]).path == config["teacher"]["path"]
+    assert config["data"]["resolutions"] == [[0.0, 64]]
+    assert ("augment" in config) == (variant != "plain")
 
 
 def test_teacher_sees_crop_and_mirror_image(listing: Listing, tmp_path: Path, teacher: Path) -> None:

@@ -2,14 +2,23 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from network.card import read_card
+from network.inputs import VoiceInput
 from tests import media_sound
-from train.datasets import Item, read_listing, shared_data_dir
-from train.voice_data import as_float, decode_audio, log_power
-from utils.features import FrontendSpec, log_mel, mel_power, normalise
+from train.datasets import Item, Listing
+from train.train_nets import CONFIGS
+from train.voice_augment import MelAugment
+from train.voice_batches import SampleOptions, VoiceBatches
+from train.voice_data import Bank, as_float, decode_audio, log_power
+from train.voice_dev import VoiceTrials
+from utils.config import ROOT
+from utils.features import FrontendSpec, log_mel, mel_power
 
 SPEC = FrontendSpec()
 
@@ -89,19 +98,42 @@ def test_spec_of_another_front_end_is_refused() -> None:
         FrontendSpec.from_dict(values)
 
 
-def test_training_and_serving_agree_bit_for_bit() -> None:
-    """One real file: dev features as training takes them, and the serving call on the same samples."""
-    source = shared_data_dir() / "voices.csv"
-    if not source.is_file():
-        pytest.skip("needs the research data (DUET_SHARED_DATA)")
-    listing = read_listing(source, "audio", "dev")
-    samples = as_float(decode_audio(next(listing.read_all()), SPEC.rate_hz, listing.items[0]))
-    from train.voice_dev import middle
+@pytest.fixture(scope="module")
+def sounds() -> Bank:
+    """Two files as training decodes them, the first that of `speech`."""
+    waves = [media_sound.speech(person, seconds, rate_hz=SPEC.rate_hz) for person, seconds in ((1, 2.0), (2, 3.0))]
+    return Bank(np.concatenate([(wave * 32767).astype(np.int16) for wave in waves]), np.cumsum([0, *map(len, waves)]))
 
-    assert np.array_equal(log_mel(middle(samples, None, SPEC.rate_hz), SPEC), log_mel(samples, SPEC))
-    # The banks hold the same powers in half precision: what training crops from them is the same up to that rounding.
-    stored = normalise(np.exp(log_power(samples, SPEC).astype(np.float32)), SPEC)
-    np.testing.assert_allclose(stored, log_mel(samples, SPEC), atol=0.02)
+
+@pytest.fixture(scope="module")
+def served(sounds: Bank) -> np.ndarray:
+    """What the shipped voice network is fed for the first file."""
+    return VoiceInput.from_dict(read_card(ROOT / "best_model" / "voice").input).prepare(as_float(sounds[0]))[0]
+
+
+def training_spec() -> FrontendSpec:
+    return FrontendSpec(**tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["frontend"])
+
+
+def test_validation_and_serving_agree_bit_for_bit(sounds: Bank, served: np.ndarray) -> None:
+    seen: list[np.ndarray] = []
+    VoiceTrials(sounds, {}, {}, training_spec()).embeddings(lambda features: seen.append(features) or np.zeros((len(features), 1)))
+    assert np.array_equal(seen[0][0], served)
+
+
+def test_a_whole_file_in_a_batch_is_what_is_served(sounds: Bank, served: np.ndarray) -> None:
+    """Without augmentation, up to the half precision of the banks."""
+    powers = [log_power(as_float(sounds[number]), training_spec()) for number in range(2)]
+    bank = Bank(np.concatenate(powers), np.cumsum([0, *map(len, powers)]))
+    options = SampleOptions(4, (len(served),), (1.0,), (1.0,), voice_chances=(1.0,), channel_chances=(1.0,))
+    floor_db = training_spec().floor_db
+    plain = MelAugment(noise_chance=0, trim_chance=0, floor_db=(floor_db, floor_db), band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
+    listing = Listing(Path("nowhere"), (Item("0.wav", "0"), Item("1.wav", "1")))
+    batch = VoiceBatches(listing, [[bank]], [], None, options, plain, training_spec(), seed=1).batch(0, 0.0)
+    crops = batch["features"][batch["label"] == 0]
+    assert len(crops)
+    for crop in crops:
+        np.testing.assert_allclose(crop, served, atol=0.02)
 
 
 def test_decode_refuses_what_is_no_sound() -> None:

@@ -28,6 +28,16 @@ def share_above(samples: np.ndarray, edge_hz: float) -> float:
     return float(power[np.fft.rfftfreq(len(samples), 1 / RATE_HZ) > edge_hz].sum() / power.sum())
 
 
+@pytest.mark.parametrize("frames", [1, 5, 24, 25, 200])
+def test_what_is_around_speech_is_kept_of_files_of_any_length(frames: int) -> None:
+    marked = np.zeros(frames, bool)
+    marked[frames // 2] = True
+    expected = np.abs(np.arange(frames) - frames // 2) <= 12
+    np.testing.assert_array_equal(va.widened(marked, 12), expected)
+    rows = np.zeros((frames, 4), np.float16)
+    assert all(va.speech_frames(rows, va.MelAugment(), np.random.default_rng(seed)).max() < frames for seed in range(8))
+
+
 def test_rooms_start_with_the_direct_sound_and_have_unit_energy(rooms: list[np.ndarray]) -> None:
     for response in rooms:
         assert np.square(response).sum() == pytest.approx(1.0, abs=1e-3)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import soundfile
 
 from tests import media_sound
 from train.datasets import Item, Listing, read_listing
-from train.voice_augment import MelAugment, Variant
+from train.train_nets import CONFIGS
+from train.voice_augment import CHANNELS, MelAugment, Variant, change_speed, render
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import Bank, cached_features, cached_waves, open_bank, write_bank
+from train.voice_data import Bank, cached_features, cached_waves, log_power, open_bank, write_bank
+from train.voice_teacher import file_windows
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
@@ -88,6 +91,26 @@ def test_a_bank_of_nothing_is_refused(tmp_path: Path) -> None:
         write_bank(tmp_path, "rows", iter([]))
 
 
+@pytest.mark.parametrize("samples", [5, 160, 1599])
+def test_a_file_too_short_to_be_heard_is_named_and_leaves_nothing(tmp_path: Path, samples: int) -> None:
+    """Codecs and teachers would fail at it without a name."""
+    for name, length in (("long", 16000), ("short", samples)):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        soundfile.write(tmp_path / "own" / name / "0.wav", np.full(length, 0.1, np.float32), 16000)
+    with pytest.raises(DatasetError, match=r"at least 100 ms\. Received: short/0\.wav of"):
+        cached_waves(read_listing(tmp_path / "own", "audio"), tmp_path / "cache")
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_the_shortest_file_that_is_taken_can_be_heard_in_every_way() -> None:
+    samples = media_sound.speech(1, 0.1, rate_hz=16000)
+    rooms = [np.eye(1, 400, dtype=np.float32)[0]]
+    for speed, channel, seed in itertools.product((0.9, 1.0, 1.1), CHANNELS, range(8)):
+        heard = render(samples, Variant(speed, channel), rooms, 16000, np.random.default_rng(seed))
+        assert len(log_power(heard, SPEC)) > 3, (speed, channel, seed)
+        assert len(file_windows(change_speed(samples, speed))[0]) == 1
+
+
 def test_batches_have_the_stated_shapes(batches: VoiceBatches) -> None:
     batch = batches.batch(0, 0.0)
     assert batch["features"].shape[0] == len(batch["label"]) == 8
@@ -133,6 +156,32 @@ def distance(features: np.ndarray, rows: np.ndarray) -> float:
     stretches = [rows[start : start + len(features)] for start in range(len(rows) - len(features) + 1)]
     floors = [np.maximum(s, s.max() - SPEC.floor_db / 10 * np.log(10)) for s in stretches]
     return min(float(np.abs(s - s.mean(axis=0) - features).mean()) for s in floors)
+
+
+@pytest.mark.parametrize(("chances", "message"), [
+    ({"voice_chances": (0.5, 0.25, 0.25)}, "each of the 2 voices"), ({"voice_chances": (1.0,)}, "each of the 2 voices"),
+    ({"channel_chances": (1.0,)}, "each of the 2 channels"),
+])
+def test_chances_must_be_of_the_voices_and_channels_there_are(
+    listing: Listing, cache: Path, chances: dict[str, tuple[float, ...]], message: str
+) -> None:
+    bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
+    options = SampleOptions(**{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances)
+    with pytest.raises(DatasetError, match=message) as caught:
+        VoiceBatches(listing, [[bank, bank], [bank]], [], None, options, MelAugment(), SPEC, seed=1)
+    assert "[sampling]" in caught.value.hint
+
+
+def test_the_shipped_chances_fit_the_shipped_voices(listing: Listing, cache: Path) -> None:
+    """Also for a user's own speech, in which every voice is everybody's and every channel of the first voice too."""
+    config = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))
+    channels = len(config["data"]["channels"])
+    extra = [len(config["data"].get("fluent_channels", [])), *[0] * (len(config["data"]["speeds"]) - 1)]
+    bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
+    banks = [[bank] * (channels + more) for more in extra] + [[bank]] * len(config["data"].get("disguises", []))
+    made = VoiceBatches(listing, banks, [], None, SampleOptions(**config["sampling"]), MelAugment(), SPEC, seed=1)
+    assert made.classes == len(banks) * SPEAKERS
+    assert len(made.batch(0, 0.0)["label"]) == SampleOptions(**config["sampling"]).batch_size
 
 
 def test_one_speaker_is_refused(listing: Listing, cache: Path) -> None:

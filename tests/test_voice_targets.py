@@ -11,7 +11,7 @@ from train.datasets import Item, Listing
 from train.voice_augment import Variant
 from train.voice_data import Bank
 from train.voice_targets import Windows, load_targets
-from train.voice_teacher import STEP_FRAMES, WINDOW_FRAMES, embed_bank, file_windows, speech_frames, voices, windows
+from train.voice_teacher import STEP_FRAMES, WINDOW_FRAMES, _save, embed_bank, file_windows, speech_frames, voices, windows
 from utils.errors import DatasetError
 
 SPEAKERS, FILES, SIZE = 4, 3, 8
@@ -124,12 +124,41 @@ def test_the_teacher_hears_a_short_word_several_times() -> None:
 def test_only_the_files_that_are_heard_get_windows() -> None:
     samples = np.concatenate([(media_sound.speech(p, 5.0, rate_hz=16000) * 20000).astype(np.int16) for p in range(3)])
     bank = Bank(samples, np.arange(4) * 80000)
-    result = embed_bank(bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda stretch: stretch[:5])
+    result = embed_bank(bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda stretch: stretch[:5], 5)
     counts = np.diff(result["offsets"])
     assert counts[1] == 0
     assert counts[0] == counts[2] > 1
     assert len(result["windows"]) == len(result["spans"]) == counts.sum()
     assert result["spans"].max() <= 5.0 / 0.9 * 100
+
+
+def test_a_voice_that_nobody_speaks_has_no_windows_of_the_teachers_length(listing: Listing, tmp_path: Path) -> None:
+    count = len(listing.items)
+    bank = Bank(np.zeros(count * 16000, np.int16), np.arange(count + 1) * 16000)
+    result = embed_bank(bank, [False] * count, Variant(1.0, "clean", 0.9), lambda stretch: stretch[:SIZE], SIZE)
+    assert result["windows"].shape == (0, SIZE)
+    np.savez(tmp_path / "nobody.npz", **result)
+    targets = load_targets([write_windows(tmp_path / "a.npz"), tmp_path / "nobody.npz"], None, listing, 0.5)
+    assert not targets.of_crop(1, [(0, np.arange(50))]).any()
+
+
+def test_whole_files_do_not_mix_with_another_teachers_windows(listing: Listing, tmp_path: Path) -> None:
+    """The first voice alone has a target then: the windows of the second are of another space, here also of another length."""
+    rows = np.random.default_rng(0).normal(size=(len(listing.items), SIZE + 3))
+    np.savez(tmp_path / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
+    targets = load_targets([None, write_windows(tmp_path / "b.npz")], tmp_path / "whole.npz", listing, 0.5)
+    assert targets.of_crop(0, [(0, np.arange(50))]).any()
+    assert not targets.of_crop(1, [(0, np.arange(50))]).any()
+
+
+def test_nothing_is_left_of_windows_that_cannot_be_written(tmp_path: Path) -> None:
+    class Torn:
+        def __array__(self, *_: object, **__: object) -> np.ndarray:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        _save(tmp_path / "teacher.npz", {"windows": np.zeros((0, SIZE)), "spans": np.zeros((0, 2)), "offsets": Torn()})
+    assert not list(tmp_path.iterdir())
 
 
 def test_voices_of_a_configuration() -> None:

@@ -8,10 +8,11 @@ teacher is used, `teacher.npy` (n, 2, d) float16: unit-norm embeddings of each c
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,16 +22,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from network.card import Card, read_card
+from network.encoder import FaceEncoder
+from network.runtime import load_runtime
 from train.datasets import Listing
 from train.face_blend import Blender
-from utils.errors import DatasetError
+from utils.errors import DatasetError, ModelError
 
 SIZE_PX = 112
 SHARD = 2000  # blended faces in a file: some 75 MB
 SIDES = 0.15  # the share of a set that counts as seen from the side
-# The teacher was trained on x / 255, then (x - mean) / std per RGB channel (the common ImageNet statistics).
+# A teacher without a card was trained on x / 255, then (x - mean) / std per RGB channel (the common ImageNet statistics).
 TEACHER_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 TEACHER_STD = np.array([0.229, 0.224, 0.225], np.float32)
+NO_TEACHER = "Put the teacher there ([teacher] path of the configuration), or train from labels alone: --no-teacher."
+Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
 def cache_dir(listing: Listing, base: Path) -> Path:
@@ -49,13 +55,19 @@ def cached_images(listing: Listing, base: Path) -> npt.NDArray[np.uint8]:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.partial")  # two processes may make it at the same time
-        shape = (len(listing.items), SIZE_PX, SIZE_PX, 3)
-        images = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-        for number, data in enumerate(listing.read_all()):
-            images[number] = decode_crop(data, listing.items[number].path)
-        images.flush()
-        partial.replace(file)
+        try:
+            _decode_all(listing, partial)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
     return np.load(file, mmap_mode="r")
+
+
+def _decode_all(listing: Listing, file: Path) -> None:
+    images = np.lib.format.open_memmap(file, "w+", np.uint8, (len(listing.items), SIZE_PX, SIZE_PX, 3))
+    for number, data in enumerate(listing.read_all()):
+        images[number] = decode_crop(data, listing.items[number].path)
+    images.flush()
 
 
 def decode_crop(data: bytes, name: str) -> npt.NDArray[np.uint8]:
@@ -68,27 +80,67 @@ def decode_crop(data: bytes, name: str) -> npt.NDArray[np.uint8]:
 
 
 class Teacher:
-    """A public face network under ONNX Runtime whose embeddings the student learns to reproduce."""
+    """A face network whose embeddings the student learns to reproduce."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """Load the ONNX file at `path`; input (n, 3, 112, 112) float32, output (n, d)."""
-        import onnxruntime  # needed by training with a teacher only
+        """Load the teacher at `path`.
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
+        Args:
+            path: A model folder, whose card says what the network is fed; or an ONNX file with the input (n, 3, 112, 112) float32,
+                normalised by `TEACHER_MEAN` and `TEACHER_STD`, and the output (n, d).
+            threads: Of the runtime, for a file.
+
+        Raises:
+            DatasetError: nothing there, or a folder that is no model's.
+            ModelError: a network that does not fit its card.
+        """
+        self._embed = _with_card(path) if path.is_dir() else _without_card(path, threads)
 
     def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed (n, 112, 112, 3) uint8 RGB crops; returns (n, d) float32, unit norm."""
-        pixels = (images.astype(np.float32) / np.float32(255) - TEACHER_MEAN) / TEACHER_STD
-        (vectors,) = self._session.run(None, {self._input: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+        return self._embed(images)
 
     def embed_both(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed crops and their mirror images; returns (n, 2, d) float32, unit norm."""
         mirrored = np.ascontiguousarray(images[:, :, ::-1])
         return np.stack([self.embed(images), self.embed(mirrored)], axis=1)
+
+
+def _with_card(folder: Path) -> Embed:
+    card = _teacher_card(folder)
+    encoder = FaceEncoder(card, load_runtime(card.runtime, folder / card.file, card.input.get("output", "")))
+    return lambda images: encoder.embed_each(images)[:, : card.embedding_size]
+
+
+def _without_card(file: Path, threads: int) -> Embed:
+    import onnxruntime  # needed by training with a teacher only
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(_there(file)), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        pixels = (images.astype(np.float32) / np.float32(255) - TEACHER_MEAN) / TEACHER_STD
+        (vectors,) = session.run(None, {name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+    return embed
+
+
+def _teacher_card(folder: Path) -> Card:
+    """The card of a teacher's folder. It embeds one picture at a time: mirror images are asked about by themselves."""
+    try:
+        card = read_card(folder)
+    except ModelError as error:
+        raise DatasetError(error.message, NO_TEACHER) from error
+    return replace(card, input={**card.input, "mirror": False})
+
+
+def _there(teacher: Path) -> Path:
+    if not teacher.is_file():
+        raise DatasetError(f"The teacher must be a model folder or an ONNX file. Received: {teacher.name} (not found)", NO_TEACHER)
+    return teacher
 
 
 def cached_teacher(listing: Listing, base: Path, teacher: Path, batch: int = 64) -> npt.NDArray[np.float16]:
@@ -125,7 +177,7 @@ class BlendSource:
     Attributes:
         listing: The training set.
         base: Folder of the caches.
-        teacher: Its ONNX file.
+        teacher: Its model folder or ONNX file.
         seed: Of all chance.
         sides: Take crops seen from the side only, of which photo collections have few: those (`SIDES` of all) that differ most
             from their mirror image, to the teacher. Otherwise all, those from the side about twice as often.
@@ -192,11 +244,18 @@ def _blender(source: BlendSource) -> Blender:
 
 @lru_cache(maxsize=4)
 def _tag(teacher: Path) -> str:
-    return hashlib.sha256(teacher.read_bytes()).hexdigest()[:8]
+    """What names the files of this teacher's embeddings: a hash of its weights and, with a card, of what they are fed."""
+    if teacher.is_dir():
+        card = _teacher_card(teacher)
+        return hashlib.sha256(f"{card.sha256} {json.dumps(card.input, sort_keys=True)}".encode()).hexdigest()[:8]
+    return hashlib.sha256(_there(teacher).read_bytes()).hexdigest()[:8]
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
     """Write an array whole or not at all."""
     partial = file.with_suffix(f".{os.getpid()}.partial.npy")
-    np.save(partial, array)
-    partial.replace(file)
+    try:
+        np.save(partial, array)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

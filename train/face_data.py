@@ -27,10 +27,10 @@ class TeacherOptions:
     """Where the targets of the distillation come from.
 
     Attributes:
-        path: The teacher's ONNX file.
+        path: The teacher's model folder (a network with a card), or its ONNX file (see `train.face_cache.Teacher`).
         view: "cached": the mean of the embeddings of the clean crop and its mirror image, computed once; "augmented":
             the same mean over the very view that the student sees, computed for each batch (slower).
-        threads: Threads of the teacher's runtime for "augmented".
+        threads: Threads of the teacher's runtime for "augmented", where it is a file.
         blends: How many faces are blended from the crops beforehand, for the teacher alone to describe ("cached" only).
         side_blends: The same of crops seen from the side only.
         blend_share: The share of both in each batch, in [0, 1).

@@ -39,6 +39,11 @@ class LossOptions:
     margin_ramp: Sequence[float] = (0.15, 0.5)
     scale: float = 32.0
 
+    def __post_init__(self) -> None:
+        """Refuse a ramp that does not rise."""
+        if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
+            raise ValueError(f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}")
+
 
 class FaceTask:
     """See `train.loop.Task`."""

@@ -270,8 +270,13 @@ def speech_frames(rows: NDArray[np.float16], options: MelAugment, rng: np.random
     """Numbers of those of (frames, n_mels) log powers that are no pauses: above a random threshold, or 0-20 frames away from such."""
     energy_db = 10 * np.log10(np.exp(rows.astype(np.float32)).sum(axis=1) + 1e-12)
     speech = energy_db > energy_db.max() - rng.uniform(*options.trim_db)
-    reach = int(rng.choice((0, 3, 8, 20)))
-    return np.flatnonzero(np.convolve(speech, np.ones(2 * reach + 1), "same") > 0.5)
+    return np.flatnonzero(widened(speech, int(rng.choice((0, 3, 8, 20)))))
+
+
+def widened(marked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """(n,) marks and everything up to `reach` places away from one, n of any length."""
+    # Not "same", which is as long as the longer of both.
+    return np.convolve(marked, np.ones(2 * reach + 1), "full")[reach : reach + len(marked)] > 0.5
 
 
 def echo(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

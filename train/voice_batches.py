@@ -46,7 +46,7 @@ class SampleOptions:
         speaker_power: a speaker's chance grows with the seconds there are of them to this power.
         group_weights: factor on the chance of the speakers of a group (`voice_data.group_of`); 1 where it is not named.
         voice_chances: chance of each voice; of the first above 0.
-        channel_chances: chance of each channel; of the first above 0.
+        channel_chances: chance of each channel, one for each of the voice with most; of the first above 0.
         babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
         steady_chance: part of them whose noise is made up and steady; the rest takes recorded noises.
     """
@@ -75,7 +75,7 @@ class VoiceBatches:
         options, augment, spec, seed: see the classes.
 
     Raises:
-        DatasetError: fewer than 2 speakers.
+        DatasetError: fewer than 2 speakers, or chances of other voices or channels than there are.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class VoiceBatches:
         self.speakers = listing.labels
         if len(self.speakers) < 2:
             raise DatasetError(f"Training needs at least 2 speakers. Received: {len(self.speakers)}")
+        _check_chances(options, banks)
         self._banks, self._targets, self._seed = banks, targets, seed
         self._noise = [rows for rows in noise if np.exp(rows.astype(np.float32)).mean() > MIN_NOISE_POWER]
         self._options, self._augment, self._spec = options, augment, spec
@@ -210,6 +211,21 @@ class VoiceBatches:
             voice, _ = self._crop(self._banks[0][0], files, frames, rng)
             total += voice / max(float(voice.mean()), 1e-20)
         return total
+
+
+def _check_chances(options: SampleOptions, banks: Sequence[Sequence[Bank]]) -> None:
+    """A voice or channel without a chance would never be heard, and a chance without one ends a training."""
+    most = max(len(channels) for channels in banks)
+    if len(options.voice_chances) != len(banks):
+        raise DatasetError(
+            f"voice_chances must be one chance for each of the {len(banks)} voices. Received: voice_chances={options.voice_chances}",
+            "Change it in [sampling], or speeds and disguises in [data].",
+        )
+    if len(options.channel_chances) < most:
+        raise DatasetError(
+            f"channel_chances must be one chance for each of the {most} channels. Received: channel_chances={options.channel_chances}",
+            "Change it in [sampling], or channels and fluent_channels in [data].",
+        )
 
 
 def _edges(chances: ArrayLike) -> NDArray[np.float64]:

@@ -29,6 +29,8 @@ from train.voice_augment import Variant
 from utils.errors import DatasetError
 from utils.features import SILENCE_POWER, FrontendSpec, mel_power
 
+SHORTEST_MS = 100  # less is no syllable, and codecs make streams of it that cannot be read back
+
 
 @dataclass(frozen=True)
 class Bank:
@@ -70,13 +72,24 @@ def cached_waves(listing: Listing, base: Path, rate_hz: int = 16000) -> Bank:
     """All files of `listing` as mono int16 at `rate_hz`; decoded on the first call.
 
     Raises:
-        DatasetError: a file without decodable sound.
+        DatasetError: a file without decodable sound, or shorter than `SHORTEST_MS`.
     """
     folder = listing_dir(listing, base)
     if not _is_complete(folder, "waves"):
-        waves = (decode_audio(data, rate_hz, item) for data, item in zip(listing.read_all(), listing.items, strict=True))
-        write_bank(folder, "waves", waves)
+        write_bank(folder, "waves", _decoded(listing, rate_hz))
     return open_bank(folder, "waves")
+
+
+def _decoded(listing: Listing, rate_hz: int) -> Iterator[NDArray[np.int16]]:
+    for data, item in zip(listing.read_all(), listing.items, strict=True):
+        samples = decode_audio(data, rate_hz, item)
+        if 1000 * len(samples) < SHORTEST_MS * rate_hz:
+            raise DatasetError(
+                f"Every listed file must hold sound of at least {SHORTEST_MS} ms. "
+                f"Received: {item.path} of {1000 * len(samples) / rate_hz:.1f} ms",
+                "Take it out of the data set.",
+            )
+        yield samples
 
 
 def decode_audio(data: bytes, rate_hz: int, item: Item) -> NDArray[np.int16]:
@@ -160,10 +173,25 @@ def _render_all(
 def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
     """Write arrays one after the other to `<name>.npy` and their offsets to `<name>.offsets.npy` (last: it marks completion).
 
-    Each appears whole, under a name of this process until then: two trainings may make one bank at the same time.
+    Each appears whole, under a name of this process until then: two trainings may make one bank at the same time. Nothing is left of
+    one that fails.
+
+    Raises:
+        DatasetError: no array at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     raw, values, ends = (folder / f"{name}.{os.getpid()}.{part}" for part in ("raw", "values.npy", "offsets.npy"))
+    try:
+        _write_parts(raw, values, ends, rows)
+        values.replace(folder / f"{name}.npy")
+        ends.replace(folder / f"{name}.offsets.npy")
+    finally:
+        for file in (raw, values, ends):
+            file.unlink(missing_ok=True)
+
+
+def _write_parts(raw: Path, values: Path, ends: Path, rows: Iterable[NDArray[Any]]) -> None:
+    """Write arrays to `values` by way of `raw`, and their offsets to `ends`."""
     lengths: list[int] = []
     first: NDArray[Any] | None = None
     with raw.open("wb") as stream:
@@ -176,8 +204,6 @@ def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     _add_header(raw, values, (int(offsets[-1]), *first.shape[1:]), first.dtype)
     np.save(ends, offsets)
-    values.replace(folder / f"{name}.npy")
-    ends.replace(folder / f"{name}.offsets.npy")
 
 
 def _add_header(raw: Path, target: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -187,7 +213,6 @@ def _add_header(raw: Path, target: Path, shape: tuple[int, ...], dtype: np.dtype
         np.lib.format.write_array_header_1_0(out, header)
         while chunk := stream.read(1 << 24):
             out.write(chunk)
-    raw.unlink()
 
 
 def open_bank(folder: Path, name: str) -> Bank:

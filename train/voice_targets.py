@@ -86,7 +86,8 @@ def load_targets(files: Sequence[Path | None], whole: Path | None, listing: List
 
     Args:
         files: one per voice, as `voice_teacher` writes them. A voice without one is learned from labels alone.
-        whole: .npz with `path` and `embedding` of whole files: stands in for the first voice's where that is missing.
+        whole: .npz with `path` and `embedding` of whole files: stands in for the first voice's where that is missing. It is another
+            teacher's, so the other voices are learned from labels alone then.
         listing, crop_share: see the classes.
 
     Raises:
@@ -94,7 +95,7 @@ def load_targets(files: Sequence[Path | None], whole: Path | None, listing: List
     """
     voices = [_read_windows(file) for file in files]
     if voices[0] is None:
-        voices[0] = _whole_files(whole, listing)
+        voices = [_whole_files(whole, listing), *[None] * (len(voices) - 1)]
     return TeacherTargets(_whitened(voices, np.array(listing.label_ids())), crop_share)
 
 

@@ -48,6 +48,11 @@ class LossOptions:
     margin_ramp: tuple[float, float] = (0.1, 0.5)
     scale: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Refuse a ramp that does not rise."""
+        if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
+            raise ValueError(f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}")
+
 
 class VoiceTask:
     """See `train.loop.Task`.
@@ -164,8 +169,8 @@ def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> lis
     """Feature banks by voice: speeds through every channel, disguises clean; the first voice of fluent speech through some more."""
     cache, fluent = Path(data["cache"]), data.get("fluent", ())
     banks: list[list[Bank]] = []
-    for voice, groups in voices(data):
-        heard = [("clean", groups)] if voice.formants != 1.0 else [(name, ()) for name in data["channels"]]
+    for number, (voice, groups) in enumerate(voices(data)):
+        heard = [(name, ()) for name in data["channels"]] if number < len(data["speeds"]) else [("clean", groups)]
         if not banks:
             heard += [(name, fluent) for name in data.get("fluent_channels", [])]
         banks.append([cached_features(listing, cache, replace(voice, channel=name), spec, who) for name, who in heard])
@@ -180,9 +185,22 @@ def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listi
     if (encoder / CARD_FILE).is_file():
         name = read_card(encoder).encoder_id
         files = [teacher_file(listing, Path(data["cache"]), name, voice, groups) for voice, groups in voices(data)]
-    if absent := sum(file is None or not file.is_file() for file in files):
-        log.warning("%d of %d voices have no teacher's windows: python -m train.voice_teacher makes them.", absent, len(files))
+    absent = [file is None or not file.is_file() for file in files]
+    if any(absent):
+        log.warning(
+            "%d of %d voices have no teacher's windows, which python -m train.voice_teacher makes. %s learned from labels alone.",
+            sum(absent),
+            len(files),
+            _instead(absent, whole),
+        )
     return load_targets(files, whole, listing, teacher.get("crop_share", 0.5))
+
+
+def _instead(absent: Sequence[bool], whole: Path | None) -> str:
+    """What `load_targets` takes for the first voice, if its windows are `absent`; begins the sentence about those without a teacher."""
+    if absent[0] and whole is not None:
+        return f"The first voice takes another encoder's embeddings of whole files ({whole.name}), the others are"
+    return "They are"
 
 
 def _split(data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec) -> tuple[Listing, VoiceTrials]:

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from network.encoder import load_voice_encoder
+from network.card import RESTORE
+from network.encoder import VoiceEncoder, load_voice_encoder
 from train.datasets import Listing, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
-from train.voice_augment import Variant, change_speed, warp_formants
+from train.voice_augment import Variant, change_speed, warp_formants, widened
 from train.voice_data import Bank, as_float, cached_waves, group_of, listing_dir, subset_mark, training_files
-from utils.errors import DatasetError
+from utils.errors import DatasetError, ModelError
 from utils.types import Waveform
 
 Rows = NDArray[np.float32]
@@ -31,6 +32,10 @@ RATE_HZ, HOP = 16000, 160
 WINDOW_FRAMES, STEP_FRAMES = 300, 200
 SHORTEST = RATE_HZ  # less is repeated: speaker networks are trained on seconds
 PAUSE_DB, REACH_FRAMES = 40.0, 12
+NO_ENCODER = (
+    "docs/models.md tells how the shipped network's teacher is made. Without one: python -m train.train_nets voice, "
+    "which takes the embeddings of whole files where they are there, or learns from labels alone (--no-teacher)."
+)
 
 
 def teacher_file(listing: Listing, cache: Path, encoder_id: str, variant: Variant, groups: Sequence[str]) -> Path:
@@ -50,7 +55,7 @@ def speech_frames(samples: Rows) -> NDArray[np.int64]:
     frames = samples[: len(samples) // HOP * HOP].reshape(-1, HOP)
     level_db = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
     loud = level_db > level_db.max() - PAUSE_DB
-    return np.flatnonzero(np.convolve(loud, np.ones(2 * REACH_FRAMES + 1), "same") > 0.5)
+    return np.flatnonzero(widened(loud, REACH_FRAMES))
 
 
 def windows(kept: int) -> list[int]:
@@ -70,8 +75,11 @@ def file_windows(samples: Rows) -> tuple[list[Rows], NDArray[np.int32]]:
     return [np.resize(stretch, max(len(stretch), SHORTEST)) for stretch in stretches], spans
 
 
-def embed_bank(waves: Bank, heard: Sequence[bool], variant: Variant, embed: Embed) -> dict[str, NDArray[Any]]:
-    """Windows of those files of a bank that are `heard`: `windows` (m, d) float16, `spans` (m, 2) int32, `offsets` (files + 1,) int64."""
+def embed_bank(waves: Bank, heard: Sequence[bool], variant: Variant, embed: Embed, size: int) -> dict[str, NDArray[Any]]:
+    """Windows of those files of a bank that are `heard`: `windows` (m, size) float16, `spans` (m, 2) int32, `offsets` (files + 1,) int64.
+
+    `embed` gives `size` numbers for a stretch of samples. m may be 0: nobody is heard.
+    """
     vectors: list[Rows] = []
     spans = [np.zeros((0, 2), np.int32)]
     offsets = [0]
@@ -81,7 +89,8 @@ def embed_bank(waves: Bank, heard: Sequence[bool], variant: Variant, embed: Embe
             vectors += [embed(stretch) for stretch in stretches]
             spans.append(span)
         offsets.append(len(vectors))
-    return {"windows": np.array(vectors, np.float16), "spans": np.concatenate(spans), "offsets": np.array(offsets, np.int64)}
+    rows = np.array(vectors, np.float16).reshape(len(vectors), size)
+    return {"windows": rows, "spans": np.concatenate(spans), "offsets": np.array(offsets, np.int64)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,24 +99,41 @@ def main(arguments: list[str] | None = None) -> int:
     config = read_config(options)
     if "encoder" not in config.get("teacher", {}):
         raise DatasetError(f"The configuration must name a teacher. Received: {options.config} without encoder in its table [teacher]")
-    encoder = load_voice_encoder(Path(config["teacher"]["encoder"]))
+    encoder = _load(Path(config["teacher"]["encoder"]))
     listing, _ = training_files(config["data"], options.seed, shared_data_dir())
     cache = Path(config["data"]["cache"])
     waves = cached_waves(listing, cache, RATE_HZ)
 
+    size = encoder.card.embedding_size
+
     def embed(samples: Rows) -> Rows:
-        return encoder.embed(Waveform(samples, RATE_HZ)).vector[: encoder.card.embedding_size]
+        return encoder.embed(Waveform(samples, RATE_HZ)).vector[:size]
 
     for variant, groups in voices(config["data"]):
         file = teacher_file(listing, cache, encoder.encoder_id, variant, groups)
         if not file.exists():
             heard = [not groups or group_of(item.label) in groups for item in listing.items]
-            result = embed_bank(waves, heard, variant, embed)
-            partial = file.with_suffix(f".{os.getpid()}.partial.npz")
-            np.savez(partial, windows=result["windows"], spans=result["spans"], offsets=result["offsets"])
-            partial.replace(file)
+            _save(file, embed_bank(waves, heard, variant, embed, size))
         print(file.name, flush=True)
     return 0
+
+
+def _load(folder: Path) -> VoiceEncoder:
+    """The teacher. Raises ModelError whose hint speaks of teachers, not of the models that serve."""
+    try:
+        return load_voice_encoder(folder)
+    except ModelError as error:
+        raise ModelError(error.message, NO_ENCODER if error.hint == RESTORE else error.hint) from error
+
+
+def _save(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an archive whole or not at all."""
+    partial = file.with_suffix(f".{os.getpid()}.partial.npz")
+    try:
+        np.savez(partial, windows=arrays["windows"], spans=arrays["spans"], offsets=arrays["offsets"])
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:
