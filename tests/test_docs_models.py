@@ -1,6 +1,7 @@
 """Every command in docs/models.md parses with the real program, every option of the table and every JSON card in it is one that is read."""
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -17,7 +18,8 @@ from utils.config import ROOT
 
 TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines() if line.strip() and line[0] != "#"]
-COMMANDS = [line for line in LINES if "python" in line]
+COMMANDS = [line for line in LINES if line.startswith(".venv/bin/python ")]
+SCRIPTS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
 def make_paths(words: list[str]) -> None:
@@ -49,8 +51,16 @@ def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     command.make_context(command.name, list(words))
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_parse_and_have_a_name_that_a_command_runs(script: str) -> None:
+    ast.parse(script)
+    name = script.splitlines()[0].removeprefix("# ")
+    assert any(line.endswith(f"bin/python {name}") for line in LINES)
+
+
 def test_there_is_something_to_check() -> None:
     assert len(COMMANDS) >= 12
+    assert SCRIPTS
     assert any("DUET_MODEL_DIR=" in line for line in LINES)
 
 
