@@ -101,12 +101,17 @@ def test_a_job_goes_on_after_the_service_was_killed(tmp_path: Path, clips: Path,
     assert not (tmp_path / "data/media/.jobs" / job_id).exists()
 
 
+def heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and so does all that is started from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> None:
     """Enrol a folder and press Ctrl-C amid it; again where it was done before anybody looked."""
     while True:
         before = latest(folder)
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log, preexec_fn=heed_ctrl_c)
         until(lambda before=before: (job := latest(folder)) and (not before or job.job_id != before.job_id) and job.counts.get("done"),
               every_s=0.2)
         with frozen(process.pid):
