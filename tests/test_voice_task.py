@@ -260,5 +260,5 @@ def test_a_configuration_without_a_teacher_cannot_ask_one(folder: Path) -> None:
     from train.voice_teacher import main as ask
     from utils.errors import DatasetError
 
-    with pytest.raises(DatasetError, match="must name a teacher"):
+    with pytest.raises(DatasetError, match=r"must name a teacher\. Received: voice\.toml"):
         ask(["--config", str(folder / "voice.toml"), "--data", str(folder / "speech")])

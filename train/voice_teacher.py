@@ -98,12 +98,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     config = read_config(options)
     if "encoder" not in config.get("teacher", {}):
-        raise DatasetError(f"The configuration must name a teacher. Received: {options.config} without encoder in its table [teacher]")
+        raise DatasetError(f"The configuration must name a teacher. Received: {options.config.name} without encoder in its table [teacher]")
     encoder = _load(Path(config["teacher"]["encoder"]))
     listing, _ = training_files(config["data"], options.seed, shared_data_dir())
     cache = Path(config["data"]["cache"])
     waves = cached_waves(listing, cache, RATE_HZ)
-
     size = encoder.card.embedding_size
 
     def embed(samples: Rows) -> Rows:
