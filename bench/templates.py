@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     encoders = load_encoders(arguments.model_dir)
-    folds = folds_of(*held_out_tables(encoders, arguments.data or shared_data_dir(), Sources()), encoders.fusion.fuse)
+    folds = folds_of(held_out_tables(encoders, arguments.data or shared_data_dir(), Sources()), encoders.fusion.fuse)
     print(f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id}; fusion: {encoders.fusion.encoder_id}\n")
     counts = " | ".join(f"{count}" for count in COUNTS)
     print("| scores | N | what stands for a person; templates: | FPIR % (stated: 1) " + "| " * (len(COUNTS) - 1) + "| FNIR % " + "| " *

@@ -155,7 +155,7 @@ def main(model_dir: Path, data: Path | None, out: Path) -> None:
     """Entry point."""
     try:
         encoders = load_encoders(model_dir)
-        folds = folds_of(*held_out_tables(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
+        folds = folds_of(held_out_tables(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
         text = as_markdown(measure_all(folds)) + "\n\nEqual error rates of pairs of clips, in percent:\n\n" + eer_of_folds(folds)
     except DuetError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error

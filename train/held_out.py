@@ -1,14 +1,20 @@
-"""Embeddings of the held-out people under every measured condition, as serving would make them: for choosing, calibrating and reporting."""
+"""Embeddings of the held-out people under every measured condition, as serving would make them: for choosing, calibrating and reporting.
+And of speakers of other data sets, for the cohort."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from network.encoder import FaceEncoder, VoiceEncoder
 from train.conditions import FACE_CONDITIONS, VOICE_CONDITIONS, NoiseBank
-from train.datasets import Listing, read_listing
+from train.datasets import Item, Listing, read_listing
 from train.tables import Recipe, Table, face_table, select, voice_table
+from train.voice_data import group_of
+from utils.types import FloatArray
 
 CACHE = Path("data/cache/fusion")
+CLEAN = Recipe(("clean",))
+
 
 def held_out_faces(encoder: FaceEncoder, source: Path, files: int, match: str = "", cache: Path | None = CACHE) -> Table:
     """Faces of the split `dev` of `source` (as `read_listing` takes it), `files` photographs of each person, whose paths contain
@@ -26,3 +32,15 @@ def held_out_voices(encoder: VoiceEncoder, source: Path, files: int, noises: Noi
 
 def _matching(listing: Listing, match: str) -> Listing:
     return Listing(listing.root, tuple(item for item in listing.items if match in item.path))
+
+
+def other_voices(encoder: VoiceEncoder, source: Path, groups: Sequence[str], files: int, people: int, noises: NoiseBank,
+                 cache: Path | None = CACHE) -> FloatArray:
+    """Clean embeddings (n, 512) of the split `train` of `source`: `files` each of at most `people` speakers of each of `groups` (data
+    sets). The network knows these speakers; as a cohort they stand for the strangers of many places."""
+    listing = read_listing(source, "audio", "train")
+    chosen: list[Item] = []
+    for group in groups:
+        theirs = Listing(listing.root, tuple(item for item in listing.items if group_of(item.label) == group))
+        chosen += select(theirs, files, people, least=1).items
+    return voice_table(encoder, Listing(listing.root, tuple(chosen)), CLEAN, noises, cache).vectors
