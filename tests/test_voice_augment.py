@@ -144,19 +144,14 @@ def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
 
 def centroid_hz(samples: np.ndarray) -> float:
     """Mean frequency of the energy from 500 to 3000 Hz."""
-    power = np.abs(np.fft.rfft(samples))[500:3000] ** 2
+    power = np.abs(np.fft.rfft(samples, RATE_HZ))[500:3000] ** 2
     return float((np.arange(500, 3000) * power).sum() / power.sum())
 
 
 @pytest.mark.parametrize("factor", [0.88, 1.14])
 def test_formants_move_and_pitch_stays(factor: float) -> None:
     """A pulse train through one resonance: the resonance moves, the harmonics do not."""
-    from scipy.signal import lfilter
-
-    pulses = np.zeros(RATE_HZ)
-    pulses[::160] = 1.0  # 100 Hz
-    pole = 0.97 * np.exp(2j * np.pi * 1500 / RATE_HZ)
-    voice = lfilter([1], [1, -2 * pole.real, abs(pole) ** 2], pulses).astype(np.float32) / 20
+    voice = pulses_through_a_resonance(100)
     moved = va.warp_formants(voice, factor)
     assert moved.shape == voice.shape
     assert moved.dtype == np.float32
@@ -165,6 +160,61 @@ def test_formants_move_and_pitch_stays(factor: float) -> None:
     ratio = centroid_hz(moved) / centroid_hz(voice)
     assert abs(ratio - 1) > 0.4 * abs(factor - 1), "a sharp resonance moves in part: its envelope is a smooth one"
     assert (ratio > 1) == (factor > 1)
+
+
+def test_formants_move_with_time() -> None:
+    samples = media_sound.speech(person=1, seconds=1.0, rate_hz=RATE_HZ)
+    np.testing.assert_allclose(va.warp_formants(samples, np.full(len(samples), 1.2, np.float32)), va.warp_formants(samples, 1.2), atol=1e-5)
+    half = np.repeat([1.0, 1.2], [len(samples) // 2, len(samples) - len(samples) // 2]).astype(np.float32)
+    both = va.warp_formants(samples, half)
+    np.testing.assert_allclose(both[:7000], samples[:7000], atol=1e-3)
+    np.testing.assert_allclose(both[9000:], va.warp_formants(samples, 1.2)[9000:], atol=1e-3)
+
+
+def pulses_through_a_resonance(f0_hz: int) -> np.ndarray:
+    """One second of a voice of even pitch with one formant at 1500 Hz."""
+    from scipy.signal import lfilter
+
+    pulses = np.zeros(RATE_HZ, np.float32)
+    pulses[:: RATE_HZ // f0_hz] = 1.0
+    pole = 0.97 * np.exp(2j * np.pi * 1500 / RATE_HZ)
+    return lfilter([1], [1, -2 * pole.real, abs(pole) ** 2], pulses).astype(np.float32) / 20
+
+
+def f0_hz(samples: np.ndarray) -> np.ndarray:
+    import librosa
+
+    return librosa.yin(samples, fmin=60, fmax=400, sr=RATE_HZ)[4:-4]
+
+
+@pytest.mark.parametrize("pitch", [0.8, 1.0, 1.25])
+def test_a_mood_has_its_pitch_tempo_and_intonation_and_the_formants_stay(pitch: float) -> None:
+    voice = pulses_through_a_resonance(125)
+    heard = [va.change_mood(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
+    assert all(abs(len(one) * pitch / len(voice) - 1) < 0.08 for one in heard)
+    assert np.median([np.median(f0_hz(one)) for one in heard]) == pytest.approx(125 * pitch, rel=0.05)
+    spread = [np.log(f0_hz(one)).std() for one in heard]
+    assert max(spread) > 0.08 > min(spread), "some are lively, some even"
+    moved = np.mean([centroid_hz(one) for one in heard]) / centroid_hz(voice)
+    assert abs(np.log(moved)) <= 0.6 * abs(np.log(pitch)) + 0.03, "played at that speed alone it would be all of it"
+
+
+def test_a_mood_is_its_generators_and_takes_any_length() -> None:
+    samples = media_sound.speech(person=1, seconds=0.5, rate_hz=RATE_HZ)
+    one, same, other = (va.change_mood(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert len(one) != len(other) or not np.allclose(one, other)
+    for length in (1, 100, 511, 1600):
+        short = va.change_mood(samples[:length], 1.25, np.random.default_rng(0))
+        assert np.isfinite(short).all()
+        assert abs(len(short) - length / 1.25) <= 0.2 * length + 1
+
+
+def test_a_mood_is_rendered_by_its_name(speech: np.ndarray) -> None:
+    variant = va.Variant(1.12, "clean", mood=True)
+    assert variant.name == "m112_clean"
+    rendered = va.render(speech, variant, [], RATE_HZ, np.random.default_rng(3))
+    np.testing.assert_array_equal(rendered, va.change_mood(speech, 1.12, np.random.default_rng(3)))
 
 
 def test_formants_of_factor_one_and_of_little_sound() -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.signal import istft, lfilter, stft
 
 from utils.features import FrontendSpec, normalise
@@ -33,20 +34,26 @@ CODECS: tuple[Codec, ...] = (
 PHONE_OPUS: Codec = ("libopus", "ogg", (6000, 8000, 12000), (8000,))
 PHONE_RATE_HZ = 8000
 ENVELOPE_FFT, ENVELOPE_QUEFRENCY = 512, 30  # samples at 16 kHz: below the pitch period of any adult
+ENVELOPE_HOP = ENVELOPE_FFT // 4
+CONTOUR_STEP, CONTOUR_SMOOTHING = 160, 12  # samples at 16 kHz, and steps: intonation moves within 0.1 s to 0.3 s
+MAX_INTONATION = 0.2  # standard deviation of the logarithm of the pitch that is added
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which training files are heard: a voice (speed and formants; each a speaker of its own), a channel of `CHANNELS`."""
+    """One way in which training files are heard: a voice (speed and formants; each a speaker of its own), a channel of `CHANNELS`. A
+    `mood` is the same speaker at another moment: `speed` is that of pitch and tempo, see `change_mood`."""
 
     speed: float
     channel: str
     formants: float = 1.0
+    mood: bool = False
 
     @property
     def voice(self) -> str:
-        """Such as "s090", or "s085f110" where formants are moved by themselves."""
-        return f"s{round(100 * self.speed):03d}" + ("" if self.formants == 1.0 else f"f{round(100 * self.formants):03d}")
+        """Such as "s090", "s085f110" where formants are moved by themselves, "m090" for a mood."""
+        letter, formants = "m" if self.mood else "s", "" if self.formants == 1.0 else f"f{round(100 * self.formants):03d}"
+        return f"{letter}{round(100 * self.speed):03d}{formants}"
 
     @property
     def name(self) -> str:
@@ -61,27 +68,45 @@ def change_speed(samples: Samples, speed: float) -> Samples:
     return samples if speed == 1.0 else soxr.resample(samples, round(1000 * speed), 1000).astype(np.float32)
 
 
-def warp_formants(samples: Samples, factor: float) -> Samples:
+def warp_formants(samples: Samples, factor: float | Samples) -> Samples:
     """Move the resonances of (n,) speech towards `factor` times their frequency; pitch and tempo stay: another vocal tract.
 
     The spectral envelope is the low-quefrency part of each frame's cepstrum; each frame is multiplied by the ratio of the stretched
-    envelope to its own (at most 20 dB either way). The envelope is a smooth one: sharp resonances move in part.
+    envelope to its own (at most 20 dB either way). The envelope is a smooth one: sharp resonances move in part. `factor` may change
+    with time: (n,).
     """
-    if factor == 1.0:
+    if np.ndim(factor) == 0 and factor == 1.0:
         return samples
     padded = np.pad(samples, (0, max(0, ENVELOPE_FFT - len(samples))))
-    _, _, spectrum = stft(padded, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT * 3 // 4)
+    _, _, spectrum = stft(padded, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT - ENVELOPE_HOP)
     log_level = np.log(np.maximum(np.abs(spectrum), 1e-6)).T
     cepstrum = np.fft.irfft(log_level, axis=1)
     cepstrum[:, ENVELOPE_QUEFRENCY : ENVELOPE_FFT - ENVELOPE_QUEFRENCY + 1] = 0
     envelope = np.fft.rfft(cepstrum, axis=1).real
-    sources = np.minimum(np.arange(envelope.shape[1]) / factor, envelope.shape[1] - 1.0)
+    at_frame = np.broadcast_to(factor, len(samples))[np.minimum(np.arange(len(envelope)) * ENVELOPE_HOP, len(samples) - 1)]
+    sources = np.minimum(np.arange(envelope.shape[1]) / at_frame[:, None], envelope.shape[1] - 1.0)
     lower = np.minimum(sources.astype(int), envelope.shape[1] - 2)
     part = sources - lower
-    stretched = envelope[:, lower] * (1 - part) + envelope[:, lower + 1] * part
+    stretched = np.take_along_axis(envelope, lower, 1) * (1 - part) + np.take_along_axis(envelope, lower + 1, 1) * part
     gain = np.exp(np.clip(stretched - envelope, -2.3, 2.3))
-    _, warped = istft(spectrum * gain.T, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT * 3 // 4)
+    _, warped = istft(spectrum * gain.T, nperseg=ENVELOPE_FFT, noverlap=ENVELOPE_FFT - ENVELOPE_HOP)
     return np.asarray(warped[: len(samples)], np.float32)
+
+
+def change_mood(samples: Samples, pitch: float, rng: np.random.Generator) -> Samples:
+    """The same speaker at another moment: (n,) speech at `pitch` times its pitch and tempo on the whole, with an intonation of its own on
+    top (0 to `MAX_INTONATION`), and the formants where they were.
+
+    Played at a speed that moves with time; `warp_formants` undoes what that does to the formants. About n / pitch samples come out.
+    """
+    contour = gaussian_filter1d(rng.standard_normal(len(samples) // CONTOUR_STEP + 2), CONTOUR_SMOOTHING, mode="nearest")
+    contour = (contour - contour.mean()) / max(float(contour.std()), 1e-6) * rng.uniform(0, MAX_INTONATION)
+    places = np.arange(len(samples))
+    speed = pitch * np.exp(np.interp(places, np.arange(len(contour)) * CONTOUR_STEP, contour))
+    heard = np.cumsum(1 / speed)  # when each sample is heard
+    sources = np.interp(np.arange(max(1, int(heard[-1]))), heard, places)
+    played = map_coordinates(samples, sources[None], order=3, mode="nearest").astype(np.float32)
+    return warp_formants(played, (1 / speed[sources.astype(int)]).astype(np.float32))
 
 
 def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[Samples]:
@@ -172,16 +197,19 @@ def telephone(samples: Samples, rate_hz: int, rng: np.random.Generator) -> Sampl
 
 
 def render(samples: Samples, variant: Variant, rooms: Sequence[Samples], rate_hz: int, rng: np.random.Generator) -> Samples:
-    """One file as a variant hears it: speed first, then a room, overdrive, and the telephone or a codec.
+    """One file as a variant hears it: voice or mood first, then a room, overdrive, and the telephone or a codec.
 
     Args:
         samples: (n,) float32 in [-1, 1] at `rate_hz`.
-        variant: speed and channel; "phone" and "codec" have a room before them in 3 of 10 cases.
+        variant: voice and channel; "phone" and "codec" have a room before them in 3 of 10 cases.
         rooms: impulse responses to choose from.
         rate_hz: sample rate.
         rng: decides everything random.
     """
-    samples = warp_formants(change_speed(samples, variant.speed), variant.formants)
+    if variant.mood:
+        samples = change_mood(samples, variant.speed, rng)
+    else:
+        samples = warp_formants(change_speed(samples, variant.speed), variant.formants)
     if variant.channel == "clean":
         return samples
     if variant.channel == "room" or rng.random() < 0.3:

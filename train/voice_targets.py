@@ -40,6 +40,10 @@ class Windows:
     spans: NDArray[np.int32]
     offsets: NDArray[np.int64]
 
+    def played(self, speed: float) -> Windows:
+        """The same windows over files that are played `speed` times as fast."""
+        return Windows(self.vectors, np.round(self.spans / speed).astype(np.int32), self.offsets)
+
     def of_file(self, number: int) -> Rows:
         """(d,) sum of the file's windows; zeros where there are none."""
         part: Rows = self.vectors[self.offsets[number] : self.offsets[number + 1]].sum(axis=0, dtype=np.float32)
@@ -81,7 +85,9 @@ def _unit(vector: Rows) -> Rows:
     return vector / max(float(np.linalg.norm(vector)), 1e-6)
 
 
-def load_targets(files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float) -> TeacherTargets:
+def load_targets(
+    files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float, moods: Sequence[float] = ()
+) -> TeacherTargets:
     """The teacher of `listing`'s files.
 
     Args:
@@ -89,6 +95,7 @@ def load_targets(files: Sequence[Path | None], whole: Path | None, listing: List
         whole: .npz with `path` and `embedding` of whole files: stands in for the first voice's where that is missing. It is another
             teacher's, so the other voices are learned from labels alone then.
         listing, crop_share: see the classes.
+        moods: speeds of more voices, which are the first voice's people at other moments and have its targets.
 
     Raises:
         DatasetError: neither is there for the first voice, or it holds no embedding of the listing's files.
@@ -96,7 +103,8 @@ def load_targets(files: Sequence[Path | None], whole: Path | None, listing: List
     voices = [_read_windows(file) for file in files]
     if voices[0] is None:
         voices = [_whole_files(whole, listing), *[None] * (len(voices) - 1)]
-    return TeacherTargets(_whitened(voices, np.array(listing.label_ids())), crop_share)
+    known = _whitened(voices, np.array(listing.label_ids()))
+    return TeacherTargets([*known, *(known[0].played(speed) for speed in moods)], crop_share)
 
 
 def _read_windows(file: Path | None) -> Windows | None:

@@ -50,6 +50,12 @@ def voices(data: Mapping[str, Any]) -> list[tuple[Variant, Sequence[str]]]:
     return natural + [(Variant(speed, "clean", formants), fluent) for speed, formants in data.get("disguises", [])]
 
 
+def moods(data: Mapping[str, Any]) -> list[Variant]:
+    """The first voice's people as they speak at other moments: at the `pitches` of a configuration's table `data`. The teacher is not
+    asked about these: it said who they are."""
+    return [Variant(pitch, "clean", mood=True) for pitch in data.get("pitches", ())]
+
+
 def speech_frames(samples: Rows) -> NDArray[np.int64]:
     """Frames of 10 ms of (n,) samples that hold speech: within 40 dB of the loudest, or 0.12 s away from one."""
     frames = samples[: len(samples) // HOP * HOP].reshape(-1, HOP)
