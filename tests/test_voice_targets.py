@@ -56,6 +56,26 @@ def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> N
     assert np.abs(rows.mean(axis=0)).max() < 0.5
 
 
+def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
+    count, speakers = 2, 200
+    labels = [f"{'street' if s % 2 else 'studio'}/{s}" for s in range(speakers)]
+    listing = Listing(Path("nowhere"), tuple(Item(f"{label}/{f}.wav", label) for label in labels for f in range(count)))
+    rng = np.random.default_rng(0)
+    street = np.array([label.startswith("street") for label in labels for _ in range(count)])
+    vectors = rng.normal(size=(len(street), SIZE)) + np.where(street[:, None], 3.0, -3.0) * np.eye(1, SIZE)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    spans = np.array([[0, 100]] * len(vectors), np.int32)
+    np.savez(tmp_path / "a.npz", windows=vectors.astype(np.float16), spans=spans, offsets=np.arange(len(vectors) + 1))
+    targets = load_targets([tmp_path / "a.npz"], None, listing, crop_share=0.0)
+    rows = np.stack([targets.of_crop(0, [(number, np.arange(100))]) for number in range(len(street))])
+    between = abs(rows[street].mean(axis=0) - rows[~street].mean(axis=0)).max()
+    assert between < 0.4
+    one_group = Listing(Path("nowhere"), tuple(Item(item.path, "all/" + item.label.replace("/", "_")) for item in listing.items))
+    together = load_targets([tmp_path / "a.npz"], None, one_group, crop_share=0.0)
+    rows = np.stack([together.of_crop(0, [(number, np.arange(100))]) for number in range(len(street))])
+    assert abs(rows[street].mean(axis=0) - rows[~street].mean(axis=0)).max() > 1.0
+
+
 def test_the_crop_share_moves_the_target_to_its_own_stretch(listing: Listing, tmp_path: Path) -> None:
     file = write_windows(tmp_path / "a.npz")
     whole, mixed, own = (load_targets([file], None, listing, share).of_crop(0, [(5, np.arange(0, 90))]) for share in (0.0, 0.5, 1.0))

@@ -6,7 +6,8 @@ teacher is patient and consistent"), it has to learn what the teacher hears. A t
 
 The teacher's space is centred, and the variation within a speaker is whitened (within-class covariance normalisation: Hatch et al.
 2006, regularised by its own mean variance): a student that copies relations then copies those between speakers, not the offset
-that all embeddings share.
+that all embeddings share. Each group of speakers (a data set) is centred by itself, the more the more speakers it has: what its
+microphones and its way of speaking have in common says nothing of a speaker.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.datasets import Listing
+from train.voice_data import group_of
 from utils.errors import DatasetError
 
 Rows = NDArray[np.float32]
 NO_TEACHER = "Make them by python -m train.voice_teacher, or train from labels alone: --no-teacher."
+FEW_SPEAKERS = 10  # a group of so many is centred by half
 EVERYWHERE = 10**6  # last frame of a window that covers its file, however long
 
 
@@ -103,7 +106,7 @@ def load_targets(
     voices = [_read_windows(file) for file in files]
     if voices[0] is None:
         voices = [_whole_files(whole, listing), *[None] * (len(voices) - 1)]
-    known = _whitened(voices, np.array(listing.label_ids()))
+    known = _whitened(voices, np.array(listing.label_ids()), [group_of(label) for label in listing.labels])
     return TeacherTargets([*known, *(known[0].played(speed) for speed in moods)], crop_share)
 
 
@@ -127,26 +130,41 @@ def _whole_files(file: Path | None, listing: Listing) -> Windows:
     return Windows(vectors, np.array([[0, EVERYWHERE]] * len(vectors), np.int32), np.concatenate([[0], np.cumsum(known)]))
 
 
-def _whitened(voices: Sequence[Windows | None], ids: NDArray[np.int64]) -> list[Windows]:
-    """All windows in the space that the first voice's files define; `ids` are the speakers of the files."""
+def _whitened(voices: Sequence[Windows | None], ids: NDArray[np.int64], groups: Sequence[str]) -> list[Windows]:
+    """All windows in the space that the first voice's files define; `ids` are the speakers of the files, `groups` those of the speakers."""
     first = voices[0]
     if first is None:
         raise ValueError("`voices` must begin with one that the teacher heard. Received: None")
     base = np.stack([_unit(first.of_file(number)) for number in range(len(ids))]).astype(np.float64)
     known = np.linalg.norm(base, axis=1) > 0
-    centres = np.zeros((ids.max() + 1, base.shape[1]))
+    spoken = np.bincount(ids[known], minlength=len(groups))
+    centres = np.zeros((len(groups), base.shape[1]))
     np.add.at(centres, ids[known], base[known])
-    centres /= np.maximum(np.bincount(ids[known], minlength=len(centres)), 1)[:, None]
-    offset = base[known].mean(axis=0)
+    centres /= np.maximum(spoken, 1)[:, None]
     within = np.cov((base - centres[ids])[known].T)
     within += np.trace(within) / len(within) * np.eye(len(within))
     values, vectors = np.linalg.eigh(within)
-    return [_transformed(windows, offset, vectors / np.sqrt(values), len(ids)) for windows in voices]
+    offsets = _offsets(centres, spoken > 0, np.array(groups), base[known].mean(axis=0))[ids]
+    return [_transformed(windows, offsets, vectors / np.sqrt(values)) for windows in voices]
 
 
-def _transformed(windows: Windows | None, offset: NDArray[np.float64], white: NDArray[np.float64], files: int) -> Windows:
+def _offsets(
+    centres: NDArray[np.float64], heard: NDArray[np.bool_], groups: NDArray[np.str_], overall: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(speakers, d): what each speaker is centred by, of the way from the `overall` mean to that of the group."""
+    offsets = np.tile(overall, (len(groups), 1))
+    for group in np.unique(groups):
+        speakers = (groups == group) & heard
+        if (count := int(speakers.sum())) and len(set(groups)) > 1:
+            offsets[groups == group] += count / (count + FEW_SPEAKERS) * (centres[speakers].mean(axis=0) - overall)
+    return offsets
+
+
+def _transformed(windows: Windows | None, offsets: NDArray[np.float64], white: NDArray[np.float64]) -> Windows:
+    """`windows` centred by the offsets (files, d) and whitened."""
+    files, size = offsets.shape
     if windows is None:
-        return Windows(np.zeros((0, len(offset)), np.float16), np.zeros((0, 2), np.int32), np.zeros(files + 1, np.int64))
-    vectors = (windows.vectors - offset) @ white
+        return Windows(np.zeros((0, size), np.float16), np.zeros((0, 2), np.int32), np.zeros(files + 1, np.int64))
+    vectors = (windows.vectors - np.repeat(offsets, np.diff(windows.offsets), axis=0)) @ white
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return Windows(vectors.astype(np.float16), windows.spans, windows.offsets)
