@@ -17,7 +17,7 @@ import numpy as np
 from gallery.vectors import unit
 from network.encoder import load_encoders
 from train.accuracy import crossed
-from train.calibrate import Sources, folds_of, held_out_tables
+from train.calibrate import Sources, calibration_data, folds_of
 from train.datasets import shared_data_dir
 from train.galleries import Arena, Float, bare_strengths, strengths
 from train.tables import Codes, Table
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     encoders = load_encoders(arguments.model_dir)
-    folds = folds_of(held_out_tables(encoders, arguments.data or shared_data_dir(), Sources()), encoders.fusion.fuse)
+    folds = folds_of(calibration_data(encoders, arguments.data or shared_data_dir(), Sources()), encoders.fusion.fuse)
     print(f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id}; fusion: {encoders.fusion.encoder_id}\n")
     counts = " | ".join(f"{count}" for count in COUNTS)
     print("| scores | N | what stands for a person; templates: | FPIR % (stated: 1) " + "| " * (len(COUNTS) - 1) + "| FNIR % " + "| " *

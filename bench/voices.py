@@ -4,10 +4,10 @@
 
 Trials and speech are those of train/configs/voice.toml. Both sides of a trial are heard in the condition, but for "clean against ...",
 where the first is clean. "Served" is what the service embeds: the speech that the voice activity detector leaves (where it leaves less than
-half a second, the whole file). Durations are the middle of the file, or of what is left of it. Channels and moods are drawn per file
-from a fixed seed; a mood is another pitch, tempo and intonation, while the formants stay about where they were. `--clips` adds all
-pairs of clips of <person>/**/<clip>, served. `--public` measures the GE2E encoder of the package `resemblyzer` (with PyTorch) instead,
-called as its authors do.
+half a second, the whole file). Durations are the middle of the file, or of what is left of it. Channels and prosodies are drawn per
+file from a fixed seed; another prosody is another pitch, tempo and intonation, made as for training, so that row shows what training
+taught, not what a living speaker does. `--clips` adds all pairs of clips of <person>/**/<clip>, served. `--public` measures the GE2E
+encoder of the package `resemblyzer` (with PyTorch) instead, called as its authors do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from train.conditions import NoiseBank, add_noise
 from train.datasets import Item, read_listing, shared_data_dir
 from train.embed import speech_finder
 from train.train_nets import CONFIGS
-from train.voice_augment import Variant, render
+from train.voice_augment import Variant, perturb_prosody, render
 from train.voice_data import as_float, cached_rooms, cached_waves, decode_audio
 from train.voice_dev import VoiceTrials, middle, published_trials
 from utils.features import FrontendSpec
@@ -35,7 +35,7 @@ from utils.metrics import eer
 from utils.types import RATE_HZ, FloatArray, Waveform
 
 SEED = 7
-PITCHES = (0.8, 0.9, 1.0, 1.12, 1.25)
+PITCHES = (0.85, 0.95, 1.07, 1.2)  # other ones than in training
 LEAST_LEVEL = 50  # mean of int16 magnitudes: quieter files are digital silence
 Condition = Callable[[int, FloatArray], FloatArray]
 Embed = Callable[[FloatArray], FloatArray]
@@ -79,15 +79,14 @@ def conditions(rooms: Sequence[FloatArray], noises: NoiseBank) -> dict[str, Cond
         found[f"served, {seconds:.0f} s"] = lambda i, x, s=seconds: middle(speech(i, x), s, RATE_HZ)  # type: ignore[misc]
     for channel in ("room", "phone", "codec"):
         found[channel] = lambda i, x, c=channel: render(x, Variant(1.0, c), rooms, RATE_HZ, np.random.default_rng([SEED, i]))  # type: ignore[misc]
-    found["another mood"] = lambda i, x: render(x, _mood(i), rooms, RATE_HZ, np.random.default_rng([SEED, i]))
+    found["another prosody"] = lambda i, x: _otherwise_spoken(x, np.random.default_rng([SEED, i]))
     for snr_db in (10, 0):
         found[f"noise {snr_db} dB"] = lambda i, x, s=snr_db: _noisy(i, x, s, noises)  # type: ignore[misc]
     return found
 
 
-def _mood(number: int) -> Variant:
-    """One of `PITCHES`, by lot."""
-    return Variant(float(np.random.default_rng([SEED, number]).choice(PITCHES)), "clean", mood=True)
+def _otherwise_spoken(samples: FloatArray, rng: np.random.Generator) -> FloatArray:
+    return perturb_prosody(samples, float(rng.choice(PITCHES)), rng)
 
 
 def _noisy(number: int, samples: FloatArray, snr_db: float, noises: NoiseBank) -> FloatArray:
@@ -110,14 +109,14 @@ def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[floa
 
 
 def rows(embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
-    """Names and rates of each condition asked for; channels, moods and noises also against clean files."""
+    """Names and rates of each condition asked for; channels, prosodies and noises also against clean files."""
     clean = embed_all(embed, trials, known["whole file"])
     for name, condition in known.items():
         if only and name not in only:
             continue
         vectors = clean if name == "whole file" else embed_all(embed, trials, condition)
         yield name, rates(trials, vectors, vectors)
-        if name in ("room", "phone", "codec", "another mood") or name.startswith("noise"):
+        if name in ("room", "phone", "codec", "another prosody") or name.startswith("noise"):
             yield f"clean against {name}", rates(trials, clean, vectors)
 
 

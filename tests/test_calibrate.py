@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from train import logistic
-from train.calibrate import FULL, HeldOut, People, _comparable, calibrate, cohort_of, folds_of, own_people
+from train.calibrate import FULL, CalibrationData, People, _comparable, calibrate, cohort_of, folds_of, own_people
 from train.galleries import Arena, Fold, groups, strengths, surplus
 from train.gallery_fit import (
     SUPPORT,
@@ -275,10 +275,19 @@ def test_measured_people_are_not_in_their_cohort():
     def fuse(face, voice):
         return np.concatenate([face, voice], axis=1) / np.float32(np.sqrt(2))
 
-    others = table(10, 1, seed=5).vectors
-    for both in folds_of(HeldOut(faces, voices, others), fuse).values():
+    more = table(10, 1, seed=5).vectors
+    folds = folds_of(CalibrationData(faces, voices, more), fuse)
+    for both in folds.values():
         for fold in both:
             assert (fold.table.under(fold.clean).vectors @ fold.cohort.T).max() < 0.999
+
+    def rows_of(more, cohort):
+        return (cohort @ more.T / np.linalg.norm(cohort, axis=1, keepdims=True) > 0.999).sum()
+
+    for face, voice, fused in zip(folds["face"], folds["voice"], folds["fused"], strict=True):
+        assert rows_of(more, face.cohort) == 0
+        assert rows_of(more, voice.cohort) == len(more)
+        assert 0 < rows_of(more, fused.cohort[:, SIZE:]) < len(fused.cohort), "some of both kinds, wherever it is cut"
 
 
 def test_few_own_people_keep_the_cohort_and_many_make_one(fitted):

@@ -188,33 +188,33 @@ def f0_hz(samples: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pitch", [0.8, 1.0, 1.25])
-def test_a_mood_has_its_pitch_tempo_and_intonation_and_the_formants_stay(pitch: float) -> None:
+def test_another_prosody_has_its_pitch_tempo_and_intonation_and_formants_mostly_stay(pitch: float) -> None:
     voice = pulses_through_a_resonance(125)
-    heard = [va.change_mood(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
+    heard = [va.perturb_prosody(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
     assert all(abs(len(one) * pitch / len(voice) - 1) < 0.08 for one in heard)
     assert np.median([np.median(f0_hz(one)) for one in heard]) == pytest.approx(125 * pitch, rel=0.05)
     spread = [np.log(f0_hz(one)).std() for one in heard]
     assert max(spread) > 0.08 > min(spread), "some are lively, some even"
     moved = np.mean([centroid_hz(one) for one in heard]) / centroid_hz(voice)
-    assert abs(np.log(moved)) <= 0.6 * abs(np.log(pitch)) + 0.03, "played at that speed alone it would be all of it"
+    assert abs(np.log(moved)) <= 0.45 * abs(np.log(pitch)) + 0.02, "played at that speed alone it would be all of it"
 
 
-def test_a_mood_is_its_generators_and_takes_any_length() -> None:
+def test_a_prosody_is_its_generators_and_takes_short_speech() -> None:
     samples = media_sound.speech(person=1, seconds=0.5, rate_hz=RATE_HZ)
-    one, same, other = (va.change_mood(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, other = (va.perturb_prosody(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert len(one) != len(other) or not np.allclose(one, other)
     for length in (1, 100, 511, 1600):
-        short = va.change_mood(samples[:length], 1.25, np.random.default_rng(0))
+        short = va.perturb_prosody(samples[:length], 1.25, np.random.default_rng(0))
         assert np.isfinite(short).all()
-        assert abs(len(short) - length / 1.25) <= 0.2 * length + 1
+        assert abs(len(short) - length / 1.25) <= 0.1 * length + 1
 
 
-def test_a_mood_is_rendered_by_its_name(speech: np.ndarray) -> None:
-    variant = va.Variant(1.12, "clean", mood=True)
-    assert variant.name == "m112_clean"
+def test_a_prosody_is_rendered_by_its_name(speech: np.ndarray) -> None:
+    variant = va.Variant(1.12, "clean", prosody=True)
+    assert variant.name == "p112_clean"
     rendered = va.render(speech, variant, [], RATE_HZ, np.random.default_rng(3))
-    np.testing.assert_array_equal(rendered, va.change_mood(speech, 1.12, np.random.default_rng(3)))
+    np.testing.assert_array_equal(rendered, va.perturb_prosody(speech, 1.12, np.random.default_rng(3)))
 
 
 def test_formants_of_factor_one_and_of_little_sound() -> None:

@@ -16,7 +16,7 @@ from train.train_nets import CONFIGS
 from train.voice_augment import CHANNELS, MelAugment, Variant, change_speed, render
 from train.voice_batches import SampleOptions, VoiceBatches
 from train.voice_data import Bank, cached_features, cached_waves, log_power, open_bank, write_bank
-from train.voice_teacher import file_windows, moods
+from train.voice_teacher import file_windows, prosodies
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
@@ -179,9 +179,9 @@ def test_the_shipped_chances_fit_the_shipped_voices(listing: Listing, cache: Pat
     extra = [len(config["data"].get("fluent_channels", [])), *[0] * (len(config["data"]["speeds"]) - 1)]
     bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
     people = [[bank] * (channels + more) for more in extra] + [[bank]] * len(config["data"].get("disguises", []))
-    again = len(moods(config["data"]))
+    again = len(prosodies(config["data"]))
     options = SampleOptions(**config["sampling"])
-    made = VoiceBatches(listing, [*people, *[[bank]] * again], [], None, options, MelAugment(), SPEC, seed=1, moods=again)
+    made = VoiceBatches(listing, [*people, *[[bank]] * again], [], None, options, MelAugment(), SPEC, seed=1, prosodies=again)
     assert made.classes == len(people) * SPEAKERS
     assert len(made.batch(0, 0.0)["label"]) == SampleOptions(**config["sampling"]).batch_size
 
@@ -234,10 +234,10 @@ def one_file_each(tmp_path_factory: pytest.TempPathFactory) -> tuple[Listing, li
     return listing, [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
 
 
-def test_moods_are_the_people_of_the_first_voice(listing: Listing, cache: Path) -> None:
-    banks = [[cached_features(listing, cache, variant, SPEC)] for variant in (*map(clean, (1.0, 0.9)), *moods({"pitches": [1.25]}))]
+def test_prosodies_are_the_people_of_the_first_voice(listing: Listing, cache: Path) -> None:
+    banks = [[cached_features(listing, cache, variant, SPEC)] for variant in (*map(clean, (1.0, 0.9)), *prosodies({"prosody": [1.25]}))]
     options = SampleOptions(batch_size=8, voice_chances=(0, 0, 1), channel_chances=(1.0,))
-    made = VoiceBatches(listing, banks, [], None, options, MelAugment(), SPEC, seed=1, moods=1)
+    made = VoiceBatches(listing, banks, [], None, options, MelAugment(), SPEC, seed=1, prosodies=1)
     assert made.classes == 2 * SPEAKERS
     assert {int(label) for step in range(10) for label in made.batch(step, 0.0)["label"]} == set(range(SPEAKERS))
 

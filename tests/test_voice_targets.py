@@ -11,7 +11,7 @@ from train.datasets import Item, Listing
 from train.voice_augment import Variant
 from train.voice_data import Bank
 from train.voice_targets import Windows, load_targets
-from train.voice_teacher import STEP_FRAMES, WINDOW_FRAMES, _save, embed_bank, file_windows, moods, speech_frames, voices, windows
+from train.voice_teacher import STEP_FRAMES, WINDOW_FRAMES, _save, embed_bank, file_windows, prosodies, speech_frames, voices, windows
 from utils.errors import DatasetError
 
 SPEAKERS, FILES, SIZE = 4, 3, 8
@@ -186,12 +186,12 @@ def test_voices_of_a_configuration() -> None:
     assert [(variant.voice, tuple(groups)) for variant, groups in found] == [("s100", ()), ("s090", ()), ("s085f108", ("talks",))]
 
 
-def test_moods_of_a_configuration() -> None:
-    assert [(one.name, one.speed) for one in moods({"pitches": [0.8, 1.25]})] == [("m080_clean", 0.8), ("m125_clean", 1.25)]
-    assert moods({}) == []
+def test_prosodies_of_a_configuration() -> None:
+    assert [(one.name, one.speed) for one in prosodies({"prosody": [0.8, 1.25]})] == [("p080_clean", 0.8), ("p125_clean", 1.25)]
+    assert prosodies({}) == []
 
 
-def test_a_mood_is_taught_what_the_teacher_said_of_the_same_words(listing: Listing, tmp_path: Path) -> None:
+def test_another_prosody_is_taught_what_the_teacher_said_of_the_same_words(listing: Listing, tmp_path: Path) -> None:
     targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, 1.0, [0.5])
     said = targets.of_crop(0, [(5, np.arange(0, 90))])
     np.testing.assert_allclose(targets.of_crop(1, [(5, np.arange(0, 180))]), said, atol=2e-3)

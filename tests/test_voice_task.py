@@ -22,7 +22,7 @@ held_out = 0.1
 cache = "{cache}"
 speeds = [1.0, 0.9]
 disguises = [[1.1, 0.9]]
-pitches = [1.25]
+prosody = [1.25]
 channels = ["clean", "phone"]
 fluent_channels = ["codec"]
 [frontend]
@@ -127,7 +127,7 @@ def test_losses_fall_with_a_teacher(folder: Path) -> None:
     np.savez(folder / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
     config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
     config["data"]["train"], config["teacher"] = str(folder / "speech"), {"whole": "teacher.npz"}
-    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "pitches": []}  # quick to learn
+    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}  # quick to learn
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
     config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
     task = create(config, seed=1, shared=folder)

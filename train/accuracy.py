@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from network.encoder import load_encoders
-from train.calibrate import People, Sources, calibrate, folds_of, held_out_tables
+from train.calibrate import People, Sources, calibrate, calibration_data, folds_of
 from train.datasets import shared_data_dir
 from train.galleries import KINDS, Arena, Drawn, Fold, groups, strengths
 from train.norms import eer_of_folds
@@ -155,7 +155,7 @@ def main(model_dir: Path, data: Path | None, out: Path) -> None:
     """Entry point."""
     try:
         encoders = load_encoders(model_dir)
-        folds = folds_of(held_out_tables(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
+        folds = folds_of(calibration_data(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
         text = as_markdown(measure_all(folds)) + "\n\nEqual error rates of pairs of clips, in percent:\n\n" + eer_of_folds(folds)
     except DuetError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error

@@ -30,7 +30,7 @@ from train.datasets import read_listing, shared_data_dir
 from train.fusion_data import CONDITIONS, Fuse, fused_table, halves
 from train.galleries import Arena, Fold
 from train.gallery_fit import Trials, calibration_in_galleries, calibration_of, gallery_trials, of_trials, spliced, trials_of, with_answers
-from train.held_out import CACHE, held_out_faces, held_out_voices, other_voices
+from train.held_out import CACHE, cohort_voices, held_out_faces, held_out_voices
 from train.norm_fit import fit_norm
 from train.own_clips import own_tables
 from train.tables import Table, read_noises
@@ -40,7 +40,7 @@ from utils.errors import DuetError
 from utils.scorenorm import CohortNorm
 from utils.types import FloatArray
 
-COHORT = 500  # embeddings of held-out people in a cohort, half a megabyte
+COHORT = 500  # embeddings of held-out people in a cohort at most, half a megabyte
 FULL = 60  # people from which a cohort is made of them
 SEED = 0
 PLOTTED = 50_000  # trials of a plot
@@ -54,9 +54,11 @@ AnswersOf = Callable[[Mapping[str, str], Mapping[str, str]], Answers]
 
 @dataclass(frozen=True)
 class Sources:
-    """Held-out people of the research data: files of each person, and parts of paths that select them. `other_voices` are data sets of
-    fluent speech whose training speakers join the cohort of the voices, `other_files` each of at most `other_people` of a data set:
-    held out are those of one data set alone, and a cohort of one place takes the people of all others for each other."""
+    """People of the research data: files of each, and parts of paths that select them.
+
+    Held out are voices of one data set alone, and a cohort of one place takes the strangers of any other for each other. So speakers of the
+    training split of `cohort_voices`, data sets of fluent speech, join the cohort with `cohort_files` of each.
+    """
 
     faces: str = "faces.csv"
     voices: str = "voices.csv"
@@ -65,20 +67,20 @@ class Sources:
     voice_files: int = 8
     face_match: str = "frontal"
     voice_match: str = "speechocean762"
-    other_voices: tuple[str, ...] = (
+    cohort_voices: tuple[str, ...] = (
         "aishell3_samples", "alphanumeric_nonnative", "coswara", "cv_fa", "cv_tw", "librispeech_resemblyzer",
     )
-    other_files: int = 2
-    other_people: int = 250
+    cohort_files: int = 2
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Faces and voices whom no network was trained on, under every measured condition, and more voices (n, 512) for the cohort alone."""
+class CalibrationData:
+    """`faces` and `voices` of people whom no network was trained on, under every measured condition; `cohort_voices` (n, size) of people
+    whom the network was trained on, for the cohort alone."""
 
     faces: Table
     voices: Table
-    other_voices: FloatArray
+    cohort_voices: FloatArray
 
 
 @dataclass(frozen=True)
@@ -97,21 +99,21 @@ def no_answers(_encoder_ids: Mapping[str, str], _scale_ids: Mapping[str, str]) -
     return ()
 
 
-def held_out_tables(encoders: Encoders, data: Path, sources: Sources, cache: Path | None = CACHE) -> HeldOut:
+def calibration_data(encoders: Encoders, data: Path, sources: Sources, cache: Path | None = CACHE) -> CalibrationData:
     """Everybody whom calibration is made from."""
     noises = read_noises(read_listing(data / sources.noise, "audio", "noise"))
     faces = held_out_faces(encoders.face, data / sources.faces, sources.face_files, sources.face_match, cache)
     listing = data / sources.voices
     voices = held_out_voices(encoders.voice, listing, sources.voice_files, noises, sources.voice_match, cache)
-    others = other_voices(encoders.voice, listing, sources.other_voices, sources.other_files, sources.other_people, noises, cache)
-    return HeldOut(faces, voices, others)
+    more = cohort_voices(encoders.voice, listing, sources.cohort_voices, sources.cohort_files, noises, cache)
+    return CalibrationData(faces, voices, more)
 
 
-def folds_of(held_out: HeldOut, fuse: Fuse) -> dict[str, tuple[Fold, Fold]]:
+def folds_of(data: CalibrationData, fuse: Fuse) -> dict[str, tuple[Fold, Fold]]:
     """Both halves of the people of each modality, each with the other half as its cohort; fused: pseudo-persons."""
-    parts = {"face": halves(held_out.faces), "voice": halves(held_out.voices)}
+    parts = {"face": halves(data.faces), "voice": halves(data.voices)}
     cohorts = {"face": [cohort_of(half) for half in parts["face"]],
-               "voice": [joined_by(held_out.other_voices, cohort_of(half)) for half in parts["voice"]]}
+               "voice": [pooled(cohort_of(half), data.cohort_voices) for half in parts["voice"]]}
     fused = [Fold(fused_table(parts["face"][i], parts["voice"][i], fuse, CONDITIONS, np.random.default_rng([SEED, i])),
                   joined_cohort(fuse, cohorts["face"][1 - i], cohorts["voice"][1 - i])) for i in (0, 1)]
     single = {name: (Fold(both[0], cohorts[name][1]), Fold(both[1], cohorts[name][0])) for name, both in parts.items()}
@@ -127,17 +129,17 @@ def cohort_of(table: Table) -> FloatArray:
     return clean.vectors[rng.permutation(rows)]
 
 
-def joined_by(others: FloatArray, cohort: FloatArray) -> FloatArray:
-    """A cohort and others (n, size) in random order: that of the fused takes rows from the front."""
-    both = np.concatenate([cohort, others])
+def pooled(cohort: FloatArray, more: FloatArray) -> FloatArray:
+    """Both (n, size), in random order: the cohort of the fused takes rows from the front."""
+    both = np.concatenate([cohort, more])
     return both[np.random.default_rng(SEED).permutation(len(both))]
 
 
-def held_out_people(encoders: Encoders, held_out: HeldOut) -> dict[str, People]:
+def held_out_people(encoders: Encoders, data: CalibrationData) -> dict[str, People]:
     """People of the research data, by modality."""
-    fuse, faces, voices = encoders.fusion.fuse, held_out.faces, held_out.voices
-    folds = folds_of(held_out, fuse)
-    cohorts = {"face": as_stored(cohort_of(faces)), "voice": as_stored(joined_by(held_out.other_voices, cohort_of(voices)))}
+    fuse, faces, voices = encoders.fusion.fuse, data.faces, data.voices
+    folds = folds_of(data, fuse)
+    cohorts = {"face": as_stored(cohort_of(faces)), "voice": as_stored(pooled(cohort_of(voices), data.cohort_voices))}
     cohorts["fused"] = joined_cohort(fuse, cohorts["face"], cohorts["voice"])
     pairs = {name: trials_of(clean, clean) for name, clean in (("face", faces.under("clean")), ("voice", voices.under("clean")))}
     return {name: People(folds[name], cohorts[name], None, pairs.get(name)) for name in folds}
@@ -273,7 +275,7 @@ def run(model_dir: Path, data: Path, people: Path | None, out: Path, answers_of:
     """
     encoders = load_encoders(model_dir)
     found = own_people(encoders, own_tables(encoders, people)) if people else \
-        held_out_people(encoders, held_out_tables(encoders, data, Sources()))
+        held_out_people(encoders, calibration_data(encoders, data, Sources()))
     if isinstance(encoders.fusion, ConcatFusion):  # its calibration follows from those of face and voice
         found.pop("fused", None)
     previous = {name: present for name in found if (present := _present(encoders, name)) is not None}

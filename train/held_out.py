@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from network.encoder import FaceEncoder, VoiceEncoder
 from train.conditions import FACE_CONDITIONS, VOICE_CONDITIONS, NoiseBank
-from train.datasets import Item, Listing, read_listing
+from train.datasets import Listing, read_listing
 from train.tables import Recipe, Table, face_table, select, voice_table
 from train.voice_data import group_of
-from utils.types import FloatArray
+from utils.types import EMBEDDING_SIZE, FloatArray
 
 CACHE = Path("data/cache/fusion")
 CLEAN = Recipe(("clean",))
@@ -30,17 +32,16 @@ def held_out_voices(encoder: VoiceEncoder, source: Path, files: int, noises: Noi
     return voice_table(encoder, listing, Recipe(VOICE_CONDITIONS), noises, cache)
 
 
+def cohort_voices(encoder: VoiceEncoder, source: Path, groups: Sequence[str], files: int, noises: NoiseBank,
+                  cache: Path | None = CACHE) -> FloatArray:
+    """Clean embeddings (n, 512) of the split `train` of `source`: `files` of each speaker of `groups` (data sets); none where there are
+    none of them. The network knows these speakers, so none of them may be measured."""
+    listing = read_listing(source, "audio", "train")
+    theirs = Listing(listing.root, tuple(item for item in listing.items if group_of(item.label) in groups))
+    if not theirs.items:
+        return np.zeros((0, EMBEDDING_SIZE), np.float32)
+    return voice_table(encoder, select(theirs, files, least=1), CLEAN, noises, cache).vectors
+
+
 def _matching(listing: Listing, match: str) -> Listing:
     return Listing(listing.root, tuple(item for item in listing.items if match in item.path))
-
-
-def other_voices(encoder: VoiceEncoder, source: Path, groups: Sequence[str], files: int, people: int, noises: NoiseBank,
-                 cache: Path | None = CACHE) -> FloatArray:
-    """Clean embeddings (n, 512) of the split `train` of `source`: `files` each of at most `people` speakers of each of `groups` (data
-    sets). The network knows these speakers; as a cohort they stand for the strangers of many places."""
-    listing = read_listing(source, "audio", "train")
-    chosen: list[Item] = []
-    for group in groups:
-        theirs = Listing(listing.root, tuple(item for item in listing.items if group_of(item.label) == group))
-        chosen += select(theirs, files, people, least=1).items
-    return voice_table(encoder, Listing(listing.root, tuple(chosen)), CLEAN, noises, cache).vectors

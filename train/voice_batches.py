@@ -3,8 +3,8 @@ embedding of it.
 
 Every sample is drawn on its own: a speaker (by a power of the seconds there are of them, so that the many speakers
 with few seconds neither vanish nor drown the others), a voice (each one a speaker of its own, with a class number of
-its own; but moods are the first voice's people at another pitch and tempo), a channel, a file and a crop. A crop longer
-than its file goes on with other files of the same speaker. A batch is a pure function of (seed, step, progress).
+its own; but prosodies are the first voice's people again), a channel, a file and a crop. A crop longer than its file
+goes on with other files of the same speaker. A batch is a pure function of (seed, step, progress).
 
 Whoever has one file alone is drawn from disjoint parts of it where a batch draws them several times, in whatever
 voice and channel. There are as many parts as there are such samples, or as crops fit into the file in its shortest
@@ -73,7 +73,7 @@ class VoiceBatches:
         noise: feature bank of the noise files; empty for none.
         targets: what the teacher says, of the same voices; None without a teacher.
         options, augment, spec, seed: see the classes.
-        moods: how many of the last voices are the first voice's people at other moments: of the same classes.
+        prosodies: how many of the last voices are the first voice's people with another prosody: of the same classes.
 
     Raises:
         DatasetError: fewer than 2 speakers, or chances of other voices or channels than there are.
@@ -89,7 +89,7 @@ class VoiceBatches:
         augment: MelAugment,
         spec: FrontendSpec,
         seed: int,
-        moods: int = 0,
+        prosodies: int = 0,
     ) -> None:
         self.speakers = listing.labels
         if len(self.speakers) < 2:
@@ -107,13 +107,13 @@ class VoiceBatches:
         self._voice_edges = _edges(options.voice_chances)
         self._channel_edges = [_edges(options.channel_chances[: len(channels)]) for channels in banks]
         self._held = [[np.array([bank.lengths[files].all() for files in self._files]) for bank in channels] for channels in banks]
-        spoken = np.array([channels[0] for channels in self._held[: len(banks) - moods]])
+        spoken = np.array([channels[0] for channels in self._held[: len(banks) - prosodies]])
         self._shortest = np.zeros(len(self._files), np.int64)  # frames of the only file, in its shortest rendering; 0: there are more
         for speaker, files in enumerate(self._files):
             if len(files) == 1:
                 self._shortest[speaker] = min((n for channels in banks for bank in channels if (n := bank.lengths[files[0]])), default=0)
         classes = np.where(spoken, np.cumsum(spoken).reshape(spoken.shape) - 1, -1)
-        self._classes = np.concatenate([classes, *[classes[:1]] * moods])
+        self._classes = np.concatenate([classes, *[classes[:1]] * prosodies])
 
     @property
     def classes(self) -> int:
@@ -222,7 +222,7 @@ def _check_chances(options: SampleOptions, banks: Sequence[Sequence[Bank]]) -> N
     if len(options.voice_chances) != len(banks):
         raise DatasetError(
             f"voice_chances must be one chance for each of the {len(banks)} voices. Received: voice_chances={options.voice_chances}",
-            "Change it in [sampling], or speeds and disguises in [data].",
+            "Change it in [sampling], or speeds, disguises and prosody in [data].",
         )
     if len(options.channel_chances) < most:
         raise DatasetError(

@@ -44,7 +44,7 @@ class Windows:
     offsets: NDArray[np.int64]
 
     def played(self, speed: float) -> Windows:
-        """The same windows over files that are played `speed` times as fast."""
+        """The same windows over files that are played about `speed` times as fast (`voice_augment.perturb_prosody`)."""
         return Windows(self.vectors, np.round(self.spans / speed).astype(np.int32), self.offsets)
 
     def of_file(self, number: int) -> Rows:
@@ -89,16 +89,16 @@ def _unit(vector: Rows) -> Rows:
 
 
 def load_targets(
-    files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float, moods: Sequence[float] = ()
+    files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float, prosodies: Sequence[float] = ()
 ) -> TeacherTargets:
     """The teacher of `listing`'s files.
 
     Args:
         files: one per voice, as `voice_teacher` writes them. A voice without one is learned from labels alone.
         whole: .npz with `path` and `embedding` of whole files: stands in for the first voice's where that is missing. It is another
-            teacher's, so the other voices are learned from labels alone then.
+            teacher's, so the other voices (but not the prosodies) are learned from labels alone then.
         listing, crop_share: see the classes.
-        moods: speeds of more voices, which are the first voice's people at other moments and have its targets.
+        prosodies: speeds of more voices, which are the first voice's people with another prosody and have its targets.
 
     Raises:
         DatasetError: neither is there for the first voice, or it holds no embedding of the listing's files.
@@ -107,7 +107,7 @@ def load_targets(
     if voices[0] is None:
         voices = [_whole_files(whole, listing), *[None] * (len(voices) - 1)]
     known = _whitened(voices, np.array(listing.label_ids()), [group_of(label) for label in listing.labels])
-    return TeacherTargets([*known, *(known[0].played(speed) for speed in moods)], crop_share)
+    return TeacherTargets([*known, *(known[0].played(speed) for speed in prosodies)], crop_share)
 
 
 def _read_windows(file: Path | None) -> Windows | None:
@@ -144,27 +144,27 @@ def _whitened(voices: Sequence[Windows | None], ids: NDArray[np.int64], groups: 
     within = np.cov((base - centres[ids])[known].T)
     within += np.trace(within) / len(within) * np.eye(len(within))
     values, vectors = np.linalg.eigh(within)
-    offsets = _offsets(centres, spoken > 0, np.array(groups), base[known].mean(axis=0))[ids]
-    return [_transformed(windows, offsets, vectors / np.sqrt(values)) for windows in voices]
+    means = _group_means(centres, spoken > 0, np.array(groups))[ids]
+    return [_transformed(windows, means, vectors / np.sqrt(values)) for windows in voices]
 
 
-def _offsets(
-    centres: NDArray[np.float64], heard: NDArray[np.bool_], groups: NDArray[np.str_], overall: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(speakers, d): what each speaker is centred by, of the way from the `overall` mean to that of the group."""
-    offsets = np.tile(overall, (len(groups), 1))
-    for group in np.unique(groups):
-        speakers = (groups == group) & heard
-        if (count := int(speakers.sum())) and len(set(groups)) > 1:
-            offsets[groups == group] += count / (count + FEW_SPEAKERS) * (centres[speakers].mean(axis=0) - overall)
-    return offsets
+def _group_means(centres: NDArray[np.float64], heard: NDArray[np.bool_], groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """(speakers, d) means that speakers are centred by: that of all speakers, moved towards that of the group by n / (n + `FEW_SPEAKERS`)
+    of the way, n speakers of it heard. All over the `centres` of those speakers who were `heard`."""
+    overall = centres[heard].mean(axis=0)
+    means = np.tile(overall, (len(groups), 1))
+    for group in np.unique(groups[heard]):
+        speakers = heard & (groups == group)
+        count = speakers.sum()
+        means[groups == group] += count / (count + FEW_SPEAKERS) * (centres[speakers].mean(axis=0) - overall)
+    return means
 
 
-def _transformed(windows: Windows | None, offsets: NDArray[np.float64], white: NDArray[np.float64]) -> Windows:
-    """`windows` centred by the offsets (files, d) and whitened."""
-    files, size = offsets.shape
+def _transformed(windows: Windows | None, means: NDArray[np.float64], white: NDArray[np.float64]) -> Windows:
+    """`windows` centred by the means (files, d) and whitened."""
+    files, size = means.shape
     if windows is None:
         return Windows(np.zeros((0, size), np.float16), np.zeros((0, 2), np.int32), np.zeros(files + 1, np.int64))
-    vectors = (windows.vectors - np.repeat(offsets, np.diff(windows.offsets), axis=0)) @ white
+    vectors = (windows.vectors - np.repeat(means, np.diff(windows.offsets), axis=0)) @ white
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return Windows(vectors.astype(np.float16), windows.spans, windows.offsets)

@@ -22,7 +22,7 @@ from train.voice_batches import SampleOptions, VoiceBatches
 from train.voice_data import Bank, cached_features, training_files
 from train.voice_dev import VoiceTrials, held_out_trials, published_trials
 from train.voice_targets import TeacherTargets, load_targets
-from train.voice_teacher import moods, teacher_file, voices
+from train.voice_teacher import prosodies, teacher_file, voices
 from utils.features import FrontendSpec
 
 log = logging.getLogger("duet.train")
@@ -161,14 +161,14 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         MelAugment(**_tuples(config.get("augment", {}))),
         spec,
         seed,
-        moods=len(moods(data)),
+        prosodies=len(prosodies(data)),
     )
     return VoiceTask(batches, trials, _tuples(config.get("network", {})), LossOptions(**_tuples(config.get("loss", {}))), spec)
 
 
 def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
-    """Feature banks by voice: speeds through every channel, disguises and moods clean; the first voice of fluent speech through some
-    more."""
+    """Feature banks by voice: speeds through every channel, disguises and prosodies clean; the first voice of fluent speech
+    through some more."""
     cache, fluent = Path(data["cache"]), data.get("fluent", ())
     banks: list[list[Bank]] = []
     for number, (voice, groups) in enumerate(voices(data)):
@@ -176,7 +176,7 @@ def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> lis
         if not banks:
             heard += [(name, fluent) for name in data.get("fluent_channels", [])]
         banks.append([cached_features(listing, cache, replace(voice, channel=name), spec, who) for name, who in heard])
-    return banks + [[cached_features(listing, cache, voice, spec)] for voice in moods(data)]
+    return banks + [[cached_features(listing, cache, voice, spec)] for voice in prosodies(data)]
 
 
 def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path) -> TeacherTargets:
@@ -195,13 +195,13 @@ def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listi
             len(files),
             _instead(absent, whole),
         )
-    return load_targets(files, whole, listing, teacher.get("crop_share", 0.5), [voice.speed for voice in moods(data)])
+    return load_targets(files, whole, listing, teacher.get("crop_share", 0.5), [voice.speed for voice in prosodies(data)])
 
 
 def _instead(absent: Sequence[bool], whole: Path | None) -> str:
     """What `load_targets` takes for the first voice, if its windows are `absent`; begins the sentence about those without a teacher."""
     if absent[0] and whole is not None:
-        return f"The first voice takes another encoder's embeddings of whole files ({whole.name}), the others are"
+        return f"The first voice and its prosodies take another encoder's embeddings of whole files ({whole.name}), the others are"
     return "They are"
 
 

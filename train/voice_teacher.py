@@ -50,10 +50,10 @@ def voices(data: Mapping[str, Any]) -> list[tuple[Variant, Sequence[str]]]:
     return natural + [(Variant(speed, "clean", formants), fluent) for speed, formants in data.get("disguises", [])]
 
 
-def moods(data: Mapping[str, Any]) -> list[Variant]:
-    """The first voice's people as they speak at other moments: at the `pitches` of a configuration's table `data`. The teacher is not
-    asked about these: it said who they are."""
-    return [Variant(pitch, "clean", mood=True) for pitch in data.get("pitches", ())]
+def prosodies(data: Mapping[str, Any]) -> list[Variant]:
+    """The first voice's people as they speak at other moments: `prosody` of a configuration's table `data` holds factors of pitch and
+    tempo. The teacher is not asked about these: it said who they are."""
+    return [Variant(factor, "clean", prosody=True) for factor in data.get("prosody", ())]
 
 
 def speech_frames(samples: Rows) -> NDArray[np.int64]:
