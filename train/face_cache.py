@@ -27,6 +27,7 @@ from network.encoder import FaceEncoder
 from network.runtime import load_runtime
 from train.datasets import Listing
 from train.face_blend import Blender
+from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
 
 SIZE_PX = 112
@@ -53,13 +54,8 @@ def cached_images(listing: Listing, base: Path) -> npt.NDArray[np.uint8]:
     """
     file = cache_dir(listing, base) / "images.npy"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}.partial")  # two processes may make it at the same time
-        try:
+        with whole_file(file) as partial:
             _decode_all(listing, partial)
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
     return np.load(file, mmap_mode="r")
 
 
@@ -252,10 +248,5 @@ def _tag(teacher: Path) -> str:
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array whole or not at all."""
-    partial = file.with_suffix(f".{os.getpid()}.partial.npy")
-    try:
+    with whole_file(file) as partial:
         np.save(partial, array)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ Embedding is the slow part, so tables are kept in a cache folder under a name ma
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from train.datasets import Item, Listing
 from train.embed import embed_crops, embed_waves
 from train.face_cache import decode_crop
 from train.voice_data import as_float, decode_audio
+from train.whole_file import whole_file
 from utils.config import Settings
 from utils.types import EMBEDDING_SIZE, RATE_HZ, FloatArray, ImageArray, Waveform
 
@@ -169,10 +169,8 @@ def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recip
     file = cache / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if not file.exists():
         table = build()
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}.partial.npz")
-        np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]))
-        partial.replace(file)
+        with whole_file(file) as partial:
+            np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]))
     with np.load(file) as data:
         person, file_number, condition = data["codes"]
         return Table(data["vectors"], person, file_number, condition, listing.labels, recipe.all_conditions)

@@ -8,7 +8,6 @@ every 2 s, so that a crop can be taught what the teacher says of this very stret
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from train.datasets import Listing, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
 from train.voice_augment import Variant, change_speed, warp_formants, widened
 from train.voice_data import Bank, as_float, cached_waves, group_of, listing_dir, subset_mark, training_files
+from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
 from utils.types import Waveform
 
@@ -132,13 +132,8 @@ def _load(folder: Path) -> VoiceEncoder:
 
 
 def _save(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an archive whole or not at all."""
-    partial = file.with_suffix(f".{os.getpid()}.partial.npz")
-    try:
+    with whole_file(file) as partial:
         np.savez(partial, windows=arrays["windows"], spans=arrays["spans"], offsets=arrays["offsets"])
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:
