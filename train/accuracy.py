@@ -2,11 +2,12 @@
 
     python -m train.accuracy --model-dir best_model
 
-Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random; cohort
-and numbers, calibration and thresholds come from one half and are measured on the other, both ways. N people are enrolled with one clean
-clip each; their other clips and those of everybody else in the half (the strangers) are the probes, clean or degraded. Repeated with random
-choices of who is enrolled. Where a half has too few people for N, some are entered several times, each time with another clip: a stranger
-is then set against N different clips of fewer people (marked in the table), and misses count for people with one entry only.
+Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random;
+cohort (but for voices of other data sets) and numbers, calibration and thresholds come from one half and are measured on the other, both
+ways. N people are enrolled with one clean clip each; their other clips and those of everybody else in the half (the strangers) are the
+probes, clean or degraded. Repeated with random choices of who is enrolled. Where a half has too few people for N, some are entered
+several times, each time with another clip: a stranger is then set against N different clips of fewer people (marked in the table), and
+misses count for people with one entry only.
 """
 from __future__ import annotations
 
