@@ -287,7 +287,8 @@ def test_measured_people_are_not_in_their_cohort():
     for face, voice, fused in zip(folds["face"], folds["voice"], folds["fused"], strict=True):
         assert rows_of(more, face.cohort) == 0
         assert rows_of(more, voice.cohort) == len(more)
-        assert 0 < rows_of(more, fused.cohort[:, SIZE:]) < len(fused.cohort), "some of both kinds, wherever it is cut"
+        assert 0 < rows_of(more, fused.cohort[:, SIZE:]) < len(more), "some of both kinds, wherever it is cut"
+        assert 0 < rows_of(more, voice.cohort[: len(more)]) < len(more), "mixed, neither kind first"
 
 
 def test_few_own_people_keep_the_cohort_and_many_make_one(fitted):
