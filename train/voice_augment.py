@@ -5,9 +5,9 @@ Waveform variants are written to feature banks before training (`voice_data`); w
 arithmetic on mel powers: noise powers add to speech powers (the cross term is zero on average), and a low-pass is the
 loss of the upper mel bands.
 
-Origins: speed perturbation as new speakers (Yamamoto et al. 2019), prosody as what a speaker is free to change (the opposite: the pitch
-moves, the formants stay), room simulation by the image-source method (Allen
-& Berkley 1979, through pyroomacoustics), mu-law (ITU-T G.711), SpecAugment (Park et al. 2019).
+Origins: speed perturbation as new speakers (Yamamoto et al. 2019), room simulation by the image-source method (Allen & Berkley 1979,
+through pyroomacoustics), mu-law (ITU-T G.711), SpecAugment (Park et al. 2019). Another prosody is the opposite of another speed: the pitch
+moves, the formants stay, and so does the speaker.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def perturb_prosody(samples: Samples, factor: float, rng: np.random.Generator) -
     top (0 to `MAX_INTONATION`), and the formants moved back, as far as `warp_formants` does.
 
     Played at a speed that moves with time. About n / factor samples come out, and what was said at second t is heard at about t / factor:
-    over a few seconds the intonation adds up to 0.3 s either way. Interpolated by cubic splines, which fold and mirror what lies near the
-    top of the band: resampled without that, slow speech has an empty band there, which sounds less like the speaker to the teacher
-    CAM++ (cosine 0.65 instead of 0.74 at a factor of 0.8).
+    within 5 s the intonation moves it by up to 0.1 s (median), in one rendering of twenty by more than 0.2 s. Interpolated by cubic
+    splines, which fold and mirror what lies near the top of the band: resampled without that, slow speech has an empty band there, which
+    sounds less like the speaker to the teacher CAM++ (cosine 0.65 instead of 0.74 at a factor of 0.8).
     """
     contour = gaussian_filter1d(rng.standard_normal(len(samples) // CONTOUR_STEP + 2), CONTOUR_SMOOTHING, mode="nearest")
     contour = (contour - contour.mean()) / max(float(contour.std()), 1e-6) * rng.uniform(0, MAX_INTONATION)
