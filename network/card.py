@@ -61,8 +61,10 @@ class Card:
 
     @property
     def encoder_id(self) -> str:
-        """Name and hash of the weights, and whether mirror images are embedded too: encoders with the same id make the same vectors."""
-        return f"{self.name}-{self.sha256[:12]}" + ("-mirror" if self.input.get("mirror") else "")
+        """Name and hash of the weights, and what is embedded too, mirror images or speech backwards: encoders with the same id make the
+        same vectors."""
+        views = ("-mirror" if self.input.get("mirror") else "") + ("-reversal" if self.input.get("time_reversal") else "")
+        return f"{self.name}-{self.sha256[:12]}{views}"
 
     def require_calibration(self, cohort: FloatArray | None = None) -> Calibration:
         """The calibration, with the `cohort` that it sets scores against. Raises ModelError when the card has none."""

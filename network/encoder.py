@@ -104,7 +104,9 @@ class VoiceEncoder(Encoder):
         """A waveform at the card's rate, speech only → embedding."""
         if speech.rate_hz != self.frontend.rate_hz:
             raise ValueError(f"The voice network takes {self.frontend.rate_hz} Hz. Received: rate_hz={speech.rate_hz}")
-        return Embedding(self._run(self._input.prepare(speech.samples))[0], Modality.VOICE, self.encoder_id)
+        vectors = self._run(self._input.prepare(speech.samples))
+        vector = vectors[0] if len(vectors) == 1 else self._unit(vectors.sum(axis=0, keepdims=True))[0]
+        return Embedding(vector, Modality.VOICE, self.encoder_id)
 
 
 class FusionEncoder(Encoder):

@@ -115,13 +115,18 @@ class FaceInput(_Input):
 class VoiceInput(_Input):
     """Features of one utterance as float32 (1, frames, n_mels); for layout "nct" as (1, n_mels, frames).
 
-    `frontend` makes them: the product's own (`utils.features`) or Kaldi's (`utils.kaldi`).
+    `frontend` makes them: the product's own (`utils.features`) or Kaldi's (`utils.kaldi`). `time_reversal`: an embedding is the mean of
+    those of the features and of the same backwards, for twice the time of the network. Backwards a voice is the same and its words are
+    none, so the mean depends less on what is said.
     """
 
     frontend: FrontendSpec | KaldiSpec = FrontendSpec()
     layout: str = "ntc"
+    time_reversal: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.time_reversal, bool):
+            raise ModelError(f"time_reversal must be true or false. Received: time_reversal={self.time_reversal!r}")
         if self.layout not in ("ntc", "nct"):
             raise ModelError(f"The layout of a voice network must be ntc (frames, mels) or nct. Received: layout={self.layout!r}")
         if self.frontend.rate_hz != RATE_HZ:
@@ -143,13 +148,16 @@ class VoiceInput(_Input):
     def to_dict(self) -> dict[str, Any]:
         """As a card's `input`."""
         kind = "kaldi" if isinstance(self.frontend, KaldiSpec) else "frontend"
-        return {"name": self.name, "output": self.output, "layout": self.layout, kind: self.frontend.to_dict()}
+        return {"name": self.name, "output": self.output, "layout": self.layout, "time_reversal": self.time_reversal,
+                kind: self.frontend.to_dict()}
 
     def prepare(self, samples: FloatArray) -> FloatArray:
-        """(n,) samples in [-1, 1] at 16 kHz → what the network is fed, float32. Raises ModelError."""
+        """(n,) samples in [-1, 1] at 16 kHz → what the network is fed, float32: the utterance, and with `time_reversal` the same backwards
+        as a second one. Raises ModelError."""
         own = self.frontend
         features = kaldi_fbank(samples, own) if isinstance(own, KaldiSpec) else log_mel(samples, own)
-        return np.ascontiguousarray((features.T if self.layout == "nct" else features)[None], dtype=np.float32)
+        both = np.stack([features, features[::-1]]) if self.time_reversal else features[None]
+        return np.ascontiguousarray(both.transpose(0, 2, 1) if self.layout == "nct" else both, dtype=np.float32)
 
     def check(self, runtime: Runtime) -> None:
         """Raises ModelError unless the network takes what `prepare` makes, and what makes it is installed."""

@@ -15,7 +15,7 @@ from network.card import Card, read_card, sha256_of, write_card
 from network.concat_fusion import ConcatFusion
 from network.encoder import FaceInput, FusionEncoder, load_encoders, load_face_encoder, load_voice_encoder
 from utils.errors import ModelError
-from utils.features import FrontendSpec
+from utils.features import FrontendSpec, log_mel
 from utils.types import RATE_HZ, Modality, Waveform
 
 RNG = np.random.default_rng(7)
@@ -180,6 +180,28 @@ def test_voice_encoder(tmp_path: Path) -> None:
         assert abs(np.linalg.norm(made.vector) - 1) < 1e-5
     with pytest.raises(ValueError, match="16000 Hz"):
         encoder.embed(Waveform(np.zeros(8000, np.float32), 8000))
+
+
+@pytest.mark.parametrize("layout", ["ntc", "nct"])
+def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str) -> None:
+    nodes = [helper.make_node("Gather", ["x", "first"], ["m"], axis=layout.index("t")), helper.make_node("MatMul", ["m", "w"], ["out"])]
+    save_onnx(tmp_path / "model.onnx", {"x": ["n", "t", 80] if layout == "ntc" else ["n", 80, "t"]}, nodes,
+              {"first": np.array(0), "w": RNG.normal(size=(80, 512)).astype(np.float32)})
+    fed = {"frontend": FrontendSpec(mean_norm=False).to_dict(), "layout": layout}
+    put_card(tmp_path, "voice", 512, fed)
+    plain, speech = load_voice_encoder(tmp_path), Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    put_card(tmp_path, "voice", 512, {**fed, "time_reversal": True})
+    both = load_voice_encoder(tmp_path)
+    frames = log_mel(speech.samples, plain.frontend)
+    weights = numpy_helper.to_array(onnx.load(tmp_path / "model.onnx").graph.initializer[1])
+    one, other = (frame @ weights / np.linalg.norm(frame @ weights) for frame in (frames[0], frames[-1]))
+    np.testing.assert_allclose(plain.embed(speech).vector, one, atol=1e-5)
+    np.testing.assert_allclose(both.embed(speech).vector, (one + other) / np.linalg.norm(one + other), atol=1e-5)
+    assert one @ other < 0.999, "the network must tell the first frame from the last"
+    assert both.encoder_id == f"{plain.encoder_id}-reversal", "its vectors are others: templates of the two are never compared"
+    put_card(tmp_path, "voice", 512, {**fed, "time_reversal": "no"})
+    with pytest.raises(ModelError, match="true or false"):
+        load_voice_encoder(tmp_path)
 
 
 def test_load_encoders_checks_that_they_belong_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

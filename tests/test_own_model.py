@@ -208,6 +208,23 @@ def test_card_of_an_added_voice_model(tmp_path: Path) -> None:
     np.testing.assert_allclose(made[:96], expected / np.linalg.norm(expected), atol=1e-4)
 
 
+def test_an_added_voice_model_may_hear_speech_backwards_too(tmp_path: Path) -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    weights = np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)
+    nodes = [helper.make_node("Gather", ["x", "first"], ["m"], axis=2), helper.make_node("MatMul", ["m", "w"], ["out"])]
+    save_onnx(tmp_path / "v.onnx", {"x": ["n", 40, "t"]}, nodes, {"first": np.array(0), "w": weights})
+    result = run_cli("models", "add", "voice", tmp_path / "v.onnx", "--layout", "nct", "--mels", 40, "--no-mean-norm", "--time-reversal",
+                     "--to", tmp_path / "voice")
+    assert result.exit_code == 0, result.output
+    speech = Waveform(np.random.default_rng(0).normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    from utils.kaldi import KaldiSpec, kaldi_fbank
+
+    frames = kaldi_fbank(speech.samples, KaldiSpec(n_mels=40, mean_norm=False))
+    both = [frame @ weights / np.linalg.norm(frame @ weights) for frame in (frames[0], frames[-1])]
+    expected = (both[0] + both[1]) / np.linalg.norm(both[0] + both[1])
+    np.testing.assert_allclose(load_voice_encoder(tmp_path / "voice").embed(speech).vector[:96], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(("shape", "options", "part"), [
     (None, ["--layout", "ntc", "--mels", 40], "That is the layout nct"),
     (None, ["--layout", "nct"], "takes (any, 40, any)"),

@@ -131,6 +131,14 @@ def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> 
     assert np.array_equal(features, log_mel(speech, SPEC))
 
 
+def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
+    power = mel_power(speech, SPEC)
+    plain, options = va.MelAugment(), va.MelAugment(reversed_chance=1.0)
+    one, other = (va.augment_mel(power, None, how, SPEC, np.random.default_rng(1)) for how in (plain, options))
+    assert np.array_equal(one[::-1], other)
+    assert not np.array_equal(one, other)
+
+
 def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
     pause = np.full((50, SPEC.n_mels), np.log(1e-9), np.float16)
     rows = np.log(mel_power(speech, SPEC) + 1e-12).astype(np.float16)

@@ -91,6 +91,27 @@ def test_what_was_published_serves(trained: Path) -> None:
     assert np.linalg.norm(vectors[0]) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_both(folder: Path) -> None:
+    import tomllib
+
+    from network.encoder import load_voice_encoder
+    from train.voice_task import create
+    from utils.features import log_mel
+    from utils.types import Waveform
+
+    text = (folder / "voice.toml").read_text(encoding="utf-8") + "[augment]\nreversed_chance = 0.5\n"
+    (folder / "backwards.toml").write_text(text, encoding="utf-8")
+    assert train(folder, "backwards", "--config", str(folder / "backwards.toml")) == 0
+    encoder, config = load_voice_encoder(folder / "backwards_model"), tomllib.loads(text)
+    assert encoder.card.input["time_reversal"]
+    config["data"]["train"] = str(folder / "speech")
+    task = create(config, seed=1, shared=folder)
+    task.network.load_weights(folder / "backwards_model" / "model.keras")
+    sound = media_sound.speech(3, 1.5, rate_hz=16000)
+    expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
+    np.testing.assert_allclose(task.embed(log_mel(sound, task.spec)[None])[0], expected, atol=1e-4)
+
+
 def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Path) -> None:
     import keras
 

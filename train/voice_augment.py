@@ -260,6 +260,7 @@ class MelAugment:
         tilt_db: largest gain of the random spectral tilt between lowest and highest band, against which floor and noise stand.
         time_masks, time_mask_frames: SpecAugment's number of masks and their largest length.
         band_masks, band_mask_bands: the same for mel bands.
+        reversed_chance: part of the crops that are heard backwards: the same voice, but no word of any language.
     """
 
     noise_chance: float = 0.7
@@ -275,6 +276,7 @@ class MelAugment:
     time_mask_frames: int = 20
     band_masks: int = 1
     band_mask_bands: int = 10
+    reversed_chance: float = 0.0
 
 
 def augment_mel(
@@ -290,7 +292,8 @@ def augment_mel(
         power: (frames, n_mels) mel power of the crop.
         noise: (frames, n_mels) mel power of a noise, any level; None adds none.
         options: strengths.
-        spec: the front end, whose normalisation ends the chain, with a random floor (then the masks, at 0 = the mean).
+        spec: the front end, whose normalisation ends the chain, with a random floor (then the masks, at 0 = the mean, and the reversal:
+            what serves also hears a clip backwards with its echo).
         rng: decides everything random.
     """
     if options.echo_chance and rng.random() < options.echo_chance:
@@ -303,7 +306,8 @@ def augment_mel(
     power = power * np.power(10, rng.uniform(-1, 1) * options.tilt_db / 10 * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
     if rng.random() < options.band_chance:
         power = cut_band(power, rng)
-    return mask(normalise(power, replace(spec, floor_db=float(rng.uniform(*options.floor_db)))), options, rng)
+    features = mask(normalise(power, replace(spec, floor_db=float(rng.uniform(*options.floor_db)))), options, rng)
+    return features[::-1] if options.reversed_chance and rng.random() < options.reversed_chance else features
 
 
 def speech_frames(rows: NDArray[np.float16], options: MelAugment, rng: np.random.Generator) -> NDArray[np.int64]:

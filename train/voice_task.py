@@ -63,6 +63,7 @@ class VoiceTask:
         network: arguments of `network.voice.voice_network`.
         losses: weights of the losses.
         spec: the front end.
+        time_reversal: whether it serves, and so is validated, as the mean of an utterance's embedding and that of the same backwards.
     """
 
     name = "voice"
@@ -75,8 +76,10 @@ class VoiceTask:
         network: Mapping[str, Any],
         losses: LossOptions,
         spec: FrontendSpec,
+        time_reversal: bool = False,
     ) -> None:
         self._batches, self._trials, self._losses, self.spec = batches, trials, losses, spec
+        self._time_reversal = time_reversal
         self.serving_shape = (None, None, spec.n_mels)
         self.example_length = round(1000 / spec.hop_ms)  # multiply-adds are counted per second of speech
         self.network = voice_network(n_mels=spec.n_mels, **network)
@@ -122,12 +125,15 @@ class VoiceTask:
 
     def card_input(self) -> dict[str, Any]:
         """The front end that serving must use."""
-        return {"frontend": self.spec.to_dict()}
+        return {"frontend": self.spec.to_dict(), "time_reversal": self._time_reversal}
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed (n, frames, n_mels) features with the present weights; (n, 512) float32 of unit norm."""
+        """Embed (n, frames, n_mels) features with the present weights, as serving does; (n, 512) float32 of unit norm."""
         embeddings: NDArray[np.float32] = self._embed(tf.constant(features)).numpy()
-        return embeddings
+        if not self._time_reversal:
+            return embeddings
+        both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()
+        return np.asarray(both / np.linalg.norm(both, axis=1, keepdims=True), np.float32)
 
 
 def _distillation(projection: TeacherProjection, embeddings: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -152,18 +158,20 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
     data, spec = config["data"], FrontendSpec(**config.get("frontend", {}))
     cache = Path(data["cache"])
     listing, trials = _split(data, seed, shared, spec)
+    augment = MelAugment(**_tuples(config.get("augment", {})))
     batches = VoiceBatches(
         listing,
         _banks(data, listing, spec),
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
         _targets(config["teacher"], data, listing, shared) if config.get("teacher") else None,
         SampleOptions(**_tuples(config.get("sampling", {}))),
-        MelAugment(**_tuples(config.get("augment", {}))),
+        augment,
         spec,
         seed,
         prosodies=len(prosodies(data)),
     )
-    return VoiceTask(batches, trials, _tuples(config.get("network", {})), LossOptions(**_tuples(config.get("loss", {}))), spec)
+    losses, backwards = LossOptions(**_tuples(config.get("loss", {}))), augment.reversed_chance > 0
+    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, backwards)
 
 
 def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
