@@ -71,11 +71,13 @@ def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any)
 @click.option("--fmax", "fmax_hz", default=0.0, show_default=True, help="Upper edge; 0 or below counts from 8000 Hz.")
 @click.option("--scale", default=32768.0, show_default=True, help="Samples in [-1, 1] are multiplied by this: 32768, or 1.")
 @click.option("--mean-norm/--no-mean-norm", default=True, show_default=True, help="Subtract the mean of each band.")
-@click.option("--time-reversal", is_flag=True, help="Take the mean with the embedding of the speech backwards: surer, in twice the time.")
+@click.option("--time-reversal", is_flag=True,
+              help="Take the mean with the embedding of the speech backwards, for twice the time of the network.")
 @refusals
-def models_add_voice(file: Path, folder: Path, name: str, terms: str, layout: str, output: str, time_reversal: bool, **kaldi: Any) -> None:
+def models_add_voice(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
     """A speaker network, FILE.onnx, that takes Kaldi's filterbank features of 16 kHz speech, windows of 25 ms every 10 ms."""
-    added("voice", file, folder, {"layout": layout, "output": output, "time_reversal": time_reversal, "kaldi": kaldi}, name, terms)
+    ours = {key: fed.pop(key) for key in ("layout", "output", "time_reversal")}
+    added("voice", file, folder, {**ours, "kaldi": fed}, name, terms)
 
 
 def added(kind: str, file: Path, folder: Path, fed: dict[str, Any], name: str, terms: str) -> None:

@@ -101,7 +101,7 @@ class VoiceEncoder(Encoder):
         self.frontend = self._input.frontend
 
     def embed(self, speech: Waveform) -> Embedding:
-        """A waveform at the card's rate, speech only → embedding."""
+        """A waveform at the card's rate, speech only → embedding; with `time_reversal` the mean of those of both directions."""
         if speech.rate_hz != self.frontend.rate_hz:
             raise ValueError(f"The voice network takes {self.frontend.rate_hz} Hz. Received: rate_hz={speech.rate_hz}")
         vectors = self._run(self._input.prepare(speech.samples))

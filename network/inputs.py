@@ -113,11 +113,11 @@ class FaceInput(_Input):
 
 @dataclass(frozen=True)
 class VoiceInput(_Input):
-    """Features of one utterance as float32 (1, frames, n_mels); for layout "nct" as (1, n_mels, frames).
+    """Features of one utterance as float32 (1, frames, n_mels); for layout "nct" as (1, n_mels, frames). With `time_reversal` two of them.
 
     `frontend` makes them: the product's own (`utils.features`) or Kaldi's (`utils.kaldi`). `time_reversal`: an embedding is the mean of
-    those of the features and of the same backwards, for twice the time of the network. Backwards a voice is the same and its words are
-    none, so the mean depends less on what is said.
+    those of the features and of the same backwards, for twice the time of the network. Backwards, speech keeps its voice and has no words:
+    what is said is meant to count for less (docs/measurements/voice.md).
     """
 
     frontend: FrontendSpec | KaldiSpec = FrontendSpec()

@@ -182,10 +182,11 @@ def test_voice_encoder(tmp_path: Path) -> None:
         encoder.embed(Waveform(np.zeros(8000, np.float32), 8000))
 
 
+@pytest.mark.parametrize("batch", ["n", 1])
 @pytest.mark.parametrize("layout", ["ntc", "nct"])
-def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str) -> None:
+def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str | int) -> None:
     nodes = [helper.make_node("Gather", ["x", "first"], ["m"], axis=layout.index("t")), helper.make_node("MatMul", ["m", "w"], ["out"])]
-    save_onnx(tmp_path / "model.onnx", {"x": ["n", "t", 80] if layout == "ntc" else ["n", 80, "t"]}, nodes,
+    save_onnx(tmp_path / "model.onnx", {"x": [batch, "t", 80] if layout == "ntc" else [batch, 80, "t"]}, nodes,
               {"first": np.array(0), "w": RNG.normal(size=(80, 512)).astype(np.float32)})
     fed = {"frontend": FrontendSpec(mean_norm=False).to_dict(), "layout": layout}
     put_card(tmp_path, "voice", 512, fed)

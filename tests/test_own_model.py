@@ -208,6 +208,13 @@ def test_card_of_an_added_voice_model(tmp_path: Path) -> None:
     np.testing.assert_allclose(made[:96], expected / np.linalg.norm(expected), atol=1e-4)
 
 
+def test_a_voice_model_that_is_the_same_backwards_may_hear_it_too(tmp_path: Path) -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    result = run_cli("models", "add", "voice", voice_network(tmp_path / "v.onnx"), "--layout", "nct", "--mels", 40, "--time-reversal",
+                     "--no-mean-norm", "--to", tmp_path / "voice")
+    assert result.exit_code == 0, result.output
+
+
 def test_an_added_voice_model_may_hear_speech_backwards_too(tmp_path: Path) -> None:
     pytest.importorskip("kaldi_native_fbank")
     weights = np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)

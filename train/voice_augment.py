@@ -1,5 +1,5 @@
 """How training speech is varied: once per file as waveforms (speed, room, telephone, codec), and per step as mel powers
-(noise, band, masks).
+(noise, band, masks) and features (backwards).
 
 Waveform variants are written to feature banks before training (`voice_data`); what happens per step is cheap
 arithmetic on mel powers: noise powers add to speech powers (the cross term is zero on average), and a low-pass is the
@@ -260,7 +260,7 @@ class MelAugment:
         tilt_db: largest gain of the random spectral tilt between lowest and highest band, against which floor and noise stand.
         time_masks, time_mask_frames: SpecAugment's number of masks and their largest length.
         band_masks, band_mask_bands: the same for mel bands.
-        reversed_chance: part of the crops that are heard backwards: the same voice, but no word of any language.
+        reversed_chance: part of the crops that are heard backwards: the same voice without words.
     """
 
     noise_chance: float = 0.7

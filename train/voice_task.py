@@ -124,7 +124,7 @@ class VoiceTask:
         return {f"{name}_{seconds}s_eer": value for seconds, rates in found.items() for name, value in rates.items()}
 
     def card_input(self) -> dict[str, Any]:
-        """The front end that serving must use."""
+        """The front end that serving must use, and whether it embeds the speech backwards too."""
         return {"frontend": self.spec.to_dict(), "time_reversal": self._time_reversal}
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,27 +151,26 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: parsed TOML; tables `data`, `sampling`, `frontend`, `network`, `augment`, `teacher` (may be missing) and `loss`.
+        config: parsed TOML; tables `data`, `sampling`, `frontend`, `network`, `augment`, `teacher` (may be missing), `loss` and `serving`.
         seed: of all chance.
         shared: folder that relative paths of the configuration start from.
     """
     data, spec = config["data"], FrontendSpec(**config.get("frontend", {}))
     cache = Path(data["cache"])
     listing, trials = _split(data, seed, shared, spec)
-    augment = MelAugment(**_tuples(config.get("augment", {})))
     batches = VoiceBatches(
         listing,
         _banks(data, listing, spec),
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
         _targets(config["teacher"], data, listing, shared) if config.get("teacher") else None,
         SampleOptions(**_tuples(config.get("sampling", {}))),
-        augment,
+        MelAugment(**_tuples(config.get("augment", {}))),
         spec,
         seed,
         prosodies=len(prosodies(data)),
     )
-    losses, backwards = LossOptions(**_tuples(config.get("loss", {}))), augment.reversed_chance > 0
-    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, backwards)
+    losses, serving = LossOptions(**_tuples(config.get("loss", {}))), config.get("serving", {})
+    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, **serving)
 
 
 def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
