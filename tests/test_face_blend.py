@@ -113,6 +113,21 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(listing: Listing, tmp_pat
     assert float(parts["teacher"]) == pytest.approx(float(everyone), rel=1e-4)
 
 
+@pytest.mark.tf
+def test_what_is_published_has_the_emphasis_of_its_teacher(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+    from train.emphasis import DENSE, emphasis
+    from train.face_task import FaceTask, LossOptions
+
+    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
+    task = FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=0.8)
+    before, projection = task.network.get_layer(DENSE).get_weights()[0], task.heads[1].kernel.numpy()
+    task.settle()
+    expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)  # of a normalisation that has learned nothing yet
+    np.testing.assert_allclose(task.network.get_layer(DENSE).get_weights()[0], expected, atol=1e-5)
+    with pytest.raises(ValueError, match="teacher_emphasis"):
+        FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=-1.0)
+
+
 def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:  # noqa: F811
     for number in range(20):
         image = np.full((112, 112, 3), 80, np.uint8)

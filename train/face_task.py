@@ -15,6 +15,7 @@ import tensorflow as tf
 from network.face import EMBEDDING_SIZE, SIZE_PX, build_face
 from network.heads import AngularMargin, TeacherProjection, relation_loss
 from train.datasets import hold_out, read_listing
+from train.emphasis import emphasise
 from train.face_augment import AugmentOptions
 from train.face_data import FaceBatches, TeacherOptions
 from train.face_dev import FacePairs, held_out_pairs, published_pairs
@@ -59,11 +60,15 @@ class FaceTask:
         backbone: str,
         losses: LossOptions,
         precision: str = "float32",
+        teacher_emphasis: float = 0.0,
     ) -> None:
-        """Build network and heads for `batches`; `pairs` is the dev set, None for none; `precision` as in `_build`."""
+        """Build network and heads for `batches`; `pairs` is the dev set, None for none; `precision` as in `_build`; `teacher_emphasis` is
+        the weight of `emphasise` when the network is published, which needs a teacher."""
+        if teacher_emphasis < 0:
+            raise ValueError(f"teacher_emphasis must not be negative. Received: teacher_emphasis={teacher_emphasis}")
         self._batches, self._pairs, self._losses = batches, pairs, losses
         self.metric = list(pairs.lists)[-1] if pairs else ""
-        self._backbone, self._precision = backbone, precision
+        self._backbone, self._precision, self._emphasis = backbone, precision, teacher_emphasis
         self.network = _build(backbone, precision)
         self._classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
@@ -104,11 +109,14 @@ class FaceTask:
         return metrics
 
     def settle(self) -> dict[str, float]:
-        """Before publishing: the same weights in a float32 network. Its metrics; none where it was one already."""
-        if self._precision == "float32":
+        """Before publishing: the weights in float32, with the emphasis of the teacher. Its metrics; none where nothing changed."""
+        emphasised = self._projection is not None and self._emphasis > 0
+        if self._precision == "float32" and not emphasised:
             return {}
         trained, self.network = self.network, _build(self._backbone, "float32")
         self.network.set_weights(trained.get_weights())
+        if self._projection is not None:
+            emphasise(self.network, self._projection.kernel.numpy(), self._emphasis)
         self._precision, self._embed = "float32", self._new_embed()
         return self.validate(full=True, progress=1.0)
 
@@ -142,7 +150,7 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be missing) and `loss`.
+        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be missing), `loss` and `serving`.
         seed: Of all chance.
         shared: Folder that relative paths of the configuration start from.
     """
@@ -165,4 +173,4 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
     )
     network = config["network"]
     losses = LossOptions(**config.get("loss", {}))
-    return FaceTask(batches, pairs, network["backbone"], losses, network.get("precision", "float32"))
+    return FaceTask(batches, pairs, network["backbone"], losses, network.get("precision", "float32"), **config.get("serving", {}))
