@@ -64,7 +64,7 @@ def tried(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
     if not np.isfinite(raw).all() or not np.linalg.norm(raw, axis=1).all():
         raise ModelError("The network must give finite embeddings other than zero. Received: NaN, infinity or zeros",
                          "Check scale, mean and std.")
-    rows = len(raw) if isinstance(inputs, FaceInput) else len(fed)  # of a sound there may be two, which are one input
+    rows = len(raw) if isinstance(inputs, FaceInput) else len(fed)  # with time_reversal a sound gives two: compare the forward ones only
     distinct = raw[:: len(raw) // rows]
     if any(_alike(distinct[i : i + 1], distinct[j : j + 1]) for i in range(rows) for j in range(i)):
         raise ModelError("The network gives the same embedding whatever it is fed.", "Check scale, mean, std and output.")

@@ -1,7 +1,8 @@
 """The teacher's view of what tells people apart, put into the last layer of a network that is published.
 
 A teacher projection P (512, t) maps an embedding into the teacher's space. By itself it compares frontal faces better than the embedding
-and faces from the side worse. Both at once, as a weighted sum, are again cosines of embeddings:
+and faces from the side worse. The sum of both scalar products, the teacher's weighted, is again a scalar product of vectors, which the
+network brings to unit length:
 
     e' = A e,  A = (I + weight · G)^(1/2),  G = P Pᵀ scaled to a mean eigenvalue of 1:  e'₁ · e'₂ = e₁ · e₂ + weight · e₁ᵀ G e₂
 
@@ -23,7 +24,7 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     Args:
         network: ends in a dense layer without bias, batch normalisation (`DENSE`, `NORM`) and normalisation to unit length.
         projection: (d, t), d the length of the embedding.
-        weight: at least 0; 0 changes nothing.
+        weight: at least 0; 0 leaves the embeddings as they are.
     """
     dense, norm = network.get_layer(DENSE), network.get_layer(NORM)
     gamma, beta, mean, variance = (values.astype(np.float64) for values in norm.get_weights())

@@ -110,13 +110,14 @@ class FaceTask:
 
     def settle(self) -> dict[str, float]:
         """Before publishing: the weights in float32, with the emphasis of the teacher. Its metrics; none where nothing changed."""
-        emphasised = self._projection is not None and self._emphasis > 0
-        if self._precision == "float32" and not emphasised:
+        teacher = self._projection if self._emphasis > 0 else None
+        if self._precision == "float32" and teacher is None:
             return {}
         trained, self.network = self.network, _build(self._backbone, "float32")
         self.network.set_weights(trained.get_weights())
-        if self._projection is not None:
-            emphasise(self.network, self._projection.kernel.numpy(), self._emphasis)
+        if teacher is not None:
+            emphasise(self.network, teacher.kernel.numpy(), self._emphasis)
+        self._emphasis = 0.0  # it is in the weights now
         self._precision, self._embed = "float32", self._new_embed()
         return self.validate(full=True, progress=1.0)
 
