@@ -115,6 +115,9 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     task.validate(full=False)
     np.testing.assert_allclose(asked[0], expected, atol=1e-4)
     assert np.abs(task._embed(features).numpy()[0] - expected).max() > 1e-3, "forwards alone it is another one"
+    config["serving"]["time_reversal"] = "yes"
+    with pytest.raises(ValueError, match="true or false"):
+        create(config, seed=1, shared=folder)
 
 
 def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Path) -> None:

@@ -79,6 +79,8 @@ class VoiceTask:
         time_reversal: bool = False,
     ) -> None:
         self._batches, self._trials, self._losses, self.spec = batches, trials, losses, spec
+        if not isinstance(time_reversal, bool):  # found before the training, not when its card is read
+            raise ValueError(f"time_reversal must be true or false. Received: time_reversal={time_reversal!r}")
         self._time_reversal = time_reversal
         self.serving_shape = (None, None, spec.n_mels)
         self.example_length = round(1000 / spec.hop_ms)  # multiply-adds are counted per second of speech
