@@ -119,7 +119,7 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
         if number % 20 == 0:
             products.append(matrix_product(matrix, probe[modalities[0]]))
         began, worked = time.perf_counter(), time.thread_time()
-        search = Search(index.near(probe), probe, calibrations)
+        search = Search(index.near(probe), probe, calibrations, 0.0)
         ranked = {m: search.rank(m) for m in probe}
         took.append(time.perf_counter() - began)
         worked_on.append(time.thread_time() - worked)

@@ -31,23 +31,25 @@ PEOPLE = {"face": 50, "voice": 25, "fused": 25}
 FPIR, DRAWS, SEED = 0.01, 20, 0
 
 
-def by_length(power: float) -> Callable[[FloatArray, FloatArray, CohortNorm | None], Float]:
+Rule = Callable[[Table, FloatArray, CohortNorm | None], Float]
+"""Bare strengths (p, n) of p probes and people of k templates each (n, k, size)."""
+
+
+def by_length(power: float) -> Rule:
     """The mean of the templates divided by a power of its length: 0 = mean cosine, 1 = mean at unit length."""
-    def bare(probes: FloatArray, templates: FloatArray, norm: CohortNorm | None) -> Float:
+    def bare(probes: Table, templates: FloatArray, norm: CohortNorm | None) -> Float:
         means = templates.mean(axis=1)
         return bare_strengths(probes, unit(means) * np.linalg.norm(means, axis=1, keepdims=True) ** (1 - power), norm)
     return bare
 
 
-def best_of(probes: FloatArray, templates: FloatArray, norm: CohortNorm | None) -> Float:
+def best_of(probes: Table, templates: FloatArray, norm: CohortNorm | None) -> Float:
     """The strongest of a person's templates, each against the probe on its own."""
     return np.max([bare_strengths(probes, templates[:, place], norm) for place in range(templates.shape[1])], axis=0)
 
 
-RULES: Mapping[str, Callable[[FloatArray, FloatArray, CohortNorm | None], Float]] = {
+RULES: Mapping[str, Rule] = {
     "mean at unit length (serves)": by_length(1.0), "best template": best_of, "mean cosine": by_length(0.0), "half-way": by_length(0.5)}
-"""Bare strengths (p, n) of probes (p, size) and people of k templates each (n, k, size)."""
-
 
 def drawn(table: Table, people: int) -> Iterator[tuple[Codes, Codes, Table]]:
     """Random enrolments: who (n,), their template rows (n, `max(COUNTS)`), and the probes."""
@@ -68,7 +70,7 @@ def measure(modality: str, arenas: list[tuple[Arena, Calibration]]) -> list[str]
         for enrolled, rows, probes in drawn(arena.templates, people):
             for count in COUNTS:
                 for name, rule in RULES.items():
-                    scores = strengths(rule(probes.vectors, arena.templates.vectors[rows[:, :count]], arena.norm), arena.norm)
+                    scores = strengths(rule(probes, arena.templates.vectors[rows[:, :count]], arena.norm), arena.norm)
                     result = metrics.open_set(scores, probes.person, enrolled, threshold)
                     even = metrics.open_set_at_fpir(scores, probes.person, enrolled, FPIR)
                     found.setdefault((count, name), []).append((result.fpir, result.fnir, even.fnir))

@@ -51,6 +51,12 @@ class ClipProbe:
         return {**self.timings_ms, "total": (time.perf_counter() - self.started) * 1000}
 
     @property
+    def speech_s(self) -> float:
+        """Seconds of speech that the voice embedding was made of; 0 = there is none."""
+        speech = self.capture.speech.speech
+        return speech.duration_s if speech is not None and Modality.VOICE in self.embeddings else 0.0
+
+    @property
     def templates(self) -> list[NewTemplate]:
         """What an enrolment of this clip stores."""
         faces, speech = self.capture.faces, self.capture.speech

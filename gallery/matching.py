@@ -1,10 +1,10 @@
 """Search: a probe against one snapshot of the gallery. Pure.
 
 A person's cosine in a modality is that of the probe and what stands for the person (`gallery.vectors.represent`). It becomes a strength
-(`utils/scorenorm.py`): set against a cohort of strangers, AS-norm, and against the nearest other people of the gallery, so that people of
-one place, who resemble each other, need more to be told apart. That takes the shortlist of the nearest people only. The fused search
-compares by both where a person has both, and by the one modality that there is otherwise; strengths of different modalities have different
-meanings, so it orders people by the calibrated log-likelihood ratio.
+(`utils/scorenorm.py`): set against a cohort of strangers, AS-norm that heeds how long the clip speaks, and against the nearest other people
+of the gallery, so that people of one place, who resemble each other, need more to be told apart. That takes the shortlist of the nearest
+people only. The fused search compares by both where a person has both, and by the one modality that there is otherwise; strengths of
+different modalities have different meanings, so it orders people by the calibrated log-likelihood ratio.
 """
 from __future__ import annotations
 
@@ -65,19 +65,21 @@ class Comparison:
     strength: float
 
 
-def compare(probe: FloatArray, reference: FloatArray, calibration: Calibration) -> Comparison:
-    """An embedding (size,) and what stands for somebody (size,)."""
+def compare(probe: FloatArray, reference: FloatArray, calibration: Calibration, speech_s: float) -> Comparison:
+    """An embedding (size,) of a clip with `speech_s` seconds of speech (0: none, or unknown) and what stands for somebody (size,), however
+    long that spoke."""
     score = float(np.clip(probe @ reference, -1.0, 1.0))
-    levels, scales = calibration.probe(probe[None])
+    levels, scales = calibration.probe(probe[None], speech_s)
     level, scale = float(levels[0] + calibration.person(reference[None])[0]), float(scales[0])
     return Comparison(score, level, scale, (score - level) / scale)
 
 
 class Search:
-    """A probe against a snapshot; each modality is searched once, when it is first asked for."""
+    """A probe with `speech_s` seconds of speech (0: none, or unknown) against a snapshot; each modality is searched once, when it is first
+    asked for."""
 
-    def __init__(self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations) -> None:
-        self._snapshot, self._probe, self._calibrations = snapshot, probe, calibrations
+    def __init__(self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations, speech_s: float) -> None:
+        self._snapshot, self._probe, self._calibrations, self._speech_s = snapshot, probe, calibrations, speech_s
         self._fields: dict[Modality, _Field] = {}
 
     def rank(self, modality: Modality) -> tuple[Candidate, ...]:
@@ -103,18 +105,18 @@ class Search:
 
     def _field(self, modality: Modality) -> _Field:
         if modality not in self._fields:
-            self._fields[modality] = _Field(self._snapshot, modality, self._probe[modality], self._calibrations[modality])
+            self._fields[modality] = _Field(self._snapshot, modality, self._probe[modality], self._calibrations[modality], self._speech_s)
         return self._fields[modality]
 
 
 class _Field:
     """Cosines of everybody in one modality, and the strengths of those who are asked for."""
 
-    def __init__(self, snapshot: Snapshot, modality: Modality, vector: FloatArray, calibration: Calibration) -> None:
+    def __init__(self, snapshot: Snapshot, modality: Modality, vector: FloatArray, calibration: Calibration, speech_s: float) -> None:
         self._snapshot, self._modality, self._calibration = snapshot, modality, calibration
         self._vectors, has = snapshot.vectors[modality], snapshot.has[modality]
         self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
-        level, scale = calibration.probe(vector[None])
+        level, scale = calibration.probe(vector[None], speech_s)
         self._level, self._scale, self._count = float(level[0]), float(scale[0]), snapshot.count(modality)
         shortlist = self.nearest(has)
         levels = self._levels(shortlist)

@@ -192,7 +192,7 @@ class Recognizer:
     def _decide(self, probe: ClipProbe, beyond: float = 0.0) -> tuple[Snapshot, Decisions, Rule]:
         snapshot = self._index.near(probe.vectors)
         rule = Rule(self._settings.fpir, snapshot.people, self._calibrations, beyond)
-        search = Search(snapshot, probe.vectors, rule.calibrations)
+        search = Search(snapshot, probe.vectors, rule.calibrations, probe.speech_s)
         ranked = {m: search.rank(m) for m in probe.vectors}
         found = {m: decision.decide(ranked[m], m, rule) for m in probe.vectors}
         single = {m: found.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
@@ -254,7 +254,7 @@ class Recognizer:
         for m in (*SINGLE, Modality.FUSED):
             by = _shared(m, probe.vectors, reference)
             calibration = self._calibrations[by or m]
-            compared = None if by is None else compare(probe.vectors[by], reference[by], calibration)
+            compared = None if by is None else compare(probe.vectors[by], reference[by], calibration, probe.speech_s)
             answers[m], beyond[m] = decision.verify(compared, calibration, fmr)
         by = decision.verify_fused(answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE])
         answers[Modality.FUSED], beyond[Modality.FUSED] = answers[by], beyond[by]
@@ -271,7 +271,7 @@ class Recognizer:
         if by is None:
             return []
         calibration = self._calibrations[by]
-        if calibration.llr(compare(probe.vectors[by], earlier[by], calibration).strength) >= 0:
+        if calibration.llr(compare(probe.vectors[by], earlier[by], calibration, probe.speech_s).strength) >= 0:
             return []
         return [Hint("unlike_earlier", "This clip is unlike what is stored for this person: check that it is the right one.")]
 

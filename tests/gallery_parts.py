@@ -98,7 +98,9 @@ class ClipAligner:
             faces = (AlignedFace(image, detection, 0.0, FACE_QUALITY),)
         speech = None
         if said["voice"] is not None:
-            speech = Waveform(np.array([said["voice"], said["sample"], said["noise"] * 100, *[0] * 100], np.float32) / 256, 16_000)
+            samples = np.zeros(round(said.get("speech_s", 3.0) * 16_000), np.float32)
+            samples[:3] = np.array([said["voice"], said["sample"], said["noise"] * 100]) / 256
+            speech = Waveform(samples, 16_000)
         heard = SpeechQuality(said.get("speech_s", 3.0) if speech else 0.0, 4.0, 20.0, 0.0, -20.0, 0.7 if speech else 0.0)
         return Capture(FaceAnalysis(faces, len(faces), 1, FACE_QUALITY if faces else None), SpeechAnalysis(speech, (), heard),
                        said["picture"], said["sound"], 4.0, hashlib.sha256(data).hexdigest(),

@@ -23,7 +23,7 @@ from train.gallery_fit import (
     with_answers,
 )
 from train.norm_fit import fit_norm
-from train.own_clips import tables_of
+from train.own_clips import Row, own_table, tables_of
 from train.tables import Table
 from utils.calibration import fmr_for_fpir
 from utils.errors import DatasetError, MediaCorruptError
@@ -48,7 +48,7 @@ def table(people: int = 40, files: int = 5, noise: float = 0.9, conditions=("cle
     array = np.array(vectors, np.float32)
     array /= np.linalg.norm(array, axis=1, keepdims=True)
     names = tuple(f"set/{p}" for p in range(people))
-    return Table(array, np.array(person), np.array(file), np.array(condition), names, tuple(conditions))
+    return Table(array, np.array(person), np.array(file), np.array(condition), names, tuple(conditions), np.zeros(len(array), np.float32))
 
 
 def trials(seed: int = 0, impostors: int = 20_000) -> Trials:
@@ -143,6 +143,7 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
     class Probe:
         def __init__(self, *modalities):
             self.vectors = {m: rng.normal(size=EMBEDDING_SIZE).astype(np.float32) for m in modalities}
+            self.speech_s = 4.0
 
     def analyse(path):
         if path.parent.name == "p5":
@@ -153,6 +154,10 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
     tables = tables_of(tmp_path, analyse, said.append)
     assert set(tables) == {"face"}  # only four people have a voice
     assert len(tables["face"]) == 10
+    assert not tables["face"].seconds.any()
+    fifth = own_table([Row(f"p{i // 2}", i, vector, 4.0) for i, vector in enumerate(np.eye(10, EMBEDDING_SIZE, dtype=np.float32))])
+    assert fifth is not None
+    assert (fifth.seconds == 4.0).all()
     assert len(said) == 2
     assert "p5" in said[0]
     with pytest.raises(DatasetError, match="5 people"):
@@ -165,8 +170,7 @@ def crowd(people: int = 120, files: int = 4, shift: float = 0.0, seed: int = 0, 
     """Clean people and a weaker condition "dim"; with `shift`, all have a part of one common direction: a place where people are alike."""
     made = table(people, files, noise, ("clean", "dim"), seed)
     vectors = made.vectors + np.float32(shift) * np.eye(1, SIZE, dtype=np.float32)
-    return Table(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), *(getattr(made, name) for name in (
-        "person", "file", "condition", "names", "conditions")))
+    return dataclasses.replace(made, vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def folds(**what) -> tuple[Fold, Fold]:
@@ -223,6 +227,44 @@ def test_numbers_are_fitted_and_within_bounds():
         assert (impostors >= stated).mean() == pytest.approx(rate, rel=0.05)
 
 
+def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do():
+    """Strangers of long speech score higher than those of short speech, by something that the cohort has nothing of."""
+    known = [two_lengths(fold) for fold in folds()]
+    numbers, blind = fit_norm(known), fit_norm([untold(fold) for fold in known])
+    assert blind.level[3] == blind.scale[3] == 0
+    assert numbers.level[3] > 0.02
+    told = np.mean([gap(fold, numbers) for fold in known])
+    assert abs(told) < 0.2 * np.mean([gap(fold, blind) for fold in known])
+
+
+def test_seconds_that_hardly_differ_tell_nothing():
+    fold = folds()[0]
+    seconds = np.random.default_rng(0).uniform(5, 6, len(fold.table)).astype(np.float32)
+    told = fit_norm([Fold(dataclasses.replace(fold.table, seconds=seconds), fold.cohort)])
+    assert told == fit_norm([untold(fold)])
+
+
+def two_lengths(fold: Fold) -> Fold:
+    """Half of the probes under "dim" last 1 s; everything else lasts 9 s and has a part of a direction of its own."""
+    table = fold.table
+    short = (table.condition == 1) & (np.arange(len(table)) % 4 == 1)
+    part = np.where(short, 0.0, 0.3).astype(np.float32)[:, None]
+    vectors = np.concatenate([table.vectors * np.sqrt(1 - part**2), part], axis=1)
+    seconds = np.where(short, 1.0, 9.0).astype(np.float32)
+    return Fold(dataclasses.replace(table, vectors=vectors, seconds=seconds), np.pad(fold.cohort, ((0, 0), (0, 1))))
+
+
+def untold(fold: Fold) -> Fold:
+    return Fold(dataclasses.replace(fold.table, seconds=np.zeros(len(fold.table), np.float32)), fold.cohort)
+
+
+def gap(fold: Fold, numbers) -> float:
+    """By how much the strangers of long speech are stronger than those of short speech, on the mean."""
+    probes, bare = Arena(fold, CohortNorm(fold.cohort, numbers)).bare("dim")
+    other = probes.person[:, None] != fold.table.under("clean").person
+    return float(bare[other & (probes.seconds > 5)[:, None]].mean() - bare[other & (probes.seconds < 5)[:, None]].mean())
+
+
 def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted):
     norm = fitted[1].norm
     bare = np.random.default_rng(3).normal(size=(7, 12))
@@ -250,7 +292,7 @@ def test_groups_are_of_people_who_resemble_each_other():
     near = crowd(people=30, seed=1, noise=0.2)
     vectors = near.vectors.copy()
     vectors[near.person < 15, 0] += 2
-    parts = groups(Table(vectors, near.person, near.file, near.condition, near.names, near.conditions), (1, 2))
+    parts = groups(dataclasses.replace(near, vectors=vectors), (1, 2))
     assert [len(part) for part in parts[1]] == [30]
     assert sorted(map(tuple, parts[2])) == [tuple(range(15)), tuple(range(15, 30))]
 

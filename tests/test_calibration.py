@@ -56,7 +56,8 @@ def test_fpir_of_the_threshold_is_what_was_stated():
 
 
 COHORT = np.eye(20, 32, dtype=np.float32)
-NORM = CohortNorm(COHORT, Coefficients((0.0, 1.0, 0.0), (0.1, 0.0, 1.0), 0.01, 0.5, 0.2, 0.7, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5)))
+NUMBERS = Coefficients((0.0, 1.0, 0.0, 0.02), (0.1, 0.0, 1.0, 0.05), 0.01, 0.5, 0.2, 0.7, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5))
+NORM = CohortNorm(COHORT, NUMBERS)
 
 
 def test_without_a_cohort_a_strength_is_the_cosine():
@@ -85,6 +86,19 @@ def test_a_card_keeps_every_number():
     assert Calibration.from_dict(make().to_dict()) == make()
     with pytest.raises(ValueError, match="cohort"):
         Calibration.from_dict(calibration.to_dict())
+
+
+def test_a_card_from_before_durations_were_heeded_heeds_none():
+    card = make(norm=NORM).to_dict()
+    card["norm"]["level"].pop()
+    card["norm"]["scale"].pop()
+    calibration = Calibration.from_dict(card, COHORT)
+    norm = calibration.norm
+    assert norm.numbers.level == (0.0, 1.0, 0.0, 0.0)
+    assert calibration.to_dict() == card, "the scale of its strengths is the same one, so what was said of them still counts"
+    for found, known in zip(norm.probe(COHORT, 0.5), norm.probe(COHORT), strict=True):
+        np.testing.assert_array_equal(found, known)
+    assert (NORM.probe(COHORT, 0.5)[0] < NORM.probe(COHORT)[0]).all()
 
 
 @pytest.mark.parametrize("bad", [

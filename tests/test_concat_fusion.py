@@ -150,7 +150,7 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path) -> None:
     probe = {Modality.FACE: direction("face", 5, 1, 0.8), Modality.VOICE: direction("voice", 5, 1, 0.8)}
     probe[Modality.FUSED] = both.fuse(probe[Modality.FACE][None], probe[Modality.VOICE][None])[0]
     calibrations = {Modality.FACE: CALIBRATION, Modality.VOICE: CALIBRATION, Modality.FUSED: both.calibration}
-    best = {m: Search(snapshot, probe, calibrations).rank(m)[0] for m in Modality}
+    best = {m: Search(snapshot, probe, calibrations, 0.0).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
     assert best[Modality.FUSED].llr == pytest.approx(best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3)
     store.close()

@@ -1,6 +1,8 @@
 """The fusion network and the pseudo-persons it is trained and measured on."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from train.fusion_choice import as_markdown, figures_of, llr_sum, measure, objec
 from train.fusion_data import CONDITIONS, Draw, PseudoPersons, compare, fused_table, halves
 from train.tables import Recipe, Table, _merged, select
 from utils.errors import DatasetError
-from utils.types import EMBEDDING_SIZE, RATE_HZ
+from utils.features import FrontendSpec
+from utils.types import EMBEDDING_SIZE, RATE_HZ, Embedding, Modality, Waveform
 
 
 def people(count: int = 30, files: int = 4, noise: float = 0.6, conditions=("clean",), seed: int = 0, size: int = EMBEDDING_SIZE,
@@ -21,7 +24,8 @@ def people(count: int = 30, files: int = 4, noise: float = 0.6, conditions=("cle
     vectors = np.array([centres[p] + noise * (1 + c) * rng.normal(size=size) + 1.5 * (c > 0) * common for p, _, c in rows], np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     person, file, condition = np.array(rows).T
-    return Table(vectors, person, file, condition, tuple(f"set{p % sets}/{p}" for p in range(count)), tuple(conditions))
+    names = tuple(f"set{p % sets}/{p}" for p in range(count))
+    return Table(vectors, person, file, condition, names, tuple(conditions), np.linspace(1, 9, len(vectors), dtype=np.float32))
 
 
 def measured(noise: float, seed: int) -> tuple[Table, Table]:
@@ -96,14 +100,50 @@ def test_fused_tables_join_files_one_to_one_and_keep_conditions():
     assert table.conditions == ("clean/clean", "blur/clean")
     assert len(table) == 5 * 2 * 2
     assert len(set(table.file)) == 10
+    voice = np.argmax(table.vectors[:, 8:] @ voices.vectors.T, axis=1)
+    np.testing.assert_array_equal(table.seconds, voices.seconds[voice])
+
+
+def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_path):
+    """Of what serving would embed; from the cache too."""
+    import soundfile
+
+    from align.speech import analyse_speech
+    from tests import media_sound
+    from train.datasets import Item, Listing
+    from train.tables import voice_table
+
+    heard: list[int] = []
+
+    class Encoder:
+        encoder_id, frontend = "lengths", FrontendSpec()
+
+        def embed(self, speech: Waveform) -> Embedding:
+            heard.append(len(speech.samples))
+            return Embedding(np.eye(1, EMBEDDING_SIZE, dtype=np.float32)[0], Modality.VOICE, self.encoder_id)
+
+    waves = [media_sound.speech(person, 4.0, rate_hz=RATE_HZ) for person in range(2)]
+    for person, wave in enumerate(waves):
+        soundfile.write(tmp_path / f"{person}.wav", wave, RATE_HZ)
+    listing = Listing(tmp_path, tuple(Item(f"{person}.wav", str(person)) for person in range(2)))
+    table = voice_table(Encoder(), listing, Recipe(("clean", "1 s")), NoiseBank([]), tmp_path)
+    assert sorted(table.seconds.tolist()) == pytest.approx(sorted(n / RATE_HZ for n in heard))
+    np.testing.assert_allclose(table.under("1 s").seconds, 1.0)
+    served = [analyse_speech(Waveform(wave, RATE_HZ), 0.5).speech.duration_s for wave in waves]
+    np.testing.assert_allclose(table.under("clean").seconds, served, atol=0.05)
+    again = voice_table(Encoder(), listing, Recipe(("clean", "1 s")), NoiseBank([]), tmp_path)
+    assert len(heard) == 4
+    np.testing.assert_array_equal(again.seconds, table.seconds)
 
 
 def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart():
     vectors = np.eye(6, dtype=np.float32)
-    table = Table(vectors, np.zeros(6, int), np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0, 0]), ("a",), ("clean", "random"))
+    table = Table(vectors, np.zeros(6, int), np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0, 0]), ("a",), ("clean", "random"),
+                  np.arange(6, dtype=np.float32))
     merged = _merged(table, random=1)
     assert sorted(zip(merged.file.tolist(), merged.condition.tolist(), strict=True)) == [(0, 0), (0, 1), (0, 1), (1, 0)]
     np.testing.assert_allclose(np.linalg.norm(merged.vectors, axis=1), 1, rtol=1e-6)
+    assert sorted(merged.seconds.tolist()) == [0, 2, 3, 4]
     assert Recipe(("clean",), random=1).all_conditions == ("clean", "random")
 
 
@@ -214,8 +254,7 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path):
     keras.utils.set_random_seed(1)
 
     def wide(table):
-        return Table(np.pad(table.vectors, ((0, 0), (0, EMBEDDING_SIZE - 64))), *(getattr(table, f) for f in (
-            "person", "file", "condition", "names", "conditions")))
+        return replace(table, vectors=np.pad(table.vectors, ((0, 0), (0, EMBEDDING_SIZE - 64))))
 
     training = [wide(people(60, noise=1.5, conditions=("clean", "random"), size=64, seed=s)) for s in (1, 2)]
     held = tuple(wide(table) for table in measured(1.5, 7))

@@ -18,7 +18,7 @@ CALIBRATIONS = {FACE: CALIBRATION, VOICE: SHIFTED, FUSED: CALIBRATION}
 
 
 def rank(snapshot, vectors, modality, calibrations=CALIBRATIONS):
-    return Search(snapshot, vectors, calibrations).rank(modality)
+    return Search(snapshot, vectors, calibrations, 0.0).rank(modality)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path):
 def test_ratio_of_one_person(gallery):
     has, snapshot = gallery
     vectors = probe(1, 2)
-    search = Search(snapshot, vectors, CALIBRATIONS)
+    search = Search(snapshot, vectors, CALIBRATIONS, 0.0)
     for ref in snapshot.refs.values():
         for modality, kind in ((FACE, "f"), (VOICE, "v")):
             found = search.llr_of(ref, modality)
@@ -142,13 +142,14 @@ def test_ratio_of_one_person(gallery):
                 assert found == pytest.approx(float(CALIBRATIONS[modality].llr(score)), abs=1e-3)
             else:
                 assert found is None
-    assert Search(snapshot, probe(1), CALIBRATIONS).llr_of(snapshot.refs[int(snapshot.keys[0])], VOICE) is None
+    assert Search(snapshot, probe(1), CALIBRATIONS, 0.0).llr_of(snapshot.refs[int(snapshot.keys[0])], VOICE) is None
 
 
 # ---- against a cohort and the others
 
 COHORT = np.stack([direction("cohort", i) for i in range(60)])
-NUMBERS = Coefficients((0.01, 0.9, 0.2), (0.02, 0.1, 0.8), 0.005, 0.4, 0.05, 0.8, (0.9, 0.5, 0.1, 0.01, 1e-3), (-2.0, -1.0, 0.0, 1.0, 2.0))
+NUMBERS = Coefficients((0.01, 0.9, 0.2, 0.03), (0.02, 0.1, 0.8, 0.01), 0.005, 0.4, 0.05, 0.8,
+                       (0.9, 0.5, 0.1, 0.01, 1e-3), (-2.0, -1.0, 0.0, 1.0, 2.0))
 NORMED = Calibration(2.0, -4.0, (0.5, 0.1, 0.01), (-1.0, 0.0, 1.0), CohortNorm(COHORT, NUMBERS))
 
 
@@ -190,6 +191,18 @@ def test_strengths_follow_from_cohort_and_others(tmp_path, people):
     assert found[0].person.person_id == "p1"
 
 
+def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
+    """By the logarithm of the seconds over 3; as of 10 s beyond that, and nothing where they are not known."""
+    snapshot, _ = crowd(tmp_path, 1)
+    vector, reference = direction("face", 1, 5, 1.0), snapshot.vectors[FACE][0]
+    level, scale = NORMED.norm.probe(vector[None])
+    for speech_s, t in ((1.5, np.log(0.5)), (3.0, 0.0), (10.0, np.log(10 / 3)), (60.0, np.log(10 / 3)), (0.0, 0.0)):
+        expected = (reference @ vector - level[0] - 0.03 * t - NORMED.norm.person(reference[None])[0]) / (scale[0] + 0.01 * t)
+        assert compare(vector, reference, NORMED, speech_s).strength == pytest.approx(expected, rel=1e-5)
+        found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s).rank(FACE)[0]
+        assert found.strength == pytest.approx(expected, rel=1e-5)
+
+
 def test_where_people_are_alike_more_is_needed(tmp_path):
     """The same cosine of the same probe: the score that a name needs is higher among people who resemble the probe."""
     needed = []
@@ -203,9 +216,9 @@ def test_where_people_are_alike_more_is_needed(tmp_path):
 
 def test_two_sides_alone_have_no_others():
     probe_vector, reference = direction("face", 1, 1, 0.8), direction("face", 1)
-    found = compare(probe_vector, reference, NORMED)
+    found = compare(probe_vector, reference, NORMED, 0.0)
     level, scale = NORMED.norm.probe(probe_vector[None])
     assert found.score == pytest.approx(float(probe_vector @ reference))
     assert found.strength == pytest.approx((found.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0])
-    assert compare(probe_vector, reference, CALIBRATION).strength == found.score
+    assert compare(probe_vector, reference, CALIBRATION, 0.0).strength == found.score
     assert COHORT.shape[1] == EMBEDDING_SIZE

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.gallery_parts import (
+    CALIBRATION,
     ClipAligner,
     StubEncoders,
     StubFace,
@@ -29,7 +30,8 @@ from utils.errors import (
     PersonNotFoundError,
     TemplateNotFoundError,
 )
-from utils.types import Modality, Outcome
+from utils.scorenorm import Coefficients, CohortNorm
+from utils.types import EMBEDDING_SIZE, Modality, Outcome
 
 # ---- identify
 
@@ -96,6 +98,23 @@ def test_mixed_gallery(gallery, clip):
     answer = gallery.identify(clip(face=1, voice=1, sample=1))
     assert outcomes(answer)[0] == ("accepted", "ann")
     assert answer.fused.modality == Modality.FUSED
+
+
+def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
+    """Level +0.1 for every factor of e in seconds: the same voice with longer speech is told by so much less; a face by nothing."""
+    numbers = Coefficients((0.0, 0.0, 0.0, 0.1), (0.1, 0.0, 0.0, 0.0), 0.01, 0.0, 0.0, 0.0, (0.5, 0.1, 0.01), (0.0, 0.5, 1.0))
+    norm = CohortNorm(np.eye(5, EMBEDDING_SIZE, dtype=np.float32), numbers)
+    recognizer = make_recognizer(tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm))))
+    enroll(recognizer, clip, "ann", face=1, voice=1)
+    heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.0, 3.0, 9.0)]
+    answers = [recognizer.identify(one) for one in heard]
+    voice = [answer.voice.match.strength for answer in answers]
+    np.testing.assert_allclose(np.diff(voice), -np.log(3), rtol=1e-4)
+    assert len({answer.face.match.strength for answer in answers}) == 1
+    checked = [recognizer.verify_person(one, "ann").voice.score - recognizer.verify_person(one, "ann").voice.threshold for one in heard]
+    np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(3), rtol=1e-4)
+    assert recognizer.identify(clip(voice=1, sample=1, speech_s=1.0)).voice.match.strength == pytest.approx(voice[0])
+    recognizer.close()
 
 
 def test_conflict(gallery, clip):

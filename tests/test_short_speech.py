@@ -1,7 +1,7 @@
-"""Short speech gives no over-confident scores. There is no term for the duration: setting each probe against the cohort stands in for it,
-because short speech resembles strangers less, and more of them alike. Here that is measured, with the networks that serve.
+"""Short speech gives no over-confident scores: its strength is set against its cohort scores and its seconds (`utils/scorenorm.py`). Here
+that is measured, with the networks that serve.
 
-    python -m pytest tests/test_short_speech.py -s        prints the figures
+    python -m pytest tests/test_short_speech.py -s        prints the figures, those without the seconds too
 """
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ pytestmark = pytest.mark.skipif(not (DATA / "trials" / "so762_dev.txt").is_file(
 
 @dataclass(frozen=True)
 class Voices:
-    """Embeddings (n, 512) by seconds of speech that were embedded, and whose they are (n,)."""
+    """Embeddings (n, 512) by the seconds that the speech was cut to, the seconds (n,) that there were, and whose they are (n,)."""
 
     vectors: dict[float, FloatArray]
+    seconds: dict[float, FloatArray]
     person: np.ndarray
 
 
@@ -59,14 +60,16 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
     person_of, rng, find = read_trials(DATA / "trials" / f"{trials}.txt").people(), np.random.default_rng(SEED), speech_finder()
     chosen = rng.permutation(sorted(set(person_of.values())))[:people].tolist()
     files = [Item(file, person) for file, person in person_of.items() if person in chosen]
-    rows, person = [], []
+    rows, seconds, person = [], [], []
     for item, data in zip(files, Listing(DATA / "voices.zip", tuple(files)).read_all(), strict=True):
         speech = find(Waveform(as_float(decode_audio(data, RATE_HZ, item)), RATE_HZ))
         if speech is not None:
-            waves = (cut(speech.samples, s, rng) if s else speech.samples for s in SECONDS)
+            waves = [cut(speech.samples, s, rng) if s else speech.samples for s in SECONDS]
             rows.append([encoder.embed(Waveform(wave, RATE_HZ)).vector for wave in waves])
+            seconds.append([len(wave) / RATE_HZ for wave in waves])
             person.append(item.label)
-    return Voices({s: np.stack([row[i] for row in rows]) for i, s in enumerate(SECONDS)}, np.array(person))
+    lengths = {s: np.array([row[i] for row in seconds], np.float32) for i, s in enumerate(SECONDS)}
+    return Voices({s: np.stack([row[i] for row in rows]) for i, s in enumerate(SECONDS)}, lengths, np.array(person))
 
 
 def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
@@ -77,10 +80,11 @@ def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
     return replace(calibration, norm=CohortNorm(norm.cohort[others], norm.numbers))
 
 
-def figures(voices: Voices, calibration: Calibration, seconds: float) -> Figures:
-    """Every probe of this length against every whole file but its own, as `gallery.matching.compare` does it."""
+def figures(voices: Voices, calibration: Calibration, seconds: float, told: bool = True) -> Figures:
+    """Every probe of this length against every whole file but its own, as `gallery.matching.compare` does it; unless `told`, as if nobody
+    knew how long the speech is."""
     probes, references = voices.vectors[seconds], voices.vectors[WHOLE]
-    level, scale = calibration.probe(probes)
+    level, scale = calibration.probe(probes, voices.seconds[seconds] if told else 0.0)
     strength = (probes @ references.T - level[:, None] - calibration.person(references)) / scale[:, None]
     first, second = np.meshgrid(np.arange(len(probes)), np.arange(len(references)), indexing="ij")
     pairs = np.stack([voices.person[first], voices.person[second]], axis=-1)
@@ -100,11 +104,13 @@ def measured(trials: str, people: int = PEOPLE) -> dict[float, Figures]:
     voices = embedded(encoder, trials, people)
     calibration = without_people_of(voices, encoder.calibration)
     found = {seconds: figures(voices, calibration, seconds) for seconds in SECONDS}
+    untold = {seconds: figures(voices, calibration, seconds, told=False) for seconds in SECONDS}
     print(f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  Cllr  mean llr same / different  "
           f"FMR at {STATED:.0%} (90 %)  FNMR")
-    for seconds, one in found.items():
-        print(f"  {f'{seconds:g} s' if seconds else 'whole':6} {one.cllr:.3f}  {one.same:6.2f} / {one.different:6.2f}  {one.fmr:.2%} "
-              f"({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%})  {one.fnmr:.1%}")
+    for name, figures_of in (("", found), (", seconds untold", untold)):
+        for seconds, one in figures_of.items():
+            print(f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.cllr:.3f}  {one.same:6.2f} / {one.different:6.2f}  "
+                  f"{one.fmr:.2%} ({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%})  {one.fnmr:.1%}")
     return found
 
 

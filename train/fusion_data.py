@@ -139,7 +139,8 @@ def _flat(scores: FloatArray) -> npt.NDArray[np.float64]:
 
 def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[str, str]], rng: np.random.Generator) -> Table:
     """Pseudo-persons as a table of fused embeddings: each person's k-th face file joined with the k-th voice file, under each of the
-    `wanted` pairs of conditions; a file that lacks a condition is left out there. The conditions of the table are named "face/voice"."""
+    `wanted` pairs of conditions; a file that lacks a condition is left out there. The conditions of the table are named "face/voice", its
+    seconds are the voice's."""
     face_row, voice_row = _by_file(faces), _by_file(voices)
     face_people, voice_people = (rng.permutation(np.unique(table.person)) for table in (faces, voices))
     rows: list[tuple[int, int, int, int, int]] = []
@@ -155,7 +156,8 @@ def fused_table(faces: Table, voices: Table, fuse: Fuse, wanted: Sequence[tuple[
                     rows.append((left, right, person, file, code))
     left, right, people, files, codes = np.array(rows).T
     names = tuple(f"{faces.names[f]}+{voices.names[v]}" for f, v in zip(face_people, voice_people, strict=False))
-    return Table(fuse(faces.vectors[left], voices.vectors[right]), people, files, codes, names, tuple("/".join(pair) for pair in wanted))
+    conditions = tuple("/".join(pair) for pair in wanted)
+    return Table(fuse(faces.vectors[left], voices.vectors[right]), people, files, codes, names, conditions, voices.seconds[right])
 
 
 def _by_file(table: Table) -> dict[tuple[int, int], int]:

@@ -63,7 +63,7 @@ class Arena:
         """All probes under a condition, and their bare strengths (p, t) with all templates."""
         if condition not in self._bare:
             probes = self.fold.table.under(condition)
-            self._bare[condition] = probes, bare_strengths(probes.vectors, self.templates.vectors, self.norm)
+            self._bare[condition] = probes, bare_strengths(probes, self.templates.vectors, self.norm)
         return self._bare[condition]
 
     def draw(self, size: int, rng: np.random.Generator, condition: str | None = None, members: Codes | None = None,
@@ -88,12 +88,12 @@ class Arena:
         return np.array([row for turn in rounds for row in turn][:size])
 
 
-def bare_strengths(probes: FloatArray, templates: FloatArray, norm: CohortNorm | None) -> Float:
-    """(p, t) without a gallery about them."""
-    scores = (probes @ templates.T).astype(np.float64)
+def bare_strengths(probes: Table, templates: FloatArray, norm: CohortNorm | None) -> Float:
+    """(p, t) of p probes with `templates` (t, size), without a gallery about them."""
+    scores = (probes.vectors @ templates.T).astype(np.float64)
     if norm is None:
         return scores
-    level, scale = norm.probe(probes)
+    level, scale = norm.probe(probes.vectors, probes.seconds)
     return (scores - level[:, None] - norm.person(templates)) / scale[:, None]
 
 

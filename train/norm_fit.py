@@ -1,8 +1,8 @@
 """Fits `utils.scorenorm.CohortNorm` to held-out people. Its weights are fitted; its form and the shares below were chosen.
 
 - Level and scale: of each probe, under every measured condition, how high its nearest tenth and its nearest hundredth of impostors score,
-  by least squares on what its cohort scores are. Conditions differ in how far a probe's cohort scores tell what is to come, so the
-  regression keeps as much of them as is true on the whole.
+  by least squares on what its cohort scores are and how long its speech is. Conditions differ in how far a probe's cohort scores tell what
+  is to come, so the regression keeps as much of them as is true on the whole.
 - Person: what is left, of the nearest tenth of each template, on the template's own cohort scores.
 - Others: how much of the surplus of the other people of a gallery is also that of the best impostor; over galleries of everybody and of
   people who resemble each other, with the same weight.
@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from train.galleries import Arena, Float, Fold, bare_strengths, groups, surplus
-from utils.scorenorm import Coefficients, CohortNorm, cohort_features
+from utils.scorenorm import Coefficients, CohortNorm, cohort_features, duration_feature
 
 NEAR, NEAREST = 0.1, 0.01  # shares of impostors between which a probe's scale is the distance
 LEAST_SCALE = 0.25  # of the mean scale: no probe's is taken for less
 NULL_HEAD = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7, 0.6)
+LEAST_SPREAD = 0.25  # deviation of the logarithm of the seconds of speech, below which they tell nothing
 STEPS_PER_DECADE = 4
 NULL_SUPPORT = 20  # comparisons beyond the last entry of the table of impostors
 SIZES = (12, 25, 50, 100)
@@ -46,7 +47,8 @@ def _tails(fold: Fold, condition: str) -> tuple[Float, Float, Float]:
     """Of each probe: features of its cohort scores, and means of its `NEAR` and `NEAREST` impostors."""
     probes, templates = fold.table.under(condition), fold.table.under(fold.clean)
     scores = np.where(probes.person[:, None] == templates.person, -np.inf, probes.vectors @ templates.vectors.T)
-    return cohort_features(probes.vectors, fold.cohort), _top(scores, NEAR), _top(scores, NEAREST)
+    features = np.column_stack([cohort_features(probes.vectors, fold.cohort), duration_feature(probes.seconds, len(probes))])
+    return features, _top(scores, NEAR), _top(scores, NEAREST)
 
 
 def _top(scores: npt.NDArray[np.floating], share: float) -> Float:
@@ -55,7 +57,10 @@ def _top(scores: npt.NDArray[np.floating], share: float) -> Float:
 
 
 def _least_squares(features: Float, target: Float) -> list[float]:
-    return [float(x) for x in np.linalg.lstsq(features, target, rcond=None)[0]]
+    """Numbers of `features` (n, 4); 0 for the last where it hardly varies, as it would share the work of the first."""
+    used = features if features[:, 3].std() >= LEAST_SPREAD else features[:, :3]
+    found = np.linalg.lstsq(used, target, rcond=None)[0]
+    return [float(x) for x in np.pad(found, (0, features.shape[1] - len(found)))]
 
 
 def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]:
@@ -63,7 +68,7 @@ def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]
     own, rest = [], []
     for fold in folds:
         clean = fold.table.under(fold.clean)
-        level, _ = CohortNorm(fold.cohort, numbers).probe(clean.vectors)
+        level, _ = CohortNorm(fold.cohort, numbers).probe(clean.vectors, clean.seconds)
         left = clean.vectors @ clean.vectors.T - level[:, None]
         rest.append(_top(np.where(clean.person[:, None] == clean.person, -np.inf, left).T, NEAR))
         own.append(cohort_features(clean.vectors, fold.cohort)[:, 1])
@@ -73,7 +78,7 @@ def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]
 
 def _impostors(fold: Fold, numbers: Coefficients) -> Float:
     clean = fold.table.under(fold.clean)
-    bare = bare_strengths(clean.vectors, clean.vectors, CohortNorm(fold.cohort, numbers))
+    bare = bare_strengths(clean, clean.vectors, CohortNorm(fold.cohort, numbers))
     return bare[clean.person[:, None] != clean.person]
 
 

@@ -57,7 +57,7 @@ def _eers(fold: Fold, norm: CohortNorm, condition: str) -> list[float]:
     of_probe, of_template = (scorenorm.cohort_scores(part.vectors, fold.cohort) for part in (probes, templates))
     (m, d), (n, e), (a, s) = scorenorm.statistics(of_probe, top), scorenorm.statistics(of_template, top), scorenorm.statistics(of_template)
     normed = (scores, (scores - a) / s, ((scores - m[:, None]) / d[:, None] + (scores - n) / e) / 2,
-              bare_strengths(probes.vectors, templates.vectors, norm))
+              bare_strengths(probes, templates.vectors, norm))
     other = probes.file[:, None] != templates.file
     labels = (probes.person[:, None] == templates.person)[other].astype(int)
     return [metrics.eer(matrix[other], labels).value for matrix in normed]

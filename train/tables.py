@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,13 +28,14 @@ from utils.types import EMBEDDING_SIZE, RATE_HZ, FloatArray, ImageArray, Wavefor
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")
+FORMAT = "2"  # of the cached files; 1 had no seconds
 MIN_NOISE_LEVEL = 1e-3  # RMS below which a recording of the noise split is silence
 
 
 @dataclass(frozen=True)
 class Table:
     """`vectors` (n, 512) float32 of unit length; `person`, `file` and `condition` (n,) say whose, of which file and how degraded;
-    `names` and `conditions` are what the codes stand for."""
+    `names` and `conditions` are what the codes stand for. `seconds` (n,) = speech that a vector was made of; 0: none, or unknown."""
 
     vectors: FloatArray
     person: Codes
@@ -42,6 +43,7 @@ class Table:
     condition: Codes
     names: tuple[str, ...]
     conditions: tuple[str, ...]
+    seconds: FloatArray
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -50,9 +52,10 @@ class Table:
         """The rows of one condition."""
         return self.rows(self.condition == self.conditions.index(condition))
 
-    def rows(self, keep: npt.NDArray[np.bool_]) -> Table:
-        """The rows where `keep` (n,) is true."""
-        return Table(self.vectors[keep], self.person[keep], self.file[keep], self.condition[keep], self.names, self.conditions)
+    def rows(self, keep: npt.NDArray[np.bool_] | Codes) -> Table:
+        """The rows where `keep` (n,) is true, or those with these numbers."""
+        return replace(self, vectors=self.vectors[keep], person=self.person[keep], file=self.file[keep], condition=self.condition[keep],
+                       seconds=self.seconds[keep])
 
     def of_people(self, people: npt.ArrayLike) -> Table:
         """The rows of the people with these codes."""
@@ -98,7 +101,7 @@ def face_table(encoder: FaceEncoder, listing: Listing, recipe: Recipe, cache: Pa
             yield len(recipe.conditions), conditions.random_face(face, rng)
 
     return _cached(cache, encoder.encoder_id, listing, recipe,
-                   lambda: _build(listing, recipe, render, lambda crops: embed_crops(encoder, crops)))
+                   lambda: _build(listing, recipe, render, lambda crops: embed_crops(encoder, crops), lambda _crop: 0.0))
 
 
 def voice_table(encoder: VoiceEncoder, listing: Listing, recipe: Recipe, noises: NoiseBank, cache: Path | None = None) -> Table:
@@ -118,7 +121,7 @@ def voice_table(encoder: VoiceEncoder, listing: Listing, recipe: Recipe, noises:
             yield len(recipe.conditions), conditions.random_voice(speech, noises, rng)
 
     return _cached(cache, encoder.encoder_id, listing, recipe,
-                   lambda: _build(listing, recipe, render, lambda waves: embed_waves(encoder, waves)))
+                   lambda: _build(listing, recipe, render, lambda waves: embed_waves(encoder, waves), lambda wave: len(wave) / RATE_HZ))
 
 
 def _speech(wave: FloatArray) -> FloatArray:
@@ -134,20 +137,21 @@ def read_noises(listing: Listing) -> NoiseBank:
 
 
 def _build(listing: Listing, recipe: Recipe, render: Callable[[bytes, Item, np.random.Generator], Iterator[tuple[int, T]]],
-           embed: Callable[[list[T]], FloatArray]) -> Table:
+           embed: Callable[[list[T]], FloatArray], seconds: Callable[[T], float]) -> Table:
     """Rows of the same file and condition (views of one clip) become one: their mean, except randomly degraded ones."""
-    def work(number: int, data: bytes) -> tuple[list[int], FloatArray]:
+    def work(number: int, data: bytes) -> tuple[list[int], FloatArray, list[float]]:
         item = listing.items[number]
         rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
         made = list(render(data, item, rng))
-        return [code for code, _ in made], embed([medium for _, medium in made]) if made else np.zeros((0, EMBEDDING_SIZE), np.float32)
+        vectors = embed([medium for _, medium in made]) if made else np.zeros((0, EMBEDDING_SIZE), np.float32)
+        return [code for code, _ in made], vectors, [seconds(medium) for _, medium in made]
 
     with ThreadPoolExecutor() as pool:
         parts = list(pool.map(work, range(len(listing.items)), listing.read_all()))
-    sizes = [len(codes) for codes, _ in parts]
-    vectors, codes = (np.concatenate([part[i] for part in parts]) for i in (1, 0))
+    sizes = [len(codes) for codes, _, _ in parts]
+    codes, vectors, lengths = (np.concatenate([part[i] for part in parts]) for i in range(3))
     table = Table(vectors, np.repeat(listing.label_ids(), sizes), np.repeat(np.arange(len(sizes)), sizes), codes.astype(np.int64),
-                  listing.labels, recipe.all_conditions)
+                  listing.labels, recipe.all_conditions, lengths.astype(np.float32))
     return _merged(table, random=len(recipe.conditions))
 
 
@@ -159,18 +163,18 @@ def _merged(table: Table, random: int) -> Table:
     sums = np.zeros((len(first), table.vectors.shape[1]), np.float32)
     np.add.at(sums, group, table.vectors)
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
-    return Table(sums, table.person[first], table.file[first], table.condition[first], table.names, table.conditions)
+    return replace(table.rows(first), vectors=sums)
 
 
 def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recipe, build: Callable[[], Table]) -> Table:
     if cache is None:
         return build()
-    text = "\n".join([encoder_id, repr(recipe), *(f"{item.path}\t{item.label}" for item in listing.items)])
+    text = "\n".join([FORMAT, encoder_id, repr(recipe), *(f"{item.path}\t{item.label}" for item in listing.items)])
     file = cache / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if not file.exists():
         table = build()
         with whole_file(file) as partial:
-            np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]))
+            np.savez(partial, vectors=table.vectors, codes=np.stack([table.person, table.file, table.condition]), seconds=table.seconds)
     with np.load(file) as data:
         person, file_number, condition = data["codes"]
-        return Table(data["vectors"], person, file_number, condition, listing.labels, recipe.all_conditions)
+        return Table(data["vectors"], person, file_number, condition, listing.labels, recipe.all_conditions, data["seconds"])

@@ -54,9 +54,9 @@ class Calibration:
         """Which strengths these are: those of two scales are never calibrated together. Empty = cosines."""
         return self.norm.scale_id if self.norm else ""
 
-    def probe(self, vectors: FloatArray) -> tuple[Float, Float]:
-        """Level and scale, (n,) each, of probes (n, size): 0 and 1 without a cohort."""
-        return self.norm.probe(vectors) if self.norm else (np.zeros(len(vectors)), np.ones(len(vectors)))
+    def probe(self, vectors: FloatArray, seconds: npt.ArrayLike = 0.0) -> tuple[Float, Float]:
+        """Level and scale, (n,) each, of probes (n, size): 0 and 1 without a cohort. Arguments as `CohortNorm.probe`."""
+        return self.norm.probe(vectors, seconds) if self.norm else (np.zeros(len(vectors)), np.ones(len(vectors)))
 
     def person(self, vectors: FloatArray) -> Float:
         """What the level rises by (n,) for people (n, size): 0 without a cohort."""

@@ -4,9 +4,11 @@ Z-norm (Reynolds 1997) uses the scores of the enrolled side against the cohort; 
 (AS-norm, Matějka et al. 2017) uses only the `top` cohort entries nearest to each side. A cohort is embeddings of people who are neither
 enrolled nor tested. The results are no cosines any more: about 0 for impostors, in units of standard deviations.
 
-`CohortNorm` is what serves. It is AS-norm with three differences, each of which the stated error rates of identification need:
+`CohortNorm` is what serves. It is AS-norm with four differences, for the stated error rates of identification:
 - How far the adaptive mean and deviation of the probe tell what impostors will score is measured (`train/norm_fit.py`), not assumed:
   blurred faces and short speech score lower and closer together, and both statistics say so only in part.
+- The seconds of speech in the probe are one more measure of its quality (a quality measure function: Thienpondt et al. 2021, "The IDLab
+  VoxSRC-20 submission"), beside those two.
 - The probe's side alone sets the scale, as in T-norm, because rates of identification are rates of probes; the enrolled side moves the
   level.
 - The people of the gallery themselves are a cohort that follows the place: where the others there score higher than strangers from
@@ -28,6 +30,8 @@ from utils.types import FloatArray
 Float = npt.NDArray[np.float64]
 MIN_SPREAD = 1e-6  # a cohort whose scores are all equal must not divide by zero
 NEAREST_SHARE = 0.1  # of the cohort: the nearest, whose scores tell how near strangers come
+REFERENCE_S = 3.0  # of speech, at which the duration moves nothing; and what an unknown one is taken for
+SPEECH_S = (0.5, 10.0)  # durations beyond are taken for these: calibration sees few that are longer
 OTHERS = 5  # nearest other people of the gallery whose scores are compared with those expected
 
 
@@ -65,14 +69,14 @@ def s_norm(scores: npt.ArrayLike, enrolled: tuple[Float, Float], probe: tuple[Fl
 class Coefficients:
     """Numbers of a `CohortNorm`, all on the scale of cosines but `null_*` and `others`.
 
-    With mean m and deviation d of a probe's `NEAREST_SHARE` highest cohort scores, its level is (1, m, d) · `level` and its scale
-    (1, m, d) · `scale`, `least_scale` at least. `person` · (m' - `person_mean`) is added to the level for a person whose own nearest cohort
-    scores have the mean m'. `null_score[i]` is what a share `null_rate[i]` (falling from near 1) of impostors reaches, as strength without
-    a gallery; `others` in [0, 1] is the weight of the surplus.
+    With mean m and deviation d of a probe's `NEAREST_SHARE` highest cohort scores and its `duration_feature` t (0 for faces), its level is
+    (1, m, d, t) · `level` and its scale (1, m, d, t) · `scale`, `least_scale` at least. `person` · (m' - `person_mean`) is added to the
+    level for a person whose own nearest cohort scores have the mean m'. `null_score[i]` is what a share `null_rate[i]` (falling from near
+    1) of impostors reaches, as strength without a gallery; `others` in [0, 1] is the weight of the surplus.
     """
 
-    level: tuple[float, float, float]
-    scale: tuple[float, float, float]
+    level: tuple[float, float, float, float]
+    scale: tuple[float, float, float, float]
     least_scale: float
     person: float
     person_mean: float
@@ -84,6 +88,8 @@ class Coefficients:
         rate, score = np.asarray(self.null_rate), np.asarray(self.null_score)
         if len(rate) != len(score) or len(rate) < 2 or not (np.diff(rate) < 0).all() or not (np.diff(score) > 0).all():
             raise ValueError(f"null_rate must fall and null_score rise. Received: {len(rate)} rates, {len(score)} scores")
+        if len(self.level) != 4 or len(self.scale) != 4:
+            raise ValueError(f"level and scale must have 4 numbers. Received: {len(self.level)}, {len(self.scale)}")
         if self.least_scale <= 0 or not 0 <= self.others <= 1:
             raise ValueError("least_scale must be positive and others lie in [0, 1]. "
                              f"Received: least_scale={self.least_scale}, others={self.others}")
@@ -100,9 +106,9 @@ class CohortNorm:
     cohort: FloatArray
     numbers: Coefficients
 
-    def probe(self, vectors: npt.ArrayLike) -> tuple[Float, Float]:
-        """Level and scale, (n,) each, of probes (n, size)."""
-        features = cohort_features(vectors, self.cohort)
+    def probe(self, vectors: npt.ArrayLike, seconds: npt.ArrayLike = 0.0) -> tuple[Float, Float]:
+        """Level and scale, (n,) each, of probes (n, size) with `seconds` of speech, (n,) or one for all; 0 = unknown, or no speech."""
+        features = np.column_stack([cohort_features(vectors, self.cohort), duration_feature(seconds, len(np.asarray(vectors)))])
         return features @ self.numbers.level, np.maximum(features @ self.numbers.scale, self.numbers.least_scale)
 
     def person(self, vectors: npt.ArrayLike) -> Float:
@@ -126,14 +132,21 @@ class CohortNorm:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers, as stored in a card; the cohort lies in a file of its own."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self.numbers).items()}
+        """The numbers, as stored in a card, the last of `level` and `scale` only where the seconds of speech count; the cohort lies in a
+        file of its own."""
+        data = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self.numbers).items()}
+        if data["level"][3] == data["scale"][3] == 0:
+            data["level"], data["scale"] = data["level"][:3], data["scale"][:3]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], cohort: FloatArray) -> CohortNorm:
         """From a card and its cohort."""
         values = {name: data[name] for name in Coefficients.__dataclass_fields__}  # JSON has no tuples
         numbers: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        for name in ("level", "scale"):
+            if len(numbers[name]) == 3:
+                numbers[name] += (0.0,)
         return cls(cohort, Coefficients(**numbers))
 
 
@@ -142,6 +155,12 @@ def cohort_features(vectors: npt.ArrayLike, cohort: npt.ArrayLike) -> Float:
     scores = np.asarray(vectors, np.float32) @ np.asarray(cohort, np.float32).T
     mean, deviation = statistics(scores, max(3, round(NEAREST_SHARE * scores.shape[1])))
     return np.column_stack([np.ones(len(mean)), mean, deviation])
+
+
+def duration_feature(seconds: npt.ArrayLike, count: int) -> Float:
+    """(count,) logarithm of `seconds` of speech, (count,) or one for all, over `REFERENCE_S`; 0 where they are 0, which is unknown."""
+    values = np.broadcast_to(np.asarray(seconds, np.float64), count)
+    return np.where(values > 0, np.log(np.clip(values, *SPEECH_S) / REFERENCE_S), 0.0)
 
 
 def _extended(rates: Float, known: Float, scores: Float) -> Float:
