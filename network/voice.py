@@ -4,7 +4,7 @@ A depthwise-separable convolutional network: a small 2-D stem over time and freq
 mel axis, so a voice that is a little higher meets the same filters), then 1-D residual blocks over time with the mel
 axis as channels, then attentive statistics pooling (Okabe et al. 2018, "Attentive statistics pooling for deep speaker
 embedding") over whatever number of frames is left. Depthwise-separable convolutions: Howard et al. 2017; squeeze and
-excitation: Hu et al. 2018.
+excitation: Hu et al. 2018. What comes out is brought to unit length, centred and brought to unit length again.
 
 The input is not masked: it holds one utterance, or several of equal length. Time is halved twice in the stem (40 ms
 per step at a hop of 10 ms).
@@ -20,6 +20,7 @@ from keras import layers
 from network.blocks import FastBatchNorm
 
 VARIANCE_FLOOR = 1e-5
+LENGTH, CENTRE = "length", "centre"  # layers before the embedding
 
 
 @keras.saving.register_keras_serializable(package="duet")
@@ -66,6 +67,20 @@ class AttentiveStatistics(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable(package="duet")
+class Centre(layers.Layer):
+    """Takes a fixed vector off embeddings (n, size). It is 0, and not trained, until `train.centring` sets it."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """The vector, (size,)."""
+        self.centre = self.add_weight(shape=(input_shape[-1],), initializer="zeros", trainable=False, name="centre")
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        """(n, size) less the centre."""
+        return inputs - self.centre
+
+
 def voice_network(
     n_mels: int = 80,
     stem: tuple[int, int] = (16, 32),
@@ -108,6 +123,8 @@ def voice_network(
     x = FastBatchNorm(name="pool_bn", dtype="float32")(x)
     x = layers.Dense(embedding_size, use_bias=False, name="embed", dtype="float32")(x)
     x = FastBatchNorm(name="embed_bn", dtype="float32")(x)
+    x = layers.UnitNormalization(axis=-1, name=LENGTH, dtype="float32")(x)
+    x = Centre(name=CENTRE, dtype="float32")(x)
     embedding = layers.UnitNormalization(axis=-1, name="embedding", dtype="float32")(x)
     return keras.Model(features, embedding, name="voice")
 

@@ -12,6 +12,7 @@ import soundfile
 
 from tests import media_sound
 from train.voice_data import write_bank
+from utils.errors import DatasetError
 
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SPEAKERS, FILES, HELD_OUT = 9, 2, 5
@@ -118,6 +119,63 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     config["serving"]["time_reversal"] = "yes"
     with pytest.raises(ValueError, match="true or false"):
         create(config, seed=1, shared=folder)
+
+
+def test_what_all_speech_has_in_common_is_taken_out_before_publishing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tomllib
+
+    import keras
+
+    from network.voice import CENTRE, LENGTH
+    from train.voice_task import create
+
+    files = [f"{(folder / 'speech' / f'person{person}' / f'{take}.wav').as_posix()}\tset/{person}"
+             for person, take in itertools.product(range(SPEAKERS), range(FILES))]
+    (folder / "set.txt").write_text("\n".join(files), encoding="utf-8")
+    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
+    config["data"] |= {"train": str(folder / "set.txt"), "disguises": [], "fluent_channels": []}
+    config["sampling"] |= {"voice_chances": [0.5, 0.3, 0.2], "channel_chances": [0.5, 0.5]}
+    assert create(config, seed=1, shared=folder).settle() == {}
+    config["serving"] = {"time_reversal": True, "centred_on": ["set"], "centring": 1.5}
+    task = create(config, seed=1, shared=folder)
+    monkeypatch.setattr("train.voice_task.CENTRED_S", 1.0)
+    speech = task._batches.utterances(("set",), 100)["set"]
+    assert len(speech) == (SPEAKERS - HELD_OUT) * FILES
+    assert all(len(rows) <= 100 for rows in speech)
+    units = keras.Model(task.network.input, task.network.get_layer(LENGTH).output)
+    before = [units(rows[None, ::step]).numpy()[0] for rows in speech for step in (1, -1)]
+    mean = np.mean(before, axis=0)
+    assert np.linalg.norm(mean) > 0.1
+    assert "held_out_eer" in task.settle()
+    np.testing.assert_allclose(task.network.get_layer(CENTRE).centre.numpy(), 1.5 * mean, atol=1e-5)
+    expected = (before[0] - 1.5 * mean) / np.linalg.norm(before[0] - 1.5 * mean)
+    np.testing.assert_allclose(task._embed(speech[0][None]).numpy()[0], expected, atol=1e-4)
+    for wrong, error in ((["set", "sets"], DatasetError), ("set", ValueError)):
+        config["serving"]["centred_on"] = wrong
+        with pytest.raises(error, match="Received"):
+            create(config, seed=1, shared=folder)
+
+
+def test_own_data_are_not_centred_on_the_research_data(folder: Path) -> None:
+    text = (folder / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\n'
+    (folder / "centred.toml").write_text(text, encoding="utf-8")
+    assert train(folder, "centred", "--config", str(folder / "centred.toml")) == 0
+
+
+def test_weights_from_before_the_centre_have_none(folder: Path, trained: Path, tmp_path: Path) -> None:
+    import keras
+
+    from network.voice import CENTRE
+    from train.initial import start_from
+
+    saved = keras.saving.load_model(trained / "model.keras", compile=False)
+    features = np.random.default_rng(0).normal(size=(1, 80, 16)).astype(np.float32)
+    expected = saved(features).numpy()
+    keras.Model(saved.input, saved.get_layer("embed_bn").output).save(tmp_path / "model.keras")
+    network = keras.models.clone_model(saved)
+    network.get_layer(CENTRE).centre.assign(np.zeros(32))
+    start_from(network, tmp_path / "model.keras")
+    np.testing.assert_allclose(network(features).numpy(), expected, atol=1e-5)
 
 
 def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Path) -> None:

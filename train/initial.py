@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from network.card import CARD_FILE, read_card
+from network.voice import CENTRE
 from utils.errors import ModelError
 
 IDENTITY = "_down_norm"  # the last normalisation of a bottleneck: with a scale of 0 the block passes its input on
@@ -46,7 +47,7 @@ def start_from(network: keras.Model, file: Path) -> None:
     """
     saved = _weights(file)
     layers = {layer.name: layer for layer in network.layers if layer.weights}
-    new = set(layers) - set(saved)
+    new = set(layers) - set(saved) - {CENTRE}  # 0 where it is new, which changes nothing
     shortcuts = tuple(layer.name.removesuffix("add") for layer in network.layers if layer.name.endswith(SHORTCUT))
     blocks = tuple(block for block in shortcuts if block.removesuffix("_") + IDENTITY in new)
     strange = set(saved) - set(layers) | {name for name in new if not name.startswith(blocks)}

@@ -128,6 +128,7 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
         config["data"].pop("dev_pairs", None)
         config["data"].pop("dev_trials", None)
         config["data"].pop("fluent", None)  # groups of the research data; here everything is
+        config.get("serving", {}).pop("centred_on", None)  # others of them
         config.pop("card", None)
     if options.no_teacher:
         config.pop("teacher", None)

@@ -14,7 +14,7 @@ part. A crop that finds too little in its part (pauses are trimmed) begins it ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,13 @@ from train.voice_augment import MelAugment, augment_mel, speech_frames, stationa
 from train.voice_data import Bank, group_of
 from train.voice_targets import TeacherTargets
 from utils.errors import DatasetError
-from utils.features import FrontendSpec
+from utils.features import FrontendSpec, normalise
 
 Rows = NDArray[np.float32]
 Part = tuple[float, float]
 """A stretch of a file: from and to, as shares of its length."""
 WHOLE: Part = (0.0, 1.0)
+SOME_FILES = 4  # of a speaker, where a mean over speech is taken
 MIN_NOISE_POWER = 1e-7  # quieter noise files are digital silence and codec residue
 
 
@@ -124,6 +125,16 @@ class VoiceBatches:
     def target_size(self) -> int:
         """Length of the teacher's embeddings; 0 without a teacher."""
         return 0 if self._targets is None else self._targets.size
+
+    def utterances(self, groups: Collection[str], frames: int) -> dict[str, list[Rows]]:
+        """Whole files of `groups`, clean and in the first voice: features (at most `frames`, n_mels) of at most `SOME_FILES` files of each
+        speaker."""
+        found: dict[str, list[Rows]] = {}
+        for speaker, files in zip(self.speakers, self._files, strict=True):
+            if (group := group_of(speaker)) in groups:
+                powers = (np.exp(self._banks[0][0][int(number)][:frames].astype(np.float32)) for number in files[:SOME_FILES])
+                found.setdefault(group, []).extend(normalise(power, self._spec) for power in powers)
+        return found
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """`features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a teacher, `target` (n, d) float32 (zeros: none)."""

@@ -16,17 +16,20 @@ from numpy.typing import NDArray
 from network.card import CARD_FILE, read_card
 from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
+from train.centring import centre
 from train.datasets import Listing, read_listing
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import Bank, cached_features, training_files
+from train.voice_data import Bank, cached_features, group_of, training_files
 from train.voice_dev import VoiceTrials, held_out_trials, published_trials
 from train.voice_targets import TeacherTargets, load_targets
 from train.voice_teacher import prosodies, teacher_file, voices
+from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
 log = logging.getLogger("duet.train")
 DURATIONS_S = (1, 2, 3, 5)
+CENTRED_S = 8.0  # of an utterance at most, for the mean over all
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,28 @@ class LossOptions:
             raise ValueError(f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}")
 
 
+@dataclass(frozen=True)
+class ServingOptions:
+    """How the network serves (table `[serving]`).
+
+    Attributes:
+        time_reversal: as the mean of an utterance's embedding and that of the same backwards; so it is validated, too.
+        centred_on: data sets whose mean embedding is taken out when the network is published (`train/centring.py`); none: nothing is.
+        centring: its weight.
+    """
+
+    time_reversal: bool = False
+    centred_on: tuple[str, ...] = ()
+    centring: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse before the training what would end its publication."""
+        if not isinstance(self.time_reversal, bool):
+            raise ValueError(f"time_reversal must be true or false. Received: time_reversal={self.time_reversal!r}")
+        if not isinstance(self.centred_on, tuple):
+            raise ValueError(f"centred_on must be a list of data sets. Received: centred_on={self.centred_on!r}")
+
+
 class VoiceTask:
     """See `train.loop.Task`.
 
@@ -63,7 +88,7 @@ class VoiceTask:
         network: arguments of `network.voice.voice_network`.
         losses: weights of the losses.
         spec: the front end.
-        time_reversal: whether it serves, and so is validated, as the mean of an utterance's embedding and that of the same backwards.
+        serving: how it serves.
     """
 
     name = "voice"
@@ -76,12 +101,10 @@ class VoiceTask:
         network: Mapping[str, Any],
         losses: LossOptions,
         spec: FrontendSpec,
-        time_reversal: bool = False,
+        serving: ServingOptions,
     ) -> None:
-        self._batches, self._trials, self._losses, self.spec = batches, trials, losses, spec
-        if not isinstance(time_reversal, bool):  # found before the training, not when its card is read
-            raise ValueError(f"time_reversal must be true or false. Received: time_reversal={time_reversal!r}")
-        self._time_reversal = time_reversal
+        self._batches, self._trials, self._losses, self.spec, self._serving = batches, trials, losses, spec, serving
+        _check_sets(serving.centred_on, batches.speakers)
         self.serving_shape = (None, None, spec.n_mels)
         self.example_length = round(1000 / spec.hop_ms)  # multiply-adds are counted per second of speech
         self.network = voice_network(n_mels=spec.n_mels, **network)
@@ -125,17 +148,33 @@ class VoiceTask:
         found = {seconds: self._trials.equal_error_rates(self.embed, seconds=seconds) for seconds in DURATIONS_S}
         return {f"{name}_{seconds}s_eer": value for seconds, rates in found.items() for name, value in rates.items()}
 
+    def settle(self) -> dict[str, float]:
+        """Before publishing: take out what all speech has in common. Its metrics; none where nothing changed."""
+        speech = self._batches.utterances(self._serving.centred_on, round(CENTRED_S * 1000 / self.spec.hop_ms))
+        if not speech:
+            return {}
+        centre(self.network, speech, self._serving.centring, self._serving.time_reversal)
+        return self.validate(full=True)
+
     def card_input(self) -> dict[str, Any]:
         """The front end that serving must use, and whether it embeds the speech backwards too."""
-        return {"frontend": self.spec.to_dict(), "time_reversal": self._time_reversal}
+        return {"frontend": self.spec.to_dict(), "time_reversal": self._serving.time_reversal}
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed (n, frames, n_mels) features with the present weights, as serving does; (n, 512) float32 of unit norm."""
         embeddings: NDArray[np.float32] = self._embed(tf.constant(features)).numpy()
-        if not self._time_reversal:
+        if not self._serving.time_reversal:
             return embeddings
         both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()
         return np.asarray(both / np.linalg.norm(both, axis=1, keepdims=True), np.float32)
+
+
+def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:
+    """Raises DatasetError where one of the data sets is not trained on."""
+    known = {group_of(speaker) for speaker in speakers}
+    if absent := sorted(set(names) - known):
+        raise DatasetError(f"centred_on must name data sets that are trained on: {', '.join(sorted(known))}. Received: {', '.join(absent)}",
+                           "Change it in the table [serving] of the configuration.")
 
 
 def _distillation(projection: TeacherProjection, embeddings: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -171,8 +210,8 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         seed,
         prosodies=len(prosodies(data)),
     )
-    losses, serving = LossOptions(**_tuples(config.get("loss", {}))), config.get("serving", {})
-    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, **serving)
+    losses, serving = LossOptions(**_tuples(config.get("loss", {}))), ServingOptions(**_tuples(config.get("serving", {})))
+    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, serving)
 
 
 def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
