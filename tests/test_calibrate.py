@@ -23,7 +23,7 @@ from train.gallery_fit import (
     with_answers,
 )
 from train.norm_fit import fit_norm
-from train.own_clips import Row, own_table, tables_of
+from train.own_clips import tables_of
 from train.tables import Table
 from utils.calibration import fmr_for_fpir
 from utils.errors import DatasetError, MediaCorruptError
@@ -155,9 +155,8 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
     assert set(tables) == {"face"}  # only four people have a voice
     assert len(tables["face"]) == 10
     assert not tables["face"].seconds.any()
-    fifth = own_table([Row(f"p{i // 2}", i, vector, 4.0) for i, vector in enumerate(np.eye(10, EMBEDDING_SIZE, dtype=np.float32))])
-    assert fifth is not None
-    assert (fifth.seconds == 4.0).all()
+    everybody = tables_of(tmp_path, lambda _path: Probe(*Modality), said.append)
+    assert {name: set(table.seconds.tolist()) for name, table in everybody.items()} == {"face": {0.0}, "voice": {4.0}, "fused": {4.0}}
     assert len(said) == 2
     assert "p5" in said[0]
     with pytest.raises(DatasetError, match="5 people"):

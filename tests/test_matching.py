@@ -192,11 +192,11 @@ def test_strengths_follow_from_cohort_and_others(tmp_path, people):
 
 
 def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
-    """By the logarithm of the seconds over 3; as of 10 s beyond that, and nothing where they are not known."""
+    """By the logarithm of the seconds over 3; as of 6 s beyond that, and nothing where they are not known."""
     snapshot, _ = crowd(tmp_path, 1)
     vector, reference = direction("face", 1, 5, 1.0), snapshot.vectors[FACE][0]
     level, scale = NORMED.norm.probe(vector[None])
-    for speech_s, t in ((1.5, np.log(0.5)), (3.0, 0.0), (10.0, np.log(10 / 3)), (60.0, np.log(10 / 3)), (0.0, 0.0)):
+    for speech_s, t in ((1.5, np.log(0.5)), (3.0, 0.0), (6.0, np.log(2)), (60.0, np.log(2)), (0.0, 0.0)):
         expected = (reference @ vector - level[0] - 0.03 * t - NORMED.norm.person(reference[None])[0]) / (scale[0] + 0.01 * t)
         assert compare(vector, reference, NORMED, speech_s).strength == pytest.approx(expected, rel=1e-5)
         found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s).rank(FACE)[0]

@@ -106,14 +106,14 @@ def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
     norm = CohortNorm(np.eye(5, EMBEDDING_SIZE, dtype=np.float32), numbers)
     recognizer = make_recognizer(tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm))))
     enroll(recognizer, clip, "ann", face=1, voice=1)
-    heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.0, 3.0, 9.0)]
+    heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
     answers = [recognizer.identify(one) for one in heard]
     voice = [answer.voice.match.strength for answer in answers]
-    np.testing.assert_allclose(np.diff(voice), -np.log(3), rtol=1e-4)
+    np.testing.assert_allclose(np.diff(voice), -np.log(2), rtol=1e-4)
     assert len({answer.face.match.strength for answer in answers}) == 1
     checked = [recognizer.verify_person(one, "ann").voice.score - recognizer.verify_person(one, "ann").voice.threshold for one in heard]
-    np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(3), rtol=1e-4)
-    assert recognizer.identify(clip(voice=1, sample=1, speech_s=1.0)).voice.match.strength == pytest.approx(voice[0])
+    np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(2), rtol=1e-4)
+    assert recognizer.identify(clip(voice=1, sample=1, speech_s=1.5)).voice.match.strength == pytest.approx(voice[0])
     recognizer.close()
 
 

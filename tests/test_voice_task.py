@@ -150,16 +150,32 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(folder: Pa
     np.testing.assert_allclose(task.network.get_layer(CENTRE).centre.numpy(), 1.5 * mean, atol=1e-5)
     expected = (before[0] - 1.5 * mean) / np.linalg.norm(before[0] - 1.5 * mean)
     np.testing.assert_allclose(task._embed(speech[0][None]).numpy()[0], expected, atol=1e-4)
-    for wrong, error in ((["set", "sets"], DatasetError), ("set", ValueError)):
-        config["serving"]["centred_on"] = wrong
-        with pytest.raises(error, match="Received"):
-            create(config, seed=1, shared=folder)
+    for wrong in ({"centred_on": "set"}, {"centred_on": [1]}, {"centring": "3"}, {"centring": -1.0}, {"centring": float("nan")}):
+        with pytest.raises(ValueError, match="Received"):
+            create({**config, "serving": wrong}, seed=1, shared=folder)
+    config["serving"]["centred_on"] = ["set", "sets"]
+    with pytest.raises(DatasetError, match="Received: sets"):
+        create(config, seed=1, shared=folder)
 
 
 def test_own_data_are_not_centred_on_the_research_data(folder: Path) -> None:
-    text = (folder / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\n'
+    """What was taken off the weights that they start from stays."""
+    import keras
+
+    from network.voice import CENTRE
+
+    text = (folder / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\ncentring = 3.0\n'
     (folder / "centred.toml").write_text(text, encoding="utf-8")
     assert train(folder, "centred", "--config", str(folder / "centred.toml")) == 0
+    network = keras.saving.load_model(folder / "centred_model" / "model.keras", compile=False)
+    assert not network.get_layer(CENTRE).centre.numpy().any()
+    card = json.loads((folder / "centred_model" / "card.json").read_text(encoding="utf-8"))
+    assert card["training"]["configuration"]["serving"] == {}
+    network.get_layer(CENTRE).centre.assign(np.full(32, 0.1))
+    network.save(folder / "centred_model" / "model.keras")
+    assert train(folder, "centred_on", "--config", str(folder / "centred.toml"), "--init", str(folder / "centred_model")) == 0
+    network = keras.saving.load_model(folder / "centred_on_model" / "model.keras", compile=False)
+    np.testing.assert_allclose(network.get_layer(CENTRE).centre.numpy(), 0.1)
 
 
 def test_weights_from_before_the_centre_have_none(folder: Path, trained: Path, tmp_path: Path) -> None:

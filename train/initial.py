@@ -43,7 +43,8 @@ def start_from(network: keras.Model, file: Path) -> None:
     ("Net2Net", Chen et al. 2016, arXiv:1511.05641) and learns on from there. Only face networks have such.
 
     Raises:
-        ModelError: the saved network cannot be read, has weights that `network` has no place for, or lacks more than such bottlenecks.
+        ModelError: the saved network cannot be read, has weights that `network` has no place for, or lacks more than such bottlenecks
+            and the centre of a voice network.
     """
     saved = _weights(file)
     layers = {layer.name: layer for layer in network.layers if layer.weights}

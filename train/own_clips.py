@@ -52,14 +52,14 @@ def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dic
             continue
         for modality, vector in probe.vectors.items():
             rows[modality].append(Row(person, number, vector, 0.0 if modality == Modality.FACE else probe.speech_s))
-    tables = {modality.value: table for modality, found in rows.items() if (table := own_table(found)) is not None}
+    tables = {modality.value: table for modality, found in rows.items() if (table := _table(found)) is not None}
     if not tables:
         raise DatasetError(f"Calibration on own clips needs {MIN_PEOPLE} people with two usable clips each at least. "
                            f"Received: {len(people)} folders with {len(clips)} files")
     return tables
 
 
-def own_table(rows: Sequence[Row]) -> Table | None:
+def _table(rows: Sequence[Row]) -> Table | None:
     """A table of one modality; None for too few people."""
     names = sorted({row.person for row in rows})
     repeated = [name for name in names if sum(row.person == name for row in rows) > 1]

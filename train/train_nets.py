@@ -128,7 +128,8 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
         config["data"].pop("dev_pairs", None)
         config["data"].pop("dev_trials", None)
         config["data"].pop("fluent", None)  # groups of the research data; here everything is
-        config.get("serving", {}).pop("centred_on", None)  # others of them
+        for name in ("centred_on", "centring"):  # others of them
+            config.get("serving", {}).pop(name, None)
         config.pop("card", None)
     if options.no_teacher:
         config.pop("teacher", None)

@@ -127,8 +127,8 @@ class VoiceBatches:
         return 0 if self._targets is None else self._targets.size
 
     def utterances(self, groups: Collection[str], frames: int) -> dict[str, list[Rows]]:
-        """Whole files of `groups`, clean and in the first voice: features (at most `frames`, n_mels) of at most `SOME_FILES` files of each
-        speaker."""
+        """The beginnings of at most `SOME_FILES` files of each speaker of `groups`, clean and in the first voice: features (at most
+        `frames`, n_mels) by group."""
         found: dict[str, list[Rows]] = {}
         for speaker, files in zip(self.speakers, self._files, strict=True):
             if (group := group_of(speaker)) in groups:

@@ -64,7 +64,7 @@ class ServingOptions:
     Attributes:
         time_reversal: as the mean of an utterance's embedding and that of the same backwards; so it is validated, too.
         centred_on: data sets whose mean embedding is taken out when the network is published (`train/centring.py`); none: nothing is.
-        centring: its weight.
+        centring: its weight. A run that starts from centred weights keeps their centre while it trains and gets one of its own then.
     """
 
     time_reversal: bool = False
@@ -75,8 +75,10 @@ class ServingOptions:
         """Refuse before the training what would end its publication."""
         if not isinstance(self.time_reversal, bool):
             raise ValueError(f"time_reversal must be true or false. Received: time_reversal={self.time_reversal!r}")
-        if not isinstance(self.centred_on, tuple):
+        if not isinstance(self.centred_on, tuple) or not all(isinstance(name, str) for name in self.centred_on):
             raise ValueError(f"centred_on must be a list of data sets. Received: centred_on={self.centred_on!r}")
+        if not isinstance(self.centring, float | int) or not 0 <= self.centring < float("inf"):
+            raise ValueError(f"centring must be a number of at least 0. Received: centring={self.centring!r}")
 
 
 class VoiceTask:

@@ -83,7 +83,7 @@ class Calibration:
         return _threshold(fmr, self.norm.numbers.null_rate, self.norm.numbers.null_score) if self.norm else self.threshold(fmr)
 
     def typical_cosine(self, fmr: float) -> float:
-        """Cosine that an average probe needs for `pair_threshold(fmr)`."""
+        """Cosine that an average probe, with `utils.scorenorm.REFERENCE_S` of speech, needs for `pair_threshold(fmr)`."""
         strength = self.pair_threshold(fmr)[0]
         level, scale = self.probe(self.norm.cohort) if self.norm else (np.zeros(1), np.ones(1))
         return min(float(level.mean() + scale.mean() * strength), 1.0)

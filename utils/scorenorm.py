@@ -31,7 +31,7 @@ Float = npt.NDArray[np.float64]
 MIN_SPREAD = 1e-6  # a cohort whose scores are all equal must not divide by zero
 NEAREST_SHARE = 0.1  # of the cohort: the nearest, whose scores tell how near strangers come
 REFERENCE_S = 3.0  # of speech, at which the duration moves nothing; and what an unknown one is taken for
-SPEECH_S = (0.5, 10.0)  # durations beyond are taken for these: calibration sees few that are longer
+SPEECH_S = (0.5, 6.0)  # durations beyond are taken for these: one in a hundred of those calibrated on is longer
 OTHERS = 5  # nearest other people of the gallery whose scores are compared with those expected
 
 
@@ -69,10 +69,11 @@ def s_norm(scores: npt.ArrayLike, enrolled: tuple[Float, Float], probe: tuple[Fl
 class Coefficients:
     """Numbers of a `CohortNorm`, all on the scale of cosines but `null_*` and `others`.
 
-    With mean m and deviation d of a probe's `NEAREST_SHARE` highest cohort scores and its `duration_feature` t (0 for faces), its level is
-    (1, m, d, t) · `level` and its scale (1, m, d, t) · `scale`, `least_scale` at least. `person` · (m' - `person_mean`) is added to the
-    level for a person whose own nearest cohort scores have the mean m'. `null_score[i]` is what a share `null_rate[i]` (falling from near
-    1) of impostors reaches, as strength without a gallery; `others` in [0, 1] is the weight of the surplus.
+    With mean m and deviation d of a probe's `NEAREST_SHARE` highest cohort scores and its `duration_feature` t, its level is
+    (1, m, d, t) · `level` and its scale (1, m, d, t) · `scale`, `least_scale` at least; the weights of t are 0 for faces. `person` ·
+    (m' - `person_mean`) is added to the level for a person whose own nearest cohort scores have the mean m'. `null_score[i]` is what a
+    share `null_rate[i]` (falling from near 1) of impostors reaches, as strength without a gallery; `others` in [0, 1] is the weight of
+    the surplus.
     """
 
     level: tuple[float, float, float, float]
