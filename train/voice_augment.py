@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyroomacoustics as pra
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.signal import istft, lfilter, stft
@@ -130,8 +131,6 @@ def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[S
 
 
 def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Samples:
-    import pyroomacoustics as pra
-
     size = rng.uniform([3.0, 3.0, 2.4], [10.0, 8.0, 4.0])
     rt60_s = rng.uniform(0.15, 0.8)
     try:
