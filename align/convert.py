@@ -4,26 +4,60 @@ This is for a user's own files on the command line: unlike `align.decode` it put
 """
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 from align.decode import identify_kind
-from utils.errors import MediaCorruptError, MediaTypeError
+from utils.errors import MediaCorruptError, MediaTypeError, OutputError
 from utils.types import RATE_HZ
 
 
-def video_to_wav(source: Path, target: Path) -> float:
-    """Write the sound track of `source` (video or sound file) to `target` as WAV.
+def video_to_wav(source: Path, target: Path, overwrite: bool = False) -> float:
+    """Write the sound track of `source` (video or sound file) to `target` as WAV; its folder is made where it is not there.
+
+    `target` appears whole or stays as it was.
 
     Returns:
         Length of the sound in seconds.
 
     Raises:
-        MediaNotFoundError, MediaEmptyError, MediaTypeError, MediaCorruptError: no sound track, or one that cannot be decoded. Then `target`
-        is not left behind.
+        MediaNotFoundError, MediaEmptyError, MediaTypeError, MediaCorruptError: no sound track, or one that cannot be decoded.
+        OutputError: `target` is `source`, or is there and not to be overwritten, or cannot be written.
     """
     kind = identify_kind(source, source.name)
     if kind.is_photo:
         raise MediaTypeError(f"A picture has no sound. Received: {source.name} ({kind.name}).")
+    _refuse_loss(source, target, overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+    except OSError as error:
+        raise OutputError(f"The folder for the WAV file must be writable. Received: {target.parent} ({error.strerror}).",
+                          "Name another one with --to.") from error
+    os.close(handle)
+    draft = Path(name)
+    try:
+        seconds = _write(source, draft)
+        draft.chmod(0o666 & ~_umask())  # mkstemp's files are for the owner alone
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return seconds
+
+
+def _refuse_loss(source: Path, target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if target.samefile(source):
+        raise OutputError(f"The WAV file must be another file than its source. Received: {source.name} for both.",
+                          "Name another folder with --to.")
+    if not overwrite:
+        raise OutputError(f"The WAV file must not be there yet. Received: {target}.",
+                          "Overwrite it with --force, or name another folder with --to.")
+
+
+def _write(source: Path, target: Path) -> float:
     import soundfile
     from moviepy.config import FFMPEG_BINARY
     from moviepy.tools import ffmpeg_escape_filename, subprocess_call
@@ -33,6 +67,12 @@ def video_to_wav(source: Path, target: Path) -> float:
     try:
         subprocess_call(command, logger=None)
     except OSError:  # with everything that ffmpeg had to say, paths included
-        target.unlink(missing_ok=True)
         raise MediaCorruptError(f"No sound track can be read from the file. Received: {source.name}.") from None
     return float(soundfile.info(target).duration)
+
+
+def _umask() -> int:
+    """What new files lack; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

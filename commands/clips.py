@@ -118,18 +118,21 @@ def compared(result: VerifyResult) -> list[str]:
 @click.argument("videos", nargs=-1, required=True, type=FILE)
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for the WAV files; default: beside each video.")
+@click.option("--force", is_flag=True, help="Overwrite WAV files that are there already.")
 @refusals
-def convert(videos: tuple[Path, ...], folder: Path | None) -> None:
+def convert(videos: tuple[Path, ...], folder: Path | None, force: bool) -> None:
     """Write the sound track of each VIDEO as a 16 kHz mono WAV file."""
     from align.convert import video_to_wav
 
     failures = []
+    written: set[Path] = set()  # two videos of one name must not overwrite each other
     for video in tqdm(videos, unit="file", disable=None if len(videos) > 1 else True):
         target = (folder or video.parent) / (video.stem + ".wav")
         try:
-            video_to_wav(video, target)
+            video_to_wav(video, target, overwrite=force and target not in written)
         except DuetError as error:
             failures.append(f"{video.name}: {describe(error)}")
             continue
+        written.add(target)
         tqdm.write(str(target))
     report(failures)

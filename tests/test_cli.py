@@ -180,6 +180,15 @@ def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
     assert info.duration == pytest.approx(3, abs=0.2)
 
 
+def test_convert_never_writes_two_videos_to_one_file(run, folder: Path, tmp_path: Path) -> None:
+    same = folder / "again.mp4"
+    result = run("convert", same, folder / "people/ann/../../again.mp4", "--to", tmp_path / "new", "--force")
+    assert result.exit_code == 1
+    assert "output_refused" in result.output
+    assert run("convert", same, "--to", tmp_path / "new").exit_code == 1
+    assert run("convert", same, "--to", tmp_path / "new", "--force").exit_code == 0
+
+
 def test_wrong_use(run, folder: Path, tmp_path: Path) -> None:
     assert run("enroll", folder / "again.mp4").exit_code == 2
     assert "invalid_name" in run("enroll", folder / "again.mp4", "--person", "x" * 200).output

@@ -9,7 +9,7 @@ import soundfile
 
 from align.convert import video_to_wav
 from tests import media
-from utils.errors import MediaCorruptError, MediaNotFoundError, MediaTypeError
+from utils.errors import MediaCorruptError, MediaNotFoundError, MediaTypeError, OutputError
 
 
 def test_the_sound_track_becomes_16_khz_mono(tmp_path: Path) -> None:
@@ -29,4 +29,32 @@ def test_without_sound_nothing_is_left_behind(tmp_path: Path) -> None:
                          (media.text_as_video(tmp_path / "t.mp4"), MediaTypeError), (tmp_path / "gone.mp4", MediaNotFoundError)):
         with pytest.raises(kind):
             video_to_wav(source, tmp_path / "a.wav")
-        assert not (tmp_path / "a.wav").exists()
+        assert not list(tmp_path.glob("*.wav*")) + list(tmp_path.glob(".*"))
+
+
+def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
+    """Neither the source, where it is the WAV file itself, nor another file of that name, whether the conversion fails or not."""
+    sound = _wav(tmp_path / "a.wav", 1.0)
+    before = sound.read_bytes()
+    silent = media.write_video(tmp_path / "a.mp4", [np.zeros((96, 160, 3), np.uint8)] * 3, None, 3)
+    (tmp_path / "folder").write_text("a file")
+    for source, target, overwrite, kind in ((sound, sound, False, OutputError), (sound, sound, True, OutputError),
+                                            (silent, sound, False, OutputError), (silent, sound, True, MediaCorruptError),
+                                            (sound, tmp_path / "folder/a.wav", False, OutputError)):
+        with pytest.raises(kind):
+            video_to_wav(source, target, overwrite)
+        assert sound.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.wav", "folder"]
+
+
+def test_overwrites_where_it_may_and_makes_the_folder(tmp_path: Path) -> None:
+    target = tmp_path / "new/folder/a.wav"
+    video_to_wav(_wav(tmp_path / "a.wav", 1.0), target)
+    assert video_to_wav(_wav(tmp_path / "b.wav", 0.5), target, overwrite=True) == pytest.approx(0.5, abs=0.01)
+    assert soundfile.info(target).duration == pytest.approx(0.5, abs=0.01)
+    assert oct(target.stat().st_mode)[-3:] == oct((tmp_path / "a.wav").stat().st_mode)[-3:]
+
+
+def _wav(file: Path, seconds: float) -> Path:
+    soundfile.write(file, media.tone(seconds, rate_hz=16_000), 16_000)
+    return file

@@ -141,6 +141,12 @@ class MediaCorruptError(MediaError):
     default_hint = "The file is damaged or cut off: record or upload it again."
 
 
+class OutputError(MediaError):
+    """A file that would be written is there already, or cannot be written."""
+
+    code, status = "output_refused", 409
+
+
 class MediaTooLongError(MediaError):
     """Longer than the service accepts."""
 
