@@ -65,13 +65,28 @@ class Comparison:
     strength: float
 
 
-def compare(probe: FloatArray, reference: FloatArray, calibration: Calibration, speech_s: float) -> Comparison:
-    """An embedding (size,) of a clip with `speech_s` seconds of speech (0: none, or unknown) and what stands for somebody (size,), however
-    long that spoke."""
+def compare(probe: FloatArray, reference: FloatArray, calibration: Calibration, speech_s: float,
+            reference_s: float | None = None) -> Comparison:
+    """Two embeddings (size,).
+
+    Args:
+        probe: of a clip.
+        reference: what stands for somebody, however long that spoke; with `reference_s` another clip's. Then both are probes, level and
+            scale are the means of those of either, and the answer does not depend on which of them is called the probe.
+        calibration: of their modality.
+        speech_s, reference_s: seconds of speech in the clips; 0 = none, or unknown.
+    """
     score = float(np.clip(probe @ reference, -1.0, 1.0))
-    levels, scales = calibration.probe(probe[None], speech_s)
-    level, scale = float(levels[0] + calibration.person(reference[None])[0]), float(scales[0])
+    level, scale = _level_and_scale(probe, reference, calibration, speech_s)
+    if reference_s is not None:
+        other_level, other_scale = _level_and_scale(reference, probe, calibration, reference_s)
+        level, scale = (level + other_level) / 2, (scale + other_scale) / 2
     return Comparison(score, level, scale, (score - level) / scale)
+
+
+def _level_and_scale(probe: FloatArray, person: FloatArray, calibration: Calibration, speech_s: float) -> tuple[float, float]:
+    levels, scales = calibration.probe(probe[None], speech_s)
+    return float(levels[0] + calibration.person(person[None])[0]), float(scales[0])
 
 
 class Search:

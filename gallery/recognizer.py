@@ -135,7 +135,7 @@ class Recognizer:
             other = self._analyser.analyse(reference, reference_filename)
         except NoBiometricError as error:
             raise NoBiometricError(f"The reference: {error.message}", error.hint, error.details) from None
-        answer = self._verify(probe, other.vectors, "The reference has no usable {}")
+        answer = self._verify(probe, other.vectors, "The reference has no usable {}", other.speech_s)
         self._note("verify_clips", answer.fused.outcome, None, {"face": answer.face.outcome, "voice": answer.voice.outcome})
         return dataclasses.replace(answer, captures=(*answer.captures, other.capture))
 
@@ -247,14 +247,15 @@ class Recognizer:
         stored = self.store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
         return {m: vectors[0] for m, (_, vectors) in represent(stored, self._analyser.fuse).items()}
 
-    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], lacking: str) -> VerifyResult:
+    def _verify(self, probe: ClipProbe, reference: Mapping[Modality, FloatArray], lacking: str,
+                reference_s: float | None = None) -> VerifyResult:
         fmr, capture = self._settings.fpir, probe.capture
         answers: dict[Modality, Verification] = {}
         beyond: dict[Modality, bool] = {}
         for m in (*SINGLE, Modality.FUSED):
             by = _shared(m, probe.vectors, reference)
             calibration = self._calibrations[by or m]
-            compared = None if by is None else compare(probe.vectors[by], reference[by], calibration, probe.speech_s)
+            compared = None if by is None else compare(probe.vectors[by], reference[by], calibration, probe.speech_s, reference_s)
             answers[m], beyond[m] = decision.verify(compared, calibration, fmr)
         by = decision.verify_fused(answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE])
         answers[Modality.FUSED], beyond[Modality.FUSED] = answers[by], beyond[by]

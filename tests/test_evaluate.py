@@ -112,12 +112,15 @@ def test_command_line_prints_the_table_and_clear_errors(tmp_path, face_model, me
     ("1 plain/0.png set/p00/1.png\n0 plain/0.png set/p01/1.png\n", (), "0 target and 0 impostor trials in t.txt, 2 left out"),
     ("1 set/p00/0.png set/p00/1.png 1\n0 set/p00/0.png set/p01/1.png 2\n", (), "Received: 0 target and 1 impostor trials"),
     (trial_lines(), ("--replicates", "1"), "replicates=1"),
-    (trial_lines(), ("--people", "1"), "to identify among 1"),
-    (trial_lines(), ("--people", "0"), "to identify among 0"),
-    (trial_lines(), ("--norm", "as", "--cohort", "people", "--cohort-size", "1"), "1 people"),
+    (trial_lines(), ("--people", "1"), "people=(1,)"),
+    (trial_lines(), ("--people", "99"), "to identify among 99"),
+    (trial_lines(), ("--norm", "as", "--cohort", "people", "--cohort-size", "1"), "cohort_size=1"),
+    (trial_lines(), ("--norm", "as"), "cohort=None"),
+    (trial_lines(), ("--keep-silent",), "keep_silent alone"),
+    (trial_lines(), ("--speech-only",), "speech_only with a face model"),
     (trial_lines(), ("--norm", "as", "--cohort", "people", "--top", "1"), "top=1"),
-], ids=["targets only", "impostors only", "nothing left", "a fold of one class", "one replicate", "one person", "nobody", "small cohort",
-        "top 1"])
+], ids=["targets only", "impostors only", "nothing left", "a fold of one class", "one replicate", "one person", "too many", "small cohort",
+        "no cohort", "silent alone", "speech of faces", "top 1"])
 def test_what_cannot_be_measured_is_refused_in_words(tmp_path, monkeypatch, face_model, media, lines, more, received):
     """Through the command line: rule, what was received and what to do, and no traceback."""
     monkeypatch.setattr("train.evaluate.photo_aligner", lambda: lambda photo: None)  # a photograph without a face

@@ -64,9 +64,11 @@ def test_images_are_decoded_once_in_rgb(listing: Listing, tmp_path: Path) -> Non
     place = [item.path for item in listing.items].index("person2/7.png")
     assert images.shape == (24, 112, 112, 3)
     assert np.array_equal(images[place], crop(7))
-    for item in listing.items:
-        (listing.root / item.path).unlink()
-    assert np.array_equal(cached_images(listing, tmp_path / "cache"), images), "the second time nothing is decoded"
+    made = next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns
+    assert np.array_equal(cached_images(listing, tmp_path / "cache"), images)
+    assert next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns == made, "the second time nothing is decoded"
+    (listing.root / "person2/7.png").write_bytes((listing.root / "person0/0.png").read_bytes())
+    assert np.array_equal(cached_images(listing, tmp_path / "cache")[place], crop(0)), "a file that changed is decoded again"
 
 
 @pytest.mark.parametrize("content", [b"no image", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()])

@@ -203,6 +203,17 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
         assert found.strength == pytest.approx(expected, rel=1e-5)
 
 
+def test_of_two_clips_neither_is_the_probe():
+    """A verification of two clips heeds the cohort and the seconds of both, and gives the same answer either way round."""
+    first, second = direction("face", 1, 5, 1.0), direction("face", 1, 7, 0.6)
+    there, back = compare(first, second, NORMED, 6.0, 1.0), compare(second, first, NORMED, 1.0, 6.0)
+    assert (there.score, there.strength) == (pytest.approx(back.score), pytest.approx(back.strength))
+    ways = compare(first, second, NORMED, 6.0), compare(second, first, NORMED, 1.0)
+    assert ways[0].strength != pytest.approx(ways[1].strength, abs=0.01)
+    assert there.level == pytest.approx((ways[0].level + ways[1].level) / 2)
+    assert there.scale == pytest.approx((ways[0].scale + ways[1].scale) / 2)
+
+
 def test_where_people_are_alike_more_is_needed(tmp_path):
     """The same cosine of the same probe: the score that a name needs is higher among people who resemble the probe."""
     needed = []

@@ -105,6 +105,10 @@ def test_own_folder_from_scratch_and_fine_tuned(
     assert main([*tune, "--seed", "2", "--publish", "--out", "model"]) == 3, "other people are held out"
     assert "cannot be compared" in capsys.readouterr().out
 
+    Path("own/person0/3.png").write_bytes(Path("own/person0/2.png").read_bytes())
+    with pytest.raises(CheckpointError, match="begun with other files"):
+        main([*tune, "--seed", "2", "--publish", "--force"])
+
 
 def distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
     """Length of the difference of two networks' kernels in units of the first's length: 0 for the same, about 1.4 for strangers."""

@@ -242,7 +242,7 @@ def test_echo_fills_what_follows_and_not_what_precedes() -> None:
     power = np.zeros((100, 80), np.float32)
     power[20] = 1.0
     for seed in range(5):
-        heard = va.echo(power, np.random.default_rng(seed))
+        heard = va.echo(power, 10.0, np.random.default_rng(seed))
         assert heard.dtype == np.float32
         assert not heard[:20].any()
         np.testing.assert_array_equal(heard[20], power[20])

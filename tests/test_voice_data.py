@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import itertools
+import re
+import shutil
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from train.datasets import Item, Listing, read_listing
 from train.train_nets import CONFIGS
 from train.voice_augment import CHANNELS, MelAugment, Variant, change_speed, render
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import Bank, cached_features, cached_waves, log_power, open_bank, write_bank
+from train.voice_data import Bank, as_float, cached_features, cached_waves, log_power, open_bank, write_bank
 from train.voice_teacher import file_windows, prosodies
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
@@ -60,6 +63,41 @@ def test_waves_are_decoded_once_and_whole(listing: Listing, cache: Path) -> None
     stamp = next(cache.rglob("waves.npy")).stat().st_mtime_ns
     cached_waves(listing, cache)
     assert next(cache.rglob("waves.npy")).stat().st_mtime_ns == stamp
+
+
+def test_a_recording_that_was_replaced_is_heard_again(listing: Listing, tmp_path: Path) -> None:
+    """Under the same name, in a folder and in an archive."""
+    folder, archive = tmp_path / "set", tmp_path / "set.zip"
+    shutil.copytree(listing.root, folder)
+    file = listing.items[0].path
+    for root in (folder, archive):
+        heard = []
+        for level in (0.1, 0.2):
+            soundfile.write(folder / file, np.full(16000, level), 16000)
+            if root == archive:
+                with zipfile.ZipFile(archive, "w") as packed:
+                    for item in listing.items:
+                        packed.write(folder / item.path, item.path)
+            heard.append(as_float(cached_waves(Listing(root, listing.items), tmp_path / "cache")[0])[0])
+        assert heard == pytest.approx([0.1, 0.2], abs=0.001)
+
+
+def test_nobody_babbles_behind_their_own_voice(listing: Listing, batches: VoiceBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    crop = VoiceBatches._crop
+
+    def noted(self, bank, files, *rest):
+        drawn.append(int(files[0]))
+        return crop(self, bank, files, *rest)
+
+    monkeypatch.setattr(VoiceBatches, "_crop", noted)
+    rng = np.random.default_rng(0)
+    for speaker in range(SPEAKERS):
+        drawn.clear()
+        for _ in range(40):
+            batches._babble(speaker, 50, rng)
+        ids = listing.label_ids()
+        assert {ids[number] for number in drawn} == set(range(SPEAKERS)) - {speaker}
 
 
 def test_a_bank_gives_back_what_was_written(tmp_path: Path) -> None:
@@ -160,7 +198,8 @@ def distance(features: np.ndarray, rows: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("chances", "message"), [
     ({"voice_chances": (0.5, 0.25, 0.25)}, "each of the 2 voices"), ({"voice_chances": (1.0,)}, "each of the 2 voices"),
-    ({"channel_chances": (1.0,)}, "each of the 2 channels"),
+    ({"channel_chances": (1.0,)}, "each of the 2 channels"), ({"voice_chances": (0.0, 0.0)}, "let everybody be heard"),
+    ({"voice_chances": (1.0, -0.5)}, "must not be negative"), ({"channel_chances": (0.0, 0.0, 1.0)}, "let everybody be heard"),
 ])
 def test_chances_must_be_of_the_voices_and_channels_there_are(
     listing: Listing, cache: Path, chances: dict[str, tuple[float, ...]], message: str
@@ -169,7 +208,7 @@ def test_chances_must_be_of_the_voices_and_channels_there_are(
     options = SampleOptions(**{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances)
     with pytest.raises(DatasetError, match=message) as caught:
         VoiceBatches(listing, [[bank, bank], [bank]], [], None, options, MelAugment(), SPEC, seed=1)
-    assert "[sampling]" in caught.value.hint
+    assert re.search(r"\[sampling\]|chance above 0", caught.value.hint)
 
 
 def test_the_shipped_chances_fit_the_shipped_voices(listing: Listing, cache: Path) -> None:

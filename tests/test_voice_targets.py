@@ -56,6 +56,15 @@ def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> N
     assert np.abs(rows.mean(axis=0)).max() < 0.5
 
 
+def test_the_teachers_windows_are_found_whatever_a_frame_is(listing: Listing, tmp_path: Path) -> None:
+    """They are counted in frames of 10 ms; of 12.5 ms there are fewer in the same stretch."""
+    file = write_windows(tmp_path / "a.npz")
+    usual, longer = (load_targets([file], None, listing, 1.0, hop_ms=hop_ms) for hop_ms in (10.0, 12.5))
+    for first, last in ((0, 90), (100, 150), (160, 250)):
+        crops = usual.of_crop(0, [(5, np.arange(first, last))]), longer.of_crop(0, [(5, np.arange(first * 4 // 5, last * 4 // 5))])
+        np.testing.assert_allclose(*crops, atol=0.02)
+
+
 def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
     count, speakers = 2, 200
     labels = [f"{'street' if s % 2 else 'studio'}/{s}" for s in range(speakers)]

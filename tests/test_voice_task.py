@@ -12,7 +12,7 @@ import soundfile
 
 from tests import media_sound
 from train.voice_data import write_bank
-from utils.errors import DatasetError
+from utils.errors import DatasetError, ModelError
 
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SPEAKERS, FILES, HELD_OUT = 9, 2, 5
@@ -203,6 +203,16 @@ def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Pa
         np.testing.assert_allclose(old.numpy(), new.numpy(), atol=1e-3, err_msg="random weights of another seed are far from these")
 
 
+def test_weights_of_another_front_end_are_refused(folder: Path, trained: Path) -> None:
+    """Of the same size, they would be tuned on features that they never saw."""
+    text = (folder / "voice.toml").read_text(encoding="utf-8").replace("n_mels = 16", "n_mels = 16\nhop_ms = 12.5")
+    (folder / "hop.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"hop_ms=10\.0 instead of 12\.5") as caught:
+        train(folder, "hop", "--config", str(folder / "hop.toml"), "--init", str(trained))
+    assert "[frontend]" in caught.value.hint
+    assert not (folder / "hop").exists()
+
+
 def test_speakers_held_out_are_not_trained_on(folder: Path) -> None:
     import tomllib
 
@@ -321,7 +331,7 @@ def test_without_windows_it_is_said_what_is_taken_instead(folder: Path, caplog: 
     listing = read_listing(folder / "speech", "audio")
     np.savez(folder / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=np.eye(len(listing.items)))
     data = {"speeds": [1.0, 0.9], "cache": str(folder / "cache")}
-    _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, folder)
+    _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, folder, 10.0)
     assert "2 of 2 voices" in caplog.text
     said = "The first voice and its prosodies take another encoder's embeddings of whole files (whole.npz), the others are learned"
     assert said in caplog.text

@@ -7,11 +7,13 @@ sorted by path, so the same data set gives the same item numbers on every machin
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from utils.errors import DatasetError
 FEWEST_HELD_OUT = 5  # identities: a fold each
 SUFFIXES = {
     "image": frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"}),
-    "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"}),
+    "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".mp4", ".mov", ".mkv"}),
 }
 
 
@@ -61,13 +63,16 @@ class Listing:
             for item in self.items:
                 yield _read_file(self.root / item.path)
             return
-        try:
-            archive = zipfile.ZipFile(self.root)
-        except zipfile.BadZipFile as error:
-            raise DatasetError(f"Files must lie in a folder or a zip archive. Received: {self.root.name}, which is neither") from error
-        with archive:
+        with _opened(self.root) as archive:
             for item in self.items:
                 yield _read_member(archive, item.path)
+
+
+def _opened(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is neither") from error
 
 
 def shared_data_dir() -> Path:
@@ -100,15 +105,41 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
     else:
         raise DatasetError(f"A data set is a folder, a list file or a CSV. Received: source={source} (not found)")
     if not listing.items:
-        raise DatasetError(f"A data set needs at least one {kind} file. Received: source={source} without any")
+        raise DatasetError(f"A data set needs at least one {kind} file. Received: source={source} without any",
+                           f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each identity.")
     return listing
+
+
+def cache_key(listing: Listing) -> str:
+    """16 hex digits that name a data set in caches: its root, its items, and of every file what changes when somebody changes it (size and
+    time, or its checksum in an archive)."""
+    state = _archived(listing.root, listing.root.stat().st_mtime_ns) if listing.root.is_file() else None
+    lines = [f"{item.path}\t{item.label}\t{_state(listing.root / item.path) if state is None else state.get(item.path)}"
+             for item in listing.items]
+    return hashlib.sha256("\n".join([str(listing.root.resolve()), *lines]).encode()).hexdigest()[:16]
+
+
+def _state(file: Path) -> str:
+    try:
+        found = file.stat()
+    except OSError:  # reading it will say so
+        return "-"
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+@lru_cache(maxsize=4)
+def _archived(archive: Path, changed_ns: int) -> Mapping[str, int]:
+    """Checksums in an archive as it was when it was last changed; a large one has tens of thousands of them."""
+    del changed_ns  # a part of the cache's key
+    with _opened(archive) as opened:
+        return {info.filename: info.CRC for info in opened.infolist()}
 
 
 def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
     """Split a data set by identity into training and held-out part, at least `FEWEST_HELD_OUT` identities in the latter.
 
     Raises:
-        DatasetError: too few identities with two images or more.
+        DatasetError: too few identities with two files or more.
     """
     counts: dict[str, int] = {}
     for item in listing.items:
@@ -117,8 +148,9 @@ def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listin
     number = max(FEWEST_HELD_OUT, round(share * len(usable)))
     if len(usable) < number or len(counts) < number + 2:
         raise DatasetError(
-            f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them with two images or more. "
-            f"Received: {len(counts)}, {len(usable)} of them"
+            f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them with two files or more. "
+            f"Received: {len(counts)}, {len(usable)} of them",
+            "Those with two files are needed to see how well it works; they are not trained on.",
         )
     held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
     kept = tuple(item for item in listing.items if item.label not in held)

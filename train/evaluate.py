@@ -65,6 +65,18 @@ class Options:
     speech_only: bool = False
     keep_silent: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured before anything is embedded. Raises DatasetError."""
+        if self.norm not in NORMS or (self.norm != "none" and self.cohort is None):
+            raise DatasetError(f"norm must be one of {', '.join(NORMS)}, and all but none need a cohort. "
+                               f"Received: norm={self.norm}, cohort={self.cohort}", "Name a data set of other people with --cohort.")
+        if min(self.top, self.cohort_size, *self.people) < 2:
+            raise DatasetError("A cohort, its nearest for AS-norm and a gallery are 2 people at least. "
+                               f"Received: cohort_size={self.cohort_size}, top={self.top}, people={self.people}")
+        if self.keep_silent and not self.speech_only:
+            raise DatasetError("keep_silent is about files that speech_only would leave out. Received: keep_silent alone",
+                               "Add --speech-only, or leave --keep-silent out.")
+
 
 def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
     """Run a protocol; writes into `out` where given, and returns what `report.json` holds.
@@ -249,6 +261,8 @@ def _trial_counts(name: str, trials: Trials, kept: Trials) -> dict[str, Any]:
 def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
     """Embeds files below a root, as the options say, with the model they name."""
     modality = read_card(options.model).modality
+    if modality == "face" and options.speech_only:
+        raise DatasetError("Faces are not cut down to speech. Received: speech_only with a face model", "Leave --speech-only out.")
     if modality == "face":
         face, align = load_face_encoder(options.model), photo_aligner()
         return lambda root, files: embed_images(face, root, files, align)
@@ -261,14 +275,11 @@ def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
 
 def _normalise(options: Options, trials: Trials, vectors: Mapping[str, FloatArray], scores: Scores,
                embed: Callable[[Path, Sequence[str]], Mapping[str, FloatArray]]) -> Scores:
-    if options.norm == "none":
+    if options.cohort is None or options.norm == "none":
         return scores
-    if options.norm not in NORMS or options.cohort is None:
-        raise DatasetError(f"norm must be one of {', '.join(NORMS)} and needs a cohort. Received: {options.norm}, cohort={options.cohort}")
     cohort = embed(*one_of_each(options.model, options.cohort, options.cohort_size))
-    if len(cohort) < 2 or (options.norm == "as" and options.top < 2):
-        raise DatasetError("A cohort needs 2 people or more, and AS-norm the 2 nearest at least. "
-                           f"Received: {len(cohort)} people in whose files something was found, top={options.top}")
+    if len(cohort) < 2:
+        raise DatasetError(f"A cohort needs 2 people or more. Received: {len(cohort)} people in whose files something was found")
     return normalise(trials, vectors, scores, np.stack(list(cohort.values())), options.norm, options.top)
 
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from network.card import Card, read_card
 from network.encoder import FaceEncoder
 from network.runtime import load_runtime
-from train.datasets import Listing
+from train.datasets import Listing, cache_key
 from train.face_blend import Blender
 from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
@@ -40,19 +40,13 @@ NO_TEACHER = "Put the teacher there ([teacher] path of the configuration), or tr
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
-def cache_dir(listing: Listing, base: Path) -> Path:
-    """Folder of this data set's cache: below `base`, named after a hash of its root and items."""
-    text = "\n".join([str(listing.root.resolve()), *(f"{item.path}\t{item.label}" for item in listing.items)])
-    return base / hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def cached_images(listing: Listing, base: Path) -> npt.NDArray[np.uint8]:
     """All crops of `listing` as a read-only memory map, (n, 112, 112, 3) uint8 RGB; decoded on the first call.
 
     Raises:
         DatasetError: a file that is not a 112 × 112 image.
     """
-    file = cache_dir(listing, base) / "images.npy"
+    file = base / cache_key(listing) / "images.npy"
     if not file.exists():
         with whole_file(file) as partial:
             _decode_all(listing, partial)
@@ -141,7 +135,7 @@ def _there(teacher: Path) -> Path:
 
 def cached_teacher(listing: Listing, base: Path, teacher: Path, batch: int = 64) -> npt.NDArray[np.float16]:
     """Teacher embeddings (n, 2, d) float16 of every crop and its mirror image; computed on the first call."""
-    file = cache_dir(listing, base) / f"teacher-{_tag(teacher)}.npy"
+    file = base / cache_key(listing) / f"teacher-{_tag(teacher)}.npy"
     if not file.exists():
         images, network = cached_images(listing, base), Teacher(teacher)
         starts = range(0, len(images), batch)
@@ -188,7 +182,7 @@ class BlendSource:
     def files(self, shard: int) -> tuple[Path, Path]:
         """Images and embeddings of one shard."""
         name = f"{'sides' if self.sides else 'blends'}-{_tag(self.teacher)}-{self.seed}-{shard}"
-        stem = cache_dir(self.listing, self.base) / name
+        stem = self.base / cache_key(self.listing) / name
         return stem.with_suffix(".images.npy"), stem.with_suffix(".teacher.npy")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,16 +20,27 @@ ORIGIN_FILE = "started_from.txt"  # in the folder of a run
 RANDOM = "random weights"
 
 
-def begin(network: keras.Model, init: Path | None, run_dir: Path) -> None:
+def begin(network: keras.Model, init: Path | None, run_dir: Path, frontend: Mapping[str, Any] | None = None) -> None:
     """Put `network` where a new run in `run_dir` starts: on the weights in the model folder `init`, for None on its random ones.
 
-    What it was is kept in the run's folder: the run may be ended by a later command, which need not name it again. Raises ModelError
-    as `start_from` and `network.card.read_card` do.
+    What it was is kept in the run's folder: the run may be ended by a later command, which need not name it again. `frontend` is what makes
+    its features of sound; None for a network that takes none. Raises ModelError as `start_from` and `network.card.read_card` do, and for
+    weights that learned from another front end.
     """
     if init:
         start_from(network, init / "model.keras")
+        _check_frontend(init, frontend)
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / ORIGIN_FILE).write_text(f"{_named(init) if init else RANDOM}\n", encoding="utf-8")
+
+
+def _check_frontend(init: Path, frontend: Mapping[str, Any] | None) -> None:
+    """A model that was moved without its card is taken at its word."""
+    learned = read_card(init).input.get("frontend") if (init / CARD_FILE).is_file() else None
+    if frontend and learned and (other := sorted(name for name in frontend if frontend[name] != learned.get(name))):
+        told = ", ".join(f"{name}={learned.get(name)} instead of {frontend[name]}" for name in other)
+        raise ModelError(f"--init needs weights that learned from the configuration's front end. Received: {_named(init)}, with {told}",
+                         "Set that in the table [frontend] of the configuration.")
 
 
 def origin(run_dir: Path) -> str:

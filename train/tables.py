@@ -18,7 +18,7 @@ from align.speech import analyse_speech
 from network.encoder import FaceEncoder, VoiceEncoder
 from train import conditions
 from train.conditions import VIEWS, NoiseBank
-from train.datasets import Item, Listing
+from train.datasets import Item, Listing, cache_key
 from train.embed import embed_crops, embed_waves
 from train.face_cache import decode_crop
 from train.voice_data import as_float, decode_audio
@@ -169,7 +169,7 @@ def _merged(table: Table, random: int) -> Table:
 def _cached(cache: Path | None, encoder_id: str, listing: Listing, recipe: Recipe, build: Callable[[], Table]) -> Table:
     if cache is None:
         return build()
-    text = "\n".join([FORMAT, encoder_id, repr(recipe), *(f"{item.path}\t{item.label}" for item in listing.items)])
+    text = "\n".join([FORMAT, encoder_id, repr(recipe), cache_key(listing)])
     file = cache / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if not file.exists():
         table = build()

@@ -8,7 +8,9 @@ is better, or was measured on other data.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
+import json
 import os
 import signal
 import sys
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 # Modules with create(config, seed, shared) -> Task.
 TASKS = {"face": "train.face_task", "voice": "train.voice_task", "fusion": "train.fusion_task"}
+KINDS = {"face": "image", "voice": "audio"}  # of files that are trained on
+DATA_FILE = "data.txt"  # in the folder of a run: what it was begun with
 CONFIGS = Path(__file__).parent / "configs"
 COPY = "Copy one from train/configs/ and change that."
 
@@ -53,7 +57,7 @@ def about_run(options: argparse.Namespace, config: Mapping[str, Any], run_dir: P
     configuration = without_paths({name: table for name, table in config.items() if name != "card"})
     training = {"seed": options.seed, "started_from": origin(run_dir), "configuration": configuration}
     if not measured_on(training):  # no dev lists: some of the people are held out
-        listing = read_listing(shared_data_dir() / config["data"]["train"], "audio" if options.name == "voice" else "image")
+        listing = read_listing(shared_data_dir() / config["data"]["train"], KINDS[options.name])
         training["files_sha256"] = files_sha256(listing)
     return {**config.get("card", {}), "training": training}
 
@@ -73,8 +77,13 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], about: Mapping[str, A
     if result.refused:
         print(f"{result.refused}. Written to {result.folder}; --force puts it in place")
         return 3
-    print(f"written to {result.folder}; next: python -m train.calibrate")
+    print(f"written to {result.folder}; next: python -m train.calibrate{_calibrated(folder)}")
     return 0
+
+
+def _calibrated(folder: Path) -> str:
+    """Arguments for the calibration of a model in `folder`: none for the one that serves, which has data of its own."""
+    return "" if folder.parent == Path("best_model") else f" --model-dir {folder.parent} --people FOLDER"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,17 +116,38 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     task = make_task(options.name, config, options.seed)
     run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
     if (run_dir / "checkpoint.npz").exists():
+        check_data(run_dir, data_key(options.name, config))
         if options.init:
             print(f"the run in {run_dir.name} goes on from its checkpoint; --init is left aside")
     elif options.publish:
         raise CheckpointError(f"--publish needs a run with a checkpoint. Received: {run_dir.name} without one",
                               "Name the folder of the run with --run-dir, or train first.")
     else:
-        begin(task.network, options.init, run_dir)
+        begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
+        (run_dir / DATA_FILE).write_text(data_key(options.name, config) + "\n", encoding="utf-8")
     trainer = Trainer(task, loop, run_dir)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     return trainer
+
+
+def data_key(name: str, config: Mapping[str, Any]) -> str:
+    """Hash of what a run learns from: its files by name, label and size, and what is made of them."""
+    from train.datasets import read_listing, shared_data_dir  # as above
+    from train.publish import files_sha256
+
+    table = {key: value for key, value in config["data"].items() if key not in ("train", "cache")}  # the same files may lie elsewhere
+    source = config["data"].get("train")
+    files = files_sha256(read_listing(shared_data_dir() / source, KINDS[name])) if source else ""
+    return hashlib.sha256(json.dumps([table, files], sort_keys=True).encode()).hexdigest()
+
+
+def check_data(run_dir: Path, key: str) -> None:
+    """Raises CheckpointError where the run in `run_dir` began with other data; one that is older than this check is taken at its word."""
+    file = run_dir / DATA_FILE
+    if file.is_file() and file.read_text(encoding="utf-8").strip() != key:
+        raise CheckpointError(f"A run goes on with the data that it began with. Received: {run_dir.name}, begun with other files or "
+                              "another table [data]", "Name a new folder with --run-dir, or put the data back.")
 
 
 def read_config(options: argparse.Namespace) -> dict[str, Any]:

@@ -296,7 +296,7 @@ def augment_mel(
         rng: decides everything random.
     """
     if options.echo_chance and rng.random() < options.echo_chance:
-        power = echo(power, rng)
+        power = echo(power, spec.hop_ms, rng)
     if noise is not None:
         power = add_noise(power, noise, rng.uniform(*options.snr_db))
     if options.phone_chance and rng.random() < options.phone_chance:
@@ -322,9 +322,9 @@ def widened(marked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     return np.convolve(marked, np.ones(2 * reach + 1), "full")[reach : reach + len(marked)] > 0.5
 
 
-def echo(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def echo(power: NDArray[np.float32], hop_ms: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Add the late reverberation of a random room (RT60 0.2-0.9 s, 15 dB below to 3 dB above the speech) to (frames, n_mels) powers."""
-    kept = 10 ** (-6 / (100 * rng.uniform(0.2, 0.9)))  # of the power, from one frame of 10 ms to the next
+    kept = 10 ** (-6 * hop_ms / (1000 * rng.uniform(0.2, 0.9)))  # of the power, from one frame to the next
     level = 10 ** (rng.uniform(-15, 3) / 10)
     return power + lfilter([0, level * (1 - kept)], [1, -kept], power, axis=0).astype(np.float32)
 

@@ -46,8 +46,8 @@ class SampleOptions:
         crop_start, crop_end: chances of these lengths at the start and at the end of the schedule.
         speaker_power: a speaker's chance grows with the seconds there are of them to this power.
         group_weights: factor on the chance of the speakers of a group (`voice_data.group_of`); 1 where it is not named.
-        voice_chances: chance of each voice; of the first above 0.
-        channel_chances: chance of each channel, one for each of the voice with most; of the first above 0.
+        voice_chances: chance of each voice. Everybody must be in one with a chance: in the first if in no other.
+        channel_chances: chance of each channel, one for each of the voice with most; the others have the first alone.
         babble_chance: part of the noisy crops whose noise is 3-6 other people talking.
         steady_chance: part of them whose noise is made up and steady; the rest takes recorded noises.
     """
@@ -102,12 +102,13 @@ class VoiceBatches:
         ids = np.array(listing.label_ids())
         order = np.argsort(ids, kind="stable")
         self._files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
+        self._held = [[np.array([bank.lengths[files].all() for files in self._files]) for bank in channels] for channels in banks]
+        _check_heard(options, self._held)
         seconds = np.bincount(ids, weights=banks[0][0].lengths.astype(np.float64))
         groups = [group_of(label) for label in self.speakers]
         self._speaker_edges = _edges(seconds**options.speaker_power * [options.group_weights.get(group, 1.0) for group in groups])
         self._voice_edges = _edges(options.voice_chances)
         self._channel_edges = [_edges(options.channel_chances[: len(channels)]) for channels in banks]
-        self._held = [[np.array([bank.lengths[files].all() for files in self._files]) for bank in channels] for channels in banks]
         spoken = np.array([channels[0] for channels in self._held[: len(banks) - prosodies]])
         self._shortest = np.zeros(len(self._files), np.int64)  # frames of the only file, in its shortest rendering; 0: there are more
         for speaker, files in enumerate(self._files):
@@ -170,7 +171,7 @@ class VoiceBatches:
     def _sample(self, speaker: int, part: Part, frames: int, rng: np.random.Generator) -> tuple[Rows, int, Rows]:
         voice, channel = self._draw_voice(speaker, rng)
         power, parts = self._crop(self._banks[voice][channel], self._files[speaker], frames, rng, part)
-        noise = self._draw_noise(frames, rng) if rng.random() < self._augment.noise_chance else None
+        noise = self._draw_noise(speaker, frames, rng) if rng.random() < self._augment.noise_chance else None
         features = augment_mel(power, noise, self._augment, self._spec, rng)
         target = np.zeros(0, np.float32) if self._targets is None else self._targets.of_crop(voice, parts)
         return features, int(self._classes[voice, speaker]), target
@@ -207,10 +208,10 @@ class VoiceBatches:
             missing -= len(kept)
         return np.exp(np.concatenate(parts).astype(np.float32)), used
 
-    def _draw_noise(self, frames: int, rng: np.random.Generator) -> Rows:
+    def _draw_noise(self, speaker: int, frames: int, rng: np.random.Generator) -> Rows:
         kind = rng.random() * (1.0 if self._noise else self._options.babble_chance + self._options.steady_chance)
         if kind < self._options.babble_chance:
-            return self._babble(frames, rng)
+            return self._babble(speaker, frames, rng)
         if kind < self._options.babble_chance + self._options.steady_chance:
             return stationary_noise(frames, self._spec.n_mels, rng)
         rows = self._noise[rng.integers(len(self._noise))]
@@ -218,10 +219,11 @@ class VoiceBatches:
         part = np.exp(rows[start : start + frames].astype(np.float32))
         return np.resize(part, (frames, part.shape[1]))
 
-    def _babble(self, frames: int, rng: np.random.Generator) -> Rows:
+    def _babble(self, speaker: int, frames: int, rng: np.random.Generator) -> Rows:
+        """People talking, anybody but `speaker`: they would be heard, and named, in their own noise."""
         total = np.zeros((frames, self._spec.n_mels), np.float32)
         for _ in range(int(rng.integers(3, 7))):
-            files = self._files[rng.integers(len(self._files))]
+            files = self._files[(speaker + rng.integers(1, len(self._files))) % len(self._files)]
             voice, _ = self._crop(self._banks[0][0], files, frames, rng)
             total += voice / max(float(voice.mean()), 1e-20)
         return total
@@ -240,6 +242,18 @@ def _check_chances(options: SampleOptions, banks: Sequence[Sequence[Bank]]) -> N
             f"channel_chances must be one chance for each of the {most} channels. Received: channel_chances={options.channel_chances}",
             "Change it in [sampling], or channels and fluent_channels in [data].",
         )
+
+
+def _check_heard(options: SampleOptions, held: Sequence[Sequence[NDArray[np.bool_]]]) -> None:
+    """Whoever is in no voice and channel that has a chance would be looked for without an end. `held`: who is there, by voice and
+    channel."""
+    heard = [mask for chance, channels in zip(options.voice_chances, held, strict=True) if chance > 0
+             for other, mask in zip(options.channel_chances, channels, strict=False) if other > 0]
+    mute = any(sum(options.channel_chances[: len(channels)]) == 0 for channels in held)
+    if min(*options.voice_chances, *options.channel_chances) < 0 or mute or not heard or not np.any(heard, axis=0).all():
+        raise DatasetError("voice_chances and channel_chances must not be negative, and let everybody be heard. Received: "
+                           f"voice_chances={options.voice_chances}, channel_chances={options.channel_chances}",
+                           "Give the first of both a chance above 0.")
 
 
 def _edges(chances: ArrayLike) -> NDArray[np.float64]:

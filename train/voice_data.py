@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train import voice_augment
-from train.datasets import Item, Listing, hold_out, read_listing
+from train.datasets import Item, Listing, cache_key, hold_out, read_listing
 from train.voice_augment import Variant
 from utils.errors import DatasetError
 from utils.features import SILENCE_POWER, FrontendSpec, mel_power
@@ -56,12 +56,6 @@ class Bank:
         return np.diff(self.offsets)
 
 
-def listing_dir(listing: Listing, base: Path) -> Path:
-    """Folder of this data set's caches: below `base`, named after a hash of its root and items."""
-    text = "\n".join([str(listing.root.resolve()), *(f"{item.path}\t{item.label}" for item in listing.items)])
-    return base / hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def training_files(data: Mapping[str, Any], seed: int, shared: Path) -> tuple[Listing, Listing | None]:
     """Files that a configuration's table `data` trains on, and those of held-out speakers where it has no trials of its own."""
     listing = read_listing(shared / data["train"], "audio")
@@ -74,7 +68,7 @@ def cached_waves(listing: Listing, base: Path, rate_hz: int = 16000) -> Bank:
     Raises:
         DatasetError: a file without decodable sound, or shorter than `SHORTEST_MS`.
     """
-    folder = listing_dir(listing, base)
+    folder = base / cache_key(listing)
     if not _is_complete(folder, "waves"):
         write_bank(folder, "waves", _decoded(listing, rate_hz))
     return open_bank(folder, "waves")
@@ -152,7 +146,7 @@ def subset_mark(groups: Sequence[str]) -> str:
 def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
     """Folder of the feature banks of a data set under one front end; floor and mean come later and play no part."""
     spec = replace(spec, floor_db=70.0, mean_norm=True)
-    return listing_dir(listing, base) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
+    return base / cache_key(listing) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
 
 
 def _render_all(

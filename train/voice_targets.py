@@ -26,6 +26,7 @@ from utils.errors import DatasetError
 Rows = NDArray[np.float32]
 NO_TEACHER = "Make them by python -m train.voice_teacher, or train from labels alone: --no-teacher."
 FEW_SPEAKERS = 10  # a group of so many is centred by half
+TEACHER_HOP_MS = 10.0  # the teacher's windows are counted in frames of so much
 EVERYWHERE = 10**6  # last frame of a window that covers its file, however long
 
 
@@ -44,7 +45,8 @@ class Windows:
     offsets: NDArray[np.int64]
 
     def played(self, speed: float) -> Windows:
-        """The same windows over files that are played about `speed` times as fast (`voice_augment.perturb_prosody`)."""
+        """The same windows over files that are played about `speed` times as fast (`voice_augment.perturb_prosody`), or are counted in
+        frames `speed` times as long."""
         return Windows(self.vectors, np.round(self.spans / speed).astype(np.int32), self.offsets)
 
     def of_file(self, number: int) -> Rows:
@@ -89,7 +91,8 @@ def _unit(vector: Rows) -> Rows:
 
 
 def load_targets(
-    files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float, prosodies: Sequence[float] = ()
+    files: Sequence[Path | None], whole: Path | None, listing: Listing, crop_share: float, prosodies: Sequence[float] = (),
+    hop_ms: float = TEACHER_HOP_MS,
 ) -> TeacherTargets:
     """The teacher of `listing`'s files.
 
@@ -99,6 +102,7 @@ def load_targets(
             teacher's, so the other voices (but not the prosodies) are learned from labels alone then.
         listing, crop_share: see the classes.
         prosodies: speeds of more voices, which are the first voice's people with another prosody and have its targets.
+        hop_ms: from one frame of a crop to the next.
 
     Raises:
         DatasetError: neither is there for the first voice, or it holds no embedding of the listing's files.
@@ -106,6 +110,7 @@ def load_targets(
     voices = [_read_windows(file) for file in files]
     if voices[0] is None:
         voices = [_whole_files(whole, listing), *[None] * (len(voices) - 1)]
+    voices = [windows and windows.played(hop_ms / TEACHER_HOP_MS) for windows in voices]
     known = _whitened(voices, np.array(listing.label_ids()), [group_of(label) for label in listing.labels])
     return TeacherTargets([*known, *(known[0].played(speed) for speed in prosodies)], crop_share)
 

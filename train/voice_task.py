@@ -205,7 +205,7 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         listing,
         _banks(data, listing, spec),
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
-        _targets(config["teacher"], data, listing, shared) if config.get("teacher") else None,
+        _targets(config["teacher"], data, listing, shared, spec.hop_ms) if config.get("teacher") else None,
         SampleOptions(**_tuples(config.get("sampling", {}))),
         MelAugment(**_tuples(config.get("augment", {}))),
         spec,
@@ -229,7 +229,7 @@ def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> lis
     return banks + [[cached_features(listing, cache, voice, spec)] for voice in prosodies(data)]
 
 
-def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path) -> TeacherTargets:
+def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path, hop_ms: float) -> TeacherTargets:
     """What `teacher["encoder"]` said by window where it is at hand, otherwise what is known of whole files."""
     encoder = Path(teacher.get("encoder", ""))
     whole = shared / teacher["whole"] if "whole" in teacher else None
@@ -245,7 +245,7 @@ def _targets(teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listi
             len(files),
             _instead(absent, whole),
         )
-    return load_targets(files, whole, listing, teacher.get("crop_share", 0.5), [voice.speed for voice in prosodies(data)])
+    return load_targets(files, whole, listing, teacher.get("crop_share", 0.5), [voice.speed for voice in prosodies(data)], hop_ms)
 
 
 def _instead(absent: Sequence[bool], whole: Path | None) -> str:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from network.card import RESTORE
 from network.encoder import VoiceEncoder, load_voice_encoder
-from train.datasets import Listing, shared_data_dir
+from train.datasets import Listing, cache_key, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
 from train.voice_augment import Variant, change_speed, warp_formants, widened
-from train.voice_data import Bank, as_float, cached_waves, group_of, listing_dir, subset_mark, training_files
+from train.voice_data import Bank, as_float, cached_waves, group_of, subset_mark, training_files
 from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
 from utils.types import Waveform
@@ -40,7 +40,7 @@ NO_ENCODER = (
 
 def teacher_file(listing: Listing, cache: Path, encoder_id: str, variant: Variant, groups: Sequence[str]) -> Path:
     """Where the embeddings that a teacher gave to one voice of `listing` lie."""
-    return listing_dir(listing, cache) / f"teacher_{encoder_id}_{variant.voice}{subset_mark(groups)}.npz"
+    return cache / cache_key(listing) / f"teacher_{encoder_id}_{variant.voice}{subset_mark(groups)}.npz"
 
 
 def voices(data: Mapping[str, Any]) -> list[tuple[Variant, Sequence[str]]]:
