@@ -56,7 +56,7 @@ def test_every_command_is_shown_and_has_help(command: str) -> None:
 def test_every_error_code_is_listed() -> None:
     named = [*vars(errors).values(), *vars(web.errors).values()]
     classes = [c for c in named if isinstance(c, type) and issubclass(c, errors.DuetError)]
-    internal = {"internal", "config", "gallery", "checkpoint", "dataset"}  # no request is ever answered with these
+    internal = {"internal", "config", "gallery", "checkpoint", "dataset", "output_refused"}  # no request is ever answered with these
     missing = {c.code for c in classes if f"`{c.code}`" not in README} - internal
     assert not missing
 

@@ -12,7 +12,7 @@ import click
 import pytest
 
 import cli
-from network.card import Card
+from network.card import Card, read_card
 from network.inputs import FaceInput, VoiceInput
 from utils.config import ROOT
 
@@ -88,3 +88,17 @@ def test_links_and_files_exist() -> None:
         assert (ROOT / target).exists(), target
     headings = {re.sub(r"[^\w-]", "", h.lower().replace(" ", "-")) for h in re.findall(r"^## (.+)$", TEXT, re.M)}
     assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
+
+
+def test_the_figures_of_the_voice_are_those_of_its_card() -> None:
+    """By duration on this page, and without normalisation on that of the norms."""
+    dev = read_card(ROOT / "best_model" / "voice").metrics["dev"]
+    lists = ("so762", "so762_adult_samegender", "pansori_ko")
+    rows = [row for row in TEXT.splitlines() if re.match(r"\| .*: of the file \|", row)]
+    for name, row in zip(lists, rows, strict=True):
+        told = [float(cell) for cell in row.split("|")[2:7]]
+        assert told == [pytest.approx(100 * dev[f"{name}{mark}_eer"], abs=0.0501) for mark in ("_1s", "_2s", "_3s", "_5s", "")]
+    norms = (ROOT / "docs" / "measurements" / "norms.md").read_text(encoding="utf-8")
+    for name in lists:
+        row = next(line for line in norms.splitlines() if line.startswith(f"| {name}_dev |"))
+        assert float(row.split("|")[2]) == pytest.approx(100 * dev[f"{name}_eer"], abs=0.00501)

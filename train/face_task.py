@@ -19,6 +19,7 @@ from train.emphasis import emphasise
 from train.face_augment import AugmentOptions
 from train.face_data import FaceBatches, TeacherOptions
 from train.face_dev import FacePairs, held_out_pairs, published_pairs
+from train.fine_tune import Start
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class FaceTask:
     """See `train.loop.Task`."""
 
     name = "face"
+    inputs = "image"
     serving_shape = (None, SIZE_PX, SIZE_PX, 3)
     example_length = 1
 
@@ -70,11 +72,12 @@ class FaceTask:
         self.metric = list(pairs.lists)[-1] if pairs else ""
         self._backbone, self._precision, self._emphasis = backbone, precision, teacher_emphasis
         self.network = _build(backbone, precision)
-        self._classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
+        self.classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
-        self.heads: Sequence[keras.layers.Layer] = [head for head in (self._classifier, self._projection) if head]
+        self.heads: Sequence[keras.layers.Layer] = [head for head in (self.classifier, self._projection) if head]
         for head in self.heads:
             head.build((None, EMBEDDING_SIZE))
+        self.start: Start | None = None
         self._embed = self._new_embed()
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
@@ -84,17 +87,21 @@ class FaceTask:
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """Weighted sum of the losses, and each by itself."""
         weights = self._losses
-        embeddings = self.network(tf.cast(batch["image"], tf.float32), training=True)
+        images = tf.cast(batch["image"], tf.float32)
+        embeddings = self.network(images, training=True)
         start, end = weights.margin_ramp
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
         known = batch["label"] >= 0  # blended faces are nobody's
         labels = tf.boolean_mask(batch["label"], known)
-        parts = {"margin_head": self._classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)}
+        parts = {"margin_head": self.classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
             parts["relation"] = relation_loss(embeddings, batch["teacher"])
             total += weights.teacher * parts["teacher"] + weights.relation * parts["relation"]
+        if self.start is not None:
+            parts["start"] = self.start.loss(images, embeddings)
+            total += weights.margin_head * self.start.keep * parts["start"]
         return {"loss": total, **parts}
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:

@@ -62,6 +62,10 @@ def reason_to_refuse(folder: Path, task: Task, metrics: Mapping[str, float], tra
 
     `training` is that field of the new card. Models are compared only where they were measured on the same data by the same metrics.
     """
+    begun_with = training.get("before", {})
+    if task.metric in metrics and metrics[task.metric] < begun_with.get(task.metric, -float("inf")):
+        return (f"The weights that it started from are better on the people held out: {task.metric} {begun_with[task.metric]:.4f}, the new "
+                f"ones {metrics[task.metric]:.4f}")
     if not (folder / CARD_FILE).exists():
         return ""
     try:

@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from utils.errors import CheckpointError, ConfigError, DuetError
 
@@ -51,11 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
 def about_run(options: argparse.Namespace, config: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
     """What a run's card says besides its results; no path of this machine is in it."""
     from train.datasets import read_listing, shared_data_dir  # as below
+    from train.fine_tune import before
     from train.initial import origin
     from train.publish import files_sha256, measured_on, without_paths  # TensorFlow takes seconds to import
 
     configuration = without_paths({name: table for name, table in config.items() if name != "card"})
     training = {"seed": options.seed, "started_from": origin(run_dir), "configuration": configuration}
+    if begun_with := before(run_dir):
+        training["before"] = begun_with
     if not measured_on(training):  # no dev lists: some of the people are held out
         listing = read_listing(shared_data_dir() / config["data"]["train"], KINDS[options.name])
         training["files_sha256"] = files_sha256(listing)
@@ -73,12 +76,18 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], about: Mapping[str, A
     done = {"samples": trainer.samples, "steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     about = {**about, "training": {**done, **about["training"]}}
     result = publish(trainer.task, metrics, about, folder, trainer.run_dir / "model", options.force)
-    print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    print(_told(metrics))
+    if begun_with := about["training"].get("before"):
+        print(f"before the fine-tuning: {_told(begun_with)}")
     if result.refused:
         print(f"{result.refused}. Written to {result.folder}; --force puts it in place")
         return 3
     print(f"written to {result.folder}; next: python -m train.calibrate{_calibrated(folder)}")
     return 0
+
+
+def _told(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
 def _calibrated(folder: Path) -> str:
@@ -109,26 +118,41 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
 
     Raises ConfigError (see `make_task`), CheckpointError (nothing to publish) and ModelError (nothing to start from).
     """
-    from train.initial import begin  # TensorFlow takes seconds to import
+    from train import fine_tune  # TensorFlow takes seconds to import
     from train.loop import Trainer
 
-    loop = loop_options(config, options)
+    tuned = is_fine_tuning(options, config)
+    loop = loop_options(config, options, tuned)
     task = make_task(options.name, config, options.seed)
     run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
+    begun = begin_run(options, config, task, run_dir)
+    if tuned:
+        fine_tune.hold(cast("fine_tune.Tunable", task), fine_tune.settings(config)[0])
+    if tuned and not begun:
+        fine_tune.imprint(cast("fine_tune.Tunable", task))
+    trainer = Trainer(task, loop, run_dir)
+    if tuned and not begun:
+        fine_tune.note_before(run_dir, trainer.validate(full=True))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
+    return trainer
+
+
+def begin_run(options: argparse.Namespace, config: Mapping[str, Any], task: Task, run_dir: Path) -> bool:
+    """Put a new run on its first weights, or make sure that one which has begun may go on; whether it had begun."""
+    from train.initial import begin  # TensorFlow takes seconds to import
+
     if (run_dir / "checkpoint.npz").exists():
         check_data(run_dir, data_key(options.name, config))
         if options.init:
             print(f"the run in {run_dir.name} goes on from its checkpoint; --init is left aside")
-    elif options.publish:
+        return True
+    if options.publish:
         raise CheckpointError(f"--publish needs a run with a checkpoint. Received: {run_dir.name} without one",
                               "Name the folder of the run with --run-dir, or train first.")
-    else:
-        begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
-        (run_dir / DATA_FILE).write_text(data_key(options.name, config) + "\n", encoding="utf-8")
-    trainer = Trainer(task, loop, run_dir)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: trainer.stop())
-    return trainer
+    begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
+    (run_dir / DATA_FILE).write_text(data_key(options.name, config) + "\n", encoding="utf-8")
+    return False
 
 
 def data_key(name: str, config: Mapping[str, Any]) -> str:
@@ -205,12 +229,27 @@ def make_task(name: str, config: Mapping[str, Any], seed: int) -> Task:
     return task
 
 
-def loop_options(config: Mapping[str, Any], options: argparse.Namespace) -> LoopOptions:
-    """Options of the loop: the table `[loop]`, its length replaced by the command line's. Raises ConfigError."""
-    from train.loop import LoopOptions  # TensorFlow takes seconds to import
+def is_fine_tuning(options: argparse.Namespace, config: Mapping[str, Any]) -> bool:
+    """Whether the run goes on from a trained network with labels alone; of one that has begun its folder says what it started from."""
+    from train.initial import RANDOM, UNKNOWN, origin  # TensorFlow takes seconds to import
+
+    if config.get("teacher") or "fine_tune" not in config:
+        return False
+    run_dir = options.run_dir or Path("data/runs") / options.name
+    begun = (run_dir / "checkpoint.npz").exists()
+    return origin(run_dir) not in (RANDOM, UNKNOWN) if begun else options.init is not None
+
+
+def loop_options(config: Mapping[str, Any], options: argparse.Namespace, tuned: bool = False) -> LoopOptions:
+    """Options of the loop: the table `[loop]`, in a fine-tuning with those of `[fine_tune]`, its length replaced by the command line's.
+    Raises ConfigError."""
+    from train import fine_tune  # TensorFlow takes seconds to import
+    from train.loop import LoopOptions
 
     with _configured():
         table = dict(config["loop"])
+        if tuned:
+            table |= {"total_steps": 0, "budget_minutes": 0.0} | fine_tune.settings(config)[1]
         if options.total_steps:
             table |= {"total_steps": options.total_steps, "budget_minutes": 0.0}
         elif options.budget_minutes:

@@ -18,6 +18,7 @@ from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
 from train.centring import centre
 from train.datasets import Listing, read_listing
+from train.fine_tune import Start
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches
 from train.voice_data import Bank, cached_features, group_of, training_files
@@ -95,6 +96,7 @@ class VoiceTask:
 
     name = "voice"
     metric = "mean_score"
+    inputs = "features"
 
     def __init__(
         self,
@@ -110,11 +112,12 @@ class VoiceTask:
         self.serving_shape = (None, None, spec.n_mels)
         self.example_length = round(1000 / spec.hop_ms)  # multiply-adds are counted per second of speech
         self.network = voice_network(n_mels=spec.n_mels, **network)
-        self._classifier = AngularMargin(batches.classes, losses.scale, name="classifier")
+        self.classifier = AngularMargin(batches.classes, losses.scale, name="classifier")
         self._projection = TeacherProjection(batches.target_size, name="projection") if batches.target_size else None
-        self.heads: Sequence[keras.layers.Layer] = [head for head in (self._classifier, self._projection) if head]
+        self.heads: Sequence[keras.layers.Layer] = [head for head in (self.classifier, self._projection) if head]
         for head in self.heads:
             head.build((None, self.network.output_shape[-1]))
+        self.start: Start | None = None
         signature = [tf.TensorSpec((None, None, spec.n_mels), tf.float32)]
         self._embed = tf.function(lambda features: self.network(features, training=False), input_signature=signature)
 
@@ -128,11 +131,14 @@ class VoiceTask:
         embeddings = self.network(batch["features"], training=True)
         start, end = weights.margin_ramp
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
-        parts = {"margin_head": self._classifier.loss(embeddings, batch["label"], margin)}
+        parts = {"margin_head": self.classifier.loss(embeddings, batch["label"], margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"], parts["relation"] = _distillation(self._projection, embeddings, batch["target"])
             total += weights.teacher * parts["teacher"] + weights.relation * parts["relation"]
+        if self.start is not None:
+            parts["start"] = self.start.loss(batch["features"], embeddings)
+            total += weights.margin_head * self.start.keep * parts["start"]
         return {"loss": total, **parts}
 
     def validate(self, full: bool, progress: float = 1.0) -> dict[str, float]:

@@ -1,0 +1,165 @@
+"""Going on from a trained network with labels alone: it is held to what it knew, its classes start where their people are, and weights that
+got worse are not published."""
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_voice_task import CONFIG, folder, train, trained  # noqa: F401  fixtures
+from train.train_nets import CONFIGS, _parser, loop_options
+
+pytestmark = pytest.mark.tf
+TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
+
+
+def config_of(folder: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003) -> list[str]:  # noqa: F811
+    text = CONFIG.format(cache=(folder / "cache").as_posix()) + TABLE.format(keep=keep, steps=steps, rate=rate)
+    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return ["--config", str(folder / f"{name}.toml")]
+
+
+def weights(model: Path) -> list[np.ndarray]:
+    import keras
+
+    return keras.saving.load_model(model / "model.keras", compile=False).get_weights()
+
+
+class Toy:
+    """Points about the middle of their class, of which there are fewer than the last class says; a network of one layer."""
+
+    name, metric, inputs, serving_shape, example_length = "toy", "none", "point", (None, 6), 1
+
+    def __init__(self) -> None:
+        import keras
+
+        from network.heads import AngularMargin
+
+        keras.utils.set_random_seed(0)
+        point = keras.Input((6,))
+        self.network = keras.Model(point, keras.layers.UnitNormalization()(keras.layers.Dense(8)(point)))
+        self.classifier = AngularMargin(5, name="classifier")
+        self.classifier.build((None, 8))
+        self.heads, self.start = [self.classifier], None
+        self.middles = np.random.default_rng(0).normal(size=(4, 6))
+
+    def batch(self, step: int, progress: float) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([1, step])
+        label = rng.integers(-1, 4, 16)
+        return {"point": (self.middles[label] + rng.normal(0, 0.3, (16, 6))).astype(np.float32), "label": label.astype(np.int32)}
+
+    def embed(self, inputs: np.ndarray) -> np.ndarray:
+        return self.network(inputs).numpy()
+
+    def loss(self, batch, progress):
+        import tensorflow as tf
+
+        vectors, known = self.network(batch["point"], training=True), batch["label"] >= 0
+        total = self.classifier.loss(tf.boolean_mask(vectors, known), tf.boolean_mask(batch["label"], known), 0.2)
+        return {"loss": total + (self.start.keep * self.start.loss(batch["point"], vectors) if self.start else 0.0)}
+
+    def validate(self, full: bool, progress: float) -> dict[str, float]:
+        return {"none": 0.0}
+
+
+def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> None:
+    from train.fine_tune import hold
+    from train.loop import LoopOptions, Trainer
+
+    moved = []
+    for keep in (0.0, 20.0, 500.0):
+        task, points = Toy(), np.random.default_rng(2).normal(size=(20, 6)).astype(np.float32)
+        before = task.embed(points) @ task.embed(points).T
+        hold(task, keep)
+        trainer = Trainer(task, LoopOptions(total_steps=60, peak_rate=0.01), tmp_path / f"{keep:g}")
+        trainer.run(lambda line: None)
+        trainer.use_average()
+        moved.append(float(np.abs(task.embed(points) @ task.embed(points).T - before).mean()))
+    assert moved[2] < 0.5 * moved[1] < 0.5 * moved[0]
+
+
+def test_classes_start_where_their_people_are() -> None:
+    """And those that nobody is met of are left as they were."""
+    from train.fine_tune import imprint
+
+    task = Toy()
+    before = task.classifier.kernel.numpy()
+    imprint(task)
+    kernel = task.classifier.kernel.numpy()
+    centres = task.embed(task.middles.astype(np.float32))
+    assert (np.einsum("ij,ji->i", centres, kernel[:, :4]) > 0.9).all()
+    np.testing.assert_allclose(np.linalg.norm(kernel[:, :4], axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(kernel[:, 4], before[:, 4])
+
+
+def test_a_run_that_was_stopped_goes_on_being_held(folder: Path, trained: Path) -> None:  # noqa: F811
+    """The weights that it started from are in its checkpoint: neither --init nor the model need be there any more."""
+    for run in ("whole", "halves"):
+        config_of(folder, run, 500.0, steps=8)
+    whole, halves = (["--config", str(folder / f"{run}.toml"), "--force"] for run in ("whole", "halves"))
+    assert train(folder, "whole", *whole, "--init", str(trained)) == 0
+    stop_after(folder, "halves", halves, trained, steps=4)
+    assert train(folder, "halves", *halves) == 0
+    for one, other in zip(weights(folder / "whole_model"), weights(folder / "halves_model"), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    card = json.loads((folder / "halves_model" / "card.json").read_text(encoding="utf-8"))
+    assert card["training"]["before"] == json.loads((folder / "halves" / "before.json").read_text(encoding="utf-8"))
+
+
+def stop_after(folder: Path, run: str, options: list[str], init: Path, steps: int) -> None:  # noqa: F811
+    from train.loop import Trainer
+
+    step = Trainer._one_step
+
+    def stopping(self, number, progress, batch):
+        if number + 1 == steps:
+            self.stop()
+        return step(self, number, progress, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_one_step", stopping)
+        assert train(folder, run, *options, "--init", str(init)) == 0
+    assert not (folder / f"{run}_model").exists()
+
+
+def test_weights_that_got_worse_stay_aside(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    """Of two runs, the one that says so is refused with what there was and what there is."""
+    from train.publish import reason_to_refuse
+    from train.voice_task import VoiceTask
+
+    class Task:
+        name, metric = "voice", VoiceTask.metric
+
+    worse = reason_to_refuse(folder / "none", Task(), {"mean_score": 0.8}, {"before": {"mean_score": 0.9}})
+    assert "started from are better" in worse
+    assert "0.9000, the new ones 0.8000" in worse
+    assert not reason_to_refuse(folder / "none", Task(), {"mean_score": 0.9}, {"before": {"mean_score": 0.9}})
+    code = train(folder, "spoiled", *config_of(folder, "spoiled", 0.0, steps=30, rate=3.0), "--init", str(trained))
+    told = capsys.readouterr().out
+    before = json.loads((folder / "spoiled" / "before.json").read_text(encoding="utf-8"))["mean_score"]
+    after = json.loads(next(folder.glob("spoiled*/**/card.json")).read_text(encoding="utf-8"))["metrics"]["dev"]["mean_score"]
+    assert f"before the fine-tuning: held_out_eer {1 - before:.4f}" in told
+    assert code == (3 if after < before else 0)
+
+
+@pytest.mark.parametrize("keep", ["-1", "nan", "'much'"])
+def test_a_weight_that_is_none_is_told_in_a_line(folder: Path, trained: Path, keep: str, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    from utils.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="keep must be a number of at least 0"):
+        train(folder, "wrong", *config_of(folder, "wrong", keep), "--init", str(trained))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["face", "voice"])
+def test_the_shipped_configurations_are_slower_and_shorter_for_it(name: str) -> None:
+    config = tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
+    assert config["fine_tune"]["keep"] > 0
+    assert config["fine_tune"]["peak_rate"] < config["loop"]["peak_rate"]
+    options = _parser().parse_args([name, "--init", "best_model/voice"])
+    assert loop_options(config, options, tuned=True).total_steps == config["fine_tune"]["total_steps"] > 0
+    assert loop_options(config, options, tuned=False).total_steps == 0
+    options = _parser().parse_args([name, "--init", "best_model/voice", "--budget-minutes", "3"])
+    assert loop_options(config, options, tuned=True).budget_minutes == 3
