@@ -28,22 +28,12 @@ def video_to_wav(source: Path, target: Path, overwrite: bool = False) -> float:
     kind = identify_kind(source, source.name)
     if kind.is_photo:
         raise MediaTypeError(f"A picture has no sound. Received: {source.name} ({kind.name}).")
-    _refuse_loss(source, target, overwrite)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        _refuse_loss(source, target, overwrite)
+        return _replace(source, target)
     except OSError as error:
-        raise OutputError(f"The folder for the WAV file must be writable. Received: {target.parent} ({error.strerror}).",
-                          "Name another one with --to.") from error
-    os.close(handle)
-    draft = Path(name)
-    try:
-        seconds = _write(source, draft)
-        draft.chmod(0o666 & ~_umask())  # mkstemp's files are for the owner alone
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return seconds
+        raise OutputError(f"The WAV file must be writable. Received: {target.name} ({error.strerror}).",
+                          "Name a folder that you may write to with --to.") from error
 
 
 def _refuse_loss(source: Path, target: Path, overwrite: bool) -> None:
@@ -53,8 +43,22 @@ def _refuse_loss(source: Path, target: Path, overwrite: bool) -> None:
         raise OutputError(f"The WAV file must be another file than its source. Received: {source.name} for both.",
                           "Name another folder with --to.")
     if not overwrite:
-        raise OutputError(f"The WAV file must not be there yet. Received: {target}.",
+        raise OutputError(f"The WAV file must not be there yet. Received: {target.name}.",
                           "Overwrite it with --force, or name another folder with --to.")
+
+
+def _replace(source: Path, target: Path) -> float:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        seconds = _write(source, draft)
+        draft.chmod(0o666 & ~_umask())  # mkstemp's files are for the owner alone
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return seconds
 
 
 def _write(source: Path, target: Path) -> float:

@@ -58,10 +58,14 @@ def tuned(model: Path, people: Listing, config: Path, steps: int | None, folder:
     """`model`, fine-tuned on `people`."""
     extract(people, folder / "people")
     text = config.read_text(encoding="utf-8").replace('cache = "data/cache/voice"', f'cache = "{(folder / "cache").as_posix()}"')
+    if text.count(str(folder)) != 1:
+        raise SystemExit(f'{config.name} must hold the line cache = "data/cache/voice"')
     (folder / "voice.toml").write_text(text, encoding="utf-8")
     length = ["--total-steps", str(steps)] if steps else []
-    train(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "people"), "--no-teacher", "--init", str(model),
+    status = train(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "people"), "--no-teacher", "--init", str(model),
            "--run-dir", str(folder / "run"), "--out", str(folder / "model"), "--force", *length])
+    if status or not (folder / "model").is_dir():
+        raise SystemExit("The training was ended before its time")
     return folder / "model"
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from commands.jobs import job_tools, told_error, watch
 from commands.shared import FILE, describe, recognizer, refusals, report
-from utils.errors import DuetError
+from utils.errors import DuetError, OutputError
 from utils.types import Decision, Identification, Verification
 
 if TYPE_CHECKING:
@@ -125,14 +125,17 @@ def convert(videos: tuple[Path, ...], folder: Path | None, force: bool) -> None:
     from align.convert import video_to_wav
 
     failures = []
-    written: set[Path] = set()  # two videos of one name must not overwrite each other
+    taken = {video.resolve() for video in videos}  # and what is written: nothing that was given or made is overwritten, even by force
     for video in tqdm(videos, unit="file", disable=None if len(videos) > 1 else True):
         target = (folder or video.parent) / (video.stem + ".wav")
         try:
-            video_to_wav(video, target, overwrite=force and target not in written)
+            if target.resolve() in taken:
+                raise OutputError(f"A file that was given, or written before, must not be overwritten. Received: {video.name} for "
+                                  f"{target.name}.", "Name another folder with --to, and two files of one name one after the other.")
+            video_to_wav(video, target, overwrite=force)
         except DuetError as error:
             failures.append(f"{video.name}: {describe(error)}")
             continue
-        written.add(target)
+        taken.add(target.resolve())
         tqdm.write(str(target))
     report(failures)

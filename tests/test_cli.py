@@ -187,6 +187,11 @@ def test_convert_never_writes_two_videos_to_one_file(run, folder: Path, tmp_path
     assert "output_refused" in result.output
     assert run("convert", same, "--to", tmp_path / "new").exit_code == 1
     assert run("convert", same, "--to", tmp_path / "new", "--force").exit_code == 0
+    (tmp_path / "new" / "again.mp4").write_bytes(same.read_bytes())
+    sound = (tmp_path / "new" / "again.wav").read_bytes()
+    result = run("convert", tmp_path / "new" / "again.mp4", tmp_path / "new" / ".." / "new" / "again.wav", "--force")
+    assert result.output.count("must not be overwritten") == 2, "the one is the other's source"
+    assert (tmp_path / "new" / "again.wav").read_bytes() == sound
 
 
 def test_wrong_use(run, folder: Path, tmp_path: Path) -> None:

@@ -38,13 +38,15 @@ def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
     before = sound.read_bytes()
     silent = media.write_video(tmp_path / "a.mp4", [np.zeros((96, 160, 3), np.uint8)] * 3, None, 3)
     (tmp_path / "folder").write_text("a file")
+    (tmp_path / "b.wav").mkdir()
     for source, target, overwrite, kind in ((sound, sound, False, OutputError), (sound, sound, True, OutputError),
                                             (silent, sound, False, OutputError), (silent, sound, True, MediaCorruptError),
-                                            (sound, tmp_path / "folder/a.wav", False, OutputError)):
+                                            (sound, tmp_path / "folder/a.wav", False, OutputError),
+                                            (sound, tmp_path / "b.wav", True, OutputError)):
         with pytest.raises(kind):
             video_to_wav(source, target, overwrite)
         assert sound.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.wav", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.wav", "b.wav", "folder"]
 
 
 def test_overwrites_where_it_may_and_makes_the_folder(tmp_path: Path) -> None:

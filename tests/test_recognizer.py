@@ -114,6 +114,10 @@ def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
     checked = [recognizer.verify_person(one, "ann").voice.score - recognizer.verify_person(one, "ann").voice.threshold for one in heard]
     np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(2), rtol=1e-4)
     assert recognizer.identify(clip(voice=1, sample=1, speech_s=1.5)).voice.match.strength == pytest.approx(voice[0])
+    pairs = (heard[0], heard[2]), (heard[2], heard[0]), (heard[1], heard[1]), (heard[2], heard[2])
+    there, back, usual, longer = (recognizer.verify_clips(*pair).voice.threshold for pair in pairs)
+    assert there == pytest.approx(back) == pytest.approx(usual), "1.5 s and 6 s, whichever is the probe, as twice 3 s"
+    assert longer - usual == pytest.approx(0.1 * np.log(2), rel=1e-4)
     recognizer.close()
 
 

@@ -44,10 +44,11 @@ class Voices:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of probes of one length against whole files: cost of the log-likelihood ratios in bits and the least that any other ratios of the
-    same order would cost, their means by class, shares of pairs of two people above the threshold of `STATED` (with an interval that the
-    true share lies below with 5 %, above with 5 %) and of pairs of one person below it."""
+    """Of probes of one length against whole files: equal error rate of the strengths, cost of the log-likelihood ratios in bits and the
+    least that any other ratios of the same order would cost, their means by class, shares of pairs of two people above the threshold of
+    `STATED` (with an interval that the true share lies below with 5 %, above with 5 %) and of pairs of one person below it."""
 
+    eer: float
     cllr: float
     least_cllr: float
     same: float
@@ -101,7 +102,8 @@ def figures(voices: Voices, calibration: Calibration, seconds: float, told: bool
     wrong = passed[~same]
     between = metrics.bootstrap_interval(lambda index: float(wrong[index].mean()), pairs[~same], level=0.9)
     cost = metrics.cllr(llr[other], same[other].astype(int)), least_cllr(llr[other], same[other].astype(int))
-    return Figures(*cost, float(llr[same & other].mean()), float(llr[~same].mean()),
+    rate = metrics.eer(strength[other], same[other].astype(int)).value
+    return Figures(rate, *cost, float(llr[same & other].mean()), float(llr[~same].mean()),
                    float(wrong.mean()), between, float(1 - passed[same & other].mean()))
 
 
@@ -121,11 +123,11 @@ def measured(trials: str, people: int = PEOPLE) -> dict[float, Figures]:
     found = {seconds: figures(voices, calibration, seconds) for seconds in SECONDS}
     untold = {seconds: figures(voices, calibration, seconds, told=False) for seconds in SECONDS}
     clips = {seconds: figures(voices, calibration, seconds, two_clips=True) for seconds in SECONDS}
-    print(f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  Cllr (least)  mean llr same / different  "
+    print(f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  EER  Cllr (least)  mean llr same / different  "
           f"FMR at {STATED:.0%} (90 %)  FNMR")
     for name, figures_of in (("", found), (", seconds untold", untold), (", two clips", clips)):
         for seconds, one in figures_of.items():
-            print(f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.cllr:.3f} ({one.least_cllr:.3f})  "
+            print(f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.eer:.2%}  {one.cllr:.3f} ({one.least_cllr:.3f})  "
                   f"{one.same:6.2f} / {one.different:6.2f}  {one.fmr:.2%} "
                   f"({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%})  {one.fnmr:.1%}")
     return found

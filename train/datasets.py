@@ -23,7 +23,7 @@ from utils.errors import DatasetError
 FEWEST_HELD_OUT = 5  # identities: a fold each
 SUFFIXES = {
     "image": frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"}),
-    "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".mp4", ".mov", ".mkv"}),
+    "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"}),
 }
 
 

@@ -70,9 +70,11 @@ class Options:
         if self.norm not in NORMS or (self.norm != "none" and self.cohort is None):
             raise DatasetError(f"norm must be one of {', '.join(NORMS)}, and all but none need a cohort. "
                                f"Received: norm={self.norm}, cohort={self.cohort}", "Name a data set of other people with --cohort.")
-        if min(self.top, self.cohort_size, *self.people) < 2:
+        if min(self.cohort_size, *self.people, self.top if self.norm == "as" else 2) < 2:
             raise DatasetError("A cohort, its nearest for AS-norm and a gallery are 2 people at least. "
                                f"Received: cohort_size={self.cohort_size}, top={self.top}, people={self.people}")
+        if self.replicates < 0 or self.replicates == 1:
+            raise DatasetError(f"An interval needs 2 resamples at least; 0 is for none. Received: replicates={self.replicates}")
         if self.keep_silent and not self.speech_only:
             raise DatasetError("keep_silent is about files that speech_only would leave out. Received: keep_silent alone",
                                "Add --speech-only, or leave --keep-silent out.")

@@ -19,7 +19,7 @@ from train.emphasis import emphasise
 from train.face_augment import AugmentOptions
 from train.face_data import FaceBatches, TeacherOptions
 from train.face_dev import FacePairs, held_out_pairs, published_pairs
-from train.fine_tune import Start
+from train.fine_tune import Start, stage
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class FaceTask:
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
         """Views, class numbers and teacher embeddings."""
-        return self._batches.batch(step, progress)
+        return self._batches.batch(step, stage(self.start, progress))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """Weighted sum of the losses, and each by itself."""
         weights = self._losses
         images = tf.cast(batch["image"], tf.float32)
-        embeddings = self.network(images, training=True)
+        embeddings = self.network(images, training=self.start is None)
         start, end = weights.margin_ramp
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
         known = batch["label"] >= 0  # blended faces are nobody's
@@ -108,7 +108,7 @@ class FaceTask:
         """CFP accuracies; until the end at the resolution that training has reached."""
         if self._pairs is None:
             return {}
-        size = SIZE_PX if full else self._batches.size_px(progress)
+        size = SIZE_PX if full else self._batches.size_px(stage(self.start, progress))
         metrics = self._pairs.accuracies(self.embed, size, mirror=False)
         if full:
             mirrored = self._pairs.accuracies(self.embed, size, mirror=True)

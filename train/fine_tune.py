@@ -5,6 +5,8 @@ So a fine-tuning is short and slow (table `[fine_tune]` of a configuration), and
 
 - the cosines within every batch are held near those of the network that it started from, which sees the same batch (relation distillation,
   as from a teacher, from itself: "Learning without Forgetting", Li and Hoiem 2016, arXiv:1606.09282);
+- the normalisations keep the statistics that they learned from many people, in training as in serving;
+- the data are those of a training's end (full resolution, long crops);
 - the classifier's centres start as the mean embeddings of their classes (imprinting: Qi et al. 2018, arXiv:1712.07136): from random ones
   the first steps would pull the embeddings anywhere.
 """
@@ -49,7 +51,8 @@ class Tunable(Protocol):
     Attributes:
         inputs: name of what the network sees in a batch; "label" is the class, below 0 for none.
         classifier: one of `heads`.
-        start: where it started, None unless `hold` was called. Its loss, times `keep` and the classifier's weight, is added to the task's.
+        start: where it started, None unless `hold` was called. Then the network learns as it infers (`training=False`), batches are those
+            of `stage`, and the loss of `start`, times its `keep` and the classifier's weight, is added to the task's.
     """
 
     network: keras.Model
@@ -80,8 +83,13 @@ def hold(task: Tunable, keep: float) -> None:
     task.heads = [*task.heads, task.start.network]
 
 
+def stage(start: Start | None, progress: float) -> float:
+    """What a task takes for its `progress` where batches are made: a fine-tuning goes on where a training ends."""
+    return progress if start is None else 1.0
+
+
 def imprint(task: Tunable) -> None:
-    """Set the centres of the classes that are met in about `LOOKS` batches per class; those of others stay random."""
+    """Set the centres of the classes that are met in about `LOOKS` samples per class; those of others stay random."""
     kernel = task.classifier.kernel.numpy()
     sums, seen, step = np.zeros_like(kernel), 0, 0
     while seen < LOOKS * kernel.shape[1] and step < MOST_BATCHES:

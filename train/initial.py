@@ -17,7 +17,7 @@ from utils.errors import ModelError
 IDENTITY = "_down_norm"  # the last normalisation of a bottleneck: with a scale of 0 the block passes its input on
 SHORTCUT = "_add"  # but only a bottleneck that adds its input
 ORIGIN_FILE = "started_from.txt"  # in the folder of a run
-RANDOM, UNKNOWN = "random weights", "not recorded"
+RANDOM = "random weights"
 
 
 def begin(network: keras.Model, init: Path | None, run_dir: Path, frontend: Mapping[str, Any] | None = None) -> None:
@@ -44,9 +44,9 @@ def _check_frontend(init: Path, frontend: Mapping[str, Any] | None) -> None:
 
 
 def origin(run_dir: Path) -> str:
-    """What the run in `run_dir` started from; `UNKNOWN` for a run that began before this was kept."""
+    """What the run in `run_dir` started from; "not recorded" for a run that began before this was kept."""
     file = run_dir / ORIGIN_FILE
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else UNKNOWN
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else "not recorded"
 
 
 def start_from(network: keras.Model, file: Path) -> None:

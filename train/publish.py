@@ -28,7 +28,7 @@ class Published:
 
 
 def publish(
-    task: Task, metrics: Mapping[str, float], about: Mapping[str, Any], folder: Path, aside: Path, force: bool
+    task: Task, metrics: Mapping[str, float], about: Mapping[str, Any], folder: Path, aside: Path, force: bool, refused: str = ""
 ) -> Published:
     """Write `model.keras`, `model.onnx` and `card.json` to `folder`, or to `aside` where `reason_to_refuse` has one.
 
@@ -40,8 +40,9 @@ def publish(
         folder: Where the model serves from.
         aside: Where a model goes that is refused.
         force: Publish in any case.
+        refused: A reason against it that is known already.
     """
-    refused = "" if force else reason_to_refuse(folder, task, metrics, about["training"])
+    refused = "" if force else refused or reason_to_refuse(folder, task, metrics, about["training"])
     target = aside if refused else folder
     draft = target / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
@@ -62,10 +63,6 @@ def reason_to_refuse(folder: Path, task: Task, metrics: Mapping[str, float], tra
 
     `training` is that field of the new card. Models are compared only where they were measured on the same data by the same metrics.
     """
-    begun_with = training.get("before", {})
-    if task.metric in metrics and metrics[task.metric] < begun_with.get(task.metric, -float("inf")):
-        return (f"The weights that it started from are better on the people held out: {task.metric} {begun_with[task.metric]:.4f}, the new "
-                f"ones {metrics[task.metric]:.4f}")
     if not (folder / CARD_FILE).exists():
         return ""
     try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Modules with create(config, seed, shared) -> Task.
 TASKS = {"face": "train.face_task", "voice": "train.voice_task", "fusion": "train.fusion_task"}
 KINDS = {"face": "image", "voice": "audio"}  # of files that are trained on
+CHECKPOINT = "checkpoint.npz"
 DATA_FILE = "data.txt"  # in the folder of a run: what it was begun with
 CONFIGS = Path(__file__).parent / "configs"
 COPY = "Copy one from train/configs/ and change that."
@@ -69,13 +70,14 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], about: Mapping[str, A
     """Publish the averaged weights and say where they are."""
     from train.publish import publish  # TensorFlow takes seconds to import
 
+    worse = than_before(trainer.task.metric, about["training"].get("before", {}), metrics)
     trainer.use_average()
     if settle := getattr(trainer.task, "settle", None):  # a task may make something of its weights before they are published
         metrics = settle() or metrics
     folder = options.out or Path("best_model") / options.name
     done = {"samples": trainer.samples, "steps": trainer.step, "minutes": round(trainer.seconds / 60, 1)}
     about = {**about, "training": {**done, **about["training"]}}
-    result = publish(trainer.task, metrics, about, folder, trainer.run_dir / "model", options.force)
+    result = publish(trainer.task, metrics, about, folder, trainer.run_dir / "model", options.force, worse)
     print(_told(metrics))
     if begun_with := about["training"].get("before"):
         print(f"before the fine-tuning: {_told(begun_with)}")
@@ -90,9 +92,19 @@ def _told(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
+def than_before(metric: str, begun_with: Mapping[str, float], metrics: Mapping[str, float]) -> str:
+    """Why a fine-tuning that ends with `metrics` must not serve; "" where it is no worse than what it began with, or is none."""
+    if metric not in begun_with or metric not in metrics or metrics[metric] >= begun_with[metric]:
+        return ""
+    return (f"The weights that it started from are better on the people held out: {metric} {begun_with[metric]:.4f}, the new ones "
+            f"{metrics[metric]:.4f}")
+
+
 def _calibrated(folder: Path) -> str:
     """Arguments for the calibration of a model in `folder`: none for the one that serves, which has data of its own."""
-    return "" if folder.parent == Path("best_model") else f" --model-dir {folder.parent} --people FOLDER"
+    if folder.resolve().parent == Path("best_model").resolve():
+        return ""
+    return f" --model-dir {folder.parent} --people FOLDER (with face and voice in {folder.parent})"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,9 +135,14 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
 
     tuned = is_fine_tuning(options, config)
     loop = loop_options(config, options, tuned)
+    run_dir = run_folder(options)
+    begun = has_begun(options, config, run_dir)  # before the task: making its data may take minutes
     task = make_task(options.name, config, options.seed)
-    run_dir = options.run_dir or Path("data/runs") / getattr(task, "run_name", options.name)
-    begun = begin_run(options, config, task, run_dir)
+    if run_name := getattr(task, "run_name", ""):  # a fusion's, after the encoders that it joins
+        run_dir = options.run_dir or run_dir.with_name(run_name)
+        begun = has_begun(options, config, run_dir)
+    if not begun:
+        begin_run(options, config, task, run_dir)
     if tuned:
         fine_tune.hold(cast("fine_tune.Tunable", task), fine_tune.settings(config)[0])
     if tuned and not begun:
@@ -138,40 +155,53 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     return trainer
 
 
-def begin_run(options: argparse.Namespace, config: Mapping[str, Any], task: Task, run_dir: Path) -> bool:
-    """Put a new run on its first weights, or make sure that one which has begun may go on; whether it had begun."""
-    from train.initial import begin  # TensorFlow takes seconds to import
+def run_folder(options: argparse.Namespace) -> Path:
+    """Where the run lies, unless its task has a name of its own for it."""
+    return options.run_dir or Path("data/runs") / str(options.name)
 
-    if (run_dir / "checkpoint.npz").exists():
-        check_data(run_dir, data_key(options.name, config))
-        if options.init:
-            print(f"the run in {run_dir.name} goes on from its checkpoint; --init is left aside")
-        return True
+
+def has_begun(options: argparse.Namespace, config: Mapping[str, Any], run_dir: Path) -> bool:
+    """Whether there is a checkpoint to go on from. Raises CheckpointError where it must not."""
+    if not (run_dir / CHECKPOINT).exists():
+        return False
+    check_data(run_dir, data_key(options, config))
+    if options.init:
+        print(f"the run in {run_dir.name} goes on from its checkpoint; --init is left aside")
+    return True
+
+
+def begin_run(options: argparse.Namespace, config: Mapping[str, Any], task: Task, run_dir: Path) -> None:
+    """Put a new run on its first weights, and note what it begins with."""
+    from train.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
+    from train.initial import begin
+
     if options.publish:
         raise CheckpointError(f"--publish needs a run with a checkpoint. Received: {run_dir.name} without one",
                               "Name the folder of the run with --run-dir, or train first.")
     begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
-    (run_dir / DATA_FILE).write_text(data_key(options.name, config) + "\n", encoding="utf-8")
-    return False
+    (run_dir / BEFORE_FILE).unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
+    (run_dir / DATA_FILE).write_text(data_key(options, config) + "\n", encoding="utf-8")
 
 
-def data_key(name: str, config: Mapping[str, Any]) -> str:
-    """Hash of what a run learns from: its files by name, label and size, and what is made of them."""
+def data_key(options: argparse.Namespace, config: Mapping[str, Any]) -> str:
+    """Hash of what a run learns from: its files by name, label and size, what is made of them, and who is held out."""
     from train.datasets import read_listing, shared_data_dir  # as above
     from train.publish import files_sha256
 
     table = {key: value for key, value in config["data"].items() if key not in ("train", "cache")}  # the same files may lie elsewhere
     source = config["data"].get("train")
-    files = files_sha256(read_listing(shared_data_dir() / source, KINDS[name])) if source else ""
-    return hashlib.sha256(json.dumps([table, files], sort_keys=True).encode()).hexdigest()
+    files = files_sha256(read_listing(shared_data_dir() / source, KINDS[options.name])) if source else ""
+    drawn = None if any(key.startswith("dev_") for key in table) else options.seed  # the people held out, where no list names them
+    return hashlib.sha256(json.dumps([table, config.get("frontend"), files, drawn], sort_keys=True).encode()).hexdigest()
 
 
 def check_data(run_dir: Path, key: str) -> None:
     """Raises CheckpointError where the run in `run_dir` began with other data; one that is older than this check is taken at its word."""
     file = run_dir / DATA_FILE
     if file.is_file() and file.read_text(encoding="utf-8").strip() != key:
-        raise CheckpointError(f"A run goes on with the data that it began with. Received: {run_dir.name}, begun with other files or "
-                              "another table [data]", "Name a new folder with --run-dir, or put the data back.")
+        raise CheckpointError(f"A run goes on with the data that it began with. Received: {run_dir.name}, begun with other files, "
+                              "other tables [data] and [frontend] or, without dev lists, another seed",
+                              "Name a new folder with --run-dir, or put them back.")
 
 
 def read_config(options: argparse.Namespace) -> dict[str, Any]:
@@ -230,14 +260,13 @@ def make_task(name: str, config: Mapping[str, Any], seed: int) -> Task:
 
 
 def is_fine_tuning(options: argparse.Namespace, config: Mapping[str, Any]) -> bool:
-    """Whether the run goes on from a trained network with labels alone; of one that has begun its folder says what it started from."""
-    from train.initial import RANDOM, UNKNOWN, origin  # TensorFlow takes seconds to import
+    """Whether the run goes on from a trained network with labels alone; of one that has begun its folder says so."""
+    from train.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
 
     if config.get("teacher") or "fine_tune" not in config:
         return False
-    run_dir = options.run_dir or Path("data/runs") / options.name
-    begun = (run_dir / "checkpoint.npz").exists()
-    return origin(run_dir) not in (RANDOM, UNKNOWN) if begun else options.init is not None
+    run_dir = run_folder(options)
+    return (run_dir / BEFORE_FILE).is_file() if (run_dir / CHECKPOINT).exists() else options.init is not None
 
 
 def loop_options(config: Mapping[str, Any], options: argparse.Namespace, tuned: bool = False) -> LoopOptions:

@@ -18,7 +18,7 @@ from network.heads import AngularMargin, TeacherProjection, relation_loss
 from network.voice import voice_network
 from train.centring import centre
 from train.datasets import Listing, read_listing
-from train.fine_tune import Start
+from train.fine_tune import Start, stage
 from train.voice_augment import MelAugment, Variant
 from train.voice_batches import SampleOptions, VoiceBatches
 from train.voice_data import Bank, cached_features, group_of, training_files
@@ -123,12 +123,12 @@ class VoiceTask:
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """Features, class numbers and teacher embeddings."""
-        return self._batches.batch(step, progress)
+        return self._batches.batch(step, stage(self.start, progress))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """Weighted sum of the losses, and each by itself."""
         weights = self._losses
-        embeddings = self.network(batch["features"], training=True)
+        embeddings = self.network(batch["features"], training=self.start is None)
         start, end = weights.margin_ramp
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
         parts = {"margin_head": self.classifier.loss(embeddings, batch["label"], margin)}

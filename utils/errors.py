@@ -31,6 +31,7 @@ DuetError
 │   └── BrokerUnavailableError     503 broker_unavailable    the broker of the jobs does not answer
 ├── ModelError                     503 model_unavailable     weights or card missing or not what the card says
 ├── DatasetError                   422 dataset               training or evaluation data that cannot be read
+├── OutputError                    409 output_refused        a file to write is there already, or cannot be written
 ├── CheckpointError                422 checkpoint            a training checkpoint that cannot be continued from
 └── ConfigError                    500 config                a setting that cannot be used (raised at start)
 
@@ -139,12 +140,6 @@ class MediaCorruptError(MediaError):
     """The right type, but broken."""
 
     default_hint = "The file is damaged or cut off: record or upload it again."
-
-
-class OutputError(MediaError):
-    """A file that would be written is there already, or cannot be written."""
-
-    code, status = "output_refused", 409
 
 
 class MediaTooLongError(MediaError):
@@ -266,6 +261,12 @@ class DatasetError(DuetError):
     """Training or evaluation data that cannot be read or used."""
 
     code, status = "dataset", 422
+
+
+class OutputError(DuetError):
+    """A file that would be written is there already, or cannot be written."""
+
+    code, status = "output_refused", 409
 
 
 class CheckpointError(DuetError):
