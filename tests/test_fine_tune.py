@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.test_voice_task import CONFIG, folder, train, trained  # noqa: F401  fixtures
-from train.train_nets import CONFIGS, _parser, loop_options, than_before
+from train.train_nets import CONFIGS, _parser, loop_options, worse_than_before
 
 pytestmark = pytest.mark.tf
 TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
@@ -130,8 +130,8 @@ def test_weights_that_got_worse_stay_aside(
 ) -> None:
     from train import fine_tune
 
-    assert not than_before("eer", {"eer": 0.9}, {"eer": 0.9})
-    assert not than_before("eer", {}, {"eer": 0.9})
+    assert not worse_than_before("eer", {"eer": 0.9}, {"eer": 0.9})
+    assert not worse_than_before("eer", {}, {"eer": 0.9})
     note = fine_tune.note_before
     monkeypatch.setattr(fine_tune, "note_before", lambda run_dir, metrics: note(run_dir, metrics | {"mean_score": 1.5}))
     assert train(folder, "worse", *config_of(folder, "worse", 500.0, steps=2), "--init", str(trained)) == 3

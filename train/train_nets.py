@@ -70,7 +70,7 @@ def finish(trainer: Trainer, metrics: Mapping[str, float], about: Mapping[str, A
     """Publish the averaged weights and say where they are."""
     from train.publish import publish  # TensorFlow takes seconds to import
 
-    worse = than_before(trainer.task.metric, about["training"].get("before", {}), metrics)
+    worse = worse_than_before(trainer.task.metric, about["training"].get("before", {}), metrics)
     trainer.use_average()
     if settle := getattr(trainer.task, "settle", None):  # a task may make something of its weights before they are published
         metrics = settle() or metrics
@@ -92,7 +92,7 @@ def _told(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
-def than_before(metric: str, begun_with: Mapping[str, float], metrics: Mapping[str, float]) -> str:
+def worse_than_before(metric: str, begun_with: Mapping[str, float], metrics: Mapping[str, float]) -> str:
     """Why a fine-tuning that ends with `metrics` must not serve; "" where it is no worse than what it began with, or is none."""
     if metric not in begun_with or metric not in metrics or metrics[metric] >= begun_with[metric]:
         return ""
