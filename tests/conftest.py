@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from gallery.database import open_database
 from gallery.recognizer import Recognizer
 from gallery.store import Store
+from tests import own_voices
 from tests.gallery_parts import enroll, recognizer_of, write_clip
 from tests.postgres import new_database
 from utils.config import Settings
@@ -84,3 +85,16 @@ def store(store_url: str) -> Iterator[Store]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=50, help="how often tests/test_kills.py kills its process")
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's own speech to train on: see tests/own_voices.py."""
+    return own_voices.write_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="session")
+def trained_voice(voices: Path) -> Path:
+    """A network that was trained on it, as published."""
+    assert own_voices.train(voices, "first") == 0
+    return voices / "first_model"

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_voice_task import CONFIG, folder, train, trained  # noqa: F401  fixtures
+from tests.own_voices import CONFIG, train
 from train.train_nets import CONFIGS, _parser, loop_options, worse_than_before
 
 pytestmark = pytest.mark.tf
 TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
 
 
-def config_of(folder: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003) -> list[str]:  # noqa: F811
-    text = CONFIG.format(cache=(folder / "cache").as_posix()) + TABLE.format(keep=keep, steps=steps, rate=rate)
-    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
-    return ["--config", str(folder / f"{name}.toml")]
+def config_of(voices: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003) -> list[str]:
+    text = CONFIG.format(cache=(voices / "cache").as_posix()) + TABLE.format(keep=keep, steps=steps, rate=rate)
+    (voices / f"{name}.toml").write_text(text, encoding="utf-8")
+    return ["--config", str(voices / f"{name}.toml")]
 
 
 def weights(model: Path) -> list[np.ndarray]:
@@ -95,21 +95,21 @@ def test_classes_start_where_their_people_are() -> None:
     np.testing.assert_array_equal(kernel[:, 4], before[:, 4])
 
 
-def test_a_run_that_was_stopped_goes_on_being_held(folder: Path, trained: Path) -> None:  # noqa: F811
+def test_a_run_that_was_stopped_goes_on_being_held(voices: Path, trained_voice: Path) -> None:
     """The weights that it started from are in its checkpoint: neither --init nor the model need be there any more."""
     for run in ("whole", "halves"):
-        config_of(folder, run, 500.0, steps=8)
-    whole, halves = (["--config", str(folder / f"{run}.toml"), "--force"] for run in ("whole", "halves"))
-    assert train(folder, "whole", *whole, "--init", str(trained)) == 0
-    stop_after(folder, "halves", halves, trained, steps=4)
-    assert train(folder, "halves", *halves) == 0
-    for one, other in zip(weights(folder / "whole_model"), weights(folder / "halves_model"), strict=True):
+        config_of(voices, run, 500.0, steps=8)
+    whole, halves = (["--config", str(voices / f"{run}.toml"), "--force"] for run in ("whole", "halves"))
+    assert train(voices, "whole", *whole, "--init", str(trained_voice)) == 0
+    stop_after(voices, "halves", halves, trained_voice, steps=4)
+    assert train(voices, "halves", *halves) == 0
+    for one, other in zip(weights(voices / "whole_model"), weights(voices / "halves_model"), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    card = json.loads((folder / "halves_model" / "card.json").read_text(encoding="utf-8"))
-    assert card["training"]["before"] == json.loads((folder / "halves" / "before.json").read_text(encoding="utf-8"))
+    card = json.loads((voices / "halves_model" / "card.json").read_text(encoding="utf-8"))
+    assert card["training"]["before"] == json.loads((voices / "halves" / "before.json").read_text(encoding="utf-8"))
 
 
-def stop_after(folder: Path, run: str, options: list[str], init: Path, steps: int) -> None:  # noqa: F811
+def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: int) -> None:
     from train.loop import Trainer
 
     step = Trainer._one_step
@@ -121,12 +121,12 @@ def stop_after(folder: Path, run: str, options: list[str], init: Path, steps: in
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_one_step", stopping)
-        assert train(folder, run, *options, "--init", str(init)) == 0
-    assert not (folder / f"{run}_model").exists()
+        assert train(voices, run, *options, "--init", str(init)) == 0
+    assert not (voices / f"{run}_model").exists()
 
 
 def test_weights_that_got_worse_stay_aside(
-    folder: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]  # noqa: F811
+    voices: Path, trained_voice: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from train import fine_tune
 
@@ -134,22 +134,22 @@ def test_weights_that_got_worse_stay_aside(
     assert not worse_than_before("eer", {}, {"eer": 0.9})
     note = fine_tune.note_before
     monkeypatch.setattr(fine_tune, "note_before", lambda run_dir, metrics: note(run_dir, metrics | {"mean_score": 1.5}))
-    assert train(folder, "worse", *config_of(folder, "worse", 500.0, steps=2), "--init", str(trained)) == 3
+    assert train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--init", str(trained_voice)) == 3
     told = capsys.readouterr().out
     assert "started from are better on the people held out: mean_score 1.5000, the new ones" in told
     assert "before the fine-tuning: held_out_eer" in told
-    assert not (folder / "worse_model").exists()
-    assert (folder / "worse" / "model" / "model.onnx").is_file()
-    assert train(folder, "worse", *config_of(folder, "worse", 500.0, steps=2), "--publish", "--force") == 0
-    assert json.loads((folder / "worse_model" / "card.json").read_text(encoding="utf-8"))["training"]["before"]["mean_score"] == 1.5
+    assert not (voices / "worse_model").exists()
+    assert (voices / "worse" / "model" / "model.onnx").is_file()
+    assert train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--publish", "--force") == 0
+    assert json.loads((voices / "worse_model" / "card.json").read_text(encoding="utf-8"))["training"]["before"]["mean_score"] == 1.5
 
 
 @pytest.mark.parametrize("keep", ["-1", "nan", "'much'"])
-def test_a_weight_that_is_none_is_told_in_a_line(folder: Path, trained: Path, keep: str, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_a_weight_that_is_none_is_told_in_a_line(voices: Path, trained_voice: Path, keep: str, capsys: pytest.CaptureFixture[str]) -> None:
     from utils.errors import ConfigError
 
     with pytest.raises(ConfigError, match="keep must be a number of at least 0"):
-        train(folder, "wrong", *config_of(folder, "wrong", keep), "--init", str(trained))  # type: ignore[arg-type]
+        train(voices, "wrong", *config_of(voices, "wrong", keep), "--init", str(trained_voice))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["face", "voice"])

@@ -8,73 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import soundfile
 
 from tests import media_sound
-from train.voice_data import write_bank
+from tests.own_voices import FILES, HELD_OUT, SPEAKERS, train
 from utils.errors import DatasetError, ModelError
 
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-SPEAKERS, FILES, HELD_OUT = 9, 2, 5
-
-CONFIG = """
-[data]
-train = "unused"
-held_out = 0.1
-cache = "{cache}"
-speeds = [1.0, 0.9]
-disguises = [[1.1, 0.9]]
-prosody = [1.25]
-channels = ["clean", "phone"]
-fluent_channels = ["codec"]
-[frontend]
-n_mels = 16
-[network]
-stem = [4, 6]
-channels = 16
-blocks = 1
-pooled_channels = 24
-embedding_size = 32
-[sampling]
-batch_size = 8
-crop_frames = [60, 80]
-crop_start = [0.5, 0.5]
-crop_end = [0.5, 0.5]
-voice_chances = [0.4, 0.2, 0.2, 0.2]
-channel_chances = [0.4, 0.3, 0.3]
-[loop]
-total_steps = 6
-"""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("voices")
-    for person, take in itertools.product(range(SPEAKERS), range(FILES)):
-        (root / "speech" / f"person{person}").mkdir(parents=True, exist_ok=True)
-        samples = media_sound.speech(person, 1.2, take=take, rate_hz=16000)
-        soundfile.write(root / "speech" / f"person{person}" / f"{take}.wav", samples, 16000)
-    rooms = [np.eye(1, 400 * place, dtype=np.float32)[0] for place in (1, 2)]  # 200 simulated ones take a minute
-    write_bank(root / "cache", "rooms_200_16000_0", rooms)
-    (root / "voice.toml").write_text(CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8")
-    return root
-
-
-def train(folder: Path, run: str, *more: str) -> int:
-    from train.train_nets import main
-
-    return main(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "speech"),
-                 "--run-dir", str(folder / run), "--out", str(folder / f"{run}_model"), "--no-teacher", *more])
-
-
-@pytest.fixture(scope="module")
-def trained(folder: Path) -> Path:
-    assert train(folder, "first") == 0
-    return folder / "first_model"
-
-
-def test_the_card_says_what_was_trained(trained: Path) -> None:
-    card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
+def test_the_card_says_what_was_trained(trained_voice: Path) -> None:
+    card = json.loads((trained_voice / "card.json").read_text(encoding="utf-8"))
     assert card["modality"] == "voice"
     assert card["input"]["frontend"]["n_mels"] == 16
     assert card["training"]["samples"] == 6 * 8
@@ -82,18 +25,18 @@ def test_the_card_says_what_was_trained(trained: Path) -> None:
     assert {"held_out_eer", "held_out_1s_eer", "mean_score"} <= set(card["metrics"]["dev"])
 
 
-def test_what_was_published_serves(trained: Path) -> None:
+def test_what_was_published_serves(trained_voice: Path) -> None:
     from network.encoder import load_voice_encoder
     from utils.types import Waveform
 
-    encoder = load_voice_encoder(trained)
+    encoder = load_voice_encoder(trained_voice)
     vectors = [encoder.embed(Waveform(media_sound.speech(p, 1.5, rate_hz=16000), 16000)).vector for p in (0, 0, 1)]
     assert np.allclose(vectors[0], vectors[1])
     assert vectors[0] @ vectors[2] < 0.9999
     assert np.linalg.norm(vectors[0]) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_both(folder: Path) -> None:
+def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_both(voices: Path) -> None:
     import tomllib
 
     from network.encoder import load_voice_encoder
@@ -101,14 +44,14 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     from utils.features import log_mel
     from utils.types import Waveform
 
-    text = (folder / "voice.toml").read_text(encoding="utf-8") + "[augment]\nreversed_chance = 0.5\n[serving]\ntime_reversal = true\n"
-    (folder / "backwards.toml").write_text(text, encoding="utf-8")
-    assert train(folder, "backwards", "--config", str(folder / "backwards.toml")) == 0
-    encoder, config = load_voice_encoder(folder / "backwards_model"), tomllib.loads(text)
+    text = (voices / "voice.toml").read_text(encoding="utf-8") + "[augment]\nreversed_chance = 0.5\n[serving]\ntime_reversal = true\n"
+    (voices / "backwards.toml").write_text(text, encoding="utf-8")
+    assert train(voices, "backwards", "--config", str(voices / "backwards.toml")) == 0
+    encoder, config = load_voice_encoder(voices / "backwards_model"), tomllib.loads(text)
     assert encoder.encoder_id.endswith("-reversal")
-    config["data"]["train"] = str(folder / "speech")
-    task = create(config, seed=1, shared=folder)
-    task.network.load_weights(folder / "backwards_model" / "model.keras")
+    config["data"]["train"] = str(voices / "speech")
+    task = create(config, seed=1, shared=voices)
+    task.network.load_weights(voices / "backwards_model" / "model.keras")
     sound = media_sound.speech(3, 1.5, rate_hz=16000)
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
     features, asked = log_mel(sound, task.spec)[None], []
@@ -118,10 +61,10 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     assert np.abs(task._embed(features).numpy()[0] - expected).max() > 1e-3, "forwards alone it is another one"
     config["serving"]["time_reversal"] = "yes"
     with pytest.raises(ValueError, match="true or false"):
-        create(config, seed=1, shared=folder)
+        create(config, seed=1, shared=voices)
 
 
-def test_what_all_speech_has_in_common_is_taken_out_before_publishing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_all_speech_has_in_common_is_taken_out_before_publishing(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tomllib
 
     import keras
@@ -129,15 +72,15 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(folder: Pa
     from network.voice import CENTRE, LENGTH
     from train.voice_task import create
 
-    files = [f"{(folder / 'speech' / f'person{person}' / f'{take}.wav').as_posix()}\tset/{person}"
+    files = [f"{(voices / 'speech' / f'person{person}' / f'{take}.wav').as_posix()}\tset/{person}"
              for person, take in itertools.product(range(SPEAKERS), range(FILES))]
-    (folder / "set.txt").write_text("\n".join(files), encoding="utf-8")
-    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"] |= {"train": str(folder / "set.txt"), "disguises": [], "fluent_channels": []}
+    (voices / "set.txt").write_text("\n".join(files), encoding="utf-8")
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"] |= {"train": str(voices / "set.txt"), "disguises": [], "fluent_channels": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.3, 0.2], "channel_chances": [0.5, 0.5]}
-    assert create(config, seed=1, shared=folder).settle() == {}
+    assert create(config, seed=1, shared=voices).settle() == {}
     config["serving"] = {"time_reversal": True, "centred_on": ["set"], "centring": 1.5}
-    task = create(config, seed=1, shared=folder)
+    task = create(config, seed=1, shared=voices)
     monkeypatch.setattr("train.voice_task.CENTRED_S", 1.0)
     speech = task._batches.utterances(("set",), 100)["set"]
     assert len(speech) == (SPEAKERS - HELD_OUT) * FILES
@@ -152,39 +95,39 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(folder: Pa
     np.testing.assert_allclose(task._embed(speech[0][None]).numpy()[0], expected, atol=1e-4)
     for wrong in ({"centred_on": "set"}, {"centred_on": [1]}, {"centring": "3"}, {"centring": -1.0}, {"centring": float("nan")}):
         with pytest.raises(ValueError, match="Received"):
-            create({**config, "serving": wrong}, seed=1, shared=folder)
+            create({**config, "serving": wrong}, seed=1, shared=voices)
     config["serving"]["centred_on"] = ["set", "sets"]
     with pytest.raises(DatasetError, match="Received: sets"):
-        create(config, seed=1, shared=folder)
+        create(config, seed=1, shared=voices)
 
 
-def test_own_data_are_not_centred_on_the_research_data(folder: Path) -> None:
+def test_own_data_are_not_centred_on_the_research_data(voices: Path) -> None:
     """What was taken off the weights that they start from stays."""
     import keras
 
     from network.voice import CENTRE
 
-    text = (folder / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\ncentring = 3.0\n'
-    (folder / "centred.toml").write_text(text, encoding="utf-8")
-    assert train(folder, "centred", "--config", str(folder / "centred.toml")) == 0
-    network = keras.saving.load_model(folder / "centred_model" / "model.keras", compile=False)
+    text = (voices / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\ncentring = 3.0\n'
+    (voices / "centred.toml").write_text(text, encoding="utf-8")
+    assert train(voices, "centred", "--config", str(voices / "centred.toml")) == 0
+    network = keras.saving.load_model(voices / "centred_model" / "model.keras", compile=False)
     assert not network.get_layer(CENTRE).centre.numpy().any()
-    card = json.loads((folder / "centred_model" / "card.json").read_text(encoding="utf-8"))
+    card = json.loads((voices / "centred_model" / "card.json").read_text(encoding="utf-8"))
     assert card["training"]["configuration"]["serving"] == {}
     network.get_layer(CENTRE).centre.assign(np.full(32, 0.1))
-    network.save(folder / "centred_model" / "model.keras")
-    assert train(folder, "centred_on", "--config", str(folder / "centred.toml"), "--init", str(folder / "centred_model")) == 0
-    network = keras.saving.load_model(folder / "centred_on_model" / "model.keras", compile=False)
+    network.save(voices / "centred_model" / "model.keras")
+    assert train(voices, "centred_on", "--config", str(voices / "centred.toml"), "--init", str(voices / "centred_model")) == 0
+    network = keras.saving.load_model(voices / "centred_on_model" / "model.keras", compile=False)
     np.testing.assert_allclose(network.get_layer(CENTRE).centre.numpy(), 0.1)
 
 
-def test_weights_from_before_the_centre_have_none(folder: Path, trained: Path, tmp_path: Path) -> None:
+def test_weights_from_before_the_centre_have_none(voices: Path, trained_voice: Path, tmp_path: Path) -> None:
     import keras
 
     from network.voice import CENTRE
     from train.initial import start_from
 
-    saved = keras.saving.load_model(trained / "model.keras", compile=False)
+    saved = keras.saving.load_model(trained_voice / "model.keras", compile=False)
     features = np.random.default_rng(0).normal(size=(1, 80, 16)).astype(np.float32)
     expected = saved(features).numpy()
     keras.Model(saved.input, saved.get_layer("embed_bn").output).save(tmp_path / "model.keras")
@@ -194,38 +137,38 @@ def test_weights_from_before_the_centre_have_none(folder: Path, trained: Path, t
     np.testing.assert_allclose(network(features).numpy(), expected, atol=1e-5)
 
 
-def test_fine_tuning_starts_from_the_published_weights(folder: Path, trained: Path) -> None:
+def test_fine_tuning_starts_from_the_published_weights(voices: Path, trained_voice: Path) -> None:
     import keras
 
-    assert train(folder, "second", "--init", str(trained), "--total-steps", "1", "--force", "--seed", "2") == 0
-    before, after = (keras.saving.load_model(path / "model.keras", compile=False) for path in (trained, folder / "second_model"))
+    assert train(voices, "second", "--init", str(trained_voice), "--total-steps", "1", "--force", "--seed", "2") == 0
+    before, after = (keras.saving.load_model(path / "model.keras", compile=False) for path in (trained_voice, voices / "second_model"))
     for old, new in zip(before.trainable_variables, after.trainable_variables, strict=True):
         np.testing.assert_allclose(old.numpy(), new.numpy(), atol=1e-3, err_msg="random weights of another seed are far from these")
 
 
-def test_weights_of_another_front_end_are_refused(folder: Path, trained: Path) -> None:
+def test_weights_of_another_front_end_are_refused(voices: Path, trained_voice: Path) -> None:
     """Of the same size, they would be tuned on features that they never saw."""
-    text = (folder / "voice.toml").read_text(encoding="utf-8").replace("n_mels = 16", "n_mels = 16\nhop_ms = 12.5")
-    (folder / "hop.toml").write_text(text, encoding="utf-8")
+    text = (voices / "voice.toml").read_text(encoding="utf-8").replace("n_mels = 16", "n_mels = 16\nhop_ms = 12.5")
+    (voices / "hop.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"hop_ms=10\.0 instead of 12\.5") as caught:
-        train(folder, "hop", "--config", str(folder / "hop.toml"), "--init", str(trained))
+        train(voices, "hop", "--config", str(voices / "hop.toml"), "--init", str(trained_voice))
     assert "[frontend]" in caught.value.hint
-    assert not (folder / "hop").exists()
+    assert not (voices / "hop").exists()
 
 
-def test_speakers_held_out_are_not_trained_on(folder: Path) -> None:
+def test_speakers_held_out_are_not_trained_on(voices: Path) -> None:
     import tomllib
 
     from train.voice_task import create
 
-    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"] = str(folder / "speech")
-    task = create(config, seed=1, shared=folder)
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(voices / "speech")
+    task = create(config, seed=1, shared=voices)
     classes = max(int(task.batch(step, 0.5)["label"].max()) for step in range(20)) + 1
     assert classes == 3 * (SPEAKERS - HELD_OUT)
 
 
-def test_losses_fall_with_a_teacher(folder: Path) -> None:
+def test_losses_fall_with_a_teacher(voices: Path) -> None:
     """The distillation path: a teacher that tells the speakers apart is followed."""
     import tomllib
 
@@ -235,18 +178,18 @@ def test_losses_fall_with_a_teacher(folder: Path) -> None:
     from train.loop import LoopOptions, Trainer
     from train.voice_task import create
 
-    listing = read_listing(folder / "speech", "audio")
+    listing = read_listing(voices / "speech", "audio")
     rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(size=(len(listing.items), SPEAKERS))
-    np.savez(folder / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
-    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"whole": "teacher.npz"}
+    np.savez(voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"], config["teacher"] = str(voices / "speech"), {"whole": "teacher.npz"}
     config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}  # quick to learn
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
     config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
-    task = create(config, seed=1, shared=folder)
+    task = create(config, seed=1, shared=voices)
     batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
     before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
-    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), folder / "taught").run(lambda _: None)
+    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(lambda _: None)
     after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
     assert set(before) == {"loss", "margin_head", "teacher", "relation"}
     assert after["teacher"] < 0.9 * before["teacher"]
@@ -264,16 +207,16 @@ def test_a_full_validation_may_measure_more_than_the_ones_before(tmp_path: Path)
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
-def test_a_batch_without_any_target_has_finite_losses(folder: Path) -> None:
+def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
     import tomllib
 
     import tensorflow as tf
 
     from train.voice_task import create
 
-    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(folder / "speech"), {"whole": "teacher.npz"}
-    task = create(config, seed=1, shared=folder)
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"], config["teacher"] = str(voices / "speech"), {"whole": "teacher.npz"}
+    task = create(config, seed=1, shared=voices)
     for taught in (0, 1):
         batch = task.batch(0, 0.0)
         batch["target"] = np.zeros_like(batch["target"])
@@ -282,21 +225,21 @@ def test_a_batch_without_any_target_has_finite_losses(folder: Path) -> None:
         assert all(np.isfinite(float(value)) for value in losses.values())
 
 
-def test_a_model_with_a_card_teaches_the_next(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The teacher is asked about the files that are trained on, in every voice, and the training finds what it said."""
     import tomllib
 
     from train.voice_task import create
     from train.voice_teacher import main as ask
 
-    config = folder / "taught.toml"
-    shared = (folder / "voice.toml").read_text(encoding="utf-8")
-    config.write_text(f'{shared}\n[teacher]\nencoder = "{trained.as_posix()}"\n', encoding="utf-8")
-    own = ["--config", str(config), "--data", str(folder / "speech")]
+    config = voices / "taught.toml"
+    shared = (voices / "voice.toml").read_text(encoding="utf-8")
+    config.write_text(f'{shared}\n[teacher]\nencoder = "{trained_voice.as_posix()}"\n', encoding="utf-8")
+    own = ["--config", str(config), "--data", str(voices / "speech")]
     assert ask(own) == 0
     files = capsys.readouterr().out.split()
     assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == ["s100", "s090", "s110f090"]
-    (found,) = (folder / "cache").glob(f"*/{files[0]}")
+    (found,) = (voices / "cache").glob(f"*/{files[0]}")
     with np.load(found) as archive:
         assert len(archive["offsets"]) == 1 + (SPEAKERS - HELD_OUT) * FILES
         np.testing.assert_allclose(np.linalg.norm(archive["windows"], axis=1), 1, atol=1e-2)
@@ -305,45 +248,45 @@ def test_a_model_with_a_card_teaches_the_next(folder: Path, trained: Path, capsy
     assert ask(own) == 0, "what is there is not made again"
     assert found.stat().st_mtime_ns == written
     told = tomllib.loads(config.read_text(encoding="utf-8"))
-    told["data"]["train"] = str(folder / "speech")
-    targets = create(told, seed=1, shared=folder).batch(0, 0.5)["target"]
+    told["data"]["train"] = str(voices / "speech")
+    targets = create(told, seed=1, shared=voices).batch(0, 0.5)["target"]
     assert targets.shape[1] == 32
     np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-2)
 
 
-def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(folder: Path) -> None:
+def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(voices: Path) -> None:
     from train.voice_teacher import main as ask
     from utils.errors import ModelError
 
-    config = folder / "absent.toml"
-    shared = (folder / "voice.toml").read_text(encoding="utf-8")
-    config.write_text(f'{shared}\n[teacher]\nencoder = "{(folder / "absent").as_posix()}"\n', encoding="utf-8")
+    config = voices / "absent.toml"
+    shared = (voices / "voice.toml").read_text(encoding="utf-8")
+    config.write_text(f'{shared}\n[teacher]\nencoder = "{(voices / "absent").as_posix()}"\n', encoding="utf-8")
     with pytest.raises(ModelError, match=r"absent/card\.json is missing") as caught:
-        ask(["--config", str(config), "--data", str(folder / "speech")])
+        ask(["--config", str(config), "--data", str(voices / "speech")])
     assert "best_model" not in caught.value.hint
     assert "--no-teacher" in caught.value.hint
 
 
-def test_without_windows_it_is_said_what_is_taken_instead(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_windows_it_is_said_what_is_taken_instead(voices: Path, caplog: pytest.LogCaptureFixture) -> None:
     from train.datasets import read_listing
     from train.voice_task import _targets
 
-    listing = read_listing(folder / "speech", "audio")
-    np.savez(folder / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=np.eye(len(listing.items)))
-    data = {"speeds": [1.0, 0.9], "cache": str(folder / "cache")}
-    _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, folder, 10.0)
+    listing = read_listing(voices / "speech", "audio")
+    np.savez(voices / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=np.eye(len(listing.items)))
+    data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
+    _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices, 10.0)
     assert "2 of 2 voices" in caplog.text
     said = "The first voice and its prosodies take another encoder's embeddings of whole files (whole.npz), the others are learned"
     assert said in caplog.text
 
 
-def test_a_disguise_is_clean_and_of_fluent_speech_whatever_its_formants(folder: Path) -> None:
+def test_a_disguise_is_clean_and_of_fluent_speech_whatever_its_formants(voices: Path) -> None:
     from train.datasets import read_listing
     from train.voice_task import _banks
     from utils.features import FrontendSpec
 
-    listing = read_listing(folder / "speech", "audio")
-    data = {"speeds": [1.0, 0.9], "disguises": [[1.2, 1.0], [1.1, 0.9]], "channels": ["clean", "phone"], "cache": str(folder / "cache")}
+    listing = read_listing(voices / "speech", "audio")
+    data = {"speeds": [1.0, 0.9], "disguises": [[1.2, 1.0], [1.1, 0.9]], "channels": ["clean", "phone"], "cache": str(voices / "cache")}
     assert [len(channels) for channels in _banks(data, listing, FrontendSpec(n_mels=16))] == [2, 2, 1, 1]
     (disguise,) = _banks({**data, "fluent": ["nobody"]}, listing, FrontendSpec(n_mels=16))[2]
     assert not disguise.lengths.any()
@@ -359,21 +302,21 @@ def test_a_margin_that_does_not_rise_is_refused(ramp: tuple[float, ...]) -> None
             kind(margin_ramp=ramp)
 
 
-def test_how_fast_it_trains_can_be_measured(folder: Path) -> None:
+def test_how_fast_it_trains_can_be_measured(voices: Path) -> None:
     import tomllib
 
     from bench.training import measure
 
-    config = tomllib.loads((folder / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"] = str(folder / "speech")
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(voices / "speech")
     rates = measure("voice", config, 0.05)
     assert set(rates) == {"batches", "step", "all"}
     assert min(rates.values()) > 0
 
 
-def test_a_configuration_without_a_teacher_cannot_ask_one(folder: Path) -> None:
+def test_a_configuration_without_a_teacher_cannot_ask_one(voices: Path) -> None:
     from train.voice_teacher import main as ask
     from utils.errors import DatasetError
 
     with pytest.raises(DatasetError, match=r"must name a teacher\. Received: voice\.toml"):
-        ask(["--config", str(folder / "voice.toml"), "--data", str(folder / "speech")])
+        ask(["--config", str(voices / "voice.toml"), "--data", str(voices / "speech")])
