@@ -4,13 +4,12 @@ This is for a user's own files on the command line: unlike `align.decode` it put
 """
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from align.decode import identify_kind
 from utils.errors import MediaCorruptError, MediaTypeError, OutputError
 from utils.types import RATE_HZ
+from utils.whole_file import whole_file
 
 
 def video_to_wav(source: Path, target: Path, overwrite: bool = False) -> float:
@@ -30,7 +29,9 @@ def video_to_wav(source: Path, target: Path, overwrite: bool = False) -> float:
         raise MediaTypeError(f"A picture has no sound. Received: {source.name} ({kind.name}).")
     try:
         _refuse_loss(source, target, overwrite)
-        return _replace(source, target)
+        with whole_file(target) as draft:
+            draft.touch()  # ffmpeg would say of a folder that it may not write to that the sound cannot be read
+            return _write(source, draft)
     except OSError as error:
         raise OutputError(f"The WAV file must be writable. Received: {target.name} ({error.strerror}).",
                           "Name a folder that you may write to with --to.") from error
@@ -47,20 +48,6 @@ def _refuse_loss(source: Path, target: Path, overwrite: bool) -> None:
                           "Overwrite it with --force, or name another folder with --to.")
 
 
-def _replace(source: Path, target: Path) -> float:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
-    os.close(handle)
-    draft = Path(name)
-    try:
-        seconds = _write(source, draft)
-        draft.chmod(0o666 & ~_umask())  # mkstemp's files are for the owner alone
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return seconds
-
-
 def _write(source: Path, target: Path) -> float:
     import soundfile
     from moviepy.config import FFMPEG_BINARY
@@ -73,10 +60,3 @@ def _write(source: Path, target: Path) -> float:
     except OSError:  # with everything that ffmpeg had to say, paths included
         raise MediaCorruptError(f"No sound track can be read from the file. Received: {source.name}.") from None
     return float(soundfile.info(target).duration)
-
-
-def _umask() -> int:
-    """What new files lack; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

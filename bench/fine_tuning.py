@@ -63,7 +63,7 @@ def tuned(model: Path, people: Listing, config: Path, steps: int | None, folder:
     (folder / "voice.toml").write_text(text, encoding="utf-8")
     length = ["--total-steps", str(steps)] if steps else []
     status = train(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "people"), "--no-teacher", "--init", str(model),
-           "--run-dir", str(folder / "run"), "--out", str(folder / "model"), "--force", *length])
+                    "--run-dir", str(folder / "run"), "--out", str(folder / "model"), "--force", *length])
     if status or not (folder / "model").is_dir():
         raise SystemExit("The training was ended before its time")
     return folder / "model"
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("best_model/voice"))
     parser.add_argument("--config", type=Path, default=CONFIGS / "voice.toml")
-    parser.add_argument("--steps", type=int, help="length of the training, instead of the configuration's minutes")
+    parser.add_argument("--steps", type=int, help="length of the training, instead of the configuration's")
     options = parser.parse_args()
     data, shared = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"], shared_data_dir()
     listing = read_listing(shared / data["dev"], "audio", "dev")

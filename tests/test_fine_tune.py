@@ -145,7 +145,7 @@ def test_weights_that_got_worse_stay_aside(
 
 
 @pytest.mark.parametrize("keep", ["-1", "nan", "'much'"])
-def test_a_weight_that_is_none_is_told_in_a_line(voices: Path, trained_voice: Path, keep: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_weight_that_is_none_is_told_in_a_line(voices: Path, trained_voice: Path, keep: str) -> None:
     from utils.errors import ConfigError
 
     with pytest.raises(ConfigError, match="keep must be a number of at least 0"):

@@ -27,8 +27,8 @@ from network.encoder import FaceEncoder
 from network.runtime import load_runtime
 from train.datasets import Listing, cache_key
 from train.face_blend import Blender
-from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
+from utils.whole_file import whole_file
 
 SIZE_PX = 112
 SHARD = 2000  # blended faces in a file: some 75 MB

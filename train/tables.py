@@ -22,9 +22,9 @@ from train.datasets import Item, Listing, cache_key
 from train.embed import embed_crops, embed_waves
 from train.face_cache import decode_crop
 from train.voice_data import as_float, decode_audio
-from train.whole_file import whole_file
 from utils.config import Settings
 from utils.types import EMBEDDING_SIZE, RATE_HZ, FloatArray, ImageArray, Waveform
+from utils.whole_file import whole_file
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")

@@ -138,8 +138,8 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     run_dir = run_folder(options)
     begun = has_begun(options, config, run_dir)  # before the task: making its data may take minutes
     task = make_task(options.name, config, options.seed)
-    if run_name := getattr(task, "run_name", ""):  # a fusion's, after the encoders that it joins
-        run_dir = options.run_dir or run_dir.with_name(run_name)
+    if not options.run_dir and (run_name := getattr(task, "run_name", "")):  # a fusion's, after the encoders that it joins
+        run_dir = run_dir.with_name(run_name)
         begun = has_begun(options, config, run_dir)
     if not begun:
         begin_run(options, config, task, run_dir)

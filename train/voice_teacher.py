@@ -22,9 +22,9 @@ from train.datasets import Listing, cache_key, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
 from train.voice_augment import Variant, change_speed, warp_formants, widened
 from train.voice_data import Bank, as_float, cached_waves, group_of, subset_mark, training_files
-from train.whole_file import whole_file
 from utils.errors import DatasetError, ModelError
 from utils.types import Waveform
+from utils.whole_file import whole_file
 
 Rows = NDArray[np.float32]
 Embed = Callable[[Rows], Rows]

@@ -1,4 +1,4 @@
-"""Files of caches that appear whole or not at all: two processes may make one at the same time, and either may be killed."""
+"""Files that appear whole or not at all: two processes may make one at the same time, and either may be killed."""
 from __future__ import annotations
 
 import os
