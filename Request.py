@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Terminal client of a running Duet ID service: sends one clip and prints who it is.
 
-Needs the standard library and `requests` only. The clip is uploaded to `/Identification_Request`: a name that is not enrolled yet is
-registered on first sight, `--re-register` replaces what is stored under it; who is known under another name is reported, and registered
-with `--force` alone. With `--identify` nothing is ever registered and the whole
+Needs the standard library and `requests` only. The clip is uploaded to
+`/Identification_Request`: a name that is not enrolled yet is registered on first sight,
+`--re-register` replaces what is stored under it; who is known under another name is
+reported, and registered with `--force` alone. With `--identify` nothing is ever
+registered and the whole
 answer of `/v1/identify` is explained.
 
 Examples:
@@ -11,6 +13,7 @@ Examples:
     python Request.py clip.mp4 --name anna@example.org-2.mp4 --re-register
     python Request.py clip.mp4 --identify
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,14 +30,18 @@ MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice a
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 answered, 1 the service refused, 2 wrong use or no service."""
+    """Returns the exit status: 0 answered, 1 the service refused, 2 wrong use or no
+    service.
+    """
     args = parse(argv)
     if not args.clip.is_file():
         return fail(f"No such file: {args.clip}")
     try:
         answer = send(args)
     except requests.exceptions.SSLError:
-        return fail(f"The certificate of {args.url} is not trusted here. For one of your own: --ca service.crt")
+        return fail(
+            f"The certificate of {args.url} is not trusted here. For one of your own: --ca service.crt"
+        )
     except requests.exceptions.ConnectionError:
         return fail(f"No service answers at {args.url}. Start it with `make run`.")
     except requests.exceptions.RequestException as error:
@@ -44,15 +51,44 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Command line → options."""
-    parser = argparse.ArgumentParser(prog="Request.py", description="Ask a running Duet ID service who is in a clip.")
+    parser = argparse.ArgumentParser(
+        prog="Request.py", description="Ask a running Duet ID service who is in a clip."
+    )
     parser.add_argument("clip", type=Path, metavar="CLIP", help="video, sound or picture file")
-    parser.add_argument("--url", default="http://127.0.0.1:5000", help="address of the service (default: %(default)s)")
-    parser.add_argument("--name", help='"id-number.mp4"; the part before the hyphen is the person id (default: name of the file)')
-    parser.add_argument("--re-register", action="store_true", help="replace what is stored for this person by this clip")
-    parser.add_argument("--force", action="store_true", help="register even if the clip looks like somebody known under another id")
-    parser.add_argument("--identify", action="store_true", help="only identify, never register, and explain the answer")
-    parser.add_argument("--api-key", default=os.environ.get("DUET_API_KEY"), help="API key (default: environment variable DUET_API_KEY)")
-    parser.add_argument("--ca", metavar="FILE", help="certificate to trust for https, in a PEM file (default: those of this computer)")
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:5000",
+        help="address of the service (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--name",
+        help='"id-number.mp4"; the part before the hyphen is the person id (default: name of the file)',
+    )
+    parser.add_argument(
+        "--re-register",
+        action="store_true",
+        help="replace what is stored for this person by this clip",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="register even if the clip looks like somebody known under another id",
+    )
+    parser.add_argument(
+        "--identify",
+        action="store_true",
+        help="only identify, never register, and explain the answer",
+    )
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("DUET_API_KEY"),
+        help="API key (default: environment variable DUET_API_KEY)",
+    )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="certificate to trust for https, in a PEM file (default: those of this computer)",
+    )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     return parser.parse_args(argv)
 
@@ -65,10 +101,26 @@ def send(args: argparse.Namespace) -> requests.Response:
     with args.clip.open("rb") as file:
         files = {"media": (args.clip.name, file)}
         if args.identify:
-            return requests.post(base + "/v1/identify", files=files, headers=headers, verify=trusted, timeout=TIMEOUT_S)
-        data = {"name": args.name or args.clip.name, "re_register": str(args.re_register), "force": str(args.force)}
-        return requests.post(base + "/Identification_Request", files=files, data=data, headers=headers, verify=trusted,
-                             timeout=TIMEOUT_S)
+            return requests.post(
+                base + "/v1/identify",
+                files=files,
+                headers=headers,
+                verify=trusted,
+                timeout=TIMEOUT_S,
+            )
+        data = {
+            "name": args.name or args.clip.name,
+            "re_register": str(args.re_register),
+            "force": str(args.force),
+        }
+        return requests.post(
+            base + "/Identification_Request",
+            files=files,
+            data=data,
+            headers=headers,
+            verify=trusted,
+            timeout=TIMEOUT_S,
+        )
 
 
 def show(response: requests.Response, args: argparse.Namespace) -> int:
@@ -76,10 +128,15 @@ def show(response: requests.Response, args: argparse.Namespace) -> int:
     try:
         body = response.json()
     except ValueError:
-        return fail(f"{args.url} answered {response.status_code} with something that is not JSON. Is it a Duet ID service?")
+        return fail(
+            f"{args.url} answered {response.status_code} with something that is not JSON. Is it a Duet ID service?"
+        )
     if "error" in body:
         error = body["error"]
-        return fail(f"{error['code']} ({response.status_code}): {error['message']} {error.get('hint') or ''}".rstrip(), status=1)
+        return fail(
+            f"{error['code']} ({response.status_code}): {error['message']} {error.get('hint') or ''}".rstrip(),
+            status=1,
+        )
     if args.json:
         print(json.dumps(body, indent=1, ensure_ascii=False))
     elif args.identify:
@@ -95,8 +152,14 @@ def explain(body: dict[str, Any]) -> list[str]:
     for modality, words in MODALITIES.items():
         decision = body[modality]
         match = decision["match"]
-        who = f"{match['name']} ({match['person_id']}), score {match['score']:.3f}" if match else decision["outcome"]
-        limit = f", threshold {decision['threshold']:.3f}" if decision["threshold"] is not None else ""
+        who = (
+            f"{match['name']} ({match['person_id']}), score {match['score']:.3f}"
+            if match
+            else decision["outcome"]
+        )
+        limit = (
+            f", threshold {decision['threshold']:.3f}" if decision["threshold"] is not None else ""
+        )
         lines.append(f"By {words:15} {who}{limit}. {decision['reason']}")
     return lines + [f"Hint: {hint['text']}" for hint in body["hints"]]
 

@@ -1,9 +1,14 @@
-"""The API service: `python app.py` serves JSON only, for terminals and kiosks. app_web.py adds Swagger UI."""
+"""The API service: `python app.py` serves JSON only, for terminals and kiosks.
+app_web.py adds Swagger UI.
+"""
+
 from __future__ import annotations
 
 from web.serve import command
 
-main = command("app.py", "Serve the JSON API of Duet ID on http://127.0.0.1:5000.", swagger_ui=False)
+main = command(
+    "app.py", "Serve the JSON API of Duet ID on http://127.0.0.1:5000.", swagger_ui=False
+)
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,14 @@
-"""The API service with Swagger UI at /: `python app_web.py`, then open http://127.0.0.1:5000 in a browser."""
+"""The API service with Swagger UI at /: `python app_web.py`, then open
+http://127.0.0.1:5000 in a browser.
+"""
+
 from __future__ import annotations
 
 from web.serve import command
 
-main = command("app_web.py", "Serve Duet ID with Swagger UI on http://127.0.0.1:5000.", swagger_ui=True)
+main = command(
+    "app_web.py", "Serve Duet ID with Swagger UI on http://127.0.0.1:5000.", swagger_ui=True
+)
 
 if __name__ == "__main__":
     main()

@@ -1,22 +1,55 @@
 #!/usr/bin/env python3
-"""Command line of Duet ID: the same gallery and the same recognizer as the service, without HTTP.
+"""Command line of Duet ID: the same gallery and the same recognizer as the service,
+without HTTP.
 
-The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 wrong use.
+The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 wrong
+use.
 """
+
 from __future__ import annotations
 
 import click
 
-from commands import audit, calibrate, client, clips, encryption, gallery, jobs, keys, models, people, plot, reembed
+from commands import (
+    audit,
+    calibrate,
+    client,
+    clips,
+    encryption,
+    gallery,
+    jobs,
+    keys,
+    models,
+    people,
+    plot,
+    reembed,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Identify people by face and voice. Settings are DUET_* environment variables (README.md lists them)."""
+    """Identify people by face and voice. Settings are DUET_* environment variables
+    (README.md lists them).
+    """
 
 
-for _command in (clips.enroll, clips.identify, clips.verify, clips.convert, people.people, keys.keys, audit.audit, models.models,
-                 calibrate.calibrate, jobs.jobs, jobs.worker, reembed.reembed, client.client, gallery.gallery, plot.plot):
+for _command in (
+    clips.enroll,
+    clips.identify,
+    clips.verify,
+    clips.convert,
+    people.people,
+    keys.keys,
+    audit.audit,
+    models.models,
+    calibrate.calibrate,
+    jobs.jobs,
+    jobs.worker,
+    reembed.reembed,
+    client.client,
+    gallery.gallery,
+    plot.plot,
+):
     cli.add_command(_command)
 for _command in (encryption.new_encryption_key, encryption.rotate_encryption):
     keys.keys.add_command(_command)

@@ -1,7 +1,10 @@
-"""The one way from a media file to aligned faces and speech: decode, detect, align, find speech, advise.
+"""The one way from a media file to aligned faces and speech: decode, detect, align,
+find speech, advise.
 
-Importing this module loads no network; `Aligner.load` does. TensorFlow is not needed at all.
+Importing this module loads no network; `Aligner.load` does. TensorFlow is not needed at
+all.
 """
+
 from __future__ import annotations
 
 import time
@@ -33,7 +36,9 @@ class Aligner:
         self._detector = FaceDetector()
 
     def load(self) -> None:
-        """Load the face detector. Idempotent and safe to call from several threads; `analyse` calls it when it needs to."""
+        """Load the face detector. Idempotent and safe to call from several threads;
+        `analyse` calls it when it needs to.
+        """
         bound_heap()
         self._detector.load()
 
@@ -45,19 +50,30 @@ class Aligner:
             filename: how the sender calls it, for messages only.
 
         Returns:
-            The capture; one with neither a face nor speech is returned like any other, with hints that say why.
+            The capture; one with neither a face nor speech is returned like any other,
+            with hints that say why.
 
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
         clip, timings = read_timed(path, self._limits, filename)
         found = _timed(timings, "detect", lambda: find_faces(self._detector, clip.frames))
-        faces = _timed(timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px))
-        speech = _timed(timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s))
+        faces = _timed(
+            timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px)
+        )
+        speech = _timed(
+            timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s)
+        )
         hints = hints_for(clip, faces, speech, self._settings, _view(clip.frames, found))
         capture = Capture(
-            faces=faces, speech=speech, has_picture=bool(clip.frames), has_sound=clip.waveform is not None,
-            duration_s=clip.duration_s, source_sha256=clip.source_sha256, hints=hints, timings_ms=timings,
+            faces=faces,
+            speech=speech,
+            has_picture=bool(clip.frames),
+            has_sound=clip.waveform is not None,
+            duration_s=clip.duration_s,
+            source_sha256=clip.source_sha256,
+            hints=hints,
+            timings_ms=timings,
         )
         release_heap()
         return capture
@@ -71,6 +87,8 @@ def _timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
 
 
 def _view(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]]) -> View:
-    """What the pictures show at a glance: brightness from every eighth row and column, and the widest face."""
+    """What the pictures show at a glance: brightness from every eighth row and column,
+    and the widest face.
+    """
     brightness = float(np.mean([f.image[::8, ::8].mean() for f in frames])) / 255 if frames else 0.0
     return View(brightness, max((width(face) for faces in found for face in faces), default=0.0))

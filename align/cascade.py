@@ -1,11 +1,15 @@
-"""The cascade of MTCNN over a batch of images: proposals from an image pyramid, refined twice, with landmarks at the end.
+"""The cascade of MTCNN over a batch of images: proposals from an image pyramid, refined
+twice, with landmarks at the end.
 
-Numbers and steps are those of the package `mtcnn` 1.0.0, so that faces are found, and landmarks placed, as in the pictures that the face
-networks learned from (a test compares the two): K. Zhang et al., "Joint face detection and alignment using multi-task cascaded
-convolutional networks", 2016, https://arxiv.org/abs/1604.02878.
+Numbers and steps are those of the package `mtcnn` 1.0.0, so that faces are found, and
+landmarks placed, as in the pictures that the face networks learned from (a test
+compares the two): K. Zhang et al., "Joint face detection and alignment using multi-task
+cascaded convolutional networks", 2016, https://arxiv.org/abs/1604.02878.
 
-Rows are float64: index of the image, x1, y1, x2, y2, probability, and after the last stage five x and five y of the landmarks.
+Rows are float64: index of the image, x1, y1, x2, y2, probability, and after the last
+stage five x and five y of the landmarks.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,7 +24,8 @@ from utils.types import FloatArray, ImageArray
 
 Rows = npt.NDArray[np.float64]
 
-_FACE_PX, _CELL_PX, _STRIDE = 20, 12, 2  # smallest face looked for; the proposal network sees 12 × 12 and moves by 2
+# Smallest face looked for; the proposal network sees 12 × 12 and moves by 2
+_FACE_PX, _CELL_PX, _STRIDE = 20, 12, 2
 _PYRAMID = 0.709
 _LEAST_PROBABILITY = (0.6, 0.7, 0.8)  # after proposal, refinement, output
 _BATCH_PX = 400_000  # pixels given to the proposal network at a time: bounds its memory
@@ -31,7 +36,8 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Rows:
     """Find faces in images of one size.
 
     Args:
-        images: (h, w, 3) uint8 RGB, at least 12 px each way; faces narrower than about 20 px are not found.
+        images: (h, w, 3) uint8 RGB, at least 12 px each way; faces narrower than about
+            20 px are not found.
         networks: the three networks.
 
     Returns:
@@ -43,22 +49,33 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Rows:
 
 
 def pyramid_scales(width: int, height: int) -> npt.NDArray[np.float64]:
-    """Factors by which the image is shrunk so that faces from 20 px up to the shorter side look 12 px wide."""
+    """Factors by which the image is shrunk so that faces from 20 px up to the shorter
+    side look 12 px wide.
+    """
     count = round(-(np.log(min(width, height) / _CELL_PX) / np.log(_PYRAMID) + 1))
     return np.asarray(_CELL_PX / _FACE_PX * _PYRAMID ** np.arange(max(0, count)), np.float64)
 
 
 def suppress(rows: Rows, limit: float, *, over_smaller: bool = False) -> Rows:
-    """Non-maximum suppression per image: a row goes when one with a higher probability overlaps it by more than `limit`.
+    """Non-maximum suppression per image: a row goes when one with a higher probability
+    overlaps it by more than `limit`.
 
-    Overlap = intersection over union, or over the smaller of the two. The rest is returned surest first.
+    Overlap = intersection over union, or over the smaller of the two. The rest is
+    returned surest first.
     """
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
     boxes = rows[:, 1:5]
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    low, high = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    low, high = (
+        np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
+        np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
+    )
     common = np.prod(np.maximum(0.0, high - low), axis=2)
-    whole = np.minimum(areas[:, None], areas[None]) if over_smaller else areas[:, None] + areas[None] - common
+    whole = (
+        np.minimum(areas[:, None], areas[None])
+        if over_smaller
+        else areas[:, None] + areas[None] - common
+    )
     beaten = (common > limit * whole) & (rows[:, None, 0] == rows[None, :, 0])
     return rows[~np.triu(beaten, 1).any(axis=0)]
 
@@ -78,7 +95,10 @@ def _propose(images: Sequence[ImageArray], networks: Networks) -> Rows:
     found, level = [np.empty((0, 6))], list(images)  # each level is made from the one above it
     for scale in pyramid_scales(width, height):
         size = int(width * scale), int(height * scale)
-        level = [cast(ImageArray, cv2.resize(image, size, interpolation=cv2.INTER_AREA)) for image in level]
+        level = [
+            cast(ImageArray, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+            for image in level
+        ]
         step = max(1, _BATCH_PX // (size[0] * size[1]))
         for first in range(0, len(level), step):
             offsets, faces = networks.proposal(_to_input(level[first : first + step]))
@@ -89,7 +109,9 @@ def _propose(images: Sequence[ImageArray], networks: Networks) -> Rows:
 
 
 def _cells_to_rows(offsets: FloatArray, faces: FloatArray, scale: float) -> Rows:
-    """Rows, in pixels of the full image, for the likely cells of a proposal map: `offsets` (n, 4, y, x), `faces` (n, y, x)."""
+    """Rows, in pixels of the full image, for the likely cells of a proposal map:
+    `offsets` (n, 4, y, x), `faces` (n, y, x).
+    """
     image, y, x = np.nonzero(faces > _LEAST_PROBABILITY[0])
     corner = np.stack([x, y], axis=1) * _STRIDE + 1.0
     side = _CELL_PX - 1
@@ -117,7 +139,9 @@ def _finish(images: Sequence[ImageArray], rows: Rows, networks: Networks) -> Row
 
 
 def _adjust(rows: Rows, offsets: FloatArray, faces: FloatArray) -> Rows:
-    """Move the sides of the boxes by offsets given as shares of width and height, and take over the new probabilities."""
+    """Move the sides of the boxes by offsets given as shares of width and height, and
+    take over the new probabilities.
+    """
     rows = rows.copy()
     rows[:, 1:5] += offsets * np.tile(rows[:, 3:5] - rows[:, 1:3] + 1, 2)
     rows[:, 5] = faces[:, 1]
@@ -125,18 +149,27 @@ def _adjust(rows: Rows, offsets: FloatArray, faces: FloatArray) -> Rows:
 
 
 def _suppress_by_image(rows: Rows, limit: float) -> Rows:
-    """`suppress`, one image at a time: the table of overlaps grows with the square of the number of rows."""
+    """`suppress`, one image at a time: the table of overlaps grows with the square of
+    the number of rows.
+    """
     kept = [suppress(rows[rows[:, 0] == image], limit) for image in np.unique(rows[:, 0])]
     return np.concatenate(kept) if kept else rows
 
 
-def _run(network: Network, images: Sequence[ImageArray], rows: Rows, size: int) -> tuple[FloatArray, ...]:
-    parts = [network(_to_input(_crops(images, rows[i : i + _CROPS], size))) for i in range(0, len(rows), _CROPS)]
+def _run(
+    network: Network, images: Sequence[ImageArray], rows: Rows, size: int
+) -> tuple[FloatArray, ...]:
+    parts = [
+        network(_to_input(_crops(images, rows[i : i + _CROPS], size)))
+        for i in range(0, len(rows), _CROPS)
+    ]
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 
 
 def _crops(images: Sequence[ImageArray], rows: Rows, size: int) -> list[ImageArray]:
-    """Cut the boxes out at size × size by linear interpolation, grey outside the image; corners lie as in TensorFlow's crop_and_resize."""
+    """Cut the boxes out at size × size by linear interpolation, grey outside the image;
+    corners lie as in TensorFlow's crop_and_resize.
+    """
     height, width = images[0].shape[:2]
     shrink = np.array([(width - 1) / width, (height - 1) / height])
     crops: list[ImageArray] = []
@@ -145,11 +178,15 @@ def _crops(images: Sequence[ImageArray], rows: Rows, size: int) -> list[ImageArr
         step = (last - first) / (size - 1)
         matrix = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(images[int(row[0])], matrix, (size, size), flags=flags, borderValue=(127, 127, 127))
+        crop = cv2.warpAffine(
+            images[int(row[0])], matrix, (size, size), flags=flags, borderValue=(127, 127, 127)
+        )
         crops.append(cast(ImageArray, crop))
     return crops
 
 
 def _to_input(images: Sequence[ImageArray]) -> FloatArray:
     """(n, 3, h, w) float32 in about [-1, 1]."""
-    return np.asarray(cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5)), np.float32)
+    return np.asarray(
+        cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5)), np.float32
+    )

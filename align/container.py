@@ -1,7 +1,10 @@
-"""Opening a media file and taking its packets apart, without decoding yet (PyAV, that is ffmpeg's libraries).
+"""Opening a media file and taking its packets apart, without decoding yet (PyAV, that
+is ffmpeg's libraries).
 
-Packets of the first `read_s` seconds are kept in memory; times are seconds from the start of the stream they belong to.
+Packets of the first `read_s` seconds are kept in memory; times are seconds from the
+start of the stream they belong to.
 """
+
 from __future__ import annotations
 
 import time
@@ -25,7 +28,9 @@ _OPEN_OPTIONS = {"protocol_whitelist": "file"}
 
 @dataclass(frozen=True)
 class TimedPacket:
-    """A compressed packet and when it is shown, in seconds from the first packet of its stream."""
+    """A compressed packet and when it is shown, in seconds from the first packet of its
+    stream.
+    """
 
     packet: av.Packet
     time_s: float
@@ -38,10 +43,12 @@ class TimedPacket:
 
 @dataclass
 class Track:
-    """One stream of the file: the stream (None when the file has none) and its packets in decoding order.
+    """One stream of the file: the stream (None when the file has none) and its packets
+    in decoding order.
 
-    `first_s` = time stamp of its first packet, `end_s` = where its last packet ends, kept or not; `stated_end_s` = where the header says
-    that it ends, None where it does not say. All three by the clock of the file.
+    `first_s` = time stamp of its first packet, `end_s` = where its last packet ends,
+    kept or not; `stated_end_s` = where the header says that it ends, None where it does
+    not say. All three by the clock of the file.
     """
 
     stream: Any = None
@@ -55,8 +62,9 @@ class Track:
 class Demuxed:
     """The picture and sound packets of one file.
 
-    `duration_s` is that of the whole file as far as it is known, `stated_s` what the header says (0 = nothing); `is_all_read`: it has no
-    other streams (cover art aside); `to_the_end`: no limit stopped the reading.
+    `duration_s` is that of the whole file as far as it is known, `stated_s` what the
+    header says (0 = nothing); `is_all_read`: it has no other streams (cover art aside);
+    `to_the_end`: no limit stopped the reading.
     """
 
     video: Track
@@ -69,26 +77,42 @@ class Demuxed:
 
 @contextmanager
 def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
-    """Open `path` with the demuxer of its kind. Raises MediaCorruptError when it cannot be read."""
+    """Open `path` with the demuxer of its kind. Raises MediaCorruptError when it cannot
+    be read.
+    """
     try:
-        container = av.open(str(path), format=kind.demuxer, options=_OPEN_OPTIONS, metadata_errors="ignore")
+        container = av.open(
+            str(path), format=kind.demuxer, options=_OPEN_OPTIONS, metadata_errors="ignore"
+        )
     except (av.error.FFmpegError, ValueError, MemoryError) as error:
-        raise MediaCorruptError(f"The file begins like {kind.name}, but cannot be opened: {_reason(error)}.") from None
+        raise MediaCorruptError(
+            f"The file begins like {kind.name}, but cannot be opened: {_reason(error)}."
+        ) from None
     with container:
         yield container
 
 
 def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
-    """Read the packets of the first picture and sound stream. Raises MediaTooLongError beyond `limits.max_clip_s`."""
+    """Read the packets of the first picture and sound stream. Raises MediaTooLongError
+    beyond `limits.max_clip_s`.
+    """
     stated_s = (container.duration or 0) / 1e6
     _refuse_long(stated_s, limits)
     tracks = _choose_streams(container)
     streams = [t.stream for t in tracks.values()]
     others = [s for s in container.streams if s not in streams and not _is_cover(s)]
-    result = Demuxed(tracks.get("video", Track()), tracks.get("audio", Track()), stated_s, stated_s, is_all_read=not others)
+    result = Demuxed(
+        tracks.get("video", Track()),
+        tracks.get("audio", Track()),
+        stated_s,
+        stated_s,
+        is_all_read=not others,
+    )
     if not streams:
         return result
-    end_s, result.to_the_end = _collect(container, {t.stream.index: t for t in tracks.values()}, limits, stop_early=stated_s > 0)
+    end_s, result.to_the_end = _collect(
+        container, {t.stream.index: t for t in tracks.values()}, limits, stop_early=stated_s > 0
+    )
     _refuse_long(end_s, limits)
     result.duration_s = max(stated_s, end_s)
     return result
@@ -98,7 +122,12 @@ def _choose_streams(container: InputContainer) -> dict[str, Track]:
     """The first picture stream that is no cover art, and the first sound stream."""
     chosen: dict[str, Track] = {}
     for stream in container.streams:
-        if stream.type in ("video", "audio") and stream.type not in chosen and not _is_cover(stream) and stream.codec_context is not None:
+        if (
+            stream.type in ("video", "audio")
+            and stream.type not in chosen
+            and not _is_cover(stream)
+            and stream.codec_context is not None
+        ):
             chosen[stream.type] = Track(stream, stated_end_s=_stated_end_s(stream))
     return chosen
 
@@ -108,12 +137,19 @@ def _is_cover(stream: Any) -> bool:
 
 
 def _stated_end_s(stream: Any) -> float | None:
-    return float(((stream.start_time or 0) + stream.duration) * stream.time_base) if stream.duration else None
+    return (
+        float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        if stream.duration
+        else None
+    )
 
 
-def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLimits, stop_early: bool) -> tuple[float, bool]:
-    """Fill the tracks; returns the time of the last packet seen, and whether no limit stopped the reading. Damage in the middle ends it,
-    too: that is no error."""
+def _collect(
+    container: InputContainer, tracks: dict[int, Track], limits: ReadLimits, stop_early: bool
+) -> tuple[float, bool]:
+    """Fill the tracks; returns the time of the last packet seen, and whether no limit
+    stopped the reading. Damage in the middle ends it, too: that is no error.
+    """
     deadline, size, end_s = time.monotonic() + limits.decode_s, 0, 0.0
     past_end: set[int] = set()
     try:
@@ -123,13 +159,20 @@ def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLi
             if at_s is None:
                 continue
             lasts_s = _seconds(packet.duration, packet)
-            end_s, track.end_s = max(end_s, at_s + lasts_s), max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s)
+            end_s, track.end_s = (
+                max(end_s, at_s + lasts_s),
+                max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s),
+            )
             if at_s <= limits.read_s and size < limits.max_bytes:
                 track.packets.append(TimedPacket(packet, at_s))
                 size += packet.size
             else:
                 past_end.add(packet.stream_index)
-            if end_s > limits.max_clip_s or time.monotonic() > deadline or (stop_early and len(past_end) == len(tracks)):
+            if (
+                end_s > limits.max_clip_s
+                or time.monotonic() > deadline
+                or (stop_early and len(past_end) == len(tracks))
+            ):
                 return end_s, False
     except (av.error.FFmpegError, ValueError):
         pass
@@ -137,7 +180,9 @@ def _collect(container: InputContainer, tracks: dict[int, Track], limits: ReadLi
 
 
 def _time_s(packet: av.Packet, track: Track) -> float | None:
-    """Seconds since the first packet of the stream; None for an empty packet. Packets without a time take the one of their decoding."""
+    """Seconds since the first packet of the stream; None for an empty packet. Packets
+    without a time take the one of their decoding.
+    """
     if packet.size == 0:
         return None
     stamp = packet.pts if packet.pts is not None else packet.dts
@@ -159,7 +204,9 @@ def _seconds(ticks: int | None, packet: av.Packet) -> float:
 
 def _refuse_long(duration_s: float, limits: ReadLimits) -> None:
     if duration_s > limits.max_clip_s:
-        raise MediaTooLongError(f"A clip may last {limits.max_clip_s:g} s. Received: {duration_s:.0f} s or more.")
+        raise MediaTooLongError(
+            f"A clip may last {limits.max_clip_s:g} s. Received: {duration_s:.0f} s or more."
+        )
 
 
 def _reason(error: BaseException) -> str:

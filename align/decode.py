@@ -1,7 +1,9 @@
-"""From a media file to frames and sound: the shell around the decoders. What a file is, its content says, never its name.
+"""From a media file to frames and sound: the shell around the decoders. What a file is,
+its content says, never its name.
 
 No message of an error raised here holds a path of the server.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -30,20 +32,28 @@ def read_clip(path: Path, limits: ReadLimits, filename: str | None = None) -> Cl
         filename: how the sender calls the file, for messages only.
 
     Raises:
-        MediaNotFoundError, MediaEmptyError, MediaTypeError (not a format that is read), MediaCorruptError (nothing can be decoded),
-        MediaTooLongError, MediaTooLargeError (pixels).
+        MediaNotFoundError, MediaEmptyError, MediaTypeError (not a format that is read),
+        MediaCorruptError (nothing can be decoded), MediaTooLongError,
+        MediaTooLargeError (pixels).
     """
     return read_timed(path, limits, filename)[0]
 
 
-def read_timed(path: Path, limits: ReadLimits, filename: str | None = None) -> tuple[Clip, dict[str, float]]:
-    """As `read_clip`, with the milliseconds spent on "decode" (everything but sound) and "sound"."""
+def read_timed(
+    path: Path, limits: ReadLimits, filename: str | None = None
+) -> tuple[Clip, dict[str, float]]:
+    """As `read_clip`, with the milliseconds spent on "decode" (everything but sound)
+    and "sound".
+    """
     started = time.perf_counter()
     name = filename or path.name
     kind = identify_kind(path, name)
     digest = file_sha256(path)
     if kind.is_photo:
-        return Clip((read_photo(path, limits),), None, 0.0, digest), {"decode": _ms(started), "sound": 0.0}
+        return Clip((read_photo(path, limits),), None, 0.0, digest), {
+            "decode": _ms(started),
+            "sound": 0.0,
+        }
     with open_container(path, kind) as container:
         tracks = demux(container, limits)
         frames = decode_frames(tracks.video, limits)
@@ -56,7 +66,9 @@ def read_timed(path: Path, limits: ReadLimits, filename: str | None = None) -> t
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:
-    """Tell the format from the content. Raises MediaNotFoundError, MediaEmptyError, MediaTypeError."""
+    """Tell the format from the content. Raises MediaNotFoundError, MediaEmptyError,
+    MediaTypeError.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(SNIFF_BYTES)
@@ -67,7 +79,8 @@ def identify_kind(path: Path, name: str) -> MediaKind:
     kind = sniff(head)
     if kind is None:
         raise MediaTypeError(
-            f"The content is not video, sound or a picture in a format that is read. Received: {describe(head)}, named {_shown(name)}.")
+            f"The content is not video, sound or a picture in a format that is read. Received: {describe(head)}, named {_shown(name)}."
+        )
     return kind
 
 
@@ -77,12 +90,16 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refuse_empty(frames: tuple[Frame, ...], waveform: Waveform | None, tracks: Demuxed, kind: MediaKind) -> None:
+def _refuse_empty(
+    frames: tuple[Frame, ...], waveform: Waveform | None, tracks: Demuxed, kind: MediaKind
+) -> None:
     if frames or waveform is not None:
         return
     if tracks.video.stream is None and tracks.audio.stream is None:
         raise MediaCorruptError(f"The {kind.name} file holds neither a picture nor a sound track.")
-    raise MediaCorruptError(f"Nothing in the {kind.name} file can be decoded: it is damaged or cut off.")
+    raise MediaCorruptError(
+        f"Nothing in the {kind.name} file can be decoded: it is damaged or cut off."
+    )
 
 
 def _shown(name: str) -> str:

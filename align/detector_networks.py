@@ -1,8 +1,12 @@
-"""The three networks of MTCNN, with the weights that the package `mtcnn` (MIT licence) brings, run by ONNX Runtime.
+"""The three networks of MTCNN, with the weights that the package `mtcnn` (MIT licence)
+brings, run by ONNX Runtime.
 
-The package itself runs them in eager TensorFlow, which takes twice the time and adds 600 MB to the process (docs/measurements/decode.md).
-The layers are those of `mtcnn.network.{pnet,rnet,onet}`; inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5) / 128.
+The package itself runs them in eager TensorFlow, which takes twice the time and adds
+600 MB to the process (docs/measurements/decode.md). The layers are those of
+`mtcnn.network.{pnet,rnet,onet}`; inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5)
+/ 128.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -22,17 +26,37 @@ _Layer = tuple[str, int, str]
 _CONV, _DENSE, _FLATTEN = ("conv", 0, ""), ("dense", 0, ""), ("flatten", 0, "")
 _LAYERS: dict[str, tuple[_Layer, ...]] = {
     "pnet": (_CONV, ("pool", 2, "SAME_UPPER"), _CONV, _CONV),
-    "rnet": (_CONV, ("pool", 3, "SAME_UPPER"), _CONV, ("pool", 3, "VALID"), _CONV, _FLATTEN, _DENSE),
-    "onet": (_CONV, ("pool", 3, "SAME_UPPER"), _CONV, ("pool", 3, "VALID"), _CONV, ("pool", 2, "SAME_UPPER"), _CONV, _FLATTEN, _DENSE),
+    "rnet": (
+        _CONV,
+        ("pool", 3, "SAME_UPPER"),
+        _CONV,
+        ("pool", 3, "VALID"),
+        _CONV,
+        _FLATTEN,
+        _DENSE,
+    ),
+    "onet": (
+        _CONV,
+        ("pool", 3, "SAME_UPPER"),
+        _CONV,
+        ("pool", 3, "VALID"),
+        _CONV,
+        ("pool", 2, "SAME_UPPER"),
+        _CONV,
+        _FLATTEN,
+        _DENSE,
+    ),
 }
 _OUTPUTS = {"pnet": ("box", "face"), "rnet": ("box", "face"), "onet": ("box", "landmarks", "face")}
 
 
 @dataclass(frozen=True)
 class Networks:
-    """`proposal`: images of any size → box offsets (n, 4, y, x), probabilities (n, 2, y, x) of no face and face.
+    """`proposal`: images of any size → box offsets (n, 4, y, x), probabilities (n, 2,
+    y, x) of no face and face.
 
-    `refinement`: 24 × 24 crops → offsets (n, 4), probabilities (n, 2); `output`: 48 × 48 crops → offsets, landmarks (n, 10), probabilities.
+    `refinement`: 24 × 24 crops → offsets (n, 4), probabilities (n, 2); `output`: 48 ×
+    48 crops → offsets, landmarks (n, 10), probabilities.
     """
 
     proposal: Network
@@ -41,17 +65,25 @@ class Networks:
 
 
 def load_networks(threads: int) -> Networks:
-    """Load all three; they may be called from several threads. Raises ModelError when the package or a weight file is missing."""
-    return Networks(*(_session(build_onnx(name, _weights(name)), threads) for name in ("pnet", "rnet", "onet")))
+    """Load all three; they may be called from several threads. Raises ModelError when
+    the package or a weight file is missing.
+    """
+    return Networks(
+        *(_session(build_onnx(name, _weights(name)), threads) for name in ("pnet", "rnet", "onet"))
+    )
 
 
 def _weights(name: str) -> list[FloatArray]:
-    """The arrays of one network in the order of its layers, read without importing the package (which would import TensorFlow)."""
+    """The arrays of one network in the order of its layers, read without importing the
+    package (which would import TensorFlow).
+    """
     import joblib
 
     spec = importlib.util.find_spec("mtcnn")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    path = Path(folders[0]) / "assets" / "weights" / f"{name}.lz4" if folders else Path(f"{name}.lz4")
+    path = (
+        Path(folders[0]) / "assets" / "weights" / f"{name}.lz4" if folders else Path(f"{name}.lz4")
+    )
     if not path.is_file():
         message = f"The weights of the face detector ({path.name}) are missing."
         raise ModelError(message, "Install the requirements: pip install -r requirements.txt")
@@ -59,9 +91,11 @@ def _weights(name: str) -> list[FloatArray]:
 
 
 def build_onnx(name: str, weights: Sequence[FloatArray]) -> bytes:
-    """The ONNX model of the network `name` ("pnet", "rnet" or "onet") with Keras' weights, serialised.
+    """The ONNX model of the network `name` ("pnet", "rnet" or "onet") with Keras'
+    weights, serialised.
 
-    Every layer but pools is followed by a PReLU. Keras flattens after swapping height and width, so that does the model.
+    Every layer but pools is followed by a PReLU. Keras flattens after swapping height
+    and width, so that does the model.
     """
     from onnx import TensorProto, helper
 
@@ -73,11 +107,17 @@ def build_onnx(name: str, weights: Sequence[FloatArray]) -> bytes:
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])
     outputs = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in _OUTPUTS[name]]
     made = helper.make_graph(graph.nodes, name, [image], outputs, graph.constants)
-    return bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
+    return bytes(
+        helper.make_model(
+            made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+        ).SerializeToString()
+    )
 
 
 class _Graph:
-    """Nodes and constants of a model under construction; `last` is the name of the newest value."""
+    """Nodes and constants of a model under construction; `last` is the name of the
+    newest value.
+    """
 
     def __init__(self, weights: Iterator[FloatArray]) -> None:
         self.nodes: list[Any] = []
@@ -88,29 +128,42 @@ class _Graph:
     def add(self, kind: str, size: int, padding: str) -> None:
         """Append one layer."""
         if kind == "pool":
-            self.last = self._node("MaxPool", [self.last], kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
+            self.last = self._node(
+                "MaxPool", [self.last], kernel_shape=[size, size], strides=[2, 2], auto_pad=padding
+            )
         elif kind == "flatten":
-            self.last = self._node("Flatten", [self._node("Transpose", [self.last], perm=[0, 3, 2, 1])], axis=1)
+            self.last = self._node(
+                "Flatten", [self._node("Transpose", [self.last], perm=[0, 3, 2, 1])], axis=1
+            )
         else:
             linear, shape = self._linear(), (-1, 1, 1) if kind == "conv" else (1, -1)
-            self.last = self._node("PRelu", [linear, self._constant(next(self._weights).reshape(shape))])
+            self.last = self._node(
+                "PRelu", [linear, self._constant(next(self._weights).reshape(shape))]
+            )
 
     def head(self, output: str) -> None:
         """Append an output that reads the last layer."""
         value = self._linear()
-        self._node("Softmax", [value], output, axis=1) if output == "face" else self._node("Identity", [value], output)
+        self._node("Softmax", [value], output, axis=1) if output == "face" else self._node(
+            "Identity", [value], output
+        )
 
     def _linear(self) -> str:
         kernel, bias = next(self._weights), next(self._weights)
         if kernel.ndim == 4:  # Keras holds (height, width, in, out)
-            return self._node("Conv", [self.last, self._constant(kernel.transpose(3, 2, 0, 1)), self._constant(bias)])
+            return self._node(
+                "Conv",
+                [self.last, self._constant(kernel.transpose(3, 2, 0, 1)), self._constant(bias)],
+            )
         return self._node("Gemm", [self.last, self._constant(kernel), self._constant(bias)])
 
     def _constant(self, values: FloatArray) -> str:
         from onnx import numpy_helper
 
         name = f"weight{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
+        self.constants.append(
+            numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name)
+        )
         return name
 
     def _node(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
@@ -126,8 +179,10 @@ def _session(model: bytes, threads: int) -> Network:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads sleep: others need the cores
-    options.enable_cpu_mem_arena = False  # the arena would keep the peak of the largest picture for good
+    # Waiting threads sleep: others need the cores
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena would keep the peak of the largest picture for good
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda image: tuple(session.run(None, {"image": image}))

@@ -1,7 +1,10 @@
-"""Finding faces in the sampled frames (MTCNN on shrunken copies, all frames of a clip in one batch) and choosing the main person.
+"""Finding faces in the sampled frames (MTCNN on shrunken copies, all frames of a clip
+in one batch) and choosing the main person.
 
-Boxes and landmarks are in pixels of the frames given. No network is loaded by importing this module.
+Boxes and landmarks are in pixels of the frames given. No network is loaded by importing
+this module.
 """
+
 from __future__ import annotations
 
 import os
@@ -41,11 +44,13 @@ class FaceDetector:
             return self._networks
 
     def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
-        """Find the faces in images of one clip, looking at copies of about `about_px` pixels (width × height).
+        """Find the faces in images of one clip, looking at copies of about `about_px`
+        pixels (width × height).
 
         Args:
             images: (h, w, 3) uint8 RGB, all of one size.
-            about_px: pixels of the copies; faces narrower than 20 px there are not found.
+            about_px: pixels of the copies; faces narrower than 20 px there are not
+                found.
 
         Returns:
             Per image the detections, surest first, in pixels of that image.
@@ -62,28 +67,43 @@ class FaceDetector:
 
 
 def shrink_factor(width: int, height: int, about_px: int) -> int:
-    """The whole number by which width and height are divided to come near `about_px` pixels; no side becomes less than 24 px."""
+    """The whole number by which width and height are divided to come near `about_px`
+    pixels; no side becomes less than 24 px.
+    """
     factor = max(1, round(float(np.sqrt(width * height / about_px))))
     return max(1, min(factor, min(width, height) // _LEAST_SIDE_PX))
 
 
 def _shrunk(image: ImageArray, factor: int) -> ImageArray:
-    """A copy shrunk by averaging squares of factor × factor pixels; rows and columns that fill no square are left out."""
+    """A copy shrunk by averaging squares of factor × factor pixels; rows and columns
+    that fill no square are left out.
+    """
     if factor == 1:
         return image
     height, width = image.shape[0] // factor, image.shape[1] // factor
-    return cast(ImageArray, cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA))
+    return cast(
+        ImageArray,
+        cv2.resize(
+            image[: height * factor, : width * factor],
+            (width, height),
+            interpolation=cv2.INTER_AREA,
+        ),
+    )
 
 
 def _to_detection(row: np.ndarray, factor: int) -> FaceDetection:
-    """A row of the cascade, in pixels of the full image: the middle of a pixel of the copy lies (factor − 1) / 2 into its square."""
+    """A row of the cascade, in pixels of the full image: the middle of a pixel of the
+    copy lies (factor − 1) / 2 into its square.
+    """
     points = np.concatenate([row[1:5].reshape(2, 2), np.stack([row[6:11], row[11:16]], axis=1)])
     points = (points * factor + (factor - 1) / 2).astype(np.float32)
     return FaceDetection(points[:2].reshape(4), points[2:], float(row[5]))
 
 
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
-    """Faces per frame: a quick look at all frames; when that finds nothing, a thorough one at a few for faces that are far away."""
+    """Faces per frame: a quick look at all frames; when that finds nothing, a thorough
+    one at a few for faces that are far away.
+    """
     images = [f.image for f in frames]
     found = detector.detect(images, FAST_PX)
     if any(found) or not images:
@@ -92,12 +112,16 @@ def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[Fac
     if shrink_factor(width, height, FAST_PX) == shrink_factor(width, height, THOROUGH_PX):
         return found
     chosen = np.unique(np.linspace(0, len(images) - 1, _THOROUGH_FRAMES).round().astype(int))
-    for index, faces in zip(chosen, detector.detect([images[i] for i in chosen], THOROUGH_PX), strict=True):
+    for index, faces in zip(
+        chosen, detector.detect([images[i] for i in chosen], THOROUGH_PX), strict=True
+    ):
         found[index] = faces
     return found
 
 
-def analyse_faces(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]], min_face_px: float) -> FaceAnalysis:
+def analyse_faces(
+    frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]], min_face_px: float
+) -> FaceAnalysis:
     """Choose the main person and align that face in every frame.
 
     Args:
@@ -109,7 +133,9 @@ def analyse_faces(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetectio
     tracks = link(big)
     main = main_track(tracks, len(frames))
     faces = _align_track(frames, main) if main else []
-    return FaceAnalysis(tuple(faces), people_in_view(tracks, len(frames)), len(frames), _mean_quality(faces))
+    return FaceAnalysis(
+        tuple(faces), people_in_view(tracks, len(frames)), len(frames), _mean_quality(faces)
+    )
 
 
 def _align_track(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
@@ -121,8 +147,15 @@ def _align_track(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
 
 
 def _mean_quality(faces: Sequence[AlignedFace]) -> FaceQuality | None:
-    """Quality of the main person's face over the clip: the middle value of every property, each by itself."""
+    """Quality of the main person's face over the clip: the middle value of every
+    property, each by itself.
+    """
     if not faces:
         return None
-    table = np.array([[q.size_px, q.sharpness, q.yaw, q.roll_deg, q.brightness, q.contrast, q.score] for q in (f.quality for f in faces)])
+    table = np.array(
+        [
+            [q.size_px, q.sharpness, q.yaw, q.roll_deg, q.brightness, q.contrast, q.score]
+            for q in (f.quality for f in faces)
+        ]
+    )
     return FaceQuality(*(float(v) for v in np.median(table, axis=0)))

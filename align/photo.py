@@ -1,4 +1,7 @@
-"""Reading a photograph (jpg, png, webp): upright as its EXIF orientation says, RGB, bounded size."""
+"""Reading a photograph (jpg, png, webp): upright as its EXIF orientation says, RGB,
+bounded size.
+"""
+
 from __future__ import annotations
 
 import struct
@@ -11,31 +14,42 @@ from align.limits import ReadLimits
 from utils.errors import MediaCorruptError, MediaTooLargeError
 from utils.types import Frame, ImageArray
 
-_FORMATS = ("JPEG", "PNG", "WEBP")  # JPEG includes MPO, the one with several pictures that phones write
+# JPEG includes MPO, the one with several pictures that phones write
+_FORMATS = ("JPEG", "PNG", "WEBP")
 _BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError)
 
 
 def read_photo(path: Path, limits: ReadLimits) -> Frame:
-    """Read one photograph. Raises MediaCorruptError when it is damaged, MediaTooLargeError beyond `limits.max_photo_px` pixels."""
+    """Read one photograph. Raises MediaCorruptError when it is damaged,
+    MediaTooLargeError beyond `limits.max_photo_px` pixels.
+    """
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             _check_pixels(picture.size, limits.max_photo_px)
-            picture.draft("RGB", (limits.max_side_px, limits.max_side_px))  # lets JPEG decode at a half, quarter or eighth
+            # Lets JPEG decode at a half, quarter or eighth
+            picture.draft("RGB", (limits.max_side_px, limits.max_side_px))
             return Frame(_to_array(picture, limits.max_side_px), 0.0)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise MediaTooLargeError("The picture has too many pixels to be read.", "Send a smaller picture.") from None
+        raise MediaTooLargeError(
+            "The picture has too many pixels to be read.", "Send a smaller picture."
+        ) from None
     except _BROKEN:
-        raise MediaCorruptError("The file begins like a picture, but cannot be decoded: it is damaged or cut off.") from None
+        raise MediaCorruptError(
+            "The file begins like a picture, but cannot be decoded: it is damaged or cut off."
+        ) from None
 
 
 def _check_pixels(size: tuple[int, int], most: int) -> None:
     if size[0] * size[1] > most:
         raise MediaTooLargeError(
-            f"A picture may have {most / 1e6:.0f} million pixels. Received: {size[0]} × {size[1]}.", "Send a smaller picture.")
+            f"A picture may have {most / 1e6:.0f} million pixels. Received: {size[0]} × {size[1]}.",
+            "Send a smaller picture.",
+        )
 
 
 def _to_array(picture: Image.Image, most: int) -> ImageArray:
-    if picture.mode.startswith("I;16"):  # 16-bit grey: Pillow's own conversion would clip, not scale
+    # 16-bit grey: Pillow's own conversion would clip, not scale
+    if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     image = ImageOps.exif_transpose(picture).convert("RGB")
     image.thumbnail((most, most), Image.Resampling.LANCZOS)

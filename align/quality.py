@@ -1,8 +1,11 @@
-"""How good an aligned face is for recognition: size, sharpness, pose, light. Pure functions over one face.
+"""How good an aligned face is for recognition: size, sharpness, pose, light. Pure
+functions over one face.
 
-Each property is mapped to a factor in [0, 1]; the score is the square root of their product: one bad property is enough to weigh little.
-The bounds are measured on real clips (docs/measurements/decode.md).
+Each property is mapped to a factor in [0, 1]; the score is the square root of their
+product: one bad property is enough to weigh little. The bounds are measured on real
+clips (docs/measurements/decode.md).
 """
+
 from __future__ import annotations
 
 import cv2
@@ -11,7 +14,8 @@ import numpy as np
 from utils.types import FaceDetection, FaceQuality, FloatArray, ImageArray
 
 _SHARP_HALF = 0.02  # relative Laplacian energy at which sharpness is one half
-_CORE = slice(28, 104), slice(24, 88)  # rows and columns of the 112 × 112 face that hold eyes, nose and mouth
+# Rows and columns of the 112 × 112 face that hold eyes, nose and mouth
+_CORE = slice(28, 104), slice(24, 88)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -25,29 +29,38 @@ def assess(image: ImageArray, detection: FaceDetection) -> FaceQuality:
     grey = np.asarray(image[_CORE].astype(np.float32) @ _LUMA, np.float32) / np.float32(255)
     size_px = float(detection.box_xyxy[2] - detection.box_xyxy[0])
     brightness, contrast = float(grey.mean()), float(grey.std())
-    sharp, yaw, roll = sharpness(grey), yaw_of(detection.landmarks_xy), roll_deg_of(detection.landmarks_xy)
+    sharp, yaw, roll = (
+        sharpness(grey),
+        yaw_of(detection.landmarks_xy),
+        roll_deg_of(detection.landmarks_xy),
+    )
     score = summary(size_px, sharp, yaw, brightness, contrast, detection.score)
     return FaceQuality(size_px, sharp, yaw, roll, brightness, contrast, score)
 
 
 def sharpness(grey: FloatArray) -> float:
-    """Sharpness in [0, 1) of a grey image (h, w) in [0, 1]: the energy of its Laplacian relative to its variance, e / (e + half point).
+    """Sharpness in [0, 1) of a grey image (h, w) in [0, 1]: the energy of its Laplacian
+    relative to its variance, e / (e + half point).
 
-    Dividing by the variance makes it independent of contrast. Source: J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield
-    microscopy", ICPR 2000 (variance of the Laplacian).
+    Dividing by the variance makes it independent of contrast. Source: J. L.
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000
+    (variance of the Laplacian).
     """
     variance = float(grey.var())
     if variance < 1e-6:
         return 0.0
-    smooth = cv2.GaussianBlur(grey, (3, 3), 0.8)  # keeps sensor noise and compression blocks from counting as sharp
+    # Keeps sensor noise and compression blocks from counting as sharp
+    smooth = cv2.GaussianBlur(grey, (3, 3), 0.8)
     energy = float(cv2.Laplacian(smooth, cv2.CV_32F).var()) / variance
     return energy / (energy + _SHARP_HALF)
 
 
 def yaw_of(landmarks_xy: FloatArray) -> float:
-    """How far the face is turned, in [-1, 1]: 0 frontal, positive when the nose points to the right of the image.
+    """How far the face is turned, in [-1, 1]: 0 frontal, positive when the nose points
+    to the right of the image.
 
-    The nose's offset from the middle between eyes and mouth, along the line of the eyes, over half the width of the face's landmarks.
+    The nose's offset from the middle between eyes and mouth, along the line of the
+    eyes, over half the width of the face's landmarks.
     """
     points = np.asarray(landmarks_xy, np.float64)
     left, right = (points[0] + points[3]) / 2, (points[1] + points[4]) / 2
@@ -60,12 +73,16 @@ def yaw_of(landmarks_xy: FloatArray) -> float:
 
 
 def roll_deg_of(landmarks_xy: FloatArray) -> float:
-    """Tilt of the line of the eyes in degrees, positive when the eye on the image's right is lower."""
+    """Tilt of the line of the eyes in degrees, positive when the eye on the image's
+    right is lower.
+    """
     across = np.asarray(landmarks_xy[1], np.float64) - np.asarray(landmarks_xy[0], np.float64)
     return float(np.degrees(np.arctan2(across[1], across[0])))
 
 
-def summary(size_px: float, sharp: float, yaw: float, brightness: float, contrast: float, detector: float) -> float:
+def summary(
+    size_px: float, sharp: float, yaw: float, brightness: float, contrast: float, detector: float
+) -> float:
     """The score in [0, 1] of a face with these properties."""
     factors = (
         _ramp(size_px, 12, 80),

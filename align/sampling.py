@@ -1,4 +1,7 @@
-"""Which frames of a video are worth decoding. Pure functions over packet times, in seconds."""
+"""Which frames of a video are worth decoding. Pure functions over packet times, in
+seconds.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,7 +12,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Group:
-    """Packets `start` to `stop` (exclusive) that are decoded without looking at others, and the times of the frames wanted from them."""
+    """Packets `start` to `stop` (exclusive) that are decoded without looking at others,
+    and the times of the frames wanted from them.
+    """
 
     start: int
     stop: int
@@ -18,8 +23,9 @@ class Group:
 
 
 def even_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[float]:
-    """One time per bin of `count` even bins over the clip: that of a keyframe when the bin has one (cheapest to decode, sharpest),
-    otherwise that of the frame nearest to the middle of the bin. Bins without a frame are left out.
+    """One time per bin of `count` even bins over the clip: that of a keyframe when the
+    bin has one (cheapest to decode, sharpest), otherwise that of the frame nearest to
+    the middle of the bin. Bins without a frame are left out.
 
     Args:
         times_s: time of each packet (n,), any order.
@@ -41,9 +47,11 @@ def even_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) 
 
 
 def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[Group]:
-    """The groups of packets between keyframes that hold wanted frames, in decoding order. Groups without one are not decoded at all.
+    """The groups of packets between keyframes that hold wanted frames, in decoding
+    order. Groups without one are not decoded at all.
 
-    Args and bins as in `even_times`. A file that does not start with a keyframe begins with a group all the same.
+    Args and bins as in `even_times`. A file that does not start with a keyframe begins
+    with a group all the same.
     """
     if not len(times_s):
         return []
@@ -54,11 +62,15 @@ def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> lis
         inside = set(times_s[start:stop])
         mine = tuple(t for t in wanted if t in inside)
         if mine:
-            groups.append(Group(start, stop, mine, bool(keyframes[start]) and mine == (times_s[start],)))
+            groups.append(
+                Group(start, stop, mine, bool(keyframes[start]) and mine == (times_s[start],))
+            )
     return groups
 
 
 def _frame_step(times: np.ndarray) -> float:
-    """Time that the last frame is shown: the middle step between frames, or a second for a single frame."""
+    """Time that the last frame is shown: the middle step between frames, or a second
+    for a single frame.
+    """
     steps = np.diff(np.unique(times))
     return float(np.median(steps)) if len(steps) else 1.0

@@ -1,22 +1,38 @@
 """What a file is, told from its first bytes. The name of a file is never believed.
 
-The answer picks the one demuxer that may open the file: formats that can make a demuxer open other files or addresses
-(playlists, concat scripts, session descriptions) are thus never probed.
-Signatures: https://www.garykessler.net/library/file_sigs.html and the specifications of the formats.
+The answer picks the one demuxer that may open the file: formats that can make a demuxer
+open other files or addresses (playlists, concat scripts, session descriptions) are thus
+never probed.
+Signatures: https://www.garykessler.net/library/file_sigs.html and the specifications of
+the formats.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SNIFF_BYTES = 512
 _TS_PACKET = 188
-_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+_PICTURE_BRANDS = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"msf1",
+    b"avif",
+    b"avis",
+)
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid")
 
 
 @dataclass(frozen=True)
 class MediaKind:
-    """`demuxer` = name of the ffmpeg demuxer, or "" for a photograph; `name` = what people call the format."""
+    """`demuxer` = name of the ffmpeg demuxer, or "" for a photograph; `name` = what
+    people call the format.
+    """
 
     name: str
     demuxer: str
@@ -28,12 +44,16 @@ class MediaKind:
 
 
 def sniff(head: bytes) -> MediaKind | None:
-    """Tell the format from the first `SNIFF_BYTES` bytes. None = not a format that is read."""
+    """Tell the format from the first `SNIFF_BYTES` bytes. None = not a format that is
+    read.
+    """
     return _photo(head) or _riff(head) or _boxes(head) or _magic(head) or _mpeg(head)
 
 
 def describe(head: bytes) -> str:
-    """A word for content that is not read, for the error message: "text", "a picture in HEIC format", ..."""
+    """A word for content that is not read, for the error message: "text", "a picture in
+    HEIC format", ...
+    """
     if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
         return "a picture in HEIC or AVIF format"
     for magic, word in _KNOWN_OTHERS:
@@ -43,9 +63,15 @@ def describe(head: bytes) -> str:
 
 
 _KNOWN_OTHERS = (
-    (b"GIF8", "a GIF picture"), (b"BM", "a BMP picture"), (b"%PDF", "a PDF document"), (b"PK\x03\x04", "a zip archive or office document"),
-    (b"\x1f\x8b", "a gzip archive"), (b"FLV", "Flash video"), (b"\x30\x26\xb2\x75", "Windows Media"),
-    (b"\x7fELF", "a program"), (b"MZ", "a program"),
+    (b"GIF8", "a GIF picture"),
+    (b"BM", "a BMP picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a zip archive or office document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"FLV", "Flash video"),
+    (b"\x30\x26\xb2\x75", "Windows Media"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
 )
 
 
@@ -53,7 +79,9 @@ def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
     try:
-        text = head[: SNIFF_BYTES - 4].decode("utf-8", errors="strict" if len(head) < SNIFF_BYTES - 4 else "ignore")
+        text = head[: SNIFF_BYTES - 4].decode(
+            "utf-8", errors="strict" if len(head) < SNIFF_BYTES - 4 else "ignore"
+        )
     except UnicodeDecodeError:
         return False
     return bool(text) and sum(c.isprintable() or c in "\r\n\t" for c in text) >= 0.95 * len(text)
@@ -98,7 +126,12 @@ def _mpeg(head: bytes) -> MediaKind | None:
         return MediaKind("mpeg ts", "mpegts")
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
-    layer, version, bitrate, rate = head[1] >> 1 & 3, head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    layer, version, bitrate, rate = (
+        head[1] >> 1 & 3,
+        head[1] >> 3 & 3,
+        head[2] >> 4,
+        head[2] >> 2 & 3,
+    )
     if layer == 0 and head[1] & 0xF6 == 0xF0:
         return MediaKind("aac", "aac")
     valid = layer in (1, 2) and version != 1 and 0 < bitrate < 15 and rate != 3

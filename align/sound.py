@@ -1,4 +1,7 @@
-"""Decoding the sound track to 16 kHz mono float32 in [-1, 1]. Damage costs the damaged packets only."""
+"""Decoding the sound track to 16 kHz mono float32 in [-1, 1]. Damage costs the damaged
+packets only.
+"""
+
 from __future__ import annotations
 
 import time
@@ -12,7 +15,9 @@ from utils.types import RATE_HZ, FloatArray, Waveform
 
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
-    """Decode the packets of `track`, at most `limits.read_s` seconds. None when there is no sound track or nothing of it can be decoded."""
+    """Decode the packets of `track`, at most `limits.read_s` seconds. None when there
+    is no sound track or nothing of it can be decoded.
+    """
     if track.stream is None or not track.packets:
         return None
     deadline = time.monotonic() + limits.decode_s
@@ -30,8 +35,10 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
 
 
 class _Mixer:
-    """Resampler to 16 kHz, renewed when the format changes in mid-stream. Mono is the mean of the channels: ffmpeg's own mixing of floats
-    adds them up, and would drive loud stereo beyond full scale."""
+    """Resampler to 16 kHz, renewed when the format changes in mid-stream. Mono is the
+    mean of the channels: ffmpeg's own mixing of floats adds them up, and would drive
+    loud stereo beyond full scale.
+    """
 
     def __init__(self) -> None:
         self._resampler: av.AudioResampler | None = None
@@ -40,9 +47,14 @@ class _Mixer:
     def push(self, frame: av.AudioFrame | None) -> list[FloatArray]:
         """Samples made of `frame`; None flushes."""
         out: list[FloatArray] = []
-        if frame is not None and self._format != (key := (frame.format.name, frame.layout.name, frame.sample_rate)):
+        if frame is not None and self._format != (
+            key := (frame.format.name, frame.layout.name, frame.sample_rate)
+        ):
             out += self.push(None)
-            self._resampler, self._format = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ), key
+            self._resampler, self._format = (
+                av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ),
+                key,
+            )
         if self._resampler is None:
             return out
         try:

@@ -1,4 +1,7 @@
-"""Linking the faces found in the sampled frames over time: one track per person, and who the main person is. Pure functions, no pixels."""
+"""Linking the faces found in the sampled frames over time: one track per person, and
+who the main person is. Pure functions, no pixels.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,11 +11,14 @@ import numpy as np
 
 from utils.types import FaceDetection, FloatArray
 
-_REACH = 1.2  # distance of the centres, in widths of the face, up to which two detections may be one person
+# Distance of the centres, in widths of the face, up to which two detections may be one
+# person
+_REACH = 1.2
 _GROWTH = 2.0  # ratio of the widths up to which they may
 _STEADY_SHARE = 0.25  # share of the frames in which a person must be seen to count
-# Mean detector score of a track: a steady one of _LIKELY may be the main person, one of _SURE is somebody. Measured: 0.97 or more for the
-# people of 93 clips; 0.82 to 0.92 for hands and paws that were taken for faces.
+# Mean detector score of a track: a steady one of _LIKELY may be the main person, one of
+# _SURE is somebody. Measured: 0.97 or more for the people of 93 clips; 0.82 to 0.92 for
+# hands and paws that were taken for faces.
 _LIKELY, _SURE = 0.9, 0.95
 _RELATIVE_AREA = 0.1  # faces of less than this share of the main person's area are background
 
@@ -41,10 +47,16 @@ class Track:
 
 
 def link(detections: Sequence[Sequence[FaceDetection]]) -> list[Track]:
-    """Link detections, given per frame in order of time, to tracks: nearest first, each detection in one track."""
+    """Link detections, given per frame in order of time, to tracks: nearest first, each
+    detection in one track.
+    """
     tracks: list[Track] = []
     for index, found in enumerate(detections):
-        costs = [(distance(track.detections[-1], face), t, d) for t, track in enumerate(tracks) for d, face in enumerate(found)]
+        costs = [
+            (distance(track.detections[-1], face), t, d)
+            for t, track in enumerate(tracks)
+            for d, face in enumerate(found)
+        ]
         pairs = sorted(c for c in costs if c[0] <= 1.0)
         taken_tracks: set[int] = set()
         taken: set[int] = set()
@@ -58,7 +70,9 @@ def link(detections: Sequence[Sequence[FaceDetection]]) -> list[Track]:
 
 
 def distance(a: FaceDetection, b: FaceDetection) -> float:
-    """How far apart two detections are, at most 1 when they may be one person: distance of centres over the reach of the larger face."""
+    """How far apart two detections are, at most 1 when they may be one person: distance
+    of centres over the reach of the larger face.
+    """
     wide = max(width(a), width(b))
     if wide <= 0 or wide > _GROWTH * min(width(a), width(b)):
         return float("inf")
@@ -66,24 +80,38 @@ def distance(a: FaceDetection, b: FaceDetection) -> float:
 
 
 def steady(tracks: Sequence[Track], frame_count: int) -> list[Track]:
-    """Tracks that are no flicker: seen in a quarter of the frames and at least twice (once when there are fewer than four frames)."""
+    """Tracks that are no flicker: seen in a quarter of the frames and at least twice
+    (once when there are fewer than four frames).
+    """
     least = 1 if frame_count < 4 else max(2, round(_STEADY_SHARE * frame_count))
     return [t for t in tracks if len(t.frames) >= least]
 
 
 def main_track(tracks: Sequence[Track], frame_count: int) -> Track | None:
-    """The main person: largest area × share of frames × detector score among the steady tracks. Without one, a face that was seen
-    only briefly counts when the detector is sure of it."""
-    chosen = [t for t in steady(tracks, frame_count) if t.confidence >= _LIKELY] or [t for t in tracks if t.confidence >= _SURE]
-    return max(chosen, key=lambda t: t.area * len(t.frames) / frame_count * t.confidence, default=None)
+    """The main person: largest area × share of frames × detector score among the steady
+    tracks. Without one, a face that was seen only briefly counts when the detector is
+    sure of it.
+    """
+    chosen = [t for t in steady(tracks, frame_count) if t.confidence >= _LIKELY] or [
+        t for t in tracks if t.confidence >= _SURE
+    ]
+    return max(
+        chosen, key=lambda t: t.area * len(t.frames) / frame_count * t.confidence, default=None
+    )
 
 
 def people_in_view(tracks: Sequence[Track], frame_count: int) -> int:
-    """Most steady people visible in one frame, leaving out doubtful faces and those that are tiny next to the main person's."""
+    """Most steady people visible in one frame, leaving out doubtful faces and those
+    that are tiny next to the main person's.
+    """
     main = main_track(tracks, frame_count)
     if main is None:
         return 0
-    counted = [t for t in steady(tracks, frame_count) if t.area >= _RELATIVE_AREA * main.area and t.confidence >= _SURE]
+    counted = [
+        t
+        for t in steady(tracks, frame_count)
+        if t.area >= _RELATIVE_AREA * main.area and t.confidence >= _SURE
+    ]
     return max([1, *(sum(index in t.frames for t in counted) for index in range(frame_count))])
 
 

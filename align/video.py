@@ -1,8 +1,11 @@
-"""Decoding the sampled frames of a video: only what is needed is decoded, only what is wanted is converted.
+"""Decoding the sampled frames of a video: only what is needed is decoded, only what is
+wanted is converted.
 
-Between keyframes, frames that no other frame refers to are skipped where they are not needed. The display matrix (a phone held upright)
-and non-square pixels are obeyed. Images are RGB uint8 (h, w, 3).
+Between keyframes, frames that no other frame refers to are skipped where they are not
+needed. The display matrix (a phone held upright) and non-square pixels are obeyed.
+Images are RGB uint8 (h, w, 3).
 """
+
 from __future__ import annotations
 
 import os
@@ -26,7 +29,8 @@ _UNIT = 1 << 16  # display matrix entries are 16.16 fixed point
 
 
 def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
-    """Decode at most `limits.max_frames` frames, evenly over the packets of `track`. What cannot be decoded is left out.
+    """Decode at most `limits.max_frames` frames, evenly over the packets of `track`.
+    What cannot be decoded is left out.
 
     Raises MediaTooLargeError for frames of more than `limits.max_frame_px` pixels.
     """
@@ -57,22 +61,34 @@ def check_pixels(width: int, height: int, most: int) -> None:
     """Refuse a picture of more than `most` pixels with MediaTooLargeError."""
     if width * height > most:
         raise MediaTooLargeError(
-            f"A picture may have {most / 1e6:.0f} million pixels. Received: {width} × {height}.", "Record at a lower resolution.")
+            f"A picture may have {most / 1e6:.0f} million pixels. Received: {width} × {height}.",
+            "Record at a lower resolution.",
+        )
 
 
-def _decode_group(codec: Any, track: Track, group: Group, limits: ReadLimits, deadline: float) -> list[Frame]:
+def _decode_group(
+    codec: Any, track: Track, group: Group, limits: ReadLimits, deadline: float
+) -> list[Frame]:
     packets = track.packets[group.start : group.start + 1 if group.keyframe_only else group.stop]
-    # Only frames that nothing refers to may be left out: what is kept is then exactly what a full decoding gives. (Leaving out all
-    # bidirectional frames would be faster still, but H.264 may refer to them, and the pictures come out smeared.)
+    # Only frames that nothing refers to may be left out: what is kept is then exactly
+    # what a full decoding gives. (Leaving out all bidirectional frames would be faster
+    # still, but H.264 may refer to them, and the pictures come out smeared.)
     skip = "NONREF" if len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s) else "DEFAULT"
     found = _decode_wanted(codec, packets, track, group.wanted_s, limits, deadline, skip)
-    if skip != "DEFAULT" and len(found) < len(group.wanted_s):  # too much of an unusual stream was skipped
+    # Too much of an unusual stream was skipped
+    if skip != "DEFAULT" and len(found) < len(group.wanted_s):
         found = _decode_wanted(codec, packets, track, group.wanted_s, limits, deadline, "DEFAULT")
     return found
 
 
 def _decode_wanted(
-    codec: Any, packets: list[TimedPacket], track: Track, wanted_s: tuple[float, ...], limits: ReadLimits, deadline: float, skip: str
+    codec: Any,
+    packets: list[TimedPacket],
+    track: Track,
+    wanted_s: tuple[float, ...],
+    limits: ReadLimits,
+    deadline: float,
+    skip: str,
 ) -> list[Frame]:
     codec.skip_frame = skip
     wanted, found, last = list(wanted_s), [], None
@@ -85,14 +101,17 @@ def _decode_wanted(
             last = None
         if not wanted:
             break
-    if wanted and last is not None:  # the wanted frame itself was skipped or damaged: the last one before it stands in
+    # The wanted frame itself was skipped or damaged: the last one before it stands in
+    if wanted and last is not None:
         found.append(_to_frame(*last, limits))
     codec.flush_buffers()
     return found
 
 
 def _pictures(codec: Any, packets: list[TimedPacket], deadline: float) -> Iterator[av.VideoFrame]:
-    """Decoded frames in the order of showing; damaged packets and frames are passed over."""
+    """Decoded frames in the order of showing; damaged packets and frames are passed
+    over.
+    """
     for packet in [*(p.packet for p in packets), None]:
         try:
             for frame in codec.decode(packet):
@@ -106,20 +125,25 @@ def _pictures(codec: Any, packets: list[TimedPacket], deadline: float) -> Iterat
 
 def _frame_time(frame: av.VideoFrame, track: Track) -> float:
     stamp = frame.pts if frame.pts is not None else frame.dts
-    seconds = float(stamp * track.stream.time_base) if stamp is not None else 0.0  # the frame's own time base is unset while draining
+    # The frame's own time base is unset while draining
+    seconds = float(stamp * track.stream.time_base) if stamp is not None else 0.0
     return max(0.0, seconds - (track.first_s or 0.0))
 
 
 def _to_frame(frame: av.VideoFrame, at_s: float, limits: ReadLimits) -> Frame:
     width, height = shown_size(frame.width, frame.height, _pixel_aspect(frame), limits.max_side_px)
     same = (width, height) == (frame.width, frame.height)
-    size: dict[str, Any] = {} if same else {"width": width, "height": height, "interpolation": "AREA"}
+    size: dict[str, Any] = (
+        {} if same else {"width": width, "height": height, "interpolation": "AREA"}
+    )
     image = cast(ImageArray, frame.to_ndarray(format="rgb24", **size))
     return Frame(upright(image, display_matrix(frame)), at_s)
 
 
 def shown_size(width: int, height: int, aspect: float, most: int) -> tuple[int, int]:
-    """Size with square pixels and a longest side of at most `most`; `aspect` = width of a pixel over its height."""
+    """Size with square pixels and a longest side of at most `most`; `aspect` = width of
+    a pixel over its height.
+    """
     if not 1 / 4 <= aspect <= 4:
         aspect = 1.0
     wide, tall = (width * aspect, float(height)) if aspect >= 1 else (float(width), height / aspect)
@@ -128,10 +152,12 @@ def shown_size(width: int, height: int, aspect: float, most: int) -> tuple[int, 
 
 
 def upright(image: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
-    """Turn (and mirror) an image as its display matrix says, to the nearest quarter turn.
+    """Turn (and mirror) an image as its display matrix says, to the nearest quarter
+    turn.
 
-    The matrix (9 entries, row major, 16.16 fixed point) maps a stored point (x, y) to the shown (a·x + c·y, b·x + d·y), y downwards:
-    ISO/IEC 14496-12 (track header) and libavutil/display.h. Its determinant is negative when the image is mirrored as well.
+    The matrix (9 entries, row major, 16.16 fixed point) maps a stored point (x, y) to
+    the shown (a·x + c·y, b·x + d·y), y downwards: ISO/IEC 14496-12 (track header) and
+    libavutil/display.h. Its determinant is negative when the image is mirrored as well.
     """
     if matrix is None:
         return image
@@ -143,7 +169,9 @@ def upright(image: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    """The nine integers of the display matrix, or None when the frame is to be shown as it is stored."""
+    """The nine integers of the display matrix, or None when the frame is to be shown as
+    it is stored.
+    """
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     return struct.unpack("=9i", bytes(data)[:36]) if data is not None else None
 

@@ -1,10 +1,14 @@
-"""Which decoder reads a clip fastest: PyAV as the product uses it, PyAV decoding everything, OpenCV with moviepy, and ffmpeg alone.
+"""Which decoder reads a clip fastest: PyAV as the product uses it, PyAV decoding
+everything, OpenCV with moviepy, and ffmpeg alone.
 
     python -m bench.decode [--clip FILE] [--repeat 7]
 
-Prints for each the best wall time and processor time (user + system, children too) of the repeats, taken in turns so that all meet the
-same load, and the ratio to `ffmpeg -threads 2 -i clip -f null -`. Without --clip, a 5 s 720p 30 fps H.264 clip with AAC sound is made.
+Prints for each the best wall time and processor time (user + system, children too) of
+the repeats, taken in turns so that all meet the same load, and the ratio to `ffmpeg
+-threads 2 -i clip -f null -`. Without --clip, a 5 s 720p 30 fps H.264 clip with AAC
+sound is made.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -31,7 +35,18 @@ FRAMES = 12
 
 def ffmpeg_null(clip: Path) -> None:
     """Decoding alone, everything, nothing kept: the yardstick."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "2", "-i", str(clip), "-f", "null", "-"]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-threads",
+        "2",
+        "-i",
+        str(clip),
+        "-f",
+        "null",
+        "-",
+    ]
     subprocess.run(command, check=True)
 
 
@@ -101,10 +116,21 @@ def opencv_and_moviepy(clip: Path) -> None:
 
 
 READERS: tuple[Callable[[Path], None], ...] = (
-    ffmpeg_null, product, product_frames, product_sound, pyav_all, opencv_frames, moviepy_sound, opencv_and_moviepy, moviepy_frames)
+    ffmpeg_null,
+    product,
+    product_frames,
+    product_sound,
+    pyav_all,
+    opencv_frames,
+    moviepy_sound,
+    opencv_and_moviepy,
+    moviepy_frames,
+)
 
 
-def measure(readers: tuple[Callable[[Path], None], ...], clip: Path, repeat: int) -> dict[str, tuple[float, float]]:
+def measure(
+    readers: tuple[Callable[[Path], None], ...], clip: Path, repeat: int
+) -> dict[str, tuple[float, float]]:
     """Best wall and processor time in ms of each reader, in turns, after one warm-up."""
     best: dict[str, tuple[float, float]] = {}
     for turn in range(repeat + 1):
@@ -125,16 +151,22 @@ def processor_s() -> float:
 
 
 def make_clip(path: Path) -> Path:
-    """Five seconds of a drawn person talking at 720p, 30 fps, with grain like that of a camera, H.264 and AAC."""
+    """Five seconds of a drawn person talking at 720p, 30 fps, with grain like that of a
+    camera, H.264 and AAC.
+    """
     grain = np.random.default_rng(0).normal(0, 4, (8, 720, 1280, 1))
     frames = talking_frames(0, 5.0, 30, (1280, 720), face_px=560)
-    grainy = (np.clip(image + grain[i % 8], 0, 255).astype(np.uint8) for i, image in enumerate(frames))
+    grainy = (
+        np.clip(image + grain[i % 8], 0, 255).astype(np.uint8) for i, image in enumerate(frames)
+    )
     return write_video(path, grainy, speech(0, 5.0) + noise(5.0, 0.003), 30)
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--repeat", type=int, default=7)
     arguments = parser.parse_args()

@@ -1,11 +1,15 @@
-"""What the networks cost to serve: milliseconds per face and per second of speech, and size against common networks.
+"""What the networks cost to serve: milliseconds per face and per second of speech, and
+size against common networks.
 
-    python -m bench.encoders [--model-dir best_model] [--yardstick model.onnx] [--repeat 30] [--only faces|voices|sizes]
+    python -m bench.encoders [--model-dir best_model] [--yardstick model.onnx] [--repeat
+    30] [--only faces|voices|sizes]
 
-Times are the best of the repeats, all networks taken in turns so that all meet the same load. The yardstick is a third-party
-ONNX face network of input (n, 3, 112, 112), by default the training teacher where the research data is there. ONNX Runtime
-threads: as serving (all cores). Parameters and multiply-adds of ResNet-18 and ResNet-50 are those of backbones for 112 × 112
-without a classifier, counted by the same function (ResNet-50 of keras.applications; ResNet-18 built here).
+Times are the best of the repeats, all networks taken in turns so that all meet the same
+load. The yardstick is a third-party ONNX face network of input (n, 3, 112, 112), by
+default the training teacher where the research data is there. ONNX Runtime threads: as
+serving (all cores). Parameters and multiply-adds of ResNet-18 and ResNet-50 are those
+of backbones for 112 × 112 without a classifier, counted by the same function (ResNet-50
+of keras.applications; ResNet-18 built here).
 """
 
 from __future__ import annotations
@@ -34,15 +38,22 @@ def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Cal
     encoder, crops = load_face_encoder(folder), faces.astype(np.uint8)
     runs["face, as it serves"] = lambda: encoder.embed_each(crops)
     if yardstick is not None:
-        other, planes = OnnxRuntime(yardstick), np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255)
+        other, planes = (
+            OnnxRuntime(yardstick),
+            np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255),
+        )
         runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)
     return runs
 
 
 def best_ms(
-    runs: dict[str, Callable[[], object]], repeat: int, clock: Callable[[], float] = time.perf_counter
+    runs: dict[str, Callable[[], object]],
+    repeat: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Shortest time of each run in milliseconds by `clock` (seconds), after one pass to warm up; in turns."""
+    """Shortest time of each run in milliseconds by `clock` (seconds), after one pass to
+    warm up; in turns.
+    """
     for run in runs.values():
         run()
     best = dict.fromkeys(runs, float("inf"))
@@ -55,8 +66,10 @@ def best_ms(
 
 
 def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
-    """What to time for voices, the front end included: `SPEECH_S` seconds of speech through our encoder and, where the package
-    `resemblyzer` is installed, through its public GE2E encoder (as its authors call it, but for its voice activity detection)."""
+    """What to time for voices, the front end included: `SPEECH_S` seconds of speech
+    through our encoder and, where the package `resemblyzer` is installed, through its
+    public GE2E encoder (as its authors call it, but for its voice activity detection).
+    """
     from network.encoder import load_voice_encoder
     from utils.types import RATE_HZ, Waveform
 
@@ -65,7 +78,8 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
     speech = Waveform(samples, RATE_HZ)
     runs: dict[str, Callable[[], object]] = {"voice": lambda: encoder.embed(speech)}
     try:
-        from resemblyzer import VoiceEncoder  # optional, with PyTorch: perhaps in an environment of its own
+        # Optional, with PyTorch: perhaps in an environment of its own
+        from resemblyzer import VoiceEncoder
     except ImportError:
         print("no public voice encoder to compare with: pip install resemblyzer")
         return runs
@@ -74,14 +88,18 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
 
 
 def resnet18() -> object:
-    """A ResNet-18 backbone (He et al. 2015, arXiv:1512.03385) for 112 × 112 with average pooling."""
+    """A ResNet-18 backbone (He et al. 2015, arXiv:1512.03385) for 112 × 112 with
+    average pooling.
+    """
     import keras
     from keras import layers
 
     def unit(x: object, filters: int, strides: int) -> object:
         y = layers.Conv2D(filters, 3, strides, "same", use_bias=False)(x)
         y = layers.ReLU()(layers.BatchNormalization()(y))
-        y = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(y))
+        y = layers.BatchNormalization()(
+            layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+        )
         if strides != 1:
             x = layers.BatchNormalization()(layers.Conv2D(filters, 1, strides, use_bias=False)(x))
         return layers.ReLU()(layers.Add()([x, y]))
@@ -89,13 +107,24 @@ def resnet18() -> object:
     image = keras.Input((112, 112, 3))
     x = layers.Conv2D(64, 7, 2, "same", use_bias=False)(image)
     x = layers.MaxPooling2D(3, 2, "same")(layers.ReLU()(layers.BatchNormalization()(x)))
-    for filters, strides in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+    for filters, strides in (
+        (64, 1),
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        (512, 1),
+    ):
         x = unit(x, filters, strides)
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
 def sizes() -> list[tuple[str, int, int]]:
-    """(name, parameters, multiply-adds for 112 × 112) of our backbones and of the ResNets."""
+    """(name, parameters, multiply-adds for 112 × 112) of our backbones and of the
+    ResNets.
+    """
     import keras
 
     from network.export import count_multiply_adds, count_parameters
@@ -106,7 +135,10 @@ def sizes() -> list[tuple[str, int, int]]:
         include_top=False, weights=None, input_shape=(112, 112, 3), pooling="avg"
     )
     shape = (112, 112, 3)
-    return [(name, count_parameters(model), count_multiply_adds(model, shape)) for name, model in models.items()]
+    return [
+        (name, count_parameters(model), count_multiply_adds(model, shape))
+        for name, model in models.items()
+    ]
 
 
 def print_times(options: argparse.Namespace) -> None:
@@ -116,22 +148,31 @@ def print_times(options: argparse.Namespace) -> None:
         times = best_ms(face_runs(options.model_dir / "face", yardstick, batch), options.repeat)
         for name, value in times.items():
             ratio = value / times["yardstick, ONNX Runtime"] if yardstick else float("nan")
-            print(f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the yardstick")
+            print(
+                f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the yardstick"
+            )
 
 
 def print_voice_times(options: argparse.Namespace) -> None:
     """Times of the voice encoders, front end included."""
     runs = voice_runs(options.model_dir / "voice")
-    times, processor = best_ms(runs, options.repeat), best_ms(runs, options.repeat, time.process_time)
+    times, processor = (
+        best_ms(runs, options.repeat),
+        best_ms(runs, options.repeat, time.process_time),
+    )
     for name, value in times.items():
-        print(f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for {SPEECH_S:.0f} s of speech")
+        print(
+            f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for {SPEECH_S:.0f} s of speech"
+        )
 
 
 def print_sizes() -> None:
     """The table of sizes, each also as a part of ResNet-50."""
     rows = sizes()
     _, parameters_50, adds_50 = rows[-1]
-    print("\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50 |\n|---|---|---|---|---|")
+    print(
+        "\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50 |\n|---|---|---|---|---|"
+    )
     for name, parameters, adds in rows:
         part, share = f"1/{parameters_50 / parameters:.1f}", f"1/{adds_50 / adds:.1f}"
         print(f"| {name} | {parameters / 1e6:.2f} M | {part} | {adds / 1e6:.0f} M | {share} |")
@@ -141,13 +182,21 @@ def main() -> None:
     """Entry point."""
     from train.datasets import shared_data_dir
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model-dir", type=Path, default=Path("best_model"))
-    parser.add_argument("--yardstick", type=Path, default=shared_data_dir() / "teachers" / "mobilefacenet_ms1m.onnx")
+    parser.add_argument(
+        "--yardstick", type=Path, default=shared_data_dir() / "teachers" / "mobilefacenet_ms1m.onnx"
+    )
     parser.add_argument("--repeat", type=int, default=30)
     parser.add_argument("--only", choices=("faces", "voices", "sizes"), help="one part")
     options = parser.parse_args()
-    parts = {"faces": lambda: print_times(options), "voices": lambda: print_voice_times(options), "sizes": print_sizes}
+    parts = {
+        "faces": lambda: print_times(options),
+        "voices": lambda: print_voice_times(options),
+        "sizes": print_sizes,
+    }
     for name in [options.only] if options.only else parts:
         parts[name]()
 

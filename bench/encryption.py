@@ -1,10 +1,13 @@
-"""What encryption at rest costs: the start of a gallery, an enrolment and a rotation, with and without it.
+"""What encryption at rest costs: the start of a gallery, an enrolment and a rotation,
+with and without it.
 
     python -m bench.encryption [--templates 10000] [--enrolments 50]
 
-A gallery of random unit vectors in an SQLite file, half of them faces and half voices. Start = opening the file and making the memory
-index. Enrolment = storing a face and a voice of a new person, to the disk (median). The networks have no part in it.
+A gallery of random unit vectors in an SQLite file, half of them faces and half voices.
+Start = opening the file and making the memory index. Enrolment = storing a face and a
+voice of a new person, to the disk (median). The networks have no part in it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,15 +28,21 @@ from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import unit
 from utils.types import EMBEDDING_SIZE, Embedding, Modality
 
-ENCODERS: Any = SimpleNamespace(face=SimpleNamespace(encoder_id="face"), voice=SimpleNamespace(encoder_id="voice"),
-                                fusion=SimpleNamespace(encoder_id="fused", fuse=lambda face, voice: unit(face + voice)))
+ENCODERS: Any = SimpleNamespace(
+    face=SimpleNamespace(encoder_id="face"),
+    voice=SimpleNamespace(encoder_id="voice"),
+    fusion=SimpleNamespace(encoder_id="fused", fuse=lambda face, voice: unit(face + voice)),
+)
 
 
 def person(rng: np.random.Generator, number: int) -> list[NewTemplate]:
     """A face and a voice of somebody."""
     vectors = unit(rng.standard_normal((2, EMBEDDING_SIZE)).astype(np.float32))
     made = zip(vectors, (Modality.FACE, Modality.VOICE), strict=True)
-    return [NewTemplate(Embedding(vector, modality, str(modality)), 0.9, f"{number:064d}") for vector, modality in made]
+    return [
+        NewTemplate(Embedding(vector, modality, str(modality)), 0.9, f"{number:064d}")
+        for vector, modality in made
+    ]
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -58,7 +67,10 @@ def measure(url: str, codec: Codec, rng: np.random.Generator, enrolments: int) -
         store.close()
         starts.append(seconds)
     store = Store(open_database(url), codec)
-    took = [timed(lambda i=i: store.enroll(NewPerson(f"new-{i}"), person(rng, i)))[0] for i in range(enrolments)]  # type: ignore[misc]
+    took = [
+        timed(lambda i=i: store.enroll(NewPerson(f"new-{i}"), person(rng, i)))[0]
+        for i in range(enrolments)
+    ]  # type: ignore[misc]
     for i in range(enrolments):
         store.delete_person(f"new-{i}")
     store.close()
@@ -71,7 +83,11 @@ def main() -> None:
     parser.add_argument("--templates", type=int, default=10_000)
     parser.add_argument("--enrolments", type=int, default=50)
     args = parser.parse_args()
-    rng, key, other = np.random.default_rng(0), parse_key(new_key(), "bench"), parse_key(new_key(), "bench")
+    rng, key, other = (
+        np.random.default_rng(0),
+        parse_key(new_key(), "bench"),
+        parse_key(new_key(), "bench"),
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "duet.db"
         url = f"sqlite:///{path}"
@@ -84,8 +100,11 @@ def main() -> None:
             database = open_database(url)
             seconds, done = timed(lambda codec=codec: rotate(database, codec, previous))  # type: ignore[misc]  # noqa: B023
             database.close()
-            print(f"{name}: rotation {seconds:.1f} s ({done} values), file {path.stat().st_size / 1e6:.1f} MB, "
-                  f"{measure(url, codec, rng, args.enrolments)}", flush=True)
+            print(
+                f"{name}: rotation {seconds:.1f} s ({done} values), file {path.stat().st_size / 1e6:.1f} MB, "
+                f"{measure(url, codec, rng, args.enrolments)}",
+                flush=True,
+            )
             previous = [codec]
 
 

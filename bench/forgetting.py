@@ -1,8 +1,11 @@
-"""How long it takes to forget a person, the search for what SQLite left of them included: `python -m bench.forgetting [PEOPLE]`.
+"""How long it takes to forget a person, the search for what SQLite left of them
+included: `python -m bench.forgetting [PEOPLE]`.
 
-Each person has a face and a voice template. Printed: the size of the file, the median over 20 deletions, and writing the file anew, which
-is needed where something was left behind.
+Each person has a face and a voice template. Printed: the size of the file, the median
+over 20 deletions, and writing the file anew, which is needed where something was left
+behind.
 """
+
 from __future__ import annotations
 
 import sys
@@ -28,11 +31,19 @@ def fill(store: Store, count: int) -> None:
     for start in range(0, count, CHUNK):
         with store.database.write() as connection:
             for number in range(start, min(count, start + CHUNK)):
-                key = people.create(connection, NewPerson(f"person-{noise.integers(10**12)}", f"Person {number}"))
+                key = people.create(
+                    connection, NewPerson(f"person-{noise.integers(10**12)}", f"Person {number}")
+                )
                 for modality in (Modality.FACE, Modality.VOICE):
                     vector = noise.standard_normal(EMBEDDING_SIZE)
-                    made = Embedding((vector / np.linalg.norm(vector)).astype(np.float32), modality, str(modality))
-                    templates.add(connection, key, NewTemplate(made, 0.5, f"{number:064d}"), store.codec)
+                    made = Embedding(
+                        (vector / np.linalg.norm(vector)).astype(np.float32),
+                        modality,
+                        str(modality),
+                    )
+                    templates.add(
+                        connection, key, NewTemplate(made, 0.5, f"{number:064d}"), store.codec
+                    )
 
 
 def main(count: int) -> None:
@@ -51,8 +62,10 @@ def main(count: int) -> None:
         started = time.perf_counter()
         store.database.compact()
         anew = time.perf_counter() - started
-        print(f"{count} people, {path.stat().st_size / 1e6:.0f} MB: forgotten in {np.median(times) * 1000:.0f} ms (median), "
-              f"{max(times) * 1000:.0f} ms (longest); file written anew in {anew:.1f} s")
+        print(
+            f"{count} people, {path.stat().st_size / 1e6:.0f} MB: forgotten in {np.median(times) * 1000:.0f} ms (median), "
+            f"{max(times) * 1000:.0f} ms (longest); file written anew in {anew:.1f} s"
+        )
         store.close()
 
 

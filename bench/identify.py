@@ -1,12 +1,17 @@
-"""How fast a running service identifies a clip, what memory it holds, and whether parallel answers equal serial ones.
+"""How fast a running service identifies a clip, what memory it holds, and whether
+parallel answers equal serial ones.
 
     python -m bench.identify [--repeat 9] [--requests 200] [--model-dir DIR]
 
-Starts a service on a free port with an empty data folder. The clip is 5 s, 1280 × 720, 30 fps, H.264 with AAC sound: a real face from
-the research clips (DUET_SHARED_DATA) scaled up where they are, a drawn one elsewhere. Prints the time of each stage of a warm request, the
-total as a ratio to `ffmpeg -threads 2 -i clip -f null -` (decoding alone, taken in turns with the requests so that both meet the same
-load), and resident memory after 10, 50 and 200 requests. Times are wall time in milliseconds unless called processor time.
+Starts a service on a free port with an empty data folder. The clip is 5 s, 1280 × 720,
+30 fps, H.264 with AAC sound: a real face from the research clips (DUET_SHARED_DATA)
+scaled up where they are, a drawn one elsewhere. Prints the time of each stage of a warm
+request, the total as a ratio to `ffmpeg -threads 2 -i clip -f null -` (decoding alone,
+taken in turns with the requests so that both meet the same load), and resident memory
+after 10, 50 and 200 requests. Times are wall time in milliseconds unless called
+processor time.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,26 +44,56 @@ def make_clip(folder: Path) -> tuple[Path, str]:
     real = sorted(CLIPS.glob("people/*/test/*.mp4"))
     if real:
         size = f"scale=-2:{HEIGHT},pad={WIDTH}:{HEIGHT}:(ow-iw)/2:0,fps={FPS}"
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "1", "-i", str(real[0]), "-t", str(SECONDS), "-vf", size,
-                   "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path)]
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-stream_loop",
+            "1",
+            "-i",
+            str(real[0]),
+            "-t",
+            str(SECONDS),
+            "-vf",
+            size,
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-c:a",
+            "aac",
+            str(path),
+        ]
         subprocess.run(command, check=True)
-        return path, f"real face, {real[0].parent.parent.name}/{real[0].name} scaled to {WIDTH} × {HEIGHT}"
+        return (
+            path,
+            f"real face, {real[0].parent.parent.name}/{real[0].name} scaled to {WIDTH} × {HEIGHT}",
+        )
     frames = talking_frames(1, SECONDS, FPS, size=(WIDTH, HEIGHT), face_px=500)
     return write_video(path, frames, speech(1, SECONDS), fps=FPS), f"drawn face, {WIDTH} × {HEIGHT}"
 
 
 def people_to_enroll(folder: Path) -> list[Path]:
     """A clip each of some people, so that there is something to search."""
-    real = [sorted((p / "enroll").iterdir())[0] for p in sorted((CLIPS / "people").glob("*"))[:8]] if CLIPS.exists() else []
+    real = (
+        [sorted((p / "enroll").iterdir())[0] for p in sorted((CLIPS / "people").glob("*"))[:8]]
+        if CLIPS.exists()
+        else []
+    )
     if real:
         return real
-    return [write_video(folder / f"person{n}.mp4", talking_frames(n, 3.0), speech(n, 3.0), fps=25) for n in range(1, 5)]
+    return [
+        write_video(folder / f"person{n}.mp4", talking_frames(n, 3.0), speech(n, 3.0), fps=25)
+        for n in range(1, 5)
+    ]
 
 
 def ask(service: Service, clip: Path) -> dict[str, Any]:
     """One identification."""
     with clip.open("rb") as file:
-        answer = requests.post(service.url + "/v1/identify", files={"media": (clip.name, file)}, timeout=120)
+        answer = requests.post(
+            service.url + "/v1/identify", files={"media": (clip.name, file)}, timeout=120
+        )
     answer.raise_for_status()
     return dict(answer.json())
 
@@ -66,7 +101,21 @@ def ask(service: Service, clip: Path) -> dict[str, Any]:
 def decode_only(clip: Path) -> tuple[float, float]:
     """Wall and processor time of decoding alone, in milliseconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "2", "-i", str(clip), "-f", "null", "-"], check=True)
+    subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-threads",
+            "2",
+            "-i",
+            str(clip),
+            "-f",
+            "null",
+            "-",
+        ],
+        check=True,
+    )
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * wall, 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
@@ -95,20 +144,28 @@ def time_requests(service: Service, clip: Path, repeat: int) -> None:
         processor.append(processor_ms(service) - before)
     print(f"\n{'stage':24}{'best ms':>10}{'median ms':>11}")
     for name in stages[0]:
-        print(f"{name:24}{min(s[name] for s in stages):10.1f}{statistics.median(s[name] for s in stages):11.1f}")
+        print(
+            f"{name:24}{min(s[name] for s in stages):10.1f}{statistics.median(s[name] for s in stages):11.1f}"
+        )
     print(f"{'whole request':24}{min(walls):10.1f}{statistics.median(walls):11.1f}")
     print(f"{'  processor time':24}{min(processor):10.1f}{statistics.median(processor):11.1f}")
     alone, alone_cpu = [d[0] for d in decodes], [d[1] for d in decodes]
     print(f"{'ffmpeg decoding alone':24}{min(alone):10.1f}{statistics.median(alone):11.1f}")
     print(f"{'  processor time':24}{min(alone_cpu):10.1f}{statistics.median(alone_cpu):11.1f}")
-    print(f"{'ratio':24}{min(walls) / min(alone):10.2f}{statistics.median(walls) / statistics.median(alone):11.2f}")
+    print(
+        f"{'ratio':24}{min(walls) / min(alone):10.2f}{statistics.median(walls) / statistics.median(alone):11.2f}"
+    )
     limit = max(TARGET_RATIO * min(alone), TARGET_MS)
-    print(f"target: {limit:.0f} ms at most (the larger of {TARGET_RATIO:g} × decoding and {TARGET_MS:g} ms): "
-          f"{'reached' if min(walls) <= limit else 'MISSED'} by the best request")
+    print(
+        f"target: {limit:.0f} ms at most (the larger of {TARGET_RATIO:g} × decoding and {TARGET_MS:g} ms): "
+        f"{'reached' if min(walls) <= limit else 'MISSED'} by the best request"
+    )
 
 
 def watch_memory(service: Service, clip: Path, done: int, counts: list[int]) -> None:
-    """Print resident memory after `counts` requests in all, of which `done` were made before."""
+    """Print resident memory after `counts` requests in all, of which `done` were made
+    before.
+    """
     print(f"\n{'requests':>10}{'resident MB':>13}")
     for count in counts:
         for _ in range(done, count):
@@ -119,6 +176,7 @@ def watch_memory(service: Service, clip: Path, done: int, counts: list[int]) -> 
 
 def compare_parallel(service: Service, clips: list[Path]) -> None:
     """Print whether eight requests at once answer what they answer one after another."""
+
     def answer(clip: Path) -> dict[str, Any]:
         return {k: v for k, v in ask(service, clip).items() if k in ANSWER}
 
@@ -130,29 +188,44 @@ def compare_parallel(service: Service, clips: list[Path]) -> None:
         parallel = list(pool.map(answer, eight))
     ended = time.perf_counter()
     same = sum(a == b for a, b in zip(serial, parallel, strict=True))
-    print(f"\n8 at once: {same} of 8 answers equal those one after another; "
-          f"{between - started:.2f} s one after another, {ended - between:.2f} s at once")
+    print(
+        f"\n8 at once: {same} of 8 answers equal those one after another; "
+        f"{between - started:.2f} s one after another, {ended - between:.2f} s at once"
+    )
 
 
 def main() -> None:
     """Run the bench."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeat", type=int, default=9, help="timed requests")
     parser.add_argument("--requests", type=int, default=200, help="requests for the memory test")
     parser.add_argument("--model-dir", type=Path, help="other networks than best_model/")
     chosen = parser.parse_args()
     settings = {"model_dir": chosen.model_dir.resolve()} if chosen.model_dir else {}
-    with tempfile.TemporaryDirectory() as name, running(Path(name), "app.py", **settings) as service:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running(Path(name), "app.py", **settings) as service,
+    ):
         folder = Path(name)
         clip, what = make_clip(folder)
         people = people_to_enroll(folder)
-        print(f"clip: {SECONDS} s, {FPS} fps, {what}; {os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; "
-              f"{len(people)} people enrolled")
+        print(
+            f"clip: {SECONDS} s, {FPS} fps, {what}; {os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; "
+            f"{len(people)} people enrolled"
+        )
         for number, path in enumerate(people):
-            requests.post(f"{service.url}/v1/people", json={"person_id": f"p{number}"}, timeout=60).raise_for_status()
+            requests.post(
+                f"{service.url}/v1/people", json={"person_id": f"p{number}"}, timeout=60
+            ).raise_for_status()
             with path.open("rb") as file:
-                requests.post(f"{service.url}/v1/people/p{number}/templates", files={"media": file}, data={"force": "true"},
-                              timeout=120).raise_for_status()
+                requests.post(
+                    f"{service.url}/v1/people/p{number}/templates",
+                    files={"media": file},
+                    data={"force": "true"},
+                    timeout=120,
+                ).raise_for_status()
         watch_memory(service, clip, len(people), [10])
         time_requests(service, clip, chosen.repeat)
         compare_parallel(service, [clip, *people])

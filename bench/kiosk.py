@@ -1,12 +1,16 @@
-"""How long somebody at the kiosk waits: from the end of a 3 s recording to the answer on the screen, in a real browser.
+"""How long somebody at the kiosk waits: from the end of a 3 s recording to the answer
+on the screen, in a real browser.
 
     python -m bench.kiosk [--clip CLIP] [--people FOLDER] [--rounds 10]
 
-Starts a service of its own in an empty folder and enrols FOLDER (one folder of clips a person) there, opens /kiosk in Chromium (which
-must be installed) with CLIP in front of its camera and microphone, and asks `rounds` times. The browser runs on the same machine. The
-page marks the end of the recording and the moment the answer is shown; the frame in which it is painted is waited for too. Also prints
-the bytes that the first paint needs.
+Starts a service of its own in an empty folder and enrols FOLDER (one folder of clips a
+person) there, opens /kiosk in Chromium (which must be installed) with CLIP in front of
+its camera and microphone, and asks `rounds` times. The browser runs on the same
+machine. The page marks the end of the recording and the moment the answer is shown; the
+frame in which it is painted is waited for too. Also prints the bytes that the first
+paint needs.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -35,15 +39,23 @@ def enrol(service: Service, people: Path) -> int:
     """Enrol every clip below `people`; answers with the number of people."""
     folders = sorted(f for f in people.iterdir() if f.is_dir())
     for folder in folders:
-        requests.post(f"{service.url}/v1/people", json={"person_id": folder.name}, timeout=60).raise_for_status()
+        requests.post(
+            f"{service.url}/v1/people", json={"person_id": folder.name}, timeout=60
+        ).raise_for_status()
         for clip in sorted(f for f in folder.rglob("*") if f.is_file()):
-            requests.post(f"{service.url}/v1/people/{folder.name}/templates", files={"media": (clip.name, clip.read_bytes())},
-                          data={"force": "true"}, timeout=120).raise_for_status()
+            requests.post(
+                f"{service.url}/v1/people/{folder.name}/templates",
+                files={"media": (clip.name, clip.read_bytes())},
+                data={"force": "true"},
+                timeout=120,
+            ).raise_for_status()
     return len(folders)
 
 
 def ask(page: Page) -> tuple[float, str]:
-    """Milliseconds from the end of the recording to the painted answer, and who was named."""
+    """Milliseconds from the end of the recording to the painted answer, and who was
+    named.
+    """
     page.click("#start")
     page.wait_for_selector("main[data-state=answer]", timeout=WAIT_MS)
     _, painted = page.evaluate(PAINTED)
@@ -55,7 +67,9 @@ def ask(page: Page) -> tuple[float, str]:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clip", type=Path, help="whom the camera sees; default: a drawn face")
     parser.add_argument("--people", type=Path, help="folder of people to enrol; default: nobody")
     parser.add_argument("--rounds", type=int, default=10)
@@ -75,10 +89,16 @@ def main() -> None:
             load = os.getloadavg()[0]
             found = [ask(page) for _ in range(args.rounds)]
     times = sorted(ms for ms, _ in found)
-    print(f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on {os.cpu_count()} cores")
+    print(
+        f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on {os.cpu_count()} cores"
+    )
     median = statistics.median(times)
-    print(f"end of recording to answer on screen: best {times[0]:.0f} ms, median {median:.0f} ms, worst {times[-1]:.0f} ms")
-    print(f"answers: {', '.join(sorted({name for _, name in found}))}; first paint: {weight / 1000:.1f} kB of own resources")
+    print(
+        f"end of recording to answer on screen: best {times[0]:.0f} ms, median {median:.0f} ms, worst {times[-1]:.0f} ms"
+    )
+    print(
+        f"answers: {', '.join(sorted({name for _, name in found}))}; first paint: {weight / 1000:.1f} kB of own resources"
+    )
 
 
 if __name__ == "__main__":

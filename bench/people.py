@@ -1,13 +1,17 @@
-"""How long the operator waits for /people: until it is painted, until the list can be used, until map and matrix are drawn.
+"""How long the operator waits for /people: until it is painted, until the list can be
+used, until map and matrix are drawn.
 
     python -m bench.people [--people 500] [--templates 2] [--rounds 5]
 
-Fills a gallery file of its own with made-up people, each with so many face and as many voice templates of the shipped networks' ids
-(random vectors, with as many effective dimensions as real ones), starts a service on it and opens /people in Chromium (which must be
-installed), each round in a browser context without a cache. Times run from the start of the navigation, as the page's own clock has them.
-"Search" is from a letter typed until the narrowed list is shown, the 200 ms that the page waits for more letters included. The time of
-each request, as the browser saw it, is printed too.
+Fills a gallery file of its own with made-up people, each with so many face and as many
+voice templates of the shipped networks' ids (random vectors, with as many effective
+dimensions as real ones), starts a service on it and opens /people in Chromium (which
+must be installed), each round in a browser context without a cache. Times run from the
+start of the navigation, as the page's own clock has them. "Search" is from a letter
+typed until the narrowed list is shown, the 200 ms that the page waits for more letters
+included. The time of each request, as the browser saw it, is printed too.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,7 +31,9 @@ from tests.service import running
 from utils.config import Settings
 from utils.types import Embedding, Modality
 
-SPREAD = 1.33  # a template's length of noise for each length of its person: a cosine of 0.36 between two of a person
+# A template's length of noise for each length of its person: a cosine of 0.36 between
+# two of a person
+SPREAD = 1.33
 WATCH = """() => {
   const ready = {
     list: () => document.querySelector('#rows tr button'),
@@ -61,8 +67,13 @@ def fill(store: Store, people: int, each: int) -> None:
     own = {m: vectors(m, 0, people) for m in ids}
     noise = {m: vectors(m, people, people * each).reshape(people, each, -1) for m in ids}
     for number in range(people):
-        rows = [(m, own[m][number] + SPREAD * noise[m][number, i], i) for m in ids for i in range(each)]
-        new = [NewTemplate(Embedding(row / (row @ row) ** 0.5, m, ids[m]), 0.8, f"{number}-{i}") for m, row, i in rows]
+        rows = [
+            (m, own[m][number] + SPREAD * noise[m][number, i], i) for m in ids for i in range(each)
+        ]
+        new = [
+            NewTemplate(Embedding(row / (row @ row) ** 0.5, m, ids[m]), 0.8, f"{number}-{i}")
+            for m, row, i in rows
+        ]
         store.enroll(NewPerson(f"person-{number:05}", f"Person {number}"), new)
 
 
@@ -79,9 +90,13 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, default=500)
-    parser.add_argument("--templates", type=int, default=2, help="of each modality, for each person")
+    parser.add_argument(
+        "--templates", type=int, default=2, help="of each modality, for each person"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     if CHROMIUM is None:
@@ -94,11 +109,15 @@ def main() -> None:
             visit(browser, service.url)  # loads the index
             found = [visit(browser, service.url) for _ in range(args.rounds)]
             load = os.getloadavg()[0]
-    print(f"{args.people} people, {args.templates} templates of each modality, {args.rounds} rounds, "
-          f"load {load:.1f} on {os.cpu_count()} cores")
+    print(
+        f"{args.people} people, {args.templates} templates of each modality, {args.rounds} rounds, "
+        f"load {load:.1f} on {os.cpu_count()} cores"
+    )
     for what in found[0]:
         times = sorted(one[what] for one in found)
-        print(f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst {times[-1]:6.0f} ms")
+        print(
+            f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst {times[-1]:6.0f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""How fast a face or voice network trains: samples/s of the batches alone, of the step alone, and of both together.
+"""How fast a face or voice network trains: samples/s of the batches alone, of the step
+alone, and of both together.
 
-    python -m bench.training [--network face] [--threads 1] [--seconds 8] [--sizes 64 112]
+    python -m bench.training [--network face] [--threads 1] [--seconds 8] [--sizes 64
+    112]
     python -m bench.training --network voice
 
-"step" feeds the same batches again and again (of voices several, for they differ in length); "all" is the training loop as it
-runs (batches prepared on a thread beside it). Faces: with augmentation, without, and with the teacher on every augmented view
-instead of its cached embeddings. The first steps, which trace the graph, do not count.
+"step" feeds the same batches again and again (of voices several, for they differ in
+length); "all" is the training loop as it runs (batches prepared on a thread beside it).
+Faces: with augmentation, without, and with the teacher on every augmented view instead
+of its cached embeddings. The first steps, which trace the graph, do not count.
 """
 
 from __future__ import annotations
@@ -21,12 +24,15 @@ from pathlib import Path
 from typing import Any
 
 WARM_STEPS = 3
-REPEATED = {"face": 1, "voice": 40}  # batches that "step" repeats: enough of voices that every length is among them
+# Batches that "step" repeats: enough of voices that every length is among them
+REPEATED = {"face": 1, "voice": 40}
 VARIANTS = ("augmented", "plain", "teacher on the view")
 
 
 def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM_STEPS) -> float:
-    """Samples per second of repeating `step`, which handles `samples` of them, after `warm` steps that do not count."""
+    """Samples per second of repeating `step`, which handles `samples` of them, after
+    `warm` steps that do not count.
+    """
     for _ in range(warm):
         step()
     start, count = time.perf_counter(), 0
@@ -37,7 +43,9 @@ def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM
 
 
 def configuration(network: str, variant: str = "augmented", size: int = 112) -> dict[str, Any]:
-    """The shipped configuration; of faces at one resolution in px, changed as the variant says."""
+    """The shipped configuration; of faces at one resolution in px, changed as the
+    variant says.
+    """
     import tomllib
 
     from train.train_nets import CONFIGS
@@ -53,7 +61,9 @@ def configuration(network: str, variant: str = "augmented", size: int = 112) -> 
 
 
 def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str, float]:
-    """Samples/s of "batches", "step" and "all" of one configuration, each over `seconds`."""
+    """Samples/s of "batches", "step" and "all" of one configuration, each over
+    `seconds`.
+    """
     from train.datasets import shared_data_dir
     from train.loop import LoopOptions, Trainer
     from train.train_nets import TASKS
@@ -63,23 +73,35 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
         trainer = Trainer(task, LoopOptions(total_steps=10**9), Path(folder))
         steps = iter(range(10**9))
         batches = [task.batch(step, 0.0) for step in range(REPEATED[network])]
-        repeated, samples, warm = cycle(batches), len(batches[0]["label"]), WARM_STEPS + len(batches)
+        repeated, samples, warm = (
+            cycle(batches),
+            len(batches[0]["label"]),
+            WARM_STEPS + len(batches),
+        )
         stream = trainer._batches()
         return {
             "batches": rate(lambda: task.batch(next(steps), 0.0), samples, seconds),
-            "step": rate(lambda: trainer._one_step(next(steps), 0.0, next(repeated)), samples, seconds, warm),
+            "step": rate(
+                lambda: trainer._one_step(next(steps), 0.0, next(repeated)), samples, seconds, warm
+            ),
             "all": rate(lambda: trainer._one_step(*next(stream)), samples, seconds),
         }
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--network", choices=sorted(REPEATED), default="face")
     parser.add_argument("--threads", type=int, default=1, help="of TensorFlow")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each figure")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 112], help="resolutions of faces in px")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="of faces")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[64, 112], help="resolutions of faces in px"
+    )
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="of faces"
+    )
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from train.train_nets import _limit_threads
@@ -90,7 +112,10 @@ def main() -> None:
         return
     for size in options.sizes:
         for variant in options.variants:
-            show(f"{size:3d} px  {variant:20s}", measure("face", configuration("face", variant, size), options.seconds))
+            show(
+                f"{size:3d} px  {variant:20s}",
+                measure("face", configuration("face", variant, size), options.seconds),
+            )
 
 
 def show(title: str, rates: Mapping[str, float]) -> None:

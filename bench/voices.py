@@ -1,13 +1,18 @@
-"""How well a voice network tells voices apart, by list, amount of speech and channel: EER in percent, as a table.
+"""How well a voice network tells voices apart, by list, amount of speech and channel:
+EER in percent, as a table.
 
-    python -m bench.voices [--model best_model/voice] [--only NAME ...] [--clips FOLDER] [--public]
+    python -m bench.voices [--model best_model/voice] [--only NAME ...] [--clips FOLDER]
+    [--public]
 
-Trials and speech are those of train/configs/voice.toml. Both sides of a trial are heard in the condition, but for "clean against ...",
-where the first is clean. "Served" is what the service embeds: the speech that the voice activity detector leaves (where it leaves less than
-half a second, the whole file). Durations are the middle of the file, or of what is left of it. Channels and prosodies are drawn per
-file from a fixed seed; another prosody is another pitch, tempo and intonation, made as for training, so that row shows what training
-taught, not what a living speaker does. `--clips` adds all pairs of clips of <person>/**/<clip>, served. `--public` measures the GE2E
-encoder of the package `resemblyzer` (with PyTorch) instead, called as its authors do.
+Trials and speech are those of train/configs/voice.toml. Both sides of a trial are heard
+in the condition, but for "clean against ...", where the first is clean. "Served" is
+what the service embeds: the speech that the voice activity detector leaves (where it
+leaves less than half a second, the whole file). Durations are the middle of the file,
+or of what is left of it. Channels and prosodies are drawn per file from a fixed seed;
+another prosody is another pitch, tempo and intonation, made as for training, so that
+row shows what training taught, not what a living speaker does. `--clips` adds all pairs
+of clips of <person>/**/<clip>, served. `--public` measures the GE2E encoder of the
+package `resemblyzer` (with PyTorch) instead, called as its authors do.
 """
 
 from __future__ import annotations
@@ -45,7 +50,9 @@ Embed = Callable[[FloatArray], FloatArray]
 def own(folder: Path) -> Embed:
     """The voice network in `folder`."""
     encoder = load_voice_encoder(folder)
-    return lambda samples: encoder.embed(Waveform(np.ascontiguousarray(samples, np.float32), RATE_HZ)).vector
+    return lambda samples: (
+        encoder.embed(Waveform(np.ascontiguousarray(samples, np.float32), RATE_HZ)).vector
+    )
 
 
 def ge2e() -> Embed:
@@ -78,7 +85,9 @@ def conditions(rooms: Sequence[FloatArray], noises: NoiseBank) -> dict[str, Cond
     for seconds in (5.0, 3.0, 2.0, 1.0):
         found[f"served, {seconds:.0f} s"] = lambda i, x, s=seconds: middle(speech(i, x), s, RATE_HZ)  # type: ignore[misc]
     for channel in ("room", "phone", "codec"):
-        found[channel] = lambda i, x, c=channel: render(x, Variant(1.0, c), rooms, RATE_HZ, np.random.default_rng([SEED, i]))  # type: ignore[misc]
+        found[channel] = lambda i, x, c=channel: render(
+            x, Variant(1.0, c), rooms, RATE_HZ, np.random.default_rng([SEED, i])
+        )  # type: ignore[misc]
     found["another prosody"] = lambda i, x: _otherwise_spoken(x, np.random.default_rng([SEED, i]))
     for snr_db in (10, 0):
         found[f"noise {snr_db} dB"] = lambda i, x, s=snr_db: _noisy(i, x, s, noises)  # type: ignore[misc]
@@ -90,7 +99,9 @@ def _otherwise_spoken(samples: FloatArray, rng: np.random.Generator) -> FloatArr
 
 
 def _noisy(number: int, samples: FloatArray, snr_db: float, noises: NoiseBank) -> FloatArray:
-    return add_noise(samples, noises.draw(len(samples), np.random.default_rng([SEED, number])), snr_db)
+    return add_noise(
+        samples, noises.draw(len(samples), np.random.default_rng([SEED, number])), snr_db
+    )
 
 
 def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> FloatArray:
@@ -100,7 +111,9 @@ def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> FloatA
 
 
 def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[float]:
-    """EER of each list in percent, the first file of a trial taken from `left`, the second from `right`."""
+    """EER of each list in percent, the first file of a trial taken from `left`, the
+    second from `right`.
+    """
     found = []
     for one in trials.lists.values():
         a, b = ([trials.places[file] for file in side] for side in (one.left, one.right))
@@ -108,8 +121,12 @@ def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[floa
     return found
 
 
-def rows(embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
-    """Names and rates of each condition asked for; channels, prosodies and noises also against clean files."""
+def rows(
+    embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]
+) -> Iterator[tuple[str, list[float]]]:
+    """Names and rates of each condition asked for; channels, prosodies and noises also
+    against clean files.
+    """
     clean = embed_all(embed, trials, known["whole file"])
     for name, condition in known.items():
         if only and name not in only:
@@ -121,7 +138,9 @@ def rows(embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: S
 
 
 def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, float]]:
-    """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a person's name begins with, up to digits or "_"."""
+    """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a
+    person's name begins with, up to digits or "_".
+    """
     found: dict[str, list[tuple[str, FloatArray]]] = {}
     for person in sorted(path for path in folder.iterdir() if path.is_dir()):
         for clip in sorted(path for path in person.rglob("*") if path.is_file()):
@@ -129,8 +148,16 @@ def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, floa
             found.setdefault(name, []).append((person.name, embed(served(_sound(clip)))))
     for name, clips in found.items():
         pairs = list(combinations(clips, 2))
-        scores, labels = [float(a[1] @ b[1]) for a, b in pairs], [int(a[0] == b[0]) for a, b in pairs]
-        yield name, len({person for person, _ in clips}), len(pairs), 100 * eer(scores, labels).value
+        scores, labels = (
+            [float(a[1] @ b[1]) for a, b in pairs],
+            [int(a[0] == b[0]) for a, b in pairs],
+        )
+        yield (
+            name,
+            len({person for person, _ in clips}),
+            len(pairs),
+            100 * eer(scores, labels).value,
+        )
 
 
 def _sound(clip: Path) -> FloatArray:
@@ -144,24 +171,41 @@ def load_noises(source: Path, cache: Path) -> NoiseBank:
     """Recordings without speech of 2 s or more that are loud enough to be heard."""
     listing = read_listing(source, "audio", "noise")
     waves = cached_waves(listing, cache)
-    usable = [i for i, item in enumerate(listing.items) if "_ir/" not in item.path and len(waves[i]) > 2 * RATE_HZ]
+    usable = [
+        i
+        for i, item in enumerate(listing.items)
+        if "_ir/" not in item.path and len(waves[i]) > 2 * RATE_HZ
+    ]
     return NoiseBank([as_float(waves[i]) for i in usable if np.abs(waves[i]).mean() > LEAST_LEVEL])
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=Path("best_model/voice"))
     parser.add_argument("--only", nargs="+", default=[], help="these conditions alone")
     parser.add_argument("--clips", type=Path, help="folder of people with clips")
-    parser.add_argument("--public", action="store_true", help="the public GE2E encoder instead (pip install resemblyzer)")
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="the public GE2E encoder instead (pip install resemblyzer)",
+    )
     options = parser.parse_args()
-    data, shared = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"], shared_data_dir()
+    data, shared = (
+        tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"],
+        shared_data_dir(),
+    )
     embed, cache = ge2e() if options.public else own(options.model), Path(data["cache"])
     lists = {name: shared / file for name, file in data["dev_trials"].items()}
-    trials = published_trials(read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec())
+    trials = published_trials(
+        read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec()
+    )
     rooms = cached_rooms(cache)
-    known = conditions([rooms[i] for i in range(len(rooms))], load_noises(shared / data["noise"], cache))
+    known = conditions(
+        [rooms[i] for i in range(len(rooms))], load_noises(shared / data["noise"], cache)
+    )
     print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
     for name, found in rows(embed, trials, known, options.only):
         print(f"| {name} | {' | '.join(f'{value:.1f}' for value in found)} |", flush=True)

@@ -1,4 +1,7 @@
-"""The terminal client of the voice API: asks a service, or identifies with the gallery of this machine when the service is not reached."""
+"""The terminal client of the voice API: asks a service, or identifies with the gallery
+of this machine when the service is not reached.
+"""
+
 from __future__ import annotations
 
 import functools
@@ -26,7 +29,9 @@ SECONDS = click.FloatRange(0.5, 60)
 
 @dataclass
 class Client:
-    """A service, and what happens without it. `local` is opened when it is first needed, as it loads the networks (seconds)."""
+    """A service, and what happens without it. `local` is opened when it is first
+    needed, as it loads the networks (seconds).
+    """
 
     server: VoiceServer
     threshold: float
@@ -47,7 +52,10 @@ class Client:
             self._fall_back(error)
             return [self._or_error(path) for path in paths]
         click.echo(f"answered by {self.server.url}", err=True)
-        return [{"answered_by": "server", **(r.get("result") or {"error": r["error"]})} for r in body["results"]]
+        return [
+            {"answered_by": "server", **(r.get("result") or {"error": r["error"]})}
+            for r in body["results"]
+        ]
 
     def _answered(self, ask: Callable[[], dict[str, Any]], path: Path) -> dict[str, Any]:
         try:
@@ -60,7 +68,10 @@ class Client:
 
     def _fall_back(self, error: UnreachableError) -> None:
         if not self.local_fallback:
-            raise UnreachableError(error.message, "Start it with `make run`, or add --local-fallback to ask the gallery of this machine.")
+            raise UnreachableError(
+                error.message,
+                "Start it with `make run`, or add --local-fallback to ask the gallery of this machine.",
+            )
         click.echo(f"{error.message}. Answered by the gallery of this machine.", err=True)
 
     def _locally(self, path: Path) -> dict[str, Any]:
@@ -69,15 +80,25 @@ class Client:
         found = self.local.identify_speaker(path, self.threshold, filename=path.name)
         voice = found.identification.voice
         match = voice.match
-        return {"answered_by": "local", "identified": match is not None, "speaker_id": match.person_id if match else None,
-                "name": match.name if match else None, "confidence": round(found.confidence, 6), "threshold": found.threshold,
-                "reason": voice.reason, "hints": [{"code": h.code, "text": h.text} for h in found.identification.hints]}
+        return {
+            "answered_by": "local",
+            "identified": match is not None,
+            "speaker_id": match.person_id if match else None,
+            "name": match.name if match else None,
+            "confidence": round(found.confidence, 6),
+            "threshold": found.threshold,
+            "reason": voice.reason,
+            "hints": [{"code": h.code, "text": h.text} for h in found.identification.hints],
+        }
 
     def _or_error(self, path: Path) -> dict[str, Any]:
         try:
             return self._locally(path)
         except DuetError as error:
-            return {"answered_by": "local", "error": {"code": error.code, "message": error.message, "hint": error.hint}}
+            return {
+                "answered_by": "local",
+                "error": {"code": error.code, "message": error.message, "hint": error.hint},
+            }
 
     def show(self, name: str, found: dict[str, Any]) -> None:
         """Print an answer."""
@@ -85,7 +106,9 @@ class Client:
             click.echo(json.dumps({"file": name, **found}, ensure_ascii=False))
         elif "error" not in found:
             who = f"{found['speaker_id']} ({found['name']})" if found["identified"] else "unknown"
-            click.echo(f"{name}: {who}, confidence {found['confidence']:.3f}, threshold {found['threshold']:g}")
+            click.echo(
+                f"{name}: {who}, confidence {found['confidence']:.3f}, threshold {found['threshold']:g}"
+            )
 
 
 @click.group()
@@ -95,34 +118,71 @@ def client() -> None:
 
 def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that name the service; the command gets it as `server`."""
-    @click.option("--server", "url", default="http://127.0.0.1:5000", show_default=True, help="Address of the service.")
-    @click.option("--api-key", envvar="DUET_API_KEY", default="", help="API key; default: environment variable DUET_API_KEY.")
-    @click.option("--timeout", "timeout_s", default=60.0, show_default=True, type=click.FloatRange(0.1),
-                  help="Longest wait for an answer, in seconds.")
+
+    @click.option(
+        "--server",
+        "url",
+        default="http://127.0.0.1:5000",
+        show_default=True,
+        help="Address of the service.",
+    )
+    @click.option(
+        "--api-key",
+        envvar="DUET_API_KEY",
+        default="",
+        help="API key; default: environment variable DUET_API_KEY.",
+    )
+    @click.option(
+        "--timeout",
+        "timeout_s",
+        default=60.0,
+        show_default=True,
+        type=click.FloatRange(0.1),
+        help="Longest wait for an answer, in seconds.",
+    )
     @refusals
     @functools.wraps(command)
     def wrapped(url: str, api_key: str, timeout_s: float, **more: Any) -> Any:
         return command(server=VoiceServer(url, api_key, timeout_s), **more)
+
     return wrapped
 
 
 def asking(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the commands that identify; the command gets them as a `Client`."""
-    @click.option("--threshold", default=0.7, show_default=True, type=click.FloatRange(0, 1),
-                  help="Confidence that a speaker must reach.")
-    @click.option("--local-fallback", is_flag=True, help="Ask the gallery of this machine when the service cannot be reached.")
+
+    @click.option(
+        "--threshold",
+        default=0.7,
+        show_default=True,
+        type=click.FloatRange(0, 1),
+        help="Confidence that a speaker must reach.",
+    )
+    @click.option(
+        "--local-fallback",
+        is_flag=True,
+        help="Ask the gallery of this machine when the service cannot be reached.",
+    )
     @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
     @reaching
     @functools.wraps(command)
-    def wrapped(server: VoiceServer, threshold: float, local_fallback: bool, as_json: bool, **more: Any) -> Any:
+    def wrapped(
+        server: VoiceServer, threshold: float, local_fallback: bool, as_json: bool, **more: Any
+    ) -> Any:
         with ExitStack() as opened:
             return command(Client(server, threshold, local_fallback, as_json, opened), **more)
+
     return wrapped
 
 
 @client.command("identify")
 @click.argument("file", type=FILE, required=False)
-@click.option("--microphone", "seconds", type=SECONDS, help="Record so many seconds instead of reading a file.")
+@click.option(
+    "--microphone",
+    "seconds",
+    type=SECONDS,
+    help="Record so many seconds instead of reading a file.",
+)
 @asking
 def identify(asked: Client, file: Path | None, seconds: float | None) -> None:
     """Who speaks in FILE, or into the microphone?"""
@@ -131,11 +191,17 @@ def identify(asked: Client, file: Path | None, seconds: float | None) -> None:
 
 
 @client.command("listen")
-@click.option("--seconds", default=5.0, show_default=True, type=SECONDS, help="Length of each recording.")
-@click.option("--times", type=click.IntRange(1), help="End after so many recordings; default: with Ctrl-C.")
+@click.option(
+    "--seconds", default=5.0, show_default=True, type=SECONDS, help="Length of each recording."
+)
+@click.option(
+    "--times", type=click.IntRange(1), help="End after so many recordings; default: with Ctrl-C."
+)
 @asking
 def listen(asked: Client, seconds: float, times: int | None) -> None:
-    """Say who speaks into the microphone, again and again. A recording without speech is told and passed over."""
+    """Say who speaks into the microphone, again and again. A recording without speech
+    is told and passed over.
+    """
     done = 0
     while times is None or done < times:
         done += 1
@@ -155,7 +221,7 @@ def batch(asked: Client, files: tuple[Path, ...]) -> None:
     """Who speaks in each of FILES?"""
     failures = []
     for start in range(0, len(files), BATCH):
-        part = list(files[start:start + BATCH])
+        part = list(files[start : start + BATCH])
         for path, found in zip(part, asked.batch(part), strict=True):
             asked.show(path.name, found)
             if "error" in found:
@@ -167,10 +233,23 @@ def batch(asked: Client, files: tuple[Path, ...]) -> None:
 @click.argument("speaker_id")
 @click.argument("files", type=FILE, nargs=-1)
 @click.option("--name", help="Display name; default: the id.")
-@click.option("--force", is_flag=True, help="Also when the voice is like that of somebody else of the gallery.")
-@click.option("--microphone", "seconds", type=SECONDS, help="Record so many seconds instead of reading files.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also when the voice is like that of somebody else of the gallery.",
+)
+@click.option(
+    "--microphone", "seconds", type=SECONDS, help="Record so many seconds instead of reading files."
+)
 @reaching
-def register(server: VoiceServer, speaker_id: str, files: tuple[Path, ...], name: str | None, force: bool, seconds: float | None) -> None:
+def register(
+    server: VoiceServer,
+    speaker_id: str,
+    files: tuple[Path, ...],
+    name: str | None,
+    force: bool,
+    seconds: float | None,
+) -> None:
     """Store FILES as recordings of SPEAKER_ID."""
     if bool(files) == (seconds is not None):
         raise click.UsageError("Name either files or --microphone SECONDS.")
@@ -185,7 +264,9 @@ def list_speakers(server: VoiceServer) -> None:
     offset = 0
     while (page := server.speakers(offset, PAGE))["speakers"]:
         for speaker in page["speakers"]:
-            click.echo(f"{speaker['speaker_id']}\t{speaker['name']}\t{speaker['audioCount']} recordings")
+            click.echo(
+                f"{speaker['speaker_id']}\t{speaker['name']}\t{speaker['audioCount']} recordings"
+            )
         offset += PAGE
     click.echo(f"{page['total']} speakers", err=True)
 
@@ -197,7 +278,9 @@ def list_speakers(server: VoiceServer) -> None:
 def delete(server: VoiceServer, speaker_id: str, yes: bool) -> None:
     """Forget a speaker and everything that is stored of the person."""
     if not yes:
-        click.confirm(f"Delete {speaker_id} and everything that is stored? This cannot be undone.", abort=True)
+        click.confirm(
+            f"Delete {speaker_id} and everything that is stored? This cannot be undone.", abort=True
+        )
     click.echo(server.delete(speaker_id)["message"])
 
 

@@ -1,4 +1,7 @@
-"""The key that the gallery is encrypted with: making one, and changing it. Joined to the group `keys`."""
+"""The key that the gallery is encrypted with: making one, and changing it. Joined to
+the group `keys`.
+"""
+
 from __future__ import annotations
 
 import os
@@ -13,8 +16,12 @@ from utils.errors import ConfigError
 
 
 @click.command("new-encryption-key")
-@click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path),
-              help="New file for the key, readable by you alone; default: print it.")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="New file for the key, readable by you alone; default: print it.",
+)
 @refusals
 def new_encryption_key(path: Path | None) -> None:
     """Make a key for encryption at rest: 32 random bytes in base64."""
@@ -25,8 +32,11 @@ def new_encryption_key(path: Path | None) -> None:
         click.echo(text)
     else:
         _write_new(path, text)
-    click.echo(f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of the gallery: without it nothing "
-               f"in the gallery can be read. Use it by {PREFIX}ENCRYPTION_KEY_FILE={path or 'FILE'}.", err=True)
+    click.echo(
+        f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of the gallery: without it nothing "
+        f"in the gallery can be read. Use it by {PREFIX}ENCRYPTION_KEY_FILE={path or 'FILE'}.",
+        err=True,
+    )
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -34,15 +44,26 @@ def _write_new(path: Path, text: str) -> None:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(text + "\n")
     except OSError as error:
-        raise ConfigError(f"The key is written to a new file. Received: {path} ({error.strerror})") from error
+        raise ConfigError(
+            f"The key is written to a new file. Received: {path} ({error.strerror})"
+        ) from error
 
 
 @click.command("rotate-encryption")
-@click.option("--old-key-file", type=FILE, help=f"File with the key before; default: {PREFIX}ENCRYPTION_KEY_OLD.")
-@click.option("--to-plain", is_flag=True, help="Store everything in the clear again; the key that is set is then the old one.")
+@click.option(
+    "--old-key-file",
+    type=FILE,
+    help=f"File with the key before; default: {PREFIX}ENCRYPTION_KEY_OLD.",
+)
+@click.option(
+    "--to-plain",
+    is_flag=True,
+    help="Store everything in the clear again; the key that is set is then the old one.",
+)
 @refusals
 def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
-    """Store every template with the key that is set: encrypts a plain gallery, or changes its key.
+    """Store every template with the key that is set: encrypts a plain gallery, or
+    changes its key.
 
     Stop the service first. If it is interrupted, run it again: it goes on.
     """
@@ -54,8 +75,10 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     settings = Settings.from_env()
     given = codec_of(settings)
     if given.key_id is None and not to_plain:
-        raise ConfigError(f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY. Received: none",
-                          "Set one of them, or say --to-plain to store everything in the clear.")
+        raise ConfigError(
+            f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY. Received: none",
+            "Set one of them, or say --to-plain to store everything in the clear.",
+        )
     new, old = (PlainText(), [given]) if to_plain else (given, [])
     if old_key_file:
         old.append(read_key(old_key_file, "--old-key-file"))
@@ -64,14 +87,25 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     database = open_database(settings.url_of_database)
     try:
         with tqdm(unit="value", disable=None) as bar:
+
             def show(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
             done = rotate(database, new, old, show)
         with database.write() as connection:
-            audit.append(connection, "rotate_encryption", new.key_id or "in_the_clear", None, {"values": done})
+            audit.append(
+                connection,
+                "rotate_encryption",
+                new.key_id or "in_the_clear",
+                None,
+                {"values": done},
+            )
     finally:
         database.close()
-    kept = f"with the key {new.key_id}" if new.key_id else f"in the clear: unset {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE"
+    kept = (
+        f"with the key {new.key_id}"
+        if new.key_id
+        else f"in the clear: unset {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE"
+    )
     click.echo(f"{done} values rewritten; the gallery is now stored {kept}.")

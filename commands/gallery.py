@@ -1,4 +1,5 @@
 """The gallery as a whole."""
+
 from __future__ import annotations
 
 import click
@@ -14,13 +15,20 @@ def gallery() -> None:
 
 
 @gallery.command("copy")
-@click.option("--to", "url", required=True, help="SQLAlchemy URL of an empty database: an SQLite file or PostgreSQL.")
+@click.option(
+    "--to",
+    "url",
+    required=True,
+    help="SQLAlchemy URL of an empty database: an SQLite file or PostgreSQL.",
+)
 @refusals
 def gallery_copy(url: str) -> None:
-    """Copy the gallery of the settings into another database, all of it or nothing; stop the service before.
+    """Copy the gallery of the settings into another database, all of it or nothing;
+    stop the service before.
 
-    People, templates, kept media, feedback, keys and the audit are copied, batch jobs are not. A password is better left out of the URL:
-    PGPASSWORD and ~/.pgpass are read.
+    People, templates, kept media, feedback, keys and the audit are copied, batch jobs
+    are not. A password is better left out of the URL: PGPASSWORD and ~/.pgpass are
+    read.
     """
     from gallery.copying import copy_gallery, count_rows
     from gallery.database import open_database
@@ -34,4 +42,7 @@ def gallery_copy(url: str) -> None:
                 copied = copy_gallery(source, target, lambda _table, rows: bar.update(rows))
         finally:
             target.close()
-    click.echo(", ".join(f"{rows} {table}" for table, rows in copied.items() if rows) or "the gallery is empty")
+    click.echo(
+        ", ".join(f"{rows} {table}" for table, rows in copied.items() if rows)
+        or "the gallery is empty"
+    )

@@ -1,4 +1,5 @@
 """Batch jobs: watched, worked on and cancelled in the terminal."""
+
 from __future__ import annotations
 
 import json
@@ -51,10 +52,12 @@ def job_list() -> Iterator[tuple[Jobs, Settings]]:
 
 
 def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
-    """Work on a job here, on as many threads as there are recognition slots, with a progress bar: files done, clips/s, time left.
+    """Work on a job here, on as many threads as there are recognition slots, with a
+    progress bar: files done, clips/s, time left.
 
-    Interrupted, it finishes the files that are being worked on. (Futures and not `Thread.join`: that takes a thread for ended when Ctrl-C
-    comes while it waits, in Python 3.11.)
+    Interrupted, it finishes the files that are being worked on. (Futures and not
+    `Thread.join`: that takes a thread for ended when Ctrl-C comes while it waits, in
+    Python 3.11.)
     """
     from concurrent.futures import ThreadPoolExecutor, wait
     from threading import Event
@@ -62,11 +65,17 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
     from web.jobs import work
 
     ended, slots = Event(), min(settings.slots, job.files)
-    with ThreadPoolExecutor(slots) as pool, tqdm(total=job.files, unit="clip", disable=None) as progress:
+    with (
+        ThreadPoolExecutor(slots) as pool,
+        tqdm(total=job.files, unit="clip", disable=None) as progress,
+    ):
         try:
             while True:
                 _refuse_elsewhere(job)
-                workers = [pool.submit(work, known, jobs, settings, job.job_id, ended.is_set) for _ in range(slots)]
+                workers = [
+                    pool.submit(work, known, jobs, settings, job.job_id, ended.is_set)
+                    for _ in range(slots)
+                ]
                 while wait(workers, WATCH_S).not_done:
                     _show(progress, jobs.get(job.job_id))
                 for worker in workers:
@@ -74,7 +83,9 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
                 _show(progress, now := jobs.get(job.job_id))
                 if now.finished_at is not None:
                     break
-                ended.wait(WATCH_S)  # a service has the last files, or the database takes nothing for the moment
+                # A service has the last files, or the database takes nothing for the
+                # moment
+                ended.wait(WATCH_S)
         except KeyboardInterrupt:
             tqdm.write(f"Broken off. To go on: cli.py jobs run {job.job_id}", file=sys.stderr)
             raise
@@ -86,13 +97,18 @@ def _refuse_elsewhere(job: Job) -> None:
     from web.jobs import is_here
 
     if job.root is not None and not is_here(job.root):
-        raise MediaNotFoundError("The folder of the job must be on this machine. Received: one that is not, or may not be read",
-                                 "Run it where the folder is.")
+        raise MediaNotFoundError(
+            "The folder of the job must be on this machine. Received: one that is not, or may not be read",
+            "Run it where the folder is.",
+        )
 
 
 def _show(progress: tqdm[NoReturn], job: Job) -> None:
     """What has been done of a job."""
-    progress.update(sum(n for state, n in job.counts.items() if state not in ("waiting", "running")) - progress.n)
+    progress.update(
+        sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
+        - progress.n
+    )
     progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed")
 
 
@@ -164,7 +180,9 @@ def jobs_run(job_id: str) -> None:
 @click.argument("job_id")
 @refusals
 def jobs_cancel(job_id: str) -> None:
-    """Files that wait are not worked on; a job that has ended is removed with its results."""
+    """Files that wait are not worked on; a job that has ended is removed with its
+    results.
+    """
     from gallery.jobs import remove_uploads
 
     with job_list() as (known, settings):
@@ -174,14 +192,24 @@ def jobs_cancel(job_id: str) -> None:
 
 
 @click.command()
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 64), help="Clips worked on at the same time.")
+@click.option(
+    "--threads",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Clips worked on at the same time.",
+)
 @refusals
 def worker(threads: int) -> None:
-    """Work on the jobs of DUET_BROKER_URL until stopped; on any machine with the same database and media root."""
+    """Work on the jobs of DUET_BROKER_URL until stopped; on any machine with the same
+    database and media root.
+    """
     from web.broker import run_worker
 
     settings = Settings.from_env()
     if not settings.broker_url:
-        raise ConfigError("A worker needs the broker that wakes it: DUET_BROKER_URL. Received: none",
-                          "Without a broker the service itself works on the jobs.")
+        raise ConfigError(
+            "A worker needs the broker that wakes it: DUET_BROKER_URL. Received: none",
+            "Without a broker the service itself works on the jobs.",
+        )
     run_worker(settings, threads)

@@ -1,4 +1,5 @@
 """API keys of the service."""
+
 from __future__ import annotations
 
 import click
@@ -13,8 +14,12 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--role", required=True, type=click.Choice([str(role) for role in Role]),
-              help="admin: everything; kiosk: identify, and enrol on first sight; auditor: read the audit.")
+@click.option(
+    "--role",
+    required=True,
+    type=click.Choice([str(role) for role in Role]),
+    help="admin: everything; kiosk: identify, and enrol on first sight; auditor: read the audit.",
+)
 @click.option("--label", default="", help="What the key is for, as `door at the east side`.")
 @refusals
 def keys_create(role: str, label: str) -> None:
@@ -24,7 +29,10 @@ def keys_create(role: str, label: str) -> None:
     with store() as known:
         key, text = Keys(known.database).create(Role(role), label)
     click.echo(text)
-    click.echo(f"Key {key.key_id} for {key.role}. It is shown only now: send it in the header X-API-Key.", err=True)
+    click.echo(
+        f"Key {key.key_id} for {key.role}. It is shown only now: send it in the header X-API-Key.",
+        err=True,
+    )
 
 
 @keys.command("list")
@@ -36,7 +44,9 @@ def keys_list() -> None:
     with store() as known:
         for key in Keys(known.database).list():
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
-            click.echo(f"{key.key_id}\t{key.role}\t{state}\tmade {key.created_at:%Y-%m-%d %H:%M}\t{key.label}")
+            click.echo(
+                f"{key.key_id}\t{key.role}\t{state}\tmade {key.created_at:%Y-%m-%d %H:%M}\t{key.label}"
+            )
 
 
 @keys.command("revoke")

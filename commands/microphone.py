@@ -1,4 +1,7 @@
-"""Sound from the microphone, as a WAV file that is gone when it was used. Needs the optional package sounddevice, and PortAudio."""
+"""Sound from the microphone, as a WAV file that is gone when it was used. Needs the
+optional package sounddevice, and PortAudio.
+"""
+
 from __future__ import annotations
 
 import tempfile
@@ -13,18 +16,26 @@ from utils.types import RATE_HZ
 
 @contextmanager
 def recorded(seconds: float) -> Iterator[Path]:
-    """`seconds` of 16 kHz mono sound, recorded now. Raises ConfigError without the package or a microphone."""
+    """`seconds` of 16 kHz mono sound, recorded now. Raises ConfigError without the
+    package or a microphone.
+    """
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
-        raise ConfigError("The microphone needs the package sounddevice and the library PortAudio. Received: "
-                          f"{'no sounddevice' if isinstance(error, ImportError) else 'no PortAudio'}",
-                          "pip install sounddevice; on Debian and Ubuntu also: apt-get install libportaudio2") from error
+        raise ConfigError(
+            "The microphone needs the package sounddevice and the library PortAudio. Received: "
+            f"{'no sounddevice' if isinstance(error, ImportError) else 'no PortAudio'}",
+            "pip install sounddevice; on Debian and Ubuntu also: apt-get install libportaudio2",
+        ) from error
     try:
-        samples = sounddevice.rec(round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True)
+        samples = sounddevice.rec(
+            round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True
+        )
     except sounddevice.PortAudioError as error:
-        raise ConfigError(f"Recording needs a microphone that takes 16 kHz mono. Received: {error}",
-                          "`python -m sounddevice` lists the devices of this machine.") from error
+        raise ConfigError(
+            f"Recording needs a microphone that takes 16 kHz mono. Received: {error}",
+            "`python -m sounddevice` lists the devices of this machine.",
+        ) from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "microphone.wav"
         with wave.open(str(path), "wb") as file:

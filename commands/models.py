@@ -1,4 +1,5 @@
 """Other networks than the shipped ones."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -23,11 +24,24 @@ def models_add() -> None:
 def about_model(command: Callable[..., Any]) -> Callable[..., Any]:
     """Argument and options that faces and voices share."""
     for option in (
-        click.option("--terms", default="", help="What the weights may be used for, in words, for the card."),
-        click.option("--name", default="", help="Name in the encoder id; default: that of the file."),
-        click.option("--output", default="", help="Output of the network that is the embedding; default: the only one."),
-        click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path),
-                     help="New folder: face or voice in your folder of models, as my_models/face."),
+        click.option(
+            "--terms", default="", help="What the weights may be used for, in words, for the card."
+        ),
+        click.option(
+            "--name", default="", help="Name in the encoder id; default: that of the file."
+        ),
+        click.option(
+            "--output",
+            default="",
+            help="Output of the network that is the embedding; default: the only one.",
+        ),
+        click.option(
+            "--to",
+            "folder",
+            required=True,
+            type=click.Path(file_okay=False, path_type=Path),
+            help="New folder: face or voice in your folder of models, as my_models/face.",
+        ),
         click.argument("file", type=FILE),
     ):
         command = option(command)
@@ -41,41 +55,118 @@ def by_channel(_: click.Context, option: click.Parameter, value: str) -> tuple[f
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3):
-        raise click.BadParameter(f"One number or three with commas, as 0.485,0.456,0.406. Received: {value!r}", param=option)
+        raise click.BadParameter(
+            f"One number or three with commas, as 0.485,0.456,0.406. Received: {value!r}",
+            param=option,
+        )
     return numbers * (3 // len(numbers))
 
 
 @models_add.command("face")
 @about_model
-@click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default="nchw", show_default=True, help="Order of the axes.")
-@click.option("--size", "size_px", default=112, show_default=True, help="Width and height that the network takes, in pixels.")
-@click.option("--channels", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Order of the colours.")
-@click.option("--scale", default=1.0, show_default=True, help="Pixels (0 to 255) are multiplied by this first ...")
-@click.option("--mean", default="0", show_default=True, callback=by_channel, help="... then this is subtracted ...")
-@click.option("--std", default="1", show_default=True, callback=by_channel, help="... then they are divided by this.")
-@click.option("--mirror", is_flag=True, help="Take the mean with the embedding of the mirror image: surer, in twice the time.")
+@click.option(
+    "--layout",
+    type=click.Choice(["nchw", "nhwc"]),
+    default="nchw",
+    show_default=True,
+    help="Order of the axes.",
+)
+@click.option(
+    "--size",
+    "size_px",
+    default=112,
+    show_default=True,
+    help="Width and height that the network takes, in pixels.",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["rgb", "bgr"]),
+    default="rgb",
+    show_default=True,
+    help="Order of the colours.",
+)
+@click.option(
+    "--scale",
+    default=1.0,
+    show_default=True,
+    help="Pixels (0 to 255) are multiplied by this first ...",
+)
+@click.option(
+    "--mean",
+    default="0",
+    show_default=True,
+    callback=by_channel,
+    help="... then this is subtracted ...",
+)
+@click.option(
+    "--std",
+    default="1",
+    show_default=True,
+    callback=by_channel,
+    help="... then they are divided by this.",
+)
+@click.option(
+    "--mirror",
+    is_flag=True,
+    help="Take the mean with the embedding of the mirror image: surer, in twice the time.",
+)
 @refusals
 def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
-    """A face network, FILE.onnx, that takes aligned faces (five-point template of ArcFace)."""
+    """A face network, FILE.onnx, that takes aligned faces (five-point template of
+    ArcFace).
+    """
     added("face", file, folder, fed, name, terms)
 
 
 @models_add.command("voice")
 @about_model
-@click.option("--layout", type=click.Choice(["ntc", "nct"]), default="ntc", show_default=True,
-              help="(n, frames, mels) or (n, mels, frames).")
+@click.option(
+    "--layout",
+    type=click.Choice(["ntc", "nct"]),
+    default="ntc",
+    show_default=True,
+    help="(n, frames, mels) or (n, mels, frames).",
+)
 @click.option("--mels", "n_mels", default=80, show_default=True, help="Bands of the filterbank.")
-@click.option("--window", type=click.Choice(["povey", "hamming", "hann", "rectangular", "blackman"]), default="povey", show_default=True,
-              help="Window of the filterbank.")
-@click.option("--fmin", "fmin_hz", default=20.0, show_default=True, help="Lower edge of the bands, in Hz.")
-@click.option("--fmax", "fmax_hz", default=0.0, show_default=True, help="Upper edge; 0 or below counts from 8000 Hz.")
-@click.option("--scale", default=32768.0, show_default=True, help="Samples in [-1, 1] are multiplied by this: 32768, or 1.")
-@click.option("--mean-norm/--no-mean-norm", default=True, show_default=True, help="Subtract the mean of each band.")
-@click.option("--time-reversal", is_flag=True,
-              help="Take the mean with the embedding of the speech backwards, for twice the time of the network.")
+@click.option(
+    "--window",
+    type=click.Choice(["povey", "hamming", "hann", "rectangular", "blackman"]),
+    default="povey",
+    show_default=True,
+    help="Window of the filterbank.",
+)
+@click.option(
+    "--fmin", "fmin_hz", default=20.0, show_default=True, help="Lower edge of the bands, in Hz."
+)
+@click.option(
+    "--fmax",
+    "fmax_hz",
+    default=0.0,
+    show_default=True,
+    help="Upper edge; 0 or below counts from 8000 Hz.",
+)
+@click.option(
+    "--scale",
+    default=32768.0,
+    show_default=True,
+    help="Samples in [-1, 1] are multiplied by this: 32768, or 1.",
+)
+@click.option(
+    "--mean-norm/--no-mean-norm",
+    default=True,
+    show_default=True,
+    help="Subtract the mean of each band.",
+)
+@click.option(
+    "--time-reversal",
+    is_flag=True,
+    help="Take the mean with the embedding of the speech backwards, for twice the time of the network.",
+)
 @refusals
 def models_add_voice(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
-    """A speaker network, FILE.onnx, that takes Kaldi's filterbank features of 16 kHz speech, windows of 25 ms every 10 ms."""
+    """A speaker network, FILE.onnx, that takes Kaldi's filterbank features of 16 kHz
+    speech, windows of 25 ms every 10 ms.
+    """
     ours = {key: fed.pop(key) for key in ("layout", "output", "time_reversal")}
     added("voice", file, folder, {**ours, "kaldi": fed}, name, terms)
 
@@ -87,7 +178,9 @@ def added(kind: str, file: Path, folder: Path, fed: dict[str, Any], name: str, t
 
     card = add_model(Modality(kind), file, folder, fed, name, terms)
     other = "voice" if kind == "face" else "face"
-    click.echo(f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}\n"
-               f"Next: put the {other} model beside it (cp -r best_model/{other} {folder.parent}/), then\n"
-               f"  python -m train.calibrate --model-dir {folder.parent} --people FOLDER\n"
-               f"  DUET_MODEL_DIR={folder.parent} make run")
+    click.echo(
+        f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}\n"
+        f"Next: put the {other} model beside it (cp -r best_model/{other} {folder.parent}/), then\n"
+        f"  python -m train.calibrate --model-dir {folder.parent} --people FOLDER\n"
+        f"  DUET_MODEL_DIR={folder.parent} make run"
+    )

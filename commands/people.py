@@ -1,4 +1,5 @@
 """The people of the gallery."""
+
 from __future__ import annotations
 
 import json
@@ -18,21 +19,28 @@ class Days(click.ParamType):
 
     name = "days"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
         """The number; None for no end."""
         if value == NO_END:
             return None
         try:
             return int(value)
         except ValueError:
-            self.fail(f"a whole number of days or `{NO_END}` is needed. Received: {value!r}", param, ctx)
+            self.fail(
+                f"a whole number of days or `{NO_END}` is needed. Received: {value!r}", param, ctx
+            )
 
 
 NAME = click.option("--name", help="Display name.")
 NOTE = click.option("--note", help="The operator's note.")
 CONSENT = click.option("--consent", help="What the person agreed to.")
-RETENTION = click.option("--retention-days", type=Days(),
-                         help=f"Forget the person so many days after the enrolment; `{NO_END}` = never.")
+RETENTION = click.option(
+    "--retention-days",
+    type=Days(),
+    help=f"Forget the person so many days after the enrolment; `{NO_END}` = never.",
+)
 
 
 @click.group()
@@ -49,7 +57,10 @@ def people_list(search: str) -> None:
     with store() as known:
         while (page := known.list_people(search, offset, page_size)).people:
             for person in page.people:
-                counts = ", ".join(f"{n} {m}" for m, n in person.templates.items() if n) or "no templates"
+                counts = (
+                    ", ".join(f"{n} {m}" for m, n in person.templates.items() if n)
+                    or "no templates"
+                )
                 click.echo(f"{person.person_id}\t{person.name}\t{counts}")
             offset += page_size
     click.echo(f"{page.total} people", err=True)
@@ -62,12 +73,16 @@ def people_show(person_id: str) -> None:
     """All that is known of a person, without the vectors."""
     with store() as known:
         person, templates = known.get_person(person_id), known.list_templates(person_id)
-    click.echo(f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent: {person.consent or '-'}")
+    click.echo(
+        f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent: {person.consent or '-'}"
+    )
     for what in ("created", "enrolled", "expires", "last_seen"):
         at = getattr(person, f"{what}_at")
         click.echo(f"{what.replace('_', ' ')}: {f'{at:%Y-%m-%d %H:%M:%S %Z}' if at else '-'}")
     for t in templates:
-        click.echo(f"  {t.template_id}  {t.modality:5}  quality {t.quality:.2f}  {t.created_at:%Y-%m-%d %H:%M:%S}  {t.encoder_id}")
+        click.echo(
+            f"  {t.template_id}  {t.modality:5}  quality {t.quality:.2f}  {t.created_at:%Y-%m-%d %H:%M:%S}  {t.encoder_id}"
+        )
 
 
 @people.command("create")
@@ -95,7 +110,9 @@ def people_update(person_id: str, **given: Any) -> None:
     """Rename a person, change note, consent or retention; what is not given stays."""
     changes = _given(given)
     if not changes:
-        raise click.UsageError("Nothing to change: give --name, --note, --consent or --retention-days.")
+        raise click.UsageError(
+            "Nothing to change: give --name, --note, --consent or --retention-days."
+        )
     with store() as known:
         known.update_person(person_id, **changes)
     click.echo(f"Changed {person_id}.")
@@ -111,7 +128,10 @@ def people_merge(person_id: str, other: str, yes: bool) -> None:
     with store() as known:
         first, second = known.get_person(person_id), known.get_person(other)
         if not yes:
-            click.confirm(f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be undone.", abort=True)
+            click.confirm(
+                f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be undone.",
+                abort=True,
+            )
         merged = known.merge_people(person_id, other)
     counts = ", ".join(f"{n} {m}" for m, n in merged.templates.items())
     click.echo(f"Merged {other} into {person_id}: {counts}.")
@@ -120,28 +140,41 @@ def people_merge(person_id: str, other: str, yes: bool) -> None:
 @people.command("templates")
 @click.argument("person_id")
 @click.option("--delete", "deleted", metavar="TEMPLATE_ID", help="Forget this template.")
-@click.option("--move", "moved", metavar="TEMPLATE_ID", help="Give this template to another person.")
+@click.option(
+    "--move", "moved", metavar="TEMPLATE_ID", help="Give this template to another person."
+)
 @click.option("--to", help="Who gets it.")
 @click.option("--create", is_flag=True, help="Make the person who gets it.")
 @refusals
-def people_templates(person_id: str, deleted: str | None, moved: str | None, to: str | None, create: bool) -> None:
+def people_templates(
+    person_id: str, deleted: str | None, moved: str | None, to: str | None, create: bool
+) -> None:
     """List the templates of a person, or forget or move one."""
     from gallery.people import NewPerson
 
     if (moved is None) != (to is None) or (create and not moved) or (moved and deleted):
-        raise click.UsageError("Give --delete TEMPLATE_ID, or --move TEMPLATE_ID with --to PERSON_ID (and --create), or neither.")
+        raise click.UsageError(
+            "Give --delete TEMPLATE_ID, or --move TEMPLATE_ID with --to PERSON_ID (and --create), or neither."
+        )
     with store() as known:
         if deleted:
             known.delete_template(person_id, deleted)
         if moved and to:
             known.move_template(person_id, moved, NewPerson(to) if create else to)
         for t in known.list_templates(person_id):
-            click.echo(f"{t.template_id}\t{t.modality}\t{t.quality:.2f}\t{t.created_at:%Y-%m-%d %H:%M:%S}\t{t.encoder_id}")
+            click.echo(
+                f"{t.template_id}\t{t.modality}\t{t.quality:.2f}\t{t.created_at:%Y-%m-%d %H:%M:%S}\t{t.encoder_id}"
+            )
 
 
 @people.command("export")
 @click.argument("person_id")
-@click.option("--to", "file", type=click.Path(dir_okay=False, path_type=Path), help="File to write, for its owner only; default: print.")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, for its owner only; default: print.",
+)
 @refusals
 def people_export(person_id: str, file: Path | None) -> None:
     """Everything that is stored on a person, as JSON: vectors and kept media too."""
@@ -150,7 +183,9 @@ def people_export(person_id: str, file: Path | None) -> None:
     if file is None:
         click.echo(text)
         return
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as out:
         out.write(text)
     click.echo(f"Wrote {file}.")
 
@@ -161,7 +196,9 @@ def people_export(person_id: str, file: Path | None) -> None:
 @click.argument("truth", type=click.Choice(["same", "different"]))
 @refusals
 def people_feedback(request_id: str, person_id: str, truth: str) -> None:
-    """Say whether the answer REQUEST_ID was right about PERSON_ID (same) or wrong (different), for the next calibration."""
+    """Say whether the answer REQUEST_ID was right about PERSON_ID (same) or wrong
+    (different), for the next calibration.
+    """
     with store() as known:
         modalities = known.give_feedback(request_id, person_id, truth == "same")
     click.echo(f"Kept for the next calibration: {', '.join(modalities)}.")
@@ -170,7 +207,9 @@ def people_feedback(request_id: str, person_id: str, truth: str) -> None:
 @people.command("purge")
 @refusals
 def people_purge() -> None:
-    """Forget the people whose retention is over. The service does the same at its start and while it runs."""
+    """Forget the people whose retention is over. The service does the same at its start
+    and while it runs.
+    """
     with store() as known:
         gone = known.forget_expired()
     click.echo(f"{gone} people forgotten.")
@@ -185,14 +224,21 @@ def people_delete(person_id: str, yes: bool) -> None:
     with store() as known:
         person = known.get_person(person_id)
         if not yes:
-            click.confirm(f"Delete {person.name} ({person.person_id}) and everything on them? This cannot be undone.", abort=True)
+            click.confirm(
+                f"Delete {person.name} ({person.person_id}) and everything on them? This cannot be undone.",
+                abort=True,
+            )
         known.delete_person(person_id)
     click.echo(f"Deleted {person_id}.")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What was given on the command line; `--retention-days none` is None, and given."""
-    found = {name: value for name, value in options.items() if value is not None and name != "retention_days"}
+    found = {
+        name: value
+        for name, value in options.items()
+        if value is not None and name != "retention_days"
+    }
     source = click.get_current_context().get_parameter_source("retention_days")
     if source is not click.core.ParameterSource.DEFAULT:
         found["retention_days"] = options["retention_days"]

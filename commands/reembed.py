@@ -1,4 +1,5 @@
 """Templates of another model are embedded again from kept media."""
+
 from __future__ import annotations
 
 import click
@@ -9,14 +10,24 @@ from utils.config import Settings
 
 
 @click.command()
-@click.option("--drop", is_flag=True, help="Delete templates without kept media instead of stopping before the switch.")
-@click.option("--stage-only", is_flag=True, help="Embed, but do not switch yet: the old templates go on to serve.")
+@click.option(
+    "--drop",
+    is_flag=True,
+    help="Delete templates without kept media instead of stopping before the switch.",
+)
+@click.option(
+    "--stage-only",
+    is_flag=True,
+    help="Embed, but do not switch yet: the old templates go on to serve.",
+)
 @refusals
 def reembed(drop: bool, stage_only: bool) -> None:
-    """Embed all templates again with the models of DUET_MODEL_DIR, from media kept by DUET_KEEP_MEDIA=1.
+    """Embed all templates again with the models of DUET_MODEL_DIR, from media kept by
+    DUET_KEEP_MEDIA=1.
 
-    A service with the old models may go on meanwhile: its templates serve until the switch at the end. Stopped or killed, it goes on when
-    it is run again. After the switch, restart the service with the new DUET_MODEL_DIR.
+    A service with the old models may go on meanwhile: its templates serve until the
+    switch at the end. Stopped or killed, it goes on when it is run again. After the
+    switch, restart the service with the new DUET_MODEL_DIR.
     """
     from gallery.reembedding import Reembedding
     from gallery.store import open_store
@@ -27,12 +38,18 @@ def reembed(drop: bool, stage_only: bool) -> None:
     try:
         work = Reembedding(store, load_encoders(settings.model_dir))
         left = work.left()
-        with tqdm(total=left.waiting + left.staged, initial=left.staged, unit="template", disable=None) as progress:
+        with tqdm(
+            total=left.waiting + left.staged, initial=left.staged, unit="template", disable=None
+        ) as progress:
             work.stage(progress.update)
         if stage_only:
             left = work.left()
-            click.echo(f"{left.staged} templates are staged, {left.without_media} have no kept media. Run it again to switch.")
+            click.echo(
+                f"{left.staged} templates are staged, {left.without_media} have no kept media. Run it again to switch."
+            )
             return
-        click.echo(f"{work.switch(drop=drop)} templates were embedded anew. Restart the service with this DUET_MODEL_DIR.")
+        click.echo(
+            f"{work.switch(drop=drop)} templates were embedded anew. Restart the service with this DUET_MODEL_DIR."
+        )
     finally:
         store.close()

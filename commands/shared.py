@@ -1,4 +1,7 @@
-"""What every command shares: opening the gallery, refusals in one line, and the report of what was not done."""
+"""What every command shares: opening the gallery, refusals in one line, and the report
+of what was not done.
+"""
+
 from __future__ import annotations
 
 import functools
@@ -21,12 +24,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     """Print the product's own errors as one message instead of a traceback."""
+
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
         except DuetError as error:
             raise click.ClickException(describe(error)) from error
+
     return wrapped
 
 
@@ -37,7 +42,9 @@ def describe(error: DuetError) -> str:
 
 @contextmanager
 def recognizer() -> Iterator[Recognizer]:
-    """The recognizer over the gallery that the settings name. The face detector, slow to load, waits until a clip is read."""
+    """The recognizer over the gallery that the settings name. The face detector, slow
+    to load, waits until a clip is read.
+    """
     from web.assembly import build_recognizer
 
     built = build_recognizer(Settings.from_env())

@@ -1,10 +1,13 @@
-"""The layout of compose.yaml without containers: two replicas, one worker, one PostgreSQL, one Redis and nginx with TLS before them.
+"""The layout of compose.yaml without containers: two replicas, one worker, one
+PostgreSQL, one Redis and nginx with TLS before them.
 
     python -m deploy.check
 
-Starts all of it in a temporary folder, walks through it as clients do, takes one replica away, and prints what was checked. Needs nginx,
-redis-server and openssl on the machine and the packages of requirements-dev.txt. Exit status 0: everything held.
+Starts all of it in a temporary folder, walks through it as clients do, takes one
+replica away, and prints what was checked. Needs nginx, redis-server and openssl on the
+machine and the packages of requirements-dev.txt. Exit status 0: everything held.
 """
+
 from __future__ import annotations
 
 import os
@@ -45,7 +48,9 @@ def until(true: Callable[[], object], what: str, limit_s: float = START_S) -> No
 
 
 @contextmanager
-def process(command: list[str], log: Path, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program that is ended with the check."""
     with log.open("wb") as out:
         running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
@@ -75,17 +80,42 @@ def postgres(folder: Path) -> Iterator[str]:
 def certificate(folder: Path) -> None:
     """A certificate for localhost that signs itself, as nginx.conf names it."""
     (folder / "tls").mkdir()
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                    "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(folder / "tls/key.pem"), "-out",
-                    str(folder / "tls/cert.pem")], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            str(folder / "tls/key.pem"),
+            "-out",
+            str(folder / "tls/cert.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 def nginx_config(folder: Path, port: int, replicas: list[int]) -> Path:
     """nginx.conf as it stands, with the ports and folders of this run."""
     text = (HERE / "nginx.conf").read_text(encoding="utf-8")
-    changes = {"listen 8443 ssl": f"listen 127.0.0.1:{port} ssl", "replica-1:5000": f"127.0.0.1:{replicas[0]}",
-               "replica-2:5000": f"127.0.0.1:{replicas[1]}", "/run/nginx.pid": f"{folder}/nginx.pid", "/tmp/duet-nginx": f"{folder}/nginx",
-               "tls/cert.pem": f"{folder}/tls/cert.pem", "tls/key.pem": f"{folder}/tls/key.pem"}
+    changes = {
+        "listen 8443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "replica-1:5000": f"127.0.0.1:{replicas[0]}",
+        "replica-2:5000": f"127.0.0.1:{replicas[1]}",
+        "/run/nginx.pid": f"{folder}/nginx.pid",
+        "/tmp/duet-nginx": f"{folder}/nginx",
+        "tls/cert.pem": f"{folder}/tls/cert.pem",
+        "tls/key.pem": f"{folder}/tls/key.pem",
+    }
     for before, after in changes.items():
         if before not in text:
             raise SystemExit(f"FAILED: nginx.conf has no {before!r}")
@@ -98,7 +128,10 @@ def nginx_config(folder: Path, port: int, replicas: list[int]) -> Path:
 
 def wait_for_replica(replica: subprocess.Popen[bytes], log: Path) -> None:
     """Until it can answer. Raises SystemExit when it ended instead."""
-    until(lambda: "is ready" in log.read_text() or replica.poll() is not None, "the start of a replica")
+    until(
+        lambda: "is ready" in log.read_text() or replica.poll() is not None,
+        "the start of a replica",
+    )
     if replica.poll() is not None:
         raise SystemExit(f"FAILED: a replica ended:\n{log.read_text()}")
 
@@ -109,13 +142,16 @@ class Client:
     def __init__(self, url: str, key: str, certificate: Path) -> None:
         self._url, self._session = url, requests.Session()
         self._session.headers["X-API-Key"] = key
-        self._session.verify, self._session.trust_env = str(certificate), False  # not the bundle that the environment names
+        # Not the bundle that the environment names
+        self._session.verify, self._session.trust_env = str(certificate), False
 
     def ask(self, method: str, path: str, expected: int, **more: object) -> requests.Response:
         """Raises SystemExit for another status."""
         answer = self._session.request(method, self._url + path, timeout=120, **more)  # type: ignore[arg-type]
         if answer.status_code != expected:
-            raise SystemExit(f"FAILED: {method} {path} answered {answer.status_code} instead of {expected}: {answer.text[:300]}")
+            raise SystemExit(
+                f"FAILED: {method} {path} answered {answer.status_code} instead of {expected}: {answer.text[:300]}"
+            )
         return answer
 
     def identify(self, clip: Path) -> str:
@@ -132,27 +168,39 @@ def served(logs: list[Path]) -> list[int]:
 
 def walk(client: Client, clips: list[Path], logs: list[Path]) -> None:
     """Enrol through the proxy, then ask both replicas the same."""
-    client.ask("POST", "/v1/people", 201, json={"person_id": "ann", "consent": "a check of the layout"})
+    client.ask(
+        "POST", "/v1/people", 201, json={"person_id": "ann", "consent": "a check of the layout"}
+    )
     with clips[0].open("rb") as file:
         client.ask("POST", "/v1/people/ann/templates", 201, files={"media": file})
     answers = {client.identify(clips[0]) for _ in range(8)}
     counts = served(logs)
     if answers != {"ann"} or min(counts) == 0:
         raise SystemExit(f"FAILED: answers {answers}, answered by the replicas {counts}")
-    print(f"ok  enrolled through the proxy, recognised by both replicas ({counts[0]} and {counts[1]} answers)")
+    print(
+        f"ok  enrolled through the proxy, recognised by both replicas ({counts[0]} and {counts[1]} answers)"
+    )
 
 
 def job(client: Client, clips: list[Path]) -> None:
     """A batch job that the worker does."""
     files = [("media", (f"{n}.mp4", clips[0].read_bytes())) for n in range(4)]
     job_id = client.ask("POST", "/v1/jobs", 202, files=files).json()["job_id"]
-    until(lambda: client.ask("GET", f"/v1/jobs/{job_id}", 200).json()["counts"]["done"] == 4, "the job by the worker")
+    until(
+        lambda: client.ask("GET", f"/v1/jobs/{job_id}", 200).json()["counts"]["done"] == 4,
+        "the job by the worker",
+    )
     print("ok  a job of 4 clips done by the worker")
 
 
 def refusals(url: str, certificate: Path) -> None:
     """Nobody is answered without a key, and a forwarded address is not believed."""
-    answer = requests.get(f"{url}/v1/people", timeout=30, verify=str(certificate), headers={"X-Forwarded-For": "127.0.0.1"})
+    answer = requests.get(
+        f"{url}/v1/people",
+        timeout=30,
+        verify=str(certificate),
+        headers={"X-Forwarded-For": "127.0.0.1"},
+    )
     if answer.status_code != 401:
         raise SystemExit(f"FAILED: without a key the answer was {answer.status_code}")
     print("ok  no answer without a key")
@@ -173,22 +221,57 @@ def main() -> int:
         certificate(folder)
         redis_port, proxy_port, ports = free_port(), free_port(), [free_port(), free_port()]
         password, key = secrets.token_hex(16), secrets.token_hex(24)
-        stack.enter_context(process(["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--requirepass", password,
-                                     "--dir", str(folder)], folder / "redis.log"))
+        stack.enter_context(
+            process(
+                [
+                    "redis-server",
+                    "--port",
+                    str(redis_port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--requirepass",
+                    password,
+                    "--dir",
+                    str(folder),
+                ],
+                folder / "redis.log",
+            )
+        )
         bare = {k: v for k, v in os.environ.items() if not k.startswith("DUET_")}
-        settings = bare | {"DUET_DATABASE_URL": stack.enter_context(postgres(folder)), "DUET_API_KEY": key, "DUET_TRUSTED_PROXIES": "1",
-                           "DUET_BROKER_URL": f"redis://:{password}@127.0.0.1:{redis_port}/0", "DUET_DATA_DIR": str(folder / "data")}
+        settings = bare | {
+            "DUET_DATABASE_URL": stack.enter_context(postgres(folder)),
+            "DUET_API_KEY": key,
+            "DUET_TRUSTED_PROXIES": "1",
+            "DUET_BROKER_URL": f"redis://:{password}@127.0.0.1:{redis_port}/0",
+            "DUET_DATA_DIR": str(folder / "data"),
+        }
         logs = [folder / f"replica-{n}.log" for n in (1, 2)]
-        replicas = [stack.enter_context(process([sys.executable, "app_web.py"], log, settings | {"DUET_PORT": str(port)}))
-                    for port, log in zip(ports, logs, strict=True)]
-        stack.enter_context(process([sys.executable, "cli.py", "worker", "--threads", "1"], folder / "worker.log", settings))
+        replicas = [
+            stack.enter_context(
+                process([sys.executable, "app_web.py"], log, settings | {"DUET_PORT": str(port)})
+            )
+            for port, log in zip(ports, logs, strict=True)
+        ]
+        stack.enter_context(
+            process(
+                [sys.executable, "cli.py", "worker", "--threads", "1"],
+                folder / "worker.log",
+                settings,
+            )
+        )
         for log, replica in zip(logs, replicas, strict=True):
             wait_for_replica(replica, log)
         config = nginx_config(folder, proxy_port, ports)
-        stack.enter_context(process(["nginx", "-c", str(config), "-g", "daemon off;"], folder / "nginx.log"))
+        stack.enter_context(
+            process(["nginx", "-c", str(config), "-g", "daemon off;"], folder / "nginx.log")
+        )
         url, pem = f"https://localhost:{proxy_port}", folder / "tls/cert.pem"
         client = Client(url, key, pem)
-        until(lambda: socket.socket().connect_ex(("127.0.0.1", proxy_port)) == 0, "the start of nginx (see deploy/nginx.conf)", 30)
+        until(
+            lambda: socket.socket().connect_ex(("127.0.0.1", proxy_port)) == 0,
+            "the start of nginx (see deploy/nginx.conf)",
+            30,
+        )
         print("ok  PostgreSQL, Redis, two replicas, a worker and nginx are running")
         refusals(url, pem)
         walk(client, clips, logs)

@@ -1,1 +1,3 @@
-"""Who is known: people and their templates, search, decision, and the recognizer that walks the way of a clip."""
+"""Who is known: people and their templates, search, decision, and the recognizer that
+walks the way of a clip.
+"""

@@ -1,9 +1,13 @@
-"""The audit: who did what, when, with what outcome; append-only, without media, vectors, ids or names.
+"""The audit: who did what, when, with what outcome; append-only, without media,
+vectors, ids or names.
 
-People appear by their internal number only, which says nothing once they are deleted. The rows form a chain: each holds the SHA-256 of
-itself and of the hash before it, and `meta` notes the last one. What is changed, missing, inserted or put elsewhere breaks the chain, and
-`verify` says where. Whoever can write the database can also rewrite the whole chain: only a head that was noted elsewhere shows that.
+People appear by their internal number only, which says nothing once they are deleted.
+The rows form a chain: each holds the SHA-256 of itself and of the hash before it, and
+`meta` notes the last one. What is changed, missing, inserted or put elsewhere breaks
+the chain, and `verify` says where. Whoever can write the database can also rewrite the
+whole chain: only a head that was noted elsewhere shows that.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -23,7 +27,9 @@ from gallery.tables import events, meta
 from utils.errors import InvalidRequestError
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="local")
-"""Who acts in this request or program: the web layer sets it to the id of the key, never to the key."""
+"""Who acts in this request or program: the web layer sets it to the id of the key,
+never to the key.
+"""
 
 Detail = Mapping[str, str | int | float | bool]
 
@@ -34,7 +40,9 @@ _HEAD = "audit_head"
 
 @dataclass(frozen=True)
 class Head:
-    """The last row of the chain. Numbers start at 1 and have no gaps: `event_id` is also the number of rows."""
+    """The last row of the chain. Numbers start at 1 and have no gaps: `event_id` is
+    also the number of rows.
+    """
 
     event_id: int
     hash: str
@@ -44,10 +52,14 @@ class Head:
 
     @classmethod
     def parse(cls, noted: str) -> Head:
-        """What `str` wrote: number and hash with a colon between them. Raises InvalidRequestError."""
+        """What `str` wrote: number and hash with a colon between them. Raises
+        InvalidRequestError.
+        """
         number, _, digest = noted.partition(":")
         if noted != "0:" and not re.fullmatch("[0-9]{1,18}:[0-9a-f]{64}", noted):
-            raise InvalidRequestError(f"A head of the audit is a number, a colon and 64 hex digits. Received: {noted[:80]!r}")
+            raise InvalidRequestError(
+                f"A head of the audit is a number, a colon and 64 hex digits. Received: {noted[:80]!r}"
+            )
         return cls(int(number), digest)
 
 
@@ -61,24 +73,46 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """The rows that were read, the last of them, and what is wrong (the first MAX_PROBLEMS); none = the chain is whole."""
+    """The rows that were read, the last of them, and what is wrong (the first
+    MAX_PROBLEMS); none = the chain is whole.
+    """
 
     events: int
     head: Head
     problems: tuple[Problem, ...]
 
 
-def append(connection: Connection, action: str, outcome: str, person_key: int | None = None, detail: Detail | None = None) -> None:
-    """Add one row in the transaction of what it tells about. `detail` holds codes and numbers only."""
+def append(
+    connection: Connection,
+    action: str,
+    outcome: str,
+    person_key: int | None = None,
+    detail: Detail | None = None,
+) -> None:
+    """Add one row in the transaction of what it tells about. `detail` holds codes and
+    numbers only.
+    """
     last = _lock_tail(connection)
-    event = Event(last.event_id + 1, datetime.now(UTC), ACTOR.get(), action, person_key, outcome, dict(detail or {}))
+    event = Event(
+        last.event_id + 1,
+        datetime.now(UTC),
+        ACTOR.get(),
+        action,
+        person_key,
+        outcome,
+        dict(detail or {}),
+    )
     head = Head(event.event_id, row_hash(last.hash, event))
     connection.execute(insert(events).values(**asdict(event) | {"hash": head.hash}))
     connection.execute(update(meta).where(meta.c.name == _HEAD).values(value=str(head)))
 
 
-def page(connection: Connection, limit: int, before: int | None = None, action: str | None = None) -> tuple[Event, ...]:
-    """At most `limit` rows, newest first: those of a number below `before`, and of one `action` only. Raises InvalidRequestError."""
+def page(
+    connection: Connection, limit: int, before: int | None = None, action: str | None = None
+) -> tuple[Event, ...]:
+    """At most `limit` rows, newest first: those of a number below `before`, and of one
+    `action` only. Raises InvalidRequestError.
+    """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit must be 1 to {MAX_PAGE}. Received: limit={limit}")
     query: Select[Any] = select(events).order_by(events.c.event_id.desc()).limit(limit)
@@ -90,29 +124,52 @@ def page(connection: Connection, limit: int, before: int | None = None, action: 
 
 
 def verify(connection: Connection, noted: Head | None = None) -> Verified:
-    """Follow the chain from its first row to its last, in one state of the database. `noted` is a head that was written down before: its
-    row must still be the same."""
+    """Follow the chain from its first row to its last, in one state of the database.
+    `noted` is a head that was written down before: its row must still be the same.
+    """
     last, problems = Head(0, ""), []
-    for row in connection.execute(select(events).order_by(events.c.event_id), execution_options={"yield_per": 1000}):
+    for row in connection.execute(
+        select(events).order_by(events.c.event_id), execution_options={"yield_per": 1000}
+    ):
         event = Event(**row._mapping)
         problems += _wrong_with(last, event)
         if noted is not None and noted.event_id == event.event_id and noted.hash != event.hash:
-            problems.append(Problem(event.event_id, f"row {event.event_id} is not the one that was noted: the chain was written anew"))
+            problems.append(
+                Problem(
+                    event.event_id,
+                    f"row {event.event_id} is not the one that was noted: the chain was written anew",
+                )
+            )
         last = Head(event.event_id, event.hash)
     problems += _wrong_at_end(last, _head(connection), noted)
     return Verified(last.event_id, last, tuple(problems[:MAX_PROBLEMS]))
 
 
 def row_hash(previous: str, event: Event) -> str:
-    """SHA-256, in hex, of a row and the hash before it ("" for the first): of the JSON list [previous, event_id, at, actor, action,
-    person_key, outcome, detail], without spaces, keys in order, ASCII only, `at` in UTC to the microsecond."""
+    """SHA-256, in hex, of a row and the hash before it ("" for the first): of the JSON
+    list [previous, event_id, at, actor, action, person_key, outcome, detail], without
+    spaces, keys in order, ASCII only, `at` in UTC to the microsecond.
+    """
     at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
-    fields = [previous, event.event_id, at, event.actor, event.action, event.person_key, event.outcome, event.detail]
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+    fields = [
+        previous,
+        event.event_id,
+        at,
+        event.actor,
+        event.action,
+        event.person_key,
+        event.outcome,
+        event.detail,
+    ]
+    return hashlib.sha256(
+        json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
+    ).hexdigest()
 
 
 def start_chain(connection: Connection) -> Head:
-    """Give the rows from before the chain their hashes and note the last row; where it is noted already, nothing happens."""
+    """Give the rows from before the chain their hashes and note the last row; where it
+    is noted already, nothing happens.
+    """
     known = _head(connection)
     if known is not None:
         return known
@@ -122,49 +179,81 @@ def start_chain(connection: Connection) -> Head:
         for row in rows:
             last = Head(row.event_id, row.hash or row_hash(last.hash, Event(**row._mapping)))
             if not row.hash:
-                connection.execute(update(events).where(events.c.event_id == row.event_id).values(hash=last.hash))
+                connection.execute(
+                    update(events).where(events.c.event_id == row.event_id).values(hash=last.hash)
+                )
     connection.execute(insert(meta).values(name=_HEAD, value=str(last)))
     return last
 
 
 def take_over(connection: Connection, head: Head) -> None:
-    """Go on after rows that were copied from another database, of which `head` is the last."""
+    """Go on after rows that were copied from another database, of which `head` is the
+    last.
+    """
     start_chain(connection)
     connection.execute(update(meta).where(meta.c.name == _HEAD).values(value=str(head)))
 
 
 def _lock_tail(connection: Connection) -> Head:
-    """The last row, while no other transaction can append: SQLite has one writer at a time, other databases lock the note of the head."""
+    """The last row, while no other transaction can append: SQLite has one writer at a
+    time, other databases lock the note of the head.
+    """
     return _head(connection, lock=True) or start_chain(connection)
 
 
 def _head(connection: Connection, *, lock: bool = False) -> Head | None:
     query = select(meta.c.value).where(meta.c.name == _HEAD)
-    noted = connection.scalar(query.with_for_update() if lock else query)  # SQLite's dialect leaves FOR UPDATE out
+    # SQLite's dialect leaves FOR UPDATE out
+    noted = connection.scalar(query.with_for_update() if lock else query)
     return None if noted is None else Head.parse(noted)
 
 
 def _wrong_with(last: Head, event: Event) -> list[Problem]:
-    """Nothing, or one problem. After a gap the row itself cannot be checked: the hash that it was chained to is gone."""
+    """Nothing, or one problem. After a gap the row itself cannot be checked: the hash
+    that it was chained to is gone.
+    """
     first, number = last.event_id + 1, event.event_id
     if number > first:
-        return [Problem(first, f"row {first} is missing" if number == first + 1 else f"rows {first} to {number - 1} are missing")]
+        return [
+            Problem(
+                first,
+                f"row {first} is missing"
+                if number == first + 1
+                else f"rows {first} to {number - 1} are missing",
+            )
+        ]
     if not event.hash:
         return [Problem(number, f"row {number} has no hash: it was not written by the service")]
     if event.hash != row_hash(last.hash, event):
-        return [Problem(number, f"row {number} was changed, or the row before it is not the one that it was written after")]
+        return [
+            Problem(
+                number,
+                f"row {number} was changed, or the row before it is not the one that it was written after",
+            )
+        ]
     return []
 
 
 def _wrong_at_end(last: Head, head: Head | None, noted: Head | None) -> list[Problem]:
     if head is None:
-        return [] if last.event_id == 0 else [Problem(last.event_id, "the note of the last row is missing")]
+        return (
+            []
+            if last.event_id == 0
+            else [Problem(last.event_id, "the note of the last row is missing")]
+        )
     end = max(head.event_id, noted.event_id if noted else 0)
     if end > last.event_id:
-        return [Problem(last.event_id + 1, f"rows {last.event_id + 1} to {end} are missing at the end")]
+        return [
+            Problem(last.event_id + 1, f"rows {last.event_id + 1} to {end} are missing at the end")
+        ]
     if head != last:
-        return [Problem(last.event_id, f"the last row should be {head}, but is {last}: rows were added, or the last one was "
-                                       "exchanged")]
+        return [
+            Problem(
+                last.event_id,
+                f"the last row should be {head}, but is {last}: rows were added, or the last one was "
+                "exchanged",
+            )
+        ]
     return []
 
 
@@ -176,7 +265,9 @@ def _writable(connection: Connection) -> Iterator[None]:
         yield
         connection.execute(text("ALTER TABLE events ENABLE TRIGGER USER"))
         return
-    triggers = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'")).all()
+    triggers = connection.execute(
+        text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'")
+    ).all()
     for name, _ in triggers:
         connection.execute(text(f"DROP TRIGGER {name}"))
     yield

@@ -1,8 +1,11 @@
-"""A database of a gallery: what the store asks of it, whichever it is. `open_database` picks the kind by the URL.
+"""A database of a gallery: what the store asks of it, whichever it is. `open_database`
+picks the kind by the URL.
 
-One transaction writes at a time, in all processes together: what a writer read cannot change before it commits, numbers of changes are in
-the order of commits, and the audit is one chain. Readers never wait for the writer.
+One transaction writes at a time, in all processes together: what a writer read cannot
+change before it commits, numbers of changes are in the order of commits, and the audit
+is one chain. Readers never wait for the writer.
 """
+
 from __future__ import annotations
 
 import logging
@@ -31,12 +34,17 @@ class LockedError(StoreUnavailableError):
 
 
 def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
-    """An SQLite file (`sqlite:////folder/duet.db`) or PostgreSQL (`postgresql+psycopg://user:password@host/database`), created or brought
-    up to date. Open it after a fork, never before. Raises ConfigError, StoreUnavailableError, StorageFullError."""
+    """An SQLite file (`sqlite:////folder/duet.db`) or PostgreSQL
+    (`postgresql+psycopg://user:password@host/database`), created or brought up to date.
+    Open it after a fork, never before. Raises ConfigError, StoreUnavailableError,
+    StorageFullError.
+    """
     try:
         parsed = make_url(url)
     except sa.ArgumentError:
-        raise ConfigError(f"A database is named by a URL, also in DUET_DATABASE_URL. {_KINDS}. Received: something else") from None
+        raise ConfigError(
+            f"A database is named by a URL, also in DUET_DATABASE_URL. {_KINDS}. Received: something else"
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         from gallery.sqlite import SqliteDatabase
 
@@ -45,7 +53,9 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
         from gallery.postgres import PostgresDatabase
 
         return PostgresDatabase(parsed)
-    raise ConfigError(f"The gallery is kept in SQLite or PostgreSQL. {_KINDS}. Received: {parsed.get_backend_name()}")
+    raise ConfigError(
+        f"The gallery is kept in SQLite or PostgreSQL. {_KINDS}. Received: {parsed.get_backend_name()}"
+    )
 
 
 _KINDS = "For example sqlite:////folder/duet.db or postgresql+psycopg://user@host/duet"
@@ -65,13 +75,17 @@ class Database(ABC):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database throughout. Raises StoreUnavailableError."""
+        """A transaction that sees one state of the database throughout. Raises
+        StoreUnavailableError.
+        """
         with self._translated(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """The one writer: commits at the end, or leaves no trace. Raises StorageFullError, StoreUnavailableError."""
+        """The one writer: commits at the end, or leaves no trace. Raises
+        StorageFullError, StoreUnavailableError.
+        """
         if not self._turn.acquire(timeout=WRITE_TURN_S):
             raise StoreUnavailableError(f"The database took no write for {WRITE_TURN_S:g} s.")
         try:
@@ -82,24 +96,34 @@ class Database(ABC):
 
     @abstractmethod
     def file_id(self, connection: Connection) -> str:
-        """Changes when another database takes the place of this one (a restored backup)."""
+        """Changes when another database takes the place of this one (a restored
+        backup).
+        """
 
     @abstractmethod
     def scrub(self) -> bool:
-        """Remove what was deleted from the log of the database. False if that must wait for a later call."""
+        """Remove what was deleted from the log of the database. False if that must wait
+        for a later call.
+        """
 
     @abstractmethod
     def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
-        """See to it that none of `traces`, pieces of what was deleted, is left in the files; `earlier`: nor what an earlier deletion may
-        have left. False if that must wait for a later call."""
+        """See to it that none of `traces`, pieces of what was deleted, is left in the
+        files; `earlier`: nor what an earlier deletion may have left. False if that must
+        wait for a later call.
+        """
 
     @abstractmethod
     def compact(self) -> bool:
-        """Write the files anew, without space in which earlier values may still stand. False if that must wait for a later call."""
+        """Write the files anew, without space in which earlier values may still stand.
+        False if that must wait for a later call.
+        """
 
     @abstractmethod
     def last_keys(self, connection: Connection) -> dict[str, int]:
-        """The highest number that each table with numbered rows ever gave, also to rows that are gone."""
+        """The highest number that each table with numbered rows ever gave, also to rows
+        that are gone.
+        """
 
     @abstractmethod
     def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
@@ -119,7 +143,9 @@ class Database(ABC):
             raise
 
     def _prepare(self) -> None:
-        """Two processes that start on an old database at once: one changes it, the other waits for that."""
+        """Two processes that start on an old database at once: one changes it, the
+        other waits for that.
+        """
         with self.read() as connection:
             if migrate.is_current(connection):
                 return

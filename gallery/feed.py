@@ -1,7 +1,10 @@
-"""What the memory index reads from the database: the revision, who changed since, people, and their templates.
+"""What the memory index reads from the database: the revision, who changed since,
+people, and their templates.
 
-Every function reads in the transaction of its caller, so that all it is told belongs to one state of the gallery.
+Every function reads in the transaction of its caller, so that all it is told belongs to
+one state of the gallery.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +27,9 @@ _MAX_VARIABLES = 900
 
 @dataclass(frozen=True)
 class Revision:
-    """A state of a gallery: which one, in which file, and the number of its latest change (0 when it never had one)."""
+    """A state of a gallery: which one, in which file, and the number of its latest
+    change (0 when it never had one).
+    """
 
     gallery_id: str
     file: str
@@ -43,13 +48,17 @@ class PersonRef:
 def revision(connection: Connection, file: str) -> Revision:
     """The state that this transaction sees; `file` is the id of the database file."""
     latest = select(func.max(changes.c.change)).scalar_subquery()
-    gallery_id, change = connection.execute(select(meta.c.value, latest).where(meta.c.name == "gallery_id")).one()
+    gallery_id, change = connection.execute(
+        select(meta.c.value, latest).where(meta.c.name == "gallery_id")
+    ).one()
     return Revision(gallery_id, file, change or 0)
 
 
 def changed_since(connection: Connection, change: int) -> list[int]:
     """Keys of the people who were created, changed or deleted after `change`."""
-    return list(connection.scalars(select(changes.c.person_key).where(changes.c.change > change).distinct()))
+    return list(
+        connection.scalars(select(changes.c.person_key).where(changes.c.change > change).distinct())
+    )
 
 
 def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
@@ -61,19 +70,46 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
 
 def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
     """Everybody who has a template of these encoders, rising."""
-    mine = or_(*((templates.c.modality == m) & (templates.c.encoder_id == e) for m, e in encoder_ids.items()))
-    return np.sort(np.array(list(connection.scalars(select(templates.c.person_key).where(mine).distinct())), np.int64))
+    mine = or_(
+        *(
+            (templates.c.modality == m) & (templates.c.encoder_id == e)
+            for m, e in encoder_ids.items()
+        )
+    )
+    return np.sort(
+        np.array(
+            list(connection.scalars(select(templates.c.person_key).where(mine).distinct())),
+            np.int64,
+        )
+    )
 
 
-def read_templates(connection: Connection, codec: Codec, encoder_ids: Mapping[Modality, str],
-                   keys: Sequence[int] | None = None) -> Iterator[dict[Modality, Templates]]:
-    """All templates of these encoders, in pieces that hold whole people, with the modalities that are there. `keys` None = everybody.
-    Raises StoreUnavailableError for a vector that `codec` cannot open."""
+def read_templates(
+    connection: Connection,
+    codec: Codec,
+    encoder_ids: Mapping[Modality, str],
+    keys: Sequence[int] | None = None,
+) -> Iterator[dict[Modality, Templates]]:
+    """All templates of these encoders, in pieces that hold whole people, with the
+    modalities that are there. `keys` None = everybody. Raises StoreUnavailableError for
+    a vector that `codec` cannot open.
+    """
     c = templates.c
-    # As one expression, so that rows come by the index that begins with the person: by that of the encoders, all would be sorted in memory
+    # As one expression, so that rows come by the index that begins with the person: by
+    # that of the encoders, all would be sorted in memory
     wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
-    query = select(c.person_key, c.key, c.modality, c.source_sha256, c.vector, c.sealed_by, c.template_id, c.encoder_id).where(wanted)
-    streaming = {"yield_per": _CHUNK} if keys is None else {}  # a cursor on the server does not pay for a few
+    query = select(
+        c.person_key,
+        c.key,
+        c.modality,
+        c.source_sha256,
+        c.vector,
+        c.sealed_by,
+        c.template_id,
+        c.encoder_id,
+    ).where(wanted)
+    # A cursor on the server does not pay for a few
+    streaming = {"yield_per": _CHUNK} if keys is None else {}
     for part in _parts(query, c.person_key, keys):
         rows = connection.execute(part.order_by(c.person_key), execution_options=streaming)
         for piece in _whole_people(rows.partitions(_CHUNK)):
@@ -94,13 +130,16 @@ def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
-    """The query for everybody, or in parts that hold no more variables than SQLite takes."""
+    """The query for everybody, or in parts that hold no more variables than SQLite
+    takes.
+    """
     if keys is None:
         yield query
         return
     ordered = sorted(keys)
     for start in range(0, len(ordered), _MAX_VARIABLES):
-        some: Any = bindparam("some", ordered[start:start + _MAX_VARIABLES], expanding=True)  # in_ of a list would look at each of them
+        # In_ of a list would look at each of them
+        some: Any = bindparam("some", ordered[start : start + _MAX_VARIABLES], expanding=True)
         yield query.where(column.in_(some))
 
 

@@ -1,10 +1,14 @@
-"""The gallery in memory: one row a person, with what stands for them by face, by voice and by both.
+"""The gallery in memory: one row a person, with what stands for them by face, by voice
+and by both.
 
-`MemoryIndex.snapshot()` asks the database for its latest change and, when it moved, reads the people concerned (of other processes too)
-and swaps in a new snapshot. A snapshot never changes: searches in parallel each keep the one they began with. New rows are written behind
-the rows that older snapshots look at, rows out of use are marked in the new snapshot's own `keys`; when they are many the rows are moved
-together into fresh arrays.
+`MemoryIndex.snapshot()` asks the database for its latest change and, when it moved,
+reads the people concerned (of other processes too) and swaps in a new snapshot. A
+snapshot never changes: searches in parallel each keep the one they began with. New rows
+are written behind the rows that older snapshots look at, rows out of use are marked in
+the new snapshot's own `keys`; when they are many the rows are moved together into fresh
+arrays.
 """
+
 from __future__ import annotations
 
 import threading
@@ -30,7 +34,9 @@ Probe = Mapping[Modality, FloatArray]
 """Embeddings (size,) of one clip by modality."""
 
 NEAREST = 64
-"""How many people an index that looks for the nearest finds at least, in each modality: more than are looked at (`gallery.matching`)."""
+"""How many people an index that looks for the nearest finds at least, in each modality:
+more than are looked at (`gallery.matching`).
+"""
 _LEAST_ROWS = 256
 _GROWTH = 1.125
 _MOST_ROWS = 1.25  # rows per person, before those out of use are thrown away
@@ -38,10 +44,12 @@ _MOST_ROWS = 1.25  # rows per person, before those out of use are thrown away
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row out of use); `vectors[m]` (n, size) float32
-    stand for the people where `has[m]` (n,) is true (`gallery.vectors.represent`). `stale` lists templates of other encoders, which are
-    not in it. `people` is how many can be recognised. Where it holds those alone who are nearest to a probe, `totals[m]` says how many
-    there are in all."""
+    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row
+    out of use); `vectors[m]` (n, size) float32 stand for the people where `has[m]` (n,)
+    is true (`gallery.vectors.represent`). `stale` lists templates of other encoders,
+    which are not in it. `people` is how many can be recognised. Where it holds those
+    alone who are nearest to a probe, `totals[m]` says how many there are in all.
+    """
 
     revision: Revision
     keys: KeyArray
@@ -54,28 +62,39 @@ class Snapshot:
 
     def count(self, modality: Modality) -> int:
         """How many people can be recognised in this modality."""
-        return int(np.count_nonzero(self.has[modality])) if self.totals is None else self.totals[modality]
+        return (
+            int(np.count_nonzero(self.has[modality]))
+            if self.totals is None
+            else self.totals[modality]
+        )
 
 
 class Index(Protocol):
     """Shared by all threads."""
 
     def snapshot(self) -> Snapshot:
-        """The gallery as it is committed now, or nobody of it: how many there are, and what is stale. Raises StoreUnavailableError."""
+        """The gallery as it is committed now, or nobody of it: how many there are, and
+        what is stale. Raises StoreUnavailableError.
+        """
 
     def near(self, probe: Probe) -> Snapshot:
-        """At least the `NEAREST` people to the probe in each modality, of the gallery as it is committed now. Raises
-        StoreUnavailableError."""
+        """At least the `NEAREST` people to the probe in each modality, of the gallery
+        as it is committed now. Raises StoreUnavailableError.
+        """
 
 
 class _Rows:
-    """A growing (n, size) array. Views that were given out keep what they saw: rows are only ever added behind them."""
+    """A growing (n, size) array. Views that were given out keep what they saw: rows are
+    only ever added behind them.
+    """
 
     def __init__(self, array: Any, used: int) -> None:
         self._array, self._used = array, used
 
     def add(self, at: int, rows: Any) -> None:
-        """Put rows behind the first `at`, which are those of the latest snapshot: what an update that failed left there goes."""
+        """Put rows behind the first `at`, which are those of the latest snapshot: what
+        an update that failed left there goes.
+        """
         need = at + len(rows)
         if need > len(self._array):
             larger = with_room(need, self._array.shape[1], self._array.dtype)
@@ -92,8 +111,9 @@ class _Rows:
 
 
 class MemoryIndex:
-    """In step with the database; shared by all threads. A kind of it may keep something else than the vectors: what `_make` makes room for
-    and `_pack` makes of them."""
+    """In step with the database; shared by all threads. A kind of it may keep something
+    else than the vectors: what `_make` makes room for and `_pack` makes of them.
+    """
 
     def __init__(self, store: Store, encoders: Encoders) -> None:
         self._store = store
@@ -121,16 +141,25 @@ class MemoryIndex:
 
     def _refreshed(self, connection: Connection) -> Snapshot:
         old, revision = self._snapshot, self._revision(connection)
-        if old is None or (old.revision.gallery_id, old.revision.file) != (revision.gallery_id, revision.file) \
-                or old.revision.change > revision.change:
+        if (
+            old is None
+            or (old.revision.gallery_id, old.revision.file) != (revision.gallery_id, revision.file)
+            or old.revision.change > revision.change
+        ):
             return self._loaded(connection, revision)
         return old if old.revision == revision else self._updated(connection, old, revision)
 
     def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
         block = self._reader.read(connection, None, self._make, self._pack)
-        refs, old_templates = self._refs(connection, block.keys, None), stale(connection, self._reader.encoder_ids)
-        self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}  # last: what fails before must leave them as they are
-        return Snapshot(revision, block.keys, self._views(), block.has, refs, old_templates, len(block.keys))
+        refs, old_templates = (
+            self._refs(connection, block.keys, None),
+            stale(connection, self._reader.encoder_ids),
+        )
+        # Last: what fails before must leave them as they are
+        self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}
+        return Snapshot(
+            revision, block.keys, self._views(), block.has, refs, old_templates, len(block.keys)
+        )
 
     def _updated(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
         changed = feed.changed_since(connection, old.revision.change)
@@ -147,7 +176,11 @@ class MemoryIndex:
             self._rows[m].add(len(old.keys), block.vectors[m][: len(block.keys)])
         people = int((keys != 0).sum())
         snapshot = Snapshot(revision, keys, self._views(), has, refs, old_templates, people)
-        return self._moved_together(snapshot) if len(keys) > _MOST_ROWS * people + _LEAST_ROWS else snapshot
+        return (
+            self._moved_together(snapshot)
+            if len(keys) > _MOST_ROWS * people + _LEAST_ROWS
+            else snapshot
+        )
 
     def _moved_together(self, snapshot: Snapshot) -> Snapshot:
         used = snapshot.keys != 0
@@ -156,8 +189,12 @@ class MemoryIndex:
         for m in ALL:
             np.compress(used, snapshot.vectors[m], axis=0, out=arrays[m][:people])
         rows = {m: _Rows(arrays[m], people) for m in ALL}
-        moved = replace(snapshot, keys=snapshot.keys[used], vectors={m: rows[m].view() for m in ALL},
-                        has={m: snapshot.has[m][used] for m in ALL})
+        moved = replace(
+            snapshot,
+            keys=snapshot.keys[used],
+            vectors={m: rows[m].view() for m in ALL},
+            has={m: snapshot.has[m][used] for m in ALL},
+        )
         self._rows = rows
         return moved
 
@@ -170,7 +207,9 @@ class MemoryIndex:
     def _pack(self, vectors: FloatArray) -> Any:
         return vectors
 
-    def _refs(self, connection: Connection, keys: KeyArray, among: list[int] | None) -> dict[int, PersonRef]:
+    def _refs(
+        self, connection: Connection, keys: KeyArray, among: list[int] | None
+    ) -> dict[int, PersonRef]:
         read = feed.read_people(connection, among)
         return {int(key): read[int(key)] for key in keys}
 

@@ -1,9 +1,12 @@
 """API keys: who may ask the service, and in which role.
 
-A key reads `duet_<key id>_<secret>` with 256 random bits of secret. The database holds its id and the scrypt hash of the secret; the key
-itself is shown once, when it is made. scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a key of its own, of
-each secret that it has found right. Whether the key was revoked is read from the database at every request.
+A key reads `duet_<key id>_<secret>` with 256 random bits of secret. The database holds
+its id and the scrypt hash of the secret; the key itself is shown once, when it is made.
+scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a key of
+its own, of each secret that it has found right. Whether the key was revoked is read
+from the database at every request.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -47,16 +50,33 @@ class Keys:
         self._database = database
         self._own = secrets.token_bytes(32)
         self._known: dict[str, bytes] = {}
-        self._scrypt_turn = threading.Lock()  # bounds the memory that many wrong keys at once can take
+        # Bounds the memory that many wrong keys at once can take
+        self._scrypt_turn = threading.Lock()
 
     def create(self, role: Role, label: str = "") -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can read again. Raises InvalidRequestError."""
+        """A new key and its text, which nobody can read again. Raises
+        InvalidRequestError.
+        """
         if len(label) > MAX_LABEL or not (label.isprintable() or not label):
-            raise InvalidRequestError(f"The label must be at most {MAX_LABEL} printable characters. Received: {label[:40]!a}")
-        key_id, secret, salt = secrets.token_hex(4), secrets.token_urlsafe(32), secrets.token_bytes(16)
+            raise InvalidRequestError(
+                f"The label must be at most {MAX_LABEL} printable characters. Received: {label[:40]!a}"
+            )
+        key_id, secret, salt = (
+            secrets.token_hex(4),
+            secrets.token_urlsafe(32),
+            secrets.token_bytes(16),
+        )
         with self._database.write() as connection:
-            connection.execute(insert(api_keys).values(
-                key_id=key_id, label=label, role=role, salt=salt, hash=_slow_hash(secret, salt), created_at=datetime.now(UTC)))
+            connection.execute(
+                insert(api_keys).values(
+                    key_id=key_id,
+                    label=label,
+                    role=role,
+                    salt=salt,
+                    hash=_slow_hash(secret, salt),
+                    created_at=datetime.now(UTC),
+                )
+            )
             audit.append(connection, "create_key", str(role), None, {"key_id": key_id})
             row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one()
         return _as_key(row), f"{PREFIX}_{key_id}_{secret}"
@@ -64,34 +84,62 @@ class Keys:
     def list(self) -> tuple[ApiKey, ...]:
         """All keys, the revoked ones too, oldest first."""
         with self._database.read() as connection:
-            return tuple(map(_as_key, connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id))))
+            return tuple(
+                map(
+                    _as_key,
+                    connection.execute(
+                        select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
+                    ),
+                )
+            )
 
     def revoke(self, key_id: str) -> ApiKey:
-        """From now on the key opens nothing, in no process. Revoking it again changes nothing. Raises InvalidRequestError."""
+        """From now on the key opens nothing, in no process. Revoking it again changes
+        nothing. Raises InvalidRequestError.
+        """
         with self._database.write() as connection:
             open_key = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
-            if connection.execute(update(api_keys).where(open_key).values(revoked_at=datetime.now(UTC))).rowcount:
+            if connection.execute(
+                update(api_keys).where(open_key).values(revoked_at=datetime.now(UTC))
+            ).rowcount:
                 audit.append(connection, "revoke_key", "revoked", None, {"key_id": key_id})
-            row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
+            row = connection.execute(
+                select(api_keys).where(api_keys.c.key_id == key_id)
+            ).one_or_none()
         if row is None:
-            raise InvalidRequestError(f"There is no key of this id. Received: {key_id[:40]!r}", "`cli.py keys list` shows the ids.")
+            raise InvalidRequestError(
+                f"There is no key of this id. Received: {key_id[:40]!r}",
+                "`cli.py keys list` shows the ids.",
+            )
         return _as_key(row)
 
     def exist(self, *, usable: bool = False) -> bool:
-        """Whether a key was ever made (`usable`: and not revoked): from then on nobody is let in without one."""
-        query = select(exists().where(api_keys.c.revoked_at.is_(None)) if usable else exists(select(api_keys.c.key_id)))
+        """Whether a key was ever made (`usable`: and not revoked): from then on nobody
+        is let in without one.
+        """
+        query = select(
+            exists().where(api_keys.c.revoked_at.is_(None))
+            if usable
+            else exists(select(api_keys.c.key_id))
+        )
         with self._database.read() as connection:
             return bool(connection.scalar(query))
 
     def find(self, text: str, before_slow: Callable[[], None] = lambda: None) -> ApiKey | None:
-        """The key of this text, revoked or not; None = no such key. `before_slow` runs before the slow comparison and may raise."""
+        """The key of this text, revoked or not; None = no such key. `before_slow` runs
+        before the slow comparison and may raise.
+        """
         prefix, _, rest = text.partition("_")
         key_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not secret or len(text) > _MAX_KEY or not text.isascii():
             return None
         with self._database.read() as connection:
-            row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
-        return _as_key(row) if row is not None and self._is_right(row, secret, before_slow) else None
+            row = connection.execute(
+                select(api_keys).where(api_keys.c.key_id == key_id)
+            ).one_or_none()
+        return (
+            _as_key(row) if row is not None and self._is_right(row, secret, before_slow) else None
+        )
 
     def _is_right(self, row: Row[Any], secret: str, before_slow: Callable[[], None]) -> bool:
         mark = hmac.digest(self._own, row.hash + secret.encode(), "sha256")

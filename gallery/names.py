@@ -1,8 +1,10 @@
-"""Which ids, names and terms may be stored, and the id in a file name of the compatible API.
+"""Which ids, names and terms may be stored, and the id in a file name of the compatible
+API.
 
-An id travels in URLs, folder and file names and logs, so its alphabet is small. A display name is any Unicode text of one line that
-does not reorder the text around it.
+An id travels in URLs, folder and file names and logs, so its alphabet is small. A
+display name is any Unicode text of one line that does not reorder the text around it.
 """
+
 from __future__ import annotations
 
 import re
@@ -18,44 +20,71 @@ MAX_RETENTION_DAYS = 36500
 
 _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and symbols without any ink (Hangul fillers, empty Braille)
-_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
+# Letters and symbols without any ink (Hangul fillers, empty Braille)
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# Controls, lone surrogates, line and paragraph separators
+_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MEDIA_SUFFIX = re.compile(
-    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z", re.IGNORECASE | re.ASCII)
+    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def validate_person_id(person_id: str) -> str:
     """Return `person_id` as it is. Raises InvalidNameError."""
-    if not isinstance(person_id, str) or not 1 <= len(person_id) <= MAX_ID or not _ID.fullmatch(person_id) or ".." in person_id:
+    if (
+        not isinstance(person_id, str)
+        or not 1 <= len(person_id) <= MAX_ID
+        or not _ID.fullmatch(person_id)
+        or ".." in person_id
+    ):
         raise InvalidNameError(
             f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, begins with none of . and -, and holds no two dots "
-            f"in a row. Received: {_shown(person_id)}", "Use an e-mail address or a short name without spaces.")
+            f"in a row. Received: {_shown(person_id)}",
+            "Use an e-mail address or a short name without spaces.",
+        )
     return person_id
 
 
 def validate_name(name: str) -> str:
-    """Return the display name in Unicode's NFC form, without spaces around it. Raises InvalidNameError."""
+    """Return the display name in Unicode's NFC form, without spaces around it. Raises
+    InvalidNameError.
+    """
     text = _text(name, "A name").strip()
-    if not 1 <= len(text) <= MAX_NAME or any(_breaks_line(c) for c in text) or not any(map(_is_seen, text)):
-        raise InvalidNameError(f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without control characters and "
-                               f"marks that change the direction of writing. Received: {_shown(name)}")
+    if (
+        not 1 <= len(text) <= MAX_NAME
+        or any(_breaks_line(c) for c in text)
+        or not any(map(_is_seen, text))
+    ):
+        raise InvalidNameError(
+            f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without control characters and "
+            f"marks that change the direction of writing. Received: {_shown(name)}"
+        )
     return text
 
 
 def validate_note(note: str, what: str = "A note") -> str:
-    """Return the note (or another text that is called `what`) in NFC form; line breaks and tabs are allowed. Raises InvalidNameError."""
+    """Return the note (or another text that is called `what`) in NFC form; line breaks
+    and tabs are allowed. Raises InvalidNameError.
+    """
     text = _text(note, what)
     if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
-        raise InvalidNameError(f"{what} is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
-                               f"of writing. Received: {_shown(note)}")
+        raise InvalidNameError(
+            f"{what} is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
+            f"of writing. Received: {_shown(note)}"
+        )
     return text
 
 
 def validate_retention_days(days: int | None) -> int | None:
-    """Return the days for which a person is kept; None = no end. Raises InvalidRequestError."""
+    """Return the days for which a person is kept; None = no end. Raises
+    InvalidRequestError.
+    """
     if days is not None and (type(days) is not int or not 1 <= days <= MAX_RETENTION_DAYS):
-        raise InvalidRequestError(f"retention_days is a whole number from 1 to {MAX_RETENTION_DAYS}, or none for no end. "
-                                  f"Received: {str(days)[:40]}")
+        raise InvalidRequestError(
+            f"retention_days is a whole number from 1 to {MAX_RETENTION_DAYS}, or none for no end. "
+            f"Received: {str(days)[:40]}"
+        )
     return days
 
 
@@ -65,15 +94,19 @@ def new_person_id() -> str:
 
 
 def parse_flagship_name(name: str) -> str:
-    """The person_id in a clip's name "email-number.mp4": the part before the last hyphen (an e-mail address may hold hyphens itself);
-    without a hyphen the whole name, in both cases without the ending of a media file. Raises InvalidNameError."""
+    """The person_id in a clip's name "email-number.mp4": the part before the last
+    hyphen (an e-mail address may hold hyphens itself); without a hyphen the whole name,
+    in both cases without the ending of a media file. Raises InvalidNameError.
+    """
     stem = _MEDIA_SUFFIX.sub("", _text(name, "A clip's name"))
     before, hyphen, _ = stem.rpartition("-")
     return validate_person_id(before if hyphen else stem)
 
 
 def search_key(text: str) -> str:
-    """The form in which names are searched: case, accents' encoding and width do not matter."""
+    """The form in which names are searched: case, accents' encoding and width do not
+    matter.
+    """
     return unicodedata.normalize("NFKC", text).casefold()
 
 
@@ -93,7 +126,9 @@ def _is_seen(character: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A harmless excerpt for a message: ASCII only, escaped, at most 40 characters of it."""
+    """A harmless excerpt for a message: ASCII only, escaped, at most 40 characters of
+    it.
+    """
     if not isinstance(value, str):
         return type(value).__name__
     return ascii(value[:40]) + (f" ... ({len(value)} characters)" if len(value) > 40 else "")

@@ -1,4 +1,7 @@
-"""The gallery as pictures: where its embeddings lie, and how alike its people are. No vector is in any answer, and people are bounded."""
+"""The gallery as pictures: where its embeddings lie, and how alike its people are. No
+vector is in any answer, and people are bounded.
+"""
+
 from __future__ import annotations
 
 import threading
@@ -38,8 +41,10 @@ class Place:
 
 @dataclass(frozen=True)
 class GalleryMap:
-    """Templates in the plane, those of a person side by side, and the probe where there is one. `shown`: share of the variance that each
-    axis shows, None for t-SNE. `people` are in it of `total` who fit the search."""
+    """Templates in the plane, those of a person side by side, and the probe where there
+    is one. `shown`: share of the variance that each axis shows, None for t-SNE.
+    `people` are in it of `total` who fit the search.
+    """
 
     modality: Modality
     method: str
@@ -52,8 +57,10 @@ class GalleryMap:
 
 @dataclass(frozen=True)
 class Similarity:
-    """`scores` (n, n) float32: the mean cosine of the templates of one person to those of another. On the diagonal, of a person's
-    templates to each other, NaN where there is only one. `people` in this order, of `total` who fit the search."""
+    """`scores` (n, n) float32: the mean cosine of the templates of one person to those
+    of another. On the diagonal, of a person's templates to each other, NaN where there
+    is only one. `people` in this order, of `total` who fit the search.
+    """
 
     modality: Modality
     people: tuple[PersonRef, ...]
@@ -77,25 +84,42 @@ class Overview:
         self._store, self._encoder_ids, self._fuse = store, encoder_ids, fuse
         self._drawing = threading.Lock()
 
-    def map_of(self, modality: Modality, method: str = "pca", search: str = "", limit: int = MAX_MAP_PEOPLE,
-               probe: FloatArray | None = None) -> GalleryMap:
-        """The templates of the first `limit` people that fit `search`, and the embedding `probe` (size,) among them.
+    def map_of(
+        self,
+        modality: Modality,
+        method: str = "pca",
+        search: str = "",
+        limit: int = MAX_MAP_PEOPLE,
+        probe: FloatArray | None = None,
+    ) -> GalleryMap:
+        """The templates of the first `limit` people that fit `search`, and the
+        embedding `probe` (size,) among them.
 
-        Raises InvalidRequestError, BusyError (one t-SNE at a time), StoreUnavailableError.
+        Raises InvalidRequestError, BusyError (one t-SNE at a time),
+        StoreUnavailableError.
         """
-        _check(method in METHODS, f"method must be one of {', '.join(METHODS)}. Received: {method!r}")
+        _check(
+            method in METHODS, f"method must be one of {', '.join(METHODS)}. Received: {method!r}"
+        )
         part = self._read(search, limit, MAX_MAP_PEOPLE)
         owners, vectors = _latest(*_vectors(part.templates, modality, self._fuse))
         others = None if probe is None else probe[None]
         drawn = plane.pca(vectors, others) if method == "pca" else self._tsne(vectors, others)
-        places = tuple(Place(part.refs[int(key)].person_id, part.refs[int(key)].name, float(x), float(y))
-                       for key, (x, y) in zip(owners, drawn.points, strict=False))
+        places = tuple(
+            Place(part.refs[int(key)].person_id, part.refs[int(key)].name, float(x), float(y))
+            for key, (x, y) in zip(owners, drawn.points, strict=False)
+        )
         at = None if probe is None else (float(drawn.points[-1, 0]), float(drawn.points[-1, 1]))
-        return GalleryMap(modality, method, places, at, drawn.shown, len(np.unique(owners)), part.total)
+        return GalleryMap(
+            modality, method, places, at, drawn.shown, len(np.unique(owners)), part.total
+        )
 
-    def similarity(self, modality: Modality, search: str = "", limit: int = MAX_MATRIX_PEOPLE) -> Similarity:
-        """How alike the first `limit` people that fit `search` are, in the order of their ids. Raises InvalidRequestError,
-        StoreUnavailableError."""
+    def similarity(
+        self, modality: Modality, search: str = "", limit: int = MAX_MATRIX_PEOPLE
+    ) -> Similarity:
+        """How alike the first `limit` people that fit `search` are, in the order of
+        their ids. Raises InvalidRequestError, StoreUnavailableError.
+        """
         part = self._read(search, limit, MAX_MATRIX_PEOPLE)
         owners, vectors = _vectors(part.templates, modality, self._fuse)
         keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
@@ -105,12 +129,26 @@ class Overview:
         order = sorted(range(len(keys)), key=lambda i: part.refs[int(keys[i])].person_id)
         scores: FloatArray = np.clip(means @ means.T, np.float32(-1), np.float32(1))
         np.fill_diagonal(scores, _among_themselves((means**2).sum(axis=1), counts))
-        return Similarity(modality, tuple(part.refs[int(keys[i])] for i in order), scores[np.ix_(order, order)], part.total)
+        return Similarity(
+            modality,
+            tuple(part.refs[int(keys[i])] for i in order),
+            scores[np.ix_(order, order)],
+            part.total,
+        )
 
     def _tsne(self, vectors: FloatArray, others: FloatArray | None) -> plane.Plane:
-        both = vectors if others is None else others if not len(vectors) else np.concatenate([vectors, others])
-        _check(len(both) <= MAX_TSNE_POINTS, f"t-SNE draws at most {MAX_TSNE_POINTS} templates. Received: {len(both)}",
-               "Narrow the search, lower the limit, or take method=pca.")
+        both = (
+            vectors
+            if others is None
+            else others
+            if not len(vectors)
+            else np.concatenate([vectors, others])
+        )
+        _check(
+            len(both) <= MAX_TSNE_POINTS,
+            f"t-SNE draws at most {MAX_TSNE_POINTS} templates. Received: {len(both)}",
+            "Narrow the search, lower the limit, or take method=pca.",
+        )
         if not self._drawing.acquire(timeout=_WAIT_S):
             raise BusyError("One t-SNE is drawn at a time.")
         try:
@@ -122,12 +160,23 @@ class Overview:
         _check(1 <= limit <= most, f"limit must be 1 to {most}. Received: {limit}")
         fits = people.c.search.contains(search_key(search), autoescape=True)
         with self._store.database.read() as connection:
-            found = list(connection.scalars(select(people.c.key).where(fits).order_by(people.c.person_id)))
+            found = list(
+                connection.scalars(select(people.c.key).where(fits).order_by(people.c.person_id))
+            )
             keys = found[:limit]
             refs = feed.read_people(connection, keys)
-            pieces = list(feed.read_templates(connection, self._store.codec, self._encoder_ids, keys))
-        return _Part(refs, {m: _joined([piece[m] for piece in pieces if m in piece]) for m in self._encoder_ids
-                            if any(m in piece for piece in pieces)}, len(found))
+            pieces = list(
+                feed.read_templates(connection, self._store.codec, self._encoder_ids, keys)
+            )
+        return _Part(
+            refs,
+            {
+                m: _joined([piece[m] for piece in pieces if m in piece])
+                for m in self._encoder_ids
+                if any(m in piece for piece in pieces)
+            },
+            len(found),
+        )
 
 
 def _check(rule: bool, message: str, hint: str | None = None) -> None:
@@ -136,12 +185,19 @@ def _check(rule: bool, message: str, hint: str | None = None) -> None:
 
 
 def _joined(pieces: list[Templates]) -> Templates:
-    return Templates(np.concatenate([p.owners for p in pieces]), [s for p in pieces for s in p.sources],
-                     np.concatenate([p.vectors for p in pieces]))
+    return Templates(
+        np.concatenate([p.owners for p in pieces]),
+        [s for p in pieces for s in p.sources],
+        np.concatenate([p.vectors for p in pieces]),
+    )
 
 
-def _vectors(templates: Mapping[Modality, Templates], modality: Modality, fuse: Fuse) -> tuple[KeyArray, FloatArray]:
-    """Owners (n,) rising and unit vectors (n, size) of one modality; fused, one of each pair of a face and a voice template."""
+def _vectors(
+    templates: Mapping[Modality, Templates], modality: Modality, fuse: Fuse
+) -> tuple[KeyArray, FloatArray]:
+    """Owners (n,) rising and unit vectors (n, size) of one modality; fused, one of each
+    pair of a face and a voice template.
+    """
     if modality == Modality.FUSED:
         return fused_templates(templates, fuse)
     if modality not in templates:
@@ -157,7 +213,9 @@ def _latest(owners: KeyArray, vectors: FloatArray) -> tuple[KeyArray, FloatArray
 
 
 def _among_themselves(squares: FloatArray, counts: KeyArray) -> FloatArray:
-    """Mean cosine of n templates to each other, without each one to itself, from the squared length of their mean; NaN for n = 1."""
+    """Mean cosine of n templates to each other, without each one to itself, from the
+    squared length of their mean; NaN for n = 1.
+    """
     n = counts.astype(np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
         found: FloatArray = np.where(n > 1, (squares * n - 1) / (n - 1), np.nan).astype(np.float32)

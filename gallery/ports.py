@@ -1,7 +1,9 @@
-"""What the gallery needs from the layers beside it, as protocols: it is given these parts and imports none of them.
+"""What the gallery needs from the layers beside it, as protocols: it is given these
+parts and imports none of them.
 
 Every part is shared by all requests and threads and holds no state between calls.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,7 +17,9 @@ class Aligner(Protocol):
     """Media file → aligned faces and speech."""
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
-        """Read the file at `path`; `filename` is the name its sender gave it. Raises MediaError."""
+        """Read the file at `path`; `filename` is the name its sender gave it. Raises
+        MediaError.
+        """
 
 
 class FaceEncoder(Protocol):
@@ -30,7 +34,9 @@ class FaceEncoder(Protocol):
         """Calibration of the scores of two face embeddings."""
 
     def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
-        """`faces` (n, 112, 112, 3) uint8 RGB of one person, `weights` (n,) ≥ 0 → their weighted mean embedding, of unit length."""
+        """`faces` (n, 112, 112, 3) uint8 RGB of one person, `weights` (n,) ≥ 0 → their
+        weighted mean embedding, of unit length.
+        """
 
 
 class VoiceEncoder(Protocol):
@@ -60,8 +66,9 @@ class FusionEncoder(Protocol):
         """Calibration of the scores of two fused embeddings."""
 
     def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
-        """(n, 512) and (n, 512) of the same people, row by row → (n, size) float32 of unit length, size 512 or what suits the
-        fusion. n may be 0."""
+        """(n, 512) and (n, 512) of the same people, row by row → (n, size) float32 of
+        unit length, size 512 or what suits the fusion. n may be 0.
+        """
 
 
 class Encoders(Protocol):

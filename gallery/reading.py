@@ -1,4 +1,7 @@
-"""What stands for people, read from their templates in the caller's transaction: the same for every index."""
+"""What stands for people, read from their templates in the caller's transaction: the
+same for every index.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -23,8 +26,10 @@ ALL = (*SINGLE, Modality.FUSED)
 
 @dataclass(frozen=True)
 class Block:
-    """People who were read: `keys` (m,) rising, vectors (m or more, size) float32, or what an index packs them into, and presence (m,) by
-    modality, all of the same order; rows behind the m-th are empty."""
+    """People who were read: `keys` (m,) rising, vectors (m or more, size) float32, or
+    what an index packs them into, and presence (m,) by modality, all of the same order;
+    rows behind the m-th are empty.
+    """
 
     keys: KeyArray
     vectors: dict[Modality, Any]
@@ -42,20 +47,37 @@ class Reader:
     def __init__(self, codec: Codec, encoders: Encoders) -> None:
         self._codec, self._fusion = codec, encoders.fusion
         nothing = np.zeros((0, EMBEDDING_SIZE), np.float32)
-        self.sizes = {**dict.fromkeys(SINGLE, EMBEDDING_SIZE), Modality.FUSED: encoders.fusion.fuse(nothing, nothing).shape[1]}
-        self.encoder_ids = {Modality.FACE: encoders.face.encoder_id, Modality.VOICE: encoders.voice.encoder_id}
+        self.sizes = {
+            **dict.fromkeys(SINGLE, EMBEDDING_SIZE),
+            Modality.FUSED: encoders.fusion.fuse(nothing, nothing).shape[1],
+        }
+        self.encoder_ids = {
+            Modality.FACE: encoders.face.encoder_id,
+            Modality.VOICE: encoders.voice.encoder_id,
+        }
         self.all_ids = {**self.encoder_ids, Modality.FUSED: encoders.fusion.encoder_id}
 
-    def read(self, connection: Connection, keys: Sequence[int] | None, make: Callable[[int, int], Any] = no_room,
-             pack: Callable[[FloatArray], Any] = lambda vectors: vectors) -> Block:
-        """Those of `keys` (None = everybody) who have a template. `make` gives the arrays for so many rows of a size, and `pack` turns
-        vectors (n, size) into their rows."""
+    def read(
+        self,
+        connection: Connection,
+        keys: Sequence[int] | None,
+        make: Callable[[int, int], Any] = no_room,
+        pack: Callable[[FloatArray], Any] = lambda vectors: vectors,
+    ) -> Block:
+        """Those of `keys` (None = everybody) who have a template. `make` gives the
+        arrays for so many rows of a size, and `pack` turns vectors (n, size) into their
+        rows.
+        """
         pieces = feed.read_templates(connection, self._codec, self.encoder_ids, keys)
         if keys is None:
             everyone = feed.read_keys(connection, self.encoder_ids)
         else:  # few enough to be held at once
             pieces = iter(held := list(pieces))
-            everyone = np.unique(np.concatenate([np.zeros(0, np.int64), *(t.owners for piece in held for t in piece.values())]))
+            everyone = np.unique(
+                np.concatenate(
+                    [np.zeros(0, np.int64), *(t.owners for piece in held for t in piece.values())]
+                )
+            )
         found = {m: make(len(everyone), self.sizes[m]) for m in ALL}
         has = {m: np.zeros(len(everyone), np.bool_) for m in ALL}
         for templates in pieces:

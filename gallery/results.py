@@ -1,15 +1,30 @@
-"""What the recognizer answers with, beyond the types that all layers share. No vector is in any of them."""
+"""What the recognizer answers with, beyond the types that all layers share. No vector
+is in any of them.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from utils.types import Capture, FaceQuality, Hint, Identification, Match, Modality, Person, SpeechQuality, Verification
+from utils.types import (
+    Capture,
+    FaceQuality,
+    Hint,
+    Identification,
+    Match,
+    Modality,
+    Person,
+    SpeechQuality,
+    Verification,
+)
 
 
 @dataclass(frozen=True)
 class TemplateInfo:
-    """A stored template without its vector; `quality` in [0, 1]; `source_sha256` is the hash of the media file."""
+    """A stored template without its vector; `quality` in [0, 1]; `source_sha256` is the
+    hash of the media file.
+    """
 
     template_id: str
     person_id: str
@@ -32,7 +47,9 @@ class PeoplePage:
 
 @dataclass(frozen=True)
 class EnrollResult:
-    """What an enrolment stored. `duplicate` is set when the clip was accepted as another person and `force` let it pass."""
+    """What an enrolment stored. `duplicate` is set when the clip was accepted as
+    another person and `force` let it pass.
+    """
 
     person: Person
     templates: tuple[TemplateInfo, ...]
@@ -47,10 +64,12 @@ class EnrollResult:
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """1:1 answer by both modalities, by face and by voice; `fmr` is the false match rate that the thresholds aim at.
+    """1:1 answer by both modalities, by face and by voice; `fmr` is the false match
+    rate that the thresholds aim at.
 
-    The qualities are those of the probe. `extrapolated` names the modalities whose threshold lies beyond the measured errors. `captures`:
-    what was compared, the probe first, then the reference where that is a clip.
+    The qualities are those of the probe. `extrapolated` names the modalities whose
+    threshold lies beyond the measured errors. `captures`: what was compared, the probe
+    first, then the reference where that is a clip.
     """
 
     fused: Verification
@@ -71,8 +90,9 @@ class VerifyResult:
 class FirstSightResult:
     """Identification that enrols whoever comes under an id for the first time.
 
-    `registered`: templates of this clip were stored under `person_id`. `duplicate`: the clip is somebody who is there under another
-    id, and so it was stored with `force` alone.
+    `registered`: templates of this clip were stored under `person_id`. `duplicate`: the
+    clip is somebody who is there under another id, and so it was stored with `force`
+    alone.
     """
 
     person_id: str
@@ -83,9 +103,11 @@ class FirstSightResult:
 
 @dataclass(frozen=True)
 class Event:
-    """A row of the audit: `actor` did `action` to the person of the internal number `person_key`, with `outcome`.
+    """A row of the audit: `actor` did `action` to the person of the internal number
+    `person_key`, with `outcome`.
 
-    The person's id and name are not in it: after a deletion nothing here says who it was.
+    The person's id and name are not in it: after a deletion nothing here says who it
+    was.
     """
 
     event_id: int
@@ -100,7 +122,9 @@ class Event:
 
 @dataclass(frozen=True)
 class StaleTemplates:
-    """Templates of an earlier encoder, which are never compared: how many, of how many people."""
+    """Templates of an earlier encoder, which are never compared: how many, of how many
+    people.
+    """
 
     modality: Modality
     templates: int

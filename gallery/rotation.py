@@ -1,18 +1,34 @@
-"""Which key a gallery is encrypted with, and changing it: from none to a key, from a key to another, and back to none.
+"""Which key a gallery is encrypted with, and changing it: from none to a key, from a
+key to another, and back to none.
 
-Two rows of `meta` say how it is: `encryption_key` (the id of the key, or "none"; missing = never encrypted) and, while it is being
-changed, `encryption_next`. Every value notes in `sealed_by` which key sealed it, so that a rotation killed at any moment is continued by
-running it again. A gallery amid a rotation is opened by nothing else: part of it could not be read.
+Two rows of `meta` say how it is: `encryption_key` (the id of the key, or "none";
+missing = never encrypted) and, while it is being changed, `encryption_next`. Every
+value notes in `sealed_by` which key sealed it, so that a rotation killed at any moment
+is continued by running it again. A gallery amid a rotation is opened by nothing else:
+part of it could not be read.
 
-What was rewritten may still stand in free pages, so that at the end the file is written anew (VACUUM) and the log emptied.
+What was rewritten may still stand in free pages, so that at the end the file is written
+anew (VACUUM) and the log emptied.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gallery.database import Database
 from gallery.sealing import Codec, PlainText, other_key
@@ -28,7 +44,9 @@ _ROTATE = "`cli.py keys rotate-encryption`"
 
 @dataclass(frozen=True)
 class _Sealed:
-    """A table with sealed values: `rows` selects key, value, sealed_by and then the texts that the value is bound to."""
+    """A table with sealed values: `rows` selects key, value, sealed_by and then the
+    texts that the value is bound to.
+    """
 
     table: Table
     value: str
@@ -37,21 +55,40 @@ class _Sealed:
 
 _T, _M, _R = templates.c, kept_media.c, reembedded.c
 _ALL = (
-    _Sealed(templates, "vector", select(_T.key, _T.vector, _T.sealed_by, _T.template_id, _T.modality, _T.encoder_id)),
-    _Sealed(kept_media, "data", select(_M.key, _M.data, _M.sealed_by, _T.template_id, _M.kind).join(templates, _T.key == _M.template_key)),
-    _Sealed(reembedded, "vector",
-            select(_R.key, _R.vector, _R.sealed_by, _T.template_id, _T.modality, _R.encoder_id).join(templates, _T.key == _R.key)),
+    _Sealed(
+        templates,
+        "vector",
+        select(_T.key, _T.vector, _T.sealed_by, _T.template_id, _T.modality, _T.encoder_id),
+    ),
+    _Sealed(
+        kept_media,
+        "data",
+        select(_M.key, _M.data, _M.sealed_by, _T.template_id, _M.kind).join(
+            templates, _T.key == _M.template_key
+        ),
+    ),
+    _Sealed(
+        reembedded,
+        "vector",
+        select(_R.key, _R.vector, _R.sealed_by, _T.template_id, _T.modality, _R.encoder_id).join(
+            templates, _T.key == _R.key
+        ),
+    ),
 )
 
 
 def check(connection: Connection, codec: Codec) -> None:
-    """Raise ConfigError unless the gallery is stored with `codec`; one with nothing in it takes it on."""
+    """Raise ConfigError unless the gallery is stored with `codec`; one with nothing in
+    it takes it on.
+    """
     state = _state(connection)
     if NEXT in state:
         left = sum(_count(connection, part, _id(state[NEXT])) for part in _ALL)
-        raise ConfigError("A gallery is opened once its encryption is changed as a whole. Received: a rotation not finished, "
-                          f"{left} values left, to {_named(state[NEXT])}",
-                          f"Run {_ROTATE} again with both keys: it goes on where it was ended.")
+        raise ConfigError(
+            "A gallery is opened once its encryption is changed as a whole. Received: a rotation not finished, "
+            f"{left} values left, to {_named(state[NEXT])}",
+            f"Run {_ROTATE} again with both keys: it goes on where it was ended.",
+        )
     stored, given = state.get(KEY, NO_KEY), codec.key_id or NO_KEY
     if stored == given:
         return
@@ -62,19 +99,29 @@ def check(connection: Connection, codec: Codec) -> None:
 
 
 def refuse_other(connection: Connection, codec: Codec) -> None:
-    """Raise StoreUnavailableError when the encryption was changed since this process opened the gallery; asked before each write."""
+    """Raise StoreUnavailableError when the encryption was changed since this process
+    opened the gallery; asked before each write.
+    """
     state = _state(connection)
     if NEXT in state or state.get(KEY, NO_KEY) != (codec.key_id or NO_KEY):
         raise other_key(_id(state.get(NEXT, state.get(KEY, NO_KEY))))
 
 
-def rotate(database: Database, new: Codec, old: Sequence[Codec] = (),
-           progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
-    """Store every value with `new`, whatever it is stored with now; `old` are the keys that may be needed to read it. No other process
-    may have the gallery open. `progress` is told how many values are done, of how many. Returns how many values were rewritten.
+def rotate(
+    database: Database,
+    new: Codec,
+    old: Sequence[Codec] = (),
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Store every value with `new`, whatever it is stored with now; `old` are the keys
+    that may be needed to read it. No other process may have the gallery open.
+    `progress` is told how many values are done, of how many. Returns how many values
+    were rewritten.
 
-    Killed at any moment it loses nothing, and is called again to go on. Raises ConfigError when a key is missing (before anything is
-    changed), StoreUnavailableError when a value is damaged, or another process kept old bytes from being removed (then call it again).
+    Killed at any moment it loses nothing, and is called again to go on. Raises
+    ConfigError when a key is missing (before anything is changed),
+    StoreUnavailableError when a value is damaged, or another process kept old bytes
+    from being removed (then call it again).
     """
     codecs = {codec.key_id: codec for codec in (PlainText(), new, *old)}
     with database.write() as connection:
@@ -86,41 +133,69 @@ def rotate(database: Database, new: Codec, old: Sequence[Codec] = (),
         done += rewritten
         progress(done, left)
     if not database.compact():
-        raise StoreUnavailableError("What was stored before is removed from the file at the end of a rotation. Received: a file in use",
-                                    f"Stop the service and run {_ROTATE} again.")
+        raise StoreUnavailableError(
+            "What was stored before is removed from the file at the end of a rotation. Received: a file in use",
+            f"Stop the service and run {_ROTATE} again.",
+        )
     with database.write() as connection:
         connection.execute(delete(meta).where(meta.c.name == NEXT))
         _write(connection, {KEY: new.key_id or NO_KEY})
     return done
 
 
-def _resealed(database: Database, part: _Sealed, codecs: Mapping[str | None, Codec], new: Codec) -> Iterator[int]:
-    """Rewrite the values of a table, a batch in each transaction; yields how many each took."""
+def _resealed(
+    database: Database, part: _Sealed, codecs: Mapping[str | None, Codec], new: Codec
+) -> Iterator[int]:
+    """Rewrite the values of a table, a batch in each transaction; yields how many each
+    took.
+    """
     key, after = part.table.c.key, 0
-    change = update(part.table).where(key == bindparam("at")).values(sealed_by=new.key_id, **{part.value: bindparam("resealed")})
+    change = (
+        update(part.table)
+        .where(key == bindparam("at"))
+        .values(sealed_by=new.key_id, **{part.value: bindparam("resealed")})
+    )
     while True:
         with database.write() as connection:
-            query = part.rows.where(part.table.c.sealed_by.is_distinct_from(new.key_id), key > after).order_by(key).limit(BATCH)
+            query = (
+                part.rows.where(part.table.c.sealed_by.is_distinct_from(new.key_id), key > after)
+                .order_by(key)
+                .limit(BATCH)
+            )
             rows = connection.execute(query).all()
             if not rows:
                 return
-            connection.execute(change, [
-                {"at": at, "resealed": new.seal(codecs[by].open(value, by, *about), *about)} for at, value, by, *about in rows])
+            connection.execute(
+                change,
+                [
+                    {"at": at, "resealed": new.seal(codecs[by].open(value, by, *about), *about)}
+                    for at, value, by, *about in rows
+                ],
+            )
             after = rows[-1][0]
         yield len(rows)
 
 
 def _refuse_missing(connection: Connection, codecs: Mapping[str | None, Codec]) -> None:
-    used = {by for part in _ALL for by in connection.scalars(select(part.table.c.sealed_by).distinct())}
+    used = {
+        by for part in _ALL for by in connection.scalars(select(part.table.c.sealed_by).distinct())
+    }
     missing = sorted(by for by in used if by is not None and by not in codecs)
     if missing:
         given = ", ".join(sorted(by for by in codecs if by is not None)) or "none"
-        raise ConfigError(f"A rotation needs the keys that the gallery is stored with now: {', '.join(missing)}. Received: {given}",
-                          f"Give the old key by --old-key-file or {PREFIX}ENCRYPTION_KEY_OLD.")
+        raise ConfigError(
+            f"A rotation needs the keys that the gallery is stored with now: {', '.join(missing)}. Received: {given}",
+            f"Give the old key by --old-key-file or {PREFIX}ENCRYPTION_KEY_OLD.",
+        )
 
 
 def _state(connection: Connection) -> dict[str, str]:
-    return {row.name: row.value for row in connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_((KEY, NEXT))))}
+    return {
+        row.name: row.value
+        for row in connection.execute(
+            select(meta.c.name, meta.c.value).where(meta.c.name.in_((KEY, NEXT)))
+        )
+    }
 
 
 def _write(connection: Connection, rows: Mapping[str, str]) -> None:
@@ -131,7 +206,12 @@ def _write(connection: Connection, rows: Mapping[str, str]) -> None:
 
 def _count(connection: Connection, part: _Sealed, key_id: str | None) -> int:
     """How many values are not stored with the key `key_id`."""
-    return connection.scalar(select(func.count()).where(part.table.c.sealed_by.is_distinct_from(key_id))) or 0
+    return (
+        connection.scalar(
+            select(func.count()).where(part.table.c.sealed_by.is_distinct_from(key_id))
+        )
+        or 0
+    )
 
 
 def _any(connection: Connection, part: _Sealed) -> bool:
@@ -148,9 +228,13 @@ def _named(value: str) -> str:
 
 def _mismatch(stored: str, given: str) -> ConfigError:
     if stored == NO_KEY:
-        return ConfigError(f"This gallery is stored in the clear. Received: {_named(given)}",
-                           f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY and "
-                           f"{PREFIX}ENCRYPTION_KEY_FILE.")
-    return ConfigError(f"This gallery is encrypted with {_named(stored)}. Received: {'no key' if given == NO_KEY else _named(given)}",
-                       f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was encrypted with. Without that "
-                       "key nothing in it can be read.")
+        return ConfigError(
+            f"This gallery is stored in the clear. Received: {_named(given)}",
+            f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY and "
+            f"{PREFIX}ENCRYPTION_KEY_FILE.",
+        )
+    return ConfigError(
+        f"This gallery is encrypted with {_named(stored)}. Received: {'no key' if given == NO_KEY else _named(given)}",
+        f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was encrypted with. Without that "
+        "key nothing in it can be read.",
+    )

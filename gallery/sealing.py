@@ -1,9 +1,13 @@
-"""How biometric values lie in the SQLite file: in the clear, or sealed with AES-256-GCM (NIST SP 800-38D).
+"""How biometric values lie in the SQLite file: in the clear, or sealed with AES-256-GCM
+(NIST SP 800-38D).
 
-Sealed form: nonce (12 bytes, fresh and random for every value) | ciphertext | tag (16 bytes), 28 bytes more than the value. With random
-nonces one key may seal 2^32 values. What a value belongs to (its table, template id, ...) is the associated data: a value that was moved to
-another row does not open there. A key is named by the first 16 hex digits of a hash of it, which tell nothing about the key.
+Sealed form: nonce (12 bytes, fresh and random for every value) | ciphertext | tag (16
+bytes), 28 bytes more than the value. With random nonces one key may seal 2^32 values.
+What a value belongs to (its table, template id, ...) is the associated data: a value
+that was moved to another row does not open there. A key is named by the first 16 hex
+digits of a hash of it, which tell nothing about the key.
 """
+
 from __future__ import annotations
 
 import base64
@@ -26,7 +30,9 @@ _HOW = f"A key is {KEY_BYTES} random bytes in base64: `cli.py keys new-encryptio
 
 
 class Codec(Protocol):
-    """Between a value and its stored form. `about` says what the value belongs to: the same texts when sealing and when opening."""
+    """Between a value and its stored form. `about` says what the value belongs to: the
+    same texts when sealing and when opening.
+    """
 
     @property
     def key_id(self) -> str | None:
@@ -36,7 +42,9 @@ class Codec(Protocol):
         """The stored form."""
 
     def open(self, stored: bytes, sealed_by: str | None, *about: str) -> bytes:
-        """The value. Raises StoreUnavailableError when another key sealed it, or what is stored is damaged or belongs elsewhere."""
+        """The value. Raises StoreUnavailableError when another key sealed it, or what
+        is stored is damaged or belongs elsewhere.
+        """
 
 
 class PlainText:
@@ -59,10 +67,13 @@ class Sealer:
     """Values under one key of 32 bytes. Raises ConfigError for a key of another length."""
 
     def __init__(self, key: bytes) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 50 ms that only encrypted galleries pay
+        # 50 ms that only encrypted galleries pay
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if len(key) != KEY_BYTES:
-            raise ConfigError(f"An encryption key must have {KEY_BYTES} bytes. Received: {len(key)} bytes", _HOW)
+            raise ConfigError(
+                f"An encryption key must have {KEY_BYTES} bytes. Received: {len(key)} bytes", _HOW
+            )
         self._cipher = AESGCM(key)
         self.key_id = hashlib.sha256(b"duet encryption key\0" + key).hexdigest()[:16]
 
@@ -78,11 +89,15 @@ class Sealer:
         if sealed_by != self.key_id:
             raise other_key(sealed_by)
         try:
-            return self._cipher.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], _associated(about))
+            return self._cipher.decrypt(
+                stored[:NONCE_BYTES], stored[NONCE_BYTES:], _associated(about)
+            )
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce and a tag
-            raise StoreUnavailableError("An encrypted value must open as what it was stored for. Received: one of "
-                                        f"{', '.join(about)} that is damaged or was exchanged",
-                                        "Restore the database from a backup, or delete the template.") from None
+            raise StoreUnavailableError(
+                "An encrypted value must open as what it was stored for. Received: one of "
+                f"{', '.join(about)} that is damaged or was exchanged",
+                "Restore the database from a backup, or delete the template.",
+            ) from None
 
 
 def _associated(about: tuple[str, ...]) -> bytes:
@@ -92,8 +107,10 @@ def _associated(about: tuple[str, ...]) -> bytes:
 def other_key(sealed_by: str | None) -> StoreUnavailableError:
     """The error for a value that the key in use did not seal."""
     by = "no key" if sealed_by is None else f"the key {sealed_by}"
-    return StoreUnavailableError(f"Stored values must be sealed by the key in use. Received: one sealed by {by}",
-                                 "The encryption of the gallery was changed: restart the service with the key of the gallery.")
+    return StoreUnavailableError(
+        f"Stored values must be sealed by the key in use. Received: one sealed by {by}",
+        "The encryption of the gallery was changed: restart the service with the key of the gallery.",
+    )
 
 
 def new_key() -> str:
@@ -102,13 +119,20 @@ def new_key() -> str:
 
 
 def parse_key(text: str, source: str) -> Sealer:
-    """A key from its text (base64, also the URL-safe one); `source` says in an error where it came from. Raises ConfigError."""
+    """A key from its text (base64, also the URL-safe one); `source` says in an error
+    where it came from. Raises ConfigError.
+    """
     try:
         key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
-        raise ConfigError(f"{source} must hold a key in base64. Received: {len(text.strip())} characters that are none", _HOW) from None
+        raise ConfigError(
+            f"{source} must hold a key in base64. Received: {len(text.strip())} characters that are none",
+            _HOW,
+        ) from None
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"{source} must hold a key of {KEY_BYTES} bytes. Received: {len(key)} bytes", _HOW)
+        raise ConfigError(
+            f"{source} must hold a key of {KEY_BYTES} bytes. Received: {len(key)} bytes", _HOW
+        )
     return Sealer(key)
 
 
@@ -118,16 +142,27 @@ def read_key(path: Path, source: str) -> Sealer:
         text, mode = path.read_text(encoding="ascii"), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "no text"
-        raise ConfigError(f"{source} must be a file with a key. Received: {path} ({why})", _HOW) from error
+        raise ConfigError(
+            f"{source} must be a file with a key. Received: {path} ({why})", _HOW
+        ) from error
     if mode & 0o077:
         log.warning("other users of this machine can read the encryption key: chmod 600 %s", path)
     return parse_key(text, source)
 
 
 def codec_of(settings: Settings) -> Codec:
-    """What `settings` say: sealed with the key of the variable or of the file, or in the clear. Raises ConfigError."""
+    """What `settings` say: sealed with the key of the variable or of the file, or in
+    the clear. Raises ConfigError.
+    """
     if settings.encryption_key and settings.encryption_key_file:
-        raise ConfigError(f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE", "Unset one of them.")
+        raise ConfigError(
+            f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE",
+            "Unset one of them.",
+        )
     if settings.encryption_key_file:
         return read_key(settings.encryption_key_file, f"{PREFIX}ENCRYPTION_KEY_FILE")
-    return parse_key(settings.encryption_key, f"{PREFIX}ENCRYPTION_KEY") if settings.encryption_key else PlainText()
+    return (
+        parse_key(settings.encryption_key, f"{PREFIX}ENCRYPTION_KEY")
+        if settings.encryption_key
+        else PlainText()
+    )

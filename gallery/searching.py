@@ -1,4 +1,7 @@
-"""Which index searches a gallery: by where it is stored, whether it is encrypted, and how many people there are."""
+"""Which index searches a gallery: by where it is stored, whether it is encrypted, and
+how many people there are.
+"""
+
 from __future__ import annotations
 
 from gallery.codeindex import CodeIndex
@@ -7,11 +10,15 @@ from gallery.ports import Encoders
 from gallery.store import Store
 
 MANY = 50_000
-"""People from which codes are faster than vectors, and take a quarter of the memory: docs/scale.md."""
+"""People from which codes are faster than vectors, and take a quarter of the memory:
+docs/scale.md.
+"""
 
 
 def open_index(store: Store, encoders: Encoders) -> Index:
-    """Search inside PostgreSQL; in memory for a file, and for what only this process can decrypt."""
+    """Search inside PostgreSQL; in memory for a file, and for what only this process
+    can decrypt.
+    """
     if store.database.searches and store.codec.key_id is None:
         from gallery.pgindex import DatabaseIndex
 
@@ -24,7 +31,9 @@ class GrowingIndex:
 
     def __init__(self, store: Store, encoders: Encoders, many: int = MANY) -> None:
         self._store, self._encoders, self._many = store, encoders, many
-        self._index: Index = CodeIndex(store, encoders) if store.count() > many else MemoryIndex(store, encoders)
+        self._index: Index = (
+            CodeIndex(store, encoders) if store.count() > many else MemoryIndex(store, encoders)
+        )
 
     def snapshot(self) -> Snapshot:
         """As the index in use. Raises StoreUnavailableError."""

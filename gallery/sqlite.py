@@ -1,11 +1,18 @@
-"""The SQLite file: connections, transactions, file modes, and its errors in the words of the product.
+"""The SQLite file: connections, transactions, file modes, and its errors in the words
+of the product.
 
-- WAL: readers never wait for the writer. Writers take turns: one thread of a process at a time, BEGIN IMMEDIATE between processes.
-- `synchronous=FULL`: what was acknowledged survives a loss of power. `secure_delete` overwrites what is deleted with zeros, `scrub()`
-  empties the write-ahead log, which still holds older pages, and `forget()` looks for copies that SQLite left in its pages.
-- After the start the file is opened, never created: one that vanished (a lost mount, a deleted folder) is an error, no empty gallery.
-- Every connection remembers the inode that it opened. A file that was exchanged since (a restored backup) is opened anew.
+- WAL: readers never wait for the writer. Writers take turns: one thread of a process at
+  a time, BEGIN IMMEDIATE between processes.
+- `synchronous=FULL`: what was acknowledged survives a loss of power. `secure_delete`
+  overwrites what is deleted with zeros, `scrub()` empties the write-ahead log, which
+  still holds older pages, and `forget()` looks for copies that SQLite left in its
+  pages.
+- After the start the file is opened, never created: one that vanished (a lost mount, a
+  deleted folder) is an error, no empty gallery.
+- Every connection remembers the inode that it opened. A file that was exchanged since
+  (a restored backup) is opened anew.
 """
+
 from __future__ import annotations
 
 import errno
@@ -30,14 +37,22 @@ from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnava
 
 log = logging.getLogger(__name__)
 
-_PRAGMAS = ("page_size=8192",  # of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
-            "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY")
+# Of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
+_PRAGMAS = (
+    "page_size=8192",
+    "foreign_keys=ON",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "temp_store=MEMORY",
+)
 _NO_ROOM_BYTES = 1 << 20
 _MANY_TRACES = 1000  # of some 50 people: to look for more takes longer than to write the file anew
 
 
 class SqliteDatabase(Database):
-    """One SQLite file; `busy_timeout_s` is how long a connection waits for other processes."""
+    """One SQLite file; `busy_timeout_s` is how long a connection waits for other
+    processes.
+    """
 
     _raw_errors = (sqlite3.Error, OSError)
 
@@ -45,8 +60,15 @@ class SqliteDatabase(Database):
         self._path = _path_of(url)
         self._busy_timeout_s = busy_timeout_s
         self._descriptors: dict[str, int] = {}
-        engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=30,
-                               hide_parameters=True)  # names and vectors stay out of error texts
+        engine = create_engine(
+            "sqlite://",
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=24,
+            pool_timeout=30,
+            hide_parameters=True,
+        )  # names and vectors stay out of error texts
         super().__init__(engine, engine.execution_options(writes=True))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
@@ -62,8 +84,9 @@ class SqliteDatabase(Database):
             return _inode(self._path)
 
     def scrub(self) -> bool:
-        """Empty the write-ahead log, so that no deleted byte is left in it. False if readers or writers kept it busy; it is then emptied
-        by the next scrub."""
+        """Empty the write-ahead log, so that no deleted byte is left in it. False if
+        readers or writers kept it busy; it is then emptied by the next scrub.
+        """
         deadline = time.monotonic() + self._busy_timeout_s
         with self._translated():
             while True:
@@ -75,13 +98,16 @@ class SqliteDatabase(Database):
                 if not busy:
                     return True
                 if time.monotonic() > deadline:
-                    log.warning("the write-ahead log is busy and keeps deleted data until the next deletion")
+                    log.warning(
+                        "the write-ahead log is busy and keeps deleted data until the next deletion"
+                    )
                     return False
                 time.sleep(0.02)
 
     def compact(self) -> bool:
-        """Write the file anew, without the free pages in which earlier values may still stand, and empty the log. False if other readers
-        or writers kept the log busy."""
+        """Write the file anew, without the free pages in which earlier values may still
+        stand, and empty the log. False if other readers or writers kept the log busy.
+        """
         with self._turn, self._translated():
             raw = self._engine.raw_connection()
             try:
@@ -91,12 +117,19 @@ class SqliteDatabase(Database):
         return self.scrub()
 
     def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
-        """Empty the log, and see to it that none of `traces` is left in the unused space of the file: where one is, where there are many
-        to look for, or where it is unknown what an `earlier` deletion left, the file is written anew. False as `scrub`."""
+        """Empty the log, and see to it that none of `traces` is left in the unused
+        space of the file: where one is, where there are many to look for, or where it
+        is unknown what an `earlier` deletion left, the file is written anew. False as
+        `scrub`.
+        """
         if not self.scrub():
             return False
         with self._translated():
-            left = earlier or len(traces) > _MANY_TRACES or residue.holds_any(self._descriptor(), traces)
+            left = (
+                earlier
+                or len(traces) > _MANY_TRACES
+                or residue.holds_any(self._descriptor(), traces)
+            )
         return not left or self.compact()
 
     def close(self) -> None:
@@ -106,7 +139,9 @@ class SqliteDatabase(Database):
             os.close(self._descriptors.popitem()[1])
 
     def _descriptor(self) -> int:
-        """To read the bytes of the file by; open as long as the connections are (gallery/residue.py says why)."""
+        """To read the bytes of the file by; open as long as the connections are
+        (gallery/residue.py says why).
+        """
         inode = _inode(self._path)
         if inode not in self._descriptors:
             self._descriptors[inode] = os.open(self._path, os.O_RDONLY)
@@ -114,17 +149,30 @@ class SqliteDatabase(Database):
 
     def last_keys(self, connection: Connection) -> dict[str, int]:
         """Of SQLite's own table."""
-        return {row.name: row.seq for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))}
+        return {
+            row.name: row.seq
+            for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
+        }
 
     def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
         """In SQLite's own table."""
         for name, number in numbers.items():
-            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
-            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"), {"name": name, "number": number})
+            connection.execute(
+                text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name}
+            )
+            connection.execute(
+                text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"),
+                {"name": name, "number": number},
+            )
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._busy_timeout_s,
-                                     isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -134,7 +182,9 @@ class SqliteDatabase(Database):
         return connection
 
     def _use_wal(self) -> None:
-        """Another process that opens the file at the same moment may make SQLite refuse the switch at once, without its busy timeout."""
+        """Another process that opens the file at the same moment may make SQLite refuse
+        the switch at once, without its busy timeout.
+        """
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
             raw = self._engine.raw_connection()
@@ -183,8 +233,10 @@ class SqliteDatabase(Database):
 _MESSAGES = {
     "SQLITE_READONLY": "The database is read-only.",
     "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
-    **dict.fromkeys(("FileNotFoundError", "FileExistsError", "NotADirectoryError"),
-                    "The database file is gone, or its folder cannot be made."),
+    **dict.fromkeys(
+        ("FileNotFoundError", "FileExistsError", "NotADirectoryError"),
+        "The database file is gone, or its folder cannot be made.",
+    ),
     "PermissionError": "The database file may not be opened or made by this user.",
     "SQLITE_CORRUPT": "The database file is damaged.",
     "SQLITE_NOTADB": "The database file is damaged.",
@@ -198,20 +250,28 @@ def _code(error: BaseException | None) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    """A writer takes its lock at once: a transaction that starts by reading could not be promoted after another process wrote."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+    """A writer takes its lock at once: a transaction that starts by reading could not
+    be promoted after another process wrote.
+    """
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+    )
 
 
 def _path_of(url: URL) -> Path:
     if not url.database or url.database == ":memory:":
-        raise ConfigError("The gallery is kept in an SQLite file: DUET_DATABASE_URL=sqlite:////folder/duet.db. "
-                          f"Received: {'no file' if not url.database else 'a database in memory'}")
+        raise ConfigError(
+            "The gallery is kept in an SQLite file: DUET_DATABASE_URL=sqlite:////folder/duet.db. "
+            f"Received: {'no file' if not url.database else 'a database in memory'}"
+        )
     return Path(url.database).resolve()
 
 
 def _make_file(path: Path) -> None:
-    """Readable by the owner only, before the first byte is written; SQLite gives its -wal and -shm files the same mode. A file that is
-    there is not opened here: to close it again would end the locks of this process."""
+    """Readable by the owner only, before the first byte is written; SQLite gives its
+    -wal and -shm files the same mode. A file that is there is not opened here: to close
+    it again would end the locks of this process.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

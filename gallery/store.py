@@ -1,8 +1,12 @@
-"""The gallery as a database holds it: every change is one transaction, with its row in the audit and in the feed of changes.
+"""The gallery as a database holds it: every change is one transaction, with its row in
+the audit and in the feed of changes.
 
-The statements are in the files by subject (gallery/people.py, templates.py, merging.py, kept.py, feedback.py, export.py); here are the
-transactions around them, and what makes a deletion complete: what was deleted is looked for in the files, and so are uploads of jobs.
+The statements are in the files by subject (gallery/people.py, templates.py, merging.py,
+kept.py, feedback.py, export.py); here are the transactions around them, and what makes
+a deletion complete: what was deleted is looked for in the files, and so are uploads of
+jobs.
 """
+
 from __future__ import annotations
 
 import threading
@@ -16,7 +20,20 @@ from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
-from gallery import audit, export, feed, feedback, forgetting, jobs, kept, merging, people, rotation, templates, vectors
+from gallery import (
+    audit,
+    export,
+    feed,
+    feedback,
+    forgetting,
+    jobs,
+    kept,
+    merging,
+    people,
+    rotation,
+    templates,
+    vectors,
+)
 from gallery.database import Database, open_database
 from gallery.names import new_person_id
 from gallery.people import NewPerson, PersonChanges
@@ -36,7 +53,9 @@ LOOK_AGAIN_S = 86_400.0
 
 @dataclass(frozen=True)
 class Stored:
-    """What an enrolment left: the person, the templates of this clip, and how many of them were there before."""
+    """What an enrolment left: the person, the templates of this clip, and how many of
+    them were there before.
+    """
 
     person: Person
     templates: tuple[TemplateInfo, ...]
@@ -44,7 +63,9 @@ class Stored:
 
 
 class Erasure:
-    """What a transaction deletes: `traces` in the database's bytes, and `uploads` (paths below the media root)."""
+    """What a transaction deletes: `traces` in the database's bytes, and `uploads`
+    (paths below the media root).
+    """
 
     def __init__(self) -> None:
         self.traces: set[bytes] = set()
@@ -52,29 +73,55 @@ class Erasure:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store of `settings.url_of_database`. Raises ConfigError, StoreUnavailableError, StorageFullError."""
-    return Store(open_database(settings.url_of_database), codec_of(settings), settings.media_folder, settings.feedback_days)
+    """The store of `settings.url_of_database`. Raises ConfigError,
+    StoreUnavailableError, StorageFullError.
+    """
+    return Store(
+        open_database(settings.url_of_database),
+        codec_of(settings),
+        settings.media_folder,
+        settings.feedback_days,
+    )
 
 
 class Store:
-    """Shared by all requests and threads. `codec` is how vectors and kept media are stored; raises ConfigError unless it is that of the
-    gallery. Uploads of jobs lie below `media_root`. Answers are remembered for `feedback_days`."""
+    """Shared by all requests and threads. `codec` is how vectors and kept media are
+    stored; raises ConfigError unless it is that of the gallery. Uploads of jobs lie
+    below `media_root`. Answers are remembered for `feedback_days`.
+    """
 
-    def __init__(self, database: Database, codec: Codec | None = None, media_root: Path | None = None, feedback_days: float = 7) -> None:
+    def __init__(
+        self,
+        database: Database,
+        codec: Codec | None = None,
+        media_root: Path | None = None,
+        feedback_days: float = 7,
+    ) -> None:
         self.database = database
         self.codec = codec or PlainText()
         self._media_root = media_root
         self._feedback_days = feedback_days
         self._erasing_turn = threading.Lock()
-        self._look_at, self._looked = 0.0, -LOOK_AGAIN_S  # by the clock; by a clock that is never set
+        # By the clock; by a clock that is never set
+        self._look_at, self._looked = 0.0, -LOOK_AGAIN_S
         with database.write() as connection:
             rotation.check(connection, self.codec)
 
     # ---- people
-    def create_person(self, person_id: str | None = None, name: str | None = None, note: str = "", consent: str = "",
-                      retention_days: int | None = None) -> Person:
-        """An id is made when there is none; `name` None = the id. Raises InvalidNameError, InvalidRequestError, PersonExistsError."""
-        new = NewPerson(new_person_id() if person_id is None else person_id, name, note, consent, retention_days)
+    def create_person(
+        self,
+        person_id: str | None = None,
+        name: str | None = None,
+        note: str = "",
+        consent: str = "",
+        retention_days: int | None = None,
+    ) -> Person:
+        """An id is made when there is none; `name` None = the id. Raises
+        InvalidNameError, InvalidRequestError, PersonExistsError.
+        """
+        new = NewPerson(
+            new_person_id() if person_id is None else person_id, name, note, consent, retention_days
+        )
         with self.database.write() as connection:
             key = people.create(connection, new)
             return people.person_of(connection, key)
@@ -92,13 +139,16 @@ class Store:
             return None
 
     def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
-        """People whose id or name holds `search` in any case, by id; `limit` 1 to 1000. Raises InvalidRequestError."""
+        """People whose id or name holds `search` in any case, by id; `limit` 1 to 1000.
+        Raises InvalidRequestError.
+        """
         with self.database.read() as connection:
             return people.page_of(connection, search, offset, limit)
 
     def update_person(self, person_id: str, **changes: Unpack[PersonChanges]) -> Person:
-        """Change name, note, consent or retention_days; what is not given stays. Raises PersonNotFoundError, InvalidNameError,
-        InvalidRequestError."""
+        """Change name, note, consent or retention_days; what is not given stays. Raises
+        PersonNotFoundError, InvalidNameError, InvalidRequestError.
+        """
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
             before = forgetting.texts_of(connection, key)
@@ -109,19 +159,28 @@ class Store:
         self._look_at = 0.0
         return person
 
-    def delete_person(self, person_id: str, guard: Callable[[Person], None] = lambda _: None) -> None:
-        """Forget the person and everything on them, also in the bytes of the files. `guard` is told who it is once nobody else can change
-        them any more, and may raise to stop it. Raises PersonNotFoundError."""
+    def delete_person(
+        self, person_id: str, guard: Callable[[Person], None] = lambda _: None
+    ) -> None:
+        """Forget the person and everything on them, also in the bytes of the files.
+        `guard` is told who it is once nobody else can change them any more, and may
+        raise to stop it. Raises PersonNotFoundError.
+        """
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
             guard(people.person_of(connection, key))
             self._delete(connection, key, "delete_person", erasure)
 
     def merge_people(self, person_id: str, other: str) -> Person:
-        """Two entries of one person become the first (`gallery.merging.merge`); of the other nothing but what was merged is left, also in
-        the bytes. Raises PersonNotFoundError, InvalidNameError, InvalidRequestError, EncoderMismatchError."""
+        """Two entries of one person become the first (`gallery.merging.merge`); of the
+        other nothing but what was merged is left, also in the bytes. Raises
+        PersonNotFoundError, InvalidNameError, InvalidRequestError,
+        EncoderMismatchError.
+        """
         if person_id == other:
-            raise InvalidRequestError(f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice")
+            raise InvalidRequestError(
+                f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice"
+            )
         with self.erasing() as (connection, erasure):
             key, second = people.key_of(connection, person_id), people.key_of(connection, other)
             before = forgetting.all_of(connection, second)
@@ -130,7 +189,9 @@ class Store:
             return people.person_of(connection, key)
 
     def forget_expired(self) -> int:
-        """Delete the people whose retention is over, and answers remembered for too long; how many people it were."""
+        """Delete the people whose retention is over, and answers remembered for too
+        long; how many people it were.
+        """
         now = datetime.now(UTC)
         with self.erasing() as (connection, erasure):
             ends = people.with_end(connection)
@@ -143,10 +204,12 @@ class Store:
         return len(due)
 
     def forget_expired_when_due(self) -> None:
-        """`forget_expired` when somebody's time has come, and once a day, also when the clock was set back; otherwise a comparison of
-        numbers."""
+        """`forget_expired` when somebody's time has come, and once a day, also when the
+        clock was set back; otherwise a comparison of numbers.
+        """
         if time.time() >= self._look_at or time.monotonic() >= self._looked + LOOK_AGAIN_S:
-            self._look_at, self._looked = time.time() + LOOK_AGAIN_S, time.monotonic()  # other requests of this moment go on
+            # Other requests of this moment go on
+            self._look_at, self._looked = time.time() + LOOK_AGAIN_S, time.monotonic()
             actor = audit.ACTOR.set("service")
             try:
                 self.forget_expired()
@@ -159,21 +222,32 @@ class Store:
             return people.count(connection)
 
     def export_person(self, person_id: str) -> dict[str, Any]:
-        """Everything that is stored on a person (`gallery.export.document`). Raises PersonNotFoundError, StoreUnavailableError."""
+        """Everything that is stored on a person (`gallery.export.document`). Raises
+        PersonNotFoundError, StoreUnavailableError.
+        """
         with self.database.read() as connection:
             found = export.document(connection, self.codec, people.key_of(connection, person_id))
         self.record("export_person", "exported", person_id)
         return found
 
     # ---- templates
-    def enroll(self, person: str | NewPerson, new: Sequence[NewTemplate], *, replace: bool = False,
-               guard: Callable[[], None] | None = None) -> Stored:
-        """Store templates for a known person (by id) or create one with them, all or nothing.
+    def enroll(
+        self,
+        person: str | NewPerson,
+        new: Sequence[NewTemplate],
+        *,
+        replace: bool = False,
+        guard: Callable[[], None] | None = None,
+    ) -> Stored:
+        """Store templates for a known person (by id) or create one with them, all or
+        nothing.
 
-        `replace` first removes all templates of the person: what is left of an earlier clip may be somebody else's. A template made from
-        the same file before is kept instead of stored twice. `guard` runs once no other writer can change the gallery any more and may
-        raise to stop the enrolment.
-        Raises PersonNotFoundError, PersonExistsError, InvalidNameError, EncoderMismatchError, StorageFullError, StoreUnavailableError.
+        `replace` first removes all templates of the person: what is left of an earlier
+        clip may be somebody else's. A template made from the same file before is kept
+        instead of stored twice. `guard` runs once no other writer can change the
+        gallery any more and may raise to stop the enrolment.
+        Raises PersonNotFoundError, PersonExistsError, InvalidNameError,
+        EncoderMismatchError, StorageFullError, StoreUnavailableError.
         """
         if not new:
             raise ValueError("At least one template is needed. Received: 0 templates")
@@ -181,21 +255,35 @@ class Store:
             rotation.refuse_other(connection, self.codec)
             if guard is not None:
                 guard()
-            key = people.key_of(connection, person) if isinstance(person, str) else people.create(connection, person)
+            key = (
+                people.key_of(connection, person)
+                if isinstance(person, str)
+                else people.create(connection, person)
+            )
             if replace:
-                erasure.traces = forgetting.pieces_of(connection, templates_table.c.person_key == key)
+                erasure.traces = forgetting.pieces_of(
+                    connection, templates_table.c.person_key == key
+                )
                 templates.remove(connection, key)
             else:
                 templates.refuse_mixed(connection, new)
             return self._add(connection, key, new, replace)
 
-    def _add(self, connection: Connection, key: int, new: Sequence[NewTemplate], replace: bool) -> Stored:
+    def _add(
+        self, connection: Connection, key: int, new: Sequence[NewTemplate], replace: bool
+    ) -> Stored:
         before = {info.template_id for info in templates.templates_of(connection, key)}
         stored = tuple(templates.add(connection, key, template, self.codec) for template in new)
         if not before:
             people.note_enrolment(connection, key)
         known = sum(info.template_id in before for info in stored)
-        people.changed(connection, key, "enroll", "replaced" if replace else "stored", {"templates": len(stored), "known": known})
+        people.changed(
+            connection,
+            key,
+            "enroll",
+            "replaced" if replace else "stored",
+            {"templates": len(stored), "known": known},
+        )
         return Stored(people.person_of(connection, key), stored, known)
 
     def list_templates(self, person_id: str) -> tuple[TemplateInfo, ...]:
@@ -204,26 +292,43 @@ class Store:
             return templates.templates_of(connection, people.key_of(connection, person_id))
 
     def delete_template(self, person_id: str, template_id: str) -> None:
-        """Forget one template and what is kept with it. Raises PersonNotFoundError, TemplateNotFoundError."""
+        """Forget one template and what is kept with it. Raises PersonNotFoundError,
+        TemplateNotFoundError.
+        """
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
-            erasure.traces = forgetting.pieces_of(connection, templates_table.c.template_id == template_id)
+            erasure.traces = forgetting.pieces_of(
+                connection, templates_table.c.template_id == template_id
+            )
             templates.remove_one(connection, key, template_id)
             people.changed(connection, key, "delete_template", "deleted")
 
     def move_template(self, person_id: str, template_id: str, to: str | NewPerson) -> Person:
-        """Split a template off: give it to another person (by id), or to one who is made for it. Returns the other person.
-        Raises PersonNotFoundError, TemplateNotFoundError, LastTemplateError, EncoderMismatchError, PersonExistsError, InvalidNameError,
-        InvalidRequestError."""
+        """Split a template off: give it to another person (by id), or to one who is
+        made for it. Returns the other person. Raises PersonNotFoundError,
+        TemplateNotFoundError, LastTemplateError, EncoderMismatchError,
+        PersonExistsError, InvalidNameError, InvalidRequestError.
+        """
         if person_id == to:
-            raise InvalidRequestError(f"A template is moved to another person. Received: {person_id[:128]!a} twice")
+            raise InvalidRequestError(
+                f"A template is moved to another person. Received: {person_id[:128]!a} twice"
+            )
         with self._writing() as (connection, _):
             key = people.key_of(connection, person_id)
-            target = merging.split(connection, key, template_id, people.key_of(connection, to) if isinstance(to, str) else to)
+            target = merging.split(
+                connection,
+                key,
+                template_id,
+                people.key_of(connection, to) if isinstance(to, str) else to,
+            )
             return people.person_of(connection, target)
 
-    def vectors_of(self, person_id: str, encoder_ids: Mapping[Modality, str]) -> dict[Modality, vectors.Templates]:
-        """The person's templates by modality, of these encoders only, oldest first. Raises PersonNotFoundError."""
+    def vectors_of(
+        self, person_id: str, encoder_ids: Mapping[Modality, str]
+    ) -> dict[Modality, vectors.Templates]:
+        """The person's templates by modality, of these encoders only, oldest first.
+        Raises PersonNotFoundError.
+        """
         with self.database.read() as connection:
             key = people.key_of(connection, person_id)
             return next(feed.read_templates(connection, self.codec, encoder_ids, [key]), {})
@@ -235,22 +340,36 @@ class Store:
 
     # ---- kept media
     def thumbnail(self, person_id: str) -> bytes:
-        """A picture (WebP) of the person. Raises PersonNotFoundError, ThumbnailNotFoundError, StoreUnavailableError."""
+        """A picture (WebP) of the person. Raises PersonNotFoundError,
+        ThumbnailNotFoundError, StoreUnavailableError.
+        """
         with self.database.read() as connection:
             found = kept.thumbnail(connection, self.codec, people.key_of(connection, person_id))
         if found is None:
-            raise ThumbnailNotFoundError(f"No picture is kept of this person. Received: {person_id!r}")
+            raise ThumbnailNotFoundError(
+                f"No picture is kept of this person. Received: {person_id!r}"
+            )
         return found
 
     def kept_media(self, template_id: str) -> dict[str, bytes]:
-        """What is kept with a template, by kind (`gallery.kept`); empty when nothing is. Raises StoreUnavailableError."""
+        """What is kept with a template, by kind (`gallery.kept`); empty when nothing
+        is. Raises StoreUnavailableError.
+        """
         with self.database.read() as connection:
             return kept.read(connection, self.codec, template_id)
 
     # ---- answers and what was said of them
-    def record_answer(self, action: str, outcome: str, answer: Identification, detail: audit.Detail | None = None,
-                      request_id: str | None = None) -> None:
-        """Note an identification: in the audit, when the person was last seen, and, by its `request_id`, who was named for feedback."""
+    def record_answer(
+        self,
+        action: str,
+        outcome: str,
+        answer: Identification,
+        detail: audit.Detail | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Note an identification: in the audit, when the person was last seen, and, by
+        its `request_id`, who was named for feedback.
+        """
         person = answer.fused.match
         with self.database.write() as connection:
             key = people.find(connection, person.person_id) if person else None
@@ -261,31 +380,51 @@ class Store:
                 feedback.forget_old(connection, self._feedback_days)
                 feedback.remember(connection, request_id, answer)
 
-    def give_feedback(self, request_id: str, person_id: str, same: bool, asked_by: str | None = None) -> tuple[Modality, ...]:
-        """Keep that the clip of an answer was (`same`) or was not of a person whom it named; what was said before is replaced. `asked_by`:
-        only of an answer that this actor was given. Returns the modalities that named the person. Raises PersonNotFoundError,
-        IdentificationNotFoundError."""
+    def give_feedback(
+        self, request_id: str, person_id: str, same: bool, asked_by: str | None = None
+    ) -> tuple[Modality, ...]:
+        """Keep that the clip of an answer was (`same`) or was not of a person whom it
+        named; what was said before is replaced. `asked_by`: only of an answer that this
+        actor was given. Returns the modalities that named the person. Raises
+        PersonNotFoundError, IdentificationNotFoundError.
+        """
         with self.database.write() as connection:
             key = people.key_of(connection, person_id)
             found = feedback.give(connection, request_id, key, same, asked_by)
-            audit.append(connection, "feedback", "same" if same else "different", key, {"trials": len(found)})
+            audit.append(
+                connection, "feedback", "same" if same else "different", key, {"trials": len(found)}
+            )
             return found
 
-    def feedback_trials(self, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]) -> tuple[feedback.Trial, ...]:
-        """Feedback on strengths of these encoders on these scales (`Calibration.scale_id`), both by modality, as trials (modality,
-        strength, same) for the next calibration; oldest first."""
+    def feedback_trials(
+        self, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]
+    ) -> tuple[feedback.Trial, ...]:
+        """Feedback on strengths of these encoders on these scales
+        (`Calibration.scale_id`), both by modality, as trials (modality, strength, same)
+        for the next calibration; oldest first.
+        """
         with self.database.read() as connection:
             return feedback.trials(connection, encoder_ids, scale_ids)
 
     # ---- audit
-    def record(self, action: str, outcome: str, person_id: str | None = None, detail: audit.Detail | None = None) -> None:
+    def record(
+        self,
+        action: str,
+        outcome: str,
+        person_id: str | None = None,
+        detail: audit.Detail | None = None,
+    ) -> None:
         """Add a row to the audit."""
         with self.database.write() as connection:
             key = None if person_id is None else people.find(connection, person_id)
             audit.append(connection, action, outcome, key, detail)
 
-    def events(self, limit: int = 100, before: int | None = None, action: str | None = None) -> tuple[Event, ...]:
-        """Rows of the audit, newest first: those of a number below `before`, of one `action` only. Raises InvalidRequestError."""
+    def events(
+        self, limit: int = 100, before: int | None = None, action: str | None = None
+    ) -> tuple[Event, ...]:
+        """Rows of the audit, newest first: those of a number below `before`, of one
+        `action` only. Raises InvalidRequestError.
+        """
         with self.database.read() as connection:
             return audit.page(connection, limit, before, action)
 
@@ -310,8 +449,9 @@ class Store:
 
     @contextmanager
     def erasing(self) -> Iterator[tuple[Connection, Erasure]]:
-        """A transaction that deletes, and what makes it complete once it is committed: for this one, and for one before it that did not
-        come so far."""
+        """A transaction that deletes, and what makes it complete once it is committed:
+        for this one, and for one before it that did not come so far.
+        """
         erasure = Erasure()
         with self._erasing_turn:
             with self.database.write() as connection:
@@ -327,4 +467,3 @@ class Store:
         erasure.traces |= forgetting.all_of(connection, key)
         erasure.uploads += people.remove(connection, key)
         people.changed(connection, key, action, "deleted")
-

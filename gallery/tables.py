@@ -1,10 +1,13 @@
 """The tables of the gallery (SQLAlchemy Core), the same for every database.
 
-`key` columns are internal numbers that are never used twice: the audit refers to people by them, so that nothing in it says who was meant
-once a person is deleted. `changes` is the feed that keeps the memory index of every process in step: one row a change of a person or
-their templates, committed together with it. The tables are created by the revisions in `gallery/migrations`, which also hold the triggers
-that keep the audit append-only; a test compares the two.
+`key` columns are internal numbers that are never used twice: the audit refers to people
+by them, so that nothing in it says who was meant once a person is deleted. `changes` is
+the feed that keeps the memory index of every process in step: one row a change of a
+person or their templates, committed together with it. The tables are created by the
+revisions in `gallery/migrations`, which also hold the triggers that keep the audit
+append-only; a test compares the two.
 """
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -42,29 +45,47 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
         """What is read is UTC."""
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return (
+            None
+            if value is None
+            else value.replace(tzinfo=UTC)
+            if value.tzinfo is None
+            else value.astimezone(UTC)
+        )
 
 
-metadata = MetaData(naming_convention={
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s",
-})
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 meta = Table(
-    "meta", metadata,
+    "meta",
+    metadata,
     Column("name", String(40), primary_key=True),
     Column("value", String(200), nullable=False),
 )
 
 people = Table(
-    "people", metadata,
+    "people",
+    metadata,
     Column("key", Integer, primary_key=True),
-    Column("person_id", String(128).with_variant(String(128, collation="C"), "postgresql"), nullable=False, unique=True),
+    Column(
+        "person_id",
+        String(128).with_variant(String(128, collation="C"), "postgresql"),
+        nullable=False,
+        unique=True,
+    ),
     Column("name", String(200), nullable=False),
     Column("note", Text, nullable=False, default=""),
     Column("search", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("consent", Text, nullable=False, default=""),  # what the person agreed to, in the operator's words
+    # What the person agreed to, in the operator's words
+    Column("consent", Text, nullable=False, default=""),
     Column("enrolled_at", UtcDateTime),  # of the first template
     Column("retention_days", Integer),  # from enrolled_at (or created_at) on; NULL = no end
     Column("last_seen_at", UtcDateTime),  # of the last identification that accepted the person
@@ -72,7 +93,8 @@ people = Table(
 )
 
 templates = Table(
-    "templates", metadata,
+    "templates",
+    metadata,
     Column("key", Integer, primary_key=True),
     Column("template_id", String(32), nullable=False, unique=True),
     Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
@@ -88,11 +110,15 @@ templates = Table(
     sqlite_autoincrement=True,
 )
 
-# Aligned face crops, speech and the thumbnail that templates were made from; only with DUET_KEEP_MEDIA=1.
+# Aligned face crops, speech and the thumbnail that templates were made from; only with
+# DUET_KEEP_MEDIA=1.
 kept_media = Table(
-    "kept_media", metadata,
+    "kept_media",
+    metadata,
     Column("key", Integer, primary_key=True),
-    Column("template_key", ForeignKey("templates.key", ondelete="CASCADE"), nullable=False, index=True),
+    Column(
+        "template_key", ForeignKey("templates.key", ondelete="CASCADE"), nullable=False, index=True
+    ),
     Column("kind", String(12), nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("sealed_by", String(16)),
@@ -100,18 +126,22 @@ kept_media = Table(
     sqlite_autoincrement=True,
 )
 
-# Vectors of the next model, by template, until the gallery is switched to it (gallery/reembedding.py).
+# Vectors of the next model, by template, until the gallery is switched to it
+# (gallery/reembedding.py).
 reembedded = Table(
-    "reembedded", metadata,
+    "reembedded",
+    metadata,
     Column("key", ForeignKey("templates.key", ondelete="CASCADE"), primary_key=True),
     Column("encoder_id", String(200), nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Column("sealed_by", String(16)),
 )
 
-# What the latest identifications answered, by request id, so that people can say that it was not them; kept for some days.
+# What the latest identifications answered, by request id, so that people can say that
+# it was not them; kept for some days.
 identifications = Table(
-    "identifications", metadata,
+    "identifications",
+    metadata,
     Column("request_id", String(64), primary_key=True),
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("modality", String(8), primary_key=True),
@@ -119,14 +149,17 @@ identifications = Table(
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
     Column("encoder_id", String(200)),  # that made the score; NULL = noted before this column was
-    Column("strength", Float),  # what calibrations are fitted on (utils/calibration.py), and on which scale; NULL = as above
+    # What calibrations are fitted on (utils/calibration.py), and on which scale; NULL =
+    # as above
+    Column("strength", Float),
     Column("scale_id", String(16)),
     Column("actor", String(80)),  # who asked
 )
 
 # Comparisons of which somebody said what is true: trials for the next calibration.
 feedback = Table(
-    "feedback", metadata,
+    "feedback",
+    metadata,
     Column("key", Integer, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("request_id", String(64), nullable=False),
@@ -143,14 +176,16 @@ feedback = Table(
 )
 
 changes = Table(
-    "changes", metadata,
+    "changes",
+    metadata,
     Column("change", Integer, primary_key=True),
     Column("person_key", Integer, nullable=False),
     sqlite_autoincrement=True,
 )
 
 events = Table(
-    "events", metadata,
+    "events",
+    metadata,
     Column("event_id", Integer, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("actor", String(80), nullable=False),
@@ -158,12 +193,14 @@ events = Table(
     Column("person_key", Integer),
     Column("outcome", String(40), nullable=False),
     Column("detail", JSON, nullable=False),
-    Column("hash", String(64), nullable=False, default=""),  # over this row and the hash of the one before (gallery/audit.py)
+    # Over this row and the hash of the one before (gallery/audit.py)
+    Column("hash", String(64), nullable=False, default=""),
     sqlite_autoincrement=True,
 )
 
 api_keys = Table(
-    "api_keys", metadata,
+    "api_keys",
+    metadata,
     Column("key_id", String(16), primary_key=True),
     Column("label", String(80), nullable=False),
     Column("role", String(12), nullable=False),
@@ -174,7 +211,8 @@ api_keys = Table(
 )
 
 jobs = Table(
-    "jobs", metadata,
+    "jobs",
+    metadata,
     Column("key", Integer, primary_key=True),
     Column("job_id", String(32), nullable=False, unique=True),
     Column("action", String(12), nullable=False),
@@ -189,12 +227,14 @@ jobs = Table(
 )
 
 job_items = Table(
-    "job_items", metadata,
+    "job_items",
+    metadata,
     Column("key", Integer, primary_key=True),
     Column("job_key", ForeignKey("jobs.key", ondelete="CASCADE"), nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", String(255), nullable=False),
-    Column("media", Text, nullable=False),  # path below the media root; empty when it is not needed any more
+    # Path below the media root; empty when it is not needed any more
+    Column("media", Text, nullable=False),
     Column("uploaded", Boolean, nullable=False),
     Column("person_id", String(128), index=True),
     Column("state", String(10), nullable=False, index=True),
@@ -209,7 +249,10 @@ job_items = Table(
 
 # Who is named in the result of a file.
 job_mentions = Table(
-    "job_mentions", metadata,
+    "job_mentions",
+    metadata,
     Column("item_key", ForeignKey("job_items.key", ondelete="CASCADE"), primary_key=True),
-    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True),
+    Column(
+        "person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True
+    ),
 )

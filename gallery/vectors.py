@@ -1,7 +1,9 @@
 """Embeddings as they are stored, and what stands for a person in a comparison.
 
-Stored form: 512 float32, little-endian, 2048 bytes. This module is the only one that knows it.
+Stored form: 512 float32, little-endian, 2048 bytes. This module is the only one that
+knows it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +24,9 @@ _LENGTH_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Templates:
-    """Stored embeddings of one modality: `vectors` (n, 512) float32, `owners` (n,) rising, of each owner the oldest first, and the
-    `sources` (n) they were made from."""
+    """Stored embeddings of one modality: `vectors` (n, 512) float32, `owners` (n,)
+    rising, of each owner the oldest first, and the `sources` (n) they were made from.
+    """
 
     owners: KeyArray
     sources: Sequence[str]
@@ -35,11 +38,19 @@ class Templates:
 
 
 def checked(embedding: Embedding) -> Embedding:
-    """Return `embedding`. Raises ValueError unless its vector is (512,), finite and of unit length."""
+    """Return `embedding`. Raises ValueError unless its vector is (512,), finite and of
+    unit length.
+    """
     vector = np.asarray(embedding.vector)
-    if vector.shape != (EMBEDDING_SIZE,) or not abs(np.linalg.norm(vector) - 1.0) <= _LENGTH_TOLERANCE:  # NaN is not within it either
-        raise ValueError(f"An embedding must be ({EMBEDDING_SIZE},), finite and of unit length. Received: shape={vector.shape}, "
-                         f"length={float(np.linalg.norm(vector)):.4f}")
+    # NaN is not within it either
+    if (
+        vector.shape != (EMBEDDING_SIZE,)
+        or not abs(np.linalg.norm(vector) - 1.0) <= _LENGTH_TOLERANCE
+    ):
+        raise ValueError(
+            f"An embedding must be ({EMBEDDING_SIZE},), finite and of unit length. Received: shape={vector.shape}, "
+            f"length={float(np.linalg.norm(vector)):.4f}"
+        )
     return embedding
 
 
@@ -50,18 +61,25 @@ def to_bytes(embedding: Embedding) -> bytes:
 
 def from_bytes(stored: Sequence[bytes]) -> FloatArray:
     """n stored embeddings → (n, 512) float32."""
-    return np.frombuffer(b"".join(stored), _STORED).reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)
+    return (
+        np.frombuffer(b"".join(stored), _STORED)
+        .reshape(-1, EMBEDDING_SIZE)
+        .astype(np.float32, copy=False)
+    )
 
 
 def unit(vectors: FloatArray) -> FloatArray:
-    """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against everything."""
+    """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against
+    everything.
+    """
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 
 
 def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
-    """What stands for each owner: the mean of the owner's unit vectors, at unit length. `vectors` (n, size), `owners` (n,) sorted →
-    distinct owners (m,) and (m, size)."""
+    """What stands for each owner: the mean of the owner's unit vectors, at unit length.
+    `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and (m, size).
+    """
     keys, starts = np.unique(owners, return_index=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
@@ -69,13 +87,19 @@ def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
     return keys, unit(sums)
 
 
-def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modality, tuple[KeyArray, FloatArray]]:
-    """What stands for each person: distinct owners (m,) and vectors (m, size) by modality, fused for those with face and voice.
+def represent(
+    templates: Mapping[Modality, Templates], fuse: Fuse
+) -> dict[Modality, tuple[KeyArray, FloatArray]]:
+    """What stands for each person: distinct owners (m,) and vectors (m, size) by
+    modality, fused for those with face and voice.
 
-    With several templates it is their **mean at unit length**. That scores higher with strangers, too, than one template does; the cohort
-    says by how much (`CohortNorm.person`), so the stated rates hold, with fewer misses. Figures: docs/measurements/templates.md.
+    With several templates it is their **mean at unit length**. That scores higher with
+    strangers, too, than one template does; the cohort says by how much
+    (`CohortNorm.person`), so the stated rates hold, with fewer misses. Figures:
+    docs/measurements/templates.md.
 
-    Fused: the person's face and voice templates are paired (`pairs`), each pair is fused, and the mean of these stands for the person.
+    Fused: the person's face and voice templates are paired (`pairs`), each pair is
+    fused, and the mean of these stands for the person.
     """
     found = {m: means(t.vectors, t.owners) for m, t in templates.items()}
     owners, fused = fused_templates(templates, fuse)
@@ -84,8 +108,12 @@ def represent(templates: Mapping[Modality, Templates], fuse: Fuse) -> dict[Modal
     return found
 
 
-def fused_templates(templates: Mapping[Modality, Templates], fuse: Fuse) -> tuple[KeyArray, FloatArray]:
-    """The pairs of a face and a voice template of each person who has both, fused: owners (n,) rising and vectors (n, size)."""
+def fused_templates(
+    templates: Mapping[Modality, Templates], fuse: Fuse
+) -> tuple[KeyArray, FloatArray]:
+    """The pairs of a face and a voice template of each person who has both, fused:
+    owners (n,) rising and vectors (n, size).
+    """
     if Modality.FACE not in templates or Modality.VOICE not in templates:
         return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
     face, voice = templates[Modality.FACE], templates[Modality.VOICE]
@@ -94,12 +122,18 @@ def fused_templates(templates: Mapping[Modality, Templates], fuse: Fuse) -> tupl
 
 
 def _paired(face: Templates, voice: Templates) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Rows in pairs, of everybody who has both; those with one of each, mostly nearly all, without a loop."""
+    """Rows in pairs, of everybody who has both; those with one of each, mostly nearly
+    all, without a loop.
+    """
     faces, face_at, face_counts = np.unique(face.owners, return_index=True, return_counts=True)
     voices, voice_at, voice_counts = np.unique(voice.owners, return_index=True, return_counts=True)
     keys, of_face, of_voice = np.intersect1d(faces, voices, assume_unique=True, return_indices=True)
     single = (face_counts[of_face] == 1) & (voice_counts[of_voice] == 1)
-    several = [(f, v) for key in keys[~single] for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))]
+    several = [
+        (f, v)
+        for key in keys[~single]
+        for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))
+    ]
     rows = np.array(several, np.intp).reshape(-1, 2)
     left = np.concatenate([face_at[of_face[single]], rows[:, 0]])
     right = np.concatenate([voice_at[of_voice[single]], rows[:, 1]])
@@ -107,9 +141,13 @@ def _paired(face: Templates, voice: Templates) -> tuple[npt.NDArray[np.intp], np
     return left[order], right[order]
 
 
-def pairs(face: Templates, face_rows: range, voice: Templates, voice_rows: range) -> list[tuple[int, int]]:
-    """Rows of one person's face and voice templates in pairs: those of the same clip first, the others in order, the shorter list over and
-    over again. Every template is in one pair at least."""
+def pairs(
+    face: Templates, face_rows: range, voice: Templates, voice_rows: range
+) -> list[tuple[int, int]]:
+    """Rows of one person's face and voice templates in pairs: those of the same clip
+    first, the others in order, the shorter list over and over again. Every template is
+    in one pair at least.
+    """
     by_source = {voice.sources[v]: v for v in voice_rows}
     same = [(f, by_source[face.sources[f]]) for f in face_rows if face.sources[f] in by_source]
     faces = [f for f in face_rows if face.sources[f] not in by_source]

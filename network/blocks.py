@@ -1,8 +1,9 @@
 """Building blocks of the depthwise-separable networks, shared by face and voice.
 
-`FastBatchNorm` is batch normalisation by TensorFlow's fused kernel, `GlobalDepthwise` the global depthwise
-convolution of MobileFaceNets (Chen et al. 2018, arXiv:1804.07573) whose kernel adapts to the size of the feature map,
-and the functions put layers together into inverted residual bottlenecks (Sandler et al. 2018, arXiv:1801.04381).
+`FastBatchNorm` is batch normalisation by TensorFlow's fused kernel, `GlobalDepthwise`
+the global depthwise convolution of MobileFaceNets (Chen et al. 2018, arXiv:1804.07573)
+whose kernel adapts to the size of the feature map, and the functions put layers
+together into inverted residual bottlenecks (Sandler et al. 2018, arXiv:1801.04381).
 """
 
 from __future__ import annotations
@@ -19,32 +20,48 @@ PACKAGE = "duet"
 class FastBatchNorm(keras.layers.Layer):
     """Batch normalisation over all axes but the last, by TensorFlow's fused kernel.
 
-    On a CPU it takes a third of the time of `keras.layers.BatchNormalization`, which is put together from single
-    operations. Statistics are float32 whatever the input's dtype is.
+    On a CPU it takes a third of the time of `keras.layers.BatchNormalization`, which is
+    put together from single operations. Statistics are float32 whatever the input's
+    dtype is.
     """
 
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any) -> None:
-        """`momentum` of the moving statistics and `epsilon` added to the variance, both as in Keras."""
+        """`momentum` of the moving statistics and `epsilon` added to the variance, both
+        as in Keras.
+        """
         super().__init__(**kwargs)
         self.momentum, self.epsilon = momentum, epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create scale, offset and moving statistics for (..., channels)."""
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma", dtype="float32", autocast=False)
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", dtype="float32", autocast=False)
+        self.gamma = self.add_weight(
+            shape=shape, initializer="ones", name="gamma", dtype="float32", autocast=False
+        )
+        self.beta = self.add_weight(
+            shape=shape, initializer="zeros", name="beta", dtype="float32", autocast=False
+        )
         self.moving_mean = self._statistic(shape, "zeros", "moving_mean")
         self.moving_variance = self._statistic(shape, "ones", "moving_variance")
 
     def _statistic(self, shape: tuple[int | None, ...], initializer: str, name: str) -> Any:
         return self.add_weight(
-            shape=shape, initializer=initializer, name=name, dtype="float32", autocast=False, trainable=False
+            shape=shape,
+            initializer=initializer,
+            name=name,
+            dtype="float32",
+            autocast=False,
+            trainable=False,
         )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Normalise (n, channels), (n, length, channels) or (n, h, w, channels); the same shape comes out."""
+        """Normalise (n, channels), (n, length, channels) or (n, h, w, channels); the
+        same shape comes out.
+        """
         shape = tf.shape(inputs)
-        image = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+        image = (
+            inputs if inputs.shape.rank == 4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+        )
         output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=image,
             scale=self.gamma.value,
@@ -56,7 +73,9 @@ class FastBatchNorm(keras.layers.Layer):
         )
         if training:
             self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
-            self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
+            self.moving_variance.assign(
+                self.moving_variance * self.momentum + variance * (1 - self.momentum)
+            )
         return output if inputs.shape.rank == 4 else tf.reshape(output, shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -70,10 +89,12 @@ class FastBatchNorm(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GlobalDepthwise(keras.layers.Layer):
-    """Weighted sum over the whole feature map, one weight map per channel: (n, h, w, c) to (n, c).
+    """Weighted sum over the whole feature map, one weight map per channel: (n, h, w, c)
+    to (n, c).
 
-    The weights belong to a map of `size` × `size`; for a smaller map (training at a lower resolution) they are resized
-    bilinearly and scaled so that their sum stays, which is why one network can be trained at several resolutions.
+    The weights belong to a map of `size` × `size`; for a smaller map (training at a
+    lower resolution) they are resized bilinearly and scaled so that their sum stays,
+    which is why one network can be trained at several resolutions.
     """
 
     def __init__(self, size: int, **kwargs: Any) -> None:
@@ -88,7 +109,9 @@ class GlobalDepthwise(keras.layers.Layer):
         self.kernel = self.add_weight(shape=shape, initializer=start, name="kernel")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Weigh and sum (n, h, w, c) over h and w; h and w must be known when the graph is traced."""
+        """Weigh and sum (n, h, w, c) over h and w; h and w must be known when the graph
+        is traced.
+        """
         height, width = inputs.shape[1], inputs.shape[2]
         kernel = tf.convert_to_tensor(self.kernel)
         if None not in (height, width) and (height, width) != (self.size, self.size):
@@ -108,17 +131,28 @@ class GlobalDepthwise(keras.layers.Layer):
 def conv_norm(
     x: Any, filters: int, kernel: int, name: str, strides: int = 1, activation: str | None = "relu"
 ) -> Any:
-    """Convolution without bias, batch normalisation, activation ("relu", "prelu" or None)."""
+    """Convolution without bias, batch normalisation, activation ("relu", "prelu" or
+    None).
+    """
     x = keras.layers.Conv2D(
-        filters, kernel, strides, "same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+        filters,
+        kernel,
+        strides,
+        "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
     )(x)
     return _norm(x, name, activation)
 
 
-def depthwise_norm(x: Any, kernel: int, name: str, strides: int = 1, activation: str | None = "relu") -> Any:
+def depthwise_norm(
+    x: Any, kernel: int, name: str, strides: int = 1, activation: str | None = "relu"
+) -> Any:
     """Depthwise convolution without bias, batch normalisation, activation."""
-    # Under mixed precision the strided ones stay float32: in bfloat16 TensorFlow's CPU kernels for their gradients take
-    # twenty times as long (measured: 120 ms against 6 ms for 128 maps of 16 × 16 × 192).
+    # Under mixed precision the strided ones stay float32: in bfloat16 TensorFlow's CPU
+    # kernels for their gradients take twenty times as long (measured: 120 ms against
+    # 6 ms for 128 maps of 16 × 16 × 192).
     x = keras.layers.DepthwiseConv2D(
         kernel,
         strides,
@@ -131,8 +165,12 @@ def depthwise_norm(x: Any, kernel: int, name: str, strides: int = 1, activation:
     return _norm(x, name, activation)
 
 
-def bottleneck(x: Any, filters: int, expansion: int, name: str, strides: int = 1, activation: str = "relu") -> Any:
-    """Inverted residual bottleneck: 1×1 up, 3×3 depthwise, linear 1×1 down, plus the input where the shapes agree."""
+def bottleneck(
+    x: Any, filters: int, expansion: int, name: str, strides: int = 1, activation: str = "relu"
+) -> Any:
+    """Inverted residual bottleneck: 1×1 up, 3×3 depthwise, linear 1×1 down, plus the
+    input where the shapes agree.
+    """
     hidden = conv_norm(x, expansion, 1, f"{name}_up", activation=activation)
     hidden = depthwise_norm(hidden, 3, f"{name}_mix", strides, activation)
     hidden = conv_norm(hidden, filters, 1, f"{name}_down", activation=None)

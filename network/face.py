@@ -1,8 +1,10 @@
 """Face backbones: aligned 112 × 112 crops to 512-d embeddings.
 
-`patchface` is a MobileFaceNet (inverted residual bottlenecks, global depthwise convolution, linear embedding) whose
-stem cuts the image into 4 × 4 patches: on a CPU the wide early maps of 56 × 56 cost half of a MobileFaceNet's time
-and hold few of its weights. Another backbone is one more function here, registered under a name in `BACKBONES`.
+`patchface` is a MobileFaceNet (inverted residual bottlenecks, global depthwise
+convolution, linear embedding) whose stem cuts the image into 4 × 4 patches: on a CPU
+the wide early maps of 56 × 56 cost half of a MobileFaceNet's time and hold few of its
+weights. Another backbone is one more function here, registered under a name in
+`BACKBONES`.
 """
 
 from __future__ import annotations
@@ -55,16 +57,21 @@ def build_face(backbone: str = "patchface", embedding_size: int = EMBEDDING_SIZE
         embedding_size: Length of the embedding, over 0.
 
     Returns:
-        Model from (n, s, s, 3), RGB in [0, 255], float32, to (n, embedding_size) float32 of unit length.
-        s is 112 when serving; training may use other multiples of 8 from 48 up.
+        Model from (n, s, s, 3), RGB in [0, 255], float32, to (n, embedding_size)
+        float32 of unit length. s is 112 when serving; training may use other multiples
+        of 8 from 48 up.
 
     Raises:
         ValueError: an unknown backbone or a size that is not positive.
     """
     if backbone not in BACKBONES:
-        raise ValueError(f"backbone must be one of {sorted(BACKBONES)}. Received: backbone={backbone!r}")
+        raise ValueError(
+            f"backbone must be one of {sorted(BACKBONES)}. Received: backbone={backbone!r}"
+        )
     if embedding_size < 1:
-        raise ValueError(f"embedding_size must be positive. Received: embedding_size={embedding_size}")
+        raise ValueError(
+            f"embedding_size must be positive. Received: embedding_size={embedding_size}"
+        )
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(image)
     x = BACKBONES[backbone](x)
@@ -72,7 +79,9 @@ def build_face(backbone: str = "patchface", embedding_size: int = EMBEDDING_SIZE
 
 
 def patchface(x: Any) -> Any:
-    """4 × 4 patches, then most of the work at 14 × 14: 1.32 M parameters, 162 M multiply-adds."""
+    """4 × 4 patches, then most of the work at 14 × 14: 1.32 M parameters, 162 M
+    multiply-adds.
+    """
     x = keras.layers.Conv2D(48, 4, 4, "valid", use_bias=False, name="patch_conv")(x)
     x = FastBatchNorm(name="patch_norm")(x)
     x = keras.layers.Activation("relu", name="patch_act")(x)
@@ -81,7 +90,9 @@ def patchface(x: Any) -> Any:
 
 
 def mobileface(x: Any) -> Any:
-    """The published MobileFaceNet's shape with a narrow stem: 1.21 M parameters, 218 M multiply-adds."""
+    """The published MobileFaceNet's shape with a narrow stem: 1.21 M parameters, 218 M
+    multiply-adds.
+    """
     x = conv_norm(x, 32, 3, "stem", strides=2)
     return _stages(x, MOBILEFACE, "relu")
 
@@ -90,10 +101,18 @@ BACKBONES: dict[str, Callable[[Any], Any]] = {"patchface": patchface, "mobilefac
 
 
 def _stages(x: Any, stages: tuple[Stage, ...], activation: str) -> Any:
-    for number, stage in enumerate(stages):  # names count within a stage: a longer one keeps the names of a shorter one
+    # Names count within a stage: a longer one keeps the names of a shorter one
+    for number, stage in enumerate(stages):
         for repeat in range(stage.repeats):
             strides = stage.strides if repeat == 0 else 1
-            x = bottleneck(x, stage.filters, stage.expansion, f"stage{number}_block{repeat}", strides, activation)
+            x = bottleneck(
+                x,
+                stage.filters,
+                stage.expansion,
+                f"stage{number}_block{repeat}",
+                strides,
+                activation,
+            )
     return conv_norm(x, 512, 1, "last")
 
 

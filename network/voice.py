@@ -1,13 +1,15 @@
 """The voice network: log-mel features of any length -> 512-d voice embedding.
 
-A depthwise-separable convolutional network: a small 2-D stem over time and frequency (it shares its filters along the
-mel axis, so a voice that is a little higher meets the same filters), then 1-D residual blocks over time with the mel
-axis as channels, then attentive statistics pooling (Okabe et al. 2018, "Attentive statistics pooling for deep speaker
-embedding") over whatever number of frames is left. Depthwise-separable convolutions: Howard et al. 2017; squeeze and
-excitation: Hu et al. 2018. What comes out is brought to unit length, centred and brought to unit length again.
+A depthwise-separable convolutional network: a small 2-D stem over time and frequency
+(it shares its filters along the mel axis, so a voice that is a little higher meets the
+same filters), then 1-D residual blocks over time with the mel axis as channels, then
+attentive statistics pooling (Okabe et al. 2018, "Attentive statistics pooling for deep
+speaker embedding") over whatever number of frames is left. Depthwise-separable
+convolutions: Howard et al. 2017; squeeze and excitation: Hu et al. 2018. What comes out
+is brought to unit length, centred and brought to unit length again.
 
-The input is not masked: it holds one utterance, or several of equal length. Time is halved twice in the stem (40 ms
-per step at a hop of 10 ms).
+The input is not masked: it holds one utterance, or several of equal length. Time is
+halved twice in the stem (40 ms per step at a hop of 10 ms).
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ LENGTH, CENTRE = "length", "centre"  # layers before the embedding
 
 @keras.saving.register_keras_serializable(package="duet")
 class AttentiveStatistics(layers.Layer):
-    """Mean and standard deviation over time, each frame and channel weighted by a small attention network.
+    """Mean and standard deviation over time, each frame and channel weighted by a small
+    attention network.
 
-    Input (n, steps, channels), output (n, 2 * channels): means, then standard deviations. Float32 inside, whatever the policy.
+    Input (n, steps, channels), output (n, 2 * channels): means, then standard
+    deviations. Float32 inside, whatever the policy.
 
     Args:
         units: size of the attention network's hidden layer.
@@ -69,11 +73,15 @@ class AttentiveStatistics(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="duet")
 class Centre(layers.Layer):
-    """Takes a fixed vector off embeddings (n, size). It is 0, and not trained, until `train.centring` sets it."""
+    """Takes a fixed vector off embeddings (n, size). It is 0, and not trained, until
+    `train.centring` sets it.
+    """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """The vector, (size,)."""
-        self.centre = self.add_weight(shape=(input_shape[-1],), initializer="zeros", trainable=False, name="centre")
+        self.centre = self.add_weight(
+            shape=(input_shape[-1],), initializer="zeros", trainable=False, name="centre"
+        )
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
@@ -102,12 +110,16 @@ def voice_network(
         embedding_size: size of the embedding.
 
     Returns:
-        Model: (n, frames, n_mels) float32 mean-normalised log-mel -> (n, embedding_size) float32 of unit norm.
+        Model: (n, frames, n_mels) float32 mean-normalised log-mel -> (n,
+            embedding_size) float32 of unit norm.
 
     Raises:
         ValueError: when `n_mels` is not a multiple of 4 or a size is below 1.
     """
-    if n_mels % 4 or min(n_mels, *stem, channels, blocks, kernel, pooled_channels, embedding_size) < 1:
+    if (
+        n_mels % 4
+        or min(n_mels, *stem, channels, blocks, kernel, pooled_channels, embedding_size) < 1
+    ):
         raise ValueError(
             "Sizes must be positive and `n_mels` a multiple of 4. Received: "
             f"n_mels={n_mels}, stem={stem}, channels={channels}, blocks={blocks}, kernel={kernel}, "
@@ -144,7 +156,9 @@ def _stem(features: Any, n_mels: int, widths: tuple[int, int]) -> Any:
 def _separable(x: Any, channels: int, strides: int, name: str) -> Any:
     """2-D depthwise-separable convolution, with a shortcut where the shapes agree."""
     shortcut = x
-    x = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=f"{name}_depth")(x)
+    x = layers.DepthwiseConv2D(
+        3, strides=strides, padding="same", use_bias=False, name=f"{name}_depth"
+    )(x)
     x = _norm_relu(x, f"{name}_depth")
     x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_point")(x)
     x = FastBatchNorm(name=f"{name}_point_bn")(x)

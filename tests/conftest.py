@@ -1,4 +1,7 @@
-"""Fixtures that many tests share: settings in an empty folder, and the service over the real recognizer and a real SQLite file."""
+"""Fixtures that many tests share: settings in an empty folder, and the service over the
+real recognizer and a real SQLite file.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -71,7 +74,9 @@ def postgres_url() -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest) -> str:
-    """URL of an empty database, of each kind in turn; modules about one kind have their own."""
+    """URL of an empty database, of each kind in turn; modules about one kind have their
+    own.
+    """
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
@@ -84,7 +89,9 @@ def store(store_url: str) -> Iterator[Store]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=50, help="how often tests/test_kills.py kills its process")
+    parser.addoption(
+        "--kills", type=int, default=50, help="how often tests/test_kills.py kills its process"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""A disk that is full soon: `with small_disk(folder, "2m") as grow:` mounts a small file system there."""
+"""A disk that is full soon: `with small_disk(folder, "2m") as grow:` mounts a small
+file system there.
+"""
+
 from __future__ import annotations
 
 import os
@@ -12,14 +15,21 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], object]]:
-    """A file system of `size` in `folder`, which is created; call what it yields with a larger size. Skips the test where nothing can be
-    mounted."""
+    """A file system of `size` in `folder`, which is created; call what it yields with a
+    larger size. Skips the test where nothing can be mounted.
+    """
     if os.geteuid():
         pytest.skip("mounting a small tmpfs needs root")
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+        capture_output=True,
+        check=False,
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        yield lambda larger: subprocess.run(["mount", "-o", f"remount,size={larger}", folder], check=True)
+        yield lambda larger: subprocess.run(
+            ["mount", "-o", f"remount,size={larger}", folder], check=True
+        )
     finally:
         subprocess.run(["umount", "-l", folder], check=True)

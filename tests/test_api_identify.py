@@ -1,4 +1,5 @@
 """POST /v1/identify over the real recognizer and store."""
+
 from __future__ import annotations
 
 import math
@@ -25,19 +26,43 @@ def known(client: FlaskClient) -> FlaskClient:
 
 
 def test_a_known_person(known: FlaskClient) -> None:
-    response = send(known, "/v1/identify", media=media(face="ben", voice="ben", take=2, hints=["come_closer"]))
+    response = send(
+        known, "/v1/identify", media=media(face="ben", voice="ben", take=2, hints=["come_closer"])
+    )
     assert response.status_code == 200
     body = response.get_json()
-    assert set(body) == {"fused", "face", "voice", "gallery", "quality", "people_in_view", "hints", "encoders", "timings_ms", "request_id"}
+    assert set(body) == {
+        "fused",
+        "face",
+        "voice",
+        "gallery",
+        "quality",
+        "people_in_view",
+        "hints",
+        "encoders",
+        "timings_ms",
+        "request_id",
+    }
     for modality in MODALITIES:
         decision = body[modality]
-        assert set(decision) == {"outcome", "match", "runner_up", "threshold", "margin", "reason", "decided_by", "extrapolated"}
+        assert set(decision) == {
+            "outcome",
+            "match",
+            "runner_up",
+            "threshold",
+            "margin",
+            "reason",
+            "decided_by",
+            "extrapolated",
+        }
         assert decision["decided_by"] == modality
         assert isinstance(decision["extrapolated"], bool)
         assert decision["outcome"] == "accepted"
         assert (decision["match"]["person_id"], decision["match"]["name"]) == ("ben", "Ben")
         assert decision["match"]["score"] > decision["threshold"]
-        assert math.isclose(decision["match"]["score"] - decision["threshold"], decision["margin"], abs_tol=2e-6)
+        assert math.isclose(
+            decision["match"]["score"] - decision["threshold"], decision["margin"], abs_tol=2e-6
+        )
         assert 0.5 < decision["match"]["probability"] <= 1
         assert decision["reason"]
     assert body["gallery"] == {"people": 3, "fpir": 0.01}
@@ -64,7 +89,11 @@ def test_nobody_is_known_yet(client: FlaskClient) -> None:
 
 
 def test_one_modality_answers_alone(known: FlaskClient) -> None:
-    assert outcomes(send(known, "/v1/identify", media=media(face="ann", take=2)).get_json()) == ["accepted", "accepted", "no_probe"]
+    assert outcomes(send(known, "/v1/identify", media=media(face="ann", take=2)).get_json()) == [
+        "accepted",
+        "accepted",
+        "no_probe",
+    ]
     body = send(known, "/v1/identify", media=media(voice="ann", take=2)).get_json()
     assert outcomes(body) == ["accepted", "no_probe", "accepted"]
     face = body["face"]
@@ -79,7 +108,11 @@ def test_face_and_voice_of_two_people(known: FlaskClient) -> None:
 
 
 def test_neither_face_nor_speech(known: FlaskClient) -> None:
-    error = assert_error(send(known, "/v1/identify", media=media(hints=["no_face", "no_speech"])), 422, "no_biometric")
+    error = assert_error(
+        send(known, "/v1/identify", media=media(hints=["no_face", "no_speech"])),
+        422,
+        "no_biometric",
+    )
     assert {h["code"] for h in error["details"]["hints"]} >= {"no_face", "no_speech"}
 
 
@@ -91,13 +124,21 @@ def test_nothing_is_stored(known: FlaskClient) -> None:
 
 def test_who_is_forgotten_is_unknown(known: FlaskClient) -> None:
     known.delete("/v1/people/ben")
-    assert outcomes(send(known, "/v1/identify", media=media(face="ben", voice="ben")).get_json()) == ["unknown"] * 3
+    assert (
+        outcomes(send(known, "/v1/identify", media=media(face="ben", voice="ben")).get_json())
+        == ["unknown"] * 3
+    )
 
 
 def test_no_file(client: FlaskClient) -> None:
     assert_error(client.post("/v1/identify"), 400, "media_missing")
     assert_error(send(client, "/v1/identify"), 400, "media_missing")
-    assert "@" in assert_error(send(client, "/v1/identify", media="clip.mp4"), 400, "media_missing")["hint"]
+    assert (
+        "@"
+        in assert_error(send(client, "/v1/identify", media="clip.mp4"), 400, "media_missing")[
+            "hint"
+        ]
+    )
     assert_error(send(client, "/v1/identify", media=media(b"", name="")), 400, "media_missing")
 
 
@@ -107,17 +148,40 @@ def test_empty_file_and_text_named_mp4(client: FlaskClient) -> None:
 
 
 def test_two_files(client: FlaskClient) -> None:
-    assert_error(send(client, "/v1/identify", media=[media(face="ann"), media(face="ben")]), 400, "invalid_request")
+    assert_error(
+        send(client, "/v1/identify", media=[media(face="ann"), media(face="ben")]),
+        400,
+        "invalid_request",
+    )
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.mp4", "x" * 5000 + ".mp4", "…\u202e.mp4", "C:\\clip.mp4", "no ending"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "a\x00b.mp4",
+        "x" * 5000 + ".mp4",
+        "…\u202e.mp4",
+        "C:\\clip.mp4",
+        "no ending",
+    ],
+)
 def test_the_files_name_does_not_matter(known: FlaskClient, name: str) -> None:
-    assert outcomes(send(known, "/v1/identify", media=media(name=name, face="ann", voice="ann", take=2)).get_json()) == ["accepted"] * 3
+    assert (
+        outcomes(
+            send(
+                known, "/v1/identify", media=media(name=name, face="ann", voice="ann", take=2)
+            ).get_json()
+        )
+        == ["accepted"] * 3
+    )
 
 
 def test_parallel_answers_are_those_of_one_after_another(known: FlaskClient, app: Flask) -> None:
     def ask(who: str) -> dict:
-        body = send(app.test_client(), "/v1/identify", media=media(face=who, voice=who, take=5)).get_json()
+        body = send(
+            app.test_client(), "/v1/identify", media=media(face=who, voice=who, take=5)
+        ).get_json()
         return {m: body[m] for m in MODALITIES}
 
     probes = ["ann", "ben", "cem", "eve"] * 4

@@ -1,4 +1,7 @@
-"""The layer rule, read from the imports of every module (AST; nothing is imported): imports only point down."""
+"""The layer rule, read from the imports of every module (AST; nothing is imported):
+imports only point down.
+"""
+
 from __future__ import annotations
 
 import ast
@@ -17,7 +20,10 @@ ALLOWED = {
     "web": {"gallery", "align", "network", "utils"},
     "commands": {"web", "train", "gallery", "align", "network", "utils"},
     "cli": {"commands"},
-    **{name: {"web", "train", "gallery", "align", "network", "utils"} for name in ("app", "app_web")},
+    **{
+        name: {"web", "train", "gallery", "align", "network", "utils"}
+        for name in ("app", "app_web")
+    },
 }
 LAYERS = set(ALLOWED)
 KERAS_USERS = {"network", "train"}
@@ -25,7 +31,9 @@ FLASK_USERS = {"web", "app", "app_web"}
 
 
 def sources() -> list[Path]:
-    found = [ROOT / f"{name}.py" for name in TOP] + [f for layer in ALLOWED for f in sorted((ROOT / layer).rglob("*.py"))]
+    found = [ROOT / f"{name}.py" for name in TOP] + [
+        f for layer in ALLOWED for f in sorted((ROOT / layer).rglob("*.py"))
+    ]
     return [f for f in found if f.exists()]
 
 
@@ -47,8 +55,14 @@ def imports(tree: ast.AST) -> set[str]:
 
 
 def at_import_time(tree: ast.Module) -> set[str]:
-    """Top-level packages imported as soon as the module is (not those inside functions)."""
-    body = [n for n in tree.body if not isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    """Top-level packages imported as soon as the module is (not those inside
+    functions).
+    """
+    body = [
+        n
+        for n in tree.body
+        if not isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
     return imports(ast.Module(body=body, type_ignores=[]))
 
 
@@ -56,15 +70,23 @@ def at_import_time(tree: ast.Module) -> set[str]:
 def test_imports_point_down(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     layer, used = layer_of(path), imports(tree)
-    assert (used & LAYERS) - {layer} <= ALLOWED[layer], f"{layer} may import {sorted(ALLOWED[layer])} only"
+    assert (used & LAYERS) - {layer} <= ALLOWED[layer], (
+        f"{layer} may import {sorted(ALLOWED[layer])} only"
+    )
     if layer not in KERAS_USERS:
-        assert not used & {"keras", "tensorflow"}, "only network/ and train/ import Keras or TensorFlow"
+        assert not used & {"keras", "tensorflow"}, (
+            "only network/ and train/ import Keras or TensorFlow"
+        )
     if "mtcnn" in used:
         assert layer == "align", "mtcnn is used in align only"
     if layer not in FLASK_USERS:
-        assert not used & {"flask", "flask_restx", "werkzeug"}, "only web/, app.py and app_web.py know HTTP"
+        assert not used & {"flask", "flask_restx", "werkzeug"}, (
+            "only web/, app.py and app_web.py know HTTP"
+        )
     if layer in ("utils", "align", "gallery", "web"):
-        assert not at_import_time(tree) & {"mtcnn", "onnxruntime"}, "heavy runtimes are imported where they are loaded"
+        assert not at_import_time(tree) & {"mtcnn", "onnxruntime"}, (
+            "heavy runtimes are imported where they are loaded"
+        )
 
 
 def test_the_client_needs_the_standard_library_and_requests_only() -> None:
@@ -75,4 +97,7 @@ def test_the_client_needs_the_standard_library_and_requests_only() -> None:
 
 
 def test_utils_imports_nothing_of_ours() -> None:
-    assert all(not imports(ast.parse(f.read_text())) & (LAYERS - {"utils"}) for f in (ROOT / "utils").rglob("*.py"))
+    assert all(
+        not imports(ast.parse(f.read_text())) & (LAYERS - {"utils"})
+        for f in (ROOT / "utils").rglob("*.py")
+    )

@@ -1,4 +1,7 @@
-"""GET /v1/audit and /v1/audit/verify over HTTP; what is written into the audit: tests/test_audit.py."""
+"""GET /v1/audit and /v1/audit/verify over HTTP; what is written into the audit:
+tests/test_audit.py.
+"""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -14,7 +17,9 @@ from web.factory import create_app
 
 @pytest.fixture
 def client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
-    return create_app({"SETTINGS": replace(settings, rate_limit=""), "SWAGGER_UI": True}, recognizer).test_client()
+    return create_app(
+        {"SETTINGS": replace(settings, rate_limit=""), "SWAGGER_UI": True}, recognizer
+    ).test_client()
 
 
 class TestAuditRoute:
@@ -39,7 +44,9 @@ class TestAuditRoute:
         found = client.get(f"/v1/audit/verify?noted={other}").get_json()
         assert (found["whole"], [p["event_id"] for p in found["problems"]]) == (False, [1])
 
-    @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=0", "before=x", "page=2", "limit=1&limit=2"])
+    @pytest.mark.parametrize(
+        "query", ["limit=0", "limit=1001", "before=0", "before=x", "page=2", "limit=1&limit=2"]
+    )
     def test_bad_queries(self, client: FlaskClient, query: str) -> None:
         assert_error(client.get(f"/v1/audit?{query}"), 400, "invalid_request")
         assert_error(client.get("/v1/audit/verify?noted=1:2"), 400, "invalid_request")

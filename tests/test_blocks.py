@@ -1,4 +1,6 @@
-"""Blocks: batch normalisation against Keras, the global depthwise kernel at several resolutions, bottlenecks."""
+"""Blocks: batch normalisation against Keras, the global depthwise kernel at several
+resolutions, bottlenecks.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def test_batch_norm_agrees_with_keras(shape: tuple[int, ...], training: bool) ->
     assert np.allclose(ours(x, training=training), theirs(x, training=training), atol=1e-5)
     # TensorFlow's kernel keeps the unbiased variance, Keras the biased one.
     assert np.allclose(ours.moving_mean, theirs.moving_mean, atol=1e-5)
-    assert np.allclose(ours.moving_variance, theirs.moving_variance, rtol=0.15 if training else 1e-6)
+    assert np.allclose(
+        ours.moving_variance, theirs.moving_variance, rtol=0.15 if training else 1e-6
+    )
 
 
 def test_global_depthwise_is_a_weighted_sum() -> None:
@@ -50,8 +54,12 @@ def test_global_depthwise_keeps_its_scale_at_other_resolutions() -> None:
         assert np.allclose(layer(np.full((1, size, size, 2), 3.0, np.float32)), 3.0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("filters", "strides", "adds"), [(8, 1, True), (12, 1, False), (8, 2, False)])
-def test_bottleneck_adds_its_input_where_the_shapes_agree(filters: int, strides: int, adds: bool) -> None:
+@pytest.mark.parametrize(
+    ("filters", "strides", "adds"), [(8, 1, True), (12, 1, False), (8, 2, False)]
+)
+def test_bottleneck_adds_its_input_where_the_shapes_agree(
+    filters: int, strides: int, adds: bool
+) -> None:
     import keras
 
     from network.blocks import bottleneck
@@ -68,7 +76,10 @@ def test_blocks_survive_saving(tmp_path: Path) -> None:
     from network.blocks import GlobalDepthwise, bottleneck
 
     image = keras.Input((6, 6, 8))
-    model = keras.Model(image, GlobalDepthwise(6, name="pool")(bottleneck(image, 8, 16, "block", activation="prelu")))
+    model = keras.Model(
+        image,
+        GlobalDepthwise(6, name="pool")(bottleneck(image, 8, 16, "block", activation="prelu")),
+    )
     model.save(tmp_path / "model.keras")
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype(np.float32)
     assert np.array_equal(keras.saving.load_model(tmp_path / "model.keras")(x), model(x))

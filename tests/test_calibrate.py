@@ -1,4 +1,7 @@
-"""Calibration from trials: fitted numbers against scikit-learn, depth of the table, and the operator's own clips."""
+"""Calibration from trials: fitted numbers against scikit-learn, depth of the table, and
+the operator's own clips.
+"""
+
 from __future__ import annotations
 
 import dataclasses
@@ -8,7 +11,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from train import logistic
-from train.calibrate import FULL, CalibrationData, People, _comparable, calibrate, cohort_of, folds_of, own_people
+from train.calibrate import (
+    FULL,
+    CalibrationData,
+    People,
+    _comparable,
+    calibrate,
+    cohort_of,
+    folds_of,
+    own_people,
+)
 from train.galleries import Arena, Fold, groups, strengths, surplus
 from train.gallery_fit import (
     SUPPORT,
@@ -33,8 +45,12 @@ from utils.types import EMBEDDING_SIZE, Modality
 SIZE = 64
 
 
-def table(people: int = 40, files: int = 5, noise: float = 0.9, conditions=("clean",), seed: int = 0) -> Table:
-    """People as random directions, files as noisy versions of them; every further condition is noisier."""
+def table(
+    people: int = 40, files: int = 5, noise: float = 0.9, conditions=("clean",), seed: int = 0
+) -> Table:
+    """People as random directions, files as noisy versions of them; every further
+    condition is noisier.
+    """
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(people, SIZE))
     vectors, person, file, condition = [], [], [], []
@@ -48,7 +64,15 @@ def table(people: int = 40, files: int = 5, noise: float = 0.9, conditions=("cle
     array = np.array(vectors, np.float32)
     array /= np.linalg.norm(array, axis=1, keepdims=True)
     names = tuple(f"set/{p}" for p in range(people))
-    return Table(array, np.array(person), np.array(file), np.array(condition), names, tuple(conditions), np.zeros(len(array), np.float32))
+    return Table(
+        array,
+        np.array(person),
+        np.array(file),
+        np.array(condition),
+        names,
+        tuple(conditions),
+        np.zeros(len(array), np.float32),
+    )
 
 
 def trials(seed: int = 0, impostors: int = 20_000) -> Trials:
@@ -64,7 +88,8 @@ def test_logistic_fit_equals_scikit_learn():
     x = np.column_stack([rng.normal(y, 1.0), rng.normal(0.5 * y, 2.0) * 10])
     slopes, intercept = logistic.fit(x, y)
     oracle = LogisticRegression(C=1e6, class_weight="balanced", tol=1e-9, max_iter=2000).fit(x, y)
-    np.testing.assert_allclose(slopes, oracle.coef_[0], rtol=5e-3)  # the oracle has no Platt targets
+    # The oracle has no Platt targets
+    np.testing.assert_allclose(slopes, oracle.coef_[0], rtol=5e-3)
     assert intercept == pytest.approx(oracle.intercept_[0], rel=5e-3)
 
 
@@ -85,7 +110,8 @@ def test_logistic_fit_stays_finite_where_classes_can_be_separated():
 def test_calibrated_normal_scores_have_the_true_ratio():
     calibration = calibration_of(trials())
     true_slope = (0.35 - 0.1) / 0.1**2  # of two normal distributions of one spread
-    assert calibration.slope == pytest.approx(true_slope, rel=0.15)  # a little less steep: 50 people are not all people
+    # A little less steep: 50 people are not all people
+    assert calibration.slope == pytest.approx(true_slope, rel=0.15)
     assert -calibration.intercept / calibration.slope == pytest.approx(0.225, abs=0.01)
 
 
@@ -127,10 +153,14 @@ def test_own_calibration_keeps_the_tail_of_the_previous_one():
     joined = spliced(own, previous)
     assert joined.slope == own.slope
     assert len(joined.impostor_fmr) == len(previous.impostor_fmr) > len(own.impostor_fmr)
-    assert joined.impostor_score[:len(own.impostor_score)] == pytest.approx(own.impostor_score, abs=1e-4)
+    assert joined.impostor_score[: len(own.impostor_score)] == pytest.approx(
+        own.impostor_score, abs=1e-4
+    )
     threshold, extrapolated = joined.threshold(previous.impostor_fmr[-1])
     assert not extrapolated
-    assert threshold == pytest.approx(previous.threshold(previous.impostor_fmr[-1])[0] + 0.05, abs=0.06)
+    assert threshold == pytest.approx(
+        previous.threshold(previous.impostor_fmr[-1])[0] + 0.05, abs=0.06
+    )
 
 
 def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
@@ -142,13 +172,19 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
 
     class Probe:
         def __init__(self, *modalities):
-            self.vectors = {m: rng.normal(size=EMBEDDING_SIZE).astype(np.float32) for m in modalities}
+            self.vectors = {
+                m: rng.normal(size=EMBEDDING_SIZE).astype(np.float32) for m in modalities
+            }
             self.speech_s = 4.0
 
     def analyse(path):
         if path.parent.name == "p5":
             raise MediaCorruptError("Broken.")
-        return Probe(Modality.FACE) if path.parent.name == "p4" else Probe(Modality.FACE, Modality.VOICE, Modality.FUSED)
+        return (
+            Probe(Modality.FACE)
+            if path.parent.name == "p4"
+            else Probe(Modality.FACE, Modality.VOICE, Modality.FUSED)
+        )
 
     said: list[str] = []
     tables = tables_of(tmp_path, analyse, said.append)
@@ -156,7 +192,11 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
     assert len(tables["face"]) == 10
     assert not tables["face"].seconds.any()
     everybody = tables_of(tmp_path, lambda _path: Probe(*Modality), said.append)
-    assert {name: set(table.seconds.tolist()) for name, table in everybody.items()} == {"face": {0.0}, "voice": {4.0}, "fused": {4.0}}
+    assert {name: set(table.seconds.tolist()) for name, table in everybody.items()} == {
+        "face": {0.0},
+        "voice": {4.0},
+        "fused": {4.0},
+    }
     assert len(said) == 2
     assert "p5" in said[0]
     with pytest.raises(DatasetError, match="5 people"):
@@ -165,11 +205,18 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
 
 # ---- strengths in galleries
 
-def crowd(people: int = 120, files: int = 4, shift: float = 0.0, seed: int = 0, noise: float = 0.9) -> Table:
-    """Clean people and a weaker condition "dim"; with `shift`, all have a part of one common direction: a place where people are alike."""
+
+def crowd(
+    people: int = 120, files: int = 4, shift: float = 0.0, seed: int = 0, noise: float = 0.9
+) -> Table:
+    """Clean people and a weaker condition "dim"; with `shift`, all have a part of one
+    common direction: a place where people are alike.
+    """
     made = table(people, files, noise, ("clean", "dim"), seed)
     vectors = made.vectors + np.float32(shift) * np.eye(1, SIZE, dtype=np.float32)
-    return dataclasses.replace(made, vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    return dataclasses.replace(
+        made, vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    )
 
 
 def folds(**what) -> tuple[Fold, Fold]:
@@ -201,12 +248,20 @@ def test_stated_rates_are_kept_on_other_people(fitted, condition, size):
 
 
 def test_stated_rates_are_kept_where_people_are_alike(fitted):
-    """A common direction raises all cosines there. The others of the gallery say so; without them most strangers would be named."""
+    """A common direction raises all cosines there. The others of the gallery say so;
+    without them most strangers would be named.
+    """
     _, calibration = fitted
     numbers = calibration.norm.numbers
     place = Fold(crowd(shift=6.0, seed=5), calibration.norm.cohort)
-    blind = dataclasses.replace(calibration, norm=CohortNorm(calibration.norm.cohort, dataclasses.replace(numbers, others=0.0)))
-    full = dataclasses.replace(calibration, norm=CohortNorm(calibration.norm.cohort, dataclasses.replace(numbers, others=1.0)))
+    blind = dataclasses.replace(
+        calibration,
+        norm=CohortNorm(calibration.norm.cohort, dataclasses.replace(numbers, others=0.0)),
+    )
+    full = dataclasses.replace(
+        calibration,
+        norm=CohortNorm(calibration.norm.cohort, dataclasses.replace(numbers, others=1.0)),
+    )
     assert measured_fpir(place, blind, "clean", 20) > 0.25
     assert measured_fpir(place, full, "clean", 20) < 0.1
 
@@ -227,7 +282,9 @@ def test_numbers_are_fitted_and_within_bounds():
 
 
 def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do():
-    """Strangers of long speech score higher than those of short speech, by something that the cohort has nothing of."""
+    """Strangers of long speech score higher than those of short speech, by something
+    that the cohort has nothing of.
+    """
     known = [two_lengths(fold) for fold in folds()]
     numbers, blind = fit_norm(known), fit_norm([untold(fold) for fold in known])
     assert blind.level[3] == blind.scale[3] == 0
@@ -244,24 +301,36 @@ def test_seconds_that_hardly_differ_tell_nothing():
 
 
 def two_lengths(fold: Fold) -> Fold:
-    """Half of the probes under "dim" last 1 s; everything else lasts 9 s and has a part of a direction of its own."""
+    """Half of the probes under "dim" last 1 s; everything else lasts 9 s and has a part
+    of a direction of its own.
+    """
     table = fold.table
     short = (table.condition == 1) & (np.arange(len(table)) % 4 == 1)
     part = np.where(short, 0.0, 0.3).astype(np.float32)[:, None]
     vectors = np.concatenate([table.vectors * np.sqrt(1 - part**2), part], axis=1)
     seconds = np.where(short, 1.0, 9.0).astype(np.float32)
-    return Fold(dataclasses.replace(table, vectors=vectors, seconds=seconds), np.pad(fold.cohort, ((0, 0), (0, 1))))
+    return Fold(
+        dataclasses.replace(table, vectors=vectors, seconds=seconds),
+        np.pad(fold.cohort, ((0, 0), (0, 1))),
+    )
 
 
 def untold(fold: Fold) -> Fold:
-    return Fold(dataclasses.replace(fold.table, seconds=np.zeros(len(fold.table), np.float32)), fold.cohort)
+    return Fold(
+        dataclasses.replace(fold.table, seconds=np.zeros(len(fold.table), np.float32)), fold.cohort
+    )
 
 
 def gap(fold: Fold, numbers) -> float:
-    """By how much the strangers of long speech are stronger than those of short speech, on the mean."""
+    """By how much the strangers of long speech are stronger than those of short speech,
+    on the mean.
+    """
     probes, bare = Arena(fold, CohortNorm(fold.cohort, numbers)).bare("dim")
     other = probes.person[:, None] != fold.table.under("clean").person
-    return float(bare[other & (probes.seconds > 5)[:, None]].mean() - bare[other & (probes.seconds < 5)[:, None]].mean())
+    return float(
+        bare[other & (probes.seconds > 5)[:, None]].mean()
+        - bare[other & (probes.seconds < 5)[:, None]].mean()
+    )
 
 
 def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted):
@@ -271,7 +340,9 @@ def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted):
         found = surplus(bare[:, :size], norm)
         for p in range(7):
             for entry in range(size):
-                assert found[p, entry] == pytest.approx(norm.surplus(np.delete(bare[p, :size], entry), size - 1), abs=1e-9)
+                assert found[p, entry] == pytest.approx(
+                    norm.surplus(np.delete(bare[p, :size], entry), size - 1), abs=1e-9
+                )
     assert OTHERS < 12
 
 
@@ -305,7 +376,9 @@ def test_a_table_needs_people():
 def test_cohorts_are_of_everybody_alike():
     people = crowd(people=50, files=3)
     cohort = cohort_of(people)
-    owners = people.under("clean").person[np.argmax(cohort @ people.under("clean").vectors.T, axis=1)]
+    owners = people.under("clean").person[
+        np.argmax(cohort @ people.under("clean").vectors.T, axis=1)
+    ]
     assert np.bincount(owners).tolist() == [3] * 50
 
 
@@ -328,7 +401,9 @@ def test_measured_people_are_not_in_their_cohort():
     for face, voice, fused in zip(folds["face"], folds["voice"], folds["fused"], strict=True):
         assert rows_of(more, face.cohort) == 0
         assert rows_of(more, voice.cohort) == len(more)
-        assert 0 < rows_of(more, fused.cohort[:, SIZE:]) < len(more), "some of both kinds, wherever it is cut"
+        assert 0 < rows_of(more, fused.cohort[:, SIZE:]) < len(more), (
+            "some of both kinds, wherever it is cut"
+        )
         assert 0 < rows_of(more, voice.cohort[: len(more)]) < len(more), "mixed, neither kind first"
 
 
@@ -369,12 +444,23 @@ def test_what_people_said_of_answers_counts(fitted):
 
 
 def test_answers_count_where_their_scale_stays(fitted):
-    """Strengths on a norm that is fitted now are others than those that people spoke of."""
+    """Strengths on a norm that is fitted now are others than those that people spoke
+    of.
+    """
     both, calibration = fitted
-    people = {"face": People((both[0],), both[0].cohort, calibration.norm), "voice": People((both[0],), both[0].cohort),
-              "fused": People((both[0],), None)}
+    people = {
+        "face": People((both[0],), both[0].cohort, calibration.norm),
+        "voice": People((both[0],), both[0].cohort),
+        "fused": People((both[0],), None),
+    }
     answers = [(m, 2.0, True) for m in ("face", "voice", "fused")]
     assert [m for m, _, _ in _comparable(answers, people)] == ["face", "fused"]
-    other = dataclasses.replace(calibration.norm, numbers=dataclasses.replace(calibration.norm.numbers, others=0.123))
-    assert other.scale_id != calibration.norm.scale_id == dataclasses.replace(calibration, norm=calibration.norm).scale_id
+    other = dataclasses.replace(
+        calibration.norm, numbers=dataclasses.replace(calibration.norm.numbers, others=0.123)
+    )
+    assert (
+        other.scale_id
+        != calibration.norm.scale_id
+        == dataclasses.replace(calibration, norm=calibration.norm).scale_id
+    )
     assert dataclasses.replace(calibration, norm=None).scale_id == ""

@@ -1,4 +1,5 @@
 """From a cosine to a probability and a threshold, and back from a card."""
+
 from __future__ import annotations
 
 import json
@@ -13,7 +14,13 @@ RATES = (0.5, 0.1, 0.01, 0.001)
 
 
 def make(shift: float = 0.0, **changes) -> Calibration:
-    return Calibration(10.0, -3.0 - 10 * shift, RATES, tuple(score + shift for score in (0.0, 0.2, 0.35, 0.45)), **changes)
+    return Calibration(
+        10.0,
+        -3.0 - 10 * shift,
+        RATES,
+        tuple(score + shift for score in (0.0, 0.2, 0.35, 0.45)),
+        **changes,
+    )
 
 
 def test_probability_is_the_logistic_of_the_ratio():
@@ -56,7 +63,16 @@ def test_fpir_of_the_threshold_is_what_was_stated():
 
 
 COHORT = np.eye(20, 32, dtype=np.float32)
-NUMBERS = Coefficients((0.0, 1.0, 0.0, 0.02), (0.1, 0.0, 1.0, 0.05), 0.01, 0.5, 0.2, 0.7, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5))
+NUMBERS = Coefficients(
+    (0.0, 1.0, 0.0, 0.02),
+    (0.1, 0.0, 1.0, 0.05),
+    0.01,
+    0.5,
+    0.2,
+    0.7,
+    (0.5, 0.1, 0.01),
+    (-1.0, 0.5, 1.5),
+)
 NORM = CohortNorm(COHORT, NUMBERS)
 
 
@@ -75,7 +91,9 @@ def test_pairs_alone_have_the_table_of_the_norm():
     assert calibration.pair_threshold(0.01) == (pytest.approx(1.5), False)
     assert calibration.pair_threshold(1e-3)[1]
     level, scale = NORM.probe(COHORT)
-    assert calibration.typical_cosine(0.01) == pytest.approx(min(level.mean() + scale.mean() * 1.5, 1.0))
+    assert calibration.typical_cosine(0.01) == pytest.approx(
+        min(level.mean() + scale.mean() * 1.5, 1.0)
+    )
 
 
 def test_a_card_keeps_every_number():
@@ -95,19 +113,24 @@ def test_a_card_from_before_durations_were_heeded_heeds_none():
     calibration = Calibration.from_dict(card, COHORT)
     norm = calibration.norm
     assert norm.numbers.level == (0.0, 1.0, 0.0, 0.0)
-    assert calibration.to_dict() == card, "the scale of its strengths is the same one, so what was said of them still counts"
+    assert calibration.to_dict() == card, (
+        "the scale of its strengths is the same one, so what was said of them still counts"
+    )
     for found, known in zip(norm.probe(COHORT, 0.5), norm.probe(COHORT), strict=True):
         np.testing.assert_array_equal(found, known)
     assert (NORM.probe(COHORT, 0.5)[0] < NORM.probe(COHORT)[0]).all()
 
 
-@pytest.mark.parametrize("bad", [
-    lambda: Calibration(0.0, 0.0, (0.5, 0.1), (0.0, 0.1)),
-    lambda: Calibration(1.0, 0.0, (0.1, 0.5), (0.0, 0.1)),
-    lambda: Calibration(1.0, 0.0, (0.5, 0.1), (0.1, 0.0)),
-    lambda: Calibration(1.0, 0.0, (0.5,), (0.1,)),
-    lambda: make().threshold(0.0),
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: Calibration(0.0, 0.0, (0.5, 0.1), (0.0, 0.1)),
+        lambda: Calibration(1.0, 0.0, (0.1, 0.5), (0.0, 0.1)),
+        lambda: Calibration(1.0, 0.0, (0.5, 0.1), (0.1, 0.0)),
+        lambda: Calibration(1.0, 0.0, (0.5,), (0.1,)),
+        lambda: make().threshold(0.0),
+    ],
+)
 def test_what_cannot_be_a_calibration_is_refused(bad):
     with pytest.raises(ValueError, match="Received"):
         bad()

@@ -1,4 +1,7 @@
-"""The command line over a real gallery, the shipped networks and media that the tests make."""
+"""The command line over a real gallery, the shipped networks and media that the tests
+make.
+"""
+
 from __future__ import annotations
 
 import shutil
@@ -27,7 +30,9 @@ SPEAKERS = ("so1228", "so9610")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """people/ann and people/ben with a clip each, people/"two words", and a text file that is called a video."""
+    """people/ann and people/ben with a clip each, people/"two words", and a text file
+    that is called a video.
+    """
     made = tmp_path_factory.mktemp("clips")
     for person, name in enumerate(("ann", "two words", "zoe")):
         (made / "people" / name).mkdir(parents=True)
@@ -71,7 +76,9 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) ->
     assert "zoe" not in listed.output, "a person whose only clip was refused is not kept"
 
 
-def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(run, folder: Path, tmp_path: Path) -> None:
+def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
+    run, folder: Path, tmp_path: Path
+) -> None:
     people = tmp_path / "people"
     people.mkdir()
     (people / "ann").symlink_to(folder / "people/ann")
@@ -81,9 +88,15 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(run, fol
     assert "again.mp4: invalid_request: To enrol a folder" in result.output
 
 
-def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(run, folder: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
+    run, folder: Path, tmp_path: Path
+) -> None:
     with jobs_of(tmp_path) as jobs:
-        job = jobs.create(NewJob("enroll", [NewItem("clip.mp4", "clip.mp4", "ann")], root=str(folder / "people/ann")))
+        job = jobs.create(
+            NewJob(
+                "enroll", [NewItem("clip.mp4", "clip.mp4", "ann")], root=str(folder / "people/ann")
+            )
+        )
         held = jobs.claim("a service")
         with ThreadPoolExecutor(1) as pool:
             shown = pool.submit(run, "jobs", "run", job.job_id)
@@ -100,7 +113,10 @@ def test_a_job_is_run_where_its_folder_is(run, folder: Path, tmp_path: Path) -> 
     job_id = run("jobs", "list").output.split("\t")[0]
     (tmp_path / "people").rename(tmp_path / "away")
     refused = run("jobs", "run", job_id)
-    assert (refused.exit_code, "media_not_found: The folder of the job" in refused.output) == (1, True)
+    assert (refused.exit_code, "media_not_found: The folder of the job" in refused.output) == (
+        1,
+        True,
+    )
 
 
 def test_the_way_of_a_person(run, folder: Path) -> None:
@@ -129,7 +145,9 @@ def verified(result: Result) -> dict[str, list[str]]:
 
 
 def by_voice(result: Result) -> tuple[float, str]:
-    """Score and verdict of two sound files, checked for what must be true of any: there is no face, so the voice is the whole answer."""
+    """Score and verdict of two sound files, checked for what must be true of any: there
+    is no face, so the voice is the whole answer.
+    """
     found = verified(result)
     assert found["face alone"] == ["-", "-", "-", "no_probe"]
     assert found["face and voice"] == found["voice alone"]
@@ -141,24 +159,41 @@ def by_voice(result: Result) -> tuple[float, str]:
 
 
 def test_two_recordings_are_verified_by_sound_alone(run, tmp_path: Path) -> None:
-    """Synthetic voices resemble each other more than people do, so that only the one who is the same is sure of the verdict."""
+    """Synthetic voices resemble each other more than people do, so that only the one
+    who is the same is sure of the verdict.
+    """
     for name, person, take in (("a-1", 3, 0), ("a-2", 3, 1), ("b-1", 7, 0)):
-        soundfile.write(tmp_path / f"{name}.wav", media_sound.speech(person, 4.0, take=take, rate_hz=RATE_HZ), RATE_HZ)
+        soundfile.write(
+            tmp_path / f"{name}.wav",
+            media_sound.speech(person, 4.0, take=take, rate_hz=RATE_HZ),
+            RATE_HZ,
+        )
     same, verdict = by_voice(run("verify", tmp_path / "a-1.wav", tmp_path / "a-2.wav"))
     other, _ = by_voice(run("verify", tmp_path / "a-1.wav", tmp_path / "b-1.wav"))
     assert verdict == "same"
     assert same > other
 
 
-@pytest.mark.skipif(not (shared_data_dir() / "voices.csv").is_file(), reason="needs the research data (DUET_SHARED_DATA)")
+@pytest.mark.skipif(
+    not (shared_data_dir() / "voices.csv").is_file(),
+    reason="needs the research data (DUET_SHARED_DATA)",
+)
 def test_two_people_are_told_apart_by_sound_alone(run, tmp_path: Path) -> None:
     """People whom no network was trained on; four sentences in each recording."""
     everything = read_listing(shared_data_dir() / "voices.csv", "audio", "dev")
-    files = {person: [i for i in everything.items if i.label == f"speechocean762/{person}"][:8] for person in SPEAKERS}
-    recordings = {f"{person}-{half}.wav": own[half::2] for person, own in files.items() for half in (0, 1)}
+    files = {
+        person: [i for i in everything.items if i.label == f"speechocean762/{person}"][:8]
+        for person in SPEAKERS
+    }
+    recordings = {
+        f"{person}-{half}.wav": own[half::2] for person, own in files.items() for half in (0, 1)
+    }
     for name, items in recordings.items():
         said = Listing(everything.root, tuple(items)).read_all()
-        waves = [as_float(decode_audio(data, RATE_HZ, item)) for data, item in zip(said, items, strict=True)]
+        waves = [
+            as_float(decode_audio(data, RATE_HZ, item))
+            for data, item in zip(said, items, strict=True)
+        ]
         soundfile.write(tmp_path / name, np.concatenate(waves), RATE_HZ)
     first, second = SPEAKERS
     same = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{first}-1.wav"))
@@ -182,14 +217,21 @@ def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
 
 def test_convert_never_writes_two_videos_to_one_file(run, folder: Path, tmp_path: Path) -> None:
     same = folder / "again.mp4"
-    result = run("convert", same, folder / "people/ann/../../again.mp4", "--to", tmp_path / "new", "--force")
+    result = run(
+        "convert", same, folder / "people/ann/../../again.mp4", "--to", tmp_path / "new", "--force"
+    )
     assert result.exit_code == 1
     assert "output_refused" in result.output
     assert run("convert", same, "--to", tmp_path / "new").exit_code == 1
     assert run("convert", same, "--to", tmp_path / "new", "--force").exit_code == 0
     (tmp_path / "new" / "again.mp4").write_bytes(same.read_bytes())
     sound = (tmp_path / "new" / "again.wav").read_bytes()
-    result = run("convert", tmp_path / "new" / "again.mp4", tmp_path / "new" / ".." / "new" / "again.wav", "--force")
+    result = run(
+        "convert",
+        tmp_path / "new" / "again.mp4",
+        tmp_path / "new" / ".." / "new" / "again.wav",
+        "--force",
+    )
     assert result.output.count("must not be overwritten") == 2, "the one is the other's source"
     assert (tmp_path / "new" / "again.wav").read_bytes() == sound
 

@@ -1,4 +1,5 @@
 """`cli.py people ...` over a real gallery; none of it loads the networks."""
+
 from __future__ import annotations
 
 import json
@@ -55,22 +56,25 @@ def test_create_update_show(run, store: Store) -> None:
     assert store.get_person("cem").consent == ""
 
 
-@pytest.mark.parametrize(("words", "status", "said"), [
-    (["update", "ann"], 2, "Nothing to change"),
-    (["update", "ann", "--retention-days", "soon"], 2, "whole number"),
-    (["update", "ann", "--retention-days", "0"], 1, "retention_days"),
-    (["create", "ann"], 1, "person_exists"),
-    (["create", "../x"], 1, "invalid_name"),
-    (["merge", "ann", "ann", "--yes"], 1, "invalid_request"),
-    (["merge", "ann", "nobody", "--yes"], 1, "person_not_found"),
-    (["templates", "ann", "--move", "0"], 2, "--to"),
-    (["templates", "ann", "--create"], 2, "--to"),
-    (["templates", "ann", "--delete", "0"], 1, "template_not_found"),
-    (["feedback", "r1", "ann"], 2, "same"),
-    (["feedback", "r1", "ann", "yes"], 2, "same"),
-    (["feedback", "r1", "ben", "same"], 1, "identification_not_found"),
-    (["export", "nobody"], 1, "person_not_found"),
-])
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["update", "ann"], 2, "Nothing to change"),
+        (["update", "ann", "--retention-days", "soon"], 2, "whole number"),
+        (["update", "ann", "--retention-days", "0"], 1, "retention_days"),
+        (["create", "ann"], 1, "person_exists"),
+        (["create", "../x"], 1, "invalid_name"),
+        (["merge", "ann", "ann", "--yes"], 1, "invalid_request"),
+        (["merge", "ann", "nobody", "--yes"], 1, "person_not_found"),
+        (["templates", "ann", "--move", "0"], 2, "--to"),
+        (["templates", "ann", "--create"], 2, "--to"),
+        (["templates", "ann", "--delete", "0"], 1, "template_not_found"),
+        (["feedback", "r1", "ann"], 2, "same"),
+        (["feedback", "r1", "ann", "yes"], 2, "same"),
+        (["feedback", "r1", "ben", "same"], 1, "identification_not_found"),
+        (["export", "nobody"], 1, "person_not_found"),
+    ],
+)
 def test_what_is_refused(run, store: Store, words: list[str], status: int, said: str) -> None:
     result = run(*words)
     assert result.exit_code == status
@@ -80,10 +84,16 @@ def test_what_is_refused(run, store: Store, words: list[str], status: int, said:
 
 def test_templates_are_listed_moved_and_deleted(run, store: Store) -> None:
     first, second = store.list_templates("ann")
-    assert run("templates", "ann").output.splitlines()[0].split("\t")[:2] == [first.template_id, "face"]
+    assert run("templates", "ann").output.splitlines()[0].split("\t")[:2] == [
+        first.template_id,
+        "face",
+    ]
     assert run("templates", "ann", "--move", first.template_id, "--to", "ben").exit_code == 0
     assert store.get_person("ben").templates == {"face": 2, "voice": 1}
-    assert "last_template" in run("templates", "ann", "--move", second.template_id, "--to", "cem", "--create").output
+    assert (
+        "last_template"
+        in run("templates", "ann", "--move", second.template_id, "--to", "cem", "--create").output
+    )
     ours = store.list_templates("ben")[0].template_id
     assert run("templates", "ben", "--move", ours, "--to", "cem", "--create").exit_code == 0
     assert store.get_person("cem").templates == {"face": 1, "voice": 0}
@@ -108,7 +118,10 @@ def test_export(run, tmp_path: Path) -> None:
 
 def test_feedback(run, store: Store) -> None:
     assert "face, fused, voice" in run("feedback", "r1", "ann", "different").output
-    encoders, scales = {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}, {"face": "", "voice": "", "fused": ""}
+    encoders, scales = (
+        {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"},
+        {"face": "", "voice": "", "fused": ""},
+    )
     assert [t.same for t in store.feedback_trials(encoders, scales)] == [False] * 3
 
 
@@ -116,15 +129,27 @@ def test_purge(run, store: Store) -> None:
     run("update", "ben", "--retention-days", 1)
     assert "0 people forgotten" in run("purge").output
     with store.database.write() as connection:
-        connection.execute(update(people).where(people.c.person_id == "ben").values(enrolled_at=datetime.now(UTC) - timedelta(days=2)))
+        connection.execute(
+            update(people)
+            .where(people.c.person_id == "ben")
+            .values(enrolled_at=datetime.now(UTC) - timedelta(days=2))
+        )
     assert "1 people forgotten" in run("purge").output
     assert [p.person_id for p in store.list_people().people] == ["ann"]
 
 
 def test_no_network_is_loaded(tmp_path: Path, store: Store) -> None:
-    code = ("import sys, cli; cli.cli(['people', 'list'], standalone_mode=False);"
-            "assert not {'tensorflow', 'keras', 'onnxruntime', 'mtcnn', 'flask'} & set(sys.modules)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"DUET_DATA_DIR": str(tmp_path / "data"), "PATH": "/usr/bin:/bin"},
-                          capture_output=True, text=True, check=False)
+    code = (
+        "import sys, cli; cli.cli(['people', 'list'], standalone_mode=False);"
+        "assert not {'tensorflow', 'keras', 'onnxruntime', 'mtcnn', 'flask'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DUET_DATA_DIR": str(tmp_path / "data"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "ann\tann\t1 face, 1 voice" in done.stdout

@@ -1,4 +1,7 @@
-"""The index of codes: it finds whom the exact one finds, with the exact scores, and stays in step with the database."""
+"""The index of codes: it finds whom the exact one finds, with the exact scores, and
+stays in step with the database.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -41,7 +44,9 @@ def test_a_code_is_the_vector_but_for_rounding():
 
 @pytest.mark.parametrize("size", [4, 192, 512, 1024])
 def test_products_of_codes_are_exact(size):
-    """Also where the sum of the products is as large as it gets: float32 counts integers up to 2^24."""
+    """Also where the sum of the products is as large as it gets: float32 counts
+    integers up to 2^24.
+    """
     rng = np.random.default_rng(size)
     vectors = np.sign(rng.standard_normal((50, size))).astype(np.float32)
     vectors[0] = 1.0
@@ -75,7 +80,9 @@ def test_finds_whom_the_exact_index_finds(store, index):
 
 
 def test_the_first_fifty_are_the_exact_ones(store, index):
-    """What the decision looks at, for people and for strangers, is what the exact index would give."""
+    """What the decision looks at, for people and for strangers, is what the exact index
+    would give.
+    """
     with store.database.write() as connection:
         fill(connection, store, 400)
     exact = MemoryIndex(store, StubEncoders()).snapshot()

@@ -1,4 +1,7 @@
-"""The cohort beside the weights: stored, read back with its calibration, refused when it is another one."""
+"""The cohort beside the weights: stored, read back with its calibration, refused when
+it is another one.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -16,19 +19,38 @@ from utils.errors import ModelError
 from utils.scorenorm import OTHERS, Coefficients, CohortNorm
 from utils.types import EMBEDDING_SIZE
 
-NUMBERS = Coefficients((0.0, 1.0, 0.0, 0.02), (0.1, 0.0, 1.0, 0.05), 0.01, 0.5, 0.2, 0.7, (0.9, 0.5, 0.1, 0.01), (-2.0, -1.0, 0.5, 1.5))
+NUMBERS = Coefficients(
+    (0.0, 1.0, 0.0, 0.02),
+    (0.1, 0.0, 1.0, 0.05),
+    0.01,
+    0.5,
+    0.2,
+    0.7,
+    (0.9, 0.5, 0.1, 0.01),
+    (-2.0, -1.0, 0.5, 1.5),
+)
 
 
 @pytest.fixture
 def models(tmp_path):
-    """Networks of which face and voice have a cohort, and the fusion numbers for the joined one."""
+    """Networks of which face and voice have a cohort, and the fusion numbers for the
+    joined one.
+    """
     folder = tiny_models(tmp_path)
-    cohorts = {name: as_stored(np.random.default_rng(i).normal(size=(40, EMBEDDING_SIZE)).astype(np.float32))
-               for i, name in enumerate(("face", "voice", "fused"))}
+    cohorts = {
+        name: as_stored(
+            np.random.default_rng(i).normal(size=(40, EMBEDDING_SIZE)).astype(np.float32)
+        )
+        for i, name in enumerate(("face", "voice", "fused"))
+    }
     nobody = Table(*(np.zeros(0, int) for _ in range(4)), (), ("clean",), np.zeros(0, np.float32))
     people = {name: People((Fold(nobody, cohort),), cohort) for name, cohort in cohorts.items()}
-    made = {name: Calibration(2.0, -3.0, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5), CohortNorm(cohort, NUMBERS), CALIBRATION)
-            for name, cohort in cohorts.items()}
+    made = {
+        name: Calibration(
+            2.0, -3.0, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5), CohortNorm(cohort, NUMBERS), CALIBRATION
+        )
+        for name, cohort in cohorts.items()
+    }
     store(folder, people, made, "a test")
     return folder, cohorts
 
@@ -74,10 +96,16 @@ def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_peop
     assert norm.surplus([], 0) == 0.0
 
 
-@pytest.mark.parametrize("bad", [
-    {"level": (0.0, 1.0)}, {"scale": (0.1, 0.0, 1.0, 0.0, 0.0)},
-    {"null_rate": (0.1, 0.5, 0.05, 0.01)}, {"least_scale": 0.0}, {"others": 1.2},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"level": (0.0, 1.0)},
+        {"scale": (0.1, 0.0, 1.0, 0.0, 0.0)},
+        {"null_rate": (0.1, 0.5, 0.05, 0.01)},
+        {"least_scale": 0.0},
+        {"others": 1.2},
+    ],
+)
 def test_what_cannot_be_numbers_is_refused(bad):
     with pytest.raises(ValueError, match="Received"):
         Coefficients(**{**vars(NUMBERS), **bad})

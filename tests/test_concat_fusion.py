@@ -1,4 +1,7 @@
-"""Fusion without training: the sum of log-likelihood ratios, and the convolved impostor table against simulation."""
+"""Fusion without training: the sum of log-likelihood ratios, and the convolved impostor
+table against simulation.
+"""
+
 from __future__ import annotations
 
 import dataclasses
@@ -31,7 +34,9 @@ class Encoder:
         return self.given
 
 
-def fusion(face: Calibration | None = FACE, voice: Calibration | None = VOICE, face_id: str = "f-1") -> ConcatFusion:
+def fusion(
+    face: Calibration | None = FACE, voice: Calibration | None = VOICE, face_id: str = "f-1"
+) -> ConcatFusion:
     return ConcatFusion(Encoder(face_id, face), Encoder("v-1", voice))
 
 
@@ -49,7 +54,9 @@ def test_cosine_is_the_weighted_mean_and_llr_the_sum() -> None:
     np.testing.assert_allclose(np.linalg.norm(fused, axis=1), 1, atol=1e-5)
     s_f, s_v, s = faces @ faces.T, voices @ voices.T, fused @ fused.T
     np.testing.assert_allclose(s, (30 * s_f + 18 * s_v) / 48, atol=1e-5)
-    np.testing.assert_allclose(fusion().calibration.llr(s), FACE.llr(s_f) + VOICE.llr(s_v), atol=1e-3)
+    np.testing.assert_allclose(
+        fusion().calibration.llr(s), FACE.llr(s_f) + VOICE.llr(s_v), atol=1e-3
+    )
 
 
 def test_nobody_pairs_and_missing_halves() -> None:
@@ -63,7 +70,11 @@ def test_nobody_pairs_and_missing_halves() -> None:
 
 
 def test_id_follows_from_encoders_and_weights() -> None:
-    ids = {fusion().encoder_id, fusion(face_id="f-2").encoder_id, fusion(voice=dataclasses.replace(VOICE, slope=19.0)).encoder_id}
+    ids = {
+        fusion().encoder_id,
+        fusion(face_id="f-2").encoder_id,
+        fusion(voice=dataclasses.replace(VOICE, slope=19.0)).encoder_id,
+    }
     assert len(ids) == 3
     assert fusion().encoder_id == fusion().encoder_id
     assert fusion().encoder_id.startswith("llr-sum-")
@@ -142,15 +153,27 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path) -> None:
     store = open_gallery(tmp_path)
     index = MemoryIndex(store, StubEncoders(fusion=both))  # type: ignore[arg-type]
     for number in range(8):
-        templates = [NewTemplate(embedding(m, number), 1.0, f"{number}") for m in (Modality.FACE, Modality.VOICE)]
+        templates = [
+            NewTemplate(embedding(m, number), 1.0, f"{number}")
+            for m in (Modality.FACE, Modality.VOICE)
+        ]
         store.enroll(NewPerson(f"p{number}"), templates)
         index.snapshot()
     store.delete_person("p3")
     snapshot = index.snapshot()
-    probe = {Modality.FACE: direction("face", 5, 1, 0.8), Modality.VOICE: direction("voice", 5, 1, 0.8)}
+    probe = {
+        Modality.FACE: direction("face", 5, 1, 0.8),
+        Modality.VOICE: direction("voice", 5, 1, 0.8),
+    }
     probe[Modality.FUSED] = both.fuse(probe[Modality.FACE][None], probe[Modality.VOICE][None])[0]
-    calibrations = {Modality.FACE: CALIBRATION, Modality.VOICE: CALIBRATION, Modality.FUSED: both.calibration}
+    calibrations = {
+        Modality.FACE: CALIBRATION,
+        Modality.VOICE: CALIBRATION,
+        Modality.FUSED: both.calibration,
+    }
     best = {m: Search(snapshot, probe, calibrations, 0.0).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
-    assert best[Modality.FUSED].llr == pytest.approx(best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3)
+    assert best[Modality.FUSED].llr == pytest.approx(
+        best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3
+    )
     store.close()

@@ -1,4 +1,5 @@
 """Video to WAV."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -25,24 +26,34 @@ def test_the_sound_track_becomes_16_khz_mono(tmp_path: Path) -> None:
 
 def test_without_sound_nothing_is_left_behind(tmp_path: Path) -> None:
     silent = media.write_video(tmp_path / "a.mp4", [np.zeros((96, 160, 3), np.uint8)] * 3, None, 3)
-    for source, kind in ((silent, MediaCorruptError), (media.write_photo(tmp_path / "a.jpg"), MediaTypeError),
-                         (media.text_as_video(tmp_path / "t.mp4"), MediaTypeError), (tmp_path / "gone.mp4", MediaNotFoundError)):
+    for source, kind in (
+        (silent, MediaCorruptError),
+        (media.write_photo(tmp_path / "a.jpg"), MediaTypeError),
+        (media.text_as_video(tmp_path / "t.mp4"), MediaTypeError),
+        (tmp_path / "gone.mp4", MediaNotFoundError),
+    ):
         with pytest.raises(kind):
             video_to_wav(source, tmp_path / "a.wav")
         assert not list(tmp_path.glob("*.wav*")) + list(tmp_path.glob(".*"))
 
 
 def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
-    """Neither the source, where it is the WAV file itself, nor another file of that name, whether the conversion fails or not."""
+    """Neither the source, where it is the WAV file itself, nor another file of that
+    name, whether the conversion fails or not.
+    """
     sound = _wav(tmp_path / "a.wav", 1.0)
     before = sound.read_bytes()
     silent = media.write_video(tmp_path / "a.mp4", [np.zeros((96, 160, 3), np.uint8)] * 3, None, 3)
     (tmp_path / "folder").write_text("a file")
     (tmp_path / "b.wav").mkdir()
-    for source, target, overwrite, kind in ((sound, sound, False, OutputError), (sound, sound, True, OutputError),
-                                            (silent, sound, False, OutputError), (silent, sound, True, MediaCorruptError),
-                                            (sound, tmp_path / "folder/a.wav", False, OutputError),
-                                            (sound, tmp_path / "b.wav", True, OutputError)):
+    for source, target, overwrite, kind in (
+        (sound, sound, False, OutputError),
+        (sound, sound, True, OutputError),
+        (silent, sound, False, OutputError),
+        (silent, sound, True, MediaCorruptError),
+        (sound, tmp_path / "folder/a.wav", False, OutputError),
+        (sound, tmp_path / "b.wav", True, OutputError),
+    ):
         with pytest.raises(kind):
             video_to_wav(source, target, overwrite)
         assert sound.read_bytes() == before
@@ -52,7 +63,9 @@ def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
 def test_overwrites_where_it_may_and_makes_the_folder(tmp_path: Path) -> None:
     target = tmp_path / "new/folder/a.wav"
     video_to_wav(_wav(tmp_path / "a.wav", 1.0), target)
-    assert video_to_wav(_wav(tmp_path / "b.wav", 0.5), target, overwrite=True) == pytest.approx(0.5, abs=0.01)
+    assert video_to_wav(_wav(tmp_path / "b.wav", 0.5), target, overwrite=True) == pytest.approx(
+        0.5, abs=0.01
+    )
     assert soundfile.info(target).duration == pytest.approx(0.5, abs=0.01)
     assert oct(target.stat().st_mode)[-3:] == oct((tmp_path / "a.wav").stat().st_mode)[-3:]
 

@@ -1,4 +1,7 @@
-"""A gallery from one database to another, in both directions: everything arrives as it was, or nothing."""
+"""A gallery from one database to another, in both directions: everything arrives as it
+was, or nothing.
+"""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -21,34 +24,60 @@ from utils.types import Modality, Role
 
 
 def templates(identity, sample=0, media=None):
-    return [NewTemplate(embedding(m, identity, sample, 0.5), 0.8, f"{identity}-{sample}", media or {})
-            for m in (Modality.FACE, Modality.VOICE)]
+    return [
+        NewTemplate(embedding(m, identity, sample, 0.5), 0.8, f"{identity}-{sample}", media or {})
+        for m in (Modality.FACE, Modality.VOICE)
+    ]
 
 
 def fill(store):
     for i in range(6):
-        store.enroll(NewPerson(f"p{i}", f"Person {i}", consent="yes", retention_days=30 if i % 2 else None), templates(i))
+        store.enroll(
+            NewPerson(f"p{i}", f"Person {i}", consent="yes", retention_days=30 if i % 2 else None),
+            templates(i),
+        )
     store.enroll("p1", templates(1, 1, {"thumbnail": b"a picture"}))
     store.delete_person("p5")  # whose number must not be given again
     with store.database.write() as connection:
-        connection.execute(insert(tables.identifications).values(
-            request_id="r1", at=datetime.now(UTC), modality=Modality.FACE, person_key=2, score=0.5, speech_s=2.0, encoder_id="face-1",
-            strength=4.5, scale_id="", actor="local"))
+        connection.execute(
+            insert(tables.identifications).values(
+                request_id="r1",
+                at=datetime.now(UTC),
+                modality=Modality.FACE,
+                person_key=2,
+                score=0.5,
+                speech_s=2.0,
+                encoder_id="face-1",
+                strength=4.5,
+                scale_id="",
+                actor="local",
+            )
+        )
     store.give_feedback("r1", "p1", same=True)
     Keys(store.database).create(Role.KIOSK, "east door")
     with store.database.write() as connection:
-        connection.execute(insert(tables.reembedded).values(key=1, encoder_id="face-2", vector=b"0"))
+        connection.execute(
+            insert(tables.reembedded).values(key=1, encoder_id="face-2", vector=b"0")
+        )
 
 
 def content(store):
     with store.database.read() as connection:
-        return {t.name: [tuple(row) for row in connection.execute(select(t).order_by(*t.primary_key.columns))] for t in copying.TABLES}
+        return {
+            t.name: [
+                tuple(row) for row in connection.execute(select(t).order_by(*t.primary_key.columns))
+            ]
+            for t in copying.TABLES
+        }
 
 
 @pytest.fixture
 def stores(tmp_path):
-    made = [Store(open_database(f"sqlite:///{tmp_path / 'a.db'}")), Store(open_database(new_database())),
-            Store(open_database(f"sqlite:///{tmp_path / 'b.db'}"))]
+    made = [
+        Store(open_database(f"sqlite:///{tmp_path / 'a.db'}")),
+        Store(open_database(new_database())),
+        Store(open_database(f"sqlite:///{tmp_path / 'b.db'}")),
+    ]
     yield made
     for store in made:
         store.close()
@@ -81,7 +110,12 @@ def test_numbers_that_were_used_are_not_used_again(stores):
     for store in stores:
         store.create_person("new")
         with store.database.read() as connection:
-            assert connection.scalar(select(tables.people.c.key).where(tables.people.c.person_id == "new")) == 7
+            assert (
+                connection.scalar(
+                    select(tables.people.c.key).where(tables.people.c.person_id == "new")
+                )
+                == 7
+            )
 
 
 def test_a_filled_target_is_refused_and_left_alone(stores):
@@ -114,8 +148,16 @@ def test_rows_that_did_not_arrive_are_noticed(stores):
     first, second, _ = stores
     fill(first)
     with second.database.write() as connection:  # a database that loses a row
-        connection.execute(text("CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"))
-        connection.execute(text("CREATE TRIGGER lose BEFORE INSERT ON templates FOR EACH ROW WHEN (NEW.key = 3) EXECUTE FUNCTION lose()"))
+        connection.execute(
+            text(
+                "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                "CREATE TRIGGER lose BEFORE INSERT ON templates FOR EACH ROW WHEN (NEW.key = 3) EXECUTE FUNCTION lose()"
+            )
+        )
     with pytest.raises(StoreUnavailableError, match="arrive"):
         copy_gallery(first, second)
     assert second.count() == 0
@@ -129,7 +171,10 @@ def test_sealed_values_stay_sealed(tmp_path):
     copy_gallery(first, second)
     encoders = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
     for m in encoders:
-        assert (second.vectors_of("p1", encoders)[m].vectors == first.vectors_of("p1", encoders)[m].vectors).all()
+        assert (
+            second.vectors_of("p1", encoders)[m].vectors
+            == first.vectors_of("p1", encoders)[m].vectors
+        ).all()
     assert second.thumbnail("p1") == b"a picture"
     first.close()
     second.close()

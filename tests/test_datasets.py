@@ -1,4 +1,6 @@
-"""Data sets: a folder of identities, a list file and a CSV beside a zip archive become the same listing."""
+"""Data sets: a folder of identities, a list file and a CSV beside a zip archive become
+the same listing.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_folder_of_identities(folder: Path) -> None:
     listing = read_listing(folder)
-    assert listing.items == (Item("ann/deep/1.webp", "ann"), Item("bea/1.PNG", "bea"), Item("bea/2.jpg", "bea"))
+    assert listing.items == (
+        Item("ann/deep/1.webp", "ann"),
+        Item("bea/1.PNG", "bea"),
+        Item("bea/2.jpg", "bea"),
+    )
     assert listing.labels == ("ann", "bea")
     assert listing.label_ids() == [0, 1, 1]
     assert list(listing.read_all()) == [b"ann/deep/1.webp", b"bea/1.PNG", b"bea/2.jpg"]
@@ -37,7 +43,9 @@ def test_kind_decides_which_files_count(folder: Path) -> None:
 
 def test_list_file(folder: Path) -> None:
     file = folder / "list.tsv"
-    file.write_text("# crops of two people\nbea/2.jpg\tBea\n\nann/deep/1.webp\tAnn\n", encoding="utf-8")
+    file.write_text(
+        "# crops of two people\nbea/2.jpg\tBea\n\nann/deep/1.webp\tAnn\n", encoding="utf-8"
+    )
     listing = read_listing(file)
     assert listing.items == (Item("ann/deep/1.webp", "Ann"), Item("bea/2.jpg", "Bea"))
     assert next(listing.read_all()) == b"ann/deep/1.webp"
@@ -74,7 +82,9 @@ def test_malformed_line_is_named(folder: Path, line: str) -> None:
 
 @pytest.mark.parametrize("column", ["identity", "speaker"])
 def test_csv_beside_archive(tmp_path: Path, column: str) -> None:
-    (tmp_path / "set.csv").write_text(f"path,{column},split\nb/1.webp,b,train\na/1.webp,a,train\nc/1.webp,c,dev\n")
+    (tmp_path / "set.csv").write_text(
+        f"path,{column},split\nb/1.webp,b,train\na/1.webp,a,train\nc/1.webp,c,dev\n"
+    )
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("a/1.webp", b"a")
         archive.writestr("b/1.webp", b"b")

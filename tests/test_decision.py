@@ -1,4 +1,5 @@
 """Decisions: thresholds from the stated rate, unknown, conflict, duplicates, 1:1."""
+
 from __future__ import annotations
 
 import math
@@ -7,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gallery.decision import PLACE, Rule, decide, decide_fused, duplicate_of, no_probe, verify, verify_fused
+from gallery.decision import (
+    PLACE,
+    Rule,
+    decide,
+    decide_fused,
+    duplicate_of,
+    no_probe,
+    verify,
+    verify_fused,
+)
 from gallery.feed import PersonRef
 from gallery.matching import Candidate, Comparison
 from tests.gallery_parts import CALIBRATION
@@ -20,11 +30,22 @@ RULE = Rule(0.01, 10, CALIBRATIONS)
 
 def candidate(person_id, score, modality=FACE):
     person = PersonRef(1, person_id, person_id.upper())
-    return Candidate(person, modality, score, 0.0, 1.0, score, float(CALIBRATION.llr(score)), float(CALIBRATION.probability(score)))
+    return Candidate(
+        person,
+        modality,
+        score,
+        0.0,
+        1.0,
+        score,
+        float(CALIBRATION.llr(score)),
+        float(CALIBRATION.probability(score)),
+    )
 
 
 def test_threshold_gives_the_stated_rate():
-    """Independent Gaussian impostors in the numbers that the gallery has: the share that reaches the threshold is the stated one."""
+    """Independent Gaussian impostors in the numbers that the gallery has: the share
+    that reaches the threshold is the stated one.
+    """
     rng = np.random.default_rng(3)
     for people in (1, 5):
         threshold, extrapolated = Rule(0.01, people, CALIBRATIONS).threshold(FACE)
@@ -35,28 +56,48 @@ def test_threshold_gives_the_stated_rate():
 
 def test_accepted():
     found = decide([candidate("a", 0.5), candidate("b", 0.1)], FACE, RULE)
-    threshold = CALIBRATION.threshold(1 - 0.99 ** 0.1)[0]
+    threshold = CALIBRATION.threshold(1 - 0.99**0.1)[0]
     assert found.outcome == Outcome.ACCEPTED
     assert (found.match.person_id, found.match.name, found.runner_up.person_id) == ("a", "A", "b")
     assert found.threshold == pytest.approx(threshold, abs=1e-9)
     assert found.margin == pytest.approx(0.5 - threshold)
-    assert found.reason == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of strangers would be named"
+    assert (
+        found.reason
+        == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of strangers would be named"
+    )
     assert found.evidence == pytest.approx(CALIBRATION.slope * found.margin)
     assert not found.extrapolated
 
 
 def test_the_threshold_is_the_score_that_this_probe_needs():
-    """Level and scale of the candidate turn the strength that is asked for into a cosine."""
+    """Level and scale of the candidate turn the strength that is asked for into a
+    cosine.
+    """
     strength = RULE.threshold(FACE)[0]
-    for score, outcome in ((0.3 + 0.5 * strength + 1e-6, Outcome.ACCEPTED), (0.3 + 0.5 * strength - 1e-6, Outcome.UNKNOWN)):
-        found = decide([replace(candidate("a", score), level=0.3, scale=0.5, strength=(score - 0.3) / 0.5)], FACE, RULE)
+    for score, outcome in (
+        (0.3 + 0.5 * strength + 1e-6, Outcome.ACCEPTED),
+        (0.3 + 0.5 * strength - 1e-6, Outcome.UNKNOWN),
+    ):
+        found = decide(
+            [replace(candidate("a", score), level=0.3, scale=0.5, strength=(score - 0.3) / 0.5)],
+            FACE,
+            RULE,
+        )
         assert found.outcome == outcome
         assert found.threshold == pytest.approx(0.3 + 0.5 * strength)
         assert found.margin == pytest.approx(score - found.threshold)
 
 
-@pytest.mark.parametrize(("probability", "words"), [(0.5, "50 %"), (0.996, "99.6 %"), (0.99996, "over 99.99 %"), (0.0004, "0.04 %"),
-                                                    (1e-9, "under 0.01 %")])
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (0.5, "50 %"),
+        (0.996, "99.6 %"),
+        (0.99996, "over 99.99 %"),
+        (0.0004, "0.04 %"),
+        (1e-9, "under 0.01 %"),
+    ],
+)
 def test_probabilities_in_words_are_never_certain(probability, words):
     found = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
     assert f"probability {words}," in found.reason
@@ -117,20 +158,37 @@ def score_of(llr):
 
 
 def test_conflict_needs_two_confident_answers():
-    assert decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome == Outcome.CONFLICT
-    assert decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome == Outcome.CONFLICT
-    for face, voice in ((accepted("a"), voice_of("a")), (accepted("a"), UNKNOWN), (accepted("a", BARELY), voice_of("b")),
-                        (accepted("a"), voice_of("b", BARELY))):
-        assert decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted("a", 0.4, FUSED)
+    assert (
+        decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome
+        == Outcome.CONFLICT
+    )
+    assert (
+        decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome
+        == Outcome.CONFLICT
+    )
+    for face, voice in (
+        (accepted("a"), voice_of("a")),
+        (accepted("a"), UNKNOWN),
+        (accepted("a", BARELY), voice_of("b")),
+        (accepted("a"), voice_of("b", BARELY)),
+    ):
+        assert decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted(
+            "a", 0.4, FUSED
+        )
 
 
 def test_a_chance_match_of_the_voice_does_not_block_the_face():
-    """99 to 1 is what an impostor in a hundred reaches: among many people some voice does, and more is asked for."""
+    """99 to 1 is what an impostor in a hundred reaches: among many people some voice
+    does, and more is asked for.
+    """
     rule = Rule(0.01, 1000, CALIBRATIONS)
     right = decide([candidate("a", 0.5, FUSED)], FUSED, rule)
     face = decide([candidate("a", 0.5)], FACE, rule)
-    for llr, expected in ((math.log(99) + 2, Outcome.ACCEPTED), (math.log(99_000) - 0.1, Outcome.ACCEPTED),
-                          (math.log(99_000) + 0.1, Outcome.CONFLICT)):
+    for llr, expected in (
+        (math.log(99) + 2, Outcome.ACCEPTED),
+        (math.log(99_000) - 0.1, Outcome.ACCEPTED),
+        (math.log(99_000) + 0.1, Outcome.CONFLICT),
+    ):
         voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
         assert voice.outcome == Outcome.ACCEPTED
         assert voice.match.probability > 0.99
@@ -143,8 +201,18 @@ def test_a_voice_that_fits_both_people_is_no_conflict():
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
     right, best = accepted("a", 0.4, FUSED), float(CALIBRATION.llr(0.5))
     for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
-        assert decide_fused(right, accepted("a"), voice_of("b"), RULE, {FACE: other, VOICE: -5.0}).outcome == expected
-        assert decide_fused(right, accepted("a"), voice_of("b"), RULE, {FACE: -5.0, VOICE: other}).outcome == expected
+        assert (
+            decide_fused(
+                right, accepted("a"), voice_of("b"), RULE, {FACE: other, VOICE: -5.0}
+            ).outcome
+            == expected
+        )
+        assert (
+            decide_fused(
+                right, accepted("a"), voice_of("b"), RULE, {FACE: -5.0, VOICE: other}
+            ).outcome
+            == expected
+        )
 
 
 def test_conflict_names_nobody():
@@ -161,24 +229,36 @@ def test_fused_just_below_its_threshold():
         assert decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
     found = decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
     assert (found.outcome, found.match, found.modality) == (Outcome.UNKNOWN, None, FUSED)
-    assert found.reason == ("Nobody in the gallery is similar enough: the face alone is recognised, but the voice speaks against that "
-                            "person")
+    assert found.reason == (
+        "Nobody in the gallery is similar enough: the face alone is recognised, but the voice speaks against that "
+        "person"
+    )
     weak_face = decide([candidate("c", 0.05)], FACE, RULE)
     assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")
-    assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
+    assert (
+        decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
+    )
 
 
 def test_both_alone_name_nobody_whom_the_fused_answer_does_not():
     low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
     llr = float(CALIBRATION.llr(BARELY))  # below 0: of a good network, thresholds can be
     assert llr < 0
-    assert decide_fused(low, accepted("a", BARELY), voice_of("a", BARELY), RULE, {FACE: llr, VOICE: llr}).match.person_id == "a"
+    assert (
+        decide_fused(
+            low, accepted("a", BARELY), voice_of("a", BARELY), RULE, {FACE: llr, VOICE: llr}
+        ).match.person_id
+        == "a"
+    )
 
 
 @pytest.mark.parametrize("single", [accepted("a"), UNKNOWN])
 def test_one_modality_is_the_fused_answer(single):
     nothing = no_probe("The clip has no sound")
-    for found in (decide_fused(None, single, nothing, RULE, {}), decide_fused(None, nothing, single, RULE, {})):
+    for found in (
+        decide_fused(None, single, nothing, RULE, {}),
+        decide_fused(None, nothing, single, RULE, {}),
+    ):
         assert found == replace(single, reason=f"{single.reason}. The clip has no sound")
 
 
@@ -197,7 +277,9 @@ def test_duplicates():
 
 
 def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
-    """One enrolment in a hundred is of somebody who is there already: 99 to 1 after that, among N people, is 99 · 99 · N to 1."""
+    """One enrolment in a hundred is of somebody who is there already: 99 to 1 after
+    that, among N people, is 99 · 99 · N to 1.
+    """
     for people in (1, 10):
         rule, least = Rule(0.01, people, CALIBRATIONS), math.log(99 * 99 * people)
         for llr, found in ((least - 0.1, False), (least + 0.1, True)):
@@ -239,16 +321,27 @@ def test_verify_fused():
     likely = verify(alone(score_of(1.0)), CALIBRATION, 1e-6)[0]
     assert (likely.outcome, likely.probability > 0.5) == ("different", True)
     for fused, face, voice, expected in (
-            (same, different, different, FUSED), (different, same, likely, FACE), (different, likely, same, VOICE),
-            (different, same, same, FACE), (different, same, different, FUSED), (different, different, same, FUSED),
-            (different, different, nothing, FUSED), (nothing, same, nothing, FUSED)):
+        (same, different, different, FUSED),
+        (different, same, likely, FACE),
+        (different, likely, same, VOICE),
+        (different, same, same, FACE),
+        (different, same, different, FUSED),
+        (different, different, same, FUSED),
+        (different, different, nothing, FUSED),
+        (nothing, same, nothing, FUSED),
+    ):
         assert verify_fused(fused, face, voice) == expected
 
 
 def test_verify():
     threshold = CALIBRATION.threshold(0.01)[0]
     same, beyond = verify(alone(threshold), CALIBRATION, 0.01)
-    assert (same.outcome, same.score, same.threshold, beyond) == ("same", threshold, threshold, False)
+    assert (same.outcome, same.score, same.threshold, beyond) == (
+        "same",
+        threshold,
+        threshold,
+        False,
+    )
     assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
     assert verify(alone(threshold - 1e-6), CALIBRATION, 0.01)[0].outcome == "different"
     assert verify(None, CALIBRATION, 0.01)[0].outcome == "no_probe"

@@ -1,4 +1,7 @@
-"""Decoding: every format that is read, the times of the frames, and every way in which a file can be bad."""
+"""Decoding: every format that is read, the times of the frames, and every way in which
+a file can be bad.
+"""
+
 from __future__ import annotations
 
 import hashlib
@@ -41,18 +44,33 @@ def number_of(image: np.ndarray) -> int:
 
 
 def corners() -> np.ndarray:
-    """A picture that shows which way is up: red top left, green top right, blue bottom left."""
+    """A picture that shows which way is up: red top left, green top right, blue bottom
+    left.
+    """
     image = np.full((96, 160, 3), 128, np.uint8)
-    image[:40, :60], image[:40, -60:], image[-40:, :60] = (220, 30, 30), (30, 220, 30), (30, 30, 220)
+    image[:40, :60], image[:40, -60:], image[-40:, :60] = (
+        (220, 30, 30),
+        (30, 220, 30),
+        (30, 30, 220),
+    )
     return image
 
 
 # --- formats ----------------------------------------------------------------------------------------------------------------------------
 
 VIDEOS = {
-    "h264.mp4": {}, "hevc.mp4": {"codec": "libx265"}, "mpeg4.mp4": {"codec": "mpeg4"}, "a.mov": {}, "a.mkv": {}, "vp8.webm": {},
-    "vp9.webm": {"codec": "libvpx-vp9"}, "a.mpg": {}, "mjpeg.avi": {}, "faststart.mp4": {"options": {"movflags": "faststart"}},
-    "fragmented.mp4": {"options": {"movflags": "frag_keyframe+empty_moov"}}, "recorder.webm": {"seekable": False},
+    "h264.mp4": {},
+    "hevc.mp4": {"codec": "libx265"},
+    "mpeg4.mp4": {"codec": "mpeg4"},
+    "a.mov": {},
+    "a.mkv": {},
+    "vp8.webm": {},
+    "vp9.webm": {"codec": "libvpx-vp9"},
+    "a.mpg": {},
+    "mjpeg.avi": {},
+    "faststart.mp4": {"options": {"movflags": "faststart"}},
+    "fragmented.mp4": {"options": {"movflags": "frag_keyframe+empty_moov"}},
+    "recorder.webm": {"seekable": False},
 }
 
 
@@ -70,7 +88,9 @@ def test_every_video_format_gives_frames_and_sound(tmp_path: Path, name: str) ->
     assert loudest_hz(clip.waveform.samples) == pytest.approx(440, abs=5)
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".mka", ".webm"])
+@pytest.mark.parametrize(
+    "suffix", [".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".mka", ".webm"]
+)
 def test_every_sound_format_gives_16_khz_mono(tmp_path: Path, suffix: str) -> None:
     clip = read_clip(media.write_sound(tmp_path / f"a{suffix}", media.tone(0.6, 300)), LIMITS)
     assert clip.frames == ()
@@ -91,7 +111,9 @@ def test_every_picture_format_gives_one_frame(tmp_path: Path, suffix: str) -> No
 
 
 def loudest_hz(samples: np.ndarray) -> float:
-    return float(np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples))))) * 16_000 / len(samples))
+    return float(
+        np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples))))) * 16_000 / len(samples)
+    )
 
 
 def test_stereo_of_44100_hz_becomes_mono(tmp_path: Path) -> None:
@@ -121,13 +143,20 @@ def test_float_sound_beyond_full_scale_is_clipped_and_made_finite(tmp_path: Path
 
 @pytest.mark.parametrize("keyframe_every", [4, 12, 250])
 def test_frames_carry_the_time_at_which_they_are_shown(tmp_path: Path, keyframe_every: int) -> None:
-    path = media.write_video(tmp_path / "a.mp4", grey_frames(36), None, 12, keyframe_every=keyframe_every)
+    path = media.write_video(
+        tmp_path / "a.mp4", grey_frames(36), None, 12, keyframe_every=keyframe_every
+    )
     frames = read_clip(path, LIMITS).frames
     assert [number_of(f.image) for f in frames] == [round(f.time_s * 12) for f in frames]
 
 
 def test_frames_are_spread_evenly_over_the_clip(tmp_path: Path) -> None:
-    times = [f.time_s for f in read_clip(media.write_video(tmp_path / "a.mp4", grey_frames(36), None, 12), LIMITS).frames]
+    times = [
+        f.time_s
+        for f in read_clip(
+            media.write_video(tmp_path / "a.mp4", grey_frames(36), None, 12), LIMITS
+        ).frames
+    ]
     assert [int(t / 0.5) for t in times] == [0, 1, 2, 3, 4, 5]
 
 
@@ -136,8 +165,15 @@ def test_frames_are_those_of_a_full_decoding_to_the_bit(tmp_path: Path, codec: s
     rng = np.random.default_rng(0)
     wall = cv2.GaussianBlur(rng.integers(0, 255, (200, 400, 3), np.uint8), (0, 0), 2)
     moving = [np.ascontiguousarray(wall[i : i + 96, 2 * i : 2 * i + 160]) for i in range(90)]
-    options = {"preset": "medium", "bf": "4", "crf": "25", **({"x265-params": "log-level=none"} if codec == "libx265" else {})}
-    path = media.write_video(tmp_path / "a.mp4", moving, None, 25, codec=codec, codec_options=options)
+    options = {
+        "preset": "medium",
+        "bf": "4",
+        "crf": "25",
+        **({"x265-params": "log-level=none"} if codec == "libx265" else {}),
+    }
+    path = media.write_video(
+        tmp_path / "a.mp4", moving, None, 25, codec=codec, codec_options=options
+    )
     with av.open(str(path)) as container:
         full = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     frames = read_clip(path, LIMITS).frames
@@ -151,7 +187,9 @@ def test_variable_frame_rate_is_read_by_its_time_stamps(tmp_path: Path) -> None:
     path = media.write_video(tmp_path / "a.mp4", grey_frames(10), None, 25, stamps_ms=stamps)
     frames = read_clip(path, ReadLimits(max_frames=3)).frames
     assert len(frames) == 3
-    assert [stamps[number_of(f.image)] / 1000 for f in frames] == pytest.approx([f.time_s for f in frames], abs=0.002)
+    assert [stamps[number_of(f.image)] / 1000 for f in frames] == pytest.approx(
+        [f.time_s for f in frames], abs=0.002
+    )
 
 
 def test_only_the_first_seconds_are_read(tmp_path: Path) -> None:
@@ -174,8 +212,24 @@ def test_cover_art_is_no_picture_of_a_person(tmp_path: Path) -> None:
     sound, cover, out = tmp_path / "a.mp3", tmp_path / "c.jpg", tmp_path / "b.mp3"
     media.write_sound(sound, media.tone(0.5))
     media.write_photo(cover, corners())
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", sound, "-i", cover, "-map", "0", "-map", "1", "-c", "copy",
-               "-disposition:v", "attached_pic", out]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-i",
+        sound,
+        "-i",
+        cover,
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        "-disposition:v",
+        "attached_pic",
+        out,
+    ]
     subprocess.run(list(map(str, command)), check=True)
     clip = read_clip(out, LIMITS)
     assert clip.frames == ()
@@ -185,7 +239,9 @@ def test_cover_art_is_no_picture_of_a_person(tmp_path: Path) -> None:
 # --- bad files --------------------------------------------------------------------------------------------------------------------------
 
 
-def refused(path: Path, kind: type[MediaError], limits: ReadLimits = LIMITS, filename: str | None = None) -> MediaError:
+def refused(
+    path: Path, kind: type[MediaError], limits: ReadLimits = LIMITS, filename: str | None = None
+) -> MediaError:
     """The error with which a file is refused, checked for what none of them may hold."""
     with pytest.raises(kind) as caught:
         read_clip(path, limits, filename)
@@ -205,17 +261,29 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 def test_text_renamed_to_mp4_is_named_as_text(tmp_path: Path) -> None:
-    error = refused(media.text_as_video(tmp_path / "a.mp4"), MediaTypeError, filename="/etc/secret/my clip.mp4")
+    error = refused(
+        media.text_as_video(tmp_path / "a.mp4"), MediaTypeError, filename="/etc/secret/my clip.mp4"
+    )
     assert "Received: text" in error.message
     assert "my clip.mp4" in error.message
     assert "/etc/secret" not in error.message
 
 
-@pytest.mark.parametrize(("head", "word"), [
-    (b"%PDF-1.7 ....", "PDF"), (b"PK\x03\x04......", "zip"), (b"GIF89a.....", "GIF"), (b"\x00\x00\x00\x18ftypheic....", "HEIC"),
-    (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"), (b"ffconcat version 1.0\nfile /etc/passwd\n", "text"), (b"\xff\xfeh\x00i\x00", "text"),
-    (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", "text"), (bytes(range(256)), "binary"), (b"\x00", "binary"),
-])
+@pytest.mark.parametrize(
+    ("head", "word"),
+    [
+        (b"%PDF-1.7 ....", "PDF"),
+        (b"PK\x03\x04......", "zip"),
+        (b"GIF89a.....", "GIF"),
+        (b"\x00\x00\x00\x18ftypheic....", "HEIC"),
+        (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "text"),
+        (b"\xff\xfeh\x00i\x00", "text"),
+        (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", "text"),
+        (bytes(range(256)), "binary"),
+        (b"\x00", "binary"),
+    ],
+)
 def test_other_content_is_refused_with_its_name(tmp_path: Path, head: bytes, word: str) -> None:
     assert sniff(head) is None
     assert word in describe(head)
@@ -233,15 +301,21 @@ def test_truncated_without_an_index_is_corrupt(tmp_path: Path) -> None:
     refused(media.truncate(whole, tmp_path / "b.mp4", 0.5), MediaCorruptError)
 
 
-@pytest.mark.parametrize("name", ["faststart.mp4", "a.mkv", "vp8.webm", "a.mpg", "mjpeg.avi", "fragmented.mp4"])
+@pytest.mark.parametrize(
+    "name", ["faststart.mp4", "a.mkv", "vp8.webm", "a.mpg", "mjpeg.avi", "fragmented.mp4"]
+)
 def test_truncated_but_readable_is_used_as_far_as_it_goes(tmp_path: Path, name: str) -> None:
     grain = np.random.default_rng(0).integers(-15, 15, (36, 96, 160, 3))
-    frames = [np.clip(f + g, 0, 255).astype(np.uint8) for f, g in zip(grey_frames(36), grain, strict=True)]
+    frames = [
+        np.clip(f + g, 0, 255).astype(np.uint8) for f, g in zip(grey_frames(36), grain, strict=True)
+    ]
     whole = media.write_video(tmp_path / name, frames, media.tone(1.5), 24, **VIDEOS[name])
     clip = read_clip(media.truncate(whole, tmp_path / f"cut_{name}", 0.6), LIMITS)
     assert 2 <= len(clip.frames) <= 6
     assert max(f.time_s for f in clip.frames) < 1.44
-    assert [number_of(f.image) for f in clip.frames] == pytest.approx([round(f.time_s * 24) for f in clip.frames], abs=1)
+    assert [number_of(f.image) for f in clip.frames] == pytest.approx(
+        [round(f.time_s * 24) for f in clip.frames], abs=1
+    )
 
 
 def test_damage_in_the_middle_costs_little(tmp_path: Path) -> None:
@@ -268,8 +342,15 @@ def test_one_broken_track_leaves_the_other(tmp_path: Path, broken: str) -> None:
                 continue
             made = packet
             if packet.stream.type == kind:
-                made = av.Packet(bytes(np.random.default_rng(0).integers(0, 255, packet.size, np.uint8)))
-                made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+                made = av.Packet(
+                    bytes(np.random.default_rng(0).integers(0, 255, packet.size, np.uint8))
+                )
+                made.pts, made.dts, made.time_base, made.is_keyframe = (
+                    packet.pts,
+                    packet.dts,
+                    packet.time_base,
+                    packet.is_keyframe,
+                )
             made.stream = streams[packet.stream.index]
             target.mux(made)
     clip = read_clip(spoil, LIMITS)
@@ -281,8 +362,13 @@ def test_one_broken_track_leaves_the_other(tmp_path: Path, broken: str) -> None:
 def test_garbage_after_a_right_beginning_is_corrupt(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, 5000, np.uint8).tobytes()
     for name, head in {
-        "a.mp4": b"\x00\x00\x00\x18ftypisom", "a.webm": b"\x1a\x45\xdf\xa3", "a.jpg": b"\xff\xd8\xff\xe0", "a.png": b"\x89PNG\r\n\x1a\n",
-        "a.wav": b"RIFF\x00\x00\x00\x00WAVE", "a.flac": b"fLaC", "a.ogg": b"OggS",
+        "a.mp4": b"\x00\x00\x00\x18ftypisom",
+        "a.webm": b"\x1a\x45\xdf\xa3",
+        "a.jpg": b"\xff\xd8\xff\xe0",
+        "a.png": b"\x89PNG\r\n\x1a\n",
+        "a.wav": b"RIFF\x00\x00\x00\x00WAVE",
+        "a.flac": b"fLaC",
+        "a.ogg": b"OggS",
     }.items():
         (tmp_path / name).write_bytes(head + noise)
         refused(tmp_path / name, MediaCorruptError)
@@ -307,7 +393,9 @@ def test_too_long_without_a_duration_in_the_header(tmp_path: Path) -> None:
 
 def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     limits = ReadLimits(max_frame_px=10_000, max_photo_px=10_000)
-    refused(media.write_video(tmp_path / "a.mp4", grey_frames(3), None, 3), MediaTooLargeError, limits)
+    refused(
+        media.write_video(tmp_path / "a.mp4", grey_frames(3), None, 3), MediaTooLargeError, limits
+    )
     refused(media.write_photo(tmp_path / "a.png", corners()), MediaTooLargeError, limits)
 
 
@@ -315,7 +403,9 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     side = 30_000
     header = b"IHDR" + side.to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
     chunks = [header, b"IDAT" + zlib.compress(bytes(side + 1) * 100)]
-    png = b"\x89PNG\r\n\x1a\n" + b"".join((len(c) - 4).to_bytes(4, "big") + c + zlib.crc32(c).to_bytes(4, "big") for c in chunks)
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        (len(c) - 4).to_bytes(4, "big") + c + zlib.crc32(c).to_bytes(4, "big") for c in chunks
+    )
     (tmp_path / "a.png").write_bytes(png)
     refused(tmp_path / "a.png", MediaTooLargeError)
 
@@ -326,7 +416,9 @@ def test_a_decoder_that_is_too_slow_is_stopped(tmp_path: Path) -> None:
 
 
 def test_timings_are_told(tmp_path: Path) -> None:
-    _, timings = read_timed(media.write_video(tmp_path / "a.mp4", grey_frames(12), media.tone(1.0), 12), LIMITS)
+    _, timings = read_timed(
+        media.write_video(tmp_path / "a.mp4", grey_frames(12), media.tone(1.0), 12), LIMITS
+    )
     assert set(timings) == {"decode", "sound"}
     assert all(t > 0 for t in timings.values())
 

@@ -1,4 +1,7 @@
-"""The files that run the service, held to the code: what they name exists; the layout itself is started by `python -m deploy.check`."""
+"""The files that run the service, held to the code: what they name exists; the layout
+itself is started by `python -m deploy.check`.
+"""
+
 from __future__ import annotations
 
 import configparser
@@ -60,7 +63,10 @@ def test_files_that_compose_mounts_are_there() -> None:
             if source.startswith("./") and source != "./tls":  # the operator's own certificate
                 assert (DEPLOY / source).exists(), source
     values = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
-    assert values <= {line.split("=")[0] for line in (DEPLOY / "example.env").read_text(encoding="utf-8").splitlines()}
+    assert values <= {
+        line.split("=")[0]
+        for line in (DEPLOY / "example.env").read_text(encoding="utf-8").splitlines()
+    }
 
 
 @pytest.mark.parametrize("unit", ["duet.service", "duet-worker.service"])
@@ -76,13 +82,21 @@ def test_units_start_what_exists(unit: str) -> None:
 
 
 def test_the_limit_of_uploads_is_that_of_the_service() -> None:
-    limit = re.search(r"client_max_body_size (\d+)m;", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    limit = re.search(
+        r"client_max_body_size (\d+)m;", (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    )
     assert limit and int(limit[1]) >= Settings().max_upload_mb
 
 
 def test_the_check_says_what_it_needs(tmp_path: Path) -> None:
     """Without the programs it does not fail with a traceback, and starts nothing."""
-    done = subprocess.run([sys.executable, "-m", "deploy.check"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True,
-                          timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.check"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.returncode, done.stderr) == (2, "")
     assert "nginx" in done.stdout

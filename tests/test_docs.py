@@ -1,4 +1,7 @@
-"""What README.md says is true: every setting, command, route and error code of the product is in it, and its examples parse."""
+"""What README.md says is true: every setting, command, route and error code of the
+product is in it, and its examples parse.
+"""
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,23 +24,42 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def settings_table() -> str:
-    """The table of settings as README.md must hold it (print it with `python -m tests.test_docs`)."""
+    """The table of settings as README.md must hold it (print it with `python -m
+    tests.test_docs`).
+    """
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for f in dataclasses.fields(Settings):
-        default = f.default.relative_to(ROOT) if isinstance(f.default, Path) else int(f.default) if f.default is False else f.default
-        rows.append(f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'} | {f.metadata['help']} |")
+        default = (
+            f.default.relative_to(ROOT)
+            if isinstance(f.default, Path)
+            else int(f.default)
+            if f.default is False
+            else f.default
+        )
+        rows.append(
+            f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'} | {f.metadata['help']} |"
+        )
     return "\n".join(rows)
 
 
 def shell_lines() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
-    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [
+        line.split("  #")[0].strip()
+        for block in blocks
+        for line in block.splitlines()
+        if line.strip()
+    ]
 
 
 def commands(group: click.Group, prefix: str = "") -> list[str]:
     found = []
     for name, command in group.commands.items():
-        found += commands(command, f"{prefix}{name} ") if isinstance(command, click.Group) else [prefix + name]
+        found += (
+            commands(command, f"{prefix}{name} ")
+            if isinstance(command, click.Group)
+            else [prefix + name]
+        )
     return found
 
 
@@ -56,17 +78,22 @@ def test_every_command_is_shown_and_has_help(command: str) -> None:
 def test_every_error_code_is_listed() -> None:
     named = [*vars(errors).values(), *vars(web.errors).values()]
     classes = [c for c in named if isinstance(c, type) and issubclass(c, errors.DuetError)]
-    internal = {"internal", "config", "gallery", "checkpoint", "dataset", "output_refused"}  # no request is ever answered with these
+    # No request is ever answered with these
+    internal = {"internal", "config", "gallery", "checkpoint", "dataset", "output_refused"}
     missing = {c.code for c in classes if f"`{c.code}`" not in README} - internal
     assert not missing
 
 
 @pytest.mark.parametrize("line", [x for x in shell_lines() if "cli.py" in x])
-def test_examples_of_the_command_line_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each example is parsed by the real command with files of those names; the work itself is tested elsewhere."""
+def test_examples_of_the_command_line_parse(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each example is parsed by the real command with files of those names; the work
+    itself is tested elsewhere.
+    """
     monkeypatch.chdir(tmp_path)
     words = shlex.split(line)
-    words = words[words.index("cli.py") + 1:]
+    words = words[words.index("cli.py") + 1 :]
     for word in words:
         if word.endswith("/"):
             Path(word).mkdir()

@@ -1,4 +1,7 @@
-"""Every command in docs/models.md parses with the real program, every option of the table and every JSON card in it is one that is read."""
+"""Every command in docs/models.md parses with the real program, every option of the
+table and every JSON card in it is one that is read.
+"""
+
 from __future__ import annotations
 
 import ast
@@ -17,7 +20,12 @@ from network.inputs import FaceInput, VoiceInput
 from utils.config import ROOT
 
 TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines() if line.strip() and line[0] != "#"]
+LINES = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
+    for line in block.splitlines()
+    if line.strip() and line[0] != "#"
+]
 COMMANDS = [line for line in LINES if line.startswith(".venv/bin/python ")]
 SCRIPTS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
@@ -67,7 +75,7 @@ def test_there_is_something_to_check() -> None:
 def test_options_of_the_table_exist() -> None:
     add = cli.cli.commands["models"].commands["add"].commands  # type: ignore[attr-defined]
     known = {name for command in add.values() for option in command.params for name in option.opts}
-    table = TEXT[TEXT.index("| authors write |"): TEXT.index("Embeddings may have up to")]
+    table = TEXT[TEXT.index("| authors write |") : TEXT.index("Embeddings may have up to")]
     used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.M)))
     assert used
     assert used <= known
@@ -78,7 +86,16 @@ def test_cards_of_the_page_are_read() -> None:
     assert [card.modality for card in cards] == ["face", "voice"]
     assert FaceInput.from_dict(cards[0].input).size_px == 112
     assert VoiceInput.from_dict(cards[1].input).frontend.n_mels == 80
-    listed = set(re.findall(r"`(\w+)`", TEXT[TEXT.index("`kaldi` may also hold"): TEXT.index("what is missing\nhas Kaldi's default")]))
+    listed = set(
+        re.findall(
+            r"`(\w+)`",
+            TEXT[
+                TEXT.index("`kaldi` may also hold") : TEXT.index(
+                    "what is missing\nhas Kaldi's default"
+                )
+            ],
+        )
+    )
     VoiceInput.from_dict({"kaldi": dict.fromkeys(listed & {"preemphasis"}, 0.5)})
     assert listed - {"kaldi"} < set(VoiceInput.from_dict({"kaldi": {}}).frontend.to_dict())
 
@@ -86,7 +103,10 @@ def test_cards_of_the_page_are_read() -> None:
 def test_links_and_files_exist() -> None:
     for target in re.findall(r"`((?:network|utils|train)/\w+\.py)`", TEXT):
         assert (ROOT / target).exists(), target
-    headings = {re.sub(r"[^\w-]", "", h.lower().replace(" ", "-")) for h in re.findall(r"^## (.+)$", TEXT, re.M)}
+    headings = {
+        re.sub(r"[^\w-]", "", h.lower().replace(" ", "-"))
+        for h in re.findall(r"^## (.+)$", TEXT, re.M)
+    }
     assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
 
 
@@ -97,7 +117,10 @@ def test_the_figures_of_the_voice_are_those_of_its_card() -> None:
     rows = [row for row in TEXT.splitlines() if re.match(r"\| .*: of the file \|", row)]
     for name, row in zip(lists, rows, strict=True):
         told = [float(cell) for cell in row.split("|")[2:7]]
-        assert told == [pytest.approx(100 * dev[f"{name}{mark}_eer"], abs=0.0501) for mark in ("_1s", "_2s", "_3s", "_5s", "")]
+        assert told == [
+            pytest.approx(100 * dev[f"{name}{mark}_eer"], abs=0.0501)
+            for mark in ("_1s", "_2s", "_3s", "_5s", "")
+        ]
     norms = (ROOT / "docs" / "measurements" / "norms.md").read_text(encoding="utf-8")
     for name in lists:
         row = next(line for line in norms.splitlines() if line.startswith(f"| {name}_dev |"))

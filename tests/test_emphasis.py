@@ -1,4 +1,7 @@
-"""The emphasis of a teacher in a network's last layer: cosines become what the head of the module says."""
+"""The emphasis of a teacher in a network's last layer: cosines become what the head of
+the module says.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,9 +18,12 @@ def test_the_published_network_compares_as_stated() -> None:
     from train.emphasis import DENSE, NORM, emphasise
 
     face = build_face("patchface", embedding_size=24)
-    last, norm = face.get_layer(DENSE), face.get_layer(NORM)  # of a face network; the layers before them tell nothing apart yet
+    # Of a face network; the layers before them tell nothing apart yet
+    last, norm = face.get_layer(DENSE), face.get_layer(NORM)
     network = keras.Sequential([keras.Input((512,)), last, norm, keras.layers.UnitNormalization()])
-    norm.set_weights([RNG.uniform(0.5, 2, 24), RNG.normal(size=24), RNG.normal(size=24), RNG.uniform(0.5, 2, 24)])
+    norm.set_weights(
+        [RNG.uniform(0.5, 2, 24), RNG.normal(size=24), RNG.normal(size=24), RNG.uniform(0.5, 2, 24)]
+    )
     features = RNG.normal(size=(5, 512)).astype(np.float32)
     before = network(features, training=False).numpy().astype(np.float64)
     projection = RNG.normal(size=(24, 6)).astype(np.float32)

@@ -1,4 +1,7 @@
-"""Cards, runtimes and encoders with tiny ONNX networks that the tests make: no TensorFlow, no trained weights."""
+"""Cards, runtimes and encoders with tiny ONNX networks that the tests make: no
+TensorFlow, no trained weights.
+"""
+
 from __future__ import annotations
 
 import dataclasses
@@ -13,7 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from network.card import Card, read_card, sha256_of, write_card
 from network.concat_fusion import ConcatFusion
-from network.encoder import FaceInput, FusionEncoder, load_encoders, load_face_encoder, load_voice_encoder
+from network.encoder import (
+    FaceInput,
+    FusionEncoder,
+    load_encoders,
+    load_face_encoder,
+    load_voice_encoder,
+)
 from utils.errors import ModelError
 from utils.features import FrontendSpec, log_mel
 from utils.types import RATE_HZ, Modality, Waveform
@@ -21,40 +30,77 @@ from utils.types import RATE_HZ, Modality, Waveform
 RNG = np.random.default_rng(7)
 
 
-def save_onnx(path: Path, inputs: dict[str, list[str | int]], nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> None:
+def save_onnx(
+    path: Path,
+    inputs: dict[str, list[str | int]],
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, np.ndarray],
+) -> None:
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in inputs.items()],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", "d"])],
         [numpy_helper.from_array(v, k) for k, v in weights.items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
 
 
 def make_face(folder: Path, size: int = 512) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
-    nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
-             helper.make_node("Flatten", ["m"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["out"])]
-    save_onnx(folder / "model.onnx", {"x": ["n", 112, 112, 3]}, nodes, {"w": RNG.normal(size=(336, size)).astype(np.float32)})
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
+        helper.make_node("Flatten", ["m"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["out"]),
+    ]
+    save_onnx(
+        folder / "model.onnx",
+        {"x": ["n", 112, 112, 3]},
+        nodes,
+        {"w": RNG.normal(size=(336, size)).astype(np.float32)},
+    )
     return put_card(folder, "face", size, {"scale": 1 / 255})
 
 
 def make_voice(folder: Path) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
-    nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0), helper.make_node("MatMul", ["m", "w"], ["out"])]
-    save_onnx(folder / "model.onnx", {"x": ["n", "t", 80]}, nodes, {"w": RNG.normal(size=(80, 512)).astype(np.float32)})
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["m", "w"], ["out"]),
+    ]
+    save_onnx(
+        folder / "model.onnx",
+        {"x": ["n", "t", 80]},
+        nodes,
+        {"w": RNG.normal(size=(80, 512)).astype(np.float32)},
+    )
     return put_card(folder, "voice", 512, {"frontend": FrontendSpec(mean_norm=False).to_dict()})
 
 
 def make_fusion(folder: Path, face_id: str, voice_id: str) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
-    save_onnx(folder / "model.onnx", {"a": ["n", 512], "b": ["n", 512]}, [helper.make_node("Add", ["a", "b"], ["out"])], {})
+    save_onnx(
+        folder / "model.onnx",
+        {"a": ["n", 512], "b": ["n", 512]},
+        [helper.make_node("Add", ["a", "b"], ["out"])],
+        {},
+    )
     return put_card(folder, "fusion", 512, {"face": face_id, "voice": voice_id})
 
 
 def put_card(folder: Path, name: str, size: int, fed: dict[str, object]) -> Card:
     modality = "fused" if name == "fusion" else name
-    card = Card(f"tiny-{name}", modality, "onnx", "model.onnx", sha256_of(folder / "model.onnx"), size, dict(fed))
+    card = Card(
+        f"tiny-{name}",
+        modality,
+        "onnx",
+        "model.onnx",
+        sha256_of(folder / "model.onnx"),
+        size,
+        dict(fed),
+    )
     write_card(folder, card)
     return card
 
@@ -76,10 +122,14 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
         read_card(tmp_path)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"runtime": "torch"}, "runtime must be one of"), ({"embedding_size": 1024}, "1 to 512"),
-    ({"file": "../model.onnx"}, "beside their card"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runtime": "torch"}, "runtime must be one of"),
+        ({"embedding_size": 1024}, "1 to 512"),
+        ({"file": "../model.onnx"}, "beside their card"),
+    ],
+)
 def test_card_fields_are_checked(tmp_path: Path, change: dict[str, object], message: str) -> None:
     card = make_face(tmp_path)
     (tmp_path / "card.json").write_text(json.dumps(dataclasses.asdict(card) | change))
@@ -138,9 +188,13 @@ def test_mean_with_the_mirror_image(tmp_path: Path) -> None:
     faces = RNG.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
     found = both.embed_each(faces)
     expected = plain.embed_each(faces) + plain.embed_each(faces[:, :, ::-1])
-    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(
+        found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6
+    )
     np.testing.assert_allclose(found, both.embed_each(faces[:, :, ::-1]), atol=1e-6)
-    assert both.encoder_id == f"{plain.encoder_id}-mirror", "its vectors are others: templates of the two are never compared"
+    assert both.encoder_id == f"{plain.encoder_id}-mirror", (
+        "its vectors are others: templates of the two are never compared"
+    )
 
 
 def test_no_faces(tmp_path: Path) -> None:
@@ -156,11 +210,15 @@ def test_shorter_embeddings_are_padded_and_keep_their_cosines(tmp_path: Path) ->
     vectors = load_face_encoder(tmp_path).embed_each(faces(2))
     assert vectors.shape == (2, 512)
     assert not vectors[:, 128:].any()
-    np.testing.assert_allclose(vectors[0] @ vectors[1], vectors[0, :128] @ vectors[1, :128], atol=1e-6)
+    np.testing.assert_allclose(
+        vectors[0] @ vectors[1], vectors[0, :128] @ vectors[1, :128], atol=1e-6
+    )
 
 
 def test_face_input_layout_and_normalisation() -> None:
-    fed = FaceInput.from_dict({"layout": "nchw", "scale": 1 / 255, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 1]})
+    fed = FaceInput.from_dict(
+        {"layout": "nchw", "scale": 1 / 255, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 1]}
+    )
     image = np.full((1, 112, 112, 3), 255, np.uint8)
     x = fed.prepare(image)
     assert x.shape == (1, 3, 112, 112)
@@ -185,27 +243,45 @@ def test_voice_encoder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("batch", ["n", 1])
 @pytest.mark.parametrize("layout", ["ntc", "nct"])
 def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str | int) -> None:
-    nodes = [helper.make_node("Gather", ["x", "first"], ["m"], axis=layout.index("t")), helper.make_node("MatMul", ["m", "w"], ["out"])]
-    save_onnx(tmp_path / "model.onnx", {"x": [batch, "t", 80] if layout == "ntc" else [batch, 80, "t"]}, nodes,
-              {"first": np.array(0), "w": RNG.normal(size=(80, 512)).astype(np.float32)})
+    nodes = [
+        helper.make_node("Gather", ["x", "first"], ["m"], axis=layout.index("t")),
+        helper.make_node("MatMul", ["m", "w"], ["out"]),
+    ]
+    save_onnx(
+        tmp_path / "model.onnx",
+        {"x": [batch, "t", 80] if layout == "ntc" else [batch, 80, "t"]},
+        nodes,
+        {"first": np.array(0), "w": RNG.normal(size=(80, 512)).astype(np.float32)},
+    )
     fed = {"frontend": FrontendSpec(mean_norm=False).to_dict(), "layout": layout}
     put_card(tmp_path, "voice", 512, fed)
-    plain, speech = load_voice_encoder(tmp_path), Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    plain, speech = (
+        load_voice_encoder(tmp_path),
+        Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ),
+    )
     put_card(tmp_path, "voice", 512, {**fed, "time_reversal": True})
     both = load_voice_encoder(tmp_path)
     frames = log_mel(speech.samples, plain.frontend)
     weights = numpy_helper.to_array(onnx.load(tmp_path / "model.onnx").graph.initializer[1])
-    one, other = (frame @ weights / np.linalg.norm(frame @ weights) for frame in (frames[0], frames[-1]))
+    one, other = (
+        frame @ weights / np.linalg.norm(frame @ weights) for frame in (frames[0], frames[-1])
+    )
     np.testing.assert_allclose(plain.embed(speech).vector, one, atol=1e-5)
-    np.testing.assert_allclose(both.embed(speech).vector, (one + other) / np.linalg.norm(one + other), atol=1e-5)
+    np.testing.assert_allclose(
+        both.embed(speech).vector, (one + other) / np.linalg.norm(one + other), atol=1e-5
+    )
     assert one @ other < 0.999, "the network must tell the first frame from the last"
-    assert both.encoder_id == f"{plain.encoder_id}-reversal", "its vectors are others: templates of the two are never compared"
+    assert both.encoder_id == f"{plain.encoder_id}-reversal", (
+        "its vectors are others: templates of the two are never compared"
+    )
     put_card(tmp_path, "voice", 512, {**fed, "time_reversal": "no"})
     with pytest.raises(ModelError, match="true or false"):
         load_voice_encoder(tmp_path)
 
 
-def test_load_encoders_checks_that_they_belong_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_load_encoders_checks_that_they_belong_together(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "duet")
     face, voice = make_face(tmp_path / "face"), make_voice(tmp_path / "voice")
     assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
@@ -219,7 +295,9 @@ def test_load_encoders_checks_that_they_belong_together(tmp_path: Path, caplog: 
         fusion.fuse(a, b[:1])
     make_fusion(tmp_path / "fusion", "another-face", voice.encoder_id)
     assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
-    assert caplog.records[-1].message.startswith(f"The trained fusion is of other encoders: face ({face.encoder_id})")
+    assert caplog.records[-1].message.startswith(
+        f"The trained fusion is of other encoders: face ({face.encoder_id})"
+    )
     (tmp_path / "fusion" / "model.onnx").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="not those of their card"):
         load_encoders(tmp_path)
@@ -229,7 +307,12 @@ def test_calibration_must_be_there_to_serve(tmp_path: Path) -> None:
     card = make_face(tmp_path)
     with pytest.raises(ModelError, match="no calibration"):
         _ = load_face_encoder(tmp_path).calibration
-    table = {"slope": 10.0, "intercept": -4.0, "impostor_fmr": [0.1, 0.01], "impostor_score": [0.2, 0.4]}
+    table = {
+        "slope": 10.0,
+        "intercept": -4.0,
+        "impostor_fmr": [0.1, 0.01],
+        "impostor_score": [0.2, 0.4],
+    }
     write_card(tmp_path, dataclasses.replace(card, calibration=table))
     assert load_face_encoder(tmp_path).calibration.threshold(0.01) == (0.4, False)
 

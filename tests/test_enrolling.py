@@ -1,12 +1,19 @@
-"""Enrolling with the recognizer over a real database: more clips of a person, duplicates, first sight. Stand-ins for alignment and networks
-only."""
+"""Enrolling with the recognizer over a real database: more clips of a person,
+duplicates, first sight. Stand-ins for alignment and networks only.
+"""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from tests.gallery_parts import direction, enroll, outcomes
-from utils.errors import DuplicatePersonError, InvalidNameError, NoBiometricError, PersonNotFoundError
+from utils.errors import (
+    DuplicatePersonError,
+    InvalidNameError,
+    NoBiometricError,
+    PersonNotFoundError,
+)
 from utils.types import Outcome
 
 
@@ -28,7 +35,9 @@ def test_enroll_nobody(recognizer, clip):
 
 
 def test_a_score_is_over_all_templates(gallery, clip):
-    """The same for strangers and for the person, and the same when identifying as when verifying."""
+    """The same for strangers and for the person, and the same when identifying as when
+    verifying.
+    """
     probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
 
     def score(who):
@@ -42,7 +51,9 @@ def test_a_score_is_over_all_templates(gallery, clip):
     for sample in range(1, 4):
         gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9))
     assert gallery.store.get_person("ann").templates == {"face": 4, "voice": 4}
-    length = np.linalg.norm(np.mean([direction("face", 1, sample, 0.9) for sample in range(1, 5)], axis=0))
+    length = np.linalg.norm(
+        np.mean([direction("face", 1, sample, 0.9) for sample in range(1, 5)], axis=0)
+    )
     for who in probes:
         assert score(who) == pytest.approx(np.mean(each[who]) / length, abs=1e-5)
     answer = gallery.identify(probes[1])
@@ -74,10 +85,16 @@ def test_replace(gallery, clip):
     assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.outcome == Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize(("what", "modality"), [
-    ({"face": 1, "voice": 1}, "fused"), ({"face": 1}, "face"), ({"voice": 1}, "voice"), ({"face": 1, "voice": 2}, "face"),
-    ({"face": 1, "voice": 3}, "face"),
-])
+@pytest.mark.parametrize(
+    ("what", "modality"),
+    [
+        ({"face": 1, "voice": 1}, "fused"),
+        ({"face": 1}, "face"),
+        ({"voice": 1}, "voice"),
+        ({"face": 1, "voice": 2}, "face"),
+        ({"face": 1, "voice": 3}, "face"),
+    ],
+)
 def test_duplicate_is_refused_and_named(gallery, clip, what, modality):
     gallery.store.create_person("new")
     path = clip(**what, sample=1)
@@ -100,12 +117,15 @@ def test_enrolling_somebody_elses_face_for_a_known_person_is_refused(gallery, cl
 
 
 def test_clip_unlike_the_person_is_said(gallery, clip):
-    assert [h.code for h in gallery.enroll("ann", clip(face=40, voice=40)).hints] == ["unlike_earlier"]
+    assert [h.code for h in gallery.enroll("ann", clip(face=40, voice=40)).hints] == [
+        "unlike_earlier"
+    ]
     assert gallery.enroll("bob", clip(face=2, voice=2, sample=1)).hints == ()
     assert gallery.enroll("cleo", clip(face=41, voice=41), replace=True).hints == ()
 
 
 # ---- first sight
+
 
 def test_first_sight_registers_then_identifies(recognizer, clip):
     first = recognizer.first_sight("ann@example.com", clip(face=1, voice=1))
@@ -125,7 +145,11 @@ def test_first_sight_of_a_person_without_templates(recognizer, clip):
 
 def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
     result = gallery.first_sight("alias", clip(face=1, voice=1, sample=1))
-    assert (result.registered, result.duplicate.person_id, result.duplicate.name) == (False, "ann", "Ann")
+    assert (result.registered, result.duplicate.person_id, result.duplicate.name) == (
+        False,
+        "ann",
+        "Ann",
+    )
     assert outcomes(result.identification)[0] == ("accepted", "ann")
     with pytest.raises(PersonNotFoundError):
         gallery.store.get_person("alias")

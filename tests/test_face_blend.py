@@ -1,4 +1,6 @@
-"""Blended faces: what they are made of, how turned views are bent and aligned, and their way into batches."""
+"""Blended faces: what they are made of, how turned views are bent and aligned, and
+their way into batches.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,17 @@ def test_a_face_depends_on_seed_and_number_alone() -> None:
 
 def test_crops_of_no_weight_are_not_used() -> None:
     images = np.stack([np.full((112, 112, 3), value, np.uint8) for value in (40, 60, 200)])
-    faces = np.stack([Blender(images, np.array([1.0, 1.0, 0.0]), seed=1).face(number) for number in range(60)])
+    faces = np.stack(
+        [Blender(images, np.array([1.0, 1.0, 0.0]), seed=1).face(number) for number in range(60)]
+    )
     assert faces.max() <= 61
     assert {40, 60} <= set(np.unique(faces))
 
 
 def test_a_partner_is_another_crop_and_looks_alike() -> None:
-    """Of a light left half and a light right half the mirror image is taken that has the light on the same side."""
+    """Of a light left half and a light right half the mirror image is taken that has
+    the light on the same side.
+    """
     left = np.zeros((112, 112, 3), np.uint8)
     left[:, :56] = 200
     right = np.ascontiguousarray(left[:, ::-1])
@@ -53,7 +59,9 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
     assert np.abs(turned(face, 0.0).astype(int) - face).mean() < 1, "no turn, no change"
     for degrees in (-45, 45):
         view = turned(face, degrees)
-        count, _, boxes, centres = cv2.connectedComponentsWithStats((view[..., 0] > 140).astype(np.uint8))
+        count, _, boxes, centres = cv2.connectedComponentsWithStats(
+            (view[..., 0] > 140).astype(np.uint8)
+        )
         assert count == 3
         order = np.argsort(centres[1:, 0])
         eyes, widths = centres[1:][order], boxes[1:, cv2.CC_STAT_WIDTH][order]
@@ -77,31 +85,41 @@ def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, tea
     assert np.array_equal(again[SHARD - 1], images[SHARD - 1])
 
 
-def test_blends_fill_their_share_of_a_batch(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+def test_blends_fill_their_share_of_a_batch(
+    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+) -> None:  # noqa: F811
     options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
     source = batches(listing, tmp_path, teacher=options)
     batch = source.batch(5, 0.0)
     assert (batch["label"][7:] == UNKNOWN).all()
     assert (batch["label"][:7] >= 0).all()
-    expected = mean_of_views(cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)[1])
+    expected = mean_of_views(
+        cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)[1]
+    )
     assert all((target == expected).all(axis=1).any() for target in batch["teacher"][7:])
     seen = np.concatenate([source._rows(source._pools[1], step) for step in range(SHARD // 3)])
     assert len(set(seen.tolist())) == len(seen), "each once in an epoch"
 
 
-@pytest.mark.parametrize("wrong", [{"blends": 10, "view": "augmented"}, {"blends": -1}, {"blend_share": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"blends": 10, "view": "augmented"}, {"blends": -1}, {"blend_share": 1.0}]
+)
 def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="blend"):
         TeacherOptions(Path("teacher.onnx"), **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.tf
-def test_nobodys_faces_have_no_part_in_the_margin_loss(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+def test_nobodys_faces_have_no_part_in_the_margin_loss(
+    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+) -> None:  # noqa: F811
     import tensorflow as tf
 
     from train.face_task import FaceTask, LossOptions
 
-    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher, blends=1), resolutions=((0.0, 48),))
+    source = batches(
+        listing, tmp_path, teacher=TeacherOptions(teacher, blends=1), resolutions=((0.0, 48),)
+    )
     task = FaceTask(source, None, "patchface", LossOptions())
     batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
     parts = task.loss(batch, tf.constant(0.0))
@@ -114,15 +132,21 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(listing: Listing, tmp_pat
 
 
 @pytest.mark.tf
-def test_what_is_published_has_the_emphasis_of_its_teacher(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+def test_what_is_published_has_the_emphasis_of_its_teacher(
+    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+) -> None:  # noqa: F811
     from train.emphasis import DENSE, emphasis
     from train.face_task import FaceTask, LossOptions
 
     source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
     task = FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=0.8)
-    before, projection = task.network.get_layer(DENSE).get_weights()[0], task.heads[1].kernel.numpy()
+    before, projection = (
+        task.network.get_layer(DENSE).get_weights()[0],
+        task.heads[1].kernel.numpy(),
+    )
     task.settle()
-    expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)  # of a normalisation that has learned nothing yet
+    # Of a normalisation that has learned nothing yet
+    expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)
     np.testing.assert_allclose(task.network.get_layer(DENSE).get_weights()[0], expected, atol=1e-5)
     with pytest.raises(ValueError, match="teacher_emphasis"):
         FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=-1.0)
@@ -131,7 +155,8 @@ def test_what_is_published_has_the_emphasis_of_its_teacher(listing: Listing, tmp
 def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:  # noqa: F811
     for number in range(20):
         image = np.full((112, 112, 3), 80, np.uint8)
-        image[:, : 30 if number < 3 else 56, 0] = 240  # red on the left; three crops have an uneven share of it
+        # Red on the left; three crops have an uneven share of it
+        image[:, : 30 if number < 3 else 56, 0] = 240
         image[:, 56:, 0] = 80 if number < 3 else 240
         image[number, :, 1] = 90  # no two are equal
         file = tmp_path / "faces" / f"person{number}" / "1.png"

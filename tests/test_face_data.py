@@ -1,4 +1,6 @@
-"""Face crops on their way into training: cache, teacher, augmentation, batches, held-out pairs."""
+"""Face crops on their way into training: cache, teacher, augmentation, batches,
+held-out pairs.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ EVERYTHING = AugmentOptions(
 def crop(number: int) -> np.ndarray:
     """A smooth picture without symmetry, (112, 112, 3) uint8, its own for every number."""
     rng = np.random.default_rng(number)
-    return np.asarray(cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (112, 112)), np.uint8)
+    return np.asarray(
+        cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (112, 112)), np.uint8
+    )
 
 
 @pytest.fixture
@@ -46,16 +50,22 @@ def listing(tmp_path: Path) -> Listing:
 
 @pytest.fixture
 def teacher(tmp_path: Path) -> Path:
-    """A network of the teacher's signature: the mean of each colour on the left and on the right half."""
+    """A network of the teacher's signature: the mean of each colour on the left and on
+    the right half.
+    """
     nodes = [
-        helper.make_node("AveragePool", ["input0"], ["halves"], kernel_shape=[112, 56], strides=[112, 56]),
+        helper.make_node(
+            "AveragePool", ["input0"], ["halves"], kernel_shape=[112, 56], strides=[112, 56]
+        ),
         helper.make_node("Flatten", ["halves"], ["output"]),
     ]
     image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, ["n", 3, 112, 112])
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
     graph = helper.make_graph(nodes, "teacher", [image], [output])
     file = tmp_path / "teacher.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file
+    )
     return file
 
 
@@ -66,22 +76,32 @@ def test_images_are_decoded_once_in_rgb(listing: Listing, tmp_path: Path) -> Non
     assert np.array_equal(images[place], crop(7))
     made = next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns
     assert np.array_equal(cached_images(listing, tmp_path / "cache"), images)
-    assert next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns == made, "the second time nothing is decoded"
+    assert next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns == made, (
+        "the second time nothing is decoded"
+    )
     (listing.root / "person2/7.png").write_bytes((listing.root / "person0/0.png").read_bytes())
-    assert np.array_equal(cached_images(listing, tmp_path / "cache")[place], crop(0)), "a file that changed is decoded again"
+    assert np.array_equal(cached_images(listing, tmp_path / "cache")[place], crop(0)), (
+        "a file that changed is decoded again"
+    )
 
 
-@pytest.mark.parametrize("content", [b"no image", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()])
+@pytest.mark.parametrize(
+    "content", [b"no image", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()]
+)
 def test_only_aligned_crops_are_taken(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "faces" / "ann" / "1.png"
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     with pytest.raises(DatasetError, match=r"112 × 112 px\. Received: ann/1\.png"):
         cached_images(read_listing(tmp_path / "faces"), tmp_path / "cache")
-    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()], "nothing half written"
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()], (
+        "nothing half written"
+    )
 
 
-def test_nothing_is_left_of_an_array_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_of_an_array_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def torn(file: Path, _: np.ndarray) -> None:
         file.write_bytes(b"half")
         raise OSError("no space left")
@@ -94,34 +114,62 @@ def test_nothing_is_left_of_an_array_that_cannot_be_written(tmp_path: Path, monk
 
 @pytest.fixture
 def carded(tmp_path: Path) -> Path:
-    """A face network with a card: mean of each colour on the left and on the right half of a picture of 56 px, (n, h, w, bgr)."""
+    """A face network with a card: mean of each colour on the left and on the right half
+    of a picture of 56 px, (n, h, w, bgr).
+    """
     nodes = [
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["planes"], ["halves"], kernel_shape=[56, 28], strides=[56, 28]),
+        helper.make_node(
+            "AveragePool", ["planes"], ["halves"], kernel_shape=[56, 28], strides=[56, 28]
+        ),
         helper.make_node("Flatten", ["halves"], ["out"]),
     ]
     folder = tmp_path / "carded"
     folder.mkdir()
     save_onnx(folder / "model.onnx", {"pixels": ["n", 56, 56, 3]}, nodes, {})
-    fed = FaceInput(mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0), size_px=56, channels="bgr", mirror=True)
-    write_card(folder, Card("halves", "face", "onnx", "model.onnx", sha256_of(folder / "model.onnx"), 6, fed.to_dict()))
+    fed = FaceInput(
+        mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0), size_px=56, channels="bgr", mirror=True
+    )
+    write_card(
+        folder,
+        Card(
+            "halves",
+            "face",
+            "onnx",
+            "model.onnx",
+            sha256_of(folder / "model.onnx"),
+            6,
+            fed.to_dict(),
+        ),
+    )
     return folder
 
 
-def test_a_teacher_with_a_card_is_fed_as_it_says(listing: Listing, tmp_path: Path, carded: Path) -> None:
+def test_a_teacher_with_a_card_is_fed_as_it_says(
+    listing: Listing, tmp_path: Path, carded: Path
+) -> None:
     images = np.stack([crop(number) for number in range(3)])
-    pixels = (images[..., ::-1].reshape(3, 56, 2, 2, 28, 2, 3).mean(axis=(1, 2, 4, 5)) - [127.5, 100.0, 90.0]) / [128.0, 64.0, 32.0]
+    pixels = (
+        images[..., ::-1].reshape(3, 56, 2, 2, 28, 2, 3).mean(axis=(1, 2, 4, 5))
+        - [127.5, 100.0, 90.0]
+    ) / [128.0, 64.0, 32.0]
     expected = pixels.transpose(0, 2, 1).reshape(3, 6)  # colour by colour
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.allclose(Teacher(carded).embed(images), expected, atol=0.02)
     mirrored = Teacher(carded).embed(images[:, :, ::-1])
-    assert np.allclose(Teacher(carded).embed_both(images)[:, 1], mirrored, atol=1e-5), "mirror images by themselves, whatever the card says"
+    assert np.allclose(Teacher(carded).embed_both(images)[:, 1], mirrored, atol=1e-5), (
+        "mirror images by themselves, whatever the card says"
+    )
     source = batches(listing, tmp_path, teacher=TeacherOptions(carded))
     assert source.batch(0, 0.0)["teacher"].shape == (10, 6)
 
 
-def test_the_caches_name_says_whose_embeddings_they_are(listing: Listing, tmp_path: Path, teacher: Path, carded: Path) -> None:
-    """A bare file has the name that it always had; a card that feeds its network otherwise makes other embeddings."""
+def test_the_caches_name_says_whose_embeddings_they_are(
+    listing: Listing, tmp_path: Path, teacher: Path, carded: Path
+) -> None:
+    """A bare file has the name that it always had; a card that feeds its network
+    otherwise makes other embeddings.
+    """
     names = set()
     for path in (teacher, carded):
         cached_teacher(listing, tmp_path / "cache", path)
@@ -129,7 +177,9 @@ def test_the_caches_name_says_whose_embeddings_they_are(listing: Listing, tmp_pa
     assert f"teacher-{hashlib.sha256(teacher.read_bytes()).hexdigest()[:8]}.npy" in names
     assert len(names) == 2
     card = read_card(carded)
-    write_card(carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False}))
+    write_card(
+        carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False})
+    )
     _tag.cache_clear()
     assert f"teacher-{_tag(carded)}.npy" in names, "these change nothing"
     write_card(carded, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
@@ -138,8 +188,13 @@ def test_the_caches_name_says_whose_embeddings_they_are(listing: Listing, tmp_pa
 
 
 @pytest.mark.parametrize("view", ["cached", "augmented"])
-@pytest.mark.parametrize(("name", "message"), [("none.onnx", r"none\.onnx \(not found\)"), ("empty", r"empty/card\.json is missing")])
-def test_a_teacher_that_is_not_there(listing: Listing, tmp_path: Path, view: str, name: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("none.onnx", r"none\.onnx \(not found\)"), ("empty", r"empty/card\.json is missing")],
+)
+def test_a_teacher_that_is_not_there(
+    listing: Listing, tmp_path: Path, view: str, name: str, message: str
+) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=message) as caught:
         batches(listing, tmp_path, teacher=TeacherOptions(tmp_path / name, view=view))
@@ -155,18 +210,24 @@ def test_what_the_benchmark_trains_can_be_trained(variant: str) -> None:
     assert ("augment" in config) == (variant != "plain")
 
 
-def test_teacher_sees_crop_and_mirror_image(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+def test_teacher_sees_crop_and_mirror_image(
+    listing: Listing, tmp_path: Path, teacher: Path
+) -> None:
     pairs = cached_teacher(listing, tmp_path / "cache", teacher, batch=5)
     assert pairs.shape == (24, 2, 6)
     assert np.allclose(np.linalg.norm(pairs.astype(np.float32), axis=2), 1, atol=2e-3)
-    assert np.allclose(pairs[:, 0, 0::2], pairs[:, 1, 1::2], atol=0.05), "left and right halves change places"
+    assert np.allclose(pairs[:, 0, 0::2], pairs[:, 1, 1::2], atol=0.05), (
+        "left and right halves change places"
+    )
     assert not np.allclose(pairs[:, 0], pairs[:, 1], atol=0.05)
 
 
 def test_augmentation_is_a_function_of_the_seed() -> None:
     image = crop(1)
     for size in (64, 80, 112):
-        views = [augment(image, np.random.default_rng(seed), EVERYTHING, size) for seed in (3, 3, 4)]
+        views = [
+            augment(image, np.random.default_rng(seed), EVERYTHING, size) for seed in (3, 3, 4)
+        ]
         assert views[0].shape == (size, size, 3)
         assert views[0].dtype == np.uint8
         assert np.array_equal(views[0], views[1])
@@ -175,14 +236,18 @@ def test_augmentation_is_a_function_of_the_seed() -> None:
 
 
 def test_without_disturbances_only_the_size_changes() -> None:
-    off = AugmentOptions(misaligned=0, shrunk=0, coded=0, blurred=0, lit=0, tinted=0, covered=0, grey=0)
+    off = AugmentOptions(
+        misaligned=0, shrunk=0, coded=0, blurred=0, lit=0, tinted=0, covered=0, grey=0
+    )
     rng = np.random.default_rng(0)
     assert np.array_equal(augment(crop(1), rng, off, 112), crop(1))
     small = augment(crop(1), rng, off, 56).astype(int)
     assert np.abs(small - resized(crop(1)[None], 56)[0]).mean() < 1
 
 
-@pytest.mark.parametrize("name", ["misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey"])
+@pytest.mark.parametrize(
+    "name", ["misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey"]
+)
 def test_each_disturbance_changes_the_picture_but_not_beyond_recognition(name: str) -> None:
     names = ("misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey")
     options = AugmentOptions(**{other: float(other == name) for other in names})
@@ -219,7 +284,9 @@ def test_resolution_grows_with_progress(listing: Listing, tmp_path: Path) -> Non
     assert source.batch(0, 0.5)["image"].shape == (10, 112, 112, 3)
 
 
-def test_cached_targets_do_not_know_the_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+def test_cached_targets_do_not_know_the_view(
+    listing: Listing, tmp_path: Path, teacher: Path
+) -> None:
     source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
     expected = mean_of_views(cached_teacher(listing, tmp_path / "cache", teacher))
     targets = source.batch(2, 0.0)["teacher"]
@@ -229,12 +296,19 @@ def test_cached_targets_do_not_know_the_view(listing: Listing, tmp_path: Path, t
 
 def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
     source = batches(
-        listing, tmp_path, teacher=TeacherOptions(teacher, view="augmented"), resolutions=((0.0, 64), (0.5, 112))
+        listing,
+        tmp_path,
+        teacher=TeacherOptions(teacher, view="augmented"),
+        resolutions=((0.0, 64), (0.5, 112)),
     )
     batch = source.batch(2, 1.0)
-    assert np.allclose(batch["teacher"], mean_of_views(Teacher(teacher).embed_both(batch["image"])), atol=1e-6)
+    assert np.allclose(
+        batch["teacher"], mean_of_views(Teacher(teacher).embed_both(batch["image"])), atol=1e-6
+    )
     assert source.batch(2, 0.0)["image"].shape[1] == 64
-    assert np.allclose(source.batch(2, 0.0)["teacher"], batch["teacher"]), "the teacher sees the full resolution"
+    assert np.allclose(source.batch(2, 0.0)["teacher"], batch["teacher"]), (
+        "the teacher sees the full resolution"
+    )
     with pytest.raises(ValueError, match="view"):
         TeacherOptions(teacher, view="sideways")
 
@@ -251,7 +325,9 @@ def test_hold_out_keeps_people_apart(listing: Listing) -> None:
 def test_held_out_pairs_are_within_and_across_people(listing: Listing, tmp_path: Path) -> None:
     pairs = held_out_pairs(listing, tmp_path / "cache", seed=1)
     trials = pairs.lists["held_out_accuracy"]
-    same = [a.split("/")[0] == b.split("/")[0] for a, b in zip(trials.left, trials.right, strict=True)]
+    same = [
+        a.split("/")[0] == b.split("/")[0] for a, b in zip(trials.left, trials.right, strict=True)
+    ]
     assert np.array_equal(trials.labels == 1, same)
     assert sum(same) * 2 == len(same) == 48
 
@@ -260,10 +336,14 @@ def test_accuracy_of_a_perfect_and_of_a_blind_embedding() -> None:
     images = np.stack([crop(number // 2) for number in range(40)])
     places = {str(number): number for number in range(40)}
     left = [str(number) for number in range(0, 40, 2)] * 2
-    right = [str(number + 1) for number in range(0, 40, 2)] + [str((number + 3) % 40) for number in range(0, 40, 2)]
+    right = [str(number + 1) for number in range(0, 40, 2)] + [
+        str((number + 3) % 40) for number in range(0, 40, 2)
+    ]
     labels, folds = np.repeat([1, 0], 20), np.arange(40) % 5
     pairs = FacePairs(images, places, {"toy": Trials(labels, tuple(left), tuple(right), folds)})
-    pixels = pairs.accuracies(lambda x: x.reshape(len(x), -1).astype(np.float32) - 127, 112, mirror=True)
+    pixels = pairs.accuracies(
+        lambda x: x.reshape(len(x), -1).astype(np.float32) - 127, 112, mirror=True
+    )
     assert pixels == {"toy": 1.0}
     blind = pairs.accuracies(lambda x: np.ones((len(x), 4), np.float32), 112, mirror=False)
     assert blind["toy"] == pytest.approx(0.5, abs=0.15)

@@ -62,7 +62,9 @@ def test_multiply_adds_are_those_of_the_layers() -> None:
     assert count_multiply_adds(model, (8, 8, 3)) == 64 * 9 * 3 * 4 + 64 * 9 * 4 + 256 * 5
 
 
-def test_embeddings_are_unit_vectors_at_every_training_resolution(network: keras.Model, faces: np.ndarray) -> None:
+def test_embeddings_are_unit_vectors_at_every_training_resolution(
+    network: keras.Model, faces: np.ndarray
+) -> None:
     for size in (64, 80, 112):
         vectors = np.asarray(network(faces[:, :size, :size]))
         assert vectors.shape == (3, 512)
@@ -80,7 +82,9 @@ def test_saved_and_loaded_again(network: keras.Model, faces: np.ndarray, tmp_pat
     assert np.array_equal(keras.saving.load_model(tmp_path / "model.keras")(faces), network(faces))
 
 
-def test_onnx_gives_the_same_embeddings(network: keras.Model, faces: np.ndarray, tmp_path: Path) -> None:
+def test_onnx_gives_the_same_embeddings(
+    network: keras.Model, faces: np.ndarray, tmp_path: Path
+) -> None:
     from network.export import export_onnx, largest_difference
 
     export_onnx(network, tmp_path / "model.onnx", (None, 112, 112, 3))
@@ -88,7 +92,9 @@ def test_onnx_gives_the_same_embeddings(network: keras.Model, faces: np.ndarray,
     assert largest_difference(network, tmp_path / "model.onnx", [faces[:1]]) < 1e-4
 
 
-@pytest.mark.parametrize(("arguments", "message"), [({"backbone": "vgg"}, "vgg"), ({"embedding_size": 0}, "positive")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"backbone": "vgg"}, "vgg"), ({"embedding_size": 0}, "positive")]
+)
 def test_refuses_what_it_cannot_build(arguments: dict[str, object], message: str) -> None:
     from network.face import build_face
 
@@ -96,14 +102,20 @@ def test_refuses_what_it_cannot_build(arguments: dict[str, object], message: str
         build_face(**arguments)  # type: ignore[arg-type]
 
 
-def test_a_deeper_network_starts_as_the_shallower_one(faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deeper_network_starts_as_the_shallower_one(
+    faces: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import keras
 
     from network import face
     from train.initial import start_from
 
     deeper = face.build_face()
-    monkeypatch.setattr(face, "PATCHFACE", tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in face.PATCHFACE))
+    monkeypatch.setattr(
+        face,
+        "PATCHFACE",
+        tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in face.PATCHFACE),
+    )
     keras.utils.set_random_seed(3)
     shallow = face.build_face()
     shallow.save(tmp_path / "model.keras")
@@ -128,7 +140,9 @@ def test_only_a_network_of_the_same_kind_is_a_start(network: keras.Model, tmp_pa
 
 
 def small(blocks: int, strides: int = 1, width: int = 8) -> keras.Model:
-    """A network of a stem of `width`, `blocks` bottlenecks of 8 channels, a pooling and a layer on top."""
+    """A network of a stem of `width`, `blocks` bottlenecks of 8 channels, a pooling and
+    a layer on top.
+    """
     import keras
 
     from network.blocks import bottleneck, conv_norm
@@ -137,7 +151,9 @@ def small(blocks: int, strides: int = 1, width: int = 8) -> keras.Model:
     x = conv_norm(image, width, 3, "stem")
     for block in range(blocks):
         x = bottleneck(x, 8, 16, f"stage0_block{block}", strides if block == 0 else 1)
-    return keras.Model(image, keras.layers.Dense(4, name="top")(keras.layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(
+        image, keras.layers.Dense(4, name="top")(keras.layers.GlobalAveragePooling2D()(x))
+    )
 
 
 def test_a_block_without_a_shortcut_is_no_extension(faces: np.ndarray, tmp_path: Path) -> None:
@@ -153,7 +169,9 @@ def test_a_block_without_a_shortcut_is_no_extension(faces: np.ndarray, tmp_path:
         start_from(small(2, strides=2), tmp_path / "model.keras")
 
 
-@pytest.mark.parametrize("damage", ["unknown class", "missing", "cut", "no configuration", "other bytes"])
+@pytest.mark.parametrize(
+    "damage", ["unknown class", "missing", "cut", "no configuration", "other bytes"]
+)
 def test_a_file_that_is_no_network_is_refused_without_a_path(tmp_path: Path, damage: str) -> None:
     import zipfile
 

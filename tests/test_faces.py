@@ -1,4 +1,7 @@
-"""Face detection: the cascade against the package that its weights come from, and the way from frames to the main person."""
+"""Face detection: the cascade against the package that its weights come from, and the
+way from frames to the main person.
+"""
+
 from __future__ import annotations
 
 import importlib.util
@@ -40,18 +43,33 @@ def test_the_cascade_finds_what_the_package_finds() -> None:
     from mtcnn import MTCNN
     from mtcnn.utils.images import build_scale_pyramid
 
-    images = [scene(p, (320, 240), 150 + 20 * p, (0.4 + 0.05 * p, 0.5), others=[(p + 5, (0.85, 0.4))][: p % 2]) for p in range(5)]
-    theirs = MTCNN().detect_faces(images, output_type="numpy", box_format="xyxy", fit_to_image=False)
+    images = [
+        scene(
+            p,
+            (320, 240),
+            150 + 20 * p,
+            (0.4 + 0.05 * p, 0.5),
+            others=[(p + 5, (0.85, 0.4))][: p % 2],
+        )
+        for p in range(5)
+    ]
+    theirs = MTCNN().detect_faces(
+        images, output_type="numpy", box_format="xyxy", fit_to_image=False
+    )
     ours = detect(images, load_networks(1))
     assert len(ours) == len(theirs) >= 6
     for row in theirs:
-        nearest = min((o for o in ours if o[0] == row[0]), key=lambda o: np.abs(o[1:5] - row[1:5]).max())
+        nearest = min(
+            (o for o in ours if o[0] == row[0]), key=lambda o: np.abs(o[1:5] - row[1:5]).max()
+        )
         width = row[3] - row[1]
         assert np.abs(nearest[1:5] - row[1:5]).max() < 0.1 * width
         assert np.abs(nearest[6:] - row[6:]).max() < 0.04 * width
         assert nearest[5] == pytest.approx(row[5], abs=0.06)
     for width, height in ((320, 240), (96, 128), (24, 24)):
-        assert pyramid_scales(width, height) == pytest.approx(build_scale_pyramid(width, height, 20, 0.709))
+        assert pyramid_scales(width, height) == pytest.approx(
+            build_scale_pyramid(width, height, 20, 0.709)
+        )
 
 
 def test_alone_equals_batched() -> None:
@@ -67,15 +85,28 @@ def test_alone_equals_batched() -> None:
 def test_suppression_against_a_plain_loop(seed: int, over_smaller: bool) -> None:
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 60, (30, 2))
-    rows = np.column_stack([rng.integers(0, 2, 30), corner, corner + rng.uniform(20, 50, (30, 2)), rng.uniform(0, 1, 30)])
+    rows = np.column_stack(
+        [
+            rng.integers(0, 2, 30),
+            corner,
+            corner + rng.uniform(20, 50, (30, 2)),
+            rng.uniform(0, 1, 30),
+        ]
+    )
 
     def overlap(a: np.ndarray, b: np.ndarray) -> float:
         common = np.prod(np.maximum(0, np.minimum(a[3:5], b[3:5]) - np.maximum(a[1:3], b[1:3])))
         areas = [np.prod(r[3:5] - r[1:3]) for r in (a, b)]
         return float(common / (min(areas) if over_smaller else sum(areas) - common))
 
-    expected = [a for a in rows if not any(b[5] > a[5] and b[0] == a[0] and overlap(a, b) > 0.5 for b in rows)]
-    assert suppress(rows, 0.5, over_smaller=over_smaller) == pytest.approx(np.array(sorted(expected, key=lambda r: -r[5])))
+    expected = [
+        a
+        for a in rows
+        if not any(b[5] > a[5] and b[0] == a[0] and overlap(a, b) > 0.5 for b in rows)
+    ]
+    assert suppress(rows, 0.5, over_smaller=over_smaller) == pytest.approx(
+        np.array(sorted(expected, key=lambda r: -r[5]))
+    )
 
 
 def test_squares_keep_their_middle() -> None:
@@ -88,7 +119,9 @@ def test_nothing_in_nothing() -> None:
     assert suppress(np.empty((0, 6)), 0.5).shape == (0, 6)
 
 
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"pnet\.lz4") as caught:
         FaceDetector().load()
@@ -98,8 +131,12 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
 # --- the detector -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "at"), [((640, 360), (0.3, 0.5)), ((360, 640), (0.5, 0.6)), ((1281, 723), (0.6, 0.55))])
-def test_boxes_and_landmarks_are_in_pixels_of_the_frame(detector: FaceDetector, size: tuple[int, int], at: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("size", "at"), [((640, 360), (0.3, 0.5)), ((360, 640), (0.5, 0.6)), ((1281, 723), (0.6, 0.55))]
+)
+def test_boxes_and_landmarks_are_in_pixels_of_the_frame(
+    detector: FaceDetector, size: tuple[int, int], at: tuple[float, float]
+) -> None:
     side = 300
     (found,) = detector.detect([scene(2, size, side, at)], FAST_PX)[0]
     corner = np.array([at[0] * size[0], at[1] * size[1]]) - side / 2
@@ -124,7 +161,9 @@ def test_threads_share_the_detector(detector: FaceDetector) -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda b: detector.detect(b, FAST_PX), batches))
     for a, b in zip(alone, together, strict=True):
-        assert [[d.landmarks_xy.tolist() for d in f] for f in a] == [[d.landmarks_xy.tolist() for d in f] for f in b]
+        assert [[d.landmarks_xy.tolist() for d in f] for f in a] == [
+            [d.landmarks_xy.tolist() for d in f] for f in b
+        ]
 
 
 SIZES = [(320, 240, 1), (640, 480, 2), (1280, 720, 3), (30, 4000, 1), (200, 100, 1), (1, 1, 1)]

@@ -1,4 +1,7 @@
-"""The front end: shapes, invariances, refusals, and that training and serving see the same numbers."""
+"""The front end: shapes, invariances, refusals, and that training and serving see the
+same numbers.
+"""
+
 from __future__ import annotations
 
 import json
@@ -40,7 +43,9 @@ def test_each_band_has_mean_zero(speech: np.ndarray) -> None:
 
 
 def test_level_does_not_matter(speech: np.ndarray) -> None:
-    np.testing.assert_allclose(log_mel(speech * np.float32(0.01), SPEC), log_mel(speech, SPEC), atol=2e-3)
+    np.testing.assert_allclose(
+        log_mel(speech * np.float32(0.01), SPEC), log_mel(speech, SPEC), atol=2e-3
+    )
 
 
 def test_a_tone_lights_the_band_of_its_frequency() -> None:
@@ -54,11 +59,18 @@ def test_a_tone_lights_the_band_of_its_frequency() -> None:
 def test_features_of_a_crop_are_a_crop_of_the_features(speech: np.ndarray) -> None:
     start, frames = 37, 80
     samples = speech[start * SPEC.hop_samples :][: SPEC.n_fft + (frames - 1) * SPEC.hop_samples]
-    np.testing.assert_allclose(mel_power(samples, SPEC), mel_power(speech, SPEC)[start : start + frames], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(
+        mel_power(samples, SPEC),
+        mel_power(speech, SPEC)[start : start + frames],
+        rtol=1e-4,
+        atol=1e-9,
+    )
 
 
 def test_silence_is_finite_and_flat() -> None:
-    assert np.array_equal(log_mel(np.zeros(16000, np.float32), SPEC), np.zeros((97, 80), np.float32))
+    assert np.array_equal(
+        log_mel(np.zeros(16000, np.float32), SPEC), np.zeros((97, 80), np.float32)
+    )
 
 
 def test_dynamic_range_is_bounded(speech: np.ndarray) -> None:
@@ -80,7 +92,10 @@ def test_bad_samples_are_refused(samples: np.ndarray, words: str) -> None:
         log_mel(samples, SPEC)
 
 
-@pytest.mark.parametrize("values", [{"n_fft": 256}, {"fmax_hz": 9000.0}, {"fmin_hz": -1.0}, {"floor_db": 0.0}, {"hop_ms": 0.0}])
+@pytest.mark.parametrize(
+    "values",
+    [{"n_fft": 256}, {"fmax_hz": 9000.0}, {"fmin_hz": -1.0}, {"floor_db": 0.0}, {"hop_ms": 0.0}],
+)
 def test_impossible_specs_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="Received"):
         FrontendSpec(**values)
@@ -101,23 +116,35 @@ def test_spec_of_another_front_end_is_refused() -> None:
 @pytest.fixture(scope="module")
 def sounds() -> Bank:
     """Two files as training decodes them, the first that of `speech`."""
-    waves = [media_sound.speech(person, seconds, rate_hz=SPEC.rate_hz) for person, seconds in ((1, 2.0), (2, 3.0))]
-    return Bank(np.concatenate([(wave * 32767).astype(np.int16) for wave in waves]), np.cumsum([0, *map(len, waves)]))
+    waves = [
+        media_sound.speech(person, seconds, rate_hz=SPEC.rate_hz)
+        for person, seconds in ((1, 2.0), (2, 3.0))
+    ]
+    return Bank(
+        np.concatenate([(wave * 32767).astype(np.int16) for wave in waves]),
+        np.cumsum([0, *map(len, waves)]),
+    )
 
 
 @pytest.fixture(scope="module")
 def served(sounds: Bank) -> np.ndarray:
     """What the shipped voice network is fed for the first file."""
-    return VoiceInput.from_dict(read_card(ROOT / "best_model" / "voice").input).prepare(as_float(sounds[0]))[0]
+    return VoiceInput.from_dict(read_card(ROOT / "best_model" / "voice").input).prepare(
+        as_float(sounds[0])
+    )[0]
 
 
 def training_spec() -> FrontendSpec:
-    return FrontendSpec(**tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["frontend"])
+    return FrontendSpec(
+        **tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["frontend"]
+    )
 
 
 def test_validation_and_serving_agree_bit_for_bit(sounds: Bank, served: np.ndarray) -> None:
     seen: list[np.ndarray] = []
-    VoiceTrials(sounds, {}, {}, training_spec()).embeddings(lambda features: seen.append(features) or np.zeros((len(features), 1)))
+    VoiceTrials(sounds, {}, {}, training_spec()).embeddings(
+        lambda features: seen.append(features) or np.zeros((len(features), 1))
+    )
     assert np.array_equal(seen[0][0], served)
 
 
@@ -125,11 +152,23 @@ def test_a_whole_file_in_a_batch_is_what_is_served(sounds: Bank, served: np.ndar
     """Without augmentation, up to the half precision of the banks."""
     powers = [log_power(as_float(sounds[number]), training_spec()) for number in range(2)]
     bank = Bank(np.concatenate(powers), np.cumsum([0, *map(len, powers)]))
-    options = SampleOptions(4, (len(served),), (1.0,), (1.0,), voice_chances=(1.0,), channel_chances=(1.0,))
+    options = SampleOptions(
+        4, (len(served),), (1.0,), (1.0,), voice_chances=(1.0,), channel_chances=(1.0,)
+    )
     floor_db = training_spec().floor_db
-    plain = MelAugment(noise_chance=0, trim_chance=0, floor_db=(floor_db, floor_db), band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
+    plain = MelAugment(
+        noise_chance=0,
+        trim_chance=0,
+        floor_db=(floor_db, floor_db),
+        band_chance=0,
+        tilt_db=0,
+        time_masks=0,
+        band_masks=0,
+    )
     listing = Listing(Path("nowhere"), (Item("0.wav", "0"), Item("1.wav", "1")))
-    batch = VoiceBatches(listing, [[bank]], [], None, options, plain, training_spec(), seed=1).batch(0, 0.0)
+    batch = VoiceBatches(
+        listing, [[bank]], [], None, options, plain, training_spec(), seed=1
+    ).batch(0, 0.0)
     crops = batch["features"][batch["label"] == 0]
     assert len(crops)
     for crop in crops:

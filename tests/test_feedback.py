@@ -1,4 +1,5 @@
 """What people say about answers, and how long it is known who was given which."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -34,12 +35,21 @@ def test_feedback_becomes_trials(two, tmp_path):
     trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)}
     assert trials.keys() == {Modality.FACE, Modality.VOICE, Modality.FUSED}
     for modality in Modality:
-        assert trials[modality] == (modality, pytest.approx(getattr(answer, modality).match.strength), True)
+        assert trials[modality] == (
+            modality,
+            pytest.approx(getattr(answer, modality).match.strength),
+            True,
+        )
     others = tuple(t for t in trials.values() if t.modality != "face")
     assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}, two.scale_ids) == others
-    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids | {"face": "another cohort"}) == others
+    assert (
+        two.store.feedback_trials(two.encoder_ids, two.scale_ids | {"face": "another cohort"})
+        == others
+    )
     two.store.give_feedback("r1", "ann", False)
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [False] * 3, "what was said before is replaced"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [
+        False
+    ] * 3, "what was said before is replaced"
 
 
 def test_a_fused_answer_on_one_modality_is_one_trial(two, tmp_path):
@@ -91,7 +101,9 @@ def test_a_request_id_that_is_used_again(two, tmp_path):
         two.store.give_feedback("same", "ann", False)
     two.store.give_feedback("same", "bob", False)
     assert two.store.merge_people("ann", "bob").templates == {"face": 2, "voice": 2}
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [True] * 3, "one word for one answer and person"
+    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [
+        True
+    ] * 3, "one word for one answer and person"
 
 
 def test_last_seen(two, tmp_path):

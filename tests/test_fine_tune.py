@@ -1,5 +1,7 @@
-"""Going on from a trained network with labels alone: it is held to what it knew, its classes start where their people are, and weights that
-got worse are not published."""
+"""Going on from a trained network with labels alone: it is held to what it knew, its
+classes start where their people are, and weights that got worse are not published.
+"""
+
 from __future__ import annotations
 
 import json
@@ -16,8 +18,12 @@ pytestmark = pytest.mark.tf
 TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
 
 
-def config_of(voices: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003) -> list[str]:
-    text = CONFIG.format(cache=(voices / "cache").as_posix()) + TABLE.format(keep=keep, steps=steps, rate=rate)
+def config_of(
+    voices: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003
+) -> list[str]:
+    text = CONFIG.format(cache=(voices / "cache").as_posix()) + TABLE.format(
+        keep=keep, steps=steps, rate=rate
+    )
     (voices / f"{name}.toml").write_text(text, encoding="utf-8")
     return ["--config", str(voices / f"{name}.toml")]
 
@@ -29,7 +35,9 @@ def weights(model: Path) -> list[np.ndarray]:
 
 
 class Toy:
-    """Points about the middle of their class, of which there are fewer than the last class says; a network of one layer."""
+    """Points about the middle of their class, of which there are fewer than the last
+    class says; a network of one layer.
+    """
 
     name, metric, inputs, serving_shape, example_length = "toy", "none", "point", (None, 6), 1
 
@@ -40,7 +48,9 @@ class Toy:
 
         keras.utils.set_random_seed(0)
         point = keras.Input((6,))
-        self.network = keras.Model(point, keras.layers.UnitNormalization()(keras.layers.Dense(8)(point)))
+        self.network = keras.Model(
+            point, keras.layers.UnitNormalization()(keras.layers.Dense(8)(point))
+        )
         self.classifier = AngularMargin(5, name="classifier")
         self.classifier.build((None, 8))
         self.heads, self.start = [self.classifier], None
@@ -49,7 +59,10 @@ class Toy:
     def batch(self, step: int, progress: float) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([1, step])
         label = rng.integers(-1, 4, 16)
-        return {"point": (self.middles[label] + rng.normal(0, 0.3, (16, 6))).astype(np.float32), "label": label.astype(np.int32)}
+        return {
+            "point": (self.middles[label] + rng.normal(0, 0.3, (16, 6))).astype(np.float32),
+            "label": label.astype(np.int32),
+        }
 
     def embed(self, inputs: np.ndarray) -> np.ndarray:
         return self.network(inputs).numpy()
@@ -57,9 +70,17 @@ class Toy:
     def loss(self, batch, progress):
         import tensorflow as tf
 
-        vectors, known = self.network(batch["point"], training=self.start is None), batch["label"] >= 0
-        total = self.classifier.loss(tf.boolean_mask(vectors, known), tf.boolean_mask(batch["label"], known), 0.2)
-        return {"loss": total + (self.start.keep * self.start.loss(batch["point"], vectors) if self.start else 0.0)}
+        vectors, known = (
+            self.network(batch["point"], training=self.start is None),
+            batch["label"] >= 0,
+        )
+        total = self.classifier.loss(
+            tf.boolean_mask(vectors, known), tf.boolean_mask(batch["label"], known), 0.2
+        )
+        return {
+            "loss": total
+            + (self.start.keep * self.start.loss(batch["point"], vectors) if self.start else 0.0)
+        }
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
         return {"none": 0.0}
@@ -96,17 +117,25 @@ def test_classes_start_where_their_people_are() -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_being_held(voices: Path, trained_voice: Path) -> None:
-    """The weights that it started from are in its checkpoint: neither --init nor the model need be there any more."""
+    """The weights that it started from are in its checkpoint: neither --init nor the
+    model need be there any more.
+    """
     for run in ("whole", "halves"):
         config_of(voices, run, 500.0, steps=8)
-    whole, halves = (["--config", str(voices / f"{run}.toml"), "--force"] for run in ("whole", "halves"))
+    whole, halves = (
+        ["--config", str(voices / f"{run}.toml"), "--force"] for run in ("whole", "halves")
+    )
     assert train(voices, "whole", *whole, "--init", str(trained_voice)) == 0
     stop_after(voices, "halves", halves, trained_voice, steps=4)
     assert train(voices, "halves", *halves) == 0
-    for one, other in zip(weights(voices / "whole_model"), weights(voices / "halves_model"), strict=True):
+    for one, other in zip(
+        weights(voices / "whole_model"), weights(voices / "halves_model"), strict=True
+    ):
         np.testing.assert_allclose(one, other, atol=1e-5)
     card = json.loads((voices / "halves_model" / "card.json").read_text(encoding="utf-8"))
-    assert card["training"]["before"] == json.loads((voices / "halves" / "before.json").read_text(encoding="utf-8"))
+    assert card["training"]["before"] == json.loads(
+        (voices / "halves" / "before.json").read_text(encoding="utf-8")
+    )
 
 
 def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: int) -> None:
@@ -126,26 +155,52 @@ def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: in
 
 
 def test_weights_that_got_worse_stay_aside(
-    voices: Path, trained_voice: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    voices: Path,
+    trained_voice: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from train import fine_tune
 
     assert not worse_than_before("eer", {"eer": 0.9}, {"eer": 0.9})
     assert not worse_than_before("eer", {}, {"eer": 0.9})
     note = fine_tune.note_before
-    monkeypatch.setattr(fine_tune, "note_before", lambda run_dir, metrics: note(run_dir, metrics | {"mean_score": 1.5}))
-    assert train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--init", str(trained_voice)) == 3
+    monkeypatch.setattr(
+        fine_tune,
+        "note_before",
+        lambda run_dir, metrics: note(run_dir, metrics | {"mean_score": 1.5}),
+    )
+    assert (
+        train(
+            voices,
+            "worse",
+            *config_of(voices, "worse", 500.0, steps=2),
+            "--init",
+            str(trained_voice),
+        )
+        == 3
+    )
     told = capsys.readouterr().out
     assert "started from are better on the people held out: mean_score 1.5000, the new ones" in told
     assert "before the fine-tuning: held_out_eer" in told
     assert not (voices / "worse_model").exists()
     assert (voices / "worse" / "model" / "model.onnx").is_file()
-    assert train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--publish", "--force") == 0
-    assert json.loads((voices / "worse_model" / "card.json").read_text(encoding="utf-8"))["training"]["before"]["mean_score"] == 1.5
+    assert (
+        train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--publish", "--force")
+        == 0
+    )
+    assert (
+        json.loads((voices / "worse_model" / "card.json").read_text(encoding="utf-8"))["training"][
+            "before"
+        ]["mean_score"]
+        == 1.5
+    )
 
 
 @pytest.mark.parametrize("keep", ["-1", "nan", "'much'"])
-def test_a_weight_that_is_none_is_told_in_a_line(voices: Path, trained_voice: Path, keep: str) -> None:
+def test_a_weight_that_is_none_is_told_in_a_line(
+    voices: Path, trained_voice: Path, keep: str
+) -> None:
     from utils.errors import ConfigError
 
     with pytest.raises(ConfigError, match="keep must be a number of at least 0"):
@@ -158,7 +213,11 @@ def test_the_shipped_configurations_are_slower_and_shorter_for_it(name: str) -> 
     assert config["fine_tune"]["keep"] > 0
     assert config["fine_tune"]["peak_rate"] < config["loop"]["peak_rate"]
     options = _parser().parse_args([name, "--init", "best_model/voice"])
-    assert loop_options(config, options, tuned=True).total_steps == config["fine_tune"]["total_steps"] > 0
+    assert (
+        loop_options(config, options, tuned=True).total_steps
+        == config["fine_tune"]["total_steps"]
+        > 0
+    )
     assert loop_options(config, options, tuned=False).total_steps == 0
     options = _parser().parse_args([name, "--init", "best_model/voice", "--budget-minutes", "3"])
     assert loop_options(config, options, tuned=True).budget_minutes == 3

@@ -1,4 +1,5 @@
 """The fusion network and the pseudo-persons it is trained and measured on."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,7 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.conditions import NoiseBank, add_noise, blur, cut, darken, degrade_face, degrade_voice, random_face, random_voice, views
+from train.conditions import (
+    NoiseBank,
+    add_noise,
+    blur,
+    cut,
+    darken,
+    degrade_face,
+    degrade_voice,
+    random_face,
+    random_voice,
+    views,
+)
 from train.fusion_choice import as_markdown, figures_of, llr_sum, measure, objective, weighted
 from train.fusion_data import CONDITIONS, Draw, PseudoPersons, compare, fused_table, halves
 from train.tables import Recipe, Table, _merged, select
@@ -15,31 +27,67 @@ from utils.features import FrontendSpec
 from utils.types import EMBEDDING_SIZE, RATE_HZ, Embedding, Modality, Waveform
 
 
-def people(count: int = 30, files: int = 4, noise: float = 0.6, conditions=("clean",), seed: int = 0, size: int = EMBEDDING_SIZE,
-           sets: int = 1) -> Table:
-    """People as random directions; condition c adds c times as much noise again and a common direction, as degraded media do."""
+def people(
+    count: int = 30,
+    files: int = 4,
+    noise: float = 0.6,
+    conditions=("clean",),
+    seed: int = 0,
+    size: int = EMBEDDING_SIZE,
+    sets: int = 1,
+) -> Table:
+    """People as random directions; condition c adds c times as much noise again and a
+    common direction, as degraded media do.
+    """
     rng = np.random.default_rng(seed)
     centres, common = rng.normal(size=(count, size)), rng.normal(size=size)
-    rows = [(p, p * files + f, c) for p in range(count) for f in range(files) for c in range(len(conditions))]
-    vectors = np.array([centres[p] + noise * (1 + c) * rng.normal(size=size) + 1.5 * (c > 0) * common for p, _, c in rows], np.float32)
+    rows = [
+        (p, p * files + f, c)
+        for p in range(count)
+        for f in range(files)
+        for c in range(len(conditions))
+    ]
+    vectors = np.array(
+        [
+            centres[p] + noise * (1 + c) * rng.normal(size=size) + 1.5 * (c > 0) * common
+            for p, _, c in rows
+        ],
+        np.float32,
+    )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     person, file, condition = np.array(rows).T
     names = tuple(f"set{p % sets}/{p}" for p in range(count))
-    return Table(vectors, person, file, condition, names, tuple(conditions), np.linspace(1, 9, len(vectors), dtype=np.float32))
+    return Table(
+        vectors,
+        person,
+        file,
+        condition,
+        names,
+        tuple(conditions),
+        np.linspace(1, 9, len(vectors), dtype=np.float32),
+    )
 
 
 def measured(noise: float, seed: int) -> tuple[Table, Table]:
-    return (people(40, noise=noise, conditions=("clean", "blur", "dark"), seed=seed, size=64),
-            people(40, noise=noise, conditions=("clean", "noise 0 dB", "1 s"), seed=seed + 1, size=64))
+    return (
+        people(40, noise=noise, conditions=("clean", "blur", "dark"), seed=seed, size=64),
+        people(40, noise=noise, conditions=("clean", "noise 0 dB", "1 s"), seed=seed + 1, size=64),
+    )
 
 
 def test_training_pairs_are_of_one_person_two_files_and_one_data_set():
-    faces, voices = people(60, conditions=("clean", "random"), sets=2), people(80, conditions=("clean", "random"), sets=2, seed=1)
+    faces, voices = (
+        people(60, conditions=("clean", "random"), sets=2),
+        people(80, conditions=("clean", "random"), sets=2, seed=1),
+    )
     persons = PseudoPersons(faces, voices, Draw(people=25, missing=0.0), seed=3)
     for step in range(5):
         batch = persons.batch(step)
         for name, table in (("face", faces), ("voice", voices)):
-            rows = [np.argmax(batch[f"{role}_{name}"] @ table.vectors.T, axis=1) for role in ("template", "probe")]
+            rows = [
+                np.argmax(batch[f"{role}_{name}"] @ table.vectors.T, axis=1)
+                for role in ("template", "probe")
+            ]
             assert (table.person[rows[0]] == table.person[rows[1]]).all()
             assert (table.file[rows[0]] != table.file[rows[1]]).all()
             assert len(set(table.person[rows[0]])) == 25
@@ -47,7 +95,12 @@ def test_training_pairs_are_of_one_person_two_files_and_one_data_set():
 
 
 def test_a_batch_is_a_function_of_its_number():
-    persons = PseudoPersons(people(30, conditions=("clean", "random")), people(30, conditions=("clean", "random")), Draw(20), seed=1)
+    persons = PseudoPersons(
+        people(30, conditions=("clean", "random")),
+        people(30, conditions=("clean", "random")),
+        Draw(20),
+        seed=1,
+    )
     first, again, other = persons.batch(4), persons.batch(4), persons.batch(5)
     assert all((first[name] == again[name]).all() for name in first)
     assert not (first["probe_face"] == other["probe_face"]).all()
@@ -65,7 +118,12 @@ def test_missing_modalities_are_zeros_and_never_both():
 
 def test_too_few_people_are_refused():
     with pytest.raises(DatasetError, match="Received: 1"):
-        PseudoPersons(people(1, conditions=("clean", "random")), people(9, conditions=("clean", "random")), Draw(), 1)
+        PseudoPersons(
+            people(1, conditions=("clean", "random")),
+            people(9, conditions=("clean", "random")),
+            Draw(),
+            1,
+        )
 
 
 def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins():
@@ -94,8 +152,17 @@ def test_halves_share_nobody():
 
 
 def test_fused_tables_join_files_one_to_one_and_keep_conditions():
-    faces, voices = people(6, 3, conditions=("clean", "blur"), size=8), people(5, 2, conditions=("clean",), size=8, seed=1)
-    table = fused_table(faces, voices, weighted(1, 1), [("clean", "clean"), ("blur", "clean")], np.random.default_rng(0))
+    faces, voices = (
+        people(6, 3, conditions=("clean", "blur"), size=8),
+        people(5, 2, conditions=("clean",), size=8, seed=1),
+    )
+    table = fused_table(
+        faces,
+        voices,
+        weighted(1, 1),
+        [("clean", "clean"), ("blur", "clean")],
+        np.random.default_rng(0),
+    )
     assert len(table.names) == 5
     assert table.conditions == ("clean/clean", "blur/clean")
     assert len(table) == 5 * 2 * 2
@@ -120,7 +187,9 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
 
         def embed(self, speech: Waveform) -> Embedding:
             heard.append(len(speech.samples))
-            return Embedding(np.eye(1, EMBEDDING_SIZE, dtype=np.float32)[0], Modality.VOICE, self.encoder_id)
+            return Embedding(
+                np.eye(1, EMBEDDING_SIZE, dtype=np.float32)[0], Modality.VOICE, self.encoder_id
+            )
 
     waves = [media_sound.speech(person, 4.0, rate_hz=RATE_HZ) for person in range(2)]
     for person, wave in enumerate(waves):
@@ -138,10 +207,22 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
 
 def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart():
     vectors = np.eye(6, dtype=np.float32)
-    table = Table(vectors, np.zeros(6, int), np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0, 0]), ("a",), ("clean", "random"),
-                  np.arange(6, dtype=np.float32))
+    table = Table(
+        vectors,
+        np.zeros(6, int),
+        np.array([0, 0, 0, 0, 1, 1]),
+        np.array([0, 0, 1, 1, 0, 0]),
+        ("a",),
+        ("clean", "random"),
+        np.arange(6, dtype=np.float32),
+    )
     merged = _merged(table, random=1)
-    assert sorted(zip(merged.file.tolist(), merged.condition.tolist(), strict=True)) == [(0, 0), (0, 1), (0, 1), (1, 0)]
+    assert sorted(zip(merged.file.tolist(), merged.condition.tolist(), strict=True)) == [
+        (0, 0),
+        (0, 1),
+        (0, 1),
+        (1, 0),
+    ]
     np.testing.assert_allclose(np.linalg.norm(merged.vectors, axis=1), 1, rtol=1e-6)
     assert sorted(merged.seconds.tolist()) == [0, 2, 3, 4]
     assert Recipe(("clean",), random=1).all_conditions == ("clean", "random")
@@ -164,7 +245,10 @@ def test_degradations_do_what_they_say_and_keep_shape():
     assert blur(face, 14).std() < 0.5 * face.std()
     assert darken(face, 0.1, rng).mean() < 0.15 * face.mean()
     assert degrade_face(face, "clean", rng) is face
-    assert all(image.shape == face.shape and image.dtype == np.uint8 for image in [*views(face, rng, 3), random_face(face, rng)])
+    assert all(
+        image.shape == face.shape and image.dtype == np.uint8
+        for image in [*views(face, rng, 3), random_face(face, rng)]
+    )
     wave = np.sin(np.arange(4 * RATE_HZ) / 20).astype(np.float32) * 0.5
     noise = rng.normal(0, 0.01, RATE_HZ).astype(np.float32)
     bank = NoiseBank([noise])
@@ -182,7 +266,10 @@ def network():
     from network.fusion import build_fusion, set_linear
 
     faces, voices = people(80, size=128), people(80, size=96, seed=1)
-    wide = [np.pad(t.vectors, ((0, 0), (0, EMBEDDING_SIZE - t.vectors.shape[1]))) for t in (faces, voices)]
+    wide = [
+        np.pad(t.vectors, ((0, 0), (0, EMBEDDING_SIZE - t.vectors.shape[1])))
+        for t in (faces, voices)
+    ]
     model = build_fusion(hidden=8)
     set_linear(model, *wide, face_weight=2.0, voice_weight=1.0)
     return model, wide
@@ -205,7 +292,10 @@ def test_linear_start_is_the_weighted_mean_of_both_cosines(network):
 def test_with_one_modality_missing_the_cosine_is_that_of_the_other(network):
     model, (faces, voices) = network
     nothing = np.zeros_like(faces)
-    for fused, present in ((run(model, faces, nothing), faces), (run(model, nothing, voices), voices)):
+    for fused, present in (
+        (run(model, faces, nothing), faces),
+        (run(model, nothing, voices), voices),
+    ):
         np.testing.assert_allclose(fused @ fused.T, present @ present.T, atol=1e-4)
     assert not run(model, nothing, nothing).any()
 
@@ -231,7 +321,9 @@ def test_alone_equals_batched_and_a_saved_network_gives_the_same(network, tmp_pa
     batched = run(model, faces, voices)
     np.testing.assert_allclose(run(model, faces[3:4], voices[3:4]), batched[3:4], atol=1e-6)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_allclose(run(keras.saving.load_model(tmp_path / "model.keras"), faces, voices), batched, atol=1e-6)
+    np.testing.assert_allclose(
+        run(keras.saving.load_model(tmp_path / "model.keras"), faces, voices), batched, atol=1e-6
+    )
 
 
 @pytest.mark.tf
@@ -256,10 +348,20 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path):
     def wide(table):
         return replace(table, vectors=np.pad(table.vectors, ((0, 0), (0, EMBEDDING_SIZE - 64))))
 
-    training = [wide(people(60, noise=1.5, conditions=("clean", "random"), size=64, seed=s)) for s in (1, 2)]
+    training = [
+        wide(people(60, noise=1.5, conditions=("clean", "random"), size=64, seed=s)) for s in (1, 2)
+    ]
     held = tuple(wide(table) for table in measured(1.5, 7))
-    config = {"model": {"hidden": 16, "bound": 3.0, "train_projections": False}, "loss": {"cllr": 1.0, "contrast": 0.2}}
-    task = FusionTask(PseudoPersons(*training, Draw(50), 1), HeldOut(held, held, held), config, {"face": "f-123456", "voice": "v-123456"})
+    config = {
+        "model": {"hidden": 16, "bound": 3.0, "train_projections": False},
+        "loss": {"cllr": 1.0, "contrast": 0.2},
+    }
+    task = FusionTask(
+        PseudoPersons(*training, Draw(50), 1),
+        HeldOut(held, held, held),
+        config,
+        {"face": "f-123456", "voice": "v-123456"},
+    )
     start = task.validate(False, 0.0)["advantage"]
     options = LoopOptions(total_steps=150, peak_rate=1e-2, ema_decay=0.9, log_steps=50)
     trainer = Trainer(task, options, tmp_path)

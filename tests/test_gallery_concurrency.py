@@ -1,4 +1,7 @@
-"""Threads and processes on one gallery: nothing half-written, nothing lost, nobody enrolled twice."""
+"""Threads and processes on one gallery: nothing half-written, nothing lost, nobody
+enrolled twice.
+"""
+
 from __future__ import annotations
 
 import json
@@ -40,8 +43,14 @@ def run_together(*calls):
 
 def start(script, folder, *args):
     """A process that has opened the gallery says "ready" and waits for a line."""
-    process = subprocess.Popen([sys.executable, "-c", PRELUDE + script, str(folder), *args], cwd=ROOT, text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + script, str(folder), *args],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
 
@@ -108,16 +117,22 @@ def test_first_sight_of_one_id_in_many_threads(tmp_path):
 def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path):
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
-    results = run_together(*[lambda i=i, c=c: made.first_sight(f"id{i}", c) for i, c in enumerate(clips)])
+    results = run_together(
+        *[lambda i=i, c=c: made.first_sight(f"id{i}", c) for i, c in enumerate(clips)]
+    )
     assert sum(r.registered for r in results) == 1
     assert made.store.count() == 1
-    assert {r.duplicate.person_id for r in results if not r.registered} == {made.store.list_people().people[0].person_id}
+    assert {r.duplicate.person_id for r in results if not r.registered} == {
+        made.store.list_people().people[0].person_id
+    }
     made.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_one_person_under_two_ids_in_two_processes(tmp_path, kind):
-    """The check for duplicates holds across processes: it runs while the other one cannot write."""
+    """The check for duplicates holds across processes: it runs while the other one
+    cannot write.
+    """
     script = """
 made = make_recognizer(folder, database_url=sys.argv[3])
 clip = write_clip(folder / sys.argv[2], face=1, voice=1, sample=int(sys.argv[2]))
@@ -175,7 +190,9 @@ print(json.dumps(store.count() > 0))
 
 
 def test_searches_beside_enrolments_are_right(tmp_path):
-    """Answers for people who stay are the same throughout, in parallel as one after another."""
+    """Answers for people who stay are the same throughout, in parallel as one after
+    another.
+    """
     made = make_recognizer(tmp_path / "g", slots=8)
     for i in range(1, 6):
         made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
@@ -219,7 +236,9 @@ def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path):
 
 
 def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path):
-    """A process that enrols, replaces and deletes is killed at random moments; afterwards the gallery holds what it reported, whole."""
+    """A process that enrols, replaces and deletes is killed at random moments;
+    afterwards the gallery holds what it reported, whole.
+    """
     script = """
 store = open_gallery(folder)
 ready()
@@ -237,7 +256,8 @@ for i in range(int(sys.argv[2]) * 1000, 10**9):
         process = start(script, tmp_path, str(turn))
         process.stdin.write("go\n")
         process.stdin.flush()
-        first = [process.stdout.readline() for _ in range(3)]  # however slow the disk is, something was acknowledged
+        # However slow the disk is, something was acknowledged
+        first = [process.stdout.readline() for _ in range(3)]
         time.sleep(rng.uniform(0.0, 0.3))
         os.kill(process.pid, signal.SIGKILL)
         for line in [*first, *process.communicate()[0].splitlines()]:

@@ -21,11 +21,16 @@ def test_angular_margin_is_added_to_the_true_angle_only(embeddings: np.ndarray) 
     from network.heads import AngularMargin
 
     head, labels = AngularMargin(5, scale=10.0), np.array([0, 1, 2, 3, 4, 0], np.int32)
-    plain, margined = head(embeddings, labels, margin=0.0).numpy(), head(embeddings, labels, margin=0.4).numpy()
+    plain, margined = (
+        head(embeddings, labels, margin=0.0).numpy(),
+        head(embeddings, labels, margin=0.4).numpy(),
+    )
     cosines = unit(embeddings) @ unit(head.kernel.numpy().T).T
     assert np.allclose(plain, 10 * cosines, atol=1e-4)
     rows = np.arange(6)
-    assert np.allclose(margined[rows, labels], 10 * np.cos(np.arccos(cosines[rows, labels]) + 0.4), atol=1e-4)
+    assert np.allclose(
+        margined[rows, labels], 10 * np.cos(np.arccos(cosines[rows, labels]) + 0.4), atol=1e-4
+    )
     margined[rows, labels] = plain[rows, labels]
     assert np.allclose(margined, plain, atol=1e-5)
 
@@ -69,11 +74,16 @@ def test_a_classifier_needs_two_classes() -> None:
 def test_teacher_loss_is_one_minus_cosine(embeddings: np.ndarray) -> None:
     from network.heads import TeacherProjection
 
-    head, teacher = TeacherProjection(4), np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+    head, teacher = (
+        TeacherProjection(4),
+        np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32),
+    )
     loss = float(head.loss(embeddings, teacher))
     expected = 1 - np.sum(unit(embeddings @ head.kernel.numpy()) * unit(teacher), axis=1)
     assert loss == pytest.approx(expected.mean(), abs=1e-5)
-    assert float(head.loss(embeddings, embeddings @ head.kernel.numpy())) == pytest.approx(0, abs=1e-6)
+    assert float(head.loss(embeddings, embeddings @ head.kernel.numpy())) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_relation_loss_compares_geometry_not_axes(embeddings: np.ndarray) -> None:
@@ -84,4 +94,6 @@ def test_relation_loss_compares_geometry_not_axes(embeddings: np.ndarray) -> Non
     assert float(relation_loss(embeddings, turned)) == pytest.approx(0, abs=1e-6)
     other = np.random.default_rng(2).normal(size=(6, 4)).astype(np.float32)
     difference = unit(embeddings) @ unit(embeddings).T - unit(other) @ unit(other).T
-    assert float(relation_loss(embeddings, other)) == pytest.approx((difference**2).sum() / 30, rel=1e-4)
+    assert float(relation_loss(embeddings, other)) == pytest.approx(
+        (difference**2).sum() / 30, rel=1e-4
+    )

@@ -1,4 +1,5 @@
 """Who is embedded for calibration: speakers of other data sets, for the cohort."""
+
 from __future__ import annotations
 
 import zipfile
@@ -15,7 +16,12 @@ from train.held_out import cohort_voices
 from utils.features import FrontendSpec
 from utils.types import EMBEDDING_SIZE, RATE_HZ, Waveform
 
-FILES = (*[("talks", 0, "train")] * 3, ("talks", 1, "train"), ("words", 2, "train"), ("talks", 3, "dev"))
+FILES = (
+    *[("talks", 0, "train")] * 3,
+    ("talks", 1, "train"),
+    ("words", 2, "train"),
+    ("talks", 3, "dev"),
+)
 
 
 class Encoder:
@@ -39,17 +45,28 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(root / "voices.zip", "w") as archive:
         for number, (group, person, split) in enumerate(FILES):
             file = root / f"{number}.wav"
-            soundfile.write(file, media_sound.speech(person, 2.0, take=number, rate_hz=RATE_HZ), RATE_HZ)
+            soundfile.write(
+                file, media_sound.speech(person, 2.0, take=number, rate_hz=RATE_HZ), RATE_HZ
+            )
             archive.write(file, file.name)
             lines.append(f"{file.name},{group}/{person},{split}")
     (root / "voices.csv").write_text("\n".join(lines), encoding="utf-8")
     return root / "voices.csv"
 
 
-@pytest.mark.parametrize(("groups", "files", "found"), [
-    (("talks",), 2, 3), (("talks",), 1, 2), (("talks", "words"), 2, 4), (("words", "nobody"), 2, 1), (("nobody",), 2, 0),
-])
-def test_a_few_files_of_each_training_speaker_of_the_groups(voices: Path, groups: tuple[str, ...], files: int, found: int) -> None:
+@pytest.mark.parametrize(
+    ("groups", "files", "found"),
+    [
+        (("talks",), 2, 3),
+        (("talks",), 1, 2),
+        (("talks", "words"), 2, 4),
+        (("words", "nobody"), 2, 1),
+        (("nobody",), 2, 0),
+    ],
+)
+def test_a_few_files_of_each_training_speaker_of_the_groups(
+    voices: Path, groups: tuple[str, ...], files: int, found: int
+) -> None:
     encoder = Encoder()
     rows = cohort_voices(encoder, voices, groups, files, NoiseBank([]), cache=None)  # type: ignore[arg-type]
     assert rows.shape == (found, EMBEDDING_SIZE)

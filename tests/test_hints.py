@@ -1,4 +1,7 @@
-"""Advice: each code appears for its reason and not otherwise, and the texts say what to do."""
+"""Advice: each code appears for its reason and not otherwise, and the texts say what to
+do.
+"""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -28,10 +31,20 @@ CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), SOUND, 5.0, "")
 VIEW = View(0.5, 120)
 
 
-def codes(clip: Clip = CLIP, face: FaceQuality | None = GOOD_FACE, people: int = 1, speech: SpeechQuality = GOOD_SPEECH, view: View = VIEW,
-          enough: bool = True) -> list[str]:
+def codes(
+    clip: Clip = CLIP,
+    face: FaceQuality | None = GOOD_FACE,
+    people: int = 1,
+    speech: SpeechQuality = GOOD_SPEECH,
+    view: View = VIEW,
+    enough: bool = True,
+) -> list[str]:
     detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
-    faces = () if face is None else (AlignedFace(np.zeros((112, 112, 3), np.uint8), detection, 0.0, face),)
+    faces = (
+        ()
+        if face is None
+        else (AlignedFace(np.zeros((112, 112, 3), np.uint8), detection, 0.0, face),)
+    )
     analysis = SpeechAnalysis(SOUND if enough else None, (), speech)
     found = hints_for(clip, FaceAnalysis(faces, people, 1, face), analysis, SETTINGS, view)
     assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in found)
@@ -42,17 +55,30 @@ def test_a_good_clip_needs_no_advice() -> None:
     assert codes() == []
 
 
-@pytest.mark.parametrize(("change", "code"), [
-    ({"size_px": 40.0}, "come_closer"), ({"brightness": 0.1}, "too_dark"), ({"brightness": 0.93}, "too_bright"),
-    ({"sharpness": 0.1}, "blurred"), ({"yaw": -0.8}, "look_at_camera"), ({"yaw": 0.8}, "look_at_camera"),
-])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"size_px": 40.0}, "come_closer"),
+        ({"brightness": 0.1}, "too_dark"),
+        ({"brightness": 0.93}, "too_bright"),
+        ({"sharpness": 0.1}, "blurred"),
+        ({"yaw": -0.8}, "look_at_camera"),
+        ({"yaw": 0.8}, "look_at_camera"),
+    ],
+)
 def test_advice_about_the_face(change: dict[str, float], code: str) -> None:
     assert codes(face=replace(GOOD_FACE, **change)) == [code]
 
 
-@pytest.mark.parametrize(("change", "code"), [
-    ({"speech_s": 1.2}, "short_speech"), ({"snr_db": 3.0}, "noisy"), ({"clipping": 0.04}, "clipping"), ({"level_db": -55.0}, "too_quiet"),
-])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"speech_s": 1.2}, "short_speech"),
+        ({"snr_db": 3.0}, "noisy"),
+        ({"clipping": 0.04}, "clipping"),
+        ({"level_db": -55.0}, "too_quiet"),
+    ],
+)
 def test_advice_about_the_sound(change: dict[str, float], code: str) -> None:
     assert codes(speech=replace(GOOD_SPEECH, **change)) == [code]
 
@@ -74,7 +100,9 @@ def test_no_sound_and_no_speech() -> None:
 
 def test_the_text_about_speech_names_what_was_heard_and_what_is_needed() -> None:
     analysis = SpeechAnalysis(None, (), replace(GOOD_SPEECH, speech_s=0.4))
-    (hint,) = hints_for(replace(CLIP, frames=()), FaceAnalysis((), 0, 0, None), analysis, SETTINGS, VIEW)
+    (hint,) = hints_for(
+        replace(CLIP, frames=()), FaceAnalysis((), 0, 0, None), analysis, SETTINGS, VIEW
+    )
     assert hint.text == "Say a whole sentence: 0.4 s of speech heard, 2 s needed."
 
 

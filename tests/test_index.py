@@ -1,4 +1,7 @@
-"""The memory index: in step with the database after every kind of change, by any process, with snapshots that never change."""
+"""The memory index: in step with the database after every kind of change, by any
+process, with snapshots that never change.
+"""
+
 from __future__ import annotations
 
 import shutil
@@ -12,7 +15,14 @@ from gallery import index as index_module
 from gallery.index import ALL, MemoryIndex
 from gallery.store import NewPerson, NewTemplate
 from gallery.vectors import Templates, means, pairs
-from tests.gallery_parts import StubEncoders, StubFace, StubFusion, direction, embedding, open_gallery
+from tests.gallery_parts import (
+    StubEncoders,
+    StubFace,
+    StubFusion,
+    direction,
+    embedding,
+    open_gallery,
+)
 from utils.errors import StoreUnavailableError
 
 FACE, VOICE, FUSED = ALL
@@ -29,8 +39,14 @@ def index(store):
 
 
 def templates(identity, modalities="fv", sample=0, encoder_id=None):
-    return [NewTemplate(embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id), 0.8, f"{identity}-{sample}")
-            for m in modalities]
+    return [
+        NewTemplate(
+            embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
+            0.8,
+            f"{identity}-{sample}",
+        )
+        for m in modalities
+    ]
 
 
 def as_dict(snapshot):
@@ -39,7 +55,10 @@ def as_dict(snapshot):
     for row in np.flatnonzero(snapshot.keys):
         ref = snapshot.refs[int(snapshot.keys[row])]
         assert ref.person_id not in seen
-        seen[ref.person_id] = (ref.name, {m: snapshot.vectors[m][row].copy() for m in ALL if snapshot.has[m][row]})
+        seen[ref.person_id] = (
+            ref.name,
+            {m: snapshot.vectors[m][row].copy() for m in ALL if snapshot.has[m][row]},
+        )
     assert len(seen) == snapshot.people
     assert not any(snapshot.has[m][snapshot.keys == 0].any() for m in ALL)
     return seen
@@ -78,16 +97,23 @@ def test_what_is_seen_of_a_person(store, index):
     store.enroll(NewPerson("b"), templates(2, "v"))
     store.create_person("nothing")
     seen = as_dict(index.snapshot())
-    faces, voice = np.stack([direction("face", 1, i, 0.5) for i in (0, 1)]), direction("voice", 1, 0, 0.5)
+    faces, voice = (
+        np.stack([direction("face", 1, i, 0.5) for i in (0, 1)]),
+        direction("voice", 1, 0, 0.5),
+    )
     np.testing.assert_allclose(seen["a"][1][FACE], mean_of(faces), atol=1e-6)
-    np.testing.assert_allclose(seen["a"][1][FUSED], mean_of(StubFusion().fuse(faces, np.stack([voice, voice]))), atol=1e-6)
+    np.testing.assert_allclose(
+        seen["a"][1][FUSED], mean_of(StubFusion().fuse(faces, np.stack([voice, voice]))), atol=1e-6
+    )
     assert seen["a"][0] == "Ann"
     assert seen["b"][1].keys() == {VOICE}
     assert seen.keys() == {"a", "b"}
 
 
 def test_random_changes_keep_step_with_a_fresh_load(store, index):
-    """After each of many random changes the updated snapshot says what a new index reads from the file."""
+    """After each of many random changes the updated snapshot says what a new index
+    reads from the file.
+    """
     rng = np.random.default_rng(7)
     known: list[str] = []
     for step in range(120):
@@ -97,7 +123,9 @@ def test_random_changes_keep_step_with_a_fresh_load(store, index):
             known.append(f"p{step}")
             store.enroll(NewPerson(known[-1]), templates(step, ("f", "v", "fv")[rng.integers(3)]))
         elif action == 2:
-            store.enroll(who, templates(int(who[1:]), "fv", sample=step), replace=bool(rng.integers(2)))
+            store.enroll(
+                who, templates(int(who[1:]), "fv", sample=step), replace=bool(rng.integers(2))
+            )
         elif action == 3:
             store.update_person(who, name=f"name {step}")
         elif action == 4 and store.list_templates(who):
@@ -129,7 +157,9 @@ def test_rows_out_of_use_are_thrown_away(store, index, monkeypatch):
     monkeypatch.setattr("gallery.index._LEAST_ROWS", 8)
     store.enroll(NewPerson("a"), templates(1))
     for i in range(40):
-        store.update_person("a", name=f"name {i}") if i % 2 else store.enroll("a", templates(1, "f", sample=i), replace=True)
+        store.update_person("a", name=f"name {i}") if i % 2 else store.enroll(
+            "a", templates(1, "f", sample=i), replace=True
+        )
         snapshot = index.snapshot()
         assert len(snapshot.keys) <= 10
     same(as_dict(snapshot), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
@@ -195,7 +225,9 @@ def test_a_person_with_more_templates_than_a_piece_of_reading(store, index, monk
 
 
 def test_parallel_readers_see_whole_states(store, index):
-    """While a writer adds and removes pairs, every snapshot holds both of a pair or none."""
+    """While a writer adds and removes pairs, every snapshot holds both of a pair or
+    none.
+    """
     stop, bad = threading.Event(), []
 
     def read():
@@ -219,7 +251,9 @@ def test_parallel_readers_see_whole_states(store, index):
     assert index.snapshot().people == 40
 
 
-@pytest.mark.parametrize("broken", ["gallery.index.stale", "gallery.index._Rows.view", "gallery.index.with_room"])
+@pytest.mark.parametrize(
+    "broken", ["gallery.index.stale", "gallery.index._Rows.view", "gallery.index.with_room"]
+)
 @pytest.mark.parametrize("small", [False, True])
 def test_an_update_that_fails_leaves_nothing_behind(store, index, monkeypatch, broken, small):
     """Wherever it fails, rows and people still belong together afterwards."""
@@ -240,7 +274,11 @@ def test_an_update_that_fails_leaves_nothing_behind(store, index, monkeypatch, b
 
 def fails_after(calls, name):
     module, attribute = name.removeprefix("gallery.index.").partition(".")[::2]
-    real = getattr(getattr(index_module, module), attribute) if attribute else getattr(index_module, module)
+    real = (
+        getattr(getattr(index_module, module), attribute)
+        if attribute
+        else getattr(index_module, module)
+    )
     left = iter(range(calls))
 
     def call(*args):
@@ -257,21 +295,31 @@ def test_mean_is_brought_to_unit_length():
     keys, found = means(vectors, np.array([5, 5, 9]))
     assert keys.tolist() == [5, 9]
     probe = direction("face", 1, 1, 0.5)
-    np.testing.assert_allclose(found @ probe, [mean_of(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6)
+    np.testing.assert_allclose(
+        found @ probe, [mean_of(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6
+    )
     np.testing.assert_allclose(means(vectors[2:], np.array([9]))[1][0], vectors[2], atol=1e-7)
 
 
-@pytest.mark.parametrize(("faces", "voices", "expected"), [
-    ("a", "a", [(0, 0)]),
-    ("ab", "ba", [(0, 1), (1, 0)]),
-    ("abc", "x", [(0, 0), (1, 0), (2, 0)]),
-    ("x", "abc", [(0, 0), (0, 1), (0, 2)]),
-    ("abc", "b", [(1, 0), (0, 0), (2, 0)]),
-    ("abcd", "xcy", [(2, 1), (0, 0), (1, 2), (3, 0)]),
-])
+@pytest.mark.parametrize(
+    ("faces", "voices", "expected"),
+    [
+        ("a", "a", [(0, 0)]),
+        ("ab", "ba", [(0, 1), (1, 0)]),
+        ("abc", "x", [(0, 0), (1, 0), (2, 0)]),
+        ("x", "abc", [(0, 0), (0, 1), (0, 2)]),
+        ("abc", "b", [(1, 0), (0, 0), (2, 0)]),
+        ("abcd", "xcy", [(2, 1), (0, 0), (1, 2), (3, 0)]),
+    ],
+)
 def test_pairs_of_templates(faces, voices, expected):
-    """The same clip first, the others in order, the shorter list over and over; every template at least once."""
-    face, voice = (Templates(np.zeros(len(x), np.int64), list(x), np.zeros((len(x), 512), np.float32)) for x in (faces, voices))
+    """The same clip first, the others in order, the shorter list over and over; every
+    template at least once.
+    """
+    face, voice = (
+        Templates(np.zeros(len(x), np.int64), list(x), np.zeros((len(x), 512), np.float32))
+        for x in (faces, voices)
+    )
     found = pairs(face, range(len(faces)), voice, range(len(voices)))
     assert found == expected
     assert {f for f, _ in found} == set(range(len(faces)))

@@ -1,4 +1,7 @@
-"""Batch jobs in a file and in PostgreSQL: claims, leases, cancelling, forgetting, and what survives killed workers."""
+"""Batch jobs in a file and in PostgreSQL: claims, leases, cancelling, forgetting, and
+what survives killed workers.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -61,11 +64,16 @@ def states(jobs: Jobs, job_id: str) -> list[str]:
 def lose_worker(recognizer: Recognizer) -> None:
     """As if the worker of every running file had been killed long ago."""
     with recognizer.store.database.write() as connection:
-        connection.execute(update(job_items).where(job_items.c.state == "running").values(
-            leased_until=datetime.now(UTC) - timedelta(seconds=1)))
+        connection.execute(
+            update(job_items)
+            .where(job_items.c.state == "running")
+            .values(leased_until=datetime.now(UTC) - timedelta(seconds=1))
+        )
 
 
-def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(recognizer, jobs, settings, clips) -> None:
+def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
+    recognizer, jobs, settings, clips
+) -> None:
     job = jobs.create(new("enroll", clips))
     assert (job.state, job.files) == ("waiting", 4)
     assert work(recognizer, jobs, settings) == 4
@@ -99,7 +107,9 @@ def test_what_a_killed_worker_held_is_done_again_once(recognizer, jobs, settings
     lose_worker(recognizer)
     assert work(recognizer, jobs, settings) == 1
     assert states(jobs, job.job_id) == ["done"]
-    assert not jobs.finish(held, "killed", {"late": True}), "a worker that was thought dead keeps nothing"
+    assert not jobs.finish(held, "killed", {"late": True}), (
+        "a worker that was thought dead keeps nothing"
+    )
 
 
 def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> None:
@@ -112,7 +122,9 @@ def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> N
     assert jobs.items(job.job_id)[0].error["code"] == "worker_lost"
 
 
-def test_a_lease_is_renewed_while_a_clip_takes_long(recognizer, jobs, settings, clips, monkeypatch) -> None:
+def test_a_lease_is_renewed_while_a_clip_takes_long(
+    recognizer, jobs, settings, clips, monkeypatch
+) -> None:
     monkeypatch.setattr("web.jobs.LEASE_S", 0.06)
     jobs.create(new("identify", clips[:1]))
     identify, seen = recognizer.identify, []
@@ -128,7 +140,9 @@ def test_a_lease_is_renewed_while_a_clip_takes_long(recognizer, jobs, settings, 
     assert seen == [None]
 
 
-def test_service_errors_leave_the_file_waiting(recognizer, jobs, settings, clips, monkeypatch) -> None:
+def test_service_errors_leave_the_file_waiting(
+    recognizer, jobs, settings, clips, monkeypatch
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     monkeypatch.setattr("web.jobs.PAUSE_S", 0.0)
 
@@ -144,7 +158,9 @@ def test_service_errors_leave_the_file_waiting(recognizer, jobs, settings, clips
     assert states(jobs, job.job_id) == ["done"]
 
 
-def test_a_database_that_is_gone_for_long_costs_no_attempt(recognizer, jobs, settings, clips, monkeypatch) -> None:
+def test_a_database_that_is_gone_for_long_costs_no_attempt(
+    recognizer, jobs, settings, clips, monkeypatch
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     monkeypatch.setattr("web.jobs.PAUSE_S", 0.0)
     release, refused = jobs.release, []
@@ -205,12 +221,18 @@ def test_a_job_is_cancelled_while_it_is_worked_on(recognizer, jobs, settings, me
         counts = jobs.get(job.job_id).counts
         assert set(counts) <= {"done", "cancelled"}
         assert sum(counts.values()) == 30
-        assert not (media / ".jobs" / f"j{round_}").exists(), "each upload was removed by one of the two"
+        assert not (media / ".jobs" / f"j{round_}").exists(), (
+            "each upload was removed by one of the two"
+        )
     thread.stop()
 
 
-def test_uploads_that_killed_processes_left_are_removed(recognizer, jobs, settings, clips, media) -> None:
-    lost, needed, young = (keep_uploads(settings, name, [media / "ann.mp4"])[0] for name in ("lost", "needed", "young"))
+def test_uploads_that_killed_processes_left_are_removed(
+    recognizer, jobs, settings, clips, media
+) -> None:
+    lost, needed, young = (
+        keep_uploads(settings, name, [media / "ann.mp4"])[0] for name in ("lost", "needed", "young")
+    )
     jobs.create(new("identify", [NewItem("a", needed, uploaded=True)]))
     for upload in (lost, needed):
         os.utime(media / upload, (time.time() - LEFT_S - 60,) * 2)
@@ -219,7 +241,9 @@ def test_uploads_that_killed_processes_left_are_removed(recognizer, jobs, settin
     assert not (media / lost).parent.exists()
 
 
-def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(recognizer, jobs, clips) -> None:
+def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(
+    recognizer, jobs, clips
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     jobs.claim("killed")
     jobs.cancel(job.job_id)
@@ -228,11 +252,19 @@ def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(recognizer,
     assert jobs.get(job.job_id).state == "cancelled"
 
 
-def test_replace_keeps_the_clips_of_the_job_and_nothing_before(recognizer, jobs, settings, media) -> None:
+def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
+    recognizer, jobs, settings, media
+) -> None:
     for take in (1, 2, 3):
         (media / f"{take}.mp4").write_bytes(clip(face="ann", voice="ann", take=take))
     recognizer.enroll("ann", media / "1.mp4", create=True)
-    job = jobs.create(new("enroll", [NewItem("bad", "none.mp4", "ann"), *(NewItem(t, f"{t}.mp4", "ann") for t in "23")], replace=True))
+    job = jobs.create(
+        new(
+            "enroll",
+            [NewItem("bad", "none.mp4", "ann"), *(NewItem(t, f"{t}.mp4", "ann") for t in "23")],
+            replace=True,
+        )
+    )
     claimed = jobs.claim("w")
     assert claimed.replace
     assert jobs.claim("w2") is None, "the clips of one person come one after the other"
@@ -252,13 +284,20 @@ def test_deleted_people_are_forgotten_in_jobs(recognizer, jobs, settings, clips,
     recognizer.store.delete_person("ann")
     for job_id in (enrolled.job_id, asked.job_id, waiting.job_id):
         first = jobs.items(job_id)[0]
-        assert (first.state, first.name, first.person_id, first.result) == ("forgotten", "", None, None)
+        assert (first.state, first.name, first.person_id, first.result) == (
+            "forgotten",
+            "",
+            None,
+            None,
+        )
     assert states(jobs, enrolled.job_id)[2:] == ["done", "done"], "the others are still there"
     assert jobs.get(waiting.job_id).state == "done"
     assert not (media / upload).exists()
 
 
-def test_somebody_who_is_deleted_while_a_file_is_worked_on(recognizer, jobs, settings, clips) -> None:
+def test_somebody_who_is_deleted_while_a_file_is_worked_on(
+    recognizer, jobs, settings, clips
+) -> None:
     recognizer.store.create_person("ann")
     job = jobs.create(new("identify", clips[:1]))
     held = jobs.claim("w")
@@ -286,10 +325,14 @@ def test_old_jobs_go(jobs, recognizer, settings, clips) -> None:
         jobs.get(job.job_id)
 
 
-def test_links_out_of_the_media_root_are_not_followed(recognizer, jobs, settings, media, tmp_path) -> None:
+def test_links_out_of_the_media_root_are_not_followed(
+    recognizer, jobs, settings, media, tmp_path
+) -> None:
     (tmp_path / "secret.mp4").write_bytes(clip(face="ann"))
     (media / "link.mp4").symlink_to(tmp_path / "secret.mp4")
-    job = jobs.create(new("identify", [NewItem("link.mp4", "link.mp4"), NewItem("up", "../secret.mp4")]))
+    job = jobs.create(
+        new("identify", [NewItem("link.mp4", "link.mp4"), NewItem("up", "../secret.mp4")])
+    )
     work(recognizer, jobs, settings)
     assert [item.error["code"] for item in jobs.items(job.job_id)] == ["media_not_found"] * 2
 
@@ -302,10 +345,20 @@ def test_a_file_that_is_gone_when_its_turn_comes(recognizer, jobs, settings, cli
     assert (gone.error["code"], there.state) == ("media_not_found", "done")
 
 
-def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(recognizer, jobs, settings, clips, tmp_path) -> None:
-    """As a service sees what `cli.py enroll` of another machine, or of a user whose files it may not read, has begun."""
+def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(
+    recognizer, jobs, settings, clips, tmp_path
+) -> None:
+    """As a service sees what `cli.py enroll` of another machine, or of a user whose
+    files it may not read, has begun.
+    """
     folder = tmp_path / "of somebody"
-    held = jobs.create(NewJob("enroll", [NewItem("a.mp4", "a.mp4", "dan"), NewItem("b.mp4", "b.mp4", "dan")], root=str(folder)))
+    held = jobs.create(
+        NewJob(
+            "enroll",
+            [NewItem("a.mp4", "a.mp4", "dan"), NewItem("b.mp4", "b.mp4", "dan")],
+            root=str(folder),
+        )
+    )
     own = jobs.create(new("identify", clips[:1]))
     assert work(recognizer, jobs, settings) == 1
     assert (states(jobs, held.job_id), states(jobs, own.job_id)) == (["waiting"] * 2, ["done"])
@@ -339,8 +392,11 @@ def many_people(media: Path, count: int) -> list[NewItem]:
     items = []
     for number in range(count):
         name = f"p{number}"
-        (media / f"{name}.mp4").write_bytes(clip(face="ann", voice="ann", take=number).replace(b'"face": 1', b'"face": %d' % (number + 10))
-                                            .replace(b'"voice": 1', b'"voice": %d' % (number + 10)))
+        (media / f"{name}.mp4").write_bytes(
+            clip(face="ann", voice="ann", take=number)
+            .replace(b'"face": 1', b'"face": %d' % (number + 10))
+            .replace(b'"voice": 1', b'"voice": %d' % (number + 10))
+        )
         items.append(NewItem(name, f"{name}.mp4", name))
     return items
 
@@ -362,12 +418,16 @@ def test_two_services_on_one_database_share_a_job(recognizer, jobs, settings, me
     assert [service.exitcode for service in services] == [0, 0]
     assert states(jobs, job.job_id) == ["done"] * 30
     with recognizer.store.database.read() as connection:
-        assert set(connection.scalars(select(job_items.c.attempts))) == {1}, "nobody took a file of the other"
+        assert set(connection.scalars(select(job_items.c.attempts))) == {1}, (
+            "nobody took a file of the other"
+        )
     check_enrolled_once(recognizer, 30)
 
 
 def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
-    """By the system, once it has computed for so long after its first file: on a slow machine later. By itself with the eighth."""
+    """By the system, once it has computed for so long after its first file: on a slow
+    machine later. By itself with the eighth.
+    """
     recognizer, files = recognizer_of(settings), itertools.count()
 
     def stop() -> bool:
@@ -381,13 +441,19 @@ def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
     work(recognizer, Jobs(recognizer.store.database), settings, stop=stop)
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_done_twice(recognizer, jobs, settings, media) -> None:
-    """A process that works on a job is killed again and again at random moments; in the end every clip was enrolled exactly once."""
+def test_killed_at_any_moment_nothing_is_lost_or_done_twice(
+    recognizer, jobs, settings, media
+) -> None:
+    """A process that works on a job is killed again and again at random moments; in the
+    end every clip was enrolled exactly once.
+    """
     job = jobs.create(new("enroll", many_people(media, 40)))
     context, rng, rounds = multiprocessing.get_context("forkserver"), random.Random(3), 0
     context.set_forkserver_preload([__name__])
     while jobs.get(job.job_id).finished_at is None:
-        process = context.Process(target=_enrol_and_be_killed, args=(settings, rng.uniform(0.001, 0.1)))
+        process = context.Process(
+            target=_enrol_and_be_killed, args=(settings, rng.uniform(0.001, 0.1))
+        )
         process.start()
         process.join()
         assert process.exitcode in (-signal.SIGPROF, -signal.SIGKILL, 0)

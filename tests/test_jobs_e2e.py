@@ -1,4 +1,7 @@
-"""Batch jobs of real processes that are broken off: the service killed with SIGKILL, `cli.py enroll` interrupted with Ctrl-C."""
+"""Batch jobs of real processes that are broken off: the service killed with SIGKILL,
+`cli.py enroll` interrupted with Ctrl-C.
+"""
+
 from __future__ import annotations
 
 import os
@@ -68,12 +71,16 @@ def latest(folder: Path) -> Job | None:
 
 
 def killed_amid_a_job(service: Service, clip: Path, folder: Path) -> str:
-    """Send a job and kill the service at it, as the system does when memory runs out: no process of it gets to do anything more. Another
-    job where the first was done before anybody looked."""
+    """Send a job and kill the service at it, as the system does when memory runs out:
+    no process of it gets to do anything more. Another job where the first was done
+    before anybody looked.
+    """
     files = [("media", (f"{n}.mp4", clip.read_bytes())) for n in range(FILES)]
     processes = [service.process.pid, *service.worker_pids()]
     while True:
-        job_id = requests.post(f"{service.url}/v1/jobs", files=files, timeout=LIMIT_S).json()["job_id"]
+        job_id = requests.post(f"{service.url}/v1/jobs", files=files, timeout=LIMIT_S).json()[
+            "job_id"
+        ]
         until(lambda job_id=job_id: asked(service, job_id)["done"] >= 2)
         with frozen(*processes):
             if (job := latest(folder)) is not None and job.finished_at is None:
@@ -87,11 +94,16 @@ def killed_amid_a_job(service: Service, clip: Path, folder: Path) -> str:
 def end_leases(folder: Path) -> None:
     """Of the files that nobody works on any more, as half a minute does."""
     with opened(folder) as database, database.write() as connection:
-        connection.execute(update(job_items).where(job_items.c.state == "running").values(
-            leased_until=datetime.now(UTC) - timedelta(seconds=1)))
+        connection.execute(
+            update(job_items)
+            .where(job_items.c.state == "running")
+            .values(leased_until=datetime.now(UTC) - timedelta(seconds=1))
+        )
 
 
-def test_a_job_goes_on_after_the_service_was_killed(tmp_path: Path, clips: Path, models: Path) -> None:
+def test_a_job_goes_on_after_the_service_was_killed(
+    tmp_path: Path, clips: Path, models: Path
+) -> None:
     with running(tmp_path, "app.py", model_dir=models) as service:
         job_id = killed_amid_a_job(service, clips / "p0" / "clip.mp4", tmp_path)
     assert list((tmp_path / "data/media/.jobs" / job_id).iterdir()), "not all was done"
@@ -102,18 +114,30 @@ def test_a_job_goes_on_after_the_service_was_killed(tmp_path: Path, clips: Path,
 
 
 def heed_ctrl_c() -> None:
-    """What a shell starts in the background ignores it, and so does all that is started from there."""
+    """What a shell starts in the background ignores it, and so does all that is started
+    from there.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> None:
-    """Enrol a folder and press Ctrl-C amid it; again where it was done before anybody looked."""
+    """Enrol a folder and press Ctrl-C amid it; again where it was done before anybody
+    looked.
+    """
     while True:
         before = latest(folder)
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log, preexec_fn=heed_ctrl_c)
-        until(lambda before=before: (job := latest(folder)) and (not before or job.job_id != before.job_id) and job.counts.get("done"),
-              every_s=0.2)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=settings, stdout=log, stderr=log, preexec_fn=heed_ctrl_c
+            )
+        until(
+            lambda before=before: (
+                (job := latest(folder))
+                and (not before or job.job_id != before.job_id)
+                and job.counts.get("done")
+            ),
+            every_s=0.2,
+        )
         with frozen(process.pid):
             job = latest(folder)
             assert job is not None
@@ -124,9 +148,12 @@ def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> Non
     assert process.wait(LIMIT_S) != 0
 
 
-def test_an_enrolment_of_a_folder_that_was_broken_off_is_taken_up_again(tmp_path: Path, clips: Path, models: Path) -> None:
+def test_an_enrolment_of_a_folder_that_was_broken_off_is_taken_up_again(
+    tmp_path: Path, clips: Path, models: Path
+) -> None:
     command = [sys.executable, "cli.py"]
-    settings = environment({"data_dir": tmp_path / "data", "model_dir": models, "slots": 1})  # one: nothing else delays the end
+    # One: nothing else delays the end
+    settings = environment({"data_dir": tmp_path / "data", "model_dir": models, "slots": 1})
     interrupt([*command, "enroll", str(clips), "--force"], tmp_path, settings)
     assert b"Traceback" not in (tmp_path / "log").read_bytes()
     job = latest(tmp_path)
@@ -134,6 +161,13 @@ def test_an_enrolment_of_a_folder_that_was_broken_off_is_taken_up_again(tmp_path
     assert job.state == "running"
     assert job.counts.get("running") is None, "what was being worked on was finished"
     assert f"cli.py jobs run {job.job_id}" in (tmp_path / "log").read_text()
-    again = subprocess.run([*command, "jobs", "run", job.job_id], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=LIMIT_S)
+    again = subprocess.run(
+        [*command, "jobs", "run", job.job_id],
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
     assert again.returncode == 0, again.stderr
     assert f"{FILES} done" in again.stdout

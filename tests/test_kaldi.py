@@ -1,4 +1,5 @@
 """Kaldi's filterbank against its definition, written out in numpy."""
+
 from __future__ import annotations
 
 import sys
@@ -10,13 +11,17 @@ from tests.media_sound import speech
 from utils.errors import ModelError
 from utils.kaldi import KaldiSpec, kaldi_fbank
 
-pytest.importorskip("kaldi_native_fbank", reason="kaldi-native-fbank is not installed (requirements-optional.txt)")
+pytest.importorskip(
+    "kaldi_native_fbank", reason="kaldi-native-fbank is not installed (requirements-optional.txt)"
+)
 
 RATE = 16000
 
 
 def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
-    """Frames, offset removed, pre-emphasis, window, power spectrum, triangles on the scale 1127 ln(1 + f / 700), logarithm."""
+    """Frames, offset removed, pre-emphasis, window, power spectrum, triangles on the
+    scale 1127 ln(1 + f / 700), logarithm.
+    """
     size, hop, n_fft = 400, 160, 512
     x = samples.astype(np.float64) * spec.scale
     frames = np.stack([x[i : i + size] for i in range(0, len(x) - size + 1, hop)])
@@ -24,7 +29,9 @@ def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
     frames = frames - spec.preemphasis * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     n = np.arange(size)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / (size - 1))
-    window = hann**0.85 if spec.window == "povey" else 0.54 - 0.46 * np.cos(2 * np.pi * n / (size - 1))
+    window = (
+        hann**0.85 if spec.window == "povey" else 0.54 - 0.46 * np.cos(2 * np.pi * n / (size - 1))
+    )
     power = np.abs(np.fft.rfft(frames * window, n_fft)) ** 2
 
     def mel(hz):
@@ -39,12 +46,19 @@ def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
     return features - features.mean(axis=0) if spec.mean_norm else features
 
 
-@pytest.mark.parametrize("spec", [
-    KaldiSpec(mean_norm=False), KaldiSpec(window="hamming"), KaldiSpec(n_mels=40, fmin_hz=60, fmax_hz=-400, scale=1.0, mean_norm=False),
-    KaldiSpec(preemphasis=0.0, fmax_hz=7600),
-])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        KaldiSpec(mean_norm=False),
+        KaldiSpec(window="hamming"),
+        KaldiSpec(n_mels=40, fmin_hz=60, fmax_hz=-400, scale=1.0, mean_norm=False),
+        KaldiSpec(preemphasis=0.0, fmax_hz=7600),
+    ],
+)
 def test_equals_the_definition(spec: KaldiSpec) -> None:
-    samples = speech(3, 1.5, rate_hz=RATE).astype(np.float32) + np.random.default_rng(0).normal(0, 1e-3, 24000).astype(np.float32)
+    samples = speech(3, 1.5, rate_hz=RATE).astype(np.float32) + np.random.default_rng(0).normal(
+        0, 1e-3, 24000
+    ).astype(np.float32)
     made = kaldi_fbank(samples, spec)
     assert made.shape == (1 + (24000 - 400) // 160, spec.n_mels)
     assert made.dtype == np.float32
@@ -52,10 +66,14 @@ def test_equals_the_definition(spec: KaldiSpec) -> None:
 
 
 def test_the_same_sound_gives_the_same_features_at_any_level() -> None:
-    samples = speech(1, 1.0, rate_hz=RATE).astype(np.float32) + np.random.default_rng(0).normal(0, 1e-3, 16000).astype(np.float32)
+    samples = speech(1, 1.0, rate_hz=RATE).astype(np.float32) + np.random.default_rng(0).normal(
+        0, 1e-3, 16000
+    ).astype(np.float32)
     spec = KaldiSpec()
     np.testing.assert_array_equal(kaldi_fbank(samples, spec), kaldi_fbank(samples, spec))
-    np.testing.assert_allclose(kaldi_fbank(0.5 * samples, spec), kaldi_fbank(samples, spec), atol=1e-2)
+    np.testing.assert_allclose(
+        kaldi_fbank(0.5 * samples, spec), kaldi_fbank(samples, spec), atol=1e-2
+    )
 
 
 @pytest.mark.parametrize("n", [1, 100, 400])
@@ -65,10 +83,17 @@ def test_short_sounds_make_one_frame(n: int) -> None:
     assert np.isfinite(made).all()
 
 
-@pytest.mark.parametrize(("values", "part"), [
-    ({"window": "kaiser"}, "window"), ({"fmin_hz": 5000, "fmax_hz": 4000}, "fmin_hz"), ({"fmax_hz": 9000}, "fmax_hz"),
-    ({"n_mels": 0}, "n_mels"), ({"scale": 0}, "scale"), ({"mels": 80}, "mels"),
-])
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"window": "kaiser"}, "window"),
+        ({"fmin_hz": 5000, "fmax_hz": 4000}, "fmin_hz"),
+        ({"fmax_hz": 9000}, "fmax_hz"),
+        ({"n_mels": 0}, "n_mels"),
+        ({"scale": 0}, "scale"),
+        ({"mels": 80}, "mels"),
+    ],
+)
 def test_settings_are_checked(values: dict[str, object], part: str) -> None:
     with pytest.raises(ModelError, match=part):
         KaldiSpec.from_dict(values)
@@ -79,7 +104,9 @@ def test_settings_round_trip() -> None:
     assert KaldiSpec.from_dict(spec.to_dict()) == spec
 
 
-def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "kaldi_native_fbank", None)
     with pytest.raises(ModelError) as caught:
         kaldi_fbank(np.zeros(400, np.float32), KaldiSpec())

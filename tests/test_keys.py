@@ -1,4 +1,7 @@
-"""API keys in the gallery: shown once, stored hashed, refused once revoked, cheap to check."""
+"""API keys in the gallery: shown once, stored hashed, refused once revoked, cheap to
+check.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -30,10 +33,26 @@ def test_a_key_is_found_by_its_text_alone(keys: Keys) -> None:
     assert len(secret) == 43
 
 
-@pytest.mark.parametrize("wrong", [
-    "", "duet", "duet_", "duet__", "{id}", "duet_{id}", "duet_{id}_", "duet_{id}_{secret}x", "duet_{id}_{short}", "DUET_{id}_{secret}",
-    "duet_00000000_{secret}", "{secret}", "duet_{id}_ключ", "duet_{id}_" + "x" * 1000, "duet_%_{secret}",
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "duet",
+        "duet_",
+        "duet__",
+        "{id}",
+        "duet_{id}",
+        "duet_{id}_",
+        "duet_{id}_{secret}x",
+        "duet_{id}_{short}",
+        "DUET_{id}_{secret}",
+        "duet_00000000_{secret}",
+        "{secret}",
+        "duet_{id}_ключ",
+        "duet_{id}_" + "x" * 1000,
+        "duet_%_{secret}",
+    ],
+)
 def test_what_is_no_key(keys: Keys, wrong: str) -> None:
     _, text = keys.create(Role.ADMIN)
     _, key_id, secret = text.split("_", 2)
@@ -68,7 +87,9 @@ def test_the_database_holds_neither_key_nor_secret(keys: Keys, store: Store) -> 
     assert (len(row.salt), len(row.hash)) == (16, 32)
 
 
-def test_the_slow_comparison_is_done_once_a_process(keys: Keys, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slow_comparison_is_done_once_a_process(
+    keys: Keys, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow: list[int] = []
     _, text = keys.create(Role.ADMIN)
     for _ in range(3):
@@ -78,11 +99,17 @@ def test_the_slow_comparison_is_done_once_a_process(keys: Keys, store: Store, mo
     assert len(slow) == 1, "an id that is not there costs nothing"
     keys.find(text[:-1], lambda: slow.append(1))
     assert len(slow) == 2
-    monkeypatch.setattr("gallery.keys._slow_hash", lambda *_: pytest.fail("a known key is not hashed again"))
+    monkeypatch.setattr(
+        "gallery.keys._slow_hash", lambda *_: pytest.fail("a known key is not hashed again")
+    )
     looks: list[str] = []
-    event.listen(store.database._engine, "before_cursor_execute", lambda *given: looks.append(given[2]))
+    event.listen(
+        store.database._engine, "before_cursor_execute", lambda *given: looks.append(given[2])
+    )
     assert keys.find(text) is not None
-    assert ["api_keys" in look for look in looks if look.startswith("SELECT")] == [True], "a known key costs one look into the database"
+    assert ["api_keys" in look for look in looks if look.startswith("SELECT")] == [True], (
+        "a known key costs one look into the database"
+    )
 
 
 def test_a_hash_that_was_exchanged_opens_nothing(keys: Keys, store: Store) -> None:
@@ -114,13 +141,17 @@ def test_the_audit_says_who_made_and_revoked_which(keys: Keys, store: Store) -> 
     keys.revoke(made.key_id)
     keys.revoke(made.key_id)
     assert [(e.action, e.outcome, e.detail) for e in store.events()] == [
-        ("revoke_key", "revoked", {"key_id": made.key_id}), ("create_key", "kiosk", {"key_id": made.key_id})]
+        ("revoke_key", "revoked", {"key_id": made.key_id}),
+        ("create_key", "kiosk", {"key_id": made.key_id}),
+    ]
     assert text.split("_", 2)[2] not in repr(store.events())
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
-    made = CliRunner().invoke(cli.cli, ["keys", "create", "--role", "kiosk", "--label", "east door"])
+    made = CliRunner().invoke(
+        cli.cli, ["keys", "create", "--role", "kiosk", "--label", "east door"]
+    )
     assert made.exit_code == 0
     text = made.stdout.strip()
     key_id = text.split("_")[1]
@@ -129,7 +160,10 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     listed = CliRunner().invoke(cli.cli, ["keys", "list"]).output
     assert listed.split("\t")[:3] == [key_id, "kiosk", "in use"]
     assert text.split("_", 2)[2] not in listed
-    assert CliRunner().invoke(cli.cli, ["keys", "revoke", key_id]).output == f"Revoked {key_id} (kiosk).\n"
+    assert (
+        CliRunner().invoke(cli.cli, ["keys", "revoke", key_id]).output
+        == f"Revoked {key_id} (kiosk).\n"
+    )
     assert "revoked 2" in CliRunner().invoke(cli.cli, ["keys", "list"]).output
     unknown = CliRunner().invoke(cli.cli, ["keys", "revoke", "nobody"])
     assert unknown.exit_code == 1

@@ -1,8 +1,11 @@
-"""A process that enrols, replaces, deletes, merges, moves, renames and works on jobs is killed again and again, at random moments.
+"""A process that enrols, replaces, deletes, merges, moves, renames and works on jobs is
+killed again and again, at random moments.
 
-Afterwards the gallery is whole, nothing that was acknowledged is lost, and nothing half-done is there. `--kills N` makes it longer.
-Killed migrations, rotations and re-embeddings: test_migrations.py, test_rotation.py, test_reembedding.py.
+Afterwards the gallery is whole, nothing that was acknowledged is lost, and nothing
+half-done is there. `--kills N` makes it longer. Killed migrations, rotations and
+re-embeddings: test_migrations.py, test_rotation.py, test_reembedding.py.
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -33,7 +36,9 @@ GONE = {"delete": 0, "merge": 1}
 
 @dataclass
 class Expected:
-    """What the journal says: who must be there, who must not, and who may be either because a kill came in between."""
+    """What the journal says: who must be there, who must not, and who may be either
+    because a kill came in between.
+    """
 
     there: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
@@ -64,7 +69,8 @@ class Expected:
 def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> None:
     kills = request.config.getoption("--kills")
     if kind == "postgres":
-        kills = max(8, kills // 5)  # most of what could go wrong is the server's, and tested by its makers
+        # Most of what could go wrong is the server's, and tested by its makers
+        kills = max(8, kills // 5)
     url = new_database() if kind == "postgres" else f"sqlite:///{tmp_path / 'duet.db'}"
     context, rng, expected = multiprocessing.get_context("forkserver"), random.Random(7), Expected()
     context.set_forkserver_preload(["tests.kill_worker"])
@@ -74,8 +80,12 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> Non
         process = context.Process(target=live, args=(str(tmp_path), number, url))
         process.start()
         wanted = rng.randint(1, 6)
-        until(lambda read=read, wanted=wanted, process=process: journal.read_text()[read:].count("end") >= wanted or not process.is_alive(),
-              every_s=0.002)
+        until(
+            lambda read=read, wanted=wanted, process=process: (
+                journal.read_text()[read:].count("end") >= wanted or not process.is_alive()
+            ),
+            every_s=0.002,
+        )
         time.sleep(rng.uniform(0.0, 0.05))
         assert process.is_alive(), "it ended by itself"
         os.kill(process.pid or 0, signal.SIGKILL)
@@ -83,7 +93,8 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> Non
         text = journal.read_text()
         expected.read(text[read:].splitlines())
         read = len(text)
-    recognizer = make_recognizer(tmp_path, keep_media=True, database_url=url)  # what waits is enrolled as the process would
+    # What waits is enrolled as the process would
+    recognizer = make_recognizer(tmp_path, keep_media=True, database_url=url)
     finish_jobs(recognizer, Settings(data_dir=tmp_path, database_url=url))
     check(recognizer, expected)
     assert expected.ended > 2 * kills
@@ -93,8 +104,11 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> Non
 def finish_jobs(recognizer: Recognizer, settings: Settings) -> None:
     """The leases of killed workers end, and what waits is done."""
     with recognizer.store.database.write() as connection:
-        connection.execute(update(job_items).where(job_items.c.state == "running").values(
-            leased_until=datetime.now(UTC) - timedelta(seconds=1)))
+        connection.execute(
+            update(job_items)
+            .where(job_items.c.state == "running")
+            .values(leased_until=datetime.now(UTC) - timedelta(seconds=1))
+        )
     jobs = Jobs(recognizer.store.database)
     work(recognizer, jobs, settings)
     assert not jobs.waiting()
@@ -104,10 +118,18 @@ def check(recognizer: Recognizer, expected: Expected) -> None:
     """The gallery holds what it must, and is whole."""
     with recognizer.store.database.read() as connection:
         found = set(connection.scalars(select(people.c.person_id)))
-        lost_by_worker = set(connection.scalars(select(job_items.c.person_id).where(job_items.c.state == "failed")))
-        given_away = set(connection.scalars(select(people.c.person_id).where(~people.c.key.in_(select(templates.c.person_key)))))
+        lost_by_worker = set(
+            connection.scalars(select(job_items.c.person_id).where(job_items.c.state == "failed"))
+        )
+        given_away = set(
+            connection.scalars(
+                select(people.c.person_id).where(~people.c.key.in_(select(templates.c.person_key)))
+            )
+        )
         media = connection.scalar(select(func.count(kept_media.c.template_key.distinct())))
-        assert connection.scalar(select(func.count()).select_from(templates)) == media, "a template without the media kept with it"
+        assert connection.scalar(select(func.count()).select_from(templates)) == media, (
+            "a template without the media kept with it"
+        )
     assert expected.there - expected.unsure - lost_by_worker <= found
     assert not (expected.gone - expected.unsure) & found
     assert found <= expected.there | expected.unsure

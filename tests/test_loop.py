@@ -25,7 +25,9 @@ class Line:
 
         keras.utils.set_random_seed(3)
         features = keras.Input((4,), name="features")
-        self.network = keras.Model(features, keras.layers.Dense(2, name="out")(features), name="line_toy")
+        self.network = keras.Model(
+            features, keras.layers.Dense(2, name="out")(features), name="line_toy"
+        )
         self.heads = [keras.layers.Dense(2, name="head")]
         self.heads[0].build((None, 2))
         self._truth = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
@@ -41,7 +43,10 @@ class Line:
         import tensorflow as tf
 
         direct = tf.reduce_mean(tf.square(self.network(batch["x"], training=True) - batch["y"]))
-        return {"loss": direct + 0.1 * tf.reduce_mean(tf.square(self.heads[0](batch["y"]))), "direct": direct}
+        return {
+            "loss": direct + 0.1 * tf.reduce_mean(tf.square(self.heads[0](batch["y"]))),
+            "direct": direct,
+        }
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
         x = np.random.default_rng(1).normal(size=(64, 4)).astype(np.float32)
@@ -54,7 +59,13 @@ class Line:
 def trainer(folder: Path, task: Line | None = None, **changes: Any) -> Trainer:
     from train.loop import LoopOptions, Trainer
 
-    options = {"total_steps": 30, "peak_rate": 0.05, "warmup": 0.1, "log_steps": 1, "workers": 2} | changes
+    options = {
+        "total_steps": 30,
+        "peak_rate": 0.05,
+        "warmup": 0.1,
+        "log_steps": 1,
+        "workers": 2,
+    } | changes
     return Trainer(task or Line(), LoopOptions(**options), folder)
 
 
@@ -119,7 +130,9 @@ def test_curves_do_not_double_back_after_a_kill(tmp_path: Path) -> None:
     journal.validated(9, 9 * 16, 2.0, {"score": -0.25})
     before = (tmp_path / "log.csv").read_text(encoding="utf-8")
     run = trainer(tmp_path)
-    assert (tmp_path / "log.csv").read_text(encoding="utf-8") == before, "who only publishes a run leaves its logs alone"
+    assert (tmp_path / "log.csv").read_text(encoding="utf-8") == before, (
+        "who only publishes a run leaves its logs alone"
+    )
     run.run(lambda _: None)
     steps = [row["step"] for row in read_log(tmp_path / "log.csv")]
     assert steps == sorted(set(steps))
@@ -162,7 +175,9 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path) -> None:
 
     stopped_at(tmp_path, 3)
     file = tmp_path / "checkpoint.npz"
-    shapes = {name: [tuple(v.shape) for v in group] for name, group in trainer(tmp_path)._groups().items()}
+    shapes = {
+        name: [tuple(v.shape) for v in group] for name, group in trainer(tmp_path)._groups().items()
+    }
     counters, groups = load_checkpoint(file, shapes)
     groups["network"][0] = np.zeros((5, 2), np.float32)
     save_checkpoint(file, counters, groups)
@@ -174,7 +189,10 @@ def test_validation_uses_the_average_and_puts_the_weights_back(tmp_path: Path) -
     run = stopped_at(tmp_path, 10)
     before = [variable.numpy() for variable in run.task.network.variables]
     score = run.validate(full=False)["score"]
-    assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, run.task.network.variables, strict=True))
+    assert all(
+        np.array_equal(a, b.numpy())
+        for a, b in zip(before, run.task.network.variables, strict=True)
+    )
     assert score != run.task.validate(False, 0.0)["score"]
     run.use_average()
     assert score == run.task.validate(False, 0.0)["score"]

@@ -1,4 +1,7 @@
-"""The schema: revisions and tables agree, a database of the first release becomes one of today, also when killed or started twice."""
+"""The schema: revisions and tables agree, a database of the first release becomes one
+of today, also when killed or started twice.
+"""
+
 from __future__ import annotations
 
 import signal
@@ -46,14 +49,24 @@ def old_file(folder: Path, people: int = 3, events: int = 5) -> Path:
     with sqlite3.connect(path) as connection:
         connection.executescript("PRAGMA journal_mode=WAL;" + FIRST_RELEASE)
         at = "2025-01-02 03:04:05.000006"
-        connection.executemany("INSERT INTO people VALUES (?, ?, ?, '', ?, ?)",
-                               [(k, f"p{k}", f"P {k}", f"p{k}\np {k}", at) for k in range(1, people + 1)])
+        connection.executemany(
+            "INSERT INTO people VALUES (?, ?, ?, '', ?, ?)",
+            [(k, f"p{k}", f"P {k}", f"p{k}\np {k}", at) for k in range(1, people + 1)],
+        )
         connection.executemany(
             "INSERT INTO templates VALUES (?, ?, ?, 'face', ?, 0.5, 'face-1', ?, ?)",
-            [(k, f"t{k}", k, direction("face", k).astype("<f4").tobytes(), f"{k:064d}", at) for k in range(1, people + 1)])
-        connection.executemany("INSERT INTO changes VALUES (?, ?)", [(k, k) for k in range(1, people + 1)])
-        connection.executemany("INSERT INTO events VALUES (?, ?, 'local', 'enroll', 1, 'stored', '{\"templates\": 1}')",
-                               [(k, at) for k in range(1, events + 1)])
+            [
+                (k, f"t{k}", k, direction("face", k).astype("<f4").tobytes(), f"{k:064d}", at)
+                for k in range(1, people + 1)
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO changes VALUES (?, ?)", [(k, k) for k in range(1, people + 1)]
+        )
+        connection.executemany(
+            "INSERT INTO events VALUES (?, ?, 'local', 'enroll', 1, 'stored', '{\"templates\": 1}')",
+            [(k, at) for k in range(1, events + 1)],
+        )
     connection.close()
     return path
 
@@ -64,18 +77,28 @@ def url(path: Path) -> str:
 
 def schema(path: Path) -> list[tuple[str, ...]]:
     with sqlite3.connect(path) as connection:
-        return sorted(connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_auto%'"))
+        return sorted(
+            connection.execute(
+                "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_auto%'"
+            )
+        )
 
 
 def columns(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with sqlite3.connect(path) as connection:
-        return {name: sorted(row[1:4] for row in connection.execute(f"PRAGMA table_info({name})")) for _, name in schema(path)}
+        return {
+            name: sorted(row[1:4] for row in connection.execute(f"PRAGMA table_info({name})"))
+            for _, name in schema(path)
+        }
 
 
 def test_head_is_the_latest_revision():
     from alembic.script import ScriptDirectory
 
-    assert ScriptDirectory(str(Path(migrate.__file__).parent / "migrations")).get_current_head() == migrate.HEAD
+    assert (
+        ScriptDirectory(str(Path(migrate.__file__).parent / "migrations")).get_current_head()
+        == migrate.HEAD
+    )
 
 
 def differences(connection) -> list[object]:
@@ -100,7 +123,10 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path):
     np.testing.assert_array_equal(stored["face"].vectors[0], direction("face", 2))
     assert len(store.events(100)) == 5
     with store.database.read() as connection:
-        assert connection.scalar(text("SELECT value FROM meta WHERE name = 'gallery_id'")) == "00112233445566778899aabbccddeeff"
+        assert (
+            connection.scalar(text("SELECT value FROM meta WHERE name = 'gallery_id'"))
+            == "00112233445566778899aabbccddeeff"
+        )
         assert connection.scalar(text("SELECT enrolled_at FROM people WHERE key = 1")) is not None
     store.create_person("new")
     store.close()
@@ -116,7 +142,10 @@ def test_an_upgraded_database_is_like_a_new_one(tmp_path):
 
 def test_the_audit_stays_append_only(tmp_path):
     open_database(url(old_file(tmp_path))).close()
-    with sqlite3.connect(tmp_path / "duet.db") as connection, pytest.raises(sqlite3.DatabaseError, match="append-only"):
+    with (
+        sqlite3.connect(tmp_path / "duet.db") as connection,
+        pytest.raises(sqlite3.DatabaseError, match="append-only"),
+    ):
         connection.execute("DELETE FROM events")
 
 
@@ -157,7 +186,9 @@ open_database(sys.argv[1]).close()
 
 
 def start_upgrade(path: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", UPGRADE, url(path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", UPGRADE, url(path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "go\n"
     return process
@@ -171,7 +202,9 @@ def test_killed_in_the_middle_the_database_is_old_or_new(tmp_path, wait_s):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     with sqlite3.connect(path) as connection:
-        version = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()[0]
+        version = connection.execute(
+            "SELECT value FROM meta WHERE name = 'schema_version'"
+        ).fetchone()[0]
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (2000,)
     new = ("table", "api_keys") in schema(path)
     assert new == (version != "1") == (("table", "alembic_version") in schema(path))
@@ -186,7 +219,9 @@ def test_two_starts_at_once_upgrade_once(tmp_path):
         process.communicate(timeout=120)
     assert [p.returncode for p in processes] == [0, 0, 0]
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.HEAD,)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            (migrate.HEAD,)
+        ]
 
 
 def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
@@ -203,4 +238,9 @@ def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
 def test_a_start_on_a_current_database_imports_no_alembic(tmp_path):
     open_database(url(tmp_path / "duet.db")).close()
     code = "import sys; from gallery.database import open_database; open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, url(tmp_path / "duet.db")], check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code, url(tmp_path / "duet.db")], check=False
+        ).returncode
+        == 0
+    )

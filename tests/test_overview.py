@@ -1,4 +1,7 @@
-"""The gallery as map and matrix: PCA against scikit-learn's, places and scores against what they are defined as, bounds."""
+"""The gallery as map and matrix: PCA against scikit-learn's, places and scores against
+what they are defined as, bounds.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -48,8 +51,14 @@ def test_tsne_keeps_groups_together() -> None:
     centres = vectors(3)
     groups = np.repeat(np.arange(3), 8)
     points = plane.tsne(unit(centres[groups] + 0.02 * vectors(24, 1))).points
-    within = max(np.linalg.norm(points[groups == g] - points[groups == g].mean(0), axis=1).max() for g in range(3))
-    between = min(np.linalg.norm(points[groups == a].mean(0) - points[groups == b].mean(0)) for a, b in ((0, 1), (0, 2), (1, 2)))
+    within = max(
+        np.linalg.norm(points[groups == g] - points[groups == g].mean(0), axis=1).max()
+        for g in range(3)
+    )
+    between = min(
+        np.linalg.norm(points[groups == a].mean(0) - points[groups == b].mean(0))
+        for a, b in ((0, 1), (0, 2), (1, 2))
+    )
     assert within < between / 2
 
 
@@ -57,10 +66,18 @@ def test_tsne_keeps_groups_together() -> None:
 def people(client: FlaskClient) -> FlaskClient:
     """ann with two clips, ben with one, cem without a voice, dan without anything."""
     enroll(client, "ann")
-    assert send(client, "/v1/people/ann/templates", media=media(face="ann", voice="ann", take=2)).status_code == 201
+    assert (
+        send(
+            client, "/v1/people/ann/templates", media=media(face="ann", voice="ann", take=2)
+        ).status_code
+        == 201
+    )
     enroll(client, "ben")
     for who in ("cem", "dan"):
-        assert client.post("/v1/people", json={"person_id": who, "name": who.title()}).status_code == 201
+        assert (
+            client.post("/v1/people", json={"person_id": who, "name": who.title()}).status_code
+            == 201
+        )
     assert send(client, "/v1/people/cem/templates", media=media(face="cem")).status_code == 201
     return client
 
@@ -73,8 +90,14 @@ def get(client: FlaskClient, url: str) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(("modality", "ids"), [
-    ("face", ["ann", "ann", "ben", "cem"]), ("voice", ["ann", "ann", "ben"]), ("fused", ["ann", "ann", "ben"])])
+@pytest.mark.parametrize(
+    ("modality", "ids"),
+    [
+        ("face", ["ann", "ann", "ben", "cem"]),
+        ("voice", ["ann", "ann", "ben"]),
+        ("fused", ["ann", "ann", "ben"]),
+    ],
+)
 def test_map(people: FlaskClient, modality: str, ids: list[str]) -> None:
     found = get(people, f"/v1/gallery/map?modality={modality}")
     assert [p["person_id"] for p in found["points"]] == ids
@@ -84,11 +107,20 @@ def test_map(people: FlaskClient, modality: str, ids: list[str]) -> None:
 
 
 def test_map_with_a_clip(people: FlaskClient) -> None:
-    answer = send(people, "/v1/gallery/map?modality=face", media=media(face="ben", voice="ben")).get_json()
-    near = min(answer["points"], key=lambda p: (p["x"] - answer["probe"]["x"]) ** 2 + (p["y"] - answer["probe"]["y"]) ** 2)
+    answer = send(
+        people, "/v1/gallery/map?modality=face", media=media(face="ben", voice="ben")
+    ).get_json()
+    near = min(
+        answer["points"],
+        key=lambda p: (p["x"] - answer["probe"]["x"]) ** 2 + (p["y"] - answer["probe"]["y"]) ** 2,
+    )
     assert near["person_id"] == "ben"
-    assert people.get("/v1/people/ben").get_json()["templates"] == {"face": 1, "voice": 1}, "nothing is stored"
-    assert_error(send(people, "/v1/gallery/map?modality=voice", media=media(face="ben")), 422, "no_biometric")
+    assert people.get("/v1/people/ben").get_json()["templates"] == {"face": 1, "voice": 1}, (
+        "nothing is stored"
+    )
+    assert_error(
+        send(people, "/v1/gallery/map?modality=voice", media=media(face="ben")), 422, "no_biometric"
+    )
 
 
 def test_map_of_a_search_and_of_nobody(people: FlaskClient) -> None:
@@ -100,8 +132,14 @@ def test_map_of_a_search_and_of_nobody(people: FlaskClient) -> None:
 def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recognizer) -> None:
     found = get(people, "/v1/gallery/similarity?modality=face")
     assert [p["person_id"] for p in found["people"]] == ["ann", "ben", "cem"]
-    stored = {who: unit(recognizer.store.vectors_of(who, {Modality.FACE: recognizer.encoder_ids["face"]})[Modality.FACE].vectors)
-              for who in ("ann", "ben", "cem")}
+    stored = {
+        who: unit(
+            recognizer.store.vectors_of(who, {Modality.FACE: recognizer.encoder_ids["face"]})[
+                Modality.FACE
+            ].vectors
+        )
+        for who in ("ann", "ben", "cem")
+    }
     scores = np.array(found["scores"], float)
     assert scores[0, 1] == pytest.approx((stored["ann"] @ stored["ben"].T).mean(), abs=1e-3)
     assert scores[0, 0] == pytest.approx(stored["ann"][0] @ stored["ann"][1], abs=1e-3)
@@ -110,14 +148,25 @@ def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recogniz
     assert get(people, "/v1/gallery/similarity?search=nobody")["scores"] == []
 
 
-@pytest.mark.parametrize("url", [
-    "/v1/gallery/map?modality=nose", "/v1/gallery/map?method=umap", "/v1/gallery/map?limit=501", "/v1/gallery/map?limit=0",
-    "/v1/gallery/similarity?limit=201", "/v1/gallery/similarity?method=pca", "/v1/gallery/map?colour=red"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/v1/gallery/map?modality=nose",
+        "/v1/gallery/map?method=umap",
+        "/v1/gallery/map?limit=501",
+        "/v1/gallery/map?limit=0",
+        "/v1/gallery/similarity?limit=201",
+        "/v1/gallery/similarity?method=pca",
+        "/v1/gallery/map?colour=red",
+    ],
+)
 def test_refusals(client: FlaskClient, url: str) -> None:
     assert_error(client.get(url), 400, "invalid_request")
 
 
-def test_tsne_is_bounded(people: FlaskClient, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tsne_is_bounded(
+    people: FlaskClient, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(overview, "MAX_TSNE_POINTS", 3)
     with pytest.raises(InvalidRequestError, match="at most 3"):
         recognizer.overview.map_of(Modality.FACE, "tsne")

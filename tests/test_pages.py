@@ -1,4 +1,7 @@
-"""The pages as they are served: policies, languages, texts, cache validators; what they do in a browser is in tests/browser."""
+"""The pages as they are served: policies, languages, texts, cache validators; what they
+do in a browser is in tests/browser.
+"""
+
 from __future__ import annotations
 
 import json
@@ -19,7 +22,10 @@ from web.factory import create_app
 
 STATIC = Path(pages.__file__).parent / "static"
 TEMPLATES = Path(pages.__file__).parent / "templates"
-TEXTS = {tag: json.loads((STATIC / "i18n" / f"{tag}.json").read_text(encoding="utf-8")) for tag in pages.LANGUAGES}
+TEXTS = {
+    tag: json.loads((STATIC / "i18n" / f"{tag}.json").read_text(encoding="utf-8"))
+    for tag in pages.LANGUAGES
+}
 PAGES = ("/kiosk", "/verify", "/people")
 
 
@@ -29,7 +35,9 @@ def page_client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
 
 
 @pytest.mark.parametrize("url", [*PAGES, "/"])
-def test_every_page_has_the_header_and_comes_from_the_service_alone(page_client: FlaskClient, url: str) -> None:
+def test_every_page_has_the_header_and_comes_from_the_service_alone(
+    page_client: FlaskClient, url: str
+) -> None:
     answer = page_client.get(url)
     text = answer.get_data(as_text=True)
     assert answer.mimetype == "text/html"
@@ -49,20 +57,33 @@ def test_policies(page_client: FlaskClient, url: str) -> None:
     assert "http" not in policy
     assert "camera=(self), microphone=(self)" in headers["Permissions-Policy"]
     assert page_client.get("/").headers["Permissions-Policy"].startswith("camera=(), microphone=()")
-    assert page_client.get("/v1/health").headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert (
+        page_client.get("/v1/health").headers["Content-Security-Policy"]
+        == "default-src 'none'; frame-ancestors 'none'"
+    )
 
 
-@pytest.mark.parametrize(("keeps", "said"), [(False, "enrol.consent"), (True, "enrol.consent_media")])
-def test_who_enrols_agrees_to_what_is_stored(settings: Settings, recognizer: Recognizer, keeps: bool, said: str) -> None:
-    app = create_app({"SETTINGS": replace(settings, keep_media=keeps), "SWAGGER_UI": True}, recognizer)
+@pytest.mark.parametrize(
+    ("keeps", "said"), [(False, "enrol.consent"), (True, "enrol.consent_media")]
+)
+def test_who_enrols_agrees_to_what_is_stored(
+    settings: Settings, recognizer: Recognizer, keeps: bool, said: str
+) -> None:
+    app = create_app(
+        {"SETTINGS": replace(settings, keep_media=keeps), "SWAGGER_UI": True}, recognizer
+    )
     text = app.test_client().get("/kiosk").get_data(as_text=True)
-    assert [key for key in ("enrol.consent", "enrol.consent_media") if TEXTS["en"][key] in text] == [said]
+    assert [
+        key for key in ("enrol.consent", "enrol.consent_media") if TEXTS["en"][key] in text
+    ] == [said]
 
 
 def test_files_are_asked_about_and_not_sent_again(page_client: FlaskClient) -> None:
     first = page_client.get("/static/js/kiosk.js", buffered=True)
     assert first.headers["Cache-Control"] == "no-cache"
-    again = page_client.get("/static/js/kiosk.js", headers={"If-None-Match": first.headers["ETag"]}, buffered=True)
+    again = page_client.get(
+        "/static/js/kiosk.js", headers={"If-None-Match": first.headers["ETag"]}, buffered=True
+    )
     assert (again.status_code, again.data) == (304, b"")
 
 
@@ -71,7 +92,10 @@ def test_no_pages_in_the_bare_api(client: FlaskClient) -> None:
         assert client.get(url).status_code == 404
 
 
-@pytest.mark.parametrize(("wanted", "tag"), [("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("zh-TW", "zh"), ("fr", "en"), ("", "en")])
+@pytest.mark.parametrize(
+    ("wanted", "tag"),
+    [("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("zh-TW", "zh"), ("fr", "en"), ("", "en")],
+)
 def test_the_browsers_language(page_client: FlaskClient, wanted: str, tag: str) -> None:
     answer = page_client.get("/kiosk", headers={"Accept-Language": wanted})
     assert answer.headers["Content-Language"] == tag
@@ -85,7 +109,10 @@ def test_the_switch_is_remembered(page_client: FlaskClient) -> None:
     answer = page_client.get("/kiosk?lang=ko")
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]
     assert "HttpOnly" in answer.headers["Set-Cookie"]
-    assert page_client.get("/people", headers={"Accept-Language": "en"}).headers["Content-Language"] == "ko"
+    assert (
+        page_client.get("/people", headers={"Accept-Language": "en"}).headers["Content-Language"]
+        == "ko"
+    )
     assert page_client.get("/people?lang=xx").headers["Content-Language"] == "ko"
 
 
@@ -94,29 +121,51 @@ def test_languages_say_the_same() -> None:
         assert list(texts) == list(TEXTS["en"]), tag
         for key, text in texts.items():
             assert text.strip(), (tag, key)
-            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", TEXTS["en"][key])), (tag, key)
+            assert set(re.findall(r"\{\w+\}", text)) == set(
+                re.findall(r"\{\w+\}", TEXTS["en"][key])
+            ), (tag, key)
 
 
 def used_texts() -> set[str]:
     """Keys and (ending with a dot) beginnings of keys that the pages and scripts name."""
     files = [*TEMPLATES.rglob("*.html"), *STATIC.rglob("*.js")]
     sources = [file.read_text(encoding="utf-8") for file in files]
-    return {key for source in sources for key in re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", source)}
+    return {
+        key
+        for source in sources
+        for key in re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", source)
+    }
 
 
 def test_every_text_that_is_used_is_there_and_no_other() -> None:
     used = used_texts()
     texts = set(TEXTS["en"])
     kinds = {key.split(".")[0] for key in texts}
-    missing = {key for key in used if key.split(".")[0] in kinds and key not in texts and not any(t.startswith(key) for t in texts)}
+    missing = {
+        key
+        for key in used
+        if key.split(".")[0] in kinds
+        and key not in texts
+        and not any(t.startswith(key) for t in texts)
+    }
     assert not missing
-    unused = {t for t in texts if t not in used and not any(t.startswith(key) for key in used if key.endswith((".", "_")))}
+    unused = {
+        t
+        for t in texts
+        if t not in used and not any(t.startswith(key) for key in used if key.endswith((".", "_")))
+    }
     assert not unused
 
 
 def test_hints_and_errors_are_translated() -> None:
     assert {f"hint.{code}" for code in CODES} <= set(TEXTS["en"])
     named = [*vars(errors).values(), *vars(web.errors).values()]
-    met_by_people = {e.code for e in named if isinstance(e, type) and issubclass(e, errors.MediaError | errors.BusyError)}
+    met_by_people = {
+        e.code
+        for e in named
+        if isinstance(e, type) and issubclass(e, errors.MediaError | errors.BusyError)
+    }
     met_by_people |= {"key_required", "forbidden", "rate_limited", "duplicate_person"}
-    assert {f"error.{code}" for code in met_by_people - {"media_missing", "media_not_found"}} <= set(TEXTS["en"])
+    assert {
+        f"error.{code}" for code in met_by_people - {"media_missing", "media_not_found"}
+    } <= set(TEXTS["en"])

@@ -1,4 +1,7 @@
-"""People in the store: terms, expiry, merging, splitting, on real SQLite and PostgreSQL."""
+"""People in the store: terms, expiry, merging, splitting, on real SQLite and
+PostgreSQL.
+"""
+
 from __future__ import annotations
 
 import time
@@ -38,14 +41,21 @@ def test_nul_in_what_is_looked_for(store):
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
     with pytest.raises(InvalidRequestError):
         store.list_people("a\0")
-    for call in (lambda: store.delete_template("ann", mine + "\0"), lambda: store.give_feedback("r\0", "ann", True)):
-        with pytest.raises((InvalidRequestError, TemplateNotFoundError, IdentificationNotFoundError)):
+    for call in (
+        lambda: store.delete_template("ann", mine + "\0"),
+        lambda: store.give_feedback("r\0", "ann", True),
+    ):
+        with pytest.raises(
+            (InvalidRequestError, TemplateNotFoundError, IdentificationNotFoundError)
+        ):
             call()
     assert store.get_person("ann").templates == {"face": 1, "voice": 1}
 
 
 def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(store, monkeypatch):
-    """A clock that ran ahead when it was looked for last must not keep people for as long as it ran ahead."""
+    """A clock that ran ahead when it was looked for last must not keep people for as
+    long as it ran ahead.
+    """
     store.enroll(NewPerson("ann", retention_days=400), [face()])
     real = time.time()
     monkeypatch.setattr("gallery.store.time.time", lambda: real + 300 * 86_400)
@@ -62,15 +72,24 @@ def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(store, monkeypa
 
 # ---- terms and expiry
 
+
 def test_terms(store):
     person = store.create_person("ann", consent="signed\non paper", retention_days=30)
-    assert (person.consent, person.retention_days, person.enrolled_at) == ("signed\non paper", 30, None)
+    assert (person.consent, person.retention_days, person.enrolled_at) == (
+        "signed\non paper",
+        30,
+        None,
+    )
     assert person.expires_at == person.created_at + 30 * DAY
     enrolled = store.enroll("ann", [face()]).person
     assert enrolled.enrolled_at is not None
     assert enrolled.expires_at == enrolled.enrolled_at + 30 * DAY
-    assert store.enroll("ann", [face(1, 1)]).person.enrolled_at == enrolled.enrolled_at, "it is the time of the first template"
-    assert store.enroll("ann", [face(1, 2)], replace=True).person.enrolled_at > enrolled.enrolled_at, "all is new"
+    assert store.enroll("ann", [face(1, 1)]).person.enrolled_at == enrolled.enrolled_at, (
+        "it is the time of the first template"
+    )
+    assert (
+        store.enroll("ann", [face(1, 2)], replace=True).person.enrolled_at > enrolled.enrolled_at
+    ), "all is new"
     assert store.update_person("ann", retention_days=None).expires_at is None
     assert store.update_person("ann", consent="").retention_days is None
 
@@ -109,7 +128,9 @@ def test_the_running_service_looks_when_somebodys_time_comes(store, monkeypatch)
     now = store.enroll(NewPerson("ann", retention_days=1), [face()]).person.enrolled_at.timestamp()
     store.forget_expired_when_due()
     looks = []
-    monkeypatch.setattr(store, "forget_expired", lambda real=store.forget_expired: looks.append(1) or real())
+    monkeypatch.setattr(
+        store, "forget_expired", lambda real=store.forget_expired: looks.append(1) or real()
+    )
     store.forget_expired_when_due()
     assert not looks, "nobody's time has come: nothing is read"
     monkeypatch.setattr("gallery.store.time.time", lambda: now + 86_395)
@@ -126,12 +147,20 @@ def test_the_running_service_looks_when_somebodys_time_comes(store, monkeypatch)
 
 # ---- merge
 
+
 def test_merge(store):
     first = store.enroll(NewPerson("ann", "Ann", "", "on paper"), [face(), voice()])
-    store.enroll(NewPerson("anna", "Anna Lee", "front desk", "by mail"), [face(1, 1), face(1, 2)][:1])
+    store.enroll(
+        NewPerson("anna", "Anna Lee", "front desk", "by mail"), [face(1, 1), face(1, 2)][:1]
+    )
     store.enroll("anna", [face(1, 2), voice(1, 2)])
     merged = store.merge_people("ann", "anna")
-    assert (merged.person_id, merged.name, merged.note, merged.consent) == ("ann", "Ann", "front desk", "on paper")
+    assert (merged.person_id, merged.name, merged.note, merged.consent) == (
+        "ann",
+        "Ann",
+        "front desk",
+        "on paper",
+    )
     assert merged.templates == {"face": 3, "voice": 2}
     assert merged.enrolled_at == first.person.enrolled_at
     assert [p.person_id for p in store.list_people().people] == ["ann"]
@@ -179,12 +208,20 @@ def test_two_models_are_not_merged(store):
     assert store.get_person("ann").templates == {"face": 1, "voice": 1}
 
 
-@pytest.mark.parametrize(("first", "second", "left"), [
-    ((None, 400), (30, 0), 30), ((30, 0), (None, 400), 30), ((100, 20), (365, 10), 80), ((365, 10), (100, 20), 80),
-    ((None, 3), (None, 5), None),
-])
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        ((None, 400), (30, 0), 30),
+        ((30, 0), (None, 400), 30),
+        ((100, 20), (365, 10), 80),
+        ((365, 10), (100, 20), 80),
+        ((None, 3), (None, 5), None),
+    ],
+)
 def test_of_two_ends_the_earlier_holds(store, first, second, left):
-    """(days of retention, enrolled so many days ago) of both → days until the merged person expires."""
+    """(days of retention, enrolled so many days ago) of both → days until the merged
+    person expires.
+    """
     now = datetime.now(UTC)
     for person_id, (days, ago) in (("ann", first), ("bob", second)):
         store.enroll(NewPerson(person_id, retention_days=days), [face(1, ago)])
@@ -193,12 +230,16 @@ def test_of_two_ends_the_earlier_holds(store, first, second, left):
     if left is None:
         assert merged.expires_at is None
     else:
-        assert timedelta(days=left - 1) <= merged.expires_at - now <= timedelta(days=left), "never later than promised"
+        assert timedelta(days=left - 1) <= merged.expires_at - now <= timedelta(days=left), (
+            "never later than promised"
+        )
     assert merged.enrolled_at == now - max(first[1], second[1]) * DAY
 
 
 def test_many_merges_at_once(store):
-    """Every pair is merged from both ends: one is done, the other finds nobody. Nothing is lost."""
+    """Every pair is merged from both ends: one is done, the other finds nobody. Nothing
+    is lost.
+    """
     for i in range(12):
         store.enroll(NewPerson(f"p{i:02d}"), [face(i), voice(i)])
 
@@ -219,6 +260,7 @@ def test_many_merges_at_once(store):
 
 # ---- split
 
+
 def test_move_to_somebody_who_is_there(store):
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates
     store.create_person("bob")
@@ -230,11 +272,15 @@ def test_move_to_somebody_who_is_there(store):
 
 
 def test_move_to_somebody_new(store):
-    mine = store.enroll(NewPerson("ann", "Ann", consent="signed", retention_days=30), [face(), voice()]).templates
+    mine = store.enroll(
+        NewPerson("ann", "Ann", consent="signed", retention_days=30), [face(), voice()]
+    ).templates
     set_columns(store, "ann", enrolled_at=datetime.now(UTC) - 20 * DAY)
     made = store.move_template("ann", mine[1].template_id, NewPerson("bob", "Bob"))
     assert (made.name, made.consent, made.templates) == ("Bob", "", {"face": 0, "voice": 1})
-    assert made.expires_at == store.get_person("ann").expires_at, "what is split off is not kept longer"
+    assert made.expires_at == store.get_person("ann").expires_at, (
+        "what is split off is not kept longer"
+    )
 
 
 def test_the_last_template_stays(store):
@@ -282,6 +328,8 @@ def test_the_index_follows(tmp_path):
     assert answer.people == 1
     templates = recognizer.store.list_templates("ann")
     for template in templates[2:]:
-        recognizer.store.move_template("ann", template.template_id, "cem" if recognizer.store.count() > 1 else NewPerson("cem"))
+        recognizer.store.move_template(
+            "ann", template.template_id, "cem" if recognizer.store.count() > 1 else NewPerson("cem")
+        )
     assert recognizer.identify(probe).fused.match.person_id == "cem"
     recognizer.close()

@@ -1,4 +1,7 @@
-"""Search inside PostgreSQL: it finds whom the index in memory finds, at once after every change by anybody."""
+"""Search inside PostgreSQL: it finds whom the index in memory finds, at once after
+every change by anybody.
+"""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -17,7 +20,16 @@ from gallery.recognizer import Recognizer
 from gallery.sealing import new_key, parse_key
 from gallery.searching import GrowingIndex, open_index
 from gallery.store import NewPerson, NewTemplate, Store
-from tests.gallery_parts import ClipAligner, StubEncoders, StubFace, StubFusion, direction, embedding, make_recognizer, write_clip
+from tests.gallery_parts import (
+    ClipAligner,
+    StubEncoders,
+    StubFace,
+    StubFusion,
+    direction,
+    embedding,
+    make_recognizer,
+    write_clip,
+)
 from tests.postgres import new_database
 from utils.config import Settings
 from utils.errors import StoreUnavailableError
@@ -42,8 +54,14 @@ def index(store):
 
 
 def templates(identity, modalities="fv", sample=0, encoder_id=None):
-    return [NewTemplate(embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id), 0.8, f"{identity}-{sample}")
-            for m in modalities]
+    return [
+        NewTemplate(
+            embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
+            0.8,
+            f"{identity}-{sample}",
+        )
+        for m in modalities
+    ]
 
 
 def probe(identity, modalities="fv", sample=9):
@@ -64,13 +82,19 @@ def best(snapshot, vectors, modality):
 def test_a_store_in_postgresql_is_searched_inside_it(store, url):
     assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
     sealed = Store(open_database(new_database()), parse_key(new_key(), "the test"))
-    assert isinstance(open_index(sealed, StubEncoders()), GrowingIndex), "codes in the clear would undo the encryption"
+    assert isinstance(open_index(sealed, StubEncoders()), GrowingIndex), (
+        "codes in the clear would undo the encryption"
+    )
     sealed.close()
 
 
 def test_empty(index):
     snapshot = index.near(probe(1))
-    assert (snapshot.people, len(snapshot.keys), [snapshot.count(m) for m in ALL]) == (0, 0, [0, 0, 0])
+    assert (snapshot.people, len(snapshot.keys), [snapshot.count(m) for m in ALL]) == (
+        0,
+        0,
+        [0, 0, 0],
+    )
 
 
 @pytest.mark.parametrize("written", [False, True])
@@ -91,7 +115,9 @@ def test_finds_whom_the_memory_finds(store, index, written):
         for m in asked:
             assert best(near, asked, m) == pytest.approx(best(memory, asked, m), abs=1e-6)
     with store.database.read() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM person_codes")) == (40 if written else 0)
+        assert connection.scalar(text("SELECT count(*) FROM person_codes")) == (
+            40 if written else 0
+        )
 
 
 def test_every_change_is_seen_at_once_by_another_service(store, url, index):
@@ -114,7 +140,9 @@ def test_every_change_is_seen_at_once_by_another_service(store, url, index):
 def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
     other_store = Store(open_database(url))
     other, seen = DatabaseIndex(other_store, StubEncoders()), []
-    store.enroll(NewPerson("a"), templates(1), guard=lambda: seen.append(other.near(probe(1)).people))
+    store.enroll(
+        NewPerson("a"), templates(1), guard=lambda: seen.append(other.near(probe(1)).people)
+    )
     assert (seen, other.near(probe(1)).people) == ([0], 1)
     other_store.close()
 
@@ -135,10 +163,14 @@ def test_codes_are_written_when_many_changed(store, index, monkeypatch):
         store.enroll(NewPerson(f"p{i}"), templates(i))
     assert best(index.near(probe(4)), probe(4), FUSED)[0] == "p4"
     with store.database.read() as connection:
-        assert connection.execute(text("SELECT people, face, voice, fused FROM person_codes_state")).one() == (6, 6, 6, 6)
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (6, 6, 6, 6)
     store.delete_person("p4")
     with store.database.read() as connection:
-        assert connection.execute(text("SELECT people, face, voice, fused FROM person_codes_state")).one() == (5, 5, 5, 5)
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (5, 5, 5, 5)
         assert connection.scalar(text("SELECT count(*) FROM person_codes")) == 5
     assert index.near(probe(4)).people == 5
 
@@ -149,7 +181,9 @@ def test_far_behind_is_written_anew(store, index, monkeypatch):
         store.enroll(NewPerson(f"p{i}"), templates(i, "v" if i % 4 == 0 else "fv"))
     assert best(index.near(probe(8, "v")), probe(8, "v"), VOICE)[0] == "p8"
     with store.database.read() as connection:
-        assert connection.execute(text("SELECT people, face, voice, fused FROM person_codes_state")).one() == (12, 9, 12, 9)
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (12, 9, 12, 9)
 
 
 def test_other_encoders_are_not_compared_and_the_codes_made_anew(store, url, index):
@@ -163,8 +197,10 @@ def test_other_encoders_are_not_compared_and_the_codes_made_anew(store, url, ind
 
 
 def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch):
-    """Those who are enrolled by voice alone are a small part: the fused search must find them all the same. Deleted people, who are in the
-    graph until the server cleans up, take nobody's place."""
+    """Those who are enrolled by voice alone are a small part: the fused search must
+    find them all the same. Deleted people, who are in the graph until the server cleans
+    up, take nobody's place.
+    """
     monkeypatch.setattr(pgindex, "EXACT", 0)
     no_scans = make_url(url).update_query_dict({"options": "-c enable_seqscan=off"})
     graphs = Store(open_database(no_scans.render_as_string(hide_password=False)))
@@ -177,9 +213,14 @@ def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch
         with store.database.write() as connection:
             people.remove(connection, people.key_of(connection, f"many-{i}"))
     with graphs.database.read() as connection:
-        plan = "\n".join(connection.scalars(text(
-            "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused IS NULL ORDER BY voice::halfvec(512) <#> "
-            f"CAST('{pgindex._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5")))
+        plan = "\n".join(
+            connection.scalars(
+                text(
+                    "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused IS NULL ORDER BY voice::halfvec(512) <#> "
+                    f"CAST('{pgindex._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5"
+                )
+            )
+        )
     assert "ix_person_codes_voice_alone" in plan
     assert best(index.near(probe(9001)), probe(9001), VOICE)[0] == "alone"
     for i in range(150, 300, 10):
@@ -207,7 +248,9 @@ def enroll_in_a_process(url, first, count):
 def test_processes_see_each_other(url, store, index):
     """Two more processes enrol; this one finds everybody."""
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=enroll_in_a_process, args=(url, 100 * n, 8)) for n in range(2)]
+    processes = [
+        context.Process(target=enroll_in_a_process, args=(url, 100 * n, 8)) for n in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -227,7 +270,14 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
     for recognizer in (here, there):
         for i in range(8):
             recognizer.store.create_person(f"p{i}")
-            recognizer.enroll(f"p{i}", write_clip(tmp_path / "clip", face=i if i % 3 else None, voice=i if i % 4 else None if i % 3 else i))
+            recognizer.enroll(
+                f"p{i}",
+                write_clip(
+                    tmp_path / "clip",
+                    face=i if i % 3 else None,
+                    voice=i if i % 4 else None if i % 3 else i,
+                ),
+            )
     with store.database.read() as connection:
         assert connection.scalar(text("SELECT people FROM person_codes_state")) >= 4
     for i in range(10):
@@ -236,10 +286,15 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
             mine, theirs = here.identify(clip), there.identify(clip)
             for m in ("fused", "face", "voice"):
                 left, right = getattr(mine, m), getattr(theirs, m)
-                assert (left.outcome, left.match and left.match.person_id) == (right.outcome, right.match and right.match.person_id)
+                assert (left.outcome, left.match and left.match.person_id) == (
+                    right.outcome,
+                    right.match and right.match.person_id,
+                )
                 assert left.margin == pytest.approx(right.margin, abs=1e-5)
     there.store.delete_person("p5")
-    assert there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
+    assert (
+        there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
+    )
     here.close()
 
 
@@ -249,7 +304,9 @@ def test_gone_and_back(store, url, index):
 
     name = url.rsplit("?", 1)[0].rsplit("/", 1)[1]
     run_on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    run_on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    run_on_server(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
     with pytest.raises(StoreUnavailableError) as caught:
         index.near(probe(1))
     assert caught.value.retry_after_s

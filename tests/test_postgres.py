@@ -1,4 +1,7 @@
-"""PostgreSQL as the database: its schema, its faults in the words of the product, and that the service recovers by itself."""
+"""PostgreSQL as the database: its schema, its faults in the words of the product, and
+that the service recovers by itself.
+"""
+
 from __future__ import annotations
 
 import os
@@ -36,14 +39,19 @@ def name_of(url):
 
 def cut_off(url):
     """End every connection to the database, and wait until they have ended."""
-    run_on_server(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    run_on_server(
+        f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name_of(url)}'"
+    )
 
 
 def with_option(url, option):
-    return make_url(url).update_query_dict({"options": option}).render_as_string(hide_password=False)
+    return (
+        make_url(url).update_query_dict({"options": option}).render_as_string(hide_password=False)
+    )
 
 
 # ---- schema
+
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'halfvec'")
 def test_the_revisions_make_the_tables(store):
@@ -62,7 +70,11 @@ def first_release(url):
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        connection.execute(text("INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann', 'Ann', '', 'ann', now())"))
+        connection.execute(
+            text(
+                "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann', 'Ann', '', 'ann', now())"
+            )
+        )
     engine.dispose()
 
 
@@ -77,12 +89,19 @@ def test_an_earlier_schema_is_brought_up_to_date(url):
 
 def test_starts_at_once_upgrade_once(url):
     first_release(url)
-    code = "import sys; from gallery.database import open_database; open_database(sys.argv[1]).close()"
-    processes = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    code = (
+        "import sys; from gallery.database import open_database; open_database(sys.argv[1]).close()"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
     assert [(p.communicate(timeout=300)[1], p.returncode)[1] for p in processes] == [0, 0, 0]
     database = open_database(url)
     with database.read() as connection:
-        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [migrate.HEAD]
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [
+            migrate.HEAD
+        ]
     database.close()
 
 
@@ -101,7 +120,9 @@ def test_a_failed_upgrade_leaves_the_old_state(url):
     engine = create_engine(url)
     with engine.connect() as connection:
         assert migrate.version_of(connection) == "0001"
-        assert not connection.scalar(text("SELECT count(*) FROM information_schema.columns WHERE column_name = 'consent'"))
+        assert not connection.scalar(
+            text("SELECT count(*) FROM information_schema.columns WHERE column_name = 'consent'")
+        )
     engine.dispose()
 
 
@@ -114,6 +135,7 @@ def run(url, statement):
 
 # ---- pgvector
 
+
 def test_a_server_without_pgvector_says_how_to_install_it(url):
     run_on_server(f"ALTER DATABASE {name_of(url)} SET extension_control_path = '/nowhere'")
     with pytest.raises(ConfigError, match="a server without it") as caught:
@@ -123,7 +145,9 @@ def test_a_server_without_pgvector_says_how_to_install_it(url):
 
 
 def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
-    run_on_server("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    run_on_server(
+        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    )
     run(url, "GRANT ALL ON SCHEMA public TO plain")
     plain = make_url(url).set(username="plain").render_as_string(hide_password=False)
     with pytest.raises(ConfigError, match="may not create it"):
@@ -133,6 +157,7 @@ def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
 
 
 # ---- faults
+
 
 def test_gone_and_back(store, url):
     store.create_person("ann")
@@ -219,7 +244,9 @@ def test_full_disk():
         assert caught.value.retry_after_s
         done = store.count()
         assert done > 10
-        assert all(p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people)
+        assert all(
+            p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people
+        )
         grow("64m")
         store.enroll(NewPerson("after"), [face(1)])
         assert store.count() == done + 1
@@ -235,13 +262,16 @@ def test_nobody_listens():
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
 def test_both_ways_to_write_the_url(url, scheme):
-    open_database(make_url(url).set(drivername=scheme).render_as_string(hide_password=False)).close()
+    open_database(
+        make_url(url).set(drivername=scheme).render_as_string(hide_password=False)
+    ).close()
 
 
 def test_errors_and_logs_hold_no_vectors_or_names(store, url, caplog):
     with store.database.write() as connection:
         connection.execute(text("ALTER TABLE templates ADD CONSTRAINT odd CHECK (quality < 0)"))
-    with pytest.raises(Exception, match="odd") as caught:  # an integrity error is a defect of ours: it is passed on as it is
+    # An integrity error is a defect of ours: it is passed on as it is
+    with pytest.raises(Exception, match="odd") as caught:
         store.enroll(NewPerson("secret", "Secret Name"), [face()])
     told = str(caught.value).split("DETAIL")[0] + caplog.text
     assert "Secret" not in told
@@ -258,7 +288,9 @@ with database.write() as connection:
     people.create(connection, people.NewPerson("half"))
     os.kill(os.getpid(), 9)
 """
-    done = subprocess.run([sys.executable, "-c", script, url], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, url], check=False, capture_output=True, text=True
+    )
     assert done.returncode == -9, done.stderr
     store.create_person("kept")  # the writer's lock of who was killed is free
     assert [p.person_id for p in store.list_people().people] == ["kept"]
@@ -271,5 +303,8 @@ def test_tables_of_others_are_left_alone(url):
         open_database(url)
     engine = create_engine(url)
     with engine.connect() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")) == 1
+        assert (
+            connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+            == 1
+        )
     engine.dispose()

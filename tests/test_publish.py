@@ -1,4 +1,6 @@
-"""Publishing: which model may replace which, what a kill leaves, and what a card says of data and paths."""
+"""Publishing: which model may replace which, what a kill leaves, and what a card says
+of data and paths.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def put(folder: Path, score: float, about: dict[str, Any], **changes: Any) -> tu
     from train.publish import publish
 
     metrics = changes.pop("metrics", {"score": score})
-    result = publish(Line(), metrics, about, folder / "best", folder / "aside", **{"force": False} | changes)
+    result = publish(
+        Line(), metrics, about, folder / "best", folder / "aside", **{"force": False} | changes
+    )
     return result.folder == folder / "best", result.refused
 
 
@@ -34,7 +38,12 @@ def test_a_better_model_is_never_replaced(tmp_path: Path) -> None:
     about = training(LISTS) | {"terms": "free", "yardsticks": others}
     assert put(tmp_path, 0.9, about) == (True, "")
     card = read_card(tmp_path / "best")
-    assert (card.modality, card.parameters, card.multiply_adds, card.terms) == ("line", 10, 8, "free")
+    assert (card.modality, card.parameters, card.multiply_adds, card.terms) == (
+        "line",
+        10,
+        8,
+        "free",
+    )
     assert card.metrics["yardsticks"] == others
     placed, why = put(tmp_path, 0.8, about)
     assert not placed
@@ -42,7 +51,9 @@ def test_a_better_model_is_never_replaced(tmp_path: Path) -> None:
     assert read_card(tmp_path / "best").metrics["dev"] == {"score": 0.9}
     assert read_card(tmp_path / "aside").metrics["dev"] == {"score": 0.8}
     assert not put(tmp_path, float("nan"), about)[0]
-    assert put(tmp_path, 0.95, training({**LISTS, "train": "more.csv"}, seed=2))[0], "trained otherwise, measured on the same"
+    assert put(tmp_path, 0.95, training({**LISTS, "train": "more.csv"}, seed=2))[0], (
+        "trained otherwise, measured on the same"
+    )
     assert put(tmp_path, 0.1, about, force=True)[0]
     assert read_card(tmp_path / "best").metrics["dev"] == {"score": 0.1}
 
@@ -60,9 +71,18 @@ OWN = {"train": "own", "dev": "a.csv", "held_out": 0.1}
         (training(OWN, files_sha256="1"), training(OWN, files_sha256="1", seed=2)),
         (training(OWN), training(OWN)),
     ],
-    ids=["own data", "other lists", "other files", "two own folders", "others held out", "not known"],
+    ids=[
+        "own data",
+        "other lists",
+        "other files",
+        "two own folders",
+        "others held out",
+        "not known",
+    ],
 )
-def test_models_measured_on_other_data_are_not_compared(tmp_path: Path, present: dict[str, Any], new: dict[str, Any]) -> None:
+def test_models_measured_on_other_data_are_not_compared(
+    tmp_path: Path, present: dict[str, Any], new: dict[str, Any]
+) -> None:
     put(tmp_path, 0.5, present)
     placed, why = put(tmp_path, 0.9, new)
     assert not placed
@@ -76,7 +96,9 @@ def test_the_same_own_data_are_compared_wherever_they_lie(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("metrics", [{"other": 1.0}, {"score": 1.0, "other": 1.0}, {}])
-def test_models_of_other_metrics_are_not_compared(tmp_path: Path, metrics: dict[str, float]) -> None:
+def test_models_of_other_metrics_are_not_compared(
+    tmp_path: Path, metrics: dict[str, float]
+) -> None:
     """A mean over other lists has the same name, but not the same lists beside it."""
     put(tmp_path, 0.5, training(LISTS))
     placed, why = put(tmp_path, 0.0, training(LISTS), metrics=metrics)
@@ -91,7 +113,9 @@ def test_a_broken_model_is_no_reason_to_keep_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["export_onnx", "write_card"])
-def test_an_end_while_writing_leaves_the_model_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_an_end_while_writing_leaves_the_model_that_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     from train import publish
 
     put(tmp_path, 0.5, training(LISTS))
@@ -104,9 +128,15 @@ def test_an_end_while_writing_leaves_the_model_that_serves(tmp_path: Path, monke
         patch.setattr(publish, failing, fail)
         with pytest.raises(KeyboardInterrupt):
             put(tmp_path, 0.9, training(LISTS), force=True)
-    assert {file.name: file.read_bytes() for file in (tmp_path / "best").iterdir() if file.is_file()} == before
+    assert {
+        file.name: file.read_bytes() for file in (tmp_path / "best").iterdir() if file.is_file()
+    } == before
     assert put(tmp_path, 0.9, training(LISTS))[0]
-    assert {file.name for file in (tmp_path / "best").iterdir()} == {"model.keras", "model.onnx", "card.json"}
+    assert {file.name for file in (tmp_path / "best").iterdir()} == {
+        "model.keras",
+        "model.onnx",
+        "card.json",
+    }
 
 
 def test_the_card_takes_its_place_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,14 +164,34 @@ def test_the_hash_of_a_data_set_is_of_its_files_not_of_its_place(tmp_path: Path)
 
     files = {"ann/1.png": b"1", "bob/1.png": b"22"}
     assert digest(tmp_path / "here", files) == digest(tmp_path / "there", files)
-    found = [digest(tmp_path / str(number), other) for number, other in enumerate((
-        files, files | {"bob/2.png": b""}, {"ann/1.png": b"1", "eve/1.png": b"22"}, files | {"ann/1.png": b"12"}))]
+    found = [
+        digest(tmp_path / str(number), other)
+        for number, other in enumerate(
+            (
+                files,
+                files | {"bob/2.png": b""},
+                {"ann/1.png": b"1", "eve/1.png": b"22"},
+                files | {"ann/1.png": b"12"},
+            )
+        )
+    ]
     assert len(set(found)) == 4
 
 
 def test_no_absolute_path_is_in_a_card() -> None:
     from train.publish import without_paths
 
-    table = {"data": {"train": "/home/ann/own", "dev": "faces.csv", "held_out": 0.1, "both": ["/x/y.csv", 3, True]}, "loop": {}}
-    kept = {"data": {"train": "own", "dev": "faces.csv", "held_out": 0.1, "both": ["y.csv", 3, True]}, "loop": {}}
+    table = {
+        "data": {
+            "train": "/home/ann/own",
+            "dev": "faces.csv",
+            "held_out": 0.1,
+            "both": ["/x/y.csv", 3, True],
+        },
+        "loop": {},
+    }
+    kept = {
+        "data": {"train": "own", "dev": "faces.csv", "held_out": 0.1, "both": ["y.csv", 3, True]},
+        "loop": {},
+    }
     assert without_paths(table) == kept

@@ -1,4 +1,5 @@
 """Quality of aligned faces: each property moves the way it should, and only that one."""
+
 from __future__ import annotations
 
 import cv2
@@ -10,10 +11,14 @@ from align.warp import TEMPLATE_XY, align
 from tests.drawn_faces import face
 from utils.types import FaceDetection, FaceQuality
 
-LANDMARKS = (np.array([[159, 181], [241, 181], [200, 234], [172, 276], [228, 276]]) * 1.0).astype(np.float32)
+LANDMARKS = (np.array([[159, 181], [241, 181], [200, 234], [172, 276], [228, 276]]) * 1.0).astype(
+    np.float32
+)
 
 
-def quality_of(picture: np.ndarray, width: float = 200, landmarks: np.ndarray = LANDMARKS) -> FaceQuality:
+def quality_of(
+    picture: np.ndarray, width: float = 200, landmarks: np.ndarray = LANDMARKS
+) -> FaceQuality:
     box = np.array([100, 80, 100 + width, 80 + 1.3 * width], np.float32)
     return assess(align(picture, landmarks), FaceDetection(box, landmarks, 0.999))
 
@@ -76,6 +81,8 @@ def test_yaw_does_not_depend_on_tilt_and_size() -> None:
 def test_score_stays_in_range_at_the_extremes() -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
-        size, sharp, yaw, light, contrast, sure = rng.uniform([0, 0, -1, 0, 0, 0], [2000, 1, 1, 1, 0.5, 1])
+        size, sharp, yaw, light, contrast, sure = rng.uniform(
+            [0, 0, -1, 0, 0, 0], [2000, 1, 1, 1, 0.5, 1]
+        )
         assert 0 <= summary(size, sharp, yaw, light, contrast, sure) <= 1
     assert summary(200, 0.7, 0.0, 0.5, 0.15, 0.99) == 1

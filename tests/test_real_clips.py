@@ -1,4 +1,7 @@
-"""The fusion on real clips: trials, what is left out, and a folder of clips through alignment and networks."""
+"""The fusion on real clips: trials, what is left out, and a folder of clips through
+alignment and networks.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,12 +27,16 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def clips() -> Clips:
-    """Ten people with four clips each: the face and the voice of a person plus as much noise of each clip."""
+    """Ten people with four clips each: the face and the voice of a person plus as much
+    noise of each clip.
+    """
     rng = np.random.default_rng(1)
     person = np.repeat(np.arange(10), 4)
 
     def embeddings(noise: float) -> np.ndarray:
-        return unit(unit(rng.normal(size=(10, 512)))[person] + noise * unit(rng.normal(size=(40, 512))))
+        return unit(
+            unit(rng.normal(size=(10, 512)))[person] + noise * unit(rng.normal(size=(40, 512)))
+        )
 
     face, voice = embeddings(2.5), embeddings(3.0)
     return Clips(person, dict.fromkeys(FACES, face), dict.fromkeys(VOICES, voice))
@@ -47,8 +54,13 @@ def test_the_fused_eer_is_that_of_both_cosines(clips: Clips) -> None:
     other = ~np.eye(40, dtype=bool)
     same = clips.person[:, None] == clips.person
     target, impostor = scores[same & other], scores[~same]
-    missed, named = (target <= scores.ravel()[:, None]).mean(1), (impostor > scores.ravel()[:, None]).mean(1)
-    assert found["fused"] == pytest.approx(float(((missed + named) / 2)[np.abs(missed - named).argmin()]), abs=0.005)
+    missed, named = (
+        (target <= scores.ravel()[:, None]).mean(1),
+        (impostor > scores.ravel()[:, None]).mean(1),
+    )
+    assert found["fused"] == pytest.approx(
+        float(((missed + named) / 2)[np.abs(missed - named).argmin()]), abs=0.005
+    )
     assert found["fused"] < min(found["face"], found["voice"])
 
 

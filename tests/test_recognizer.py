@@ -1,4 +1,5 @@
 """The recognizer over a real database, with stand-ins for alignment and networks only."""
+
 from __future__ import annotations
 
 import threading
@@ -35,6 +36,7 @@ from utils.types import EMBEDDING_SIZE, Modality, Outcome
 
 # ---- identify
 
+
 def test_identify(gallery, clip):
     answer = gallery.identify(clip(face=2, voice=2, sample=1))
     assert outcomes(answer) == [("accepted", "bob")] * 3
@@ -45,7 +47,15 @@ def test_identify(gallery, clip):
     assert (answer.people, answer.fpir, answer.people_in_view) == (3, 0.01, 1)
     assert answer.encoder_ids == {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
     assert answer.face_quality.score == 0.8
-    assert {"wait", "decode", "face_embedding", "voice_embedding", "fusion", "search", "total"} <= answer.timings_ms.keys()
+    assert {
+        "wait",
+        "decode",
+        "face_embedding",
+        "voice_embedding",
+        "fusion",
+        "search",
+        "total",
+    } <= answer.timings_ms.keys()
     assert answer.timings_ms["total"] >= answer.timings_ms["search"] > 0
 
 
@@ -64,12 +74,20 @@ def test_empty_gallery(recognizer, clip):
     assert answer.people == 0
 
 
-@pytest.mark.parametrize(("what", "there", "gone", "reason"), [
-    ({"face": 1}, "face", "voice", "The clip has no sound"),
-    ({"face": 1, "sound": True}, "face", "voice", "No usable speech: 0.0 s of speech heard, 0.5 s needed"),
-    ({"voice": 1}, "voice", "face", "The clip has no picture"),
-    ({"voice": 1, "picture": True}, "voice", "face", "No usable face: no face was found"),
-])
+@pytest.mark.parametrize(
+    ("what", "there", "gone", "reason"),
+    [
+        ({"face": 1}, "face", "voice", "The clip has no sound"),
+        (
+            {"face": 1, "sound": True},
+            "face",
+            "voice",
+            "No usable speech: 0.0 s of speech heard, 0.5 s needed",
+        ),
+        ({"voice": 1}, "voice", "face", "The clip has no picture"),
+        ({"voice": 1, "picture": True}, "voice", "face", "No usable face: no face was found"),
+    ],
+)
 @pytest.mark.parametrize("who", [1, 9])
 def test_one_modality_in_the_probe(gallery, clip, what, there, gone, reason, who):
     answer = gallery.identify(clip(**{**what, there: who}, sample=1))
@@ -93,7 +111,10 @@ def test_gallery_of_one_modality(recognizer, clip):
 def test_mixed_gallery(gallery, clip):
     enroll(gallery, clip, "facial", face=20)
     enroll(gallery, clip, "vocal", voice=30)
-    assert outcomes(gallery.identify(clip(face=20, voice=20, sample=1)))[0] == ("accepted", "facial")
+    assert outcomes(gallery.identify(clip(face=20, voice=20, sample=1)))[0] == (
+        "accepted",
+        "facial",
+    )
     assert outcomes(gallery.identify(clip(face=30, voice=30, sample=1)))[0] == ("accepted", "vocal")
     answer = gallery.identify(clip(face=1, voice=1, sample=1))
     assert outcomes(answer)[0] == ("accepted", "ann")
@@ -101,22 +122,43 @@ def test_mixed_gallery(gallery, clip):
 
 
 def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
-    """Level +0.1 for every factor of e in seconds: the same voice with longer speech is told by so much less; a face by nothing."""
-    numbers = Coefficients((0.0, 0.0, 0.0, 0.1), (0.1, 0.0, 0.0, 0.0), 0.01, 0.0, 0.0, 0.0, (0.5, 0.1, 0.01), (0.0, 0.5, 1.0))
+    """Level +0.1 for every factor of e in seconds: the same voice with longer speech is
+    told by so much less; a face by nothing.
+    """
+    numbers = Coefficients(
+        (0.0, 0.0, 0.0, 0.1),
+        (0.1, 0.0, 0.0, 0.0),
+        0.01,
+        0.0,
+        0.0,
+        0.0,
+        (0.5, 0.1, 0.01),
+        (0.0, 0.5, 1.0),
+    )
     norm = CohortNorm(np.eye(5, EMBEDDING_SIZE, dtype=np.float32), numbers)
-    recognizer = make_recognizer(tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm))))
+    recognizer = make_recognizer(
+        tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm)))
+    )
     enroll(recognizer, clip, "ann", face=1, voice=1)
     heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
     answers = [recognizer.identify(one) for one in heard]
     voice = [answer.voice.match.strength for answer in answers]
     np.testing.assert_allclose(np.diff(voice), -np.log(2), rtol=1e-4)
     assert len({answer.face.match.strength for answer in answers}) == 1
-    checked = [recognizer.verify_person(one, "ann").voice.score - recognizer.verify_person(one, "ann").voice.threshold for one in heard]
+    checked = [
+        recognizer.verify_person(one, "ann").voice.score
+        - recognizer.verify_person(one, "ann").voice.threshold
+        for one in heard
+    ]
     np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(2), rtol=1e-4)
-    assert recognizer.identify(clip(voice=1, sample=1, speech_s=1.5)).voice.match.strength == pytest.approx(voice[0])
+    assert recognizer.identify(
+        clip(voice=1, sample=1, speech_s=1.5)
+    ).voice.match.strength == pytest.approx(voice[0])
     pairs = (heard[0], heard[2]), (heard[2], heard[0]), (heard[1], heard[1]), (heard[2], heard[2])
     there, back, usual, longer = (recognizer.verify_clips(*pair).voice.threshold for pair in pairs)
-    assert there == pytest.approx(back) == pytest.approx(usual), "1.5 s and 6 s, whichever is the probe, as twice 3 s"
+    assert there == pytest.approx(back) == pytest.approx(usual), (
+        "1.5 s and 6 s, whichever is the probe, as twice 3 s"
+    )
     assert longer - usual == pytest.approx(0.1 * np.log(2), rel=1e-4)
     recognizer.close()
 
@@ -140,7 +182,9 @@ class DoubtfulFusion(StubFusion):
 
 
 def test_both_alone_are_enough(tmp_path, clip):
-    """Face and voice name the person each alone: then the fused answer names nobody else and not nobody."""
+    """Face and voice name the person each alone: then the fused answer names nobody
+    else and not nobody.
+    """
     made = make_recognizer(tmp_path / "d", StubEncoders(fusion=DoubtfulFusion()))
     for i, person_id in enumerate(("ann", "bob"), 1):
         enroll(made, clip, person_id, face=i, voice=i)
@@ -152,9 +196,15 @@ def test_both_alone_are_enough(tmp_path, clip):
     assert verified.fused == verified.face
     answer = made.identify(clip(face=1, voice=9, sample=1))
     assert outcomes(answer)[:2] == [("unknown", None), ("accepted", "ann")]
-    assert answer.fused.reason.endswith("the face alone is recognised, but the voice speaks against that person")
+    assert answer.fused.reason.endswith(
+        "the face alone is recognised, but the voice speaks against that person"
+    )
     answer = made.verify_person(clip(face=1, voice=9, sample=1), "ann")
-    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["different", "same", "different"]
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == [
+        "different",
+        "same",
+        "different",
+    ]
     made.close()
 
 
@@ -187,6 +237,7 @@ def test_extrapolated_threshold_is_said(tmp_path, clip):
 
 # ---- verify
 
+
 def test_verify_person(gallery, clip):
     answer = gallery.verify_person(clip(face=1, voice=1, sample=1), "ann")
     assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["same"] * 3
@@ -204,7 +255,9 @@ def test_verify_by_one_modality(gallery, clip):
     answer = gallery.verify_person(clip(face=30, voice=30, sample=1), "vocal")
     assert answer.fused == answer.voice
     assert answer.face.outcome == "no_probe"
-    assert [(h.code, h.text) for h in answer.hints] == [("not_comparable", "No face template is stored for vocal.")]
+    assert [(h.code, h.text) for h in answer.hints] == [
+        ("not_comparable", "No face template is stored for vocal.")
+    ]
     assert gallery.verify_person(clip(face=30), "vocal").fused.outcome == "no_probe"
 
 
@@ -236,17 +289,25 @@ def test_verify_clips(gallery, clip):
 
 # ---- encoders change
 
+
 def test_other_models(tmp_path, clip):
     old = make_recognizer(tmp_path / "g")
     for i, person_id in enumerate(("ann", "bob"), 1):
         enroll(old, clip, person_id, face=i, voice=i)
     old.close()
-    new = make_recognizer(tmp_path / "g", StubEncoders(face=StubFace("face-2"), voice=StubVoice("voice-2")))
+    new = make_recognizer(
+        tmp_path / "g", StubEncoders(face=StubFace("face-2"), voice=StubVoice("voice-2"))
+    )
     assert [(s.modality, s.templates) for s in new.stale_templates()] == [("face", 2), ("voice", 2)]
     probe = clip(face=1, voice=1, sample=1)
     new.store.create_person("cleo")
-    for call in (lambda: new.identify(probe), lambda: new.verify_person(probe, "ann"), lambda: new.enroll("ann", probe),
-                 lambda: new.enroll("cleo", probe), lambda: new.first_sight("dora", probe)):
+    for call in (
+        lambda: new.identify(probe),
+        lambda: new.verify_person(probe, "ann"),
+        lambda: new.enroll("ann", probe),
+        lambda: new.enroll("cleo", probe),
+        lambda: new.first_sight("dora", probe),
+    ):
         with pytest.raises(EncoderMismatchError) as caught:
             call()
         assert "template" in caught.value.message
@@ -262,6 +323,7 @@ def test_other_models(tmp_path, clip):
 
 
 # ---- people, audit, slots
+
 
 def test_people(gallery, clip):
     assert gallery.store.count() == 3
@@ -291,6 +353,7 @@ def test_audit_of_recognition(gallery, clip):
 
 def test_full_disk_does_not_keep_people_from_being_recognised(gallery, clip, caplog):
     from tests.test_sqlite import limit_pages
+
     limit_pages(gallery.store, 1)
     gallery.store.database._engine.dispose()
     last = None

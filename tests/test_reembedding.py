@@ -1,4 +1,7 @@
-"""Templates are made anew with other models from kept media: old ones serve until the switch, a killed run goes on, nothing is mixed."""
+"""Templates are made anew with other models from kept media: old ones serve until the
+switch, a killed run goes on, nothing is mixed.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -32,7 +35,9 @@ class NextFace(StubFace):
     encoder_id: str = "face-2"
 
     def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
-        return Embedding(np.roll(super().embed(faces, weights).vector, 100), Modality.FACE, self.encoder_id)
+        return Embedding(
+            np.roll(super().embed(faces, weights).vector, 100), Modality.FACE, self.encoder_id
+        )
 
 
 @dataclass
@@ -40,7 +45,9 @@ class NextVoice(StubVoice):
     encoder_id: str = "voice-2"
 
     def embed(self, speech: Waveform) -> Embedding:
-        return Embedding(np.roll(super().embed(speech).vector, 100), Modality.VOICE, self.encoder_id)
+        return Embedding(
+            np.roll(super().embed(speech).vector, 100), Modality.VOICE, self.encoder_id
+        )
 
 
 NEXT = StubEncoders(NextFace(), NextVoice())
@@ -106,9 +113,13 @@ def test_ids_and_kept_media_stay(old) -> None:
     work.stage()
     work.switch()
     after = old.store.list_templates("p1")
-    assert [(t.template_id, t.source_sha256, t.quality) for t in after] == [(t.template_id, t.source_sha256, t.quality) for t in before]
+    assert [(t.template_id, t.source_sha256, t.quality) for t in after] == [
+        (t.template_id, t.source_sha256, t.quality) for t in before
+    ]
     assert {t.encoder_id for t in after} == {"face-2", "voice-2"}
-    assert [old.store.kept_media(info.template_id) for info in after] == media, "a later model can do it again"
+    assert [old.store.kept_media(info.template_id) for info in after] == media, (
+        "a later model can do it again"
+    )
 
 
 def test_the_same_vectors_as_an_enrolment(old, tmp_path) -> None:
@@ -119,7 +130,11 @@ def test_the_same_vectors_as_an_enrolment(old, tmp_path) -> None:
     again = make_recognizer(tmp_path / "other", NEXT)
     again.enroll("p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), create=True)
     ids = {Modality.FACE: "face-2", Modality.VOICE: "voice-2"}
-    for made, enrolled in zip(old.store.vectors_of("p1", ids).values(), again.store.vectors_of("p1", ids).values(), strict=True):
+    for made, enrolled in zip(
+        old.store.vectors_of("p1", ids).values(),
+        again.store.vectors_of("p1", ids).values(),
+        strict=True,
+    ):
         assert np.allclose(made.vectors, enrolled.vectors, atol=1e-6)
     again.close()
 
@@ -175,7 +190,9 @@ def test_enrolled_again_by_the_new_model_meanwhile(old, tmp_path, codec, url) ->
 
 
 def _reembed(url: str, cpu_s: float | None) -> None:
-    """Killed by the system once it has computed for so long after its first batch, by itself after the second; None = not at all."""
+    """Killed by the system once it has computed for so long after its first batch, by
+    itself after the second; None = not at all.
+    """
     work, batches = Reembedding(Store(open_database(url)), NEXT), itertools.count()
 
     def progress(_: int) -> None:
@@ -191,7 +208,12 @@ def test_killed_again_and_again_it_ends_whole(tmp_path, store_url) -> None:
     (tmp_path / "data").mkdir()
     made = make_recognizer(tmp_path, keep_media=True, database_url=store_url)
     for n in range(60):
-        made.enroll(f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True, force=True)
+        made.enroll(
+            f"p{n}",
+            write_clip(tmp_path / "clip", face=n, voice=n, sample=1),
+            create=True,
+            force=True,
+        )
     context, rng = multiprocessing.get_context("forkserver"), random.Random(5)
     context.set_forkserver_preload([__name__])
     for cpu_s in [*(rng.uniform(0.001, 0.05) for _ in range(4)), None]:  # of eight batches

@@ -1,4 +1,7 @@
-"""Changing the encryption of a gallery: nothing is lost, nothing old is left in the file, and after a kill it is simply run again."""
+"""Changing the encryption of a gallery: nothing is lost, nothing old is left in the
+file, and after a kill it is simply run again.
+"""
+
 from __future__ import annotations
 
 import random
@@ -42,9 +45,17 @@ def fill(folder: Path, codec, people: int = 8) -> None:
     for i in range(people):
         store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
     with store.database.write() as connection:
-        for key, template_id in connection.execute(select(templates.c.key, templates.c.template_id).where(templates.c.modality == "face")):
-            connection.execute(insert(kept_media).values(template_key=key, kind="thumbnail", sealed_by=codec.key_id,
-                                                         data=codec.seal(MEDIA, template_id, "thumbnail")))
+        for key, template_id in connection.execute(
+            select(templates.c.key, templates.c.template_id).where(templates.c.modality == "face")
+        ):
+            connection.execute(
+                insert(kept_media).values(
+                    template_key=key,
+                    kind="thumbnail",
+                    sealed_by=codec.key_id,
+                    data=codec.seal(MEDIA, template_id, "thumbnail"),
+                )
+            )
     store.close()
 
 
@@ -65,10 +76,14 @@ def assert_whole(folder: Path, codec, people: int = 8) -> None:
         assert np.array_equal(found[Modality.VOICE].vectors[0], voice(i).embedding.vector)
     with store.database.read() as connection:
         assert set(connection.scalars(select(templates.c.sealed_by))) == {codec.key_id}
-        query = select(kept_media.c.data, kept_media.c.sealed_by, templates.c.template_id).join(templates)
+        query = select(kept_media.c.data, kept_media.c.sealed_by, templates.c.template_id).join(
+            templates
+        )
         rows = connection.execute(query).all()
     assert len(rows) == people
-    assert {codec.open(data, by, template_id, "thumbnail") for data, by, template_id in rows} == {MEDIA}
+    assert {codec.open(data, by, template_id, "thumbnail") for data, by, template_id in rows} == {
+        MEDIA
+    }
     store.close()
 
 
@@ -91,7 +106,9 @@ def test_from_none_to_a_key_to_another_and_back(tmp_path):
     assert rotate(tmp_path, OTHER, KEY) == 24
     assert_whole(tmp_path, OTHER)
     after = bytes_of(tmp_path)
-    assert not any(v[i:i + 32] in after for v in before for i in range(0, len(v), 128)), "what the old key sealed is gone too"
+    assert not any(v[i : i + 32] in after for v in before for i in range(0, len(v), 128)), (
+        "what the old key sealed is gone too"
+    )
     assert rotate(tmp_path, PLAIN, OTHER) == 24
     assert_whole(tmp_path, PLAIN)
 
@@ -189,7 +206,9 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path):
 
 
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path):
-    """A real process, killed a few times while it rewrites, cleans up or finishes; the last run ends the work."""
+    """A real process, killed a few times while it rewrites, cleans up or finishes; the
+    last run ends the work.
+    """
     people = 60
     fill(tmp_path, PLAIN, people)
     keys = [new_key() for _ in range(3)]
@@ -208,14 +227,28 @@ def progress(done, left):
         signal.setitimer(signal.ITIMER_PROF, float(cpu_s))
     if number == int(most):
         os.kill(os.getpid(), signal.SIGKILL)
-rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, progress)
-"""  # killed by the system (SIGPROF) once it has computed for so long after a batch: on a slow machine later
+rotation.rotate(open_database("sqlite:///{tmp_path / "duet.db"}"), new, old, progress)
+# Killed by the system (SIGPROF) once it has computed for so long after a batch: on a
+# slow machine later
+"""
     rng, codecs, ended = random.Random(7), [parse_key(k, "test") for k in keys], []
     for target in range(3):
-        for cpu_s, more in ((0.02, 3), (0.4, 10**6)):  # in one of the first batches; in any other, at the end, or after it
+        # In one of the first batches; in any other, at the end, or after it
+        for cpu_s, more in ((0.02, 3), (0.4, 10**6)):
             after = rng.randint(1, 8)
-            command = [sys.executable, "-c", script, after, rng.uniform(0.001, cpu_s), after + more, keys[target], *keys[:target]]
-            done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+            command = [
+                sys.executable,
+                "-c",
+                script,
+                after,
+                rng.uniform(0.001, cpu_s),
+                after + more,
+                keys[target],
+                *keys[:target],
+            ]
+            done = subprocess.run(
+                list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False
+            )
             assert not done.stderr, done.stderr
             ended.append(done.returncode)
         rotate(tmp_path, codecs[target], *codecs[:target])
@@ -226,7 +259,9 @@ rotation.rotate(open_database("sqlite:///{tmp_path / 'duet.db'}"), new, old, pro
 
 
 def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched():
-    """The codes that the database searches hold vectors in the clear: they go, and come back with a plain gallery."""
+    """The codes that the database searches hold vectors in the clear: they go, and come
+    back with a plain gallery.
+    """
     url = new_database()
     store = Store(open_database(url), PLAIN)
     for i in range(8):
@@ -245,14 +280,20 @@ def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched()
     assert isinstance(index, GrowingIndex)
     assert index.near(probe).people == 8
     with sealed.database.read() as connection:
-        assert {by for table in (templates, reembedded) for by in connection.scalars(select(table.c.sealed_by))} == {KEY.key_id}
+        assert {
+            by
+            for table in (templates, reembedded)
+            for by in connection.scalars(select(table.c.sealed_by))
+        } == {KEY.key_id}
     sealed.close()
     database = open_database(url)
     assert rotation.rotate(database, PLAIN, [KEY]) == 17
     database.close()
     store = Store(open_database(url), PLAIN)
     assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
-    assert np.array_equal(store.vectors_of("p3", CURRENT)[Modality.FACE].vectors[0], face(3).embedding.vector)
+    assert np.array_equal(
+        store.vectors_of("p3", CURRENT)[Modality.FACE].vectors[0], face(3).embedding.vector
+    )
     store.close()
 
 
@@ -265,7 +306,9 @@ def stage(database) -> None:
     """A vector of the next model waits for a switch."""
     with database.write() as connection:
         key = connection.scalar(select(templates.c.key).limit(1))
-        connection.execute(insert(reembedded).values(key=key, encoder_id="face-2", vector=b"v" * 2048))
+        connection.execute(
+            insert(reembedded).values(key=key, encoder_id="face-2", vector=b"v" * 2048)
+        )
 
 
 def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path):
@@ -280,6 +323,7 @@ def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path):
 
 # ---- the service
 
+
 @pytest.mark.e2e
 def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
     """One line, without the key, and no start; the right key starts it."""
@@ -287,8 +331,12 @@ def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
     given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
     key, wrong = new_key(), new_key()
     fill(tmp_path / "data", parse_key(key, "test"))
-    for settings, words in (({}, "encrypted with the key"), ({"encryption_key": wrong}, "encrypted with the key"),
-                            ({"encryption_key": "short"}, "base64"), ({"encryption_key_file": tmp_path / "none"}, "file with a key")):
+    for settings, words in (
+        ({}, "encrypted with the key"),
+        ({"encryption_key": wrong}, "encrypted with the key"),
+        ({"encryption_key": "short"}, "base64"),
+        ({"encryption_key_file": tmp_path / "none"}, "file with a key"),
+    ):
         failed = start_to_fail("app.py", **given, **settings)
         assert failed.returncode != 0
         line = failed.stderr.strip()
@@ -301,6 +349,7 @@ def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
 
 
 # ---- the commands
+
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
@@ -343,7 +392,14 @@ def test_command_rotates_there_on_and_back(run, tmp_path):
     assert_whole(tmp_path, parse_key(second.read_text(), "x"))
     (tmp_path / "first").write_text(first)
     (tmp_path / "first").chmod(0o600)
-    result = run("rotate-encryption", "--old-key-file", second, ENCRYPTION_KEY=first, ENCRYPTION_KEY_FILE="", ENCRYPTION_KEY_OLD="")
+    result = run(
+        "rotate-encryption",
+        "--old-key-file",
+        second,
+        ENCRYPTION_KEY=first,
+        ENCRYPTION_KEY_FILE="",
+        ENCRYPTION_KEY_OLD="",
+    )
     assert result.exit_code == 0, result.output
     result = run("rotate-encryption", "--to-plain")
     assert result.exit_code == 0, result.output

@@ -1,4 +1,5 @@
 """Which frames are worth decoding."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -41,7 +42,9 @@ def test_groups_without_a_wanted_frame_are_not_decoded() -> None:
 
 def test_one_long_group_is_decoded_as_a_whole() -> None:
     groups = plan([i / 30 for i in range(150)], [i == 0 for i in range(150)], 12)
-    assert [(g.start, g.stop, len(g.wanted_s), g.keyframe_only) for g in groups] == [(0, 150, 12, False)]
+    assert [(g.start, g.stop, len(g.wanted_s), g.keyframe_only) for g in groups] == [
+        (0, 150, 12, False)
+    ]
 
 
 def test_a_stream_that_starts_between_keyframes() -> None:

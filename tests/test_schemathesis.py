@@ -1,6 +1,8 @@
-"""Requests made up from the OpenAPI document, sent to the real WSGI application: nothing may break it, and every status must be described.
-Many of the files are clips of people, so that the requests get past the decoder. It takes about half a minute.
+"""Requests made up from the OpenAPI document, sent to the real WSGI application:
+nothing may break it, and every status must be described. Many of the files are clips of
+people, so that the requests get past the decoder. It takes about half a minute.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -24,7 +26,12 @@ from utils.types import Role
 from web.factory import create_app
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
-CLIPS = st.builds(clip, st.sampled_from(["ann", "ben", None]), st.sampled_from(["ann", "ben", None]), st.integers(1, 5))
+CLIPS = st.builds(
+    clip,
+    st.sampled_from(["ann", "ben", None]),
+    st.sampled_from(["ann", "ben", None]),
+    st.integers(1, 5),
+)
 schemathesis.openapi.format("binary", CLIPS | st.binary(max_size=200))
 
 pytestmark = pytest.mark.schemathesis
@@ -41,15 +48,25 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     recognizer.close()
 
 
-def wrong_answers(app: Flask, headers: dict[str, str], examples: int) -> tuple[list[str], Counter[int]]:
-    """What was wrong, for each operation of the document with the first wrong answer; and how many answers had which status. Every third
-    request about a person is about one who is there."""
+def wrong_answers(
+    app: Flask, headers: dict[str, str], examples: int
+) -> tuple[list[str], Counter[int]]:
+    """What was wrong, for each operation of the document with the first wrong answer;
+    and how many answers had which status. Every third request about a person is about
+    one who is there.
+    """
     found, statuses = [], Counter[int]()
     for result in schemathesis.openapi.from_wsgi("/swagger.json", app).get_all_operations():
         operation = result.ok()
 
-        @settings(max_examples=examples, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
         @given(operation.as_strategy(), st.sampled_from(["ann", None, None]))
         def send(case: Any, known: str | None) -> None:
             if known and "person_id" in (case.path_parameters or {}):
@@ -61,7 +78,12 @@ def wrong_answers(app: Flask, headers: dict[str, str], examples: int) -> tuple[l
         try:
             send()
         except FailureGroup as failures:
-            found.append(f"{operation.label}: " + "; ".join(f"{failure.title}: {failure.message}" for failure in failures.exceptions))
+            found.append(
+                f"{operation.label}: "
+                + "; ".join(
+                    f"{failure.title}: {failure.message}" for failure in failures.exceptions
+                )
+            )
     return found, statuses
 
 
@@ -69,7 +91,9 @@ def test_without_keys(app: Flask) -> None:
     found, statuses = wrong_answers(app, {}, 12)
     assert found == []
     assert statuses[401] == statuses[403] == statuses[429] == 0
-    assert min(statuses[200], statuses[201], statuses[400], statuses[404]) > 0, "the requests go deep enough to mean something"
+    assert min(statuses[200], statuses[201], statuses[400], statuses[404]) > 0, (
+        "the requests go deep enough to mean something"
+    )
 
 
 @pytest.mark.parametrize("role", [None, *Role])

@@ -1,4 +1,7 @@
-"""Encryption at rest: what is stored opens with the right key in the right row only, and a stolen file without the key tells no vector."""
+"""Encryption at rest: what is stored opens with the right key in the right row only,
+and a stolen file without the key tells no vector.
+"""
+
 from __future__ import annotations
 
 import base64
@@ -35,10 +38,11 @@ def bytes_of(folder: Path) -> bytes:
 def is_plain(stored: bytes, template) -> bool:
     """Whether the template's vector, or a piece of it, is in these bytes."""
     vector = to_bytes(template.embedding)
-    return any(vector[i:i + 32] in stored for i in range(0, len(vector), 128))
+    return any(vector[i : i + 32] in stored for i in range(0, len(vector), 128))
 
 
 # ---- values
+
 
 def test_what_is_sealed_opens_again():
     stored = KEY.seal(b"vector", "id", "face")
@@ -52,8 +56,12 @@ def test_every_value_has_its_own_nonce():
 
 
 def test_the_form_is_that_of_the_standard():
-    """Test case 14 of the GCM specification (McGrew and Viega, 2005): a key and a nonce of zeros, 16 zero bytes."""
-    stored = bytes(12) + bytes.fromhex("cea7403d4d606b6e074ec5d3baf39d18" "d0d1c8a799996bf0265b98b5d48ab919")
+    """Test case 14 of the GCM specification (McGrew and Viega, 2005): a key and a nonce
+    of zeros, 16 zero bytes.
+    """
+    stored = bytes(12) + bytes.fromhex(
+        "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"
+    )
     sealer = Sealer(bytes(32))
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -62,8 +70,16 @@ def test_the_form_is_that_of_the_standard():
         sealer.open(stored, sealer.key_id, "somebody")  # what is bound to nothing opens for nobody
 
 
-@pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: b"", lambda s: s[:5], lambda s: s[:20] + b"\0" + s[21:],
-                                    lambda s: s + b"x"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s[:-1],
+        lambda s: b"",
+        lambda s: s[:5],
+        lambda s: s[:20] + b"\0" + s[21:],
+        lambda s: s + b"x",
+    ],
+)
 def test_what_was_changed_does_not_open(change):
     stored = KEY.seal(b"vector" * 10, "id", "face")
     with pytest.raises(StoreUnavailableError, match="damaged or was exchanged"):
@@ -89,6 +105,7 @@ def test_a_value_of_another_key_is_named():
 
 # ---- keys
 
+
 def test_a_new_key_is_32_random_bytes():
     assert len(base64.b64decode(new_key())) == KEY_BYTES
     assert new_key() != new_key()
@@ -100,8 +117,17 @@ def test_the_id_tells_nothing_about_the_key():
     assert b"k" * 4 not in KEY.key_id.encode()
 
 
-@pytest.mark.parametrize("text", ["x", "short", base64.b64encode(b"k" * 31).decode(), base64.b64encode(b"k" * 33).decode(), "é" * 44,
-                                  "k" * 32])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "short",
+        base64.b64encode(b"k" * 31).decode(),
+        base64.b64encode(b"k" * 33).decode(),
+        "é" * 44,
+        "k" * 32,
+    ],
+)
 def test_bad_keys_are_refused_and_not_repeated(text):
     with pytest.raises(ConfigError) as caught:
         codec_of(Settings(encryption_key=text))
@@ -112,7 +138,11 @@ def test_bad_keys_are_refused_and_not_repeated(text):
 
 def test_both_alphabets_of_base64_and_a_line_end():
     key = b"\xfb\xff" * 16
-    for text in (base64.b64encode(key), base64.urlsafe_b64encode(key), base64.b64encode(key) + b"\n"):
+    for text in (
+        base64.b64encode(key),
+        base64.urlsafe_b64encode(key),
+        base64.b64encode(key) + b"\n",
+    ):
         assert parse_key(text.decode(), "x").key_id == Sealer(key).key_id
 
 
@@ -121,7 +151,10 @@ def test_key_file(tmp_path, caplog):
     path.write_text(new_key() + "\n")
     path.chmod(0o644)
     with caplog.at_level(logging.WARNING):
-        assert codec_of(Settings(encryption_key_file=path)).key_id == parse_key(path.read_text(), "x").key_id
+        assert (
+            codec_of(Settings(encryption_key_file=path)).key_id
+            == parse_key(path.read_text(), "x").key_id
+        )
     assert "chmod 600" in caplog.text
     with pytest.raises(ConfigError, match="given once"):
         codec_of(Settings(encryption_key_file=path, encryption_key=new_key()))
@@ -144,16 +177,23 @@ def test_settings_do_not_print_the_key():
 
 # ---- in the store
 
+
 def test_a_stolen_file_tells_no_vector(tmp_path):
     plain, sealed = open_sealed(tmp_path / "plain", PlainText()), open_sealed(tmp_path / "sealed")
     for store in (plain, sealed):
         for i in range(20):
             store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
-    assert all(is_plain(bytes_of(tmp_path / "plain"), face(i)) for i in range(20)), "the test finds what is there"
-    assert not any(is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i)))
+    assert all(is_plain(bytes_of(tmp_path / "plain"), face(i)) for i in range(20)), (
+        "the test finds what is there"
+    )
+    assert not any(
+        is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i))
+    )
     for store in (plain, sealed):
         store.close()
-    assert not any(is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i)))
+    assert not any(
+        is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i))
+    )
 
 
 def test_vectors_come_back_as_they_were(tmp_path):
@@ -174,7 +214,9 @@ def test_vectors_exchanged_between_people_do_not_open(tmp_path):
     store.enroll(NewPerson("ben"), [face(2)])
     with sqlite3.connect(tmp_path / "duet.db") as thief:
         (a,), (b,) = thief.execute("SELECT vector FROM templates ORDER BY key").fetchall()
-        thief.execute("UPDATE templates SET vector = CASE vector WHEN ? THEN ? ELSE ? END", (a, b, a))
+        thief.execute(
+            "UPDATE templates SET vector = CASE vector WHEN ? THEN ? ELSE ? END", (a, b, a)
+        )
     thief.close()
     with pytest.raises(StoreUnavailableError, match="exchanged"):
         store.vectors_of("ann", CURRENT)

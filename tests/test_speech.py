@@ -1,4 +1,7 @@
-"""Where speech is, how much of it, and how clean: segments, cutting, the estimates against mixtures of known ratio."""
+"""Where speech is, how much of it, and how clean: segments, cutting, the estimates
+against mixtures of known ratio.
+"""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from align.speech import WINDOW, analyse_speech, cut, outside, signal_to_noise_db, speech_probabilities, summary, to_segments
+from align.speech import (
+    WINDOW,
+    analyse_speech,
+    cut,
+    outside,
+    signal_to_noise_db,
+    speech_probabilities,
+    summary,
+    to_segments,
+)
 from tests.media_sound import music, noise, silence, speech, tone
 from utils.types import SpeechSegment, Waveform
 
@@ -79,7 +91,10 @@ def test_speech_between_silence_is_found_where_it_is(person: int) -> None:
     assert analysis.speech.duration_s == pytest.approx(analysis.quality.speech_s, abs=0.4)
 
 
-@pytest.mark.parametrize("sound", [silence(3, RATE), noise(3, 0.1, rate_hz=RATE), music(3, rate_hz=RATE), tone(3, rate_hz=RATE)])
+@pytest.mark.parametrize(
+    "sound",
+    [silence(3, RATE), noise(3, 0.1, rate_hz=RATE), music(3, rate_hz=RATE), tone(3, rate_hz=RATE)],
+)
 def test_what_is_no_speech_is_not_taken_for_it(sound: np.ndarray) -> None:
     analysis = analyse_speech(wave(sound), 0.5)
     assert analysis.speech is None
@@ -134,7 +149,8 @@ def test_calls_do_not_disturb_each_other() -> None:
 @pytest.mark.parametrize("ratio_db", [0, 10, 20, 30])
 def test_signal_to_noise_against_known_mixtures(ratio_db: float) -> None:
     rng = np.random.default_rng(0)
-    talk = rng.normal(0, 1, 4 * RATE) * (np.sin(2 * np.pi * 3 * np.arange(4 * RATE) / RATE) > -0.5)  # noise with gaps, as words have
+    # Noise with gaps, as words have
+    talk = rng.normal(0, 1, 4 * RATE) * (np.sin(2 * np.pi * 3 * np.arange(4 * RATE) / RATE) > -0.5)
     hum = rng.normal(0, 1, 8 * RATE) * np.sqrt(np.mean(talk**2) / 10 ** (ratio_db / 10))
     mixed = (talk + hum[: 4 * RATE]).astype(np.float32)
     for rest in (hum[4 * RATE :].astype(np.float32), np.zeros(0, np.float32)):
@@ -158,5 +174,11 @@ def test_clipping_and_level() -> None:
 
 def test_score_stays_in_range_and_rises_with_each_part() -> None:
     assert summary(5, 30, 0, -20) == 1
-    assert summary(0, 30, 0, -20) == summary(5, -20, 0, -20) == summary(5, 30, 1, -20) == summary(5, 30, 0, -80) == 0
+    assert (
+        summary(0, 30, 0, -20)
+        == summary(5, -20, 0, -20)
+        == summary(5, 30, 1, -20)
+        == summary(5, 30, 0, -80)
+        == 0
+    )
     assert 0 < summary(1, 10, 0.01, -40) < summary(2, 15, 0.005, -30) < 1

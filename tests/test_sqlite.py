@@ -1,4 +1,7 @@
-"""The store on an SQLite file: complete deletion, file modes, and what happens when the disk does not play along."""
+"""The store on an SQLite file: complete deletion, file modes, and what happens when the
+disk does not play along.
+"""
+
 from __future__ import annotations
 
 import sqlite3
@@ -25,6 +28,7 @@ def store_url(sqlite_url):
 
 # ---- complete deletion
 
+
 def files_hold(folder, *wanted):
     data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
     return [w in data for w in wanted]
@@ -32,14 +36,30 @@ def files_hold(folder, *wanted):
 
 @pytest.mark.parametrize("position", [0, 17])
 def test_deletion_reaches_the_bytes(store, tmp_path, position):
-    """Among people with many templates, so that pages are split and merged around what is deleted."""
+    """Among people with many templates, so that pages are split and merged around what
+    is deleted.
+    """
     for i in range(24):
-        store.enroll(NewPerson(f"someone-{i:02d}@example.com", f"Zebra Name {i:02d}", f"quokka note {i:02d}"), [face(i), voice(i)])
+        store.enroll(
+            NewPerson(
+                f"someone-{i:02d}@example.com", f"Zebra Name {i:02d}", f"quokka note {i:02d}"
+            ),
+            [face(i), voice(i)],
+        )
         for sample in range(1, 4):
             store.enroll(f"someone-{i:02d}@example.com", [face(i, sample), voice(i, sample)])
-    parts = [to_bytes(e.embedding)[a:a + 32] for s in range(4) for e in (face(position, s), voice(position, s)) for a in (0, 1000, 2016)]
-    words = [f"someone-{position:02d}".encode(), f"Zebra Name {position:02d}".encode(), f"zebra name {position:02d}".encode(),
-             f"quokka note {position:02d}".encode()]
+    parts = [
+        to_bytes(e.embedding)[a : a + 32]
+        for s in range(4)
+        for e in (face(position, s), voice(position, s))
+        for a in (0, 1000, 2016)
+    ]
+    words = [
+        f"someone-{position:02d}".encode(),
+        f"Zebra Name {position:02d}".encode(),
+        f"zebra name {position:02d}".encode(),
+        f"quokka note {position:02d}".encode(),
+    ]
     assert all(files_hold(tmp_path, *parts, *words))
     store.delete_person(f"someone-{position:02d}@example.com")
     assert not any(files_hold(tmp_path, *parts, *words))
@@ -52,7 +72,11 @@ def test_every_deletion_in_turn_reaches_the_bytes(store, tmp_path):
     for i in range(16):
         store.enroll(NewPerson(f"p{i}", f"Walrus{i:03d}"), [face(i), voice(i)])
     for i in np.random.default_rng(5).permutation(16):
-        parts = [to_bytes(face(int(i)).embedding)[64:96], to_bytes(voice(int(i)).embedding)[64:96], f"Walrus{i:03d}".encode()]
+        parts = [
+            to_bytes(face(int(i)).embedding)[64:96],
+            to_bytes(voice(int(i)).embedding)[64:96],
+            f"Walrus{i:03d}".encode(),
+        ]
         assert all(files_hold(tmp_path, *parts))
         store.delete_person(f"p{i}")
         assert not any(files_hold(tmp_path, *parts))
@@ -62,11 +86,17 @@ def test_replaced_and_renamed_leaves_no_bytes(store, tmp_path):
     store.enroll(NewPerson("ann", "Former Pelican"), [face(1, 0)])
     store.enroll("ann", [face(1, 1)], replace=True)
     store.update_person("ann", name="New")
-    assert files_hold(tmp_path, to_bytes(face(1, 0).embedding)[:32], b"Former Pelican", b"former pelican") == [False] * 3
+    assert (
+        files_hold(
+            tmp_path, to_bytes(face(1, 0).embedding)[:32], b"Former Pelican", b"former pelican"
+        )
+        == [False] * 3
+    )
     assert files_hold(tmp_path, to_bytes(face(1, 1).embedding)[:32]) == [True]
 
 
 # ---- files and faults
+
 
 def test_files_are_the_owners_only(store, tmp_path):
     store.create_person("ann")
@@ -79,11 +109,18 @@ def test_files_are_the_owners_only(store, tmp_path):
 def test_pragmas_hold_on_every_connection(store):
     with store.database.read() as first, store.database.read() as second:
         for connection in (first, second):
-            pragmas = {"foreign_keys": 1, "secure_delete": 1, "synchronous": 2, "journal_mode": "wal"}
+            pragmas = {
+                "foreign_keys": 1,
+                "secure_delete": 1,
+                "synchronous": 2,
+                "journal_mode": "wal",
+            }
             assert {p: connection.execute(text(f"PRAGMA {p}")).scalar() for p in pragmas} == pragmas
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "secret"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "secret"]
+)
 def test_other_databases_are_refused(url):
     with pytest.raises(ConfigError) as caught:
         open_database(url)
@@ -101,7 +138,10 @@ def test_full_disk(store):
         for i in range(50):
             store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
     assert caught.value.retry_after_s
-    assert all(p.templates == {"face": 1, "voice": int(p.person_id != "ann")} for p in store.list_people(limit=100).people)
+    assert all(
+        p.templates == {"face": 1, "voice": int(p.person_id != "ann")}
+        for p in store.list_people(limit=100).people
+    )
     limited["pages"] = 1_000_000
     store.database._engine.dispose()
     store.enroll(NewPerson("after"), [face(9)])
@@ -109,8 +149,13 @@ def test_full_disk(store):
 
 def limit_pages(store, pages):
     from sqlalchemy import event
+
     limited = {"pages": pages}
-    event.listen(store.database._engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count={limited['pages']}"))
+    event.listen(
+        store.database._engine,
+        "connect",
+        lambda c, _: c.execute(f"PRAGMA max_page_count={limited['pages']}"),
+    )
     return limited
 
 
@@ -122,7 +167,9 @@ def test_full_file_system(tmp_path):
                 store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
         done = store.count()
         assert done > 10
-        assert all(p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people)
+        assert all(
+            p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people
+        )
         grow("8m")
         store.enroll(NewPerson("after"), [face(1)])
         assert store.count() == done + 1
@@ -144,7 +191,10 @@ def test_locked_by_another_program(tmp_path):
 
 def test_read_only(store):
     from sqlalchemy import event
-    event.listen(store.database._engine, "checkout", lambda c, *_: c.execute("PRAGMA query_only=ON"))
+
+    event.listen(
+        store.database._engine, "checkout", lambda c, *_: c.execute("PRAGMA query_only=ON")
+    )
     with pytest.raises(StoreUnavailableError, match="read-only"):
         store.create_person("ann")
     assert store.count() == 0
@@ -183,9 +233,18 @@ def test_errors_and_logs_hold_no_vectors_names_or_paths(store, tmp_path, caplog)
     with pytest.raises(StorageFullError) as caught:
         for i in range(50):
             store.enroll(NewPerson(f"secret{i}", "Secret Name"), [face(i)])
-    told = "".join([caught.value.message, caught.value.hint, repr(caught.value.__cause__), str(caught.value.__cause__), caplog.text])
+    told = "".join(
+        [
+            caught.value.message,
+            caught.value.hint,
+            repr(caught.value.__cause__),
+            str(caught.value.__cause__),
+            caplog.text,
+        ]
+    )
     assert "Secret" not in told
-    assert "face-1" not in told  # SQLAlchemy shows the values of a statement unless it is told not to
+    # SQLAlchemy shows the values of a statement unless it is told not to
+    assert "face-1" not in told
     assert "\\x" not in told
     assert str(tmp_path) not in told
 
@@ -204,7 +263,9 @@ with store.database.write() as connection:
     s.create(connection, s.NewPerson("half"))
     os.kill(os.getpid(), 9)
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
     assert done.returncode == -9, done.stderr
     store = open_gallery(tmp_path)
     assert [p.person_id for p in store.list_people().people] == ["kept"]

@@ -1,4 +1,7 @@
-"""What every store does, on a real SQLite file and on a real PostgreSQL: people, templates, audit."""
+"""What every store does, on a real SQLite file and on a real PostgreSQL: people,
+templates, audit.
+"""
+
 from __future__ import annotations
 
 import threading
@@ -31,19 +34,30 @@ CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
 
 
 def face(identity=1, sample=0, encoder_id="face-1", sha=None):
-    return NewTemplate(embedding(Modality.FACE, identity, sample, 0.5, encoder_id), 0.8, sha or f"{identity:032d}{sample:032d}")
+    return NewTemplate(
+        embedding(Modality.FACE, identity, sample, 0.5, encoder_id),
+        0.8,
+        sha or f"{identity:032d}{sample:032d}",
+    )
 
 
 def voice(identity=1, sample=0):
-    return NewTemplate(embedding(Modality.VOICE, identity, sample, 0.5), 0.7, f"{identity:032d}{sample:032d}")
+    return NewTemplate(
+        embedding(Modality.VOICE, identity, sample, 0.5), 0.7, f"{identity:032d}{sample:032d}"
+    )
 
 
 # ---- people
 
+
 def test_create_and_get(store):
     person = store.create_person("ann@example.com", "Ann", "front desk")
     assert store.get_person("ann@example.com") == person
-    assert (person.name, person.note, person.templates) == ("Ann", "front desk", {"face": 0, "voice": 0})
+    assert (person.name, person.note, person.templates) == (
+        "Ann",
+        "front desk",
+        {"face": 0, "voice": 0},
+    )
     assert person.created_at.tzinfo is not None
     assert datetime.now(UTC) - person.created_at < timedelta(minutes=5)
 
@@ -60,7 +74,14 @@ def test_id_is_unique(store):
     assert store.count() == 1
 
 
-@pytest.mark.parametrize("bad", [{"person_id": "../x"}, {"person_id": "a", "name": "x\0"}, {"person_id": "a", "note": "\u202e"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"person_id": "../x"},
+        {"person_id": "a", "name": "x\0"},
+        {"person_id": "a", "note": "\u202e"},
+    ],
+)
 def test_bad_names_leave_nothing(store, bad):
     with pytest.raises(InvalidNameError):
         store.create_person(**bad)
@@ -69,8 +90,15 @@ def test_bad_names_leave_nothing(store, bad):
 
 
 def test_unknown_person(store):
-    for call in (store.get_person, store.delete_person, store.list_templates, lambda i: store.update_person(i, name="x"),
-                 lambda i: store.enroll(i, [face()]), lambda i: store.delete_template(i, "0"), lambda i: store.vectors_of(i, CURRENT)):
+    for call in (
+        store.get_person,
+        store.delete_person,
+        store.list_templates,
+        lambda i: store.update_person(i, name="x"),
+        lambda i: store.enroll(i, [face()]),
+        lambda i: store.delete_template(i, "0"),
+        lambda i: store.vectors_of(i, CURRENT),
+    ):
         with pytest.raises(PersonNotFoundError):
             call("nobody")
 
@@ -83,8 +111,15 @@ def test_list_is_paged_and_searched(store):
     assert page.total == 3
     page = store.list_people(offset=1, limit=1)
     assert ([p.person_id for p in page.people], page.total) == (["b"], 3)
-    for search, found in (("müller", "b"), (unicodedata.normalize("NFD", "bär"), "b"), ("小明", "c"), ("50%", "a"), ("f_", "a"),
-                          ("%%", ""), ("'", "")):
+    for search, found in (
+        ("müller", "b"),
+        (unicodedata.normalize("NFD", "bär"), "b"),
+        ("小明", "c"),
+        ("50%", "a"),
+        ("f_", "a"),
+        ("%%", ""),
+        ("'", ""),
+    ):
         assert "".join(p.person_id for p in store.list_people(search).people) == found
 
 
@@ -103,6 +138,7 @@ def test_update(store):
 
 # ---- templates
 
+
 def test_enroll_and_read_back(store):
     store.create_person("ann")
     stored = store.enroll("ann", [face(), voice()])
@@ -110,21 +146,35 @@ def test_enroll_and_read_back(store):
     assert stored.person.templates == {"face": 1, "voice": 1}
     assert store.list_templates("ann") == stored.templates
     vectors = store.vectors_of("ann", CURRENT)
-    np.testing.assert_array_equal(vectors[Modality.FACE].vectors, direction("face", 1, 0, 0.5)[None])
+    np.testing.assert_array_equal(
+        vectors[Modality.FACE].vectors, direction("face", 1, 0, 0.5)[None]
+    )
     assert vectors[Modality.FACE].vectors.dtype == np.float32
 
 
 def test_stored_form_is_little_endian_float32():
     vector = direction("face", 3)
-    assert to_bytes(Embedding(vector, Modality.FACE, "x")) == b"".join(np.float32(v).astype("<f4").tobytes() for v in vector)
+    assert to_bytes(Embedding(vector, Modality.FACE, "x")) == b"".join(
+        np.float32(v).astype("<f4").tobytes() for v in vector
+    )
     assert from_bytes([]).shape == (0, 512)
 
 
-@pytest.mark.parametrize("vector", [np.zeros(512), np.ones(512), np.full(512, np.nan), direction("face", 1)[:256]])
+@pytest.mark.parametrize(
+    "vector", [np.zeros(512), np.ones(512), np.full(512, np.nan), direction("face", 1)[:256]]
+)
 def test_only_unit_vectors_are_stored(store, vector):
     store.create_person("ann")
     with pytest.raises(ValueError, match="unit length"):
-        store.enroll("ann", [voice(), NewTemplate(Embedding(vector.astype(np.float32), Modality.FACE, "face-1"), 0.5, "0")])
+        store.enroll(
+            "ann",
+            [
+                voice(),
+                NewTemplate(
+                    Embedding(vector.astype(np.float32), Modality.FACE, "face-1"), 0.5, "0"
+                ),
+            ],
+        )
     assert store.list_templates("ann") == ()
 
 
@@ -190,6 +240,7 @@ def test_delete_template(store):
 
 # ---- encoders
 
+
 def test_another_encoder_is_refused_and_counted(store):
     store.enroll(NewPerson("ann"), [face(1, 0), face(1, 1)][:1])
     store.enroll("ann", [face(1, 1)])
@@ -207,7 +258,9 @@ def test_replace_moves_a_person_to_the_new_encoder(store):
     store.enroll(NewPerson("bob"), [face(2)])
     new = {Modality.FACE: "face-2", Modality.VOICE: "voice-1"}
     store.enroll("ann", [face(1, encoder_id="face-2")], replace=True)
-    assert [(s.modality, s.templates, s.people) for s in store.stale(new)] == [(Modality.FACE, 1, 1)]
+    assert [(s.modality, s.templates, s.people) for s in store.stale(new)] == [
+        (Modality.FACE, 1, 1)
+    ]
     assert store.vectors_of("bob", new) == {}
     assert store.vectors_of("ann", new)[Modality.FACE].vectors.shape == (1, 512)
     store.delete_person("bob")
@@ -217,6 +270,7 @@ def test_replace_moves_a_person_to_the_new_encoder(store):
 
 # ---- audit
 
+
 def test_audit_tells_who_did_what_without_ids_and_names(store):
     token = ACTOR.set("key:kiosk")
     try:
@@ -225,8 +279,16 @@ def test_audit_tells_who_did_what_without_ids_and_names(store):
         ACTOR.reset(token)
     store.record("identify", "accepted", "ann@example.com", {"face": "accepted", "people": 1})
     newest, enrolled, created = store.events()
-    assert (created.action, created.outcome, created.actor) == ("create_person", "created", "key:kiosk")
-    assert (enrolled.action, enrolled.outcome, enrolled.detail) == ("enroll", "stored", {"templates": 1, "known": 0})
+    assert (created.action, created.outcome, created.actor) == (
+        "create_person",
+        "created",
+        "key:kiosk",
+    )
+    assert (enrolled.action, enrolled.outcome, enrolled.detail) == (
+        "enroll",
+        "stored",
+        {"templates": 1, "known": 0},
+    )
     assert newest.person_key == enrolled.person_key == created.person_key
     assert newest.detail == {"face": "accepted", "people": 1}
     assert "ann" not in repr(store.events()).lower()
@@ -235,7 +297,10 @@ def test_audit_tells_who_did_what_without_ids_and_names(store):
 def test_audit_is_append_only(store):
     store.create_person("ann")
     for statement in ("DELETE FROM events", "UPDATE events SET actor = 'x'"):
-        with pytest.raises(DatabaseError, match="append-only"), store.database.write() as connection:
+        with (
+            pytest.raises(DatabaseError, match="append-only"),
+            store.database.write() as connection,
+        ):
             connection.execute(text(statement))
     assert len(store.events()) == 1
 
@@ -280,11 +345,13 @@ def test_writers_take_turns(store, store_url):
         time.sleep(0.3)
         order.append("guarded")
 
-    thread = threading.Thread(target=lambda: (other.create_person("second"), order.append("second")))
+    thread = threading.Thread(
+        target=lambda: (other.create_person("second"), order.append("second"))
+    )
     store.enroll(NewPerson("first"), [face()], guard=guard)
     thread.join()
     assert order == ["guarded", "second"]
-    assert [e.event_id for e in store.events()] == [4, 3, 2, 1][-len(store.events()):]
+    assert [e.event_id for e in store.events()] == [4, 3, 2, 1][-len(store.events()) :]
     assert not store.verify_audit().problems
     other.close()
 
@@ -294,7 +361,9 @@ def test_parallel_enrolments_are_all_there(store, store_url):
 
     def enroll(number):
         for i in range(5):
-            stores[number % 2].enroll(NewPerson(f"p{number}-{i}"), [face(number * 5 + i), voice(number * 5 + i)])
+            stores[number % 2].enroll(
+                NewPerson(f"p{number}-{i}"), [face(number * 5 + i), voice(number * 5 + i)]
+            )
 
     threads = [threading.Thread(target=enroll, args=(n,)) for n in range(6)]
     for thread in threads:

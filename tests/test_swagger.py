@@ -1,4 +1,7 @@
-"""What Swagger UI shows is complete and true: every field described with an example, every answer as described, nothing from elsewhere."""
+"""What Swagger UI shows is complete and true: every field described with an example,
+every answer as described, nothing from elsewhere.
+"""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -26,13 +29,20 @@ def spec(client: FlaskClient) -> dict[str, Any]:
 
 
 def operations(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(f"{method.upper()} {path}", operation) for path, item in spec["paths"].items()
-            for method, operation in item.items() if method != "parameters"]
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in spec["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
 
 
 def test_every_route_is_described(app: Flask, spec: dict[str, Any]) -> None:
-    routes = {f"{method} {rule.rule}".replace("<string:", "{").replace(">", "}") for rule in app.url_map.iter_rules()
-              for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    routes = {
+        f"{method} {rule.rule}".replace("<string:", "{").replace(">", "}")
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
     assert {name for name, _ in operations(spec)} == routes - {"GET /", "GET /swagger.json"}
 
 
@@ -51,7 +61,11 @@ def test_every_parameter_and_answer_is_described(spec: dict[str, Any]) -> None:
         for parameter in operation.get("parameters", []):
             assert parameter["in"] == "body" or parameter.get("description"), (name, parameter)
             is_file = "file" in (parameter.get("type"), parameter.get("items", {}).get("type"))
-            assert is_file or parameter["in"] == "body" or {"example", "default", "enum"} & set(parameter), (name, parameter)
+            assert (
+                is_file
+                or parameter["in"] == "body"
+                or {"example", "default", "enum"} & set(parameter)
+            ), (name, parameter)
         success = [int(status) for status in operation["responses"] if int(status) < 400]
         assert len(success) == 1, name
         for status, answer in operation["responses"].items():
@@ -68,9 +82,18 @@ def test_answers_are_as_described(client: FlaskClient, spec: dict[str, Any]) -> 
         "People": client.get("/v1/people"),
         "Templates": client.get("/v1/people/ann/templates"),
         "Health": client.get("/v1/health"),
-        "Identification": send(client, "/v1/identify", media=media(face="ann", voice="ann", hints=["too_dark"])),
-        "Verification": send(client, "/v1/verify", media=media(face="ann", voice="ann"), person_id="ann"),
-        "IdentificationAnswer": send(client, "/Identification_Request", media=media(face="cem", voice="cem"), name="cem-1.mp4"),
+        "Identification": send(
+            client, "/v1/identify", media=media(face="ann", voice="ann", hints=["too_dark"])
+        ),
+        "Verification": send(
+            client, "/v1/verify", media=media(face="ann", voice="ann"), person_id="ann"
+        ),
+        "IdentificationAnswer": send(
+            client,
+            "/Identification_Request",
+            media=media(face="cem", voice="cem"),
+            name="cem-1.mp4",
+        ),
         "Error": client.get("/nope"),
     }
     for name, answer in answers.items():
@@ -79,7 +102,9 @@ def test_answers_are_as_described(client: FlaskClient, spec: dict[str, Any]) -> 
 
 
 def check(spec: dict[str, Any], body: Any, about: dict[str, Any], where: str) -> None:
-    """Every described field is there, nothing else is, and the types fit (null where the description says so)."""
+    """Every described field is there, nothing else is, and the types fit (null where
+    the description says so).
+    """
     if "allOf" in about or "$ref" in about:
         target = (about.get("allOf") or [about])[0]["$ref"].rsplit("/", 1)[1]
         if body is None:
@@ -113,18 +138,31 @@ def test_no_page_without_swagger_ui(client: FlaskClient) -> None:
         assert client.get(url).status_code == 404
 
 
-def test_a_key_can_be_entered_but_need_not(settings: Settings, recognizer: Recognizer, spec: dict[str, Any]) -> None:
+def test_a_key_can_be_entered_but_need_not(
+    settings: Settings, recognizer: Recognizer, spec: dict[str, Any]
+) -> None:
     """Keys may be made while the service runs: the button is always there."""
-    assert spec["securityDefinitions"] == {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    assert spec["securityDefinitions"] == {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    }
     assert spec["security"] == [{"key": []}, {}]
     assert spec["paths"]["/v1/health"]["get"]["security"] == []
-    keyed = create_app({"SETTINGS": replace(settings, api_key="k" * 32)}, recognizer).test_client().get("/swagger.json").get_json()
+    keyed = (
+        create_app({"SETTINGS": replace(settings, api_key="k" * 32)}, recognizer)
+        .test_client()
+        .get("/swagger.json")
+        .get_json()
+    )
     assert "k" * 32 not in str(keyed)
 
 
 def test_files_can_be_chosen(spec: dict[str, Any]) -> None:
-    for path, fields in (("/v1/identify", {"media"}), ("/v1/verify", {"media", "reference"}), ("/Identification_Request", {"media"}),
-                         ("/v1/people/{person_id}/templates", {"media"})):
+    for path, fields in (
+        ("/v1/identify", {"media"}),
+        ("/v1/verify", {"media", "reference"}),
+        ("/Identification_Request", {"media"}),
+        ("/v1/people/{person_id}/templates", {"media"}),
+    ):
         operation = spec["paths"][path]["post"]
         assert {p["name"] for p in operation["parameters"] if p.get("type") == "file"} == fields
         assert "multipart/form-data" in operation["consumes"]

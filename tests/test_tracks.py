@@ -1,4 +1,5 @@
 """Linking faces over time, the main person, and how many people are in view."""
+
 from __future__ import annotations
 
 import numpy as np

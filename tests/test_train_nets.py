@@ -1,4 +1,6 @@
-"""The training command: what its options change, and a user's folder from first training to fine-tuning."""
+"""The training command: what its options change, and a user's folder from first
+training to fine-tuning.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ def test_own_folder_from_scratch_and_fine_tuned(
 
     monkeypatch.chdir(tmp_path)
     write_people(tmp_path / "own")
-    small = (CONFIGS / "face.toml").read_text(encoding="utf-8").replace("batch_size = 128", "batch_size = 8")
+    small = (
+        (CONFIGS / "face.toml")
+        .read_text(encoding="utf-8")
+        .replace("batch_size = 128", "batch_size = 8")
+    )
     small = re.sub(r"(?m)^resolutions = .*", "resolutions = [[0.0, 48]]", small)
     Path("small.toml").write_text(small, encoding="utf-8")
     own = ["face", "--config", "small.toml", "--data", "own", "--no-teacher", "--total-steps", "3"]
@@ -81,7 +87,9 @@ def test_own_folder_from_scratch_and_fine_tuned(
     assert 0 <= card["metrics"]["dev"]["held_out_accuracy"] <= 1
     assert card["terms"] == ""
     layers = keras.saving.load_model("model/model.keras").layers
-    assert {layer.dtype_policy.name for layer in layers} == {"float32"}, "mixed precision is for training only"
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}, (
+        "mixed precision is for training only"
+    )
     vectors = load_face_encoder(Path("model")).embed_each(np.zeros((2, 112, 112, 3), np.uint8))
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
@@ -96,13 +104,23 @@ def test_own_folder_from_scratch_and_fine_tuned(
     assert str(tmp_path) not in Path("tuned/card.json").read_text(encoding="utf-8")
     assert tuned["training"]["configuration"]["data"]["train"] == "own"
 
-    assert main([*tune, "--seed", "2", "--publish", "--force"]) == 0, "the run remembers what it started from"
-    assert json.loads(Path("tuned/card.json").read_text(encoding="utf-8"))["training"]["started_from"] == first
+    assert main([*tune, "--seed", "2", "--publish", "--force"]) == 0, (
+        "the run remembers what it started from"
+    )
+    assert (
+        json.loads(Path("tuned/card.json").read_text(encoding="utf-8"))["training"]["started_from"]
+        == first
+    )
     capsys.readouterr()
     assert main([*own, "--run-dir", "one", "--out", "model", "--init", "tuned", "--force"]) == 0
     assert "one goes on from its checkpoint" in capsys.readouterr().out
-    assert json.loads(Path("model/card.json").read_text(encoding="utf-8"))["training"]["started_from"] == "random weights"
-    assert main([*tune, "--seed", "2", "--publish", "--out", "model"]) == 3, "other people are held out"
+    assert (
+        json.loads(Path("model/card.json").read_text(encoding="utf-8"))["training"]["started_from"]
+        == "random weights"
+    )
+    assert main([*tune, "--seed", "2", "--publish", "--out", "model"]) == 3, (
+        "other people are held out"
+    )
     assert "cannot be compared" in capsys.readouterr().out
 
     Path("own/person0/3.png").write_bytes(Path("own/person0/2.png").read_bytes())
@@ -111,7 +129,9 @@ def test_own_folder_from_scratch_and_fine_tuned(
 
 
 def distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
-    """Length of the difference of two networks' kernels in units of the first's length: 0 for the same, about 1.4 for strangers."""
+    """Length of the difference of two networks' kernels in units of the first's length:
+    0 for the same, about 1.4 for strangers.
+    """
     kernels = [(a, b) for a, b in zip(one, other, strict=True) if a.ndim > 1]
     length = sum(float(np.sum(np.square(a))) for a, _ in kernels)
     return float(np.sqrt(sum(float(np.sum(np.square(a - b))) for a, b in kernels) / length))
@@ -126,11 +146,15 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_configuration_that_cannot_be_read_is_told_in_a_line(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_cannot_be_read_is_told_in_a_line(
+    tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     text, expected = WRONG[case]
     if text is not None:
         (tmp_path / "small.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    options = _parser().parse_args(["face", "--config", str(tmp_path / "small.toml"), "--data", str(tmp_path)])
+    options = _parser().parse_args(
+        ["face", "--config", str(tmp_path / "small.toml"), "--data", str(tmp_path)]
+    )
     assert told(lambda: len(read_config(options))) == 2
     line = capsys.readouterr().err
     assert expected in line
@@ -162,7 +186,18 @@ def test_a_key_that_is_not_known_is_told_in_a_line(
     text = (CONFIGS / "face.toml").read_text(encoding="utf-8")
     assert old in text
     Path("small.toml").write_text(text.replace(old, new), encoding="utf-8")
-    command = ["face", "--config", "small.toml", "--data", "own", "--no-teacher", "--total-steps", "3", "--run-dir", "run"]
+    command = [
+        "face",
+        "--config",
+        "small.toml",
+        "--data",
+        "own",
+        "--no-teacher",
+        "--total-steps",
+        "3",
+        "--run-dir",
+        "run",
+    ]
     assert told(lambda: main(command)) == 2
     line = capsys.readouterr().err
     assert name in line
@@ -171,20 +206,38 @@ def test_a_key_that_is_not_known_is_told_in_a_line(
 
 
 @pytest.mark.tf
-def test_only_a_run_with_a_checkpoint_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_run_with_a_checkpoint_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from train.train_nets import main
 
     monkeypatch.chdir(tmp_path)
     write_people(tmp_path / "own")
     with pytest.raises(CheckpointError, match="typo without one"):
-        main(["face", "--data", "own", "--no-teacher", "--publish", "--run-dir", str(tmp_path / "typo"), "--out", "new"])
+        main(
+            [
+                "face",
+                "--data",
+                "own",
+                "--no-teacher",
+                "--publish",
+                "--run-dir",
+                str(tmp_path / "typo"),
+                "--out",
+                "new",
+            ]
+        )
     assert not Path("typo").exists()
     assert not Path("new").exists()
 
 
 @pytest.mark.tf
-def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Real processes: one trains to the end, one is killed without notice after its first checkpoint and started again."""
+def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Real processes: one trains to the end, one is killed without notice after its
+    first checkpoint and started again.
+    """
     write_people(tmp_path / "own")
     text = (CONFIGS / "face.toml").read_text(encoding="utf-8")
     text = re.sub(r"(?m)^batch_size = \d+", "batch_size = 8", text)
@@ -195,10 +248,34 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: P
     running: list[subprocess.Popen[bytes]] = []
 
     def train(run: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "train.train_nets", "face", "--config", "small.toml", "--data", "own", "--no-teacher",
-                   "--total-steps", "40", "--threads", "1", "--run-dir", run, "--out", f"{run}-model"]
-        running.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])}))
+        command = [
+            sys.executable,
+            "-m",
+            "train.train_nets",
+            "face",
+            "--config",
+            "small.toml",
+            "--data",
+            "own",
+            "--no-teacher",
+            "--total-steps",
+            "40",
+            "--threads",
+            "1",
+            "--run-dir",
+            run,
+            "--out",
+            f"{run}-model",
+        ]
+        running.append(
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])},
+            )
+        )
         return running[-1]
 
     def stop() -> None:
@@ -220,6 +297,10 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(tmp_path: P
     assert straight.wait(timeout=300) == 0
     one, other = (np.load(tmp_path / run / "checkpoint.npz") for run in ("straight", "killed"))
     assert one["counter/step"] == other["counter/step"] == 40
-    differing = [name for name in one.files if name != "counter/seconds" and not np.array_equal(one[name], other[name])]
+    differing = [
+        name
+        for name in one.files
+        if name != "counter/seconds" and not np.array_equal(one[name], other[name])
+    ]
     assert set(one.files) == set(other.files)
     assert not differing

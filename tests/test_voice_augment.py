@@ -1,4 +1,7 @@
-"""Augmentation: every channel does what it says, keeps length and range, and is decided by its generator alone."""
+"""Augmentation: every channel does what it says, keeps length and range, and is decided
+by its generator alone.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -35,7 +38,10 @@ def test_what_is_around_speech_is_kept_of_files_of_any_length(frames: int) -> No
     expected = np.abs(np.arange(frames) - frames // 2) <= 12
     np.testing.assert_array_equal(va.widened(marked, 12), expected)
     rows = np.zeros((frames, 4), np.float16)
-    assert all(va.speech_frames(rows, va.MelAugment(), np.random.default_rng(seed)).max() < frames for seed in range(8))
+    assert all(
+        va.speech_frames(rows, va.MelAugment(), np.random.default_rng(seed)).max() < frames
+        for seed in range(8)
+    )
 
 
 def test_rooms_start_with_the_direct_sound_and_have_unit_energy(rooms: list[np.ndarray]) -> None:
@@ -54,7 +60,9 @@ def test_speed_changes_length_and_pitch(speed: float) -> None:
 
 
 @pytest.mark.parametrize("channel", va.CHANNELS)
-def test_channels_keep_the_speech(channel: str, speech: np.ndarray, rooms: list[np.ndarray]) -> None:
+def test_channels_keep_the_speech(
+    channel: str, speech: np.ndarray, rooms: list[np.ndarray]
+) -> None:
     heard = va.render(speech, va.Variant(1.0, channel), rooms, RATE_HZ, np.random.default_rng(3))
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
@@ -70,7 +78,10 @@ def test_channels_keep_the_speech(channel: str, speech: np.ndarray, rooms: list[
 
 
 def test_render_is_decided_by_its_generator(speech: np.ndarray, rooms: list[np.ndarray]) -> None:
-    once, again, other = (va.render(speech, va.Variant(0.9, "phone"), rooms, RATE_HZ, np.random.default_rng(s)) for s in (5, 5, 6))
+    once, again, other = (
+        va.render(speech, va.Variant(0.9, "phone"), rooms, RATE_HZ, np.random.default_rng(s))
+        for s in (5, 5, 6)
+    )
     assert np.array_equal(once, again)
     assert not (len(once) == len(other) and np.array_equal(once, other))
 
@@ -91,7 +102,9 @@ def test_codecs_run_and_lose_something(codec: va.Codec, speech: np.ndarray) -> N
     heard = va.through_codec(speech, RATE_HZ, codec, np.random.default_rng(1))
     assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
     assert not np.array_equal(heard[: len(speech)], speech)
-    assert np.sqrt(np.square(heard).mean()) == pytest.approx(np.sqrt(np.square(speech).mean()), rel=0.5)
+    assert np.sqrt(np.square(heard).mean()) == pytest.approx(
+        np.sqrt(np.square(speech).mean()), rel=0.5
+    )
 
 
 def test_noise_is_added_at_the_asked_ratio(speech: np.ndarray) -> None:
@@ -119,14 +132,22 @@ def test_augmented_features_are_finite_and_of_the_same_shape(speech: np.ndarray)
     for seed in range(20):
         rng = np.random.default_rng(seed)
         options = va.MelAugment(band_chance=0.5, echo_chance=0.5, phone_chance=0.5)
-        features = va.augment_mel(power, np.ones_like(power) if seed % 2 else None, options, SPEC, rng)
+        features = va.augment_mel(
+            power, np.ones_like(power) if seed % 2 else None, options, SPEC, rng
+        )
         assert features.shape == power.shape
         assert features.dtype == np.float32
         assert np.isfinite(features).all()
 
 
 def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> None:
-    none = va.MelAugment(band_chance=0.0, tilt_db=0.0, time_masks=0, band_masks=0, floor_db=(SPEC.floor_db, SPEC.floor_db))
+    none = va.MelAugment(
+        band_chance=0.0,
+        tilt_db=0.0,
+        time_masks=0,
+        band_masks=0,
+        floor_db=(SPEC.floor_db, SPEC.floor_db),
+    )
     features = va.augment_mel(mel_power(speech, SPEC), None, none, SPEC, np.random.default_rng(0))
     assert np.array_equal(features, log_mel(speech, SPEC))
 
@@ -139,7 +160,9 @@ def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
         forwards = va.augment_mel(power, None, va.MelAugment(), SPEC, rng)
         perhaps = va.augment_mel(power, None, va.MelAugment(reversed_chance=0.4), SPEC, same)
         found.add((np.array_equal(perhaps, forwards), np.array_equal(perhaps, forwards[::-1])))
-        assert same.random() != rng.random(), "without the chance nothing is drawn for it: what was trained before can be repeated"
+        assert same.random() != rng.random(), (
+            "without the chance nothing is drawn for it: what was trained before can be repeated"
+        )
     assert found == {(True, False), (False, True)}
 
 
@@ -148,7 +171,9 @@ def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
     rows = np.log(mel_power(speech, SPEC) + 1e-12).astype(np.float16)
     loudest = int(np.exp(rows.astype(np.float32)).sum(axis=1).argmax())
     for seed in range(10):
-        kept = va.speech_frames(np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed))
+        kept = va.speech_frames(
+            np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed)
+        )
         assert 0 < len(kept) <= len(rows) + 20
         assert loudest in kept
         assert (np.diff(kept) > 0).all()
@@ -168,16 +193,26 @@ def test_formants_move_and_pitch_stays(factor: float) -> None:
     assert moved.shape == voice.shape
     assert moved.dtype == np.float32
     spectrum = np.abs(np.fft.rfft(moved))
-    assert spectrum[100:3000:100].sum() > 20 * spectrum[150:3000:100].sum(), "harmonics of 100 Hz, nothing between"
+    assert spectrum[100:3000:100].sum() > 20 * spectrum[150:3000:100].sum(), (
+        "harmonics of 100 Hz, nothing between"
+    )
     ratio = centroid_hz(moved) / centroid_hz(voice)
-    assert abs(ratio - 1) > 0.4 * abs(factor - 1), "a sharp resonance moves in part: its envelope is a smooth one"
+    assert abs(ratio - 1) > 0.4 * abs(factor - 1), (
+        "a sharp resonance moves in part: its envelope is a smooth one"
+    )
     assert (ratio > 1) == (factor > 1)
 
 
 def test_formants_move_with_time() -> None:
     samples = media_sound.speech(person=1, seconds=1.0, rate_hz=RATE_HZ)
-    np.testing.assert_allclose(va.warp_formants(samples, np.full(len(samples), 1.2, np.float32)), va.warp_formants(samples, 1.2), atol=1e-5)
-    half = np.repeat([1.0, 1.2], [len(samples) // 2, len(samples) - len(samples) // 2]).astype(np.float32)
+    np.testing.assert_allclose(
+        va.warp_formants(samples, np.full(len(samples), 1.2, np.float32)),
+        va.warp_formants(samples, 1.2),
+        atol=1e-5,
+    )
+    half = np.repeat([1.0, 1.2], [len(samples) // 2, len(samples) - len(samples) // 2]).astype(
+        np.float32
+    )
     both = va.warp_formants(samples, half)
     np.testing.assert_allclose(both[:7000], samples[:7000], atol=1e-3)
     np.testing.assert_allclose(both[9000:], va.warp_formants(samples, 1.2)[9000:], atol=1e-3)
@@ -200,20 +235,28 @@ def f0_hz(samples: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pitch", [0.8, 1.0, 1.25])
-def test_another_prosody_has_its_pitch_tempo_and_intonation_and_formants_mostly_stay(pitch: float) -> None:
+def test_another_prosody_has_its_pitch_tempo_and_intonation_and_formants_mostly_stay(
+    pitch: float,
+) -> None:
     voice = pulses_through_a_resonance(125)
     heard = [va.perturb_prosody(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
     assert all(abs(len(one) * pitch / len(voice) - 1) < 0.08 for one in heard)
-    assert np.median([np.median(f0_hz(one)) for one in heard]) == pytest.approx(125 * pitch, rel=0.05)
+    assert np.median([np.median(f0_hz(one)) for one in heard]) == pytest.approx(
+        125 * pitch, rel=0.05
+    )
     spread = [np.log(f0_hz(one)).std() for one in heard]
     assert max(spread) > 0.08 > min(spread), "some are lively, some even"
     moved = np.mean([centroid_hz(one) for one in heard]) / centroid_hz(voice)
-    assert abs(np.log(moved)) <= 0.45 * abs(np.log(pitch)) + 0.02, "played at that speed alone it would be all of it"
+    assert abs(np.log(moved)) <= 0.45 * abs(np.log(pitch)) + 0.02, (
+        "played at that speed alone it would be all of it"
+    )
 
 
 def test_a_prosody_is_its_generators_and_takes_short_speech() -> None:
     samples = media_sound.speech(person=1, seconds=0.5, rate_hz=RATE_HZ)
-    one, same, other = (va.perturb_prosody(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, other = (
+        va.perturb_prosody(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert len(one) != len(other) or not np.allclose(one, other)
     for length in (1, 100, 511, 1600):
@@ -226,7 +269,9 @@ def test_a_prosody_is_rendered_by_its_name(speech: np.ndarray) -> None:
     variant = va.Variant(1.12, "clean", prosody=True)
     assert variant.name == "p112_clean"
     rendered = va.render(speech, variant, [], RATE_HZ, np.random.default_rng(3))
-    np.testing.assert_array_equal(rendered, va.perturb_prosody(speech, 1.12, np.random.default_rng(3)))
+    np.testing.assert_array_equal(
+        rendered, va.perturb_prosody(speech, 1.12, np.random.default_rng(3))
+    )
 
 
 def test_formants_of_factor_one_and_of_little_sound() -> None:
@@ -260,5 +305,7 @@ def test_a_narrow_band_has_neither_top_nor_bottom() -> None:
 
 def test_steady_noise_is_steady_and_its_colour_varies() -> None:
     one, other = (va.stationary_noise(400, 80, np.random.default_rng(seed)) for seed in (0, 1))
-    np.testing.assert_allclose(np.log(one[:200].mean(axis=0)), np.log(one[200:].mean(axis=0)), atol=0.35)
+    np.testing.assert_allclose(
+        np.log(one[:200].mean(axis=0)), np.log(one[200:].mean(axis=0)), atol=0.35
+    )
     assert np.corrcoef(np.log(one.mean(axis=0)), np.log(other.mean(axis=0)))[0, 1] < 0.9

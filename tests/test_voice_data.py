@@ -1,4 +1,7 @@
-"""Banks, batches, teacher targets and trials of voice training, on files that the tests write themselves."""
+"""Banks, batches, teacher targets and trials of voice training, on files that the tests
+write themselves.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -18,7 +21,15 @@ from train.datasets import Item, Listing, read_listing
 from train.train_nets import CONFIGS
 from train.voice_augment import CHANNELS, MelAugment, Variant, change_speed, render
 from train.voice_batches import SampleOptions, VoiceBatches
-from train.voice_data import Bank, as_float, cached_features, cached_waves, log_power, open_bank, write_bank
+from train.voice_data import (
+    Bank,
+    as_float,
+    cached_features,
+    cached_waves,
+    log_power,
+    open_bank,
+    write_bank,
+)
 from train.voice_teacher import file_windows, prosodies
 from utils.errors import DatasetError
 from utils.features import FrontendSpec
@@ -33,7 +44,11 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> Listing:
     for person, take in itertools.product(range(SPEAKERS), range(FILES)):
         folder = root / f"person{person}"
         folder.mkdir(exist_ok=True)
-        soundfile.write(folder / f"{take}.wav", media_sound.speech(person, SECONDS, take=take, rate_hz=16000), 16000)
+        soundfile.write(
+            folder / f"{take}.wav",
+            media_sound.speech(person, SECONDS, take=take, rate_hz=16000),
+            16000,
+        )
     return read_listing(root, "audio")
 
 
@@ -48,8 +63,12 @@ def batches(listing: Listing, cache: Path) -> VoiceBatches:
 
 
 def make_batches(listing: Listing, cache: Path, targets: object, **options: object) -> VoiceBatches:
-    banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
-    chosen = SampleOptions(batch_size=8, voice_chances=(0.5, 0.5), channel_chances=(1.0,), **options)
+    banks = [
+        [cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)
+    ]
+    chosen = SampleOptions(
+        batch_size=8, voice_chances=(0.5, 0.5), channel_chances=(1.0,), **options
+    )
     return VoiceBatches(listing, banks, [], targets, chosen, MelAugment(), SPEC, seed=1)
 
 
@@ -78,11 +97,15 @@ def test_a_recording_that_was_replaced_is_heard_again(listing: Listing, tmp_path
                 with zipfile.ZipFile(archive, "w") as packed:
                     for item in listing.items:
                         packed.write(folder / item.path, item.path)
-            heard.append(as_float(cached_waves(Listing(root, listing.items), tmp_path / "cache")[0])[0])
+            heard.append(
+                as_float(cached_waves(Listing(root, listing.items), tmp_path / "cache")[0])[0]
+            )
         assert heard == pytest.approx([0.1, 0.2], abs=0.001)
 
 
-def test_nobody_babbles_behind_their_own_voice(listing: Listing, batches: VoiceBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_babbles_behind_their_own_voice(
+    listing: Listing, batches: VoiceBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: list[int] = []
     crop = VoiceBatches._crop
 
@@ -130,7 +153,9 @@ def test_a_bank_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("samples", [5, 160, 1599])
-def test_a_file_too_short_to_be_heard_is_named_and_leaves_nothing(tmp_path: Path, samples: int) -> None:
+def test_a_file_too_short_to_be_heard_is_named_and_leaves_nothing(
+    tmp_path: Path, samples: int
+) -> None:
     """Codecs and teachers would fail at it without a name."""
     for name, length in (("long", 16000), ("short", samples)):
         (tmp_path / "own" / name).mkdir(parents=True)
@@ -158,10 +183,15 @@ def test_batches_have_the_stated_shapes(batches: VoiceBatches) -> None:
     assert "target" not in batch
 
 
-def test_a_batch_depends_on_its_number_alone(listing: Listing, cache: Path, batches: VoiceBatches) -> None:
+def test_a_batch_depends_on_its_number_alone(
+    listing: Listing, cache: Path, batches: VoiceBatches
+) -> None:
     other = make_batches(listing, cache, None)
     other.batch(3, 0.2)
-    assert all(np.array_equal(batches.batch(7, 0.5)[key], other.batch(7, 0.5)[key]) for key in ("features", "label"))
+    assert all(
+        np.array_equal(batches.batch(7, 0.5)[key], other.batch(7, 0.5)[key])
+        for key in ("features", "label")
+    )
     assert not np.array_equal(batches.batch(7, 0.5)["label"], batches.batch(8, 0.5)["label"])
 
 
@@ -177,10 +207,29 @@ def test_crops_grow_with_progress(batches: VoiceBatches) -> None:
 
 
 def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
-    """Without augmentation a crop of one file must be found in the files of its label, at its speed."""
-    banks = [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
-    options = SampleOptions(batch_size=8, crop_frames=(40,), crop_start=(1.0,), crop_end=(1.0,), voice_chances=(1, 1), channel_chances=(1,))
-    plain = MelAugment(noise_chance=0, trim_chance=0, floor_db=(70, 70), band_chance=0, tilt_db=0, time_masks=0, band_masks=0)
+    """Without augmentation a crop of one file must be found in the files of its label,
+    at its speed.
+    """
+    banks = [
+        [cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)
+    ]
+    options = SampleOptions(
+        batch_size=8,
+        crop_frames=(40,),
+        crop_start=(1.0,),
+        crop_end=(1.0,),
+        voice_chances=(1, 1),
+        channel_chances=(1,),
+    )
+    plain = MelAugment(
+        noise_chance=0,
+        trim_chance=0,
+        floor_db=(70, 70),
+        band_chance=0,
+        tilt_db=0,
+        time_masks=0,
+        band_masks=0,
+    )
     batch = VoiceBatches(listing, banks, [], None, options, plain, SPEC, seed=2).batch(0, 0.0)
     for features, label in zip(batch["features"], batch["label"], strict=True):
         speed, speaker = divmod(int(label), SPEAKERS)
@@ -189,38 +238,67 @@ def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
 
 
 def distance(features: np.ndarray, rows: np.ndarray) -> float:
-    """Smallest mean difference between `features` and any stretch of `rows`, both mean-normalised (the floor is out of play)."""
+    """Smallest mean difference between `features` and any stretch of `rows`, both
+    mean-normalised (the floor is out of play).
+    """
     rows = rows.astype(np.float32)
-    stretches = [rows[start : start + len(features)] for start in range(len(rows) - len(features) + 1)]
+    stretches = [
+        rows[start : start + len(features)] for start in range(len(rows) - len(features) + 1)
+    ]
     floors = [np.maximum(s, s.max() - SPEC.floor_db / 10 * np.log(10)) for s in stretches]
     return min(float(np.abs(s - s.mean(axis=0) - features).mean()) for s in floors)
 
 
-@pytest.mark.parametrize(("chances", "message"), [
-    ({"voice_chances": (0.5, 0.25, 0.25)}, "each of the 2 voices"), ({"voice_chances": (1.0,)}, "each of the 2 voices"),
-    ({"channel_chances": (1.0,)}, "each of the 2 channels"), ({"voice_chances": (0.0, 0.0)}, "let everybody be heard"),
-    ({"voice_chances": (1.0, -0.5)}, "must not be negative"), ({"channel_chances": (0.0, 0.0, 1.0)}, "let everybody be heard"),
-])
+@pytest.mark.parametrize(
+    ("chances", "message"),
+    [
+        ({"voice_chances": (0.5, 0.25, 0.25)}, "each of the 2 voices"),
+        ({"voice_chances": (1.0,)}, "each of the 2 voices"),
+        ({"channel_chances": (1.0,)}, "each of the 2 channels"),
+        ({"voice_chances": (0.0, 0.0)}, "let everybody be heard"),
+        ({"voice_chances": (1.0, -0.5)}, "must not be negative"),
+        ({"channel_chances": (0.0, 0.0, 1.0)}, "let everybody be heard"),
+    ],
+)
 def test_chances_must_be_of_the_voices_and_channels_there_are(
     listing: Listing, cache: Path, chances: dict[str, tuple[float, ...]], message: str
 ) -> None:
     bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
-    options = SampleOptions(**{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances)
+    options = SampleOptions(
+        **{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances
+    )
     with pytest.raises(DatasetError, match=message) as caught:
         VoiceBatches(listing, [[bank, bank], [bank]], [], None, options, MelAugment(), SPEC, seed=1)
     assert re.search(r"\[sampling\]|chance above 0", caught.value.hint)
 
 
 def test_the_shipped_chances_fit_the_shipped_voices(listing: Listing, cache: Path) -> None:
-    """Also for a user's own speech, in which every voice is everybody's and every channel of the first voice too."""
+    """Also for a user's own speech, in which every voice is everybody's and every
+    channel of the first voice too.
+    """
     config = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))
     channels = len(config["data"]["channels"])
-    extra = [len(config["data"].get("fluent_channels", [])), *[0] * (len(config["data"]["speeds"]) - 1)]
+    extra = [
+        len(config["data"].get("fluent_channels", [])),
+        *[0] * (len(config["data"]["speeds"]) - 1),
+    ]
     bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
-    people = [[bank] * (channels + more) for more in extra] + [[bank]] * len(config["data"].get("disguises", []))
+    people = [[bank] * (channels + more) for more in extra] + [[bank]] * len(
+        config["data"].get("disguises", [])
+    )
     again = len(prosodies(config["data"]))
     options = SampleOptions(**config["sampling"])
-    made = VoiceBatches(listing, [*people, *[[bank]] * again], [], None, options, MelAugment(), SPEC, seed=1, prosodies=again)
+    made = VoiceBatches(
+        listing,
+        [*people, *[[bank]] * again],
+        [],
+        None,
+        options,
+        MelAugment(),
+        SPEC,
+        seed=1,
+        prosodies=again,
+    )
     assert made.classes == len(people) * SPEAKERS
     assert len(made.batch(0, 0.0)["label"]) == SampleOptions(**config["sampling"]).batch_size
 
@@ -268,17 +346,26 @@ def one_file_each(tmp_path_factory: pytest.TempPathFactory) -> tuple[Listing, li
     root = tmp_path_factory.mktemp("single")
     for person, seconds in enumerate((6.0, 6.0, 1.5)):
         (root / f"p{person}").mkdir()
-        soundfile.write(root / f"p{person}" / "0.wav", media_sound.speech(person, seconds, rate_hz=16000), 16000)
+        soundfile.write(
+            root / f"p{person}" / "0.wav", media_sound.speech(person, seconds, rate_hz=16000), 16000
+        )
     listing, cache = read_listing(root, "audio"), tmp_path_factory.mktemp("single_cache")
-    return listing, [[cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)]
+    return listing, [
+        [cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)
+    ]
 
 
 def test_prosodies_are_the_people_of_the_first_voice(listing: Listing, cache: Path) -> None:
-    banks = [[cached_features(listing, cache, variant, SPEC)] for variant in (*map(clean, (1.0, 0.9)), *prosodies({"prosody": [1.25]}))]
+    banks = [
+        [cached_features(listing, cache, variant, SPEC)]
+        for variant in (*map(clean, (1.0, 0.9)), *prosodies({"prosody": [1.25]}))
+    ]
     options = SampleOptions(batch_size=8, voice_chances=(0, 0, 1), channel_chances=(1.0,))
     made = VoiceBatches(listing, banks, [], None, options, MelAugment(), SPEC, seed=1, prosodies=1)
     assert made.classes == 2 * SPEAKERS
-    assert {int(label) for step in range(10) for label in made.batch(step, 0.0)["label"]} == set(range(SPEAKERS))
+    assert {int(label) for step in range(10) for label in made.batch(step, 0.0)["label"]} == set(
+        range(SPEAKERS)
+    )
 
 
 def clean(speed: float) -> Variant:
@@ -287,20 +374,31 @@ def clean(speed: float) -> Variant:
 
 @pytest.mark.parametrize("trim_chance", [0.0, 1.0])
 @pytest.mark.parametrize("drawn", [6, 15])
-def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(one_file_each, trim_chance: float, drawn: int) -> None:
+def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(
+    one_file_each, trim_chance: float, drawn: int
+) -> None:
     listing, banks = one_file_each
     frames, teacher = 100, Listener()
-    options = SampleOptions(drawn, (frames,), (1.0,), (1.0,), voice_chances=(1, 1), channel_chances=(1,))
+    options = SampleOptions(
+        drawn, (frames,), (1.0,), (1.0,), voice_chances=(1, 1), channel_chances=(1,)
+    )
     augment = MelAugment(noise_chance=0, trim_chance=trim_chance)
     made = VoiceBatches(listing, banks, [], teacher, options, augment, SPEC, seed=3)
     for step in range(8):
         teacher.heard.clear()
         labels = made.batch(step, 0.0)["label"]
         for person in range(3):
-            cut = [stretch(parts, banks[label // 3][0]) for label, parts in zip(labels, teacher.heard, strict=True) if label % 3 == person]
+            cut = [
+                stretch(parts, banks[label // 3][0])
+                for label, parts in zip(labels, teacher.heard, strict=True)
+                if label % 3 == person
+            ]
             room = min(len(cut), int(banks[0][0].lengths[person]) // frames)
             assert 1 <= room <= 6 or not cut
-            seen = [sum(first < middle < end for first, end in cut) for middle in (np.arange(400) + 0.5) / 400]
+            seen = [
+                sum(first < middle < end for first, end in cut)
+                for middle in (np.arange(400) + 0.5) / 400
+            ]
             assert max(seen, default=0) <= int(np.ceil(len(cut) / max(room, 1)))
 
 
@@ -310,8 +408,13 @@ def stretch(parts: list[tuple[int, np.ndarray]], bank: Bank) -> tuple[float, flo
     return rows.min() / bank.lengths[number], (rows.max() + 1) / bank.lengths[number]
 
 
-def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(cache: Path, listing: Listing) -> None:
-    items = tuple(Item(item.path, f"{'words' if item.label == 'person0' else 'talks'}/{item.label}") for item in listing.items)
+def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(
+    cache: Path, listing: Listing
+) -> None:
+    items = tuple(
+        Item(item.path, f"{'words' if item.label == 'person0' else 'talks'}/{item.label}")
+        for item in listing.items
+    )
     grouped = Listing(listing.root, items)
     whole = cached_features(grouped, cache, Variant(1.0, "clean"), SPEC)
     part = cached_features(grouped, cache, Variant(1.0, "clean", 1.1), SPEC, ["talks"])
@@ -334,30 +437,50 @@ def trials(listing: Listing, cache: Path):
 
 def test_perfect_and_useless_embeddings(trials) -> None:
     numbers = iter(np.repeat(np.eye(SPEAKERS, dtype=np.float32), FILES, axis=0))
-    perfect = trials.equal_error_rates(lambda x: np.stack([next(numbers) for _ in x]), step_frames=200)
+    perfect = trials.equal_error_rates(
+        lambda x: np.stack([next(numbers) for _ in x]), step_frames=200
+    )
     assert perfect == {"held_out": 0.0}
     same = trials.equal_error_rates(lambda x: np.ones((len(x), 1), np.float32))
     assert same["held_out"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [(None, SPEC.frames(19200)), (1.0, SPEC.frames(16000)), (9.0, SPEC.frames(19200))])
+@pytest.mark.parametrize(
+    ("seconds", "frames"),
+    [(None, SPEC.frames(19200)), (1.0, SPEC.frames(16000)), (9.0, SPEC.frames(19200))],
+)
 def test_trials_can_be_cut_to_a_duration(trials, seconds: float | None, frames: int) -> None:
     seen = []
-    trials.embeddings(lambda x: seen.append(x.shape) or np.zeros((len(x), 1), np.float32), seconds=seconds)
+    trials.embeddings(
+        lambda x: seen.append(x.shape) or np.zeros((len(x), 1), np.float32), seconds=seconds
+    )
     assert {shape[1:] for shape in seen} == {(frames, SPEC.n_mels)}
 
 
-def test_published_lists_must_name_known_files(listing: Listing, cache: Path, tmp_path: Path) -> None:
+def test_published_lists_must_name_known_files(
+    listing: Listing, cache: Path, tmp_path: Path
+) -> None:
     from train.voice_dev import published_trials
 
     file = tmp_path / "list.txt"
-    file.write_text("1 person0/0.wav person0/1.wav\n0 person0/0.wav person9/0.wav\n", encoding="utf-8")
+    file.write_text(
+        "1 person0/0.wav person0/1.wav\n0 person0/0.wav person9/0.wav\n", encoding="utf-8"
+    )
     with pytest.raises(DatasetError, match="person9"):
         published_trials(listing, {"list": file}, cache, SPEC)
 
 
 def test_groups_are_weighted(listing: Listing, cache: Path) -> None:
-    items = [Item(item.path, ("words/" if "0" in item.label else "talks/") + item.label) for item in listing.items]
-    batches = make_batches(Listing(listing.root, tuple(items)), cache, None, group_weights={"words": 0.0})
-    talks = {number for number, speaker in enumerate(batches.speakers) if speaker.startswith("talks/")}
-    assert {int(label) % SPEAKERS for step in range(10) for label in batches.batch(step, 0.0)["label"]} == talks
+    items = [
+        Item(item.path, ("words/" if "0" in item.label else "talks/") + item.label)
+        for item in listing.items
+    ]
+    batches = make_batches(
+        Listing(listing.root, tuple(items)), cache, None, group_weights={"words": 0.0}
+    )
+    talks = {
+        number for number, speaker in enumerate(batches.speakers) if speaker.startswith("talks/")
+    }
+    assert {
+        int(label) % SPEAKERS for step in range(10) for label in batches.batch(step, 0.0)["label"]
+    } == talks

@@ -1,4 +1,7 @@
-"""The voice network: any length, alone equals batched, size, save and load, ONNX, and refusals."""
+"""The voice network: any length, alone equals batched, size, save and load, ONNX, and
+refusals.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,7 +12,14 @@ import pytest
 from network.voice import voice_network
 
 pytestmark = pytest.mark.tf
-TINY = {"n_mels": 16, "stem": (4, 6), "channels": 16, "blocks": 2, "pooled_channels": 24, "embedding_size": 32}
+TINY = {
+    "n_mels": 16,
+    "stem": (4, 6),
+    "channels": 16,
+    "blocks": 2,
+    "pooled_channels": 24,
+    "embedding_size": 32,
+}
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +28,8 @@ def network():
 
     keras.utils.set_random_seed(3)
     model = voice_network(**TINY)
-    # Statistics of a trained network: with those of a fresh one, mean and variance play no part.
+    # Statistics of a trained network: with those of a fresh one, mean and variance play
+    # no part.
     rng = np.random.default_rng(0)
     for variable in model.variables:
         if "moving_variance" in variable.path:
@@ -42,7 +53,9 @@ def test_any_length_gives_a_unit_embedding(network, frames: int) -> None:
 def test_alone_equals_batched(network) -> None:
     batch = features(5, 120)
     together = np.asarray(network(batch, training=False))
-    alone = np.concatenate([np.asarray(network(batch[i : i + 1], training=False)) for i in range(5)])
+    alone = np.concatenate(
+        [np.asarray(network(batch[i : i + 1], training=False)) for i in range(5)]
+    )
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -58,7 +71,9 @@ def test_save_and_load_keep_every_number(network, tmp_path: Path) -> None:
     network.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     inputs = features(2, 77)
-    np.testing.assert_array_equal(np.asarray(loaded(inputs, training=False)), np.asarray(network(inputs, training=False)))
+    np.testing.assert_array_equal(
+        np.asarray(loaded(inputs, training=False)), np.asarray(network(inputs, training=False))
+    )
 
 
 def test_onnx_agrees_at_every_length_and_batch(network, tmp_path: Path) -> None:
@@ -75,12 +90,16 @@ def test_shipped_shape_is_within_its_budget() -> None:
     from network.export import count_parameters
 
     table = tomllib.loads(Path("train/configs/voice.toml").read_text(encoding="utf-8"))["network"]
-    model = voice_network(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+    model = voice_network(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    )
     assert model.output_shape == (None, 512)
     assert count_parameters(model) <= 2_000_000
 
 
-@pytest.mark.parametrize("values", [{"n_mels": 30}, {"blocks": 0}, {"stem": (0, 8)}, {"embedding_size": -1}])
+@pytest.mark.parametrize(
+    "values", [{"n_mels": 30}, {"blocks": 0}, {"stem": (0, 8)}, {"embedding_size": -1}]
+)
 def test_impossible_sizes_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="Received"):
         voice_network(**{**TINY, **values})

@@ -1,4 +1,7 @@
-"""Training on a folder of speakers through the shared entry point: learns, publishes, serves, and is fine-tuned from what it published."""
+"""Training on a folder of speakers through the shared entry point: learns, publishes,
+serves, and is fine-tuned from what it published.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -30,13 +33,18 @@ def test_what_was_published_serves(trained_voice: Path) -> None:
     from utils.types import Waveform
 
     encoder = load_voice_encoder(trained_voice)
-    vectors = [encoder.embed(Waveform(media_sound.speech(p, 1.5, rate_hz=16000), 16000)).vector for p in (0, 0, 1)]
+    vectors = [
+        encoder.embed(Waveform(media_sound.speech(p, 1.5, rate_hz=16000), 16000)).vector
+        for p in (0, 0, 1)
+    ]
     assert np.allclose(vectors[0], vectors[1])
     assert vectors[0] @ vectors[2] < 0.9999
     assert np.linalg.norm(vectors[0]) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_both(voices: Path) -> None:
+def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_both(
+    voices: Path,
+) -> None:
     import tomllib
 
     from network.encoder import load_voice_encoder
@@ -44,7 +52,9 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     from utils.features import log_mel
     from utils.types import Waveform
 
-    text = (voices / "voice.toml").read_text(encoding="utf-8") + "[augment]\nreversed_chance = 0.5\n[serving]\ntime_reversal = true\n"
+    text = (voices / "voice.toml").read_text(
+        encoding="utf-8"
+    ) + "[augment]\nreversed_chance = 0.5\n[serving]\ntime_reversal = true\n"
     (voices / "backwards.toml").write_text(text, encoding="utf-8")
     assert train(voices, "backwards", "--config", str(voices / "backwards.toml")) == 0
     encoder, config = load_voice_encoder(voices / "backwards_model"), tomllib.loads(text)
@@ -55,16 +65,22 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     sound = media_sound.speech(3, 1.5, rate_hz=16000)
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
     features, asked = log_mel(sound, task.spec)[None], []
-    task._trials = SimpleNamespace(equal_error_rates=lambda embed, **_: asked.append(embed(features)[0]) or {"held_out": 0.5})
+    task._trials = SimpleNamespace(
+        equal_error_rates=lambda embed, **_: asked.append(embed(features)[0]) or {"held_out": 0.5}
+    )
     task.validate(full=False)
     np.testing.assert_allclose(asked[0], expected, atol=1e-4)
-    assert np.abs(task._embed(features).numpy()[0] - expected).max() > 1e-3, "forwards alone it is another one"
+    assert np.abs(task._embed(features).numpy()[0] - expected).max() > 1e-3, (
+        "forwards alone it is another one"
+    )
     config["serving"]["time_reversal"] = "yes"
     with pytest.raises(ValueError, match="true or false"):
         create(config, seed=1, shared=voices)
 
 
-def test_what_all_speech_has_in_common_is_taken_out_before_publishing(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
+    voices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tomllib
 
     import keras
@@ -72,8 +88,10 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(voices: Pa
     from network.voice import CENTRE, LENGTH
     from train.voice_task import create
 
-    files = [f"{(voices / 'speech' / f'person{person}' / f'{take}.wav').as_posix()}\tset/{person}"
-             for person, take in itertools.product(range(SPEAKERS), range(FILES))]
+    files = [
+        f"{(voices / 'speech' / f'person{person}' / f'{take}.wav').as_posix()}\tset/{person}"
+        for person, take in itertools.product(range(SPEAKERS), range(FILES))
+    ]
     (voices / "set.txt").write_text("\n".join(files), encoding="utf-8")
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
     config["data"] |= {"train": str(voices / "set.txt"), "disguises": [], "fluent_channels": []}
@@ -93,7 +111,13 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(voices: Pa
     np.testing.assert_allclose(task.network.get_layer(CENTRE).centre.numpy(), 1.5 * mean, atol=1e-5)
     expected = (before[0] - 1.5 * mean) / np.linalg.norm(before[0] - 1.5 * mean)
     np.testing.assert_allclose(task._embed(speech[0][None]).numpy()[0], expected, atol=1e-4)
-    for wrong in ({"centred_on": "set"}, {"centred_on": [1]}, {"centring": "3"}, {"centring": -1.0}, {"centring": float("nan")}):
+    for wrong in (
+        {"centred_on": "set"},
+        {"centred_on": [1]},
+        {"centring": "3"},
+        {"centring": -1.0},
+        {"centring": float("nan")},
+    ):
         with pytest.raises(ValueError, match="Received"):
             create({**config, "serving": wrong}, seed=1, shared=voices)
     config["serving"]["centred_on"] = ["set", "sets"]
@@ -107,7 +131,9 @@ def test_own_data_are_not_centred_on_the_research_data(voices: Path) -> None:
 
     from network.voice import CENTRE
 
-    text = (voices / "voice.toml").read_text(encoding="utf-8") + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\ncentring = 3.0\n'
+    text = (voices / "voice.toml").read_text(
+        encoding="utf-8"
+    ) + '[serving]\ncentred_on = ["librispeech_resemblyzer"]\ncentring = 3.0\n'
     (voices / "centred.toml").write_text(text, encoding="utf-8")
     assert train(voices, "centred", "--config", str(voices / "centred.toml")) == 0
     network = keras.saving.load_model(voices / "centred_model" / "model.keras", compile=False)
@@ -116,12 +142,24 @@ def test_own_data_are_not_centred_on_the_research_data(voices: Path) -> None:
     assert card["training"]["configuration"]["serving"] == {}
     network.get_layer(CENTRE).centre.assign(np.full(32, 0.1))
     network.save(voices / "centred_model" / "model.keras")
-    assert train(voices, "centred_on", "--config", str(voices / "centred.toml"), "--init", str(voices / "centred_model")) == 0
+    assert (
+        train(
+            voices,
+            "centred_on",
+            "--config",
+            str(voices / "centred.toml"),
+            "--init",
+            str(voices / "centred_model"),
+        )
+        == 0
+    )
     network = keras.saving.load_model(voices / "centred_on_model" / "model.keras", compile=False)
     np.testing.assert_allclose(network.get_layer(CENTRE).centre.numpy(), 0.1)
 
 
-def test_weights_from_before_the_centre_have_none(voices: Path, trained_voice: Path, tmp_path: Path) -> None:
+def test_weights_from_before_the_centre_have_none(
+    voices: Path, trained_voice: Path, tmp_path: Path
+) -> None:
     import keras
 
     from network.voice import CENTRE
@@ -140,15 +178,40 @@ def test_weights_from_before_the_centre_have_none(voices: Path, trained_voice: P
 def test_fine_tuning_starts_from_the_published_weights(voices: Path, trained_voice: Path) -> None:
     import keras
 
-    assert train(voices, "second", "--init", str(trained_voice), "--total-steps", "1", "--force", "--seed", "2") == 0
-    before, after = (keras.saving.load_model(path / "model.keras", compile=False) for path in (trained_voice, voices / "second_model"))
+    assert (
+        train(
+            voices,
+            "second",
+            "--init",
+            str(trained_voice),
+            "--total-steps",
+            "1",
+            "--force",
+            "--seed",
+            "2",
+        )
+        == 0
+    )
+    before, after = (
+        keras.saving.load_model(path / "model.keras", compile=False)
+        for path in (trained_voice, voices / "second_model")
+    )
     for old, new in zip(before.trainable_variables, after.trainable_variables, strict=True):
-        np.testing.assert_allclose(old.numpy(), new.numpy(), atol=1e-3, err_msg="random weights of another seed are far from these")
+        np.testing.assert_allclose(
+            old.numpy(),
+            new.numpy(),
+            atol=1e-3,
+            err_msg="random weights of another seed are far from these",
+        )
 
 
 def test_weights_of_another_front_end_are_refused(voices: Path, trained_voice: Path) -> None:
     """Of the same size, they would be tuned on features that they never saw."""
-    text = (voices / "voice.toml").read_text(encoding="utf-8").replace("n_mels = 16", "n_mels = 16\nhop_ms = 12.5")
+    text = (
+        (voices / "voice.toml")
+        .read_text(encoding="utf-8")
+        .replace("n_mels = 16", "n_mels = 16\nhop_ms = 12.5")
+    )
     (voices / "hop.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"hop_ms=10\.0 instead of 12\.5") as caught:
         train(voices, "hop", "--config", str(voices / "hop.toml"), "--init", str(trained_voice))
@@ -179,17 +242,24 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
     from train.voice_task import create
 
     listing = read_listing(voices / "speech", "audio")
-    rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(size=(len(listing.items), SPEAKERS))
-    np.savez(voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows)
+    rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(
+        size=(len(listing.items), SPEAKERS)
+    )
+    np.savez(
+        voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows
+    )
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
     config["data"]["train"], config["teacher"] = str(voices / "speech"), {"whole": "teacher.npz"}
-    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}  # quick to learn
+    # Quick to learn
+    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
     config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
     task = create(config, seed=1, shared=voices)
     batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
     before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
-    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(lambda _: None)
+    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(
+        lambda _: None
+    )
     after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
     assert set(before) == {"loss", "margin_head", "teacher", "relation"}
     assert after["teacher"] < 0.9 * before["teacher"]
@@ -221,12 +291,18 @@ def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
         batch = task.batch(0, 0.0)
         batch["target"] = np.zeros_like(batch["target"])
         batch["target"][:taught, 0] = 1
-        losses = task.loss({name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5))
+        losses = task.loss(
+            {name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5)
+        )
         assert all(np.isfinite(float(value)) for value in losses.values())
 
 
-def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The teacher is asked about the files that are trained on, in every voice, and the training finds what it said."""
+def test_a_model_with_a_card_teaches_the_next(
+    voices: Path, trained_voice: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The teacher is asked about the files that are trained on, in every voice, and the
+    training finds what it said.
+    """
     import tomllib
 
     from train.voice_task import create
@@ -234,11 +310,17 @@ def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path,
 
     config = voices / "taught.toml"
     shared = (voices / "voice.toml").read_text(encoding="utf-8")
-    config.write_text(f'{shared}\n[teacher]\nencoder = "{trained_voice.as_posix()}"\n', encoding="utf-8")
+    config.write_text(
+        f'{shared}\n[teacher]\nencoder = "{trained_voice.as_posix()}"\n', encoding="utf-8"
+    )
     own = ["--config", str(config), "--data", str(voices / "speech")]
     assert ask(own) == 0
     files = capsys.readouterr().out.split()
-    assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == ["s100", "s090", "s110f090"]
+    assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == [
+        "s100",
+        "s090",
+        "s110f090",
+    ]
     (found,) = (voices / "cache").glob(f"*/{files[0]}")
     with np.load(found) as archive:
         assert len(archive["offsets"]) == 1 + (SPEAKERS - HELD_OUT) * FILES
@@ -260,19 +342,27 @@ def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(voices: Path) 
 
     config = voices / "absent.toml"
     shared = (voices / "voice.toml").read_text(encoding="utf-8")
-    config.write_text(f'{shared}\n[teacher]\nencoder = "{(voices / "absent").as_posix()}"\n', encoding="utf-8")
+    config.write_text(
+        f'{shared}\n[teacher]\nencoder = "{(voices / "absent").as_posix()}"\n', encoding="utf-8"
+    )
     with pytest.raises(ModelError, match=r"absent/card\.json is missing") as caught:
         ask(["--config", str(config), "--data", str(voices / "speech")])
     assert "best_model" not in caught.value.hint
     assert "--no-teacher" in caught.value.hint
 
 
-def test_without_windows_it_is_said_what_is_taken_instead(voices: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_windows_it_is_said_what_is_taken_instead(
+    voices: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     from train.datasets import read_listing
     from train.voice_task import _targets
 
     listing = read_listing(voices / "speech", "audio")
-    np.savez(voices / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=np.eye(len(listing.items)))
+    np.savez(
+        voices / "whole.npz",
+        path=np.array([item.path for item in listing.items]),
+        embedding=np.eye(len(listing.items)),
+    )
     data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
     _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices, 10.0)
     assert "2 of 2 voices" in caplog.text
@@ -286,8 +376,18 @@ def test_a_disguise_is_clean_and_of_fluent_speech_whatever_its_formants(voices: 
     from utils.features import FrontendSpec
 
     listing = read_listing(voices / "speech", "audio")
-    data = {"speeds": [1.0, 0.9], "disguises": [[1.2, 1.0], [1.1, 0.9]], "channels": ["clean", "phone"], "cache": str(voices / "cache")}
-    assert [len(channels) for channels in _banks(data, listing, FrontendSpec(n_mels=16))] == [2, 2, 1, 1]
+    data = {
+        "speeds": [1.0, 0.9],
+        "disguises": [[1.2, 1.0], [1.1, 0.9]],
+        "channels": ["clean", "phone"],
+        "cache": str(voices / "cache"),
+    }
+    assert [len(channels) for channels in _banks(data, listing, FrontendSpec(n_mels=16))] == [
+        2,
+        2,
+        1,
+        1,
+    ]
     (disguise,) = _banks({**data, "fluent": ["nobody"]}, listing, FrontendSpec(n_mels=16))[2]
     assert not disguise.lengths.any()
 

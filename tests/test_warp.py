@@ -1,4 +1,7 @@
-"""The similarity transform against an independent solution, and what the warp does to pixels."""
+"""The similarity transform against an independent solution, and what the warp does to
+pixels.
+"""
+
 from __future__ import annotations
 
 import cv2
@@ -10,7 +13,12 @@ from align.warp import TEMPLATE_XY, align, is_plausible, scale_of, umeyama
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:
     a = np.radians(degrees)
-    return np.array([[scale * np.cos(a), -scale * np.sin(a), shift[0]], [scale * np.sin(a), scale * np.cos(a), shift[1]]])
+    return np.array(
+        [
+            [scale * np.cos(a), -scale * np.sin(a), shift[0]],
+            [scale * np.sin(a), scale * np.cos(a), shift[1]],
+        ]
+    )
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -22,7 +30,9 @@ def by_least_squares(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     x, y = source.T
     one, zero = np.ones(len(x)), np.zeros(len(x))
     left = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
-    a, b, tx, ty = np.linalg.lstsq(left, np.concatenate([target[:, 0], target[:, 1]]), rcond=None)[0]
+    a, b, tx, ty = np.linalg.lstsq(left, np.concatenate([target[:, 0], target[:, 1]]), rcond=None)[
+        0
+    ]
     return np.array([[a, -b, tx], [b, a, ty]])
 
 
@@ -53,9 +63,17 @@ def test_umeyama_agrees_with_opencv_on_clean_points() -> None:
     assert umeyama(TEMPLATE_XY, target) == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("points", [
-    np.full((5, 2), 7.0), np.full((5, 2), np.nan), np.zeros((5, 3)), np.zeros((1, 2)), TEMPLATE_XY * np.inf, TEMPLATE_XY * 0.001,
-])
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.full((5, 2), 7.0),
+        np.full((5, 2), np.nan),
+        np.zeros((5, 3)),
+        np.zeros((1, 2)),
+        TEMPLATE_XY * np.inf,
+        TEMPLATE_XY * 0.001,
+    ],
+)
 def test_degenerate_landmarks_are_refused(points: np.ndarray) -> None:
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="Received"):
         umeyama(points, TEMPLATE_XY)
@@ -68,8 +86,12 @@ def test_different_shapes_are_refused() -> None:
 
 def test_plausible_faces_at_any_size_and_tilt() -> None:
     for scale, tilt in ((0.2, 0), (1, 30), (6, -45)):
-        assert is_plausible(apply(similarity(scale, tilt, (100, 50)), TEMPLATE_XY).astype(np.float32))
-    profile = TEMPLATE_XY * np.array([0.35, 1], np.float32) + np.array([[0, 0], [0, 0], [14, 0], [0, 0], [0, 0]], np.float32)
+        assert is_plausible(
+            apply(similarity(scale, tilt, (100, 50)), TEMPLATE_XY).astype(np.float32)
+        )
+    profile = TEMPLATE_XY * np.array([0.35, 1], np.float32) + np.array(
+        [[0, 0], [0, 0], [14, 0], [0, 0], [0, 0]], np.float32
+    )
     assert is_plausible(profile)
 
 
@@ -85,7 +107,9 @@ def test_implausible_faces() -> None:
 def dotted(landmarks_xy: np.ndarray, size: int, radius: int) -> np.ndarray:
     image = np.full((size, size, 3), 60, np.uint8)
     for x, y in landmarks_xy:
-        cv2.circle(image, (round(x * 16), round(y * 16)), radius * 16, (250, 250, 250), -1, cv2.LINE_AA, 4)
+        cv2.circle(
+            image, (round(x * 16), round(y * 16)), radius * 16, (250, 250, 250), -1, cv2.LINE_AA, 4
+        )
     return image
 
 
@@ -102,7 +126,9 @@ def test_landmarks_land_on_the_template(scale: float, tilt: float) -> None:
 
 
 def test_shrinking_does_not_alias() -> None:
-    stripes = np.repeat(np.tile(np.array([0, 255], np.uint8), 600)[None, :, None], 1200, 0).repeat(3, 2)
+    stripes = np.repeat(np.tile(np.array([0, 255], np.uint8), 600)[None, :, None], 1200, 0).repeat(
+        3, 2
+    )
     landmarks = apply(similarity(7.3, 0, (100, 100)), TEMPLATE_XY).astype(np.float32)
     smooth = align(stripes, landmarks)[8:-8, 8:-8].std()
     jagged = cv2.warpAffine(stripes, umeyama(landmarks, TEMPLATE_XY), (112, 112))[8:-8, 8:-8].std()
@@ -121,7 +147,12 @@ def test_the_template_scales_with_the_size_of_the_crop() -> None:
     landmarks = apply(similarity(2.0, 0, (30, 30)), TEMPLATE_XY).astype(np.float32)
     image = dotted(landmarks, 320, 8)
     small, large = align(image, landmarks, 112), align(image, landmarks, 224)
-    assert np.abs(cv2.resize(large, (112, 112), interpolation=cv2.INTER_AREA).astype(int) - small).mean() < 3
+    assert (
+        np.abs(
+            cv2.resize(large, (112, 112), interpolation=cv2.INTER_AREA).astype(int) - small
+        ).mean()
+        < 3
+    )
 
 
 def test_scale() -> None:

@@ -1,4 +1,5 @@
 """A connection whose headers trickle in is cut, however steadily they come."""
+
 from __future__ import annotations
 
 import socket
@@ -22,7 +23,8 @@ def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
         return sum(len(data) for data in iter(lambda: conn.sock.recv(100), b""))
 
     def trickle() -> None:
-        while not cut and len(sent) < 5000:  # a minute and a half: it would end one day where nobody cuts it
+        # A minute and a half: it would end one day where nobody cuts it
+        while not cut and len(sent) < 5000:
             try:
                 sent.append(theirs.send(b"x"))
             except OSError:
@@ -34,7 +36,9 @@ def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
     sender = threading.Thread(target=trickle)
     sender.start()
     started = time.monotonic()
-    received = worker.Worker.handle(worker.Worker.__new__(worker.Worker), SimpleNamespace(sock=ours))
+    received = worker.Worker.handle(
+        worker.Worker.__new__(worker.Worker), SimpleNamespace(sock=ours)
+    )
     took_s = time.monotonic() - started
     sender.join()
     assert cut, "it was still sending"
@@ -49,7 +53,9 @@ def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ThreadWorker, "handle", lambda self, conn: self.handle_request(None, conn))
 
     def answer(_: ThreadWorker, req: object, conn: SimpleNamespace) -> bytes:
-        """However long the body and the analysis take: nothing is left that would cut them."""
+        """However long the body and the analysis take: nothing is left that would cut
+        them.
+        """
         conn.head_timer.join(worker.HEAD_LIMIT_S / 2)
         assert not conn.head_timer.is_alive()
         theirs.send(b"body")

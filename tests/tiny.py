@@ -1,4 +1,7 @@
-"""Real networks with random weights: `tiny_models(folder)` is a model folder that the service loads in a moment."""
+"""Real networks with random weights: `tiny_models(folder)` is a model folder that the
+service loads in a moment.
+"""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,4 +1,7 @@
-"""Waiting for what another process or thread does, on machines of any speed: for a condition, never for a time."""
+"""Waiting for what another process or thread does, on machines of any speed: for a
+condition, never for a time.
+"""
+
 from __future__ import annotations
 
 import os
@@ -9,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LIMIT_S = 300.0
-"""After which a condition that does not come is an error. Long, because it costs nothing where all is well."""
+"""After which a condition that does not come is an error. Long, because it costs
+nothing where all is well.
+"""
 
 
 def until(true: Callable[[], object], limit_s: float = LIMIT_S, every_s: float = 0.05) -> None:
@@ -22,8 +27,10 @@ def until(true: Callable[[], object], limit_s: float = LIMIT_S, every_s: float =
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """Processes stand still, at whatever they are, so that what is looked at is still true when something is done about it. What they are
-    sent meanwhile reaches them when they go on; whoever is killed does not."""
+    """Processes stand still, at whatever they are, so that what is looked at is still
+    true when something is done about it. What they are sent meanwhile reaches them when
+    they go on; whoever is killed does not.
+    """
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: all(_stands(pid) for pid in pids))

@@ -1,1 +1,3 @@
-"""Training and measuring the networks: data sets, augmentation, the training loop, calibration, evaluation."""
+"""Training and measuring the networks: data sets, augmentation, the training loop,
+calibration, evaluation.
+"""

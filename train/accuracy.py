@@ -1,14 +1,19 @@
-"""Stated against measured: false positive identification rates and misses of the whole open-set decision, on held-out people.
+"""Stated against measured: false positive identification rates and misses of the whole
+open-set decision, on held-out people.
 
     python -m train.accuracy --model-dir best_model
 
-Thresholds follow from the stated FPIR and the number N of people enrolled, as in serving. Two-fold: the people are halved at random;
-cohort (but for voices of other data sets) and numbers, calibration and thresholds come from one half and are measured on the other, both
-ways. N people are enrolled with one clean clip each; their other clips and those of everybody else in the half (the strangers) are the
-probes, clean or degraded. Repeated with random choices of who is enrolled. Where a half has too few people for N, some are entered
-several times, each time with another clip: a stranger is then set against N different clips of fewer people (marked in the table), and
-misses count for people with one entry only.
+Thresholds follow from the stated FPIR and the number N of people enrolled, as in
+serving. Two-fold: the people are halved at random; cohort (but for voices of other data
+sets) and numbers, calibration and thresholds come from one half and are measured on the
+other, both ways. N people are enrolled with one clean clip each; their other clips and
+those of everybody else in the half (the strangers) are the probes, clean or degraded.
+Repeated with random choices of who is enrolled. Where a half has too few people for N,
+some are entered several times, each time with another clip: a stranger is then set
+against N different clips of fewer people (marked in the table), and misses count for
+people with one entry only.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -37,8 +42,10 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Row:
-    """One line: people enrolled, FPIR stated and measured with a 95 % interval over strangers, FNIR (NaN: nobody has one entry only),
-    people per entry, and how many strangers there were."""
+    """One line: people enrolled, FPIR stated and measured with a 95 % interval over
+    strangers, FNIR (NaN: nobody has one entry only), people per entry, and how many
+    strangers there were.
+    """
 
     modality: str
     condition: str
@@ -54,8 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Count:
-    """Of one gallery: whether each probe (p,) was given a name, whether that was right, and whose it is; `known` (p,) are probes that
-    misses are counted on, `people` how many different people were enrolled."""
+    """Of one gallery: whether each probe (p,) was given a name, whether that was right,
+    and whose it is; `known` (p,) are probes that misses are counted on, `people` how
+    many different people were enrolled.
+    """
 
     named: Bools
     right: Bools
@@ -70,7 +79,10 @@ def judged(drawn: Drawn, calibration: Calibration) -> dict[float, Count]:
     found = strengths(drawn.bare, calibration.norm)
     best = found.argmax(axis=1)
     highest, right = found[np.arange(len(found)), best], drawn.enrolled[best] == drawn.owner
-    known, people = np.isin(drawn.owner, drawn.enrolled[drawn.alone]), len(np.unique(drawn.enrolled))
+    known, people = (
+        np.isin(drawn.owner, drawn.enrolled[drawn.alone]),
+        len(np.unique(drawn.enrolled)),
+    )
     counts = {}
     for stated in FPIRS:
         named = highest >= calibration.threshold(fmr_for_fpir(stated, found.shape[1]))[0]
@@ -78,32 +90,76 @@ def judged(drawn: Drawn, calibration: Calibration) -> dict[float, Count]:
     return counts
 
 
-def measure(arenas: Sequence[tuple[Arena, Calibration]], modality: str, condition: str, size: int, kind: int = 1) -> list[Row]:
-    """Lines for `FPIRS`: both halves, each under the calibration of the other. `kind` = groups of people who resemble each other, in which
-    galleries and strangers are chosen."""
+def measure(
+    arenas: Sequence[tuple[Arena, Calibration]],
+    modality: str,
+    condition: str,
+    size: int,
+    kind: int = 1,
+) -> list[Row]:
+    """Lines for `FPIRS`: both halves, each under the calibration of the other. `kind` =
+    groups of people who resemble each other, in which galleries and strangers are
+    chosen.
+    """
     found = []
     for arena, calibration in arenas:
         for people in groups(arena.fold.table, (kind,))[kind]:
             if kind == 1 or len(people) >= size + STRANGERS:
-                found += [judged(arena.draw(size, np.random.default_rng([SEED, number]), condition, people, STRANGERS), calibration)
-                          for number in range(DRAWS)]
-    return [row_of([one[stated] for one in found], modality, condition, size, stated) for stated in FPIRS] if found else []
+                found += [
+                    judged(
+                        arena.draw(
+                            size,
+                            np.random.default_rng([SEED, number]),
+                            condition,
+                            people,
+                            STRANGERS,
+                        ),
+                        calibration,
+                    )
+                    for number in range(DRAWS)
+                ]
+    return (
+        [
+            row_of([one[stated] for one in found], modality, condition, size, stated)
+            for stated in FPIRS
+        ]
+        if found
+        else []
+    )
 
 
 def row_of(counts: Sequence[Count], modality: str, condition: str, size: int, stated: float) -> Row:
     """Means over galleries; the interval is a bootstrap over strangers."""
     stranger = np.concatenate([one.stranger for one in counts])
-    named, owner = (np.concatenate([getattr(one, name) for one in counts])[stranger] for name in ("named", "owner"))
-    half = np.concatenate([np.full(len(one.owner), number // DRAWS) for number, one in enumerate(counts)])[stranger]
-    identity = owner * (len(counts) // DRAWS + 1) + half  # numbers of people begin anew in pseudo-persons of each half
+    named, owner = (
+        np.concatenate([getattr(one, name) for one in counts])[stranger]
+        for name in ("named", "owner")
+    )
+    half = np.concatenate(
+        [np.full(len(one.owner), number // DRAWS) for number, one in enumerate(counts)]
+    )[stranger]
+    # Numbers of people begin anew in pseudo-persons of each half
+    identity = owner * (len(counts) // DRAWS + 1) + half
     known = np.concatenate([one.known for one in counts])
     right = np.concatenate([one.right for one in counts])[known]
     low, high = _interval(named, identity)
-    return Row(modality, condition, size, counts[0].people, stated, float(named.mean()), low, high,
-               float(1 - right.mean()) if len(right) else np.nan, len(np.unique(identity)))
+    return Row(
+        modality,
+        condition,
+        size,
+        counts[0].people,
+        stated,
+        float(named.mean()),
+        low,
+        high,
+        float(1 - right.mean()) if len(right) else np.nan,
+        len(np.unique(identity)),
+    )
 
 
-def _interval(named: Bools, identity: npt.NDArray[np.int64], replicates: int = 400) -> tuple[float, float]:
+def _interval(
+    named: Bools, identity: npt.NDArray[np.int64], replicates: int = 400
+) -> tuple[float, float]:
     people, codes = np.unique(identity, return_inverse=True)
     hits, probes = np.bincount(codes, named), np.bincount(codes)
     drawn = np.random.default_rng(SEED).integers(len(people), size=(replicates, len(people)))
@@ -112,15 +168,20 @@ def _interval(named: Bools, identity: npt.NDArray[np.int64], replicates: int = 4
 
 
 def measure_all(folds: Mapping[str, Sequence[Fold]]) -> list[Row]:
-    """All lines: face, voice and fused, clean and degraded, and clean ones of people who resemble each other."""
+    """All lines: face, voice and fused, clean and degraded, and clean ones of people
+    who resemble each other.
+    """
     rows: list[Row] = []
     for modality, both in folds.items():
         arenas = crossed(both)
         for condition in both[0].table.conditions:
             rows += [row for size in SIZES for row in measure(arenas, modality, condition, size)]
         for kind in KINDS[1:]:
-            rows += [replace(row, condition=f"clean, 1 of {kind} groups") for size in SIZES
-                     for row in measure(arenas, modality, both[0].clean, size, kind)]
+            rows += [
+                replace(row, condition=f"clean, 1 of {kind} groups")
+                for size in SIZES
+                for row in measure(arenas, modality, both[0].clean, size, kind)
+            ]
     return rows
 
 
@@ -132,32 +193,73 @@ def crossed(both: Sequence[Fold]) -> list[tuple[Arena, Calibration]]:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """A table, rates in percent, and what of it agrees."""
-    lines = ["| modality | probe | N | FPIR stated | FPIR measured (95 %) | FNIR | strangers |", "|" + "---|" * 7]
+    lines = [
+        "| modality | probe | N | FPIR stated | FPIR measured (95 %) | FNIR | strangers |",
+        "|" + "---|" * 7,
+    ]
     for row in rows:
-        size = f"{row.entries}" if row.people == row.entries else f"{row.entries} ({row.people} people)"
+        size = (
+            f"{row.entries}"
+            if row.people == row.entries
+            else f"{row.entries} ({row.people} people)"
+        )
         fnir = "-" if np.isnan(row.fnir) else f"{100 * row.fnir:.1f}"
-        lines.append(f"| {row.modality} | {row.condition} | {size} | {100 * row.stated:g} | {100 * row.fpir:.2f} "
-                     f"({100 * row.low:.2f} to {100 * row.high:.2f}) | {fnir} | {row.strangers} |")
-    for name, part in (("all lines", rows), ("lines with as many people as entries", [row for row in rows if row.people == row.entries])):
+        lines.append(
+            f"| {row.modality} | {row.condition} | {size} | {100 * row.stated:g} | {100 * row.fpir:.2f} "
+            f"({100 * row.low:.2f} to {100 * row.high:.2f}) | {fnir} | {row.strangers} |"
+        )
+    for name, part in (
+        ("all lines", rows),
+        (
+            "lines with as many people as entries",
+            [row for row in rows if row.people == row.entries],
+        ),
+    ):
         agree = sum(row.stated / FACTOR <= row.fpir <= row.stated * FACTOR for row in part)
-        allowed = sum(row.low <= row.stated * FACTOR and row.high >= row.stated / FACTOR for row in part)
+        allowed = sum(
+            row.low <= row.stated * FACTOR and row.high >= row.stated / FACTOR for row in part
+        )
         higher = sum(row.fpir > row.stated * FACTOR for row in part)
-        lines += ["", f"Of {name}, {len(part)}: measured within a factor of {FACTOR:g} of stated {agree}, the interval allows it "
-                      f"{allowed}, higher {higher}."]
+        lines += [
+            "",
+            f"Of {name}, {len(part)}: measured within a factor of {FACTOR:g} of stated {agree}, the interval allows it "
+            f"{allowed}, higher {higher}.",
+        ]
     return "\n".join(lines)
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.option("--model-dir", type=click.Path(path_type=Path, exists=True), default=Path("best_model"), show_default=True,
-              help="Folder with face/, voice/ and fusion/.")
-@click.option("--data", type=click.Path(path_type=Path, exists=True), help="Research data [default: DUET_SHARED_DATA].")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/runs/open_set.md"), show_default=True, help="Markdown file.")
+@click.option(
+    "--model-dir",
+    type=click.Path(path_type=Path, exists=True),
+    default=Path("best_model"),
+    show_default=True,
+    help="Folder with face/, voice/ and fusion/.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True),
+    help="Research data [default: DUET_SHARED_DATA].",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/runs/open_set.md"),
+    show_default=True,
+    help="Markdown file.",
+)
 def main(model_dir: Path, data: Path | None, out: Path) -> None:
     """Entry point."""
     try:
         encoders = load_encoders(model_dir)
-        folds = folds_of(calibration_data(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse)
-        text = as_markdown(measure_all(folds)) + "\n\nEqual error rates of pairs of clips, in percent:\n\n" + eer_of_folds(folds)
+        folds = folds_of(
+            calibration_data(encoders, data or shared_data_dir(), Sources()), encoders.fusion.fuse
+        )
+        text = (
+            as_markdown(measure_all(folds))
+            + "\n\nEqual error rates of pairs of clips, in percent:\n\n"
+            + eer_of_folds(folds)
+        )
     except DuetError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,9 @@
 
     python -m train.align_faces PHOTOS CROPS
 
-Every photograph of `PHOTOS/<person>/` in which a face is found becomes `CROPS/<person>/<name>.webp`, 112 × 112, aligned
-as serving does it; those without a face are named and left out. What is there already is not made again.
+Every photograph of `PHOTOS/<person>/` in which a face is found becomes
+`CROPS/<person>/<name>.webp`, 112 × 112, aligned as serving does it; those without a
+face are named and left out. What is there already is not made again.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def align_folder(photos: Path, crops: Path, align: Align) -> list[str]:
     Args:
         photos: A folder with a sub-folder per person.
         crops: Where the crops go; made where it is missing.
-        align: A photograph (h, w, 3) uint8 RGB to its main face (112, 112, 3), None where there is none.
+        align: A photograph (h, w, 3) uint8 RGB to its main face (112, 112, 3), None
+            where there is none.
 
     Returns:
         The photographs that were left out, relative to `photos`.
@@ -56,7 +58,9 @@ def _align_one(photo: Path, target: Path, align: Align) -> bool:
         return False
     if face is None:
         return False
-    _, data = cv2.imencode(".webp", np.ascontiguousarray(face[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    _, data = cv2.imencode(
+        ".webp", np.ascontiguousarray(face[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data.tobytes())
     return True

@@ -1,4 +1,6 @@
-"""A training checkpoint: counters and groups of arrays in one NumPy archive, replaced atomically."""
+"""A training checkpoint: counters and groups of arrays in one NumPy archive, replaced
+atomically.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,20 @@ from utils.errors import CheckpointError
 Groups = dict[str, list[npt.NDArray[Any]]]
 
 
-def save_checkpoint(file: Path, counters: Mapping[str, float], groups: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
-    """Write `counters` and `groups` to `file`: first to a neighbour, then renamed, so that a kill leaves a whole one."""
-    arrays: dict[str, Any] = {f"counter/{name}": np.float64(value) for name, value in counters.items()}
-    arrays |= {f"{name}/{place}": value for name, group in groups.items() for place, value in enumerate(group)}
+def save_checkpoint(
+    file: Path, counters: Mapping[str, float], groups: Mapping[str, Sequence[npt.NDArray[Any]]]
+) -> None:
+    """Write `counters` and `groups` to `file`: first to a neighbour, then renamed, so
+    that a kill leaves a whole one.
+    """
+    arrays: dict[str, Any] = {
+        f"counter/{name}": np.float64(value) for name, value in counters.items()
+    }
+    arrays |= {
+        f"{name}/{place}": value
+        for name, group in groups.items()
+        for place, value in enumerate(group)
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     with partial.open("wb") as stream:
@@ -29,8 +41,11 @@ def save_checkpoint(file: Path, counters: Mapping[str, float], groups: Mapping[s
     partial.replace(file)
 
 
-def load_checkpoint(file: Path, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> tuple[dict[str, float], Groups]:
-    """Read what `save_checkpoint` wrote; `shapes` are those that the arrays of each group must have.
+def load_checkpoint(
+    file: Path, shapes: Mapping[str, Sequence[tuple[int, ...]]]
+) -> tuple[dict[str, float], Groups]:
+    """Read what `save_checkpoint` wrote; `shapes` are those that the arrays of each
+    group must have.
 
     Raises:
         CheckpointError: not a checkpoint, or one of another network.
@@ -39,8 +54,14 @@ def load_checkpoint(file: Path, shapes: Mapping[str, Sequence[tuple[int, ...]]])
         with file.open("rb") as stream, np.load(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"A checkpoint must be readable. Received: {file} ({error})") from error
-    counters = {name.partition("/")[2]: float(value) for name, value in arrays.items() if name.startswith("counter/")}
+        raise CheckpointError(
+            f"A checkpoint must be readable. Received: {file} ({error})"
+        ) from error
+    counters = {
+        name.partition("/")[2]: float(value)
+        for name, value in arrays.items()
+        if name.startswith("counter/")
+    }
     groups: Groups = {name: [] for name in shapes}
     for name, group in groups.items():
         while f"{name}/{len(group)}" in arrays:

@@ -1,7 +1,9 @@
-"""Where training files come from: a folder of identities, a list file, or a CSV beside a zip archive.
+"""Where training files come from: a folder of identities, a list file, or a CSV beside
+a zip archive.
 
-All three become one `Listing`: an ordered tuple of (path, label) items and a way to read the bytes of each. Order is
-sorted by path, so the same data set gives the same item numbers on every machine; caches and seeds rely on that.
+All three become one `Listing`: an ordered tuple of (path, label) items and a way to
+read the bytes of each. Order is sorted by path, so the same data set gives the same
+item numbers on every machine; caches and seeds rely on that.
 """
 
 from __future__ import annotations
@@ -42,14 +44,18 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """A labelled data set: items sorted by path, below one root folder or inside one zip archive."""
+    """A labelled data set: items sorted by path, below one root folder or inside one
+    zip archive.
+    """
 
     root: Path
     items: tuple[Item, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The distinct identities, sorted; the place of one in this tuple is its class number."""
+        """The distinct identities, sorted; the place of one in this tuple is its class
+        number.
+        """
         return tuple(sorted({item.label for item in self.items}))
 
     def label_ids(self) -> list[int]:
@@ -72,11 +78,15 @@ def _opened(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
-        raise DatasetError(f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is neither") from error
+        raise DatasetError(
+            f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is neither"
+        ) from error
 
 
 def shared_data_dir() -> Path:
-    """Folder of the research data: `DUET_SHARED_DATA`, by default `../shared/data` beside the repository."""
+    """Folder of the research data: `DUET_SHARED_DATA`, by default `../shared/data`
+    beside the repository.
+    """
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     return Path(os.environ.get("DUET_SHARED_DATA", default))
 
@@ -85,10 +95,12 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
     """Read a data set from `source`.
 
     Args:
-        source: A folder with one sub-folder per identity; or a list file with lines `path<TAB>label`, paths relative
-            to the file's folder; or a CSV with the columns `path`, `identity` (or `speaker`) and `split`, whose
-            files lie in a zip archive of the same name.
-        kind: "image" or "audio": which file suffixes a folder of identities is searched for.
+        source: A folder with one sub-folder per identity; or a list file with lines
+            `path<TAB>label`, paths relative to the file's folder; or a CSV with the
+            columns `path`, `identity` (or `speaker`) and `split`, whose files lie in a
+            zip archive of the same name.
+        kind: "image" or "audio": which file suffixes a folder of identities is searched
+            for.
         split: Rows of a CSV to keep. Folders and list files have no splits.
 
     Raises:
@@ -103,20 +115,32 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
     elif source.is_file():
         listing = _from_list_file(source)
     else:
-        raise DatasetError(f"A data set is a folder, a list file or a CSV. Received: source={source} (not found)")
+        raise DatasetError(
+            f"A data set is a folder, a list file or a CSV. Received: source={source} (not found)"
+        )
     if not listing.items:
-        raise DatasetError(f"A data set needs at least one {kind} file. Received: source={source} without any",
-                           f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each identity.")
+        raise DatasetError(
+            f"A data set needs at least one {kind} file. Received: source={source} without any",
+            f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each identity.",
+        )
     return listing
 
 
 def cache_key(listing: Listing) -> str:
-    """16 hex digits that name a data set in caches: its root, its items, and of every file what changes when somebody changes it (size and
-    time, or its checksum in an archive)."""
-    state = _archived(listing.root, listing.root.stat().st_mtime_ns) if listing.root.is_file() else None
-    lines = [f"{item.path}\t{item.label}\t{_state(listing.root / item.path) if state is None else state.get(item.path)}"
-             for item in listing.items]
-    return hashlib.sha256("\n".join([str(listing.root.resolve()), *lines]).encode()).hexdigest()[:16]
+    """16 hex digits that name a data set in caches: its root, its items, and of every
+    file what changes when somebody changes it (size and time, or its checksum in an
+    archive).
+    """
+    state = (
+        _archived(listing.root, listing.root.stat().st_mtime_ns) if listing.root.is_file() else None
+    )
+    lines = [
+        f"{item.path}\t{item.label}\t{_state(listing.root / item.path) if state is None else state.get(item.path)}"
+        for item in listing.items
+    ]
+    return hashlib.sha256("\n".join([str(listing.root.resolve()), *lines]).encode()).hexdigest()[
+        :16
+    ]
 
 
 def _state(file: Path) -> str:
@@ -129,14 +153,17 @@ def _state(file: Path) -> str:
 
 @lru_cache(maxsize=4)
 def _archived(archive: Path, changed_ns: int) -> Mapping[str, int]:
-    """Checksums in an archive as it was when it was last changed; a large one has tens of thousands of them."""
+    """Checksums in an archive as it was when it was last changed; a large one has tens
+    of thousands of them.
+    """
     del changed_ns  # a part of the cache's key
     with _opened(archive) as opened:
         return {info.filename: info.CRC for info in opened.infolist()}
 
 
 def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
-    """Split a data set by identity into training and held-out part, at least `FEWEST_HELD_OUT` identities in the latter.
+    """Split a data set by identity into training and held-out part, at least
+    `FEWEST_HELD_OUT` identities in the latter.
 
     Raises:
         DatasetError: too few identities with two files or more.
@@ -154,12 +181,16 @@ def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listin
         )
     held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
     kept = tuple(item for item in listing.items if item.label not in held)
-    return Listing(listing.root, kept), Listing(listing.root, tuple(i for i in listing.items if i.label in held))
+    return Listing(listing.root, kept), Listing(
+        listing.root, tuple(i for i in listing.items if i.label in held)
+    )
 
 
 def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
     """Every file below a sub-folder, labelled with the name of that sub-folder."""
-    paths = sorted(path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes and path.is_file())
+    paths = sorted(
+        path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes and path.is_file()
+    )
     relative = [path.relative_to(folder) for path in paths]
     return Listing(folder, tuple(Item(path.as_posix(), path.parts[0]) for path in relative))
 
@@ -172,7 +203,9 @@ def _from_list_file(file: Path) -> Listing:
             continue
         path, tab, label = line.partition("\t")
         if not tab or not path.strip() or not label.strip():
-            raise DatasetError(f"Each line must be path<TAB>label. Received: {line!r} in line {number} of {file.name}")
+            raise DatasetError(
+                f"Each line must be path<TAB>label. Received: {line!r} in line {number} of {file.name}"
+            )
         items.append(Item(path.strip(), label.strip()))
     return Listing(file.parent, tuple(sorted(items, key=lambda item: item.path)))
 
@@ -181,9 +214,13 @@ def _from_csv(file: Path, split: str) -> Listing:
     """Rows of one split of `name.csv`; the files lie in `name.zip` beside it."""
     archive = file.with_suffix(".zip")
     if not archive.is_file():
-        raise DatasetError(f"A CSV needs a zip archive of the same name beside it. Received: {file.name} alone")
+        raise DatasetError(
+            f"A CSV needs a zip archive of the same name beside it. Received: {file.name} alone"
+        )
     rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
-    label = next((name for name in ("identity", "speaker", "label") if rows and name in rows[0]), None)
+    label = next(
+        (name for name in ("identity", "speaker", "label") if rows and name in rows[0]), None
+    )
     if label is None or not {"path", "split"} <= set(rows[0]):
         raise DatasetError(
             f"A CSV needs the columns path, identity (or speaker) and split. Received: {list(rows[0]) if rows else []}"
@@ -193,18 +230,24 @@ def _from_csv(file: Path, split: str) -> Listing:
 
 
 def _text(file: Path) -> str:
-    """Of a list or CSV; a byte order mark, as editors on Windows write it, is no part of the first name."""
+    """Of a list or CSV; a byte order mark, as editors on Windows write it, is no part
+    of the first name.
+    """
     try:
         return file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"A list of files must be readable text in UTF-8. Received: {file.name} ({type(error).__name__})") from error
+        raise DatasetError(
+            f"A list of files must be readable text in UTF-8. Received: {file.name} ({type(error).__name__})"
+        ) from error
 
 
 def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"Every listed file must be readable. Received: {path} ({error.strerror})") from error
+        raise DatasetError(
+            f"Every listed file must be readable. Received: {path} ({error.strerror})"
+        ) from error
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -1,10 +1,13 @@
-"""The teacher's view of what tells people apart, put into the last layer of a network that is published.
+"""The teacher's view of what tells people apart, put into the last layer of a network
+that is published.
 
-A teacher projection P (512, t) maps an embedding into the teacher's space. By itself it compares frontal faces better than the embedding
-and faces from the side worse. The sum of both scalar products, the teacher's weighted, is again a scalar product of vectors, which the
-network brings to unit length:
+A teacher projection P (512, t) maps an embedding into the teacher's space. By itself it
+compares frontal faces better than the embedding and faces from the side worse. The sum
+of both scalar products, the teacher's weighted, is again a scalar product of vectors,
+which the network brings to unit length:
 
-    e' = A e,  A = (I + weight · G)^(1/2),  G = P Pᵀ scaled to a mean eigenvalue of 1:  e'₁ · e'₂ = e₁ · e₂ + weight · e₁ᵀ G e₂
+    e' = A e,  A = (I + weight · G)^(1/2),  G = P Pᵀ scaled to a mean eigenvalue of 1:
+    e'₁ · e'₂ = e₁ · e₂ + weight · e₁ᵀ G e₂
 
 so A goes into the last linear layer and costs nothing when serving.
 """
@@ -22,7 +25,8 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     """Give the embeddings of `network` the emphasis of `projection`, in place.
 
     Args:
-        network: ends in a dense layer without bias, batch normalisation (`DENSE`, `NORM`) and normalisation to unit length.
+        network: ends in a dense layer without bias, batch normalisation (`DENSE`,
+            `NORM`) and normalisation to unit length.
         projection: (d, t), d the length of the embedding.
         weight: at least 0; 0 leaves the embeddings as they are.
     """
@@ -31,7 +35,12 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     scale, across = gamma / np.sqrt(variance + norm.epsilon), emphasis(projection, weight)
     dense.set_weights([((dense.get_weights()[0] * scale) @ across).astype(np.float32)])
     ones = np.ones_like(gamma)
-    norm.set_weights([x.astype(np.float32) for x in (ones, (beta - mean * scale) @ across, 0 * ones, ones - norm.epsilon)])
+    norm.set_weights(
+        [
+            x.astype(np.float32)
+            for x in (ones, (beta - mean * scale) @ across, 0 * ones, ones - norm.epsilon)
+        ]
+    )
 
 
 def emphasis(projection: npt.NDArray[np.floating], weight: float) -> npt.NDArray[np.float64]:

@@ -1,7 +1,9 @@
-"""Augmentation of aligned face crops: what a kiosk, a webcam and other people's photo collections do to a face.
+"""Augmentation of aligned face crops: what a kiosk, a webcam and other people's photo
+collections do to a face.
 
-Plain numpy and cv2 on one (112, 112, 3) uint8 RGB crop, about a third of a millisecond each, so that one background
-thread keeps up with the network. Every function takes the random generator, so a batch is a pure function of its seed.
+Plain numpy and cv2 on one (112, 112, 3) uint8 RGB crop, about a third of a millisecond
+each, so that one background thread keeps up with the network. Every function takes the
+random generator, so a batch is a pure function of its seed.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How often each disturbance happens (probabilities) and how strong geometry may be.
+    """How often each disturbance happens (probabilities) and how strong geometry may
+    be.
 
     Attributes:
-        rotation_deg, scale, shift_px: Standard deviation of the small misalignment (px at 112 × 112).
-        misaligned, shrunk, coded, blurred, lit, tinted, covered, grey: Probability of each.
+        rotation_deg, scale, shift_px: Standard deviation of the small misalignment (px
+            at 112 × 112).
+        misaligned, shrunk, coded, blurred, lit, tinted, covered, grey: Probability of
+            each.
     """
 
     rotation_deg: float = 3.0
@@ -66,8 +71,12 @@ def augment(image: Image, rng: np.random.Generator, options: AugmentOptions, siz
     return view
 
 
-def _misalign(image: Image, rng: np.random.Generator, options: AugmentOptions, size_px: int) -> Image:
-    """Rotate, scale and shift a little (or not), resampled to `size_px` in the same step; borders black or smeared."""
+def _misalign(
+    image: Image, rng: np.random.Generator, options: AugmentOptions, size_px: int
+) -> Image:
+    """Rotate, scale and shift a little (or not), resampled to `size_px` in the same
+    step; borders black or smeared.
+    """
     height, width = image.shape[:2]
     angle = scale = shift_x = shift_y = 0.0
     if rng.random() < options.misaligned:
@@ -75,19 +84,29 @@ def _misalign(image: Image, rng: np.random.Generator, options: AugmentOptions, s
         shift_x, shift_y = rng.normal(0, options.shift_px, 2)
     ratio = size_px / width
     if ratio <= 0.75:  # averages first: bilinear sampling alone would alias
-        image = np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(
+            cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8
+        )
         height = width = size_px
         shift_x, shift_y, ratio = shift_x * ratio, shift_y * ratio, 1.0
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 + scale)
     matrix[:, 2] += np.array([shift_x, shift_y])
-    matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]) @ np.vstack([matrix, [0, 0, 1]])
+    matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]) @ np.vstack(
+        [matrix, [0, 0, 1]]
+    )
     border = cv2.BORDER_CONSTANT if rng.random() < 0.5 else cv2.BORDER_REPLICATE
-    return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=border))
+    return np.asarray(
+        cv2.warpAffine(image, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=border)
+    )
 
 
 def _light(image: Image, rng: np.random.Generator) -> Image:
     """Gamma, contrast and brightness by one lookup table."""
-    gamma, contrast, offset = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.15)), rng.normal(0, 12)
+    gamma, contrast, offset = (
+        np.exp(rng.normal(0, 0.25)),
+        np.exp(rng.normal(0, 0.15)),
+        rng.normal(0, 12),
+    )
     values = 255 * (np.arange(256) / 255) ** gamma
     table = np.clip((values - 127.5) * contrast + 127.5 + offset, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table))
@@ -106,7 +125,9 @@ def _grey(image: Image, rng: np.random.Generator) -> Image:  # noqa: ARG001  sam
 
 
 def _blur(image: Image, rng: np.random.Generator) -> Image:
-    """Out of focus (Gaussian) or moving (a line in a random direction), in proportion to the image size."""
+    """Out of focus (Gaussian) or moving (a line in a random direction), in proportion
+    to the image size.
+    """
     unit = image.shape[0] / 112
     if rng.random() < 0.6:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), max(rng.uniform(0.6, 2.2) * unit, 0.3)))
@@ -120,23 +141,35 @@ def _blur(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _shrink(image: Image, rng: np.random.Generator) -> Image:
-    """A face far from the camera: scaled down to between a fifth and the whole of 112 px, and up again."""
+    """A face far from the camera: scaled down to between a fifth and the whole of
+    112 px, and up again.
+    """
     size = image.shape[0]
     small = min(int(np.exp(rng.uniform(np.log(24), np.log(112)))), size)
-    down = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR)
+    down = cv2.resize(
+        image,
+        (small, small),
+        interpolation=cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR,
+    )
     return np.asarray(cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
 def _code(image: Image, rng: np.random.Generator) -> Image:
     """JPEG, or now and then WebP (several times slower to write), at a random quality."""
     quality = int(rng.integers(15, 80))
-    suffix, flag = (".webp", cv2.IMWRITE_WEBP_QUALITY) if rng.random() < 0.15 else (".jpg", cv2.IMWRITE_JPEG_QUALITY)
+    suffix, flag = (
+        (".webp", cv2.IMWRITE_WEBP_QUALITY)
+        if rng.random() < 0.15
+        else (".jpg", cv2.IMWRITE_JPEG_QUALITY)
+    )
     _, data = cv2.imencode(suffix, image, [flag, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def _cover(image: Image, rng: np.random.Generator) -> Image:
-    """A box of one colour or of noise over part of the face, or a border cut off (tight photo crops have black ones)."""
+    """A box of one colour or of noise over part of the face, or a border cut off (tight
+    photo crops have black ones).
+    """
     image, size = image.copy(), image.shape[0]
     if rng.random() < 0.4:
         depth, side = int(rng.uniform(0.03, 0.2) * size), int(rng.integers(4))
@@ -144,6 +177,8 @@ def _cover(image: Image, rng: np.random.Generator) -> Image:
         return image
     height, width = (int(rng.uniform(0.12, 0.45) * size) for _ in range(2))
     top, left = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
-    colour = rng.integers(0, 256, 3) if rng.random() < 0.7 else rng.integers(0, 256, (height, width, 3))
+    colour = (
+        rng.integers(0, 256, 3) if rng.random() < 0.7 else rng.integers(0, 256, (height, width, 3))
+    )
     image[top : top + height, left : left + width] = colour
     return image

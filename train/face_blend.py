@@ -1,9 +1,11 @@
-"""More faces than a data set has: blends and turned views of aligned crops, for a teacher to describe.
+"""More faces than a data set has: blends and turned views of aligned crops, for a
+teacher to describe.
 
-A student that learns a teacher's function needs many inputs, and labels none ("function matching", Beyer et al. 2022,
-arXiv:2106.05237). Aligned crops have their eyes and mouths in the same places, so two of them blend into a face of
-somebody else, and a face bent round a cylinder comes near a half profile. What such a face's embedding is the teacher
-says; it need not be realistic, only close to where real faces lie.
+A student that learns a teacher's function needs many inputs, and labels none ("function
+matching", Beyer et al. 2022, arXiv:2106.05237). Aligned crops have their eyes and
+mouths in the same places, so two of them blend into a face of somebody else, and a face
+bent round a cylinder comes near a half profile. What such a face's embedding is the
+teacher says; it need not be realistic, only close to where real faces lie.
 """
 
 from __future__ import annotations
@@ -19,16 +21,22 @@ from align.warp import TEMPLATE_XY, umeyama
 Image = npt.NDArray[np.uint8]
 SIZE_PX = 112
 CENTRE_PX = 56.0
-RADIUS_PX = 58.0  # of the cylinder that a face is bent round: ears lie about 50 px from the centre of a crop
+# Of the cylinder that a face is bent round: ears lie about 50 px from the centre of a
+# crop
+RADIUS_PX = 58.0
 NOSE_RADIUS = 1.3  # the tip of the nose stands out from it
 MOST_TURN_DEG = 55.0
 CANDIDATES = 12
 
 
 class Blender:
-    """Makes faces out of a set of aligned crops; which one is a pure function of (crops, weights, seed, number)."""
+    """Makes faces out of a set of aligned crops; which one is a pure function of
+    (crops, weights, seed, number).
+    """
 
-    def __init__(self, images: npt.NDArray[np.uint8], weights: npt.NDArray[np.floating[Any]], seed: int) -> None:
+    def __init__(
+        self, images: npt.NDArray[np.uint8], weights: npt.NDArray[np.floating[Any]], seed: int
+    ) -> None:
         """Prepare to look partners up.
 
         Args:
@@ -41,13 +49,17 @@ class Blender:
         self._small = np.stack([_thumbnail(np.asarray(image)) for image in images])
 
     def face(self, number: int) -> Image:
-        """Face `number`, (112, 112, 3) uint8 RGB: of one crop or two (blended, or one part each), turned or not."""
+        """Face `number`, (112, 112, 3) uint8 RGB: of one crop or two (blended, or one
+        part each), turned or not.
+        """
         rng = np.random.default_rng((self._seed, 1 << 41, number))
         kind = rng.choice(4, p=(0.35, 0.3, 0.2, 0.15))
         place = int(self._draw(rng, 1)[0])
         face = np.asarray(self._images[place])
         if kind == 0:  # both faces everywhere
-            face = _mixed(face, _like(self._partner(place, rng), face), np.float32(rng.uniform(0.3, 0.5)))
+            face = _mixed(
+                face, _like(self._partner(place, rng), face), np.float32(rng.uniform(0.3, 0.5))
+            )
         elif kind in (1, 2):  # one face on either side of a soft seam
             face = _mixed(face, _like(self._partner(place, rng), face), _seam(rng))
         if kind > 1:
@@ -58,7 +70,9 @@ class Blender:
         return np.minimum(np.searchsorted(self._share, rng.random(number)), len(self._share) - 1)
 
     def _partner(self, place: int, rng: np.random.Generator) -> Image:
-        """Of a few crops and their mirror images the one that looks most alike when small: of like pose and hair."""
+        """Of a few crops and their mirror images the one that looks most alike when
+        small: of like pose and hair.
+        """
         places = self._draw(rng, CANDIDATES)
         small = self._small[places]
         both = np.concatenate([small, small[:, :, ::-1]])
@@ -71,12 +85,15 @@ class Blender:
 
 def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
     """(8, 8) grey values with mean 0 and spread 1."""
-    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = cv2.resize(
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (8, 8), interpolation=cv2.INTER_AREA
+    ).astype(np.float32)
     return np.asarray((grey - grey.mean()) / (grey.std() + 1), np.float32)
 
 
 def turned(face: Image, degrees: float) -> Image:
-    """A crop bent round an upright cylinder, turned, and aligned again by where the five points went.
+    """A crop bent round an upright cylinder, turned, and aligned again by where the
+    five points went.
 
     Args:
         face: (112, 112, 3) uint8 RGB.
@@ -92,26 +109,36 @@ def turned(face: Image, degrees: float) -> Image:
     seen_x, seen_y = (row[0] * x + row[1] * y + row[2] for row in back)
     around = np.arcsin(np.clip((seen_x - CENTRE_PX) / RADIUS_PX, -1, 1)) - angle
     source = CENTRE_PX + RADIUS_PX * np.sin(np.clip(around, -np.pi / 2, np.pi / 2))
-    return np.asarray(cv2.remap(face, source.astype(np.float32), seen_y.astype(np.float32), cv2.INTER_LINEAR))
+    return np.asarray(
+        cv2.remap(face, source.astype(np.float32), seen_y.astype(np.float32), cv2.INTER_LINEAR)
+    )
 
 
 def _like(face: Image, other: Image) -> npt.NDArray[np.float32]:
-    """`face` with the mean and spread of `other` in each channel over the middle, so that no seam shows."""
+    """`face` with the mean and spread of `other` in each channel over the middle, so
+    that no seam shows.
+    """
     middle = (slice(24, 100), slice(24, 88))
     mean, spread = cv2.meanStdDev(face[middle])
     other_mean, other_spread = cv2.meanStdDev(other[middle])
     factor = np.clip(other_spread / np.maximum(spread, 1), 0.5, 2).ravel()
-    return ((face.astype(np.float32) - mean.ravel()) * factor + other_mean.ravel()).astype(np.float32)
+    return ((face.astype(np.float32) - mean.ravel()) * factor + other_mean.ravel()).astype(
+        np.float32
+    )
 
 
 def _seam(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """(112, 112, 1) share of the second face: 0 on one side of a line at random near the centre, 1 on the other."""
+    """(112, 112, 1) share of the second face: 0 on one side of a line at random near
+    the centre, 1 on the other.
+    """
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] - CENTRE_PX
     distance = x * np.cos(angle) + (y - 10) * np.sin(angle) - rng.uniform(-12, 12)
     return np.asarray(1 / (1 + np.exp(-distance / rng.uniform(3, 10))), np.float32)[..., None]
 
 
-def _mixed(face: Image, other: npt.NDArray[np.float32], share: npt.NDArray[np.float32] | np.float32) -> Image:
+def _mixed(
+    face: Image, other: npt.NDArray[np.float32], share: npt.NDArray[np.float32] | np.float32
+) -> Image:
     """Weighted mean of two faces."""
     return np.clip(face + share * (other - face.astype(np.float32)), 0, 255).astype(np.uint8)

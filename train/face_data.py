@@ -1,7 +1,7 @@
 """Training batches of faces: which crops, at which resolution, with which targets.
 
-A batch is a pure function of (seed, step, progress): each epoch is one permutation of all crops, each view is drawn
-from a generator seeded by (seed, step).
+A batch is a pure function of (seed, step, progress): each epoch is one permutation of
+all crops, each view is drawn from a generator seeded by (seed, step).
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from train.datasets import Listing
 from train.face_augment import AugmentOptions, augment
-from train.face_cache import SIZE_PX, BlendSource, Shards, Teacher, cached_blends, cached_images, cached_teacher
+from train.face_cache import (
+    SIZE_PX,
+    BlendSource,
+    Shards,
+    Teacher,
+    cached_blends,
+    cached_images,
+    cached_teacher,
+)
 
 UNKNOWN = -1  # the label of a blended face
 
@@ -27,11 +35,14 @@ class TeacherOptions:
     """Where the targets of the distillation come from.
 
     Attributes:
-        path: The teacher's model folder (a network with a card), or its ONNX file (see `train.face_cache.Teacher`).
-        view: "cached": the mean of the embeddings of the clean crop and its mirror image, computed once; "augmented":
-            the same mean over the very view that the student sees, computed for each batch (slower).
+        path: The teacher's model folder (a network with a card), or its ONNX file (see
+            `train.face_cache.Teacher`).
+        view: "cached": the mean of the embeddings of the clean crop and its mirror
+            image, computed once; "augmented": the same mean over the very view that the
+            student sees, computed for each batch (slower).
         threads: Threads of the teacher's runtime for "augmented", where it is a file.
-        blends: How many faces are blended from the crops beforehand, for the teacher alone to describe ("cached" only).
+        blends: How many faces are blended from the crops beforehand, for the teacher
+            alone to describe ("cached" only).
         side_blends: The same of crops seen from the side only.
         blend_share: The share of both in each batch, in [0, 1).
     """
@@ -48,7 +59,9 @@ class TeacherOptions:
         if self.view not in ("cached", "augmented"):
             raise ValueError(f'view must be "cached" or "augmented". Received: view={self.view!r}')
         if (self.blends or self.side_blends) and self.view != "cached":
-            raise ValueError(f'Blends need view = "cached". Received: blends={self.blends}, view={self.view!r}')
+            raise ValueError(
+                f'Blends need view = "cached". Received: blends={self.blends}, view={self.view!r}'
+            )
         if min(self.blends, self.side_blends) < 0 or not 0 <= self.blend_share < 1:
             raise ValueError(
                 "blends must not be negative, blend_share lie in [0, 1). "
@@ -63,7 +76,8 @@ class Pool:
     Attributes:
         images: n × (112, 112, 3) uint8 RGB by number.
         labels: (n,) int32 class numbers, `UNKNOWN` for nobody's.
-        targets: (n, t) float32 embeddings of the teacher, None where it is asked for each view or there is none.
+        targets: (n, t) float32 embeddings of the teacher, None where it is asked for
+            each view or there is none.
         per_batch: How many of its views are in a batch.
         salt: Sets its order apart from other pools'.
     """
@@ -76,7 +90,9 @@ class Pool:
 
 
 class FaceBatches:
-    """Batches of augmented crops with class numbers and, with a teacher, its embeddings."""
+    """Batches of augmented crops with class numbers and, with a teacher, its
+    embeddings.
+    """
 
     def __init__(
         self,
@@ -95,7 +111,8 @@ class FaceBatches:
             cache: Folder for decoded crops and teacher embeddings.
             batch_size: Views in a batch, at least 2.
             seed: Of all chance.
-            resolutions: (progress, size in px) in rising progress: from which progress on views have which size.
+            resolutions: (progress, size in px) in rising progress: from which progress
+                on views have which size.
             augmentation: None for clean crops (mirrored at random only).
             teacher: None for training from labels alone.
         """
@@ -123,14 +140,19 @@ class FaceBatches:
         """Length of the teacher's embeddings; 0 without a teacher."""
         if self._pools[0].targets is not None:
             return self._pools[0].targets.shape[1]
-        return 0 if self._teacher is None else self._teacher.embed(np.asarray(self.images[:1])).shape[1]
+        return (
+            0
+            if self._teacher is None
+            else self._teacher.embed(np.asarray(self.images[:1])).shape[1]
+        )
 
     def size_px(self, progress: float) -> int:
         """Height and width of the views at this progress."""
         return [size for start, size in self._resolutions if progress >= start][-1]
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
-        """Batch number `step`: image (b, s, s, 3) uint8, label (b,) int32 and perhaps teacher (b, t) float32.
+        """Batch number `step`: image (b, s, s, 3) uint8, label (b,) int32 and perhaps
+        teacher (b, t) float32.
 
         Blended faces come last and have the label `UNKNOWN`.
         """
@@ -138,7 +160,9 @@ class FaceBatches:
         size = self.size_px(progress)
         at_112 = SIZE_PX if self._teacher is not None else size
         drawn = [(pool, self._rows(pool, step)) for pool in self._pools]
-        views = np.stack([self._view(pool.images[row], rng, at_112) for pool, rows in drawn for row in rows])
+        views = np.stack(
+            [self._view(pool.images[row], rng, at_112) for pool, rows in drawn for row in rows]
+        )
         labels = np.concatenate([pool.labels[rows] for pool, rows in drawn])
         batch: dict[str, npt.NDArray[Any]] = {"image": views, "label": labels}
         targets = [pool.targets[rows] for pool, rows in drawn if pool.targets is not None]
@@ -153,12 +177,16 @@ class FaceBatches:
         places = np.arange(step * pool.per_batch, (step + 1) * pool.per_batch)
         epochs, within = np.divmod(places, len(pool.images))
         order = [self._permutation(pool.salt, len(pool.images), int(epoch)) for epoch in epochs]
-        return np.array([permutation[place] for permutation, place in zip(order, within, strict=True)])
+        return np.array(
+            [permutation[place] for permutation, place in zip(order, within, strict=True)]
+        )
 
     def _new_permutation(self, salt: int, number: int, epoch: int) -> npt.NDArray[np.intp]:
         return np.random.default_rng((self.seed, salt, epoch)).permutation(number)
 
-    def _view(self, image: npt.NDArray[np.uint8], rng: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:
+    def _view(
+        self, image: npt.NDArray[np.uint8], rng: np.random.Generator, size: int
+    ) -> npt.NDArray[np.uint8]:
         if rng.random() < 0.5:
             image = image[:, ::-1]
         image = np.ascontiguousarray(image)
@@ -167,10 +195,16 @@ class FaceBatches:
         return augment(image, rng, self._augmentation, size)
 
 
-def _blended(listing: Listing, cache: Path, teacher: TeacherOptions, seed: int, per_batch: int) -> Pool:
+def _blended(
+    listing: Listing, cache: Path, teacher: TeacherOptions, seed: int, per_batch: int
+) -> Pool:
     """Both kinds of blended faces, as the teacher's options say."""
     kinds = [(teacher.blends, False), (teacher.side_blends, True)]
-    made = [cached_blends(BlendSource(listing, cache, teacher.path, seed, sides), number) for number, sides in kinds if number]
+    made = [
+        cached_blends(BlendSource(listing, cache, teacher.path, seed, sides), number)
+        for number, sides in kinds
+        if number
+    ]
     faces = Shards([part for images, _ in made for part in images.parts])
     targets = mean_of_views(np.concatenate([vectors for _, vectors in made]))
     return Pool(faces, np.full(len(faces), UNKNOWN, np.int32), targets, per_batch, 1 << 42)
@@ -183,8 +217,12 @@ def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float3
 
 
 def resized(images: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
-    """Scale (n, s, s, 3) crops down to `size_px` by area averaging; as they are where the size agrees."""
+    """Scale (n, s, s, 3) crops down to `size_px` by area averaging; as they are where
+    the size agrees.
+    """
     if images.shape[1] == size_px:
         return images
     shape = (size_px, size_px)
-    return np.stack([np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA)) for image in images])
+    return np.stack(
+        [np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA)) for image in images]
+    )

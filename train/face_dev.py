@@ -1,6 +1,8 @@
-"""The dev score of a face network: accuracy on pair lists, as training goes on and at the end.
+"""The dev score of a face network: accuracy on pair lists, as training goes on and at
+the end.
 
-The lists are the CFP protocols, or, for a user's own data, pairs drawn from identities that are held out.
+The lists are the CFP protocols, or, for a user's own data, pairs drawn from identities
+that are held out.
 """
 
 from __future__ import annotations
@@ -26,19 +28,23 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class FacePairs:
-    """Crops (n, 112, 112, 3) uint8 RGB, the place of each by its path, and named lists of pairs with folds."""
+    """Crops (n, 112, 112, 3) uint8 RGB, the place of each by its path, and named lists
+    of pairs with folds.
+    """
 
     images: npt.NDArray[np.uint8]
     places: Mapping[str, int]
     lists: Mapping[str, Trials]
 
     def accuracies(self, embed: Embed, size_px: int, mirror: bool) -> dict[str, float]:
-        """Accuracy of every list: mean over the folds, each at the threshold that is best on all others.
+        """Accuracy of every list: mean over the folds, each at the threshold that is
+        best on all others.
 
         Args:
             embed: (n, s, s, 3) uint8 to (n, d) float32 embeddings of any length.
             size_px: Resolution that the crops are scaled to.
-            mirror: Add the embeddings of crop and mirror image, as the encoder does that serves.
+            mirror: Add the embeddings of crop and mirror image, as the encoder does
+                that serves.
         """
         images = resized(self.images, size_px)
         vectors = _unit(embed(images))
@@ -55,14 +61,18 @@ class FacePairs:
 
 
 def published_pairs(csv: Path, lists: Mapping[str, Path], cache: Path) -> FacePairs:
-    """Pair lists over the split `dev` of a CSV beside a zip archive, named as their metrics will be."""
+    """Pair lists over the split `dev` of a CSV beside a zip archive, named as their
+    metrics will be.
+    """
     listing = read_listing(csv, split="dev")
     trials = {name: read_trials(file) for name, file in lists.items()}
     return _pairs(listing, trials, cache)
 
 
 def held_out_pairs(listing: Listing, cache: Path, seed: int) -> FacePairs:
-    """Pairs within and across the identities of `listing`: up to 10 of one person, as many of two, in folds by person."""
+    """Pairs within and across the identities of `listing`: up to 10 of one person, as
+    many of two, in folds by person.
+    """
     by_label: dict[str, list[Item]] = {}
     for item in listing.items:
         by_label.setdefault(item.label, []).append(item)
@@ -70,17 +80,25 @@ def held_out_pairs(listing: Listing, cache: Path, seed: int) -> FacePairs:
     folds = [sorted(by_label)[number::FOLDS] for number in range(FOLDS)]
     rows: list[tuple[int, str, str, int]] = []
     for fold, labels in enumerate(folds):
-        same = [(1, a.path, b.path, fold) for label in labels for a, b in _some(combinations(by_label[label], 2), 10, rng)]
+        same = [
+            (1, a.path, b.path, fold)
+            for label in labels
+            for a, b in _some(combinations(by_label[label], 2), 10, rng)
+        ]
         rows += same
         others = [item for item in listing.items if item.label not in labels]
         for _, path, _, _ in same:
             rows.append((0, path, others[int(rng.integers(len(others)))].path, fold))
     columns = list(zip(*rows, strict=True))
-    trials = Trials(np.array(columns[0]), tuple(columns[1]), tuple(columns[2]), np.array(columns[3]))
+    trials = Trials(
+        np.array(columns[0]), tuple(columns[1]), tuple(columns[2]), np.array(columns[3])
+    )
     return _pairs(listing, {"held_out_accuracy": trials}, cache)
 
 
-def _some(pairs: combinations[tuple[Item, Item]], most: int, rng: np.random.Generator) -> list[tuple[Item, Item]]:
+def _some(
+    pairs: combinations[tuple[Item, Item]], most: int, rng: np.random.Generator
+) -> list[tuple[Item, Item]]:
     found = list(pairs)
     return [found[int(place)] for place in rng.permutation(len(found))[:most]]
 
@@ -90,7 +108,9 @@ def _pairs(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePa
     for name, trials in lists.items():
         unknown = sorted(set(trials.files) - set(places))
         if unknown:
-            raise DatasetError(f"Every pair must be of known crops. Received: {unknown[0]} in {name}")
+            raise DatasetError(
+                f"Every pair must be of known crops. Received: {unknown[0]} in {name}"
+            )
     return FacePairs(cached_images(listing, cache), places, lists)
 
 

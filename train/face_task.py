@@ -1,4 +1,6 @@
-"""The face training task: distillation from a teacher together with an angular-margin classifier."""
+"""The face training task: distillation from a teacher together with an angular-margin
+classifier.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class LossOptions:
         teacher: Cosine to the teacher's embedding after a linear projection.
         relation: Agreement of all cosines within the batch with the teacher's.
         margin_head: Cross-entropy of the angular-margin classifier.
-        margin: Its margin in radians, reached linearly between the two points of progress `margin_ramp`.
+        margin: Its margin in radians, reached linearly between the two points of
+            progress `margin_ramp`.
         scale: Its factor on the cosines.
     """
 
@@ -44,7 +47,9 @@ class LossOptions:
     def __post_init__(self) -> None:
         """Refuse a ramp that does not rise."""
         if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
-            raise ValueError(f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}")
+            raise ValueError(
+                f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}"
+            )
 
 
 class FaceTask:
@@ -64,17 +69,29 @@ class FaceTask:
         precision: str = "float32",
         teacher_emphasis: float = 0.0,
     ) -> None:
-        """Build network and heads for `batches`; `pairs` is the dev set, None for none; `precision` as in `_build`; `teacher_emphasis` is
-        the weight of `emphasise` when the network is published, which needs a teacher."""
+        """Build network and heads for `batches`; `pairs` is the dev set, None for none;
+        `precision` as in `_build`; `teacher_emphasis` is the weight of `emphasise` when
+        the network is published, which needs a teacher.
+        """
         if teacher_emphasis < 0:
-            raise ValueError(f"teacher_emphasis must not be negative. Received: teacher_emphasis={teacher_emphasis}")
+            raise ValueError(
+                f"teacher_emphasis must not be negative. Received: teacher_emphasis={teacher_emphasis}"
+            )
         self._batches, self._pairs, self._losses = batches, pairs, losses
         self.metric = list(pairs.lists)[-1] if pairs else ""
         self._backbone, self._precision, self._emphasis = backbone, precision, teacher_emphasis
         self.network = _build(backbone, precision)
-        self.classifier = AngularMargin(int(batches.labels.max()) + 1, losses.scale, name="classifier")
-        self._projection = TeacherProjection(batches.teacher_size, name="projection") if batches.teacher_size else None
-        self.heads: Sequence[keras.layers.Layer] = [head for head in (self.classifier, self._projection) if head]
+        self.classifier = AngularMargin(
+            int(batches.labels.max()) + 1, losses.scale, name="classifier"
+        )
+        self._projection = (
+            TeacherProjection(batches.teacher_size, name="projection")
+            if batches.teacher_size
+            else None
+        )
+        self.heads: Sequence[keras.layers.Layer] = [
+            head for head in (self.classifier, self._projection) if head
+        ]
         for head in self.heads:
             head.build((None, EMBEDDING_SIZE))
         self.start: Start | None = None
@@ -93,7 +110,9 @@ class FaceTask:
         margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
         known = batch["label"] >= 0  # blended faces are nobody's
         labels = tf.boolean_mask(batch["label"], known)
-        parts = {"margin_head": self.classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)}
+        parts = {
+            "margin_head": self.classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)
+        }
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
@@ -116,7 +135,9 @@ class FaceTask:
         return metrics
 
     def settle(self) -> dict[str, float]:
-        """Before publishing: the weights in float32, with the emphasis of the teacher. Its metrics; none where nothing changed."""
+        """Before publishing: the weights in float32, with the emphasis of the teacher.
+        Its metrics; none where nothing changed.
+        """
         teacher = self._projection if self._emphasis > 0 else None
         if self._precision == "float32" and teacher is None:
             return {}
@@ -129,23 +150,32 @@ class FaceTask:
         return self.validate(full=True, progress=1.0)
 
     def card_input(self) -> dict[str, Any]:
-        """RGB crops in [0, 255]: the network scales them itself. Profile faces gain most from their mirror images."""
+        """RGB crops in [0, 255]: the network scales them itself. Profile faces gain
+        most from their mirror images.
+        """
         return {"layout": "nhwc", "mirror": True}
 
     def embed(self, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
-        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32 of unit length."""
+        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32 of
+        unit length.
+        """
         starts = range(0, len(images), batch)
-        parts = [self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts]
+        parts = [
+            self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts
+        ]
         return np.concatenate([part.numpy() for part in parts])
 
     def _new_embed(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
-        # One trace a resolution: the global depthwise convolution takes its kernel from the static shape.
+        # One trace a resolution: the global depthwise convolution takes its kernel from
+        # the static shape.
         return tf.function(lambda images: network(images, training=False), reduce_retracing=False)
 
 
 def _build(backbone: str, precision: str) -> keras.Model:
-    """A face network that computes in `precision`: "float32", or "mixed_bfloat16" with float32 weights."""
+    """A face network that computes in `precision`: "float32", or "mixed_bfloat16" with
+    float32 weights.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
@@ -158,7 +188,8 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be missing), `loss` and `serving`.
+        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be
+            missing), `loss` and `serving`.
         seed: Of all chance.
         shared: Folder that relative paths of the configuration start from.
     """
@@ -181,4 +212,11 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
     )
     network = config["network"]
     losses = LossOptions(**config.get("loss", {}))
-    return FaceTask(batches, pairs, network["backbone"], losses, network.get("precision", "float32"), **config.get("serving", {}))
+    return FaceTask(
+        batches,
+        pairs,
+        network["backbone"],
+        losses,
+        network.get("precision", "float32"),
+        **config.get("serving", {}),
+    )

@@ -1,14 +1,19 @@
-"""Fine-tuning: a trained network goes on with a user's own people, of whom nothing is known but their labels.
+"""Fine-tuning: a trained network goes on with a user's own people, of whom nothing is
+known but their labels.
 
-Taught a few people at the rates of a training from nothing, a network soon knows them by heart and forgets what tells everybody else apart.
-So a fine-tuning is short and slow (table `[fine_tune]` of a configuration), and
+Taught a few people at the rates of a training from nothing, a network soon knows them
+by heart and forgets what tells everybody else apart. So a fine-tuning is short and slow
+(table `[fine_tune]` of a configuration), and
 
-- the cosines within every batch are held near those of the network that it started from, which sees the same batch (relation distillation,
-  as from a teacher, from itself: "Learning without Forgetting", Li and Hoiem 2016, arXiv:1606.09282);
-- the normalisations keep the statistics that they learned from many people, in training as in serving;
+- the cosines within every batch are held near those of the network that it started
+  from, which sees the same batch (relation distillation, as from a teacher, from
+  itself: "Learning without Forgetting", Li and Hoiem 2016, arXiv:1606.09282);
+- the normalisations keep the statistics that they learned from many people, in training
+  as in serving;
 - the data are those of a training's end (full resolution, long crops);
-- the classifier's centres start as the mean embeddings of their classes (imprinting: Qi et al. 2018, arXiv:1712.07136): from random ones
-  the first steps would pull the embeddings anywhere.
+- the classifier's centres start as the mean embeddings of their classes (imprinting: Qi
+  et al. 2018, arXiv:1712.07136): from random ones the first steps would pull the
+  embeddings anywhere.
 """
 
 from __future__ import annotations
@@ -35,13 +40,17 @@ class Start:
     """The network that a fine-tuning started from, frozen as it is now."""
 
     def __init__(self, network: keras.Model, keep: float) -> None:
-        """Copy `network`; `keep` = weight of its relations as a multiple of the classifier's."""
+        """Copy `network`; `keep` = weight of its relations as a multiple of the
+        classifier's.
+        """
         self.network, self.keep = keras.models.clone_model(network), keep
         self.network.set_weights(network.get_weights())
         self.network.trainable = False
 
     def loss(self, inputs: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
-        """Mean squared difference between the cosines of `embeddings` (n, d) and those that `inputs` had at the start, a scalar."""
+        """Mean squared difference between the cosines of `embeddings` (n, d) and those
+        that `inputs` had at the start, a scalar.
+        """
         return relation_loss(embeddings, self.network(inputs, training=False))
 
 
@@ -49,10 +58,13 @@ class Tunable(Protocol):
     """What a `train.loop.Task` has besides, to be fine-tuned.
 
     Attributes:
-        inputs: name of what the network sees in a batch; "label" is the class, below 0 for none.
+        inputs: name of what the network sees in a batch; "label" is the class, below 0
+            for none.
         classifier: one of `heads`.
-        start: where it started, None unless `hold` was called. Then the network learns as it infers (`training=False`), batches are those
-            of `stage`, and the loss of `start`, times its `keep` and the classifier's weight, is added to the task's.
+        start: where it started, None unless `hold` was called. Then the network learns
+            as it infers (`training=False`), batches are those of `stage`, and the loss
+            of `start`, times its `keep` and the classifier's weight, is added to the
+            task's.
     """
 
     network: keras.Model
@@ -69,7 +81,9 @@ class Tunable(Protocol):
 
 
 def settings(config: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
-    """`keep` of the table `[fine_tune]`, and what else is in it: options of the loop. Raises KeyError, ValueError."""
+    """`keep` of the table `[fine_tune]`, and what else is in it: options of the loop.
+    Raises KeyError, ValueError.
+    """
     table = dict(config["fine_tune"])
     keep = table.pop("keep")
     if not isinstance(keep, float | int) or not 0 <= keep < float("inf"):
@@ -78,18 +92,24 @@ def settings(config: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
 
 
 def hold(task: Tunable, keep: float) -> None:
-    """Hold the task to the relations of its present network, which every checkpoint has then, too."""
+    """Hold the task to the relations of its present network, which every checkpoint has
+    then, too.
+    """
     task.start = Start(task.network, keep)
     task.heads = [*task.heads, task.start.network]
 
 
 def stage(start: Start | None, progress: float) -> float:
-    """What a task takes for its `progress` where batches are made: a fine-tuning goes on where a training ends."""
+    """What a task takes for its `progress` where batches are made: a fine-tuning goes
+    on where a training ends.
+    """
     return progress if start is None else 1.0
 
 
 def imprint(task: Tunable) -> None:
-    """Set the centres of the classes that are met in about `LOOKS` samples per class; those of others stay random."""
+    """Set the centres of the classes that are met in about `LOOKS` samples per class;
+    those of others stay random.
+    """
     kernel = task.classifier.kernel.numpy()
     sums, seen, step = np.zeros_like(kernel), 0, 0
     while seen < LOOKS * kernel.shape[1] and step < MOST_BATCHES:
@@ -102,7 +122,9 @@ def imprint(task: Tunable) -> None:
 
 
 def note_before(run_dir: Path, metrics: Mapping[str, float]) -> None:
-    """Keep the metrics that the run in `run_dir` starts with: it may be ended by a later command."""
+    """Keep the metrics that the run in `run_dir` starts with: it may be ended by a
+    later command.
+    """
     (run_dir / BEFORE_FILE).write_text(json.dumps(dict(metrics)) + "\n", encoding="utf-8")
 
 

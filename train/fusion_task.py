@@ -1,8 +1,11 @@
-"""The fusion training task: reliability gates (and, if wanted, projections) learned on pseudo-persons, on top of a linear start.
+"""The fusion training task: reliability gates (and, if wanted, projections) learned on
+pseudo-persons, on top of a linear start.
 
-The start is the linear fusion that equals the sum of calibrated log-likelihood ratios. Training ends in a choice on one half of the
-held-out people: what was learned is kept only where it beats the start there. The other half is reported on.
+The start is the linear fusion that equals the sum of calibrated log-likelihood ratios.
+Training ends in a choice on one half of the held-out people: what was learned is kept
+only where it beats the start there. The other half is reported on.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -26,18 +29,28 @@ from train.tables import Recipe, Table, face_table, read_noises, select, voice_t
 from utils.types import FloatArray
 
 BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of the logarithm of the ratio of both weights
-GATE_PARTS = (0.3, 0.6, 1.0)  # of the trained gates' swing: people of the training split look more reliable than they are
+# Of the trained gates' swing: people of the training split look more reliable than they
+# are
+GATE_PARTS = (0.3, 0.6, 1.0)
 
 
 @keras.saving.register_keras_serializable("duet")
 class LlrHead(keras.layers.Layer):
-    """Cosines → log-likelihood ratios and logits of a contrast: exp(a) · s + b and exp(c) · s. For training only."""
+    """Cosines → log-likelihood ratios and logits of a contrast: exp(a) · s + b and
+    exp(c) · s. For training only.
+    """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: ARG002
         """Three numbers."""
-        self.log_slope = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.3), name="log_slope")
-        self.intercept = self.add_weight(shape=(), initializer=keras.initializers.Constant(-4.0), name="intercept")
-        self.log_scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.3), name="log_scale")
+        self.log_slope = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(2.3), name="log_slope"
+        )
+        self.intercept = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(-4.0), name="intercept"
+        )
+        self.log_scale = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(2.3), name="log_scale"
+        )
 
     def call(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Both, of the shape of `scores`."""
@@ -47,7 +60,9 @@ class LlrHead(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Tables of people whom no network was trained on: one half to choose with, one to report on."""
+    """Tables of people whom no network was trained on: one half to choose with, one to
+    report on.
+    """
 
     everyone: tuple[Table, Table]
     choose: tuple[Table, Table]
@@ -62,8 +77,16 @@ class FusionTask:
     serving_shape = None
     example_length = 1
 
-    def __init__(self, persons: PseudoPersons, held_out: HeldOut, config: Mapping[str, Any], encoder_ids: Mapping[str, str]) -> None:
-        """Build the network and put it on the linear start, weighted by what the choosing half of the held-out people says."""
+    def __init__(
+        self,
+        persons: PseudoPersons,
+        held_out: HeldOut,
+        config: Mapping[str, Any],
+        encoder_ids: Mapping[str, str],
+    ) -> None:
+        """Build the network and put it on the linear start, weighted by what the
+        choosing half of the held-out people says.
+        """
         self._persons, self.held_out, self.encoder_ids = persons, held_out, dict(encoder_ids)
         self._losses = config["loss"]
         model = config["model"]
@@ -75,12 +98,16 @@ class FusionTask:
         head = LlrHead(name="llr")
         head.build((None, None))
         self.heads: Sequence[keras.layers.Layer] = [head]
-        self._embed = tf.function(lambda face, voice: self.network([face, voice], training=False), reduce_retracing=True)
+        self._embed = tf.function(
+            lambda face, voice: self.network([face, voice], training=False), reduce_retracing=True
+        )
 
     def start_from_linear(self) -> None:
         """(Re)set the network to the linear fusion."""
         sides = zip((self._persons.faces, self._persons.voices), self.held_out.choose, strict=True)
-        faces, voices = (np.concatenate([table.under("clean").vectors for table in side]) for side in sides)
+        faces, voices = (
+            np.concatenate([table.under("clean").vectors for table in side]) for side in sides
+        )
         set_linear(self.network, faces, voices, *self.weights)
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:  # noqa: ARG002  the same all along
@@ -88,7 +115,9 @@ class FusionTask:
         return dict(self._persons.batch(step))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:  # noqa: ARG002
-        """Cllr of all pairs in the batch, in bits, and the contrast of each probe with all templates."""
+        """Cllr of all pairs in the batch, in bits, and the contrast of each probe with
+        all templates.
+        """
         template = self.network([batch["template_face"], batch["template_voice"]], training=True)
         probe = self.network([batch["probe_face"], batch["probe_voice"]], training=True)
         llr, logits = self.heads[0](tf.matmul(probe, template, transpose_b=True))
@@ -98,10 +127,16 @@ class FusionTask:
         cllr = (rejected + accepted) / (2 * np.log(2))
         places = tf.range(tf.shape(logits)[0])
         contrast = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(places, logits))
-        return {"loss": self._losses["cllr"] * cllr + self._losses["contrast"] * contrast, "cllr": cllr, "contrast": contrast}
+        return {
+            "loss": self._losses["cllr"] * cllr + self._losses["contrast"] * contrast,
+            "cllr": cllr,
+            "contrast": contrast,
+        }
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:  # noqa: ARG002
-        """The objective, negative, with the present weights on the half of the held-out people that chooses."""
+        """The objective, negative, with the present weights on the half of the held-out
+        people that chooses.
+        """
         return {"advantage": -fusion_choice.objective(*self.held_out.choose, self.fuse)}
 
     def settle(self) -> dict[str, float]:
@@ -109,10 +144,14 @@ class FusionTask:
         return self.settle_in(Path("data/runs") / self.run_name)
 
     def settle_in(self, folder: Path) -> dict[str, float]:
-        """Weigh both modalities anew, keep the trained gates or go back to the linear fusion: what is better on the half of the held-out
-        people that chooses. Writes `comparison.md` on the other half into `folder`, and returns its figures."""
+        """Weigh both modalities anew, keep the trained gates or go back to the linear
+        fusion: what is better on the half of the held-out people that chooses. Writes
+        `comparison.md` on the other half into `folder`, and returns its figures.
+        """
         trained_gates = self.network.get_weights()
-        trained, trained_weights = min((self._balanced(trained_gates, part) for part in GATE_PARTS), key=lambda found: found[0])
+        trained, trained_weights = min(
+            (self._balanced(trained_gates, part) for part in GATE_PARTS), key=lambda found: found[0]
+        )
         self.start_from_linear()
         linear, linear_weights = self._balanced(self.network.get_weights(), 1.0)
         self.network.set_weights(linear_weights)
@@ -124,7 +163,10 @@ class FusionTask:
             self.network.set_weights(linear_weights)
         kept = "trained" if trained < linear else "linear"
         self._write(folder, results, kept, {"linear": linear, "trained": trained})
-        return fusion_choice.summary(results[kept]) | {"advantage": -min(trained, linear), "trained_gates": float(kept == "trained")}
+        return fusion_choice.summary(results[kept]) | {
+            "advantage": -min(trained, linear),
+            "trained_gates": float(kept == "trained"),
+        }
 
     def card_input(self) -> dict[str, Any]:
         """Ids of the encoders whose embeddings the fusion takes."""
@@ -133,23 +175,37 @@ class FusionTask:
     @property
     def run_name(self) -> str:
         """Folder of the run: another one for other encoders, whose run cannot go on."""
-        return "fusion-" + hashlib.sha256("|".join(self.encoder_ids.values()).encode()).hexdigest()[:12]
+        return (
+            "fusion-"
+            + hashlib.sha256("|".join(self.encoder_ids.values()).encode()).hexdigest()[:12]
+        )
 
     def _balanced(self, start: Sequence[FloatArray], part: float) -> tuple[float, list[FloatArray]]:
-        """Weights `start`, their gates' swing reduced to `part`, with the balance of face and voice that the choosing half likes best:
-        the objective there, and those weights."""
+        """Weights `start`, their gates' swing reduced to `part`, with the balance of
+        face and voice that the choosing half likes best: the objective there, and those
+        weights.
+        """
         found = []
         for step in BALANCE_STEPS:
             self.network.set_weights(start)
             temper_gates(self.network, part)
             shift_balance(self.network, step)
-            found.append((fusion_choice.objective(*self.held_out.choose, self.fuse), self.network.get_weights()))
+            found.append(
+                (
+                    fusion_choice.objective(*self.held_out.choose, self.fuse),
+                    self.network.get_weights(),
+                )
+            )
         return min(found, key=lambda one: one[0])
 
-    def _write(self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]) -> None:
+    def _write(
+        self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        text = (f"{fusion_choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the other half of the people, lower is "
-                f"better: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}.\n")
+        text = (
+            f"{fusion_choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the other half of the people, lower is "
+            f"better: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}.\n"
+        )
         (folder / "comparison.md").write_text(text, encoding="utf-8")
         print(text, flush=True)
 
@@ -159,8 +215,12 @@ class FusionTask:
 
 
 def linear_weights(faces: Table, voices: Table) -> tuple[float, float]:
-    """Gate weights (face, voice) whose weighted cosine is the jointly fitted log-likelihood ratio, over all measured conditions."""
-    trials = [compare(faces, voices, fusion_choice.weighted(1, 1), condition) for condition in CONDITIONS]
+    """Gate weights (face, voice) whose weighted cosine is the jointly fitted
+    log-likelihood ratio, over all measured conditions.
+    """
+    trials = [
+        compare(faces, voices, fusion_choice.weighted(1, 1), condition) for condition in CONDITIONS
+    ]
     features = np.concatenate([np.column_stack([t.face, t.voice]) for t in trials])
     slopes, _ = logistic.fit(features, np.concatenate([t.labels for t in trials]))
     face, voice = np.sqrt(np.maximum(slopes, 1e-3 * slopes.max()))
@@ -168,18 +228,37 @@ def linear_weights(faces: Table, voices: Table) -> tuple[float, float]:
 
 
 def create(config: Mapping[str, Any], seed: int, shared: Path) -> FusionTask:
-    """The task as `train/configs/fusion.toml` says; paths are relative to the folder `shared`."""
+    """The task as `train/configs/fusion.toml` says; paths are relative to the folder
+    `shared`.
+    """
     data = config["data"]
     models = Path(data["models"])
     face, voice = load_face_encoder(models / "face"), load_voice_encoder(models / "voice")
     noises = read_noises(read_listing(shared / data["noise"], "audio", "noise"))
-    faces = held_out_faces(face, shared / data["dev_faces"], data["dev_face_files"], data["dev_face_match"])
-    voices = held_out_voices(voice, shared / data["dev_voices"], data["dev_voice_files"], noises, data["dev_voice_match"])
+    faces = held_out_faces(
+        face, shared / data["dev_faces"], data["dev_face_files"], data["dev_face_match"]
+    )
+    voices = held_out_voices(
+        voice, shared / data["dev_voices"], data["dev_voice_files"], noises, data["dev_voice_match"]
+    )
     choose, report = zip(halves(faces), halves(voices), strict=True)
     recipe = Recipe(("clean",), random=1, views=1, seed=seed)
     people = read_listing(shared / data["train_faces"], "image")
-    train_faces = face_table(face, select(people, data["face_files"], data["face_people"], seed=seed), recipe, CACHE)
+    train_faces = face_table(
+        face, select(people, data["face_files"], data["face_people"], seed=seed), recipe, CACHE
+    )
     people = read_listing(shared / data["train_voices"], "audio")
-    train_voices = voice_table(voice, select(people, data["voice_files"], data["voice_people"], seed=seed), recipe, noises, CACHE)
+    train_voices = voice_table(
+        voice,
+        select(people, data["voice_files"], data["voice_people"], seed=seed),
+        recipe,
+        noises,
+        CACHE,
+    )
     persons = PseudoPersons(train_faces, train_voices, Draw(**config["draw"]), seed)
-    return FusionTask(persons, HeldOut((faces, voices), choose, report), config, {"face": face.encoder_id, "voice": voice.encoder_id})
+    return FusionTask(
+        persons,
+        HeldOut((faces, voices), choose, report),
+        config,
+        {"face": face.encoder_id, "voice": voice.encoder_id},
+    )

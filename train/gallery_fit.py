@@ -1,9 +1,12 @@
-"""Calibrations from trials: of strengths in galleries drawn at random, and of bare cosines of pairs of clips.
+"""Calibrations from trials: of strengths in galleries drawn at random, and of bare
+cosines of pairs of clips.
 
-A threshold is to let a stated share of strangers pass in a gallery of N people, so it is measured in galleries: the best strength of each
-stranger, for several N. A share q of strangers above a strength is a false match rate of 1 - (1 - q)^(1/N) there, and all N together make
-one table; what people of one gallery have in common is in it.
+A threshold is to let a stated share of strangers pass in a gallery of N people, so it
+is measured in galleries: the best strength of each stranger, for several N. A share q
+of strangers above a strength is a false match rate of 1 - (1 - q)^(1/N) there, and all
+N together make one table; what people of one gallery have in common is in it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,15 +27,20 @@ SUPPORT = 10  # different pairs of people that an entry of a table must rest on
 STEPS_PER_DECADE = 4
 SIZES = (1, 3, 6, 12, 25, 50, 100)
 TRIAL_SIZE = 25  # people in the galleries that log-likelihood ratios are fitted on, at most
-DRAWS, SEED = 48, 1  # a quarter of the draws moves a threshold by 0.03 of a strength from seed to seed
-MOST_SHARE = 0.6  # of strangers above a strength, from which a table reads: beyond, 1 - (1 - q)^(1/N) is mostly chance
+# A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed
+DRAWS, SEED = 48, 1
+# Of strangers above a strength, from which a table reads: beyond, 1 - (1 - q)^(1/N) is
+# mostly chance
+MOST_SHARE = 0.6
 PAIR_BASE = 100_000  # more people than any table has
 RATES = 0.5 * 10.0 ** (-np.arange(28) / STEPS_PER_DECADE)
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Scores (n,) and labels (n,) of comparisons, and for each the number of its pair of people (n,)."""
+    """Scores (n,) and labels (n,) of comparisons, and for each the number of its pair
+    of people (n,).
+    """
 
     scores: Float
     labels: npt.NDArray[np.int64]
@@ -46,7 +54,9 @@ class Trials:
 
 @dataclass(frozen=True)
 class Best:
-    """Of each stranger (n,) in galleries of `size` people: the best strength, and the number of the pair of people."""
+    """Of each stranger (n,) in galleries of `size` people: the best strength, and the
+    number of the pair of people.
+    """
 
     size: int
     strength: Float
@@ -64,11 +74,17 @@ def calibration_in_galleries(arenas: Sequence[Arena], norm: CohortNorm | None) -
 
 
 def best_strengths(arenas: Sequence[Arena]) -> list[Best]:
-    """Best strengths of clean probes of strangers, by size of gallery, as far as a fifth of the people and three stay out."""
+    """Best strengths of clean probes of strangers, by size of gallery, as far as a
+    fifth of the people and three stay out.
+    """
     found = []
     for size in SIZES:
-        drawn = [(arena.draw(size, np.random.default_rng([SEED, size, number])), arena.norm) for arena in arenas for number in range(DRAWS)
-                 if _room(arena) >= size]
+        drawn = [
+            (arena.draw(size, np.random.default_rng([SEED, size, number])), arena.norm)
+            for arena in arenas
+            for number in range(DRAWS)
+            if _room(arena) >= size
+        ]
         if drawn:
             strength, pair = zip(*(_best(one, norm) for one, norm in drawn), strict=True)
             found.append(Best(size, np.concatenate(strength), np.concatenate(pair)))
@@ -92,15 +108,22 @@ def _pair(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.ND
 
 
 def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float]:
-    """False match rates and the strengths that reach them, as deep as `SUPPORT` pairs of people support: means over sizes of galleries.
+    """False match rates and the strengths that reach them, as deep as `SUPPORT` pairs
+    of people support: means over sizes of galleries.
 
     Raises:
         DatasetError: fewer than two rates are supported.
     """
-    found = [(rate, np.mean(at)) for rate in RATES if (at := [s for best in measured if (s := _strength_at(best, rate)) is not None])]
+    found = [
+        (rate, np.mean(at))
+        for rate in RATES
+        if (at := [s for best in measured if (s := _strength_at(best, rate)) is not None])
+    ]
     if len(found) < 2:
-        raise DatasetError(f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each other. "
-                           f"Received: people for galleries of {[best.size for best in measured]}")
+        raise DatasetError(
+            f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each other. "
+            f"Received: people for galleries of {[best.size for best in measured]}"
+        )
     return tuple(float(rate) for rate, _ in found), np.array([strength for _, strength in found])
 
 
@@ -113,9 +136,19 @@ def _strength_at(best: Best, rate: float) -> float | None:
 
 
 def gallery_trials(arenas: Sequence[Arena], condition: str | None = None) -> Trials:
-    """Every probe under `condition` (None: clean) against everybody in galleries of `TRIAL_SIZE` people, or as many as there are."""
-    parts = [_trials(arena.draw(min(TRIAL_SIZE, _room(arena)), np.random.default_rng([SEED + 1, number]), condition), arena.norm)
-             for arena in arenas for number in range(DRAWS)]
+    """Every probe under `condition` (None: clean) against everybody in galleries of
+    `TRIAL_SIZE` people, or as many as there are.
+    """
+    parts = [
+        _trials(
+            arena.draw(
+                min(TRIAL_SIZE, _room(arena)), np.random.default_rng([SEED + 1, number]), condition
+            ),
+            arena.norm,
+        )
+        for arena in arenas
+        for number in range(DRAWS)
+    ]
     return joined(parts)
 
 
@@ -127,15 +160,22 @@ def _trials(drawn: Drawn, norm: CohortNorm | None) -> Trials:
 
 def joined(parts: Sequence[Trials]) -> Trials:
     """All trials of several sets."""
-    return Trials(np.concatenate([p.scores for p in parts]), np.concatenate([p.labels for p in parts]), np.concatenate([p.pair for p in
-    parts]))
+    return Trials(
+        np.concatenate([p.scores for p in parts]),
+        np.concatenate([p.labels for p in parts]),
+        np.concatenate([p.pair for p in parts]),
+    )
 
 
 def of_trials(trials: Trials, rates: Sequence[float], scores: Sequence[float]) -> Calibration:
-    """A calibration fitted to trials, with a table. Raises DatasetError where targets do not score above impostors."""
+    """A calibration fitted to trials, with a table. Raises DatasetError where targets
+    do not score above impostors.
+    """
     slopes, intercept = logistic.fit(trials.scores[:, None], trials.labels, trials.targets)
     if slopes[0] <= 0:
-        raise DatasetError(f"Calibration needs targets that score above impostors. Received: slope {slopes[0]:.3g}")
+        raise DatasetError(
+            f"Calibration needs targets that score above impostors. Received: slope {slopes[0]:.3g}"
+        )
     return Calibration(float(slopes[0]), intercept, tuple(rates), tuple(scores))
 
 
@@ -146,16 +186,22 @@ def calibration_of(trials: Trials) -> Calibration:
         DatasetError: too few impostors for a table of two entries.
     """
     rates = supported_rates(trials)
-    return of_trials(trials, rates.tolist(), rising(np.quantile(trials.scores[trials.labels == 0], 1 - rates)))
+    return of_trials(
+        trials, rates.tolist(), rising(np.quantile(trials.scores[trials.labels == 0], 1 - rates))
+    )
 
 
 def supported_rates(trials: Trials) -> Float:
-    """False match rates from 0.5 down, four a decade, to the smallest above which `SUPPORT` different pairs of people scored."""
+    """False match rates from 0.5 down, four a decade, to the smallest above which
+    `SUPPORT` different pairs of people scored.
+    """
     impostor = trials.labels == 0
     order = np.argsort(-trials.scores[impostor])
     _, first = np.unique(trials.pair[impostor][order], return_index=True)
     if len(first) < SUPPORT:
-        raise DatasetError(f"Calibration needs {SUPPORT} pairs of different people at least. Received: {len(first)}")
+        raise DatasetError(
+            f"Calibration needs {SUPPORT} pairs of different people at least. Received: {len(first)}"
+        )
     smallest = (np.sort(first)[SUPPORT - 1] + 1) / impostor.sum()
     count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / min(smallest, 0.25)))) + 1
     return 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
@@ -166,21 +212,33 @@ def trials_of(templates: Table, probes: Table) -> Trials:
     scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
     first, second = probes.person[:, None], templates.person[None, :]
     other = probes.file[:, None] != templates.file[None, :]
-    return Trials(scores[other], (first == second)[other].astype(np.int64), _pair(*np.broadcast_arrays(first, second))[other])
+    return Trials(
+        scores[other],
+        (first == second)[other].astype(np.int64),
+        _pair(*np.broadcast_arrays(first, second))[other],
+    )
 
 
 def spliced(own: Calibration, previous: Calibration) -> Calibration:
-    """`own` where it was measured; below, the tail of `previous` moved to where `own` ends. Both of the same norm."""
+    """`own` where it was measured; below, the tail of `previous` moved to where `own`
+    ends. Both of the same norm.
+    """
     tail = [rate for rate in previous.impostor_fmr if rate < own.impostor_fmr[-1] * 0.99]
     moved = own.impostor_score[-1] - previous.threshold(own.impostor_fmr[-1])[0]
-    scores = np.array([*own.impostor_score, *(previous.threshold(rate)[0] + moved for rate in tail)])
+    scores = np.array(
+        [*own.impostor_score, *(previous.threshold(rate)[0] + moved for rate in tail)]
+    )
     return replace(own, impostor_fmr=(*own.impostor_fmr, *tail), impostor_score=rising(scores))
 
 
 def with_answers(trials: Trials, answers: Sequence[tuple[float, bool]]) -> Trials:
-    """Trials and comparisons of which somebody said what is true: (strength, same). Each counts as a pair of people of its own."""
+    """Trials and comparisons of which somebody said what is true: (strength, same).
+    Each counts as a pair of people of its own.
+    """
     if not answers:
         return trials
     strength, same = zip(*answers, strict=True)
-    mine = Trials(np.array(strength, np.float64), np.array(same, np.int64), -1 - np.arange(len(answers)))
+    mine = Trials(
+        np.array(strength, np.float64), np.array(same, np.int64), -1 - np.arange(len(answers))
+    )
     return joined([trials, mine])

@@ -1,8 +1,10 @@
-"""The training loop that every network shares: what a `Task` supplies and what the `Trainer` does with it.
+"""The training loop that every network shares: what a `Task` supplies and what the
+`Trainer` does with it.
 
-A task knows its data, network and loss; the trainer owns the optimizer (AdamW), learning-rate schedule, gradient
-clipping, the exponential moving average (EMA) of the weights, prefetching, checkpoints, logs and curves. Everything
-that a step depends on is in the checkpoint, and a batch is a pure function of its step number, so a run that was
+A task knows its data, network and loss; the trainer owns the optimizer (AdamW),
+learning-rate schedule, gradient clipping, the exponential moving average (EMA) of the
+weights, prefetching, checkpoints, logs and curves. Everything that a step depends on is
+in the checkpoint, and a batch is a pure function of its step number, so a run that was
 killed goes on exactly where its last checkpoint stood.
 """
 
@@ -30,16 +32,22 @@ NO_DECAY = ("bias", "gamma", "beta", "alpha")
 
 
 class Task(Protocol):
-    """What is trained: supplied by `train/face_task.py`, `train/voice_task.py` and the like.
+    """What is trained: supplied by `train/face_task.py`, `train/voice_task.py` and the
+    like.
 
     Attributes:
         name: Short name, such as "face".
-        network: The Keras model that is exported in the end; its EMA weights are validated and shipped.
-        heads: Layers that exist for training only (classifier, projection to the teacher). Already built.
-        metric: Key of `validate`'s result that says which of two models is better (higher is better).
-        serving_shape: Shape of the network's input when it serves, None where it varies: the export's signature. None as a whole
-            for a network of several inputs, which keep their shapes.
-        example_length: What a varying size of it (but the batch) is taken as when multiply-adds are counted.
+        network: The Keras model that is exported in the end; its EMA weights are
+            validated and shipped.
+        heads: Layers that exist for training only (classifier, projection to the
+            teacher). Already built.
+        metric: Key of `validate`'s result that says which of two models is better
+            (higher is better).
+        serving_shape: Shape of the network's input when it serves, None where it
+            varies: the export's signature. None as a whole for a network of several
+            inputs, which keep their shapes.
+        example_length: What a varying size of it (but the batch) is taken as when
+            multiply-adds are counted.
     """
 
     name: str
@@ -50,22 +58,28 @@ class Task(Protocol):
     example_length: int
 
     def batch(self, step: int, progress: float) -> Batch:
-        """Training batch number `step`; a pure function of (seed, step, progress), called from several threads.
+        """Training batch number `step`; a pure function of (seed, step, progress),
+        called from several threads.
 
-        Shapes may change with progress (resolution, clip length), but only between a few: each new shape is traced
-        once. Plain numpy and cv2; release the GIL where possible. All arrays must have the batch size as first axis.
+        Shapes may change with progress (resolution, clip length), but only between a
+        few: each new shape is traced once. Plain numpy and cv2; release the GIL where
+        possible. All arrays must have the batch size as first axis.
         """
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Scalar float32 losses of a batch, in TensorFlow operations (it is traced); "loss" is the one minimised.
+        """Scalar float32 losses of a batch, in TensorFlow operations (it is traced);
+        "loss" is the one minimised.
 
-        Calls `network(..., training=True)` and the heads itself. The other entries are logged.
+        Calls `network(..., training=True)` and the heads itself. The other entries are
+        logged.
         """
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
-        """Metrics on the dev set with the network's present weights (the trainer puts the EMA in).
+        """Metrics on the dev set with the network's present weights (the trainer puts
+        the EMA in).
 
-        `full` asks for the whole protocol (at the end); otherwise a quick part of it, as fits `progress`.
+        `full` asks for the whole protocol (at the end); otherwise a quick part of it,
+        as fits `progress`.
         """
 
     def card_input(self) -> dict[str, Any]:
@@ -78,14 +92,17 @@ class LoopOptions:
 
     Attributes:
         total_steps: Length of the schedule in steps; 0 where `budget_minutes` sets it.
-        budget_minutes: Length of the schedule in minutes of training (validation counts, pauses between runs do
-            not); 0 where `total_steps` sets it. Such a run adapts to the machine but is not repeatable bit by bit.
+        budget_minutes: Length of the schedule in minutes of training (validation
+            counts, pauses between runs do not); 0 where `total_steps` sets it. Such a
+            run adapts to the machine but is not repeatable bit by bit.
         peak_rate: Highest learning rate, after the warm-up.
         final_rate: Learning rate at the end of the cosine.
-        warmup: Part of the schedule that the learning rate rises linearly in, in [0, 1).
+        warmup: Part of the schedule that the learning rate rises linearly in, in [0,
+            1).
         weight_decay: AdamW's decoupled decay, for kernels only.
         clip_norm: Largest global norm of the gradient.
-        ema_decay: Decay of the weights' moving average per step (smaller in the first steps).
+        ema_decay: Decay of the weights' moving average per step (smaller in the first
+            steps).
         log_steps, validate_minutes, checkpoint_minutes: How often each happens.
         workers: Threads that prepare batches ahead.
     """
@@ -112,7 +129,9 @@ class LoopOptions:
             )
 
     def progress(self, step: int, seconds: float) -> float:
-        """How much of the schedule lies behind, in [0, 1], after `step` steps and `seconds` of training."""
+        """How much of the schedule lies behind, in [0, 1], after `step` steps and
+        `seconds` of training.
+        """
         done = step / self.total_steps if self.total_steps else seconds / (60 * self.budget_minutes)
         return min(done, 1.0)
 
@@ -125,7 +144,9 @@ class LoopOptions:
 
 
 class Trainer:
-    """Trains a task's network in a run folder (checkpoint.npz, log.csv, validation.csv, curves.png)."""
+    """Trains a task's network in a run folder (checkpoint.npz, log.csv, validation.csv,
+    curves.png).
+    """
 
     def __init__(self, task: Task, options: LoopOptions, run_dir: Path) -> None:
         """Prepare; goes on from the run folder's checkpoint where there is one."""
@@ -138,7 +159,9 @@ class Trainer:
         self._resume()
 
     def run(self, report: Callable[[str], None] = print) -> dict[str, float]:
-        """Train to the end of the schedule or until `stop`; returns the last validation (full at the end)."""
+        """Train to the end of the schedule or until `stop`; returns the last validation
+        (full at the end).
+        """
         self._journal.rewind(self.step)
         metrics: dict[str, float] = {}
         last_validation = last_checkpoint = self.seconds
@@ -146,7 +169,9 @@ class Trainer:
         for step, progress, batch in self._batches():
             losses = self._one_step(step, progress, batch)
             self.seconds = time.monotonic() - started
-            if self._journal.record(self.step, self.samples, self.seconds, losses, self.options.log_steps):
+            if self._journal.record(
+                self.step, self.samples, self.seconds, losses, self.options.log_steps
+            ):
                 report(self._journal.line(self.options.progress(self.step, self.seconds)))
             if self.seconds - last_validation > 60 * self.options.validate_minutes:
                 metrics = self.validate(full=False)
@@ -161,11 +186,15 @@ class Trainer:
         return metrics if self.stopping else self.validate(full=True)
 
     def stop(self) -> None:
-        """Ask `run` to end after the present step, with a checkpoint (from a signal handler)."""
+        """Ask `run` to end after the present step, with a checkpoint (from a signal
+        handler).
+        """
         self.stopping = True
 
     def validate(self, full: bool) -> dict[str, float]:
-        """Validate with the EMA weights, log the metrics, put the training weights back."""
+        """Validate with the EMA weights, log the metrics, put the training weights
+        back.
+        """
         raw = [variable.numpy() for variable in self._network]
         self.use_average()
         try:
@@ -184,7 +213,9 @@ class Trainer:
     def checkpoint(self) -> None:
         """Write everything that the next step depends on, atomically."""
         counters = {"step": self.step, "seconds": self.seconds, "samples": self.samples}
-        groups = {name: [variable.numpy() for variable in group] for name, group in self._groups().items()}
+        groups = {
+            name: [variable.numpy() for variable in group] for name, group in self._groups().items()
+        }
         save_checkpoint(self.run_dir / "checkpoint.npz", counters, groups)
 
     def _build_variables(self) -> None:
@@ -192,11 +223,17 @@ class Trainer:
         self._network = list(task.network.variables)
         self._trainable = [*task.network.trainable_variables]
         self._heads = [variable for head in task.heads for variable in head.variables]
-        self._trainable += [variable for head in task.heads for variable in head.trainable_variables]
-        self._optimizer = keras.optimizers.AdamW(options.peak_rate, weight_decay=options.weight_decay, epsilon=1e-7)
+        self._trainable += [
+            variable for head in task.heads for variable in head.trainable_variables
+        ]
+        self._optimizer = keras.optimizers.AdamW(
+            options.peak_rate, weight_decay=options.weight_decay, epsilon=1e-7
+        )
         self._optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
         self._optimizer.build(self._trainable)
-        self._average = [tf.Variable(variable.numpy(), trainable=False) for variable in self._network]
+        self._average = [
+            tf.Variable(variable.numpy(), trainable=False) for variable in self._network
+        ]
 
     def _groups(self) -> dict[str, Sequence[Any]]:
         return {
@@ -210,7 +247,9 @@ class Trainer:
         file = self.run_dir / "checkpoint.npz"
         if not file.exists():
             return
-        shapes = {name: [tuple(value.shape) for value in group] for name, group in self._groups().items()}
+        shapes = {
+            name: [tuple(value.shape) for value in group] for name, group in self._groups().items()
+        }
         counters, groups = load_checkpoint(file, shapes)
         for name, group in self._groups().items():
             for variable, value in zip(group, groups[name], strict=True):
@@ -219,7 +258,9 @@ class Trainer:
         self.seconds = counters["seconds"]
 
     def _batches(self) -> Iterator[tuple[int, float, Batch]]:
-        """Batches from the present step to the end of the schedule, prepared ahead by `workers` threads, in order."""
+        """Batches from the present step to the end of the schedule, prepared ahead by
+        `workers` threads, in order.
+        """
         ahead, step = 2 * self.options.workers + 1, self.step
         queue: deque[tuple[int, float, Future[Batch]]] = deque()
         with ThreadPoolExecutor(self.options.workers, "batch") as pool:
@@ -239,12 +280,16 @@ class Trainer:
         self._optimizer.learning_rate.assign(self.options.learning_rate(progress))
         decay = min(self.options.ema_decay, (1 + step) / (10 + step))
         tensors = {name: tf.constant(value) for name, value in batch.items()}
-        losses = self._train_step(tensors, tf.constant(progress, tf.float32), tf.constant(decay, tf.float32))
+        losses = self._train_step(
+            tensors, tf.constant(progress, tf.float32), tf.constant(decay, tf.float32)
+        )
         self.step = step + 1
         self.samples += len(next(iter(batch.values())))
         values = {name: float(value) for name, value in losses.items()}
         if not np.isfinite(values["loss"]):
-            raise FloatingPointError(f"The loss must stay finite. Received: loss={values['loss']} at step {step}")
+            raise FloatingPointError(
+                f"The loss must stay finite. Received: loss={values['loss']} at step {step}"
+            )
         return values | {"rate": self.options.learning_rate(progress)}
 
     def _compute_step(

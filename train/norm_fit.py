@@ -1,12 +1,18 @@
-"""Fits `utils.scorenorm.CohortNorm` to held-out people. Its weights are fitted; its form and the shares below were chosen.
+"""Fits `utils.scorenorm.CohortNorm` to held-out people. Its weights are fitted; its
+form and the shares below were chosen.
 
-- Level and scale: of each probe, under every measured condition, how high its nearest tenth and its nearest hundredth of impostors score,
-  by least squares on what its cohort scores are and how long its speech is. Conditions differ in how far a probe's cohort scores tell what
-  is to come, so the regression keeps as much of them as is true on the whole.
-- Person: what is left, of the nearest tenth of each template, on the template's own cohort scores.
-- Others: how much of the surplus of the other people of a gallery is also that of the best impostor; over galleries of everybody and of
-  people who resemble each other, with the same weight.
+- Level and scale: of each probe, under every measured condition, how high its nearest
+  tenth and its nearest hundredth of impostors score, by least squares on what its
+  cohort scores are and how long its speech is. Conditions differ in how far a probe's
+  cohort scores tell what is to come, so the regression keeps as much of them as is true
+  on the whole.
+- Person: what is left, of the nearest tenth of each template, on the template's own
+  cohort scores.
+- Others: how much of the surplus of the other people of a gallery is also that of the
+  best impostor; over galleries of everybody and of people who resemble each other, with
+  the same weight.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +27,8 @@ from utils.scorenorm import Coefficients, CohortNorm, cohort_features, duration_
 NEAR, NEAREST = 0.1, 0.01  # shares of impostors between which a probe's scale is the distance
 LEAST_SCALE = 0.25  # of the mean scale: no probe's is taken for less
 NULL_HEAD = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7, 0.6)
-LEAST_SPREAD = 0.25  # deviation of the logarithm of the seconds of speech, below which they tell nothing
+# Deviation of the logarithm of the seconds of speech, below which they tell nothing
+LEAST_SPREAD = 0.25
 STEPS_PER_DECADE = 4
 NULL_SUPPORT = 20  # comparisons beyond the last entry of the table of impostors
 SIZES = (12, 25, 50, 100)
@@ -31,8 +38,12 @@ DRAWS, SEED = 4, 0
 
 def fit_norm(folds: Sequence[Fold]) -> Coefficients:
     """The numbers for these people and cohorts of their kind."""
-    features, near, nearest = (np.concatenate(parts) for parts in zip(*(_tails(fold, c) for fold in folds for c in fold.table.conditions),
-                                                                     strict=True))
+    features, near, nearest = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(_tails(fold, c) for fold in folds for c in fold.table.conditions), strict=True
+        )
+    )
     level, scale = _least_squares(features, near), _least_squares(features, nearest - near)
     least = LEAST_SCALE * float((nearest - near).mean())
     made = Coefficients(tuple(level), tuple(scale), least, 0.0, 0.0, 0.0, (0.5, 0.25), (0.0, 1.0))  # type: ignore[arg-type]
@@ -44,10 +55,19 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
 
 
 def _tails(fold: Fold, condition: str) -> tuple[Float, Float, Float]:
-    """Of each probe: features of its cohort scores, and means of its `NEAR` and `NEAREST` impostors."""
+    """Of each probe: features of its cohort scores, and means of its `NEAR` and
+    `NEAREST` impostors.
+    """
     probes, templates = fold.table.under(condition), fold.table.under(fold.clean)
-    scores = np.where(probes.person[:, None] == templates.person, -np.inf, probes.vectors @ templates.vectors.T)
-    features = np.column_stack([cohort_features(probes.vectors, fold.cohort), duration_feature(probes.seconds, len(probes))])
+    scores = np.where(
+        probes.person[:, None] == templates.person, -np.inf, probes.vectors @ templates.vectors.T
+    )
+    features = np.column_stack(
+        [
+            cohort_features(probes.vectors, fold.cohort),
+            duration_feature(probes.seconds, len(probes)),
+        ]
+    )
     return features, _top(scores, NEAR), _top(scores, NEAREST)
 
 
@@ -57,7 +77,9 @@ def _top(scores: npt.NDArray[np.floating], share: float) -> Float:
 
 
 def _least_squares(features: Float, target: Float) -> list[float]:
-    """Numbers of `features` (n, 4); 0 for the last where it hardly varies, as it would share the work of the first."""
+    """Numbers of `features` (n, 4); 0 for the last where it hardly varies, as it would
+    share the work of the first.
+    """
     used = features if features[:, 3].std() >= LEAST_SPREAD else features[:, :3]
     found = np.linalg.lstsq(used, target, rcond=None)[0]
     return [float(x) for x in np.pad(found, (0, features.shape[1] - len(found)))]
@@ -83,7 +105,9 @@ def _impostors(fold: Fold, numbers: Coefficients) -> Float:
 
 
 def _null(parts: Sequence[Float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Rates from near 1 down to what the impostors support, and the strengths that they are reached at."""
+    """Rates from near 1 down to what the impostors support, and the strengths that they
+    are reached at.
+    """
     impostors = np.concatenate(parts)
     count = int(STEPS_PER_DECADE * np.log10(0.5 * len(impostors) / NULL_SUPPORT)) + 1
     rates = np.array([*NULL_HEAD, *(0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE))])
@@ -92,12 +116,16 @@ def _null(parts: Sequence[Float]) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 def rising(scores: Float) -> tuple[float, ...]:
     """The same, rising by a millionth at least."""
-    return tuple(np.round(np.maximum.accumulate(scores) + 1e-6 * np.arange(len(scores)), 7).tolist())
+    return tuple(
+        np.round(np.maximum.accumulate(scores) + 1e-6 * np.arange(len(scores)), 7).tolist()
+    )
 
 
 def _others(folds: Sequence[Fold], numbers: Coefficients) -> float:
-    """Slope of the best impostor's bare strength over the surplus of the others, for galleries of the same size, between 0 and 1: a surplus
-    counts for no more than it is. 0 where there are too few people for galleries."""
+    """Slope of the best impostor's bare strength over the surplus of the others, for
+    galleries of the same size, between 0 and 1: a surplus counts for no more than it
+    is. 0 where there are too few people for galleries.
+    """
     rows = [part for fold in folds for part in _strangers(fold, CohortNorm(fold.cohort, numbers))]
     if not rows:
         return 0.0
@@ -111,17 +139,25 @@ def _others(folds: Sequence[Fold], numbers: Coefficients) -> float:
 
 
 def _strangers(fold: Fold, norm: CohortNorm) -> list[Float]:
-    """Parts (4, n), n strangers each: size of the gallery, surplus, best bare strength, and a weight; every kind of group weighs alike."""
+    """Parts (4, n), n strangers each: size of the gallery, surplus, best bare strength,
+    and a weight; every kind of group weighs alike.
+    """
     arena, parts = Arena(fold, norm), []
     for kind in groups(fold.table).values():
         found = []
         for people in kind:
             for size in (size for size in SIZES if len(people) >= size + SPARE):
                 for number in range(DRAWS):
-                    drawn = arena.draw(size, np.random.default_rng([SEED, size, number]), members=people)
+                    drawn = arena.draw(
+                        size, np.random.default_rng([SEED, size, number]), members=people
+                    )
                     bare = drawn.bare[drawn.strangers]
                     rows = np.arange(len(bare)), bare.argmax(axis=1)
-                    found.append(np.stack([np.full(len(bare), float(size)), surplus(bare, norm)[rows], bare[rows]]))
+                    found.append(
+                        np.stack(
+                            [np.full(len(bare), float(size)), surplus(bare, norm)[rows], bare[rows]]
+                        )
+                    )
         total = sum(part.shape[1] for part in found)
         parts += [np.vstack([part, np.full(part.shape[1], 1 / total)]) for part in found]
     return parts

@@ -1,4 +1,6 @@
-"""The journal of a training run: CSV logs, the line a person watches, and the curves as PNG."""
+"""The journal of a training run: CSV logs, the line a person watches, and the curves as
+PNG.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ LOGS = ("log.csv", "validation.csv")
 
 
 class Journal:
-    """Collects losses per step; writes their means to `log.csv`, metrics to `validation.csv`, both to `curves.png`."""
+    """Collects losses per step; writes their means to `log.csv`, metrics to
+    `validation.csv`, both to `curves.png`.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         """Log into `run_dir`, appending to the logs of an earlier part of the run."""
@@ -23,7 +27,9 @@ class Journal:
         self._since: tuple[int, float] | None = None
 
     def rewind(self, step: int) -> None:
-        """Drop what was logged after `step`: a run that was killed repeats the steps since its last checkpoint."""
+        """Drop what was logged after `step`: a run that was killed repeats the steps
+        since its last checkpoint.
+        """
         for name in LOGS:
             file = self._run_dir / name
             rows = read_log(file)
@@ -31,8 +37,12 @@ class Journal:
             if len(kept) < len(rows):
                 _write_anew(file, _header(file), kept)
 
-    def record(self, step: int, samples: int, seconds: float, losses: Mapping[str, float], every: int) -> bool:
-        """Count one step; on every `every`-th one write the means to the log and return True."""
+    def record(
+        self, step: int, samples: int, seconds: float, losses: Mapping[str, float], every: int
+    ) -> bool:
+        """Count one step; on every `every`-th one write the means to the log and return
+        True.
+        """
         if self._since is None:  # the first step traces the graph: it says nothing about the speed
             self._since = (samples, seconds)
             return False
@@ -43,22 +53,34 @@ class Journal:
             return False
         rate = (samples - self._since[0]) / max(seconds - self._since[1], 1e-9)
         means = {name: value / self._steps for name, value in self._sums.items()}
-        self._last = {"step": step, "samples": samples, "seconds": seconds, "samples_per_s": rate, **means}
+        self._last = {
+            "step": step,
+            "samples": samples,
+            "seconds": seconds,
+            "samples_per_s": rate,
+            **means,
+        }
         _append(self._run_dir / "log.csv", self._last)
         self._sums, self._steps, self._since = {}, 0, (samples, seconds)
         return True
 
     def line(self, progress: float) -> str:
-        """The last log entry in one line, with a bar, the speed and the expected end (local time)."""
+        """The last log entry in one line, with a bar, the speed and the expected end
+        (local time).
+        """
         row = self._last
         left_s = row["seconds"] * (1 - progress) / max(progress, 1e-6)
         end = datetime.now().astimezone() + timedelta(seconds=min(left_s, 1e7))
         bar = "#" * round(20 * progress) + "." * (20 - round(20 * progress))
         known = {"step", "samples", "seconds", "samples_per_s"}
-        losses = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in known)
+        losses = "  ".join(
+            f"{name} {value:.4g}" for name, value in row.items() if name not in known
+        )
         return f"[{bar}] {row['step']:.0f}  {row['samples_per_s']:.0f}/s  end {end:%H:%M}  {losses}"
 
-    def validated(self, step: int, samples: int, seconds: float, metrics: Mapping[str, float]) -> None:
+    def validated(
+        self, step: int, samples: int, seconds: float, metrics: Mapping[str, float]
+    ) -> None:
         """Write a row of metrics to `validation.csv` and draw the curves anew."""
         row = {"step": step, "samples": samples, "seconds": seconds, **metrics}
         _append(self._run_dir / "validation.csv", row)
@@ -70,7 +92,10 @@ def read_log(file: Path) -> list[dict[str, float]]:
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(stream)
+        ]
 
 
 def draw_curves(run_dir: Path) -> None:
@@ -84,7 +109,11 @@ def draw_curves(run_dir: Path) -> None:
         skipped = {"step", "samples", "seconds", "samples_per_s", "rate", "gradient_norm"}
         for key in [key for key in (rows[0] if rows else {}) if key not in skipped]:
             points = [(row["samples"], row[key]) for row in rows if key in row]
-            axes.plot(*zip(*points, strict=True), label=key, marker="." if name == "validation.csv" else "")
+            axes.plot(
+                *zip(*points, strict=True),
+                label=key,
+                marker="." if name == "validation.csv" else "",
+            )
         axes.set_xlabel("samples seen")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         if rows:
@@ -96,7 +125,9 @@ def draw_curves(run_dir: Path) -> None:
 
 
 def _append(file: Path, row: Mapping[str, float]) -> None:
-    """Append a row; where it has other columns than the file so far, the file is written anew with all of them."""
+    """Append a row; where it has other columns than the file so far, the file is
+    written anew with all of them.
+    """
     header = _header(file)
     if list(row) != header:
         rows = read_log(file)
@@ -125,4 +156,7 @@ def _write(file: Path, mode: str, header: list[str], rows: list[dict[str, str]])
 
 
 def _shown(row: Mapping[str, float]) -> dict[str, str]:
-    return {name: f"{value:.6g}" if isinstance(value, float) and value % 1 else f"{value:.0f}" for name, value in row.items()}
+    return {
+        name: f"{value:.6g}" if isinstance(value, float) and value % 1 else f"{value:.0f}"
+        for name, value in row.items()
+    }

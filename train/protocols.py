@@ -1,14 +1,18 @@
-"""Verification protocols: which files are compared with which, read from the lists as their authors publish them.
+"""Verification protocols: which files are compared with which, read from the lists as
+their authors publish them.
 
-    voxceleb   lines `label pathA pathB`, label 1 = same person; a fourth column is the fold (an integer)
-    lfw        pairs.txt of Labeled Faces in the Wild: `folds<TAB>pairs` first, then `name n m` and `nameA n nameB m`; the files are
-               `name/name_000n.jpg`
+    voxceleb   lines `label pathA pathB`, label 1 = same person; a fourth column is the
+               fold (an integer) lfw        pairs.txt of Labeled Faces in the Wild:
+               `folds<TAB>pairs` first, then `name n m` and `nameA n nameB m`; the files
+               are `name/name_000n.jpg`
     cfp-ff, cfp-fp
-               the folder `Protocol` of Celebrities in Frontal-Profile (Sengupta et al. 2016): Pair_list_F.txt, Pair_list_P.txt and
+               the folder `Protocol` of Celebrities in Frontal-Profile (Sengupta et al.
+               2016): Pair_list_F.txt, Pair_list_P.txt and
                Split/{FF,FP}/<fold>/{same,diff}.txt
 
 All become `Trials`; paths are relative to a folder or zip archive of media.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -50,22 +54,45 @@ class Trials:
 
     def without(self, missing: set[str]) -> Trials:
         """The trials that need none of the files `missing`."""
-        keep = np.array([a not in missing and b not in missing for a, b in zip(self.left, self.right, strict=True)], bool)
+        keep = np.array(
+            [
+                a not in missing and b not in missing
+                for a, b in zip(self.left, self.right, strict=True)
+            ],
+            bool,
+        )
         places = np.flatnonzero(keep)
-        return Trials(self.labels[keep], tuple(self.left[i] for i in places), tuple(self.right[i] for i in places),
-                      None if self.folds is None else self.folds[keep])
+        return Trials(
+            self.labels[keep],
+            tuple(self.left[i] for i in places),
+            tuple(self.right[i] for i in places),
+            None if self.folds is None else self.folds[keep],
+        )
 
     def people(self) -> dict[str, str]:
-        """Person of each file: the deepest folder that both sides of every target trial share.
+        """Person of each file: the deepest folder that both sides of every target trial
+        share.
 
-        Where target trials share no folder, or impostor trials share that one as well, folders name nobody: each file then stands for a
-        person of its own (intervals are over files).
+        Where target trials share no folder, or impostor trials share that one as well,
+        folders name nobody: each file then stands for a person of its own (intervals
+        are over files).
         """
-        shared = [_shared(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1]) for a, b in zip(self.left, self.right, strict=True)]
-        level = min((depth for depth, label in zip(shared, self.labels, strict=True) if label == 1), default=0)
-        if any(depth >= level for depth, label in zip(shared, self.labels, strict=True) if label == 0):
+        shared = [
+            _shared(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1])
+            for a, b in zip(self.left, self.right, strict=True)
+        ]
+        level = min(
+            (depth for depth, label in zip(shared, self.labels, strict=True) if label == 1),
+            default=0,
+        )
+        if any(
+            depth >= level for depth, label in zip(shared, self.labels, strict=True) if label == 0
+        ):
             level = 0
-        return {file: "/".join(PurePosixPath(file).parts[:level]) if level else file for file in self.files}
+        return {
+            file: "/".join(PurePosixPath(file).parts[:level]) if level else file
+            for file in self.files
+        }
 
 
 def read_trials(source: Path, kind: str = "auto") -> Trials:
@@ -75,7 +102,9 @@ def read_trials(source: Path, kind: str = "auto") -> Trials:
         DatasetError: not there, empty, of another format or malformed; names the line.
     """
     if kind not in FORMATS:
-        raise DatasetError(f"The format of a protocol must be one of {', '.join(FORMATS)}. Received: {kind!r}")
+        raise DatasetError(
+            f"The format of a protocol must be one of {', '.join(FORMATS)}. Received: {kind!r}"
+        )
     if kind.startswith("cfp"):
         return _read_cfp(source, kind.removeprefix("cfp-").upper())
     lines = _lines(source)
@@ -85,11 +114,15 @@ def read_trials(source: Path, kind: str = "auto") -> Trials:
 
 
 def _lines(file: Path) -> list[Line]:
-    """The lines that are not blank; a byte order mark, as editors on Windows write it, is no part of the first."""
+    """The lines that are not blank; a byte order mark, as editors on Windows write it,
+    is no part of the first.
+    """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"A protocol must be a readable text file. Received: {file} ({type(error).__name__})") from error
+        raise DatasetError(
+            f"A protocol must be a readable text file. Received: {file} ({type(error).__name__})"
+        ) from error
     found = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not found:
         raise DatasetError(f"A protocol needs at least one trial. Received: {file} without any")
@@ -100,26 +133,46 @@ def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
     rows = []
     for number, line in lines:
         parts = line.split()
-        if len(parts) not in (3, 4) or parts[0] not in ("0", "1") or (len(parts) == 4 and not parts[3].isdecimal()):
-            raise DatasetError(f"A trial must be `label pathA pathB [fold]`, label 0 or 1. Received: {line!r} in line {number} of {name}")
+        if (
+            len(parts) not in (3, 4)
+            or parts[0] not in ("0", "1")
+            or (len(parts) == 4 and not parts[3].isdecimal())
+        ):
+            raise DatasetError(
+                f"A trial must be `label pathA pathB [fold]`, label 0 or 1. Received: {line!r} in line {number} of {name}"
+            )
         rows.append(parts)
     if len({len(parts) for parts in rows}) != 1:
         raise DatasetError(f"Either every trial has a fold or none has. Received: both in {name}")
     folds = np.array([int(parts[3]) for parts in rows]) if len(rows[0]) == 4 else None
-    return Trials(np.array([int(parts[0]) for parts in rows]), tuple(p[1] for p in rows), tuple(p[2] for p in rows), folds)
+    return Trials(
+        np.array([int(parts[0]) for parts in rows]),
+        tuple(p[1] for p in rows),
+        tuple(p[2] for p in rows),
+        folds,
+    )
 
 
 def _read_lfw(lines: Sequence[Line], name: str) -> Trials:
     head = lines[0][1].split()
     if not all(part.isdecimal() for part in head):
-        raise DatasetError(f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in {name}")
+        raise DatasetError(
+            f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in {name}"
+        )
     folds, per_class = (int(head[0]), int(head[1])) if len(head) == 2 else (1, int(head[0]))
     rows = [(number, line.split()) for number, line in lines[1:]]
     if len(rows) != folds * per_class * 2:
-        raise DatasetError(f"pairs.txt must hold {folds} × 2 × {per_class} pairs. Received: {len(rows)} in {name}")
+        raise DatasetError(
+            f"pairs.txt must hold {folds} × 2 × {per_class} pairs. Received: {len(rows)} in {name}"
+        )
     pairs = [_lfw_pair(parts, number, name) for number, parts in rows]
     labels = np.array([label for label, _, _ in pairs])
-    return Trials(labels, tuple(a for _, a, _ in pairs), tuple(b for _, _, b in pairs), np.arange(len(pairs)) // (2 * per_class))
+    return Trials(
+        labels,
+        tuple(a for _, a, _ in pairs),
+        tuple(b for _, _, b in pairs),
+        np.arange(len(pairs)) // (2 * per_class),
+    )
 
 
 def _lfw_pair(parts: Sequence[str], number: int, name: str) -> tuple[int, str, str]:
@@ -127,7 +180,9 @@ def _lfw_pair(parts: Sequence[str], number: int, name: str) -> tuple[int, str, s
         return 1, _lfw_path(parts[0], parts[1]), _lfw_path(parts[0], parts[2])
     if len(parts) == 4 and parts[1].isdecimal() and parts[3].isdecimal():
         return 0, _lfw_path(parts[0], parts[1]), _lfw_path(parts[2], parts[3])
-    raise DatasetError(f"A pair must be `name n m` or `nameA n nameB m`. Received: {' '.join(parts)!r} in line {number} of {name}")
+    raise DatasetError(
+        f"A pair must be `name n m` or `nameA n nameB m`. Received: {' '.join(parts)!r} in line {number} of {name}"
+    )
 
 
 def _lfw_path(person: str, number: str) -> str:
@@ -138,29 +193,41 @@ def _read_cfp(folder: Path, kind: str) -> Trials:
     frontal = _cfp_paths(folder / "Pair_list_F.txt")
     other = frontal if kind == "FF" else _cfp_paths(folder / "Pair_list_P.txt")
     labels, left, right, folds = [], [], [], []
-    for fold in sorted(path for path in (folder / "Split" / kind).glob("*") if path.is_dir() and path.name.isdecimal()):
+    for fold in sorted(
+        path
+        for path in (folder / "Split" / kind).glob("*")
+        if path.is_dir() and path.name.isdecimal()
+    ):
         for label, file in ((1, fold / "same.txt"), (0, fold / "diff.txt")):
             for number, line in _lines(file):
                 a, _, b = line.partition(",")
                 if a.strip() not in frontal or b.strip() not in other:
-                    raise DatasetError("A CFP pair must name two listed images. "
-                                       f"Received: {line!r} in line {number} of {fold.name}/{file.name}")
+                    raise DatasetError(
+                        "A CFP pair must name two listed images. "
+                        f"Received: {line!r} in line {number} of {fold.name}/{file.name}"
+                    )
                 labels.append(label)
                 left.append(frontal[a.strip()])
                 right.append(other[b.strip()])
                 folds.append(int(fold.name))
     if not labels:
-        raise DatasetError(f"A CFP protocol needs the folders Split/{kind}/<fold>. Received: {folder} without them")
+        raise DatasetError(
+            f"A CFP protocol needs the folders Split/{kind}/<fold>. Received: {folder} without them"
+        )
     return Trials(np.array(labels), tuple(left), tuple(right), np.array(folds))
 
 
 def _cfp_paths(file: Path) -> dict[str, str]:
-    """`number path` lines; the published paths start at the folder Protocol (../Data/...), here they start at its parent."""
+    """`number path` lines; the published paths start at the folder Protocol
+    (../Data/...), here they start at its parent.
+    """
     paths = {}
     for number, line in _lines(file):
         image, *rest = line.split(maxsplit=1)
         if not rest:
-            raise DatasetError(f"A line of a CFP list must be `number path`. Received: {line!r} in line {number} of {file.name}")
+            raise DatasetError(
+                f"A line of a CFP list must be `number path`. Received: {line!r} in line {number} of {file.name}"
+            )
         paths[image] = rest[0].strip().removeprefix("../")
     return paths
 

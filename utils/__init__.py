@@ -1,1 +1,3 @@
-"""Small shared parts: types, errors, settings, features, metrics. Imports nothing else of the product."""
+"""Small shared parts: types, errors, settings, features, metrics. Imports nothing else
+of the product.
+"""

@@ -37,6 +37,7 @@ DuetError
 
 `message` states the rule and what was received, `hint` what to do about it. Neither ever holds a server path, a secret or a vector.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -44,14 +45,18 @@ from typing import Any
 
 
 class DuetError(Exception):
-    """Base of all. Class attributes `code` (stable) and `status` (HTTP) are what the edges answer with."""
+    """Base of all. Class attributes `code` (stable) and `status` (HTTP) are what the
+    edges answer with.
+    """
 
     code = "internal"
     status = 500
     default_hint = ""
     retry_after_s: int | None = None
 
-    def __init__(self, message: str, hint: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = self.default_hint if hint is None else hint
@@ -192,14 +197,18 @@ class ThumbnailNotFoundError(GalleryError):
     """No picture of this person is kept."""
 
     code, status = "thumbnail_not_found", 404
-    default_hint = "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."
+    default_hint = (
+        "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."
+    )
 
 
 class IdentificationNotFoundError(GalleryError):
     """No such answer is remembered, or it named somebody else."""
 
     code, status = "identification_not_found", 404
-    default_hint = "Send the request_id of an answer of the last days, and the person_id of a match in it."
+    default_hint = (
+        "Send the request_id of an answer of the last days, and the person_id of a match in it."
+    )
 
 
 class JobNotFoundError(GalleryError):

@@ -1,14 +1,19 @@
-"""The acoustic front end: waveform -> log-mel features, one code path for training and serving.
+"""The acoustic front end: waveform -> log-mel features, one code path for training and
+serving.
 
-Everything that decides a feature's value stands in :class:`FrontendSpec`, which travels in the card beside the
-weights, so that a network is always fed what it was trained on. Mel filters and power spectrum are librosa's (Slaney
-scale and normalisation, Hann window, no centring: frame ``i`` covers samples ``i*hop .. i*hop + n_fft`` and nothing
+Everything that decides a feature's value stands in :class:`FrontendSpec`, which travels
+in the card beside the weights, so that a network is always fed what it was trained on.
+Mel filters and power spectrum are librosa's (Slaney scale and normalisation, Hann
+window, no centring: frame ``i`` covers samples ``i*hop .. i*hop + n_fft`` and nothing
 is padded, so that features of a crop are a crop of the features).
 
-Two normalisations make the features independent of the recording level and of a fixed linear channel:
+Two normalisations make the features independent of the recording level and of a fixed
+linear channel:
 
-- the floor of the logarithm is relative to the loudest mel band of the utterance (``floor_db`` below it), and
-- each band's mean over the utterance is subtracted (cepstral mean normalisation, in the log-mel domain).
+- the floor of the logarithm is relative to the loudest mel band of the utterance
+  (``floor_db`` below it), and
+- each band's mean over the utterance is subtracted (cepstral mean normalisation, in the
+  log-mel domain).
 """
 
 from __future__ import annotations
@@ -21,22 +26,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Mel powers below this are digital silence; it keeps the logarithm finite when an utterance holds nothing but zeros.
+# Mel powers below this are digital silence; it keeps the logarithm finite when an
+# utterance holds nothing but zeros.
 SILENCE_POWER = 1e-12
 
 
 @dataclass(frozen=True)
 class FrontendSpec:
-    """Settings of the log-mel front end; the defaults are those of the shipped voice network.
+    """Settings of the log-mel front end; the defaults are those of the shipped voice
+    network.
 
     Attributes:
         rate_hz: sample rate that the waveform must have.
         n_mels: mel bands.
         window_ms: length of the Hann window.
         hop_ms: distance between frames.
-        n_fft: length of the Fourier transform in samples (the window is zero-padded to it).
+        n_fft: length of the Fourier transform in samples (the window is zero-padded to
+            it).
         fmin_hz, fmax_hz: lower and upper edge of the mel filters.
-        floor_db: dynamic range: mel powers more than this below the utterance's loudest are raised to it.
+        floor_db: dynamic range: mel powers more than this below the utterance's loudest
+            are raised to it.
         mean_norm: subtract each band's mean over the utterance.
     """
 
@@ -52,7 +61,9 @@ class FrontendSpec:
 
     def __post_init__(self) -> None:
         if self.n_fft < self.window_samples:
-            raise ValueError(f"`n_fft` must be at least the window of {self.window_samples} samples. Received: n_fft={self.n_fft}")
+            raise ValueError(
+                f"`n_fft` must be at least the window of {self.window_samples} samples. Received: n_fft={self.n_fft}"
+            )
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.rate_hz / 2:
             raise ValueError(
                 "Mel edges must satisfy 0 <= fmin_hz < fmax_hz <= rate_hz / 2. "
@@ -75,7 +86,9 @@ class FrontendSpec:
         return round(self.rate_hz * self.hop_ms / 1000)
 
     def frames(self, n_samples: int) -> int:
-        """Frames that :func:`log_mel` makes of ``n_samples`` (at least one: shorter input is zero-padded)."""
+        """Frames that :func:`log_mel` makes of ``n_samples`` (at least one: shorter
+        input is zero-padded).
+        """
         return 1 + max(0, n_samples - self.n_fft) // self.hop_samples
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +100,8 @@ class FrontendSpec:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            ValueError: for a missing or unknown key: a card of another front end must not be half understood.
+            ValueError: for a missing or unknown key: a card of another front end must
+                not be half understood.
         """
         names = {field.name for field in fields(cls)}
         if set(values) != names:
@@ -102,26 +116,35 @@ def mel_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.fl
     """Mel power spectrogram, before floor and logarithm.
 
     Args:
-        samples: (n,) waveform in [-1, 1] at ``spec.rate_hz``; zero-padded when shorter than one transform.
+        samples: (n,) waveform in [-1, 1] at ``spec.rate_hz``; zero-padded when shorter
+            than one transform.
         spec: the front end.
 
     Returns:
         (frames, n_mels) float32, power >= 0.
 
     Raises:
-        ValueError: when ``samples`` is not one-dimensional, is empty, or holds NaN or infinity.
+        ValueError: when ``samples`` is not one-dimensional, is empty, or holds NaN or
+            infinity.
     """
     import librosa  # slow to import, and only this function needs it
 
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(f"`samples` must be one-dimensional and not empty. Received: shape={samples.shape}")
+        raise ValueError(
+            f"`samples` must be one-dimensional and not empty. Received: shape={samples.shape}"
+        )
     if not np.isfinite(samples).all():
         raise ValueError("`samples` must be finite. Received: an array with NaN or infinity")
     if samples.size < spec.n_fft:
         samples = np.pad(samples, (0, spec.n_fft - samples.size))
     spectrum = librosa.stft(
-        samples, n_fft=spec.n_fft, hop_length=spec.hop_samples, win_length=spec.window_samples, window="hann", center=False
+        samples,
+        n_fft=spec.n_fft,
+        hop_length=spec.hop_samples,
+        win_length=spec.window_samples,
+        window="hann",
+        center=False,
     )
     power = spectrum.real**2 + spectrum.imag**2
     return np.ascontiguousarray(power.T @ _mel_filters(spec), dtype=np.float32)
@@ -129,18 +152,24 @@ def mel_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.fl
 
 @cache
 def _mel_filters(spec: FrontendSpec) -> NDArray[np.float32]:
-    """Mel filters (n_fft / 2 + 1, n_mels) of `spec`. Kept: librosa takes longer to make them than to use them."""
+    """Mel filters (n_fft / 2 + 1, n_mels) of `spec`. Kept: librosa takes longer to make
+    them than to use them.
+    """
     import librosa
 
-    mel = librosa.filters.mel(sr=spec.rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz, fmax=spec.fmax_hz)
+    mel = librosa.filters.mel(
+        sr=spec.rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz, fmax=spec.fmax_hz
+    )
     return np.ascontiguousarray(mel.T, dtype=np.float32)
 
 
 def normalise(power: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
-    """Mel power -> the features that the network sees: relative floor, natural logarithm, mean normalisation.
+    """Mel power -> the features that the network sees: relative floor, natural
+    logarithm, mean normalisation.
 
     Args:
-        power: (frames, n_mels) mel power of one whole utterance (in training: of one whole crop).
+        power: (frames, n_mels) mel power of one whole utterance (in training: of one
+            whole crop).
         spec: the front end.
 
     Returns:
@@ -154,14 +183,16 @@ def normalise(power: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.floa
 
 
 def log_mel(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
-    """Log-mel features of one utterance: what the voice network takes in, in training and in serving alike.
+    """Log-mel features of one utterance: what the voice network takes in, in training
+    and in serving alike.
 
     Args:
         samples: (n,) waveform in [-1, 1] at ``spec.rate_hz``.
         spec: the front end.
 
     Returns:
-        (frames, n_mels) float32, ``frames = spec.frames(n)``; natural logarithm of power, independent of the level of the input.
+        (frames, n_mels) float32, ``frames = spec.frames(n)``; natural logarithm of
+        power, independent of the level of the input.
 
     Raises:
         ValueError: see :func:`mel_power`.

@@ -1,8 +1,11 @@
-"""The values that travel between the layers: frozen dataclasses over numpy, no behaviour beyond what a value needs.
+"""The values that travel between the layers: frozen dataclasses over numpy, no
+behaviour beyond what a value needs.
 
-Conventions: images are RGB uint8 (h, w, 3); boxes are `xyxy` and landmarks `xy` in pixels of the frame they were found in; times are
-seconds from the start of the clip; embeddings are float32 (512,) of unit length; scores are cosines in [-1, 1].
+Conventions: images are RGB uint8 (h, w, 3); boxes are `xyxy` and landmarks `xy` in
+pixels of the frame they were found in; times are seconds from the start of the clip;
+embeddings are float32 (512,) of unit length; scores are cosines in [-1, 1].
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -52,7 +55,9 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Frame:
-    """One upright video frame or photograph: `image` (h, w, 3) uint8 RGB, shown at `time_s`."""
+    """One upright video frame or photograph: `image` (h, w, 3) uint8 RGB, shown at
+    `time_s`.
+    """
 
     image: ImageArray
     time_s: float
@@ -60,10 +65,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Clip:
-    """What was read of one media file. `frames` is empty for sound only; `waveform` is None without a sound track that can be decoded.
+    """What was read of one media file. `frames` is empty for sound only; `waveform` is
+    None without a sound track that can be decoded.
 
-    `duration_s` is that of the whole file as far as it is known (0.0 for a photograph); `source_sha256` is the hash of the file's bytes;
-    `missing_s` = how much of what the file says it holds is not there, at its end (0.0 where all is, or where it does not say).
+    `duration_s` is that of the whole file as far as it is known (0.0 for a photograph);
+    `source_sha256` is the hash of the file's bytes; `missing_s` = how much of what the
+    file says it holds is not there, at its end (0.0 where all is, or where it does not
+    say).
     """
 
     frames: tuple[Frame, ...]
@@ -75,8 +83,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class FaceDetection:
-    """A face found in one frame: `box_xyxy` (4,) float32, detector `score` in [0, 1], `landmarks_xy` (5, 2) float32: the eye on the
-    image's left, the other eye, nose, left and right corner of the mouth."""
+    """A face found in one frame: `box_xyxy` (4,) float32, detector `score` in [0, 1],
+    `landmarks_xy` (5, 2) float32: the eye on the image's left, the other eye, nose,
+    left and right corner of the mouth.
+    """
 
     box_xyxy: FloatArray
     landmarks_xy: FloatArray
@@ -85,10 +95,12 @@ class FaceDetection:
 
 @dataclass(frozen=True)
 class FaceQuality:
-    """Quality of one aligned face. `score` in [0, 1] sums it up and weights the face; the other fields say why.
+    """Quality of one aligned face. `score` in [0, 1] sums it up and weights the face;
+    the other fields say why.
 
-    `size_px` = width of the face box in the source frame; `sharpness` in [0, 1] (0 blurred); `yaw` in [-1, 1] from the landmarks
-    (0 frontal); `roll_deg`; `brightness` = mean luminance in [0, 1]; `contrast` = its standard deviation.
+    `size_px` = width of the face box in the source frame; `sharpness` in [0, 1] (0
+    blurred); `yaw` in [-1, 1] from the landmarks (0 frontal); `roll_deg`; `brightness`
+    = mean luminance in [0, 1]; `contrast` = its standard deviation.
     """
 
     size_px: float
@@ -112,7 +124,9 @@ class AlignedFace:
 
 @dataclass(frozen=True)
 class FaceAnalysis:
-    """Faces of the main person, best first (empty when there is none), and how many people were in view."""
+    """Faces of the main person, best first (empty when there is none), and how many
+    people were in view.
+    """
 
     faces: tuple[AlignedFace, ...]
     people_in_view: int
@@ -130,8 +144,10 @@ class SpeechSegment:
 
 @dataclass(frozen=True)
 class SpeechQuality:
-    """Quality of the sound. `speech_s` = net speech, `duration_s` = all that was read, `snr_db` = estimated speech-to-noise ratio,
-    `clipping` = share of samples at full scale, `level_db` = RMS of the speech in dBFS, `score` in [0, 1] sums it up."""
+    """Quality of the sound. `speech_s` = net speech, `duration_s` = all that was read,
+    `snr_db` = estimated speech-to-noise ratio, `clipping` = share of samples at full
+    scale, `level_db` = RMS of the speech in dBFS, `score` in [0, 1] sums it up.
+    """
 
     speech_s: float
     duration_s: float
@@ -143,7 +159,9 @@ class SpeechQuality:
 
 @dataclass(frozen=True)
 class SpeechAnalysis:
-    """The speech of a waveform, cut out and joined: `speech` is None when too little was heard to make an embedding."""
+    """The speech of a waveform, cut out and joined: `speech` is None when too little
+    was heard to make an embedding.
+    """
 
     speech: Waveform | None
     segments: tuple[SpeechSegment, ...]
@@ -152,7 +170,9 @@ class SpeechAnalysis:
 
 @dataclass(frozen=True)
 class Hint:
-    """Advice for the person in front of the camera: a stable `code` and an English `text`."""
+    """Advice for the person in front of the camera: a stable `code` and an English
+    `text`.
+    """
 
     code: str
     text: str
@@ -174,7 +194,9 @@ class Capture:
 
 @dataclass(frozen=True)
 class Embedding:
-    """`vector` (512,) float32 of unit length, and which encoder made it. Vectors of two encoders are never compared."""
+    """`vector` (512,) float32 of unit length, and which encoder made it. Vectors of two
+    encoders are never compared.
+    """
 
     vector: FloatArray
     modality: Modality
@@ -183,9 +205,12 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Person:
-    """A row of the gallery: `templates` counts the stored templates by modality. `consent` = what the person agreed to, in the operator's
-    words; `enrolled_at` = of the first template; `last_seen_at` = of the last identification that accepted the person; `quality` = mean of
-    the templates' by modality, in [0, 1]; `has_picture`: a thumbnail is kept."""
+    """A row of the gallery: `templates` counts the stored templates by modality.
+    `consent` = what the person agreed to, in the operator's words; `enrolled_at` = of
+    the first template; `last_seen_at` = of the last identification that accepted the
+    person; `quality` = mean of the templates' by modality, in [0, 1]; `has_picture`: a
+    thumbnail is kept.
+    """
 
     person_id: str
     name: str
@@ -201,14 +226,22 @@ class Person:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the person is to be forgotten: `retention_days` after the enrolment (of who never was: the creation); None = never."""
-        return None if self.retention_days is None else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
+        """When the person is to be forgotten: `retention_days` after the enrolment (of
+        who never was: the creation); None = never.
+        """
+        return (
+            None
+            if self.retention_days is None
+            else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
+        )
 
 
 @dataclass(frozen=True)
 class Match:
-    """A person of the gallery that a probe was compared with. `score` = cosine; `probability` = calibrated, at even prior odds;
-    `strength` = what calibrations are fitted on (utils/calibration.py), None where only the answer is known."""
+    """A person of the gallery that a probe was compared with. `score` = cosine;
+    `probability` = calibrated, at even prior odds; `strength` = what calibrations are
+    fitted on (utils/calibration.py), None where only the answer is known.
+    """
 
     person_id: str
     name: str
@@ -219,10 +252,12 @@ class Match:
 
 @dataclass(frozen=True)
 class Decision:
-    """Open-set answer for one modality. `margin` = score − threshold of the best match; None where nothing was compared.
-    `match` and `runner_up` are None unless the outcome is accepted: a stranger is not given the nearest name. `modality` says which
-    score and threshold these are (a fused answer may rest on one modality); `extrapolated`: the threshold lies beyond the measured errors;
-    `evidence`: the natural log-likelihood ratio of the best match less that of the threshold.
+    """Open-set answer for one modality. `margin` = score − threshold of the best match;
+    None where nothing was compared. `match` and `runner_up` are None unless the outcome
+    is accepted: a stranger is not given the nearest name. `modality` says which score
+    and threshold these are (a fused answer may rest on one modality); `extrapolated`:
+    the threshold lies beyond the measured errors; `evidence`: the natural
+    log-likelihood ratio of the best match less that of the threshold.
     """
 
     outcome: Outcome
@@ -238,7 +273,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Verification:
-    """1:1 answer for one modality: `outcome` is "same", "different" or "no_probe"; without a probe the other fields are None."""
+    """1:1 answer for one modality: `outcome` is "same", "different" or "no_probe";
+    without a probe the other fields are None.
+    """
 
     outcome: str
     score: float | None
@@ -248,8 +285,10 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """Who it is, by both modalities, by face alone and by voice alone, and everything that explains the answer. `scale_ids`: of the
-    strengths (`Calibration.scale_id`), by modality."""
+    """Who it is, by both modalities, by face alone and by voice alone, and everything
+    that explains the answer. `scale_ids`: of the strengths (`Calibration.scale_id`), by
+    modality.
+    """
 
     fused: Decision
     face: Decision

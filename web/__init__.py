@@ -1,4 +1,7 @@
-"""The HTTP service: one factory, the /v1 API, the compatible API, Swagger UI. Importing the package itself imports nothing."""
+"""The HTTP service: one factory, the /v1 API, the compatible API, Swagger UI. Importing
+the package itself imports nothing.
+"""
+
 from __future__ import annotations
 
 VERSION = "1.0.0"

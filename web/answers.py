@@ -1,4 +1,7 @@
-"""What goes out: results of the recognizer as JSON values. Figures are rounded to six decimals and never NaN or infinite."""
+"""What goes out: results of the recognizer as JSON values. Figures are rounded to six
+decimals and never NaN or infinite.
+"""
+
 from __future__ import annotations
 
 import dataclasses
@@ -10,7 +13,16 @@ from flask import g
 
 from gallery.audit import Verified
 from gallery.results import EnrollResult, Event, PeoplePage, TemplateInfo, VerifyResult
-from utils.types import Decision, FaceQuality, Hint, Identification, Match, Person, SpeechQuality, Verification
+from utils.types import (
+    Decision,
+    FaceQuality,
+    Hint,
+    Identification,
+    Match,
+    Person,
+    SpeechQuality,
+    Verification,
+)
 
 
 def number(value: float | None) -> float | None:
@@ -28,7 +40,12 @@ def match(value: Match | None) -> dict[str, Any] | None:
     """A person that the probe was compared with."""
     if value is None:
         return None
-    return {"person_id": value.person_id, "name": value.name, "score": number(value.score), "probability": number(value.probability)}
+    return {
+        "person_id": value.person_id,
+        "name": value.name,
+        "score": number(value.score),
+        "probability": number(value.probability),
+    }
 
 
 def decision(value: Decision) -> dict[str, Any]:
@@ -47,8 +64,12 @@ def decision(value: Decision) -> dict[str, Any]:
 
 def verification(value: Verification) -> dict[str, Any]:
     """1:1 answer of one modality."""
-    return {"outcome": value.outcome, "score": number(value.score), "threshold": number(value.threshold),
-            "probability": number(value.probability)}
+    return {
+        "outcome": value.outcome,
+        "score": number(value.score),
+        "threshold": number(value.threshold),
+        "probability": number(value.probability),
+    }
 
 
 def quality(face: FaceQuality | None, voice: SpeechQuality | None) -> dict[str, Any]:
@@ -100,43 +121,87 @@ def verified(result: VerifyResult) -> dict[str, Any]:
 
 def person(value: Person) -> dict[str, Any]:
     """A person."""
-    times = {name: getattr(value, name) for name in ("created_at", "enrolled_at", "expires_at", "last_seen_at")}
-    return {"person_id": value.person_id, "name": value.name, "note": value.note, "consent": value.consent,
-            "retention_days": value.retention_days, **{name: at and instant(at) for name, at in times.items()},
-            "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()},
-            "quality": {str(m): number(value.quality.get(m)) for m in ("face", "voice")}, "has_picture": value.has_picture}
+    times = {
+        name: getattr(value, name)
+        for name in ("created_at", "enrolled_at", "expires_at", "last_seen_at")
+    }
+    return {
+        "person_id": value.person_id,
+        "name": value.name,
+        "note": value.note,
+        "consent": value.consent,
+        "retention_days": value.retention_days,
+        **{name: at and instant(at) for name, at in times.items()},
+        "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()},
+        "quality": {str(m): number(value.quality.get(m)) for m in ("face", "voice")},
+        "has_picture": value.has_picture,
+    }
 
 
 def people(page: PeoplePage) -> dict[str, Any]:
     """Body of GET /v1/people."""
-    return {"people": [person(p) for p in page.people], "total": page.total, "offset": page.offset, "limit": page.limit}
+    return {
+        "people": [person(p) for p in page.people],
+        "total": page.total,
+        "offset": page.offset,
+        "limit": page.limit,
+    }
 
 
 def template(value: TemplateInfo) -> dict[str, Any]:
     """A stored template; its vector never leaves the service."""
-    return {"template_id": value.template_id, "modality": value.modality.value, "quality": number(value.quality),
-            "encoder_id": value.encoder_id, "source_sha256": value.source_sha256, "created_at": instant(value.created_at)}
+    return {
+        "template_id": value.template_id,
+        "modality": value.modality.value,
+        "quality": number(value.quality),
+        "encoder_id": value.encoder_id,
+        "source_sha256": value.source_sha256,
+        "created_at": instant(value.created_at),
+    }
 
 
 def enrolled(result: EnrollResult) -> dict[str, Any]:
     """Body of POST /v1/people/{person_id}/templates."""
-    return {"person": person(result.person), "templates": [template(t) for t in result.templates],
-            "duplicate": match(result.duplicate), **_common(result)}
+    return {
+        "person": person(result.person),
+        "templates": [template(t) for t in result.templates],
+        "duplicate": match(result.duplicate),
+        **_common(result),
+    }
 
 
 def audit(events: tuple[Event, ...], limit: int) -> dict[str, Any]:
     """Body of GET /v1/audit."""
-    return {"events": [event(e) for e in events], "limit": limit,
-            "next_before": events[-1].event_id if len(events) == limit and events[-1].event_id > 1 else None}
+    return {
+        "events": [event(e) for e in events],
+        "limit": limit,
+        "next_before": events[-1].event_id
+        if len(events) == limit and events[-1].event_id > 1
+        else None,
+    }
 
 
 def event(value: Event) -> dict[str, Any]:
-    """A row of the audit; its time to the microsecond, so that its hash can be computed."""
-    return {"event_id": value.event_id, "at": value.at.astimezone(UTC).isoformat(timespec="microseconds"), "actor": value.actor,
-            "action": value.action, "person_key": value.person_key, "outcome": value.outcome, "detail": value.detail, "hash": value.hash}
+    """A row of the audit; its time to the microsecond, so that its hash can be
+    computed.
+    """
+    return {
+        "event_id": value.event_id,
+        "at": value.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": value.actor,
+        "action": value.action,
+        "person_key": value.person_key,
+        "outcome": value.outcome,
+        "detail": value.detail,
+        "hash": value.hash,
+    }
 
 
 def audit_verified(found: Verified) -> dict[str, Any]:
     """Body of GET /v1/audit/verify."""
-    return {"whole": not found.problems, "events": found.events, "head": str(found.head),
-            "problems": [{"event_id": p.event_id, "text": p.text} for p in found.problems]}
+    return {
+        "whole": not found.problems,
+        "events": found.events,
+        "head": str(found.head),
+        "problems": [{"event_id": p.event_id, "text": p.text} for p in found.problems],
+    }

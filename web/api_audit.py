@@ -1,4 +1,5 @@
 """/v1/audit: who did what, and whether the record of it is whole."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,18 +11,33 @@ from utils import errors as known
 from web import answers, fields, schema
 from web.state import recognizer
 
-ns = Namespace("audit", "Who did what, when, with what outcome; people appear by internal number only", path="/v1/audit")
+ns = Namespace(
+    "audit",
+    "Who did what, when, with what outcome; people appear by internal number only",
+    path="/v1/audit",
+)
 
 ERRORS = (known.KeyRequiredError, known.InvalidRequestError, known.StoreUnavailableError)
 MAX_ROW = 10**15
 PART = {
-    "limit": {"description": f"answer with at most this many rows, 1 to {MAX_PAGE}", "type": "integer", "default": 50},
-    "before": {"description": "only rows of a number below this one, as `next_before` of the answer before", "type": "integer",
-               "example": 17},
+    "limit": {
+        "description": f"answer with at most this many rows, 1 to {MAX_PAGE}",
+        "type": "integer",
+        "default": 50,
+    },
+    "before": {
+        "description": "only rows of a number below this one, as `next_before` of the answer before",
+        "type": "integer",
+        "example": 17,
+    },
     "action": {"description": "only rows of this action", "example": "identify"},
 }
-NOTED = {"noted": {"description": "a head that an earlier answer stated, as `number:hash`: its row must still be the same",
-                   "example": f"42:{schema.SHA256}"}}
+NOTED = {
+    "noted": {
+        "description": "a head that an earlier answer stated, as `number:hash`: its row must still be the same",
+        "example": f"42:{schema.SHA256}",
+    }
+}
 
 
 @ns.route("")
@@ -36,7 +52,9 @@ class Audit(Resource):
         fields.check_query(PART)
         limit = fields.query_int("limit", 50, 1, MAX_PAGE)
         before = fields.query_int("before", MAX_ROW, 1, MAX_ROW)
-        return answers.audit(recognizer().store.events(limit, before, fields.query_text("action")), limit)
+        return answers.audit(
+            recognizer().store.events(limit, before, fields.query_text("action")), limit
+        )
 
 
 @ns.route("/verify")
@@ -47,10 +65,14 @@ class Verify(Resource):
     @ns.response(200, "what was found", schema.AUDIT_VERIFIED)
     @schema.documented(ns, *ERRORS)
     def get(self) -> dict[str, Any]:
-        """Check that no row was changed, removed, inserted or moved. Needs the role auditor or admin.
+        """Check that no row was changed, removed, inserted or moved. Needs the role
+        auditor or admin.
 
-        Write the `head` down elsewhere: whoever can write to the database could write the whole audit anew, and only `noted` shows that.
+        Write the `head` down elsewhere: whoever can write to the database could write
+        the whole audit anew, and only `noted` shows that.
         """
         fields.check_query(NOTED)
         noted = fields.query_text("noted")
-        return answers.audit_verified(recognizer().store.verify_audit(Head.parse(noted) if noted else None))
+        return answers.audit_verified(
+            recognizer().store.verify_audit(Head.parse(noted) if noted else None)
+        )

@@ -1,4 +1,5 @@
 """POST /v1/identify (who is it?) and POST /v1/verify (is it this person?)."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,25 +16,59 @@ from web.compared import compared
 from web.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
 from web.state import recognizer
 
-ns = Namespace("identify", "Who is in a clip, by face and voice together, by face alone and by voice alone", path="/v1")
+ns = Namespace(
+    "identify",
+    "Who is in a clip, by face and voice together, by face alone and by voice alone",
+    path="/v1",
+)
 
 UPLOAD_ERRORS = (
-    known.KeyRequiredError, known.InvalidRequestError, known.MediaMissingError, UploadBrokenError, UploadTimeoutError,
-    known.MediaTooLargeError, ContentTypeError, known.MediaTypeError, known.MediaEmptyError, known.MediaCorruptError,
-    known.MediaTooLongError, known.NoBiometricError, known.EncoderMismatchError, known.BusyError, known.StoreUnavailableError,
+    known.KeyRequiredError,
+    known.InvalidRequestError,
+    known.MediaMissingError,
+    UploadBrokenError,
+    UploadTimeoutError,
+    known.MediaTooLargeError,
+    ContentTypeError,
+    known.MediaTypeError,
+    known.MediaEmptyError,
+    known.MediaCorruptError,
+    known.MediaTooLongError,
+    known.NoBiometricError,
+    known.EncoderMismatchError,
+    known.BusyError,
+    known.StoreUnavailableError,
     known.StorageFullError,
 )
 MEDIA_HELP = "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp (face only)"
 
 identify_form = ns.parser()
-identify_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
+identify_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
 
 verify_form = ns.parser()
-verify_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
-verify_form.add_argument("person_id", location="form", help="compare with this person of the gallery, or send `reference`")
-verify_form.add_argument("reference", type=FileStorage, location="files", help="compare with this clip, or send `person_id`")
-verify_form.add_argument("show", location="form", choices=("true", "false"), default="false",
-                         help="true: the answer shows the faces that were compared, and when there was speech")
+verify_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
+verify_form.add_argument(
+    "person_id",
+    location="form",
+    help="compare with this person of the gallery, or send `reference`",
+)
+verify_form.add_argument(
+    "reference",
+    type=FileStorage,
+    location="files",
+    help="compare with this clip, or send `person_id`",
+)
+verify_form.add_argument(
+    "show",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: the answer shows the faces that were compared, and when there was speech",
+)
 
 
 @ns.route("/identify")
@@ -47,12 +82,15 @@ class Identify(Resource):
     def post(self) -> dict[str, Any]:
         """Say who is in a clip. A stranger is `unknown`, never the nearest name.
 
-        Nothing of the clip is stored. For some days it is remembered whom the answer named, for feedback under its `request_id`.
+        Nothing of the clip is stored. For some days it is remembered whom the answer
+        named, for feedback under its `request_id`.
         """
         fields.check_query()
         fields.form(files=("media",))
         clip = fields.upload("media")
-        return answers.identification(recognizer().identify(clip.path, filename=clip.filename, request_id=g.request_id))
+        return answers.identification(
+            recognizer().identify(clip.path, filename=clip.filename, request_id=g.request_id)
+        )
 
 
 @ns.route("/verify")
@@ -66,18 +104,29 @@ class Verify(Resource):
     def post(self) -> dict[str, Any]:
         """Compare a clip with one person or with another clip.
 
-        Send `person_id` for a person of the gallery, or `reference` for a clip. Nothing is stored.
+        Send `person_id` for a person of the gallery, or `reference` for a clip. Nothing
+        is stored.
         """
         fields.check_query()
         given = fields.form(("person_id", "show"), ("media", "reference"))
         clip, reference = fields.upload("media"), fields.optional_upload("reference")
-        person_id = given.get("person_id") or None  # Swagger UI sends an empty text for what was left out
+        # Swagger UI sends an empty text for what was left out
+        person_id = given.get("person_id") or None
         if (person_id is None) == (reference is None):
-            raise InvalidRequestError(f"Send either `person_id` or `reference`. Received: {'neither' if reference is None else 'both'}")
+            raise InvalidRequestError(
+                f"Send either `person_id` or `reference`. Received: {'neither' if reference is None else 'both'}"
+            )
         if reference is None:
             assert person_id is not None
             admin_only("To compare with a person of the gallery")
             result = recognizer().verify_person(clip.path, person_id, filename=clip.filename)
         else:
-            result = recognizer().verify_clips(clip.path, reference.path, filename=clip.filename, reference_filename=reference.filename)
-        return answers.verified(result) | (compared(result) if fields.boolean(given.get("show", False), "show") else {})
+            result = recognizer().verify_clips(
+                clip.path,
+                reference.path,
+                filename=clip.filename,
+                reference_filename=reference.filename,
+            )
+        return answers.verified(result) | (
+            compared(result) if fields.boolean(given.get("show", False), "show") else {}
+        )

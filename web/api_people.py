@@ -1,4 +1,5 @@
 """/v1/people: the people of the gallery and their templates."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -26,21 +27,50 @@ READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailab
 WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
 PERSON_ERRORS = (PersonNotFoundError, known.InvalidNameError)
 JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, known.MediaTooLargeError)
-CHANGES: dict[str, type | tuple[type, ...]] = {"name": str, "note": str, "consent": str, "retention_days": (int, type(None))}
+CHANGES: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "note": str,
+    "consent": str,
+    "retention_days": (int, type(None)),
+}
 PERSON_ID = {"person_id": {"description": "id of the person", "example": "ann@example.com"}}
-TEMPLATE_ID = {"template_id": {"description": "id of the template", "example": "0a1b2c3d4e5f60718293a4b5c6d7e8f9"}}
+TEMPLATE_ID = {
+    "template_id": {
+        "description": "id of the template",
+        "example": "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    }
+}
 SEARCH: dict[str, dict[str, object]] = {
-    "search": {"description": "only people whose id or name holds this text, in any case", "example": "ann"},
+    "search": {
+        "description": "only people whose id or name holds this text, in any case",
+        "example": "ann",
+    },
     "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
-    "limit": {"description": f"answer with at most this many, 1 to {MAX_PAGE}", "type": "integer", "default": 50},
+    "limit": {
+        "description": f"answer with at most this many, 1 to {MAX_PAGE}",
+        "type": "integer",
+        "default": 50,
+    },
 }
 
 enroll_form = ns.parser()
-enroll_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
-enroll_form.add_argument("replace", location="form", choices=("true", "false"), default="false",
-                         help="true: forget the templates that are stored of this person first")
-enroll_form.add_argument("force", location="form", choices=("true", "false"), default="false",
-                         help="true: store even if the clip looks like somebody who is known under another id")
+enroll_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
+enroll_form.add_argument(
+    "replace",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: forget the templates that are stored of this person first",
+)
+enroll_form.add_argument(
+    "force",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: store even if the clip looks like somebody who is known under another id",
+)
 
 
 @ns.route("")
@@ -53,19 +83,28 @@ class People(Resource):
     def get(self) -> dict[str, Any]:
         """List people, by id."""
         fields.check_query(SEARCH)
-        offset, limit = fields.query_int("offset", 0, 0, MAX_OFFSET), fields.query_int("limit", 50, 1, MAX_PAGE)
-        return answers.people(recognizer().store.list_people(fields.query_text("search"), offset, limit))
+        offset, limit = (
+            fields.query_int("offset", 0, 0, MAX_OFFSET),
+            fields.query_int("limit", 50, 1, MAX_PAGE),
+        )
+        return answers.people(
+            recognizer().store.list_people(fields.query_text("search"), offset, limit)
+        )
 
     @ns.doc(id="create_person")
     @ns.expect(schema.NEW_PERSON)
     @ns.response(201, "the person, without templates yet", schema.PERSON)
     @schema.documented(ns, known.PersonExistsError, known.InvalidNameError, *JSON_ERRORS)
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Create a person. Send at least one of `person_id` and `name`; clips are enrolled afterwards."""
+        """Create a person. Send at least one of `person_id` and `name`; clips are
+        enrolled afterwards.
+        """
         fields.check_query()
         given = fields.json_object({"person_id": str, **CHANGES})
         if "person_id" not in given and "name" not in given:
-            raise InvalidRequestError(f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}")
+            raise InvalidRequestError(
+                f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}"
+            )
         person = recognizer().store.create_person(**given)
         return answers.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
 
@@ -88,18 +127,24 @@ class Person(Resource):
     @ns.response(200, "the person after the change", schema.PERSON)
     @schema.documented(ns, *PERSON_ERRORS, *JSON_ERRORS)
     def patch(self, person_id: str) -> dict[str, Any]:
-        """Rename, annotate, note the consent, or change the retention; what is not sent stays."""
+        """Rename, annotate, note the consent, or change the retention; what is not sent
+        stays.
+        """
         fields.check_query()
         given = fields.json_object(CHANGES)
         if not given:
-            raise InvalidRequestError(f"One of {', '.join(CHANGES)} is required. Received: no field")
+            raise InvalidRequestError(
+                f"One of {', '.join(CHANGES)} is required. Received: no field"
+            )
         return answers.person(recognizer().store.update_person(person_id, **given))
 
     @ns.doc(id="delete_person")
     @ns.response(204, "the person and everything on them is forgotten")
     @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
     def delete(self, person_id: str) -> tuple[str, int]:
-        """Forget a person for good: templates, kept media, feedback, what jobs hold. Backups are the operator's."""
+        """Forget a person for good: templates, kept media, feedback, what jobs hold.
+        Backups are the operator's.
+        """
         fields.check_query()
         recognizer().store.delete_person(person_id, _refuse_deletion)
         return "", 204
@@ -122,28 +167,40 @@ class Templates(Resource):
     def get(self, person_id: str) -> dict[str, Any]:
         """List the templates of a person."""
         fields.check_query()
-        return {"templates": [answers.template(t) for t in recognizer().store.list_templates(person_id)]}
+        return {
+            "templates": [answers.template(t) for t in recognizer().store.list_templates(person_id)]
+        }
 
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
     @ns.response(201, "what was stored", schema.ENROLLED)
     @schema.documented(ns, *PERSON_ERRORS, known.DuplicatePersonError, *UPLOAD_ERRORS)
     def post(self, person_id: str) -> tuple[dict[str, Any], int]:
-        """Enrol a clip: store a template of the face, of the voice, or of both. The clip itself is not kept.
+        """Enrol a clip: store a template of the face, of the voice, or of both. The
+        clip itself is not kept.
 
-        Aligned faces and speech are kept where the service is set to (DUET_KEEP_MEDIA=1).
+        Aligned faces and speech are kept where the service is set to
+        (DUET_KEEP_MEDIA=1).
         """
         fields.check_query()
         given = fields.form(("replace", "force"), ("media",))
-        flags = {name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")}
+        flags = {
+            name: fields.boolean(given.get(name, False), name) for name in ("replace", "force")
+        }
 
         def guard() -> None:
-            if any(flags.values()) or any(recognizer().store.get_person(person_id).templates.values()):
+            if any(flags.values()) or any(
+                recognizer().store.get_person(person_id).templates.values()
+            ):
                 admin_only("To replace, to force, or to enrol more of a person who is enrolled")
 
-        guard()  # before the clip is read, and again when it is stored: another kiosk may have been faster
+        # Before the clip is read, and again when it is stored: another kiosk may have
+        # been faster
+        guard()
         clip = fields.upload("media")
-        return answers.enrolled(recognizer().enroll(person_id, clip.path, filename=clip.filename, guard=guard, **flags)), 201
+        return answers.enrolled(
+            recognizer().enroll(person_id, clip.path, filename=clip.filename, guard=guard, **flags)
+        ), 201
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")

@@ -1,4 +1,7 @@
-"""More of /v1/people/{person_id}: merge two entries, split a template off, export, and the picture of a person."""
+"""More of /v1/people/{person_id}: merge two entries, split a template off, export, and
+the picture of a person.
+"""
+
 from __future__ import annotations
 
 import json
@@ -12,7 +15,15 @@ from gallery.people import NewPerson
 from utils import errors as known
 from utils.errors import InvalidRequestError
 from web import answers, fields, schema
-from web.api_people import JSON_ERRORS, PERSON_ERRORS, PERSON_ID, READ_ERRORS, TEMPLATE_ID, WRITE_ERRORS, ns
+from web.api_people import (
+    JSON_ERRORS,
+    PERSON_ERRORS,
+    PERSON_ID,
+    READ_ERRORS,
+    TEMPLATE_ID,
+    WRITE_ERRORS,
+    ns,
+)
 from web.state import recognizer
 
 
@@ -26,10 +37,13 @@ class Merge(Resource):
     @ns.response(200, "the person after the merge", schema.PERSON)
     @schema.documented(ns, *PERSON_ERRORS, known.EncoderMismatchError, *JSON_ERRORS)
     def post(self, person_id: str) -> dict[str, Any]:
-        """Make another person part of this one: all templates, feedback and answers move here, the other id is forgotten.
+        """Make another person part of this one: all templates, feedback and answers
+        move here, the other id is forgotten.
 
-        This person keeps id and name; a name, note or consent that is missing here is taken from the other. Of two ends of retention the
-        earlier holds. Nothing is compared: that both are one person is the word of whoever asks. It cannot be undone.
+        This person keeps id and name; a name, note or consent that is missing here is
+        taken from the other. Of two ends of retention the earlier holds. Nothing is
+        compared: that both are one person is the word of whoever asks. It cannot be
+        undone.
         """
         fields.check_query()
         given = fields.json_object({"other": str}, ("other",))
@@ -44,25 +58,40 @@ class MoveTemplate(Resource):
     @ns.doc(id="move_template")
     @ns.expect(schema.MOVE)
     @ns.response(200, "the person who has the template now", schema.PERSON)
-    @schema.documented(ns, *PERSON_ERRORS, known.TemplateNotFoundError, known.LastTemplateError, known.PersonExistsError,
-                       known.EncoderMismatchError, *JSON_ERRORS)
+    @schema.documented(
+        ns,
+        *PERSON_ERRORS,
+        known.TemplateNotFoundError,
+        known.LastTemplateError,
+        known.PersonExistsError,
+        known.EncoderMismatchError,
+        *JSON_ERRORS,
+    )
     def post(self, person_id: str, template_id: str) -> dict[str, Any]:
-        """Split a template off: give it to a person who is there (`to`), or to one who is made for it (`create`).
+        """Split a template off: give it to a person who is there (`to`), or to one who
+        is made for it (`create`).
 
-        The last template of a person is not split off: merge the whole person into the other one. A person who is made is kept as long as
-        the one whom the template comes from.
+        The last template of a person is not split off: merge the whole person into the
+        other one. A person who is made is kept as long as the one whom the template
+        comes from.
         """
         fields.check_query()
         given = fields.json_object({"to": str, "create": bool, "name": str})
-        return answers.person(recognizer().store.move_template(person_id, template_id, _target(given)))
+        return answers.person(
+            recognizer().store.move_template(person_id, template_id, _target(given))
+        )
 
 
 def _target(given: dict[str, Any]) -> str | NewPerson:
     if given.get("create", False):
-        return NewPerson(given.get("to", "") if "to" in given else new_person_id(), given.get("name"))
+        return NewPerson(
+            given.get("to", "") if "to" in given else new_person_id(), given.get("name")
+        )
     if "to" not in given or "name" in given:
-        raise InvalidRequestError(f"`to` names a person who is there; `create`: true makes one, who may have a `name`. "
-                                  f"Received: {', '.join(given) or 'no field'}")
+        raise InvalidRequestError(
+            f"`to` names a person who is there; `create`: true makes one, who may have a `name`. "
+            f"Received: {', '.join(given) or 'no field'}"
+        )
     to: str = given["to"]
     return to
 
@@ -76,10 +105,16 @@ class Export(Resource):
     @ns.response(200, "one JSON file", schema.PERSON_EXPORT)
     @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
     def get(self, person_id: str) -> Response:
-        """Export everything that is stored on a person: vectors, kept media, feedback and the rows of the audit too."""
+        """Export everything that is stored on a person: vectors, kept media, feedback
+        and the rows of the audit too.
+        """
         fields.check_query()
         body = json.dumps(recognizer().store.export_person(person_id), ensure_ascii=False)
-        return Response(body, mimetype=fields.JSON, headers={"Content-Disposition": f'attachment; filename="person-{person_id}.json"'})
+        return Response(
+            body,
+            mimetype=fields.JSON,
+            headers={"Content-Disposition": f'attachment; filename="person-{person_id}.json"'},
+        )
 
 
 @ns.route("/<string:person_id>/thumbnail")

@@ -1,4 +1,5 @@
 """GET /v1/health: whether the service can answer, and with what."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -33,5 +34,11 @@ def health() -> dict[str, Any]:
     asking = caller()
     if asking is None or asking.role is Role.AUDITOR:
         return {"status": "ok"}
-    return {"status": "ok", "version": VERSION, "role": str(asking.role), "people": recognizer().store.count(),
-            "encoders": dict(recognizer().encoder_ids), "models_loaded": True}
+    return {
+        "status": "ok",
+        "version": VERSION,
+        "role": str(asking.role),
+        "people": recognizer().store.count(),
+        "encoders": dict(recognizer().encoder_ids),
+        "models_loaded": True,
+    }

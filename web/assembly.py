@@ -1,4 +1,7 @@
-"""Puts the product together: settings → store, aligner, encoders → `Recognizer`. Knows no HTTP; the command line uses it too."""
+"""Puts the product together: settings → store, aligner, encoders → `Recognizer`. Knows
+no HTTP; the command line uses it too.
+"""
+
 from __future__ import annotations
 
 import tempfile
@@ -17,8 +20,10 @@ from utils.types import FACE_SIZE_PX, RATE_HZ, Waveform
 
 
 def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
-    """The recognizer that `settings` describe. The face detector is loaded when the first clip is read; with `warm` it is loaded now, and
-    every part is used once, so that the first request takes no longer than the next. People whose retention is over are forgotten first.
+    """The recognizer that `settings` describe. The face detector is loaded when the
+    first clip is read; with `warm` it is loaded now, and every part is used once, so
+    that the first request takes no longer than the next. People whose retention is over
+    are forgotten first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
@@ -33,7 +38,9 @@ def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
 
 
 def warm_up(aligner: Aligner, encoders: Encoders) -> None:
-    """Send a picture and a second of sound, both noise, through all that loads or compiles something when it is first used."""
+    """Send a picture and a second of sound, both noise, through all that loads or
+    compiles something when it is first used.
+    """
     noise = np.random.default_rng(0)
     aligner.load()
     with tempfile.TemporaryDirectory() as folder:
@@ -42,8 +49,13 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
         _write_wav(sound, noise.integers(-3000, 3000, RATE_HZ, dtype=np.int16))
         aligner.analyse(picture)
         aligner.analyse(sound)
-    face = encoders.face.embed(noise.integers(0, 256, (1, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8), np.ones(1, np.float32))
-    voice = encoders.voice.embed(Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ))
+    face = encoders.face.embed(
+        noise.integers(0, 256, (1, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8),
+        np.ones(1, np.float32),
+    )
+    voice = encoders.voice.embed(
+        Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    )
     encoders.fusion.fuse(face.vector[None], voice.vector[None])
 
 

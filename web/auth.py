@@ -1,9 +1,12 @@
-"""Who may ask: the API keys and their roles, and for a service without any key the names and origins that a browser may use.
+"""Who may ask: the API keys and their roles, and for a service without any key the
+names and origins that a browser may use.
 
-A service without a key listens on loopback only, but the browser on this machine runs pages of strangers. A page may not reach the
-service by a DNS name that it points at 127.0.0.1 (the Host header must be a loopback name), nor send it requests across origins
+A service without a key listens on loopback only, but the browser on this machine runs
+pages of strangers. A page may not reach the service by a DNS name that it points at
+127.0.0.1 (the Host header must be a loopback name), nor send it requests across origins
 (Sec-Fetch-Site and Origin). docs/security.md says what is protected against whom.
 """
+
 from __future__ import annotations
 
 import hmac
@@ -30,7 +33,9 @@ MAKE_A_KEY = "Make a key with `cli.py keys create --role admin`"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request: the name that the audit knows (the id of the key), the role, and whether a key says so."""
+    """Who sends a request: the name that the audit knows (the id of the key), the role,
+    and whether a key says so.
+    """
 
     actor: str
     role: Role
@@ -45,7 +50,9 @@ NOBODY = "nobody"
 
 
 def caller() -> Caller | None:
-    """Who sends this request; None where no key is needed and none, or a wrong one, was sent."""
+    """Who sends this request; None where no key is needed and none, or a wrong one, was
+    sent.
+    """
     found: Caller | None = g.caller
     return found
 
@@ -54,7 +61,9 @@ def admin_only(what: str) -> None:
     """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
     found = caller()
     if found is None or found.role is not Role.ADMIN:
-        raise RoleForbiddenError(f"{what} needs the role admin. Received: a key for the role {found.role if found else 'none'}")
+        raise RoleForbiddenError(
+            f"{what} needs the role admin. Received: a key for the role {found.role if found else 'none'}"
+        )
 
 
 def reachable(settings: Settings) -> bool:
@@ -67,10 +76,14 @@ def check_keys(settings: Settings, known: Keys) -> None:
     if settings.api_key or not reachable(settings) or known.exist(usable=True):
         return
     if not is_loopback(settings.host):
-        raise ConfigError(f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={settings.host}",
-                          f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.")
-    raise ConfigError(f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
-                      f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.")
+        raise ConfigError(
+            f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={settings.host}",
+            f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.",
+        )
+    raise ConfigError(
+        f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+        f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.",
+    )
 
 
 def check_host(settings: Settings) -> None:
@@ -81,20 +94,31 @@ def check_host(settings: Settings) -> None:
     except ValueError:
         name = ""
     if not (is_loopback(name) or name == settings.host.lower()):
-        raise HostForbiddenError(f"A service without an API key answers under this machine's own names only. Received: Host={host[:100]!r}")
+        raise HostForbiddenError(
+            f"A service without an API key answers under this machine's own names only. Received: Host={host[:100]!r}"
+        )
 
 
 def check_origin() -> None:
-    """Refuse what a page of another origin makes the browser send; a link followed to the service is fine. Raises CrossOriginError."""
+    """Refuse what a page of another origin makes the browser send; a link followed to
+    the service is fine. Raises CrossOriginError.
+    """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        follows_link = request.method in ("GET", "HEAD") and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        follows_link = (
+            request.method in ("GET", "HEAD")
+            and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        )
         if site not in ("same-origin", "none") and not follows_link:
-            raise CrossOriginError(f"The request comes from a page of another origin. Received: Sec-Fetch-Site={site[:40]!r}")
+            raise CrossOriginError(
+                f"The request comes from a page of another origin. Received: Sec-Fetch-Site={site[:40]!r}"
+            )
         return
     origin = request.headers.get("Origin")
     if origin is not None and _netloc(origin) != request.host.lower():
-        raise CrossOriginError(f"The request comes from a page of another origin. Received: Origin={origin[:100]!r}")
+        raise CrossOriginError(
+            f"The request comes from a page of another origin. Received: Origin={origin[:100]!r}"
+        )
 
 
 def _netloc(origin: str) -> str:
@@ -129,8 +153,10 @@ class _Guard:
         self._for_this_machine = not settings.api_key and not reachable(settings)
 
     def check(self) -> None:
-        """Find out who asks, and refuse who may not. Raises KeyRequiredError, RoleForbiddenError, RateLimitedError and what the checks of
-        host and origin raise."""
+        """Find out who asks, and refuse who may not. Raises KeyRequiredError,
+        RoleForbiddenError, RateLimitedError and what the checks of host and origin
+        raise.
+        """
         g.caller = None
         is_open = roles.allowed() == roles.OPEN
         try:
@@ -148,7 +174,9 @@ class _Guard:
 
     def _find(self) -> Caller | None:
         sent = _sent_key()
-        if self._settings.api_key and hmac.compare_digest(sent.encode(), self._settings.api_key.encode()):
+        if self._settings.api_key and hmac.compare_digest(
+            sent.encode(), self._settings.api_key.encode()
+        ):
             return OPERATOR
         key = keys().find(sent, self.limits.check_wrong_keys) if sent else None
         if key is not None and key.revoked_at is None:
@@ -168,18 +196,28 @@ class _Guard:
         if found.role not in roles.allowed():
             self._note(found.actor, "wrong_role")
             needed = " or ".join(sorted(roles.allowed()))
-            raise RoleForbiddenError(f"This needs a key for the role {needed}. Received: a key for the role {found.role}")
+            raise RoleForbiddenError(
+                f"This needs a key for the role {needed}. Received: a key for the role {found.role}"
+            )
 
     def _note(self, who: str, reason: str) -> None:
-        """One row in the audit about a refused request, if there are not too many already."""
+        """One row in the audit about a refused request, if there are not too many
+        already.
+        """
         if self.limits.may_note(who, reason):
             try:
-                recognizer().store.record("refuse", reason, None, {"address": address(), "route": roles.route()})
+                recognizer().store.record(
+                    "refuse", reason, None, {"address": address(), "route": roles.route()}
+                )
             except (StoreUnavailableError, StorageFullError) as error:
                 log.error("the audit missed refuse %s: %s", reason, error.code)
 
 
-_REFUSED = {"missing": "none", "unknown": "one that is not known", "revoked": "one that was revoked"}
+_REFUSED = {
+    "missing": "none",
+    "unknown": "one that is not known",
+    "revoked": "one that was revoked",
+}
 
 
 def _sent_key() -> str:

@@ -1,8 +1,12 @@
-"""The one error shape of the service, on every path: `{"error": {"code", "message", "hint", "request_id"}}`, for some with "details".
+"""The one error shape of the service, on every path: `{"error": {"code", "message",
+"hint", "request_id"}}`, for some with "details".
 
-Adds to the tree of utils/errors.py what only HTTP can get wrong. What nobody foresaw becomes 500 `internal`: the client learns the
-request id, the log the type of the exception and where it was raised, but not its text, which may hold vectors, names or secrets.
+Adds to the tree of utils/errors.py what only HTTP can get wrong. What nobody foresaw
+becomes 500 `internal`: the client learns the request id, the log the type of the
+exception and where it was raised, but not its text, which may hold vectors, names or
+secrets.
 """
+
 from __future__ import annotations
 
 import errno
@@ -13,7 +17,14 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from utils.errors import BusyError, DuetError, KeyRequiredError, MediaTooLargeError, RequestError, StorageFullError
+from utils.errors import (
+    BusyError,
+    DuetError,
+    KeyRequiredError,
+    MediaTooLargeError,
+    RequestError,
+    StorageFullError,
+)
 
 log = logging.getLogger("duet.web")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -56,7 +67,9 @@ class HostForbiddenError(RequestError):
     """A service without a key was asked under a name that is not this machine's."""
 
     code, status = "host_forbidden", 403
-    default_hint = "Use http://127.0.0.1 or http://localhost, or set DUET_API_KEY to be asked under any name."
+    default_hint = (
+        "Use http://127.0.0.1 or http://localhost, or set DUET_API_KEY to be asked under any name."
+    )
 
 
 class CrossOriginError(RequestError):
@@ -87,14 +100,20 @@ class RateLimitedError(RequestError):
 def _from_http(error: HTTPException) -> DuetError:
     """Flask's and Werkzeug's own refusals in our terms."""
     if error.code == 404:
-        return RouteNotFoundError(f"There is no such URL. Received: {request.method} {request.path[:200]!r}")
+        return RouteNotFoundError(
+            f"There is no such URL. Received: {request.method} {request.path[:200]!r}"
+        )
     if error.code == 405:
-        return MethodNotAllowedError(f"This URL does not know the method. Received: {request.method}",
-                                     f"Allowed: {', '.join(sorted(getattr(error, 'valid_methods', None) or []))}.")
+        return MethodNotAllowedError(
+            f"This URL does not know the method. Received: {request.method}",
+            f"Allowed: {', '.join(sorted(getattr(error, 'valid_methods', None) or []))}.",
+        )
     if error.code == 413:
         return too_large()
     if error.code == 415:
-        return ContentTypeError(f"The content type is not read here. Received: {request.mimetype[:100]!r}")
+        return ContentTypeError(
+            f"The content type is not read here. Received: {request.mimetype[:100]!r}"
+        )
     if error.code == 503:
         return BusyError("The service cannot answer now.")
     return RequestError(error.description or "The request cannot be served.")
@@ -102,14 +121,26 @@ def _from_http(error: HTTPException) -> DuetError:
 
 def too_large() -> MediaTooLargeError:
     """The error for a body over the limit of this request."""
-    hint = None if request.mimetype == "multipart/form-data" else "Send shorter fields; a clip goes into a multipart form."
-    return MediaTooLargeError(f"The body of this request may have {request.max_content_length or 0:,} bytes at most, "
-                              f"with few and short fields beside the file. Received: {request.content_length or 'more'}", hint)
+    hint = (
+        None
+        if request.mimetype == "multipart/form-data"
+        else "Send shorter fields; a clip goes into a multipart form."
+    )
+    return MediaTooLargeError(
+        f"The body of this request may have {request.max_content_length or 0:,} bytes at most, "
+        f"with few and short fields beside the file. Received: {request.content_length or 'more'}",
+        hint,
+    )
 
 
 def error_body(error: DuetError, request_id: str) -> dict[str, Any]:
     """The error shape."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint, "request_id": request_id}
+    body: dict[str, Any] = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "request_id": request_id,
+    }
     return {"error": body | ({"details": error.details} if error.details else {})}
 
 
@@ -136,7 +167,8 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
     if error.code >= 500 and error.code != 503:
         return _on_unexpected(error)
     ours = _from_http(error)
-    # Werkzeug knows 400s of more kinds than we name (405's Allow, 416, ...): its status stands.
+    # Werkzeug knows 400s of more kinds than we name (405's Allow, 416, ...): its status
+    # stands.
     response = to_response(ours)
     response.status_code = error.code
     if error.code == 405 and getattr(error, "valid_methods", None):
@@ -148,16 +180,26 @@ def _on_unexpected(error: Exception) -> Response:
     log.error("request_id=%s unexpected %s", g.request_id, where(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return to_response(StorageFullError("The server has no room left to write."))
-    return to_response(DuetError("Something went wrong inside the service.", "Ask the operator to look this request_id up in the log."))
+    return to_response(
+        DuetError(
+            "Something went wrong inside the service.",
+            "Ask the operator to look this request_id up in the log.",
+        )
+    )
 
 
 def where(error: BaseException, frames: int = 6) -> str:
-    """Type of an exception and where it was raised, innermost frame first, with those it came from; never its text."""
+    """Type of an exception and where it was raised, innermost frame first, with those
+    it came from; never its text.
+    """
     parts: list[str] = []
     link: BaseException | None = error
     while link is not None and len(parts) < 4:
         stack = traceback.extract_tb(link.__traceback__)[::-1][:frames]
-        parts.append(f"{type(link).__name__} at " + " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in stack))
+        parts.append(
+            f"{type(link).__name__} at "
+            + " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in stack)
+        )
         link = link.__cause__ or link.__context__
     return " from ".join(parts)
 

@@ -1,4 +1,7 @@
-"""create_app: the Flask application, with the same API, errors and guards for every program that serves it."""
+"""create_app: the Flask application, with the same API, errors and guards for every
+program that serves it.
+"""
+
 from __future__ import annotations
 
 import logging
@@ -37,8 +40,17 @@ from web.jobs import JobThread
 from web.state import State
 
 log = logging.getLogger("duet.web")
-NAMESPACES = (api_identify.ns, api_person.ns, api_feedback.ns, api_gallery.ns, api_jobs.ns, flagship.ns, speakers.ns,
-              api_audit.ns, api_service.ns)
+NAMESPACES = (
+    api_identify.ns,
+    api_person.ns,
+    api_feedback.ns,
+    api_gallery.ns,
+    api_jobs.ns,
+    flagship.ns,
+    speakers.ns,
+    api_audit.ns,
+    api_service.ns,
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,13 +59,17 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
-ABOUT = ("Identification by face and voice on this machine. `POST /v1/people` creates a person, "
-         "`POST /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another. "
-         "Every error has the same shape, see the model `Error`.")
+ABOUT = (
+    "Identification by face and voice on this machine. `POST /v1/people` creates a person, "
+    "`POST /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another. "
+    "Every error has the same shape, see the model `Error`."
+)
 
 
 class DuetApi(Api):
-    """flask-restx without error handling of its own: every error goes to the application's handlers (web/errors.py)."""
+    """flask-restx without error handling of its own: every error goes to the
+    application's handlers (web/errors.py).
+    """
 
     def error_router(self, original_handler: Any, e: Exception) -> Any:
         """Pass on."""
@@ -65,18 +81,24 @@ class DuetApi(Api):
             super()._register_apidoc(app)
 
 
-def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer | None = None) -> Flask:
+def create_app(
+    config: Mapping[str, Any] | None = None, recognizer: Recognizer | None = None
+) -> Flask:
     """The service as a WSGI application.
 
     Args:
-        config: Flask's settings and two of ours: `SETTINGS` (utils.config.Settings; default: read from DUET_*) and `SWAGGER_UI`
-            (serve Swagger UI at /; default False).
-        recognizer: what answers; default: built from the settings, which loads the networks (seconds). Never before a fork.
+        config: Flask's settings and two of ours: `SETTINGS` (utils.config.Settings;
+            default: read from DUET_*) and `SWAGGER_UI` (serve Swagger UI at /; default
+            False).
+        recognizer: what answers; default: built from the settings, which loads the
+            networks (seconds). Never before a fork.
 
     Raises ConfigError, ModelError, StoreUnavailableError.
     """
     app = Flask(__name__, static_folder=None)
-    app.config.from_mapping({"SWAGGER_UI": False, "RESTX_MASK_SWAGGER": False, "RESTX_ERROR_404_HELP": False})
+    app.config.from_mapping(
+        {"SWAGGER_UI": False, "RESTX_MASK_SWAGGER": False, "RESTX_ERROR_404_HELP": False}
+    )
     app.config.from_mapping(config or {})
     app.json.sort_keys = False  # type: ignore[attr-defined]
     settings: Settings = app.config.setdefault("SETTINGS", None) or Settings.from_env()
@@ -94,16 +116,26 @@ def create_app(config: Mapping[str, Any] | None = None, recognizer: Recognizer |
         recognizer = build_recognizer(settings, warm=True)
     keys, jobs = Keys(recognizer.store.database), Jobs(recognizer.store.database)
     auth.check_keys(settings, keys)
-    app.extensions["duet"] = State(settings, recognizer, keys, jobs, JobThread(recognizer, jobs, settings))
+    app.extensions["duet"] = State(
+        settings, recognizer, keys, jobs, JobThread(recognizer, jobs, settings)
+    )
     return app
 
 
 def _api(swagger_ui: bool) -> Blueprint:
-    """Blueprint with all namespaces, the description at /swagger.json and, if wanted, its page at /."""
+    """Blueprint with all namespaces, the description at /swagger.json and, if wanted,
+    its page at /.
+    """
     blueprint = Blueprint("api", __name__)
-    api = DuetApi(blueprint, version=VERSION, title="Duet ID", description=ABOUT, doc="/" if swagger_ui else False,
-                  security=["key", {}],  # {}: a service without any key asks for none
-                  authorizations={"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}})
+    api = DuetApi(
+        blueprint,
+        version=VERSION,
+        title="Duet ID",
+        description=ABOUT,
+        doc="/" if swagger_ui else False,
+        security=["key", {}],  # {}: a service without any key asks for none
+        authorizations={"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+    )
     for model in schema.MODELS:
         api.add_model(model.name, model)
     for namespace in NAMESPACES:
@@ -114,7 +146,9 @@ def _api(swagger_ui: bool) -> Blueprint:
 
 
 def _init_retention(app: Flask) -> None:
-    """People whose retention is over are forgotten while the service runs, too: no request after that time finds them."""
+    """People whose retention is over are forgotten while the service runs, too: no
+    request after that time finds them.
+    """
 
     @app.before_request
     def forget_expired() -> None:
@@ -125,7 +159,9 @@ def _init_retention(app: Flask) -> None:
 
 
 def _init_requests(app: Flask) -> None:
-    """Request ids, headers of every answer, and one log line a request: no names, no bodies."""
+    """Request ids, headers of every answer, and one log line a request: no names, no
+    bodies.
+    """
 
     @app.before_request
     def begin() -> None:
@@ -137,10 +173,17 @@ def _init_requests(app: Flask) -> None:
     def finish(response: Response) -> Response:
         response.headers.update(HEADERS)
         response.headers["X-Request-ID"] = g.request_id
-        response.headers.update({"Content-Security-Policy": API_CSP, "Cache-Control": "no-store"} | pages.headers_for(request.endpoint))
+        response.headers.update(
+            {"Content-Security-Policy": API_CSP, "Cache-Control": "no-store"}
+            | pages.headers_for(request.endpoint)
+        )
         route = request.url_rule.rule if request.url_rule else "-"
-        log.info("%s %s %d %.0f ms request_id=%s", request.method if request.method.isalpha() else "-", route, response.status_code,
-                 1000 * (time.perf_counter() - g.started), g.request_id)
+        log.info(
+            "%s %s %d %.0f ms request_id=%s",
+            request.method if request.method.isalpha() else "-",
+            route,
+            response.status_code,
+            1000 * (time.perf_counter() - g.started),
+            g.request_id,
+        )
         return response
-
-

@@ -1,8 +1,12 @@
-"""POST /Identification_Request: the API that clients of the flagship system already speak.
+"""POST /Identification_Request: the API that clients of the flagship system already
+speak.
 
-The clip is a file below the media root (`path_dir` and `name`), or comes with the request. Whoever is seen for the first time under the
-person part of `name` is registered; a person who is known under another id is reported, and stored again with `force` alone.
+The clip is a file below the media root (`path_dir` and `name`), or comes with the
+request. Whoever is seen for the first time under the person part of `name` is
+registered; a person who is known under another id is reported, and stored again with
+`force` alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -15,7 +19,12 @@ from werkzeug.datastructures import FileStorage
 
 from gallery.names import parse_flagship_name
 from gallery.results import FirstSightResult
-from utils.errors import InvalidNameError, InvalidRequestError, MediaNotFoundError, PathForbiddenError
+from utils.errors import (
+    InvalidNameError,
+    InvalidRequestError,
+    MediaNotFoundError,
+    PathForbiddenError,
+)
 from utils.types import Decision, Outcome
 from web import fields, schema
 from web.api_identify import MEDIA_HELP, UPLOAD_ERRORS
@@ -25,54 +34,107 @@ from web.state import recognizer, settings
 ns = Namespace("compatible", "For clients of the flagship system", path="/")
 
 FILE_FIELDS = ("media", "file")
-FIELDS: dict[str, type | tuple[type, ...]] = {"name": str, "path_dir": str, "re_register": (bool, str), "force": (bool, str)}
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "path_dir": str,
+    "re_register": (bool, str),
+    "force": (bool, str),
+}
 LINES = {
     "100001": ("fused", "Multi-modal Speaker Recognition - Speaker ID : "),
     "100002": ("face", "Image Based Speaker Recognition - Speaker ID : "),
     "100003": ("voice", "Voice Based Speaker Recognition - Speaker ID: "),
 }
-NOTHING = {"fused": "None (neither face nor speech)", "face": "None (no face)", "voice": "None (no speech)"}
+NOTHING = {
+    "fused": "None (neither face nor speech)",
+    "face": "None (no face)",
+    "voice": "None (no speech)",
+}
 MAX_NAME_BYTES = 255
 
 request_form = ns.parser()
-request_form.add_argument("media", type=FileStorage, location="files", help=MEDIA_HELP + "; or send `path_dir`")
-request_form.add_argument("name", location="form", help="name of the clip: person, hyphen, number, like `ann@example.com-1.mp4`")
-request_form.add_argument("path_dir", location="form", help="folder of the clip below the media root; missing = the media root itself")
-request_form.add_argument("re_register", location="form", choices=("True", "False"), default="False",
-                          help="True replaces what is stored of this person")
-request_form.add_argument("force", location="form", choices=("True", "False"), default="False",
-                          help="True stores the clip even if it looks like somebody who is known under another id")
+request_form.add_argument(
+    "media", type=FileStorage, location="files", help=MEDIA_HELP + "; or send `path_dir`"
+)
+request_form.add_argument(
+    "name",
+    location="form",
+    help="name of the clip: person, hyphen, number, like `ann@example.com-1.mp4`",
+)
+request_form.add_argument(
+    "path_dir",
+    location="form",
+    help="folder of the clip below the media root; missing = the media root itself",
+)
+request_form.add_argument(
+    "re_register",
+    location="form",
+    choices=("True", "False"),
+    default="False",
+    help="True replaces what is stored of this person",
+)
+request_form.add_argument(
+    "force",
+    location="form",
+    choices=("True", "False"),
+    default="False",
+    help="True stores the clip even if it looks like somebody who is known under another id",
+)
 
 
 @ns.route("/Identification_Request")
 class IdentificationRequest(Resource):
     """Identify, and register on first sight."""
 
-    @ns.doc(id="identification_request", params={"name": {"example": "ann@example.com-1.mp4"}, "path_dir": {"example": "lobby"}})
+    @ns.doc(
+        id="identification_request",
+        params={"name": {"example": "ann@example.com-1.mp4"}, "path_dir": {"example": "lobby"}},
+    )
     @ns.expect(request_form)
-    @ns.response(200, "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for what the clip lacks",
-                 schema.FLAGSHIP_ANSWER)
+    @ns.response(
+        200,
+        "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for what the clip lacks",
+        schema.FLAGSHIP_ANSWER,
+    )
     @schema.documented(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, str]:
         """Identify a clip; register the person on first sight.
 
-        Multipart and urlencoded forms and JSON all work, with the same fields; for example
-        `{"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register": "False"}` reads the clip from the folder `lobby` below the
-        media root. A multipart form may bring the clip itself in `media` (or `file`): then `path_dir` is not used, and a missing `name` is
-        taken from the file's.
+        Multipart and urlencoded forms and JSON all work, with the same fields; for
+        example `{"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register":
+        "False"}` reads the clip from the folder `lobby` below the media root. A
+        multipart form may bring the clip itself in `media` (or `file`): then `path_dir`
+        is not used, and a missing `name` is taken from the file's.
         """
         fields.check_query()
         given, upload = _read_request()
         name = given.get("name") or (upload.filename if upload else "")
         if not name:
-            raise InvalidRequestError("`name` is required, like ann@example.com-1.mp4. Received: none")
+            raise InvalidRequestError(
+                "`name` is required, like ann@example.com-1.mp4. Received: none"
+            )
         check_clip_name(name)
         person_id = parse_flagship_name(name)
-        again, force = (fields.boolean(given.get(flag, False), flag) for flag in ("re_register", "force"))
+        again, force = (
+            fields.boolean(given.get(flag, False), flag) for flag in ("re_register", "force")
+        )
         if again or force:
             admin_only("To replace what is stored of a person, or to force")
-        path = upload.path if upload else find_clip(settings().media_folder, given.get("path_dir", ""), name)
-        return answer(recognizer().first_sight(person_id, path, filename=name, re_register=again, force=force, request_id=g.request_id))
+        path = (
+            upload.path
+            if upload
+            else find_clip(settings().media_folder, given.get("path_dir", ""), name)
+        )
+        return answer(
+            recognizer().first_sight(
+                person_id,
+                path,
+                filename=name,
+                re_register=again,
+                force=force,
+                request_id=g.request_id,
+            )
+        )
 
 
 def _read_request() -> tuple[dict[str, Any], fields.Upload | None]:
@@ -89,13 +151,23 @@ def _read_request() -> tuple[dict[str, Any], fields.Upload | None]:
 
 def check_clip_name(name: str) -> None:
     """Refuse a name that is not one plain file name. Raises InvalidNameError."""
-    if "/" in name or "\\" in name or not name.isprintable() or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
-        raise InvalidNameError(f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and control characters. "
-                               f"Received: {name[:40]!a}", "The folder goes into `path_dir`.")
+    if (
+        "/" in name
+        or "\\" in name
+        or not name.isprintable()
+        or len(name.encode(errors="replace")) > MAX_NAME_BYTES
+    ):
+        raise InvalidNameError(
+            f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and control characters. "
+            f"Received: {name[:40]!a}",
+            "The folder goes into `path_dir`.",
+        )
 
 
 def find_clip(root: Path, path_dir: str, name: str) -> Path:
-    """The file `name` in the folder `path_dir` below `root`, all symbolic links followed. Raises PathForbiddenError, MediaNotFoundError."""
+    """The file `name` in the folder `path_dir` below `root`, all symbolic links
+    followed. Raises PathForbiddenError, MediaNotFoundError.
+    """
     try:
         root = root.resolve()
         path = (root / path_dir / name).resolve()
@@ -103,16 +175,24 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
     except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
         inside = found = False
     if not inside:
-        raise PathForbiddenError(f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!a}")
+        raise PathForbiddenError(
+            f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!a}"
+        )
     if not found:
-        raise MediaNotFoundError(f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!a}, "
-                                 f"name={name[:80]!a}", "Check both, or upload the clip in the field `media`.")
+        raise MediaNotFoundError(
+            f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!a}, "
+            f"name={name[:80]!a}",
+            "Check both, or upload the clip in the field `media`.",
+        )
     return path
 
 
 def answer(result: FirstSightResult) -> dict[str, str]:
     """The three lines, and a notice where something is to be said."""
-    lines = {key: text + _speaker(getattr(result.identification, modality), modality) for key, (modality, text) in LINES.items()}
+    lines = {
+        key: text + _speaker(getattr(result.identification, modality), modality)
+        for key, (modality, text) in LINES.items()
+    }
     notice = " ".join(_notices(result))
     return {**lines, "notice": notice} if notice else lines
 
@@ -122,8 +202,10 @@ def _notices(result: FirstSightResult) -> Iterator[str]:
         yield f"{result.identification.fused.reason}."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
-        yield (f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
-               f"(probability {result.duplicate.probability:.3f}).")
+        yield (
+            f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
+            f"(probability {result.duplicate.probability:.3f})."
+        )
         if not result.registered:
             yield "If these are two people, send it again with force=true."
     elif result.registered:

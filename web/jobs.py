@@ -1,8 +1,11 @@
-"""Works on batch jobs: one file after the other from the database, in a thread of the service or in a worker of the broker.
+"""Works on batch jobs: one file after the other from the database, in a thread of the
+service or in a worker of the broker.
 
-Both call `work`. The thread looks for files every `POLL_S` seconds too, so that what another process left behind, or a lost wake-up, is
-found; with a broker it then only sends the wake-up again.
+Both call `work`. The thread looks for files every `POLL_S` seconds too, so that what
+another process left behind, or a lost wake-up, is found; with a broker it then only
+sends the wake-up again.
 """
+
 from __future__ import annotations
 
 import logging
@@ -20,7 +23,13 @@ from typing import TYPE_CHECKING, Any
 from gallery.audit import ACTOR
 from gallery.jobs import LEASE_S, Claim, Jobs, remove_uploads, said
 from utils.config import Settings
-from utils.errors import BusyError, DuetError, MediaNotFoundError, StorageFullError, StoreUnavailableError
+from utils.errors import (
+    BusyError,
+    DuetError,
+    MediaNotFoundError,
+    StorageFullError,
+    StoreUnavailableError,
+)
 from utils.types import Identification
 from web import answers
 from web.errors import NO_ROOM
@@ -38,20 +47,32 @@ POLL_S = 20.0
 PAUSE_S = 2.0
 TIDY_S = 3600.0
 LEFT_S = 86_400.0
-"""Uploads that no file of a job needs are removed when they are so old: younger ones may belong to a job that is just being sent."""
+"""Uploads that no file of a job needs are removed when they are so old: younger ones
+may belong to a job that is just being sent.
+"""
 NOT_NOW = (BusyError, StoreUnavailableError, StorageFullError)
 """Errors of the service, not of the file: it is tried again later."""
 
 
 def worker_name() -> str:
-    """Unique to this worker: a process that comes after it must not take its leases for its own."""
+    """Unique to this worker: a process that comes after it must not take its leases for
+    its own.
+    """
     return f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def work(recognizer: Recognizer, jobs: Jobs, settings: Settings, job_id: str | None = None,
-         stop: Callable[[], bool] = lambda: False) -> int:
-    """Work until no file can be claimed (of this job, or of any), or `stop` says so. How many files were finished. Jobs on a folder that
-    this process cannot read are left to others: it was named on the command line of another machine, or of another user."""
+def work(
+    recognizer: Recognizer,
+    jobs: Jobs,
+    settings: Settings,
+    job_id: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Work until no file can be claimed (of this job, or of any), or `stop` says so.
+    How many files were finished. Jobs on a folder that this process cannot read are
+    left to others: it was named on the command line of another machine, or of another
+    user.
+    """
     worker, done, elsewhere = worker_name(), 0, set[str]()
     while not stop() and (claim := jobs.claim(worker, job_id, elsewhere)) is not None:
         try:
@@ -77,7 +98,9 @@ def is_here(folder: str) -> bool:
 
 
 def _give_back(jobs: Jobs, claim: Claim, worker: str, stop: Callable[[], bool]) -> None:
-    """Until the database takes it: a file whose worker is thought lost counts an attempt."""
+    """Until the database takes it: a file whose worker is thought lost counts an
+    attempt.
+    """
     while True:
         try:
             return jobs.release(claim, worker)
@@ -87,7 +110,9 @@ def _give_back(jobs: Jobs, claim: Claim, worker: str, stop: Callable[[], bool]) 
             time.sleep(PAUSE_S)
 
 
-def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim, worker: str) -> None:
+def _finish(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim, worker: str
+) -> None:
     """Work on one file and keep what came of it. Raises NOT_NOW errors."""
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
@@ -101,13 +126,19 @@ def _finish(recognizer: Recognizer, jobs: Jobs, settings: Settings, claim: Claim
         mentions = {refused.details["person_id"]} if "person_id" in refused.details else set()
     except Exception as unexpected:  # one file must not end the job
         log.error("job %s: unexpected %s", claim.job_id, type(unexpected).__name__)
-        error = {"code": "internal", "message": "Something went wrong inside the service.", "hint": "Ask the operator to look at the log."}
+        error = {
+            "code": "internal",
+            "message": "Something went wrong inside the service.",
+            "hint": "Ask the operator to look at the log.",
+        }
     kept = jobs.finish(claim, worker, result, error, mentions)
     if kept and claim.uploaded:
         remove_uploads(settings.media_folder, [claim.media])
 
 
-def _answer(recognizer: Recognizer, settings: Settings, claim: Claim) -> tuple[dict[str, Any], set[str]]:
+def _answer(
+    recognizer: Recognizer, settings: Settings, claim: Claim
+) -> tuple[dict[str, Any], set[str]]:
     """What the service would have answered, and the ids of the people whom it names."""
     path = _path(settings, claim)
     token = ACTOR.set(claim.actor)
@@ -115,8 +146,16 @@ def _answer(recognizer: Recognizer, settings: Settings, claim: Claim) -> tuple[d
         if claim.action == "identify":
             return identified(recognizer.identify(path, filename=claim.name))
         assert claim.person_id is not None
-        return enrolled(recognizer.enroll(claim.person_id, path, filename=claim.name, replace=claim.replace, force=claim.force,
-                                          create=True))
+        return enrolled(
+            recognizer.enroll(
+                claim.person_id,
+                path,
+                filename=claim.name,
+                replace=claim.replace,
+                force=claim.force,
+                create=True,
+            )
+        )
     finally:
         ACTOR.reset(token)
 
@@ -124,32 +163,55 @@ def _answer(recognizer: Recognizer, settings: Settings, claim: Claim) -> tuple[d
 def identified(found: Identification) -> tuple[dict[str, Any], set[str]]:
     """An identification as JSON, and the people it names."""
     decisions = {"fused": found.fused, "face": found.face, "voice": found.voice}
-    named = {match.person_id for d in decisions.values() for match in (d.match, d.runner_up) if match is not None}
+    named = {
+        match.person_id
+        for d in decisions.values()
+        for match in (d.match, d.runner_up)
+        if match is not None
+    }
     body = {name: answers.decision(d) for name, d in decisions.items()}
-    return {**body, "quality": answers.quality(found.face_quality, found.speech_quality), "hints": answers.hints(found.hints)}, named
+    return {
+        **body,
+        "quality": answers.quality(found.face_quality, found.speech_quality),
+        "hints": answers.hints(found.hints),
+    }, named
 
 
 def enrolled(stored: EnrollResult) -> tuple[dict[str, Any], set[str]]:
     """An enrolment as JSON, and the people it names."""
-    named = {stored.person.person_id} | ({stored.duplicate.person_id} if stored.duplicate else set())
-    return {"person_id": stored.person.person_id, "templates": [answers.template(t) for t in stored.templates],
-            "duplicate": answers.match(stored.duplicate), "hints": answers.hints(stored.hints)}, named
+    named = {stored.person.person_id} | (
+        {stored.duplicate.person_id} if stored.duplicate else set()
+    )
+    return {
+        "person_id": stored.person.person_id,
+        "templates": [answers.template(t) for t in stored.templates],
+        "duplicate": answers.match(stored.duplicate),
+        "hints": answers.hints(stored.hints),
+    }, named
 
 
 def _path(settings: Settings, claim: Claim) -> Path:
-    """Where a file of a job lies now; links that lead out of the media root are not followed, those in a folder that the operator named on
-    the command line are. Raises MediaNotFoundError."""
+    """Where a file of a job lies now; links that lead out of the media root are not
+    followed, those in a folder that the operator named on the command line are. Raises
+    MediaNotFoundError.
+    """
     root = Path(claim.root) if claim.root else settings.media_folder.resolve()
     path = (root / claim.media).resolve()
     if not path.is_file() or not (claim.root or path.is_relative_to(root)):
-        raise MediaNotFoundError("The file must lie where it did when the job came. Received: one that is gone")
+        raise MediaNotFoundError(
+            "The file must lie where it did when the job came. Received: one that is gone"
+        )
     if not os.access(path, os.R_OK):
-        raise MediaNotFoundError("The file must be readable. Received: one that this user may not read", "Change its owner or its mode.")
+        raise MediaNotFoundError(
+            "The file must be readable. Received: one that this user may not read",
+            "Change its owner or its mode.",
+        )
     return path
 
 
 def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> list[str]:
-    """Keep uploaded files for a job, safe on the disk; their paths below the media root. The names are ours, never the sender's.
+    """Keep uploaded files for a job, safe on the disk; their paths below the media
+    root. The names are ours, never the sender's.
 
     Raises StorageFullError: then none is kept.
     """
@@ -162,9 +224,14 @@ def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> li
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         if error.errno in NO_ROOM:
-            raise StorageFullError("The server has no room left for the uploads of a job.") from error
+            raise StorageFullError(
+                "The server has no room left for the uploads of a job."
+            ) from error
         raise
-    return [str((folder / f"{number:05d}").relative_to(settings.media_folder)) for number in range(len(uploads))]
+    return [
+        str((folder / f"{number:05d}").relative_to(settings.media_folder))
+        for number in range(len(uploads))
+    ]
 
 
 def _copy(upload: Path, target: Path) -> None:
@@ -175,7 +242,9 @@ def _copy(upload: Path, target: Path) -> None:
 
 
 def remove_left(jobs: Jobs, settings: Settings) -> None:
-    """Remove old uploads that no file of a job needs: their process was killed before it could. Raises StoreUnavailableError."""
+    """Remove old uploads that no file of a job needs: their process was killed before
+    it could. Raises StoreUnavailableError.
+    """
     root = settings.media_folder
     there = [path for path in (root / UPLOADS).glob("*/*") if _age_s(path) > LEFT_S]
     needed = jobs.uploads() if there else set()
@@ -209,7 +278,9 @@ def _lease(jobs: Jobs, claim: Claim, worker: str) -> Iterator[None]:
 
 
 class JobThread:
-    """The worker inside the service: a daemon thread that starts with the first job, or with the service where jobs are open."""
+    """The worker inside the service: a daemon thread that starts with the first job, or
+    with the service where jobs are open.
+    """
 
     def __init__(self, recognizer: Recognizer, jobs: Jobs, settings: Settings) -> None:
         self._recognizer, self._jobs, self._settings = recognizer, jobs, settings

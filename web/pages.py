@@ -1,8 +1,12 @@
-"""The pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify and /people, from files of the service alone.
+"""The pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify and
+/people, from files of the service alone.
 
-Texts come from web/static/i18n, one file a language: the server fills the page with them, the page's scripts read the same file for
-what they say later. The language is what `?lang=` asks for (and a cookie then remembers), else what the browser prefers, else English.
+Texts come from web/static/i18n, one file a language: the server fills the page with
+them, the page's scripts read the same file for what they say later. The language is
+what `?lang=` asks for (and a cookie then remembers), else what the browser prefers,
+else English.
 """
+
 from __future__ import annotations
 
 import json
@@ -22,18 +26,31 @@ TEXTS = Path(__file__).parent / "static" / "i18n"
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
 PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people"})
 ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
-"""Pages and their files. They hold nothing about anybody: what they show, their scripts ask for."""
+"""Pages and their files. They hold nothing about anybody: what they show, their scripts
+ask for.
+"""
 
-# Swagger UI sets styles from its script and draws icons from data: URLs; it loads nothing from elsewhere.
-SWAGGER_CSP = ("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-               "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+# Swagger UI sets styles from its script and draws icons from data: URLs; it loads
+# nothing from elsewhere.
+SWAGGER_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 # blob: is what the page itself holds: a recording, a face that the service showed.
-PAGE_CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 PERMISSIONS = "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()"
 NO_PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
 
-blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+blueprint = Blueprint(
+    "pages",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/static",
+)
 
 
 def headers_for(endpoint: str | None) -> dict[str, str]:
@@ -41,9 +58,12 @@ def headers_for(endpoint: str | None) -> dict[str, str]:
     if endpoint not in ENDPOINTS:
         return {}
     is_ours = endpoint in PAGE_ENDPOINTS
-    return {"Content-Security-Policy": PAGE_CSP if is_ours else SWAGGER_CSP,
-            "Permissions-Policy": PERMISSIONS if is_ours else NO_PERMISSIONS,
-            "Cache-Control": "no-cache"}  # kept, but asked about: Flask answers 304 while a file is the same
+    return {
+        "Content-Security-Policy": PAGE_CSP if is_ours else SWAGGER_CSP,
+        "Permissions-Policy": PERMISSIONS if is_ours else NO_PERMISSIONS,
+        # Kept, but asked about: Flask answers 304 while a file is the same
+        "Cache-Control": "no-cache",
+    }
 
 
 @cache
@@ -64,11 +84,27 @@ def page(name: str, **values: object) -> Response:
     """The page of this name in the language of the request."""
     language = language_of_request()
     known = texts(language)
-    response = make_response(render_template(f"{name}.html", page=name, lang=language, languages=LANGUAGES, t=known.__getitem__, **values))
+    response = make_response(
+        render_template(
+            f"{name}.html",
+            page=name,
+            lang=language,
+            languages=LANGUAGES,
+            t=known.__getitem__,
+            **values,
+        )
+    )
     response.headers["Content-Language"] = language
     response.vary.update(("Accept-Language", "Cookie"))
     if request.args.get("lang") in LANGUAGES:
-        response.set_cookie(LANGUAGE_COOKIE, language, max_age=A_YEAR_S, samesite="Strict", httponly=True, secure=request.is_secure)
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            language,
+            max_age=A_YEAR_S,
+            samesite="Strict",
+            httponly=True,
+            secure=request.is_secure,
+        )
     return response
 
 

@@ -1,7 +1,10 @@
-"""Which role may ask which route, in one table. A test fails for a route that is not in it; asked all the same, it is for admins only.
+"""Which role may ask which route, in one table. A test fails for a route that is not in
+it; asked all the same, it is for admins only.
 
-Where a kiosk may use a part of a route only, the route itself refuses the rest (`auth.admin_only`).
+Where a kiosk may use a part of a route only, the route itself refuses the rest
+(`auth.admin_only`).
 """
+
 from __future__ import annotations
 
 from flask import request
@@ -9,7 +12,9 @@ from flask import request
 from utils.types import Role
 
 OPEN = frozenset[Role]()
-"""No key is asked for: health, the description of the API, and pages, which must load before a key can be typed into them."""
+"""No key is asked for: health, the description of the API, and pages, which must load
+before a key can be typed into them.
+"""
 ADMIN = frozenset({Role.ADMIN})
 KIOSK = frozenset({Role.ADMIN, Role.KIOSK})
 AUDITOR = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -42,7 +47,8 @@ ROUTES: dict[str, frozenset[Role]] = {
     f"PATCH {PERSON}": ADMIN,
     f"DELETE {PERSON}": KIOSK,  # without templates and just created; else admins
     f"GET {PERSON}/templates": ADMIN,
-    f"POST {PERSON}/templates": KIOSK,  # of a person without templates, neither replace nor force: else admins
+    # Of a person without templates, neither replace nor force: else admins
+    f"POST {PERSON}/templates": KIOSK,
     f"DELETE {PERSON}/templates/<string:template_id>": ADMIN,
     f"POST {PERSON}/templates/<string:template_id>/move": ADMIN,
     f"POST {PERSON}/merge": ADMIN,
@@ -59,8 +65,18 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /v1/audit": AUDITOR,
     "GET /v1/audit/verify": AUDITOR,
 }
-CLIPS = frozenset({"POST /v1/identify", "POST /v1/verify", "POST /Identification_Request", f"POST {PERSON}/templates",
-                   "POST /v1/gallery/map", "POST /speakers/identify", "POST /speakers/register", "POST /batch"})
+CLIPS = frozenset(
+    {
+        "POST /v1/identify",
+        "POST /v1/verify",
+        "POST /Identification_Request",
+        f"POST {PERSON}/templates",
+        "POST /v1/gallery/map",
+        "POST /speakers/identify",
+        "POST /speakers/register",
+        "POST /batch",
+    }
+)
 """Routes that read a clip, and so take long (web/limits.py)."""
 
 

@@ -1,4 +1,7 @@
-"""The JSON bodies as Swagger describes them: every field with its meaning and an example. A test keeps answers.py in step with it."""
+"""The JSON bodies as Swagger describes them: every field with its meaning and an
+example. A test keeps answers.py in step with it.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -46,15 +49,23 @@ def _figures(about: str, example: dict[str, Any] | list[Any]) -> fields.Raw:
     return fields.Raw(description=about, example=example, required=True)
 
 
-REQUEST_ID_FIELD = _text("id of this request, also in the header X-Request-ID and in the service's log", REQUEST_ID)
+REQUEST_ID_FIELD = _text(
+    "id of this request, also in the header X-Request-ID and in the service's log", REQUEST_ID
+)
 
 ERROR_DETAIL = _model(
     "ErrorDetail",
     code=_text("stable code to act on", "person_not_found"),
-    message=_text("the rule that was broken, and what was received", "There is no such person. Received: 'ann@example.com'"),
+    message=_text(
+        "the rule that was broken, and what was received",
+        "There is no such person. Received: 'ann@example.com'",
+    ),
     hint=_text("what to do about it (may be empty)", "List the people with GET /v1/people."),
     request_id=REQUEST_ID_FIELD,
-    details=fields.Raw(description="more about some errors, for example `hints` or the duplicate person", example={"hints": []}),
+    details=fields.Raw(
+        description="more about some errors, for example `hints` or the duplicate person",
+        example={"hints": []},
+    ),
 )
 ERROR = _model("Error", error=_part(ERROR_DETAIL, "what went wrong"))
 
@@ -63,21 +74,40 @@ MATCH = _model(
     person_id=_text("who it is", "ann@example.com"),
     name=_text("display name", "Ann Lee"),
     score=_float("cosine of the two embeddings, in [-1, 1]", 0.713251),
-    probability=_float("probability that both are the same person at even prior odds, in [0, 1]", 0.998713),
+    probability=_float(
+        "probability that both are the same person at even prior odds, in [0, 1]", 0.998713
+    ),
 )
 OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
 DECISION = _model(
     "Decision",
-    outcome=_text("accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality is not in the clip; "
-                  "conflict: face and voice are accepted as two different people", "accepted", enum=OUTCOMES),
-    match=_part(MATCH, "the person; null unless accepted: a stranger is not given the nearest name", allow_null=True),
+    outcome=_text(
+        "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality is not in the clip; "
+        "conflict: face and voice are accepted as two different people",
+        "accepted",
+        enum=OUTCOMES,
+    ),
+    match=_part(
+        MATCH,
+        "the person; null unless accepted: a stranger is not given the nearest name",
+        allow_null=True,
+    ),
     runner_up=_part(MATCH, "the next best person; null where there is none", allow_null=True),
-    threshold=_float("score that had to be reached in this gallery; null where nothing was compared", 0.412345),
+    threshold=_float(
+        "score that had to be reached in this gallery; null where nothing was compared", 0.412345
+    ),
     margin=_float("best score minus threshold; null where nothing was compared", 0.300906),
     reason=_text("the decision in words", "Recognised by face and voice; 0.30 above the threshold"),
-    decided_by=_text("fused, face or voice: whose score and threshold these are; null where nothing was compared", "fused",
-                     x_nullable=True),
-    extrapolated=fields.Boolean(description="the threshold lies beyond the error rates that were measured", example=False, required=True),
+    decided_by=_text(
+        "fused, face or voice: whose score and threshold these are; null where nothing was compared",
+        "fused",
+        x_nullable=True,
+    ),
+    extrapolated=fields.Boolean(
+        description="the threshold lies beyond the error rates that were measured",
+        example=False,
+        required=True,
+    ),
 )
 FACE_QUALITY = _model(
     "FaceQuality",
@@ -106,7 +136,10 @@ QUALITY = _model(
 HINT = _model(
     "Hint",
     code=_text("stable code", "speech_short"),
-    text=_text("advice for the person in front of the camera", "Say a whole sentence: 0.6 s of speech heard, 2 s needed."),
+    text=_text(
+        "advice for the person in front of the camera",
+        "Say a whole sentence: 0.6 s of speech heard, 2 s needed.",
+    ),
 )
 GALLERY = _model(
     "GalleryFacts",
@@ -117,8 +150,13 @@ COMMON: dict[str, fields.Raw] = {
     "quality": _part(QUALITY, "how good the clip is"),
     "people_in_view": _int("people seen in the clip; the largest steady face is used", 1),
     "hints": _parts(HINT, "how to do better next time; empty when all is well"),
-    "encoders": _figures("which networks answered, by modality", {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID}),
-    "timings_ms": _figures("time of each stage, in milliseconds", {"decode": 130.1, "faces": 160.7, "search": 0.4}),
+    "encoders": _figures(
+        "which networks answered, by modality",
+        {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
+    ),
+    "timings_ms": _figures(
+        "time of each stage, in milliseconds", {"decode": 130.1, "faces": 160.7, "search": 0.4}
+    ),
     "request_id": REQUEST_ID_FIELD,
 }
 IDENTIFICATION = _model(
@@ -131,23 +169,38 @@ IDENTIFICATION = _model(
 )
 VERDICT = _model(
     "Verdict",
-    outcome=_text("no_probe: this modality is not in both", "same", enum=["same", "different", "no_probe"]),
+    outcome=_text(
+        "no_probe: this modality is not in both", "same", enum=["same", "different", "no_probe"]
+    ),
     score=_float("cosine, in [-1, 1]; null without a probe", 0.713251),
     threshold=_float("score that had to be reached; null without a probe", 0.301122),
-    probability=_float("probability of one person at even prior odds; null without a probe", 0.998713),
+    probability=_float(
+        "probability of one person at even prior odds; null without a probe", 0.998713
+    ),
 )
 COMPARED_SIDE = _model(
     "ComparedSide",
-    faces=fields.List(fields.String, description="the best of the aligned faces, best first: WebP, 112 × 112, in base64", required=True,
-                      example=["UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="]),
+    faces=fields.List(
+        fields.String,
+        description="the best of the aligned faces, best first: WebP, 112 × 112, in base64",
+        required=True,
+        example=["UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="],
+    ),
     faces_used=_int("how many faces the face embedding was made from", 8),
-    speech_s=_figures("stretches of speech that the voice embedding was made from: start and end, in seconds", [[0.3, 2.9]]),
+    speech_s=_figures(
+        "stretches of speech that the voice embedding was made from: start and end, in seconds",
+        [[0.3, 2.9]],
+    ),
     duration_s=_float("length of the clip, in seconds", 3.2),
 )
 COMPARED = _model(
     "Compared",
     media=_part(COMPARED_SIDE, "of the clip"),
-    reference=_part(COMPARED_SIDE, "of the reference; null for a person of the gallery, of whom only numbers are kept", allow_null=True),
+    reference=_part(
+        COMPARED_SIDE,
+        "of the reference; null for a person of the gallery, of whom only numbers are kept",
+        allow_null=True,
+    ),
 )
 VERIFICATION = _model(
     "Verification",
@@ -163,53 +216,98 @@ PERSON = _model(
     person_id=_text("unique id", "ann@example.com"),
     name=_text("display name", "Ann Lee"),
     note=_text("the operator's note (may be empty)", "front desk"),
-    consent=_text("what the person agreed to, in the operator's words (may be empty)", "signed on paper, 31 January 2026"),
-    retention_days=_int("forgotten so many days after the enrolment; null = never", 365, x_nullable=True),
+    consent=_text(
+        "what the person agreed to, in the operator's words (may be empty)",
+        "signed on paper, 31 January 2026",
+    ),
+    retention_days=_int(
+        "forgotten so many days after the enrolment; null = never", 365, x_nullable=True
+    ),
     created_at=_text("when the person was created (UTC)", "2026-01-31T08:15:00Z"),
-    enrolled_at=_text("when the first of the templates was stored (UTC); null before", "2026-01-31T08:15:03Z", x_nullable=True),
-    expires_at=_text("when the person is forgotten (UTC); null = never", "2027-01-31T08:15:03Z", x_nullable=True),
-    last_seen_at=_text("when the person was last recognised (UTC); null = never", "2026-02-01T07:58:41Z", x_nullable=True),
+    enrolled_at=_text(
+        "when the first of the templates was stored (UTC); null before",
+        "2026-01-31T08:15:03Z",
+        x_nullable=True,
+    ),
+    expires_at=_text(
+        "when the person is forgotten (UTC); null = never", "2027-01-31T08:15:03Z", x_nullable=True
+    ),
+    last_seen_at=_text(
+        "when the person was last recognised (UTC); null = never",
+        "2026-02-01T07:58:41Z",
+        x_nullable=True,
+    ),
     templates=_figures("stored templates by modality", {"face": 2, "voice": 2}),
-    quality=_figures("mean quality of the templates by modality, 0 to 1; null where there is none", {"face": 0.88, "voice": 0.91}),
-    has_picture=fields.Boolean(description="a picture is kept, see `/v1/people/{person_id}/thumbnail`", example=False, required=True),
+    quality=_figures(
+        "mean quality of the templates by modality, 0 to 1; null where there is none",
+        {"face": 0.88, "voice": 0.91},
+    ),
+    has_picture=fields.Boolean(
+        description="a picture is kept, see `/v1/people/{person_id}/thumbnail`",
+        example=False,
+        required=True,
+    ),
 )
 ID_RULE = "1 to 128 of the characters a-z A-Z 0-9 . _ - @ +"
 NEW_PERSON = _model(
     "NewPerson",
-    person_id=_text(f"unique id: {ID_RULE}; made at random when missing", "ann@example.com", required=False),
+    person_id=_text(
+        f"unique id: {ID_RULE}; made at random when missing", "ann@example.com", required=False
+    ),
     name=_text("display name, 1 to 200 characters; the id when missing", "Ann Lee", required=False),
     note=_text("the operator's note, at most 2000 characters", "front desk", required=False),
-    consent=_text("what the person agreed to, at most 2000 characters", "signed on paper, 31 January 2026", required=False),
-    retention_days=_int("forget the person so many days after the enrolment, 1 to 36500; null or missing = never", 365, required=False,
-                        x_nullable=True),
+    consent=_text(
+        "what the person agreed to, at most 2000 characters",
+        "signed on paper, 31 January 2026",
+        required=False,
+    ),
+    retention_days=_int(
+        "forget the person so many days after the enrolment, 1 to 36500; null or missing = never",
+        365,
+        required=False,
+        x_nullable=True,
+    ),
 )
 PERSON_CHANGES = _model(
     "PersonChanges",
     name=_text("new display name", "Ann Lee-Smith", required=False),
     note=_text("new note", "moved to the second floor", required=False),
     consent=_text("new consent", "withdrawn for the voice, 3 March 2026", required=False),
-    retention_days=_int("new number of days; null = never forget", 30, required=False, x_nullable=True),
+    retention_days=_int(
+        "new number of days; null = never forget", 30, required=False, x_nullable=True
+    ),
 )
-MERGE = _model("Merge", other=_text("id of the person who becomes part of this one", "ann.lee@example.com"))
+MERGE = _model(
+    "Merge", other=_text("id of the person who becomes part of this one", "ann.lee@example.com")
+)
 MOVE = _model(
     "Move",
-    to=_text("id of the person who gets the template; who is there, unless `create`; made at random when missing", "ben@example.com",
-             required=False),
+    to=_text(
+        "id of the person who gets the template; who is there, unless `create`; made at random when missing",
+        "ben@example.com",
+        required=False,
+    ),
     create=fields.Boolean(description="make this person for it", example=False),
     name=_text("display name of who is made; the id when missing", "Ben Roe", required=False),
 )
 FEEDBACK = _model(
     "Feedback",
     person_id=_text("a person whom the answer named", "ann@example.com"),
-    same=fields.Boolean(description="true: this is me; false: not this person", example=False, required=True),
+    same=fields.Boolean(
+        description="true: this is me; false: not this person", example=False, required=True
+    ),
 )
 FEEDBACK_KEPT = _model(
     "FeedbackKept",
     request_id=_text("the answer", REQUEST_ID),
     person_id=_text("the person", "ann@example.com"),
     same=fields.Boolean(description="what is kept as true", example=False, required=True),
-    modalities=fields.List(fields.String, description="which comparisons are trials of the next calibration now", example=["face", "fused"],
-                           required=True),
+    modalities=fields.List(
+        fields.String,
+        description="which comparisons are trials of the next calibration now",
+        example=["face", "fused"],
+        required=True,
+    ),
 )
 PEOPLE = _model(
     "People",
@@ -232,50 +330,110 @@ PERSON_EXPORT = _model(
     "PersonExport",
     format=_text("form of this document", "duet-person-1"),
     exported_at=_text("when it was made (UTC)", "2026-02-01T09:00:00+00:00"),
-    person=_figures("id, name, note, consent, retention and times", {"person_id": "ann@example.com", "name": "Ann Lee"}),
-    templates=fields.List(fields.Raw, description="all templates, each with its vector of 512 figures and its kept media in base64",
-                          required=True, example=[{"template_id": "0a1b2c3d", "modality": "face", "vector": [0.0123], "media": {}}]),
-    identifications=fields.List(fields.Raw, description="answers of the last days that named the person", required=True,
-                                example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71}]),
-    feedback=fields.List(fields.Raw, description="what was said of such answers", required=True,
-                         example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71, "same": True}]),
-    jobs=fields.List(fields.Raw, description="files of batch jobs that are about the person", required=True,
-                     example=[{"job_id": "5d41402a", "name": "ann.mp4", "state": "done"}]),
-    events=fields.List(fields.Raw, description="rows of the audit on the person", required=True,
-                       example=[{"event_id": 42, "action": "enroll", "outcome": "stored"}]),
+    person=_figures(
+        "id, name, note, consent, retention and times",
+        {"person_id": "ann@example.com", "name": "Ann Lee"},
+    ),
+    templates=fields.List(
+        fields.Raw,
+        description="all templates, each with its vector of 512 figures and its kept media in base64",
+        required=True,
+        example=[{"template_id": "0a1b2c3d", "modality": "face", "vector": [0.0123], "media": {}}],
+    ),
+    identifications=fields.List(
+        fields.Raw,
+        description="answers of the last days that named the person",
+        required=True,
+        example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71}],
+    ),
+    feedback=fields.List(
+        fields.Raw,
+        description="what was said of such answers",
+        required=True,
+        example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71, "same": True}],
+    ),
+    jobs=fields.List(
+        fields.Raw,
+        description="files of batch jobs that are about the person",
+        required=True,
+        example=[{"job_id": "5d41402a", "name": "ann.mp4", "state": "done"}],
+    ),
+    events=fields.List(
+        fields.Raw,
+        description="rows of the audit on the person",
+        required=True,
+        example=[{"event_id": 42, "action": "enroll", "outcome": "stored"}],
+    ),
 )
 ENROLLED = _model(
     "Enrolled",
     person=_part(PERSON, "the person after the enrolment"),
     templates=_parts(TEMPLATE, "what this clip added: a face, a voice, or both"),
-    duplicate=_part(MATCH, "who else the clip was accepted as, when `force` let it pass; else null", allow_null=True),
+    duplicate=_part(
+        MATCH,
+        "who else the clip was accepted as, when `force` let it pass; else null",
+        allow_null=True,
+    ),
     **COMMON,
 )
 HEALTH = _model(
     "Health",
     status=_text("ok when requests can be answered", "ok"),
-    version=_text("version of the service (with a good key, or where no key is set)", "1.0.0", required=False),
-    role=_text("what the key that was sent is for: admin, kiosk; without a key set, admin (likewise)", "admin", required=False),
+    version=_text(
+        "version of the service (with a good key, or where no key is set)", "1.0.0", required=False
+    ),
+    role=_text(
+        "what the key that was sent is for: admin, kiosk; without a key set, admin (likewise)",
+        "admin",
+        required=False,
+    ),
     people=_int("people in the gallery (likewise)", 20, required=False),
-    encoders=fields.Raw(description="encoder ids by modality (likewise)", example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID}),
+    encoders=fields.Raw(
+        description="encoder ids by modality (likewise)",
+        example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
+    ),
     models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),
 )
-FLAGSHIP_ANSWER = _model("IdentificationAnswer", **{
-    "100001": _text("by face and voice together", "Multi-modal Speaker Recognition - Speaker ID : ann@example.com"),
-    "100002": _text("by face alone", "Image Based Speaker Recognition - Speaker ID : ann@example.com"),
-    "100003": _text("by voice alone", "Voice Based Speaker Recognition - Speaker ID: ann@example.com"),
-    "notice": _text("only where something is to be said, for example that the person is known under another id",
-                    "Not registered: this is ben@example.com.", required=False),
-})
+FLAGSHIP_ANSWER = _model(
+    "IdentificationAnswer",
+    **{
+        "100001": _text(
+            "by face and voice together",
+            "Multi-modal Speaker Recognition - Speaker ID : ann@example.com",
+        ),
+        "100002": _text(
+            "by face alone", "Image Based Speaker Recognition - Speaker ID : ann@example.com"
+        ),
+        "100003": _text(
+            "by voice alone", "Voice Based Speaker Recognition - Speaker ID: ann@example.com"
+        ),
+        "notice": _text(
+            "only where something is to be said, for example that the person is known under another id",
+            "Not registered: this is ben@example.com.",
+            required=False,
+        ),
+    },
+)
 JOB_FIELDS: dict[str, fields.Raw] = {
     "job_id": _text("unique id", REQUEST_ID),
     "action": _text("what is done with each clip", "identify", enum=["identify", "enroll"]),
-    "state": _text("waiting, running, done or cancelled", "running", enum=["waiting", "running", "done", "cancelled"]),
+    "state": _text(
+        "waiting, running, done or cancelled",
+        "running",
+        enum=["waiting", "running", "done", "cancelled"],
+    ),
     "created_at": _text("when it came (UTC)", "2026-01-31T08:15:00Z"),
-    "finished_at": _text("when its last file was finished (UTC); null before", "2026-01-31T08:16:10Z", x_nullable=True),
+    "finished_at": _text(
+        "when its last file was finished (UTC); null before",
+        "2026-01-31T08:16:10Z",
+        x_nullable=True,
+    ),
     "files": _int("how many files it has", 120),
     "finished": _int("how many of them are finished, in whatever way", 35),
-    "counts": _figures("files by state", {"waiting": 84, "running": 1, "done": 34, "failed": 1, "cancelled": 0, "forgotten": 0}),
+    "counts": _figures(
+        "files by state",
+        {"waiting": 84, "running": 1, "done": 34, "failed": 1, "cancelled": 0, "forgotten": 0},
+    ),
 }
 JOB = _model("Job", **JOB_FIELDS)
 JOBS = _model("Jobs", jobs=_parts(JOB, "newest first"))
@@ -283,15 +441,26 @@ JOB_ITEM = _model(
     "JobItem",
     position=_int("place in the job, from 0", 0),
     name=_text("name of the file (empty when it was forgotten)", "ann@example.com-1.mp4"),
-    person_id=_text("whom it is enrolled for; null when it is identified", "ann@example.com", x_nullable=True),
-    state=_text("forgotten: a person whom it named was deleted", "done",
-                enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"]),
-    result=fields.Raw(description="the answer: as of POST /v1/identify, or of an enrolment; null before and after a failure",
-                      example={"fused": {"outcome": "accepted"}}),
-    error=fields.Raw(description="code, message and hint when it failed; else null", example={"code": "media_corrupt"}),
+    person_id=_text(
+        "whom it is enrolled for; null when it is identified", "ann@example.com", x_nullable=True
+    ),
+    state=_text(
+        "forgotten: a person whom it named was deleted",
+        "done",
+        enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"],
+    ),
+    result=fields.Raw(
+        description="the answer: as of POST /v1/identify, or of an enrolment; null before and after a failure",
+        example={"fused": {"outcome": "accepted"}},
+    ),
+    error=fields.Raw(
+        description="code, message and hint when it failed; else null",
+        example={"code": "media_corrupt"},
+    ),
 )
 JOB_WITH_ITEMS = _model(
-    "JobWithItems", **JOB_FIELDS,
+    "JobWithItems",
+    **JOB_FIELDS,
     items=_parts(JOB_ITEM, "this part of its files, in their order"),
     offset=_int("how many were left out before", 0),
     limit=_int("how many there are here at most", 100),
@@ -301,13 +470,23 @@ EVENT = _model(
     "Event",
     event_id=_int("number of the row, from 1, without gaps", 42),
     at=_text("when (UTC)", "2026-01-31T08:15:03.123456+00:00"),
-    actor=_text("id of the key; environment = DUET_API_KEY; local = a service without keys, or the command line; nobody = no good key",
-                "3f9a1c2e"),
+    actor=_text(
+        "id of the key; environment = DUET_API_KEY; local = a service without keys, or the command line; nobody = no good key",
+        "3f9a1c2e",
+    ),
     action=_text("what was done", "identify"),
-    person_key=_int("internal number of the person, never used again; null where there is none", 7, x_nullable=True),
+    person_key=_int(
+        "internal number of the person, never used again; null where there is none",
+        7,
+        x_nullable=True,
+    ),
     outcome=_text("how it ended", "accepted"),
-    detail=_figures("more, as codes and numbers", {"face": "accepted", "voice": "no_probe", "people": 20}),
-    hash=_text("SHA-256 over this row and the hash of the row before it (docs/security.md)", SHA256),
+    detail=_figures(
+        "more, as codes and numbers", {"face": "accepted", "voice": "no_probe", "people": 20}
+    ),
+    hash=_text(
+        "SHA-256 over this row and the hash of the row before it (docs/security.md)", SHA256
+    ),
 )
 AUDIT = _model(
     "Audit",
@@ -322,7 +501,9 @@ AUDIT_PROBLEM = _model(
 )
 AUDIT_VERIFIED = _model(
     "AuditVerified",
-    whole=fields.Boolean(description="no row was changed, removed, inserted or moved", example=True, required=True),
+    whole=fields.Boolean(
+        description="no row was changed, removed, inserted or moved", example=True, required=True
+    ),
     events=_int("rows that were read", 42),
     head=_text("number and hash of the last row: write it down elsewhere", f"42:{SHA256}"),
     problems=_parts(AUDIT_PROBLEM, "what is wrong, at most 100"),
@@ -336,7 +517,11 @@ PLACE = _model(
     x=_float("-1 to 1", 0.42),
     y=_float("-1 to 1", -0.17),
 )
-PROBE_PLACE = _model("ProbePlace", x=_float("-1 to 1, or beyond where the clip is unlike all others", 0.4), y=_float("likewise", -0.2))
+PROBE_PLACE = _model(
+    "ProbePlace",
+    x=_float("-1 to 1, or beyond where the clip is unlike all others", 0.4),
+    y=_float("likewise", -0.2),
+)
 GALLERY_MAP = _model(
     "GalleryMap",
     modality=_text("which embeddings", "fused", enum=["face", "voice", "fused"]),
@@ -347,22 +532,38 @@ GALLERY_MAP = _model(
     probe=_part(PROBE_PLACE, "the clip that was sent; null without one", allow_null=True),
     points=_parts(PLACE, "the templates, those of a person one after the other"),
 )
-SIMILAR_PERSON = _model("SimilarPerson", person_id=_text("unique id", "ann@example.com"), name=_text("display name", "Ann Lee"))
+SIMILAR_PERSON = _model(
+    "SimilarPerson",
+    person_id=_text("unique id", "ann@example.com"),
+    name=_text("display name", "Ann Lee"),
+)
 SIMILARITY = _model(
     "Similarity",
     modality=_text("which embeddings", "fused", enum=["face", "voice", "fused"]),
     total=_int("people who fit the search", 20),
-    threshold=_float("score above which two clips count as one person's when they are verified", 0.479),
+    threshold=_float(
+        "score above which two clips count as one person's when they are verified", 0.479
+    ),
     people=_parts(SIMILAR_PERSON, "rows and columns of the scores, by id"),
-    scores=_figures("mean cosine of the templates of every two people; on the diagonal, of one person's to each other (null: only one)",
-                    [[0.81, 0.12], [0.12, None]]),
+    scores=_figures(
+        "mean cosine of the templates of every two people; on the diagonal, of one person's to each other (null: only one)",
+        [[0.81, 0.12], [0.12, None]],
+    ),
 )
 
 
 def documented(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
-    """Decorator: the errors that a route may answer with, by status, each with the error shape."""
+    """Decorator: the errors that a route may answer with, by status, each with the
+    error shape.
+    """
     by_status: dict[int, list[str]] = {}
-    listed: tuple[type[DuetError], ...] = (*errors, HostForbiddenError, CrossOriginError, RoleForbiddenError, RateLimitedError)
+    listed: tuple[type[DuetError], ...] = (
+        *errors,
+        HostForbiddenError,
+        CrossOriginError,
+        RoleForbiddenError,
+        RateLimitedError,
+    )
     for error in listed:
         first_line = (error.__doc__ or "").splitlines()[0]
         by_status.setdefault(error.status, []).append(f"`{error.code}`: {first_line}")

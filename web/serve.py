@@ -1,7 +1,10 @@
-"""Runs the service: checks what can be checked, then gunicorn with one worker of many threads, which loads the networks after the fork.
+"""Runs the service: checks what can be checked, then gunicorn with one worker of many
+threads, which loads the networks after the fork.
 
-Whatever keeps the service from starting is one clear line on stderr and an exit code other than 0.
+Whatever keeps the service from starting is one clear line on stderr and an exit code
+other than 0.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -41,7 +44,9 @@ class Service(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """gunicorn's settings. Everything that the operator may change is a DUET_* setting."""
+        """gunicorn's settings. Everything that the operator may change is a DUET_*
+        setting.
+        """
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         values: dict[str, Any] = {
             "bind": f"{host}:{self._settings.port}",
@@ -53,16 +58,22 @@ class Service(BaseApplication):
             "keepalive": 15,
             "loglevel": "error",
             "control_socket_disable": True,
-            "forwarded_allow_ips": "",  # proxies are believed by DUET_TRUSTED_PROXIES alone (web/auth.py)
+            # Proxies are believed by DUET_TRUSTED_PROXIES alone (web/auth.py)
+            "forwarded_allow_ips": "",
             "worker_exit": self._stopped,
         }
         if self._settings.tls_cert and self._settings.tls_key:
-            values |= {"certfile": str(self._settings.tls_cert), "keyfile": str(self._settings.tls_key)}
+            values |= {
+                "certfile": str(self._settings.tls_cert),
+                "keyfile": str(self._settings.tls_key),
+            }
         for name, value in values.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Build the application in the worker. A failure ends the service with one line."""
+        """Build the application in the worker. A failure ends the service with one
+        line.
+        """
         from web.factory import create_app
 
         logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT, stream=sys.stderr)
@@ -89,10 +100,16 @@ class Service(BaseApplication):
 
 
 def configuration(settings: Settings) -> dict[str, str | float]:
-    """What the audit notes at start: the version, and digests that differ once a setting, or a card (calibration, weights), was changed."""
+    """What the audit notes at start: the version, and digests that differ once a
+    setting, or a card (calibration, weights), was changed.
+    """
     cards = b"".join(card.read_bytes() for card in sorted(settings.model_dir.glob("*/card.json")))
     digests = {"settings": repr(settings).encode(), "cards": cards}  # secrets are in no repr
-    return {"version": VERSION, "fpir": settings.fpir, **{k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()}}
+    return {
+        "version": VERSION,
+        "fpir": settings.fpir,
+        **{k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()},
+    }
 
 
 def url_of(settings: Settings) -> str:
@@ -105,20 +122,28 @@ def check_port(settings: Settings) -> None:
     """Raise ConfigError unless the address can be listened on."""
     where = f"{PREFIX}HOST={settings.host} {PREFIX}PORT={settings.port}"
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        family, kind, proto, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"The port is in use by another program. Received: {where}",
-                              f"Stop the other program, or choose another port: {PREFIX}PORT={settings.port + 1}.") from error
-        raise ConfigError(f"The service cannot listen on this address ({error.strerror}). Received: {where}") from error
+            raise ConfigError(
+                f"The port is in use by another program. Received: {where}",
+                f"Stop the other program, or choose another port: {PREFIX}PORT={settings.port + 1}.",
+            ) from error
+        raise ConfigError(
+            f"The service cannot listen on this address ({error.strerror}). Received: {where}"
+        ) from error
 
 
 def check_start(settings: Settings) -> None:
-    """Everything that can be checked before the networks are loaded. Raises ConfigError, ModelError."""
+    """Everything that can be checked before the networks are loaded. Raises
+    ConfigError, ModelError.
+    """
     from network.card import read_card
     from web.limits import parse_allowance
     from web.tls import check_files
@@ -135,7 +160,9 @@ def check_start(settings: Settings) -> None:
 
 
 def _check_gallery(settings: Settings) -> None:
-    """It opens with the encryption key that is set, and holds an API key where one is needed. Closed again before the fork."""
+    """It opens with the encryption key that is set, and holds an API key where one is
+    needed. Closed again before the fork.
+    """
     from gallery.keys import Keys
     from gallery.store import open_store
     from web.auth import check_keys
@@ -149,13 +176,19 @@ def _check_gallery(settings: Settings) -> None:
 
 def fail(error: DuetError, code: int = 1) -> None:
     """Print one line and leave."""
-    print(f"Duet ID cannot start: {error.message.rstrip('.')}. {error.hint}".rstrip(), file=sys.stderr, flush=True)
+    print(
+        f"Duet ID cannot start: {error.message.rstrip('.')}. {error.hint}".rstrip(),
+        file=sys.stderr,
+        flush=True,
+    )
     sys.exit(code)
 
 
 def settings_help() -> str:
     """The table of settings for --help."""
-    rows = [f"  {PREFIX + f.name.upper()}: {f.metadata['help']}" for f in dataclasses.fields(Settings)]
+    rows = [
+        f"  {PREFIX + f.name.upper()}: {f.metadata['help']}" for f in dataclasses.fields(Settings)
+    ]
     return "\b\nSettings (environment variables):\n" + "\n".join(rows)
 
 

@@ -1,4 +1,7 @@
-"""What one application holds: its settings and its recognizer, found again from inside a request."""
+"""What one application holds: its settings and its recognizer, found again from inside
+a request.
+"""
+
 from __future__ import annotations
 
 from contextlib import suppress
@@ -50,8 +53,9 @@ def jobs() -> Jobs:
 
 
 def wake_jobs(job: Job) -> None:
-    """Have a new job worked on: by the workers of the broker, or by the thread of this service. A broker that does not answer is no error:
-    the thread tells it again."""
+    """Have a new job worked on: by the workers of the broker, or by the thread of this
+    service. A broker that does not answer is no error: the thread tells it again.
+    """
     state: State = current_app.extensions["duet"]
     if state.settings.broker_url:
         from web.broker import send  # celery is an optional package

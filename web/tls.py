@@ -1,4 +1,7 @@
-"""The certificate and key that the service speaks https with: checked at start, so that what is wrong with them is said clearly."""
+"""The certificate and key that the service speaks https with: checked at start, so that
+what is wrong with them is said clearly.
+"""
+
 from __future__ import annotations
 
 import ssl
@@ -10,20 +13,30 @@ from utils.errors import ConfigError
 
 
 def check_files(certificate: Path, key: Path) -> None:
-    """Raise ConfigError unless both files can be read, belong together, and the certificate is valid now."""
+    """Raise ConfigError unless both files can be read, belong together, and the
+    certificate is valid now.
+    """
     _check_readable(certificate, "TLS_CERT")
     _check_readable(key, "TLS_KEY")
     try:
         # A key with a passphrase would make OpenSSL ask for it on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_passphrase)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate, key, password=_no_passphrase
+        )
     except _PassphraseError:
-        raise ConfigError(f"{PREFIX}TLS_KEY must be a key without passphrase. Received: {key.name}",
-                          "Remove it with: openssl pkey -in key.pem -out plain.pem") from None
+        raise ConfigError(
+            f"{PREFIX}TLS_KEY must be a key without passphrase. Received: {key.name}",
+            "Remove it with: openssl pkey -in key.pem -out plain.pem",
+        ) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise ConfigError(f"{PREFIX}TLS_KEY must be the key of {PREFIX}TLS_CERT. Received: {key.name}, another one's") from None
-        raise ConfigError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be a certificate and its key in PEM files. "
-                          f"Received: {certificate.name}, {key.name} ({error.reason or 'not PEM'})") from None
+            raise ConfigError(
+                f"{PREFIX}TLS_KEY must be the key of {PREFIX}TLS_CERT. Received: {key.name}, another one's"
+            ) from None
+        raise ConfigError(
+            f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be a certificate and its key in PEM files. "
+            f"Received: {certificate.name}, {key.name} ({error.reason or 'not PEM'})"
+        ) from None
     _check_dates(certificate)
 
 
@@ -31,17 +44,23 @@ def _check_readable(path: Path, setting: str) -> None:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise ConfigError(f"{PREFIX}{setting} must be a file that the service can read. Received: {path} ({error.strerror})") from None
+        raise ConfigError(
+            f"{PREFIX}{setting} must be a file that the service can read. Received: {path} ({error.strerror})"
+        ) from None
 
 
 def _check_dates(certificate: Path) -> None:
     from cryptography import x509
 
-    leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]  # the service's own stands first, before the chain
+    # The service's own stands first, before the chain
+    leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
     begin, end, now = leaf.not_valid_before_utc, leaf.not_valid_after_utc, datetime.now(UTC)
     if not begin <= now <= end:
-        raise ConfigError(f"{PREFIX}TLS_CERT must be a certificate that is valid now. Received: {certificate.name}, "
-                          f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC", "Renew the certificate.")
+        raise ConfigError(
+            f"{PREFIX}TLS_CERT must be a certificate that is valid now. Received: {certificate.name}, "
+            f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+            "Renew the certificate.",
+        )
 
 
 class _PassphraseError(Exception):

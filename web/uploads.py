@@ -1,8 +1,11 @@
-"""Uploads: streamed to a file in the private temporary folder, read from there, and gone when their request ends, however it ends.
+"""Uploads: streamed to a file in the private temporary folder, read from there, and
+gone when their request ends, however it ends.
 
-Every file is held under `flock` while its request lives, so that what a killed process left behind can be told from what another process is
-using: at start, each file whose lock is free is removed. Units: bytes, seconds.
+Every file is held under `flock` while its request lives, so that what a killed process
+left behind can be told from what another process is using: at start, each file whose
+lock is free is removed. Units: bytes, seconds.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -29,7 +32,9 @@ DRAIN_LIMIT_S = 10.0
 SMALL_BODY_BYTES = 64 * 1024
 """Limit for bodies that hold no file (JSON, urlencoded forms)."""
 FORM_MEMORY_BYTES = 512 * 1024
-"""Limit for the text fields of a multipart form. Werkzeug counts what it has buffered of the files too, at least 64 KiB at a time."""
+"""Limit for the text fields of a multipart form. Werkzeug counts what it has buffered
+of the files too, at least 64 KiB at a time.
+"""
 MAX_FORM_PARTS = 16
 
 
@@ -62,7 +67,9 @@ class UploadRequest(Request):
             super()._load_form_data()
 
     def keep(self, data: bytes) -> Path:
-        """Where `data`, which came within the body, lies as a file until the request ends. Raises StorageFullError."""
+        """Where `data`, which came within the body, lies as a file until the request
+        ends. Raises StorageFullError.
+        """
         with reading_body():
             stream = self._get_file_stream()
             stream.write(data)
@@ -90,28 +97,36 @@ def reading_body() -> Iterator[None]:
     except ClientDisconnected:  # what Werkzeug makes of any failure to read
         # BlockingIOError is the socket's own limit on a stall (worker.py).
         if isinstance(request.environ[BODY].failure, TimeoutError | BlockingIOError):
-            raise UploadTimeoutError(f"The body must arrive within {UPLOAD_LIMIT_S:.0f} s and never stall for long.") from None
+            raise UploadTimeoutError(
+                f"The body must arrive within {UPLOAD_LIMIT_S:.0f} s and never stall for long."
+            ) from None
         raise UploadBrokenError("The body must arrive whole. Received: a part of it") from None
     except OSError as error:
         if error.errno in NO_ROOM:
             raise StorageFullError("The server has no room left for the upload.") from error
         raise
     except ValueError:
-        raise InvalidRequestError("The form must be well-formed: multipart/form-data with a boundary, complete to its end, in UTF-8. "
-                                  "Received: a form that cannot be parsed") from None
+        raise InvalidRequestError(
+            "The form must be well-formed: multipart/form-data with a boundary, complete to its end, in UTF-8. "
+            "Received: a form that cannot be parsed"
+        ) from None
 
 
 class BodyGuard:
-    """WSGI middleware: bounds the time a body may take, and reads off what the route left of it.
+    """WSGI middleware: bounds the time a body may take, and reads off what the route
+    left of it.
 
-    A client that is still sending does not read: without this, an early refusal (no key, too large) would reach it as a connection reset.
+    A client that is still sending does not read: without this, an early refusal (no
+    key, too large) would reach it as a connection reset.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        body = environ["wsgi.input"] = environ[BODY] = _TimedBody(environ["wsgi.input"], time.monotonic() + UPLOAD_LIMIT_S)
+        body = environ["wsgi.input"] = environ[BODY] = _TimedBody(
+            environ["wsgi.input"], time.monotonic() + UPLOAD_LIMIT_S
+        )
         answer = self._app(environ, start_response)
         if environ.get("wsgi.input_terminated"):
             body.drain(DRAIN_LIMIT_S)
@@ -119,7 +134,9 @@ class BodyGuard:
 
 
 class _TimedBody:
-    """`wsgi.input` with a deadline: reads raise TimeoutError after it. `failure` is the error that ended it, if one did."""
+    """`wsgi.input` with a deadline: reads raise TimeoutError after it. `failure` is the
+    error that ended it, if one did.
+    """
 
     def __init__(self, stream: Any, deadline: float) -> None:
         self._stream, self._deadline, self._ended = stream, deadline, False
@@ -136,7 +153,9 @@ class _TimedBody:
             if time.monotonic() > self._deadline:
                 raise TimeoutError
             data = read(size)
-        except Exception as error:  # for a malformed chunk, gunicorn's errors are of this family in one version and of that in another
+        except Exception as error:
+            # For a malformed chunk, gunicorn's errors are of this family in one version
+            # and of that in another
             self._ended, self.failure = True, error  # where the next byte belongs is unknown
             raise OSError("the body cannot be read") from error
         self._ended = size != 0 and not data
@@ -151,15 +170,19 @@ class _TimedBody:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Create the temporary folder (0700), check that it can be written, remove what killed processes left. Raises ConfigError."""
+    """Create the temporary folder (0700), check that it can be written, remove what
+    killed processes left. Raises ConfigError.
+    """
     try:
         for made in (folder.parent, folder):  # `parents` would make the data folder readable to all
             made.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
         _new_file(folder).close()
     except OSError as error:
-        raise ConfigError(f"DUET_DATA_DIR must be a folder that the service can write to. Received: {folder.parent} ({error.strerror})",
-                          "Choose another folder, or change its owner.") from error
+        raise ConfigError(
+            f"DUET_DATA_DIR must be a folder that the service can write to. Received: {folder.parent} ({error.strerror})",
+            "Choose another folder, or change its owner.",
+        ) from error
     for path in folder.glob(PREFIX + "*"):
         _remove_unless_used(path)
 

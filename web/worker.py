@@ -1,4 +1,7 @@
-"""gunicorn's threaded worker with two changes: no socket may stall for ever, and what is no HTTP is answered in our error shape."""
+"""gunicorn's threaded worker with two changes: no socket may stall for ever, and what
+is no HTTP is answered in our error shape.
+"""
+
 from __future__ import annotations
 
 import json
@@ -22,7 +25,9 @@ log = logging.getLogger("duet.web")
 STALL_LIMIT_S = 60
 """A connection that neither sends nor takes a byte for so long is closed."""
 HEAD_LIMIT_S = 30
-"""The handshake and the headers of a request must be there in so long, however steadily they trickle in."""
+"""The handshake and the headers of a request must be there in so long, however steadily
+they trickle in.
+"""
 LINGER_S = 2.0
 LINGER_READS = 16
 
@@ -31,7 +36,9 @@ class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
     def handle(self, conn: Any) -> Any:
-        """Serve one request of a connection, with a limit on stalls that outlives gunicorn's own `setblocking`, and one on its head."""
+        """Serve one request of a connection, with a limit on stalls that outlives
+        gunicorn's own `setblocking`, and one on its head.
+        """
         limit = struct.pack("ll", STALL_LIMIT_S, 0)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
@@ -58,9 +65,11 @@ class Worker(ThreadWorker):
         status, error = _refusal(exc)
         log.warning("request_id=%s %d %s", request_id, status, where(exc))
         body = json.dumps(error_body(error, request_id)).encode()
-        head = (f"HTTP/1.1 {status} {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection: close\r\n"
-                f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n")
+        head = (
+            f"HTTP/1.1 {status} {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
         with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)
             _read_off(client)
@@ -69,13 +78,18 @@ class Worker(ThreadWorker):
 
 
 def _cut(conn: Any) -> None:
-    """End a connection that another thread reads from: it then sees the end of the stream."""
+    """End a connection that another thread reads from: it then sees the end of the
+    stream.
+    """
     with suppress(OSError):
-        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)  # of a TLS socket too, this is the connection below
+        # Of a TLS socket too, this is the connection below
+        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
 
 
 def _read_off(client: Any) -> None:
-    """Take what the client still sends, for a while: closing with bytes unread would reset the connection before it has read the answer."""
+    """Take what the client still sends, for a while: closing with bytes unread would
+    reset the connection before it has read the answer.
+    """
     client.shutdown(socket.SHUT_WR)
     client.settimeout(LINGER_S)
     for _ in range(LINGER_READS):
@@ -92,4 +106,7 @@ def _refusal(exc: BaseException) -> tuple[int, DuetError]:
         return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
     if isinstance(exc, ssl.SSLError):
         return 400, InvalidRequestError("This port speaks https.", "Write https:// in the address.")
-    return 500, DuetError("Something went wrong inside the service.", "Ask the operator to look this request_id up in the log.")
+    return 500, DuetError(
+        "Something went wrong inside the service.",
+        "Ask the operator to look this request_id up in the log.",
+    )

@@ -1,13 +1,19 @@
-"""How Alembic runs the revisions: on the connection it is given, inside the transaction that its owner began.
+"""How Alembic runs the revisions: on the connection it is given, inside the transaction
+that its owner began.
 
-`gallery.migrate` is the only caller. All revisions of one upgrade are one transaction, on SQLite too: a process that is killed in the
-middle leaves the old state.
+`gallery.migrate` is the only caller. All revisions of one upgrade are one transaction,
+on SQLite too: a process that is killed in the middle leaves the old state.
 """
+
 from __future__ import annotations
 
 from alembic import context
 
 from gallery import tables
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=tables.metadata, transactional_ddl=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.metadata,
+    transactional_ddl=True,
+)
 context.run_migrations()

@@ -1,7 +1,10 @@
-"""Chromium for the tests of the pages: headless, with a camera and a microphone that play a clip.
+"""Chromium for the tests of the pages: headless, with a camera and a microphone that
+play a clip.
 
-`CHROMIUM` is None where no Chromium is installed; the tests that need one then say so and are skipped.
+`CHROMIUM` is None where no Chromium is installed; the tests that need one then say so
+and are skipped.
 """
+
 from __future__ import annotations
 
 import shutil
@@ -14,13 +17,19 @@ from pathlib import Path
 import imageio_ffmpeg
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 SIZES = {"kiosk": (1280, 800), "upright": (800, 1280), "phone": (390, 844)}
 """Screens that the pages are looked at on, in CSS pixels."""
 PATIENCE_MS = 180_000
-"""How long a page may take for anything. Long, because it costs nothing where all is well."""
+"""How long a page may take for anything. Long, because it costs nothing where all is
+well.
+"""
 ERRORS: list[str] = []
-"""What pages wrote to the console as an error since the test began: scripts that failed, what the Content-Security-Policy stopped."""
+"""What pages wrote to the console as an error since the test began: scripts that
+failed, what the Content-Security-Policy stopped.
+"""
 _SQUARE = "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,pad=640:480:80:0:color=0x8a8f8c"
 
 
@@ -33,25 +42,36 @@ class Performer:
 
 
 def performer(clip: Path, folder: Path) -> Performer:
-    """A clip as the two files that Chromium's fake devices read: MJPEG, 640 × 480, and WAV."""
+    """A clip as the two files that Chromium's fake devices read: MJPEG, 640 × 480, and
+    WAV.
+    """
     made = Performer(folder / f"{clip.stem}.mjpeg", folder / f"{clip.stem}.wav")
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(clip)]
-    subprocess.run([*ffmpeg, "-an", "-vf", _SQUARE, "-r", "30", "-q:v", "3", str(made.video)], check=True)
+    subprocess.run(
+        [*ffmpeg, "-an", "-vf", _SQUARE, "-r", "30", "-q:v", "3", str(made.video)], check=True
+    )
     subprocess.run([*ffmpeg, "-vn", "-ac", "1", "-ar", "48000", str(made.sound)], check=True)
     return made
 
 
 def device_flags(who: Performer | None, cameras: int = 1, *, allowed: bool = True) -> list[str]:
-    """Chromium's flags for fake devices that show `who`; None = the real devices of this machine, of which CI has none."""
+    """Chromium's flags for fake devices that show `who`; None = the real devices of
+    this machine, of which CI has none.
+    """
     if who is None:
         return []
-    flags = [f"--use-fake-device-for-media-stream=device-count={cameras}", f"--use-file-for-fake-audio-capture={who.sound}",
-             "--use-fake-ui-for-media-stream" if allowed else "--use-fake-ui-for-media-stream=deny"]
+    flags = [
+        f"--use-fake-device-for-media-stream=device-count={cameras}",
+        f"--use-file-for-fake-audio-capture={who.sound}",
+        "--use-fake-ui-for-media-stream" if allowed else "--use-fake-ui-for-media-stream=deny",
+    ]
     return flags + ([f"--use-file-for-fake-video-capture={who.video}"] if cameras else [])
 
 
 @contextmanager
-def chromium(who: Performer | None = None, *more: str, cameras: int = 1, allowed: bool = True) -> Iterator[Browser]:
+def chromium(
+    who: Performer | None = None, *more: str, cameras: int = 1, allowed: bool = True
+) -> Iterator[Browser]:
     """A browser of its own."""
     assert CHROMIUM is not None
     with sync_playwright() as playwright:
@@ -64,13 +84,21 @@ def chromium(who: Performer | None = None, *more: str, cameras: int = 1, allowed
 
 def launched(playwright: Playwright, *flags: str) -> Browser:
     """Headless, also as root in a container."""
-    return playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=["--no-sandbox", "--disable-dev-shm-usage", *flags])
+    return playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        headless=True,
+        args=["--no-sandbox", "--disable-dev-shm-usage", *flags],
+    )
 
 
 def page_of(browser: Browser, size: str = "kiosk", **options: object) -> Page:
-    """A page in a context of its own, of a screen of SIZES. What goes wrong in it is added to ERRORS."""
+    """A page in a context of its own, of a screen of SIZES. What goes wrong in it is
+    added to ERRORS.
+    """
     width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, **({"locale": "en-US"} | options))  # type: ignore[arg-type]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, **({"locale": "en-US"} | options)
+    )  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.on("pageerror", lambda error: ERRORS.append(str(error)))

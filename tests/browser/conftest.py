@@ -1,4 +1,7 @@
-"""One service for the browser tests, somebody whom it gets to know and a stranger, and how a page is looked at."""
+"""One service for the browser tests, somebody whom it gets to know and a stranger, and
+how a page is looked at.
+"""
+
 from __future__ import annotations
 
 import os
@@ -27,7 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in Path(item.path).parents:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)"))
+                item.add_marker(
+                    pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)")
+                )
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +45,9 @@ def no_errors() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who appears: two clips of one person, one of another, and the same two people in front of the fake camera."""
+    """Who appears: two clips of one person, one of another, and the same two people in
+    front of the fake camera.
+    """
 
     enrolled: Path
     again: Path
@@ -50,8 +57,9 @@ class Cast:
 
 
 def _photographed(path: Path, sound: Samples) -> Path:
-    """A clip of the photograph that comes with Matplotlib (Grace Hopper, by the US Navy, in the public domain): to the networks all drawn
-    people are relatives."""
+    """A clip of the photograph that comes with Matplotlib (Grace Hopper, by the US
+    Navy, in the public domain): to the networks all drawn people are relatives.
+    """
     with Image.open(Path(matplotlib.get_data_path()) / "sample_data/grace_hopper.jpg") as photo:
         head = np.asarray(photo.convert("RGB").crop((16, 20, 496, 500)))
     return write_video(path, [head] * 125, sound)
@@ -68,8 +76,10 @@ def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
 
 @pytest.fixture(scope="session")
 def cast(tmp_path_factory: pytest.TempPathFactory) -> Cast:
-    """Real talking faces where the research clips are here; else a drawn one with a synthetic voice, and as the stranger a photograph that
-    keeps silent: synthetic voices are all alike too."""
+    """Real talking faces where the research clips are here; else a drawn one with a
+    synthetic voice, and as the stranger a photograph that keeps silent: synthetic
+    voices are all alike too.
+    """
     folder = tmp_path_factory.mktemp("cast")
     if CLIPS.exists():
         person = CLIPS / "people" / "ar00"
@@ -100,10 +110,19 @@ def enrol(service: Service) -> Enrol:
     """Enrol a clip for a person by the API."""
 
     def send(person_id: str, name: str, *clips: Path) -> None:
-        assert requests.post(f"{service.url}/v1/people", json={"person_id": person_id, "name": name}, timeout=60).status_code == 201
+        assert (
+            requests.post(
+                f"{service.url}/v1/people", json={"person_id": person_id, "name": name}, timeout=60
+            ).status_code
+            == 201
+        )
         for clip in clips:
-            answer = requests.post(f"{service.url}/v1/people/{person_id}/templates", files={"media": (clip.name, clip.read_bytes())},
-                                   data={"force": "true"}, timeout=120)
+            answer = requests.post(
+                f"{service.url}/v1/people/{person_id}/templates",
+                files={"media": (clip.name, clip.read_bytes())},
+                data={"force": "true"},
+                timeout=120,
+            )
             assert answer.status_code == 201, answer.text
 
     return send

@@ -1,4 +1,7 @@
-"""How a page looks and whether everybody can use it: screenshots on every screen, nothing wider than the screen, axe-core."""
+"""How a page looks and whether everybody can use it: screenshots on every screen,
+nothing wider than the screen, axe-core.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,16 +14,23 @@ from tests.browser.chromium import SIZES
 SERIOUS = ("serious", "critical")
 
 
-def look(page: Page, pictures: Path, name: str, *, schemes: tuple[str, ...] = ("light", "dark")) -> None:
-    """Take a picture of the state on every screen, light and dark, and check it there. Leaves the page as it was."""
+def look(
+    page: Page, pictures: Path, name: str, *, schemes: tuple[str, ...] = ("light", "dark")
+) -> None:
+    """Take a picture of the state on every screen, light and dark, and check it there.
+    Leaves the page as it was.
+    """
     before = page.viewport_size
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
-            page.keyboard.press("Shift")  # somebody is there: the kiosk does not go back to the start
+            # Somebody is there: the kiosk does not go back to the start
+            page.keyboard.press("Shift")
             page.screenshot(path=pictures / f"{name}-{size}-{scheme}.png")
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen {size}"
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+                f"{name} is wider than the screen {size}"
+            )
         assert_usable(page, f"{name}, {scheme}")
     page.emulate_media(color_scheme="light")
     assert before is not None
@@ -31,5 +41,9 @@ def assert_usable(page: Page, where: str) -> None:
     """No serious finding of axe-core (contrast, labels, roles, focus order ...)."""
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
     found = Axe().run(page).response["violations"]
-    serious = [f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}" for v in found if v["impact"] in SERIOUS]
+    serious = [
+        f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}"
+        for v in found
+        if v["impact"] in SERIOUS
+    ]
     assert not serious, f"{where}: {serious}"

@@ -1,4 +1,7 @@
-"""The kiosk in a real browser against the real service: somebody in front of the camera is enrolled, recognised, unknown."""
+"""The kiosk in a real browser against the real service: somebody in front of the camera
+is enrolled, recognised, unknown.
+"""
+
 from __future__ import annotations
 
 import json
@@ -16,7 +19,10 @@ from tests.browser.looks import look
 from tests.media import scene, write_photo
 from tests.service import ROOT, Service
 
-TEXTS = {tag: json.loads((ROOT / f"web/static/i18n/{tag}.json").read_text(encoding="utf-8")) for tag in ("en", "ko", "zh")}
+TEXTS = {
+    tag: json.loads((ROOT / f"web/static/i18n/{tag}.json").read_text(encoding="utf-8"))
+    for tag in ("en", "ko", "zh")
+}
 EN = TEXTS["en"]
 MOST_BYTES = 100_000
 NOTE_STATES = """() => {
@@ -27,7 +33,9 @@ NOTE_STATES = """() => {
       if (main.dataset.state !== window.passed.at(-1)?.[0]) window.passed.push([main.dataset.state, count, sentence]);
     }).observe(main, { attributes: true, attributeFilter: ["data-state"] });
 }"""
-"""Notes state, count and sentence whenever the state changes: some last a second, which a busy test may miss."""
+"""Notes state, count and sentence whenever the state changes: some last a second, which
+a busy test may miss.
+"""
 
 
 @pytest.fixture
@@ -40,7 +48,9 @@ def known(service: Service, cast: Cast) -> Iterator[Page]:
 
 
 def switch_on(page: Page) -> None:
-    """Until the live view is there: where camera and microphone are allowed already, the page opens them by itself."""
+    """Until the live view is there: where camera and microphone are allowed already,
+    the page opens them by itself.
+    """
     expect(page.locator("#start")).to_be_visible()
 
 
@@ -58,7 +68,9 @@ def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) 
     page.evaluate(NOTE_STATES)
     page.keyboard.press("Enter")  # the button has the focus
     page.screenshot(path=pictures / "kiosk-countdown.png")
-    expect(page.locator("main")).to_have_attribute("data-state", re.compile("recording|sending|answer"))
+    expect(page.locator("main")).to_have_attribute(
+        "data-state", re.compile("recording|sending|answer")
+    )
     page.screenshot(path=pictures / "kiosk-recording.png")
     expect(page.locator("main")).to_have_attribute("data-state", "answer")
     passed = page.evaluate("passed")
@@ -72,7 +84,9 @@ def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) 
     page.keyboard.type("Ann Lee")
     page.keyboard.press("Enter")
     expect(page.locator("#enrol-problem")).to_have_text(EN["enrol.missing_consent"])
-    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 0, "nothing is stored without consent"
+    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 0, (
+        "nothing is stored without consent"
+    )
     look(page, pictures, "kiosk-enrol")
     page.check("#consent")
     page.click("#enrol-form .primary")
@@ -87,7 +101,8 @@ def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) 
     expect(page.locator("#bars [data-modality=fused]")).to_have_attribute("data-passed", "true")
     expect(page.locator("#bars li")).to_have_count(3)
     look(page, pictures, "kiosk-known")
-    page.keyboard.press("Tab")  # from "Next person"; from the first press to here a keyboard is enough
+    # From "Next person"; from the first press to here a keyboard is enough
+    page.keyboard.press("Tab")
     expect(page.locator("#not-me")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#told")).to_have_text(EN["kiosk.told"])
@@ -106,7 +121,9 @@ def test_a_stranger_is_unknown(service: Service, cast: Cast, enrol: Enrol, pictu
         look(page, pictures, "kiosk-unknown")
 
 
-def test_somebody_known_does_not_enrol_twice(known: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+def test_somebody_known_does_not_enrol_twice(
+    known: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
     page = known
     switch_on(page)
     ask(page)  # nobody is enrolled yet
@@ -117,10 +134,15 @@ def test_somebody_known_does_not_enrol_twice(known: Page, service: Service, cast
     page.click("#enrol-form .primary")
     expect(page.locator("#duplicate-text")).to_contain_text("Ann Lee")
     look(page, pictures, "kiosk-duplicate")
-    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 1, "no empty person is left"
+    assert requests.get(f"{service.url}/v1/people", timeout=60).json()["total"] == 1, (
+        "no empty person is left"
+    )
     page.click("#duplicate-same")
     expect(page.locator("#enrolled-who")).to_have_text("Ann Lee")
-    assert requests.get(f"{service.url}/v1/people/ann", timeout=60).json()["templates"] == {"face": 3, "voice": 3}
+    assert requests.get(f"{service.url}/v1/people/ann", timeout=60).json()["templates"] == {
+        "face": 3,
+        "voice": 3,
+    }
 
 
 def test_permission_refused(service: Service, cast: Cast, pictures: Path) -> None:
@@ -152,12 +174,15 @@ def test_no_microphone(service: Service, cast: Cast) -> None:
         page.add_init_script("""
             const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
             navigator.mediaDevices.getUserMedia = (wanted) =>
-              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);""")  # its fake one cannot be taken out
+              # Its fake one cannot be taken out
+              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);""")
         page.goto(f"{service.url}/kiosk")
         switch_on(page)
         expect(page.locator("#one-device")).to_have_text(EN["kiosk.no_microphone"])
         ask(page)
-        expect(page.locator("#bars [data-modality=voice] .verdict")).to_have_text(EN["bars.nothing"])
+        expect(page.locator("#bars [data-modality=voice] .verdict")).to_have_text(
+            EN["bars.nothing"]
+        )
 
 
 def test_neither_camera_nor_microphone(service: Service, pictures: Path) -> None:
@@ -171,7 +196,9 @@ def test_neither_camera_nor_microphone(service: Service, pictures: Path) -> None
 
 
 def test_a_clip_of_nobody(known: Page, tmp_path: Path, pictures: Path) -> None:
-    known.set_input_files("input.file >> nth=0", write_photo(tmp_path / "black.jpg", scene(None, light=0.0)))
+    known.set_input_files(
+        "input.file >> nth=0", write_photo(tmp_path / "black.jpg", scene(None, light=0.0))
+    )
     expect(known.locator("#problem-title")).to_have_text(EN["problem.nothing"])
     expect(known.locator("#problem-hints")).to_contain_text(EN["hint.too_dark"])
     look(known, pictures, "kiosk-nobody")
@@ -183,7 +210,11 @@ def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) 
         answers: list[Response] = []
         page.on("response", lambda answer: answers.append(answer))
         page.goto(f"{service.url}/kiosk", wait_until="networkidle")
-        sizes = {answer.url: len(answer.body()) for answer in answers if not answer.url.endswith("/v1/health")}
+        sizes = {
+            answer.url: len(answer.body())
+            for answer in answers
+            if not answer.url.endswith("/v1/health")
+        }
         assert all(url.startswith(service.url) for url in sizes), sizes
         assert len(sizes) > 8
         assert sum(sizes.values()) < MOST_BYTES, sizes

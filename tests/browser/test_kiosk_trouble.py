@@ -1,5 +1,7 @@
-"""A service that wants a key, is asked too often, and goes away: what somebody at the kiosk sees, and the way on; what a kiosk's own key
-is enough for."""
+"""A service that wants a key, is asked too often, and goes away: what somebody at the
+kiosk sees, and the way on; what a kiosk's own key is enough for.
+"""
+
 from __future__ import annotations
 
 import json
@@ -53,7 +55,9 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
         page.keyboard.press("Enter")
         expect(page.locator("#key-dialog")).to_be_hidden()
         expect(page.locator("#health")).to_have_attribute("data-state", "ok")
-        assert page.evaluate("[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]") == [[], False]
+        assert page.evaluate(
+            "[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]"
+        ) == [[], False]
         expect(page.locator("#resend")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#who")).to_have_text(EN["answer.unknown"])
@@ -61,13 +65,16 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
             page.click("#again")
             expect(page.locator("#start")).to_be_visible()
             page.set_input_files("input.file >> nth=1", cast.again)
-            expect(page.locator("main")).to_have_attribute("data-state", re.compile("answer|problem"))
+            expect(page.locator("main")).to_have_attribute(
+                "data-state", re.compile("answer|problem")
+            )
             if page.get_attribute("main", "data-state") == "problem":
                 break
         expect(page.locator("#problem-title")).to_have_text(EN["problem.busy"])
         look(page, pictures, "kiosk-queue")
 
-        for pid in [keyed.process.pid, *keyed.worker_pids()]:  # at once: before the problem is taken off the screen
+        # At once: before the problem is taken off the screen
+        for pid in [keyed.process.pid, *keyed.worker_pids()]:
             os.kill(pid, signal.SIGKILL)
         page.click("#resend")
         expect(page.locator("#problem-title")).to_have_text(EN["problem.gone"])
@@ -77,8 +84,14 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
 
 def kiosk_key(service: Service) -> str:
     """A key of the role kiosk, as the operator makes it."""
-    made = subprocess.run([sys.executable, "cli.py", "keys", "create", "--role", "kiosk"], cwd=ROOT, check=True, stdout=subprocess.PIPE,
-                          text=True, env=environment({"data_dir": service.data_dir}))
+    made = subprocess.run(
+        [sys.executable, "cli.py", "keys", "create", "--role", "kiosk"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment({"data_dir": service.data_dir}),
+    )
     return made.stdout.strip()
 
 
@@ -106,7 +119,12 @@ def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictu
         expect(page.locator("#duplicate-other")).to_be_hidden()
         expect(page.locator("#duplicate-cancel")).to_be_focused()
         look(page, pictures, "kiosk-operator")
-        assert requests.get(f"{service.url}/v1/people", headers={"X-API-Key": KEY}, timeout=60).json()["total"] == 1
+        assert (
+            requests.get(f"{service.url}/v1/people", headers={"X-API-Key": KEY}, timeout=60).json()[
+                "total"
+            ]
+            == 1
+        )
 
         page.goto(service.url)  # Swagger UI takes the key over
         listing = page.locator("#operations-people-list_people")

@@ -1,4 +1,7 @@
-"""/people in a real browser: enrol, rename, merge, delete; the map with a clip in it, and the matrix."""
+"""/people in a real browser: enrol, rename, merge, delete; the map with a clip in it,
+and the matrix.
+"""
+
 from __future__ import annotations
 
 import json
@@ -26,10 +29,15 @@ def page(service: Service, cast: Cast) -> Iterator[Page]:
 
 
 def people(service: Service) -> dict[str, str]:
-    return {p["person_id"]: p["name"] for p in requests.get(f"{service.url}/v1/people", timeout=60).json()["people"]}
+    return {
+        p["person_id"]: p["name"]
+        for p in requests.get(f"{service.url}/v1/people", timeout=60).json()["people"]
+    }
 
 
-def test_enrol_rename_merge_delete(page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+def test_enrol_rename_merge_delete(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
     page.goto(f"{service.url}/people")
     expect(page.locator("#empty-title")).to_have_text(EN["people.none"])
     look(page, pictures, "people-empty")
@@ -52,7 +60,8 @@ def test_enrol_rename_merge_delete(page: Page, service: Service, cast: Cast, enr
     held[0].continue_()
     page.unroute("**/v1/people/ann")
     expect(page.locator("#templates li")).to_have_count(2)
-    expect(page.locator("#rename")).to_have_value("Ann Lee-Smith")  # whoever types before the answer is there is not interrupted
+    # Whoever types before the answer is there is not interrupted
+    expect(page.locator("#rename")).to_have_value("Ann Lee-Smith")
     page.focus("#rename")
     page.keyboard.press("Enter")
     expect(page.locator("#person-name")).to_have_text("Ann Lee-Smith")
@@ -79,7 +88,9 @@ def test_enrol_rename_merge_delete(page: Page, service: Service, cast: Cast, enr
     assert people(service) == {}
 
 
-def test_search_map_and_matrix(page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
+def test_search_map_and_matrix(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
     enrol("ann", "Ann Lee", cast.enrolled, cast.again)
     enrol("ben", "Ben Ray", cast.other)
     enrol("cem", "Cem Oz", cast.enrolled, cast.again)
@@ -91,7 +102,9 @@ def test_search_map_and_matrix(page: Page, service: Service, cast: Cast, enrol: 
     expect(page.locator("#rows tr")).to_have_count(8)
     page.fill("#search", "lee")
     expect(page.locator("#rows tr")).to_have_count(1)
-    with page.expect_response(lambda answer: re.search("similarity.*search=$", answer.url) is not None):
+    with page.expect_response(
+        lambda answer: re.search("similarity.*search=$", answer.url) is not None
+    ):
         page.fill("#search", "")
     expect(page.locator("#rows tr")).to_have_count(20)
     expect(page.locator("#plane[aria-busy]")).to_have_count(0)
@@ -122,5 +135,7 @@ def test_swagger_try_it_out(page: Page, service: Service, cast: Cast, pictures: 
     operation.locator(".try-out__btn").click()
     operation.locator("input[type=file]").set_input_files(cast.again)
     operation.locator("button.execute").click()
-    expect(operation.locator(".live-responses-table td.response-col_status:not(.col_header)").first).to_contain_text("200")
+    expect(
+        operation.locator(".live-responses-table td.response-col_status:not(.col_header)").first
+    ).to_contain_text("200")
     page.screenshot(path=pictures / "swagger.png")

@@ -1,4 +1,7 @@
-"""/verify in a real browser: two clips, one of them recorded, and a person of the gallery."""
+"""/verify in a real browser: two clips, one of them recorded, and a person of the
+gallery.
+"""
+
 from __future__ import annotations
 
 import json
@@ -30,8 +33,13 @@ def test_two_clips_and_a_person(service: Service, cast: Cast, enrol: Enrol, pict
         expect(page.locator("#figures tr")).to_have_count(3)
         for side in ("#first", "#second"):
             expect(page.locator(f"{side} .faces img").first).to_be_visible()
-            expect(page.locator(f"{side} .faces img").first).to_have_js_property("naturalWidth", 112)  # the very faces that were compared
-            expect(page.locator(f"{side} .wave")).to_have_attribute("aria-label", re.compile("speech"))
+            # The very faces that were compared
+            expect(page.locator(f"{side} .faces img").first).to_have_js_property(
+                "naturalWidth", 112
+            )
+            expect(page.locator(f"{side} .wave")).to_have_attribute(
+                "aria-label", re.compile("speech")
+            )
         look(page, pictures, "verify-same")
 
         page.click("#second .record")

@@ -1,7 +1,9 @@
-"""People, templates, the feed of changes and the audit, as the first release created them.
+"""People, templates, the feed of changes and the audit, as the first release created
+them.
 
 A revision never imports `gallery.tables`: it states the schema of its own time.
 """
+
 from __future__ import annotations
 
 import sqlalchemy as sa
@@ -11,7 +13,8 @@ revision = "0001"
 down_revision = None
 
 _TIME = sa.DateTime(timezone=True)
-_ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")  # sorted by code points, as SQLite does
+# Sorted by code points, as SQLite does
+_ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -60,13 +63,24 @@ def _templates() -> None:
         sa.Column("source_sha256", sa.String(64), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_templates"),
-        sa.ForeignKeyConstraint(["person_key"], ["people.key"], name="fk_templates_person_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["person_key"], ["people.key"], name="fk_templates_person_key", ondelete="CASCADE"
+        ),
         sa.UniqueConstraint("template_id", name="uq_templates_template_id"),
-        sa.UniqueConstraint("person_key", "modality", "encoder_id", "source_sha256",
-                            name="uq_templates_person_key_modality_encoder_id_source_sha256"),
+        sa.UniqueConstraint(
+            "person_key",
+            "modality",
+            "encoder_id",
+            "source_sha256",
+            name="uq_templates_person_key_modality_encoder_id_source_sha256",
+        ),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_templates_modality_encoder_id_person_key", "templates", ["modality", "encoder_id", "person_key"])
+    op.create_index(
+        "ix_templates_modality_encoder_id_person_key",
+        "templates",
+        ["modality", "encoder_id", "person_key"],
+    )
 
 
 def _changes() -> None:
@@ -98,9 +112,14 @@ def _events() -> None:
 
 def _append_only(dialect: str) -> list[str]:
     if dialect == "sqlite":
-        return [f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
-                "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END" for verb in ("UPDATE", "DELETE")]
-    return ["CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-            "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
-            "FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()"]
+        return [
+            f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    return [
+        "CREATE FUNCTION events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION events_are_append_only()",
+    ]

@@ -1,4 +1,7 @@
-"""Consent and retention of people, sealed templates, kept media, feedback, keys, and an audit whose rows are chained by hashes."""
+"""Consent and retention of people, sealed templates, kept media, feedback, keys, and an
+audit whose rows are chained by hashes.
+"""
+
 from __future__ import annotations
 
 import sqlalchemy as sa
@@ -19,7 +22,8 @@ def upgrade() -> None:
     _feedback()
     _api_keys()
     _events()
-    op.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")  # what the first release looks at, to refuse the database
+    # What the first release looks at, to refuse the database
+    op.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
 
 
 def _people() -> None:
@@ -27,7 +31,9 @@ def _people() -> None:
     op.add_column("people", sa.Column("enrolled_at", _TIME))
     op.add_column("people", sa.Column("retention_days", sa.Integer))
     op.add_column("people", sa.Column("last_seen_at", _TIME))
-    op.execute("UPDATE people SET enrolled_at = (SELECT min(created_at) FROM templates WHERE templates.person_key = people.key)")
+    op.execute(
+        "UPDATE people SET enrolled_at = (SELECT min(created_at) FROM templates WHERE templates.person_key = people.key)"
+    )
 
 
 def _kept_media() -> None:
@@ -39,7 +45,12 @@ def _kept_media() -> None:
         sa.Column("data", sa.LargeBinary, nullable=False),
         sa.Column("sealed_by", sa.String(16)),
         sa.PrimaryKeyConstraint("key", name="pk_kept_media"),
-        sa.ForeignKeyConstraint(["template_key"], ["templates.key"], name="fk_kept_media_template_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["template_key"],
+            ["templates.key"],
+            name="fk_kept_media_template_key",
+            ondelete="CASCADE",
+        ),
         sa.UniqueConstraint("template_key", "kind", name="uq_kept_media_template_key_kind"),
         sqlite_autoincrement=True,
     )
@@ -56,7 +67,9 @@ def _identifications() -> None:
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("speech_s", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("request_id", "modality", name="pk_identifications"),
-        sa.ForeignKeyConstraint(["person_key"], ["people.key"], name="fk_identifications_person_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["person_key"], ["people.key"], name="fk_identifications_person_key", ondelete="CASCADE"
+        ),
     )
     op.create_index("ix_identifications_at", "identifications", ["at"])
 
@@ -73,8 +86,15 @@ def _feedback() -> None:
         sa.Column("speech_s", sa.Float, nullable=False),
         sa.Column("same", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_feedback"),
-        sa.ForeignKeyConstraint(["person_key"], ["people.key"], name="fk_feedback_person_key", ondelete="CASCADE"),
-        sa.UniqueConstraint("request_id", "person_key", "modality", name="uq_feedback_request_id_person_key_modality"),
+        sa.ForeignKeyConstraint(
+            ["person_key"], ["people.key"], name="fk_feedback_person_key", ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint(
+            "request_id",
+            "person_key",
+            "modality",
+            name="uq_feedback_request_id_person_key_modality",
+        ),
         sqlite_autoincrement=True,
     )
 

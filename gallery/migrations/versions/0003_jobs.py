@@ -1,4 +1,5 @@
 """Batch jobs: their files, and the people whom the results name."""
+
 from __future__ import annotations
 
 import sqlalchemy as sa
@@ -34,8 +35,12 @@ def upgrade() -> None:
         sa.Column("item_key", sa.Integer, nullable=False),
         sa.Column("person_key", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("item_key", "person_key", name="pk_job_mentions"),
-        sa.ForeignKeyConstraint(["item_key"], ["job_items.key"], name="fk_job_mentions_item_key", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["person_key"], ["people.key"], name="fk_job_mentions_person_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["item_key"], ["job_items.key"], name="fk_job_mentions_item_key", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_key"], ["people.key"], name="fk_job_mentions_person_key", ondelete="CASCADE"
+        ),
     )
     op.create_index("ix_job_mentions_person_key", "job_mentions", ["person_key"])
 
@@ -57,7 +62,9 @@ def _items() -> None:
         sa.Column("result", sa.JSON),
         sa.Column("error", sa.JSON),
         sa.PrimaryKeyConstraint("key", name="pk_job_items"),
-        sa.ForeignKeyConstraint(["job_key"], ["jobs.key"], name="fk_job_items_job_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_key"], ["jobs.key"], name="fk_job_items_job_key", ondelete="CASCADE"
+        ),
         sa.UniqueConstraint("job_key", "position", name="uq_job_items_job_key_position"),
         sqlite_autoincrement=True,
     )

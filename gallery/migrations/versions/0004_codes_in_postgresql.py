@@ -1,8 +1,12 @@
-"""PostgreSQL alone: what stands for each person as half-precision vectors, for the search inside the database (gallery/pgindex.py).
+"""PostgreSQL alone: what stands for each person as half-precision vectors, for the
+search inside the database (gallery/pgindex.py).
 
-`person_codes` is made from the templates and can be made again at any time. `person_codes_state` is one row: of which encoders, up to
-which change of the gallery, and how many people there are, which triggers keep right, so that nobody has to count a million rows.
+`person_codes` is made from the templates and can be made again at any time.
+`person_codes_state` is one row: of which encoders, up to which change of the gallery,
+and how many people there are, which triggers keep right, so that nobody has to count a
+million rows.
 """
+
 from __future__ import annotations
 
 from alembic import op

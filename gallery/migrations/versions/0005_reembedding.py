@@ -1,4 +1,5 @@
 """Vectors of the next model, staged until the gallery is switched to it."""
+
 from __future__ import annotations
 
 import sqlalchemy as sa
@@ -17,5 +18,7 @@ def upgrade() -> None:
         sa.Column("vector", sa.LargeBinary, nullable=False),
         sa.Column("sealed_by", sa.String(16)),
         sa.PrimaryKeyConstraint("key", name="pk_reembedded"),
-        sa.ForeignKeyConstraint(["key"], ["templates.key"], name="fk_reembedded_key", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["key"], ["templates.key"], name="fk_reembedded_key", ondelete="CASCADE"
+        ),
     )

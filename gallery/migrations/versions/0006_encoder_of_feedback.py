@@ -1,4 +1,7 @@
-"""Which encoder made the score of an answer: scores of two models are not calibrated together. NULL = from before; never used."""
+"""Which encoder made the score of an answer: scores of two models are not calibrated
+together. NULL = from before; never used.
+"""
+
 from __future__ import annotations
 
 import sqlalchemy as sa

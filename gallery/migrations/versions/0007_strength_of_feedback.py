@@ -1,4 +1,7 @@
-"""What calibrations are fitted on, and its scale, beside the score of an answer; and who asked. NULL = from before; never used."""
+"""What calibrations are fitted on, and its scale, beside the score of an answer; and
+who asked. NULL = from before; never used.
+"""
+
 from __future__ import annotations
 
 import sqlalchemy as sa
