@@ -25,7 +25,9 @@ from utils.types import FloatArray, ImageArray
 Rows = npt.NDArray[np.float64]
 
 # Smallest face looked for; the proposal network sees 12 × 12 and moves by 2
-_FACE_PX, _CELL_PX, _STRIDE = 20, 12, 2
+_FACE_PX = 20
+_CELL_PX = 12
+_STRIDE = 2
 _PYRAMID = 0.709
 _LEAST_PROBABILITY = (0.6, 0.7, 0.8)  # after proposal, refinement, output
 _BATCH_PX = 400_000  # pixels given to the proposal network at a time: bounds its memory
@@ -66,10 +68,8 @@ def suppress(rows: Rows, limit: float, *, over_smaller: bool = False) -> Rows:
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
     boxes = rows[:, 1:5]
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    low, high = (
-        np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
-        np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
-    )
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     common = np.prod(np.maximum(0.0, high - low), axis=2)
     whole = (
         np.minimum(areas[:, None], areas[None])
@@ -92,7 +92,9 @@ def to_squares(rows: Rows) -> Rows:
 
 def _propose(images: Sequence[ImageArray], networks: Networks) -> Rows:
     height, width = images[0].shape[:2]
-    found, level = [np.empty((0, 6))], list(images)  # each level is made from the one above it
+    # each level is made from the one above it
+    found = [np.empty((0, 6))]
+    level = list(images)
     for scale in pyramid_scales(width, height):
         size = int(width * scale), int(height * scale)
         level = [
@@ -174,7 +176,8 @@ def _crops(images: Sequence[ImageArray], rows: Rows, size: int) -> list[ImageArr
     shrink = np.array([(width - 1) / width, (height - 1) / height])
     crops: list[ImageArray] = []
     for row in rows:
-        first, last = row[1:3] * shrink, row[3:5] * shrink
+        first = row[1:3] * shrink
+        last = row[3:5] * shrink
         step = (last - first) / (size - 1)
         matrix = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

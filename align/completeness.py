@@ -12,7 +12,8 @@ from pathlib import Path
 
 from align.container import Demuxed, Track
 
-_RIFF_KINDS, _RIFF_HEAD = ("wav", "avi"), 8
+_RIFF_KINDS = ("wav", "avi")
+_RIFF_HEAD = 8
 _RIFF_UNKNOWN = 0x7FFF0000
 """Sizes from here on are what programs write into the header before they know better
 (0x7FFF0000, 0x80000000, 0xFFFFFFFF).

@@ -150,7 +150,9 @@ def _collect(
     """Fill the tracks; returns the time of the last packet seen, and whether no limit
     stopped the reading. Damage in the middle ends it, too: that is no error.
     """
-    deadline, size, end_s = time.monotonic() + limits.decode_s, 0, 0.0
+    deadline = time.monotonic() + limits.decode_s
+    size = 0
+    end_s = 0.0
     past_end: set[int] = set()
     try:
         for packet in container.demux([t.stream for t in tracks.values()]):
@@ -159,10 +161,8 @@ def _collect(
             if at_s is None:
                 continue
             lasts_s = _seconds(packet.duration, packet)
-            end_s, track.end_s = (
-                max(end_s, at_s + lasts_s),
-                max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s),
-            )
+            end_s = max(end_s, at_s + lasts_s)
+            track.end_s = max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s)
             if at_s <= limits.read_s and size < limits.max_bytes:
                 track.packets.append(TimedPacket(packet, at_s))
                 size += packet.size

@@ -23,7 +23,9 @@ from utils.types import FloatArray
 Network = Callable[[FloatArray], tuple[FloatArray, ...]]
 _Layer = tuple[str, int, str]
 
-_CONV, _DENSE, _FLATTEN = ("conv", 0, ""), ("dense", 0, ""), ("flatten", 0, "")
+_CONV = ("conv", 0, "")
+_DENSE = ("dense", 0, "")
+_FLATTEN = ("flatten", 0, "")
 _LAYERS: dict[str, tuple[_Layer, ...]] = {
     "pnet": (_CONV, ("pool", 2, "SAME_UPPER"), _CONV, _CONV),
     "rnet": (
@@ -136,7 +138,8 @@ class _Graph:
                 "Flatten", [self._node("Transpose", [self.last], perm=[0, 3, 2, 1])], axis=1
             )
         else:
-            linear, shape = self._linear(), (-1, 1, 1) if kind == "conv" else (1, -1)
+            linear = self._linear()
+            shape = (-1, 1, 1) if kind == "conv" else (1, -1)
             self.last = self._node(
                 "PRelu", [linear, self._constant(next(self._weights).reshape(shape))]
             )
@@ -149,7 +152,8 @@ class _Graph:
         )
 
     def _linear(self) -> str:
-        kernel, bias = next(self._weights), next(self._weights)
+        kernel = next(self._weights)
+        bias = next(self._weights)
         if kernel.ndim == 4:  # Keras holds (height, width, in, out)
             return self._node(
                 "Conv",

@@ -80,7 +80,8 @@ def _shrunk(image: ImageArray, factor: int) -> ImageArray:
     """
     if factor == 1:
         return image
-    height, width = image.shape[0] // factor, image.shape[1] // factor
+    height = image.shape[0] // factor
+    width = image.shape[1] // factor
     return cast(
         ImageArray,
         cv2.resize(

@@ -26,9 +26,16 @@ CODES = (
     "too_quiet",
 )
 _BLACK = 0.08  # mean brightness below which a picture shows nothing
-_DARK, _BRIGHT, _BLURRED, _TURNED = 0.18, 0.85, 0.2, 0.6
-_NOISY_DB, _CLIPPED, _QUIET_DB = 8.0, 0.01, -45.0
-_MISSING_S, _MISSING_SHARE = 0.5, 0.05  # whole files lack less than 0.1 s of what they say
+_DARK = 0.18
+_BRIGHT = 0.85
+_BLURRED = 0.2
+_TURNED = 0.6
+_NOISY_DB = 8.0
+_CLIPPED = 0.01
+_QUIET_DB = -45.0
+# whole files lack less than 0.1 s of what they say
+_MISSING_S = 0.5
+_MISSING_SHARE = 0.05
 
 
 @dataclass(frozen=True)

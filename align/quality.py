@@ -28,12 +28,11 @@ def assess(image: ImageArray, detection: FaceDetection) -> FaceQuality:
     """
     grey = np.asarray(image[_CORE].astype(np.float32) @ _LUMA, np.float32) / np.float32(255)
     size_px = float(detection.box_xyxy[2] - detection.box_xyxy[0])
-    brightness, contrast = float(grey.mean()), float(grey.std())
-    sharp, yaw, roll = (
-        sharpness(grey),
-        yaw_of(detection.landmarks_xy),
-        roll_deg_of(detection.landmarks_xy),
-    )
+    brightness = float(grey.mean())
+    contrast = float(grey.std())
+    sharp = sharpness(grey)
+    yaw = yaw_of(detection.landmarks_xy)
+    roll = roll_deg_of(detection.landmarks_xy)
     score = summary(size_px, sharp, yaw, brightness, contrast, detection.score)
     return FaceQuality(size_px, sharp, yaw, roll, brightness, contrast, score)
 
@@ -63,7 +62,8 @@ def yaw_of(landmarks_xy: FloatArray) -> float:
     eyes, over half the width of the face's landmarks.
     """
     points = np.asarray(landmarks_xy, np.float64)
-    left, right = (points[0] + points[3]) / 2, (points[1] + points[4]) / 2
+    left = (points[0] + points[3]) / 2
+    right = (points[1] + points[4]) / 2
     axis = right - left
     width = float(np.hypot(*axis))
     if width < 1e-3:

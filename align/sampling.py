@@ -35,7 +35,8 @@ def even_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) 
     Returns:
         Increasing times, at most `count`, each that of a packet.
     """
-    times, keys = np.asarray(times_s, np.float64), np.asarray(keyframes, bool)
+    times = np.asarray(times_s, np.float64)
+    keys = np.asarray(keyframes, bool)
     if len(times) == 0:
         return []
     span = times.max() + _frame_step(times)

@@ -126,12 +126,10 @@ def _mpeg(head: bytes) -> MediaKind | None:
         return MediaKind("mpeg ts", "mpegts")
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
-    layer, version, bitrate, rate = (
-        head[1] >> 1 & 3,
-        head[1] >> 3 & 3,
-        head[2] >> 4,
-        head[2] >> 2 & 3,
-    )
+    layer = head[1] >> 1 & 3
+    version = head[1] >> 3 & 3
+    bitrate = head[2] >> 4
+    rate = head[2] >> 2 & 3
     if layer == 0 and head[1] & 0xF6 == 0xF0:
         return MediaKind("aac", "aac")
     valid = layer in (1, 2) and version != 1 and 0 < bitrate < 15 and rate != 3

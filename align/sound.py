@@ -21,7 +21,9 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
     if track.stream is None or not track.packets:
         return None
     deadline = time.monotonic() + limits.decode_s
-    codec, mixer, parts = track.stream.codec_context, _Mixer(), []
+    codec = track.stream.codec_context
+    mixer = _Mixer()
+    parts = []
     for packet in [*(p.packet for p in track.packets), None]:
         try:
             for frame in codec.decode(packet):
@@ -51,10 +53,8 @@ class _Mixer:
             key := (frame.format.name, frame.layout.name, frame.sample_rate)
         ):
             out += self.push(None)
-            self._resampler, self._format = (
-                av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ),
-                key,
-            )
+            self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ)
+            self._format = key
         if self._resampler is None:
             return out
         try:

@@ -22,11 +22,15 @@ from utils.types import RATE_HZ, FloatArray, SpeechAnalysis, SpeechQuality, Spee
 
 WINDOW = 512  # samples the network judges at a time: 32 ms
 _CONTEXT = 64  # samples before the window that it sees as well
-_ENTER, _LEAVE = 0.5, 0.35  # probability at which speech begins, and below which it ends
-_LEAST_SPEECH_S, _LEAST_PAUSE_S = 0.10, 0.20
+# probability at which speech begins, and below which it ends
+_ENTER = 0.5
+_LEAVE = 0.35
+_LEAST_SPEECH_S = 0.10
+_LEAST_PAUSE_S = 0.20
 _PADDING_S = 0.06  # kept before and after each stretch: soft beginnings and endings belong to it
 _FULL_SCALE = 0.985
-_FLOOR_DB, _TOP_SNR_DB = -90.0, 60.0
+_FLOOR_DB = -90.0
+_TOP_SNR_DB = 60.0
 _BLOCK = RATE_HZ // 50  # 20 ms
 _LEAST_REST_S = 0.3  # sound without speech from which the noise can be told
 
@@ -57,11 +61,9 @@ def speech_probabilities(samples: FloatArray) -> FloatArray:
     count = -(-len(samples) // WINDOW)
     padded = np.zeros(_CONTEXT + count * WINDOW, np.float32)
     padded[_CONTEXT : _CONTEXT + len(samples)] = samples
-    network, rate, state = (
-        _network(),
-        np.array(RATE_HZ, np.int64),
-        np.zeros((2, 1, 128), np.float32),
-    )
+    network = _network()
+    rate = np.array(RATE_HZ, np.int64)
+    state = np.zeros((2, 1, 128), np.float32)
     found = np.zeros(count, np.float32)
     for i in range(count):
         window = padded[None, i * WINDOW : (i + 1) * WINDOW + _CONTEXT]
@@ -105,7 +107,9 @@ def cut(
     """The speech alone: the segments with a little padding, joined. Padding never
     overlaps, so that no sample comes twice.
     """
-    rate, pieces, done = waveform.rate_hz, [], 0
+    rate = waveform.rate_hz
+    pieces = []
+    done = 0
     for s in segments:
         start = max(done, round((s.start_s - padding_s) * rate))
         done = min(len(waveform.samples), round((s.end_s + padding_s) * rate))

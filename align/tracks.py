@@ -19,7 +19,8 @@ _STEADY_SHARE = 0.25  # share of the frames in which a person must be seen to co
 # Mean detector score of a track: a steady one of _LIKELY may be the main person, one of
 # _SURE is somebody. Measured: 0.97 or more for the people of 93 clips; 0.82 to 0.92 for
 # hands and paws that were taken for faces.
-_LIKELY, _SURE = 0.9, 0.95
+_LIKELY = 0.9
+_SURE = 0.95
 _RELATIVE_AREA = 0.1  # faces of less than this share of the main person's area are background
 
 

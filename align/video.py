@@ -38,10 +38,12 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
         return ()
     codec = track.stream.codec_context
     check_pixels(codec.width, codec.height, limits.max_frame_px)
-    codec.thread_type, codec.thread_count = "AUTO", _THREADS
+    codec.thread_type = "AUTO"
+    codec.thread_count = _THREADS
     codec.options = {"max_pixels": str(limits.max_frame_px)}
     deadline = time.monotonic() + limits.decode_s
-    times, keys = [p.time_s for p in track.packets], [p.is_keyframe for p in track.packets]
+    times = [p.time_s for p in track.packets]
+    keys = [p.is_keyframe for p in track.packets]
     frames: list[Frame] = []
     for group in plan(times, keys, limits.max_frames):
         frames += _decode_group(codec, track, group, limits, deadline)
@@ -91,7 +93,9 @@ def _decode_wanted(
     skip: str,
 ) -> list[Frame]:
     codec.skip_frame = skip
-    wanted, found, last = list(wanted_s), [], None
+    wanted = list(wanted_s)
+    found = []
+    last = None
     for frame in _pictures(codec, packets, deadline):
         at_s = _frame_time(frame, track)
         last = (frame, at_s)
@@ -161,9 +165,14 @@ def upright(image: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
     """
     if matrix is None:
         return image
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    a = matrix[0]
+    b = matrix[1]
+    c = matrix[3]
+    d = matrix[4]
     if a * d - b * c < 0:
-        image, a, b = image[:, ::-1], -a, -b
+        image = image[:, ::-1]
+        a = -a
+        b = -b
     turns = round(np.arctan2(b, a) / (np.pi / 2))  # clockwise quarter turns, since y points down
     return np.ascontiguousarray(np.rot90(image, -turns))
 

@@ -40,13 +40,16 @@ def umeyama(source_xy: FloatArray, target_xy: FloatArray) -> FloatArray:
     Raises:
         ValueError: wrong shapes, not finite, or points that coincide.
     """
-    source, target = _points(source_xy), _points(target_xy)
+    source = _points(source_xy)
+    target = _points(target_xy)
     if source.shape != target.shape:
         raise ValueError(
             f"Both point sets must have the same shape. Received: {source.shape} and {target.shape}."
         )
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    a, b = source - source_mean, target - target_mean
+    source_mean = source.mean(0)
+    target_mean = target.mean(0)
+    a = source - source_mean
+    b = target - target_mean
     variance = (a**2).sum() / len(a)
     if np.sqrt(variance) < _LEAST_SPREAD_PX:
         raise ValueError(

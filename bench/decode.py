@@ -135,7 +135,8 @@ def measure(
     best: dict[str, tuple[float, float]] = {}
     for turn in range(repeat + 1):
         for reader in readers:
-            wall, cpu = time.perf_counter(), processor_s()
+            wall = time.perf_counter()
+            cpu = processor_s()
             reader(clip)
             now = (time.perf_counter() - wall) * 1000, (processor_s() - cpu) * 1000
             if turn:

@@ -35,13 +35,12 @@ def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Cal
     for name, runtime in (("face, ONNX Runtime", OnnxRuntime), ("face, Keras", KerasRuntime)):
         network = runtime(folder / ("model.onnx" if runtime is OnnxRuntime else "model.keras"))
         runs[name] = lambda network=network: network.run(faces)
-    encoder, crops = load_face_encoder(folder), faces.astype(np.uint8)
+    encoder = load_face_encoder(folder)
+    crops = faces.astype(np.uint8)
     runs["face, as it serves"] = lambda: encoder.embed_each(crops)
     if yardstick is not None:
-        other, planes = (
-            OnnxRuntime(yardstick),
-            np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255),
-        )
+        other = OnnxRuntime(yardstick)
+        planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255)
         runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)
     return runs
 
@@ -156,10 +155,8 @@ def print_times(options: argparse.Namespace) -> None:
 def print_voice_times(options: argparse.Namespace) -> None:
     """Times of the voice encoders, front end included."""
     runs = voice_runs(options.model_dir / "voice")
-    times, processor = (
-        best_ms(runs, options.repeat),
-        best_ms(runs, options.repeat, time.process_time),
-    )
+    times = best_ms(runs, options.repeat)
+    processor = best_ms(runs, options.repeat, time.process_time)
     for name, value in times.items():
         print(
             f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for {SPEECH_S:.0f} s of speech"
@@ -174,7 +171,8 @@ def print_sizes() -> None:
         "\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50 |\n|---|---|---|---|---|"
     )
     for name, parameters, adds in rows:
-        part, share = f"1/{parameters_50 / parameters:.1f}", f"1/{adds_50 / adds:.1f}"
+        part = f"1/{parameters_50 / parameters:.1f}"
+        share = f"1/{adds_50 / adds:.1f}"
         print(f"| {name} | {parameters / 1e6:.2f} M | {part} | {adds / 1e6:.0f} M | {share} |")
 
 

@@ -83,11 +83,9 @@ def main() -> None:
     parser.add_argument("--templates", type=int, default=10_000)
     parser.add_argument("--enrolments", type=int, default=50)
     args = parser.parse_args()
-    rng, key, other = (
-        np.random.default_rng(0),
-        parse_key(new_key(), "bench"),
-        parse_key(new_key(), "bench"),
-    )
+    rng = np.random.default_rng(0)
+    key = parse_key(new_key(), "bench")
+    other = parse_key(new_key(), "bench")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "duet.db"
         url = f"sqlite:///{path}"

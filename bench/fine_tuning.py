@@ -113,10 +113,8 @@ def main() -> None:
         "--steps", type=int, help="length of the training, instead of the configuration's"
     )
     options = parser.parse_args()
-    data, shared = (
-        tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"],
-        shared_data_dir(),
-    )
+    data = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"]
+    shared = shared_data_dir()
     listing = read_listing(shared / data["dev"], "audio", "dev")
     everything = published_trials(
         listing,

@@ -130,7 +130,8 @@ def best_exactly(modality: Modality, probes: FloatArray, count: int) -> list[int
     """Numbers of the people nearest to each of the probes (n, 512), by comparison with
     everybody.
     """
-    best, at = np.full(len(probes), -np.inf, np.float32), np.zeros(len(probes), np.int64)
+    best = np.full(len(probes), -np.inf, np.float32)
+    at = np.zeros(len(probes), np.int64)
     for first in range(0, count, AT_ONCE):
         scores = vectors(modality, first, AT_ONCE)[: count - first] @ probes.T
         here = scores.argmax(axis=0)
@@ -158,16 +159,23 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
     exact = best_exactly(modalities[0], np.stack([p[modalities[0]] for p in probes]), count)
     matrix = vectors("face", 0, min(count, EXACT_PEOPLE))
     store = Store(open_database(url))
-    before, began, worked = resident_mb(), time.perf_counter(), time.process_time()
+    before = resident_mb()
+    began = time.perf_counter()
+    worked = time.process_time()
     index = open_index(store, encoders)
     index.near(probes[0])
-    start, start_cpu = time.perf_counter() - began, time.process_time() - worked
+    start = time.perf_counter() - began
+    start_cpu = time.process_time() - worked
     memory = resident_mb() - before
-    took, worked_on, products, right = [], [], [], 0
+    took = []
+    worked_on = []
+    products = []
+    right = 0
     for number, (probe, best) in enumerate(zip(probes, exact, strict=True)):
         if number % 20 == 0:
             products.append(matrix_product(matrix, probe[modalities[0]]))
-        began, worked = time.perf_counter(), time.thread_time()
+        began = time.perf_counter()
+        worked = time.thread_time()
         search = Search(index.near(probe), probe, calibrations, 0.0)
         ranked = {m: search.rank(m) for m in probe}
         took.append(time.perf_counter() - began)
@@ -202,7 +210,8 @@ def enrol(url: str, modalities: Sequence[Modality]) -> float:
     """Enrolments a second of people with these templates, each one transaction, beside
     a gallery of the size at hand.
     """
-    store, began = Store(open_database(url)), time.perf_counter()
+    store = Store(open_database(url))
+    began = time.perf_counter()
     for n in range(ENROLMENTS):
         new = [
             NewTemplate(Embedding(vectors(m, 2 * 10**9 + n, 1)[0], m, f"{m}-1"), 0.8, f"new-{n}")

@@ -32,9 +32,14 @@ from tests.media import speech, talking_frames, write_video
 from tests.service import ROOT, Service, running
 
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
-SECONDS, WIDTH, HEIGHT, FPS = 5, 1280, 720, 30
+SECONDS = 5
+WIDTH = 1280
+HEIGHT = 720
+FPS = 30
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-TARGET_RATIO, TARGET_MS, TARGET_MB = 3.0, 600.0, 1200.0
+TARGET_RATIO = 3.0
+TARGET_MS = 600.0
+TARGET_MB = 1200.0
 ANSWER = ("fused", "face", "voice", "quality", "people_in_view", "hints", "gallery")
 
 
@@ -100,7 +105,8 @@ def ask(service: Service, clip: Path) -> dict[str, Any]:
 
 def decode_only(clip: Path) -> tuple[float, float]:
     """Wall and processor time of decoding alone, in milliseconds."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
     subprocess.run(
         [
             imageio_ffmpeg.get_ffmpeg_exe(),
@@ -116,7 +122,8 @@ def decode_only(clip: Path) -> tuple[float, float]:
         ],
         check=True,
     )
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * wall, 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
@@ -135,10 +142,14 @@ def resident_mb(service: Service) -> float:
 
 def time_requests(service: Service, clip: Path, repeat: int) -> None:
     """Print the table of stages and the ratio to decoding alone."""
-    walls, processor, decodes, stages = [], [], [], []
+    walls = []
+    processor = []
+    decodes = []
+    stages = []
     for _ in range(repeat):
         decodes.append(decode_only(clip))
-        before, started = processor_ms(service), time.perf_counter()
+        before = processor_ms(service)
+        started = time.perf_counter()
         stages.append(ask(service, clip)["timings_ms"])
         walls.append(1000 * (time.perf_counter() - started))
         processor.append(processor_ms(service) - before)
@@ -149,7 +160,8 @@ def time_requests(service: Service, clip: Path, repeat: int) -> None:
         )
     print(f"{'whole request':24}{min(walls):10.1f}{statistics.median(walls):11.1f}")
     print(f"{'  processor time':24}{min(processor):10.1f}{statistics.median(processor):11.1f}")
-    alone, alone_cpu = [d[0] for d in decodes], [d[1] for d in decodes]
+    alone = [d[0] for d in decodes]
+    alone_cpu = [d[1] for d in decodes]
     print(f"{'ffmpeg decoding alone':24}{min(alone):10.1f}{statistics.median(alone):11.1f}")
     print(f"{'  processor time':24}{min(alone_cpu):10.1f}{statistics.median(alone_cpu):11.1f}")
     print(

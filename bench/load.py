@@ -72,7 +72,8 @@ def load(
     services: list[Service], clip: Path, expected: dict[str, Any], clients: int, seconds: float
 ) -> tuple[Tally, float]:
     """That many clients at once; what they saw, and how long it took."""
-    tallies, started = [Tally() for _ in range(clients)], time.perf_counter()
+    tallies = [Tally() for _ in range(clients)]
+    started = time.perf_counter()
     threads = [
         threading.Thread(
             target=client,

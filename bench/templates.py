@@ -32,7 +32,9 @@ from utils.types import FloatArray
 
 COUNTS = (1, 2, 4)
 PEOPLE = {"face": 50, "voice": 25, "fused": 25}
-FPIR, DRAWS, SEED = 0.01, 20, 0
+FPIR = 0.01
+DRAWS = 20
+SEED = 0
 
 
 Rule = Callable[[Table, FloatArray, CohortNorm | None], Float]
@@ -91,7 +93,8 @@ def measure(modality: str, arenas: list[tuple[Arena, Calibration]]) -> list[str]
     """Lines of the table: FPIR, FNIR, and FNIR at the threshold of a measured FPIR, in
     percent; means over draws and both halves.
     """
-    people, found = PEOPLE[modality], dict[tuple[int, str], list[tuple[float, float, float]]]()
+    people = PEOPLE[modality]
+    found = dict[tuple[int, str], list[tuple[float, float, float]]]()
     for arena, calibration in arenas:
         threshold, _ = calibration.threshold(fmr_for_fpir(FPIR, people))
         for enrolled, rows, probes in drawn(arena.templates, people):

@@ -35,7 +35,8 @@ def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM
     """
     for _ in range(warm):
         step()
-    start, count = time.perf_counter(), 0
+    start = time.perf_counter()
+    count = 0
     while time.perf_counter() - start < seconds:
         step()
         count += 1
@@ -73,11 +74,9 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
         trainer = Trainer(task, LoopOptions(total_steps=10**9), Path(folder))
         steps = iter(range(10**9))
         batches = [task.batch(step, 0.0) for step in range(REPEATED[network])]
-        repeated, samples, warm = (
-            cycle(batches),
-            len(batches[0]["label"]),
-            WARM_STEPS + len(batches),
-        )
+        repeated = cycle(batches)
+        samples = len(batches[0]["label"])
+        warm = WARM_STEPS + len(batches)
         stream = trainer._batches()
         return {
             "batches": rate(lambda: task.batch(next(steps), 0.0), samples, seconds),

@@ -148,10 +148,8 @@ def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, floa
             found.setdefault(name, []).append((person.name, embed(served(_sound(clip)))))
     for name, clips in found.items():
         pairs = list(combinations(clips, 2))
-        scores, labels = (
-            [float(a[1] @ b[1]) for a, b in pairs],
-            [int(a[0] == b[0]) for a, b in pairs],
-        )
+        scores = [float(a[1] @ b[1]) for a, b in pairs]
+        labels = [int(a[0] == b[0]) for a, b in pairs]
         yield (
             name,
             len({person for person, _ in clips}),
@@ -193,11 +191,10 @@ def main() -> None:
         help="the public GE2E encoder instead (pip install resemblyzer)",
     )
     options = parser.parse_args()
-    data, shared = (
-        tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"],
-        shared_data_dir(),
-    )
-    embed, cache = ge2e() if options.public else own(options.model), Path(data["cache"])
+    data = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"]
+    shared = shared_data_dir()
+    embed = ge2e() if options.public else own(options.model)
+    cache = Path(data["cache"])
     lists = {name: shared / file for name, file in data["dev_trials"].items()}
     trials = published_trials(
         read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec()

@@ -64,7 +64,8 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
 
     from web.jobs import work
 
-    ended, slots = Event(), min(settings.slots, job.files)
+    ended = Event()
+    slots = min(settings.slots, job.files)
     with (
         ThreadPoolExecutor(slots) as pool,
         tqdm(total=job.files, unit="clip", disable=None) as progress,

@@ -53,7 +53,8 @@ def people() -> None:
 @refusals
 def people_list(search: str) -> None:
     """One line per person: id, name, templates by modality."""
-    page_size, offset = 1000, 0
+    page_size = 1000
+    offset = 0
     with store() as known:
         while (page := known.list_people(search, offset, page_size)).people:
             for person in page.people:
@@ -72,7 +73,8 @@ def people_list(search: str) -> None:
 def people_show(person_id: str) -> None:
     """All that is known of a person, without the vectors."""
     with store() as known:
-        person, templates = known.get_person(person_id), known.list_templates(person_id)
+        person = known.get_person(person_id)
+        templates = known.list_templates(person_id)
     click.echo(
         f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent: {person.consent or '-'}"
     )
@@ -126,7 +128,8 @@ def people_update(person_id: str, **given: Any) -> None:
 def people_merge(person_id: str, other: str, yes: bool) -> None:
     """Make OTHER part of PERSON_ID: two entries of one person become one."""
     with store() as known:
-        first, second = known.get_person(person_id), known.get_person(other)
+        first = known.get_person(person_id)
+        second = known.get_person(other)
         if not yes:
             click.confirm(
                 f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be undone.",

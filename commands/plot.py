@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gallery.overview import GalleryMap, Similarity
 
 MODALITY = click.Choice(["fused", "face", "voice"])
-INCHES, DPI = 9.0, 150
+INCHES = 9.0
+DPI = 150
 NAMED = 40
 """People up to whom a picture has their names in it."""
 

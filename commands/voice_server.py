@@ -21,7 +21,8 @@ CONNECT_S = 5.0
 class UnreachableError(DuetError):
     """Nobody answers at the address, or not in time."""
 
-    code, status = "server_unreachable", 503
+    code = "server_unreachable"
+    status = 503
 
 
 class RefusedError(DuetError):

@@ -140,10 +140,12 @@ class Client:
     """Talks to the proxy as a kiosk does."""
 
     def __init__(self, url: str, key: str, certificate: Path) -> None:
-        self._url, self._session = url, requests.Session()
+        self._url = url
+        self._session = requests.Session()
         self._session.headers["X-API-Key"] = key
         # Not the bundle that the environment names
-        self._session.verify, self._session.trust_env = str(certificate), False
+        self._session.verify = str(certificate)
+        self._session.trust_env = False
 
     def ask(self, method: str, path: str, expected: int, **more: object) -> requests.Response:
         """Raises SystemExit for another status."""
@@ -219,8 +221,11 @@ def main() -> int:
         folder.chmod(0o711)
         clips = [write_clip(folder / f"{n}.mp4", person=n) for n in range(2)]
         certificate(folder)
-        redis_port, proxy_port, ports = free_port(), free_port(), [free_port(), free_port()]
-        password, key = secrets.token_hex(16), secrets.token_hex(24)
+        redis_port = free_port()
+        proxy_port = free_port()
+        ports = [free_port(), free_port()]
+        password = secrets.token_hex(16)
+        key = secrets.token_hex(24)
         stack.enter_context(
             process(
                 [
@@ -265,7 +270,8 @@ def main() -> int:
         stack.enter_context(
             process(["nginx", "-c", str(config), "-g", "daemon off;"], folder / "nginx.log")
         )
-        url, pem = f"https://localhost:{proxy_port}", folder / "tls/cert.pem"
+        url = f"https://localhost:{proxy_port}"
+        pem = folder / "tls/cert.pem"
         client = Client(url, key, pem)
         until(
             lambda: socket.socket().connect_ex(("127.0.0.1", proxy_port)) == 0,

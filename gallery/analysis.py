@@ -76,7 +76,8 @@ class ClipProbe:
     @property
     def templates(self) -> list[NewTemplate]:
         """What an enrolment of this clip stores."""
-        faces, speech = self.capture.faces, self.capture.speech
+        faces = self.capture.faces
+        speech = self.capture.speech
         quality = {Modality.FACE: faces.quality, Modality.VOICE: speech.quality}
         media = kept.media_of(faces.faces, speech.speech) if self.keep_media else {}
         return [
@@ -151,12 +152,11 @@ class Analyser:
 
     def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
         found: dict[Modality, Embedding] = {}
-        faces, speech = capture.faces.faces, capture.speech.speech
+        faces = capture.faces.faces
+        speech = capture.speech.speech
         if faces:
-            images, weights = (
-                np.stack([f.image for f in faces]),
-                np.array([f.quality.score for f in faces], np.float32),
-            )
+            images = np.stack([f.image for f in faces])
+            weights = np.array([f.quality.score for f in faces], np.float32)
             found[Modality.FACE] = timed(
                 timings,
                 "face_embedding",

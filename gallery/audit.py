@@ -127,7 +127,8 @@ def verify(connection: Connection, noted: Head | None = None) -> Verified:
     """Follow the chain from its first row to its last, in one state of the database.
     `noted` is a head that was written down before: its row must still be the same.
     """
-    last, problems = Head(0, ""), []
+    last = Head(0, "")
+    problems = []
     for row in connection.execute(
         select(events).order_by(events.c.event_id), execution_options={"yield_per": 1000}
     ):
@@ -212,7 +213,8 @@ def _wrong_with(last: Head, event: Event) -> list[Problem]:
     """Nothing, or one problem. After a gap the row itself cannot be checked: the hash
     that it was chained to is gone.
     """
-    first, number = last.event_id + 1, event.event_id
+    first = last.event_id + 1
+    number = event.event_id
     if number > first:
         return [
             Problem(

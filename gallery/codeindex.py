@@ -84,7 +84,8 @@ def scores(codes: CodeArray, vector: FloatArray) -> FloatArray:
     """Products of a vector (size,) with every row of codes (n, size + 4) → (n,)
     float32; a product of integers is exact.
     """
-    asked, found = encode(vector[None]), np.empty(len(codes), np.float32)
+    asked = encode(vector[None])
+    found = np.empty(len(codes), np.float32)
     shares = _THREADS if len(codes) >= _ROWS_TO_SHARE else 1
     bounds = np.linspace(0, len(codes), shares + 1).astype(int).tolist()
     parts = [(codes[a:b], asked, found[a:b]) for a, b in pairwise(bounds)]

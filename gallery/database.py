@@ -70,7 +70,8 @@ class Database(ABC):
     """Errors of the driver that come another way than through SQLAlchemy."""
 
     def __init__(self, reader: Engine, writer: Engine) -> None:
-        self._engine, self._writer = reader, writer
+        self._engine = reader
+        self._writer = writer
         self._turn = threading.Lock()
 
     @contextmanager

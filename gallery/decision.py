@@ -80,7 +80,8 @@ class Rule:
         """Log-likelihood ratio, beyond that of the threshold, which somebody new
         reaches at 1/N of the stated rate.
         """
-        calibration, people = self.calibrations[modality], max(self.people, 1)
+        calibration = self.calibrations[modality]
+        people = max(self.people, 1)
         strictest, _ = calibration.threshold(fmr_for_fpir(self.fpir / people, people))
         return calibration.slope * (strictest - self.threshold(modality)[0])
 

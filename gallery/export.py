@@ -93,7 +93,8 @@ def _events(connection: Connection, key: int) -> list[dict[str, Any]]:
     theirs.
     """
     found: dict[int, dict[str, Any]] = {}
-    look_up, seen = {key}, set()
+    look_up = {key}
+    seen = set()
     while look_up:
         rows = connection.execute(select(events).where(events.c.person_key.in_(look_up))).all()
         seen |= look_up

@@ -89,7 +89,8 @@ class _Rows:
     """
 
     def __init__(self, array: Any, used: int) -> None:
-        self._array, self._used = array, used
+        self._array = array
+        self._used = used
 
     def add(self, at: int, rows: Any) -> None:
         """Put rows behind the first `at`, which are those of the latest snapshot: what
@@ -140,7 +141,8 @@ class MemoryIndex:
         return feed.revision(connection, self._store.database.file_id(connection))
 
     def _refreshed(self, connection: Connection) -> Snapshot:
-        old, revision = self._snapshot, self._revision(connection)
+        old = self._snapshot
+        revision = self._revision(connection)
         if (
             old is None
             or (old.revision.gallery_id, old.revision.file) != (revision.gallery_id, revision.file)
@@ -151,10 +153,8 @@ class MemoryIndex:
 
     def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
         block = self._reader.read(connection, None, self._make, self._pack)
-        refs, old_templates = (
-            self._refs(connection, block.keys, None),
-            stale(connection, self._reader.encoder_ids),
-        )
+        refs = self._refs(connection, block.keys, None)
+        old_templates = stale(connection, self._reader.encoder_ids)
         # Last: what fails before must leave them as they are
         self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}
         return Snapshot(

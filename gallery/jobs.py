@@ -241,7 +241,8 @@ class Jobs:
             row = _row(connection, job_id)
             mine = job_items.c.job_key == row.key
             if row.finished_at is not None:
-                job, freed = _job(connection, row), _media(connection, mine)
+                job = _job(connection, row)
+                freed = _media(connection, mine)
                 connection.execute(delete(jobs).where(jobs.c.key == row.key))
                 return job, freed
             freed = _media(connection, and_(mine, job_items.c.state == "waiting"))

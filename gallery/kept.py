@@ -27,7 +27,9 @@ from gallery.sealing import Codec
 from gallery.tables import kept_media, templates
 from utils.types import AlignedFace, FloatArray, ImageArray, Modality, Waveform
 
-FACES, SPEECH, THUMBNAIL = "faces", "speech", "thumbnail"
+FACES = "faces"
+SPEECH = "speech"
+THUMBNAIL = "thumbnail"
 CONTENT_TYPES = {FACES: "application/zip", SPEECH: "audio/flac", THUMBNAIL: "image/webp"}
 THUMBNAIL_QUALITY = 80
 _WEIGHTS = "faces.json"

@@ -61,11 +61,9 @@ class Keys:
             raise InvalidRequestError(
                 f"The label must be at most {MAX_LABEL} printable characters. Received: {label[:40]!a}"
             )
-        key_id, secret, salt = (
-            secrets.token_hex(4),
-            secrets.token_urlsafe(32),
-            secrets.token_bytes(16),
-        )
+        key_id = secrets.token_hex(4)
+        secret = secrets.token_urlsafe(32)
+        salt = secrets.token_bytes(16)
         with self._database.write() as connection:
             connection.execute(
                 insert(api_keys).values(

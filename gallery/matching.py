@@ -100,7 +100,8 @@ def compare(
     level, scale = _level_and_scale(probe, reference, calibration, speech_s)
     if reference_s is not None:
         other_level, other_scale = _level_and_scale(reference, probe, calibration, reference_s)
-        level, scale = (level + other_level) / 2, (scale + other_scale) / 2
+        level = (level + other_level) / 2
+        scale = (scale + other_scale) / 2
     return Comparison(score, level, scale, (score - level) / scale)
 
 
@@ -119,12 +120,10 @@ class Search:
     def __init__(
         self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations, speech_s: float
     ) -> None:
-        self._snapshot, self._probe, self._calibrations, self._speech_s = (
-            snapshot,
-            probe,
-            calibrations,
-            speech_s,
-        )
+        self._snapshot = snapshot
+        self._probe = probe
+        self._calibrations = calibrations
+        self._speech_s = speech_s
         self._fields: dict[Modality, _Field] = {}
 
     def rank(self, modality: Modality) -> tuple[Candidate, ...]:
@@ -186,20 +185,22 @@ class _Field:
         calibration: Calibration,
         speech_s: float,
     ) -> None:
-        self._snapshot, self._modality, self._calibration = snapshot, modality, calibration
-        self._vectors, has = snapshot.vectors[modality], snapshot.has[modality]
+        self._snapshot = snapshot
+        self._modality = modality
+        self._calibration = calibration
+        self._vectors = snapshot.vectors[modality]
+        has = snapshot.has[modality]
         self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
         level, scale = calibration.probe(vector[None], speech_s)
-        self._level, self._scale, self._count = (
-            float(level[0]),
-            float(scale[0]),
-            snapshot.count(modality),
-        )
+        self._level = float(level[0])
+        self._scale = float(scale[0])
+        self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
         levels = self._levels(shortlist)
         strengths = (self._cosines[shortlist] - levels) / self._scale
         order = np.argsort(-strengths)[: OTHERS + 1]
-        self._top_rows, self._top = shortlist[order], strengths[order]
+        self._top_rows = shortlist[order]
+        self._top = strengths[order]
 
     def nearest(self, rows: BoolArray) -> Index:
         """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
@@ -225,12 +226,11 @@ class _Field:
         surplus = self._calibration.surplus(
             self._top[self._top_rows != row][:OTHERS], self._count - 1
         )
-        level, score = level + self._scale * surplus, float(self._cosines[row])
+        level = level + self._scale * surplus
+        score = float(self._cosines[row])
         strength = (score - level) / self._scale
-        llr, probability = (
-            float(self._calibration.llr(strength)),
-            float(self._calibration.probability(strength)),
-        )
+        llr = float(self._calibration.llr(strength))
+        probability = float(self._calibration.probability(strength))
         person = self._snapshot.refs[int(self._snapshot.keys[row])]
         return Candidate(
             person, self._modality, score, level, self._scale, strength, llr, probability

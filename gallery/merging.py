@@ -26,7 +26,8 @@ def merge(connection: Connection, key: int, other: int) -> list[str]:
     earlier holds: a merge never lengthens what was promised to somebody. Raises
     EncoderMismatchError when the two are of two models.
     """
-    first, second = _row(connection, key), _row(connection, other)
+    first = _row(connection, key)
+    second = _row(connection, other)
     moved = templates.move_all(connection, other, key)
     feedback.move(connection, key, other)
     uploads = people.remove(connection, other)

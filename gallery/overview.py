@@ -81,7 +81,9 @@ class Overview:
     """Shared by all requests."""
 
     def __init__(self, store: Store, encoder_ids: Mapping[Modality, str], fuse: Fuse) -> None:
-        self._store, self._encoder_ids, self._fuse = store, encoder_ids, fuse
+        self._store = store
+        self._encoder_ids = encoder_ids
+        self._fuse = fuse
         self._drawing = threading.Lock()
 
     def map_of(

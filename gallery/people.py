@@ -177,7 +177,8 @@ def as_person(row: Row[Any], stock: Stock | None = None) -> Person:
 def stock_of(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
     """What is stored of people who have templates."""
     found: dict[int, Stock] = {}
-    c, pictured = templates.c, func.count(kept_media.c.key)
+    c = templates.c
+    pictured = func.count(kept_media.c.key)
     pictures = (kept_media.c.template_key == templates.c.key) & (kept_media.c.kind == THUMBNAIL)
     query: Select[Any] = select(
         c.person_key, c.modality, func.count(), func.avg(c.quality), pictured
@@ -186,7 +187,8 @@ def stock_of(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
         query.where(c.person_key.in_(keys)).group_by(c.person_key, c.modality)
     ):
         stock = found.setdefault(key, Stock())
-        stock.counts[modality], stock.quality[modality] = count, float(quality)
+        stock.counts[modality] = count
+        stock.quality[modality] = float(quality)
         found[key] = replace(stock, has_picture=stock.has_picture or pictures_kept > 0)
     return found
 

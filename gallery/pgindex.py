@@ -253,7 +253,8 @@ def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
     """
     found = {}
     for modality, alone in [(m, False) for m in ALL] + [(m, True) for m in SINGLE]:
-        name, size = f"ix_person_codes_{modality}" + "_alone" * alone, sizes[modality]
+        name = f"ix_person_codes_{modality}" + "_alone" * alone
+        size = sizes[modality]
         found[name] = (
             f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size})) halfvec_ip_ops) "
             f"WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"

@@ -45,7 +45,8 @@ class Reader:
     """Templates of these encoders, opened by `codec`, as what stands for each person."""
 
     def __init__(self, codec: Codec, encoders: Encoders) -> None:
-        self._codec, self._fusion = codec, encoders.fusion
+        self._codec = codec
+        self._fusion = encoders.fusion
         nothing = np.zeros((0, EMBEDDING_SIZE), np.float32)
         self.sizes = {
             **dict.fromkeys(SINGLE, EMBEDDING_SIZE),
@@ -83,5 +84,6 @@ class Reader:
         for templates in pieces:
             for m, (owners, vectors) in represent(templates, self._fusion.fuse).items():
                 at = np.searchsorted(everyone, owners)
-                found[m][at], has[m][at] = pack(vectors), True
+                found[m][at] = pack(vectors)
+                has[m][at] = True
         return Block(everyone, found, has)

@@ -302,7 +302,8 @@ class Recognizer:
         """
         validate_person_id(person_id)
         probe = self._analyser.analyse(path, filename)
-        registered, duplicate = False, None
+        registered = False
+        duplicate = None
         known = self.store.find_person(person_id)
         if re_register or known is None or not any(known.templates.values()):
             registered, duplicate = timed(
@@ -483,7 +484,8 @@ class Recognizer:
         lacking: str,
         reference_s: float | None = None,
     ) -> VerifyResult:
-        fmr, capture = self._settings.fpir, probe.capture
+        fmr = self._settings.fpir
+        capture = probe.capture
         answers: dict[Modality, Verification] = {}
         beyond: dict[Modality, bool] = {}
         for m in (*SINGLE, Modality.FUSED):
@@ -500,7 +502,8 @@ class Recognizer:
         by = decision.verify_fused(
             answers[Modality.FUSED], answers[Modality.FACE], answers[Modality.VOICE]
         )
-        answers[Modality.FUSED], beyond[Modality.FUSED] = answers[by], beyond[by]
+        answers[Modality.FUSED] = answers[by]
+        beyond[Modality.FUSED] = beyond[by]
         hints = [
             Hint("not_comparable", lacking.format(m) + ".")
             for m in probe.embeddings

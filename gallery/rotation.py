@@ -36,7 +36,8 @@ from gallery.tables import kept_media, meta, reembedded, templates
 from utils.config import PREFIX
 from utils.errors import ConfigError, StoreUnavailableError
 
-KEY, NEXT = "encryption_key", "encryption_next"
+KEY = "encryption_key"
+NEXT = "encryption_next"
 NO_KEY = "none"
 BATCH = 200
 _ROTATE = "`cli.py keys rotate-encryption`"
@@ -53,7 +54,9 @@ class _Sealed:
     rows: Select[Any]
 
 
-_T, _M, _R = templates.c, kept_media.c, reembedded.c
+_T = templates.c
+_M = kept_media.c
+_R = reembedded.c
 _ALL = (
     _Sealed(
         templates,
@@ -89,7 +92,8 @@ def check(connection: Connection, codec: Codec) -> None:
             f"{left} values left, to {_named(state[NEXT])}",
             f"Run {_ROTATE} again with both keys: it goes on where it was ended.",
         )
-    stored, given = state.get(KEY, NO_KEY), codec.key_id or NO_KEY
+    stored = state.get(KEY, NO_KEY)
+    given = codec.key_id or NO_KEY
     if stored == given:
         return
     if KEY not in state and not any(_any(connection, part) for part in _ALL):
@@ -149,7 +153,8 @@ def _resealed(
     """Rewrite the values of a table, a batch in each transaction; yields how many each
     took.
     """
-    key, after = part.table.c.key, 0
+    key = part.table.c.key
+    after = 0
     change = (
         update(part.table)
         .where(key == bindparam("at"))

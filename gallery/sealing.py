@@ -139,7 +139,8 @@ def parse_key(text: str, source: str) -> Sealer:
 def read_key(path: Path, source: str) -> Sealer:
     """A key from its file. Raises ConfigError."""
     try:
-        text, mode = path.read_text(encoding="ascii"), path.stat().st_mode
+        text = path.read_text(encoding="ascii")
+        mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "no text"
         raise ConfigError(

@@ -30,7 +30,9 @@ class GrowingIndex:
     """Vectors in memory, and codes once there are `MANY` people."""
 
     def __init__(self, store: Store, encoders: Encoders, many: int = MANY) -> None:
-        self._store, self._encoders, self._many = store, encoders, many
+        self._store = store
+        self._encoders = encoders
+        self._many = many
         self._index: Index = (
             CodeIndex(store, encoders) if store.count() > many else MemoryIndex(store, encoders)
         )

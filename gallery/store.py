@@ -103,7 +103,8 @@ class Store:
         self._feedback_days = feedback_days
         self._erasing_turn = threading.Lock()
         # By the clock; by a clock that is never set
-        self._look_at, self._looked = 0.0, -LOOK_AGAIN_S
+        self._look_at = 0.0
+        self._looked = -LOOK_AGAIN_S
         with database.write() as connection:
             rotation.check(connection, self.codec)
 
@@ -182,7 +183,8 @@ class Store:
                 f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice"
             )
         with self.erasing() as (connection, erasure):
-            key, second = people.key_of(connection, person_id), people.key_of(connection, other)
+            key = people.key_of(connection, person_id)
+            second = people.key_of(connection, other)
             before = forgetting.all_of(connection, second)
             erasure.uploads += merging.merge(connection, key, second)
             erasure.traces = before - forgetting.all_of(connection, key)
@@ -209,7 +211,8 @@ class Store:
         """
         if time.time() >= self._look_at or time.monotonic() >= self._looked + LOOK_AGAIN_S:
             # Other requests of this moment go on
-            self._look_at, self._looked = time.time() + LOOK_AGAIN_S, time.monotonic()
+            self._look_at = time.time() + LOOK_AGAIN_S
+            self._looked = time.monotonic()
             actor = audit.ACTOR.set("service")
             try:
                 self.forget_expired()

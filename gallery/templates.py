@@ -60,7 +60,8 @@ def templates_of(connection: Connection, key: int, *narrower: Any) -> tuple[Temp
 
 def add(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> TemplateInfo:
     """The template stored now, or the one that was stored from the same file before."""
-    modality, encoder_id = new.embedding.modality, new.embedding.encoder_id
+    modality = new.embedding.modality
+    encoder_id = new.embedding.encoder_id
     if modality == Modality.FUSED:
         raise ValueError(
             "Only face and voice embeddings are stored: the fused one is made from them. Received: modality='fused'"
@@ -151,7 +152,8 @@ def refuse_two_models(connection: Connection, *which: Any) -> None:
 
 
 def _give(connection: Connection, which: Any, to: int) -> int:
-    c, there = templates.c, templates.alias()
+    c = templates.c
+    there = templates.alias()
     same = exists().where(
         there.c.person_key == to,
         there.c.modality == c.modality,

@@ -116,7 +116,8 @@ def fused_templates(
     """
     if Modality.FACE not in templates or Modality.VOICE not in templates:
         return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
-    face, voice = templates[Modality.FACE], templates[Modality.VOICE]
+    face = templates[Modality.FACE]
+    voice = templates[Modality.VOICE]
     left, right = _paired(face, voice)
     return face.owners[left], fuse(unit(face.vectors[left]), unit(voice.vectors[right]))
 
@@ -154,5 +155,6 @@ def pairs(
     used = {v for _, v in same}
     voices = [v for v in voice_rows if v not in used]
     count = max(len(faces), len(voices))
-    faces, voices = faces or list(face_rows), voices or list(voice_rows)
+    faces = faces or list(face_rows)
+    voices = voices or list(voice_rows)
     return same + [(faces[i % len(faces)], voices[i % len(voices)]) for i in range(count)]

@@ -30,7 +30,8 @@ class FastBatchNorm(keras.layers.Layer):
         as in Keras.
         """
         super().__init__(**kwargs)
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum = momentum
+        self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create scale, offset and moving statistics for (..., channels)."""
@@ -112,7 +113,8 @@ class GlobalDepthwise(keras.layers.Layer):
         """Weigh and sum (n, h, w, c) over h and w; h and w must be known when the graph
         is traced.
         """
-        height, width = inputs.shape[1], inputs.shape[2]
+        height = inputs.shape[1]
+        width = inputs.shape[2]
         kernel = tf.convert_to_tensor(self.kernel)
         if None not in (height, width) and (height, width) != (self.size, self.size):
             resized = tf.image.resize(tf.cast(kernel, tf.float32), (height, width), antialias=True)

@@ -50,7 +50,8 @@ class ConcatFusion:
 
     def __init__(self, face: Calibrated, voice: Calibrated) -> None:
         """`face` and `voice`: the encoders whose embeddings it takes."""
-        self._face, self._voice = face, voice
+        self._face = face
+        self._voice = voice
 
     @cached_property
     def slopes(self) -> tuple[float, float]:
@@ -132,10 +133,8 @@ def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float:
     matters little for high scores.
     """
     x = np.asarray(scores, np.float64)
-    known, log_fmr = (
-        np.asarray(calibration.impostor_score),
-        np.log(np.asarray(calibration.impostor_fmr)),
-    )
+    known = np.asarray(calibration.impostor_score)
+    log_fmr = np.log(np.asarray(calibration.impostor_fmr))
     median = _extended(np.log(0.5), log_fmr, known)
     upper = np.exp(np.minimum(_extended(np.maximum(x, 2 * median - x), known, log_fmr), 0.0))
     return np.where(x >= median, upper, 1.0 - upper)

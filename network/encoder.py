@@ -54,7 +54,9 @@ class Encoder:
         """The network's embeddings of n inputs as (n, 512) of unit length. Raises
         ModelError when they are not what the card says.
         """
-        raw, n, size = self._runtime.run(*inputs), len(inputs[0]), self.card.embedding_size
+        raw = self._runtime.run(*inputs)
+        n = len(inputs[0])
+        size = self.card.embedding_size
         if raw.shape[:1] != (n,) or raw.size != n * size:
             raise ModelError(
                 f"The network {self.card.name} must give {size} numbers for each of {n}. Received: the shape {raw.shape}",
@@ -173,7 +175,8 @@ def load_encoders(model_dir: Path) -> Encoders:
     card names them. For others, or without one, the sum of both log-likelihood ratios
     serves (`network.concat_fusion`).
     """
-    face, voice = load_face_encoder(model_dir / "face"), load_voice_encoder(model_dir / "voice")
+    face = load_face_encoder(model_dir / "face")
+    voice = load_voice_encoder(model_dir / "voice")
     folder = model_dir / "fusion"
     made_for = read_card(folder).input if (folder / CARD_FILE).is_file() else None
     if made_for == {"face": face.encoder_id, "voice": voice.encoder_id}:

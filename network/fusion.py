@@ -39,7 +39,8 @@ class ReliabilityGate(keras.layers.Layer):
                 f"`hidden` must be at least 1 and `bound` positive. Received: hidden={hidden}, bound={bound}"
             )
         super().__init__(**kwargs)
-        self.hidden, self.bound = hidden, bound
+        self.hidden = hidden
+        self.bound = bound
         self.inner = keras.layers.Dense(hidden, activation="relu", name="inner")
         self.outer = keras.layers.Dense(1, kernel_initializer="zeros", name="outer")
 

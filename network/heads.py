@@ -29,7 +29,8 @@ class AngularMargin(keras.layers.Layer):
         super().__init__(**kwargs)
         if classes < 2:
             raise ValueError(f"A classifier needs at least 2 classes. Received: classes={classes}")
-        self.classes, self.scale = classes, scale
+        self.classes = classes
+        self.scale = scale
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """One centre per class, (d, classes)."""

@@ -142,7 +142,8 @@ class FaceInput(_Input):
             ).astype(np.uint8)
         if self.channels == "bgr":
             faces = faces[..., ::-1]
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        mean = np.array(self.mean, np.float32)
+        std = np.array(self.std, np.float32)
         x = (faces.astype(np.float32) * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(
             x.transpose(0, 3, 1, 2) if self.layout == "nchw" else x, dtype=np.float32

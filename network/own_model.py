@@ -149,8 +149,10 @@ def _pictures() -> np.ndarray:
     """
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (3, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8)
-    pictures[1, : FACE_SIZE_PX // 2], pictures[1, FACE_SIZE_PX // 2 :] = 220, (30, 80, 160)
-    pictures[2, :, : FACE_SIZE_PX // 2], pictures[2, :, FACE_SIZE_PX // 2 :] = (200, 140, 110), 10
+    pictures[1, : FACE_SIZE_PX // 2] = 220
+    pictures[1, FACE_SIZE_PX // 2 :] = (30, 80, 160)
+    pictures[2, :, : FACE_SIZE_PX // 2] = (200, 140, 110)
+    pictures[2, :, FACE_SIZE_PX // 2 :] = 10
     return pictures
 
 

@@ -22,7 +22,9 @@ from keras import layers
 from network.blocks import FastBatchNorm
 
 VARIANCE_FLOOR = 1e-5
-LENGTH, CENTRE = "length", "centre"  # layers before the embedding
+# layers before the embedding
+LENGTH = "length"
+CENTRE = "centre"
 
 
 @keras.saving.register_keras_serializable(package="duet")

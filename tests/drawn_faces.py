@@ -56,7 +56,8 @@ def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 
     rng = np.random.default_rng(1000 + person)
     skin = np.array([224, 172, 140]) * rng.uniform(0.55, 1.08) + rng.uniform(-8, 8, 3)
     hair = rng.uniform(10, 120) * np.array([1, rng.uniform(0.6, 0.95), rng.uniform(0.3, 0.9)])
-    eye_y, nose_y = rng.uniform(176, 188), rng.uniform(228, 240)
+    eye_y = rng.uniform(176, 188)
+    nose_y = rng.uniform(228, 240)
     canvas = _Canvas(rng.uniform(90, 200, 3), 26 * turn)
     _head(canvas, rng, skin, hair)
     _eyes(canvas, rng, skin, hair, eye_y)
@@ -73,7 +74,8 @@ def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 
 
 
 def _head(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any) -> None:
-    wide, tall = rng.uniform(88, 108), rng.uniform(122, 142)
+    wide = rng.uniform(88, 108)
+    tall = rng.uniform(122, 142)
     canvas.ellipse(200, 400, 150, 90, rng.uniform(20, 200, 3), 2)  # shoulders
     canvas.ellipse(200, 320, 42, 60, skin * 0.8, 3)  # neck
     canvas.ellipse(200, 180, wide + 16, tall + 14, hair, 2)
@@ -83,13 +85,12 @@ def _head(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any) -> No
 
 
 def _eyes(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any, y: float) -> None:
-    dx, w, h, iris = (
-        rng.uniform(36, 46),
-        rng.uniform(15, 20),
-        rng.uniform(7, 10),
-        rng.uniform(30, 110, 3),
-    )
-    brow, slant = rng.uniform(3.5, 6), rng.uniform(2, 10)
+    dx = rng.uniform(36, 46)
+    w = rng.uniform(15, 20)
+    h = rng.uniform(7, 10)
+    iris = rng.uniform(30, 110, 3)
+    brow = rng.uniform(3.5, 6)
+    slant = rng.uniform(2, 10)
     for side in (-1, 1):
         x = 200 + side * dx
         canvas.ellipse(x, y, w * 1.5, h * 2.0, skin * 0.72, 5, depth=1)  # socket
@@ -113,7 +114,8 @@ def _nose(canvas: _Canvas, rng: np.random.Generator, skin: Any, eye_y: float, y:
 
 
 def _mouth(canvas: _Canvas, rng: np.random.Generator, skin: Any, opened: float) -> None:
-    y, w = rng.uniform(268, 284), rng.uniform(26, 38)
+    y = rng.uniform(268, 284)
+    w = rng.uniform(26, 38)
     canvas.ellipse(200, y, w, 8 + 10 * opened, skin * np.array([0.82, 0.52, 0.52]), 1.5, depth=1)
     canvas.ellipse(200, y, w * 0.86, 1.4 + 9 * opened, (70, 25, 28), depth=1)
     canvas.ellipse(200, y + 26, w * 0.7, 4, skin * 0.85, 4, depth=1)  # chin

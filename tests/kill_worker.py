@@ -25,7 +25,9 @@ class Worker:
     """One life of the process; `number` tells it from the others."""
 
     def __init__(self, folder: Path, number: int, url: str) -> None:
-        self._folder, self._number, self._next = folder, number, 0
+        self._folder = folder
+        self._number = number
+        self._next = 0
         self._rng = random.Random(number)
         self._settings = Settings(data_dir=folder, database_url=url)
         self._recognizer: Recognizer = make_recognizer(folder, keep_media=True, database_url=url)

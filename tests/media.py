@@ -116,13 +116,12 @@ def scene(
 
 def _paste(image: Image, patch: Image, at: tuple[float, float]) -> None:
     side = len(patch)
-    top, left = round(at[1] * image.shape[0] - side / 2), round(at[0] * image.shape[1] - side / 2)
-    y0, x0, y1, x1 = (
-        max(0, top),
-        max(0, left),
-        min(image.shape[0], top + side),
-        min(image.shape[1], left + side),
-    )
+    top = round(at[1] * image.shape[0] - side / 2)
+    left = round(at[0] * image.shape[1] - side / 2)
+    y0 = max(0, top)
+    x0 = max(0, left)
+    y1 = min(image.shape[0], top + side)
+    x1 = min(image.shape[1], left + side)
     if y1 > y0 and x1 > x0:
         image[y0:y1, x0:x1] = patch[y0 - top : y1 - top, x0 - left : x1 - left]
 
@@ -203,7 +202,8 @@ def write_video(
         codec_options: of the video codec, instead of the quick ones.
     """
     default_codec, default_sound_codec = CODECS[path.suffix]
-    codec, buffer = codec or default_codec, None if seekable else _Unseekable()
+    codec = codec or default_codec
+    buffer = None if seekable else _Unseekable()
     kind = {".mkv": "matroska", ".mpg": "mpeg"}.get(path.suffix, path.suffix[1:])
     with av.open(buffer or str(path), "w", format=kind, options=options or {}) as container:
         quick = _QUICK.get(codec, {}) if codec_options is None else codec_options
@@ -259,7 +259,8 @@ def _encode_sound(container: Any, stream: Any, samples: Samples) -> None:
     frame = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
     )
-    frame.sample_rate, frame.pts = RATE_HZ, 0
+    frame.sample_rate = RATE_HZ
+    frame.pts = 0
     for part in [*resampler.resample(frame), *resampler.resample(None)]:
         container.mux(stream.encode(part))
     container.mux(stream.encode(None))

@@ -66,12 +66,11 @@ def speech(
     """Syllables (a voiced source through formants, with hiss and pauses) in the voice
     of `person`; another `take` says other syllables.
     """
-    voice, words = np.random.default_rng(7000 + person), np.random.default_rng([person, take])
-    pitch_hz, tract, pace_s = (
-        voice.uniform(90, 230),
-        voice.uniform(0.88, 1.18),
-        voice.uniform(0.16, 0.22),
-    )
+    voice = np.random.default_rng(7000 + person)
+    words = np.random.default_rng([person, take])
+    pitch_hz = voice.uniform(90, 230)
+    tract = voice.uniform(0.88, 1.18)
+    pace_s = voice.uniform(0.16, 0.22)
     count = round(seconds * rate_hz)
     parts: list[Samples] = []
     while sum(map(len, parts)) < count:

@@ -13,7 +13,9 @@ import soundfile
 from tests import media_sound
 from train.voice_data import write_bank
 
-SPEAKERS, FILES, HELD_OUT = 9, 2, 5
+SPEAKERS = 9
+FILES = 2
+HELD_OUT = 5
 CONFIG = """
 [data]
 train = "unused"

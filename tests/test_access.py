@@ -239,7 +239,8 @@ class TestKiosk:
             "/speakers/register": {"speaker_id": "ann"},
             "/Identification_Request": {"name": "ann-1.mp4"},
         }.get(url, {})
-        both, analyse = threading.Barrier(2), recognizer._analyser.analyse
+        both = threading.Barrier(2)
+        analyse = recognizer._analyser.analyse
 
         def wait_and_analyse(*args: Any) -> Any:
             both.wait(LIMIT_S)
@@ -437,7 +438,8 @@ class TestHowOften:
         self, limited: FlaskClient, holding: Callable[[Role], dict[str, str]]
     ) -> None:
         assert [self.identify(limited).status_code for _ in range(4)][-1] == 429
-        first, second = holding(Role.KIOSK), holding(Role.KIOSK)
+        first = holding(Role.KIOSK)
+        second = holding(Role.KIOSK)
         assert [self.identify(limited, first).status_code for _ in range(4)] == [200, 200, 200, 429]
         assert self.identify(limited, first, "10.1.2.3").status_code == 429, (
             "a key takes its allowance along"

@@ -103,7 +103,8 @@ def test_files_that_cannot_be_taken_fail_alone(client, media, tmp_path) -> None:
     """Nobody's, of a name that is no id, or of bytes that are no text; what links lead
     to outside is no file of the folder.
     """
-    people, sample = media / "shop", (media / "shop/ann/1.mp4").read_bytes()
+    people = media / "shop"
+    sample = (media / "shop/ann/1.mp4").read_bytes()
     (people / "two words").mkdir()
     (tmp_path / "secret.mp4").write_bytes(sample)
     (people / "ann/link.mp4").symlink_to(tmp_path / "secret.mp4")

@@ -69,7 +69,8 @@ def at_import_time(tree: ast.Module) -> set[str]:
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    layer, used = layer_of(path), imports(tree)
+    layer = layer_of(path)
+    used = imports(tree)
     assert (used & LAYERS) - {layer} <= ALLOWED[layer], (
         f"{layer} may import {sorted(ALLOWED[layer])} only"
     )

@@ -21,7 +21,8 @@ def test_batch_norm_agrees_with_keras(shape: tuple[int, ...], training: bool) ->
 
     rng = np.random.default_rng(0)
     x = rng.normal(2.0, 3.0, shape).astype(np.float32)
-    ours, theirs = FastBatchNorm(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    ours = FastBatchNorm(momentum=0.9)
+    theirs = keras.layers.BatchNormalization(momentum=0.9)
     ours.build(shape)
     theirs.build(shape)
     values = [rng.uniform(0.5, 1.5, 3).astype(np.float32) for _ in range(4)]

@@ -126,7 +126,8 @@ def test_without_workers_the_broker_does_not_fill(tmp_path: Path) -> None:
 def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_or_stopped(
     tmp_path: Path,
 ) -> None:
-    clip, port = write_clip(tmp_path / "a.mp4", person=1, seconds=2.0), free_port()
+    clip = write_clip(tmp_path / "a.mp4", person=1, seconds=2.0)
+    port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with (
         running(tmp_path, "app.py", broker_url=url) as service,

@@ -53,7 +53,10 @@ def table(
     """
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(people, SIZE))
-    vectors, person, file, condition = [], [], [], []
+    vectors = []
+    person = []
+    file = []
+    condition = []
     for p in range(people):
         for f in range(files):
             for c in range(len(conditions)):
@@ -95,7 +98,8 @@ def test_logistic_fit_equals_scikit_learn():
 
 def test_few_people_are_not_taken_for_certain():
     """Separated without error, the slope is the steeper the more people say so."""
-    x, y = np.repeat([0.0, 0.1, 0.9, 1.0], 50)[:, None], np.repeat([0, 0, 1, 1], 50)
+    x = np.repeat([0.0, 0.1, 0.9, 1.0], 50)[:, None]
+    y = np.repeat([0, 0, 1, 1], 50)
     slopes = [logistic.fit(x, y, support)[0][0] for support in (3, 20, 100)]
     assert slopes == sorted(slopes)
     assert slopes[0] < 0.7 * slopes[2]
@@ -286,7 +290,8 @@ def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do():
     that the cohort has nothing of.
     """
     known = [two_lengths(fold) for fold in folds()]
-    numbers, blind = fit_norm(known), fit_norm([untold(fold) for fold in known])
+    numbers = fit_norm(known)
+    blind = fit_norm([untold(fold) for fold in known])
     assert blind.level[3] == blind.scale[3] == 0
     assert numbers.level[3] > 0.02
     told = np.mean([gap(fold, numbers) for fold in known])
@@ -419,7 +424,8 @@ def test_few_own_people_keep_the_cohort_and_many_make_one(fitted):
         def __init__(self, made):
             self.face = self.voice = self.fusion = Encoder(made)
 
-    few, many = crowd(people=20), crowd(people=FULL)
+    few = crowd(people=20)
+    many = crowd(people=FULL)
     kept = own_people(Encoders(calibration), {"face": few})["face"]
     assert kept.norm is calibration.norm
     made = calibrate(kept, calibration)

@@ -118,10 +118,8 @@ def test_export(run, tmp_path: Path) -> None:
 
 def test_feedback(run, store: Store) -> None:
     assert "face, fused, voice" in run("feedback", "r1", "ann", "different").output
-    encoders, scales = (
-        {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"},
-        {"face": "", "voice": "", "fused": ""},
-    )
+    encoders = {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
+    scales = {"face": "", "voice": "", "fused": ""}
     assert [t.same for t in store.feedback_trials(encoders, scales)] == [False] * 3
 
 

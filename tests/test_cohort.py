@@ -86,7 +86,8 @@ def test_a_fusion_whose_cohort_is_gone_does_not_serve(models):
 
 def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_people():
     norm = CohortNorm(np.eye(10, 16, dtype=np.float32), NUMBERS)
-    few, many = norm.expected(10, OTHERS), norm.expected(100_000, OTHERS)
+    few = norm.expected(10, OTHERS)
+    many = norm.expected(100_000, OTHERS)
     assert (np.diff(few) < 0).all()
     assert (many > few).all()
     assert many[0] > NUMBERS.null_score[-1]  # beyond the table

@@ -25,7 +25,8 @@ from utils.config import ROOT, Settings
 LIMITS = ReadLimits(max_frames=2)
 SECONDS = 4.0
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
-FASTSTART, FRAGMENTS = {"movflags": "faststart"}, {"movflags": "frag_keyframe+empty_moov"}
+FASTSTART = {"movflags": "faststart"}
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 STATING: dict[str, dict[str, Any]] = {
     "index_in_front.mp4": {"options": FASTSTART},
     "a.mkv": {},

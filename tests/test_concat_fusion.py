@@ -46,13 +46,16 @@ def people(n: int, seed: int = 0) -> np.ndarray:
 
 
 def test_cosine_is_the_weighted_mean_and_llr_the_sum() -> None:
-    faces, voices = people(6, 1) + people(6, 1)[:1], people(6, 2) + people(6, 2)[:1]
+    faces = people(6, 1) + people(6, 1)[:1]
+    voices = people(6, 2) + people(6, 2)[:1]
     faces /= np.linalg.norm(faces, axis=1, keepdims=True)
     voices /= np.linalg.norm(voices, axis=1, keepdims=True)
     fused = fusion().fuse(faces, voices)
     assert fused.shape == (6, 1024)
     np.testing.assert_allclose(np.linalg.norm(fused, axis=1), 1, atol=1e-5)
-    s_f, s_v, s = faces @ faces.T, voices @ voices.T, fused @ fused.T
+    s_f = faces @ faces.T
+    s_v = voices @ voices.T
+    s = fused @ fused.T
     np.testing.assert_allclose(s, (30 * s_f + 18 * s_v) / 48, atol=1e-5)
     np.testing.assert_allclose(
         fusion().calibration.llr(s), FACE.llr(s_f) + VOICE.llr(s_v), atol=1e-3

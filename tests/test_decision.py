@@ -23,7 +23,9 @@ from gallery.matching import Candidate, Comparison
 from tests.gallery_parts import CALIBRATION
 from utils.types import Modality, Outcome
 
-FACE, VOICE, FUSED = Modality.FACE, Modality.VOICE, Modality.FUSED
+FACE = Modality.FACE
+VOICE = Modality.VOICE
+FUSED = Modality.FUSED
 CALIBRATIONS = dict.fromkeys((FACE, VOICE, FUSED), CALIBRATION)
 RULE = Rule(0.01, 10, CALIBRATIONS)
 
@@ -199,7 +201,8 @@ def test_a_chance_match_of_the_voice_does_not_block_the_face():
 
 def test_a_voice_that_fits_both_people_is_no_conflict():
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
-    right, best = accepted("a", 0.4, FUSED), float(CALIBRATION.llr(0.5))
+    right = accepted("a", 0.4, FUSED)
+    best = float(CALIBRATION.llr(0.5))
     for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
         assert (
             decide_fused(
@@ -263,7 +266,8 @@ def test_one_modality_is_the_fused_answer(single):
 
 
 def test_duplicates():
-    other, me = accepted("other"), accepted("me")
+    other = accepted("other")
+    me = accepted("me")
     spoken = voice_of("other")
     assert duplicate_of(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
     assert duplicate_of(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)[1] == FUSED
@@ -281,7 +285,8 @@ def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
     that, among N people, is 99 · 99 · N to 1.
     """
     for people in (1, 10):
-        rule, least = Rule(0.01, people, CALIBRATIONS), math.log(99 * 99 * people)
+        rule = Rule(0.01, people, CALIBRATIONS)
+        least = math.log(99 * 99 * people)
         for llr, found in ((least - 0.1, False), (least + 0.1, True)):
             voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
             assert voice.outcome == Outcome.ACCEPTED

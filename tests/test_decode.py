@@ -48,11 +48,9 @@ def corners() -> np.ndarray:
     left.
     """
     image = np.full((96, 160, 3), 128, np.uint8)
-    image[:40, :60], image[:40, -60:], image[-40:, :60] = (
-        (220, 30, 30),
-        (30, 220, 30),
-        (30, 30, 220),
-    )
+    image[:40, :60] = (220, 30, 30)
+    image[:40, -60:] = (30, 220, 30)
+    image[-40:, :60] = (30, 30, 220)
     return image
 
 
@@ -119,7 +117,8 @@ def loudest_hz(samples: np.ndarray) -> float:
 def test_stereo_of_44100_hz_becomes_mono(tmp_path: Path) -> None:
     import soundfile
 
-    left, right = media.tone(0.5, 400, 0.4, 44_100), media.silence(0.5, 44_100)
+    left = media.tone(0.5, 400, 0.4, 44_100)
+    right = media.silence(0.5, 44_100)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 44_100)
     waveform = read_clip(tmp_path / "a.wav", LIMITS).waveform
     assert waveform is not None
@@ -209,7 +208,9 @@ def test_a_recorder_s_webm_without_duration_is_measured(tmp_path: Path) -> None:
 
 
 def test_cover_art_is_no_picture_of_a_person(tmp_path: Path) -> None:
-    sound, cover, out = tmp_path / "a.mp3", tmp_path / "c.jpg", tmp_path / "b.mp3"
+    sound = tmp_path / "a.mp3"
+    cover = tmp_path / "c.jpg"
+    out = tmp_path / "b.mp3"
     media.write_sound(sound, media.tone(0.5))
     media.write_photo(cover, corners())
     command = [
@@ -345,12 +346,10 @@ def test_one_broken_track_leaves_the_other(tmp_path: Path, broken: str) -> None:
                 made = av.Packet(
                     bytes(np.random.default_rng(0).integers(0, 255, packet.size, np.uint8))
                 )
-                made.pts, made.dts, made.time_base, made.is_keyframe = (
-                    packet.pts,
-                    packet.dts,
-                    packet.time_base,
-                    packet.is_keyframe,
-                )
+                made.pts = packet.pts
+                made.dts = packet.dts
+                made.time_base = packet.time_base
+                made.is_keyframe = packet.is_keyframe
             made.stream = streams[packet.stream.index]
             target.mux(made)
     clip = read_clip(spoil, LIMITS)

@@ -101,7 +101,8 @@ def test_examples_of_the_command_line_parse(
             Path(word).touch()
     group: click.Command = cli.cli
     while isinstance(group, click.Group):
-        group, words = group.commands[words[0]], words[1:]
+        group = group.commands[words[0]]
+        words = words[1:]
     group.make_context(group.name, list(words))
 
 

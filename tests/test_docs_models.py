@@ -55,7 +55,8 @@ def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     command: click.Command = cli.cli if module is None else module.main  # type: ignore[assignment]
     words = words[1:] if words[0] == "cli.py" else words[2:]
     while isinstance(command, click.Group):
-        command, words = command.commands[words[0]], words[1:]
+        command = command.commands[words[0]]
+        words = words[1:]
     command.make_context(command.name, list(words))
 
 

@@ -19,7 +19,8 @@ def test_the_published_network_compares_as_stated() -> None:
 
     face = build_face("patchface", embedding_size=24)
     # Of a face network; the layers before them tell nothing apart yet
-    last, norm = face.get_layer(DENSE), face.get_layer(NORM)
+    last = face.get_layer(DENSE)
+    norm = face.get_layer(NORM)
     network = keras.Sequential([keras.Input((512,)), last, norm, keras.layers.UnitNormalization()])
     norm.set_weights(
         [RNG.uniform(0.5, 2, 24), RNG.normal(size=24), RNG.normal(size=24), RNG.uniform(0.5, 2, 24)]

@@ -163,7 +163,8 @@ def test_broken_weights_name_no_path(tmp_path: Path) -> None:
 
 def test_face_embedding_is_the_weighted_mean(tmp_path: Path) -> None:
     make_face(tmp_path)
-    encoder, images = load_face_encoder(tmp_path), faces(3)
+    encoder = load_face_encoder(tmp_path)
+    images = faces(3)
     each = encoder.embed_each(images)
     assert each.shape == (3, 512)
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
@@ -174,7 +175,8 @@ def test_face_embedding_is_the_weighted_mean(tmp_path: Path) -> None:
 
 def test_alone_equals_batched(tmp_path: Path) -> None:
     make_face(tmp_path)
-    encoder, images = load_face_encoder(tmp_path), faces(4)
+    encoder = load_face_encoder(tmp_path)
+    images = faces(4)
     alone = np.concatenate([encoder.embed_each(images[i : i + 1]) for i in range(4)])
     np.testing.assert_allclose(alone, encoder.embed_each(images), atol=1e-5)
 
@@ -255,10 +257,8 @@ def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str 
     )
     fed = {"frontend": FrontendSpec(mean_norm=False).to_dict(), "layout": layout}
     put_card(tmp_path, "voice", 512, fed)
-    plain, speech = (
-        load_voice_encoder(tmp_path),
-        Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ),
-    )
+    plain = load_voice_encoder(tmp_path)
+    speech = Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
     put_card(tmp_path, "voice", 512, {**fed, "time_reversal": True})
     both = load_voice_encoder(tmp_path)
     frames = log_mel(speech.samples, plain.frontend)
@@ -283,12 +283,14 @@ def test_load_encoders_checks_that_they_belong_together(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "duet")
-    face, voice = make_face(tmp_path / "face"), make_voice(tmp_path / "voice")
+    face = make_face(tmp_path / "face")
+    voice = make_voice(tmp_path / "voice")
     assert isinstance(load_encoders(tmp_path).fusion, ConcatFusion)
     assert [r.message.partition(":")[0] for r in caplog.records] == ["There is no trained fusion"]
     make_fusion(tmp_path / "fusion", face.encoder_id, voice.encoder_id)
     fusion = load_encoders(tmp_path).fusion
-    a, b = np.eye(512, dtype=np.float32)[:2], np.eye(512, dtype=np.float32)[2:4]
+    a = np.eye(512, dtype=np.float32)[:2]
+    b = np.eye(512, dtype=np.float32)[2:4]
     np.testing.assert_allclose(fusion.fuse(a, b), (a + b) / np.sqrt(2), atol=1e-6)
     assert fusion.fuse(a[:0], b[:0]).shape == (0, 512)
     with pytest.raises(ValueError, match="pairs"):

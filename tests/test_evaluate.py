@@ -17,7 +17,8 @@ from train.protocols import Trials
 from utils import metrics
 from utils.errors import DatasetError
 
-PEOPLE, FILES = 12, 3
+PEOPLE = 12
+FILES = 3
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def face_model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def media(tmp_path_factory) -> Path:
     """A zip of crops: a random grid of colours for each person, with noise."""
-    rng, archive = np.random.default_rng(0), tmp_path_factory.mktemp("media") / "faces.zip"
+    rng = np.random.default_rng(0)
+    archive = tmp_path_factory.mktemp("media") / "faces.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for person in range(PEOPLE):
             grid = rng.integers(0, 255, (4, 4, 3))
@@ -77,7 +79,8 @@ def media(tmp_path_factory) -> Path:
 
 
 def trial_lines(folds: bool = False) -> str:
-    rng, lines = np.random.default_rng(1), []
+    rng = np.random.default_rng(1)
+    lines = []
     for person in range(PEOPLE):
         other = (person + 1 + int(rng.integers(PEOPLE - 1))) % PEOPLE
         fold = f" {person % 3 + 1}" if folds else ""
@@ -280,7 +283,8 @@ def embeddings(people: int, files: int, offset: float, seed: int = 0) -> dict[st
     (`offset`).
     """
     rng = np.random.default_rng(seed)
-    common, result = rng.normal(size=64), {}
+    common = rng.normal(size=64)
+    result = {}
     for person in range(people):
         centre = rng.normal(size=64) + offset * rng.random() * common
         for file in range(files):
@@ -405,7 +409,8 @@ def test_voices_are_cut_to_speech_and_silent_files_left_out_or_kept(tmp_path):
     )
     soundfile.write(tmp_path / "talk.wav", talk, 16000)
     soundfile.write(tmp_path / "silent.wav", media_sound.noise(2.0, 0.01, rate_hz=16000), 16000)
-    encoder, files = load_voice_encoder(ROOT / "best_model" / "voice"), ["talk.wav", "silent.wav"]
+    encoder = load_voice_encoder(ROOT / "best_model" / "voice")
+    files = ["talk.wav", "silent.wav"]
     whole = embed_sounds(encoder, tmp_path, files)
     served = embed_sounds(encoder, tmp_path, files, speech_finder())
     kept = embed_sounds(encoder, tmp_path, files, speech_finder(keep_silent=True))

@@ -64,7 +64,8 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
         )
         assert count == 3
         order = np.argsort(centres[1:, 0])
-        eyes, widths = centres[1:][order], boxes[1:, cv2.CC_STAT_WIDTH][order]
+        eyes = centres[1:][order]
+        widths = boxes[1:, cv2.CC_STAT_WIDTH][order]
         assert eyes[1, 0] - eyes[0, 0] < 30, "36 px before"
         assert abs(eyes[1, 1] - eyes[0, 1]) < 2
         far = 0 if degrees < 0 else 1
@@ -86,7 +87,9 @@ def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, tea
 
 
 def test_blends_fill_their_share_of_a_batch(
-    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+    listing: Listing,
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811
     options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
     source = batches(listing, tmp_path, teacher=options)
@@ -111,7 +114,9 @@ def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
 
 @pytest.mark.tf
 def test_nobodys_faces_have_no_part_in_the_margin_loss(
-    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+    listing: Listing,
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811
     import tensorflow as tf
 
@@ -133,17 +138,17 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 
 @pytest.mark.tf
 def test_what_is_published_has_the_emphasis_of_its_teacher(
-    listing: Listing, tmp_path: Path, teacher: Path  # noqa: F811
+    listing: Listing,
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811
     from train.emphasis import DENSE, emphasis
     from train.face_task import FaceTask, LossOptions
 
     source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
     task = FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=0.8)
-    before, projection = (
-        task.network.get_layer(DENSE).get_weights()[0],
-        task.heads[1].kernel.numpy(),
-    )
+    before = task.network.get_layer(DENSE).get_weights()[0]
+    projection = task.heads[1].kernel.numpy()
     task.settle()
     # Of a normalisation that has learned nothing yet
     expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)

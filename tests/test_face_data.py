@@ -263,7 +263,8 @@ def batches(listing: Listing, tmp_path: Path, **changes: object) -> FaceBatches:
 
 
 def test_batch_depends_on_seed_and_step_alone(listing: Listing, tmp_path: Path) -> None:
-    one, other = batches(listing, tmp_path), batches(listing, tmp_path)
+    one = batches(listing, tmp_path)
+    other = batches(listing, tmp_path)
     one.batch(0, 0.0)
     for step in (7, 3):
         for name, value in one.batch(step, 0.0).items():
@@ -339,7 +340,8 @@ def test_accuracy_of_a_perfect_and_of_a_blind_embedding() -> None:
     right = [str(number + 1) for number in range(0, 40, 2)] + [
         str((number + 3) % 40) for number in range(0, 40, 2)
     ]
-    labels, folds = np.repeat([1, 0], 20), np.arange(40) % 5
+    labels = np.repeat([1, 0], 20)
+    folds = np.arange(40) % 5
     pairs = FacePairs(images, places, {"toy": Trials(labels, tuple(left), tuple(right), folds)})
     pixels = pairs.accuracies(
         lambda x: x.reshape(len(x), -1).astype(np.float32) - 127, 112, mirror=True

@@ -25,7 +25,8 @@ def network() -> keras.Model:
     from network.face import build_face
 
     keras.utils.set_random_seed(0)
-    model, rng = build_face(), np.random.default_rng(0)
+    model = build_face()
+    rng = np.random.default_rng(0)
     for variable in model.variables:
         if variable.name in ("gamma", "moving_variance"):
             variable.assign(rng.uniform(0.5, 1.5, variable.shape))
@@ -207,7 +208,8 @@ def test_a_file_that_is_no_network_is_refused_without_a_path(tmp_path: Path, dam
 def test_what_a_run_started_from_is_kept_without_a_path(tmp_path: Path) -> None:
     from train.initial import begin, origin
 
-    run, model = tmp_path / "run", tmp_path / "theirs"
+    run = tmp_path / "run"
+    model = tmp_path / "theirs"
     assert origin(run) == "not recorded"
     begin(small(1), None, run)
     assert origin(run) == "random weights"

@@ -73,7 +73,8 @@ def test_the_cascade_finds_what_the_package_finds() -> None:
 
 
 def test_alone_equals_batched() -> None:
-    networks, images = load_networks(1), [face(p, 160) for p in range(4)]
+    networks = load_networks(1)
+    images = [face(p, 160) for p in range(4)]
     together = detect(images, networks)
     for i, image in enumerate(images):
         alone = detect([image], networks)

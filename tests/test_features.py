@@ -57,7 +57,8 @@ def test_a_tone_lights_the_band_of_its_frequency() -> None:
 
 
 def test_features_of_a_crop_are_a_crop_of_the_features(speech: np.ndarray) -> None:
-    start, frames = 37, 80
+    start = 37
+    frames = 80
     samples = speech[start * SPEC.hop_samples :][: SPEC.n_fft + (frames - 1) * SPEC.hop_samples]
     np.testing.assert_allclose(
         mel_power(samples, SPEC),

@@ -39,7 +39,11 @@ class Toy:
     class says; a network of one layer.
     """
 
-    name, metric, inputs, serving_shape, example_length = "toy", "none", "point", (None, 6), 1
+    name = "toy"
+    metric = "none"
+    inputs = "point"
+    serving_shape = (None, 6)
+    example_length = 1
 
     def __init__(self) -> None:
         import keras
@@ -53,7 +57,8 @@ class Toy:
         )
         self.classifier = AngularMargin(5, name="classifier")
         self.classifier.build((None, 8))
-        self.heads, self.start = [self.classifier], None
+        self.heads = [self.classifier]
+        self.start = None
         self.middles = np.random.default_rng(0).normal(size=(4, 6))
 
     def batch(self, step: int, progress: float) -> dict[str, np.ndarray]:
@@ -70,10 +75,8 @@ class Toy:
     def loss(self, batch, progress):
         import tensorflow as tf
 
-        vectors, known = (
-            self.network(batch["point"], training=self.start is None),
-            batch["label"] >= 0,
-        )
+        vectors = self.network(batch["point"], training=self.start is None)
+        known = batch["label"] >= 0
         total = self.classifier.loss(
             tf.boolean_mask(vectors, known), tf.boolean_mask(batch["label"], known), 0.2
         )
@@ -92,7 +95,8 @@ def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> N
 
     moved = []
     for keep in (0.0, 20.0, 500.0):
-        task, points = Toy(), np.random.default_rng(2).normal(size=(20, 6)).astype(np.float32)
+        task = Toy()
+        points = np.random.default_rng(2).normal(size=(20, 6)).astype(np.float32)
         before = task.embed(points) @ task.embed(points).T
         hold(task, keep)
         trainer = Trainer(task, LoopOptions(total_steps=60, peak_rate=0.01), tmp_path / f"{keep:g}")

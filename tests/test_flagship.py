@@ -12,11 +12,9 @@ from tests.shapes import assert_error, media, send
 from utils.config import Settings
 
 URL = "/Identification_Request"
-FUSED, FACE, VOICE = (
-    "Multi-modal Speaker Recognition - Speaker ID : ",
-    "Image Based Speaker Recognition - Speaker ID : ",
-    "Voice Based Speaker Recognition - Speaker ID: ",
-)
+FUSED = "Multi-modal Speaker Recognition - Speaker ID : "
+FACE = "Image Based Speaker Recognition - Speaker ID : "
+VOICE = "Voice Based Speaker Recognition - Speaker ID: "
 
 
 @pytest.fixture

@@ -40,7 +40,8 @@ def people(
     common direction, as degraded media do.
     """
     rng = np.random.default_rng(seed)
-    centres, common = rng.normal(size=(count, size)), rng.normal(size=size)
+    centres = rng.normal(size=(count, size))
+    common = rng.normal(size=size)
     rows = [
         (p, p * files + f, c)
         for p in range(count)
@@ -76,10 +77,8 @@ def measured(noise: float, seed: int) -> tuple[Table, Table]:
 
 
 def test_training_pairs_are_of_one_person_two_files_and_one_data_set():
-    faces, voices = (
-        people(60, conditions=("clean", "random"), sets=2),
-        people(80, conditions=("clean", "random"), sets=2, seed=1),
-    )
+    faces = people(60, conditions=("clean", "random"), sets=2)
+    voices = people(80, conditions=("clean", "random"), sets=2, seed=1)
     persons = PseudoPersons(faces, voices, Draw(people=25, missing=0.0), seed=3)
     for step in range(5):
         batch = persons.batch(step)
@@ -101,7 +100,9 @@ def test_a_batch_is_a_function_of_its_number():
         Draw(20),
         seed=1,
     )
-    first, again, other = persons.batch(4), persons.batch(4), persons.batch(5)
+    first = persons.batch(4)
+    again = persons.batch(4)
+    other = persons.batch(5)
     assert all((first[name] == again[name]).all() for name in first)
     assert not (first["probe_face"] == other["probe_face"]).all()
 
@@ -136,7 +137,8 @@ def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins():
 
 
 def test_the_sum_of_ratios_trusts_the_better_modality_more():
-    good, bad = people(40, noise=0.8, size=64), people(40, noise=3.0, size=64, seed=1)
+    good = people(40, noise=0.8, size=64)
+    bad = people(40, noise=3.0, size=64, seed=1)
     face, voice = llr_sum(good, bad)
     assert face > voice
     held = measured(1.0, 5)
@@ -152,10 +154,8 @@ def test_halves_share_nobody():
 
 
 def test_fused_tables_join_files_one_to_one_and_keep_conditions():
-    faces, voices = (
-        people(6, 3, conditions=("clean", "blur"), size=8),
-        people(5, 2, conditions=("clean",), size=8, seed=1),
-    )
+    faces = people(6, 3, conditions=("clean", "blur"), size=8)
+    voices = people(5, 2, conditions=("clean",), size=8, seed=1)
     table = fused_table(
         faces,
         voices,
@@ -183,7 +183,8 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
     heard: list[int] = []
 
     class Encoder:
-        encoder_id, frontend = "lengths", FrontendSpec()
+        encoder_id = "lengths"
+        frontend = FrontendSpec()
 
         def embed(self, speech: Waveform) -> Embedding:
             heard.append(len(speech.samples))
@@ -265,7 +266,8 @@ def test_degradations_do_what_they_say_and_keep_shape():
 def network():
     from network.fusion import build_fusion, set_linear
 
-    faces, voices = people(80, size=128), people(80, size=96, seed=1)
+    faces = people(80, size=128)
+    voices = people(80, size=96, seed=1)
     wide = [
         np.pad(t.vectors, ((0, 0), (0, EMBEDDING_SIZE - t.vectors.shape[1])))
         for t in (faces, voices)

@@ -142,7 +142,8 @@ result = made.first_sight("id" + sys.argv[2], clip)
 print(json.dumps([result.registered, result.duplicate and result.duplicate.person_id]))
 """
     for turn in range(2):
-        folder, url = tmp_path / str(turn), new_database() if kind == "postgres" else ""
+        folder = tmp_path / str(turn)
+        url = new_database() if kind == "postgres" else ""
         make_recognizer(folder, database_url=url).close()
         folder.mkdir(exist_ok=True)
         one, two = finish(start(script, folder, "1", url), start(script, folder, "2", url))
@@ -251,7 +252,9 @@ for i in range(int(sys.argv[2]) * 1000, 10**9):
         print("deleting", i, flush=True)
         store.delete_person(f"p{i}")
 """
-    enrolled, deleting, rng = set(), set(), random.Random(4)
+    enrolled = set()
+    deleting = set()
+    rng = random.Random(4)
     for turn in range(6):
         process = start(script, tmp_path, str(turn))
         process.stdin.write("go\n")

@@ -20,11 +20,10 @@ def embeddings() -> np.ndarray:
 def test_angular_margin_is_added_to_the_true_angle_only(embeddings: np.ndarray) -> None:
     from network.heads import AngularMargin
 
-    head, labels = AngularMargin(5, scale=10.0), np.array([0, 1, 2, 3, 4, 0], np.int32)
-    plain, margined = (
-        head(embeddings, labels, margin=0.0).numpy(),
-        head(embeddings, labels, margin=0.4).numpy(),
-    )
+    head = AngularMargin(5, scale=10.0)
+    labels = np.array([0, 1, 2, 3, 4, 0], np.int32)
+    plain = head(embeddings, labels, margin=0.0).numpy()
+    margined = head(embeddings, labels, margin=0.4).numpy()
     cosines = unit(embeddings) @ unit(head.kernel.numpy().T).T
     assert np.allclose(plain, 10 * cosines, atol=1e-4)
     rows = np.arange(6)
@@ -74,10 +73,8 @@ def test_a_classifier_needs_two_classes() -> None:
 def test_teacher_loss_is_one_minus_cosine(embeddings: np.ndarray) -> None:
     from network.heads import TeacherProjection
 
-    head, teacher = (
-        TeacherProjection(4),
-        np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32),
-    )
+    head = TeacherProjection(4)
+    teacher = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
     loss = float(head.loss(embeddings, teacher))
     expected = 1 - np.sum(unit(embeddings @ head.kernel.numpy()) * unit(teacher), axis=1)
     assert loss == pytest.approx(expected.mean(), abs=1e-5)

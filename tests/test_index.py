@@ -97,10 +97,8 @@ def test_what_is_seen_of_a_person(store, index):
     store.enroll(NewPerson("b"), templates(2, "v"))
     store.create_person("nothing")
     seen = as_dict(index.snapshot())
-    faces, voice = (
-        np.stack([direction("face", 1, i, 0.5) for i in (0, 1)]),
-        direction("voice", 1, 0, 0.5),
-    )
+    faces = np.stack([direction("face", 1, i, 0.5) for i in (0, 1)])
+    voice = direction("voice", 1, 0, 0.5)
     np.testing.assert_allclose(seen["a"][1][FACE], mean_of(faces), atol=1e-6)
     np.testing.assert_allclose(
         seen["a"][1][FUSED], mean_of(StubFusion().fuse(faces, np.stack([voice, voice]))), atol=1e-6
@@ -228,7 +226,8 @@ def test_parallel_readers_see_whole_states(store, index):
     """While a writer adds and removes pairs, every snapshot holds both of a pair or
     none.
     """
-    stop, bad = threading.Event(), []
+    stop = threading.Event()
+    bad = []
 
     def read():
         while not stop.is_set():

@@ -92,7 +92,8 @@ def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
 
 def test_a_file_has_one_worker_at_a_time(recognizer, jobs, clips) -> None:
     jobs.create(new("identify", clips[:2]))
-    first, second = jobs.claim("a"), jobs.claim("b")
+    first = jobs.claim("a")
+    second = jobs.claim("b")
     assert first.key != second.key
     assert jobs.claim("c") is None
     assert not jobs.finish(first, "b", {}), "a file is finished by its own worker only"
@@ -127,7 +128,8 @@ def test_a_lease_is_renewed_while_a_clip_takes_long(
 ) -> None:
     monkeypatch.setattr("web.jobs.LEASE_S", 0.06)
     jobs.create(new("identify", clips[:1]))
-    identify, seen = recognizer.identify, []
+    identify = recognizer.identify
+    seen = []
 
     def slow(path: Path, **more: object):
         lose_worker(recognizer)
@@ -163,7 +165,8 @@ def test_a_database_that_is_gone_for_long_costs_no_attempt(
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     monkeypatch.setattr("web.jobs.PAUSE_S", 0.0)
-    release, refused = jobs.release, []
+    release = jobs.release
+    refused = []
 
     def gone(*given: object) -> None:
         refused.append(1)
@@ -428,7 +431,8 @@ def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
     """By the system, once it has computed for so long after its first file: on a slow
     machine later. By itself with the eighth.
     """
-    recognizer, files = recognizer_of(settings), itertools.count()
+    recognizer = recognizer_of(settings)
+    files = itertools.count()
 
     def stop() -> bool:
         done = next(files)
@@ -448,7 +452,9 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(
     end every clip was enrolled exactly once.
     """
     job = jobs.create(new("enroll", many_people(media, 40)))
-    context, rng, rounds = multiprocessing.get_context("forkserver"), random.Random(3), 0
+    context = multiprocessing.get_context("forkserver")
+    rng = random.Random(3)
+    rounds = 0
     context.set_forkserver_preload([__name__])
     while jobs.get(job.job_id).finished_at is None:
         process = context.Process(

@@ -22,7 +22,9 @@ def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
     """Frames, offset removed, pre-emphasis, window, power spectrum, triangles on the
     scale 1127 ln(1 + f / 700), logarithm.
     """
-    size, hop, n_fft = 400, 160, 512
+    size = 400
+    hop = 160
+    n_fft = 512
     x = samples.astype(np.float64) * spec.scale
     frames = np.stack([x[i : i + size] for i in range(0, len(x) - size + 1, hop)])
     frames = frames - frames.mean(axis=1, keepdims=True)
@@ -40,7 +42,9 @@ def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
     top = spec.fmax_hz if spec.fmax_hz > 0 else RATE / 2 + spec.fmax_hz
     edges = np.linspace(mel(spec.fmin_hz), mel(top), spec.n_mels + 2)
     at = mel(np.arange(n_fft // 2) * RATE / n_fft)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    low = edges[:-2, None]
+    middle = edges[1:-1, None]
+    high = edges[2:, None]
     bank = np.clip(np.minimum((at - low) / (middle - low), (high - at) / (high - middle)), 0, None)
     features = np.log(np.maximum(power[:, : n_fft // 2] @ bank.T, np.finfo(np.float32).eps))
     return features - features.mean(axis=0) if spec.mean_norm else features

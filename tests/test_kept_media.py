@@ -22,10 +22,8 @@ from utils.types import Modality, Waveform
 
 def test_faces_and_speech_come_back():
     noise = np.random.default_rng(3)
-    images, weights = (
-        noise.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8),
-        np.array([0.9, 0.31, 0.5], np.float32),
-    )
+    images = noise.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
+    weights = np.array([0.9, 0.31, 0.5], np.float32)
     again, weights_again = kept.unpack_faces(kept.pack_faces(images, weights))
     np.testing.assert_array_equal(again, images)
     np.testing.assert_array_equal(weights_again, weights)

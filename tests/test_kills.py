@@ -72,9 +72,12 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> Non
         # Most of what could go wrong is the server's, and tested by its makers
         kills = max(8, kills // 5)
     url = new_database() if kind == "postgres" else f"sqlite:///{tmp_path / 'duet.db'}"
-    context, rng, expected = multiprocessing.get_context("forkserver"), random.Random(7), Expected()
+    context = multiprocessing.get_context("forkserver")
+    rng = random.Random(7)
+    expected = Expected()
     context.set_forkserver_preload(["tests.kill_worker"])
-    journal, read = tmp_path / JOURNAL, 0
+    journal = tmp_path / JOURNAL
+    read = 0
     journal.touch()
     for number in range(kills):
         process = context.Process(target=live, args=(str(tmp_path), number, url))

@@ -105,7 +105,8 @@ def photographs(people: int) -> Photos:
     """Two photographs each of people of the split `dev`, from the frontal list: crops
     turned and resized into 250 × 250 px.
     """
-    shared, rng = shared_data_dir(), np.random.default_rng(0)
+    shared = shared_data_dir()
+    rng = np.random.default_rng(0)
     with (shared / "faces.csv").open(encoding="utf-8", newline="") as stream:
         person_of = {
             row["path"]: row["identity"] for row in csv.DictReader(stream) if row["split"] == "dev"

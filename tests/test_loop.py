@@ -18,7 +18,10 @@ pytestmark = pytest.mark.tf
 class Line:
     """Learn y = x W from noisy samples; the dev metric is minus the mean squared error."""
 
-    name, metric, serving_shape, example_length = "line", "score", (None, 4), 1
+    name = "line"
+    metric = "score"
+    serving_shape = (None, 4)
+    example_length = 1
 
     def __init__(self, poison: bool = False) -> None:
         import keras

@@ -99,7 +99,8 @@ def test_people_are_compared_on_the_calibrated_scale(gallery):
     modality weighs more, not the higher cosine.
     """
     _, snapshot = gallery
-    face, voice = direction("face", 5), direction("voice", 7)
+    face = direction("face", 5)
+    voice = direction("voice", 7)
     vectors = {
         FACE: (0.6 * face + 0.8 * direction("face", 99)).astype(np.float32),
         VOICE: (0.7 * voice + 0.714 * direction("voice", 99)).astype(np.float32),
@@ -248,7 +249,8 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
     they are not known.
     """
     snapshot, _ = crowd(tmp_path, 1)
-    vector, reference = direction("face", 1, 5, 1.0), snapshot.vectors[FACE][0]
+    vector = direction("face", 1, 5, 1.0)
+    reference = snapshot.vectors[FACE][0]
     level, scale = NORMED.norm.probe(vector[None])
     for speech_s, t in (
         (1.5, np.log(0.5)),
@@ -271,8 +273,10 @@ def test_of_two_clips_neither_is_the_probe():
     """A verification of two clips heeds the cohort and the seconds of both, and gives
     the same answer either way round.
     """
-    first, second = direction("face", 1, 5, 1.0), direction("face", 1, 7, 0.6)
-    there, back = compare(first, second, NORMED, 6.0, 1.0), compare(second, first, NORMED, 1.0, 6.0)
+    first = direction("face", 1, 5, 1.0)
+    second = direction("face", 1, 7, 0.6)
+    there = compare(first, second, NORMED, 6.0, 1.0)
+    back = compare(second, first, NORMED, 1.0, 6.0)
     assert (there.score, there.strength) == (
         pytest.approx(back.score),
         pytest.approx(back.strength),
@@ -306,7 +310,8 @@ def test_where_people_are_alike_more_is_needed(tmp_path):
 
 
 def test_two_sides_alone_have_no_others():
-    probe_vector, reference = direction("face", 1, 1, 0.8), direction("face", 1)
+    probe_vector = direction("face", 1, 1, 0.8)
+    reference = direction("face", 1)
     found = compare(probe_vector, reference, NORMED, 0.0)
     level, scale = NORMED.norm.probe(probe_vector[None])
     assert found.score == pytest.approx(float(probe_vector @ reference))

@@ -32,7 +32,8 @@ def test_det_curve_equals_roc_curve_of_sklearn(trials):
 def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials):
     scores, labels = trials
     far, tar, _ = oracle.roc_curve(labels, scores, drop_intermediate=False)
-    far, frr = far[::-1], 1 - tar[::-1]
+    far = far[::-1]
+    frr = 1 - tar[::-1]
     crossing = np.argmax(frr >= far)
     point = metrics.eer(scores, labels)
     assert frr[crossing - 1] - 1e-9 <= point.value <= frr[crossing] + 1e-9
@@ -56,7 +57,8 @@ def test_eer_by_hand():
 
 def test_rates_at_operating_points_by_brute_force(trials):
     scores, labels = trials
-    target, impostor = scores[labels == 1], scores[labels == 0]
+    target = scores[labels == 1]
+    impostor = scores[labels == 0]
     grid = np.append(np.unique(scores), np.inf)
     far = np.array([(impostor >= t).mean() for t in grid])
     frr = np.array([(target < t).mean() for t in grid])
@@ -97,7 +99,8 @@ def test_cllr_is_balanced_log_loss_of_sklearn(trials):
 def test_fold_accuracy_uses_the_threshold_of_the_other_folds():
     # fold 1 separates at 0.5, fold 2 at 5: each judged at the other's threshold gets
     # one half right
-    scores, labels = [0, 1, 0, 1, 4, 6, 4, 6], [0, 1, 0, 1, 0, 1, 0, 1]
+    scores = [0, 1, 0, 1, 4, 6, 4, 6]
+    labels = [0, 1, 0, 1, 0, 1, 0, 1]
     result = metrics.fold_accuracy(scores, labels, [1, 1, 1, 1, 2, 2, 2, 2])
     assert result.folds == (0.5, 0.5)
     assert metrics.accuracy_threshold(scores, labels).value == pytest.approx(0.75)
@@ -115,7 +118,9 @@ def test_fold_accuracy_on_separable_trials_is_one():
 
 def test_rank1_and_open_set_by_hand():
     scores = [[0.9, 0.1], [0.4, 0.6], [0.7, 0.2], [0.3, 0.5]]
-    gallery, probes = ["a", "b"], ["a", "a", "x", "y"]  # x and y are strangers
+    # x and y are strangers
+    gallery = ["a", "b"]
+    probes = ["a", "a", "x", "y"]
     assert metrics.rank1(scores[:2], probes[:2], gallery) == 0.5
     result = metrics.open_set(scores, probes, gallery, 0.6)
     assert (result.fpir, result.fnir) == (0.5, 0.5)

@@ -25,7 +25,8 @@ def vectors(n: int, seed: int = 0) -> FloatArray:
 
 def test_pca_is_scikit_learns() -> None:
     given = vectors(40)
-    mine, theirs = plane.pca(given), PCA(2, svd_solver="full").fit(given)
+    mine = plane.pca(given)
+    theirs = PCA(2, svd_solver="full").fit(given)
     places = theirs.transform(given)
     places *= np.sign((places * mine.points).sum(axis=0))
     np.testing.assert_allclose(mine.points, places / np.abs(places).max(), atol=1e-4)
@@ -34,7 +35,8 @@ def test_pca_is_scikit_learns() -> None:
 
 def test_a_probe_has_no_part_in_the_axes() -> None:
     given = vectors(10)
-    alone, with_probe = plane.pca(given), plane.pca(given, given[:1])
+    alone = plane.pca(given)
+    with_probe = plane.pca(given, given[:1])
     np.testing.assert_allclose(with_probe.points[:-1], alone.points, atol=1e-5)
     np.testing.assert_allclose(with_probe.points[-1], alone.points[0], atol=1e-5)
 

@@ -39,7 +39,8 @@ from web.assembly import build_recognizer
 from web.factory import create_app
 
 DATA = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data"))
-TEACHER, CLIPS = DATA / "teachers" / "mobilefacenet_ms1m.onnx", DATA / "clips"
+TEACHER = DATA / "teachers" / "mobilefacenet_ms1m.onnx"
+CLIPS = DATA / "clips"
 MANY = 30
 IMAGENET = (
     "--scale",
@@ -323,10 +324,8 @@ def test_a_network_for_batches_of_one_other_sizes_and_bgr(tmp_path: Path) -> Non
             == 0
         )
     images = faces(3)
-    one, several = (
-        load_face_encoder(tmp_path / "one").embed_each(images),
-        load_face_encoder(tmp_path / "any").embed_each(images),
-    )
+    one = load_face_encoder(tmp_path / "one").embed_each(images)
+    several = load_face_encoder(tmp_path / "any").embed_each(images)
     np.testing.assert_allclose(one, several, atol=1e-5)
     fed = FaceInput(layout="nchw", size_px=160, channels="bgr").prepare(images)
     assert fed.shape == (3, 3, 160, 160)
@@ -555,7 +554,8 @@ def drawn(tmp_path: Path) -> Case:
     """Drawn people with synthetic voices, and models with random weights."""
     pytest.importorskip("kaldi_native_fbank")
     models = tmp_path / "models"
-    face, voice = face_network(tmp_path / "f.onnx"), voice_network(tmp_path / "v.onnx")
+    face = face_network(tmp_path / "f.onnx")
+    voice = voice_network(tmp_path / "v.onnx")
     for words in (
         ("face", face, "--scale", "0.00784314", "--mean", 1, "--to", models / "face"),
         (

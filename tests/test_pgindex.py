@@ -139,7 +139,8 @@ def test_every_change_is_seen_at_once_by_another_service(store, url, index):
 
 def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
     other_store = Store(open_database(url))
-    other, seen = DatabaseIndex(other_store, StubEncoders()), []
+    other = DatabaseIndex(other_store, StubEncoders())
+    seen = []
     store.enroll(
         NewPerson("a"), templates(1), guard=lambda: seen.append(other.near(probe(1)).people)
     )
@@ -283,9 +284,11 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
     for i in range(10):
         for face, voice in ((i, i), (i, None), (None, i)):
             clip = write_clip(tmp_path / "clip", face=face, voice=voice, sample=3)
-            mine, theirs = here.identify(clip), there.identify(clip)
+            mine = here.identify(clip)
+            theirs = there.identify(clip)
             for m in ("fused", "face", "voice"):
-                left, right = getattr(mine, m), getattr(theirs, m)
+                left = getattr(mine, m)
+                right = getattr(theirs, m)
                 assert (left.outcome, left.match and left.match.person_id) == (
                     right.outcome,
                     right.match and right.match.person_id,

@@ -201,7 +201,8 @@ def test_read_only(store, url):
 def test_locked_by_another_program(store, url):
     """Whoever waits too long for the writer before is told so, and may come again."""
     hasty = Store(open_database(with_option(url, "-c lock_timeout=200")))
-    started, end = threading.Event(), threading.Event()
+    started = threading.Event()
+    end = threading.Event()
 
     def hold():
         with store.database.write():

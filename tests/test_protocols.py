@@ -16,7 +16,8 @@ PEOPLE = 12
 def trial_lines(folds: bool = False) -> str:
     lines = []
     for person in range(PEOPLE):
-        other, fold = (person + 5) % PEOPLE, f" {person % 3 + 1}" if folds else ""
+        other = (person + 5) % PEOPLE
+        fold = f" {person % 3 + 1}" if folds else ""
         lines.append(f"1 set/p{person:02}/0.png set/p{person:02}/1.png{fold}")
         lines.append(f"0 set/p{person:02}/0.png set/p{other:02}/2.png{fold}")
     return "\n".join(lines) + "\n"

@@ -33,7 +33,8 @@ def test_a_clear_face_scores_high() -> None:
 
 @pytest.mark.parametrize("sigma", [4.0, 9.0])
 def test_blur_lowers_sharpness_and_score(sigma: float) -> None:
-    clear, blurred = quality_of(face(3)), quality_of(cv2.GaussianBlur(face(3), (0, 0), sigma))
+    clear = quality_of(face(3))
+    blurred = quality_of(cv2.GaussianBlur(face(3), (0, 0), sigma))
     assert blurred.sharpness < 0.7 * clear.sharpness
     assert blurred.score < 0.85 * clear.score
 

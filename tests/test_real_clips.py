@@ -38,7 +38,8 @@ def clips() -> Clips:
             unit(rng.normal(size=(10, 512)))[person] + noise * unit(rng.normal(size=(40, 512)))
         )
 
-    face, voice = embeddings(2.5), embeddings(3.0)
+    face = embeddings(2.5)
+    voice = embeddings(3.0)
     return Clips(person, dict.fromkeys(FACES, face), dict.fromkeys(VOICES, voice))
 
 
@@ -49,15 +50,15 @@ def test_every_clip_is_compared_with_every_other(clips: Clips) -> None:
 
 def test_the_fused_eer_is_that_of_both_cosines(clips: Clips) -> None:
     found, _, _ = eers(clips, BOTH, ("clean", "clean"))
-    face, voice = clips.face["clean"], clips.voice["clean"]
+    face = clips.face["clean"]
+    voice = clips.voice["clean"]
     scores = (face @ face.T + voice @ voice.T) / 2
     other = ~np.eye(40, dtype=bool)
     same = clips.person[:, None] == clips.person
-    target, impostor = scores[same & other], scores[~same]
-    missed, named = (
-        (target <= scores.ravel()[:, None]).mean(1),
-        (impostor > scores.ravel()[:, None]).mean(1),
-    )
+    target = scores[same & other]
+    impostor = scores[~same]
+    missed = (target <= scores.ravel()[:, None]).mean(1)
+    named = (impostor > scores.ravel()[:, None]).mean(1)
     assert found["fused"] == pytest.approx(
         float(((missed + named) / 2)[np.abs(missed - named).argmin()]), abs=0.005
     )

@@ -91,7 +91,8 @@ def test_empty_gallery(recognizer, clip):
 @pytest.mark.parametrize("who", [1, 9])
 def test_one_modality_in_the_probe(gallery, clip, what, there, gone, reason, who):
     answer = gallery.identify(clip(**{**what, there: who}, sample=1))
-    single, absent = getattr(answer, there), getattr(answer, gone)
+    single = getattr(answer, there)
+    absent = getattr(answer, gone)
     assert (absent.outcome, absent.reason, absent.threshold) == (Outcome.NO_PROBE, reason, None)
     assert answer.fused == replace(single, reason=f"{single.reason}. {reason}")
     assert single.outcome == (Outcome.ACCEPTED if who == 1 else Outcome.UNKNOWN)
@@ -384,7 +385,8 @@ class SlowAligner(ClipAligner):
 def test_slots(tmp_path, clip):
     aligner = SlowAligner()
     made = make_recognizer(tmp_path / "s", wait_s=0.3, aligner=aligner, slots=2)
-    path, results = clip(face=1), []
+    path = clip(face=1)
+    results = []
 
     def ask():
         try:

@@ -193,7 +193,8 @@ def _reembed(url: str, cpu_s: float | None) -> None:
     """Killed by the system once it has computed for so long after its first batch, by
     itself after the second; None = not at all.
     """
-    work, batches = Reembedding(Store(open_database(url)), NEXT), itertools.count()
+    work = Reembedding(Store(open_database(url)), NEXT)
+    batches = itertools.count()
 
     def progress(_: int) -> None:
         if next(batches):
@@ -214,7 +215,8 @@ def test_killed_again_and_again_it_ends_whole(tmp_path, store_url) -> None:
             create=True,
             force=True,
         )
-    context, rng = multiprocessing.get_context("forkserver"), random.Random(5)
+    context = multiprocessing.get_context("forkserver")
+    rng = random.Random(5)
     context.set_forkserver_preload([__name__])
     for cpu_s in [*(rng.uniform(0.001, 0.05) for _ in range(4)), None]:  # of eight batches
         process = context.Process(target=_reembed, args=(store_url, cpu_s))

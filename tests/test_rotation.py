@@ -231,7 +231,9 @@ rotation.rotate(open_database("sqlite:///{tmp_path / "duet.db"}"), new, old, pro
 # Killed by the system (SIGPROF) once it has computed for so long after a batch: on a
 # slow machine later
 """
-    rng, codecs, ended = random.Random(7), [parse_key(k, "test") for k in keys], []
+    rng = random.Random(7)
+    codecs = [parse_key(k, "test") for k in keys]
+    ended = []
     for target in range(3):
         # In one of the first batches; in any other, at the end, or after it
         for cpu_s, more in ((0.02, 3), (0.4, 10**6)):
@@ -329,7 +331,8 @@ def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
     """One line, without the key, and no start; the right key starts it."""
     tiny_models(tmp_path / "models")
     given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
-    key, wrong = new_key(), new_key()
+    key = new_key()
+    wrong = new_key()
     fill(tmp_path / "data", parse_key(key, "test"))
     for settings, words in (
         ({}, "encrypted with the key"),
@@ -378,7 +381,8 @@ def test_command_makes_a_key(run, tmp_path):
 
 def test_command_rotates_there_on_and_back(run, tmp_path):
     fill(tmp_path, PLAIN)
-    first, second = new_key(), tmp_path / "second"
+    first = new_key()
+    second = tmp_path / "second"
     assert run("rotate-encryption").exit_code != 0, "no key is set and --to-plain not said"
     result = run("rotate-encryption", ENCRYPTION_KEY=first)
     assert result.exit_code == 0, result.output

@@ -55,7 +55,8 @@ def wrong_answers(
     and how many answers had which status. Every third request about a person is about
     one who is there.
     """
-    found, statuses = [], Counter[int]()
+    found = []
+    statuses = Counter[int]()
     for result in schemathesis.openapi.from_wsgi("/swagger.json", app).get_all_operations():
         operation = result.ok()
 

@@ -22,7 +22,8 @@ from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.types import Modality
 
-KEY, OTHER = Sealer(b"k" * KEY_BYTES), Sealer(b"o" * KEY_BYTES)
+KEY = Sealer(b"k" * KEY_BYTES)
+OTHER = Sealer(b"o" * KEY_BYTES)
 
 
 def open_sealed(folder: Path, codec: Sealer | PlainText = KEY) -> Store:
@@ -179,7 +180,8 @@ def test_settings_do_not_print_the_key():
 
 
 def test_a_stolen_file_tells_no_vector(tmp_path):
-    plain, sealed = open_sealed(tmp_path / "plain", PlainText()), open_sealed(tmp_path / "sealed")
+    plain = open_sealed(tmp_path / "plain", PlainText())
+    sealed = open_sealed(tmp_path / "sealed")
     for store in (plain, sealed):
         for i in range(20):
             store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])

@@ -30,7 +30,8 @@ DATA = shared_data_dir()
 STATED = 0.01
 WHOLE = 0.0
 SECONDS = (WHOLE, 2.0, 1.0)
-PEOPLE, SEED = 40, 0
+PEOPLE = 40
+SEED = 0
 # Cosine between an embedding and its copy in the cohort, which is kept in half
 # precision
 SAME_FILE = 0.999
@@ -75,14 +76,14 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
     """All files of some of the speakers of a list of trials: the speech in them, whole
     and cut.
     """
-    person_of, rng, find = (
-        read_trials(DATA / "trials" / f"{trials}.txt").people(),
-        np.random.default_rng(SEED),
-        speech_finder(),
-    )
+    person_of = read_trials(DATA / "trials" / f"{trials}.txt").people()
+    rng = np.random.default_rng(SEED)
+    find = speech_finder()
     chosen = rng.permutation(sorted(set(person_of.values())))[:people].tolist()
     files = [Item(file, person) for file, person in person_of.items() if person in chosen]
-    rows, seconds, person = [], [], []
+    rows = []
+    seconds = []
+    person = []
     for item, data in zip(
         files, Listing(DATA / "voices.zip", tuple(files)).read_all(), strict=True
     ):
@@ -121,15 +122,15 @@ def figures(
     `gallery.matching.compare` does it against a person or, for `two_clips`, another
     clip; unless `told`, as if nobody knew how long the speech is.
     """
-    probes, references = voices.vectors[seconds], voices.vectors[WHOLE]
+    probes = voices.vectors[seconds]
+    references = voices.vectors[WHOLE]
     level, scale = calibration.probe(probes, voices.seconds[seconds] if told else 0.0)
-    levels, scales = level[:, None] + calibration.person(references), scale[:, None]
+    levels = level[:, None] + calibration.person(references)
+    scales = scale[:, None]
     if two_clips:
         level, scale = calibration.probe(references, voices.seconds[WHOLE] if told else 0.0)
-        levels, scales = (
-            (levels + level + calibration.person(probes)[:, None]) / 2,
-            (scales + scale) / 2,
-        )
+        levels = (levels + level + calibration.person(probes)[:, None]) / 2
+        scales = (scales + scale) / 2
     strength = (probes @ references.T - levels) / scales
     first, second = np.meshgrid(np.arange(len(probes)), np.arange(len(references)), indexing="ij")
     pairs = np.stack([voices.person[first], voices.person[second]], axis=-1)

@@ -45,7 +45,8 @@ def identify(client, who: str, take: int = 9, **more):
 
 def candidate(score, level=0.0):
     strength = score - level
-    llr, probability = float(CALIBRATION.llr(strength)), float(CALIBRATION.probability(strength))
+    llr = float(CALIBRATION.llr(strength))
+    probability = float(CALIBRATION.probability(strength))
     return Candidate(
         PersonRef(1, "ann", "Ann"), Modality.VOICE, score, level, 1.0, strength, llr, probability
     )

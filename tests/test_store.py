@@ -338,7 +338,8 @@ def test_a_reader_sees_one_state(store, store_url):
 
 def test_writers_take_turns(store, store_url):
     """What a guard saw cannot change before its enrolment is committed."""
-    other, order = Store(open_database(store_url, busy_timeout_s=LIMIT_S)), []
+    other = Store(open_database(store_url, busy_timeout_s=LIMIT_S))
+    order = []
 
     def guard():
         thread.start()
@@ -378,7 +379,8 @@ def test_parallel_enrolments_are_all_there(store, store_url):
 
 
 def test_two_at_once_for_one_id_make_one_person(store, store_url):
-    stores, found = [store, Store(open_database(store_url))], []
+    stores = [store, Store(open_database(store_url))]
+    found = []
 
     def create(number):
         try:

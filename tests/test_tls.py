@@ -55,7 +55,8 @@ def write_pair(
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    certificate, private = folder / f"{name}.crt", folder / f"{name}.key"
+    certificate = folder / f"{name}.crt"
+    private = folder / f"{name}.key"
     certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     sealed = (
         serialization.BestAvailableEncryption(passphrase)

@@ -285,7 +285,8 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(
 
     request.addfinalizer(stop)  # a failure must not leave one behind
     straight = train("straight")
-    killed, checkpoint = train("killed"), tmp_path / "killed" / "checkpoint.npz"
+    killed = train("killed")
+    checkpoint = tmp_path / "killed" / "checkpoint.npz"
     deadline = time.monotonic() + 240
     while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

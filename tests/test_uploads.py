@@ -143,7 +143,8 @@ class Gone:
     """The body of a client that goes away after some bytes."""
 
     def __init__(self, start: bytes, error: OSError | None) -> None:
-        self._rest, self._error = [start], error
+        self._rest = [start]
+        self._error = error
 
     def read(self, size: int = -1) -> bytes:
         assert size >= 0, "a body is never read in one go"
@@ -190,7 +191,9 @@ def test_a_full_disk(
 ) -> None:
     """/dev/full refuses every write as a full disk does."""
     monkeypatch.setattr(
-        uploads, "_new_file", lambda _folder: Path("/dev/full").open("wb+", buffering=0)  # noqa: SIM115
+        uploads,
+        "_new_file",
+        lambda _folder: Path("/dev/full").open("wb+", buffering=0),  # noqa: SIM115
     )  # noqa: SIM115
     assert_error(send(client, "/v1/identify", media=media(b"x" * 5000)), 503, "storage_full")
     assert left(settings) == []

@@ -40,7 +40,8 @@ def test_display_matrix_is_obeyed_as_ffmpeg_does(tmp_path: Path, turn: int) -> N
 
 
 def test_a_mirrored_display_matrix_mirrors_and_does_not_turn_over() -> None:
-    image, one = corners(), 1 << 16
+    image = corners()
+    one = 1 << 16
     assert np.array_equal(upright(image, (-one, 0, 0, 0, one, 0, 0, 0, 1 << 30)), image[:, ::-1])
     assert np.array_equal(upright(image, (one, 0, 0, 0, -one, 0, 0, 0, 1 << 30)), image[::-1])
 

@@ -108,7 +108,8 @@ def test_codecs_run_and_lose_something(codec: va.Codec, speech: np.ndarray) -> N
 
 
 def test_noise_is_added_at_the_asked_ratio(speech: np.ndarray) -> None:
-    power, noise = mel_power(speech, SPEC), mel_power(media_sound.noise(2.0, rate_hz=RATE_HZ), SPEC)
+    power = mel_power(speech, SPEC)
+    noise = mel_power(media_sound.noise(2.0, rate_hz=RATE_HZ), SPEC)
     added = va.add_noise(power, noise, snr_db=10.0) - power
     assert 10 * np.log10(power.mean() / added.mean()) == pytest.approx(10.0, abs=0.5)
 
@@ -156,7 +157,8 @@ def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
     power = mel_power(speech, SPEC)
     found = set()
     for seed in range(20):
-        rng, same = np.random.default_rng(seed), np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
+        same = np.random.default_rng(seed)
         forwards = va.augment_mel(power, None, va.MelAugment(), SPEC, rng)
         perhaps = va.augment_mel(power, None, va.MelAugment(reversed_chance=0.4), SPEC, same)
         found.add((np.array_equal(perhaps, forwards), np.array_equal(perhaps, forwards[::-1])))

@@ -35,7 +35,9 @@ from utils.errors import DatasetError
 from utils.features import FrontendSpec
 
 SPEC = FrontendSpec(n_mels=16)
-SPEAKERS, FILES, SECONDS = 3, 2, 1.2
+SPEAKERS = 3
+FILES = 2
+SECONDS = 1.2
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,8 @@ def test_waves_are_decoded_once_and_whole(listing: Listing, cache: Path) -> None
 
 def test_a_recording_that_was_replaced_is_heard_again(listing: Listing, tmp_path: Path) -> None:
     """Under the same name, in a folder and in an archive."""
-    folder, archive = tmp_path / "set", tmp_path / "set.zip"
+    folder = tmp_path / "set"
+    archive = tmp_path / "set.zip"
     shutil.copytree(listing.root, folder)
     file = listing.items[0].path
     for root in (folder, archive):
@@ -349,7 +352,8 @@ def one_file_each(tmp_path_factory: pytest.TempPathFactory) -> tuple[Listing, li
         soundfile.write(
             root / f"p{person}" / "0.wav", media_sound.speech(person, seconds, rate_hz=16000), 16000
         )
-    listing, cache = read_listing(root, "audio"), tmp_path_factory.mktemp("single_cache")
+    listing = read_listing(root, "audio")
+    cache = tmp_path_factory.mktemp("single_cache")
     return listing, [
         [cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)
     ]
@@ -378,7 +382,8 @@ def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(
     one_file_each, trim_chance: float, drawn: int
 ) -> None:
     listing, banks = one_file_each
-    frames, teacher = 100, Listener()
+    frames = 100
+    teacher = Listener()
     options = SampleOptions(
         drawn, (frames,), (1.0,), (1.0,), voice_chances=(1, 1), channel_chances=(1,)
     )

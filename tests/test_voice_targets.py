@@ -27,7 +27,9 @@ from train.voice_teacher import (
 )
 from utils.errors import DatasetError
 
-SPEAKERS, FILES, SIZE = 4, 3, 8
+SPEAKERS = 4
+FILES = 3
+SIZE = 8
 
 
 @pytest.fixture
@@ -104,7 +106,8 @@ def test_the_teachers_windows_are_found_whatever_a_frame_is(
 
 
 def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
-    count, speakers = 2, 200
+    count = 2
+    speakers = 200
     labels = [f"{'street' if s % 2 else 'studio'}/{s}" for s in range(speakers)]
     listing = Listing(
         Path("nowhere"),
@@ -204,7 +207,8 @@ def test_windows_cover_the_file(kept: int, starts: list[int]) -> None:
 
 
 def test_the_teacher_hears_speech_without_its_pauses() -> None:
-    speech, pause = media_sound.noise(1.0, rate_hz=16000), np.zeros(16000, np.float32)
+    speech = media_sound.noise(1.0, rate_hz=16000)
+    pause = np.zeros(16000, np.float32)
     frames = speech_frames(np.concatenate([pause, speech, pause, speech]))
     assert 200 <= len(frames) <= 240
     assert frames[0] >= 85

@@ -57,14 +57,16 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     ) + "[augment]\nreversed_chance = 0.5\n[serving]\ntime_reversal = true\n"
     (voices / "backwards.toml").write_text(text, encoding="utf-8")
     assert train(voices, "backwards", "--config", str(voices / "backwards.toml")) == 0
-    encoder, config = load_voice_encoder(voices / "backwards_model"), tomllib.loads(text)
+    encoder = load_voice_encoder(voices / "backwards_model")
+    config = tomllib.loads(text)
     assert encoder.encoder_id.endswith("-reversal")
     config["data"]["train"] = str(voices / "speech")
     task = create(config, seed=1, shared=voices)
     task.network.load_weights(voices / "backwards_model" / "model.keras")
     sound = media_sound.speech(3, 1.5, rate_hz=16000)
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
-    features, asked = log_mel(sound, task.spec)[None], []
+    features = log_mel(sound, task.spec)[None]
+    asked = []
     task._trials = SimpleNamespace(
         equal_error_rates=lambda embed, **_: asked.append(embed(features)[0]) or {"held_out": 0.5}
     )
@@ -249,7 +251,8 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
         voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows
     )
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(voices / "speech"), {"whole": "teacher.npz"}
+    config["data"]["train"] = str(voices / "speech")
+    config["teacher"] = {"whole": "teacher.npz"}
     # Quick to learn
     config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
@@ -285,7 +288,8 @@ def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
     from train.voice_task import create
 
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"], config["teacher"] = str(voices / "speech"), {"whole": "teacher.npz"}
+    config["data"]["train"] = str(voices / "speech")
+    config["teacher"] = {"whole": "teacher.npz"}
     task = create(config, seed=1, shared=voices)
     for taught in (0, 1):
         batch = task.batch(0, 0.0)

@@ -28,7 +28,8 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 def by_least_squares(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The oracle: the same problem as a linear one in (a, b, tx, ty), solved by numpy."""
     x, y = source.T
-    one, zero = np.ones(len(x)), np.zeros(len(x))
+    one = np.ones(len(x))
+    zero = np.zeros(len(x))
     left = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
     a, b, tx, ty = np.linalg.lstsq(left, np.concatenate([target[:, 0], target[:, 1]]), rcond=None)[
         0
@@ -96,7 +97,8 @@ def test_plausible_faces_at_any_size_and_tilt() -> None:
 
 
 def test_implausible_faces() -> None:
-    scrambled, mirrored = TEMPLATE_XY[[0, 3, 2, 1, 4]], TEMPLATE_XY[[1, 0, 2, 4, 3]]
+    scrambled = TEMPLATE_XY[[0, 3, 2, 1, 4]]
+    mirrored = TEMPLATE_XY[[1, 0, 2, 4, 3]]
     assert not is_plausible(np.full((5, 2), 3.0, np.float32))
     assert not is_plausible(np.full((5, 2), np.nan, np.float32))
     assert not is_plausible(scrambled)
@@ -146,7 +148,8 @@ def test_outside_the_picture_it_is_black() -> None:
 def test_the_template_scales_with_the_size_of_the_crop() -> None:
     landmarks = apply(similarity(2.0, 0, (30, 30)), TEMPLATE_XY).astype(np.float32)
     image = dotted(landmarks, 320, 8)
-    small, large = align(image, landmarks, 112), align(image, landmarks, 224)
+    small = align(image, landmarks, 112)
+    large = align(image, landmarks, 224)
     assert (
         np.abs(
             cv2.resize(large, (112, 112), interpolation=cv2.INTER_AREA).astype(int) - small

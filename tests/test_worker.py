@@ -16,7 +16,8 @@ from web import worker
 def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(worker, "HEAD_LIMIT_S", 0.4)
-    sent, cut = [theirs.send(b"G")], []
+    sent = [theirs.send(b"G")]
+    cut = []
 
     def parse(_: ThreadWorker, conn: SimpleNamespace) -> int:
         """Reads as gunicorn's parser does: until the stream ends."""

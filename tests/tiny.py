@@ -14,7 +14,8 @@ from tests.test_encoder import make_face, make_fusion, make_voice
 
 def tiny_models(folder: Path) -> Path:
     """ONNX networks and cards with a plausible calibration."""
-    face, voice = make_face(folder / "face"), make_voice(folder / "voice")
+    face = make_face(folder / "face")
+    voice = make_voice(folder / "voice")
     fusion = make_fusion(folder / "fusion", face.encoder_id, voice.encoder_id)
     for card, name in ((face, "face"), (voice, "voice"), (fusion, "fusion")):
         write_card(folder / name, dataclasses.replace(card, calibration=CALIBRATION.to_dict()))

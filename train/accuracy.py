@@ -32,7 +32,8 @@ from train.norms import eer_of_folds
 from utils.calibration import Calibration, fmr_for_fpir
 from utils.errors import DuetError
 
-DRAWS, SEED = 20, 5
+DRAWS = 20
+SEED = 5
 SIZES = (10, 50, 100, 300)
 FPIRS = (0.01, 0.05)
 STRANGERS = 12  # people of a half who stay out at least
@@ -78,11 +79,10 @@ def judged(drawn: Drawn, calibration: Calibration) -> dict[float, Count]:
     """One modality's decisions about a gallery, by stated FPIR."""
     found = strengths(drawn.bare, calibration.norm)
     best = found.argmax(axis=1)
-    highest, right = found[np.arange(len(found)), best], drawn.enrolled[best] == drawn.owner
-    known, people = (
-        np.isin(drawn.owner, drawn.enrolled[drawn.alone]),
-        len(np.unique(drawn.enrolled)),
-    )
+    highest = found[np.arange(len(found)), best]
+    right = drawn.enrolled[best] == drawn.owner
+    known = np.isin(drawn.owner, drawn.enrolled[drawn.alone])
+    people = len(np.unique(drawn.enrolled))
     counts = {}
     for stated in FPIRS:
         named = highest >= calibration.threshold(fmr_for_fpir(stated, found.shape[1]))[0]
@@ -161,7 +161,8 @@ def _interval(
     named: Bools, identity: npt.NDArray[np.int64], replicates: int = 400
 ) -> tuple[float, float]:
     people, codes = np.unique(identity, return_inverse=True)
-    hits, probes = np.bincount(codes, named), np.bincount(codes)
+    hits = np.bincount(codes, named)
+    probes = np.bincount(codes)
     drawn = np.random.default_rng(SEED).integers(len(people), size=(replicates, len(people)))
     low, high = np.quantile(hits[drawn].sum(axis=1) / probes[drawn].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)

@@ -179,7 +179,8 @@ def cohort_of(table: Table) -> FloatArray:
     """At most `COHORT` clean embeddings of a table, as many of each person as of any
     other, in random order.
     """
-    clean, rng = table.under(table.conditions[0]), np.random.default_rng(SEED)
+    clean = table.under(table.conditions[0])
+    rng = np.random.default_rng(SEED)
     people = rng.permutation(np.unique(clean.person))[:COHORT]
     each = max(COHORT // len(people), 1)
     rows = np.concatenate(
@@ -198,7 +199,9 @@ def pooled(cohort: FloatArray, more: FloatArray) -> FloatArray:
 
 def held_out_people(encoders: Encoders, data: CalibrationData) -> dict[str, People]:
     """People of the research data, by modality."""
-    fuse, faces, voices = encoders.fusion.fuse, data.faces, data.voices
+    fuse = encoders.fusion.fuse
+    faces = data.faces
+    voices = data.voices
     folds = folds_of(data, fuse)
     cohorts = {
         "face": as_stored(cohort_of(faces)),
@@ -362,7 +365,8 @@ def report(trials: Mapping[str, Trials], calibrations: Mapping[str, Calibration]
     lines = []
     for name, part in trials.items():
         calibration = calibrations[name]
-        targets, rate = int(part.labels.sum()), metrics.eer(part.scores, part.labels).value
+        targets = int(part.labels.sum())
+        rate = metrics.eer(part.scores, part.labels).value
         lines.append(
             f"{name:6} {targets} target and {len(part.labels) - targets} impostor trials  EER {rate:.4f}"
             f"  Cllr {metrics.cllr(calibration.llr(part.scores), part.labels):.4f} bit  FMR measured down to "

@@ -18,7 +18,9 @@ from utils.types import FACE_SIZE_PX, RATE_HZ, FloatArray, ImageArray
 
 FACE_CONDITIONS = ("clean", "blur", "dark")
 VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
-BLUR_PX, DARK_GAIN, NOISE_SNR_DB = 18, 0.08, 0.0
+BLUR_PX = 18
+DARK_GAIN = 0.08
+NOISE_SNR_DB = 0.0
 VIEWS = 2  # frames of a clip that are simulated from one still
 
 
@@ -116,7 +118,8 @@ def occlude(face: ImageArray, rng: np.random.Generator) -> ImageArray:
     scarf.
     """
     height, width = (rng.uniform(0.3, 0.6, 2) * FACE_SIZE_PX).astype(int)
-    top, left = int(rng.integers(FACE_SIZE_PX - height)), int(rng.integers(FACE_SIZE_PX - width))
+    top = int(rng.integers(FACE_SIZE_PX - height))
+    left = int(rng.integers(FACE_SIZE_PX - width))
     covered = face.copy()
     covered[top : top + height, left : left + width] = int(rng.integers(20, 220))
     return covered
@@ -126,7 +129,8 @@ def add_noise(wave: FloatArray, noise: FloatArray, snr_db: float) -> FloatArray:
     """`wave` + `noise` (n,) at a ratio of mean powers of `snr_db`, scaled down where it
     would exceed full scale.
     """
-    power, noise_power = float(np.mean(wave**2)), float(np.mean(noise**2))
+    power = float(np.mean(wave**2))
+    noise_power = float(np.mean(noise**2))
     mixed = wave + noise * np.sqrt(power / max(noise_power, 1e-12) / 10 ** (snr_db / 10))
     return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
 

@@ -18,7 +18,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-DENSE, NORM = "embedding", "embedding_norm"  # the last two layers with weights of a face network
+# the last two layers with weights of a face network
+DENSE = "embedding"
+NORM = "embedding_norm"
 
 
 def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight: float) -> None:
@@ -30,9 +32,11 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
         projection: (d, t), d the length of the embedding.
         weight: at least 0; 0 leaves the embeddings as they are.
     """
-    dense, norm = network.get_layer(DENSE), network.get_layer(NORM)
+    dense = network.get_layer(DENSE)
+    norm = network.get_layer(NORM)
     gamma, beta, mean, variance = (values.astype(np.float64) for values in norm.get_weights())
-    scale, across = gamma / np.sqrt(variance + norm.epsilon), emphasis(projection, weight)
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    across = emphasis(projection, weight)
     dense.set_weights([((dense.get_weights()[0] * scale) @ across).astype(np.float32)])
     ones = np.ones_like(gamma)
     norm.set_weights(

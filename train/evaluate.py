@@ -137,7 +137,8 @@ def evaluate(options: Options, out: Path | None = None) -> dict[str, Any]:
 
 
 def _require_both_classes(trials: Trials, name: str, left_out: int = 0) -> None:
-    target, impostor = int((trials.labels == 1).sum()), int((trials.labels == 0).sum())
+    target = int((trials.labels == 1).sum())
+    impostor = int((trials.labels == 0).sum())
     if target and impostor:
         return
     hint = (
@@ -189,7 +190,8 @@ def verification(scores: Scores, trials: Trials, replicates: int = 0) -> dict[st
         DatasetError: trials that a figure cannot be worked out from, for example a fold
             outside of which there is one class only.
     """
-    people, everything = trials.people(), np.arange(len(trials))
+    people = trials.people()
+    everything = np.arange(len(trials))
     pairs = [(people[a], people[b]) for a, b in zip(trials.left, trials.right, strict=True)]
     result: dict[str, dict[str, Any]] = {}
     with _as_dataset_error(
@@ -227,7 +229,8 @@ def _interval(
 
 
 def _figures(trials: Trials) -> dict[str, Figure]:
-    labels, folds = trials.labels, trials.folds
+    labels = trials.labels
+    folds = trials.folds
 
     def at(function: Callable[..., Any], *arguments: float) -> Figure:
         return lambda scores, index: _plain(function(scores[index], labels[index], *arguments))
@@ -287,7 +290,8 @@ def identification(
         for person, own in files.items()
         for file in (own[1:] if person in set(enrolled) else own)
     ]
-    ids, gallery = np.array([person for _, person in probes]), np.array(enrolled)
+    ids = np.array([person for _, person in probes])
+    gallery = np.array(enrolled)
     scores = (
         np.stack([vectors[file] for file, _ in probes])
         @ np.stack([vectors[files[person][0]] for person in enrolled]).T
@@ -388,7 +392,8 @@ def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
             "Leave --speech-only out.",
         )
     if modality == "face":
-        face, align = load_face_encoder(options.model), photo_aligner()
+        face = load_face_encoder(options.model)
+        align = photo_aligner()
         return lambda root, files: embed_images(face, root, files, align)
     if modality == "voice":
         voice = load_voice_encoder(options.model)

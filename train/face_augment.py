@@ -80,7 +80,8 @@ def _misalign(
     height, width = image.shape[:2]
     angle = scale = shift_x = shift_y = 0.0
     if rng.random() < options.misaligned:
-        angle, scale = rng.normal(0, options.rotation_deg), rng.normal(0, options.scale)
+        angle = rng.normal(0, options.rotation_deg)
+        scale = rng.normal(0, options.scale)
         shift_x, shift_y = rng.normal(0, options.shift_px, 2)
     ratio = size_px / width
     if ratio <= 0.75:  # averages first: bilinear sampling alone would alias
@@ -88,7 +89,9 @@ def _misalign(
             cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8
         )
         height = width = size_px
-        shift_x, shift_y, ratio = shift_x * ratio, shift_y * ratio, 1.0
+        shift_x = shift_x * ratio
+        shift_y = shift_y * ratio
+        ratio = 1.0
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 + scale)
     matrix[:, 2] += np.array([shift_x, shift_y])
     matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]]) @ np.vstack(
@@ -102,11 +105,9 @@ def _misalign(
 
 def _light(image: Image, rng: np.random.Generator) -> Image:
     """Gamma, contrast and brightness by one lookup table."""
-    gamma, contrast, offset = (
-        np.exp(rng.normal(0, 0.25)),
-        np.exp(rng.normal(0, 0.15)),
-        rng.normal(0, 12),
-    )
+    gamma = np.exp(rng.normal(0, 0.25))
+    contrast = np.exp(rng.normal(0, 0.15))
+    offset = rng.normal(0, 12)
     values = 255 * (np.arange(256) / 255) ** gamma
     table = np.clip((values - 127.5) * contrast + 127.5 + offset, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table))
@@ -133,7 +134,8 @@ def _blur(image: Image, rng: np.random.Generator) -> Image:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), max(rng.uniform(0.6, 2.2) * unit, 0.3)))
     length = int(rng.integers(3, 8) * unit) | 1
     kernel = np.zeros((length, length), np.float32)
-    centre, angle = length // 2, rng.uniform(0, np.pi)
+    centre = length // 2
+    angle = rng.uniform(0, np.pi)
     tip = (round(centre + centre * np.cos(angle)), round(centre + centre * np.sin(angle)))
     tail = (2 * centre - tip[0], 2 * centre - tip[1])
     cv2.line(kernel, tail, tip, 1.0)
@@ -172,11 +174,13 @@ def _cover(image: Image, rng: np.random.Generator) -> Image:
     """
     image, size = image.copy(), image.shape[0]
     if rng.random() < 0.4:
-        depth, side = int(rng.uniform(0.03, 0.2) * size), int(rng.integers(4))
+        depth = int(rng.uniform(0.03, 0.2) * size)
+        side = int(rng.integers(4))
         np.rot90(image, side)[:depth] = 0
         return image
     height, width = (int(rng.uniform(0.12, 0.45) * size) for _ in range(2))
-    top, left = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
+    top = int(rng.integers(0, size - height))
+    left = int(rng.integers(0, size - width))
     colour = (
         rng.integers(0, 256, 3) if rng.random() < 0.7 else rng.integers(0, 256, (height, width, 3))
     )

@@ -44,7 +44,8 @@ class Blender:
             weights: (n,) how much each crop is wanted, at least 0, one of them above 0.
             seed: Of all chance.
         """
-        self._images, self._seed = images, seed
+        self._images = images
+        self._seed = seed
         self._share = np.cumsum(weights, dtype=np.float64) / np.sum(weights, dtype=np.float64)
         self._small = np.stack([_thumbnail(np.asarray(image)) for image in images])
 

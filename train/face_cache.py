@@ -161,7 +161,8 @@ def cached_teacher(
     """
     file = base / cache_key(listing) / f"teacher-{_tag(teacher)}.npy"
     if not file.exists():
-        images, network = cached_images(listing, base), Teacher(teacher)
+        images = cached_images(listing, base)
+        network = Teacher(teacher)
         starts = range(0, len(images), batch)
         vectors = [
             network.embed_both(np.asarray(images[start : start + batch])) for start in starts
@@ -175,7 +176,8 @@ class Shards:
 
     def __init__(self, parts: Sequence[npt.NDArray[np.uint8]]) -> None:
         """`parts` are at least one array, all of one length."""
-        self.parts, self._length = parts, len(parts[0])
+        self.parts = parts
+        self._length = len(parts[0])
 
     def __len__(self) -> int:
         """Number of rows of all parts."""
@@ -248,7 +250,8 @@ def _make_shard(source: BlendSource, shard: int, batch: int = 25) -> None:
     is written last.
     """
     cv2.setNumThreads(1)
-    blender, network = _blender(source), Teacher(source.teacher)
+    blender = _blender(source)
+    network = Teacher(source.teacher)
     images = np.stack(
         [blender.face(number) for number in range(shard * SHARD, (shard + 1) * SHARD)]
     )

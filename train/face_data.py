@@ -120,10 +120,13 @@ class FaceBatches:
             raise ValueError(f"batch_size must be at least 2. Received: batch_size={batch_size}")
         self.images = cached_images(listing, cache)
         self.labels = np.array(listing.label_ids(), np.int32)
-        self.batch_size, self.seed = batch_size, seed
-        self._resolutions, self._augmentation = resolutions, augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self._resolutions = resolutions
+        self._augmentation = augmentation
         self._teacher: Teacher | None = None
-        targets, blends = None, 0
+        targets = None
+        blends = 0
         if teacher is not None and teacher.view == "cached":
             targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
             blended = teacher.blends + teacher.side_blends > 0

@@ -77,9 +77,13 @@ class FaceTask:
             raise ValueError(
                 f"teacher_emphasis must not be negative. Received: teacher_emphasis={teacher_emphasis}"
             )
-        self._batches, self._pairs, self._losses = batches, pairs, losses
+        self._batches = batches
+        self._pairs = pairs
+        self._losses = losses
         self.metric = list(pairs.lists)[-1] if pairs else ""
-        self._backbone, self._precision, self._emphasis = backbone, precision, teacher_emphasis
+        self._backbone = backbone
+        self._precision = precision
+        self._emphasis = teacher_emphasis
         self.network = _build(backbone, precision)
         self.classifier = AngularMargin(
             int(batches.labels.max()) + 1, losses.scale, name="classifier"
@@ -141,12 +145,14 @@ class FaceTask:
         teacher = self._projection if self._emphasis > 0 else None
         if self._precision == "float32" and teacher is None:
             return {}
-        trained, self.network = self.network, _build(self._backbone, "float32")
+        trained = self.network
+        self.network = _build(self._backbone, "float32")
         self.network.set_weights(trained.get_weights())
         if teacher is not None:
             emphasise(self.network, teacher.kernel.numpy(), self._emphasis)
         self._emphasis = 0.0  # it is in the weights now
-        self._precision, self._embed = "float32", self._new_embed()
+        self._precision = "float32"
+        self._embed = self._new_embed()
         return self.validate(full=True, progress=1.0)
 
     def card_input(self) -> dict[str, Any]:
@@ -193,8 +199,10 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
         seed: Of all chance.
         shared: Folder that relative paths of the configuration start from.
     """
-    data, table = config["data"], config.get("teacher")
-    cache, listing = Path(data["cache"]), read_listing(shared / data["train"])
+    data = config["data"]
+    table = config.get("teacher")
+    cache = Path(data["cache"])
+    listing = read_listing(shared / data["train"])
     if data.get("dev_pairs"):
         lists = {f"{name}_accuracy": shared / file for name, file in data["dev_pairs"].items()}
         pairs = published_pairs(shared / data["dev"], lists, cache)

@@ -43,7 +43,8 @@ class Start:
         """Copy `network`; `keep` = weight of its relations as a multiple of the
         classifier's.
         """
-        self.network, self.keep = keras.models.clone_model(network), keep
+        self.network = keras.models.clone_model(network)
+        self.keep = keep
         self.network.set_weights(network.get_weights())
         self.network.trainable = False
 
@@ -111,12 +112,15 @@ def imprint(task: Tunable) -> None:
     those of others stay random.
     """
     kernel = task.classifier.kernel.numpy()
-    sums, seen, step = np.zeros_like(kernel), 0, 0
+    sums = np.zeros_like(kernel)
+    seen = 0
+    step = 0
     while seen < LOOKS * kernel.shape[1] and step < MOST_BATCHES:
         batch = task.batch(step, 0.0)
         known = batch["label"] >= 0
         np.add.at(sums.T, batch["label"][known], task.embed(batch[task.inputs])[known])
-        seen, step = seen + len(known), step + 1
+        seen = seen + len(known)
+        step = step + 1
     lengths = np.linalg.norm(sums, axis=0)
     task.classifier.kernel.assign(np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), kernel))
 

@@ -16,7 +16,8 @@ from utils import metrics
 from utils.types import FloatArray
 
 FAR = 1e-3
-JOINS, CHOICE_JOINS = 6, 3
+JOINS = 6
+CHOICE_JOINS = 3
 LOSS_WEIGHT = 10.0
 Condition = tuple[str, str]
 

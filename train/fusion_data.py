@@ -52,9 +52,11 @@ class PseudoPersons:
 
     def __init__(self, faces: Table, voices: Table, draw: Draw, seed: int) -> None:
         """`seed` and the step number make a batch."""
-        self.faces, self.voices = faces, voices
+        self.faces = faces
+        self.voices = voices
         self._sides = [_Rows(faces), _Rows(voices)]
-        self._draw, self._seed = draw, seed
+        self._draw = draw
+        self._seed = seed
 
     def batch(self, step: int) -> dict[str, FloatArray]:
         """`template_face`, `template_voice`, `probe_face`, `probe_voice`: (n, 512)
@@ -63,7 +65,8 @@ class PseudoPersons:
         All faces of a batch come from one data set and all voices from one: strangers
         who differ by their recording only are no lesson.
         """
-        rng, draw = np.random.default_rng([self._seed, step]), self._draw
+        rng = np.random.default_rng([self._seed, step])
+        draw = self._draw
         batch: dict[str, FloatArray] = {}
         groups = [side.group(rng) for side in self._sides]
         count = min(draw.people, *(len(group) for group in groups))
@@ -81,7 +84,8 @@ class _Rows:
     """Rows of a table by person: of clean and of degraded files."""
 
     def __init__(self, table: Table) -> None:
-        self._vectors, self._file = table.vectors, table.file
+        self._vectors = table.vectors
+        self._file = table.file
         clean = table.condition == table.conditions.index("clean")
         self._clean = _grouped(table.person, clean, len(table.names))
         self._degraded = _grouped(table.person, ~clean, len(table.names))
@@ -186,9 +190,11 @@ def _compare_once(
             strict=False,
         )
     ]
-    face_rows, voice_rows = np.array([f for f, _ in pairs]), np.array([v for _, v in pairs])
+    face_rows = np.array([f for f, _ in pairs])
+    voice_rows = np.array([v for _, v in pairs])
     owner = face_owner[face_rows]
-    face_probe, voice_probe = face_probe[face_rows], voice_probe[voice_rows]
+    face_probe = face_probe[face_rows]
+    voice_probe = voice_probe[voice_rows]
     fused = fuse(face_probe, voice_probe) @ fuse(face_template, voice_template).T
     labels = owner[:, None] == np.arange(count)
     return Trials(
@@ -215,7 +221,8 @@ def fused_table(
     file that lacks a condition is left out there. The conditions of the table are named
     "face/voice", its seconds are the voice's.
     """
-    face_row, voice_row = _by_file(faces), _by_file(voices)
+    face_row = _by_file(faces)
+    voice_row = _by_file(voices)
     face_people, voice_people = (
         rng.permutation(np.unique(table.person)) for table in (faces, voices)
     )
@@ -265,8 +272,11 @@ def _enrol(
     """Templates (count, 512) of random people, their probes (m, 512) of other files,
     and whose probe each is (m,).
     """
-    clean, probe_rows = table.under("clean"), table.under(condition)
-    templates, chosen, owner = [], [], []
+    clean = table.under("clean")
+    probe_rows = table.under(condition)
+    templates = []
+    chosen = []
+    owner = []
     for place, person in enumerate(rng.permutation(np.unique(table.person))[:count]):
         template = int(rng.choice(np.flatnonzero(clean.person == person)))
         templates.append(template)

@@ -54,7 +54,8 @@ class LlrHead(keras.layers.Layer):
 
     def call(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Both, of the shape of `scores`."""
-        slope, scale = tf.exp(self.log_slope.value), tf.exp(tf.minimum(self.log_scale.value, 4.0))
+        slope = tf.exp(self.log_slope.value)
+        scale = tf.exp(tf.minimum(self.log_scale.value, 4.0))
         return slope * scores + self.intercept.value, scale * scores
 
 
@@ -87,7 +88,9 @@ class FusionTask:
         """Build the network and put it on the linear start, weighted by what the
         choosing half of the held-out people says.
         """
-        self._persons, self.held_out, self.encoder_ids = persons, held_out, dict(encoder_ids)
+        self._persons = persons
+        self.held_out = held_out
+        self.encoder_ids = dict(encoder_ids)
         self._losses = config["loss"]
         model = config["model"]
         self.network = build_fusion(model["hidden"], model["bound"])
@@ -233,7 +236,8 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> FusionTask:
     """
     data = config["data"]
     models = Path(data["models"])
-    face, voice = load_face_encoder(models / "face"), load_voice_encoder(models / "voice")
+    face = load_face_encoder(models / "face")
+    voice = load_voice_encoder(models / "voice")
     noises = read_noises(read_listing(shared / data["noise"], "audio", "noise"))
     faces = held_out_faces(
         face, shared / data["dev_faces"], data["dev_face_files"], data["dev_face_match"]

@@ -28,7 +28,8 @@ STEPS_PER_DECADE = 4
 SIZES = (1, 3, 6, 12, 25, 50, 100)
 TRIAL_SIZE = 25  # people in the galleries that log-likelihood ratios are fitted on, at most
 # A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed
-DRAWS, SEED = 48, 1
+DRAWS = 48
+SEED = 1
 # Of strangers above a strength, from which a table reads: beyond, 1 - (1 - q)^(1/N) is
 # mostly chance
 MOST_SHARE = 0.6
@@ -210,7 +211,8 @@ def supported_rates(trials: Trials) -> Float:
 def trials_of(templates: Table, probes: Table) -> Trials:
     """Every probe against every template of another file, by their cosines."""
     scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
-    first, second = probes.person[:, None], templates.person[None, :]
+    first = probes.person[:, None]
+    second = templates.person[None, :]
     other = probes.file[:, None] != templates.file[None, :]
     return Trials(
         scores[other],

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
 PENALTY = 1e-6
-STEPS, PRECISION = 100, 1e-9
+STEPS = 100
+PRECISION = 1e-9
 
 
 def fit(
@@ -33,16 +34,19 @@ def fit(
     Raises:
         ValueError: one class only, or shapes that do not fit.
     """
-    x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
+    x = np.asarray(features, np.float64)
+    y = np.asarray(labels, np.float64)
     if x.ndim != 2 or y.shape != (len(x),) or not 0 < y.sum() < len(y):
         raise ValueError(
             "features (n, d) and labels (n,) of both classes are needed. "
             f"Received: {x.shape}, {y.shape}, {int(y.sum())} targets"
         )
-    mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
+    mean = x.mean(axis=0)
+    spread = np.maximum(x.std(axis=0), 1e-12)
     z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
     weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
-    targets, impostors = (support or y.sum()), len(y) - y.sum()
+    targets = support or y.sum()
+    impostors = len(y) - y.sum()
     theta = _newton(z, np.where(y == 1, (targets + 1) / (targets + 2), 1 / (impostors + 2)), weight)
     slopes = theta[:-1] / spread
     return slopes, float(theta[-1] - slopes @ mean)
@@ -61,10 +65,13 @@ def _newton(z: Float, y: Float, weight: Float) -> Float:
             + np.diag(penalty)
             + 1e-12 * np.eye(len(theta))
         )
-        step, size = np.linalg.solve(curvature, gradient), 1.0
+        step = np.linalg.solve(curvature, gradient)
+        size = 1.0
         while (lower := _loss(theta - size * step, z, y, weight, penalty)) > loss and size > 1e-6:
             size /= 2
-        theta, improvement, loss = theta - size * step, loss - lower, lower
+        theta = theta - size * step
+        improvement = loss - lower
+        loss = lower
         if improvement < PRECISION:
             break
     return theta

@@ -150,8 +150,12 @@ class Trainer:
 
     def __init__(self, task: Task, options: LoopOptions, run_dir: Path) -> None:
         """Prepare; goes on from the run folder's checkpoint where there is one."""
-        self.task, self.options, self.run_dir = task, options, run_dir
-        self.step, self.seconds, self.samples = 0, 0.0, 0
+        self.task = task
+        self.options = options
+        self.run_dir = run_dir
+        self.step = 0
+        self.seconds = 0.0
+        self.samples = 0
         self.stopping = False
         self._build_variables()
         self._train_step = tf.function(self._compute_step, reduce_retracing=False)
@@ -219,7 +223,8 @@ class Trainer:
         save_checkpoint(self.run_dir / "checkpoint.npz", counters, groups)
 
     def _build_variables(self) -> None:
-        task, options = self.task, self.options
+        task = self.task
+        options = self.options
         self._network = list(task.network.variables)
         self._trainable = [*task.network.trainable_variables]
         self._heads = [variable for head in task.heads for variable in head.variables]
@@ -254,14 +259,16 @@ class Trainer:
         for name, group in self._groups().items():
             for variable, value in zip(group, groups[name], strict=True):
                 variable.assign(value)
-        self.step, self.samples = int(counters["step"]), int(counters["samples"])
+        self.step = int(counters["step"])
+        self.samples = int(counters["samples"])
         self.seconds = counters["seconds"]
 
     def _batches(self) -> Iterator[tuple[int, float, Batch]]:
         """Batches from the present step to the end of the schedule, prepared ahead by
         `workers` threads, in order.
         """
-        ahead, step = 2 * self.options.workers + 1, self.step
+        ahead = 2 * self.options.workers + 1
+        step = self.step
         queue: deque[tuple[int, float, Future[Batch]]] = deque()
         with ThreadPoolExecutor(self.options.workers, "batch") as pool:
             try:

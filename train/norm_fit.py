@@ -24,7 +24,9 @@ import numpy.typing as npt
 from train.galleries import Arena, Float, Fold, bare_strengths, groups, surplus
 from utils.scorenorm import Coefficients, CohortNorm, cohort_features, duration_feature
 
-NEAR, NEAREST = 0.1, 0.01  # shares of impostors between which a probe's scale is the distance
+# shares of impostors between which a probe's scale is the distance
+NEAR = 0.1
+NEAREST = 0.01
 LEAST_SCALE = 0.25  # of the mean scale: no probe's is taken for less
 NULL_HEAD = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7, 0.6)
 # Deviation of the logarithm of the seconds of speech, below which they tell nothing
@@ -33,7 +35,8 @@ STEPS_PER_DECADE = 4
 NULL_SUPPORT = 20  # comparisons beyond the last entry of the table of impostors
 SIZES = (12, 25, 50, 100)
 SPARE = 8  # people who stay out of a gallery at least
-DRAWS, SEED = 4, 0
+DRAWS = 4
+SEED = 0
 
 
 def fit_norm(folds: Sequence[Fold]) -> Coefficients:
@@ -44,7 +47,8 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
             *(_tails(fold, c) for fold in folds for c in fold.table.conditions), strict=True
         )
     )
-    level, scale = _least_squares(features, near), _least_squares(features, nearest - near)
+    level = _least_squares(features, near)
+    scale = _least_squares(features, nearest - near)
     least = LEAST_SCALE * float((nearest - near).mean())
     made = Coefficients(tuple(level), tuple(scale), least, 0.0, 0.0, 0.0, (0.5, 0.25), (0.0, 1.0))  # type: ignore[arg-type]
     person, mean = _person(folds, made)
@@ -58,7 +62,8 @@ def _tails(fold: Fold, condition: str) -> tuple[Float, Float, Float]:
     """Of each probe: features of its cohort scores, and means of its `NEAR` and
     `NEAREST` impostors.
     """
-    probes, templates = fold.table.under(condition), fold.table.under(fold.clean)
+    probes = fold.table.under(condition)
+    templates = fold.table.under(fold.clean)
     scores = np.where(
         probes.person[:, None] == templates.person, -np.inf, probes.vectors @ templates.vectors.T
     )
@@ -87,14 +92,16 @@ def _least_squares(features: Float, target: Float) -> list[float]:
 
 def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]:
     """Weight and mean of a template's cohort scores in its level."""
-    own, rest = [], []
+    own = []
+    rest = []
     for fold in folds:
         clean = fold.table.under(fold.clean)
         level, _ = CohortNorm(fold.cohort, numbers).probe(clean.vectors, clean.seconds)
         left = clean.vectors @ clean.vectors.T - level[:, None]
         rest.append(_top(np.where(clean.person[:, None] == clean.person, -np.inf, left).T, NEAR))
         own.append(cohort_features(clean.vectors, fold.cohort)[:, 1])
-    x, y = np.concatenate(own), np.concatenate(rest)
+    x = np.concatenate(own)
+    y = np.concatenate(rest)
     return float(np.cov(x, y)[0, 1] / x.var(ddof=1)), float(x.mean())
 
 
@@ -134,7 +141,8 @@ def _others(folds: Sequence[Fold], numbers: Coefficients) -> float:
     for one in np.unique(size):
         x, y, w = (column[size == one] for column in (over, best, weight))
         x = x - np.average(x, weights=w)
-        product, square = product + w @ (x * y), square + w @ (x * x)
+        product = product + w @ (x * y)
+        square = square + w @ (x * x)
     return float(np.clip(product / square, 0.0, 1.0)) if square > 0 else 0.0
 
 
@@ -142,7 +150,8 @@ def _strangers(fold: Fold, norm: CohortNorm) -> list[Float]:
     """Parts (4, n), n strangers each: size of the gallery, surplus, best bare strength,
     and a weight; every kind of group weighs alike.
     """
-    arena, parts = Arena(fold, norm), []
+    arena = Arena(fold, norm)
+    parts = []
     for kind in groups(fold.table).values():
         found = []
         for people in kind:

@@ -73,7 +73,8 @@ def eer_of_folds(folds: Mapping[str, Sequence[Fold]]) -> str:
 
 
 def _eers(fold: Fold, norm: CohortNorm, condition: str) -> list[float]:
-    probes, templates = fold.table.under(condition), fold.table.under(fold.clean)
+    probes = fold.table.under(condition)
+    templates = fold.table.under(fold.clean)
     top = max(3, round(NEAREST_SHARE * len(fold.cohort)))
     scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
     of_probe, of_template = (

@@ -105,7 +105,8 @@ def reliability(
     """Mean stated probability and measured share of targets, (k,) each, over the
     non-empty ones of ten equal bins of probability.
     """
-    values, truth = np.asarray(llr, np.float64), np.asarray(labels)
+    values = np.asarray(llr, np.float64)
+    truth = np.asarray(labels)
     metrics.split_scores(values, truth)
     stated = 0.5 * (1 + np.tanh(values / 2))  # the logistic function, without overflow
     weight = np.where(truth == 1, 1 / (truth == 1).sum(), 1 / (truth == 0).sum())

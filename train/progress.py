@@ -61,7 +61,9 @@ class Journal:
             **means,
         }
         _append(self._run_dir / "log.csv", self._last)
-        self._sums, self._steps, self._since = {}, 0, (samples, seconds)
+        self._sums = {}
+        self._steps = 0
+        self._since = (samples, seconds)
         return True
 
     def line(self, progress: float) -> str:

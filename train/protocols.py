@@ -192,7 +192,10 @@ def _lfw_path(person: str, number: str) -> str:
 def _read_cfp(folder: Path, kind: str) -> Trials:
     frontal = _cfp_paths(folder / "Pair_list_F.txt")
     other = frontal if kind == "FF" else _cfp_paths(folder / "Pair_list_P.txt")
-    labels, left, right, folds = [], [], [], []
+    labels = []
+    left = []
+    right = []
+    folds = []
     for fold in sorted(
         path
         for path in (folder / "Split" / kind).glob("*")

@@ -95,7 +95,8 @@ def reason_to_refuse(
         return "The present model and the new one cannot be compared: they were not measured on the same data"
     if task.metric not in metrics:
         return "The present model and the new one cannot be compared: they were measured on nothing"
-    old, new = measured[task.metric], metrics[task.metric]
+    old = measured[task.metric]
+    new = metrics[task.metric]
     return (
         ""
         if new > old

@@ -86,7 +86,8 @@ def embedded(encoders: Encoders, folder: Path, noises: NoiseBank) -> Clips:
     Clips without a face or speech are left out.
     """
     settings = Settings()
-    aligner, rng = Aligner(settings), np.random.default_rng(0)
+    aligner = Aligner(settings)
+    rng = np.random.default_rng(0)
     files = sorted(
         (clip, person.name)
         for person in folder.iterdir()

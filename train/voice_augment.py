@@ -37,10 +37,13 @@ CODECS: tuple[Codec, ...] = (
 )
 PHONE_OPUS: Codec = ("libopus", "ogg", (6000, 8000, 12000), (8000,))
 PHONE_RATE_HZ = 8000
-ENVELOPE_FFT, ENVELOPE_QUEFRENCY = 512, 30  # samples at 16 kHz: below the pitch period up to 533 Hz
+# samples at 16 kHz: below the pitch period up to 533 Hz
+ENVELOPE_FFT = 512
+ENVELOPE_QUEFRENCY = 30
 ENVELOPE_HOP = ENVELOPE_FFT // 4
 # Samples at 16 kHz, and steps: intonation moves within 0.1 s to 0.3 s
-CONTOUR_STEP, CONTOUR_SMOOTHING = 160, 12
+CONTOUR_STEP = 160
+CONTOUR_SMOOTHING = 12
 MAX_INTONATION = 0.2  # standard deviation of what is added to the natural logarithm of the pitch
 
 
@@ -68,10 +71,8 @@ class Variant:
         """Such as "s090", "s085f110" where formants are moved by themselves, "p090" for
         another prosody.
         """
-        letter, formants = (
-            "p" if self.prosody else "s",
-            "" if self.formants == 1.0 else f"f{round(100 * self.formants):03d}",
-        )
+        letter = "p" if self.prosody else "s"
+        formants = "" if self.formants == 1.0 else f"f{round(100 * self.formants):03d}"
         return f"{letter}{round(100 * self.speed):03d}{formants}"
 
     @property
@@ -171,7 +172,8 @@ def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Samples:
     try:
         absorption, order = pra.inverse_sabine(rt60_s, size)
     except ValueError:  # the room is too large to be that dry
-        absorption, order = 0.6, 10
+        absorption = 0.6
+        order = 10
     room = pra.ShoeBox(
         size, fs=rate_hz, materials=pra.Material(absorption), max_order=min(order, 17)
     )
@@ -224,7 +226,8 @@ def through_codec(
             raise ValueError(f"`choice` must name a sound codec. Received: {codec}")
         stream.bit_rate = int(rng.choice(bit_rates))
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts = rate, 0
+        frame.sample_rate = rate
+        frame.pts = 0
         resampler = av.AudioResampler(
             format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 1024
         )
@@ -425,10 +428,8 @@ def narrow_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     noise that follows the speech (coarse samples).
     """
     frames, bands = power.shape
-    low, high = (
-        int(rng.integers(0, bands // 8)),
-        int(rng.integers(round(0.71 * bands), round(0.76 * bands))),
-    )
+    low = int(rng.integers(0, bands // 8))
+    high = int(rng.integers(round(0.71 * bands), round(0.76 * bands)))
     gains = np.full(bands, 1e-6, np.float32)
     gains[:high] = 1
     gains[:low] = 10 ** (-rng.uniform(1, 3) * np.linspace(1, 0, low, endpoint=False))
@@ -465,7 +466,8 @@ def cut_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     """Lose the bands above a random edge in the upper half, or (1 of 4) the lowest few,
     as cheap microphones and links do.
     """
-    bands, power = power.shape[1], power.copy()
+    bands = power.shape[1]
+    power = power.copy()
     if rng.random() < 0.25:
         power[:, : rng.integers(1, 1 + bands // 10)] *= np.float32(1e-6)
     else:

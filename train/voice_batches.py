@@ -110,11 +110,15 @@ class VoiceBatches:
                 f"Training needs at least 2 speakers. Received: {len(self.speakers)}"
             )
         _check_chances(options, banks)
-        self._banks, self._targets, self._seed = banks, targets, seed
+        self._banks = banks
+        self._targets = targets
+        self._seed = seed
         self._noise = [
             rows for rows in noise if np.exp(rows.astype(np.float32)).mean() > MIN_NOISE_POWER
         ]
-        self._options, self._augment, self._spec = options, augment, spec
+        self._options = options
+        self._augment = augment
+        self._spec = spec
         ids = np.array(listing.label_ids())
         order = np.argsort(ids, kind="stable")
         self._files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
@@ -192,7 +196,8 @@ class VoiceBatches:
         return batch
 
     def _length(self, progress: float, rng: np.random.Generator) -> int:
-        start, end = np.array(self._options.crop_start), np.array(self._options.crop_end)
+        start = np.array(self._options.crop_start)
+        end = np.array(self._options.crop_end)
         chances = (1 - progress) * start + progress * end
         return int(rng.choice(self._options.crop_frames, p=chances / chances.sum()))
 

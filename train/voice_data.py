@@ -156,7 +156,8 @@ def cached_features(
     Files of speakers outside of `groups` (see `group_of`) are left empty; without
     groups there are none of those.
     """
-    folder, name = features_dir(listing, base, spec), variant.name + subset_mark(groups)
+    folder = features_dir(listing, base, spec)
+    name = variant.name + subset_mark(groups)
     if not _is_complete(folder, name):
         write_bank(folder, name, _render_all(listing, base, variant, spec, groups, seed))
     return open_bank(folder, name)

@@ -84,7 +84,8 @@ class TeacherTargets:
     """
 
     def __init__(self, voices: Sequence[Windows], crop_share: float) -> None:
-        self._voices, self._share = voices, crop_share
+        self._voices = voices
+        self._share = crop_share
 
     @property
     def size(self) -> int:

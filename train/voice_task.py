@@ -123,13 +123,11 @@ class VoiceTask:
         spec: FrontendSpec,
         serving: ServingOptions,
     ) -> None:
-        self._batches, self._trials, self._losses, self.spec, self._serving = (
-            batches,
-            trials,
-            losses,
-            spec,
-            serving,
-        )
+        self._batches = batches
+        self._trials = trials
+        self._losses = losses
+        self.spec = spec
+        self._serving = serving
         _check_sets(serving.centred_on, batches.speakers)
         self.serving_shape = (None, None, spec.n_mels)
         # Multiply-adds are counted per second of speech
@@ -248,7 +246,8 @@ def _distillation(
     two have one.
     """
     taught = tf.where(tf.reduce_any(targets != 0, axis=1))[:, 0]
-    known, students = tf.gather(targets, taught), tf.gather(embeddings, taught)
+    known = tf.gather(targets, taught)
+    students = tf.gather(embeddings, taught)
     return tf.cond(
         tf.size(taught) > 1,
         lambda: (projection.loss(students, known), relation_loss(students, known)),
@@ -265,7 +264,8 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         seed: of all chance.
         shared: folder that relative paths of the configuration start from.
     """
-    data, spec = config["data"], FrontendSpec(**config.get("frontend", {}))
+    data = config["data"]
+    spec = FrontendSpec(**config.get("frontend", {}))
     cache = Path(data["cache"])
     listing, trials = _split(data, seed, shared, spec)
     batches = VoiceBatches(
@@ -281,10 +281,8 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         seed,
         prosodies=len(prosodies(data)),
     )
-    losses, serving = (
-        LossOptions(**_tuples(config.get("loss", {}))),
-        ServingOptions(**_tuples(config.get("serving", {}))),
-    )
+    losses = LossOptions(**_tuples(config.get("loss", {})))
+    serving = ServingOptions(**_tuples(config.get("serving", {})))
     return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, serving)
 
 
@@ -292,7 +290,8 @@ def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> lis
     """Feature banks by voice: speeds through every channel, disguises and prosodies
     clean; the first voice of fluent speech through some more.
     """
-    cache, fluent = Path(data["cache"]), data.get("fluent", ())
+    cache = Path(data["cache"])
+    fluent = data.get("fluent", ())
     banks: list[list[Bank]] = []
     for number, (voice, groups) in enumerate(voices(data)):
         heard = (

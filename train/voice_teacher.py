@@ -31,10 +31,13 @@ from utils.whole_file import whole_file
 
 Rows = NDArray[np.float32]
 Embed = Callable[[Rows], Rows]
-RATE_HZ, HOP = 16000, 160
-WINDOW_FRAMES, STEP_FRAMES = 300, 200
+RATE_HZ = 16000
+HOP = 160
+WINDOW_FRAMES = 300
+STEP_FRAMES = 200
 SHORTEST = RATE_HZ  # less is repeated: speaker networks are trained on seconds
-PAUSE_DB, REACH_FRAMES = 40.0, 12
+PAUSE_DB = 40.0
+REACH_FRAMES = 12
 NO_ENCODER = (
     "docs/models.md tells how the shipped network's teacher is made. Without one: python -m train.train_nets voice, "
     "which takes the embeddings of whole files where they are there, or learns from labels alone (--no-teacher)."

@@ -50,7 +50,8 @@ class Calibration:
     cosine: Calibration | None = None
 
     def __post_init__(self) -> None:
-        fmr, score = np.asarray(self.impostor_fmr), np.asarray(self.impostor_score)
+        fmr = np.asarray(self.impostor_fmr)
+        score = np.asarray(self.impostor_score)
         if self.slope <= 0:
             raise ValueError(
                 f"slope must be positive: a higher score means more alike. Received: slope={self.slope}"
@@ -166,7 +167,8 @@ def _threshold(
 ) -> tuple[float, bool]:
     if not 0.0 < fmr < 1.0:
         raise ValueError(f"fmr must lie between 0 and 1. Received: fmr={fmr}")
-    log_fmr, score = np.log(np.asarray(rates)), np.asarray(scores)
+    log_fmr = np.log(np.asarray(rates))
+    score = np.asarray(scores)
     if fmr >= rates[-1]:
         return float(np.interp(-np.log(fmr), -log_fmr, score)), False
     # The last entry at ten times the rate

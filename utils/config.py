@@ -200,7 +200,8 @@ def _parse(f: dataclasses.Field[Any], text: str) -> Any:
 
 
 def _check_range(f: dataclasses.Field[Any], value: Any) -> None:
-    low, high = f.metadata["low"], f.metadata["high"]
+    low = f.metadata["low"]
+    high = f.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(
             f"{PREFIX}{f.name.upper()} must be between {low:g} and {high:g}. Received: {value!r}"

@@ -66,7 +66,8 @@ class DuetError(Exception):
 class RequestError(DuetError):
     """The request itself cannot be served."""
 
-    code, status = "invalid_request", 400
+    code = "invalid_request"
+    status = 400
 
 
 class InvalidRequestError(RequestError):
@@ -76,27 +77,31 @@ class InvalidRequestError(RequestError):
 class InvalidNameError(RequestError):
     """A person id or name that cannot be stored."""
 
-    code, status = "invalid_name", 422
+    code = "invalid_name"
+    status = 422
 
 
 class KeyRequiredError(RequestError):
     """No API key, or one that is not known."""
 
-    code, status = "key_required", 401
+    code = "key_required"
+    status = 401
     default_hint = "Send the key in the header X-API-Key."
 
 
 class PathForbiddenError(RequestError):
     """A path that leads outside the media root."""
 
-    code, status = "path_forbidden", 403
+    code = "path_forbidden"
+    status = 403
     default_hint = "Put the file below the media root (setting DUET_MEDIA_ROOT), or upload it."
 
 
 class BusyError(RequestError):
     """All recognition slots are taken."""
 
-    code, status = "busy", 503
+    code = "busy"
+    status = 503
     default_hint = "Ask again in a few seconds."
     retry_after_s = 5
 
@@ -104,40 +109,46 @@ class BusyError(RequestError):
 class MediaError(DuetError):
     """The media file cannot be used."""
 
-    code, status = "media_corrupt", 422
+    code = "media_corrupt"
+    status = 422
 
 
 class MediaMissingError(MediaError):
     """No file came with the request."""
 
-    code, status = "media_missing", 400
+    code = "media_missing"
+    status = 400
     default_hint = "Send the clip as multipart/form-data in the field `media`."
 
 
 class MediaNotFoundError(MediaError):
     """No such file below the media root."""
 
-    code, status = "media_not_found", 404
+    code = "media_not_found"
+    status = 404
 
 
 class MediaEmptyError(MediaError):
     """A file without a byte in it."""
 
-    code, status = "media_empty", 422
+    code = "media_empty"
+    status = 422
     default_hint = "The upload or the recording failed: record again."
 
 
 class MediaTooLargeError(MediaError):
     """More bytes than the service accepts."""
 
-    code, status = "media_too_large", 413
+    code = "media_too_large"
+    status = 413
     default_hint = "Send a shorter clip (a few seconds are enough), or raise DUET_MAX_UPLOAD_MB."
 
 
 class MediaTypeError(MediaError):
     """Not a format that is read."""
 
-    code, status = "media_type", 415
+    code = "media_type"
+    status = 415
     default_hint = "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png or webp for face only."
 
 
@@ -150,53 +161,61 @@ class MediaCorruptError(MediaError):
 class MediaTooLongError(MediaError):
     """Longer than the service accepts."""
 
-    code, status = "media_too_long", 422
+    code = "media_too_long"
+    status = 422
     default_hint = "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S."
 
 
 class NoBiometricError(MediaError):
     """Neither a usable face nor usable speech; `details["hints"]` says why."""
 
-    code, status = "no_biometric", 422
+    code = "no_biometric"
+    status = 422
 
 
 class GalleryError(DuetError):
     """The gallery refuses."""
 
-    code, status = "gallery", 409
+    code = "gallery"
+    status = 409
 
 
 class PersonNotFoundError(GalleryError):
     """Nobody of this id."""
 
-    code, status = "person_not_found", 404
+    code = "person_not_found"
+    status = 404
     default_hint = "List the people with GET /v1/people."
 
 
 class PersonExistsError(GalleryError):
     """The id is taken."""
 
-    code, status = "person_exists", 409
+    code = "person_exists"
+    status = 409
     default_hint = "Choose another person_id, or enrol a clip for the person who is there."
 
 
 class TemplateNotFoundError(GalleryError):
     """Nothing of this template id."""
 
-    code, status = "template_not_found", 404
+    code = "template_not_found"
+    status = 404
 
 
 class LastTemplateError(GalleryError):
     """The last template of a person cannot be split off: nothing would be left of them."""
 
-    code, status = "last_template", 409
+    code = "last_template"
+    status = 409
     default_hint = "Merge the whole person into the other one, or rename or delete the person."
 
 
 class ThumbnailNotFoundError(GalleryError):
     """No picture of this person is kept."""
 
-    code, status = "thumbnail_not_found", 404
+    code = "thumbnail_not_found"
+    status = 404
     default_hint = (
         "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."
     )
@@ -205,7 +224,8 @@ class ThumbnailNotFoundError(GalleryError):
 class IdentificationNotFoundError(GalleryError):
     """No such answer is remembered, or it named somebody else."""
 
-    code, status = "identification_not_found", 404
+    code = "identification_not_found"
+    status = 404
     default_hint = (
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     )
@@ -214,28 +234,32 @@ class IdentificationNotFoundError(GalleryError):
 class JobNotFoundError(GalleryError):
     """Nothing of this job id."""
 
-    code, status = "job_not_found", 404
+    code = "job_not_found"
+    status = 404
     default_hint = "GET /v1/jobs lists the jobs that are kept."
 
 
 class DuplicatePersonError(GalleryError):
     """The same face or voice is enrolled under another id; `details` names it."""
 
-    code, status = "duplicate_person", 409
+    code = "duplicate_person"
+    status = 409
     default_hint = "If these are really two people, enrol with force (force=true; --force on the command line)."
 
 
 class EncoderMismatchError(GalleryError):
     """Vectors of two encoders would be mixed."""
 
-    code, status = "encoder_mismatch", 409
+    code = "encoder_mismatch"
+    status = 409
     default_hint = "The models changed since these people were enrolled: enrol them again."
 
 
 class StoreUnavailableError(GalleryError):
     """The database does not answer."""
 
-    code, status = "store_unavailable", 503
+    code = "store_unavailable"
+    status = 503
     default_hint = "Nothing was stored. Ask again in a few seconds."
     retry_after_s = 5
 
@@ -243,7 +267,8 @@ class StoreUnavailableError(GalleryError):
 class StorageFullError(GalleryError):
     """No room to write."""
 
-    code, status = "storage_full", 503
+    code = "storage_full"
+    status = 503
     default_hint = "Nothing was stored. Free some disk space on the server."
     retry_after_s = 60
 
@@ -251,34 +276,40 @@ class StorageFullError(GalleryError):
 class BrokerUnavailableError(GalleryError):
     """The broker that wakes the workers of batch jobs does not answer."""
 
-    code, status = "broker_unavailable", 503
+    code = "broker_unavailable"
+    status = 503
 
 
 class ModelError(DuetError):
     """Weights or card are missing, or are not what the card says."""
 
-    code, status = "model_unavailable", 503
+    code = "model_unavailable"
+    status = 503
 
 
 class ConfigError(DuetError):
     """A setting that cannot be used."""
 
-    code, status = "config", 500
+    code = "config"
+    status = 500
 
 
 class DatasetError(DuetError):
     """Training or evaluation data that cannot be read or used."""
 
-    code, status = "dataset", 422
+    code = "dataset"
+    status = 422
 
 
 class OutputError(DuetError):
     """A file that would be written is there already, or cannot be written."""
 
-    code, status = "output_refused", 409
+    code = "output_refused"
+    status = 409
 
 
 class CheckpointError(DuetError):
     """A training checkpoint that cannot be continued from."""
 
-    code, status = "checkpoint", 422
+    code = "checkpoint"
+    status = 422

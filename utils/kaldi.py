@@ -127,14 +127,17 @@ def load_kaldi() -> Any:
 
 def _options(knf: Any, spec: KaldiSpec) -> Any:
     options = knf.FbankOptions()
-    frame, mel = options.frame_opts, options.mel_opts
+    frame = options.frame_opts
+    mel = options.mel_opts
     frame.dither = 0.0
-    frame.samp_freq, frame.frame_length_ms, frame.frame_shift_ms = (
-        spec.rate_hz,
-        spec.window_ms,
-        spec.hop_ms,
-    )
-    frame.window_type, frame.preemph_coeff = spec.window, spec.preemphasis
-    frame.remove_dc_offset, frame.snip_edges = spec.remove_dc, spec.snip_edges
-    mel.num_bins, mel.low_freq, mel.high_freq = spec.n_mels, spec.fmin_hz, spec.fmax_hz
+    frame.samp_freq = spec.rate_hz
+    frame.frame_length_ms = spec.window_ms
+    frame.frame_shift_ms = spec.hop_ms
+    frame.window_type = spec.window
+    frame.preemph_coeff = spec.preemphasis
+    frame.remove_dc_offset = spec.remove_dc
+    frame.snip_edges = spec.snip_edges
+    mel.num_bins = spec.n_mels
+    mel.low_freq = spec.fmin_hz
+    mel.high_freq = spec.fmax_hz
     return options

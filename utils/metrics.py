@@ -91,7 +91,8 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, F
     Raises:
         ValueError: other shapes or values, or trials of one class only.
     """
-    values, truth = np.asarray(scores, np.float64), np.asarray(labels)
+    values = np.asarray(scores, np.float64)
+    truth = np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape:
         raise ValueError(
             f"scores and labels must be 1-D and of one length. Received: shapes {values.shape} and {truth.shape}"
@@ -102,7 +103,8 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, F
         )
     if not np.isin(truth, (0, 1)).all():
         raise ValueError(f"labels must be 0 or 1. Received: {np.unique(truth)[:5].tolist()}")
-    target, impostor = np.sort(values[truth == 1]), np.sort(values[truth == 0])
+    target = np.sort(values[truth == 1])
+    impostor = np.sort(values[truth == 0])
     if not len(target) or not len(impostor):
         raise ValueError(
             f"Both classes are needed. Received: {len(target)} target and {len(impostor)} impostor trials"
@@ -204,7 +206,8 @@ def accuracy_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Point:
     """Highest accuracy over all thresholds. Midway between the two scores that it
     separates, so that it carries over to other trials.
     """
-    values, truth = np.asarray(scores, np.float64), np.asarray(labels)
+    values = np.asarray(scores, np.float64)
+    truth = np.asarray(labels)
     target, impostor = split_scores(values, truth)
     curve = det_curve(values, truth)
     right = (1 - curve.frr) * len(target) + (1 - curve.far) * len(impostor)
@@ -229,13 +232,16 @@ def fold_accuracy(
             outside each fold.
         folds: (n,) fold of each trial; two folds at least.
     """
-    values, truth, groups = np.asarray(scores, np.float64), np.asarray(labels), np.asarray(folds)
+    values = np.asarray(scores, np.float64)
+    truth = np.asarray(labels)
+    groups = np.asarray(folds)
     names = np.unique(groups)
     if groups.shape != values.shape or len(names) < 2:
         raise ValueError(
             f"Each trial needs a fold, of two folds at least. Received: {groups.shape} folds, {len(names)} distinct"
         )
-    thresholds, accuracy = [], []
+    thresholds = []
+    accuracy = []
     for name in names:
         inside = groups == name
         thresholds.append(accuracy_threshold(values[~inside], truth[~inside]).threshold)
@@ -255,11 +261,9 @@ def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.Arra
         probe_ids: (probes,) person of each probe; each must be in `gallery_ids`.
         gallery_ids: (gallery,) person of each gallery entry; a person may have several.
     """
-    values, probes, gallery = (
-        np.asarray(scores, np.float64),
-        np.asarray(probe_ids),
-        np.asarray(gallery_ids),
-    )
+    values = np.asarray(scores, np.float64)
+    probes = np.asarray(probe_ids)
+    gallery = np.asarray(gallery_ids)
     if values.shape != (len(probes), len(gallery)) or not values.size:
         raise ValueError(
             f"scores must be (probes, gallery), not empty. Received: {values.shape} for {len(probes)} and {len(gallery)}"
@@ -311,11 +315,9 @@ def _best_matches(
     """Best score of each probe, whether it is of the right person, and whether the
     person is enrolled at all.
     """
-    values, probes, gallery = (
-        np.asarray(scores, np.float64),
-        np.asarray(probe_ids),
-        np.asarray(gallery_ids),
-    )
+    values = np.asarray(scores, np.float64)
+    probes = np.asarray(probe_ids)
+    gallery = np.asarray(gallery_ids)
     if values.shape != (len(probes), len(gallery)) or not values.size:
         raise ValueError(
             f"scores must be (probes, gallery), not empty. Received: {values.shape} for {len(probes)} and {len(gallery)}"
@@ -359,7 +361,8 @@ def bootstrap_interval(
             "At least two identities and replicates and a level in (0, 1) are needed. "
             f"Received: {len(people)} identities, replicates={replicates}, level={level}"
         )
-    rng, values = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    values = []
     for _ in range(replicates):
         drawn = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
         try:
@@ -375,7 +378,8 @@ def bootstrap_interval(
 def _trial_weight(drawn: Index, codes: Index) -> Index:
     if codes.ndim == 1:
         return drawn[codes]
-    left, right = drawn[codes[:, 0]], drawn[codes[:, 1]]
+    left = drawn[codes[:, 0]]
+    right = drawn[codes[:, 1]]
     return np.where(codes[:, 0] == codes[:, 1], left, left * right)
 
 

@@ -108,7 +108,8 @@ class Coefficients:
     null_score: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        rate, score = np.asarray(self.null_rate), np.asarray(self.null_score)
+        rate = np.asarray(self.null_rate)
+        score = np.asarray(self.null_score)
         if (
             len(rate) != len(score)
             or len(rate) < 2
@@ -195,7 +196,8 @@ class CohortNorm:
             for name, value in vars(self.numbers).items()
         }
         if data["level"][3] == data["scale"][3] == 0:
-            data["level"], data["scale"] = data["level"][:3], data["scale"][:3]
+            data["level"] = data["level"][:3]
+            data["scale"] = data["scale"][:3]
         return data
 
     @classmethod
@@ -234,7 +236,8 @@ def _extended(rates: Float, known: Float, scores: Float) -> Float:
     """Scores at `rates`, on the logarithm of the rate; beyond the table along its last
     decade.
     """
-    place, log_known = -np.log(np.maximum(rates, 1e-12)), -np.log(known)
+    place = -np.log(np.maximum(rates, 1e-12))
+    log_known = -np.log(known)
     decade = max(int(np.searchsorted(log_known, log_known[-1] - np.log(10), side="right")) - 1, 0)
     rise = (scores[-1] - scores[decade]) / (log_known[-1] - log_known[decade])
     return np.interp(place, log_known, scores) + rise * np.maximum(place - log_known[-1], 0.0)

@@ -109,7 +109,8 @@ class Verify(Resource):
         """
         fields.check_query()
         given = fields.form(("person_id", "show"), ("media", "reference"))
-        clip, reference = fields.upload("media"), fields.optional_upload("reference")
+        clip = fields.upload("media")
+        reference = fields.optional_upload("reference")
         # Swagger UI sends an empty text for what was left out
         person_id = given.get("person_id") or None
         if (person_id is None) == (reference is None):

@@ -116,7 +116,8 @@ class JobList(Resource):
         fields.check_query()
         request.max_form_parts = MAX_UPLOADS + len(FIELDS)
         given = fields.form(FIELDS, ("media",))
-        action, person_id = given.get("action") or "identify", given.get("person_id") or None
+        action = given.get("action") or "identify"
+        person_id = given.get("person_id") or None
         if action not in ACTIONS:
             raise InvalidRequestError(
                 f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
@@ -129,7 +130,8 @@ class JobList(Resource):
             fields.boolean(given.get(name) or False, name) for name in ("force", "replace")
         )
         job_id = uuid.uuid4().hex
-        folder, person_id = given.get("folder", ""), person_id and validate_person_id(person_id)
+        folder = given.get("folder", "")
+        person_id = person_id and validate_person_id(person_id)
         uploads = [file for file in request.files.getlist("media") if file.filename]
         if bool(uploads) == bool(folder):
             raise MediaMissingError(
@@ -160,10 +162,8 @@ class OneJob(Resource):
     def get(self, job_id: str) -> dict[str, Any]:
         """Show progress and results."""
         fields.check_query(PAGE)
-        offset, limit = (
-            fields.query_int("offset", 0, 0, MAX_FILES),
-            fields.query_int("limit", 100, 1, MAX_PAGE),
-        )
+        offset = fields.query_int("offset", 0, 0, MAX_FILES)
+        limit = fields.query_int("limit", 100, 1, MAX_PAGE)
         state = fields.query_text("state")
         if state and state not in STATES:
             raise InvalidRequestError(

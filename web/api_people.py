@@ -83,10 +83,8 @@ class People(Resource):
     def get(self) -> dict[str, Any]:
         """List people, by id."""
         fields.check_query(SEARCH)
-        offset, limit = (
-            fields.query_int("offset", 0, 0, MAX_OFFSET),
-            fields.query_int("limit", 50, 1, MAX_PAGE),
-        )
+        offset = fields.query_int("offset", 0, 0, MAX_OFFSET)
+        limit = fields.query_int("limit", 50, 1, MAX_PAGE)
         return answers.people(
             recognizer().store.list_people(fields.query_text("search"), offset, limit)
         )

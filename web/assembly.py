@@ -44,7 +44,8 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
     noise = np.random.default_rng(0)
     aligner.load()
     with tempfile.TemporaryDirectory() as folder:
-        picture, sound = Path(folder) / "noise.png", Path(folder) / "noise.wav"
+        picture = Path(folder) / "noise.png"
+        sound = Path(folder) / "noise.wav"
         cv2.imwrite(str(picture), noise.integers(0, 256, (360, 640, 3), dtype=np.uint8))
         _write_wav(sound, noise.integers(-3000, 3000, RATE_HZ, dtype=np.int16))
         aligner.analyse(picture)

@@ -112,7 +112,8 @@ def run_worker(settings: Settings, threads: int) -> None:
     from web.jobs import work
 
     recognizer = build_recognizer(settings, warm=True)
-    jobs, ended = Jobs(recognizer.store.database), threading.Event()
+    jobs = Jobs(recognizer.store.database)
+    ended = threading.Event()
 
     @app.task(name=TASK)
     def _work(job_id: str) -> None:

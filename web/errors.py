@@ -33,40 +33,46 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 class RouteNotFoundError(RequestError):
     """No route of this URL."""
 
-    code, status = "not_found", 404
+    code = "not_found"
+    status = 404
     default_hint = "GET /swagger.json lists the routes."
 
 
 class MethodNotAllowedError(RequestError):
     """The route does not know this method."""
 
-    code, status = "method_not_allowed", 405
+    code = "method_not_allowed"
+    status = 405
 
 
 class ContentTypeError(RequestError):
     """The body is of a type that the route does not read."""
 
-    code, status = "content_type", 415
+    code = "content_type"
+    status = 415
 
 
 class UploadBrokenError(RequestError):
     """The body ended before it was complete."""
 
-    code, status = "upload_broken", 400
+    code = "upload_broken"
+    status = 400
     default_hint = "Send the request again."
 
 
 class UploadTimeoutError(RequestError):
     """The body came too slowly."""
 
-    code, status = "upload_timeout", 408
+    code = "upload_timeout"
+    status = 408
     default_hint = "Send a smaller file, or over a better connection."
 
 
 class HostForbiddenError(RequestError):
     """A service without a key was asked under a name that is not this machine's."""
 
-    code, status = "host_forbidden", 403
+    code = "host_forbidden"
+    status = 403
     default_hint = (
         "Use http://127.0.0.1 or http://localhost, or set DUET_API_KEY to be asked under any name."
     )
@@ -75,21 +81,24 @@ class HostForbiddenError(RequestError):
 class CrossOriginError(RequestError):
     """A browser sent the request on behalf of another web page."""
 
-    code, status = "cross_origin", 403
+    code = "cross_origin"
+    status = 403
     default_hint = "Pages of other origins may not use this service from a browser."
 
 
 class RoleForbiddenError(RequestError):
     """The key is good, but not for this."""
 
-    code, status = "forbidden", 403
+    code = "forbidden"
+    status = 403
     default_hint = "Ask the operator for a key of that role."
 
 
 class RateLimitedError(RequestError):
     """More requests, or more wrong keys, than are allowed in a time."""
 
-    code, status = "rate_limited", 429
+    code = "rate_limited"
+    status = 429
     default_hint = "Wait as long as the header Retry-After says."
 
     def __init__(self, message: str, hint: str | None = None, *, retry_after_s: int) -> None:

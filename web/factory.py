@@ -114,7 +114,8 @@ def create_app(
         from web.assembly import build_recognizer
 
         recognizer = build_recognizer(settings, warm=True)
-    keys, jobs = Keys(recognizer.store.database), Jobs(recognizer.store.database)
+    keys = Keys(recognizer.store.database)
+    jobs = Jobs(recognizer.store.database)
     auth.check_keys(settings, keys)
     app.extensions["duet"] = State(
         settings, recognizer, keys, jobs, JobThread(recognizer, jobs, settings)

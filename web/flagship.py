@@ -171,7 +171,8 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
     try:
         root = root.resolve()
         path = (root / path_dir / name).resolve()
-        inside, found = path.is_relative_to(root), path.is_file()
+        inside = path.is_relative_to(root)
+        found = path.is_file()
     except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
         inside = found = False
     if not inside:

@@ -155,7 +155,8 @@ def _folder_below(root: Path, folder: str) -> Path:
     """
     try:
         path = (root / folder).resolve()
-        inside, found = path.is_relative_to(root), path.is_dir()
+        inside = path.is_relative_to(root)
+        found = path.is_dir()
     except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
         inside = found = False
     if not inside or any(_hidden(part) for part in path.relative_to(root).parts):

@@ -73,7 +73,9 @@ def work(
     left to others: it was named on the command line of another machine, or of another
     user.
     """
-    worker, done, elsewhere = worker_name(), 0, set[str]()
+    worker = worker_name()
+    done = 0
+    elsewhere = set[str]()
     while not stop() and (claim := jobs.claim(worker, job_id, elsewhere)) is not None:
         try:
             if claim.root is not None and not is_here(claim.root):
@@ -283,8 +285,12 @@ class JobThread:
     """
 
     def __init__(self, recognizer: Recognizer, jobs: Jobs, settings: Settings) -> None:
-        self._recognizer, self._jobs, self._settings = recognizer, jobs, settings
-        self._wake, self._stop, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self._recognizer = recognizer
+        self._jobs = jobs
+        self._settings = settings
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:

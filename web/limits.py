@@ -23,7 +23,8 @@ from web.errors import RateLimitedError
 
 CLIP_COST = 10
 WRONG_KEYS = parse("20 per minute")
-NOTES_EACH, NOTES_ALL = parse("1 per minute"), parse("60 per minute")
+NOTES_EACH = parse("1 per minute")
+NOTES_ALL = parse("60 per minute")
 """Rows in the audit about refused requests: for one address or key and reason, and in
 all. Nobody fills the disk by being refused.
 """
@@ -111,10 +112,8 @@ def _times(item: RateLimitItem, factor: int) -> str:
 
 
 def _refuse(limit: RequestLimit) -> None:
-    clips, window = (
-        limit.limit.amount // CLIP_COST,
-        f"{limit.limit.multiples} {limit.limit.GRANULARITY.name}",
-    )
+    clips = limit.limit.amount // CLIP_COST
+    window = f"{limit.limit.multiples} {limit.limit.GRANULARITY.name}"
     raise RateLimitedError(
         f"A key, or an address without one, may send {clips} clips in {window}, or ten times as many other requests. "
         "Received: more",

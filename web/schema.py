@@ -12,7 +12,9 @@ from flask_restx import Model, Namespace, fields
 from utils.errors import DuetError
 from web.errors import CrossOriginError, HostForbiddenError, RateLimitedError, RoleForbiddenError
 
-FACE_ID, VOICE_ID, FUSED_ID = "face-1f2e3d4c5b6a", "voice-0a1b2c3d4e5f", "fusion-9f8e7d6c5b4a"
+FACE_ID = "face-1f2e3d4c5b6a"
+VOICE_ID = "voice-0a1b2c3d4e5f"
+FUSED_ID = "fusion-9f8e7d6c5b4a"
 REQUEST_ID = "3f0c2f9f5c7b4a5e8d1c6b7a8e9f0d1c"
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 

@@ -38,7 +38,8 @@ class Service(BaseApplication):
     """The application under gunicorn."""
 
     def __init__(self, settings: Settings, swagger_ui: bool) -> None:
-        self._settings, self._swagger_ui = settings, swagger_ui
+        self._settings = settings
+        self._swagger_ui = swagger_ui
         self._store: Store | None = None
         self._job_thread: JobThread | None = None
         super().__init__()
@@ -83,7 +84,8 @@ class Service(BaseApplication):
         except DuetError as error:
             fail(error, LOAD_ERROR_EXIT)
         state = app.extensions["duet"]
-        self._store, self._job_thread = state.recognizer.store, state.job_thread
+        self._store = state.recognizer.store
+        self._job_thread = state.job_thread
         state.job_thread.wake()  # jobs that the last run left
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"

@@ -210,10 +210,8 @@ class Speakers(Resource):
         audioCount of 0.
         """
         fields.check_query(("offset", "limit"))
-        offset, limit = (
-            fields.query_int("offset", 0, 0, MAX_OFFSET),
-            fields.query_int("limit", 100, 1, MAX_PAGE),
-        )
+        offset = fields.query_int("offset", 0, 0, MAX_OFFSET)
+        limit = fields.query_int("limit", 100, 1, MAX_PAGE)
         page = recognizer().store.list_people("", offset, limit)
         return {
             "speakers": [speaker(p) for p in page.people],
@@ -268,7 +266,8 @@ class Batch(Resource):
         if request.mimetype == fields.JSON:
             operation, work = _batch_of_json()
         else:
-            operation, work = "identify", _batch_of_files()
+            operation = "identify"
+            work = _batch_of_files()
         results = [{"index": i, **about, **_done(step)} for i, (about, step) in enumerate(work)]
         done = sum(r["status"] == "success" for r in results)
         return {
@@ -287,10 +286,8 @@ class Batch(Resource):
 
 def register(asked: Asked) -> dict[str, Any]:
     """Store voice templates."""
-    speaker_id, force = (
-        _speaker_id(asked.values),
-        fields.boolean(asked.values.get("force", False), "force"),
-    )
+    speaker_id = _speaker_id(asked.values)
+    force = fields.boolean(asked.values.get("force", False), "force")
     name = validate_name(asked.values["name"]) if asked.values.get("name") else None
     note = _note_of(asked.values.get("metadata"), recognizer().store.find_person(speaker_id))
 
@@ -382,7 +379,8 @@ def speaker(person: Person) -> dict[str, Any]:
 def identified(found: SpeakerResult) -> dict[str, Any]:
     """An answer, for an unknown speaker without any name."""
     voice = found.identification.voice
-    match, named = voice.match, voice.match is not None
+    match = voice.match
+    named = voice.match is not None
     about = recognizer().store.find_person(match.person_id) if match else None
     return {
         "status": "success",

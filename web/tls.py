@@ -54,7 +54,9 @@ def _check_dates(certificate: Path) -> None:
 
     # The service's own stands first, before the chain
     leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-    begin, end, now = leaf.not_valid_before_utc, leaf.not_valid_after_utc, datetime.now(UTC)
+    begin = leaf.not_valid_before_utc
+    end = leaf.not_valid_after_utc
+    now = datetime.now(UTC)
     if not begin <= now <= end:
         raise ConfigError(
             f"{PREFIX}TLS_CERT must be a certificate that is valid now. Received: {certificate.name}, "

@@ -139,7 +139,9 @@ class _TimedBody:
     """
 
     def __init__(self, stream: Any, deadline: float) -> None:
-        self._stream, self._deadline, self._ended = stream, deadline, False
+        self._stream = stream
+        self._deadline = deadline
+        self._ended = False
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
@@ -156,7 +158,9 @@ class _TimedBody:
         except Exception as error:
             # For a malformed chunk, gunicorn's errors are of this family in one version
             # and of that in another
-            self._ended, self.failure = True, error  # where the next byte belongs is unknown
+            # where the next byte belongs is unknown
+            self._ended = True
+            self.failure = error
             raise OSError("the body cannot be read") from error
         self._ended = size != 0 and not data
         return data
