@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         answer = send(args)
     except requests.exceptions.SSLError:
         return fail(
-            f"The certificate of {args.url} is not trusted here. For one of your own: --ca service.crt"
+            f"The certificate of {args.url} is not trusted here. For one of your own: --ca"
+            " service.crt"
         )
     except requests.exceptions.ConnectionError:
         return fail(f"No service answers at {args.url}. Start it with `make run`.")
@@ -62,7 +63,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--name",
-        help='"id-number.mp4"; the part before the hyphen is the person id (default: name of the file)',
+        help=(
+            '"id-number.mp4"; the part before the hyphen is the person id (default: name of the'
+            " file)"
+        ),
     )
     parser.add_argument(
         "--re-register",
@@ -129,12 +133,14 @@ def show(response: requests.Response, args: argparse.Namespace) -> int:
         body = response.json()
     except ValueError:
         return fail(
-            f"{args.url} answered {response.status_code} with something that is not JSON. Is it a Duet ID service?"
+            f"{args.url} answered {response.status_code} with something that is not JSON. Is it a"
+            " Duet ID service?"
         )
     if "error" in body:
         error = body["error"]
         return fail(
-            f"{error['code']} ({response.status_code}): {error['message']} {error.get('hint') or ''}".rstrip(),
+            f"{error['code']} ({response.status_code}): {error['message']}"
+            f" {error.get('hint') or ''}".rstrip(),
             status=1,
         )
     if args.json:

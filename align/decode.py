@@ -79,7 +79,8 @@ def identify_kind(path: Path, name: str) -> MediaKind:
     kind = sniff(head)
     if kind is None:
         raise MediaTypeError(
-            f"The content is not video, sound or a picture in a format that is read. Received: {describe(head)}, named {_shown(name)}."
+            "The content is not video, sound or a picture in a format that is read. Received:"
+            f" {describe(head)}, named {_shown(name)}."
         )
     return kind
 

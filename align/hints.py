@@ -52,7 +52,10 @@ def file_hints(clip: Clip) -> list[Hint]:
     """Hints about the file itself."""
     if clip.missing_s <= max(_MISSING_S, _MISSING_SHARE * clip.duration_s):
         return []
-    text = f"The recording is incomplete: {clip.missing_s:.1f} s are missing at its end. Send the whole file, or record again."
+    text = (
+        f"The recording is incomplete: {clip.missing_s:.1f} s are missing at its end. Send the"
+        " whole file, or record again."
+    )
     return [Hint("incomplete", text)]
 
 
@@ -90,7 +93,8 @@ def _no_face_hints(good_face_px: float, view: View) -> list[Hint]:
 def _closer(width_px: float, good_px: float) -> Hint:
     return Hint(
         "come_closer",
-        f"Come closer: the face is {width_px:.0f} pixels wide, {good_px:.0f} are needed for a sure answer.",
+        f"Come closer: the face is {width_px:.0f} pixels wide, {good_px:.0f} are needed for a sure"
+        " answer.",
     )
 
 
@@ -128,7 +132,10 @@ def speech_hints(
     if clip.waveform is None:
         return [Hint("no_sound", "There is no sound: allow the microphone and record again.")]
     quality = speech.quality
-    sentence = f"Say a whole sentence: {quality.speech_s:.1f} s of speech heard, {good_speech_s:g} s needed."
+    sentence = (
+        f"Say a whole sentence: {quality.speech_s:.1f} s of speech heard, {good_speech_s:g} s"
+        " needed."
+    )
     if speech.speech is None or quality.speech_s < min_speech_s:
         return [Hint("no_speech", sentence)]
     checks = (
@@ -137,7 +144,8 @@ def speech_hints(
             quality.snr_db < _NOISY_DB,
             Hint(
                 "noisy",
-                f"It is noisy here (speech only {quality.snr_db:.0f} dB above the noise): come closer to the microphone.",
+                f"It is noisy here (speech only {quality.snr_db:.0f} dB above the noise): come"
+                " closer to the microphone.",
             ),
         ),
         (

@@ -55,7 +55,10 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
 
 def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
     if not frames:
-        message = f"A clip must give its first picture within {limits.decode_s:g} s of decoding. Received: one that did not."
+        message = (
+            f"A clip must give its first picture within {limits.decode_s:g} s of decoding."
+            " Received: one that did not."
+        )
         raise MediaTooLargeError(message, "Record at a lower resolution.")
 
 

@@ -44,7 +44,8 @@ def umeyama(source_xy: FloatArray, target_xy: FloatArray) -> FloatArray:
     target = _points(target_xy)
     if source.shape != target.shape:
         raise ValueError(
-            f"Both point sets must have the same shape. Received: {source.shape} and {target.shape}."
+            f"Both point sets must have the same shape. Received: {source.shape} and"
+            f" {target.shape}."
         )
     source_mean = source.mean(0)
     target_mean = target.mean(0)
@@ -146,6 +147,7 @@ def _points(points_xy: FloatArray) -> np.ndarray:
     points = np.asarray(points_xy, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError(
-            f"Points must be finite and of shape (n, 2), n at least 2. Received: shape {points.shape}."
+            "Points must be finite and of shape (n, 2), n at least 2. Received: shape"
+            f" {points.shape}."
         )
     return points

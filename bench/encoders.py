@@ -148,7 +148,8 @@ def print_times(options: argparse.Namespace) -> None:
         for name, value in times.items():
             ratio = value / times["yardstick, ONNX Runtime"] if yardstick else float("nan")
             print(
-                f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the yardstick"
+                f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the"
+                " yardstick"
             )
 
 
@@ -159,7 +160,8 @@ def print_voice_times(options: argparse.Namespace) -> None:
     processor = best_ms(runs, options.repeat, time.process_time)
     for name, value in times.items():
         print(
-            f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for {SPEECH_S:.0f} s of speech"
+            f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for"
+            f" {SPEECH_S:.0f} s of speech"
         )
 
 
@@ -168,7 +170,8 @@ def print_sizes() -> None:
     rows = sizes()
     _, parameters_50, adds_50 = rows[-1]
     print(
-        "\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50 |\n|---|---|---|---|---|"
+        "\n| backbone, 112 × 112 | parameters | of ResNet-50 | multiply-adds | of ResNet-50"
+        " |\n|---|---|---|---|---|"
     )
     for name, parameters, adds in rows:
         part = f"1/{parameters_50 / parameters:.1f}"

@@ -99,8 +99,8 @@ def main() -> None:
             seconds, done = timed(lambda codec=codec: rotate(database, codec, previous))  # type: ignore[misc]  # noqa: B023
             database.close()
             print(
-                f"{name}: rotation {seconds:.1f} s ({done} values), file {path.stat().st_size / 1e6:.1f} MB, "
-                f"{measure(url, codec, rng, args.enrolments)}",
+                f"{name}: rotation {seconds:.1f} s ({done} values), file"
+                f" {path.stat().st_size / 1e6:.1f} MB, {measure(url, codec, rng, args.enrolments)}",
                 flush=True,
             )
             previous = [codec]

@@ -63,8 +63,9 @@ def main(count: int) -> None:
         store.database.compact()
         anew = time.perf_counter() - started
         print(
-            f"{count} people, {path.stat().st_size / 1e6:.0f} MB: forgotten in {np.median(times) * 1000:.0f} ms (median), "
-            f"{max(times) * 1000:.0f} ms (longest); file written anew in {anew:.1f} s"
+            f"{count} people, {path.stat().st_size / 1e6:.0f} MB: forgotten in"
+            f" {np.median(times) * 1000:.0f} ms (median), {max(times) * 1000:.0f} ms (longest);"
+            f" file written anew in {anew:.1f} s"
         )
         store.close()
 

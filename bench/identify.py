@@ -169,8 +169,8 @@ def time_requests(service: Service, clip: Path, repeat: int) -> None:
     )
     limit = max(TARGET_RATIO * min(alone), TARGET_MS)
     print(
-        f"target: {limit:.0f} ms at most (the larger of {TARGET_RATIO:g} × decoding and {TARGET_MS:g} ms): "
-        f"{'reached' if min(walls) <= limit else 'MISSED'} by the best request"
+        f"target: {limit:.0f} ms at most (the larger of {TARGET_RATIO:g} × decoding and"
+        f" {TARGET_MS:g} ms): {'reached' if min(walls) <= limit else 'MISSED'} by the best request"
     )
 
 
@@ -224,8 +224,8 @@ def main() -> None:
         clip, what = make_clip(folder)
         people = people_to_enroll(folder)
         print(
-            f"clip: {SECONDS} s, {FPS} fps, {what}; {os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; "
-            f"{len(people)} people enrolled"
+            f"clip: {SECONDS} s, {FPS} fps, {what}; {os.cpu_count()} cores, load before:"
+            f" {os.getloadavg()[0]:.1f}; {len(people)} people enrolled"
         )
         for number, path in enumerate(people):
             requests.post(

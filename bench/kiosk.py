@@ -90,14 +90,17 @@ def main() -> None:
             found = [ask(page) for _ in range(args.rounds)]
     times = sorted(ms for ms, _ in found)
     print(
-        f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on {os.cpu_count()} cores"
+        f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on"
+        f" {os.cpu_count()} cores"
     )
     median = statistics.median(times)
     print(
-        f"end of recording to answer on screen: best {times[0]:.0f} ms, median {median:.0f} ms, worst {times[-1]:.0f} ms"
+        f"end of recording to answer on screen: best {times[0]:.0f} ms, median {median:.0f} ms,"
+        f" worst {times[-1]:.0f} ms"
     )
     print(
-        f"answers: {', '.join(sorted({name for _, name in found}))}; first paint: {weight / 1000:.1f} kB of own resources"
+        f"answers: {', '.join(sorted({name for _, name in found}))}; first paint:"
+        f" {weight / 1000:.1f} kB of own resources"
     )
 
 

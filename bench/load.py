@@ -123,8 +123,8 @@ def measure(slots: int, processes: int, clients: list[int], seconds: float) -> N
             p50, p95, p99 = 1000 * np.percentile(tally.times or [np.nan], [50, 95, 99])
             memory = sum(resident_mb(service) for service in services)
             print(
-                f"| {processes} | {slots} | {count} | {len(tally.times) / took:.2f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | "
-                f"{tally.failed} | {tally.unlike} | {memory:.0f} |",
+                f"| {processes} | {slots} | {count} | {len(tally.times) / took:.2f} | {p50:.0f} |"
+                f" {p95:.0f} | {p99:.0f} | {tally.failed} | {tally.unlike} | {memory:.0f} |",
                 flush=True,
             )
 
@@ -140,10 +140,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="services that share the gallery")
     chosen = parser.parse_args()
     print(
-        f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; {chosen.seconds:g} s a step\n"
+        f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; {chosen.seconds:g} s a"
+        " step\n"
     )
     print(
-        "| processes | slots | clients | clips/s | p50 ms | p95 ms | p99 ms | failed | answers unlike the serial one | resident MB |"
+        "| processes | slots | clients | clips/s | p50 ms | p95 ms | p99 ms | failed | answers"
+        " unlike the serial one | resident MB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for slots in chosen.slots.split(","):

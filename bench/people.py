@@ -116,7 +116,8 @@ def main() -> None:
     for what in found[0]:
         times = sorted(one[what] for one in found)
         print(
-            f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst {times[-1]:6.0f} ms"
+            f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst"
+            f" {times[-1]:6.0f} ms"
         )
 
 

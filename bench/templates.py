@@ -130,7 +130,8 @@ def main() -> None:
         encoders.fusion.fuse,
     )
     print(
-        f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id}; fusion: {encoders.fusion.encoder_id}\n"
+        f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id}; fusion:"
+        f" {encoders.fusion.encoder_id}\n"
     )
     counts = " | ".join(f"{count}" for count in COUNTS)
     print(

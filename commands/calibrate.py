@@ -45,5 +45,6 @@ def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
             )
         )
     click.echo(
-        f"Written: the cards in {settings.model_dir}, plots before and after in {plots}. Start the service again."
+        f"Written: the cards in {settings.model_dir}, plots before and after in {plots}. Start the"
+        " service again."
     )

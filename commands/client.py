@@ -70,7 +70,8 @@ class Client:
         if not self.local_fallback:
             raise UnreachableError(
                 error.message,
-                "Start it with `make run`, or add --local-fallback to ask the gallery of this machine.",
+                "Start it with `make run`, or add --local-fallback to ask the gallery of this"
+                " machine.",
             )
         click.echo(f"{error.message}. Answered by the gallery of this machine.", err=True)
 
@@ -107,7 +108,8 @@ class Client:
         elif "error" not in found:
             who = f"{found['speaker_id']} ({found['name']})" if found["identified"] else "unknown"
             click.echo(
-                f"{name}: {who}, confidence {found['confidence']:.3f}, threshold {found['threshold']:g}"
+                f"{name}: {who}, confidence {found['confidence']:.3f}, threshold"
+                f" {found['threshold']:g}"
             )
 
 

@@ -111,7 +111,8 @@ def told(clip: Path, answer: Identification) -> list[str]:
         decision = decisions[modality]
         match = decision.match
         who = (
-            f"{match.name} ({match.person_id}), p = {match.probability:.3f}, score {match.score:.3f}"
+            f"{match.name} ({match.person_id}), p = {match.probability:.3f}, score"
+            f" {match.score:.3f}"
             if match
             else decision.outcome
         )
@@ -190,8 +191,8 @@ def convert(videos: tuple[Path, ...], folder: Path | None, force: bool) -> None:
         try:
             if target.resolve() in taken:
                 raise OutputError(
-                    f"A file that was given, or written before, must not be overwritten. Received: {video.name} for "
-                    f"{target.name}.",
+                    "A file that was given, or written before, must not be overwritten. Received:"
+                    f" {video.name} for {target.name}.",
                     "Name another folder with --to, and two files of one name one after the other.",
                 )
             video_to_wav(video, target, overwrite=force)

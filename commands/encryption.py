@@ -33,8 +33,9 @@ def new_encryption_key(path: Path | None) -> None:
     else:
         _write_new(path, text)
     click.echo(
-        f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of the gallery: without it nothing "
-        f"in the gallery can be read. Use it by {PREFIX}ENCRYPTION_KEY_FILE={path or 'FILE'}.",
+        f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of"
+        " the gallery: without it nothing in the gallery can be read. Use it by"
+        f" {PREFIX}ENCRYPTION_KEY_FILE={path or 'FILE'}.",
         err=True,
     )
 
@@ -76,7 +77,8 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     given = codec_of(settings)
     if given.key_id is None and not to_plain:
         raise ConfigError(
-            f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY. Received: none",
+            f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY."
+            " Received: none",
             "Set one of them, or say --to-plain to store everything in the clear.",
         )
     new, old = (PlainText(), [given]) if to_plain else (given, [])

@@ -99,7 +99,8 @@ def _refuse_elsewhere(job: Job) -> None:
 
     if job.root is not None and not is_here(job.root):
         raise MediaNotFoundError(
-            "The folder of the job must be on this machine. Received: one that is not, or may not be read",
+            "The folder of the job must be on this machine. Received: one that is not, or may not"
+            " be read",
             "Run it where the folder is.",
         )
 

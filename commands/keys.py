@@ -45,7 +45,8 @@ def keys_list() -> None:
         for key in Keys(known.database).list():
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
             click.echo(
-                f"{key.key_id}\t{key.role}\t{state}\tmade {key.created_at:%Y-%m-%d %H:%M}\t{key.label}"
+                f"{key.key_id}\t{key.role}\t{state}\tmade"
+                f" {key.created_at:%Y-%m-%d %H:%M}\t{key.label}"
             )
 
 

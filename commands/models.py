@@ -160,7 +160,10 @@ def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any)
 @click.option(
     "--time-reversal",
     is_flag=True,
-    help="Take the mean with the embedding of the speech backwards, for twice the time of the network.",
+    help=(
+        "Take the mean with the embedding of the speech backwards, for twice the time of the"
+        " network."
+    ),
 )
 @refusals
 def models_add_voice(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:

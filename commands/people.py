@@ -76,14 +76,16 @@ def people_show(person_id: str) -> None:
         person = known.get_person(person_id)
         templates = known.list_templates(person_id)
     click.echo(
-        f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent: {person.consent or '-'}"
+        f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent:"
+        f" {person.consent or '-'}"
     )
     for what in ("created", "enrolled", "expires", "last_seen"):
         at = getattr(person, f"{what}_at")
         click.echo(f"{what.replace('_', ' ')}: {f'{at:%Y-%m-%d %H:%M:%S %Z}' if at else '-'}")
     for t in templates:
         click.echo(
-            f"  {t.template_id}  {t.modality:5}  quality {t.quality:.2f}  {t.created_at:%Y-%m-%d %H:%M:%S}  {t.encoder_id}"
+            f"  {t.template_id}  {t.modality:5}  quality {t.quality:.2f} "
+            f" {t.created_at:%Y-%m-%d %H:%M:%S}  {t.encoder_id}"
         )
 
 
@@ -132,7 +134,8 @@ def people_merge(person_id: str, other: str, yes: bool) -> None:
         second = known.get_person(other)
         if not yes:
             click.confirm(
-                f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be undone.",
+                f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be"
+                " undone.",
                 abort=True,
             )
         merged = known.merge_people(person_id, other)
@@ -157,7 +160,8 @@ def people_templates(
 
     if (moved is None) != (to is None) or (create and not moved) or (moved and deleted):
         raise click.UsageError(
-            "Give --delete TEMPLATE_ID, or --move TEMPLATE_ID with --to PERSON_ID (and --create), or neither."
+            "Give --delete TEMPLATE_ID, or --move TEMPLATE_ID with --to PERSON_ID (and --create),"
+            " or neither."
         )
     with store() as known:
         if deleted:
@@ -228,7 +232,8 @@ def people_delete(person_id: str, yes: bool) -> None:
         person = known.get_person(person_id)
         if not yes:
             click.confirm(
-                f"Delete {person.name} ({person.person_id}) and everything on them? This cannot be undone.",
+                f"Delete {person.name} ({person.person_id}) and everything on them? This cannot be"
+                " undone.",
                 abort=True,
             )
         known.delete_person(person_id)

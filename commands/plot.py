@@ -81,7 +81,8 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
         threshold = known.pair_threshold(found.modality)
     _save(_drawn_matrix(found, threshold), png)
     click.echo(
-        f"{png}: {len(found.people)} of {found.total} people; scores over {threshold:.2f} count as one person's."
+        f"{png}: {len(found.people)} of {found.total} people; scores over {threshold:.2f} count as"
+        " one person's."
     )
 
 

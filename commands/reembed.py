@@ -45,11 +45,13 @@ def reembed(drop: bool, stage_only: bool) -> None:
         if stage_only:
             left = work.left()
             click.echo(
-                f"{left.staged} templates are staged, {left.without_media} have no kept media. Run it again to switch."
+                f"{left.staged} templates are staged, {left.without_media} have no kept media. Run"
+                " it again to switch."
             )
             return
         click.echo(
-            f"{work.switch(drop=drop)} templates were embedded anew. Restart the service with this DUET_MODEL_DIR."
+            f"{work.switch(drop=drop)} templates were embedded anew. Restart the service with this"
+            " DUET_MODEL_DIR."
         )
     finally:
         store.close()

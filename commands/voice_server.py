@@ -85,7 +85,8 @@ class VoiceServer:
         except requests.exceptions.SSLError as error:
             raise RefusedError(
                 "server_certificate",
-                "The server must have a certificate that this machine trusts. Received: another one",
+                "The server must have a certificate that this machine trusts. Received:"
+                " another one",
                 "Name the file of your own authority in the variable REQUESTS_CA_BUNDLE.",
             ) from error
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
@@ -111,8 +112,8 @@ class VoiceServer:
         if not isinstance(body, dict):
             raise RefusedError(
                 "no_service",
-                f"A service of this kind must answer at {self.url}. Received: status {answer.status_code}, "
-                "without JSON",
+                f"A service of this kind must answer at {self.url}. Received: status"
+                f" {answer.status_code}, without JSON",
             )
         if "error" in body:
             error = body["error"]

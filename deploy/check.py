@@ -152,7 +152,8 @@ class Client:
         answer = self._session.request(method, self._url + path, timeout=120, **more)  # type: ignore[arg-type]
         if answer.status_code != expected:
             raise SystemExit(
-                f"FAILED: {method} {path} answered {answer.status_code} instead of {expected}: {answer.text[:300]}"
+                f"FAILED: {method} {path} answered {answer.status_code} instead of {expected}:"
+                f" {answer.text[:300]}"
             )
         return answer
 
@@ -180,7 +181,8 @@ def walk(client: Client, clips: list[Path], logs: list[Path]) -> None:
     if answers != {"ann"} or min(counts) == 0:
         raise SystemExit(f"FAILED: answers {answers}, answered by the replicas {counts}")
     print(
-        f"ok  enrolled through the proxy, recognised by both replicas ({counts[0]} and {counts[1]} answers)"
+        f"ok  enrolled through the proxy, recognised by both replicas ({counts[0]} and {counts[1]}"
+        " answers)"
     )
 
 

@@ -115,7 +115,8 @@ class Analyser:
             missing = self._missing(capture, embeddings)
             if not embeddings:
                 raise NoBiometricError(
-                    f"The clip holds neither a usable face nor usable speech. {'. '.join(missing.values())}.",
+                    "The clip holds neither a usable face nor usable speech."
+                    f" {'. '.join(missing.values())}.",
                     " ".join(h.text for h in capture.hints) or None,
                     {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]},
                 )
@@ -179,7 +180,10 @@ class Analyser:
                 else "The clip has no picture"
             )
         if Modality.VOICE not in found:
-            needed = f"{capture.speech.quality.speech_s:.1f} s of speech heard, {self._settings.min_speech_s:g} s needed"
+            needed = (
+                f"{capture.speech.quality.speech_s:.1f} s of speech heard,"
+                f" {self._settings.min_speech_s:g} s needed"
+            )
             missing[Modality.VOICE] = (
                 f"No usable speech: {needed}" if capture.has_sound else "The clip has no sound"
             )

@@ -58,7 +58,8 @@ class Head:
         number, _, digest = noted.partition(":")
         if noted != "0:" and not re.fullmatch("[0-9]{1,18}:[0-9a-f]{64}", noted):
             raise InvalidRequestError(
-                f"A head of the audit is a number, a colon and 64 hex digits. Received: {noted[:80]!r}"
+                "A head of the audit is a number, a colon and 64 hex digits. Received:"
+                f" {noted[:80]!r}"
             )
         return cls(int(number), digest)
 
@@ -138,7 +139,8 @@ def verify(connection: Connection, noted: Head | None = None) -> Verified:
             problems.append(
                 Problem(
                     event.event_id,
-                    f"row {event.event_id} is not the one that was noted: the chain was written anew",
+                    f"row {event.event_id} is not the one that was noted: the chain was written"
+                    " anew",
                 )
             )
         last = Head(event.event_id, event.hash)
@@ -219,9 +221,11 @@ def _wrong_with(last: Head, event: Event) -> list[Problem]:
         return [
             Problem(
                 first,
-                f"row {first} is missing"
-                if number == first + 1
-                else f"rows {first} to {number - 1} are missing",
+                (
+                    f"row {first} is missing"
+                    if number == first + 1
+                    else f"rows {first} to {number - 1} are missing"
+                ),
             )
         ]
     if not event.hash:
@@ -230,7 +234,8 @@ def _wrong_with(last: Head, event: Event) -> list[Problem]:
         return [
             Problem(
                 number,
-                f"row {number} was changed, or the row before it is not the one that it was written after",
+                f"row {number} was changed, or the row before it is not the one that it was written"
+                " after",
             )
         ]
     return []
@@ -252,8 +257,8 @@ def _wrong_at_end(last: Head, head: Head | None, noted: Head | None) -> list[Pro
         return [
             Problem(
                 last.event_id,
-                f"the last row should be {head}, but is {last}: rows were added, or the last one was "
-                "exchanged",
+                f"the last row should be {head}, but is {last}: rows were added, or the last one"
+                " was exchanged",
             )
         ]
     return []

@@ -80,7 +80,8 @@ def _refuse_filled(connection: Connection) -> None:
     filled = [table.name for table in TABLES if _rows_in(connection, table)]
     if filled:
         raise InvalidRequestError(
-            f"A gallery is copied into an empty database. Received: one with rows in {', '.join(filled)}",
+            "A gallery is copied into an empty database. Received: one with rows in"
+            f" {', '.join(filled)}",
             "Name another database with --to.",
         )
 
@@ -111,5 +112,6 @@ def _check(connection: Connection, copied: Mapping[str, int], head: audit.Head) 
     verified = audit.verify(connection, head)
     if verified.head != head:
         raise StoreUnavailableError(
-            f"The audit must arrive as it was. Received: its last row is {verified.head}, not {head}"
+            f"The audit must arrive as it was. Received: its last row is {verified.head}, not"
+            f" {head}"
         )

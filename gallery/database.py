@@ -43,7 +43,8 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
         parsed = make_url(url)
     except sa.ArgumentError:
         raise ConfigError(
-            f"A database is named by a URL, also in DUET_DATABASE_URL. {_KINDS}. Received: something else"
+            f"A database is named by a URL, also in DUET_DATABASE_URL. {_KINDS}. Received:"
+            " something else"
         ) from None
     if parsed.get_backend_name() == "sqlite":
         from gallery.sqlite import SqliteDatabase
@@ -54,7 +55,8 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
 
         return PostgresDatabase(parsed)
     raise ConfigError(
-        f"The gallery is kept in SQLite or PostgreSQL. {_KINDS}. Received: {parsed.get_backend_name()}"
+        f"The gallery is kept in SQLite or PostgreSQL. {_KINDS}. Received:"
+        f" {parsed.get_backend_name()}"
     )
 
 

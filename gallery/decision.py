@@ -116,7 +116,10 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
             evidence,
         )
     runner_up = candidates[1].match if len(candidates) > 1 else None
-    sure = f"probability {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be named"
+    sure = (
+        f"probability {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be"
+        " named"
+    )
     reason = f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, {sure}{note}"
     return Decision(
         Outcome.ACCEPTED,
@@ -167,7 +170,10 @@ def decide_fused(
             return alone
         fused = replace(
             fused,
-            reason=f"{fused.reason}: the {by} alone is recognised, but the {rest.modality} speaks against that person",
+            reason=(
+                f"{fused.reason}: the {by} alone is recognised, but the {rest.modality} speaks"
+                " against that person"
+            ),
         )
     return fused
 
@@ -246,9 +252,12 @@ def verify(
     strength, extrapolated = calibration.pair_threshold(fmr)
     threshold = min(compared.level + compared.scale * strength, 1.0)
     outcome = "same" if compared.score >= threshold else "different"
-    return Verification(
-        outcome, compared.score, threshold, float(calibration.probability(compared.strength))
-    ), extrapolated
+    return (
+        Verification(
+            outcome, compared.score, threshold, float(calibration.probability(compared.strength))
+        ),
+        extrapolated,
+    )
 
 
 def verify_fused(fused: Verification, face: Verification, voice: Verification) -> Modality:

@@ -93,7 +93,8 @@ def give(
     rows = connection.execute(query.order_by(identifications.c.modality)).all()
     if not rows:
         raise IdentificationNotFoundError(
-            f"Feedback is on a person who was named in an answer. Received: request_id={request_id[:64]!a}"
+            "Feedback is on a person who was named in an answer. Received:"
+            f" request_id={request_id[:64]!a}"
         )
     connection.execute(
         delete(feedback).where(

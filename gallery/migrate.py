@@ -33,7 +33,8 @@ def is_current(connection: Connection) -> bool:
     if version is not None and version > HEAD:
         raise ConfigError(
             f"The database must be of schema {HEAD} or earlier. Received: {version}",
-            "A later release of the service wrote it: use that release, or a copy of the database from before.",
+            "A later release of the service wrote it: use that release, or a copy of the database"
+            " from before.",
         )
     return version == HEAD
 
@@ -49,7 +50,8 @@ def version_of(connection: Connection) -> str | None:
         return _FIRST
     if "people" in found or "templates" in found:
         raise ConfigError(
-            "The database must be empty or one of this service. Received: a database with other tables",
+            "The database must be empty or one of this service. Received: a database with other"
+            " tables",
             "Give the service a database of its own: DUET_DATABASE_URL.",
         )
     return None

@@ -39,8 +39,8 @@ def validate_person_id(person_id: str) -> str:
         or ".." in person_id
     ):
         raise InvalidNameError(
-            f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, begins with none of . and -, and holds no two dots "
-            f"in a row. Received: {_shown(person_id)}",
+            f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, begins with"
+            f" none of . and -, and holds no two dots in a row. Received: {_shown(person_id)}",
             "Use an e-mail address or a short name without spaces.",
         )
     return person_id
@@ -57,8 +57,9 @@ def validate_name(name: str) -> str:
         or not any(map(_is_seen, text))
     ):
         raise InvalidNameError(
-            f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without control characters and "
-            f"marks that change the direction of writing. Received: {_shown(name)}"
+            f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without"
+            " control characters and marks that change the direction of writing. Received:"
+            f" {_shown(name)}"
         )
     return text
 
@@ -70,8 +71,8 @@ def validate_note(note: str, what: str = "A note") -> str:
     text = _text(note, what)
     if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
         raise InvalidNameError(
-            f"{what} is at most {MAX_NOTE} characters, without control characters and marks that change the direction "
-            f"of writing. Received: {_shown(note)}"
+            f"{what} is at most {MAX_NOTE} characters, without control characters and marks that"
+            f" change the direction of writing. Received: {_shown(note)}"
         )
     return text
 

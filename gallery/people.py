@@ -199,7 +199,8 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
     """
     if offset < 0 or not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(
-            f"offset must be 0 or more and limit 1 to {MAX_PAGE}. Received: offset={offset}, limit={limit}"
+            f"offset must be 0 or more and limit 1 to {MAX_PAGE}. Received: offset={offset},"
+            f" limit={limit}"
         )
     if "\0" in search:
         raise InvalidRequestError(

@@ -103,8 +103,8 @@ class DatabaseIndex:
             self.catch_up()
         else:
             raise StoreUnavailableError(
-                "All services on one gallery must use the same models. Received: another service that makes the "
-                "search of this one anew with its own",
+                "All services on one gallery must use the same models. Received: another service"
+                " that makes the search of this one anew with its own",
                 "Restart them all with the same DUET_MODEL_DIR.",
             )
         if len(behind) > BEHIND:
@@ -158,8 +158,8 @@ class DatabaseIndex:
             return state.totals, state.people
         old = connection.execute(
             text(
-                "SELECT count(*) AS people, count(face) AS face, count(voice) AS voice, count(fused) AS fused "
-                "FROM person_codes WHERE person_key = ANY(:keys)"
+                "SELECT count(*) AS people, count(face) AS face, count(voice) AS voice,"
+                " count(fused) AS fused FROM person_codes WHERE person_key = ANY(:keys)"
             ),
             {"keys": list(behind) if state.usable else []},
         ).one()
@@ -206,8 +206,9 @@ def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
     connection.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
     connection.execute(
         text(
-            "SELECT set_config('maintenance_work_mem', GREATEST(pg_size_bytes(current_setting('maintenance_work_mem')), "
-            "CAST(:wanted AS bigint)) / 1024 || 'kB', true)"
+            "SELECT set_config('maintenance_work_mem',"
+            " GREATEST(pg_size_bytes(current_setting('maintenance_work_mem')), CAST(:wanted AS"
+            " bigint)) / 1024 || 'kB', true)"
         ),
         {"wanted": wanted},
     )
@@ -256,8 +257,8 @@ def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
         name = f"ix_person_codes_{modality}" + "_alone" * alone
         size = sizes[modality]
         found[name] = (
-            f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size})) halfvec_ip_ops) "
-            f"WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"
+            f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size}))"
+            f" halfvec_ip_ops) WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"
             + " WHERE fused IS NULL"
             * alone
         )

@@ -82,8 +82,8 @@ class PostgresDatabase(Database):
         return str(
             connection.scalar(
                 text(
-                    "SELECT oid || ':' || extract(epoch FROM pg_postmaster_start_time()) FROM pg_database "
-                    "WHERE datname = current_database()"
+                    "SELECT oid || ':' || extract(epoch FROM pg_postmaster_start_time()) FROM"
+                    " pg_database WHERE datname = current_database()"
                 )
             )
         )
@@ -224,9 +224,10 @@ def _no_pgvector(received: str) -> ConfigError:
     least = ".".join(map(str, LEAST_PGVECTOR))
     return ConfigError(
         f"PostgreSQL needs the extension pgvector, {least} or later. Received: {received}",
-        "Install it on the database server (Debian, Ubuntu: apt-get install postgresql-<version>-pgvector; containers: the "
-        "image pgvector/pgvector), then run as its superuser, in this database: CREATE EXTENSION vector; (where there is an "
-        "older one: ALTER EXTENSION vector UPDATE;)",
+        "Install it on the database server (Debian, Ubuntu: apt-get install"
+        " postgresql-<version>-pgvector; containers: the image pgvector/pgvector), then run as its"
+        " superuser, in this database: CREATE EXTENSION vector; (where there is an older one: ALTER"
+        " EXTENSION vector UPDATE;)",
     )
 
 

@@ -543,7 +543,8 @@ class Recognizer:
         return [
             Hint(
                 "unlike_earlier",
-                "This clip is unlike what is stored for this person: check that it is the right one.",
+                "This clip is unlike what is stored for this person: check that it is the right"
+                " one.",
             )
         ]
 
@@ -605,8 +606,8 @@ def _stale_hints(found: tuple[StaleTemplates, ...]) -> list[Hint]:
     return [
         Hint(
             "stale_templates",
-            f"Not compared, as another model made them: {s.templates} {s.modality} template(s) of {s.people} "
-            "of the people. Enrol these people again.",
+            f"Not compared, as another model made them: {s.templates} {s.modality} template(s) of"
+            f" {s.people} of the people. Enrol these people again.",
         )
         for s in found
     ]
@@ -615,8 +616,9 @@ def _stale_hints(found: tuple[StaleTemplates, ...]) -> list[Hint]:
 def _duplicate_error(person_id: str, match: Match, modality: Modality) -> DuplicatePersonError:
     by = "face and voice" if modality == Modality.FUSED else str(modality)
     return DuplicatePersonError(
-        f"A person is enrolled under one person_id. Received: person_id={person_id!r}, but by {by} the clip is {match.person_id!r} "
-        f"({match.name}), with a probability of {match.probability:.3f}",
+        f"A person is enrolled under one person_id. Received: person_id={person_id!r}, but by {by}"
+        f" the clip is {match.person_id!r} ({match.name}), with a probability of"
+        f" {match.probability:.3f}",
         None,
         {
             "person_id": match.person_id,

@@ -93,7 +93,8 @@ class Reembedding:
             left = self._left(connection)
             if left.waiting:
                 raise EncoderMismatchError(
-                    f"All templates are embedded before the switch. Received: {left.waiting} that wait",
+                    f"All templates are embedded before the switch. Received: {left.waiting} that"
+                    " wait",
                     "Run it again: somebody was enrolled meanwhile.",
                 )
             if left.without_media and not drop:
@@ -230,7 +231,8 @@ def _without_media(left: Left) -> EncoderMismatchError:
         " and others" if len(left.without_media_of) > NAMED else ""
     )
     return EncoderMismatchError(
-        f"Templates are embedded again from kept media. Received: {left.without_media} without, of {len(left.without_media_of)} people: "
-        f"{named}",
-        "Delete these templates with --drop and enrol these people again, or stay with the model that they are of.",
+        f"Templates are embedded again from kept media. Received: {left.without_media} without, of"
+        f" {len(left.without_media_of)} people: {named}",
+        "Delete these templates with --drop and enrol these people again, or stay with the model"
+        " that they are of.",
     )

@@ -88,8 +88,8 @@ def check(connection: Connection, codec: Codec) -> None:
     if NEXT in state:
         left = sum(_count(connection, part, _id(state[NEXT])) for part in _ALL)
         raise ConfigError(
-            "A gallery is opened once its encryption is changed as a whole. Received: a rotation not finished, "
-            f"{left} values left, to {_named(state[NEXT])}",
+            "A gallery is opened once its encryption is changed as a whole. Received: a rotation"
+            f" not finished, {left} values left, to {_named(state[NEXT])}",
             f"Run {_ROTATE} again with both keys: it goes on where it was ended.",
         )
     stored = state.get(KEY, NO_KEY)
@@ -138,7 +138,8 @@ def rotate(
         progress(done, left)
     if not database.compact():
         raise StoreUnavailableError(
-            "What was stored before is removed from the file at the end of a rotation. Received: a file in use",
+            "What was stored before is removed from the file at the end of a rotation. Received: a"
+            " file in use",
             f"Stop the service and run {_ROTATE} again.",
         )
     with database.write() as connection:
@@ -189,7 +190,8 @@ def _refuse_missing(connection: Connection, codecs: Mapping[str | None, Codec]) 
     if missing:
         given = ", ".join(sorted(by for by in codecs if by is not None)) or "none"
         raise ConfigError(
-            f"A rotation needs the keys that the gallery is stored with now: {', '.join(missing)}. Received: {given}",
+            f"A rotation needs the keys that the gallery is stored with now: {', '.join(missing)}."
+            f" Received: {given}",
             f"Give the old key by --old-key-file or {PREFIX}ENCRYPTION_KEY_OLD.",
         )
 
@@ -235,11 +237,12 @@ def _mismatch(stored: str, given: str) -> ConfigError:
     if stored == NO_KEY:
         return ConfigError(
             f"This gallery is stored in the clear. Received: {_named(given)}",
-            f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY and "
-            f"{PREFIX}ENCRYPTION_KEY_FILE.",
+            f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY"
+            f" and {PREFIX}ENCRYPTION_KEY_FILE.",
         )
     return ConfigError(
-        f"This gallery is encrypted with {_named(stored)}. Received: {'no key' if given == NO_KEY else _named(given)}",
-        f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was encrypted with. Without that "
-        "key nothing in it can be read.",
+        f"This gallery is encrypted with {_named(stored)}. Received:"
+        f" {'no key' if given == NO_KEY else _named(given)}",
+        f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was"
+        " encrypted with. Without that key nothing in it can be read.",
     )

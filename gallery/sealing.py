@@ -109,7 +109,8 @@ def other_key(sealed_by: str | None) -> StoreUnavailableError:
     by = "no key" if sealed_by is None else f"the key {sealed_by}"
     return StoreUnavailableError(
         f"Stored values must be sealed by the key in use. Received: one sealed by {by}",
-        "The encryption of the gallery was changed: restart the service with the key of the gallery.",
+        "The encryption of the gallery was changed: restart the service with the key of the"
+        " gallery.",
     )
 
 
@@ -126,7 +127,8 @@ def parse_key(text: str, source: str) -> Sealer:
         key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError(
-            f"{source} must hold a key in base64. Received: {len(text.strip())} characters that are none",
+            f"{source} must hold a key in base64. Received: {len(text.strip())} characters that are"
+            " none",
             _HOW,
         ) from None
     if len(key) != KEY_BYTES:
@@ -157,7 +159,8 @@ def codec_of(settings: Settings) -> Codec:
     """
     if settings.encryption_key and settings.encryption_key_file:
         raise ConfigError(
-            f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE",
+            f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and"
+            f" {PREFIX}ENCRYPTION_KEY_FILE",
             "Unset one of them.",
         )
     if settings.encryption_key_file:

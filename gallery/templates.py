@@ -64,7 +64,8 @@ def add(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> Tem
     encoder_id = new.embedding.encoder_id
     if modality == Modality.FUSED:
         raise ValueError(
-            "Only face and voice embeddings are stored: the fused one is made from them. Received: modality='fused'"
+            "Only face and voice embeddings are stored: the fused one is made from them. Received:"
+            " modality='fused'"
         )
     same = (
         templates.c.modality == modality,
@@ -116,7 +117,8 @@ def move(connection: Connection, key: int, template_id: str, to: int) -> None:
         raise _not_found()
     if len(mine) == 1:
         raise LastTemplateError(
-            "A template is split off a person who keeps another one. Received: the last template of the person"
+            "A template is split off a person who keeps another one. Received: the last template of"
+            " the person"
         )
     refuse_two_models(
         connection, templates.c.template_id == template_id, templates.c.person_key == to
@@ -146,7 +148,8 @@ def refuse_two_models(connection: Connection, *which: Any) -> None:
     mixed = list(connection.scalars(query))
     if mixed:
         raise EncoderMismatchError(
-            f"All templates of a person are of one model. Received: {' and '.join(mixed)} templates of two models",
+            f"All templates of a person are of one model. Received: {' and '.join(mixed)} templates"
+            " of two models",
             "Enrol the person of the older model again with replace=true.",
         )
 
@@ -205,9 +208,10 @@ def mismatch(found: Sequence[StaleTemplates]) -> EncoderMismatchError:
         for s in found
     )
     return EncoderMismatchError(
-        f"Templates of another model cannot be compared with those of the model in use. Received: a gallery with {parts} of another one",
-        "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people again with replace=true, delete them, or "
-        "go back to that model.",
+        "Templates of another model cannot be compared with those of the model in use. Received: a"
+        f" gallery with {parts} of another one",
+        "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people"
+        " again with replace=true, delete them, or go back to that model.",
         {
             "stale": [
                 {"modality": str(s.modality), "templates": s.templates, "people": s.people}

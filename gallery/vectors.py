@@ -48,8 +48,8 @@ def checked(embedding: Embedding) -> Embedding:
         or not abs(np.linalg.norm(vector) - 1.0) <= _LENGTH_TOLERANCE
     ):
         raise ValueError(
-            f"An embedding must be ({EMBEDDING_SIZE},), finite and of unit length. Received: shape={vector.shape}, "
-            f"length={float(np.linalg.norm(vector)):.4f}"
+            f"An embedding must be ({EMBEDDING_SIZE},), finite and of unit length. Received:"
+            f" shape={vector.shape}, length={float(np.linalg.norm(vector)):.4f}"
         )
     return embedding
 

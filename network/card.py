@@ -24,8 +24,8 @@ CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
 COHORT_FILE = "cohort.npy"
 CALIBRATE = (
-    "Make it: python -m train.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and voice/ and FOLDER one folder "
-    "of clips or photographs per person (docs/models.md)."
+    "Make it: python -m train.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and"
+    " voice/ and FOLDER one folder of clips or photographs per person (docs/models.md)."
 )
 RESTORE = "Restore best_model/ from the repository, or train a model."
 
@@ -61,11 +61,13 @@ class Card:
     def __post_init__(self) -> None:
         if self.runtime not in RUNTIMES:
             raise ModelError(
-                f"A card's runtime must be one of {', '.join(RUNTIMES)}. Received: runtime={self.runtime!r}"
+                f"A card's runtime must be one of {', '.join(RUNTIMES)}. Received:"
+                f" runtime={self.runtime!r}"
             )
         if not 1 <= self.embedding_size <= 512:
             raise ModelError(
-                f"An embedding must have 1 to 512 numbers. Received: embedding_size={self.embedding_size}"
+                "An embedding must have 1 to 512 numbers. Received:"
+                f" embedding_size={self.embedding_size}"
             )
         if Path(self.file).name != self.file:
             raise ModelError(
@@ -88,7 +90,8 @@ class Card:
         """
         if self.calibration is None:
             raise ModelError(
-                f"The {self.modality} model {self.name} has no calibration, without which its scores mean nothing.",
+                f"The {self.modality} model {self.name} has no calibration, without which its"
+                " scores mean nothing.",
                 CALIBRATE,
             )
         try:

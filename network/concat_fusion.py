@@ -90,7 +90,8 @@ class ConcatFusion:
         """
         if len(face) != len(voice):
             raise ValueError(
-                f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)} voices"
+                f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)}"
+                " voices"
             )
         weights = np.sqrt(np.array(self.slopes, np.float32))
         both = np.concatenate(

@@ -38,7 +38,8 @@ class Encoder:
         """
         if card.modality != self.modality:
             raise ModelError(
-                f"Expected the card of a {self.modality} model. Received: modality={card.modality!r}"
+                f"Expected the card of a {self.modality} model. Received:"
+                f" modality={card.modality!r}"
             )
         self.card = card
         self.encoder_id = card.encoder_id
@@ -59,7 +60,8 @@ class Encoder:
         size = self.card.embedding_size
         if raw.shape[:1] != (n,) or raw.size != n * size:
             raise ModelError(
-                f"The network {self.card.name} must give {size} numbers for each of {n}. Received: the shape {raw.shape}",
+                f"The network {self.card.name} must give {size} numbers for each of {n}. Received:"
+                f" the shape {raw.shape}",
                 "Check embedding_size and output in its card.",
             )
         if not np.isfinite(raw).all():
@@ -130,7 +132,8 @@ class VoiceEncoder(Encoder):
         """
         if speech.rate_hz != self.frontend.rate_hz:
             raise ValueError(
-                f"The voice network takes {self.frontend.rate_hz} Hz. Received: rate_hz={speech.rate_hz}"
+                f"The voice network takes {self.frontend.rate_hz} Hz. Received:"
+                f" rate_hz={speech.rate_hz}"
             )
         vectors = self._run(self._input.prepare(speech.samples))
         vector = (
@@ -150,7 +153,8 @@ class FusionEncoder(Encoder):
         """
         if len(face) != len(voice):
             raise ValueError(
-                f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)} voices"
+                f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)}"
+                " voices"
             )
         if not len(face):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)

@@ -36,7 +36,8 @@ class ReliabilityGate(keras.layers.Layer):
         """`hidden` units; `bound` of the weight's logarithm."""
         if hidden < 1 or bound <= 0:
             raise ValueError(
-                f"`hidden` must be at least 1 and `bound` positive. Received: hidden={hidden}, bound={bound}"
+                f"`hidden` must be at least 1 and `bound` positive. Received: hidden={hidden},"
+                f" bound={bound}"
             )
         super().__init__(**kwargs)
         self.hidden = hidden
@@ -109,7 +110,8 @@ def set_balance(network: keras.Model, face_weight: float, voice_weight: float) -
     """Make both gates constant at these weights; only their ratio matters."""
     if face_weight <= 0 or voice_weight <= 0:
         raise ValueError(
-            f"Weights must be positive. Received: face_weight={face_weight}, voice_weight={voice_weight}"
+            f"Weights must be positive. Received: face_weight={face_weight},"
+            f" voice_weight={voice_weight}"
         )
     mean = np.sqrt(face_weight * voice_weight)
     for name, weight in (("face", face_weight), ("voice", voice_weight)):

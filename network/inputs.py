@@ -54,8 +54,8 @@ class _Input:
         names = runtime.input_names
         if len(names) != 1 or (self.name and names != (self.name,)):
             raise ModelError(
-                f"A face or voice network must have one input{f' named {self.name}' if self.name else ''}. "
-                f"Received: {', '.join(names)}",
+                "A face or voice network must have one"
+                f" input{f' named {self.name}' if self.name else ''}. Received: {', '.join(names)}",
                 "Export the network with this input alone.",
             )
         found = runtime.input_shapes[0]
@@ -97,8 +97,8 @@ class FaceInput(_Input):
     def __post_init__(self) -> None:
         if self.layout not in ("nhwc", "nchw") or not 32 <= self.size_px <= 512:
             raise ModelError(
-                "A face network must take square pictures of 32 to 512 px in the layout nhwc or nchw. "
-                f"Received: size_px={self.size_px}, layout={self.layout!r}"
+                "A face network must take square pictures of 32 to 512 px in the layout nhwc or"
+                f" nchw. Received: size_px={self.size_px}, layout={self.layout!r}"
             )
         if self.channels not in ("rgb", "bgr") or self.template != TEMPLATE:
             raise ModelError(
@@ -176,15 +176,18 @@ class VoiceInput(_Input):
     def __post_init__(self) -> None:
         if not isinstance(self.time_reversal, bool):
             raise ModelError(
-                f"time_reversal must be true or false. Received: time_reversal={self.time_reversal!r}"
+                "time_reversal must be true or false. Received:"
+                f" time_reversal={self.time_reversal!r}"
             )
         if self.layout not in ("ntc", "nct"):
             raise ModelError(
-                f"The layout of a voice network must be ntc (frames, mels) or nct. Received: layout={self.layout!r}"
+                "The layout of a voice network must be ntc (frames, mels) or nct. Received:"
+                f" layout={self.layout!r}"
             )
         if self.frontend.rate_hz != RATE_HZ:
             raise ModelError(
-                f"A voice network must take speech at {RATE_HZ} Hz. Received: rate_hz={self.frontend.rate_hz}"
+                f"A voice network must take speech at {RATE_HZ} Hz. Received:"
+                f" rate_hz={self.frontend.rate_hz}"
             )
 
     @classmethod

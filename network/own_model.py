@@ -57,7 +57,8 @@ def add_model(
     runtime = OnnxRuntime(file, str(fed.get("output", "")))
     if len(runtime.output_names) > 1 and not fed.get("output"):
         raise ModelError(
-            f"The output that is the embedding must be named. Received: a network with {', '.join(runtime.output_names)}",
+            "The output that is the embedding must be named. Received: a network with"
+            f" {', '.join(runtime.output_names)}",
             "Choose one: --output NAME",
         )
     fed = {
@@ -99,7 +100,8 @@ def tried(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
     raw = np.concatenate([_run(runtime, batch) for batch in fed])
     if not np.isfinite(raw).all() or not np.linalg.norm(raw, axis=1).all():
         raise ModelError(
-            "The network must give finite embeddings other than zero. Received: NaN, infinity or zeros",
+            "The network must give finite embeddings other than zero. Received: NaN, infinity or"
+            " zeros",
             "Check scale, mean and std.",
         )
     # With time_reversal a sound gives two: compare the forward ones only
@@ -124,12 +126,14 @@ def _run(runtime: OnnxRuntime, inputs: FloatArray) -> FloatArray:
         raw = runtime.run(inputs)
     except Exception as error:  # onnxruntime has no public base class for its errors
         raise ModelError(
-            f"The network fails when it is fed the shape {inputs.shape}: {str(error).splitlines()[0][:300]}",
+            f"The network fails when it is fed the shape {inputs.shape}:"
+            f" {str(error).splitlines()[0][:300]}",
             "Check layout, size and mels.",
         ) from error
     if raw.ndim < 2 or len(raw) != len(inputs) or raw.size != len(inputs) * max(raw.shape[1:]):
         raise ModelError(
-            f"The network must give one vector for each input: (n, d). Received: the shape {raw.shape} for {len(inputs)}",
+            "The network must give one vector for each input: (n, d). Received: the shape"
+            f" {raw.shape} for {len(inputs)}",
             "Choose the output that is the embedding: --output NAME",
         )
     return raw.reshape(len(raw), -1)

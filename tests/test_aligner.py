@@ -147,10 +147,11 @@ def test_settings_bound_what_is_read(folder: Path) -> None:
 def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -> None:
     clip = media.write_clip(folder / "i.mp4", person=1, seconds=1.0)
     code = (
-        "import sys; from pathlib import Path; from align.aligner import Aligner; from utils.config import Settings\n"
-        "assert not {'onnxruntime', 'onnx', 'tensorflow', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
-        f"assert Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).faces.faces\n"
-        "assert not {'tensorflow', 'keras', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
+        "import sys; from pathlib import Path; from align.aligner import Aligner; from"
+        " utils.config import Settings\nassert not {'onnxruntime', 'onnx', 'tensorflow', 'mtcnn',"
+        " 'moviepy'} & set(sys.modules)\nassert"
+        f" Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).faces.faces\nassert not"
+        " {'tensorflow', 'keras', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

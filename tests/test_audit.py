@@ -135,7 +135,8 @@ def test_an_inserted_row(store: Store) -> None:
     copied = "at, actor, action, person_key, outcome, detail, hash"
     tamper(
         store,
-        f"INSERT INTO events (event_id, {copied}) SELECT {ROWS + 1}, {copied} FROM events WHERE event_id = 3",
+        f"INSERT INTO events (event_id, {copied}) SELECT {ROWS + 1}, {copied} FROM events WHERE"
+        " event_id = 3",
     )
     assert texts(store)[0].startswith(f"row {ROWS + 1} was changed")
     assert "rows were added" in texts(store)[-1]

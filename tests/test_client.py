@@ -218,9 +218,9 @@ def test_a_service_that_hangs(run, folder: Path) -> None:
 
 def test_a_client_that_does_not_fall_back_loads_no_network(folder: Path) -> None:
     code = (
-        "import sys, cli\n"
-        "try:\n    cli.cli(['client', 'identify', sys.argv[1], '--server', sys.argv[2]])\nexcept SystemExit:\n    pass\n"
-        "print(sorted(set(sys.modules) & {'tensorflow', 'keras', 'onnxruntime', 'flask', 'cv2'}))"
+        "import sys, cli\ntry:\n    cli.cli(['client', 'identify', sys.argv[1], '--server',"
+        " sys.argv[2]])\nexcept SystemExit:\n    pass\nprint(sorted(set(sys.modules) &"
+        " {'tensorflow', 'keras', 'onnxruntime', 'flask', 'cv2'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder / "ann.wav"), f"http://127.0.0.1:{free_port()}"],

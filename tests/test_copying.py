@@ -150,12 +150,14 @@ def test_rows_that_did_not_arrive_are_noticed(stores):
     with second.database.write() as connection:  # a database that loses a row
         connection.execute(
             text(
-                "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+                "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL;"
+                " END $$"
             )
         )
         connection.execute(
             text(
-                "CREATE TRIGGER lose BEFORE INSERT ON templates FOR EACH ROW WHEN (NEW.key = 3) EXECUTE FUNCTION lose()"
+                "CREATE TRIGGER lose BEFORE INSERT ON templates FOR EACH ROW WHEN (NEW.key = 3)"
+                " EXECUTE FUNCTION lose()"
             )
         )
     with pytest.raises(StoreUnavailableError, match="arrive"):

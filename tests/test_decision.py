@@ -65,7 +65,8 @@ def test_accepted():
     assert found.margin == pytest.approx(0.5 - threshold)
     assert (
         found.reason
-        == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of strangers would be named"
+        == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of"
+        " strangers would be named"
     )
     assert found.evidence == pytest.approx(CALIBRATION.slope * found.margin)
     assert not found.extrapolated
@@ -232,9 +233,10 @@ def test_fused_just_below_its_threshold():
         assert decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
     found = decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
     assert (found.outcome, found.match, found.modality) == (Outcome.UNKNOWN, None, FUSED)
-    assert found.reason == (
-        "Nobody in the gallery is similar enough: the face alone is recognised, but the voice speaks against that "
-        "person"
+    assert (
+        found.reason
+        == "Nobody in the gallery is similar enough: the face alone is recognised, but the voice"
+        " speaks against that person"
     )
     weak_face = decide([candidate("c", 0.05)], FACE, RULE)
     assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")

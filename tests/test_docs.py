@@ -37,7 +37,8 @@ def settings_table() -> str:
             else f.default
         )
         rows.append(
-            f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'} | {f.metadata['help']} |"
+            f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'}"
+            f" | {f.metadata['help']} |"
         )
     return "\n".join(rows)
 

@@ -87,7 +87,7 @@ def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, tea
 
 
 def test_blends_fill_their_share_of_a_batch(
-    listing: Listing,
+    listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811
@@ -114,7 +114,7 @@ def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
 
 @pytest.mark.tf
 def test_nobodys_faces_have_no_part_in_the_margin_loss(
-    listing: Listing,
+    listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811
@@ -138,7 +138,7 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 
 @pytest.mark.tf
 def test_what_is_published_has_the_emphasis_of_its_teacher(
-    listing: Listing,
+    listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
 ) -> None:  # noqa: F811

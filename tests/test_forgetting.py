@@ -260,7 +260,10 @@ def test_a_sealed_gallery(tmp_path):
     for i in range(8):
         store.enroll(NewPerson(f"p{i}"), [replace(face(i), media={"thumbnail": bytes([i]) * 3000})])
     with store.database.read() as connection:
-        both = "SELECT vector FROM templates WHERE key = 3 UNION SELECT data FROM kept_media WHERE key = 3"
+        both = (
+            "SELECT vector FROM templates WHERE key = 3 UNION SELECT data FROM kept_media WHERE"
+            " key = 3"
+        )
         sealed = list(connection.exec_driver_sql(both).scalars())
     wanted = [data[at : at + 40] for data in sealed for at in (0, len(data) - 40)]
     assert found_in(tmp_path / "data", *wanted) == wanted
@@ -390,8 +393,11 @@ def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from tests.gallery_parts import open_gallery; from pathlib import Path; import sys\n"
-        f"s = open_gallery(Path({str(tmp_path / 'data')!r})); s.create_person(sys.argv[1]); print(s.count()); s.close()",
+        (
+            "from tests.gallery_parts import open_gallery; from pathlib import Path; import sys\ns"
+            f" = open_gallery(Path({str(tmp_path / 'data')!r})); s.create_person(sys.argv[1]);"
+            " print(s.count()); s.close()"
+        ),
     ]
 
     def other_process(person_id: str) -> int:

@@ -64,7 +64,8 @@ def old_file(folder: Path, people: int = 3, events: int = 5) -> Path:
             "INSERT INTO changes VALUES (?, ?)", [(k, k) for k in range(1, people + 1)]
         )
         connection.executemany(
-            "INSERT INTO events VALUES (?, ?, 'local', 'enroll', 1, 'stored', '{\"templates\": 1}')",
+            "INSERT INTO events VALUES (?, ?, 'local', 'enroll', 1, 'stored', '{\"templates\":"
+            " 1}')",
             [(k, at) for k in range(1, events + 1)],
         )
     connection.close()
@@ -237,7 +238,10 @@ def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
 
 def test_a_start_on_a_current_database_imports_no_alembic(tmp_path):
     open_database(url(tmp_path / "duet.db")).close()
-    code = "import sys; from gallery.database import open_database; open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
+    code = (
+        "import sys; from gallery.database import open_database;"
+        " open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code, url(tmp_path / "duet.db")], check=False

@@ -217,8 +217,9 @@ def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch
         plan = "\n".join(
             connection.scalars(
                 text(
-                    "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused IS NULL ORDER BY voice::halfvec(512) <#> "
-                    f"CAST('{pgindex._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5"
+                    "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused"
+                    " IS NULL ORDER BY voice::halfvec(512) <#>"
+                    f" CAST('{pgindex._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5"
                 )
             )
         )

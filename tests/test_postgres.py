@@ -40,7 +40,8 @@ def name_of(url):
 def cut_off(url):
     """End every connection to the database, and wait until they have ended."""
     run_on_server(
-        f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{name_of(url)}'"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname ="
+        f" '{name_of(url)}'"
     )
 
 
@@ -72,7 +73,8 @@ def first_release(url):
         command.upgrade(config, "0001")
         connection.execute(
             text(
-                "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann', 'Ann', '', 'ann', now())"
+                "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann',"
+                " 'Ann', '', 'ann', now())"
             )
         )
     engine.dispose()

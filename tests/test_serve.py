@@ -228,9 +228,10 @@ class TestRunning:
 
     def test_a_client_that_goes_away(self, service: Service) -> None:
         head = (
-            f"POST /v1/identify HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nContent-Length: 1000000\r\nX-Request-ID: gone-away\r\n"
-            'Content-Type: multipart/form-data; boundary=edge\r\n\r\n--edge\r\nContent-Disposition: form-data; name="media"; '
-            'filename="a.mp4"\r\n\r\n'
+            f"POST /v1/identify HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nContent-Length:"
+            " 1000000\r\nX-Request-ID: gone-away\r\nContent-Type: multipart/form-data;"
+            ' boundary=edge\r\n\r\n--edge\r\nContent-Disposition: form-data; name="media";'
+            ' filename="a.mp4"\r\n\r\n'
         ).encode()
         with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
             connection.sendall(head + b"x" * 300_000)
@@ -250,7 +251,10 @@ class TestRunning:
             (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431),
             (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n", 400),
             (
-                b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n",
+                (
+                    b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
+                    b" chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n"
+                ),
                 400,
             ),
             (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),

@@ -177,15 +177,16 @@ def measured(trials: str, people: int = PEOPLE) -> dict[float, Figures]:
     untold = {seconds: figures(voices, calibration, seconds, told=False) for seconds in SECONDS}
     clips = {seconds: figures(voices, calibration, seconds, two_clips=True) for seconds in SECONDS}
     print(
-        f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  EER  Cllr (least)  mean llr same / different  "
-        f"FMR at {STATED:.0%} (90 %)  FNMR"
+        f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  EER "
+        f" Cllr (least)  mean llr same / different  FMR at {STATED:.0%} (90 %)  FNMR"
     )
     for name, figures_of in (("", found), (", seconds untold", untold), (", two clips", clips)):
         for seconds, one in figures_of.items():
             print(
-                f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.eer:.2%}  {one.cllr:.3f} ({one.least_cllr:.3f})  "
-                f"{one.same:6.2f} / {one.different:6.2f}  {one.fmr:.2%} "
-                f"({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%})  {one.fnmr:.1%}"
+                f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.eer:.2%} "
+                f" {one.cllr:.3f} ({one.least_cllr:.3f})  {one.same:6.2f} / {one.different:6.2f} "
+                f" {one.fmr:.2%} ({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%}) "
+                f" {one.fnmr:.1%}"
             )
     return found
 

@@ -370,7 +370,10 @@ def test_without_windows_it_is_said_what_is_taken_instead(
     data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
     _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices, 10.0)
     assert "2 of 2 voices" in caplog.text
-    said = "The first voice and its prosodies take another encoder's embeddings of whole files (whole.npz), the others are learned"
+    said = (
+        "The first voice and its prosodies take another encoder's embeddings of whole files"
+        " (whole.npz), the others are learned"
+    )
     assert said in caplog.text
 
 

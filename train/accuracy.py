@@ -206,8 +206,9 @@ def as_markdown(rows: Sequence[Row]) -> str:
         )
         fnir = "-" if np.isnan(row.fnir) else f"{100 * row.fnir:.1f}"
         lines.append(
-            f"| {row.modality} | {row.condition} | {size} | {100 * row.stated:g} | {100 * row.fpir:.2f} "
-            f"({100 * row.low:.2f} to {100 * row.high:.2f}) | {fnir} | {row.strangers} |"
+            f"| {row.modality} | {row.condition} | {size} | {100 * row.stated:g} |"
+            f" {100 * row.fpir:.2f} ({100 * row.low:.2f} to {100 * row.high:.2f}) | {fnir} |"
+            f" {row.strangers} |"
         )
     for name, part in (
         ("all lines", rows),
@@ -223,8 +224,10 @@ def as_markdown(rows: Sequence[Row]) -> str:
         higher = sum(row.fpir > row.stated * FACTOR for row in part)
         lines += [
             "",
-            f"Of {name}, {len(part)}: measured within a factor of {FACTOR:g} of stated {agree}, the interval allows it "
-            f"{allowed}, higher {higher}.",
+            (
+                f"Of {name}, {len(part)}: measured within a factor of {FACTOR:g} of stated {agree},"
+                f" the interval allows it {allowed}, higher {higher}."
+            ),
         ]
     return "\n".join(lines)
 

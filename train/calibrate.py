@@ -368,9 +368,10 @@ def report(trials: Mapping[str, Trials], calibrations: Mapping[str, Calibration]
         targets = int(part.labels.sum())
         rate = metrics.eer(part.scores, part.labels).value
         lines.append(
-            f"{name:6} {targets} target and {len(part.labels) - targets} impostor trials  EER {rate:.4f}"
-            f"  Cllr {metrics.cllr(calibration.llr(part.scores), part.labels):.4f} bit  FMR measured down to "
-            f"{calibration.impostor_fmr[-1]:.2g} (strength {calibration.impostor_score[-1]:.2f})"
+            f"{name:6} {targets} target and {len(part.labels) - targets} impostor trials  EER"
+            f" {rate:.4f}  Cllr {metrics.cllr(calibration.llr(part.scores), part.labels):.4f} bit "
+            f" FMR measured down to {calibration.impostor_fmr[-1]:.2g} (strength"
+            f" {calibration.impostor_score[-1]:.2f})"
         )
     return "\n".join(lines)
 

@@ -69,8 +69,9 @@ def load_checkpoint(
         found = [value.shape for value in group]
         if found != list(shapes[name]):
             raise CheckpointError(
-                f"A checkpoint must be of the same network, data and losses. Received: {len(found)} arrays of other "
-                f"shapes for {name}",
-                "Continue with the configuration that the run began with, or start in a new run folder.",
+                f"A checkpoint must be of the same network, data and losses. Received: {len(found)}"
+                f" arrays of other shapes for {name}",
+                "Continue with the configuration that the run began with, or start in a new run"
+                " folder.",
             )
     return counters, groups

@@ -79,7 +79,8 @@ def _opened(archive: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
         raise DatasetError(
-            f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is neither"
+            f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is"
+            " neither"
         ) from error
 
 
@@ -121,7 +122,8 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
     if not listing.items:
         raise DatasetError(
             f"A data set needs at least one {kind} file. Received: source={source} without any",
-            f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each identity.",
+            f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each"
+            " identity.",
         )
     return listing
 
@@ -175,8 +177,8 @@ def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listin
     number = max(FEWEST_HELD_OUT, round(share * len(usable)))
     if len(usable) < number or len(counts) < number + 2:
         raise DatasetError(
-            f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them with two files or more. "
-            f"Received: {len(counts)}, {len(usable)} of them",
+            f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them"
+            f" with two files or more. Received: {len(counts)}, {len(usable)} of them",
             "Those with two files are needed to see how well it works; they are not trained on.",
         )
     held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
@@ -204,7 +206,8 @@ def _from_list_file(file: Path) -> Listing:
         path, tab, label = line.partition("\t")
         if not tab or not path.strip() or not label.strip():
             raise DatasetError(
-                f"Each line must be path<TAB>label. Received: {line!r} in line {number} of {file.name}"
+                f"Each line must be path<TAB>label. Received: {line!r} in line {number} of"
+                f" {file.name}"
             )
         items.append(Item(path.strip(), label.strip()))
     return Listing(file.parent, tuple(sorted(items, key=lambda item: item.path)))
@@ -223,7 +226,8 @@ def _from_csv(file: Path, split: str) -> Listing:
     )
     if label is None or not {"path", "split"} <= set(rows[0]):
         raise DatasetError(
-            f"A CSV needs the columns path, identity (or speaker) and split. Received: {list(rows[0]) if rows else []}"
+            "A CSV needs the columns path, identity (or speaker) and split. Received:"
+            f" {list(rows[0]) if rows else []}"
         )
     items = [Item(row["path"], row[label]) for row in rows if row["split"] == split]
     return Listing(archive, tuple(sorted(items, key=lambda item: item.path)))
@@ -237,7 +241,8 @@ def _text(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"A list of files must be readable text in UTF-8. Received: {file.name} ({type(error).__name__})"
+            f"A list of files must be readable text in UTF-8. Received: {file.name}"
+            f" ({type(error).__name__})"
         ) from error
 
 

@@ -129,6 +129,7 @@ def _crop(data: bytes, name: str, align: Align | None) -> ImageArray | None:
         return image
     if align is None:
         raise DatasetError(
-            f"Face crops must be {FACE_SIZE_PX} × {FACE_SIZE_PX} px, aligned. Received: {name}, {image.shape[:2]}"
+            f"Face crops must be {FACE_SIZE_PX} × {FACE_SIZE_PX} px, aligned. Received: {name},"
+            f" {image.shape[:2]}"
         )
     return align(image)

@@ -93,11 +93,13 @@ class Options:
             )
         if self.replicates < 0 or self.replicates == 1:
             raise DatasetError(
-                f"An interval needs 2 resamples at least; 0 is for none. Received: replicates={self.replicates}"
+                "An interval needs 2 resamples at least; 0 is for none. Received:"
+                f" replicates={self.replicates}"
             )
         if self.keep_silent and not self.speech_only:
             raise DatasetError(
-                "keep_silent is about files that speech_only would leave out. Received: keep_silent alone",
+                "keep_silent is about files that speech_only would leave out. Received: keep_silent"
+                " alone",
                 "Add --speech-only, or leave --keep-silent out.",
             )
 
@@ -142,7 +144,8 @@ def _require_both_classes(trials: Trials, name: str, left_out: int = 0) -> None:
     if target and impostor:
         return
     hint = (
-        "Add trials of files in which a face or speech is found; silent sound files are embedded whole with --keep-silent."
+        "Add trials of files in which a face or speech is found; silent sound files are embedded"
+        " whole with --keep-silent."
         if left_out
         else "Add trials of the missing class: label 1 = same person, 0 = two people."
     )
@@ -281,8 +284,8 @@ def identification(
     enrolled = order[:size]
     if size < 2 or len(enrolled) < size or len(files) == size:
         raise DatasetError(
-            f"Identification needs 2 people or more with two files each, and a stranger. Received: {len(order)} with two "
-            f"files of {len(files)}, to identify among {size}",
+            "Identification needs 2 people or more with two files each, and a stranger. Received:"
+            f" {len(order)} with two files of {len(files)}, to identify among {size}",
             "Identify among fewer people, or add trials of others.",
         )
     probes = [
@@ -348,8 +351,9 @@ def table(report: Mapping[str, Any]) -> str:
     """The report as text."""
     counts = report["trials"]
     lines = [
-        f"{report['encoder']} on {counts['name']}: {counts['target']} target and {counts['impostor']} impostor trials, "
-        f"{counts['people']} people, {counts['left_out']} trials left out; normalisation: {report['normalisation']}"
+        f"{report['encoder']} on {counts['name']}: {counts['target']} target and"
+        f" {counts['impostor']} impostor trials, {counts['people']} people, {counts['left_out']}"
+        f" trials left out; normalisation: {report['normalisation']}"
     ]
     for name, figure in report["verification"].items():
         threshold = "none" if figure["threshold"] is None else f"{figure['threshold']:.4f}"
@@ -364,7 +368,8 @@ def table(report: Mapping[str, Any]) -> str:
         for fpir in FPIRS:
             figure = entry[f"at_fpir_{fpir:g}"]
             lines.append(
-                f"    {f'FNIR at FPIR {fpir:g}':50} {figure['fnir']:.4f}{_told(figure.get('fnir_interval_95'))}"
+                f"    {f'FNIR at FPIR {fpir:g}':50}"
+                f" {figure['fnir']:.4f}{_told(figure.get('fnir_interval_95'))}"
             )
     return "\n".join(lines)
 
@@ -416,7 +421,8 @@ def _normalise(
     cohort = embed(*one_of_each(options.model, options.cohort, options.cohort_size))
     if len(cohort) < 2:
         raise DatasetError(
-            f"A cohort needs 2 people or more. Received: {len(cohort)} people in whose files something was found"
+            f"A cohort needs 2 people or more. Received: {len(cohort)} people in whose files"
+            " something was found"
         )
     return normalise(
         trials, vectors, scores, np.stack(list(cohort.values())), options.norm, options.top

@@ -39,7 +39,10 @@ SIDES = 0.15  # the share of a set that counts as seen from the side
 # (the common ImageNet statistics).
 TEACHER_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 TEACHER_STD = np.array([0.229, 0.224, 0.225], np.float32)
-NO_TEACHER = "Put the teacher there ([teacher] path of the configuration), or train from labels alone: --no-teacher."
+NO_TEACHER = (
+    "Put the teacher there ([teacher] path of the configuration), or train from labels alone:"
+    " --no-teacher."
+)
 Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
@@ -74,7 +77,8 @@ def decode_crop(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     if image is None or image.shape[:2] != (SIZE_PX, SIZE_PX):
         shape = None if image is None else image.shape[:2]
         raise DatasetError(
-            f"Face crops must be aligned images of {SIZE_PX} × {SIZE_PX} px. Received: {name}, {shape}"
+            f"Face crops must be aligned images of {SIZE_PX} × {SIZE_PX} px. Received: {name},"
+            f" {shape}"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
 
@@ -147,7 +151,8 @@ def _teacher_card(folder: Path) -> Card:
 def _there(teacher: Path) -> Path:
     if not teacher.is_file():
         raise DatasetError(
-            f"The teacher must be a model folder or an ONNX file. Received: {teacher.name} (not found)",
+            f"The teacher must be a model folder or an ONNX file. Received: {teacher.name} (not"
+            " found)",
             NO_TEACHER,
         )
     return teacher

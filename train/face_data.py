@@ -64,8 +64,9 @@ class TeacherOptions:
             )
         if min(self.blends, self.side_blends) < 0 or not 0 <= self.blend_share < 1:
             raise ValueError(
-                "blends must not be negative, blend_share lie in [0, 1). "
-                f"Received: blends={self.blends}, side_blends={self.side_blends}, blend_share={self.blend_share}"
+                "blends must not be negative, blend_share lie in [0, 1). Received:"
+                f" blends={self.blends}, side_blends={self.side_blends},"
+                f" blend_share={self.blend_share}"
             )
 
 

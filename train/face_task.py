@@ -48,7 +48,8 @@ class LossOptions:
         """Refuse a ramp that does not rise."""
         if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
             raise ValueError(
-                f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}"
+                "margin_ramp must be a start and an end after it. Received:"
+                f" margin_ramp={self.margin_ramp}"
             )
 
 
@@ -75,7 +76,8 @@ class FaceTask:
         """
         if teacher_emphasis < 0:
             raise ValueError(
-                f"teacher_emphasis must not be negative. Received: teacher_emphasis={teacher_emphasis}"
+                "teacher_emphasis must not be negative. Received:"
+                f" teacher_emphasis={teacher_emphasis}"
             )
         self._batches = batches
         self._pairs = pairs

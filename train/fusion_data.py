@@ -308,7 +308,8 @@ def _by_data_set(people: Sequence[int], names: Sequence[str]) -> list[npt.NDArra
     big = [np.array(group) for group in groups.values() if len(group) >= MIN_GROUP]
     if not big and len(people) < 2:
         raise DatasetError(
-            f"The fusion needs people with two clean files and a degraded one each. Received: {len(people)}"
+            "The fusion needs people with two clean files and a degraded one each. Received:"
+            f" {len(people)}"
         )
     return big or [np.array(people)]
 

@@ -206,8 +206,9 @@ class FusionTask:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = (
-            f"{fusion_choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the other half of the people, lower is "
-            f"better: linear {objectives['linear']:.4f}, trained {objectives['trained']:.4f}.\n"
+            f"{fusion_choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the"
+            f" other half of the people, lower is better: linear {objectives['linear']:.4f},"
+            f" trained {objectives['trained']:.4f}.\n"
         )
         (folder / "comparison.md").write_text(text, encoding="utf-8")
         print(text, flush=True)

@@ -122,8 +122,8 @@ def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float]:
     ]
     if len(found) < 2:
         raise DatasetError(
-            f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each other. "
-            f"Received: people for galleries of {[best.size for best in measured]}"
+            f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each"
+            f" other. Received: people for galleries of {[best.size for best in measured]}"
         )
     return tuple(float(rate) for rate, _ in found), np.array([strength for _, strength in found])
 
@@ -201,7 +201,8 @@ def supported_rates(trials: Trials) -> Float:
     _, first = np.unique(trials.pair[impostor][order], return_index=True)
     if len(first) < SUPPORT:
         raise DatasetError(
-            f"Calibration needs {SUPPORT} pairs of different people at least. Received: {len(first)}"
+            f"Calibration needs {SUPPORT} pairs of different people at least. Received:"
+            f" {len(first)}"
         )
     smallest = (np.sort(first)[SUPPORT - 1] + 1) / impostor.sum()
     count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / min(smallest, 0.25)))) + 1

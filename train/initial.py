@@ -57,7 +57,8 @@ def _check_frontend(init: Path, frontend: Mapping[str, Any] | None) -> None:
             f"{name}={learned.get(name)} instead of {frontend[name]}" for name in other
         )
         raise ModelError(
-            f"--init needs weights that learned from the configuration's front end. Received: {_named(init)}, with {told}",
+            "--init needs weights that learned from the configuration's front end. Received:"
+            f" {_named(init)}, with {told}",
             "Set that in the table [frontend] of the configuration.",
         )
 
@@ -98,9 +99,10 @@ def start_from(network: keras.Model, file: Path) -> None:
     }
     if strange:
         raise ModelError(
-            f"--init needs a network of the same kind, or a face network with fewer blocks. Received: {_folder(file)}, which differs in "
-            f"{', '.join(sorted(strange)[:3])}",
-            "Choose the network's shape in the configuration as it was, or train from random weights.",
+            "--init needs a network of the same kind, or a face network with fewer blocks."
+            f" Received: {_folder(file)}, which differs in {', '.join(sorted(strange)[:3])}",
+            "Choose the network's shape in the configuration as it was, or train from random"
+            " weights.",
         )
     for name, layer in layers.items():
         if name in saved:

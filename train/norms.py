@@ -46,7 +46,10 @@ def compare(
             f"{metrics.min_dcf(scores, trials.labels, P_TARGET).value:.3f}" for scores in scored
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    note = f"minDCF: p_target {P_TARGET:g}, c_miss 1, c_fa 1, normalised. Cohort: {len(cohort)} people; AS-norm by the {top} nearest."
+    note = (
+        f"minDCF: p_target {P_TARGET:g}, c_miss 1, c_fa 1, normalised. Cohort: {len(cohort)}"
+        f" people; AS-norm by the {top} nearest."
+    )
     return "\n".join([*lines, "", note])
 
 

@@ -77,8 +77,8 @@ def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dic
     }
     if not tables:
         raise DatasetError(
-            f"Calibration on own clips needs {MIN_PEOPLE} people with two usable clips each at least. "
-            f"Received: {len(people)} folders with {len(clips)} files"
+            f"Calibration on own clips needs {MIN_PEOPLE} people with two usable clips each at"
+            f" least. Received: {len(people)} folders with {len(clips)} files"
         )
     return tables
 

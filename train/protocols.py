@@ -139,7 +139,8 @@ def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
             or (len(parts) == 4 and not parts[3].isdecimal())
         ):
             raise DatasetError(
-                f"A trial must be `label pathA pathB [fold]`, label 0 or 1. Received: {line!r} in line {number} of {name}"
+                f"A trial must be `label pathA pathB [fold]`, label 0 or 1. Received: {line!r} in"
+                f" line {number} of {name}"
             )
         rows.append(parts)
     if len({len(parts) for parts in rows}) != 1:
@@ -157,7 +158,8 @@ def _read_lfw(lines: Sequence[Line], name: str) -> Trials:
     head = lines[0][1].split()
     if not all(part.isdecimal() for part in head):
         raise DatasetError(
-            f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in {name}"
+            f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in"
+            f" {name}"
         )
     folds, per_class = (int(head[0]), int(head[1])) if len(head) == 2 else (1, int(head[0]))
     rows = [(number, line.split()) for number, line in lines[1:]]
@@ -181,7 +183,8 @@ def _lfw_pair(parts: Sequence[str], number: int, name: str) -> tuple[int, str, s
     if len(parts) == 4 and parts[1].isdecimal() and parts[3].isdecimal():
         return 0, _lfw_path(parts[0], parts[1]), _lfw_path(parts[2], parts[3])
     raise DatasetError(
-        f"A pair must be `name n m` or `nameA n nameB m`. Received: {' '.join(parts)!r} in line {number} of {name}"
+        f"A pair must be `name n m` or `nameA n nameB m`. Received: {' '.join(parts)!r} in line"
+        f" {number} of {name}"
     )
 
 
@@ -229,7 +232,8 @@ def _cfp_paths(file: Path) -> dict[str, str]:
         image, *rest = line.split(maxsplit=1)
         if not rest:
             raise DatasetError(
-                f"A line of a CFP list must be `number path`. Received: {line!r} in line {number} of {file.name}"
+                f"A line of a CFP list must be `number path`. Received: {line!r} in line {number}"
+                f" of {file.name}"
             )
         paths[image] = rest[0].strip().removeprefix("../")
     return paths

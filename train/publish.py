@@ -89,10 +89,16 @@ def reason_to_refuse(
         return ""  # a fusion of other encoders can serve no more
     measured = present.metrics.get("dev", {})
     if different := sorted(set(measured) ^ set(metrics)):
-        return f"The present model and the new one cannot be compared: only one of them has the metric {different[0]}"
+        return (
+            "The present model and the new one cannot be compared: only one of them has the metric"
+            f" {different[0]}"
+        )
     data = measured_on(training)
     if not data or measured_on(present.training) != data:
-        return "The present model and the new one cannot be compared: they were not measured on the same data"
+        return (
+            "The present model and the new one cannot be compared: they were not measured on the"
+            " same data"
+        )
     if task.metric not in metrics:
         return "The present model and the new one cannot be compared: they were measured on nothing"
     old = measured[task.metric]
@@ -100,7 +106,9 @@ def reason_to_refuse(
     return (
         ""
         if new > old
-        else f"The present model is at least as good: {task.metric} {old:.4f}, the new one {new:.4f}"
+        else (
+            f"The present model is at least as good: {task.metric} {old:.4f}, the new one {new:.4f}"
+        )
     )
 
 

@@ -67,7 +67,8 @@ def eers(clips: Clips, fuse: Fuse, condition: tuple[str, str]) -> tuple[dict[str
     labels = (clips.person[:, None] == clips.person)[trials].astype(np.int64)
     if not 0 < labels.sum() < len(labels):
         raise DatasetError(
-            f"Trials need two people, and two usable clips of one. Received: {labels.sum()} target trials of {len(labels)}"
+            f"Trials need two people, and two usable clips of one. Received: {labels.sum()} target"
+            f" trials of {len(labels)}"
         )
     vectors = {
         "face": (probes[0], templates[0]),
@@ -102,7 +103,8 @@ def embedded(encoders: Encoders, folder: Path, noises: NoiseBank) -> Clips:
     ]
     if not rows:
         raise DatasetError(
-            f"There must be clips with a face and speech, in a folder for each person. Received: none in {len(files)} files"
+            "There must be clips with a face and speech, in a folder for each person. Received:"
+            f" none in {len(files)} files"
         )
     return Clips(
         np.array([row[0] for row in rows]),
@@ -128,9 +130,12 @@ def _render(
     assert capture.speech.speech is not None
     weights = np.array([face.quality.score for face in capture.faces.faces], np.float32)
     faces = {
-        c: encoders.face.embed(
-            np.stack([degrade_face(face.image, c, rng) for face in capture.faces.faces]), weights
-        ).vector
+        c: (
+            encoders.face.embed(
+                np.stack([degrade_face(face.image, c, rng) for face in capture.faces.faces]),
+                weights,
+            ).vector
+        )
         for c in FACES
     }
     return faces, {c: _voice(encoders, capture.speech.speech, c, noises, rng) for c in VOICES}

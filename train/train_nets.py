@@ -129,8 +129,8 @@ def worse_than_before(
     if metric not in begun_with or metric not in metrics or metrics[metric] >= begun_with[metric]:
         return ""
     return (
-        f"The weights that it started from are better on the people held out: {metric} {begun_with[metric]:.4f}, the new ones "
-        f"{metrics[metric]:.4f}"
+        f"The weights that it started from are better on the people held out: {metric}"
+        f" {begun_with[metric]:.4f}, the new ones {metrics[metric]:.4f}"
     )
 
 
@@ -282,8 +282,8 @@ def check_data(run_dir: Path, key: str) -> None:
     file = run_dir / DATA_FILE
     if file.is_file() and file.read_text(encoding="utf-8").strip() != key:
         raise CheckpointError(
-            f"A run goes on with the data that it began with. Received: {run_dir.name}, begun with other files, "
-            "other tables [data] and [frontend] or, without dev lists, another seed",
+            f"A run goes on with the data that it began with. Received: {run_dir.name}, begun with"
+            " other files, other tables [data] and [frontend] or, without dev lists, another seed",
             "Name a new folder with --run-dir, or put them back.",
         )
 

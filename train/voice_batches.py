@@ -308,12 +308,14 @@ def _check_chances(options: SampleOptions, banks: Sequence[Sequence[Bank]]) -> N
     most = max(len(channels) for channels in banks)
     if len(options.voice_chances) != len(banks):
         raise DatasetError(
-            f"voice_chances must be one chance for each of the {len(banks)} voices. Received: voice_chances={options.voice_chances}",
+            f"voice_chances must be one chance for each of the {len(banks)} voices. Received:"
+            f" voice_chances={options.voice_chances}",
             "Change it in [sampling], or speeds, disguises and prosody in [data].",
         )
     if len(options.channel_chances) < most:
         raise DatasetError(
-            f"channel_chances must be one chance for each of the {most} channels. Received: channel_chances={options.channel_chances}",
+            f"channel_chances must be one chance for each of the {most} channels. Received:"
+            f" channel_chances={options.channel_chances}",
             "Change it in [sampling], or channels and fluent_channels in [data].",
         )
 
@@ -337,8 +339,9 @@ def _check_heard(options: SampleOptions, held: Sequence[Sequence[NDArray[np.bool
         or not np.any(heard, axis=0).all()
     ):
         raise DatasetError(
-            "voice_chances and channel_chances must not be negative, and let everybody be heard. Received: "
-            f"voice_chances={options.voice_chances}, channel_chances={options.channel_chances}",
+            "voice_chances and channel_chances must not be negative, and let everybody be heard."
+            f" Received: voice_chances={options.voice_chances},"
+            f" channel_chances={options.channel_chances}",
             "Give the first of both a chance above 0.",
         )
 

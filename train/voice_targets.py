@@ -152,7 +152,8 @@ def _whole_files(file: Path | None, listing: Listing) -> Windows:
     """Each file's embedding as one window over all of it."""
     if file is None or not file.is_file():
         raise DatasetError(
-            f"The teacher's embeddings must be there. Received: {file.name if file else 'none'} (not found)",
+            f"The teacher's embeddings must be there. Received: {file.name if file else 'none'}"
+            " (not found)",
             NO_TEACHER,
         )
     with np.load(file) as archive:
@@ -160,7 +161,8 @@ def _whole_files(file: Path | None, listing: Listing) -> Windows:
     known = [item.path in rows for item in listing.items]
     if sum(known) < 2:
         raise DatasetError(
-            f"The teacher's embeddings must be of the training files. Received: {file.name} without them",
+            f"The teacher's embeddings must be of the training files. Received: {file.name} without"
+            " them",
             NO_TEACHER,
         )
     vectors = np.stack([rows[item.path] for item in listing.items if item.path in rows]).astype(

@@ -59,7 +59,8 @@ class LossOptions:
         """Refuse a ramp that does not rise."""
         if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
             raise ValueError(
-                f"margin_ramp must be a start and an end after it. Received: margin_ramp={self.margin_ramp}"
+                "margin_ramp must be a start and an end after it. Received:"
+                f" margin_ramp={self.margin_ramp}"
             )
 
 
@@ -84,7 +85,8 @@ class ServingOptions:
         """Refuse before the training what would end its publication."""
         if not isinstance(self.time_reversal, bool):
             raise ValueError(
-                f"time_reversal must be true or false. Received: time_reversal={self.time_reversal!r}"
+                "time_reversal must be true or false. Received:"
+                f" time_reversal={self.time_reversal!r}"
             )
         if not isinstance(self.centred_on, tuple) or not all(
             isinstance(name, str) for name in self.centred_on
@@ -234,7 +236,8 @@ def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:
     known = {group_of(speaker) for speaker in speakers}
     if absent := sorted(set(names) - known):
         raise DatasetError(
-            f"centred_on must name data sets that are trained on: {', '.join(sorted(known))}. Received: {', '.join(absent)}",
+            f"centred_on must name data sets that are trained on: {', '.join(sorted(known))}."
+            f" Received: {', '.join(absent)}",
             "Change it in the table [serving] of the configuration.",
         )
 
@@ -272,9 +275,11 @@ def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
         listing,
         _banks(data, listing, spec),
         _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
-        _targets(config["teacher"], data, listing, shared, spec.hop_ms)
-        if config.get("teacher")
-        else None,
+        (
+            _targets(config["teacher"], data, listing, shared, spec.hop_ms)
+            if config.get("teacher")
+            else None
+        ),
         SampleOptions(**_tuples(config.get("sampling", {}))),
         MelAugment(**_tuples(config.get("augment", {}))),
         spec,
@@ -332,7 +337,8 @@ def _targets(
     absent = [file is None or not file.is_file() for file in files]
     if any(absent):
         log.warning(
-            "%d of %d voices have no teacher's windows, which python -m train.voice_teacher makes. %s learned from labels alone.",
+            "%d of %d voices have no teacher's windows, which python -m train.voice_teacher makes."
+            " %s learned from labels alone.",
             sum(absent),
             len(files),
             _instead(absent, whole),
@@ -352,7 +358,10 @@ def _instead(absent: Sequence[bool], whole: Path | None) -> str:
     begins the sentence about those without a teacher.
     """
     if absent[0] and whole is not None:
-        return f"The first voice and its prosodies take another encoder's embeddings of whole files ({whole.name}), the others are"
+        return (
+            "The first voice and its prosodies take another encoder's embeddings of whole files"
+            f" ({whole.name}), the others are"
+        )
     return "They are"
 
 

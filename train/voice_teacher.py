@@ -39,8 +39,9 @@ SHORTEST = RATE_HZ  # less is repeated: speaker networks are trained on seconds
 PAUSE_DB = 40.0
 REACH_FRAMES = 12
 NO_ENCODER = (
-    "docs/models.md tells how the shipped network's teacher is made. Without one: python -m train.train_nets voice, "
-    "which takes the embeddings of whole files where they are there, or learns from labels alone (--no-teacher)."
+    "docs/models.md tells how the shipped network's teacher is made. Without one: python -m"
+    " train.train_nets voice, which takes the embeddings of whole files where they are there, or"
+    " learns from labels alone (--no-teacher)."
 )
 
 
@@ -140,7 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
     config = read_config(options)
     if "encoder" not in config.get("teacher", {}):
         raise DatasetError(
-            f"The configuration must name a teacher. Received: {options.config.name} without encoder in its table [teacher]"
+            f"The configuration must name a teacher. Received: {options.config.name} without"
+            " encoder in its table [teacher]"
         )
     encoder = _load(Path(config["teacher"]["encoder"]))
     listing, _ = training_files(config["data"], options.seed, shared_data_dir())

@@ -54,7 +54,8 @@ class Calibration:
         score = np.asarray(self.impostor_score)
         if self.slope <= 0:
             raise ValueError(
-                f"slope must be positive: a higher score means more alike. Received: slope={self.slope}"
+                "slope must be positive: a higher score means more alike. Received:"
+                f" slope={self.slope}"
             )
         if (
             len(fmr) != len(score)

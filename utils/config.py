@@ -45,12 +45,14 @@ class Settings:
     port: int = _setting(5000, "TCP port", 1, 65535)
     api_key: str = _setting(
         "",
-        "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key: loopback only",
+        "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key:"
+        " loopback only",
         secret=True,
     )
     rate_limit: str = _setting(
         "1200/minute",
-        "how many clips each key, or address without one, may send (ten times as many other requests); empty = no limit",
+        "how many clips each key, or address without one, may send (ten times as many other"
+        " requests); empty = no limit",
     )
     tls_cert: Path | None = _setting(
         None, "certificate, with the chain, in a PEM file: the service then speaks https"
@@ -72,7 +74,8 @@ class Settings:
     )
     encryption_key: str = _setting(
         "",
-        "key that templates and kept media are encrypted with, 32 bytes in base64; empty = stored in the clear",
+        "key that templates and kept media are encrypted with, 32 bytes in base64; empty = stored"
+        " in the clear",
         secret=True,
     )
     encryption_key_file: Path | None = _setting(None, "file with that key, instead of the variable")
@@ -81,7 +84,8 @@ class Settings:
     )
     media_root: Path | None = _setting(
         None,
-        "the only folder that Identification_Request may read clips from; empty = folder media in DUET_DATA_DIR",
+        "the only folder that Identification_Request may read clips from; empty = folder media in"
+        " DUET_DATA_DIR",
     )
     model_dir: Path = _setting(
         ROOT / "best_model",
@@ -101,17 +105,20 @@ class Settings:
     )
     fpir: float = _setting(
         0.01,
-        "false positive identification rate that the thresholds aim at: the share of strangers given a name",
+        "false positive identification rate that the thresholds aim at: the share of strangers"
+        " given a name",
         1e-6,
         0.5,
     )
     keep_media: bool = _setting(
         False,
-        "1: keep aligned faces, speech and a thumbnail with each template, to be embedded again by later models; 0: vectors only",
+        "1: keep aligned faces, speech and a thumbnail with each template, to be embedded again by"
+        " later models; 0: vectors only",
     )
     feedback_days: int = _setting(
         7,
-        "how long it is remembered who was named in which answer, so that people can say that it was not them, in days; 0 = not at all",
+        "how long it is remembered who was named in which answer, so that people can say that it"
+        " was not them, in days; 0 = not at all",
         0,
         90,
     )
@@ -119,7 +126,8 @@ class Settings:
     slots: int = _setting(2, "clips analysed at the same time; others wait", 1, 64)
     broker_url: str = _setting(
         "",
-        "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service does them",
+        "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service"
+        " does them",
         secret=True,
     )
     job_days: float = _setting(

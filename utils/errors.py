@@ -149,7 +149,10 @@ class MediaTypeError(MediaError):
 
     code = "media_type"
     status = 415
-    default_hint = "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png or webp for face only."
+    default_hint = (
+        "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png"
+        " or webp for face only."
+    )
 
 
 class MediaCorruptError(MediaError):
@@ -244,7 +247,10 @@ class DuplicatePersonError(GalleryError):
 
     code = "duplicate_person"
     status = 409
-    default_hint = "If these are really two people, enrol with force (force=true; --force on the command line)."
+    default_hint = (
+        "If these are really two people, enrol with force (force=true; --force on the command"
+        " line)."
+    )
 
 
 class EncoderMismatchError(GalleryError):

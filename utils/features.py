@@ -62,7 +62,8 @@ class FrontendSpec:
     def __post_init__(self) -> None:
         if self.n_fft < self.window_samples:
             raise ValueError(
-                f"`n_fft` must be at least the window of {self.window_samples} samples. Received: n_fft={self.n_fft}"
+                f"`n_fft` must be at least the window of {self.window_samples} samples. Received:"
+                f" n_fft={self.n_fft}"
             )
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.rate_hz / 2:
             raise ValueError(
@@ -106,8 +107,8 @@ class FrontendSpec:
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ValueError(
-                f"A front-end spec needs exactly the keys {sorted(names)}. "
-                f"Received: missing={sorted(names - set(values))}, unknown={sorted(set(values) - names)}"
+                f"A front-end spec needs exactly the keys {sorted(names)}. Received:"
+                f" missing={sorted(names - set(values))}, unknown={sorted(set(values) - names)}"
             )
         return cls(**values)
 

@@ -54,13 +54,14 @@ class KaldiSpec:
         top_hz = self.fmax_hz if self.fmax_hz > 0 else self.rate_hz / 2 + self.fmax_hz
         if not 0 <= self.fmin_hz < top_hz <= self.rate_hz / 2:
             raise ModelError(
-                "Kaldi's band edges must satisfy 0 <= fmin_hz < fmax_hz <= rate_hz / 2. "
-                f"Received: fmin_hz={self.fmin_hz:g}, fmax_hz={self.fmax_hz:g}, rate_hz={self.rate_hz}"
+                "Kaldi's band edges must satisfy 0 <= fmin_hz < fmax_hz <= rate_hz / 2. Received:"
+                f" fmin_hz={self.fmin_hz:g}, fmax_hz={self.fmax_hz:g}, rate_hz={self.rate_hz}"
             )
         if min(self.n_mels, self.window_ms, self.hop_ms, self.scale) <= 0:
             raise ModelError(
-                "n_mels, window_ms, hop_ms and scale must be positive. Received: "
-                f"n_mels={self.n_mels}, window_ms={self.window_ms:g}, hop_ms={self.hop_ms:g}, scale={self.scale:g}"
+                "n_mels, window_ms, hop_ms and scale must be positive. Received:"
+                f" n_mels={self.n_mels}, window_ms={self.window_ms:g}, hop_ms={self.hop_ms:g},"
+                f" scale={self.scale:g}"
             )
 
     def to_dict(self) -> dict[str, Any]:

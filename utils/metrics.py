@@ -95,7 +95,8 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, F
     truth = np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape:
         raise ValueError(
-            f"scores and labels must be 1-D and of one length. Received: shapes {values.shape} and {truth.shape}"
+            f"scores and labels must be 1-D and of one length. Received: shapes {values.shape} and"
+            f" {truth.shape}"
         )
     if not np.isfinite(values).all():
         raise ValueError(
@@ -107,7 +108,8 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, F
     impostor = np.sort(values[truth == 0])
     if not len(target) or not len(impostor):
         raise ValueError(
-            f"Both classes are needed. Received: {len(target)} target and {len(impostor)} impostor trials"
+            f"Both classes are needed. Received: {len(target)} target and {len(impostor)} impostor"
+            " trials"
         )
     return target, impostor
 
@@ -238,7 +240,8 @@ def fold_accuracy(
     names = np.unique(groups)
     if groups.shape != values.shape or len(names) < 2:
         raise ValueError(
-            f"Each trial needs a fold, of two folds at least. Received: {groups.shape} folds, {len(names)} distinct"
+            f"Each trial needs a fold, of two folds at least. Received: {groups.shape} folds,"
+            f" {len(names)} distinct"
         )
     thresholds = []
     accuracy = []
@@ -266,11 +269,13 @@ def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.Arra
     gallery = np.asarray(gallery_ids)
     if values.shape != (len(probes), len(gallery)) or not values.size:
         raise ValueError(
-            f"scores must be (probes, gallery), not empty. Received: {values.shape} for {len(probes)} and {len(gallery)}"
+            f"scores must be (probes, gallery), not empty. Received: {values.shape} for"
+            f" {len(probes)} and {len(gallery)}"
         )
     if not np.isin(probes, gallery).all():
         raise ValueError(
-            f"Every probe's person must be in the gallery. Received: {int((~np.isin(probes, gallery)).sum())} who are not"
+            "Every probe's person must be in the gallery. Received:"
+            f" {int((~np.isin(probes, gallery)).sum())} who are not"
         )
     return float((gallery[values.argmax(axis=1)] == probes).mean())
 
@@ -320,12 +325,14 @@ def _best_matches(
     gallery = np.asarray(gallery_ids)
     if values.shape != (len(probes), len(gallery)) or not values.size:
         raise ValueError(
-            f"scores must be (probes, gallery), not empty. Received: {values.shape} for {len(probes)} and {len(gallery)}"
+            f"scores must be (probes, gallery), not empty. Received: {values.shape} for"
+            f" {len(probes)} and {len(gallery)}"
         )
     known = np.isin(probes, gallery)
     if known.all() or not known.any():
         raise ValueError(
-            f"Both strangers and enrolled people are needed. Received: {int(known.sum())} of {len(known)} probes enrolled"
+            f"Both strangers and enrolled people are needed. Received: {int(known.sum())} of"
+            f" {len(known)} probes enrolled"
         )
     best = values.argmax(axis=1)
     return values[np.arange(len(probes)), best], gallery[best] == probes, known

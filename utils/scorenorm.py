@@ -61,7 +61,8 @@ def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float, Fl
     values = np.asarray(scores, np.float64)
     if values.ndim != 2 or values.shape[1] < 2 or (top is not None and top < 2):
         raise ValueError(
-            f"Cohort scores must be (n, m) with m >= 2, and top >= 2. Received: shape={values.shape}, top={top}"
+            "Cohort scores must be (n, m) with m >= 2, and top >= 2. Received:"
+            f" shape={values.shape}, top={top}"
         )
     if top is not None and top < values.shape[1]:
         values = np.partition(values, -top, axis=1)[:, -top:]
@@ -117,11 +118,13 @@ class Coefficients:
             or not (np.diff(score) > 0).all()
         ):
             raise ValueError(
-                f"null_rate must fall and null_score rise. Received: {len(rate)} rates, {len(score)} scores"
+                f"null_rate must fall and null_score rise. Received: {len(rate)} rates,"
+                f" {len(score)} scores"
             )
         if len(self.level) != 4 or len(self.scale) != 4:
             raise ValueError(
-                f"level and scale must have 4 numbers. Received: {len(self.level)}, {len(self.scale)}"
+                f"level and scale must have 4 numbers. Received: {len(self.level)},"
+                f" {len(self.scale)}"
             )
         if self.least_scale <= 0 or not 0 <= self.others <= 1:
             raise ValueError(

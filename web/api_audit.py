@@ -26,7 +26,9 @@ PART = {
         "default": 50,
     },
     "before": {
-        "description": "only rows of a number below this one, as `next_before` of the answer before",
+        "description": (
+            "only rows of a number below this one, as `next_before` of the answer before"
+        ),
         "type": "integer",
         "example": 17,
     },
@@ -34,7 +36,9 @@ PART = {
 }
 NOTED = {
     "noted": {
-        "description": "a head that an earlier answer stated, as `number:hash`: its row must still be the same",
+        "description": (
+            "a head that an earlier answer stated, as `number:hash`: its row must still be the same"
+        ),
         "example": f"42:{schema.SHA256}",
     }
 }

@@ -40,7 +40,10 @@ UPLOAD_ERRORS = (
     known.StoreUnavailableError,
     known.StorageFullError,
 )
-MEDIA_HELP = "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp (face only)"
+MEDIA_HELP = (
+    "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp"
+    " (face only)"
+)
 
 identify_form = ns.parser()
 identify_form.add_argument(
@@ -115,7 +118,8 @@ class Verify(Resource):
         person_id = given.get("person_id") or None
         if (person_id is None) == (reference is None):
             raise InvalidRequestError(
-                f"Send either `person_id` or `reference`. Received: {'neither' if reference is None else 'both'}"
+                "Send either `person_id` or `reference`. Received:"
+                f" {'neither' if reference is None else 'both'}"
             )
         if reference is None:
             assert person_id is not None

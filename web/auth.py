@@ -62,7 +62,8 @@ def admin_only(what: str) -> None:
     found = caller()
     if found is None or found.role is not Role.ADMIN:
         raise RoleForbiddenError(
-            f"{what} needs the role admin. Received: a key for the role {found.role if found else 'none'}"
+            f"{what} needs the role admin. Received: a key for the role"
+            f" {found.role if found else 'none'}"
         )
 
 
@@ -77,11 +78,14 @@ def check_keys(settings: Settings, known: Keys) -> None:
         return
     if not is_loopback(settings.host):
         raise ConfigError(
-            f"Without an API key the service listens on a loopback address only. Received: {PREFIX}HOST={settings.host}",
-            f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use {PREFIX}HOST=127.0.0.1.",
+            "Without an API key the service listens on a loopback address only. Received:"
+            f" {PREFIX}HOST={settings.host}",
+            f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use"
+            f" {PREFIX}HOST=127.0.0.1.",
         )
     raise ConfigError(
-        f"Behind a proxy the service needs an API key. Received: {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+        "Behind a proxy the service needs an API key. Received:"
+        f" {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
         f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.",
     )
 
@@ -95,7 +99,8 @@ def check_host(settings: Settings) -> None:
         name = ""
     if not (is_loopback(name) or name == settings.host.lower()):
         raise HostForbiddenError(
-            f"A service without an API key answers under this machine's own names only. Received: Host={host[:100]!r}"
+            "A service without an API key answers under this machine's own names only. Received:"
+            f" Host={host[:100]!r}"
         )
 
 
@@ -111,7 +116,8 @@ def check_origin() -> None:
         )
         if site not in ("same-origin", "none") and not follows_link:
             raise CrossOriginError(
-                f"The request comes from a page of another origin. Received: Sec-Fetch-Site={site[:40]!r}"
+                "The request comes from a page of another origin. Received:"
+                f" Sec-Fetch-Site={site[:40]!r}"
             )
         return
     origin = request.headers.get("Origin")

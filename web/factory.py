@@ -60,9 +60,9 @@ HEADERS = {
 }
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 ABOUT = (
-    "Identification by face and voice on this machine. `POST /v1/people` creates a person, "
-    "`POST /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another. "
-    "Every error has the same shape, see the model `Error`."
+    "Identification by face and voice on this machine. `POST /v1/people` creates a person, `POST"
+    " /v1/people/{person_id}/templates` enrols a clip, `POST /v1/identify` says who is in another."
+    " Every error has the same shape, see the model `Error`."
 )
 
 

@@ -154,7 +154,8 @@ def upload(name: str) -> Upload:
     found = optional_upload(name)
     if found is None:
         raise MediaMissingError(
-            f"The request must bring a file in the field `{name}`. Received: {', '.join(request.files) or 'no file'}"
+            f"The request must bring a file in the field `{name}`. Received:"
+            f" {', '.join(request.files) or 'no file'}"
         )
     return found
 
@@ -195,7 +196,8 @@ def decoded(text: str, name: str) -> Upload:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequestError(
-            f"`{name}` must hold a file in base64 (without a data: prefix). Received: something else"
+            f"`{name}` must hold a file in base64 (without a data: prefix). Received: something"
+            " else"
         ) from None
     return Upload(cast(UploadRequest, request).keep(data), "")
 

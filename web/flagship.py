@@ -93,7 +93,8 @@ class IdentificationRequest(Resource):
     @ns.expect(request_form)
     @ns.response(
         200,
-        "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for what the clip lacks",
+        "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for"
+        " what the clip lacks",
         schema.FLAGSHIP_ANSWER,
     )
     @schema.documented(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
@@ -158,8 +159,8 @@ def check_clip_name(name: str) -> None:
         or len(name.encode(errors="replace")) > MAX_NAME_BYTES
     ):
         raise InvalidNameError(
-            f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and control characters. "
-            f"Received: {name[:40]!a}",
+            f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and"
+            f" control characters. Received: {name[:40]!a}",
             "The folder goes into `path_dir`.",
         )
 
@@ -204,8 +205,8 @@ def _notices(result: FirstSightResult) -> Iterator[str]:
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
         yield (
-            f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered already "
-            f"(probability {result.duplicate.probability:.3f})."
+            f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered"
+            f" already (probability {result.duplicate.probability:.3f})."
         )
         if not result.registered:
             yield "If these are two people, send it again with force=true."

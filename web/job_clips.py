@@ -127,8 +127,8 @@ def _owner(name: Path) -> str:
     """
     if len(name.parts) < 2:
         raise InvalidRequestError(
-            f"To enrol a folder, lay the clips of each person in a folder of their own. Received: {name.name[:80]!a} "
-            "outside such a folder",
+            "To enrol a folder, lay the clips of each person in a folder of their own. Received:"
+            f" {name.name[:80]!a} outside such a folder",
             "Move it, or name the person who all clips are of.",
         )
     return validate_person_id(name.parts[0])

@@ -77,7 +77,8 @@ def parse_allowance(text: str) -> RateLimitItem | None:
         return parse(text)
     except ValueError:
         raise ConfigError(
-            f"{PREFIX}RATE_LIMIT must be a number of requests for a time, as 240/minute. Received: {text[:40]!r}"
+            f"{PREFIX}RATE_LIMIT must be a number of requests for a time, as 240/minute. Received:"
+            f" {text[:40]!r}"
         ) from None
 
 
@@ -115,8 +116,8 @@ def _refuse(limit: RequestLimit) -> None:
     clips = limit.limit.amount // CLIP_COST
     window = f"{limit.limit.multiples} {limit.limit.GRANULARITY.name}"
     raise RateLimitedError(
-        f"A key, or an address without one, may send {clips} clips in {window}, or ten times as many other requests. "
-        "Received: more",
+        f"A key, or an address without one, may send {clips} clips in {window}, or ten times as"
+        " many other requests. Received: more",
         retry_after_s=_seconds_to(limit.reset_at),
     )
 

@@ -33,13 +33,14 @@ ask for.
 # Swagger UI sets styles from its script and draws icons from data: URLs; it loads
 # nothing from elsewhere.
 SWAGGER_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    " blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
 )
 # blob: is what the page itself holds: a recording, a face that the service showed.
 PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src"
+    " blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 PERMISSIONS = "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()"
 NO_PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"

@@ -84,8 +84,8 @@ OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
 DECISION = _model(
     "Decision",
     outcome=_text(
-        "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality is not in the clip; "
-        "conflict: face and voice are accepted as two different people",
+        "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality"
+        " is not in the clip; conflict: face and voice are accepted as two different people",
         "accepted",
         enum=OUTCOMES,
     ),
@@ -101,7 +101,8 @@ DECISION = _model(
     margin=_float("best score minus threshold; null where nothing was compared", 0.300906),
     reason=_text("the decision in words", "Recognised by face and voice; 0.30 above the threshold"),
     decided_by=_text(
-        "fused, face or voice: whose score and threshold these are; null where nothing was compared",
+        "fused, face or voice: whose score and threshold these are; null where nothing was"
+        " compared",
         "fused",
         x_nullable=True,
     ),
@@ -285,7 +286,8 @@ MERGE = _model(
 MOVE = _model(
     "Move",
     to=_text(
-        "id of the person who gets the template; who is there, unless `create`; made at random when missing",
+        "id of the person who gets the template; who is there, unless `create`; made at random when"
+        " missing",
         "ben@example.com",
         required=False,
     ),
@@ -338,7 +340,9 @@ PERSON_EXPORT = _model(
     ),
     templates=fields.List(
         fields.Raw,
-        description="all templates, each with its vector of 512 figures and its kept media in base64",
+        description=(
+            "all templates, each with its vector of 512 figures and its kept media in base64"
+        ),
         required=True,
         example=[{"template_id": "0a1b2c3d", "modality": "face", "vector": [0.0123], "media": {}}],
     ),
@@ -410,7 +414,8 @@ FLAGSHIP_ANSWER = _model(
             "by voice alone", "Voice Based Speaker Recognition - Speaker ID: ann@example.com"
         ),
         "notice": _text(
-            "only where something is to be said, for example that the person is known under another id",
+            "only where something is to be said, for example that the person is known under"
+            " another id",
             "Not registered: this is ben@example.com.",
             required=False,
         ),
@@ -452,7 +457,10 @@ JOB_ITEM = _model(
         enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"],
     ),
     result=fields.Raw(
-        description="the answer: as of POST /v1/identify, or of an enrolment; null before and after a failure",
+        description=(
+            "the answer: as of POST /v1/identify, or of an enrolment; null before and after a"
+            " failure"
+        ),
         example={"fused": {"outcome": "accepted"}},
     ),
     error=fields.Raw(
@@ -473,7 +481,8 @@ EVENT = _model(
     event_id=_int("number of the row, from 1, without gaps", 42),
     at=_text("when (UTC)", "2026-01-31T08:15:03.123456+00:00"),
     actor=_text(
-        "id of the key; environment = DUET_API_KEY; local = a service without keys, or the command line; nobody = no good key",
+        "id of the key; environment = DUET_API_KEY; local = a service without keys, or the command"
+        " line; nobody = no good key",
         "3f9a1c2e",
     ),
     action=_text("what was done", "identify"),
@@ -548,7 +557,8 @@ SIMILARITY = _model(
     ),
     people=_parts(SIMILAR_PERSON, "rows and columns of the scores, by id"),
     scores=_figures(
-        "mean cosine of the templates of every two people; on the diagonal, of one person's to each other (null: only one)",
+        "mean cosine of the templates of every two people; on the diagonal, of one person's to each"
+        " other (null: only one)",
         [[0.81, 0.12], [0.12, None]],
     ),
 )

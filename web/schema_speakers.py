@@ -72,7 +72,8 @@ SPEAKER_IDENTIFIED = _model(
     **IDS_OR_NULL,
     name=_text("display name; null for an unknown speaker", "Ann Lee", x_nullable=True),
     confidence=_float(
-        "of the best speaker, named or not, in [0, 1]: 0.7 is reached by what /v1/identify accepts by voice",
+        "of the best speaker, named or not, in [0, 1]: 0.7 is reached by what /v1/identify accepts"
+        " by voice",
         0.93,
     ),
     threshold=_float("confidence that was to be reached", 0.7),

@@ -135,7 +135,8 @@ def check_port(settings: Settings) -> None:
         if error.errno == errno.EADDRINUSE:
             raise ConfigError(
                 f"The port is in use by another program. Received: {where}",
-                f"Stop the other program, or choose another port: {PREFIX}PORT={settings.port + 1}.",
+                "Stop the other program, or choose another port:"
+                f" {PREFIX}PORT={settings.port + 1}.",
             ) from error
         raise ConfigError(
             f"The service cannot listen on this address ({error.strerror}). Received: {where}"

@@ -62,8 +62,8 @@ DELETE = {"speaker_id": str, "anonymousId": str}
 SPEAKER_ID = {"speaker_id": {"description": "id of the speaker", "example": "ann@example.com"}}
 
 THRESHOLD_HELP = (
-    "confidence that a speaker must reach, 0 to 1; 0.7 asks for what /v1/identify asks for. Below 0.7 strangers are named "
-    "more often than was stated, so that it takes the role admin"
+    "confidence that a speaker must reach, 0 to 1; 0.7 asks for what /v1/identify asks for. Below"
+    " 0.7 strangers are named more often than was stated, so that it takes the role admin"
 )
 AUDIO_HELP = (
     f"a recording ({MEDIA_HELP.partition('the clip: ')[2]}); `file` and `files` are read too"
@@ -446,7 +446,8 @@ def _batch_of_json() -> tuple[str, Work]:
     )
     if body["operation"] not in OPERATIONS:
         raise InvalidRequestError(
-            f"`operation` must be one of {', '.join(OPERATIONS)}. Received: {body['operation'][:40]!a}"
+            f"`operation` must be one of {', '.join(OPERATIONS)}. Received:"
+            f" {body['operation'][:40]!a}"
         )
     _check_count(len(body["items"]))
     run, allowed = RUN[body["operation"]]
@@ -506,7 +507,8 @@ def _speaker_id(values: Values) -> str:
     given = {values[name] for name in ("speaker_id", "anonymousId") if name in values}
     if len(given) != 1:
         raise InvalidRequestError(
-            f"`speaker_id` (or `anonymousId`) is required. Received: {'two of them' if given else 'none'}"
+            "`speaker_id` (or `anonymousId`) is required. Received:"
+            f" {'two of them' if given else 'none'}"
         )
     return str(given.pop())
 

@@ -31,7 +31,8 @@ def check_files(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ConfigError(
-                f"{PREFIX}TLS_KEY must be the key of {PREFIX}TLS_CERT. Received: {key.name}, another one's"
+                f"{PREFIX}TLS_KEY must be the key of {PREFIX}TLS_CERT. Received: {key.name},"
+                " another one's"
             ) from None
         raise ConfigError(
             f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be a certificate and its key in PEM files. "
@@ -45,7 +46,8 @@ def _check_readable(path: Path, setting: str) -> None:
         path.open("rb").close()
     except OSError as error:
         raise ConfigError(
-            f"{PREFIX}{setting} must be a file that the service can read. Received: {path} ({error.strerror})"
+            f"{PREFIX}{setting} must be a file that the service can read. Received: {path}"
+            f" ({error.strerror})"
         ) from None
 
 
@@ -59,8 +61,8 @@ def _check_dates(certificate: Path) -> None:
     now = datetime.now(UTC)
     if not begin <= now <= end:
         raise ConfigError(
-            f"{PREFIX}TLS_CERT must be a certificate that is valid now. Received: {certificate.name}, "
-            f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+            f"{PREFIX}TLS_CERT must be a certificate that is valid now. Received:"
+            f" {certificate.name}, valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
             "Renew the certificate.",
         )
 

@@ -107,8 +107,8 @@ def reading_body() -> Iterator[None]:
         raise
     except ValueError:
         raise InvalidRequestError(
-            "The form must be well-formed: multipart/form-data with a boundary, complete to its end, in UTF-8. "
-            "Received: a form that cannot be parsed"
+            "The form must be well-formed: multipart/form-data with a boundary, complete to its"
+            " end, in UTF-8. Received: a form that cannot be parsed"
         ) from None
 
 
@@ -184,7 +184,8 @@ def prepare_folder(folder: Path) -> None:
         _new_file(folder).close()
     except OSError as error:
         raise ConfigError(
-            f"DUET_DATA_DIR must be a folder that the service can write to. Received: {folder.parent} ({error.strerror})",
+            "DUET_DATA_DIR must be a folder that the service can write to. Received:"
+            f" {folder.parent} ({error.strerror})",
             "Choose another folder, or change its owner.",
         ) from error
     for path in folder.glob(PREFIX + "*"):

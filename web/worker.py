@@ -66,9 +66,10 @@ class Worker(ThreadWorker):
         log.warning("request_id=%s %d %s", request_id, status, where(exc))
         body = json.dumps(error_body(error, request_id)).encode()
         head = (
-            f"HTTP/1.1 {status} {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"HTTP/1.1 {status}"
+            f" {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection:"
+            " close\r\nContent-Type: application/json\r\nX-Content-Type-Options:"
+            f" nosniff\r\nX-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)

@@ -171,11 +171,13 @@ def test_no_camera(service: Service, cast: Cast, pictures: Path) -> None:
 def test_no_microphone(service: Service, cast: Cast) -> None:
     with chromium(cast.known) as browser:
         page = page_of(browser)
-        page.add_init_script("""
+        page.add_init_script(
+            """
             const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
             navigator.mediaDevices.getUserMedia = (wanted) =>
               # Its fake one cannot be taken out
-              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);""")
+              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);"""
+        )
         page.goto(f"{service.url}/kiosk")
         switch_on(page)
         expect(page.locator("#one-device")).to_have_text(EN["kiosk.no_microphone"])

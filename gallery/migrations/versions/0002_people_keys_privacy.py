@@ -32,7 +32,8 @@ def _people() -> None:
     op.add_column("people", sa.Column("retention_days", sa.Integer))
     op.add_column("people", sa.Column("last_seen_at", _TIME))
     op.execute(
-        "UPDATE people SET enrolled_at = (SELECT min(created_at) FROM templates WHERE templates.person_key = people.key)"
+        "UPDATE people SET enrolled_at = (SELECT min(created_at) FROM templates WHERE"
+        " templates.person_key = people.key)"
     )
 
 
