@@ -4,7 +4,7 @@ app_web.py adds Swagger UI.
 
 from __future__ import annotations
 
-from web.serve import command
+from web.server.serve import command
 
 main = command(
     "app.py", "Serve the JSON API of Duet ID on http://127.0.0.1:5000.", swagger_ui=False

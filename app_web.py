@@ -4,7 +4,7 @@ http://127.0.0.1:5000 in a browser.
 
 from __future__ import annotations
 
-from web.serve import command
+from web.server.serve import command
 
 main = command(
     "app_web.py", "Serve Duet ID with Swagger UI on http://127.0.0.1:5000.", swagger_ui=True

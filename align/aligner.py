@@ -22,7 +22,7 @@ from align.limits import ReadLimits
 from align.speech import analyse_speech
 from align.tracks import width
 from utils.config import Settings
-from utils.types import Capture, FaceDetection, Frame
+from utils.media import Capture, FaceDetection, Frame
 
 _T = TypeVar("_T")
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from align.detector_networks import Network, Networks
-from utils.types import FloatArray, ImageArray
+from utils.arrays import FloatArray, ImageArray
 
 Rows = npt.NDArray[np.float64]
 

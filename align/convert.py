@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from align.decode import identify_kind
+from utils.arrays import RATE_HZ
 from utils.errors import MediaCorruptError, MediaTypeError, OutputError
-from utils.types import RATE_HZ
 from utils.whole_file import whole_file
 
 

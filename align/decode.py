@@ -18,7 +18,7 @@ from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
 from align.sound import decode_sound
 from align.video import decode_frames
 from utils.errors import MediaCorruptError, MediaEmptyError, MediaNotFoundError, MediaTypeError
-from utils.types import Clip, Frame, Waveform
+from utils.media import Clip, Frame, Waveform
 
 __all__ = ["ReadLimits", "read_clip", "read_timed"]
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from utils.arrays import FloatArray
 from utils.errors import ModelError
-from utils.types import FloatArray
 
 Network = Callable[[FloatArray], tuple[FloatArray, ...]]
 _Layer = tuple[str, int, str]

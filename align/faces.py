@@ -20,7 +20,8 @@ from align.detector_networks import Networks, load_networks
 from align.quality import assess
 from align.tracks import Track, link, main_track, people_in_view
 from align.warp import align, is_plausible
-from utils.types import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, ImageArray
+from utils.arrays import ImageArray
+from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame
 
 FAST_PX = 320 * 240
 THOROUGH_PX = 1280 * 720

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from utils.config import Settings
-from utils.types import Clip, FaceAnalysis, FaceQuality, Hint, SpeechAnalysis
+from utils.media import Clip, FaceAnalysis, FaceQuality, Hint, SpeechAnalysis
 
 CODES = (
     "incomplete",

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from align.limits import ReadLimits
+from utils.arrays import ImageArray
 from utils.errors import MediaCorruptError, MediaTooLargeError
-from utils.types import Frame, ImageArray
+from utils.media import Frame
 
 # JPEG includes MPO, the one with several pictures that phones write
 _FORMATS = ("JPEG", "PNG", "WEBP")

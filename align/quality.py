@@ -11,7 +11,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from utils.types import FaceDetection, FaceQuality, FloatArray, ImageArray
+from utils.arrays import FloatArray, ImageArray
+from utils.media import FaceDetection, FaceQuality
 
 _SHARP_HALF = 0.02  # relative Laplacian energy at which sharpness is one half
 # Rows and columns of the 112 × 112 face that hold eyes, nose and mouth

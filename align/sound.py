@@ -11,7 +11,8 @@ import numpy as np
 
 from align.container import Track
 from align.limits import ReadLimits
-from utils.types import RATE_HZ, FloatArray, Waveform
+from utils.arrays import RATE_HZ, FloatArray
+from utils.media import Waveform
 
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:

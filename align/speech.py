@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from utils.types import RATE_HZ, FloatArray, SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
+from utils.arrays import RATE_HZ, FloatArray
+from utils.media import SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
 
 WINDOW = 512  # samples the network judges at a time: 32 ms
 _CONTEXT = 64  # samples before the window that it sees as well

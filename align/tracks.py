@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.types import FaceDetection, FloatArray
+from utils.arrays import FloatArray
+from utils.media import FaceDetection
 
 # Distance of the centres, in widths of the face, up to which two detections may be one
 # person

@@ -20,8 +20,9 @@ import numpy as np
 from align.container import TimedPacket, Track
 from align.limits import ReadLimits
 from align.sampling import Group, plan
+from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
-from utils.types import Frame, ImageArray
+from utils.media import Frame
 
 _THREADS = min(4, os.cpu_count() or 1)
 _SPARE_UNREFERENCED = 4  # frames per wanted one from which unreferenced frames are skipped

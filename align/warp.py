@@ -14,7 +14,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from utils.types import FACE_SIZE_PX, FloatArray, ImageArray
+from utils.arrays import FACE_SIZE_PX, FloatArray, ImageArray
 
 TEMPLATE_XY = np.array(
     [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32

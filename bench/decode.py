@@ -28,7 +28,7 @@ from align.container import demux, open_container
 from align.decode import ReadLimits, identify_kind, read_clip
 from align.sound import decode_sound
 from align.video import decode_frames
-from tests.media import noise, speech, talking_frames, write_video
+from tests.support.media import noise, speech, talking_frames, write_video
 
 FRAMES = 12
 

@@ -27,8 +27,8 @@ SPEECH_S = 5.0
 
 def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Callable[[], object]]:
     """What to time for faces: name → one forward pass of `batch` faces."""
-    from network.encoder import load_face_encoder
-    from network.runtime import KerasRuntime, OnnxRuntime
+    from network.serving.encoder import load_face_encoder
+    from network.serving.runtime import KerasRuntime, OnnxRuntime
 
     faces = np.random.default_rng(0).integers(0, 256, (batch, 112, 112, 3)).astype(np.float32)
     runs: dict[str, Callable[[], object]] = {}
@@ -69,8 +69,9 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
     through our encoder and, where the package `resemblyzer` is installed, through its
     public GE2E encoder (as its authors call it, but for its voice activity detection).
     """
-    from network.encoder import load_voice_encoder
-    from utils.types import RATE_HZ, Waveform
+    from network.serving.encoder import load_voice_encoder
+    from utils.arrays import RATE_HZ
+    from utils.media import Waveform
 
     encoder = load_voice_encoder(folder)
     samples = np.random.default_rng(0).normal(0, 0.1, int(SPEECH_S * RATE_HZ)).astype(np.float32)
@@ -126,8 +127,8 @@ def sizes() -> list[tuple[str, int, int]]:
     """
     import keras
 
-    from network.export import count_multiply_adds, count_parameters
-    from network.face import BACKBONES, build_face
+    from network.backbones.face_patch import BACKBONES, build_face
+    from network.serving.export import count_multiply_adds, count_parameters
 
     models = {name: build_face(name) for name in BACKBONES} | {"ResNet-18": resnet18()}
     models["ResNet-50"] = keras.applications.ResNet50(
@@ -181,7 +182,7 @@ def print_sizes() -> None:
 
 def main() -> None:
     """Entry point."""
-    from train.datasets import shared_data_dir
+    from train.data.datasets import shared_data_dir
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from gallery.database import open_database
-from gallery.index import MemoryIndex
-from gallery.rotation import rotate
-from gallery.sealing import Codec, PlainText, new_key, parse_key
+from gallery.database.base import open_database
+from gallery.encryption.rotation import rotate
+from gallery.encryption.sealing import Codec, PlainText, new_key, parse_key
+from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import unit
-from utils.types import EMBEDDING_SIZE, Embedding, Modality
+from utils.arrays import EMBEDDING_SIZE
+from utils.modality import Embedding, Modality
 
 ENCODERS: Any = SimpleNamespace(
     face=SimpleNamespace(encoder_id="face"),

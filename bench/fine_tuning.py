@@ -22,13 +22,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bench.voices import embed_all, own, rates
-from train.datasets import Listing, read_listing, shared_data_dir
-from train.protocols import Trials
+from network.frontends.log_mel import FrontendSpec
+from train.data.datasets import Listing, read_listing, shared_data_dir
+from train.data.protocols import Trials
 from train.train_nets import CONFIGS
 from train.train_nets import main as train
-from train.voice_dev import VoiceTrials, published_trials
-from utils.features import FrontendSpec
-from utils.types import FloatArray
+from train.voice.dev import VoiceTrials, published_trials
+from utils.arrays import FloatArray
 
 PLACE = "pansori_ko"
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gallery import people, templates
-from gallery.database import open_database
-from gallery.people import NewPerson
+from gallery.database.base import open_database
+from gallery.records import people, templates
+from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
-from utils.types import EMBEDDING_SIZE, Embedding, Modality
+from utils.arrays import EMBEDDING_SIZE
+from utils.modality import Embedding, Modality
 
 CHUNK = 1000
 DELETIONS = 20

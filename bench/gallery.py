@@ -35,13 +35,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import insert, text
 
-from gallery.database import open_database
-from gallery.matching import Search
-from gallery.searching import open_index
+from gallery.database.base import open_database
+from gallery.search.choose import open_index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
-from tests.gallery_parts import StubEncoders
-from utils.types import EMBEDDING_SIZE, Embedding, FloatArray, Modality
+from recognition.matching import Search
+from tests.support.gallery_parts import StubEncoders
+from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.modality import Embedding, Modality
 
 AT_ONCE = 5000
 PROBES = 1000  # so that a recall of 0.999 can be told from one of 1
@@ -260,7 +261,7 @@ def bench(
     if kind == "sqlite":
         url = f"sqlite:///{options.folder / f'gallery-{count}-{len(modalities)}.db'}"
     else:
-        from tests.postgres import new_database
+        from tests.support.postgres import new_database
 
         url = options.url or new_database()
     store = Store(open_database(url))

@@ -28,8 +28,8 @@ from typing import Any
 import imageio_ffmpeg
 import requests
 
-from tests.media import speech, talking_frames, write_video
-from tests.service import ROOT, Service, running
+from tests.support.media import speech, talking_frames, write_video
+from tests.support.service import ROOT, Service, running
 
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
 SECONDS = 5

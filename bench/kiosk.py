@@ -24,8 +24,8 @@ import requests
 from playwright.sync_api import Page
 
 from tests.browser.chromium import CHROMIUM, chromium, page_of, performer
-from tests.media import write_clip
-from tests.service import Service, running
+from tests.support.media import write_clip
+from tests.support.service import Service, running
 
 PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const marks = (name) => performance.getEntriesByName(name).at(-1).startTime;

@@ -28,7 +28,7 @@ import numpy as np
 import requests
 
 from bench.identify import ANSWER, ask, make_clip, people_to_enroll, resident_mb
-from tests.service import Service, running
+from tests.support.service import Service, running
 
 
 @dataclass

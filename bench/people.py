@@ -25,11 +25,11 @@ from playwright.sync_api import Browser
 
 from bench.gallery import vectors
 from gallery.store import NewPerson, NewTemplate, Store, open_store
-from network.card import read_card
+from network.serving.card import read_card
 from tests.browser.chromium import CHROMIUM, chromium, page_of
-from tests.service import running
+from tests.support.service import running
 from utils.config import Settings
-from utils.types import Embedding, Modality
+from utils.modality import Embedding, Modality
 
 # A template's length of noise for each length of its person: a cosine of 0.36 between
 # two of a person

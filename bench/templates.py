@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from gallery.vectors import unit
-from network.encoder import load_encoders
-from train.accuracy import crossed
-from train.calibrate import Sources, calibration_data, folds_of
-from train.datasets import shared_data_dir
-from train.galleries import Arena, Float, bare_strengths, strengths
-from train.tables import Codes, Table
-from utils import metrics
-from utils.calibration import Calibration, fmr_for_fpir
-from utils.scorenorm import CohortNorm
-from utils.types import FloatArray
+from network.serving.encoder import load_encoders
+from scoring import metrics
+from scoring.calibration import Calibration, fmr_for_fpir
+from scoring.norms import CohortNorm
+from train.calibration.calibrate import Sources, calibration_data, folds_of
+from train.calibration.galleries import Arena, Float, bare_strengths, strengths
+from train.data.datasets import shared_data_dir
+from train.data.tables import Codes, Table
+from train.measure.accuracy import crossed
+from utils.arrays import FloatArray
 
 COUNTS = (1, 2, 4)
 PEOPLE = {"face": 50, "voice": 25, "fused": 25}

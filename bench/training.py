@@ -65,8 +65,8 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
     """Samples/s of "batches", "step" and "all" of one configuration, each over
     `seconds`.
     """
-    from train.datasets import shared_data_dir
-    from train.loop import LoopOptions, Trainer
+    from train.data.datasets import shared_data_dir
+    from train.loop.trainer import LoopOptions, Trainer
     from train.train_nets import TASKS
 
     task = importlib.import_module(TASKS[network]).create(config, 1, shared_data_dir())

@@ -27,17 +27,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from align.convert import video_to_wav
-from network.encoder import load_voice_encoder
-from train.conditions import NoiseBank, add_noise
-from train.datasets import Item, read_listing, shared_data_dir
-from train.embed import speech_finder
+from network.frontends.log_mel import FrontendSpec
+from network.serving.encoder import load_voice_encoder
+from scoring.metrics import eer
+from train.data.conditions import NoiseBank, add_noise
+from train.data.datasets import Item, read_listing, shared_data_dir
+from train.data.embed import speech_finder
 from train.train_nets import CONFIGS
-from train.voice_augment import Variant, perturb_prosody, render
-from train.voice_data import as_float, cached_rooms, cached_waves, decode_audio
-from train.voice_dev import VoiceTrials, middle, published_trials
-from utils.features import FrontendSpec
-from utils.metrics import eer
-from utils.types import RATE_HZ, FloatArray, Waveform
+from train.voice.augment import Variant, perturb_prosody, render
+from train.voice.banks import as_float, cached_rooms, cached_waves, decode_audio
+from train.voice.dev import VoiceTrials, middle, published_trials
+from utils.arrays import RATE_HZ, FloatArray
+from utils.media import Waveform
 
 SEED = 7
 PITCHES = (0.85, 0.95, 1.07, 1.2)  # other ones than in training

@@ -29,8 +29,8 @@ def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
     """Calibrate the models in use on own clips: in FOLDER one folder per person, a
     dozen people and two clips of each at least.
     """
-    from train.calibrate import no_answers, run  # seconds to import
-    from train.datasets import shared_data_dir
+    from train.calibration.calibrate import no_answers, run  # seconds to import
+    from train.data.datasets import shared_data_dir
 
     settings = Settings.from_env()
     plots = out or settings.data_dir / "calibration"

@@ -20,7 +20,7 @@ from commands.voice_server import RefusedError, UnreachableError, VoiceServer
 from utils.errors import DuetError
 
 if TYPE_CHECKING:
-    from gallery.recognizer import Recognizer
+    from recognition.recognizer import Recognizer
 
 BATCH = 32
 PAGE = 1000

@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from commands.jobs import job_tools, told_error, watch
 from commands.shared import FILE, describe, recognizer, refusals, report
+from recognition.results import Decision, Identification, Verification
 from utils.errors import DuetError, OutputError
-from utils.types import Decision, Identification, Verification
 
 if TYPE_CHECKING:
-    from gallery.results import VerifyResult
+    from recognition.results import VerifyResult
 
 MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
 
@@ -45,9 +45,9 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
     A folder is a batch job (`cli.py jobs list`): broken off, the service or `cli.py
     jobs run` goes on with it.
     """
-    from gallery.jobs import NewJob  # the database: --help does without it
     from gallery.names import validate_person_id
-    from web.job_clips import of_folder, one_clip
+    from gallery.records.jobs import NewJob  # the database: --help does without it
+    from jobs.clips import of_folder, one_clip
 
     if path.is_file() and not person_id:
         raise click.UsageError("A single file needs the person it shows: --person ID")

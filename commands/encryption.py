@@ -25,7 +25,7 @@ from utils.errors import ConfigError
 @refusals
 def new_encryption_key(path: Path | None) -> None:
     """Make a key for encryption at rest: 32 random bytes in base64."""
-    from gallery.sealing import new_key, parse_key
+    from gallery.encryption.sealing import new_key, parse_key
 
     text = new_key()
     if path is None:
@@ -69,9 +69,9 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     Stop the service first. If it is interrupted, run it again: it goes on.
     """
     from gallery import audit
-    from gallery.database import open_database
-    from gallery.rotation import rotate
-    from gallery.sealing import PlainText, codec_of, parse_key, read_key
+    from gallery.database.base import open_database
+    from gallery.encryption.rotation import rotate
+    from gallery.encryption.sealing import PlainText, codec_of, parse_key, read_key
 
     settings = Settings.from_env()
     given = codec_of(settings)

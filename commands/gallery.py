@@ -30,10 +30,10 @@ def gallery_copy(url: str) -> None:
     are not. A password is better left out of the URL: PGPASSWORD and ~/.pgpass are
     read.
     """
-    from gallery.copying import copy_gallery, count_rows
-    from gallery.database import open_database
-    from gallery.sealing import codec_of
+    from gallery.database.base import open_database
+    from gallery.encryption.sealing import codec_of
     from gallery.store import Store
+    from gallery.upkeep.copying import copy_gallery, count_rows
 
     with store() as source:
         target = Store(open_database(url), codec_of(Settings.from_env()))

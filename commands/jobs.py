@@ -17,8 +17,8 @@ from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError
 
 if TYPE_CHECKING:
-    from gallery.jobs import Job, JobItem, Jobs
-    from gallery.recognizer import Recognizer
+    from gallery.records.jobs import Job, JobItem, Jobs
+    from recognition.recognizer import Recognizer
 
 WATCH_S = 0.5
 
@@ -26,8 +26,8 @@ WATCH_S = 0.5
 @contextmanager
 def job_tools() -> Iterator[tuple[Recognizer, Jobs, Settings]]:
     """What works on jobs here: recognizer, jobs and settings."""
-    from gallery.jobs import Jobs
-    from web.assembly import build_recognizer
+    from assembly import build_recognizer
+    from gallery.records.jobs import Jobs
 
     settings = Settings.from_env()
     built = build_recognizer(settings)
@@ -40,7 +40,7 @@ def job_tools() -> Iterator[tuple[Recognizer, Jobs, Settings]]:
 @contextmanager
 def job_list() -> Iterator[tuple[Jobs, Settings]]:
     """The jobs without the networks."""
-    from gallery.jobs import Jobs
+    from gallery.records.jobs import Jobs
     from gallery.store import open_store
 
     settings = Settings.from_env()
@@ -62,7 +62,7 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
     from concurrent.futures import ThreadPoolExecutor, wait
     from threading import Event
 
-    from web.jobs import work
+    from jobs.worker import work
 
     ended = Event()
     slots = min(settings.slots, job.files)
@@ -95,7 +95,7 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
 
 
 def _refuse_elsewhere(job: Job) -> None:
-    from web.jobs import is_here
+    from jobs.worker import is_here
 
     if job.root is not None and not is_here(job.root):
         raise MediaNotFoundError(
@@ -146,7 +146,7 @@ def jobs_list() -> None:
 @refusals
 def jobs_show(job_id: str, as_json: bool) -> None:
     """Progress and the result of every file."""
-    from gallery.jobs import MAX_FILES
+    from gallery.records.jobs import MAX_FILES
 
     with job_list() as (known, _):
         if not as_json:
@@ -185,7 +185,7 @@ def jobs_cancel(job_id: str) -> None:
     """Files that wait are not worked on; a job that has ended is removed with its
     results.
     """
-    from gallery.jobs import remove_uploads
+    from gallery.records.jobs import remove_uploads
 
     with job_list() as (known, settings):
         job, media = known.cancel(job_id)
@@ -206,7 +206,7 @@ def worker(threads: int) -> None:
     """Work on the jobs of DUET_BROKER_URL until stopped; on any machine with the same
     database and media root.
     """
-    from web.broker import run_worker
+    from jobs.broker import run_worker
 
     settings = Settings.from_env()
     if not settings.broker_url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.shared import refusals, store
-from utils.types import Role
+from gallery.records.keys import Role
 
 
 @click.group()
@@ -24,7 +24,7 @@ def keys() -> None:
 @refusals
 def keys_create(role: str, label: str) -> None:
     """Make a key and show it, once: only its hash is stored."""
-    from gallery.keys import Keys
+    from gallery.records.keys import Keys
 
     with store() as known:
         key, text = Keys(known.database).create(Role(role), label)
@@ -39,7 +39,7 @@ def keys_create(role: str, label: str) -> None:
 @refusals
 def keys_list() -> None:
     """One line per key: id, role, state, time, label."""
-    from gallery.keys import Keys
+    from gallery.records.keys import Keys
 
     with store() as known:
         for key in Keys(known.database).list():
@@ -55,7 +55,7 @@ def keys_list() -> None:
 @refusals
 def keys_revoke(key_id: str) -> None:
     """Refuse a key from now on, also in services that run."""
-    from gallery.keys import Keys
+    from gallery.records.keys import Keys
 
     with store() as known:
         key = Keys(known.database).revoke(key_id)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from utils.arrays import RATE_HZ
 from utils.errors import ConfigError
-from utils.types import RATE_HZ
 
 
 @contextmanager

@@ -176,14 +176,14 @@ def models_add_voice(file: Path, folder: Path, name: str, terms: str, **fed: Any
 
 def added(kind: str, file: Path, folder: Path, fed: dict[str, Any], name: str, terms: str) -> None:
     """Add the model and say how to go on."""
-    from network.own_model import add_model
-    from utils.types import Modality
+    from network.serving.own_model import add_model
+    from utils.modality import Modality
 
     card = add_model(Modality(kind), file, folder, fed, name, terms)
     other = "voice" if kind == "face" else "face"
     click.echo(
         f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}\n"
         f"Next: put the {other} model beside it (cp -r best_model/{other} {folder.parent}/), then\n"
-        f"  python -m train.calibrate --model-dir {folder.parent} --people FOLDER\n"
+        f"  python -m train.calibration.calibrate --model-dir {folder.parent} --people FOLDER\n"
         f"  DUET_MODEL_DIR={folder.parent} make run"
     )

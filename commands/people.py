@@ -156,7 +156,7 @@ def people_templates(
     person_id: str, deleted: str | None, moved: str | None, to: str | None, create: bool
 ) -> None:
     """List the templates of a person, or forget or move one."""
-    from gallery.people import NewPerson
+    from gallery.records.people import NewPerson
 
     if (moved is None) != (to is None) or (create and not moved) or (moved and deleted):
         raise click.UsageError(

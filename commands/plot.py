@@ -12,7 +12,7 @@ import click
 from commands.shared import recognizer, refusals
 
 if TYPE_CHECKING:
-    from gallery.overview import GalleryMap, Similarity
+    from gallery.overview.overview import GalleryMap, Similarity
 
 MODALITY = click.Choice(["fused", "face", "voice"])
 INCHES = 9.0
@@ -49,8 +49,8 @@ def plot_map(png: Path, modality: str, method: str, search: str, clip: Path | No
     """Write the map of the gallery to PNG: a dot for each template, a colour for each
     person.
     """
-    from gallery.overview import MAX_MAP_PEOPLE
-    from utils.types import Modality
+    from gallery.overview.overview import MAX_MAP_PEOPLE
+    from utils.modality import Modality
 
     with recognizer() as known:
         asked = (Modality(modality), method, search, MAX_MAP_PEOPLE)
@@ -74,7 +74,7 @@ def plot_map(png: Path, modality: str, method: str, search: str, clip: Path | No
 @refusals
 def plot_similarity(png: Path, modality: str, search: str) -> None:
     """Write the matrix of similarities to PNG: a square for every two people."""
-    from utils.types import Modality
+    from utils.modality import Modality
 
     with recognizer() as known:
         found = known.overview.similarity(Modality(modality), search)

@@ -29,9 +29,9 @@ def reembed(drop: bool, stage_only: bool) -> None:
     switch at the end. Stopped or killed, it goes on when it is run again. After the
     switch, restart the service with the new DUET_MODEL_DIR.
     """
-    from gallery.reembedding import Reembedding
     from gallery.store import open_store
-    from network.encoder import load_encoders
+    from gallery.upkeep.reembedding import Reembedding
+    from network.serving.encoder import load_encoders
 
     settings = Settings.from_env()
     store = open_store(settings)

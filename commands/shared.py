@@ -16,8 +16,8 @@ from utils.config import Settings
 from utils.errors import DuetError
 
 if TYPE_CHECKING:
-    from gallery.recognizer import Recognizer
     from gallery.store import Store
+    from recognition.recognizer import Recognizer
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -45,7 +45,7 @@ def recognizer() -> Iterator[Recognizer]:
     """The recognizer over the gallery that the settings name. The face detector, slow
     to load, waits until a clip is read.
     """
-    from web.assembly import build_recognizer
+    from assembly import build_recognizer
 
     built = build_recognizer(Settings.from_env())
     try:

@@ -216,7 +216,7 @@ def main() -> int:
     if missing:
         print(f"Needed on this machine: {', '.join(missing)}")
         return 2
-    from tests.media import write_clip  # drawn talking faces with voices of their own
+    from tests.support.media import write_clip  # drawn talking faces with voices of their own
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="duet-check-")))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from utils.calibration import Calibration
-from utils.types import Capture, Embedding, FloatArray, ImageArray, Waveform
+from scoring.calibration import Calibration
+from utils.arrays import FloatArray, ImageArray
+from utils.media import Capture, Waveform
+from utils.modality import Embedding
 
 
 class Aligner(Protocol):

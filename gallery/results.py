@@ -5,19 +5,42 @@ is in any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from utils.types import (
-    Capture,
-    FaceQuality,
-    Hint,
-    Identification,
-    Match,
-    Modality,
-    Person,
-    SpeechQuality,
-    Verification,
-)
+from utils.modality import Modality
+
+
+@dataclass(frozen=True)
+class Person:
+    """A row of the gallery: `templates` counts the stored templates by modality.
+    `consent` = what the person agreed to, in the operator's words; `enrolled_at` = of
+    the first template; `last_seen_at` = of the last identification that accepted the
+    person; `quality` = mean of the templates' by modality, in [0, 1]; `has_picture`: a
+    thumbnail is kept.
+    """
+
+    person_id: str
+    name: str
+    created_at: datetime
+    note: str = ""
+    templates: dict[str, int] = field(default_factory=dict)
+    consent: str = ""
+    retention_days: int | None = None
+    enrolled_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    quality: dict[str, float] = field(default_factory=dict)
+    has_picture: bool = False
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the person is to be forgotten: `retention_days` after the enrolment (of
+        who never was: the creation); None = never.
+        """
+        return (
+            None
+            if self.retention_days is None
+            else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
+        )
 
 
 @dataclass(frozen=True)
@@ -43,62 +66,6 @@ class PeoplePage:
     total: int
     offset: int
     limit: int
-
-
-@dataclass(frozen=True)
-class EnrollResult:
-    """What an enrolment stored. `duplicate` is set when the clip was accepted as
-    another person and `force` let it pass.
-    """
-
-    person: Person
-    templates: tuple[TemplateInfo, ...]
-    hints: tuple[Hint, ...]
-    duplicate: Match | None
-    face_quality: FaceQuality | None
-    speech_quality: SpeechQuality | None
-    people_in_view: int
-    encoder_ids: dict[str, str]
-    timings_ms: dict[str, float]
-
-
-@dataclass(frozen=True)
-class VerifyResult:
-    """1:1 answer by both modalities, by face and by voice; `fmr` is the false match
-    rate that the thresholds aim at.
-
-    The qualities are those of the probe. `extrapolated` names the modalities whose
-    threshold lies beyond the measured errors. `captures`: what was compared, the probe
-    first, then the reference where that is a clip.
-    """
-
-    fused: Verification
-    face: Verification
-    voice: Verification
-    hints: tuple[Hint, ...]
-    fmr: float
-    face_quality: FaceQuality | None
-    speech_quality: SpeechQuality | None
-    people_in_view: int
-    encoder_ids: dict[str, str]
-    timings_ms: dict[str, float]
-    extrapolated: tuple[Modality, ...] = ()
-    captures: tuple[Capture, ...] = ()
-
-
-@dataclass(frozen=True)
-class FirstSightResult:
-    """Identification that enrols whoever comes under an id for the first time.
-
-    `registered`: templates of this clip were stored under `person_id`. `duplicate`: the
-    clip is somebody who is there under another id, and so it was stored with `force`
-    alone.
-    """
-
-    person_id: str
-    identification: Identification
-    registered: bool
-    duplicate: Match | None
 
 
 @dataclass(frozen=True)

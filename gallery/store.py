@@ -1,7 +1,7 @@
 """The gallery as a database holds it: every change is one transaction, with its row in
 the audit and in the feed of changes.
 
-The statements are in the files by subject (gallery/people.py, templates.py, merging.py,
+The statements are in the files by subject (gallery/records/people.py, templates.py, merging.py,
 kept.py, feedback.py, export.py); here are the transactions around them, and what makes
 a deletion complete: what was deleted is looked for in the files, and so are uploads of
 jobs.
@@ -20,8 +20,12 @@ from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
-from gallery import (
-    audit,
+from gallery import audit, vectors
+from gallery.database.base import Database, open_database
+from gallery.encryption import rotation
+from gallery.encryption.sealing import Codec, PlainText, codec_of
+from gallery.names import new_person_id
+from gallery.records import (
     export,
     feed,
     feedback,
@@ -30,20 +34,16 @@ from gallery import (
     kept,
     merging,
     people,
-    rotation,
     templates,
-    vectors,
 )
-from gallery.database import Database, open_database
-from gallery.names import new_person_id
-from gallery.people import NewPerson, PersonChanges
-from gallery.results import Event, PeoplePage, StaleTemplates, TemplateInfo
-from gallery.sealing import Codec, PlainText, codec_of
+from gallery.records.people import NewPerson, PersonChanges
+from gallery.records.templates import NewTemplate, mismatch, stale
+from gallery.results import Event, PeoplePage, Person, StaleTemplates, TemplateInfo
 from gallery.tables import templates as templates_table
-from gallery.templates import NewTemplate, mismatch, stale
+from recognition.results import Identification
 from utils.config import Settings
 from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
-from utils.types import Identification, Modality, Person
+from utils.modality import Modality
 
 __all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store", "stale"]
 
@@ -173,7 +173,7 @@ class Store:
             self._delete(connection, key, "delete_person", erasure)
 
     def merge_people(self, person_id: str, other: str) -> Person:
-        """Two entries of one person become the first (`gallery.merging.merge`); of the
+        """Two entries of one person become the first (`gallery.records.merging.merge`); of the
         other nothing but what was merged is left, also in the bytes. Raises
         PersonNotFoundError, InvalidNameError, InvalidRequestError,
         EncoderMismatchError.
@@ -225,7 +225,7 @@ class Store:
             return people.count(connection)
 
     def export_person(self, person_id: str) -> dict[str, Any]:
-        """Everything that is stored on a person (`gallery.export.document`). Raises
+        """Everything that is stored on a person (`gallery.records.export.document`). Raises
         PersonNotFoundError, StoreUnavailableError.
         """
         with self.database.read() as connection:
@@ -355,7 +355,7 @@ class Store:
         return found
 
     def kept_media(self, template_id: str) -> dict[str, bytes]:
-        """What is kept with a template, by kind (`gallery.kept`); empty when nothing
+        """What is kept with a template, by kind (`gallery.records.kept`); empty when nothing
         is. Raises StoreUnavailableError.
         """
         with self.database.read() as connection:

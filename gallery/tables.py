@@ -127,7 +127,7 @@ kept_media = Table(
 )
 
 # Vectors of the next model, by template, until the gallery is switched to it
-# (gallery/reembedding.py).
+# (gallery/upkeep/reembedding.py).
 reembedded = Table(
     "reembedded",
     metadata,
@@ -149,7 +149,7 @@ identifications = Table(
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
     Column("encoder_id", String(200)),  # that made the score; NULL = noted before this column was
-    # What calibrations are fitted on (utils/calibration.py), and on which scale; NULL =
+    # What calibrations are fitted on (scoring/calibration.py), and on which scale; NULL =
     # as above
     Column("strength", Float),
     Column("scale_id", String(16)),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from utils.types import EMBEDDING_SIZE, Embedding, FloatArray, Modality
+from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.modality import Embedding, Modality
 
 KeyArray = npt.NDArray[np.int64]
 Fuse = Callable[[FloatArray, FloatArray], FloatArray]

@@ -12,12 +12,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from gallery.database import open_database
-from gallery.recognizer import Recognizer
+from gallery.database.base import open_database
 from gallery.store import Store
-from tests import own_voices
-from tests.gallery_parts import enroll, recognizer_of, write_clip
-from tests.postgres import new_database
+from recognition.recognizer import Recognizer
+from tests.support import own_voices
+from tests.support.gallery_parts import enroll, recognizer_of, write_clip
+from tests.support.postgres import new_database
 from utils.config import Settings
 from web.factory import create_app
 
@@ -47,7 +47,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a clip in a file of its own; what it holds: tests/gallery_parts.py."""
+    """Writes a clip in a file of its own; what it holds: tests/support/gallery_parts.py."""
     numbers = itertools.count()
     return lambda **what: write_clip(tmp_path / f"{next(numbers)}.clip", **what)
 
@@ -90,13 +90,16 @@ def store(store_url: str) -> Iterator[Store]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--kills", type=int, default=50, help="how often tests/test_kills.py kills its process"
+        "--kills",
+        type=int,
+        default=50,
+        help="how often tests/gallery/test_kills.py kills its process",
     )
 
 
 @pytest.fixture(scope="session")
 def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's own speech to train on: see tests/own_voices.py."""
+    """A user's own speech to train on: see tests/support/own_voices.py."""
     return own_voices.write_voices(tmp_path_factory.mktemp("voices"))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from utils import metrics
+from scoring import metrics
 
 Scored = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
 """Name of a curve → scores (n,) and labels (n,) of 0 and 1."""

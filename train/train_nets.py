@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, cast
 from utils.errors import CheckpointError, ConfigError, DuetError
 
 if TYPE_CHECKING:
-    from train.loop import LoopOptions, Task, Trainer
+    from train.loop.trainer import LoopOptions, Task, Trainer
 
 # Modules with create(config, seed, shared) -> Task.
-TASKS = {"face": "train.face_task", "voice": "train.voice_task", "fusion": "train.fusion_task"}
+TASKS = {"face": "train.face.task", "voice": "train.voice.task", "fusion": "train.fusion.task"}
 KINDS = {"face": "image", "voice": "audio"}  # of files that are trained on
 CHECKPOINT = "checkpoint.npz"
 DATA_FILE = "data.txt"  # in the folder of a run: what it was begun with
@@ -61,12 +61,12 @@ def about_run(
     options: argparse.Namespace, config: Mapping[str, Any], run_dir: Path
 ) -> dict[str, Any]:
     """What a run's card says besides its results; no path of this machine is in it."""
-    from train.datasets import read_listing, shared_data_dir  # as below
-    from train.fine_tune import before
-    from train.initial import origin
+    from train.data.datasets import read_listing, shared_data_dir  # as below
+    from train.loop.fine_tune import before
+    from train.loop.initial import origin
 
     # TensorFlow takes seconds to import
-    from train.publish import files_sha256, measured_on, without_paths
+    from train.loop.publish import files_sha256, measured_on, without_paths
 
     configuration = without_paths({name: table for name, table in config.items() if name != "card"})
     training = {
@@ -89,7 +89,7 @@ def finish(
     options: argparse.Namespace,
 ) -> int:
     """Publish the averaged weights and say where they are."""
-    from train.publish import publish  # TensorFlow takes seconds to import
+    from train.loop.publish import publish  # TensorFlow takes seconds to import
 
     worse = worse_than_before(trainer.task.metric, about["training"].get("before", {}), metrics)
     trainer.use_average()
@@ -112,7 +112,9 @@ def finish(
     if result.refused:
         print(f"{result.refused}. Written to {result.folder}; --force puts it in place")
         return 3
-    print(f"written to {result.folder}; next: python -m train.calibrate{_calibrated(folder)}")
+    print(
+        f"written to {result.folder}; next: python -m train.calibration.calibrate{_calibrated(folder)}"
+    )
     return 0
 
 
@@ -192,8 +194,8 @@ def start(options: argparse.Namespace, config: Mapping[str, Any]) -> Trainer:
     Raises ConfigError (see `make_task`), CheckpointError (nothing to publish) and
     ModelError (nothing to start from).
     """
-    from train import fine_tune  # TensorFlow takes seconds to import
-    from train.loop import Trainer
+    from train.loop import fine_tune  # TensorFlow takes seconds to import
+    from train.loop.trainer import Trainer
 
     tuned = is_fine_tuning(options, config)
     loop = loop_options(config, options, tuned)
@@ -239,8 +241,8 @@ def begin_run(
     options: argparse.Namespace, config: Mapping[str, Any], task: Task, run_dir: Path
 ) -> None:
     """Put a new run on its first weights, and note what it begins with."""
-    from train.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
-    from train.initial import begin
+    from train.loop.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
+    from train.loop.initial import begin
 
     if options.publish:
         raise CheckpointError(
@@ -257,8 +259,8 @@ def data_key(options: argparse.Namespace, config: Mapping[str, Any]) -> str:
     """Hash of what a run learns from: its files by name, label and size, what is made
     of them, and who is held out.
     """
-    from train.datasets import read_listing, shared_data_dir  # as above
-    from train.publish import files_sha256
+    from train.data.datasets import read_listing, shared_data_dir  # as above
+    from train.loop.publish import files_sha256
 
     # The same files may lie elsewhere
     table = {key: value for key, value in config["data"].items() if key not in ("train", "cache")}
@@ -352,7 +354,7 @@ def make_task(name: str, config: Mapping[str, Any], seed: int) -> Task:
     """
     import keras  # seconds to import
 
-    from train.datasets import shared_data_dir  # beside the other late imports
+    from train.data.datasets import shared_data_dir  # beside the other late imports
 
     keras.utils.set_random_seed(seed)
     module = importlib.import_module(TASKS[name])
@@ -365,7 +367,7 @@ def is_fine_tuning(options: argparse.Namespace, config: Mapping[str, Any]) -> bo
     """Whether the run goes on from a trained network with labels alone; of one that has
     begun its folder says so.
     """
-    from train.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
+    from train.loop.fine_tune import BEFORE_FILE  # TensorFlow takes seconds to import
 
     if config.get("teacher") or "fine_tune" not in config:
         return False
@@ -383,8 +385,8 @@ def loop_options(
     """Options of the loop: the table `[loop]`, in a fine-tuning with those of
     `[fine_tune]`, its length replaced by the command line's. Raises ConfigError.
     """
-    from train import fine_tune  # TensorFlow takes seconds to import
-    from train.loop import LoopOptions
+    from train.loop import fine_tune  # TensorFlow takes seconds to import
+    from train.loop.trainer import LoopOptions
 
     with _configured():
         table = dict(config["loop"])

@@ -14,42 +14,32 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
-from gallery.jobs import Jobs
-from gallery.keys import Keys
-from gallery.recognizer import Recognizer
+from gallery.records.jobs import Jobs
+from gallery.records.keys import Keys
+from jobs.worker import JobThread
+from recognition.recognizer import Recognizer
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
-from web import (
-    VERSION,
-    api_audit,
-    api_feedback,
-    api_gallery,
-    api_identify,
-    api_jobs,
-    api_person,
-    api_service,
-    auth,
-    errors,
-    flagship,
-    pages,
-    schema,
-    speakers,
-    uploads,
-)
-from web.jobs import JobThread
+from web import VERSION
+from web.api import audit, feedback, gallery, health, identify, person
+from web.api import jobs as api_jobs
+from web.compat import identification_request, speakers
+from web.guard import auth
+from web.pages import pages
 from web.state import State
+from web.wire import errors, schema, uploads
 
 log = logging.getLogger("duet.web")
 NAMESPACES = (
-    api_identify.ns,
-    api_person.ns,
-    api_feedback.ns,
-    api_gallery.ns,
+    identify.ns,
+    person.ns,
+    feedback.ns,
+    gallery.ns,
     api_jobs.ns,
-    flagship.ns,
+    identification_request.ns,
     speakers.ns,
-    api_audit.ns,
-    api_service.ns,
+    audit.ns,
+    health.ns,
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 HEADERS = {
@@ -68,7 +58,7 @@ ABOUT = (
 
 class DuetApi(Api):
     """flask-restx without error handling of its own: every error goes to the
-    application's handlers (web/errors.py).
+    application's handlers (web/wire/errors.py).
     """
 
     def error_router(self, original_handler: Any, e: Exception) -> Any:
@@ -111,7 +101,7 @@ def create_app(
     if app.config["SWAGGER_UI"]:
         app.register_blueprint(pages.blueprint)
     if recognizer is None:
-        from web.assembly import build_recognizer
+        from assembly import build_recognizer
 
         recognizer = build_recognizer(settings, warm=True)
     keys = Keys(recognizer.store.database)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from gallery.jobs import Job, Jobs
-from gallery.keys import Keys
-from gallery.recognizer import Recognizer
+from gallery.records.jobs import Job, Jobs
+from gallery.records.keys import Keys
+from jobs.worker import JobThread
+from recognition.recognizer import Recognizer
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError
-from web.jobs import JobThread
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def wake_jobs(job: Job) -> None:
     """
     state: State = current_app.extensions["duet"]
     if state.settings.broker_url:
-        from web.broker import send  # celery is an optional package
+        from jobs.broker import send  # celery is an optional package
 
         with suppress(BrokerUnavailableError):
             send(state.settings, job.job_id, job.files)

@@ -1,7 +1,7 @@
 """How Alembic runs the revisions: on the connection it is given, inside the transaction
 that its owner began.
 
-`gallery.migrate` is the only caller. All revisions of one upgrade are one transaction,
+`gallery.migrations.upgrade` is the only caller. All revisions of one upgrade are one transaction,
 on SQLite too: a process that is killed in the middle leaves the old state.
 """
 

@@ -17,9 +17,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
-from tests.media import silence, speech, write_clip, write_video
-from tests.media_sound import Samples
-from tests.service import ROOT, Service, running
+from tests.support.media import silence, speech, write_clip, write_video
+from tests.support.media_sound import Samples
+from tests.support.service import ROOT, Service, running
 
 expect.set_options(timeout=PATIENCE_MS)
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"

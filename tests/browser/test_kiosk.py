@@ -16,11 +16,11 @@ from playwright.sync_api import Page, Response, expect
 from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast, Enrol
 from tests.browser.looks import look
-from tests.media import scene, write_photo
-from tests.service import ROOT, Service
+from tests.support.media import scene, write_photo
+from tests.support.service import ROOT, Service
 
 TEXTS = {
-    tag: json.loads((ROOT / f"web/static/i18n/{tag}.json").read_text(encoding="utf-8"))
+    tag: json.loads((ROOT / f"web/pages/static/i18n/{tag}.json").read_text(encoding="utf-8"))
     for tag in ("en", "ko", "zh")
 }
 EN = TEXTS["en"]

@@ -20,9 +20,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast
 from tests.browser.looks import look
-from tests.service import ROOT, Service, environment, running
+from tests.support.service import ROOT, Service, environment, running
 
-EN = json.loads((ROOT / "web/static/i18n/en.json").read_text(encoding="utf-8"))
+EN = json.loads((ROOT / "web/pages/static/i18n/en.json").read_text(encoding="utf-8"))
 KEY = "k" * 40
 
 

@@ -16,9 +16,9 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast, Enrol
 from tests.browser.looks import look
-from tests.service import ROOT, Service
+from tests.support.service import ROOT, Service
 
-EN = json.loads((ROOT / "web/static/i18n/en.json").read_text(encoding="utf-8"))
+EN = json.loads((ROOT / "web/pages/static/i18n/en.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

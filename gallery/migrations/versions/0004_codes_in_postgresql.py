@@ -1,5 +1,5 @@
 """PostgreSQL alone: what stands for each person as half-precision vectors, for the
-search inside the database (gallery/pgindex.py).
+search inside the database (gallery/search/postgres.py).
 
 `person_codes` is made from the templates and can be made again at any time.
 `person_codes_state` is one row: of which encoders, up to which change of the gallery,

@@ -1,0 +1,70 @@
+"""Puts the product together: settings → store, aligner, encoders → `Recognizer`. Knows
+no HTTP; the command line uses it too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from align.aligner import Aligner
+from gallery.store import open_store
+from network.serving.encoder import Encoders, load_encoders
+from recognition.recognizer import Recognizer
+from utils.arrays import FACE_SIZE_PX, RATE_HZ
+from utils.config import Settings
+from utils.media import Waveform
+
+
+def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
+    """The recognizer that `settings` describe. The face detector is loaded when the
+    first clip is read; with `warm` it is loaded now, and every part is used once, so
+    that the first request takes no longer than the next. People whose retention is over
+    are forgotten first.
+
+    Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
+    """
+    encoders = load_encoders(settings.model_dir)
+    aligner = Aligner(settings)
+    store = open_store(settings)
+    store.forget_expired_when_due()
+    recognizer = Recognizer(aligner, encoders, store, settings)
+    if warm:
+        warm_up(aligner, encoders)
+    return recognizer
+
+
+def warm_up(aligner: Aligner, encoders: Encoders) -> None:
+    """Send a picture and a second of sound, both noise, through all that loads or
+    compiles something when it is first used.
+    """
+    noise = np.random.default_rng(0)
+    aligner.load()
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "noise.png"
+        sound = Path(folder) / "noise.wav"
+        cv2.imwrite(str(picture), noise.integers(0, 256, (360, 640, 3), dtype=np.uint8))
+        _write_wav(sound, noise.integers(-3000, 3000, RATE_HZ, dtype=np.int16))
+        aligner.analyse(picture)
+        aligner.analyse(sound)
+    face = encoders.face.embed(
+        noise.integers(0, 256, (1, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8),
+        np.ones(1, np.float32),
+    )
+    voice = encoders.voice.embed(
+        Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    )
+    encoders.fusion.fuse(face.vector[None], voice.vector[None])
+
+
+def _write_wav(path: Path, samples: np.ndarray) -> None:
+    """(n,) int16 at 16 kHz → a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.tobytes())

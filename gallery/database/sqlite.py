@@ -1,0 +1,284 @@
+"""The SQLite file: connections, transactions, file modes, and its errors in the words
+of the product.
+
+- WAL: readers never wait for the writer. Writers take turns: one thread of a process at
+  a time, BEGIN IMMEDIATE between processes.
+- `synchronous=FULL`: what was acknowledged survives a loss of power. `secure_delete`
+  overwrites what is deleted with zeros, `scrub()` empties the write-ahead log, which
+  still holds older pages, and `forget()` looks for copies that SQLite left in its
+  pages.
+- After the start the file is opened, never created: one that vanished (a lost mount, a
+  deleted folder) is an error, no empty gallery.
+- Every connection remembers the inode that it opened. A file that was exchanged since
+  (a restored backup) is opened anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import exc as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+from gallery.database import residue
+from gallery.database.base import Database, LockedError
+from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+# Of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
+_PRAGMAS = (
+    "page_size=8192",
+    "foreign_keys=ON",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "temp_store=MEMORY",
+)
+_NO_ROOM_BYTES = 1 << 20
+_MANY_TRACES = 1000  # of some 50 people: to look for more takes longer than to write the file anew
+
+
+class SqliteDatabase(Database):
+    """One SQLite file; `busy_timeout_s` is how long a connection waits for other
+    processes.
+    """
+
+    _raw_errors = (sqlite3.Error, OSError)
+
+    def __init__(self, url: URL, busy_timeout_s: float) -> None:
+        self._path = _path_of(url)
+        self._busy_timeout_s = busy_timeout_s
+        self._descriptors: dict[str, int] = {}
+        engine = create_engine(
+            "sqlite://",
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=24,
+            pool_timeout=30,
+            hide_parameters=True,
+        )  # names and vectors stay out of error texts
+        super().__init__(engine, engine.execution_options(writes=True))
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", self._remember_file)
+        event.listen(engine, "checkout", self._refuse_other_file)
+        with self._closed_on_failure(), self._translated():
+            _make_file(self._path)
+            self._use_wal()
+            self._prepare()
+
+    def file_id(self, _connection: Connection) -> str:
+        """Changes when another file takes the place of the database."""
+        with self._translated():
+            return _inode(self._path)
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, so that no deleted byte is left in it. False if
+        readers or writers kept it busy; it is then emptied by the next scrub.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        with self._translated():
+            while True:
+                raw = self._engine.raw_connection()
+                try:
+                    busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                finally:
+                    raw.close()
+                if not busy:
+                    return True
+                if time.monotonic() > deadline:
+                    log.warning(
+                        "the write-ahead log is busy and keeps deleted data until the next deletion"
+                    )
+                    return False
+                time.sleep(0.02)
+
+    def compact(self) -> bool:
+        """Write the file anew, without the free pages in which earlier values may still
+        stand, and empty the log. False if other readers or writers kept the log busy.
+        """
+        with self._turn, self._translated():
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("VACUUM")
+            finally:
+                raw.close()
+        return self.scrub()
+
+    def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
+        """Empty the log, and see to it that none of `traces` is left in the unused
+        space of the file: where one is, where there are many to look for, or where it
+        is unknown what an `earlier` deletion left, the file is written anew. False as
+        `scrub`.
+        """
+        if not self.scrub():
+            return False
+        with self._translated():
+            left = (
+                earlier
+                or len(traces) > _MANY_TRACES
+                or residue.holds_any(self._descriptor(), traces)
+            )
+        return not left or self.compact()
+
+    def close(self) -> None:
+        """Close all connections, and then what the file was read by."""
+        super().close()
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _descriptor(self) -> int:
+        """To read the bytes of the file by; open as long as the connections are
+        (gallery/database/residue.py says why).
+        """
+        inode = _inode(self._path)
+        if inode not in self._descriptors:
+            self._descriptors[inode] = os.open(self._path, os.O_RDONLY)
+        return self._descriptors[inode]
+
+    def last_keys(self, connection: Connection) -> dict[str, int]:
+        """Of SQLite's own table."""
+        return {
+            row.name: row.seq
+            for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
+        }
+
+    def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
+        """In SQLite's own table."""
+        for name, number in numbers.items():
+            connection.execute(
+                text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name}
+            )
+            connection.execute(
+                text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"),
+                {"name": name, "number": number},
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _use_wal(self) -> None:
+        """Another process that opens the file at the same moment may make SQLite refuse
+        the switch at once, without its busy timeout.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not str(_code(error)).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            finally:
+                raw.close()
+
+    def _remember_file(self, _: Any, record: Any) -> None:
+        record.info["file"] = _inode(self._path)
+
+    def _refuse_other_file(self, _: Any, record: Any, __: Any) -> None:
+        try:
+            same = record.info["file"] == _inode(self._path)
+        except OSError:
+            same = False
+        if not same:
+            raise sa.DisconnectionError
+
+    def _in_our_words(self, error: BaseException | None) -> GalleryError:
+        code = _code(error)
+        log.error("database: %s (%s)", code, error)
+        if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+            return StorageFullError("The disk of the database is full.")
+        if code.startswith("SQLITE_IOERR") and self._is_full():
+            return StorageFullError("The disk of the database is full.")
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return LockedError("The database is locked by another program.")
+        for start, message in _MESSAGES.items():
+            if code.startswith(start):
+                return StoreUnavailableError(message)
+        return StoreUnavailableError(f"The database does not answer ({code}).")
+
+    def _is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self._path.parent).free < _NO_ROOM_BYTES
+        except OSError:
+            return False
+
+
+_MESSAGES = {
+    "SQLITE_READONLY": "The database is read-only.",
+    "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
+    **dict.fromkeys(
+        ("FileNotFoundError", "FileExistsError", "NotADirectoryError"),
+        "The database file is gone, or its folder cannot be made.",
+    ),
+    "PermissionError": "The database file may not be opened or made by this user.",
+    "SQLITE_CORRUPT": "The database file is damaged.",
+    "SQLITE_NOTADB": "The database file is damaged.",
+    "SQLITE_IOERR": "The disk of the database reports an error.",
+    "SQLITE_ERROR": "The database is not one of this service.",
+}
+
+
+def _code(error: BaseException | None) -> str:
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+def _begin(connection: Connection) -> None:
+    """A writer takes its lock at once: a transaction that starts by reading could not
+    be promoted after another process wrote.
+    """
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+    )
+
+
+def _path_of(url: URL) -> Path:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError(
+            "The gallery is kept in an SQLite file: DUET_DATABASE_URL=sqlite:////folder/duet.db. "
+            f"Received: {'no file' if not url.database else 'a database in memory'}"
+        )
+    return Path(url.database).resolve()
+
+
+def _make_file(path: Path) -> None:
+    """Readable by the owner only, before the first byte is written; SQLite gives its
+    -wal and -shm files the same mode. A file that is there is not opened here: to close
+    it again would end the locks of this process.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _inode(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_dev}:{status.st_ino}"

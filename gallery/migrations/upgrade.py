@@ -1,0 +1,91 @@
+"""The schema of a database: created and brought up to date by Alembic's revisions
+(`gallery/migrations`), in the caller's transaction.
+
+Alembic is imported only where the version differs: a start on a database that is up to
+date does not pay for it. No copy of the database is made before: the upgrade is one
+transaction, and a copy would keep the templates of people who are deleted later.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from gallery import audit
+from utils.errors import ConfigError
+
+HEAD = "0007"
+"""The latest revision; a test compares it with the files."""
+
+_FIRST = "0001"
+_FOLDER = Path(__file__).parent
+_ALEMBIC = threading.Lock()  # Alembic keeps the upgrade that runs in variables of its module
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether nothing is to be done. Raises ConfigError for a database of a later
+    release, or of another program.
+    """
+    version = version_of(connection)
+    if version is not None and version > HEAD:
+        raise ConfigError(
+            f"The database must be of schema {HEAD} or earlier. Received: {version}",
+            "A later release of the service wrote it: use that release, or a copy of the database"
+            " from before.",
+        )
+    return version == HEAD
+
+
+def version_of(connection: Connection) -> str | None:
+    """The revision of the database; None = it is empty. The first release wrote none
+    down.
+    """
+    found = set(inspect(connection).get_table_names())
+    if "alembic_version" in found:
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if "meta" in found and "templates" in found:
+        return _FIRST
+    if "people" in found or "templates" in found:
+        raise ConfigError(
+            "The database must be empty or one of this service. Received: a database with other"
+            " tables",
+            "Give the service a database of its own: DUET_DATABASE_URL.",
+        )
+    return None
+
+
+def upgrade(connection: Connection) -> None:
+    """Create or change the tables up to HEAD; nothing happens when they are there.
+    Raises ConfigError as `is_current`.
+    """
+    if is_current(connection):
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    with _ALEMBIC:
+        if version_of(connection) == _FIRST:
+            command.stamp(config, _FIRST)
+        command.upgrade(config, "head")
+    _name_gallery(connection)
+    audit.start_chain(connection)
+
+
+def _name_gallery(connection: Connection) -> None:
+    """An id of its own tells the memory index that another database took the place of
+    this one. The first release looks at `schema_version`, to refuse what is not of
+    version 1.
+    """
+    rows = {"schema_version": "2", "gallery_id": uuid.uuid4().hex}
+    known = set(connection.scalars(text("SELECT name FROM meta")))
+    for name in rows.keys() - known:
+        connection.execute(
+            text("INSERT INTO meta (name, value) VALUES (:name, :value)"),
+            {"name": name, "value": rows[name]},
+        )

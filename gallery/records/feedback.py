@@ -1,0 +1,169 @@
+"""Who was named in the latest answers, and what people said of it: "this is me", "not
+this person".
+
+An answer is remembered for some days (DUET_FEEDBACK_DAYS) by its request id: one row
+for each modality that named somebody. What is said of it turns its rows into trials for
+the next calibration, which stay until the person is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+
+from gallery import audit
+from gallery.records import people
+from gallery.tables import feedback, identifications
+from recognition.results import Identification
+from utils.errors import IdentificationNotFoundError
+from utils.modality import Modality
+
+
+class Trial(NamedTuple):
+    """A comparison of which somebody said what is true. `strength` of a clip and a
+    person (scoring/calibration.py); `same`: the clip is of this person.
+    """
+
+    modality: Modality
+    strength: float
+    same: bool
+
+
+def remember(connection: Connection, request_id: str, answer: Identification) -> None:
+    """Remember who is named in an answer, and who asked; of two answers under one
+    request id the later counts. A fused answer that rests on one modality is that
+    modality's comparison, and no other.
+    """
+    connection.execute(delete(identifications).where(identifications.c.request_id == request_id))
+    heard = answer.speech_quality.speech_s if answer.speech_quality else 0.0
+    for m, decision in {
+        Modality.FUSED: answer.fused,
+        Modality.FACE: answer.face,
+        Modality.VOICE: answer.voice,
+    }.items():
+        match = decision.match
+        key = (
+            people.find(connection, match.person_id)
+            if match is not None and decision.modality == m
+            else None
+        )
+        if match is not None and key is not None:  # else deleted since
+            connection.execute(
+                insert(identifications).values(
+                    request_id=request_id,
+                    at=datetime.now(UTC),
+                    modality=m,
+                    person_key=key,
+                    score=match.score,
+                    speech_s=heard,
+                    encoder_id=answer.encoder_ids[m],
+                    strength=match.strength,
+                    scale_id=answer.scale_ids[m],
+                    actor=audit.ACTOR.get(),
+                )
+            )
+
+
+def forget_old(connection: Connection, days: float) -> None:
+    """Forget answers of more than so many days ago."""
+    connection.execute(
+        delete(identifications).where(
+            identifications.c.at < datetime.now(UTC) - timedelta(days=days)
+        )
+    )
+
+
+def give(
+    connection: Connection,
+    request_id: str,
+    person_key: int,
+    same: bool,
+    asked_by: str | None = None,
+) -> tuple[Modality, ...]:
+    """Keep what is true of a remembered answer, of one that was given to `asked_by`
+    where that is stated; what was said of it before is replaced. Returns the modalities
+    that named the person. Raises IdentificationNotFoundError.
+    """
+    query = select(identifications).where(
+        identifications.c.request_id == request_id, identifications.c.person_key == person_key
+    )
+    if asked_by is not None:
+        query = query.where(identifications.c.actor == asked_by)
+    rows = connection.execute(query.order_by(identifications.c.modality)).all()
+    if not rows:
+        raise IdentificationNotFoundError(
+            "Feedback is on a person who was named in an answer. Received:"
+            f" request_id={request_id[:64]!a}"
+        )
+    connection.execute(
+        delete(feedback).where(
+            feedback.c.request_id == request_id, feedback.c.person_key == person_key
+        )
+    )
+    connection.execute(
+        insert(feedback),
+        [
+            {
+                "at": datetime.now(UTC),
+                "request_id": request_id,
+                "person_key": person_key,
+                "modality": row.modality,
+                "score": row.score,
+                "speech_s": row.speech_s,
+                "same": same,
+                "encoder_id": row.encoder_id,
+                "strength": row.strength,
+                "scale_id": row.scale_id,
+            }
+            for row in rows
+        ],
+    )
+    return tuple(Modality(row.modality) for row in rows)
+
+
+def trials(
+    connection: Connection, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]
+) -> tuple[Trial, ...]:
+    """What was said of strengths of these encoders on these scales (ids by modality),
+    oldest first: others mean something else.
+    """
+    rows = connection.execute(
+        select(feedback).where(feedback.c.strength.is_not(None)).order_by(feedback.c.key)
+    )
+    return tuple(
+        Trial(Modality(row.modality), row.strength, row.same)
+        for row in rows
+        if (row.encoder_id, row.scale_id)
+        == (encoder_ids.get(row.modality), scale_ids.get(row.modality))
+    )
+
+
+def move(connection: Connection, key: int, other: int) -> None:
+    """Let what is remembered of the person `other` be of the person `key`."""
+    mine = select(feedback.c.request_id).where(feedback.c.person_key == key)
+    connection.execute(
+        delete(feedback).where(feedback.c.person_key == other, feedback.c.request_id.in_(mine))
+    )
+    for table in (feedback, identifications):
+        connection.execute(table.update().where(table.c.person_key == other).values(person_key=key))
+
+
+def of_person(connection: Connection, key: int) -> dict[str, list[dict[str, Any]]]:
+    """Answers that named a person and what was said of them, for an export."""
+    return {
+        "identifications": _rows(connection, identifications, key),
+        "feedback": _rows(connection, feedback, key),
+    }
+
+
+def _rows(connection: Connection, table: Any, key: int) -> list[dict[str, Any]]:
+    columns = [c for c in table.c if c.name not in ("key", "person_key")]
+    return [
+        dict(row._mapping)
+        for row in connection.execute(
+            select(*columns).where(table.c.person_key == key).order_by(table.c.at)
+        )
+    ]

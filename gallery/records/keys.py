@@ -1,0 +1,168 @@
+"""API keys: who may ask the service, and in which role.
+
+A key reads `duet_<key id>_<secret>` with 256 random bits of secret. The database holds
+its id and the scrypt hash of the secret; the key itself is shown once, when it is made.
+scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a key of
+its own, of each secret that it has found right. Whether the key was revoked is read
+from the database at every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, select, update
+
+from gallery import audit
+from gallery.database.base import Database
+from gallery.tables import api_keys
+from utils.errors import InvalidRequestError
+
+PREFIX = "duet"
+MAX_LABEL = 80
+_MAX_KEY = 200
+_SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}  # 16 MB and about 50 ms
+
+
+class Role(StrEnum):
+    """What the holder of an API key may do; web/guard/roles.py has the routes of each."""
+
+    ADMIN = "admin"
+    KIOSK = "kiosk"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key without its secret."""
+
+    key_id: str
+    label: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class Keys:
+    """The keys of a gallery; shared by all threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._own = secrets.token_bytes(32)
+        self._known: dict[str, bytes] = {}
+        # Bounds the memory that many wrong keys at once can take
+        self._scrypt_turn = threading.Lock()
+
+    def create(self, role: Role, label: str = "") -> tuple[ApiKey, str]:
+        """A new key and its text, which nobody can read again. Raises
+        InvalidRequestError.
+        """
+        if len(label) > MAX_LABEL or not (label.isprintable() or not label):
+            raise InvalidRequestError(
+                f"The label must be at most {MAX_LABEL} printable characters. Received:"
+                f" {label[:40]!a}"
+            )
+        key_id = secrets.token_hex(4)
+        secret = secrets.token_urlsafe(32)
+        salt = secrets.token_bytes(16)
+        with self._database.write() as connection:
+            connection.execute(
+                insert(api_keys).values(
+                    key_id=key_id,
+                    label=label,
+                    role=role,
+                    salt=salt,
+                    hash=_slow_hash(secret, salt),
+                    created_at=datetime.now(UTC),
+                )
+            )
+            audit.append(connection, "create_key", str(role), None, {"key_id": key_id})
+            row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one()
+        return _as_key(row), f"{PREFIX}_{key_id}_{secret}"
+
+    def list(self) -> tuple[ApiKey, ...]:
+        """All keys, the revoked ones too, oldest first."""
+        with self._database.read() as connection:
+            return tuple(
+                map(
+                    _as_key,
+                    connection.execute(
+                        select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
+                    ),
+                )
+            )
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """From now on the key opens nothing, in no process. Revoking it again changes
+        nothing. Raises InvalidRequestError.
+        """
+        with self._database.write() as connection:
+            open_key = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
+            if connection.execute(
+                update(api_keys).where(open_key).values(revoked_at=datetime.now(UTC))
+            ).rowcount:
+                audit.append(connection, "revoke_key", "revoked", None, {"key_id": key_id})
+            row = connection.execute(
+                select(api_keys).where(api_keys.c.key_id == key_id)
+            ).one_or_none()
+        if row is None:
+            raise InvalidRequestError(
+                f"There is no key of this id. Received: {key_id[:40]!r}",
+                "`cli.py keys list` shows the ids.",
+            )
+        return _as_key(row)
+
+    def exist(self, *, usable: bool = False) -> bool:
+        """Whether a key was ever made (`usable`: and not revoked): from then on nobody
+        is let in without one.
+        """
+        query = select(
+            exists().where(api_keys.c.revoked_at.is_(None))
+            if usable
+            else exists(select(api_keys.c.key_id))
+        )
+        with self._database.read() as connection:
+            return bool(connection.scalar(query))
+
+    def find(self, text: str, before_slow: Callable[[], None] = lambda: None) -> ApiKey | None:
+        """The key of this text, revoked or not; None = no such key. `before_slow` runs
+        before the slow comparison and may raise.
+        """
+        prefix, _, rest = text.partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not secret or len(text) > _MAX_KEY or not text.isascii():
+            return None
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(api_keys).where(api_keys.c.key_id == key_id)
+            ).one_or_none()
+        return (
+            _as_key(row) if row is not None and self._is_right(row, secret, before_slow) else None
+        )
+
+    def _is_right(self, row: Row[Any], secret: str, before_slow: Callable[[], None]) -> bool:
+        mark = hmac.digest(self._own, row.hash + secret.encode(), "sha256")
+        if hmac.compare_digest(mark, self._known.get(row.key_id, b"")):
+            return True
+        before_slow()
+        with self._scrypt_turn:
+            right = hmac.compare_digest(_slow_hash(secret, row.salt), row.hash)
+        if right:
+            self._known[row.key_id] = mark
+        return right
+
+
+def _slow_hash(secret: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(secret.encode(), salt=salt, **_SCRYPT)
+
+
+def _as_key(row: Row[Any]) -> ApiKey:
+    return ApiKey(row.key_id, row.label, Role(row.role), row.created_at, row.revoked_at)

@@ -1,0 +1,149 @@
+"""The fusion network: a face and a voice embedding → one person embedding, either may
+be missing (zeros).
+
+Each embedding is projected to half the size of the result and brought to unit length; a
+gate judges from the embedding itself how far it can be relied on (a blurred face or a
+noisy voice lies elsewhere in the space than a clear one), and weighs its half:
+
+    person = unit([g_f(face) · unit(P_f face) ; g_v(voice) · unit(P_v voice)]),    g(x)
+    = exp(bound · tanh(b + a · relu(W x)))
+
+With constant gates the cosine of two person embeddings is the weighted mean of both
+cosines, which is the sum of calibrated log-likelihood ratios up to scale; `set_linear`
+starts the network there, so training can only improve on it. With one half missing the
+cosine of two such embeddings is that of the present modality.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from utils.arrays import EMBEDDING_SIZE, FloatArray
+
+PACKAGE = "duet"
+HALF = EMBEDDING_SIZE // 2
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ReliabilityGate(keras.layers.Layer):
+    """(n, d) embeddings → (n, 1) positive weights between exp(-bound) and exp(bound)."""
+
+    def __init__(self, hidden: int, bound: float, **kwargs: Any) -> None:
+        """`hidden` units; `bound` of the weight's logarithm."""
+        if hidden < 1 or bound <= 0:
+            raise ValueError(
+                f"`hidden` must be at least 1 and `bound` positive. Received: hidden={hidden},"
+                f" bound={bound}"
+            )
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.bound = bound
+        self.inner = keras.layers.Dense(hidden, activation="relu", name="inner")
+        self.outer = keras.layers.Dense(1, kernel_initializer="zeros", name="outer")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights for (n, d)."""
+        self.inner.build(input_shape)
+        self.outer.build((None, self.hidden))
+
+    def call(self, inputs: Any) -> Any:
+        """Weights of the embeddings."""
+        return ops.exp(self.bound * ops.tanh(self.outer(self.inner(inputs))))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(n, 1)."""
+        return (input_shape[0], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of `__init__`."""
+        return super().get_config() | {"hidden": self.hidden, "bound": self.bound}
+
+
+def build_fusion(hidden: int = 64, bound: float = 3.0) -> keras.Model:
+    """The network: inputs `face` (n, 512) and `voice` (n, 512), output (n, 512) of unit
+    length (zeros when both inputs are).
+
+    Example:
+        >>> network = build_fusion()
+        >>> set_linear(network, faces, voices, face_weight=1.0, voice_weight=0.7)
+        >>> people = network([faces, voices])
+    """
+    face = keras.Input((EMBEDDING_SIZE,), name="face")
+    voice = keras.Input((EMBEDDING_SIZE,), name="voice")
+    halves = [_half(face, "face", hidden, bound), _half(voice, "voice", hidden, bound)]
+    person = keras.layers.UnitNormalization(name="person")(
+        keras.layers.Concatenate(name="halves")(halves)
+    )
+    return keras.Model([face, voice], person, name="fusion")
+
+
+def _half(embedding: Any, name: str, hidden: int, bound: float) -> Any:
+    projected = keras.layers.Dense(HALF, use_bias=False, name=f"{name}_projection")(embedding)
+    projected = keras.layers.UnitNormalization(name=f"{name}_unit")(projected)
+    gate = ReliabilityGate(hidden, bound, name=f"{name}_gate")(embedding)
+    return keras.layers.Multiply(name=f"{name}_half")([projected, gate])
+
+
+def set_linear(
+    network: keras.Model,
+    faces: FloatArray,
+    voices: FloatArray,
+    face_weight: float,
+    voice_weight: float,
+) -> None:
+    """Put the projections onto the principal components of `faces` and `voices` (n,
+    512) and the gates on constant weights (> 0).
+
+    The cosine of two outputs is then (w_f² · face cosine + w_v² · voice cosine) / (w_f²
+    + w_v²), with cosines within the components.
+    """
+    for name, vectors in (("face", faces), ("voice", voices)):
+        network.get_layer(f"{name}_projection").set_weights([principal_components(vectors)])
+    set_balance(network, face_weight, voice_weight)
+
+
+def set_balance(network: keras.Model, face_weight: float, voice_weight: float) -> None:
+    """Make both gates constant at these weights; only their ratio matters."""
+    if face_weight <= 0 or voice_weight <= 0:
+        raise ValueError(
+            f"Weights must be positive. Received: face_weight={face_weight},"
+            f" voice_weight={voice_weight}"
+        )
+    mean = np.sqrt(face_weight * voice_weight)
+    for name, weight in (("face", face_weight), ("voice", voice_weight)):
+        gate = network.get_layer(f"{name}_gate")
+        level = np.clip(np.log(weight / mean) / gate.bound, -0.99, 0.99)
+        gate.outer.set_weights([np.zeros((gate.hidden, 1)), np.array([np.arctanh(level)])])
+
+
+def shift_balance(network: keras.Model, step: float) -> None:
+    """Weigh the face more (`step` > 0) or the voice: shifts the logarithm of the ratio
+    of their weights by about `step`.
+    """
+    for name, sign in (("face", 1.0), ("voice", -1.0)):
+        gate = network.get_layer(f"{name}_gate")
+        kernel, bias = gate.outer.get_weights()
+        gate.outer.set_weights([kernel, bias + sign * step / (2 * gate.bound)])
+
+
+def temper_gates(network: keras.Model, part: float) -> None:
+    """Reduce how far the gates depend on the embedding to `part` in [0, 1] of what it
+    is.
+    """
+    for name in ("face", "voice"):
+        gate = network.get_layer(f"{name}_gate")
+        kernel, bias = gate.outer.get_weights()
+        gate.outer.set_weights([kernel * part, bias])
+
+
+def principal_components(vectors: FloatArray, size: int = HALF) -> FloatArray:
+    """(512, size): the directions that hold most of the (uncentred) energy of `vectors`
+    (n, 512), orthonormal; cosines hardly change.
+    """
+    moment = np.asarray(vectors, np.float64).T @ np.asarray(vectors, np.float64)
+    _, directions = np.linalg.eigh(moment)  # in rising order
+    return np.ascontiguousarray(directions[:, ::-1][:, :size], np.float32)

@@ -1,0 +1,115 @@
+"""Heads and losses that exist for training only: angular-margin classifier, teacher
+projection, relations.
+
+They work on embeddings of any modality, (n, d) float32, and know nothing of images or
+sound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from network.backbones.blocks import PACKAGE
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class AngularMargin(keras.layers.Layer):
+    """Classifier with an additive angular margin (ArcFace: Deng et al. 2019,
+    arXiv:1801.07698).
+
+    Logits are scale × cos(θ), for the true class scale × cos(θ + margin); where θ +
+    margin would pass π the linear continuation of that paper's code is used.
+    """
+
+    def __init__(self, classes: int, scale: float = 32.0, **kwargs: Any) -> None:
+        """`classes` identities; `scale` multiplies the cosines."""
+        super().__init__(**kwargs)
+        if classes < 2:
+            raise ValueError(f"A classifier needs at least 2 classes. Received: classes={classes}")
+        self.classes = classes
+        self.scale = scale
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """One centre per class, (d, classes)."""
+        shape = (input_shape[-1], self.classes)
+        self.kernel = self.add_weight(shape=shape, initializer="glorot_normal", name="kernel")
+
+    def call(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float = 0.0
+    ) -> tf.Tensor:
+        """Logits (n, classes) of `embeddings` (n, d) with `margin` in radians at the
+        true classes `labels` (n,).
+        """
+        centres = tf.math.l2_normalize(tf.convert_to_tensor(self.kernel), axis=0)
+        cosines = tf.matmul(tf.math.l2_normalize(embeddings, axis=1), centres)
+        places = tf.stack([tf.range(tf.shape(labels)[0]), tf.cast(labels, tf.int32)], axis=1)
+        true = tf.clip_by_value(tf.gather_nd(cosines, places), -1 + 1e-6, 1 - 1e-6)
+        shifted = tf.cos(tf.acos(true) + margin)
+        hard = true - tf.sin(margin) * margin
+        target = tf.where(true > tf.cos(3.14159265 - margin), shifted, hard)
+        return self.scale * tf.tensor_scatter_nd_update(cosines, places, target)
+
+    def loss(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float
+    ) -> tf.Tensor:
+        """Mean cross-entropy, a scalar."""
+        logits = self(embeddings, labels, margin=margin)
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of `__init__`."""
+        return super().get_config() | {"classes": self.classes, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class TeacherProjection(keras.layers.Layer):
+    """Linear map from the student's embedding to the teacher's space, so that both can
+    be compared by cosine.
+    """
+
+    def __init__(self, size: int, **kwargs: Any) -> None:
+        """`size` is the length of the teacher's embeddings."""
+        super().__init__(**kwargs)
+        self.size = size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Kernel (d, size), orthogonal at the start."""
+        shape = (input_shape[-1], self.size)
+        self.kernel = self.add_weight(shape=shape, initializer="orthogonal", name="kernel")
+
+    def call(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """(n, d) to (n, size)."""
+        return tf.matmul(embeddings, tf.convert_to_tensor(self.kernel))
+
+    def loss(self, embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+        """Mean of 1 − cosine between the projected embeddings and the teacher's (n,
+        size), a scalar in [0, 2].
+        """
+        student = tf.math.l2_normalize(self(embeddings), axis=1)
+        return tf.reduce_mean(
+            1 - tf.reduce_sum(student * tf.math.l2_normalize(teacher, axis=1), axis=1)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of `__init__`."""
+        return super().get_config() | {"size": self.size}
+
+
+def relation_loss(embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+    """Mean squared difference between the cosines within a batch of student and of
+    teacher, over all pairs.
+
+    It trains the student's own space to have the teacher's geometry (relational
+    distillation: Park et al. 2019, arXiv:1904.05068, with cosines for relations). (n,
+    d) and (n, t) to a scalar.
+    """
+    student = tf.math.l2_normalize(embeddings, axis=1)
+    target = tf.math.l2_normalize(teacher, axis=1)
+    difference = tf.matmul(student, student, transpose_b=True) - tf.matmul(
+        target, target, transpose_b=True
+    )
+    n = tf.cast(tf.shape(embeddings)[0], tf.float32)
+    return tf.reduce_sum(tf.square(difference)) / (n * (n - 1))

@@ -1,0 +1,162 @@
+"""The card beside every model's weights: what it is, what it must be fed, what it was
+trained on, how good it is.
+
+A model is a folder `<model_dir>/<modality>/` with `card.json` and the weights it names.
+Weights whose hash is not that of their card are never served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scoring.calibration import Calibration
+from utils.arrays import FloatArray
+from utils.errors import ModelError
+
+CARD_FILE = "card.json"
+RUNTIMES = ("onnx", "keras")
+COHORT_FILE = "cohort.npy"
+CALIBRATE = (
+    "Make it: python -m train.calibration.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and"
+    " voice/ and FOLDER one folder of clips or photographs per person (docs/models.md)."
+)
+RESTORE = "Restore best_model/ from the repository, or train a model."
+
+
+@dataclass(frozen=True)
+class Card:
+    """Contents of `card.json`.
+
+    `file` holds the weights that are served by `runtime` ("onnx" or "keras"), `sha256`
+    their hash. `input` describes what the network is fed: face:
+    `network.serving.inputs.FaceInput`; voice: `network.serving.inputs.VoiceInput`; fusion: `{"face":
+    encoder_id, "voice": encoder_id}`. `embedding_size` is at most 512: shorter
+    embeddings are padded with zeros, which changes no cosine. `training`, `metrics` and
+    `terms` are for people. `calibration` may be missing while a model is being made,
+    not when it serves.
+    """
+
+    name: str
+    modality: str
+    runtime: str
+    file: str
+    sha256: str
+    embedding_size: int
+    input: dict[str, Any]
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    source: str = ""
+    terms: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.runtime not in RUNTIMES:
+            raise ModelError(
+                f"A card's runtime must be one of {', '.join(RUNTIMES)}. Received:"
+                f" runtime={self.runtime!r}"
+            )
+        if not 1 <= self.embedding_size <= 512:
+            raise ModelError(
+                "An embedding must have 1 to 512 numbers. Received:"
+                f" embedding_size={self.embedding_size}"
+            )
+        if Path(self.file).name != self.file:
+            raise ModelError(
+                f"The weights must lie beside their card. Received: file={self.file!r}"
+            )
+
+    @property
+    def encoder_id(self) -> str:
+        """Name and hash of the weights, and what is embedded too, mirror images or
+        speech backwards: encoders with the same id make the same vectors.
+        """
+        views = ("-mirror" if self.input.get("mirror") else "") + (
+            "-reversal" if self.input.get("time_reversal") else ""
+        )
+        return f"{self.name}-{self.sha256[:12]}{views}"
+
+    def require_calibration(self, cohort: FloatArray | None = None) -> Calibration:
+        """The calibration, with the `cohort` that it sets scores against. Raises
+        ModelError when the card has none.
+        """
+        if self.calibration is None:
+            raise ModelError(
+                f"The {self.modality} model {self.name} has no calibration, without which its"
+                " scores mean nothing.",
+                CALIBRATE,
+            )
+        try:
+            return Calibration.from_dict(self.calibration, cohort)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"The calibration of the {self.modality} model {self.name} cannot be used: {error}",
+                CALIBRATE,
+            ) from error
+
+    def require_cohort(self, folder: Path) -> FloatArray | None:
+        """The embeddings (n, 512) of unit length beside the card that scores are set
+        against; None where the calibration has none of its own. Raises ModelError when
+        the file is missing or is not the one that the calibration was made with.
+        """
+        if self.calibration is None or "cohort_sha256" not in self.calibration:
+            return None
+        file = folder / COHORT_FILE
+        if not file.is_file() or sha256_of(file) != self.calibration["cohort_sha256"]:
+            raise ModelError(
+                f"The cohort {folder.name}/{COHORT_FILE} is missing or not the one of the card.",
+                RESTORE,
+            )
+        cohort: FloatArray = np.load(file).astype(np.float32)
+        return cohort / np.linalg.norm(cohort, axis=1, keepdims=True)
+
+
+def read_card(folder: Path) -> Card:
+    """Read `folder/card.json` and check the weights' hash. Raises ModelError."""
+    card = _parse(folder / CARD_FILE)
+    weights = folder / card.file
+    if not weights.is_file():
+        raise ModelError(f"The weights {folder.name}/{card.file} are missing.", RESTORE)
+    if (found := sha256_of(weights)) != card.sha256:
+        raise ModelError(
+            f"The weights {folder.name}/{card.file} are not those of their card. "
+            f"Expected: sha256 {card.sha256[:12]}…, received: {found[:12]}…",
+            RESTORE,
+        )
+    return card
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write `card` as `folder/card.json`, replacing an older one in one step."""
+    draft = folder / (CARD_FILE + ".new")
+    draft.write_text(
+        json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    draft.replace(folder / CARD_FILE)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parse(path: Path) -> Card:
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Card(**data)
+    except FileNotFoundError:
+        raise ModelError(f"The model card {where} is missing.", RESTORE) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"The model card {where} cannot be read: {type(error).__name__}."
+        ) from error

@@ -1,0 +1,171 @@
+"""Fusion without training, for a face and a voice encoder that no trained fusion was
+made for: the sum of both log-likelihood ratios.
+
+With the calibrations llr = a · score + b of both modalities, the fused vector is
+
+    person = unit([√a_f · face ; √a_v · voice])
+
+so that the cosine of two people is s = (a_f · s_f + a_v · s_v) / (a_f + a_v), and their
+log-likelihood ratio (a_f + a_v) · s + b_f + b_v is the sum of both. Impostor scores of
+face and voice are taken to be independent given that the people differ, so the
+distribution of s follows by convolution of both impostor tables. (Strangers of one sex
+and age are a little more alike in both than that; a trained fusion is calibrated on
+joined strangers and rests on the same assumption.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.calibration import Calibration
+from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.errors import ModelError
+from utils.modality import Modality
+
+Float = npt.NDArray[np.float64]
+STEPS = 8000
+"""Steps of the fused score from -1 to 1 in the convolution: 0.00025 each."""
+STEPS_PER_DECADE = 4
+
+
+class Calibrated(Protocol):
+    """A face or voice encoder."""
+
+    encoder_id: str
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of its scores; raises ModelError where there is none yet."""
+
+
+class ConcatFusion:
+    """Face and voice embedding → person embedding of 1024 numbers."""
+
+    modality = Modality.FUSED
+    embedding_size = 2 * EMBEDDING_SIZE
+
+    def __init__(self, face: Calibrated, voice: Calibrated) -> None:
+        """`face` and `voice`: the encoders whose embeddings it takes."""
+        self._face = face
+        self._voice = voice
+
+    @cached_property
+    def slopes(self) -> tuple[float, float]:
+        """Slopes of the calibrations of face and voice. Until both have one they weigh
+        alike, which never serves: `calibration` raises.
+        """
+        try:
+            return tuple(_of_cosines(part.calibration).slope for part in (self._face, self._voice))  # type: ignore[return-value]
+        except ModelError:
+            return 1.0, 1.0
+
+    @cached_property
+    def encoder_id(self) -> str:
+        """Follows from both encoders and their slopes: with the same id the same
+        embeddings give the same vectors.
+        """
+        text = "\n".join(
+            [
+                self._face.encoder_id,
+                self._voice.encoder_id,
+                *(f"{slope:.9g}" for slope in self.slopes),
+            ]
+        )
+        return f"llr-sum-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Calibration of the fused scores. Raises ModelError where face or voice has
+        none.
+        """
+        return summed(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
+
+    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+        """(n, 512) and (n, 512) of the same people, row by row → (n, 1024) of unit
+        length. n may be 0; zeros = a modality is missing.
+        """
+        if len(face) != len(voice):
+            raise ValueError(
+                f"Faces and voices must come in pairs. Received: {len(face)} faces, {len(voice)}"
+                " voices"
+            )
+        weights = np.sqrt(np.array(self.slopes, np.float32))
+        both = np.concatenate(
+            [weights[0] * np.asarray(face, np.float32), weights[1] * np.asarray(voice, np.float32)],
+            axis=1,
+        )
+        return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.float32(1e-12))
+
+
+def _of_cosines(calibration: Calibration) -> Calibration:
+    """The calibration of bare cosines: the fused vectors have no cohort of their own."""
+    return calibration.cosine or calibration
+
+
+def summed(face: Calibration, voice: Calibration) -> Calibration:
+    """Calibration of (a_f · s_f + a_v · s_v) / (a_f + a_v), where each a is a slope.
+
+    The table is as deep as the shallower one of both; below, it goes on like any other
+    and answers say that it is extrapolated.
+    """
+    slope = face.slope + voice.slope
+    deepest = max(face.impostor_fmr[-1], voice.impostor_fmr[-1])
+    count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / deepest) + 1e-9)) + 1
+    rates = 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
+    density = np.convolve(_density(face, face.slope / slope), _density(voice, voice.slope / slope))
+    reached = np.cumsum(density[::-1])[::-1]  # share of impostors at or above each step
+    fused = -1.0 + 2.0 / STEPS * (np.arange(len(density)) + 0.5)
+    scores = np.interp(-np.log(rates), -np.log(np.maximum(reached, 1e-300)), fused)
+    rising = scores + 1e-9 * np.arange(len(scores))
+    return Calibration(
+        slope, face.intercept + voice.intercept, tuple(rates.tolist()), tuple(rising.tolist())
+    )
+
+
+def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float:
+    """Share of impostors that reach each of `scores`, the inverse of
+    `Calibration.threshold`.
+
+    Tables start at the median: what lies below it is taken as its mirror image, which
+    matters little for high scores.
+    """
+    x = np.asarray(scores, np.float64)
+    known = np.asarray(calibration.impostor_score)
+    log_fmr = np.log(np.asarray(calibration.impostor_fmr))
+    median = _extended(np.log(0.5), log_fmr, known)
+    upper = np.exp(np.minimum(_extended(np.maximum(x, 2 * median - x), known, log_fmr), 0.0))
+    return np.where(x >= median, upper, 1.0 - upper)
+
+
+def _extended(x: npt.ArrayLike, known: Float, values: Float) -> Float:
+    """Linear interpolation of `values` at the monotonic places `known`, going on
+    straight: at the start along the first piece, at the end along the last decade of
+    the false match rate (as `Calibration.threshold` does).
+    """
+    x = np.asarray(x, np.float64)
+    sign = 1.0 if known[-1] > known[0] else -1.0
+    log_fmr = values if sign > 0 else known
+    decade = max(int(np.searchsorted(-log_fmr, -log_fmr[-1] - np.log(10), side="right")) - 1, 0)
+    first = (values[1] - values[0]) / (known[1] - known[0])
+    last = (values[-1] - values[decade]) / (known[-1] - known[decade])
+    inside = np.interp(sign * x, sign * known, values)
+    return np.where(
+        sign * x < sign * known[0],
+        values[0] + first * (x - known[0]),
+        np.where(sign * x > sign * known[-1], values[-1] + last * (x - known[-1]), inside),
+    )
+
+
+def _density(calibration: Calibration, weight: float) -> Float:
+    """Impostors by `weight` · score, in steps of 2 / `STEPS` that begin at -`weight`;
+    sums to 1.
+    """
+    steps = max(round(weight * STEPS), 1)
+    edges = np.linspace(-1.0, 1.0, steps + 1)[1:-1]
+    reached = np.concatenate([[1.0], false_match_rate(calibration, edges), [0.0]])
+    return np.maximum(-np.diff(reached), 0.0)

@@ -1,0 +1,127 @@
+"""Where a network's weights are run: ONNX Runtime (2 to 5 times faster for networks of
+this size) or Keras, the source of the weights.
+
+Both are loaded once, immutable afterwards, and may be called from many threads at the
+same time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from utils.errors import ModelError
+
+Array = npt.NDArray[np.float32]
+Shape = tuple[int | None, ...]
+"""Sizes of an array; None = any."""
+
+
+class Runtime(Protocol):
+    """A loaded network: float32 arrays in (in the order of the network's inputs), one
+    float32 array out.
+
+    `input_names` and `input_shapes` are what its file declares; a shape is empty where
+    it does not say.
+    """
+
+    input_names: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+
+    def run(self, *inputs: Array) -> Array:
+        """Forward pass."""
+        ...
+
+
+class OnnxRuntime:
+    """A network in an ONNX file under onnxruntime on the CPU; `output` names the one
+    that is read, "" = the first.
+    """
+
+    def __init__(self, path: Path, output: str = "") -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        # Waiting threads sleep rather than spin: decoding and detection of other
+        # requests need the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has no public base class for its errors
+            raise ModelError(
+                f"onnxruntime cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
+            ) from error
+        nodes = self._session.get_inputs()
+        if other := sorted({node.type for node in nodes} - {"tensor(float)"}):
+            raise ModelError(
+                f"A network must take float32. Received: {', '.join(other)}",
+                "Export it with float32 inputs.",
+            )
+        self.input_names = tuple(node.name for node in nodes)
+        self.input_shapes = tuple(
+            tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
+            for node in nodes
+        )
+        self.output_names = tuple(node.name for node in self._session.get_outputs())
+        if output and output not in self.output_names:
+            raise ModelError(
+                f"The network has no output {output!r}. Received: {', '.join(self.output_names)}"
+            )
+        self._output = output or self.output_names[0]
+        self._one_by_one = all(shape[:1] == (1,) for shape in self.input_shapes)
+
+    def run(self, *inputs: Array) -> Array:
+        """Forward pass; a network that was exported for batches of one is run once a
+        row.
+        """
+        if self._one_by_one and len(inputs[0]) > 1:
+            return np.concatenate(
+                [self.run(*(x[i : i + 1] for x in inputs)) for i in range(len(inputs[0]))]
+            )
+        (output,) = self._session.run(
+            [self._output], dict(zip(self.input_names, inputs, strict=True))
+        )
+        return np.asarray(output, dtype=np.float32)
+
+
+class KerasRuntime:
+    """A `.keras` file, called through one `tf.function` of a fixed signature, so that
+    no input length traces anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import keras
+        import tensorflow as tf
+
+        from network.backbones import blocks, voice_separable  # noqa: F401  Keras finds our own layers only after they were registered
+
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(
+                f"Keras cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
+            ) from error
+        self.input_names = tuple(t.name for t in model.inputs)
+        self.input_shapes: tuple[Shape, ...] = tuple(tuple(t.shape) for t in model.inputs)
+        signature = [tf.TensorSpec(t.shape, tf.float32) for t in model.inputs]
+        single = len(signature) == 1
+        self._call = tf.function(
+            lambda *x: model(x[0] if single else list(x), training=False), input_signature=signature
+        )
+
+    def run(self, *inputs: Array) -> Array:
+        """Forward pass."""
+        return np.asarray(self._call(*inputs), dtype=np.float32)
+
+
+def load_runtime(kind: str, path: Path, output: str = "") -> Runtime:
+    """The runtime that a card asks for by its `runtime` field; `output` as in
+    `OnnxRuntime`.
+    """
+    return OnnxRuntime(path, output) if kind == "onnx" else KerasRuntime(path)

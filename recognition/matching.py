@@ -1,0 +1,239 @@
+"""Search: a probe against one snapshot of the gallery. Pure.
+
+A person's cosine in a modality is that of the probe and what stands for the person
+(`gallery.vectors.represent`). It becomes a strength (`scoring/norms.py`): set against
+a cohort of strangers, AS-norm that heeds how long the clip speaks, and against the
+nearest other people of the gallery, so that people of one place, who resemble each
+other, need more to be told apart. That takes the shortlist of the nearest people only.
+The fused search compares by both where a person has both, and by the one modality that
+there is otherwise; strengths of different modalities have different meanings, so it
+orders people by the calibrated log-likelihood ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gallery.records.feed import PersonRef
+from gallery.search.memory import BoolArray, Snapshot
+from recognition.results import Match
+from scoring.calibration import Calibration
+from scoring.norms import OTHERS
+from utils.arrays import FloatArray
+from utils.modality import Modality
+
+Calibrations = Mapping[Modality, Calibration]
+Probe = Mapping[Modality, FloatArray]
+"""Embeddings (512,) of one clip; with face and voice there is the fused one too, of the
+fusion's size.
+"""
+Float = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
+
+SHORTLIST = 50
+"""People of the highest cosines whose strengths are worked out: the enrolled side moves
+a level by little, so who is first is one of them.
+"""
+_BEST = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A person who was compared, in the modality in which it was done. `score` = cosine
+    in [-1, 1] = `level` + `scale` · `strength`.
+    """
+
+    person: PersonRef
+    modality: Modality
+    score: float
+    level: float
+    scale: float
+    strength: float
+    llr: float
+    probability: float
+
+    @property
+    def match(self) -> Match:
+        """As it is answered."""
+        return Match(
+            self.person.person_id, self.person.name, self.score, self.probability, self.strength
+        )
+
+    def score_at(self, strength: float) -> float:
+        """The cosine with which this person would have `strength`; 1 where none could
+        be high enough.
+        """
+        return min(self.level + self.scale * strength, 1.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides alone, without a gallery about them; as a `Candidate`."""
+
+    score: float
+    level: float
+    scale: float
+    strength: float
+
+
+def compare(
+    probe: FloatArray,
+    reference: FloatArray,
+    calibration: Calibration,
+    speech_s: float,
+    reference_s: float | None = None,
+) -> Comparison:
+    """Two embeddings (size,).
+
+    Args:
+        probe: of a clip.
+        reference: what stands for somebody, however long that spoke; with `reference_s`
+            another clip's. Then both are probes, level and scale are the means of those
+            of either, and the answer does not depend on which of them is called the
+            probe.
+        calibration: of their modality.
+        speech_s, reference_s: seconds of speech in the clips; 0 = none, or unknown.
+    """
+    score = float(np.clip(probe @ reference, -1.0, 1.0))
+    level, scale = _level_and_scale(probe, reference, calibration, speech_s)
+    if reference_s is not None:
+        other_level, other_scale = _level_and_scale(reference, probe, calibration, reference_s)
+        level = (level + other_level) / 2
+        scale = (scale + other_scale) / 2
+    return Comparison(score, level, scale, (score - level) / scale)
+
+
+def _level_and_scale(
+    probe: FloatArray, person: FloatArray, calibration: Calibration, speech_s: float
+) -> tuple[float, float]:
+    levels, scales = calibration.probe(probe[None], speech_s)
+    return float(levels[0] + calibration.person(person[None])[0]), float(scales[0])
+
+
+class Search:
+    """A probe with `speech_s` seconds of speech (0: none, or unknown) against a
+    snapshot; each modality is searched once, when it is first asked for.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations, speech_s: float
+    ) -> None:
+        self._snapshot = snapshot
+        self._probe = probe
+        self._calibrations = calibrations
+        self._speech_s = speech_s
+        self._fields: dict[Modality, _Field] = {}
+
+    def rank(self, modality: Modality) -> tuple[Candidate, ...]:
+        """The two best people of the gallery in one modality, best first; FUSED, for a
+        probe with face and voice, compares each person by what is stored of them.
+        """
+        has = self._snapshot.has
+        if modality != Modality.FUSED:
+            return self._best_of({modality: has[modality]})
+        both = has[Modality.FUSED]
+        return self._best_of(
+            {
+                Modality.FUSED: both,
+                Modality.FACE: has[Modality.FACE] & ~both,
+                Modality.VOICE: has[Modality.VOICE] & ~both,
+            }
+        )
+
+    def llr_of(self, person: PersonRef, modality: Modality) -> float | None:
+        """Log-likelihood ratio of one person of the snapshot in one modality; None =
+        not in the probe, or nothing stored to compare it with.
+        """
+        row = int(np.flatnonzero(self._snapshot.keys == person.key)[0])
+        if modality not in self._probe or not self._snapshot.has[modality][row]:
+            return None
+        return self._field(modality).candidates(np.array([row]))[0].llr
+
+    def _best_of(self, where: Mapping[Modality, BoolArray]) -> tuple[Candidate, ...]:
+        found = [
+            c
+            for m, rows in where.items()
+            if rows.any()
+            for c in self._field(m).candidates(self._field(m).nearest(rows))
+        ]
+        return tuple(sorted(found, key=lambda c: (-c.llr, c.person.key))[:_BEST])
+
+    def _field(self, modality: Modality) -> _Field:
+        if modality not in self._fields:
+            self._fields[modality] = _Field(
+                self._snapshot,
+                modality,
+                self._probe[modality],
+                self._calibrations[modality],
+                self._speech_s,
+            )
+        return self._fields[modality]
+
+
+class _Field:
+    """Cosines of everybody in one modality, and the strengths of those who are asked
+    for.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        modality: Modality,
+        vector: FloatArray,
+        calibration: Calibration,
+        speech_s: float,
+    ) -> None:
+        self._snapshot = snapshot
+        self._modality = modality
+        self._calibration = calibration
+        self._vectors = snapshot.vectors[modality]
+        has = snapshot.has[modality]
+        self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
+        level, scale = calibration.probe(vector[None], speech_s)
+        self._level = float(level[0])
+        self._scale = float(scale[0])
+        self._count = snapshot.count(modality)
+        shortlist = self.nearest(has)
+        levels = self._levels(shortlist)
+        strengths = (self._cosines[shortlist] - levels) / self._scale
+        order = np.argsort(-strengths)[: OTHERS + 1]
+        self._top_rows = shortlist[order]
+        self._top = strengths[order]
+
+    def nearest(self, rows: BoolArray) -> Index:
+        """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
+        cosines = np.where(rows, self._cosines, -np.inf)
+        first = (
+            np.argpartition(-cosines, SHORTLIST - 1)[:SHORTLIST]
+            if len(cosines) > SHORTLIST
+            else np.arange(len(cosines))
+        )
+        return first[rows[first]]
+
+    def candidates(self, rows: Index) -> list[Candidate]:
+        """The people in `rows`, as they compare with the probe."""
+        levels = self._levels(rows)
+        return [
+            self._candidate(int(row), float(level)) for row, level in zip(rows, levels, strict=True)
+        ]
+
+    def _levels(self, rows: Index) -> Float:
+        return self._level + self._calibration.person(self._vectors[rows])
+
+    def _candidate(self, row: int, level: float) -> Candidate:
+        surplus = self._calibration.surplus(
+            self._top[self._top_rows != row][:OTHERS], self._count - 1
+        )
+        level = level + self._scale * surplus
+        score = float(self._cosines[row])
+        strength = (score - level) / self._scale
+        llr = float(self._calibration.llr(strength))
+        probability = float(self._calibration.probability(strength))
+        person = self._snapshot.refs[int(self._snapshot.keys[row])]
+        return Candidate(
+            person, self._modality, score, level, self._scale, strength, llr, probability
+        )

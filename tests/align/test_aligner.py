@@ -1,0 +1,190 @@
+"""The whole way from a file to a capture, on media made here, and on the research clips
+where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from align.aligner import Aligner
+from tests.support import media
+from utils.config import ROOT, Settings
+from utils.errors import MediaTypeError
+from utils.media import Capture
+
+CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
+needs_clips = pytest.mark.skipif(
+    not CLIPS.is_dir(), reason="the research clips are not on this machine (DUET_SHARED_DATA)"
+)
+
+
+@pytest.fixture(scope="module")
+def aligner() -> Aligner:
+    made = Aligner(Settings(max_frames=6))
+    made.load()
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+def codes(capture: Capture) -> list[str]:
+    return [h.code for h in capture.hints]
+
+
+def test_someone_talking(aligner: Aligner, folder: Path) -> None:
+    capture = aligner.analyse(media.write_clip(folder / "a.mp4", person=1))
+    assert len(capture.faces.faces) == 6
+    assert capture.faces.people_in_view == 1
+    assert capture.faces.quality is not None
+    assert capture.faces.quality.score > 0.8
+    assert capture.speech.speech is not None
+    assert capture.speech.quality.speech_s > 2.5
+    assert capture.has_picture
+    assert capture.has_sound
+    assert capture.duration_s == pytest.approx(3.0, abs=0.1)
+    assert len(capture.source_sha256) == 64
+    assert codes(capture) == []
+    assert set(capture.timings_ms) == {"decode", "sound", "detect", "align", "speech"}
+
+
+def test_a_phone_held_upright(aligner: Aligner, folder: Path) -> None:
+    stored = [np.ascontiguousarray(np.rot90(f)) for f in media.talking_frames(1, 1.0, 12)]
+    upright = aligner.analyse(media.write_video(folder / "r.mp4", stored, None, 12, rotate_deg=-90))
+    assert len(upright.faces.faces) == 6
+    assert upright.faces.quality is not None
+    assert abs(upright.faces.quality.roll_deg) < 5
+
+
+def test_without_sound_the_face_still_counts(aligner: Aligner, folder: Path) -> None:
+    capture = aligner.analyse(media.write_clip(folder / "b.mp4", person=1, seconds=1.0, voice=None))
+    assert capture.faces.faces
+    assert capture.speech.speech is None
+    assert not capture.has_sound
+    assert codes(capture) == ["no_sound"]
+
+
+def test_without_a_face_the_voice_still_counts(aligner: Aligner, folder: Path) -> None:
+    capture = aligner.analyse(media.write_clip(folder / "c.mp4", person=None, voice=2))
+    assert capture.faces.faces == ()
+    assert capture.speech.speech is not None
+    assert codes(capture) == ["no_face"]
+
+
+@pytest.mark.parametrize(
+    ("sound", "expected"), [(media.silence(2.0), "no_speech"), (media.music(2.0), "no_speech")]
+)
+def test_black_frames_without_speech_are_returned_not_raised(
+    aligner: Aligner, folder: Path, sound: np.ndarray, expected: str
+) -> None:
+    black = [np.zeros((180, 320, 3), np.uint8)] * 24
+    capture = aligner.analyse(media.write_video(folder / "d.mp4", black, sound, 12))
+    assert capture.faces.faces == ()
+    assert capture.speech.speech is None
+    assert codes(capture) == ["no_face", "too_dark", expected]
+
+
+def test_two_people_are_told(aligner: Aligner, folder: Path) -> None:
+    frames = media.talking_frames(
+        1, 1.0, 12, (640, 360), face_px=240, at=(0.3, 0.5), others=((2, (0.75, 0.5)),)
+    )
+    capture = aligner.analyse(media.write_video(folder / "e.mp4", frames, None, 12))
+    assert capture.faces.people_in_view == 2
+    assert "several_people" in codes(capture)
+
+
+def test_voice_only_and_face_only(aligner: Aligner, folder: Path) -> None:
+    voice = aligner.analyse(media.write_sound(folder / "f.wav", media.speech(3, 2.5)))
+    assert voice.speech.speech is not None
+    assert not voice.has_picture
+    assert codes(voice) == []
+    face = aligner.analyse(media.write_photo(folder / "f.jpg", person=3))
+    assert len(face.faces.faces) == 1
+    assert not face.has_sound
+    assert codes(face) == []
+
+
+def test_a_distant_face_is_asked_to_come_closer(aligner: Aligner, folder: Path) -> None:
+    capture = aligner.analyse(media.write_photo(folder / "g.png", media.scene(2, (1280, 720), 80)))
+    assert "come_closer" in codes(capture)
+
+
+def test_errors_name_the_file_as_its_sender_does(aligner: Aligner, folder: Path) -> None:
+    with pytest.raises(MediaTypeError, match=r"holiday\.mp4") as caught:
+        aligner.analyse(media.text_as_video(folder / "upload-17.bin"), filename="holiday.mp4")
+    assert "upload-17" not in caught.value.message
+
+
+def test_eight_at_once_give_the_same_as_one_after_another(aligner: Aligner, folder: Path) -> None:
+    paths = [media.write_clip(folder / f"p{p}.mp4", person=p, seconds=1.0) for p in range(4)] * 2
+    alone = [aligner.analyse(p) for p in paths[:4]] * 2
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(aligner.analyse, paths))
+    for a, b in zip(alone, together, strict=True):
+        assert [f.image.tobytes() for f in a.faces.faces] == [
+            f.image.tobytes() for f in b.faces.faces
+        ]
+        assert a.speech.quality == b.speech.quality
+
+
+def test_settings_bound_what_is_read(folder: Path) -> None:
+    capture = Aligner(Settings(max_frames=3, read_s=1.0)).analyse(
+        media.write_clip(folder / "h.mp4", person=1, seconds=2.0)
+    )
+    assert capture.faces.frames_read == 3
+    assert capture.speech.quality.duration_s <= 1.0
+
+
+def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -> None:
+    clip = media.write_clip(folder / "i.mp4", person=1, seconds=1.0)
+    code = (
+        "import sys; from pathlib import Path; from align.aligner import Aligner; from"
+        " utils.config import Settings\nassert not {'onnxruntime', 'onnx', 'tensorflow', 'mtcnn',"
+        " 'moviepy'} & set(sys.modules)\nassert"
+        f" Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).faces.faces\nassert not"
+        " {'tensorflow', 'keras', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# --- real clips -------------------------------------------------------------------------------------------------------------------------
+
+AWKWARD = {  # name: (a face, speech, people in view, codes that must come)
+    "black_no_duration.webm": (False, False, 0, {"no_face", "too_dark", "no_speech"}),
+    "dog_no_audio.mp4": (False, False, 0, {"no_face", "no_sound"}),
+    "face_no_audio_track.mp4": (True, False, 1, {"no_sound"}),
+    "face_silent_audio_track.mp4": (True, False, 1, {"no_speech"}),
+    "face_webm_no_audio.webm": (True, False, 1, {"no_sound"}),
+    "failing_audio.mp4": (False, False, 0, {"no_face", "no_speech"}),
+    "mouth_only_with_speech.mp4": (False, True, 0, {"no_face"}),
+    "no_face_with_sound.mp4": (False, False, 0, {"no_face", "no_speech"}),
+    "one_pixel.mp4": (False, False, 0, {"no_face", "no_sound"}),
+    "rotation_Gender_male_3_sideways_with_flag90.mp4": (True, True, 1, set()),
+    "rotation_Gender_male_3_upside_down_with_flag180.mp4": (True, True, 1, set()),
+    "small_face.mp4": (True, False, 1, {"no_speech"}),
+    "two_faces_a.mp4": (True, True, 2, {"come_closer", "several_people"}),
+    "two_faces_two_voices.mp4": (True, True, 2, {"several_people"}),
+    "vertical_hevc.mp4": (True, True, 1, set()),
+    "vertical_no_audio.mp4": (True, False, 1, {"no_sound"}),
+}
+
+
+@needs_clips
+@pytest.mark.parametrize("name", AWKWARD)
+def test_what_users_send_by_accident(aligner: Aligner, name: str) -> None:
+    has_face, has_speech, people, expected = AWKWARD[name]
+    capture = aligner.analyse(CLIPS / "awkward" / name)
+    assert bool(capture.faces.faces) == has_face
+    assert (capture.speech.speech is not None) == has_speech
+    assert capture.faces.people_in_view == people
+    assert expected <= set(codes(capture))
+    assert expected or codes(capture) == []

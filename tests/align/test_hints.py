@@ -1,0 +1,112 @@
+"""Advice: each code appears for its reason and not otherwise, and the texts say what to
+do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from align.hints import CODES, View, hints_for
+from utils.config import Settings
+from utils.media import (
+    AlignedFace,
+    Clip,
+    FaceAnalysis,
+    FaceDetection,
+    FaceQuality,
+    Frame,
+    SpeechAnalysis,
+    SpeechQuality,
+    Waveform,
+)
+
+SETTINGS = Settings()
+GOOD_FACE = FaceQuality(120, 0.7, 0.05, 1, 0.45, 0.13, 1.0)
+GOOD_SPEECH = SpeechQuality(4.0, 5.0, 25, 0.0, -20, 1.0)
+SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
+CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), SOUND, 5.0, "")
+VIEW = View(0.5, 120)
+
+
+def codes(
+    clip: Clip = CLIP,
+    face: FaceQuality | None = GOOD_FACE,
+    people: int = 1,
+    speech: SpeechQuality = GOOD_SPEECH,
+    view: View = VIEW,
+    enough: bool = True,
+) -> list[str]:
+    detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
+    faces = (
+        ()
+        if face is None
+        else (AlignedFace(np.zeros((112, 112, 3), np.uint8), detection, 0.0, face),)
+    )
+    analysis = SpeechAnalysis(SOUND if enough else None, (), speech)
+    found = hints_for(clip, FaceAnalysis(faces, people, 1, face), analysis, SETTINGS, view)
+    assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in found)
+    return [h.code for h in found]
+
+
+def test_a_good_clip_needs_no_advice() -> None:
+    assert codes() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"size_px": 40.0}, "come_closer"),
+        ({"brightness": 0.1}, "too_dark"),
+        ({"brightness": 0.93}, "too_bright"),
+        ({"sharpness": 0.1}, "blurred"),
+        ({"yaw": -0.8}, "look_at_camera"),
+        ({"yaw": 0.8}, "look_at_camera"),
+    ],
+)
+def test_advice_about_the_face(change: dict[str, float], code: str) -> None:
+    assert codes(face=replace(GOOD_FACE, **change)) == [code]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"speech_s": 1.2}, "short_speech"),
+        ({"snr_db": 3.0}, "noisy"),
+        ({"clipping": 0.04}, "clipping"),
+        ({"level_db": -55.0}, "too_quiet"),
+    ],
+)
+def test_advice_about_the_sound(change: dict[str, float], code: str) -> None:
+    assert codes(speech=replace(GOOD_SPEECH, **change)) == [code]
+
+
+def test_no_face() -> None:
+    assert codes(face=None, people=0, view=View(0.5, 0)) == ["no_face"]
+    assert codes(face=None, people=0, view=View(0.02, 0)) == ["no_face", "too_dark"]
+    assert codes(face=None, people=0, view=View(0.5, 15)) == ["no_face", "come_closer"]
+
+
+def test_several_people() -> None:
+    assert codes(people=3) == ["several_people"]
+
+
+def test_no_sound_and_no_speech() -> None:
+    assert codes(clip=replace(CLIP, waveform=None)) == ["no_sound"]
+    assert codes(speech=replace(GOOD_SPEECH, speech_s=0.3), enough=False) == ["no_speech"]
+
+
+def test_the_text_about_speech_names_what_was_heard_and_what_is_needed() -> None:
+    analysis = SpeechAnalysis(None, (), replace(GOOD_SPEECH, speech_s=0.4))
+    (hint,) = hints_for(
+        replace(CLIP, frames=()), FaceAnalysis((), 0, 0, None), analysis, SETTINGS, VIEW
+    )
+    assert hint.text == "Say a whole sentence: 0.4 s of speech heard, 2 s needed."
+
+
+def test_what_was_not_sent_is_not_asked_for() -> None:
+    photo = Clip(CLIP.frames, None, 0.0, "")
+    assert codes(clip=photo, enough=False) == []
+    assert codes(clip=replace(CLIP, frames=()), face=None, people=0) == []

@@ -1,0 +1,153 @@
+"""`cli.py people ...` over a real gallery; none of it loads the networks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import update
+
+import cli
+from gallery.records.people import NewPerson
+from gallery.store import Store
+from gallery.tables import people
+from tests.gallery.test_store import face, voice
+from tests.support.gallery_parts import make_recognizer, write_clip
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = make_recognizer(tmp_path / "data")
+    made.enroll("ann", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
+    made.identify(write_clip(tmp_path / "clip", face=1, voice=1, sample=3), request_id="r1")
+    made.store.enroll(NewPerson("ben", "Ben"), [face(2), voice(2)])
+    yield made.store
+    made.close()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> object:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+
+    def invoke(*words: object, **more: object) -> Result:
+        return CliRunner().invoke(cli.cli, ["people", *(str(word) for word in words)], **more)
+
+    return invoke
+
+
+def test_create_update_show(run, store: Store) -> None:
+    made = run("create", "cem", "--name", "Cem", "--consent", "signed", "--retention-days", "30")
+    assert made.exit_code == 0, made.output
+    shown = run("show", "cem").output
+    assert "consent: signed" in shown
+    assert f"expires: {datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}" in shown
+    assert run("update", "cem", "--name", "Cem Roe", "--retention-days", "none").exit_code == 0
+    person = store.get_person("cem")
+    assert (person.name, person.consent, person.expires_at) == ("Cem Roe", "signed", None)
+    assert run("update", "cem", "--consent", "").exit_code == 0
+    assert store.get_person("cem").consent == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["update", "ann"], 2, "Nothing to change"),
+        (["update", "ann", "--retention-days", "soon"], 2, "whole number"),
+        (["update", "ann", "--retention-days", "0"], 1, "retention_days"),
+        (["create", "ann"], 1, "person_exists"),
+        (["create", "../x"], 1, "invalid_name"),
+        (["merge", "ann", "ann", "--yes"], 1, "invalid_request"),
+        (["merge", "ann", "nobody", "--yes"], 1, "person_not_found"),
+        (["templates", "ann", "--move", "0"], 2, "--to"),
+        (["templates", "ann", "--create"], 2, "--to"),
+        (["templates", "ann", "--delete", "0"], 1, "template_not_found"),
+        (["feedback", "r1", "ann"], 2, "same"),
+        (["feedback", "r1", "ann", "yes"], 2, "same"),
+        (["feedback", "r1", "ben", "same"], 1, "identification_not_found"),
+        (["export", "nobody"], 1, "person_not_found"),
+    ],
+)
+def test_what_is_refused(run, store: Store, words: list[str], status: int, said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == status
+    assert said in result.output
+    assert store.count() == 2
+
+
+def test_templates_are_listed_moved_and_deleted(run, store: Store) -> None:
+    first, second = store.list_templates("ann")
+    assert run("templates", "ann").output.splitlines()[0].split("\t")[:2] == [
+        first.template_id,
+        "face",
+    ]
+    assert run("templates", "ann", "--move", first.template_id, "--to", "ben").exit_code == 0
+    assert store.get_person("ben").templates == {"face": 2, "voice": 1}
+    assert (
+        "last_template"
+        in run("templates", "ann", "--move", second.template_id, "--to", "cem", "--create").output
+    )
+    ours = store.list_templates("ben")[0].template_id
+    assert run("templates", "ben", "--move", ours, "--to", "cem", "--create").exit_code == 0
+    assert store.get_person("cem").templates == {"face": 1, "voice": 0}
+    left = next(t for t in store.list_templates("ben") if t.modality == "face")
+    assert run("templates", "ben", "--delete", left.template_id).exit_code == 0
+    assert store.get_person("ben").templates == {"face": 0, "voice": 1}
+
+
+def test_merge_asks(run, store: Store) -> None:
+    assert run("merge", "ann", "ben", input="n\n").exit_code == 1
+    assert store.count() == 2
+    assert "2 face, 2 voice" in run("merge", "ann", "ben", input="y\n").output
+    assert store.count() == 1
+
+
+def test_export(run, tmp_path: Path) -> None:
+    assert json.loads(run("export", "ann").output)["person"]["person_id"] == "ann"
+    assert run("export", "ann", "--to", tmp_path / "ann.json").exit_code == 0
+    assert (tmp_path / "ann.json").stat().st_mode & 0o777 == 0o600
+    assert len(json.loads((tmp_path / "ann.json").read_text())["templates"]) == 2
+
+
+def test_feedback(run, store: Store) -> None:
+    assert "face, fused, voice" in run("feedback", "r1", "ann", "different").output
+    encoders = {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
+    scales = {"face": "", "voice": "", "fused": ""}
+    assert [t.same for t in store.feedback_trials(encoders, scales)] == [False] * 3
+
+
+def test_purge(run, store: Store) -> None:
+    run("update", "ben", "--retention-days", 1)
+    assert "0 people forgotten" in run("purge").output
+    with store.database.write() as connection:
+        connection.execute(
+            update(people)
+            .where(people.c.person_id == "ben")
+            .values(enrolled_at=datetime.now(UTC) - timedelta(days=2))
+        )
+    assert "1 people forgotten" in run("purge").output
+    assert [p.person_id for p in store.list_people().people] == ["ann"]
+
+
+def test_no_network_is_loaded(tmp_path: Path, store: Store) -> None:
+    code = (
+        "import sys, cli; cli.cli(['people', 'list'], standalone_mode=False);"
+        "assert not {'tensorflow', 'keras', 'onnxruntime', 'mtcnn', 'flask'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DUET_DATA_DIR": str(tmp_path / "data"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ann\tann\t1 face, 1 voice" in done.stdout

@@ -1,0 +1,165 @@
+"""The index of codes: it finds whom the exact one finds, with the exact scores, and
+stays in step with the database.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gallery.encryption.sealing import new_key, parse_key
+from gallery.search import codes as codeindex
+from gallery.search.choose import GrowingIndex
+from gallery.search.codes import CodeIndex, encode, scores
+from gallery.search.memory import ALL, MemoryIndex
+from gallery.search.nearest import lists
+from gallery.store import NewPerson
+from tests.gallery.test_pgindex import best, fill, probe, templates
+from tests.support.gallery_parts import StubEncoders, open_gallery
+from utils.modality import Modality
+
+FACE, VOICE, FUSED = ALL
+
+
+@pytest.fixture
+def store_url(sqlite_url):
+    return sqlite_url
+
+
+@pytest.fixture
+def index(store):
+    return CodeIndex(store, StubEncoders())
+
+
+def test_a_code_is_the_vector_but_for_rounding():
+    vectors = np.random.default_rng(1).standard_normal((300, 512)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[7] = 0
+    codes = encode(vectors)
+    assert (codes.dtype, codes.shape) == (np.int8, (300, 516))
+    got = scores(codes, vectors[3])
+    assert np.abs(got - vectors @ vectors[3]).max() < 0.004
+    assert (np.argmax(got), got[7]) == (3, 0.0)
+
+
+@pytest.mark.parametrize("size", [4, 192, 512, 1024])
+def test_products_of_codes_are_exact(size):
+    """Also where the sum of the products is as large as it gets: float32 counts
+    integers up to 2^24.
+    """
+    rng = np.random.default_rng(size)
+    vectors = np.sign(rng.standard_normal((50, size))).astype(np.float32)
+    vectors[0] = 1.0
+    got = scores(encode(vectors), vectors[0])
+    np.testing.assert_allclose(got, vectors @ vectors[0], rtol=1e-6)
+
+
+def test_threads_share_a_large_gallery(monkeypatch):
+    vectors = np.random.default_rng(2).standard_normal((1001, 16)).astype(np.float32)
+    alone = scores(encode(vectors), vectors[5])
+    for name, value in (("_ROWS_TO_SHARE", 10), ("_THREADS", 3), ("_ROWS_AT_ONCE", 7)):
+        monkeypatch.setattr(codeindex, name, value)
+    np.testing.assert_array_equal(scores(encode(vectors), vectors[5]), alone)
+
+
+def test_finds_whom_the_exact_index_finds(store, index):
+    with store.database.write() as connection:
+        fill(connection, store, 400)
+    for i in range(30):
+        store.enroll(NewPerson(f"p{i}"), templates(i, ("fv", "f", "v")[i % 3]))
+        store.enroll(f"p{i}", templates(i, ("fv", "f", "v")[i % 3], sample=1))
+    exact = MemoryIndex(store, StubEncoders()).snapshot()
+    for i in range(30):
+        asked = probe(i, ("fv", "f", "v")[i % 3])
+        near = index.near(asked)
+        assert near.people == exact.people == 430
+        assert [near.count(m) for m in ALL] == [exact.count(m) for m in ALL]
+        assert len(near.keys) < 5 * 64 + 1
+        for m in asked:
+            assert best(near, asked, m) == pytest.approx(best(exact, asked, m), abs=1e-6)
+
+
+def test_the_first_fifty_are_the_exact_ones(store, index):
+    """What the decision looks at, for people and for strangers, is what the exact index
+    would give.
+    """
+    with store.database.write() as connection:
+        fill(connection, store, 400)
+    exact = MemoryIndex(store, StubEncoders()).snapshot()
+    for i in (*range(100, 120), *range(5000, 5020)):
+        asked = probe(i)
+        near = index.near(asked)
+        for m in asked:
+            assert first(near, asked, m) == first(exact, asked, m)
+
+
+def first(snapshot, asked, modality, count=50):
+    rows = np.flatnonzero(snapshot.has[modality])
+    order = rows[np.argsort(-(snapshot.vectors[modality][rows] @ asked[modality]))][:count]
+    return {int(key) for key in snapshot.keys[order]}
+
+
+def test_those_of_one_modality_are_found_among_many_of_both(store, index):
+    with store.database.write() as connection:
+        fill(connection, store, 200)
+    store.enroll(NewPerson("alone"), templates(9001, "v"))
+    asked = probe(9001)
+    near = index.near(asked)
+    assert "alone" in {ref.person_id for ref in near.refs.values()}
+    assert (VOICE, True) in lists(asked)
+
+
+def test_every_change_is_seen_at_once(store, index, tmp_path):
+    other = open_gallery(tmp_path / "data")
+    for i in range(80):
+        other.enroll(NewPerson(f"p{i}"), templates(i))
+        if i % 20 == 0:
+            assert best(index.near(probe(i)), probe(i), FUSED)[0] == f"p{i}"
+    other.delete_person("p33")
+    assert index.near(probe(33)).people == 79
+    assert "p33" not in {ref.person_id for ref in index.near(probe(33)).refs.values()}
+    other.enroll("p2", templates(777), replace=True)
+    assert best(index.near(probe(777)), probe(777), FUSED)[0] == "p2"
+    other.update_person("p1", name="Renamed")
+    assert "Renamed" in {ref.name for ref in index.near(probe(1)).refs.values()}
+    for i in range(40, 80):
+        other.delete_person(f"p{i}")
+    assert index.near(probe(5)).people == 39
+    other.close()
+
+
+def test_an_enrolment_between_scan_and_reading_is_seen(store, index, monkeypatch):
+    store.enroll(NewPerson("a"), templates(1))
+    real = codeindex._nearest
+
+    def slow(*arguments):
+        if store.count() == 1:
+            store.enroll(NewPerson("b"), templates(2))
+        return real(*arguments)
+
+    index.snapshot()
+    monkeypatch.setattr(codeindex, "_nearest", slow)
+    assert best(index.near(probe(2)), probe(2), Modality.FACE)[0] == "b"
+
+
+def test_a_sealed_gallery_is_searched_too(tmp_path):
+    sealed = open_gallery(tmp_path, codec=parse_key(new_key(), "the test"))
+    sealed.enroll(NewPerson("a"), templates(1))
+    assert best(CodeIndex(sealed, StubEncoders()).near(probe(1)), probe(1), FUSED)[0] == "a"
+    sealed.close()
+
+
+def test_empty(index):
+    near = index.near(probe(1))
+    assert (near.people, len(near.keys)) == (0, 0)
+
+
+def test_a_gallery_that_grows_goes_over_to_codes(store):
+    index = GrowingIndex(store, StubEncoders(), many=3)
+    for i in range(6):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+        assert best(index.near(probe(i)), probe(i), FUSED)[0] == f"p{i}"
+    assert index.near(probe(1)).refs
+    assert isinstance(index._index, CodeIndex)
+    assert isinstance(GrowingIndex(store, StubEncoders(), many=3)._index, CodeIndex)
+    assert index.snapshot().people == 6

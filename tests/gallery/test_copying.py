@@ -1,0 +1,200 @@
+"""A gallery from one database to another, in both directions: everything arrives as it
+was, or nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import insert, select, text
+
+import cli
+from gallery import tables
+from gallery.database.base import open_database
+from gallery.encryption.sealing import new_key, parse_key
+from gallery.records.keys import Keys, Role
+from gallery.store import NewPerson, NewTemplate, Store
+from gallery.upkeep import copying
+from gallery.upkeep.copying import copy_gallery
+from tests.support.gallery_parts import embedding
+from tests.support.postgres import new_database
+from utils.errors import InvalidRequestError, StoreUnavailableError
+from utils.modality import Modality
+
+
+def templates(identity, sample=0, media=None):
+    return [
+        NewTemplate(embedding(m, identity, sample, 0.5), 0.8, f"{identity}-{sample}", media or {})
+        for m in (Modality.FACE, Modality.VOICE)
+    ]
+
+
+def fill(store):
+    for i in range(6):
+        store.enroll(
+            NewPerson(f"p{i}", f"Person {i}", consent="yes", retention_days=30 if i % 2 else None),
+            templates(i),
+        )
+    store.enroll("p1", templates(1, 1, {"thumbnail": b"a picture"}))
+    store.delete_person("p5")  # whose number must not be given again
+    with store.database.write() as connection:
+        connection.execute(
+            insert(tables.identifications).values(
+                request_id="r1",
+                at=datetime.now(UTC),
+                modality=Modality.FACE,
+                person_key=2,
+                score=0.5,
+                speech_s=2.0,
+                encoder_id="face-1",
+                strength=4.5,
+                scale_id="",
+                actor="local",
+            )
+        )
+    store.give_feedback("r1", "p1", same=True)
+    Keys(store.database).create(Role.KIOSK, "east door")
+    with store.database.write() as connection:
+        connection.execute(
+            insert(tables.reembedded).values(key=1, encoder_id="face-2", vector=b"0")
+        )
+
+
+def content(store):
+    with store.database.read() as connection:
+        return {
+            t.name: [
+                tuple(row) for row in connection.execute(select(t).order_by(*t.primary_key.columns))
+            ]
+            for t in copying.TABLES
+        }
+
+
+@pytest.fixture
+def stores(tmp_path):
+    made = [
+        Store(open_database(f"sqlite:///{tmp_path / 'a.db'}")),
+        Store(open_database(new_database())),
+        Store(open_database(f"sqlite:///{tmp_path / 'b.db'}")),
+    ]
+    yield made
+    for store in made:
+        store.close()
+
+
+def test_there_and_back_everything_is_as_it_was(stores):
+    first, second, third = stores
+    fill(first)
+    sent = content(first)
+    assert all(sent[name] for name in sent), "every table has a row to copy"
+    copied = copy_gallery(first, second)
+    assert copied == {name: len(rows) for name, rows in sent.items()}
+    arrived = content(second)
+    assert arrived.pop("events")[:-1] == sent.pop("events")
+    assert arrived == sent
+    copy_gallery(second, third)
+    back = content(third)
+    back.pop("events")
+    assert back == sent
+    for store in stores:
+        assert not store.verify_audit().problems
+        assert store.events()[0].action == "copy_gallery"
+
+
+def test_numbers_that_were_used_are_not_used_again(stores):
+    first, second, third = stores
+    fill(first)
+    copy_gallery(first, second)
+    copy_gallery(second, third)
+    for store in stores:
+        store.create_person("new")
+        with store.database.read() as connection:
+            assert (
+                connection.scalar(
+                    select(tables.people.c.key).where(tables.people.c.person_id == "new")
+                )
+                == 7
+            )
+
+
+def test_a_filled_target_is_refused_and_left_alone(stores):
+    first, second, _ = stores
+    fill(first)
+    second.create_person("there")
+    before = content(second)
+    with pytest.raises(InvalidRequestError, match="empty"):
+        copy_gallery(first, second)
+    assert content(second) == before
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_copy_that_ends_early_leaves_nothing(stores, direction):
+    source, target = stores[:2][::direction]
+    fill(source)
+
+    def stop(table, _rows):
+        if table == "events":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_gallery(source, target, stop)
+    assert not any(content(target).values())
+    copy_gallery(source, target)
+    assert target.count() == 5
+
+
+def test_rows_that_did_not_arrive_are_noticed(stores):
+    first, second, _ = stores
+    fill(first)
+    with second.database.write() as connection:  # a database that loses a row
+        connection.execute(
+            text(
+                "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL;"
+                " END $$"
+            )
+        )
+        connection.execute(
+            text(
+                "CREATE TRIGGER lose BEFORE INSERT ON templates FOR EACH ROW WHEN (NEW.key = 3)"
+                " EXECUTE FUNCTION lose()"
+            )
+        )
+    with pytest.raises(StoreUnavailableError, match="arrive"):
+        copy_gallery(first, second)
+    assert second.count() == 0
+
+
+def test_sealed_values_stay_sealed(tmp_path):
+    codec = parse_key(new_key(), "the test")
+    first = Store(open_database(f"sqlite:///{tmp_path / 'a.db'}"), codec)
+    second = Store(open_database(new_database()), codec)
+    fill(first)
+    copy_gallery(first, second)
+    encoders = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
+    for m in encoders:
+        assert (
+            second.vectors_of("p1", encoders)[m].vectors
+            == first.vectors_of("p1", encoders)[m].vectors
+        ).all()
+    assert second.thumbnail("p1") == b"a picture"
+    first.close()
+    second.close()
+
+
+def test_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    source = Store(open_database(f"sqlite:///{tmp_path / 'duet.db'}"))
+    fill(source)
+    source.close()
+    url = new_database()
+    done = CliRunner().invoke(cli.cli, ["gallery", "copy", "--to", url])
+    assert done.exit_code == 0, done.output
+    assert "5 people" in done.output
+    again = CliRunner().invoke(cli.cli, ["gallery", "copy", "--to", url])
+    assert again.exit_code == 1
+    assert "empty database" in again.output
+    target = Store(open_database(url))
+    assert target.count() == 5
+    target.close()

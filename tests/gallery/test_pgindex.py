@@ -1,0 +1,319 @@
+"""Search inside PostgreSQL: it finds whom the index in memory finds, at once after
+every change by anybody.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from gallery.database.base import open_database
+from gallery.encryption.sealing import new_key, parse_key
+from gallery.records import people
+from gallery.search import postgres
+from gallery.search.choose import GrowingIndex, open_index
+from gallery.search.memory import ALL, MemoryIndex
+from gallery.search.postgres import DatabaseIndex
+from gallery.store import NewPerson, NewTemplate, Store
+from recognition.recognizer import Recognizer
+from tests.support.gallery_parts import (
+    ClipAligner,
+    StubEncoders,
+    StubFace,
+    StubFusion,
+    direction,
+    embedding,
+    make_recognizer,
+    write_clip,
+)
+from tests.support.postgres import new_database
+from utils.config import Settings
+from utils.errors import StoreUnavailableError
+from utils.modality import Modality
+
+FACE, VOICE, FUSED = ALL
+
+
+@pytest.fixture
+def url(postgres_url):
+    return postgres_url
+
+
+@pytest.fixture
+def store_url(url):
+    return url
+
+
+@pytest.fixture
+def index(store):
+    return DatabaseIndex(store, StubEncoders())
+
+
+def templates(identity, modalities="fv", sample=0, encoder_id=None):
+    return [
+        NewTemplate(
+            embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
+            0.8,
+            f"{identity}-{sample}",
+        )
+        for m in modalities
+    ]
+
+
+def probe(identity, modalities="fv", sample=9):
+    found = {m: direction(m, identity, sample, 0.5) for m in (FACE, VOICE) if m[0] in modalities}
+    if len(found) == 2:
+        found[FUSED] = StubFusion().fuse(found[FACE][None], found[VOICE][None])[0]
+    return found
+
+
+def best(snapshot, vectors, modality):
+    """person_id of the best in one modality, and the score."""
+    rows = np.flatnonzero(snapshot.has[modality])
+    scores = snapshot.vectors[modality][rows] @ vectors[modality]
+    row = rows[int(scores.argmax())]
+    return snapshot.refs[int(snapshot.keys[row])].person_id, float(scores.max())
+
+
+def test_a_store_in_postgresql_is_searched_inside_it(store, url):
+    assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
+    sealed = Store(open_database(new_database()), parse_key(new_key(), "the test"))
+    assert isinstance(open_index(sealed, StubEncoders()), GrowingIndex), (
+        "codes in the clear would undo the encryption"
+    )
+    sealed.close()
+
+
+def test_empty(index):
+    snapshot = index.near(probe(1))
+    assert (snapshot.people, len(snapshot.keys), [snapshot.count(m) for m in ALL]) == (
+        0,
+        0,
+        [0, 0, 0],
+    )
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_finds_whom_the_memory_finds(store, index, written):
+    """Before the codes are written, and by the codes."""
+    for i in range(40):
+        store.enroll(NewPerson(f"p{i}", f"P {i}"), templates(i, ("fv", "f", "v")[i % 3]))
+        store.enroll(f"p{i}", templates(i, ("fv", "f", "v")[i % 3], sample=1))
+    if written:
+        index.catch_up()
+    memory = MemoryIndex(store, StubEncoders()).snapshot()
+    snapshot = index.near(probe(0))
+    assert snapshot.people == memory.people == 40
+    assert [snapshot.count(m) for m in ALL] == [memory.count(m) for m in ALL] == [27, 27, 14]
+    for i in range(40):
+        asked = probe(i, ("fv", "f", "v")[i % 3])
+        near = index.near(asked)
+        for m in asked:
+            assert best(near, asked, m) == pytest.approx(best(memory, asked, m), abs=1e-6)
+    with store.database.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM person_codes")) == (
+            40 if written else 0
+        )
+
+
+def test_every_change_is_seen_at_once_by_another_service(store, url, index):
+    other_store = Store(open_database(url))
+    other = DatabaseIndex(other_store, StubEncoders())
+    for i in range(5):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+    index.catch_up()
+    assert best(other.near(probe(3)), probe(3), FACE)[0] == "p3"
+    store.delete_person("p3")
+    assert other.near(probe(3)).people == 4
+    assert "p3" not in {ref.person_id for ref in other.near(probe(3)).refs.values()}
+    store.enroll("p2", templates(77), replace=True)
+    assert best(other.near(probe(77)), probe(77), FUSED)[0] == "p2"
+    other_store.update_person("p1", name="Renamed")
+    assert {ref.name for ref in index.near(probe(1)).refs.values()} >= {"Renamed"}
+    other_store.close()
+
+
+def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
+    other_store = Store(open_database(url))
+    other = DatabaseIndex(other_store, StubEncoders())
+    seen = []
+    store.enroll(
+        NewPerson("a"), templates(1), guard=lambda: seen.append(other.near(probe(1)).people)
+    )
+    assert (seen, other.near(probe(1)).people) == ([0], 1)
+    other_store.close()
+
+
+def test_a_search_within_an_enrolment_does_not_wait_for_itself(store, index, monkeypatch):
+    monkeypatch.setattr(postgres, "BEHIND", 0)
+    store.enroll(NewPerson("a"), templates(1))
+    started = time.monotonic()
+    store.enroll(NewPerson("b"), templates(2), guard=lambda: index.near(probe(1)))
+    assert time.monotonic() - started < 20
+    assert index.near(probe(2)).people == 2
+
+
+def test_codes_are_written_when_many_changed(store, index, monkeypatch):
+    monkeypatch.setattr(postgres, "BEHIND", 3)
+    index.snapshot()
+    for i in range(6):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+    assert best(index.near(probe(4)), probe(4), FUSED)[0] == "p4"
+    with store.database.read() as connection:
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (6, 6, 6, 6)
+    store.delete_person("p4")
+    with store.database.read() as connection:
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (5, 5, 5, 5)
+        assert connection.scalar(text("SELECT count(*) FROM person_codes")) == 5
+    assert index.near(probe(4)).people == 5
+
+
+def test_far_behind_is_written_anew(store, index, monkeypatch):
+    monkeypatch.setattr(postgres, "FAR_BEHIND", 4)
+    for i in range(12):
+        store.enroll(NewPerson(f"p{i}"), templates(i, "v" if i % 4 == 0 else "fv"))
+    assert best(index.near(probe(8, "v")), probe(8, "v"), VOICE)[0] == "p8"
+    with store.database.read() as connection:
+        assert connection.execute(
+            text("SELECT people, face, voice, fused FROM person_codes_state")
+        ).one() == (12, 9, 12, 9)
+
+
+def test_other_encoders_are_not_compared_and_the_codes_made_anew(store, url, index):
+    store.enroll(NewPerson("old"), templates(1))
+    index.catch_up()
+    new = DatabaseIndex(store, StubEncoders(face=StubFace("face-2")))
+    snapshot = new.near(probe(1))
+    assert [snapshot.count(m) for m in ALL] == [0, 1, 0]
+    assert [s.modality for s in snapshot.stale] == [FACE]
+    assert index.near(probe(1)).count(FACE) == 1
+
+
+def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch):
+    """Those who are enrolled by voice alone are a small part: the fused search must
+    find them all the same. Deleted people, who are in the graph until the server cleans
+    up, take nobody's place.
+    """
+    monkeypatch.setattr(postgres, "EXACT", 0)
+    no_scans = make_url(url).update_query_dict({"options": "-c enable_seqscan=off"})
+    graphs = Store(open_database(no_scans.render_as_string(hide_password=False)))
+    index = DatabaseIndex(graphs, StubEncoders())
+    with store.database.write() as connection:
+        fill(connection, store, 300)
+    store.enroll(NewPerson("alone"), templates(9001, "v"))
+    index.catch_up()
+    for i in range(150):
+        with store.database.write() as connection:
+            people.remove(connection, people.key_of(connection, f"many-{i}"))
+    with graphs.database.read() as connection:
+        plan = "\n".join(
+            connection.scalars(
+                text(
+                    "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused"
+                    " IS NULL ORDER BY voice::halfvec(512) <#>"
+                    f" CAST('{postgres._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5"
+                )
+            )
+        )
+    assert "ix_person_codes_voice_alone" in plan
+    assert best(index.near(probe(9001)), probe(9001), VOICE)[0] == "alone"
+    for i in range(150, 300, 10):
+        assert best(index.near(probe(100 + i)), probe(100 + i), FUSED)[0] == f"many-{i}"
+    assert len(index.near(probe(9001)).keys) > 64
+    graphs.close()
+
+
+def fill(connection, store, count):
+    from gallery.records import templates as templates_module
+
+    for i in range(count):
+        key = people.create(connection, NewPerson(f"many-{i}"))
+        for new in templates(100 + i):
+            templates_module.add(connection, key, new, store.codec)
+
+
+def enroll_in_a_process(url, first, count):
+    store = Store(open_database(url))
+    for i in range(first, first + count):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+    store.close()
+
+
+def test_processes_see_each_other(url, store, index):
+    """Two more processes enrol; this one finds everybody."""
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=enroll_in_a_process, args=(url, 100 * n, 8)) for n in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [p.exitcode for p in processes] == [0, 0]
+    assert index.near({}).people == 16
+    for i in (*range(8), *range(100, 108)):
+        assert best(index.near(probe(i)), probe(i), Modality.FUSED)[0] == f"p{i}"
+    assert not store.verify_audit().problems
+
+
+def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
+    """The same clips, enrolled in both, give the same decisions; the codes are in use."""
+    monkeypatch.setattr(postgres, "BEHIND", 3)
+    here = make_recognizer(tmp_path)
+    there = Recognizer(ClipAligner(), StubEncoders(), store, Settings(data_dir=tmp_path))
+    for recognizer in (here, there):
+        for i in range(8):
+            recognizer.store.create_person(f"p{i}")
+            recognizer.enroll(
+                f"p{i}",
+                write_clip(
+                    tmp_path / "clip",
+                    face=i if i % 3 else None,
+                    voice=i if i % 4 else None if i % 3 else i,
+                ),
+            )
+    with store.database.read() as connection:
+        assert connection.scalar(text("SELECT people FROM person_codes_state")) >= 4
+    for i in range(10):
+        for face, voice in ((i, i), (i, None), (None, i)):
+            clip = write_clip(tmp_path / "clip", face=face, voice=voice, sample=3)
+            mine = here.identify(clip)
+            theirs = there.identify(clip)
+            for m in ("fused", "face", "voice"):
+                left = getattr(mine, m)
+                right = getattr(theirs, m)
+                assert (left.outcome, left.match and left.match.person_id) == (
+                    right.outcome,
+                    right.match and right.match.person_id,
+                )
+                assert left.margin == pytest.approx(right.margin, abs=1e-5)
+    there.store.delete_person("p5")
+    assert (
+        there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
+    )
+    here.close()
+
+
+def test_gone_and_back(store, url, index):
+    store.enroll(NewPerson("a"), templates(1))
+    from tests.support.postgres import run_on_server
+
+    name = url.rsplit("?", 1)[0].rsplit("/", 1)[1]
+    run_on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    run_on_server(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
+    with pytest.raises(StoreUnavailableError) as caught:
+        index.near(probe(1))
+    assert caught.value.retry_after_s
+    run_on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert index.near(probe(1)).people == 1

@@ -1,0 +1,311 @@
+"""PostgreSQL as the database: its schema, its faults in the words of the product, and
+that the service recovers by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from gallery.database.base import open_database
+from gallery.migrations import upgrade
+from gallery.store import NewPerson, Store
+from tests.gallery.test_migrations import differences
+from tests.gallery.test_store import face, voice
+from tests.support.disk import small_disk
+from tests.support.postgres import new_database, run_on_server, server_folder
+from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
+
+
+@pytest.fixture
+def url(postgres_url):
+    return postgres_url
+
+
+@pytest.fixture
+def store_url(url):
+    return url
+
+
+def name_of(url):
+    return make_url(url).database
+
+
+def cut_off(url):
+    """End every connection to the database, and wait until they have ended."""
+    run_on_server(
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname ="
+        f" '{name_of(url)}'"
+    )
+
+
+def with_option(url, option):
+    return (
+        make_url(url).update_query_dict({"options": option}).render_as_string(hide_password=False)
+    )
+
+
+# ---- schema
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'halfvec'")
+def test_the_revisions_make_the_tables(store):
+    with store.database.read() as connection:
+        assert [d for d in differences(connection) if "person_codes" not in str(d)] == []
+        assert upgrade.version_of(connection) == upgrade.HEAD
+
+
+def first_release(url):
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(upgrade._FOLDER))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann',"
+                " 'Ann', '', 'ann', now())"
+            )
+        )
+    engine.dispose()
+
+
+def test_an_earlier_schema_is_brought_up_to_date(url):
+    first_release(url)
+    store = Store(open_database(url))
+    assert store.get_person("ann").consent == ""
+    store.create_person("new")
+    assert not store.verify_audit().problems
+    store.close()
+
+
+def test_starts_at_once_upgrade_once(url):
+    first_release(url)
+    code = "import sys; from gallery.database.base import open_database; open_database(sys.argv[1]).close()"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [(p.communicate(timeout=300)[1], p.returncode)[1] for p in processes] == [0, 0, 0]
+    database = open_database(url)
+    with database.read() as connection:
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [
+            upgrade.HEAD
+        ]
+    database.close()
+
+
+def test_a_later_schema_is_refused(store, url):
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
+    with pytest.raises(ConfigError, match="9001"):
+        open_database(url)
+
+
+def test_a_failed_upgrade_leaves_the_old_state(url):
+    first_release(url)
+    run(url, "CREATE TABLE api_keys (odd text)")
+    with pytest.raises(StoreUnavailableError):
+        open_database(url)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert upgrade.version_of(connection) == "0001"
+        assert not connection.scalar(
+            text("SELECT count(*) FROM information_schema.columns WHERE column_name = 'consent'")
+        )
+    engine.dispose()
+
+
+def run(url, statement):
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+# ---- pgvector
+
+
+def test_a_server_without_pgvector_says_how_to_install_it(url):
+    run_on_server(f"ALTER DATABASE {name_of(url)} SET extension_control_path = '/nowhere'")
+    with pytest.raises(ConfigError, match="a server without it") as caught:
+        open_database(url)
+    assert "CREATE EXTENSION vector" in caught.value.hint
+    assert "apt-get install" in caught.value.hint
+
+
+def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
+    run_on_server(
+        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    )
+    run(url, "GRANT ALL ON SCHEMA public TO plain")
+    plain = make_url(url).set(username="plain").render_as_string(hide_password=False)
+    with pytest.raises(ConfigError, match="may not create it"):
+        open_database(plain)
+    run(url, "CREATE EXTENSION vector")
+    open_database(plain).close()
+
+
+# ---- faults
+
+
+def test_gone_and_back(store, url):
+    store.create_person("ann")
+    run_on_server(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
+    cut_off(url)
+    for call in (store.count, lambda: store.create_person("bob")):
+        with pytest.raises(StoreUnavailableError) as caught:
+            call()
+        assert caught.value.retry_after_s
+    run_on_server(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS true")
+    assert store.count() == 1
+    store.create_person("bob")
+
+
+def test_connections_that_broke_are_replaced_unnoticed(store, url):
+    """A server that was restarted between two requests."""
+    store.create_person("ann")
+    cut_off(url)
+    assert store.count() == 1
+    store.create_person("bob")
+
+
+def test_cut_off_in_mid_transaction_nothing_is_stored(store, url):
+    with pytest.raises(StoreUnavailableError):
+        store.enroll(NewPerson("ann"), [face()], guard=lambda: cut_off(url))
+    assert store.count() == 0
+    store.enroll(NewPerson("ann"), [face()])
+
+
+def test_read_only(store, url):
+    run_on_server(f"ALTER DATABASE {name_of(url)} SET default_transaction_read_only = on")
+    cut_off(url)
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        store.create_person("ann")
+    assert store.count() == 0
+    run_on_server(f"ALTER DATABASE {name_of(url)} RESET default_transaction_read_only")
+    cut_off(url)
+    store.create_person("ann")
+
+
+def test_locked_by_another_program(store, url):
+    """Whoever waits too long for the writer before is told so, and may come again."""
+    hasty = Store(open_database(with_option(url, "-c lock_timeout=200")))
+    started = threading.Event()
+    end = threading.Event()
+
+    def hold():
+        with store.database.write():
+            started.set()
+            end.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    started.wait(60)
+    with pytest.raises(StoreUnavailableError, match="locked") as caught:
+        hasty.create_person("ann")
+    assert caught.value.retry_after_s
+    assert hasty.count() == 0
+    end.set()
+    thread.join()
+    hasty.create_person("ann")
+    hasty.close()
+
+
+def test_a_statement_that_takes_too_long_is_ended(store, url):
+    hasty = open_database(with_option(url, "-c statement_timeout=2000"))
+    with pytest.raises(StoreUnavailableError, match="too long"), hasty.read() as connection:
+        connection.execute(text("SELECT pg_sleep(30)"))
+    with hasty.read() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    hasty.close()
+
+
+def test_full_disk():
+    folder = server_folder() / "small"
+    with small_disk(folder, "16m") as grow:
+        owner = (server_folder() / "data").stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        run_on_server(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        url = new_database("TABLESPACE small")
+        store = Store(open_database(url))
+        with pytest.raises(StorageFullError) as caught:
+            for i in range(5000):
+                store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
+        assert caught.value.retry_after_s
+        done = store.count()
+        assert done > 10
+        assert all(
+            p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people
+        )
+        grow("64m")
+        store.enroll(NewPerson("after"), [face(1)])
+        assert store.count() == done + 1
+        store.close()
+        run_on_server(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
+        run_on_server("DROP TABLESPACE small")
+
+
+def test_nobody_listens():
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+        open_database("postgresql+psycopg://nobody:secret@127.0.0.1:1/duet")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_both_ways_to_write_the_url(url, scheme):
+    open_database(
+        make_url(url).set(drivername=scheme).render_as_string(hide_password=False)
+    ).close()
+
+
+def test_errors_and_logs_hold_no_vectors_or_names(store, url, caplog):
+    with store.database.write() as connection:
+        connection.execute(text("ALTER TABLE templates ADD CONSTRAINT odd CHECK (quality < 0)"))
+    # An integrity error is a defect of ours: it is passed on as it is
+    with pytest.raises(Exception, match="odd") as caught:
+        store.enroll(NewPerson("secret", "Secret Name"), [face()])
+    told = str(caught.value).split("DETAIL")[0] + caplog.text
+    assert "Secret" not in told
+    assert "\\x" not in told
+
+
+def test_killed_in_mid_transaction(store, url):
+    script = """
+import os, sys
+from gallery import people
+from gallery.database.base import open_database
+database = open_database(sys.argv[1])
+with database.write() as connection:
+    people.create(connection, people.NewPerson("half"))
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, url], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == -9, done.stderr
+    store.create_person("kept")  # the writer's lock of who was killed is free
+    assert [p.person_id for p in store.list_people().people] == ["kept"]
+    assert not store.verify_audit().problems
+
+
+def test_tables_of_others_are_left_alone(url):
+    run(url, "CREATE TABLE people (who text)")
+    with pytest.raises(ConfigError, match="other tables"):
+        open_database(url)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert (
+            connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+            == 1
+        )
+    engine.dispose()

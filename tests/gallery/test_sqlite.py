@@ -1,0 +1,273 @@
+"""The store on an SQLite file: complete deletion, file modes, and what happens when the
+disk does not play along.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from gallery.database.base import open_database
+from gallery.store import NewPerson, Store
+from gallery.vectors import to_bytes
+from tests.gallery.test_store import face, voice
+from tests.support.disk import small_disk
+from tests.support.gallery_parts import open_gallery
+from utils.errors import ConfigError, PersonNotFoundError, StorageFullError, StoreUnavailableError
+
+
+@pytest.fixture
+def store_url(sqlite_url):
+    return sqlite_url
+
+
+# ---- complete deletion
+
+
+def files_hold(folder, *wanted):
+    data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    return [w in data for w in wanted]
+
+
+@pytest.mark.parametrize("position", [0, 17])
+def test_deletion_reaches_the_bytes(store, tmp_path, position):
+    """Among people with many templates, so that pages are split and merged around what
+    is deleted.
+    """
+    for i in range(24):
+        store.enroll(
+            NewPerson(
+                f"someone-{i:02d}@example.com", f"Zebra Name {i:02d}", f"quokka note {i:02d}"
+            ),
+            [face(i), voice(i)],
+        )
+        for sample in range(1, 4):
+            store.enroll(f"someone-{i:02d}@example.com", [face(i, sample), voice(i, sample)])
+    parts = [
+        to_bytes(e.embedding)[a : a + 32]
+        for s in range(4)
+        for e in (face(position, s), voice(position, s))
+        for a in (0, 1000, 2016)
+    ]
+    words = [
+        f"someone-{position:02d}".encode(),
+        f"Zebra Name {position:02d}".encode(),
+        f"zebra name {position:02d}".encode(),
+        f"quokka note {position:02d}".encode(),
+    ]
+    assert all(files_hold(tmp_path, *parts, *words))
+    store.delete_person(f"someone-{position:02d}@example.com")
+    assert not any(files_hold(tmp_path, *parts, *words))
+    assert store.count() == 23
+    with pytest.raises(PersonNotFoundError):
+        store.delete_person(f"someone-{position:02d}@example.com")
+
+
+def test_every_deletion_in_turn_reaches_the_bytes(store, tmp_path):
+    for i in range(16):
+        store.enroll(NewPerson(f"p{i}", f"Walrus{i:03d}"), [face(i), voice(i)])
+    for i in np.random.default_rng(5).permutation(16):
+        parts = [
+            to_bytes(face(int(i)).embedding)[64:96],
+            to_bytes(voice(int(i)).embedding)[64:96],
+            f"Walrus{i:03d}".encode(),
+        ]
+        assert all(files_hold(tmp_path, *parts))
+        store.delete_person(f"p{i}")
+        assert not any(files_hold(tmp_path, *parts))
+
+
+def test_replaced_and_renamed_leaves_no_bytes(store, tmp_path):
+    store.enroll(NewPerson("ann", "Former Pelican"), [face(1, 0)])
+    store.enroll("ann", [face(1, 1)], replace=True)
+    store.update_person("ann", name="New")
+    assert (
+        files_hold(
+            tmp_path, to_bytes(face(1, 0).embedding)[:32], b"Former Pelican", b"former pelican"
+        )
+        == [False] * 3
+    )
+    assert files_hold(tmp_path, to_bytes(face(1, 1).embedding)[:32]) == [True]
+
+
+# ---- files and faults
+
+
+def test_files_are_the_owners_only(store, tmp_path):
+    store.create_person("ann")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "data").iterdir()}
+    assert set(modes) == {"duet.db", "duet.db-wal", "duet.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_pragmas_hold_on_every_connection(store):
+    with store.database.read() as first, store.database.read() as second:
+        for connection in (first, second):
+            pragmas = {
+                "foreign_keys": 1,
+                "secure_delete": 1,
+                "synchronous": 2,
+                "journal_mode": "wal",
+            }
+            assert {p: connection.execute(text(f"PRAGMA {p}")).scalar() for p in pragmas} == pragmas
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "secret"]
+)
+def test_other_databases_are_refused(url):
+    with pytest.raises(ConfigError) as caught:
+        open_database(url)
+    assert "secret" not in caught.value.message
+
+
+def test_full_disk(store):
+    """SQLite's own limit on the number of pages gives the very error of a full disk."""
+    store.enroll(NewPerson("ann"), [face()])
+    with store.database.read() as connection:
+        used = connection.execute(text("PRAGMA page_count")).scalar()
+    store.database._engine.dispose()
+    limited = limit_pages(store, used + 1)
+    with pytest.raises(StorageFullError) as caught:
+        for i in range(50):
+            store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
+    assert caught.value.retry_after_s
+    assert all(
+        p.templates == {"face": 1, "voice": int(p.person_id != "ann")}
+        for p in store.list_people(limit=100).people
+    )
+    limited["pages"] = 1_000_000
+    store.database._engine.dispose()
+    store.enroll(NewPerson("after"), [face(9)])
+
+
+def limit_pages(store, pages):
+    from sqlalchemy import event
+
+    limited = {"pages": pages}
+    event.listen(
+        store.database._engine,
+        "connect",
+        lambda c, _: c.execute(f"PRAGMA max_page_count={limited['pages']}"),
+    )
+    return limited
+
+
+def test_full_file_system(tmp_path):
+    with small_disk(tmp_path / "small", "2m") as grow:
+        store = open_gallery(tmp_path / "small")
+        with pytest.raises(StorageFullError):
+            for i in range(2000):
+                store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
+        done = store.count()
+        assert done > 10
+        assert all(
+            p.templates == {"face": 1, "voice": 1} for p in store.list_people(limit=1000).people
+        )
+        grow("8m")
+        store.enroll(NewPerson("after"), [face(1)])
+        assert store.count() == done + 1
+        store.close()
+
+
+def test_locked_by_another_program(tmp_path):
+    store = open_gallery(tmp_path, busy_timeout_s=0.2)
+    other = sqlite3.connect(tmp_path / "duet.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailableError, match="locked"):
+        store.create_person("ann")
+    assert store.count() == 0
+    other.execute("ROLLBACK")
+    other.close()
+    store.create_person("ann")
+    store.close()
+
+
+def test_read_only(store):
+    from sqlalchemy import event
+
+    event.listen(
+        store.database._engine, "checkout", lambda c, *_: c.execute("PRAGMA query_only=ON")
+    )
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        store.create_person("ann")
+    assert store.count() == 0
+
+
+def test_gone_and_back(store, tmp_path):
+    store.create_person("ann")
+    store.database.scrub()
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailableError):
+        store.count()
+    with pytest.raises(StoreUnavailableError):
+        store.create_person("bob")
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "data")
+    assert store.count() == 1
+    store.create_person("bob")
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made(tmp_path, folder):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailableError, match="its folder cannot be made"):
+        open_database(f"sqlite:///{tmp_path / folder / 'duet.db'}")
+
+
+def test_damaged(tmp_path):
+    (tmp_path / "duet.db").write_bytes(b"not a database at all" * 1000)
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        open_gallery(tmp_path)
+
+
+def test_errors_and_logs_hold_no_vectors_names_or_paths(store, tmp_path, caplog):
+    limit_pages(store, 1)
+    store.database._engine.dispose()
+    with pytest.raises(StorageFullError) as caught:
+        for i in range(50):
+            store.enroll(NewPerson(f"secret{i}", "Secret Name"), [face(i)])
+    told = "".join(
+        [
+            caught.value.message,
+            caught.value.hint,
+            repr(caught.value.__cause__),
+            str(caught.value.__cause__),
+            caplog.text,
+        ]
+    )
+    assert "Secret" not in told
+    # SQLAlchemy shows the values of a statement unless it is told not to
+    assert "face-1" not in told
+    assert "\\x" not in told
+    assert str(tmp_path) not in told
+
+
+def test_killed_in_mid_transaction(tmp_path):
+    """A process that dies between the person and the template leaves neither."""
+    script = f"""
+import os
+from sqlalchemy import insert
+from gallery import people as s
+from tests.support.gallery_parts import open_gallery
+from tests.gallery.test_store import face
+store = open_gallery(__import__("pathlib").Path({str(tmp_path)!r}))
+store.enroll(s.NewPerson("kept"), [face(1)])
+with store.database.write() as connection:
+    s.create(connection, s.NewPerson("half"))
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == -9, done.stderr
+    store = open_gallery(tmp_path)
+    assert [p.person_id for p in store.list_people().people] == ["kept"]
+    assert isinstance(store, Store)
+    store.close()

@@ -1,0 +1,201 @@
+"""Enrolling with the recognizer over a real database: more clips of a person,
+duplicates, first sight. Stand-ins for alignment and networks only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recognition.results import Outcome
+from tests.support.gallery_parts import direction, enroll, outcomes
+from utils.errors import (
+    DuplicatePersonError,
+    InvalidNameError,
+    NoBiometricError,
+    PersonNotFoundError,
+)
+
+
+def test_enroll(recognizer, clip):
+    result = enroll(recognizer, clip, "ann", face=1, voice=1)
+    assert [t.modality for t in result.templates] == ["face", "voice"]
+    assert [t.quality for t in result.templates] == [0.8, 0.7]
+    assert result.person.templates == {"face": 1, "voice": 1}
+    assert result.duplicate is None
+    assert recognizer.store.list_templates("ann") == result.templates
+    assert "store" in result.timings_ms
+
+
+def test_enroll_nobody(recognizer, clip):
+    with pytest.raises(PersonNotFoundError):
+        recognizer.enroll("nobody", clip(face=1))
+    with pytest.raises(InvalidNameError):
+        recognizer.enroll("../x", clip(face=1))
+
+
+def test_a_score_is_over_all_templates(gallery, clip):
+    """The same for strangers and for the person, and the same when identifying as when
+    verifying.
+    """
+    probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
+
+    def score(who):
+        return gallery.verify_person(probes[who], "ann").face.score
+
+    each = {who: [] for who in probes}
+    for sample in range(1, 5):
+        gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9), replace=True)
+        for who in probes:
+            each[who].append(score(who))
+    for sample in range(1, 4):
+        gallery.enroll("ann", clip(face=1, voice=1, sample=sample, noise=0.9))
+    assert gallery.store.get_person("ann").templates == {"face": 4, "voice": 4}
+    length = np.linalg.norm(
+        np.mean([direction("face", 1, sample, 0.9) for sample in range(1, 5)], axis=0)
+    )
+    for who in probes:
+        assert score(who) == pytest.approx(np.mean(each[who]) / length, abs=1e-5)
+    answer = gallery.identify(probes[1])
+    assert answer.face.match.score == pytest.approx(score(1), abs=1e-6)
+
+
+def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
+    probe = clip(face=1, voice=1, sample=7)
+    enroll(recognizer, clip, "ann", face=60, voice=60)
+    assert outcomes(recognizer.identify(probe)) == [("unknown", None)] * 3
+    for sample in range(1, 4):
+        recognizer.enroll("ann", clip(face=1, voice=1, sample=sample), force=True)
+    assert outcomes(recognizer.identify(probe)) == [("accepted", "ann")] * 3
+
+
+def test_same_file_again(gallery, clip):
+    path = clip(face=1, voice=1, sample=3)
+    first = gallery.enroll("ann", path)
+    again = gallery.enroll("ann", path)
+    assert again.templates == first.templates
+    assert [h.code for h in again.hints] == ["already_enrolled"]
+
+
+def test_replace(gallery, clip):
+    gallery.enroll("ann", clip(face=1, voice=1, sample=1))
+    result = gallery.enroll("ann", clip(face=50, voice=50), replace=True)
+    assert gallery.store.list_templates("ann") == result.templates
+    assert outcomes(gallery.identify(clip(face=50, voice=50, sample=1)))[0] == ("accepted", "ann")
+    assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.outcome == Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("what", "modality"),
+    [
+        ({"face": 1, "voice": 1}, "fused"),
+        ({"face": 1}, "face"),
+        ({"voice": 1}, "voice"),
+        ({"face": 1, "voice": 2}, "face"),
+        ({"face": 1, "voice": 3}, "face"),
+    ],
+)
+def test_duplicate_is_refused_and_named(gallery, clip, what, modality):
+    gallery.store.create_person("new")
+    path = clip(**what, sample=1)
+    with pytest.raises(DuplicatePersonError) as caught:
+        gallery.enroll("new", path)
+    details = caught.value.details
+    assert (details["person_id"], details["name"], details["modality"]) == ("ann", "Ann", modality)
+    assert 0.9 < details["probability"] <= 1
+    assert gallery.store.list_templates("new") == ()
+    forced = gallery.enroll("new", path, force=True)
+    assert forced.duplicate.person_id == "ann"
+    assert len(forced.templates) == len(what)
+
+
+def test_enrolling_somebody_elses_face_for_a_known_person_is_refused(gallery, clip):
+    for replacing in (False, True):
+        with pytest.raises(DuplicatePersonError):
+            gallery.enroll("bob", clip(face=1, voice=1, sample=1), replace=replacing)
+    assert gallery.store.get_person("bob").templates == {"face": 1, "voice": 1}
+
+
+def test_clip_unlike_the_person_is_said(gallery, clip):
+    assert [h.code for h in gallery.enroll("ann", clip(face=40, voice=40)).hints] == [
+        "unlike_earlier"
+    ]
+    assert gallery.enroll("bob", clip(face=2, voice=2, sample=1)).hints == ()
+    assert gallery.enroll("cleo", clip(face=41, voice=41), replace=True).hints == ()
+
+
+# ---- first sight
+
+
+def test_first_sight_registers_then_identifies(recognizer, clip):
+    first = recognizer.first_sight("ann@example.com", clip(face=1, voice=1))
+    assert (first.registered, first.duplicate, first.person_id) == (True, None, "ann@example.com")
+    assert outcomes(first.identification) == [("accepted", "ann@example.com")] * 3
+    again = recognizer.first_sight("ann@example.com", clip(face=1, voice=1, sample=1))
+    assert (again.registered, again.duplicate) == (False, None)
+    assert outcomes(again.identification)[0] == ("accepted", "ann@example.com")
+    assert recognizer.store.get_person("ann@example.com").templates == {"face": 1, "voice": 1}
+
+
+def test_first_sight_of_a_person_without_templates(recognizer, clip):
+    recognizer.store.create_person("ann", "Ann")
+    assert recognizer.first_sight("ann", clip(face=1)).registered
+    assert recognizer.store.get_person("ann").name == "Ann"
+
+
+def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
+    result = gallery.first_sight("alias", clip(face=1, voice=1, sample=1))
+    assert (result.registered, result.duplicate.person_id, result.duplicate.name) == (
+        False,
+        "ann",
+        "Ann",
+    )
+    assert outcomes(result.identification)[0] == ("accepted", "ann")
+    with pytest.raises(PersonNotFoundError):
+        gallery.store.get_person("alias")
+
+
+def test_first_sight_with_force_stores_and_reports(gallery, clip):
+    result = gallery.first_sight("twin", clip(face=1, voice=1, sample=1), force=True)
+    assert (result.registered, result.duplicate.person_id) == (True, "ann")
+    assert gallery.store.get_person("twin").templates == {"face": 1, "voice": 1}
+
+
+def test_known_id_with_another_face_is_only_identified(gallery, clip):
+    result = gallery.first_sight("ann", clip(face=2, voice=2, sample=1))
+    assert (result.registered, result.duplicate) == (False, None)
+    assert outcomes(result.identification)[0] == ("accepted", "bob")
+
+
+def test_re_register(gallery, clip):
+    result = gallery.first_sight("ann", clip(face=80, voice=80), re_register=True)
+    assert result.registered
+    assert outcomes(result.identification)[0] == ("accepted", "ann")
+    assert gallery.store.get_person("ann").templates == {"face": 1, "voice": 1}
+    refused = gallery.first_sight("ann", clip(face=2, voice=2, sample=1), re_register=True)
+    assert (refused.registered, refused.duplicate.person_id) == (False, "bob")
+    assert gallery.first_sight("new", clip(face=81), re_register=True).registered
+
+
+def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeypatch):
+    """Known when looked up, gone when stored: registered anew."""
+    known = gallery.store.find_person
+
+    def deleted_after(person_id):
+        found = known(person_id)
+        gallery.store.delete_person(person_id)
+        return found
+
+    monkeypatch.setattr(gallery.store, "find_person", deleted_after)
+    result = gallery.first_sight("ann", clip(face=1, voice=1, sample=1), re_register=True)
+    assert (result.registered, result.duplicate) == (True, None)
+    assert outcomes(result.identification) == [("accepted", "ann")] * 3
+
+
+def test_first_sight_leaves_nothing_of_a_bad_clip(recognizer, clip):
+    with pytest.raises(NoBiometricError):
+        recognizer.first_sight("ann", clip(picture=True))
+    for bad in ("..", "a/b"):
+        with pytest.raises(InvalidNameError):
+            recognizer.first_sight(bad, clip(face=1))
+    assert recognizer.store.count() == 0

@@ -1,0 +1,322 @@
+"""Search against a plain loop over people as the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gallery.search.memory import ALL, MemoryIndex
+from gallery.store import NewPerson, NewTemplate
+from recognition.matching import Search, compare
+from scoring.calibration import Calibration
+from scoring.norms import OTHERS, Coefficients, CohortNorm
+from tests.support.gallery_parts import (
+    CALIBRATION,
+    StubEncoders,
+    StubFusion,
+    direction,
+    embedding,
+    open_gallery,
+)
+from utils.arrays import EMBEDDING_SIZE
+
+FACE, VOICE, FUSED = ALL
+SHIFTED = Calibration(30.0, -2.0, (0.5, 0.1), (0.0, 0.1))
+CALIBRATIONS = {FACE: CALIBRATION, VOICE: SHIFTED, FUSED: CALIBRATION}
+
+
+def rank(snapshot, vectors, modality, calibrations=CALIBRATIONS):
+    return Search(snapshot, vectors, calibrations, 0.0).rank(modality)
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    """Identity → modalities: 1-4 both, 5-6 face only, 7-8 voice only."""
+    has = {**dict.fromkeys(range(1, 5), "fv"), 5: "f", 6: "f", 7: "v", 8: "v"}
+    store = open_gallery(tmp_path)
+    for i, modalities in has.items():
+        store.enroll(
+            NewPerson(f"p{i}"),
+            [
+                NewTemplate(embedding(FACE if m == "f" else VOICE, i), 1.0, str(i))
+                for m in modalities
+            ],
+        )
+    yield has, MemoryIndex(store, StubEncoders()).snapshot()
+    store.close()
+
+
+def probe(face=None, voice=None, sample=1, noise=0.8):
+    vectors = {}
+    if face is not None:
+        vectors[FACE] = direction("face", face, sample, noise)
+    if voice is not None:
+        vectors[VOICE] = direction("voice", voice, sample, noise)
+    if len(vectors) == 2:
+        vectors[FUSED] = StubFusion().fuse(vectors[FACE][None], vectors[VOICE][None])[0]
+    return vectors
+
+
+def oracle(has, vectors, modality):
+    """Best two of (llr, score, person_id, modality), one person after the other."""
+    found = []
+    for i, modalities in has.items():
+        person = probe(
+            ("f" in modalities and i) or None, ("v" in modalities and i) or None, noise=0.0
+        )
+        by = modality
+        if modality == FUSED and len(modalities) == 1:
+            by = FACE if modalities == "f" else VOICE
+        if by in person:
+            score = float(vectors[by] @ person[by])
+            found.append((float(CALIBRATIONS[by].llr(score)), score, f"p{i}", by))
+    return sorted(found, reverse=True)[:2]
+
+
+@pytest.mark.parametrize("who", range(1, 10))
+@pytest.mark.parametrize("modality", ALL)
+def test_equals_the_loop(gallery, who, modality):
+    has, snapshot = gallery
+    vectors = probe(who, who)
+    found = rank(snapshot, vectors, modality)
+    expected = oracle(has, vectors, modality)
+    assert [(c.person.person_id, c.modality) for c in found] == [(e[2], e[3]) for e in expected]
+    np.testing.assert_allclose([c.score for c in found], [e[1] for e in expected], atol=1e-5)
+    np.testing.assert_allclose([c.llr for c in found], [e[0] for e in expected], atol=1e-3)
+
+
+@pytest.mark.parametrize(("face", "voice"), [(1, 2), (5, 7), (7, 5), (2, 8), (9, 3)])
+def test_mixed_probes_equal_the_loop(gallery, face, voice):
+    has, snapshot = gallery
+    vectors = probe(face, voice)
+    assert [c.person.person_id for c in rank(snapshot, vectors, FUSED)] == [
+        e[2] for e in oracle(has, vectors, FUSED)
+    ]
+
+
+def test_people_are_compared_on_the_calibrated_scale(gallery):
+    """A face-only and a voice-only person at the same cosine: the better calibrated
+    modality weighs more, not the higher cosine.
+    """
+    _, snapshot = gallery
+    face = direction("face", 5)
+    voice = direction("voice", 7)
+    vectors = {
+        FACE: (0.6 * face + 0.8 * direction("face", 99)).astype(np.float32),
+        VOICE: (0.7 * voice + 0.714 * direction("voice", 99)).astype(np.float32),
+    }
+    vectors[FUSED] = StubFusion().fuse(vectors[FACE][None], vectors[VOICE][None])[0]
+    best, second = rank(snapshot, vectors, FUSED)
+    assert (best.person.person_id, second.person.person_id) == ("p5", "p7")
+    assert best.score < second.score
+    assert best.llr > second.llr
+
+
+def test_few_and_none(tmp_path):
+    store = open_gallery(tmp_path)
+    index = MemoryIndex(store, StubEncoders())
+    assert rank(index.snapshot(), probe(1, 1), FUSED) == ()
+    store.enroll(NewPerson("a"), [NewTemplate(embedding(FACE, 1), 1.0, "1")])
+    assert [c.modality for c in rank(index.snapshot(), probe(1, 1), FUSED)] == [FACE]
+    assert rank(index.snapshot(), probe(1, 1), VOICE) == ()
+    store.delete_person("a")
+    assert rank(index.snapshot(), probe(1, 1), FACE) == ()
+    store.close()
+
+
+def test_scores_are_cosines_even_after_rounding(gallery):
+    _, snapshot = gallery
+    exact = probe(1, 1, noise=0.0)
+    exact[FACE] = exact[FACE] * np.float32(1.0000005)
+    assert rank(snapshot, exact, FACE)[0].score <= 1.0
+
+
+def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path):
+    """Over all templates of a modality; fused over pairs of them."""
+    store = open_gallery(tmp_path)
+    people = {f"p{i}": [(i, sample) for sample in range(1 + i % 4)] for i in range(1, 6)}
+    for name, clips in people.items():
+        store.create_person(name)
+        for i, sample in clips:
+            store.enroll(
+                name,
+                [
+                    NewTemplate(embedding(m, i, sample, 0.8), 1.0, f"{i}-{sample}")
+                    for m in (FACE, VOICE)
+                ],
+            )
+    snapshot = MemoryIndex(store, StubEncoders()).snapshot()
+    rows = {snapshot.refs[int(key)].person_id: row for row, key in enumerate(snapshot.keys)}
+    for who in (2, 9):
+        vectors = probe(who, who, sample=50)
+        for name, clips in people.items():
+            for modality in ALL:
+                templates = np.stack([probe(i, i, sample)[modality] for i, sample in clips])
+                expected = float(np.mean(templates @ vectors[modality])) / np.linalg.norm(
+                    templates.mean(axis=0)
+                )
+                assert snapshot.vectors[modality][rows[name]] @ vectors[modality] == pytest.approx(
+                    expected, abs=1e-6
+                )
+        assert rank(snapshot, vectors, FUSED)[0].person.person_id == "p2" or who == 9
+    store.close()
+
+
+def test_ratio_of_one_person(gallery):
+    has, snapshot = gallery
+    vectors = probe(1, 2)
+    search = Search(snapshot, vectors, CALIBRATIONS, 0.0)
+    for ref in snapshot.refs.values():
+        for modality, kind in ((FACE, "f"), (VOICE, "v")):
+            found = search.llr_of(ref, modality)
+            number = int(ref.person_id[1:])
+            if kind in has[number]:
+                score = vectors[modality] @ probe(number, number, noise=0.0)[modality]
+                assert found == pytest.approx(float(CALIBRATIONS[modality].llr(score)), abs=1e-3)
+            else:
+                assert found is None
+    assert (
+        Search(snapshot, probe(1), CALIBRATIONS, 0.0).llr_of(
+            snapshot.refs[int(snapshot.keys[0])], VOICE
+        )
+        is None
+    )
+
+
+# ---- against a cohort and the others
+
+COHORT = np.stack([direction("cohort", i) for i in range(60)])
+NUMBERS = Coefficients(
+    (0.01, 0.9, 0.2, 0.03),
+    (0.02, 0.1, 0.8, 0.01),
+    0.005,
+    0.4,
+    0.05,
+    0.8,
+    (0.9, 0.5, 0.1, 0.01, 1e-3),
+    (-2.0, -1.0, 0.0, 1.0, 2.0),
+)
+NORMED = Calibration(2.0, -4.0, (0.5, 0.1, 0.01), (-1.0, 0.0, 1.0), CohortNorm(COHORT, NUMBERS))
+
+
+def crowd(tmp_path, count: int, alike: float = 0.0):
+    """People by face, each of whom has a part of one common direction."""
+    store = open_gallery(tmp_path)
+    common = direction("common", 1)
+    for i in range(1, count + 1):
+        vector = direction("face", i) + np.float32(alike) * common
+        template = embedding(FACE, i)
+        made = type(template)(vector / np.linalg.norm(vector), FACE, template.encoder_id)
+        store.enroll(NewPerson(f"p{i}"), [NewTemplate(made, 1.0, str(i))])
+    snapshot = MemoryIndex(store, StubEncoders()).snapshot()
+    store.close()
+    return snapshot, common
+
+
+def by_hand(snapshot, vector, row):
+    """Strength of one person, from the definition."""
+    norm = NORMED.norm
+    level, scale = norm.probe(vector[None])
+    bare = (
+        snapshot.vectors[FACE] @ vector - level[0] - norm.person(snapshot.vectors[FACE])
+    ) / scale[0]
+    others = np.sort(np.delete(bare, row))[::-1][:OTHERS]
+    return (
+        bare[row]
+        - NUMBERS.others * (others - norm.expected(len(bare) - 1, len(others))).sum() / OTHERS
+    )
+
+
+@pytest.mark.parametrize("people", [1, 3, 6, 40])
+def test_strengths_follow_from_cohort_and_others(tmp_path, people):
+    snapshot, _ = crowd(tmp_path, people)
+    vector = direction("face", 1, 5, 1.0)
+    found = rank(snapshot, {FACE: vector}, FACE, {FACE: NORMED})
+    for candidate in found:
+        row = int(np.flatnonzero(snapshot.keys == candidate.person.key)[0])
+        assert candidate.strength == pytest.approx(by_hand(snapshot, vector, row), abs=1e-5)
+        assert candidate.llr == pytest.approx(2.0 * candidate.strength - 4.0)
+        assert candidate.score == pytest.approx(
+            float(snapshot.vectors[FACE][row] @ vector), abs=1e-6
+        )
+        assert candidate.score_at(candidate.strength) == pytest.approx(candidate.score)
+        assert candidate.score_at(1e6) == 1.0
+    assert found[0].person.person_id == "p1"
+
+
+def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
+    """By the logarithm of the seconds over 3; as of 6 s beyond that, and nothing where
+    they are not known.
+    """
+    snapshot, _ = crowd(tmp_path, 1)
+    vector = direction("face", 1, 5, 1.0)
+    reference = snapshot.vectors[FACE][0]
+    level, scale = NORMED.norm.probe(vector[None])
+    for speech_s, t in (
+        (1.5, np.log(0.5)),
+        (3.0, 0.0),
+        (6.0, np.log(2)),
+        (60.0, np.log(2)),
+        (0.0, 0.0),
+    ):
+        expected = (
+            reference @ vector - level[0] - 0.03 * t - NORMED.norm.person(reference[None])[0]
+        ) / (scale[0] + 0.01 * t)
+        assert compare(vector, reference, NORMED, speech_s).strength == pytest.approx(
+            expected, rel=1e-5
+        )
+        found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s).rank(FACE)[0]
+        assert found.strength == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_two_clips_neither_is_the_probe():
+    """A verification of two clips heeds the cohort and the seconds of both, and gives
+    the same answer either way round.
+    """
+    first = direction("face", 1, 5, 1.0)
+    second = direction("face", 1, 7, 0.6)
+    there = compare(first, second, NORMED, 6.0, 1.0)
+    back = compare(second, first, NORMED, 1.0, 6.0)
+    assert (there.score, there.strength) == (
+        pytest.approx(back.score),
+        pytest.approx(back.strength),
+    )
+    ways = compare(first, second, NORMED, 6.0), compare(second, first, NORMED, 1.0)
+    assert ways[0].strength != pytest.approx(ways[1].strength, abs=0.01)
+    assert there.level == pytest.approx((ways[0].level + ways[1].level) / 2)
+    assert there.scale == pytest.approx((ways[0].scale + ways[1].scale) / 2)
+
+
+def test_where_people_are_alike_more_is_needed(tmp_path):
+    """The same cosine of the same probe: the score that a name needs is higher among
+    people who resemble the probe.
+    """
+    needed = []
+    for number, alike in enumerate((0.0, 1.0)):
+        snapshot, common = (
+            crowd(tmp_path / f"{number}", 30, alike)
+            if (tmp_path / f"{number}").mkdir() is None
+            else None
+        )
+        vector = direction("face", 99) + common
+        best = rank(
+            snapshot,
+            {FACE: (vector / np.linalg.norm(vector)).astype(np.float32)},
+            FACE,
+            {FACE: NORMED},
+        )[0]
+        needed.append(best.score_at(1.0))
+    assert needed[1] > needed[0] + 0.1
+
+
+def test_two_sides_alone_have_no_others():
+    probe_vector = direction("face", 1, 1, 0.8)
+    reference = direction("face", 1)
+    found = compare(probe_vector, reference, NORMED, 0.0)
+    level, scale = NORMED.norm.probe(probe_vector[None])
+    assert found.score == pytest.approx(float(probe_vector @ reference))
+    assert found.strength == pytest.approx(
+        (found.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0]
+    )
+    assert compare(probe_vector, reference, CALIBRATION, 0.0).strength == found.score
+    assert COHORT.shape[1] == EMBEDDING_SIZE

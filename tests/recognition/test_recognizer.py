@@ -1,0 +1,419 @@
+"""The recognizer over a real database, with stand-ins for alignment and networks only."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recognition.results import Outcome
+from scoring.calibration import Calibration
+from scoring.norms import Coefficients, CohortNorm
+from tests.support.gallery_parts import (
+    CALIBRATION,
+    ClipAligner,
+    StubEncoders,
+    StubFace,
+    StubFusion,
+    StubVoice,
+    enroll,
+    make_recognizer,
+    outcomes,
+)
+from tests.support.waiting import LIMIT_S, until
+from utils.arrays import EMBEDDING_SIZE
+from utils.errors import (
+    BusyError,
+    DuplicatePersonError,
+    EncoderMismatchError,
+    MediaTypeError,
+    NoBiometricError,
+    PersonExistsError,
+    PersonNotFoundError,
+    TemplateNotFoundError,
+)
+from utils.modality import Modality
+
+# ---- identify
+
+
+def test_identify(gallery, clip):
+    answer = gallery.identify(clip(face=2, voice=2, sample=1))
+    assert outcomes(answer) == [("accepted", "bob")] * 3
+    assert answer.fused.match.name == "Bob"
+    assert answer.fused.modality == Modality.FUSED
+    assert answer.fused.runner_up.person_id in ("ann", "cleo")
+    assert answer.fused.reason.startswith("Recognised by face and voice; 0.")
+    assert (answer.people, answer.fpir, answer.people_in_view) == (3, 0.01, 1)
+    assert answer.encoder_ids == {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
+    assert answer.face_quality.score == 0.8
+    assert {
+        "wait",
+        "decode",
+        "face_embedding",
+        "voice_embedding",
+        "fusion",
+        "search",
+        "total",
+    } <= answer.timings_ms.keys()
+    assert answer.timings_ms["total"] >= answer.timings_ms["search"] > 0
+
+
+def test_stranger_is_unknown(gallery, clip):
+    answer = gallery.identify(clip(face=9, voice=9))
+    assert outcomes(answer) == [("unknown", None)] * 3
+    assert answer.fused.runner_up is None
+    assert "ann" not in repr(answer).lower().replace("encoder", "")
+
+
+def test_empty_gallery(recognizer, clip):
+    recognizer.store.create_person("no-templates")
+    answer = recognizer.identify(clip(face=1, voice=1))
+    assert outcomes(answer) == [("unknown", None)] * 3
+    assert {d.reason for d in (answer.fused, answer.face, answer.voice)} == {"The gallery is empty"}
+    assert answer.people == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "there", "gone", "reason"),
+    [
+        ({"face": 1}, "face", "voice", "The clip has no sound"),
+        (
+            {"face": 1, "sound": True},
+            "face",
+            "voice",
+            "No usable speech: 0.0 s of speech heard, 0.5 s needed",
+        ),
+        ({"voice": 1}, "voice", "face", "The clip has no picture"),
+        ({"voice": 1, "picture": True}, "voice", "face", "No usable face: no face was found"),
+    ],
+)
+@pytest.mark.parametrize("who", [1, 9])
+def test_one_modality_in_the_probe(gallery, clip, what, there, gone, reason, who):
+    answer = gallery.identify(clip(**{**what, there: who}, sample=1))
+    single = getattr(answer, there)
+    absent = getattr(answer, gone)
+    assert (absent.outcome, absent.reason, absent.threshold) == (Outcome.NO_PROBE, reason, None)
+    assert answer.fused == replace(single, reason=f"{single.reason}. {reason}")
+    assert single.outcome == (Outcome.ACCEPTED if who == 1 else Outcome.UNKNOWN)
+    assert single.modality == there
+
+
+def test_gallery_of_one_modality(recognizer, clip):
+    """Everybody is enrolled by face only: a probe with both is answered as by face."""
+    for i in (1, 2):
+        enroll(recognizer, clip, f"p{i}", face=i)
+    for who in (1, 9):
+        answer = recognizer.identify(clip(face=who, voice=who, sample=1))
+        assert answer.fused == answer.face
+        assert answer.voice.reason == "Nobody in the gallery is enrolled by voice"
+
+
+def test_mixed_gallery(gallery, clip):
+    enroll(gallery, clip, "facial", face=20)
+    enroll(gallery, clip, "vocal", voice=30)
+    assert outcomes(gallery.identify(clip(face=20, voice=20, sample=1)))[0] == (
+        "accepted",
+        "facial",
+    )
+    assert outcomes(gallery.identify(clip(face=30, voice=30, sample=1)))[0] == ("accepted", "vocal")
+    answer = gallery.identify(clip(face=1, voice=1, sample=1))
+    assert outcomes(answer)[0] == ("accepted", "ann")
+    assert answer.fused.modality == Modality.FUSED
+
+
+def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
+    """Level +0.1 for every factor of e in seconds: the same voice with longer speech is
+    told by so much less; a face by nothing.
+    """
+    numbers = Coefficients(
+        (0.0, 0.0, 0.0, 0.1),
+        (0.1, 0.0, 0.0, 0.0),
+        0.01,
+        0.0,
+        0.0,
+        0.0,
+        (0.5, 0.1, 0.01),
+        (0.0, 0.5, 1.0),
+    )
+    norm = CohortNorm(np.eye(5, EMBEDDING_SIZE, dtype=np.float32), numbers)
+    recognizer = make_recognizer(
+        tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm)))
+    )
+    enroll(recognizer, clip, "ann", face=1, voice=1)
+    heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
+    answers = [recognizer.identify(one) for one in heard]
+    voice = [answer.voice.match.strength for answer in answers]
+    np.testing.assert_allclose(np.diff(voice), -np.log(2), rtol=1e-4)
+    assert len({answer.face.match.strength for answer in answers}) == 1
+    checked = [
+        recognizer.verify_person(one, "ann").voice.score
+        - recognizer.verify_person(one, "ann").voice.threshold
+        for one in heard
+    ]
+    np.testing.assert_allclose(np.diff(checked), -0.1 * np.log(2), rtol=1e-4)
+    assert recognizer.identify(
+        clip(voice=1, sample=1, speech_s=1.5)
+    ).voice.match.strength == pytest.approx(voice[0])
+    pairs = (heard[0], heard[2]), (heard[2], heard[0]), (heard[1], heard[1]), (heard[2], heard[2])
+    there, back, usual, longer = (recognizer.verify_clips(*pair).voice.threshold for pair in pairs)
+    assert there == pytest.approx(back) == pytest.approx(usual), (
+        "1.5 s and 6 s, whichever is the probe, as twice 3 s"
+    )
+    assert longer - usual == pytest.approx(0.1 * np.log(2), rel=1e-4)
+    recognizer.close()
+
+
+def test_conflict(gallery, clip):
+    answer = gallery.identify(clip(face=1, voice=2, sample=1))
+    assert outcomes(answer) == [("conflict", None), ("accepted", "ann"), ("accepted", "bob")]
+
+
+def test_two_people_of_whom_one_is_a_stranger_are_no_conflict(gallery, clip):
+    answer = gallery.identify(clip(face=1, voice=9, sample=1))
+    assert answer.fused.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+    assert answer.voice.outcome == Outcome.UNKNOWN
+
+
+class DoubtfulFusion(StubFusion):
+    """Its scores are next to nothing: as a fused score that stays below its threshold."""
+
+    def fuse(self, face, voice):
+        return np.roll(super().fuse(face, voice), 1, axis=1) * np.float32(0.01)
+
+
+def test_both_alone_are_enough(tmp_path, clip):
+    """Face and voice name the person each alone: then the fused answer names nobody
+    else and not nobody.
+    """
+    made = make_recognizer(tmp_path / "d", StubEncoders(fusion=DoubtfulFusion()))
+    for i, person_id in enumerate(("ann", "bob"), 1):
+        enroll(made, clip, person_id, face=i, voice=i)
+    probe = clip(face=1, voice=1, sample=1)
+    answer = made.identify(probe)
+    assert outcomes(answer) == [("accepted", "ann")] * 3
+    assert answer.fused == answer.face
+    verified = made.verify_person(probe, "ann")
+    assert verified.fused == verified.face
+    answer = made.identify(clip(face=1, voice=9, sample=1))
+    assert outcomes(answer)[:2] == [("unknown", None), ("accepted", "ann")]
+    assert answer.fused.reason.endswith(
+        "the face alone is recognised, but the voice speaks against that person"
+    )
+    answer = made.verify_person(clip(face=1, voice=9, sample=1), "ann")
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == [
+        "different",
+        "same",
+        "different",
+    ]
+    made.close()
+
+
+def test_nothing_to_go_by(gallery, clip):
+    with pytest.raises(NoBiometricError) as caught:
+        gallery.identify(clip(picture=True, sound=True))
+    assert "no face was found" in caught.value.message
+    assert "0.5 s needed" in caught.value.message
+    assert caught.value.details == {"hints": []}
+
+
+def test_bad_media_passes_through_and_frees_its_slot(gallery, clip, tmp_path):
+    (tmp_path / "bad").write_bytes(b"\0\1")
+    for _ in range(5):
+        with pytest.raises(MediaTypeError):
+            gallery.identify(tmp_path / "bad")
+    assert gallery.identify(clip(face=1)).face.match.person_id == "ann"
+
+
+def test_extrapolated_threshold_is_said(tmp_path, clip):
+    short = Calibration(60.0, -12.0, (0.5, 0.1), (0.0, 0.057))
+    made = make_recognizer(tmp_path / "x", StubEncoders(face=StubFace(calibration=short)))
+    enroll(made, clip, "ann", face=1, voice=1)
+    answer = made.identify(clip(face=1, voice=1, sample=1))
+    assert answer.face.extrapolated
+    assert "extrapolated" in answer.face.reason
+    assert not answer.voice.extrapolated
+    made.close()
+
+
+# ---- verify
+
+
+def test_verify_person(gallery, clip):
+    answer = gallery.verify_person(clip(face=1, voice=1, sample=1), "ann")
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["same"] * 3
+    assert answer.fmr == 0.01
+    assert answer.face.threshold == pytest.approx(0.103)
+    answer = gallery.verify_person(clip(face=2, voice=2, sample=1), "ann")
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["different"] * 3
+
+
+def test_verify_by_one_modality(gallery, clip):
+    answer = gallery.verify_person(clip(face=1, sample=1), "ann")
+    assert answer.fused == answer.face
+    assert (answer.voice.outcome, answer.voice.score) == ("no_probe", None)
+    enroll(gallery, clip, "vocal", voice=30)
+    answer = gallery.verify_person(clip(face=30, voice=30, sample=1), "vocal")
+    assert answer.fused == answer.voice
+    assert answer.face.outcome == "no_probe"
+    assert [(h.code, h.text) for h in answer.hints] == [
+        ("not_comparable", "No face template is stored for vocal.")
+    ]
+    assert gallery.verify_person(clip(face=30), "vocal").fused.outcome == "no_probe"
+
+
+def test_verify_against_all_templates(gallery, clip):
+    """One bad template of three does not decide."""
+    for sample in (1, 2):
+        gallery.enroll("ann", clip(face=1, voice=1, sample=sample))
+    gallery.enroll("ann", clip(face=60, voice=60))
+    assert gallery.verify_person(clip(face=1, voice=1, sample=3), "ann").fused.outcome == "same"
+
+
+def test_verify_nobody(gallery, clip):
+    with pytest.raises(PersonNotFoundError):
+        gallery.verify_person(clip(face=1), "nobody")
+
+
+def test_verify_clips(gallery, clip):
+    answer = gallery.verify_clips(clip(face=70, voice=70), clip(face=70, voice=70, sample=1))
+    assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["same"] * 3
+    answer = gallery.verify_clips(clip(face=70, voice=70), clip(face=71, voice=71))
+    assert answer.fused.outcome == "different"
+    answer = gallery.verify_clips(clip(face=70, voice=70), clip(voice=70, sample=1))
+    assert (answer.fused, answer.face.outcome) == (answer.voice, "no_probe")
+    assert gallery.verify_clips(clip(face=70), clip(voice=70)).fused.outcome == "no_probe"
+    with pytest.raises(NoBiometricError, match="The reference"):
+        gallery.verify_clips(clip(face=70), clip(picture=True))
+    assert gallery.store.count() == 3
+
+
+# ---- encoders change
+
+
+def test_other_models(tmp_path, clip):
+    old = make_recognizer(tmp_path / "g")
+    for i, person_id in enumerate(("ann", "bob"), 1):
+        enroll(old, clip, person_id, face=i, voice=i)
+    old.close()
+    new = make_recognizer(
+        tmp_path / "g", StubEncoders(face=StubFace("face-2"), voice=StubVoice("voice-2"))
+    )
+    assert [(s.modality, s.templates) for s in new.stale_templates()] == [("face", 2), ("voice", 2)]
+    probe = clip(face=1, voice=1, sample=1)
+    new.store.create_person("cleo")
+    for call in (
+        lambda: new.identify(probe),
+        lambda: new.verify_person(probe, "ann"),
+        lambda: new.enroll("ann", probe),
+        lambda: new.enroll("cleo", probe),
+        lambda: new.first_sight("dora", probe),
+    ):
+        with pytest.raises(EncoderMismatchError) as caught:
+            call()
+        assert "template" in caught.value.message
+    new.enroll("ann", probe, replace=True)
+    answer = new.identify(clip(face=1, voice=1, sample=2))
+    assert outcomes(answer)[0] == ("accepted", "ann")
+    assert [h.code for h in answer.hints] == ["stale_templates"] * 2
+    assert answer.people == 1
+    new.enroll("bob", clip(face=2, voice=2, sample=1), replace=True)
+    assert new.stale_templates() == ()
+    assert new.identify(clip(face=2, voice=2, sample=2)).hints == ()
+    new.close()
+
+
+# ---- people, audit, slots
+
+
+def test_people(gallery, clip):
+    assert gallery.store.count() == 3
+    with pytest.raises(PersonExistsError):
+        gallery.store.create_person("ann")
+    assert [p.person_id for p in gallery.store.list_people("bo").people] == ["bob"]
+    gallery.store.update_person("ann", name="Anne")
+    assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.match.name == "Anne"
+    gallery.store.delete_template("ann", gallery.store.list_templates("ann")[0].template_id)
+    with pytest.raises(TemplateNotFoundError):
+        gallery.store.delete_template("ann", "0" * 32)
+    gallery.store.delete_person("ann")
+    assert gallery.identify(clip(face=1, voice=1, sample=1)).fused.outcome == Outcome.UNKNOWN
+    gallery.store.check()
+
+
+def test_audit_of_recognition(gallery, clip):
+    gallery.identify(clip(face=1, voice=1, sample=1))
+    gallery.store.create_person("new")
+    with pytest.raises(DuplicatePersonError):
+        gallery.enroll("new", clip(face=1, voice=1, sample=1))
+    refused, _, identified = gallery.store.events(3)
+    assert (identified.action, identified.outcome) == ("identify", "accepted")
+    assert (refused.action, refused.outcome) == ("enroll", "duplicate_refused")
+    assert refused.person_key == identified.person_key
+
+
+def test_full_disk_does_not_keep_people_from_being_recognised(gallery, clip, caplog):
+    from tests.gallery.test_sqlite import limit_pages
+
+    limit_pages(gallery.store, 1)
+    gallery.store.database._engine.dispose()
+    last = None
+    for sample in range(60):
+        last = gallery.identify(clip(face=1, voice=1, sample=sample))
+    assert outcomes(last)[0] == ("accepted", "ann")
+    assert "the audit missed identify accepted: storage_full" in caplog.text
+
+
+class SlowAligner(ClipAligner):
+    """Counts how many clips are read at the same time, and waits to be let go."""
+
+    def __init__(self):
+        self.now = self.most = 0
+        self.go = threading.Event()
+        self._lock = threading.Lock()
+
+    def analyse(self, path, *, filename=None):
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.go.wait(LIMIT_S)
+        with self._lock:
+            self.now -= 1
+        return super().analyse(path, filename=filename)
+
+
+def test_slots(tmp_path, clip):
+    aligner = SlowAligner()
+    made = make_recognizer(tmp_path / "s", wait_s=0.3, aligner=aligner, slots=2)
+    path = clip(face=1)
+    results = []
+
+    def ask():
+        try:
+            results.append(made.identify(path).face.outcome.value)
+        except BusyError as error:
+            results.append(error.code)
+            until(lambda: aligner.now == 2)
+            aligner.go.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert aligner.most == 2
+    assert sorted(results) == ["busy", "unknown", "unknown"]
+    made.close()
+
+
+def test_a_vector_that_is_no_number_is_refused(tmp_path, clip):
+    class Broken(StubFace):
+        def embed(self, faces, weights):
+            return replace(super().embed(faces, weights), vector=np.full(512, np.nan, np.float32))
+
+    made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))
+    with pytest.raises(ValueError, match="unit length"):
+        made.identify(clip(face=1))
+    made.close()

@@ -1,0 +1,112 @@
+"""The cohort beside the weights: stored, read back with its calibration, refused when
+it is another one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from network.serving.card import COHORT_FILE, read_card
+from network.serving.encoder import load_encoders
+from scoring.calibration import Calibration
+from scoring.norms import OTHERS, Coefficients, CohortNorm
+from tests.support.gallery_parts import CALIBRATION
+from tests.support.tiny import tiny_models
+from train.calibration.calibrate import People, as_stored, store
+from train.calibration.galleries import Fold
+from train.data.tables import Table
+from utils.arrays import EMBEDDING_SIZE
+from utils.errors import ModelError
+
+NUMBERS = Coefficients(
+    (0.0, 1.0, 0.0, 0.02),
+    (0.1, 0.0, 1.0, 0.05),
+    0.01,
+    0.5,
+    0.2,
+    0.7,
+    (0.9, 0.5, 0.1, 0.01),
+    (-2.0, -1.0, 0.5, 1.5),
+)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Networks of which face and voice have a cohort, and the fusion numbers for the
+    joined one.
+    """
+    folder = tiny_models(tmp_path)
+    cohorts = {
+        name: as_stored(
+            np.random.default_rng(i).normal(size=(40, EMBEDDING_SIZE)).astype(np.float32)
+        )
+        for i, name in enumerate(("face", "voice", "fused"))
+    }
+    nobody = Table(*(np.zeros(0, int) for _ in range(4)), (), ("clean",), np.zeros(0, np.float32))
+    people = {name: People((Fold(nobody, cohort),), cohort) for name, cohort in cohorts.items()}
+    made = {
+        name: Calibration(
+            2.0, -3.0, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5), CohortNorm(cohort, NUMBERS), CALIBRATION
+        )
+        for name, cohort in cohorts.items()
+    }
+    store(folder, people, made, "a test")
+    return folder, cohorts
+
+
+def test_it_is_read_back_as_it_was(models):
+    folder, cohorts = models
+    encoders = load_encoders(folder)
+    for name, encoder in (("face", encoders.face), ("voice", encoders.voice)):
+        np.testing.assert_allclose(encoder.calibration.norm.cohort, cohorts[name], atol=1e-4)
+        assert encoder.calibration.norm.numbers == NUMBERS
+        assert encoder.calibration.cosine == CALIBRATION
+        assert (folder / name / COHORT_FILE).stat().st_size < 42 * 2 * EMBEDDING_SIZE + 128
+    assert not (folder / "fusion" / COHORT_FILE).exists()
+    joined = encoders.fusion.fuse(cohorts["face"], cohorts["voice"])
+    np.testing.assert_allclose(encoders.fusion.calibration.norm.cohort, joined, atol=1e-3)
+
+
+@pytest.mark.parametrize("harm", ["gone", "another"])
+def test_another_cohort_is_refused(models, harm):
+    folder, _ = models
+    file = folder / "face" / COHORT_FILE
+    file.unlink() if harm == "gone" else np.save(file, np.ones((4, EMBEDDING_SIZE), np.float16))
+    with pytest.raises(ModelError, match="cohort"):
+        load_encoders(folder)
+
+
+def test_a_fusion_whose_cohort_is_gone_does_not_serve(models):
+    folder, _ = models
+    card = read_card(folder / "fusion")
+    with pytest.raises(ModelError, match="cannot be used"):
+        card.require_calibration()
+
+
+def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_people():
+    norm = CohortNorm(np.eye(10, 16, dtype=np.float32), NUMBERS)
+    few = norm.expected(10, OTHERS)
+    many = norm.expected(100_000, OTHERS)
+    assert (np.diff(few) < 0).all()
+    assert (many > few).all()
+    assert many[0] > NUMBERS.null_score[-1]  # beyond the table
+    assert norm.surplus(few, 10) == pytest.approx(0.0, abs=1e-9)
+    assert norm.surplus(few + 1, 10) == pytest.approx(1.0)
+    assert norm.surplus(norm.expected(2, 2) + 1, 2) == pytest.approx(2 / OTHERS)
+    assert norm.surplus([], 0) == 0.0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"level": (0.0, 1.0)},
+        {"scale": (0.1, 0.0, 1.0, 0.0, 0.0)},
+        {"null_rate": (0.1, 0.5, 0.05, 0.01)},
+        {"least_scale": 0.0},
+        {"others": 1.2},
+    ],
+)
+def test_what_cannot_be_numbers_is_refused(bad):
+    with pytest.raises(ValueError, match="Received"):
+        Coefficients(**{**vars(NUMBERS), **bad})

@@ -1,0 +1,175 @@
+"""Blended faces: what they are made of, how turned views are bent and aligned, and
+their way into batches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.train.test_face_data import batches, crop, listing, teacher  # noqa: F401  fixtures
+from train.data.datasets import Listing, read_listing
+from train.face.batches import UNKNOWN, TeacherOptions, mean_of_views
+from train.face.blend import Blender, turned
+from train.face.cache import SHARD, BlendSource, Teacher, _blender, cached_blends
+
+
+def crops(number: int) -> np.ndarray:
+    return np.stack([crop(seed) for seed in range(number)])
+
+
+def test_a_face_depends_on_seed_and_number_alone() -> None:
+    one, other = (Blender(crops(20), np.ones(20), seed=1) for _ in range(2))
+    one.face(3)
+    assert np.array_equal(one.face(7), other.face(7))
+    assert not np.array_equal(one.face(7), one.face(8))
+    assert not np.array_equal(one.face(7), Blender(crops(20), np.ones(20), seed=2).face(7))
+    assert (one.face(7).shape, one.face(7).dtype) == ((112, 112, 3), np.uint8)
+
+
+def test_crops_of_no_weight_are_not_used() -> None:
+    images = np.stack([np.full((112, 112, 3), value, np.uint8) for value in (40, 60, 200)])
+    faces = np.stack(
+        [Blender(images, np.array([1.0, 1.0, 0.0]), seed=1).face(number) for number in range(60)]
+    )
+    assert faces.max() <= 61
+    assert {40, 60} <= set(np.unique(faces))
+
+
+def test_a_partner_is_another_crop_and_looks_alike() -> None:
+    """Of a light left half and a light right half the mirror image is taken that has
+    the light on the same side.
+    """
+    left = np.zeros((112, 112, 3), np.uint8)
+    left[:, :56] = 200
+    right = np.ascontiguousarray(left[:, ::-1])
+    right[:4] = 90  # not the mirror image to the pixel
+    blender = Blender(np.stack([left, right]), np.ones(2), seed=1)
+    partner = blender._partner(0, np.random.default_rng(0))
+    assert np.array_equal(partner, right[:, ::-1])
+
+
+def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> None:
+    face = np.full((112, 112, 3), 30, np.uint8)
+    for x, y in ((38, 52), (74, 52)):
+        cv2.circle(face, (x, y), 4, (255, 255, 255), -1)
+    assert np.abs(turned(face, 0.0).astype(int) - face).mean() < 1, "no turn, no change"
+    for degrees in (-45, 45):
+        view = turned(face, degrees)
+        count, _, boxes, centres = cv2.connectedComponentsWithStats(
+            (view[..., 0] > 140).astype(np.uint8)
+        )
+        assert count == 3
+        order = np.argsort(centres[1:, 0])
+        eyes = centres[1:][order]
+        widths = boxes[1:, cv2.CC_STAT_WIDTH][order]
+        assert eyes[1, 0] - eyes[0, 0] < 30, "36 px before"
+        assert abs(eyes[1, 1] - eyes[0, 1]) < 2
+        far = 0 if degrees < 0 else 1
+        assert widths[far] < widths[1 - far], "the eye that turns away grows narrow"
+
+
+def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+    images, vectors = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), 1)
+    assert (len(images), vectors.shape) == (SHARD, (SHARD, 2, 6))
+    shown = np.stack([images[row] for row in (0, SHARD - 1)])
+    assert np.allclose(vectors[[0, SHARD - 1]], Teacher(teacher).embed_both(shown), atol=2e-3)
+    files = sorted(tmp_path.glob("cache/*/blends-*.npy"))
+    assert len(files) == 2
+    written = [file.stat().st_mtime_ns for file in files]
+    files[1].unlink()  # as a kill between the two files would leave it
+    again, _ = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)
+    assert files[0].stat().st_mtime_ns > written[0]
+    assert np.array_equal(again[SHARD - 1], images[SHARD - 1])
+
+
+def test_blends_fill_their_share_of_a_batch(
+    listing: Listing,  # noqa: F811
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
+) -> None:  # noqa: F811
+    options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
+    source = batches(listing, tmp_path, teacher=options)
+    batch = source.batch(5, 0.0)
+    assert (batch["label"][7:] == UNKNOWN).all()
+    assert (batch["label"][:7] >= 0).all()
+    expected = mean_of_views(
+        cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)[1]
+    )
+    assert all((target == expected).all(axis=1).any() for target in batch["teacher"][7:])
+    seen = np.concatenate([source._rows(source._pools[1], step) for step in range(SHARD // 3)])
+    assert len(set(seen.tolist())) == len(seen), "each once in an epoch"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"blends": 10, "view": "augmented"}, {"blends": -1}, {"blend_share": 1.0}]
+)
+def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="blend"):
+        TeacherOptions(Path("teacher.onnx"), **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.tf
+def test_nobodys_faces_have_no_part_in_the_margin_loss(
+    listing: Listing,  # noqa: F811
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
+) -> None:  # noqa: F811
+    import tensorflow as tf
+
+    from train.face.task import FaceTask, LossOptions
+
+    source = batches(
+        listing, tmp_path, teacher=TeacherOptions(teacher, blends=1), resolutions=((0.0, 48),)
+    )
+    task = FaceTask(source, None, "patchface", LossOptions())
+    batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
+    parts = task.loss(batch, tf.constant(0.0))
+    embeddings = task.network(tf.cast(batch["image"], tf.float32), training=True)
+    assert batch["label"].numpy().tolist()[5:] == [UNKNOWN] * 5
+    alone = task.heads[0].loss(embeddings[:5], batch["label"][:5], 0.0)
+    assert float(parts["margin_head"]) == pytest.approx(float(alone), rel=1e-4)
+    everyone = task.heads[1].loss(embeddings, batch["teacher"])
+    assert float(parts["teacher"]) == pytest.approx(float(everyone), rel=1e-4)
+
+
+@pytest.mark.tf
+def test_what_is_published_has_the_emphasis_of_its_teacher(
+    listing: Listing,  # noqa: F811
+    tmp_path: Path,
+    teacher: Path,  # noqa: F811
+) -> None:  # noqa: F811
+    from train.face.emphasis import DENSE, emphasis
+    from train.face.task import FaceTask, LossOptions
+
+    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
+    task = FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=0.8)
+    before = task.network.get_layer(DENSE).get_weights()[0]
+    projection = task.heads[1].kernel.numpy()
+    task.settle()
+    # Of a normalisation that has learned nothing yet
+    expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)
+    np.testing.assert_allclose(task.network.get_layer(DENSE).get_weights()[0], expected, atol=1e-5)
+    with pytest.raises(ValueError, match="teacher_emphasis"):
+        FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=-1.0)
+
+
+def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+    for number in range(20):
+        image = np.full((112, 112, 3), 80, np.uint8)
+        # Red on the left; three crops have an uneven share of it
+        image[:, : 30 if number < 3 else 56, 0] = 240
+        image[:, 56:, 0] = 80 if number < 3 else 240
+        image[number, :, 1] = 90  # no two are equal
+        file = tmp_path / "faces" / f"person{number}" / "1.png"
+        file.parent.mkdir(parents=True)
+        cv2.imwrite(str(file), image[..., ::-1])
+    people = read_listing(tmp_path / "faces")
+    blender = _blender(BlendSource(people, tmp_path / "cache", teacher, 1, sides=True))
+    red = np.stack([blender.face(number)[56, :, 0] for number in range(40)])
+    assert (red == 80).any(axis=1).all(), "each has a part without red"
+    everyone = _blender(BlendSource(people, tmp_path / "cache", teacher, 1))
+    assert not all((everyone.face(number)[56, :, 0] == 80).any() for number in range(40))

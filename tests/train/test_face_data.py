@@ -1,0 +1,351 @@
+"""Face crops on their way into training: cache, teacher, augmentation, batches,
+held-out pairs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from bench.training import VARIANTS, configuration
+from network.serving.card import Card, read_card, sha256_of, write_card
+from network.serving.inputs import FaceInput
+from tests.network.test_encoder import save_onnx
+from train.data.datasets import Listing, hold_out, read_listing
+from train.data.protocols import Trials
+from train.face.augment import AugmentOptions, augment
+from train.face.batches import FaceBatches, TeacherOptions, mean_of_views, resized
+from train.face.cache import Teacher, _save, _tag, cached_images, cached_teacher
+from train.face.dev import FacePairs, held_out_pairs
+from utils.errors import DatasetError
+
+EVERYTHING = AugmentOptions(
+    misaligned=1.0, shrunk=1.0, coded=1.0, blurred=1.0, lit=1.0, tinted=1.0, covered=1.0, grey=1.0
+)
+
+
+def crop(number: int) -> np.ndarray:
+    """A smooth picture without symmetry, (112, 112, 3) uint8, its own for every number."""
+    rng = np.random.default_rng(number)
+    return np.asarray(
+        cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (112, 112)), np.uint8
+    )
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Listing:
+    for number in range(24):
+        file = tmp_path / "faces" / f"person{number // 3}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), crop(number)[..., ::-1])
+    return read_listing(tmp_path / "faces")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """A network of the teacher's signature: the mean of each colour on the left and on
+    the right half.
+    """
+    nodes = [
+        helper.make_node(
+            "AveragePool", ["input0"], ["halves"], kernel_shape=[112, 56], strides=[112, 56]
+        ),
+        helper.make_node("Flatten", ["halves"], ["output"]),
+    ]
+    image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, ["n", 3, 112, 112])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
+    graph = helper.make_graph(nodes, "teacher", [image], [output])
+    file = tmp_path / "teacher.onnx"
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file
+    )
+    return file
+
+
+def test_images_are_decoded_once_in_rgb(listing: Listing, tmp_path: Path) -> None:
+    images = cached_images(listing, tmp_path / "cache")
+    place = [item.path for item in listing.items].index("person2/7.png")
+    assert images.shape == (24, 112, 112, 3)
+    assert np.array_equal(images[place], crop(7))
+    made = next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns
+    assert np.array_equal(cached_images(listing, tmp_path / "cache"), images)
+    assert next((tmp_path / "cache").rglob("images.npy")).stat().st_mtime_ns == made, (
+        "the second time nothing is decoded"
+    )
+    (listing.root / "person2/7.png").write_bytes((listing.root / "person0/0.png").read_bytes())
+    assert np.array_equal(cached_images(listing, tmp_path / "cache")[place], crop(0)), (
+        "a file that changed is decoded again"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"no image", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()]
+)
+def test_only_aligned_crops_are_taken(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "faces" / "ann" / "1.png"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"112 × 112 px\. Received: ann/1\.png"):
+        cached_images(read_listing(tmp_path / "faces"), tmp_path / "cache")
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()], (
+        "nothing half written"
+    )
+
+
+def test_nothing_is_left_of_an_array_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(file: Path, _: np.ndarray) -> None:
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", torn)
+    with pytest.raises(OSError, match="no space"):
+        _save(tmp_path / "teacher.npy", np.zeros(1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def carded(tmp_path: Path) -> Path:
+    """A face network with a card: mean of each colour on the left and on the right half
+    of a picture of 56 px, (n, h, w, bgr).
+    """
+    nodes = [
+        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool", ["planes"], ["halves"], kernel_shape=[56, 28], strides=[56, 28]
+        ),
+        helper.make_node("Flatten", ["halves"], ["out"]),
+    ]
+    folder = tmp_path / "carded"
+    folder.mkdir()
+    save_onnx(folder / "model.onnx", {"pixels": ["n", 56, 56, 3]}, nodes, {})
+    fed = FaceInput(
+        mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0), size_px=56, channels="bgr", mirror=True
+    )
+    write_card(
+        folder,
+        Card(
+            "halves",
+            "face",
+            "onnx",
+            "model.onnx",
+            sha256_of(folder / "model.onnx"),
+            6,
+            fed.to_dict(),
+        ),
+    )
+    return folder
+
+
+def test_a_teacher_with_a_card_is_fed_as_it_says(
+    listing: Listing, tmp_path: Path, carded: Path
+) -> None:
+    images = np.stack([crop(number) for number in range(3)])
+    pixels = (
+        images[..., ::-1].reshape(3, 56, 2, 2, 28, 2, 3).mean(axis=(1, 2, 4, 5))
+        - [127.5, 100.0, 90.0]
+    ) / [128.0, 64.0, 32.0]
+    expected = pixels.transpose(0, 2, 1).reshape(3, 6)  # colour by colour
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(Teacher(carded).embed(images), expected, atol=0.02)
+    mirrored = Teacher(carded).embed(images[:, :, ::-1])
+    assert np.allclose(Teacher(carded).embed_both(images)[:, 1], mirrored, atol=1e-5), (
+        "mirror images by themselves, whatever the card says"
+    )
+    source = batches(listing, tmp_path, teacher=TeacherOptions(carded))
+    assert source.batch(0, 0.0)["teacher"].shape == (10, 6)
+
+
+def test_the_caches_name_says_whose_embeddings_they_are(
+    listing: Listing, tmp_path: Path, teacher: Path, carded: Path
+) -> None:
+    """A bare file has the name that it always had; a card that feeds its network
+    otherwise makes other embeddings.
+    """
+    names = set()
+    for path in (teacher, carded):
+        cached_teacher(listing, tmp_path / "cache", path)
+    names.update(file.name for file in (tmp_path / "cache").glob("*/teacher-*.npy"))
+    assert f"teacher-{hashlib.sha256(teacher.read_bytes()).hexdigest()[:8]}.npy" in names
+    assert len(names) == 2
+    card = read_card(carded)
+    write_card(
+        carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False})
+    )
+    _tag.cache_clear()
+    assert f"teacher-{_tag(carded)}.npy" in names, "these change nothing"
+    write_card(carded, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
+    _tag.cache_clear()
+    assert f"teacher-{_tag(carded)}.npy" not in names
+
+
+@pytest.mark.parametrize("view", ["cached", "augmented"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("none.onnx", r"none\.onnx \(not found\)"), ("empty", r"empty/card\.json is missing")],
+)
+def test_a_teacher_that_is_not_there(
+    listing: Listing, tmp_path: Path, view: str, name: str, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=message) as caught:
+        batches(listing, tmp_path, teacher=TeacherOptions(tmp_path / name, view=view))
+    assert "--no-teacher" in caught.value.hint
+    assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_the_benchmark_trains_can_be_trained(variant: str) -> None:
+    config = configuration("face", variant, 64)
+    assert TeacherOptions(**config["teacher"]).path == config["teacher"]["path"]
+    assert config["data"]["resolutions"] == [[0.0, 64]]
+    assert ("augment" in config) == (variant != "plain")
+
+
+def test_teacher_sees_crop_and_mirror_image(
+    listing: Listing, tmp_path: Path, teacher: Path
+) -> None:
+    pairs = cached_teacher(listing, tmp_path / "cache", teacher, batch=5)
+    assert pairs.shape == (24, 2, 6)
+    assert np.allclose(np.linalg.norm(pairs.astype(np.float32), axis=2), 1, atol=2e-3)
+    assert np.allclose(pairs[:, 0, 0::2], pairs[:, 1, 1::2], atol=0.05), (
+        "left and right halves change places"
+    )
+    assert not np.allclose(pairs[:, 0], pairs[:, 1], atol=0.05)
+
+
+def test_augmentation_is_a_function_of_the_seed() -> None:
+    image = crop(1)
+    for size in (64, 80, 112):
+        views = [
+            augment(image, np.random.default_rng(seed), EVERYTHING, size) for seed in (3, 3, 4)
+        ]
+        assert views[0].shape == (size, size, 3)
+        assert views[0].dtype == np.uint8
+        assert np.array_equal(views[0], views[1])
+        assert not np.array_equal(views[0], views[2])
+    assert np.array_equal(image, crop(1)), "the source stays as it is"
+
+
+def test_without_disturbances_only_the_size_changes() -> None:
+    off = AugmentOptions(
+        misaligned=0, shrunk=0, coded=0, blurred=0, lit=0, tinted=0, covered=0, grey=0
+    )
+    rng = np.random.default_rng(0)
+    assert np.array_equal(augment(crop(1), rng, off, 112), crop(1))
+    small = augment(crop(1), rng, off, 56).astype(int)
+    assert np.abs(small - resized(crop(1)[None], 56)[0]).mean() < 1
+
+
+@pytest.mark.parametrize(
+    "name", ["misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey"]
+)
+def test_each_disturbance_changes_the_picture_but_not_beyond_recognition(name: str) -> None:
+    names = ("misaligned", "shrunk", "coded", "blurred", "lit", "tinted", "covered", "grey")
+    options = AugmentOptions(**{other: float(other == name) for other in names})
+    changed = [augment(crop(seed), np.random.default_rng(seed), options, 112) for seed in range(20)]
+    difference = [np.abs(view.astype(int) - crop(seed)).mean() for seed, view in enumerate(changed)]
+    assert np.median(difference) > 0.2
+    assert np.median(difference) < 60
+
+
+def batches(listing: Listing, tmp_path: Path, **changes: object) -> FaceBatches:
+    arguments = {"batch_size": 10, "seed": 1, "augmentation": AugmentOptions()} | changes
+    return FaceBatches(listing, tmp_path / "cache", **arguments)  # type: ignore[arg-type]
+
+
+def test_batch_depends_on_seed_and_step_alone(listing: Listing, tmp_path: Path) -> None:
+    one = batches(listing, tmp_path)
+    other = batches(listing, tmp_path)
+    one.batch(0, 0.0)
+    for step in (7, 3):
+        for name, value in one.batch(step, 0.0).items():
+            assert np.array_equal(value, other.batch(step, 0.0)[name])
+    different = batches(listing, tmp_path, seed=2)
+    assert not np.array_equal(different.batch(3, 0.0)["label"], one.batch(3, 0.0)["label"])
+
+
+def test_every_crop_once_in_an_epoch(listing: Listing, tmp_path: Path) -> None:
+    source = batches(listing, tmp_path, batch_size=8)
+    labels = np.concatenate([source.batch(step, 0.0)["label"] for step in (0, 1, 2)])
+    assert np.array_equal(np.bincount(labels), np.full(8, 3))
+
+
+def test_resolution_grows_with_progress(listing: Listing, tmp_path: Path) -> None:
+    source = batches(listing, tmp_path, resolutions=((0.0, 64), (0.5, 112)))
+    assert source.batch(0, 0.49)["image"].shape == (10, 64, 64, 3)
+    assert source.batch(0, 0.5)["image"].shape == (10, 112, 112, 3)
+
+
+def test_cached_targets_do_not_know_the_view(
+    listing: Listing, tmp_path: Path, teacher: Path
+) -> None:
+    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
+    expected = mean_of_views(cached_teacher(listing, tmp_path / "cache", teacher))
+    targets = source.batch(2, 0.0)["teacher"]
+    assert source.teacher_size == 6
+    assert all(any(np.array_equal(target, row) for row in expected) for target in targets)
+
+
+def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+    source = batches(
+        listing,
+        tmp_path,
+        teacher=TeacherOptions(teacher, view="augmented"),
+        resolutions=((0.0, 64), (0.5, 112)),
+    )
+    batch = source.batch(2, 1.0)
+    assert np.allclose(
+        batch["teacher"], mean_of_views(Teacher(teacher).embed_both(batch["image"])), atol=1e-6
+    )
+    assert source.batch(2, 0.0)["image"].shape[1] == 64
+    assert np.allclose(source.batch(2, 0.0)["teacher"], batch["teacher"]), (
+        "the teacher sees the full resolution"
+    )
+    with pytest.raises(ValueError, match="view"):
+        TeacherOptions(teacher, view="sideways")
+
+
+def test_hold_out_keeps_people_apart(listing: Listing) -> None:
+    kept, held = hold_out(listing, 0.1, seed=1)
+    assert not set(kept.labels) & set(held.labels)
+    assert len(held.labels) == 5
+    assert len(kept.items) + len(held.items) == 24
+    with pytest.raises(DatasetError, match="at least 7 identities"):
+        hold_out(Listing(listing.root, listing.items[:9]), 0.1, seed=1)
+
+
+def test_held_out_pairs_are_within_and_across_people(listing: Listing, tmp_path: Path) -> None:
+    pairs = held_out_pairs(listing, tmp_path / "cache", seed=1)
+    trials = pairs.lists["held_out_accuracy"]
+    same = [
+        a.split("/")[0] == b.split("/")[0] for a, b in zip(trials.left, trials.right, strict=True)
+    ]
+    assert np.array_equal(trials.labels == 1, same)
+    assert sum(same) * 2 == len(same) == 48
+
+
+def test_accuracy_of_a_perfect_and_of_a_blind_embedding() -> None:
+    images = np.stack([crop(number // 2) for number in range(40)])
+    places = {str(number): number for number in range(40)}
+    left = [str(number) for number in range(0, 40, 2)] * 2
+    right = [str(number + 1) for number in range(0, 40, 2)] + [
+        str((number + 3) % 40) for number in range(0, 40, 2)
+    ]
+    labels = np.repeat([1, 0], 20)
+    folds = np.arange(40) % 5
+    pairs = FacePairs(images, places, {"toy": Trials(labels, tuple(left), tuple(right), folds)})
+    pixels = pairs.accuracies(
+        lambda x: x.reshape(len(x), -1).astype(np.float32) - 127, 112, mirror=True
+    )
+    assert pixels == {"toy": 1.0}
+    blind = pairs.accuracies(lambda x: np.ones((len(x), 4), np.float32), 112, mirror=False)
+    assert blind["toy"] == pytest.approx(0.5, abs=0.15)

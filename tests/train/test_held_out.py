@@ -1,0 +1,74 @@
+"""Who is embedded for calibration: speakers of other data sets, for the cohort."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from network.frontends.log_mel import FrontendSpec
+from tests.support import media_sound
+from train.data.conditions import NoiseBank
+from train.data.held_out import cohort_voices
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ
+from utils.media import Waveform
+
+FILES = (
+    *[("talks", 0, "train")] * 3,
+    ("talks", 1, "train"),
+    ("words", 2, "train"),
+    ("talks", 3, "dev"),
+)
+
+
+class Encoder:
+    """Remembers how many samples it heard of each file."""
+
+    encoder_id = "stub-000000"
+    frontend = FrontendSpec()
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def embed(self, sound: Waveform) -> SimpleNamespace:
+        self.heard.append(len(sound.samples))
+        return SimpleNamespace(vector=np.eye(EMBEDDING_SIZE, dtype=np.float32)[len(self.heard)])
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("voices")
+    lines = ["path,speaker,split"]
+    with zipfile.ZipFile(root / "voices.zip", "w") as archive:
+        for number, (group, person, split) in enumerate(FILES):
+            file = root / f"{number}.wav"
+            soundfile.write(
+                file, media_sound.speech(person, 2.0, take=number, rate_hz=RATE_HZ), RATE_HZ
+            )
+            archive.write(file, file.name)
+            lines.append(f"{file.name},{group}/{person},{split}")
+    (root / "voices.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root / "voices.csv"
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "found"),
+    [
+        (("talks",), 2, 3),
+        (("talks",), 1, 2),
+        (("talks", "words"), 2, 4),
+        (("words", "nobody"), 2, 1),
+        (("nobody",), 2, 0),
+    ],
+)
+def test_a_few_files_of_each_training_speaker_of_the_groups(
+    voices: Path, groups: tuple[str, ...], files: int, found: int
+) -> None:
+    encoder = Encoder()
+    rows = cohort_voices(encoder, voices, groups, files, NoiseBank([]), cache=None)  # type: ignore[arg-type]
+    assert rows.shape == (found, EMBEDDING_SIZE)
+    assert len(encoder.heard) == found

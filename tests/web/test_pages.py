@@ -1,0 +1,171 @@
+"""The pages as they are served: policies, languages, texts, cache validators; what they
+do in a browser is in tests/browser.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+import web.wire.errors
+from align.hints import CODES
+from recognition.recognizer import Recognizer
+from utils import errors
+from utils.config import Settings
+from web.factory import create_app
+from web.pages import pages
+
+STATIC = Path(pages.__file__).parent / "static"
+TEMPLATES = Path(pages.__file__).parent / "templates"
+TEXTS = {
+    tag: json.loads((STATIC / "i18n" / f"{tag}.json").read_text(encoding="utf-8"))
+    for tag in pages.LANGUAGES
+}
+PAGES = ("/kiosk", "/verify", "/people")
+
+
+@pytest.fixture
+def page_client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
+    return create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer).test_client()
+
+
+@pytest.mark.parametrize("url", [*PAGES, "/"])
+def test_every_page_has_the_header_and_comes_from_the_service_alone(
+    page_client: FlaskClient, url: str
+) -> None:
+    answer = page_client.get(url)
+    text = answer.get_data(as_text=True)
+    assert answer.mimetype == "text/html"
+    assert re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', text) == [url]
+    assert "http" not in re.sub(r'xmlns="[^"]*"', "", text)
+    for link in re.findall(r'(?:src|href|data-specs-url)="(/[^"]*)"', text):
+        assert page_client.get(link, buffered=True).status_code == 200, link
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", text), "nothing inline"
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_policies(page_client: FlaskClient, url: str) -> None:
+    headers = page_client.get(url).headers
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "camera=(self), microphone=(self)" in headers["Permissions-Policy"]
+    assert page_client.get("/").headers["Permissions-Policy"].startswith("camera=(), microphone=()")
+    assert (
+        page_client.get("/v1/health").headers["Content-Security-Policy"]
+        == "default-src 'none'; frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keeps", "said"), [(False, "enrol.consent"), (True, "enrol.consent_media")]
+)
+def test_who_enrols_agrees_to_what_is_stored(
+    settings: Settings, recognizer: Recognizer, keeps: bool, said: str
+) -> None:
+    app = create_app(
+        {"SETTINGS": replace(settings, keep_media=keeps), "SWAGGER_UI": True}, recognizer
+    )
+    text = app.test_client().get("/kiosk").get_data(as_text=True)
+    assert [
+        key for key in ("enrol.consent", "enrol.consent_media") if TEXTS["en"][key] in text
+    ] == [said]
+
+
+def test_files_are_asked_about_and_not_sent_again(page_client: FlaskClient) -> None:
+    first = page_client.get("/static/js/kiosk.js", buffered=True)
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = page_client.get(
+        "/static/js/kiosk.js", headers={"If-None-Match": first.headers["ETag"]}, buffered=True
+    )
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_no_pages_in_the_bare_api(client: FlaskClient) -> None:
+    for url in (*PAGES, "/static/js/kiosk.js"):
+        assert client.get(url).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tag"),
+    [("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("zh-TW", "zh"), ("fr", "en"), ("", "en")],
+)
+def test_the_browsers_language(page_client: FlaskClient, wanted: str, tag: str) -> None:
+    answer = page_client.get("/kiosk", headers={"Accept-Language": wanted})
+    assert answer.headers["Content-Language"] == tag
+    assert {"Accept-Language", "Cookie"} <= set(answer.headers["Vary"].split(", "))
+    text = answer.get_data(as_text=True)
+    assert f'<html lang="{tag}">' in text
+    assert TEXTS[tag]["kiosk.start"] in text
+
+
+def test_the_switch_is_remembered(page_client: FlaskClient) -> None:
+    answer = page_client.get("/kiosk?lang=ko")
+    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert (
+        page_client.get("/people", headers={"Accept-Language": "en"}).headers["Content-Language"]
+        == "ko"
+    )
+    assert page_client.get("/people?lang=xx").headers["Content-Language"] == "ko"
+
+
+def test_languages_say_the_same() -> None:
+    for tag, texts in TEXTS.items():
+        assert list(texts) == list(TEXTS["en"]), tag
+        for key, text in texts.items():
+            assert text.strip(), (tag, key)
+            assert set(re.findall(r"\{\w+\}", text)) == set(
+                re.findall(r"\{\w+\}", TEXTS["en"][key])
+            ), (tag, key)
+
+
+def used_texts() -> set[str]:
+    """Keys and (ending with a dot) beginnings of keys that the pages and scripts name."""
+    files = [*TEMPLATES.rglob("*.html"), *STATIC.rglob("*.js")]
+    sources = [file.read_text(encoding="utf-8") for file in files]
+    return {
+        key
+        for source in sources
+        for key in re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", source)
+    }
+
+
+def test_every_text_that_is_used_is_there_and_no_other() -> None:
+    used = used_texts()
+    texts = set(TEXTS["en"])
+    kinds = {key.split(".")[0] for key in texts}
+    missing = {
+        key
+        for key in used
+        if key.split(".")[0] in kinds
+        and key not in texts
+        and not any(t.startswith(key) for t in texts)
+    }
+    assert not missing
+    unused = {
+        t
+        for t in texts
+        if t not in used and not any(t.startswith(key) for key in used if key.endswith((".", "_")))
+    }
+    assert not unused
+
+
+def test_hints_and_errors_are_translated() -> None:
+    assert {f"hint.{code}" for code in CODES} <= set(TEXTS["en"])
+    named = [*vars(errors).values(), *vars(web.wire.errors).values()]
+    met_by_people = {
+        e.code
+        for e in named
+        if isinstance(e, type) and issubclass(e, errors.MediaError | errors.BusyError)
+    }
+    met_by_people |= {"key_required", "forbidden", "rate_limited", "duplicate_person"}
+    assert {
+        f"error.{code}" for code in met_by_people - {"media_missing", "media_not_found"}
+    } <= set(TEXTS["en"])

@@ -1,0 +1,292 @@
+"""The programs app.py and app_web.py: what keeps them from starting, and one real
+process over real sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.media import write_clip
+from tests.support.service import ROOT, Service, environment, free_port, running, start_to_fail
+from tests.support.tiny import tiny_models
+from tests.support.waiting import LIMIT_S, until
+
+PROGRAMS = ("app.py", "app_web.py")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_names_every_setting_and_loads_no_network(program: str) -> None:
+    code = (
+        "import runpy, sys; sys.argv = [sys.argv[1], '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'tensorflow', 'keras', 'onnxruntime', 'cv2', 'librosa'} & set(sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "DUET_API_KEY" in shown.stdout
+    assert "DUET_MAX_UPLOAD_MB" in shown.stdout
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models(tmp_path_factory.mktemp("models"))
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], part: str) -> None:
+    assert done.returncode not in (0, None)
+    assert part in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"port": "80x"}, "DUET_PORT must be a number"),
+        ({"port": 0}, "DUET_PORT must be between"),
+        ({"colour": "red"}, "DUET_COLOUR"),
+        ({"host": "0.0.0.0"}, "Without an API key"),
+        ({"trusted_proxies": 1}, "Behind a proxy"),
+        ({"rate_limit": "many"}, "DUET_RATE_LIMIT"),
+        ({"tls_cert": "/nowhere.crt", "tls_key": "/nowhere.key"}, "DUET_TLS_CERT"),
+        ({"host": "192.0.2.1", "api_key": "k"}, "cannot listen"),
+        ({"model_dir": "/nowhere"}, "face/card.json is missing"),
+        ({"data_dir": "/proc/nowhere"}, "DUET_DATA_DIR"),
+    ],
+)
+def test_a_setting_that_cannot_work(
+    tmp_path: Path, models: Path, settings: dict[str, object], part: str
+) -> None:
+    assert_one_line(
+        start_to_fail(
+            "app.py",
+            **({"data_dir": tmp_path, "model_dir": models, "port": free_port()} | settings),
+        ),
+        part,
+    )
+
+
+def test_a_key_of_the_database_is_enough_to_listen_on_the_network(
+    tmp_path: Path, models: Path
+) -> None:
+    settings = {"data_dir": tmp_path / "data", "model_dir": models, "host": "0.0.0.0"}
+    made = subprocess.run(
+        [sys.executable, "cli.py", "keys", "create", "--role", "kiosk"],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    headers = {"X-API-Key": made.stdout.strip()}
+    with running(tmp_path, **(settings | {"threads": 2})) as service:
+        assert requests.get(service.url + "/v1/people", timeout=30).status_code == 401
+        assert (
+            requests.get(service.url + "/v1/people", headers=headers, timeout=30).json()["error"][
+                "code"
+            ]
+            == "forbidden"
+        )
+    shown = subprocess.run(
+        [sys.executable, "cli.py", "audit", "show"],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [line.split("\t")[3] for line in shown.stdout.splitlines()] == [
+        "stop",
+        "refuse",
+        "refuse",
+        "start",
+        "create_key",
+    ]
+    again = subprocess.run(
+        [sys.executable, "cli.py", "audit", "verify"],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert again.stdout.startswith("5 rows, whole.")
+
+
+def test_port_in_use(tmp_path: Path, models: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert_one_line(
+            start_to_fail("app_web.py", data_dir=tmp_path, model_dir=models, port=port),
+            f"DUET_PORT={port}",
+        )
+
+
+def test_what_fails_in_the_worker_ends_the_service(tmp_path: Path) -> None:
+    """The networks are loaded after the fork."""
+    models = tiny_models(tmp_path / "models")
+    (models / "fusion" / "model.onnx").write_bytes(b"no network")
+    bad = start_to_fail("app.py", data_dir=tmp_path / "data", model_dir=models, port=free_port())
+    assert bad.returncode == 4
+    assert "Duet ID cannot start" in bad.stderr
+    assert "Traceback" not in bad.stderr
+    assert "is ready" not in bad.stdout
+
+
+def test_a_database_that_cannot_be_opened(tmp_path: Path, models: Path) -> None:
+    bad = start_to_fail(
+        "app.py",
+        data_dir=tmp_path,
+        model_dir=models,
+        port=free_port(),
+        database_url="sqlite:////proc/nowhere/duet.db",
+    )
+    assert bad.returncode == 1
+    assert (
+        "Duet ID cannot start: The database file is gone, or its folder cannot be made"
+        in bad.stderr
+    )
+    assert "Traceback" not in bad.stderr
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Service]:
+    with running(
+        tmp_path_factory.mktemp("service"), model_dir=models, max_upload_mb=2, threads=4
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "ann.mp4", person=1)
+
+
+def exchange(service: Service, sent: bytes, close_after: bool = False) -> bytes:
+    """Send raw bytes, answer with all that comes back."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(sent)
+        if close_after:
+            return b""
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.e2e
+class TestRunning:
+    """One process for all of these."""
+
+    def test_says_that_it_is_ready(self, service: Service) -> None:
+        assert f"Duet ID is ready: {service.url} (Swagger UI)" in service.log.read_text()
+        assert "WARNING" not in service.log.read_text()
+        health = requests.get(service.url + "/v1/health", timeout=30)
+        assert health.json()["models_loaded"] is True
+        assert requests.get(service.url, timeout=30).headers["Content-Type"].startswith("text/html")
+
+    def test_a_clip_over_the_socket(self, service: Service, clip: Path) -> None:
+        with clip.open("rb") as file:
+            answer = requests.post(
+                service.url + "/v1/identify", files={"media": ("ann.mp4", file)}, timeout=120
+            )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["fused"]["outcome"] == "unknown"
+        assert service.temporary_files() == []
+
+    def test_a_body_over_the_limit_with_and_without_its_length(self, service: Service) -> None:
+        whole = (
+            b'--edge\r\nContent-Disposition: form-data; name="media"; filename="a.mp4"\r\n\r\n'
+            + b"x" * 8_000_000
+            + b"\r\n--edge--\r\n"
+        )
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        for body in (whole, (whole[i : i + 50_000] for i in range(0, len(whole), 50_000))):
+            answer = requests.post(
+                service.url + "/v1/identify", data=body, headers=headers, timeout=60
+            )
+            assert answer.status_code == 413
+            assert answer.json()["error"]["code"] == "media_too_large"
+        assert service.temporary_files() == []
+
+    def test_a_client_that_goes_away(self, service: Service) -> None:
+        head = (
+            f"POST /v1/identify HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nContent-Length:"
+            " 1000000\r\nX-Request-ID: gone-away\r\nContent-Type: multipart/form-data;"
+            ' boundary=edge\r\n\r\n--edge\r\nContent-Disposition: form-data; name="media";'
+            ' filename="a.mp4"\r\n\r\n'
+        ).encode()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+            connection.sendall(head + b"x" * 300_000)
+            until(lambda: len(service.temporary_files()) == 1)
+        until(lambda: service.temporary_files() == [])
+        until(lambda: "request_id=gone-away" in service.log.read_text())
+        line = next(x for x in service.log.read_text().splitlines() if "gone-away" in x)
+        assert re.search(r"POST /v1/identify 400 \d+ ms", line)
+        assert requests.get(service.url + "/v1/health", timeout=30).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"nonsense\r\n\r\n", 400),
+            (b"GET / HTTP/9.9\r\n\r\n", 400),
+            (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n", 400),
+            (
+                (
+                    b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
+                    b" chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n"
+                ),
+                400,
+            ),
+            (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+        ],
+    )
+    def test_what_is_no_good_http_gets_the_error_shape_too(
+        self, service: Service, sent: bytes, status: int
+    ) -> None:
+        head, _, body = exchange(service, sent).partition(b"\r\n\r\n")
+        assert head.split()[1] == str(status).encode(), head
+        assert b"application/json" in head
+        error = json.loads(body)["error"]
+        assert set(error) == {"code", "message", "hint", "request_id"}
+
+    def test_a_stop_lets_the_running_request_end(self, service: Service, clip: Path) -> None:
+        """Last of all: the service is gone afterwards."""
+        # A box that players skip: more than is read in one go
+        spare = (200_008).to_bytes(4, "big") + b"free" + bytes(200_000)
+        asked = requests.Request(
+            "POST",
+            service.url + "/v1/identify",
+            files={"media": ("ann.mp4", clip.read_bytes() + spare)},
+        ).prepare()
+        connection = HTTPConnection("127.0.0.1", service.port, timeout=LIMIT_S)
+        connection.putrequest("POST", "/v1/identify")
+        for name, value in asked.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(asked.body[:-100_000])
+        until(lambda: len(service.temporary_files()) == 1)
+        service.process.send_signal(signal.SIGTERM)
+        connection.send(asked.body[-100_000:])
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert service.process.wait(LIMIT_S) == 0
+        assert service.temporary_files() == []

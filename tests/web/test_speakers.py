@@ -1,0 +1,432 @@
+"""The voice API: recordings as files or as base64 in JSON, speakers who are named or
+said to be unknown, and its scale of confidence.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+
+import pytest
+
+from gallery.records.feed import PersonRef
+from recognition import voice_confidence
+from recognition.decision import Rule, decide
+from recognition.matching import Candidate
+from tests.support.gallery_parts import CALIBRATION, clip
+from tests.support.shapes import assert_error, enroll, media, send
+from utils.modality import Modality
+
+
+def sound(who: str, take: int = 1, **more) -> bytes:
+    """A recording of somebody."""
+    return clip(voice=who, take=take, **more)
+
+
+def coded(who: str, take: int = 1) -> str:
+    return base64.b64encode(sound(who, take)).decode()
+
+
+def register(client, who: str, *takes: int, **more):
+    files = [(io.BytesIO(sound(who, take)), f"{who}-{take}.wav") for take in takes or (1,)]
+    return send(client, "/speakers/register", speaker_id=who, audio=files, **more)
+
+
+def identify(client, who: str, take: int = 9, **more):
+    return send(
+        client, "/speakers/identify", audio=(io.BytesIO(sound(who, take)), "probe.wav"), **more
+    )
+
+
+# ---- the scale
+
+
+def candidate(score, level=0.0):
+    strength = score - level
+    llr = float(CALIBRATION.llr(strength))
+    probability = float(CALIBRATION.probability(strength))
+    return Candidate(
+        PersonRef(1, "ann", "Ann"), Modality.VOICE, score, level, 1.0, strength, llr, probability
+    )
+
+
+@pytest.mark.parametrize("people", [1, 20, 5000])
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
+def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
+    rule = Rule(0.01, people, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
+    for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
+        decision = decide([candidate(score)], Modality.VOICE, rule)
+        found = voice_confidence.confidence(decision, threshold)
+        assert 0.0 <= found <= 1.0
+        inside = min(max(threshold, 1e-6), 1 - 1e-6)
+        assert (decision.match is not None) == (found >= inside) or math.isclose(found, inside)
+
+
+def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score():
+    def at(score, threshold, level=0.0):
+        rule = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
+        decision = decide([candidate(score, level)], Modality.VOICE, rule)
+        return voice_confidence.confidence(decision, threshold)
+
+    for score in (0.05, 0.14, 0.3):
+        assert at(score, 0.2) == pytest.approx(at(score, 0.95), abs=1e-9)
+    assert at(0.9, 0.2, level=0.85) == pytest.approx(at(0.9, 0.95, level=0.85), abs=1e-9), (
+        "where no cosine could be high enough"
+    )
+    assert at(0.05, 0.7) < at(0.14, 0.7) < at(0.3, 0.7)
+    own, _ = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}).threshold(Modality.VOICE)
+    assert at(own, 0.7) == pytest.approx(0.7)
+
+
+def test_at_0_7_the_answer_is_that_of_v1_identify(client):
+    register(client, "ann")
+    for who in ("ann", "ben", "cem"):
+        for take in range(2, 8):
+            ours = send(
+                client, "/v1/identify", media=(io.BytesIO(sound(who, take)), "p.wav")
+            ).get_json()["voice"]
+            theirs = identify(client, who, take).get_json()
+            assert theirs["identified"] == (ours["outcome"] == "accepted")
+            assert theirs["speaker_id"] == (ours["match"] or {}).get("person_id")
+
+
+# ---- register and identify
+
+
+def test_register_and_identify_with_files(client):
+    first = register(client, "ann", 1, 2, name="Ann Lee", metadata='{"nickname": "A"}')
+    assert first.status_code == 200, first.get_data(as_text=True)
+    body = first.get_json()
+    assert (body["status"], body["speaker_id"], body["anonymousId"], body["audioCount"]) == (
+        "success",
+        "ann",
+        "ann",
+        2,
+    )
+    assert body["duplicate"] is None
+    found = identify(client, "ann").get_json()
+    assert (found["identified"], found["isKnownSpeaker"], found["speaker_id"], found["name"]) == (
+        True,
+        True,
+        "ann",
+        "Ann Lee",
+    )
+    assert found["confidence"] >= found["threshold"] == 0.7
+    assert found["metadata"] == {"nickname": "A"}
+    assert found["processingTime"] > 0
+    stored = client.get("/v1/people/ann/templates").get_json()["templates"]
+    assert [t["modality"] for t in stored] == ["voice", "voice"]
+
+
+def test_register_and_identify_as_the_clients_of_the_field_do(client):
+    """JSON with base64, anonymousId, and an answer of 200."""
+    sent = {"anonymousId": "ann", "audioData": coded("ann"), "metadata": {"별명": "앤"}}
+    assert client.post("/speakers/register", json=sent).status_code == 200
+    found = client.post(
+        "/speakers/identify",
+        json={"audioData": coded("ann", 2), "threshold": 0.7, "metaverseContext": {"space": 1}},
+    )
+    assert found.status_code == 200
+    assert (found.get_json()["anonymousId"], found.get_json()["isKnownSpeaker"]) == ("ann", True)
+    shown = client.get("/speakers/ann").get_json()
+    assert (shown["anonymousId"], shown["audioCount"], shown["metadata"]) == (
+        "ann",
+        1,
+        {"별명": "앤"},
+    )
+
+
+def test_the_unknown_are_said_to_be_unknown(client):
+    empty = identify(client, "ben").get_json()
+    assert (empty["identified"], empty["speaker_id"], empty["confidence"]) == (False, None, 0.0)
+    register(client, "ann", name="Ann Lee")
+    answer = identify(client, "ben")
+    body = answer.get_json()
+    assert (body["identified"], body["speaker_id"], body["anonymousId"], body["name"]) == (
+        False,
+        None,
+        None,
+        None,
+    )
+    assert 0 < body["confidence"] < 0.7
+    assert "ann" not in answer.get_data(as_text=True).lower(), (
+        "a stranger is not given the nearest name"
+    )
+
+
+def test_the_threshold_counts(client):
+    register(client, "ann")
+    confidence = identify(client, "ben").get_json()["confidence"]
+    assert identify(client, "ben", threshold=confidence * 0.99).get_json()["speaker_id"] == "ann", (
+        "who asks for so little gets it"
+    )
+    assert identify(client, "ben", threshold=confidence * 1.01).get_json()["speaker_id"] is None
+    assert identify(client, "ann", threshold="1").get_json()["threshold"] == 1.0
+
+
+def test_only_the_voice_is_stored_and_asked(client):
+    both = io.BytesIO(clip(face="ann", voice="ann"))
+    send(client, "/speakers/register", speaker_id="ann", audio=(both, "clip.mp4"))
+    assert client.get("/v1/people/ann").get_json()["templates"] == {"face": 0, "voice": 1}
+    enroll(client, "ben")
+    masked = io.BytesIO(clip(face="ben", voice="ann", take=3))
+    assert (
+        send(client, "/speakers/identify", audio=(masked, "clip.mp4")).get_json()["speaker_id"]
+        == "ann"
+    )
+    silent = send(client, "/speakers/identify", audio=media(face="ann"))
+    assert "voice" in assert_error(silent, 422, "no_biometric")["message"]
+
+
+def test_more_recordings_of_a_speaker_are_added(client):
+    register(client, "ann", metadata='{"a": 1}')
+    again = register(client, "ann", 2, 3, metadata='{"b": 2}')
+    assert again.get_json()["audioCount"] == 3
+    assert client.get("/speakers/ann").get_json()["metadata"] == {"a": 1, "b": 2}
+
+
+def test_all_recordings_are_stored_or_none(client):
+    files = [(io.BytesIO(sound("ann")), "a.wav"), (io.BytesIO(clip(face="ann")), "silent.mp4")]
+    assert_error(
+        send(client, "/speakers/register", speaker_id="ann", audio=files), 422, "no_biometric"
+    )
+    assert client.get("/speakers").get_json()["total"] == 0
+
+
+def test_the_same_voice_under_another_id_is_refused_unless_forced(client):
+    register(client, "ann")
+    again = {"speaker_id": "other", "audioData": coded("ann", 2)}
+    error = assert_error(client.post("/speakers/register", json=again), 409, "duplicate_person")
+    assert error["details"]["person_id"] == "ann"
+    forced = client.post("/speakers/register", json={**again, "force": True}).get_json()
+    assert (forced["speaker_id"], forced["duplicate"]["person_id"]) == ("other", "ann")
+
+
+def test_the_note_of_a_person_is_kept_beside_metadata(client):
+    client.post("/v1/people", json={"person_id": "ann", "note": "front desk"})
+    register(client, "ann", metadata='{"a": 1}')
+    assert client.get("/speakers/ann").get_json()["metadata"] == {"note": "front desk", "a": 1}
+
+
+# ---- list, show, delete
+
+
+def test_list_show_delete(client):
+    for who in ("ann", "ben"):
+        register(client, who)
+    page = client.get("/speakers?limit=1&offset=1").get_json()
+    assert (
+        page["total"],
+        page["limit"],
+        page["offset"],
+        [s["speaker_id"] for s in page["speakers"]],
+    ) == (2, 1, 1, ["ben"])
+    gone = client.delete("/speakers/ann")
+    assert (gone.status_code, gone.get_json()["status"]) == (200, "success")
+    assert_error(client.delete("/speakers/ann"), 404, "person_not_found")
+    assert_error(client.get("/speakers/ann"), 404, "person_not_found")
+    assert not identify(client, "ann").get_json()["identified"]
+    assert_error(client.get("/speakers?limit=0"), 400, "invalid_request")
+
+
+def test_health_is_the_same(client):
+    assert client.get("/health").get_json() == client.get("/v1/health").get_json()
+
+
+# ---- batch
+
+
+def test_batch_of_files_with_a_bad_one(client):
+    register(client, "ann")
+    files = [
+        (io.BytesIO(sound("ann", 2)), "a.wav"),
+        (io.BytesIO(b"no sound"), "bad.wav"),
+        (io.BytesIO(b""), "empty.wav"),
+        (io.BytesIO(sound("ben")), "b.wav"),
+    ]
+    answer = send(client, "/batch", files=files)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    body = answer.get_json()
+    assert (body["totalItems"], body["successCount"], body["errorCount"]) == (4, 2, 2)
+    assert [r.get("error", {}).get("code") for r in body["results"]] == [
+        None,
+        "media_type",
+        "media_empty",
+        None,
+    ]
+    assert [r["filename"] for r in body["results"]] == ["a.wav", "bad.wav", "empty.wav", "b.wav"]
+    assert [r["result"]["identified"] for r in body["results"] if "result" in r] == [True, False]
+
+
+def test_feedback_on_an_item_of_a_batch(client):
+    for who in ("ann", "ben"):
+        register(client, who)
+    answer = client.post(
+        "/batch",
+        json={
+            "operation": "identify",
+            "items": [{"audioData": coded(who, 2)} for who in ("ann", "ben")],
+        },
+        headers={"X-Request-ID": "x" * 64},
+    )
+    found = [r["result"] for r in answer.get_json()["results"]]
+    assert [f["request_id"] for f in found] == ["x" * 61 + "-0", "x" * 61 + "-1"]
+    for f in found:
+        said = {"person_id": f["speaker_id"], "same": False}
+        assert client.post(f"/v1/identifications/{f['request_id']}/feedback", json=said).get_json()[
+            "modalities"
+        ] == ["voice"]
+
+
+def test_batch_of_json_for_every_operation(client):
+    def batch(operation, *items):
+        answer = client.post("/batch", json={"operation": operation, "items": list(items)})
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    made = batch(
+        "register",
+        *[{"anonymousId": who, "audioData": coded(who)} for who in ("ann", "ben")],
+        {"anonymousId": "x"},
+        "text",
+    )
+    assert (made["successCount"], made["errorCount"]) == (2, 2)
+    found = batch(
+        "identify",
+        {"audioData": coded("ben", 2)},
+        {"audioData": "%%%"},
+        {"audioData": coded("ann", 2), "threshold": 0.8},
+    )
+    assert [r.get("result", {}).get("speaker_id") for r in found["results"]] == ["ben", None, "ann"]
+    assert found["results"][1]["error"]["code"] == "invalid_request"
+    gone = batch("delete", {"anonymousId": "ann"}, {"anonymousId": "nobody"})
+    assert [r["status"] for r in gone["results"]] == ["success", "error"]
+    assert client.get("/speakers").get_json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"operation": "identify", "items": []},
+        {"operation": "erase", "items": [1]},
+        {"items": [1]},
+        [],
+        {"operation": "identify", "items": [{}] * 33},
+        {"operation": "identify", "items": "x"},
+    ],
+)
+def test_bad_batches(client, body):
+    assert_error(client.post("/batch", json=body), 400, "invalid_request")
+
+
+def test_a_batch_holds_32_files(client):
+    register(client, "ann")
+    files = lambda n: [(io.BytesIO(sound("ann", take)), f"{take}.wav") for take in range(n)]  # noqa: E731
+    assert send(client, "/batch", files=files(32), threshold="0.8").get_json()["successCount"] == 32
+    assert_error(send(client, "/batch", files=files(33)), 400, "invalid_request")
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"speaker_id": "ann"},
+        {"audio": (b"x", "a.wav")},
+        {"speaker_id": "ann", "anonymousId": "ben", "audio": (b"x", "a.wav")},
+        {"speaker_id": "ann", "audio": (b"x", "a.wav"), "metadata": "[]"},
+        {"speaker_id": "ann", "audio": (b"x", "a.wav"), "force": "yes"},
+        {"speaker_id": "ann", "audio": (b"x", "a.wav"), "unknown": "1"},
+        {"speaker_id": "ann", "audioData": "text"},
+    ],
+)
+def test_bad_registrations(client, form):
+    sent = {
+        name: (io.BytesIO(value[0]), value[1]) if isinstance(value, tuple) else value
+        for name, value in form.items()
+    }
+    answer = send(client, "/speakers/register", **sent)
+    assert answer.status_code == 400
+    assert_error(answer, 400, answer.get_json()["error"]["code"])
+    assert client.get("/speakers").get_json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "speaker_id", ["../x", "a b", "", "x" * 200, "a\0b", "‮abc", "é", "<script>"]
+)
+def test_bad_ids(client, speaker_id):
+    assert_error(
+        client.post(
+            "/speakers/register", json={"speaker_id": speaker_id, "audioData": coded("ann")}
+        ),
+        422,
+        "invalid_name",
+    )
+
+
+@pytest.mark.parametrize("metadata", [{"x": "y" * 2000}, {"x": "‮"}, {"x": "\ud800"}])
+def test_metadata_that_cannot_be_kept(client, metadata):
+    sent = json.dumps({"speaker_id": "ann", "audioData": coded("ann"), "metadata": metadata})
+    assert_error(
+        client.post("/speakers/register", data=sent, content_type="application/json"),
+        422,
+        "invalid_name",
+    )
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "inf", "high", "", "1e999", "0x1"])
+def test_bad_thresholds(client, threshold):
+    assert_error(identify(client, "ann", threshold=threshold), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"audioData": 5},
+        {"audioData": "é"},
+        {"audioData": "data:audio/wav;base64,AAAA"},
+        {"audio": "AAAA"},
+        {"audioData": "AAAA", "threshold": True},
+        {"audioData": "AAAA", "threshold": "0.7"},
+    ],
+)
+def test_bad_json(client, body):
+    assert_error(client.post("/speakers/identify", json=body), 400, "invalid_request")
+
+
+def test_other_bad_bodies(client):
+    assert_error(client.post("/speakers/identify", json={"audioData": ""}), 400, "media_missing")
+    assert_error(
+        client.post(
+            "/speakers/identify", json={"audioData": base64.b64encode(b"no sound").decode()}
+        ),
+        415,
+        "media_type",
+    )
+    assert_error(
+        client.post("/speakers/identify", data=b"x", content_type="audio/wav"), 415, "content_type"
+    )
+    assert_error(
+        client.post("/speakers/identify", data=b" " * 10_000_000, content_type="application/json"),
+        413,
+        "media_too_large",
+    )
+    assert_error(client.get("/speakers/identify"), 404, "person_not_found")
+    assert_error(client.put("/batch"), 405, "method_not_allowed")
+
+
+def test_no_file_is_left_behind(client, settings):
+    client.post("/speakers/identify", json={"audioData": coded("ann")})
+    client.post(
+        "/batch",
+        json={
+            "operation": "identify",
+            "items": [{"audioData": coded("ann")}, {"audioData": "AAAA"}],
+        },
+    )
+    register(client, "ann", 1, 2)
+    assert list(settings.temporary_folder.iterdir()) == []

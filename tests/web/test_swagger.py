@@ -1,0 +1,168 @@
+"""What Swagger UI shows is complete and true: every field described with an example,
+every answer as described, nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft4Validator
+
+from recognition.recognizer import Recognizer
+from tests.support.shapes import enroll, media, send
+from utils.config import Settings
+from web.factory import create_app
+
+
+@pytest.fixture
+def page_client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
+    return create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer).test_client()
+
+
+@pytest.fixture
+def spec(client: FlaskClient) -> dict[str, Any]:
+    return client.get("/swagger.json").get_json()
+
+
+def operations(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in spec["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+
+
+def test_every_route_is_described(app: Flask, spec: dict[str, Any]) -> None:
+    routes = {
+        f"{method} {rule.rule}".replace("<string:", "{").replace(">", "}")
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert {name for name, _ in operations(spec)} == routes - {"GET /", "GET /swagger.json"}
+
+
+def test_every_field_has_a_description_and_an_example(spec: dict[str, Any]) -> None:
+    for name, model in spec["definitions"].items():
+        for field, about in model["properties"].items():
+            where = f"{name}.{field}"
+            refers = "$ref" in str(about)
+            assert about.get("description"), where
+            assert refers or "example" in about, where
+
+
+def test_every_parameter_and_answer_is_described(spec: dict[str, Any]) -> None:
+    for name, operation in operations(spec):
+        assert operation["summary"], name
+        for parameter in operation.get("parameters", []):
+            assert parameter["in"] == "body" or parameter.get("description"), (name, parameter)
+            is_file = "file" in (parameter.get("type"), parameter.get("items", {}).get("type"))
+            assert (
+                is_file
+                or parameter["in"] == "body"
+                or {"example", "default", "enum"} & set(parameter)
+            ), (name, parameter)
+        success = [int(status) for status in operation["responses"] if int(status) < 400]
+        assert len(success) == 1, name
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (name, status)
+            if int(status) >= 400:
+                assert answer["schema"] == {"$ref": "#/definitions/Error"}, (name, status)
+
+
+def test_answers_are_as_described(client: FlaskClient, spec: dict[str, Any]) -> None:
+    enrolled = enroll(client, "ann")
+    answers = {
+        "Enrolled": enrolled,
+        "Person": client.get("/v1/people/ann"),
+        "People": client.get("/v1/people"),
+        "Templates": client.get("/v1/people/ann/templates"),
+        "Health": client.get("/v1/health"),
+        "Identification": send(
+            client, "/v1/identify", media=media(face="ann", voice="ann", hints=["too_dark"])
+        ),
+        "Verification": send(
+            client, "/v1/verify", media=media(face="ann", voice="ann"), person_id="ann"
+        ),
+        "IdentificationAnswer": send(
+            client,
+            "/Identification_Request",
+            media=media(face="cem", voice="cem"),
+            name="cem-1.mp4",
+        ),
+        "Error": client.get("/nope"),
+    }
+    for name, answer in answers.items():
+        body = answer if isinstance(answer, dict) else answer.get_json()
+        check(spec, body, {"$ref": f"#/definitions/{name}"}, name)
+
+
+def check(spec: dict[str, Any], body: Any, about: dict[str, Any], where: str) -> None:
+    """Every described field is there, nothing else is, and the types fit (null where
+    the description says so).
+    """
+    if "allOf" in about or "$ref" in about:
+        target = (about.get("allOf") or [about])[0]["$ref"].rsplit("/", 1)[1]
+        if body is None:
+            assert "null" in about["description"], where
+            return
+        model = spec["definitions"][target]
+        assert set(body) <= set(model["properties"]), where
+        assert set(body) >= set(model.get("required", ())), where
+        for field, value in body.items():
+            check(spec, value, model["properties"][field], f"{where}.{field}")
+    elif about.get("type") == "array":
+        for value in body:
+            check(spec, value, about["items"], where)
+    elif body is None:
+        assert "null" in about["description"], where
+    else:
+        Draft4Validator({k: v for k, v in about.items() if k in ("type", "enum")}).validate(body)
+
+
+def test_the_page_may_load_from_the_service_alone(page_client: FlaskClient) -> None:
+    """Its links are followed in test_pages.py."""
+    page = page_client.get("/")
+    assert page.mimetype == "text/html"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert 'data-specs-url="/swagger.json"' in page.get_data(as_text=True)
+
+
+def test_no_page_without_swagger_ui(client: FlaskClient) -> None:
+    for url in ("/", "/static/js/swagger.js", "/swaggerui/oauth2-redirect.html"):
+        assert client.get(url).status_code == 404
+
+
+def test_a_key_can_be_entered_but_need_not(
+    settings: Settings, recognizer: Recognizer, spec: dict[str, Any]
+) -> None:
+    """Keys may be made while the service runs: the button is always there."""
+    assert spec["securityDefinitions"] == {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    }
+    assert spec["security"] == [{"key": []}, {}]
+    assert spec["paths"]["/v1/health"]["get"]["security"] == []
+    keyed = (
+        create_app({"SETTINGS": replace(settings, api_key="k" * 32)}, recognizer)
+        .test_client()
+        .get("/swagger.json")
+        .get_json()
+    )
+    assert "k" * 32 not in str(keyed)
+
+
+def test_files_can_be_chosen(spec: dict[str, Any]) -> None:
+    for path, fields in (
+        ("/v1/identify", {"media"}),
+        ("/v1/verify", {"media", "reference"}),
+        ("/Identification_Request", {"media"}),
+        ("/v1/people/{person_id}/templates", {"media"}),
+    ):
+        operation = spec["paths"][path]["post"]
+        assert {p["name"] for p in operation["parameters"] if p.get("type") == "file"} == fields
+        assert "multipart/form-data" in operation["consumes"]

@@ -1,0 +1,148 @@
+"""What degrades a face or a voice in front of a kiosk, as functions of one aligned crop
+or one waveform.
+
+Measured conditions have one fixed strength each (`FACE_CONDITIONS`,
+`VOICE_CONDITIONS`); training draws kind and strength at random. Crops are (112, 112, 3)
+uint8 RGB; waveforms (n,) float32 in [-1, 1] at `RATE_HZ`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from utils.arrays import FACE_SIZE_PX, RATE_HZ, FloatArray, ImageArray
+
+FACE_CONDITIONS = ("clean", "blur", "dark")
+VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
+BLUR_PX = 18
+DARK_GAIN = 0.08
+NOISE_SNR_DB = 0.0
+VIEWS = 2  # frames of a clip that are simulated from one still
+
+
+@dataclass(frozen=True)
+class NoiseBank:
+    """Recordings without speech, each (n,) float32."""
+
+    waves: Sequence[FloatArray]
+
+    def draw(self, length: int, rng: np.random.Generator) -> FloatArray:
+        """`length` samples from a random place of a random recording, repeated where it
+        is too short.
+        """
+        wave = self.waves[int(rng.integers(len(self.waves)))]
+        start = int(rng.integers(max(len(wave) - length, 0) + 1))
+        return np.resize(wave[start:], length).astype(np.float32)
+
+
+def degrade_face(face: ImageArray, condition: str, rng: np.random.Generator) -> ImageArray:
+    """One of `FACE_CONDITIONS` at its fixed strength; "clean" returns the crop itself."""
+    if condition == "clean":
+        return face
+    return blur(face, BLUR_PX) if condition == "blur" else darken(face, DARK_GAIN, rng)
+
+
+def degrade_voice(
+    wave: FloatArray, condition: str, noises: NoiseBank, rng: np.random.Generator
+) -> FloatArray:
+    """One of `VOICE_CONDITIONS` at its fixed strength; "clean" returns the waveform
+    itself.
+    """
+    if condition == "clean":
+        return wave
+    if condition.endswith(" dB"):
+        return add_noise(wave, noises.draw(len(wave), rng), NOISE_SNR_DB)
+    return cut(wave, float(condition.removesuffix(" s")), rng)
+
+
+def random_face(face: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """A random degradation of random strength, from slight to useless."""
+    kind = int(rng.integers(3))
+    if kind == 0:
+        return blur(face, int(rng.integers(9, 48)))
+    if kind == 1:
+        return darken(face, float(np.exp(rng.uniform(np.log(0.02), np.log(0.4)))), rng)
+    return occlude(darken(face, float(rng.uniform(0.3, 1.0)), rng), rng)
+
+
+def random_voice(wave: FloatArray, noises: NoiseBank, rng: np.random.Generator) -> FloatArray:
+    """A random cut (0.6 to 3 s), noise (-5 to 15 dB), or both."""
+    kind = int(rng.integers(3))
+    if kind != 1:
+        wave = cut(wave, float(rng.uniform(0.6, 3.0)), rng)
+    return (
+        wave
+        if kind == 0
+        else add_noise(wave, noises.draw(len(wave), rng), float(rng.uniform(-5, 15)))
+    )
+
+
+def views(face: ImageArray, rng: np.random.Generator, count: int = VIEWS) -> list[ImageArray]:
+    """A still as `count` frames of a clip: shifted by up to 2 px, turned by up to 3°,
+    scaled by 3 %, a little brighter or darker.
+    """
+    result = []
+    for _ in range(count):
+        turn = cv2.getRotationMatrix2D(
+            (FACE_SIZE_PX / 2, FACE_SIZE_PX / 2), rng.uniform(-3, 3), rng.uniform(0.97, 1.03)
+        )
+        turn = turn + np.pad(rng.uniform(-2, 2, (2, 1)), ((0, 0), (2, 0)))
+        moved = cv2.warpAffine(
+            face, turn, (FACE_SIZE_PX, FACE_SIZE_PX), borderMode=cv2.BORDER_REFLECT
+        )
+        result.append(np.clip(moved * rng.uniform(0.85, 1.15), 0, 255).astype(np.uint8))
+    return result
+
+
+def blur(face: ImageArray, side_px: int) -> ImageArray:
+    """As if the face had been `side_px` wide in the frame."""
+    small = cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(
+        cv2.resize(small, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_LINEAR), np.uint8
+    )
+
+
+def darken(face: ImageArray, gain: float, rng: np.random.Generator) -> ImageArray:
+    """Light reduced to `gain`, with the noise of a sensor (standard deviation 3 of 255)
+    that does not get less.
+    """
+    return np.clip(face * gain + rng.normal(0, 3, face.shape), 0, 255).astype(np.uint8)
+
+
+def occlude(face: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """A grey rectangle over 30 to 60 % of the width and height: a hand, a mask, a
+    scarf.
+    """
+    height, width = (rng.uniform(0.3, 0.6, 2) * FACE_SIZE_PX).astype(int)
+    top = int(rng.integers(FACE_SIZE_PX - height))
+    left = int(rng.integers(FACE_SIZE_PX - width))
+    covered = face.copy()
+    covered[top : top + height, left : left + width] = int(rng.integers(20, 220))
+    return covered
+
+
+def add_noise(wave: FloatArray, noise: FloatArray, snr_db: float) -> FloatArray:
+    """`wave` + `noise` (n,) at a ratio of mean powers of `snr_db`, scaled down where it
+    would exceed full scale.
+    """
+    power = float(np.mean(wave**2))
+    noise_power = float(np.mean(noise**2))
+    mixed = wave + noise * np.sqrt(power / max(noise_power, 1e-12) / 10 ** (snr_db / 10))
+    return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
+
+
+def cut(wave: FloatArray, seconds: float, rng: np.random.Generator) -> FloatArray:
+    """The loudest of three random stretches of `seconds`, so that a pause is not taken
+    for speech; all where it is no longer than that.
+    """
+    length = int(seconds * RATE_HZ)
+    if len(wave) <= length:
+        return wave
+    starts = rng.integers(len(wave) - length + 1, size=3)
+    return max(
+        (wave[start : start + length] for start in starts), key=lambda part: float(np.mean(part**2))
+    )

@@ -1,0 +1,83 @@
+"""/v1/audit: who did what, and whether the record of it is whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_restx import Namespace, Resource
+
+from gallery.audit import MAX_PAGE, Head
+from recognition import as_json
+from utils import errors as known
+from web.state import recognizer
+from web.wire import parse, schema
+
+ns = Namespace(
+    "audit",
+    "Who did what, when, with what outcome; people appear by internal number only",
+    path="/v1/audit",
+)
+
+ERRORS = (known.KeyRequiredError, known.InvalidRequestError, known.StoreUnavailableError)
+MAX_ROW = 10**15
+PART = {
+    "limit": {
+        "description": f"answer with at most this many rows, 1 to {MAX_PAGE}",
+        "type": "integer",
+        "default": 50,
+    },
+    "before": {
+        "description": (
+            "only rows of a number below this one, as `next_before` of the answer before"
+        ),
+        "type": "integer",
+        "example": 17,
+    },
+    "action": {"description": "only rows of this action", "example": "identify"},
+}
+NOTED = {
+    "noted": {
+        "description": (
+            "a head that an earlier answer stated, as `number:hash`: its row must still be the same"
+        ),
+        "example": f"42:{schema.SHA256}",
+    }
+}
+
+
+@ns.route("")
+class Audit(Resource):
+    """The rows."""
+
+    @ns.doc(id="list_events", params=PART)
+    @ns.response(200, "part of the audit, newest first", schema.AUDIT)
+    @schema.documented(ns, *ERRORS)
+    def get(self) -> dict[str, Any]:
+        """Read the audit, newest rows first. Needs the role auditor or admin."""
+        parse.check_query(PART)
+        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        before = parse.query_int("before", MAX_ROW, 1, MAX_ROW)
+        return as_json.audit(
+            recognizer().store.events(limit, before, parse.query_text("action")), limit
+        )
+
+
+@ns.route("/verify")
+class Verify(Resource):
+    """The chain of hashes."""
+
+    @ns.doc(id="verify_audit", params=NOTED)
+    @ns.response(200, "what was found", schema.AUDIT_VERIFIED)
+    @schema.documented(ns, *ERRORS)
+    def get(self) -> dict[str, Any]:
+        """Check that no row was changed, removed, inserted or moved. Needs the role
+        auditor or admin.
+
+        Write the `head` down elsewhere: whoever can write to the database could write
+        the whole audit anew, and only `noted` shows that.
+        """
+        parse.check_query(NOTED)
+        noted = parse.query_text("noted")
+        return as_json.audit_verified(
+            recognizer().store.verify_audit(Head.parse(noted) if noted else None)
+        )

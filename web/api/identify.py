@@ -1,0 +1,138 @@
+"""POST /v1/identify (who is it?) and POST /v1/verify (is it this person?)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from recognition import as_json
+from utils import errors as known
+from utils.errors import InvalidRequestError
+from web.guard.auth import admin_only
+from web.state import recognizer
+from web.wire import parse, schema
+from web.wire.compared_media import compared
+from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
+
+ns = Namespace(
+    "identify",
+    "Who is in a clip, by face and voice together, by face alone and by voice alone",
+    path="/v1",
+)
+
+UPLOAD_ERRORS = (
+    known.KeyRequiredError,
+    known.InvalidRequestError,
+    known.MediaMissingError,
+    UploadBrokenError,
+    UploadTimeoutError,
+    known.MediaTooLargeError,
+    ContentTypeError,
+    known.MediaTypeError,
+    known.MediaEmptyError,
+    known.MediaCorruptError,
+    known.MediaTooLongError,
+    known.NoBiometricError,
+    known.EncoderMismatchError,
+    known.BusyError,
+    known.StoreUnavailableError,
+    known.StorageFullError,
+)
+MEDIA_HELP = (
+    "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp"
+    " (face only)"
+)
+
+identify_form = ns.parser()
+identify_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
+
+verify_form = ns.parser()
+verify_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
+verify_form.add_argument(
+    "person_id",
+    location="form",
+    help="compare with this person of the gallery, or send `reference`",
+)
+verify_form.add_argument(
+    "reference",
+    type=FileStorage,
+    location="files",
+    help="compare with this clip, or send `person_id`",
+)
+verify_form.add_argument(
+    "show",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: the answer shows the faces that were compared, and when there was speech",
+)
+
+
+@ns.route("/identify")
+class Identify(Resource):
+    """Who is in this clip?"""
+
+    @ns.doc(id="identify")
+    @ns.expect(identify_form)
+    @ns.response(200, "three answers, each with what it rests on", schema.IDENTIFICATION)
+    @schema.documented(ns, *UPLOAD_ERRORS)
+    def post(self) -> dict[str, Any]:
+        """Say who is in a clip. A stranger is `unknown`, never the nearest name.
+
+        Nothing of the clip is stored. For some days it is remembered whom the answer
+        named, for feedback under its `request_id`.
+        """
+        parse.check_query()
+        parse.form(files=("media",))
+        clip = parse.upload("media")
+        return as_json.identification(
+            recognizer().identify(clip.path, filename=clip.filename, request_id=g.request_id)
+        )
+
+
+@ns.route("/verify")
+class Verify(Resource):
+    """Is it the same person?"""
+
+    @ns.doc(id="verify", params={"person_id": {"example": "ann@example.com"}})
+    @ns.expect(verify_form)
+    @ns.response(200, "three verdicts with score and threshold", schema.VERIFICATION)
+    @schema.documented(ns, known.PersonNotFoundError, known.InvalidNameError, *UPLOAD_ERRORS)
+    def post(self) -> dict[str, Any]:
+        """Compare a clip with one person or with another clip.
+
+        Send `person_id` for a person of the gallery, or `reference` for a clip. Nothing
+        is stored.
+        """
+        parse.check_query()
+        given = parse.form(("person_id", "show"), ("media", "reference"))
+        clip = parse.upload("media")
+        reference = parse.optional_upload("reference")
+        # Swagger UI sends an empty text for what was left out
+        person_id = given.get("person_id") or None
+        if (person_id is None) == (reference is None):
+            raise InvalidRequestError(
+                "Send either `person_id` or `reference`. Received:"
+                f" {'neither' if reference is None else 'both'}"
+            )
+        if reference is None:
+            assert person_id is not None
+            admin_only("To compare with a person of the gallery")
+            result = recognizer().verify_person(clip.path, person_id, filename=clip.filename)
+        else:
+            result = recognizer().verify_clips(
+                clip.path,
+                reference.path,
+                filename=clip.filename,
+                reference_filename=reference.filename,
+            )
+        return as_json.verified(result) | (
+            compared(result) if parse.boolean(given.get("show", False), "show") else {}
+        )

@@ -1,0 +1,218 @@
+"""/v1/jobs: many clips at once, worked on in the background."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from flask import request
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from gallery.audit import ACTOR
+from gallery.names import validate_person_id
+from gallery.records.jobs import MAX_FILES, Job, JobItem, NewJob, remove_uploads
+from jobs.clips import MAX_UPLOADS, of_media_folder, of_uploads
+from recognition import as_json
+from utils import errors as known
+from utils.errors import (
+    DuetError,
+    InvalidRequestError,
+    MediaMissingError,
+    MediaNotFoundError,
+    PathForbiddenError,
+)
+from web.api.identify import UPLOAD_ERRORS
+from web.state import jobs, settings, wake_jobs
+from web.wire import parse, schema
+
+ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
+ACTIONS = ("identify", "enroll")
+FIELDS = ("action", "folder", "person_id", "force", "replace")
+MAX_PAGE = 1000
+STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
+READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
+FORM_ERRORS = tuple(
+    e
+    for e in UPLOAD_ERRORS
+    if e not in (known.NoBiometricError, known.EncoderMismatchError, known.BusyError)
+)
+PAGE = {
+    "offset": {"description": "leave out this many files", "type": "integer", "default": 0},
+    "limit": {
+        "description": f"at most this many files, 1 to {MAX_PAGE}",
+        "type": "integer",
+        "default": 100,
+    },
+    "state": {"description": "only files in this state", "enum": list(STATES)},
+}
+
+job_form = ns.parser()
+job_form.add_argument(
+    "action",
+    location="form",
+    choices=ACTIONS,
+    default="identify",
+    help="what is done with each clip",
+)
+job_form.add_argument(
+    "media",
+    type=FileStorage,
+    location="files",
+    action="append",
+    help=f"clips, up to {MAX_UPLOADS}; or send `folder`",
+)
+job_form.add_argument(
+    "folder",
+    location="form",
+    help="a folder below the media root, read with its folders; `.` is the media root itself",
+)
+job_form.add_argument(
+    "person_id",
+    location="form",
+    help="enroll: whom all clips are of. Without it an uploaded clip is of the person in its name "
+    "(`ann@example.com-1.mp4`), one of a folder of the person whose id is the name of its folder",
+)
+job_form.add_argument(
+    "force",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="enroll: store even if a clip looks like somebody who is known under another id",
+)
+job_form.add_argument(
+    "replace",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="enroll: the first clip of each person replaces what was stored of them",
+)
+
+
+@ns.route("")
+class JobList(Resource):
+    """All jobs."""
+
+    @ns.doc(id="list_jobs")
+    @ns.response(200, "the latest jobs", schema.JOBS)
+    @schema.documented(ns, *READ_ERRORS)
+    def get(self) -> dict[str, Any]:
+        """List the latest jobs, newest first."""
+        parse.check_query()
+        return {"jobs": [job_body(job) for job in jobs().latest()]}
+
+    @ns.doc(
+        id="create_job",
+        params={"folder": {"example": "people"}, "person_id": {"example": "ann@example.com"}},
+    )
+    @ns.expect(job_form)
+    @ns.response(202, "the job; its files are worked on in the background", schema.JOB)
+    @schema.documented(
+        ns, PathForbiddenError, MediaNotFoundError, known.InvalidNameError, *FORM_ERRORS
+    )
+    def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Identify or enrol many clips: uploaded ones, or those in a folder of the
+        server. A bad file does not end the job.
+        """
+        parse.check_query()
+        request.max_form_parts = MAX_UPLOADS + len(FIELDS)
+        given = parse.form(FIELDS, ("media",))
+        action = given.get("action") or "identify"
+        person_id = given.get("person_id") or None
+        if action not in ACTIONS:
+            raise InvalidRequestError(
+                f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
+            )
+        if person_id is not None and action == "identify":
+            raise InvalidRequestError(
+                "`person_id` belongs to the action enroll. Received: identify"
+            )
+        force, replace = (
+            parse.boolean(given.get(name) or False, name) for name in ("force", "replace")
+        )
+        job_id = uuid.uuid4().hex
+        folder = given.get("folder", "")
+        person_id = person_id and validate_person_id(person_id)
+        uploads = [file for file in request.files.getlist("media") if file.filename]
+        if bool(uploads) == bool(folder):
+            raise MediaMissingError(
+                f"Send clips in `media`, or `folder`. Received: {'both' if folder else 'neither'}"
+            )
+        items = (
+            of_media_folder(settings(), folder, action, person_id)
+            if folder
+            else of_uploads(settings(), job_id, uploads, action, person_id)
+        )
+        try:
+            job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
+        except DuetError:
+            remove_uploads(settings().media_folder, [item.media for item in items if item.uploaded])
+            raise
+        wake_jobs(job)
+        return job_body(job), 202, {"Location": f"/v1/jobs/{job.job_id}"}
+
+
+@ns.route("/<string:job_id>")
+@ns.doc(params={"job_id": {"description": "id of the job", "example": schema.REQUEST_ID}})
+class OneJob(Resource):
+    """One job."""
+
+    @ns.doc(id="get_job", params=PAGE)
+    @ns.response(200, "progress, and the results of its files", schema.JOB_WITH_ITEMS)
+    @schema.documented(ns, known.JobNotFoundError, *READ_ERRORS)
+    def get(self, job_id: str) -> dict[str, Any]:
+        """Show progress and results."""
+        parse.check_query(PAGE)
+        offset = parse.query_int("offset", 0, 0, MAX_FILES)
+        limit = parse.query_int("limit", 100, 1, MAX_PAGE)
+        state = parse.query_text("state")
+        if state and state not in STATES:
+            raise InvalidRequestError(
+                f"`state` must be one of {', '.join(STATES)}. Received: {state[:40]!a}"
+            )
+        items = jobs().items(job_id, offset, limit, (state,) if state else ())
+        return {
+            **job_body(jobs().get(job_id)),
+            "items": [item_body(item) for item in items],
+            "offset": offset,
+            "limit": limit,
+        }
+
+    @ns.doc(id="cancel_job")
+    @ns.response(200, "the job as it is now", schema.JOB)
+    @schema.documented(ns, known.JobNotFoundError, *READ_ERRORS, known.StorageFullError)
+    def delete(self, job_id: str) -> dict[str, Any]:
+        """Cancel a job: files that wait are not worked on, their uploads are removed. A
+        job that has ended is removed with its results.
+        """
+        parse.check_query()
+        job, media = jobs().cancel(job_id)
+        remove_uploads(settings().media_folder, media)
+        return job_body(job)
+
+
+def job_body(job: Job) -> dict[str, Any]:
+    """A job as JSON."""
+    finished = sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
+    return {
+        "job_id": job.job_id,
+        "action": job.action,
+        "state": job.state,
+        "created_at": as_json.instant(job.created_at),
+        "finished_at": job.finished_at and as_json.instant(job.finished_at),
+        "files": job.files,
+        "finished": finished,
+        "counts": {state: job.counts.get(state, 0) for state in STATES},
+    }
+
+
+def item_body(item: JobItem) -> dict[str, Any]:
+    """A file of a job as JSON."""
+    return {
+        "position": item.position,
+        "name": item.name,
+        "person_id": item.person_id,
+        "state": item.state,
+        "result": item.result,
+        "error": item.error,
+    }

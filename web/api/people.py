@@ -1,0 +1,215 @@
+"""/v1/people: the people of the gallery and their templates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from gallery.records.people import MAX_PAGE
+from gallery.results import Person as Known
+from recognition import as_json
+from utils import errors as known
+from utils.errors import InvalidRequestError, PersonNotFoundError
+from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.guard.auth import admin_only
+from web.state import recognizer
+from web.wire import parse, schema
+from web.wire.errors import ContentTypeError
+
+ns = Namespace("people", "Who is known: people and their stored templates", path="/v1/people")
+MAX_OFFSET = 10**9
+UNDO = timedelta(minutes=10)
+"""A kiosk may take back a person so long, if no clip could be enrolled."""
+
+READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
+WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
+PERSON_ERRORS = (PersonNotFoundError, known.InvalidNameError)
+JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, known.MediaTooLargeError)
+CHANGES: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "note": str,
+    "consent": str,
+    "retention_days": (int, type(None)),
+}
+PERSON_ID = {"person_id": {"description": "id of the person", "example": "ann@example.com"}}
+TEMPLATE_ID = {
+    "template_id": {
+        "description": "id of the template",
+        "example": "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    }
+}
+SEARCH: dict[str, dict[str, object]] = {
+    "search": {
+        "description": "only people whose id or name holds this text, in any case",
+        "example": "ann",
+    },
+    "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
+    "limit": {
+        "description": f"answer with at most this many, 1 to {MAX_PAGE}",
+        "type": "integer",
+        "default": 50,
+    },
+}
+
+enroll_form = ns.parser()
+enroll_form.add_argument(
+    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
+)
+enroll_form.add_argument(
+    "replace",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: forget the templates that are stored of this person first",
+)
+enroll_form.add_argument(
+    "force",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: store even if the clip looks like somebody who is known under another id",
+)
+
+
+@ns.route("")
+class People(Resource):
+    """All people."""
+
+    @ns.doc(id="list_people", params=SEARCH)
+    @ns.response(200, "part of the list", schema.PEOPLE)
+    @schema.documented(ns, *READ_ERRORS)
+    def get(self) -> dict[str, Any]:
+        """List people, by id."""
+        parse.check_query(SEARCH)
+        offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
+        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        return as_json.people(
+            recognizer().store.list_people(parse.query_text("search"), offset, limit)
+        )
+
+    @ns.doc(id="create_person")
+    @ns.expect(schema.NEW_PERSON)
+    @ns.response(201, "the person, without templates yet", schema.PERSON)
+    @schema.documented(ns, known.PersonExistsError, known.InvalidNameError, *JSON_ERRORS)
+    def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Create a person. Send at least one of `person_id` and `name`; clips are
+        enrolled afterwards.
+        """
+        parse.check_query()
+        given = parse.json_object({"person_id": str, **CHANGES})
+        if "person_id" not in given and "name" not in given:
+            raise InvalidRequestError(
+                f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}"
+            )
+        person = recognizer().store.create_person(**given)
+        return as_json.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
+
+
+@ns.route("/<string:person_id>")
+@ns.doc(params=PERSON_ID)
+class Person(Resource):
+    """One person."""
+
+    @ns.doc(id="get_person")
+    @ns.response(200, "the person", schema.PERSON)
+    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    def get(self, person_id: str) -> dict[str, Any]:
+        """Show a person."""
+        parse.check_query()
+        return as_json.person(recognizer().store.get_person(person_id))
+
+    @ns.doc(id="update_person")
+    @ns.expect(schema.PERSON_CHANGES)
+    @ns.response(200, "the person after the change", schema.PERSON)
+    @schema.documented(ns, *PERSON_ERRORS, *JSON_ERRORS)
+    def patch(self, person_id: str) -> dict[str, Any]:
+        """Rename, annotate, note the consent, or change the retention; what is not sent
+        stays.
+        """
+        parse.check_query()
+        given = parse.json_object(CHANGES)
+        if not given:
+            raise InvalidRequestError(
+                f"One of {', '.join(CHANGES)} is required. Received: no field"
+            )
+        return as_json.person(recognizer().store.update_person(person_id, **given))
+
+    @ns.doc(id="delete_person")
+    @ns.response(204, "the person and everything on them is forgotten")
+    @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
+    def delete(self, person_id: str) -> tuple[str, int]:
+        """Forget a person for good: templates, kept media, feedback, what jobs hold.
+        Backups are the operator's.
+        """
+        parse.check_query()
+        recognizer().store.delete_person(person_id, _refuse_deletion)
+        return "", 204
+
+
+def _refuse_deletion(person: Known) -> None:
+    """A kiosk may take back whom it has just created. Raises RoleForbiddenError."""
+    if any(person.templates.values()) or datetime.now(UTC) - person.created_at > UNDO:
+        admin_only("To delete a person")
+
+
+@ns.route("/<string:person_id>/templates")
+@ns.doc(params=PERSON_ID)
+class Templates(Resource):
+    """What is stored of one person."""
+
+    @ns.doc(id="list_templates")
+    @ns.response(200, "the templates", schema.TEMPLATES)
+    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    def get(self, person_id: str) -> dict[str, Any]:
+        """List the templates of a person."""
+        parse.check_query()
+        return {
+            "templates": [as_json.template(t) for t in recognizer().store.list_templates(person_id)]
+        }
+
+    @ns.doc(id="enroll")
+    @ns.expect(enroll_form)
+    @ns.response(201, "what was stored", schema.ENROLLED)
+    @schema.documented(ns, *PERSON_ERRORS, known.DuplicatePersonError, *UPLOAD_ERRORS)
+    def post(self, person_id: str) -> tuple[dict[str, Any], int]:
+        """Enrol a clip: store a template of the face, of the voice, or of both. The
+        clip itself is not kept.
+
+        Aligned faces and speech are kept where the service is set to
+        (DUET_KEEP_MEDIA=1).
+        """
+        parse.check_query()
+        given = parse.form(("replace", "force"), ("media",))
+        flags = {name: parse.boolean(given.get(name, False), name) for name in ("replace", "force")}
+
+        def guard() -> None:
+            if any(flags.values()) or any(
+                recognizer().store.get_person(person_id).templates.values()
+            ):
+                admin_only("To replace, to force, or to enrol more of a person who is enrolled")
+
+        # Before the clip is read, and again when it is stored: another kiosk may have
+        # been faster
+        guard()
+        clip = parse.upload("media")
+        return as_json.enrolled(
+            recognizer().enroll(person_id, clip.path, filename=clip.filename, guard=guard, **flags)
+        ), 201
+
+
+@ns.route("/<string:person_id>/templates/<string:template_id>")
+@ns.doc(params=PERSON_ID | TEMPLATE_ID)
+class Template(Resource):
+    """One template."""
+
+    @ns.doc(id="delete_template")
+    @ns.response(204, "the template is forgotten")
+    @schema.documented(ns, *PERSON_ERRORS, known.TemplateNotFoundError, *WRITE_ERRORS)
+    def delete(self, person_id: str, template_id: str) -> tuple[str, int]:
+        """Forget one template."""
+        parse.check_query()
+        recognizer().store.delete_template(person_id, template_id)
+        return "", 204

@@ -1,0 +1,132 @@
+"""More of /v1/people/{person_id}: merge two entries, split a template off, export, and
+the picture of a person.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+from flask_restx import Resource
+
+from gallery.names import new_person_id
+from gallery.records.people import NewPerson
+from recognition import as_json
+from utils import errors as known
+from utils.errors import InvalidRequestError
+from web.api.people import (
+    JSON_ERRORS,
+    PERSON_ERRORS,
+    PERSON_ID,
+    READ_ERRORS,
+    TEMPLATE_ID,
+    WRITE_ERRORS,
+    ns,
+)
+from web.state import recognizer
+from web.wire import parse, schema
+
+
+@ns.route("/<string:person_id>/merge")
+@ns.doc(params=PERSON_ID)
+class Merge(Resource):
+    """Two entries of one person become one."""
+
+    @ns.doc(id="merge_people")
+    @ns.expect(schema.MERGE)
+    @ns.response(200, "the person after the merge", schema.PERSON)
+    @schema.documented(ns, *PERSON_ERRORS, known.EncoderMismatchError, *JSON_ERRORS)
+    def post(self, person_id: str) -> dict[str, Any]:
+        """Make another person part of this one: all templates, feedback and answers
+        move here, the other id is forgotten.
+
+        This person keeps id and name; a name, note or consent that is missing here is
+        taken from the other. Of two ends of retention the earlier holds. Nothing is
+        compared: that both are one person is the word of whoever asks. It cannot be
+        undone.
+        """
+        parse.check_query()
+        given = parse.json_object({"other": str}, ("other",))
+        return as_json.person(recognizer().store.merge_people(person_id, given["other"]))
+
+
+@ns.route("/<string:person_id>/templates/<string:template_id>/move")
+@ns.doc(params=PERSON_ID | TEMPLATE_ID)
+class MoveTemplate(Resource):
+    """A template goes to another person."""
+
+    @ns.doc(id="move_template")
+    @ns.expect(schema.MOVE)
+    @ns.response(200, "the person who has the template now", schema.PERSON)
+    @schema.documented(
+        ns,
+        *PERSON_ERRORS,
+        known.TemplateNotFoundError,
+        known.LastTemplateError,
+        known.PersonExistsError,
+        known.EncoderMismatchError,
+        *JSON_ERRORS,
+    )
+    def post(self, person_id: str, template_id: str) -> dict[str, Any]:
+        """Split a template off: give it to a person who is there (`to`), or to one who
+        is made for it (`create`).
+
+        The last template of a person is not split off: merge the whole person into the
+        other one. A person who is made is kept as long as the one whom the template
+        comes from.
+        """
+        parse.check_query()
+        given = parse.json_object({"to": str, "create": bool, "name": str})
+        return as_json.person(
+            recognizer().store.move_template(person_id, template_id, _target(given))
+        )
+
+
+def _target(given: dict[str, Any]) -> str | NewPerson:
+    if given.get("create", False):
+        return NewPerson(
+            given.get("to", "") if "to" in given else new_person_id(), given.get("name")
+        )
+    if "to" not in given or "name" in given:
+        raise InvalidRequestError(
+            f"`to` names a person who is there; `create`: true makes one, who may have a `name`. "
+            f"Received: {', '.join(given) or 'no field'}"
+        )
+    to: str = given["to"]
+    return to
+
+
+@ns.route("/<string:person_id>/export")
+@ns.doc(params=PERSON_ID)
+class Export(Resource):
+    """Everything on one person."""
+
+    @ns.doc(id="export_person")
+    @ns.response(200, "one JSON file", schema.PERSON_EXPORT)
+    @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
+    def get(self, person_id: str) -> Response:
+        """Export everything that is stored on a person: vectors, kept media, feedback
+        and the rows of the audit too.
+        """
+        parse.check_query()
+        body = json.dumps(recognizer().store.export_person(person_id), ensure_ascii=False)
+        return Response(
+            body,
+            mimetype=parse.JSON,
+            headers={"Content-Disposition": f'attachment; filename="person-{person_id}.json"'},
+        )
+
+
+@ns.route("/<string:person_id>/thumbnail")
+@ns.doc(params=PERSON_ID)
+class Thumbnail(Resource):
+    """A picture of one person."""
+
+    @ns.doc(id="thumbnail", produces=["image/webp", "application/json"])
+    @ns.response(200, "a WebP picture of 112 × 112 pixels")
+    @schema.documented(ns, *PERSON_ERRORS, known.ThumbnailNotFoundError, *READ_ERRORS)
+    def get(self, person_id: str) -> Response:
+        """Show the best face that is kept of a person."""
+        parse.check_query()
+        return Response(recognizer().store.thumbnail(person_id), mimetype="image/webp")

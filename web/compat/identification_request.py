@@ -1,0 +1,219 @@
+"""POST /Identification_Request: the API that clients of the flagship system already
+speak.
+
+The clip is a file below the media root (`path_dir` and `name`), or comes with the
+request. Whoever is seen for the first time under the person part of `name` is
+registered; a person who is known under another id is reported, and stored again with
+`force` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flask import g, request
+from flask_restx import Namespace, Resource
+from werkzeug.datastructures import FileStorage
+
+from gallery.names import parse_flagship_name
+from recognition.results import Decision, FirstSightResult, Outcome
+from utils.errors import (
+    InvalidNameError,
+    InvalidRequestError,
+    MediaNotFoundError,
+    PathForbiddenError,
+)
+from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.guard.auth import admin_only
+from web.state import recognizer, settings
+from web.wire import parse, schema
+
+ns = Namespace("compatible", "For clients of the flagship system", path="/")
+
+FILE_FIELDS = ("media", "file")
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "path_dir": str,
+    "re_register": (bool, str),
+    "force": (bool, str),
+}
+LINES = {
+    "100001": ("fused", "Multi-modal Speaker Recognition - Speaker ID : "),
+    "100002": ("face", "Image Based Speaker Recognition - Speaker ID : "),
+    "100003": ("voice", "Voice Based Speaker Recognition - Speaker ID: "),
+}
+NOTHING = {
+    "fused": "None (neither face nor speech)",
+    "face": "None (no face)",
+    "voice": "None (no speech)",
+}
+MAX_NAME_BYTES = 255
+
+request_form = ns.parser()
+request_form.add_argument(
+    "media", type=FileStorage, location="files", help=MEDIA_HELP + "; or send `path_dir`"
+)
+request_form.add_argument(
+    "name",
+    location="form",
+    help="name of the clip: person, hyphen, number, like `ann@example.com-1.mp4`",
+)
+request_form.add_argument(
+    "path_dir",
+    location="form",
+    help="folder of the clip below the media root; missing = the media root itself",
+)
+request_form.add_argument(
+    "re_register",
+    location="form",
+    choices=("True", "False"),
+    default="False",
+    help="True replaces what is stored of this person",
+)
+request_form.add_argument(
+    "force",
+    location="form",
+    choices=("True", "False"),
+    default="False",
+    help="True stores the clip even if it looks like somebody who is known under another id",
+)
+
+
+@ns.route("/Identification_Request")
+class IdentificationRequest(Resource):
+    """Identify, and register on first sight."""
+
+    @ns.doc(
+        id="identification_request",
+        params={"name": {"example": "ann@example.com-1.mp4"}, "path_dir": {"example": "lobby"}},
+    )
+    @ns.expect(request_form)
+    @ns.response(
+        200,
+        "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for"
+        " what the clip lacks",
+        schema.FLAGSHIP_ANSWER,
+    )
+    @schema.documented(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
+    def post(self) -> dict[str, str]:
+        """Identify a clip; register the person on first sight.
+
+        Multipart and urlencoded forms and JSON all work, with the same fields; for
+        example `{"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register":
+        "False"}` reads the clip from the folder `lobby` below the media root. A
+        multipart form may bring the clip itself in `media` (or `file`): then `path_dir`
+        is not used, and a missing `name` is taken from the file's.
+        """
+        parse.check_query()
+        given, upload = _read_request()
+        name = given.get("name") or (upload.filename if upload else "")
+        if not name:
+            raise InvalidRequestError(
+                "`name` is required, like ann@example.com-1.mp4. Received: none"
+            )
+        check_clip_name(name)
+        person_id = parse_flagship_name(name)
+        again, force = (
+            parse.boolean(given.get(flag, False), flag) for flag in ("re_register", "force")
+        )
+        if again or force:
+            admin_only("To replace what is stored of a person, or to force")
+        path = (
+            upload.path
+            if upload
+            else find_clip(settings().media_folder, given.get("path_dir", ""), name)
+        )
+        return answer(
+            recognizer().first_sight(
+                person_id,
+                path,
+                filename=name,
+                re_register=again,
+                force=force,
+                request_id=g.request_id,
+            )
+        )
+
+
+def _read_request() -> tuple[dict[str, Any], parse.Upload | None]:
+    if request.mimetype == parse.MULTIPART:
+        given = parse.form(tuple(FIELDS), FILE_FIELDS)
+        sent = [found for found in map(parse.optional_upload, FILE_FIELDS) if found]
+        if len(sent) > 1:
+            raise InvalidRequestError("Send one file, in `media` or `file`. Received: both")
+        return dict(given), (sent[0] if sent else None)
+    if request.mimetype == parse.URLENCODED:
+        return dict(parse.text_fields(tuple(FIELDS))), None
+    return parse.json_object(FIELDS), None
+
+
+def check_clip_name(name: str) -> None:
+    """Refuse a name that is not one plain file name. Raises InvalidNameError."""
+    if (
+        "/" in name
+        or "\\" in name
+        or not name.isprintable()
+        or len(name.encode(errors="replace")) > MAX_NAME_BYTES
+    ):
+        raise InvalidNameError(
+            f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and"
+            f" control characters. Received: {name[:40]!a}",
+            "The folder goes into `path_dir`.",
+        )
+
+
+def find_clip(root: Path, path_dir: str, name: str) -> Path:
+    """The file `name` in the folder `path_dir` below `root`, all symbolic links
+    followed. Raises PathForbiddenError, MediaNotFoundError.
+    """
+    try:
+        root = root.resolve()
+        path = (root / path_dir / name).resolve()
+        inside = path.is_relative_to(root)
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
+        inside = found = False
+    if not inside:
+        raise PathForbiddenError(
+            f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!a}"
+        )
+    if not found:
+        raise MediaNotFoundError(
+            f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!a}, "
+            f"name={name[:80]!a}",
+            "Check both, or upload the clip in the field `media`.",
+        )
+    return path
+
+
+def answer(result: FirstSightResult) -> dict[str, str]:
+    """The three lines, and a notice where something is to be said."""
+    lines = {
+        key: text + _speaker(getattr(result.identification, modality), modality)
+        for key, (modality, text) in LINES.items()
+    }
+    notice = " ".join(_notices(result))
+    return {**lines, "notice": notice} if notice else lines
+
+
+def _notices(result: FirstSightResult) -> Iterator[str]:
+    if result.identification.fused.outcome is Outcome.CONFLICT:
+        yield f"{result.identification.fused.reason}."
+    if result.duplicate is not None:
+        done = "Registered" if result.registered else "Not registered"
+        yield (
+            f"{done} as {result.person_id}: this is {result.duplicate.person_id}, who is registered"
+            f" already (probability {result.duplicate.probability:.3f})."
+        )
+        if not result.registered:
+            yield "If these are two people, send it again with force=true."
+    elif result.registered:
+        yield f"Registered: {result.person_id}."
+
+
+def _speaker(decision: Decision, modality: str) -> str:
+    if decision.outcome is Outcome.NO_PROBE:
+        return NOTHING[modality]
+    return decision.match.person_id if decision.match else "Unknown"

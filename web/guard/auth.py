@@ -1,0 +1,235 @@
+"""Who may ask: the API keys and their roles, and for a service without any key the
+names and origins that a browser may use.
+
+A service without a key listens on loopback only, but the browser on this machine runs
+pages of strangers. A page may not reach the service by a DNS name that it points at
+127.0.0.1 (the Host header must be a loopback name), nor send it requests across origins
+(Sec-Fetch-Site and Origin). docs/security.md says what is protected against whom.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Flask, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from gallery.audit import ACTOR
+from gallery.records.keys import Keys, Role
+from utils.config import PREFIX, Settings, is_loopback
+from utils.errors import ConfigError, KeyRequiredError, StorageFullError, StoreUnavailableError
+from web.guard import roles
+from web.guard.limits import Limits, address
+from web.state import keys, recognizer
+from web.wire.errors import (
+    CrossOriginError,
+    HostForbiddenError,
+    RateLimitedError,
+    RoleForbiddenError,
+)
+
+log = logging.getLogger("duet.web")
+MAKE_A_KEY = "Make a key with `cli.py keys create --role admin`"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: the name that the audit knows (the id of the key), the role,
+    and whether a key says so.
+    """
+
+    actor: str
+    role: Role
+    by_key: bool = True
+
+
+LOCAL = Caller("local", Role.ADMIN, by_key=False)
+"""Whoever asks a service that has no key: somebody on this machine."""
+OPERATOR = Caller("environment", Role.ADMIN)
+"""Whoever has the key in DUET_API_KEY."""
+NOBODY = "nobody"
+
+
+def caller() -> Caller | None:
+    """Who sends this request; None where no key is needed and none, or a wrong one, was
+    sent.
+    """
+    found: Caller | None = g.caller
+    return found
+
+
+def admin_only(what: str) -> None:
+    """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
+    found = caller()
+    if found is None or found.role is not Role.ADMIN:
+        raise RoleForbiddenError(
+            f"{what} needs the role admin. Received: a key for the role"
+            f" {found.role if found else 'none'}"
+        )
+
+
+def reachable(settings: Settings) -> bool:
+    """Whether others than this machine may be able to connect."""
+    return bool(settings.trusted_proxies) or not is_loopback(settings.host)
+
+
+def check_keys(settings: Settings, known: Keys) -> None:
+    """Raise ConfigError for a service that others could reach, but that has no key."""
+    if settings.api_key or not reachable(settings) or known.exist(usable=True):
+        return
+    if not is_loopback(settings.host):
+        raise ConfigError(
+            "Without an API key the service listens on a loopback address only. Received:"
+            f" {PREFIX}HOST={settings.host}",
+            f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use"
+            f" {PREFIX}HOST=127.0.0.1.",
+        )
+    raise ConfigError(
+        "Behind a proxy the service needs an API key. Received:"
+        f" {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+        f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.",
+    )
+
+
+def check_host(settings: Settings) -> None:
+    """Refuse a Host header that is not a loopback name. Raises HostForbiddenError."""
+    host = request.headers.get("Host", "")
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name = ""
+    if not (is_loopback(name) or name == settings.host.lower()):
+        raise HostForbiddenError(
+            "A service without an API key answers under this machine's own names only. Received:"
+            f" Host={host[:100]!r}"
+        )
+
+
+def check_origin() -> None:
+    """Refuse what a page of another origin makes the browser send; a link followed to
+    the service is fine. Raises CrossOriginError.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        follows_link = (
+            request.method in ("GET", "HEAD")
+            and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        )
+        if site not in ("same-origin", "none") and not follows_link:
+            raise CrossOriginError(
+                "The request comes from a page of another origin. Received:"
+                f" Sec-Fetch-Site={site[:40]!r}"
+            )
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and _netloc(origin) != request.host.lower():
+        raise CrossOriginError(
+            f"The request comes from a page of another origin. Received: Origin={origin[:100]!r}"
+        )
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin; empty for what is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Check every request before its route. Raises ConfigError."""
+    guard = _Guard(settings)
+    app.before_request(guard.check)
+    guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    @app.teardown_request
+    def forget_actor(_error: BaseException | None) -> None:
+        ACTOR.set(LOCAL.actor)
+
+
+class _Guard:
+    """The check before every request."""
+
+    limits: Limits
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._for_this_machine = not settings.api_key and not reachable(settings)
+
+    def check(self) -> None:
+        """Find out who asks, and refuse who may not. Raises KeyRequiredError,
+        RoleForbiddenError, RateLimitedError and what the checks of host and origin
+        raise.
+        """
+        g.caller = None
+        is_open = roles.allowed() == roles.OPEN
+        try:
+            g.caller = found = self._find()
+        except RateLimitedError:
+            if not is_open:
+                raise
+            found = None
+        ACTOR.set(found.actor if found else NOBODY)
+        if found is LOCAL:
+            check_host(self._settings)
+        check_origin()
+        if not is_open:
+            self._check_role(found)
+
+    def _find(self) -> Caller | None:
+        sent = _sent_key()
+        if self._settings.api_key and hmac.compare_digest(
+            sent.encode(), self._settings.api_key.encode()
+        ):
+            return OPERATOR
+        key = keys().find(sent, self.limits.check_wrong_keys) if sent else None
+        if key is not None and key.revoked_at is None:
+            return Caller(key.key_id, key.role)
+        if self._for_this_machine and not keys().exist():
+            return LOCAL
+        g.refused = "revoked" if key is not None else "unknown" if sent else "missing"
+        if sent:
+            self.limits.count_wrong_key()
+        return None
+
+    def _check_role(self, found: Caller | None) -> None:
+        if found is None:
+            reason = g.refused
+            self._note(address(), reason)
+            raise KeyRequiredError("This service needs an API key. Received: " + _REFUSED[reason])
+        if found.role not in roles.allowed():
+            self._note(found.actor, "wrong_role")
+            needed = " or ".join(sorted(roles.allowed()))
+            raise RoleForbiddenError(
+                f"This needs a key for the role {needed}. Received: a key for the role {found.role}"
+            )
+
+    def _note(self, who: str, reason: str) -> None:
+        """One row in the audit about a refused request, if there are not too many
+        already.
+        """
+        if self.limits.may_note(who, reason):
+            try:
+                recognizer().store.record(
+                    "refuse", reason, None, {"address": address(), "route": roles.route()}
+                )
+            except (StoreUnavailableError, StorageFullError) as error:
+                log.error("the audit missed refuse %s: %s", reason, error.code)
+
+
+_REFUSED = {
+    "missing": "none",
+    "unknown": "one that is not known",
+    "revoked": "one that was revoked",
+}
+
+
+def _sent_key() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")

@@ -1,0 +1,134 @@
+"""How often somebody may ask: each key, and each address without one, has an allowance
+of its own (DUET_RATE_LIMIT).
+
+Reading a clip takes about as long as ten other requests, and is counted so. Wrong keys
+have a small allowance for each address. The counts are kept in the memory of the
+process.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+
+from flask import Flask, g, request
+from flask_limiter import Limiter, RequestLimit
+from limits import RateLimitItem, parse
+
+from utils.config import PREFIX, Settings
+from utils.errors import ConfigError
+from web.guard import roles
+from web.wire.errors import RateLimitedError
+
+CLIP_COST = 10
+WRONG_KEYS = parse("20 per minute")
+NOTES_EACH = parse("1 per minute")
+NOTES_ALL = parse("60 per minute")
+"""Rows in the audit about refused requests: for one address or key and reason, and in
+all. Nobody fills the disk by being refused.
+"""
+
+
+class Limits:
+    """The counters of one application."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        """Adds a check before every request that needs a key; register what finds out
+        who is asking before. Raises ConfigError.
+        """
+        allowance = parse_allowance(settings.rate_limit)
+        self._limiter = Limiter(
+            _asker,
+            app=app,
+            storage_uri="memory://",
+            on_breach=_refuse,
+            application_limits_cost=_cost,
+            application_limits_exempt_when=lambda: roles.allowed() == roles.OPEN,
+            application_limits=[] if allowance is None else [_times(allowance, CLIP_COST)],
+        )
+
+    def check_wrong_keys(self) -> None:
+        """Raise RateLimitedError for an address that has used up its wrong keys."""
+        if not self._limiter.limiter.test(WRONG_KEYS, "wrong-key", address()):
+            raise _too_many_wrong(
+                self._limiter.limiter.get_window_stats(
+                    WRONG_KEYS, "wrong-key", address()
+                ).reset_time
+            )
+
+    def count_wrong_key(self) -> None:
+        """One more wrong key of this address. Raises RateLimitedError."""
+        if not self._limiter.limiter.hit(WRONG_KEYS, "wrong-key", address()):
+            self.check_wrong_keys()
+
+    def may_note(self, who: str, reason: str) -> bool:
+        """Whether the audit takes another row about a refused request."""
+        return self._limiter.limiter.hit(
+            NOTES_EACH, "note", who, reason
+        ) and self._limiter.limiter.hit(NOTES_ALL, "notes")
+
+
+def parse_allowance(text: str) -> RateLimitItem | None:
+    """The setting DUET_RATE_LIMIT; None = no limit. Raises ConfigError."""
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError:
+        raise ConfigError(
+            f"{PREFIX}RATE_LIMIT must be a number of requests for a time, as 240/minute. Received:"
+            f" {text[:40]!r}"
+        ) from None
+
+
+def address() -> str:
+    """Where the request comes from. Of IPv6 the first 64 bits: who has one address
+    there has all that begin with them.
+    """
+    text = request.remote_addr or ""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return text or "unknown"
+    return (
+        str(ipaddress.ip_network((found, 64), strict=False))
+        if found.version == 6 and not found.is_loopback
+        else text
+    )
+
+
+def _asker() -> str:
+    """Whose allowance this request takes from."""
+    caller = g.get("caller")
+    return f"key {caller.actor}" if caller is not None and caller.by_key else f"address {address()}"
+
+
+def _cost() -> int:
+    return CLIP_COST if roles.route() in roles.CLIPS else 1
+
+
+def _times(item: RateLimitItem, factor: int) -> str:
+    return f"{item.amount * factor} per {item.multiples} {item.GRANULARITY.name}"
+
+
+def _refuse(limit: RequestLimit) -> None:
+    clips = limit.limit.amount // CLIP_COST
+    window = f"{limit.limit.multiples} {limit.limit.GRANULARITY.name}"
+    raise RateLimitedError(
+        f"A key, or an address without one, may send {clips} clips in {window}, or ten times as"
+        " many other requests. Received: more",
+        retry_after_s=_seconds_to(limit.reset_at),
+    )
+
+
+def _too_many_wrong(reset_at: float) -> RateLimitedError:
+    return RateLimitedError(
+        f"An address may send {WRONG_KEYS.amount} wrong keys in a minute. Received: more",
+        "Check the key that is sent.",
+        retry_after_s=_seconds_to(reset_at),
+    )
+
+
+def _seconds_to(moment: float) -> int:
+    return max(1, math.ceil(moment - time.time()))

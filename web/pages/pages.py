@@ -1,0 +1,132 @@
+"""The pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify and
+/people, from files of the service alone.
+
+Texts come from web/pages/static/i18n, one file a language: the server fills the page with
+them, the page's scripts read the same file for what they say later. The language is
+what `?lang=` asks for (and a cookie then remembers), else what the browser prefers,
+else English.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_restx import Api
+
+from web.state import settings
+
+LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
+"""Language tags and what their speakers call them; each has a file of texts."""
+LANGUAGE_COOKIE = "duet_lang"
+A_YEAR_S = 365 * 24 * 3600
+TEXTS = Path(__file__).parent / "static" / "i18n"
+STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
+PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people"})
+ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
+"""Pages and their files. They hold nothing about anybody: what they show, their scripts
+ask for.
+"""
+
+# Swagger UI sets styles from its script and draws icons from data: URLs; it loads
+# nothing from elsewhere.
+SWAGGER_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    " blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+# blob: is what the page itself holds: a recording, a face that the service showed.
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src"
+    " blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PERMISSIONS = "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()"
+NO_PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
+
+blueprint = Blueprint(
+    "pages",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/static",
+)
+
+
+def headers_for(endpoint: str | None) -> dict[str, str]:
+    """Headers of the answers of pages and their files; empty for other endpoints."""
+    if endpoint not in ENDPOINTS:
+        return {}
+    is_ours = endpoint in PAGE_ENDPOINTS
+    return {
+        "Content-Security-Policy": PAGE_CSP if is_ours else SWAGGER_CSP,
+        "Permissions-Policy": PERMISSIONS if is_ours else NO_PERMISSIONS,
+        # Kept, but asked about: Flask answers 304 while a file is the same
+        "Cache-Control": "no-cache",
+    }
+
+
+@cache
+def texts(language: str) -> dict[str, str]:
+    """The texts of one language, by key."""
+    return dict(json.loads((TEXTS / f"{language}.json").read_text(encoding="utf-8")))
+
+
+def language_of_request() -> str:
+    """A tag of LANGUAGES."""
+    for asked in (request.args.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if asked in LANGUAGES:
+            return str(asked)
+    return request.accept_languages.best_match(list(LANGUAGES), "en") or "en"
+
+
+def page(name: str, **values: object) -> Response:
+    """The page of this name in the language of the request."""
+    language = language_of_request()
+    known = texts(language)
+    response = make_response(
+        render_template(
+            f"{name}.html",
+            page=name,
+            lang=language,
+            languages=LANGUAGES,
+            t=known.__getitem__,
+            **values,
+        )
+    )
+    response.headers["Content-Language"] = language
+    response.vary.update(("Accept-Language", "Cookie"))
+    if request.args.get("lang") in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            language,
+            max_age=A_YEAR_S,
+            samesite="Strict",
+            httponly=True,
+            secure=request.is_secure,
+        )
+    return response
+
+
+def swagger_page(api: Api) -> Response:
+    """The page that loads Swagger UI with the description of `api`."""
+    return page("swagger", specs_url="/swagger.json", api_title=api.title)
+
+
+@blueprint.get("/kiosk")
+def kiosk() -> Response:
+    """Who stands in front of the camera?"""
+    return page("kiosk", keeps_media=settings().keep_media)
+
+
+@blueprint.get("/verify")
+def verify() -> Response:
+    """Are two clips of one person?"""
+    return page("verify")
+
+
+@blueprint.get("/people")
+def people() -> Response:
+    """Who is known, and how alike they are."""
+    return page("people")

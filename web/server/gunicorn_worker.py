@@ -1,0 +1,113 @@
+"""gunicorn's threaded worker with two changes: no socket may stall for ever, and what
+is no HTTP is answered in our error shape.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import ssl
+import struct
+import threading
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
+
+from utils.errors import DuetError, InvalidRequestError
+from web.wire.errors import error_body, where
+
+log = logging.getLogger("duet.web")
+STALL_LIMIT_S = 60
+"""A connection that neither sends nor takes a byte for so long is closed."""
+HEAD_LIMIT_S = 30
+"""The handshake and the headers of a request must be there in so long, however steadily
+they trickle in.
+"""
+LINGER_S = 2.0
+LINGER_READS = 16
+
+
+class Worker(ThreadWorker):
+    """One process, many threads, one set of networks."""
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request of a connection, with a limit on stalls that outlives
+        gunicorn's own `setblocking`, and one on its head.
+        """
+        limit = struct.pack("ll", STALL_LIMIT_S, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        conn.head_timer = threading.Timer(HEAD_LIMIT_S, _cut, [conn])
+        conn.head_timer.daemon = True
+        conn.head_timer.start()
+        try:
+            return super().handle(conn)
+        finally:
+            conn.head_timer.cancel()
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """The head is there."""
+        conn.head_timer.cancel()
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - gunicorn's signature
+        """Answer what is no HTTP request (gunicorn's own answer would be HTML)."""
+        if isinstance(exc, ssl.SSLError):
+            if exc.reason != "HTTP_REQUEST":
+                return  # a handshake that failed: there is nothing to answer through
+            client = socket.socket(fileno=client.detach())  # they speak http: so do we
+        request_id = uuid.uuid4().hex
+        status, error = _refusal(exc)
+        log.warning("request_id=%s %d %s", request_id, status, where(exc))
+        body = json.dumps(error_body(error, request_id)).encode()
+        head = (
+            f"HTTP/1.1 {status}"
+            f" {'Bad Request' if status < 500 else 'Internal Server Error'}\r\nConnection:"
+            " close\r\nContent-Type: application/json\r\nX-Content-Type-Options:"
+            f" nosniff\r\nX-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with suppress(OSError):  # the client may be gone
+            write_nonblock(client, head.encode() + body)
+            _read_off(client)
+        if isinstance(exc, ssl.SSLError):
+            client.close()
+
+
+def _cut(conn: Any) -> None:
+    """End a connection that another thread reads from: it then sees the end of the
+    stream.
+    """
+    with suppress(OSError):
+        # Of a TLS socket too, this is the connection below
+        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+
+
+def _read_off(client: Any) -> None:
+    """Take what the client still sends, for a while: closing with bytes unread would
+    reset the connection before it has read the answer.
+    """
+    client.shutdown(socket.SHUT_WR)
+    client.settimeout(LINGER_S)
+    for _ in range(LINGER_READS):
+        if not client.recv(64 * 1024):
+            return
+
+
+def _refusal(exc: BaseException) -> tuple[int, DuetError]:
+    if isinstance(exc, LimitRequestLine):
+        return 414, InvalidRequestError("The URL is too long.")
+    if isinstance(exc, LimitRequestHeaders):
+        return 431, InvalidRequestError("The headers are too long.")
+    if isinstance(exc, ParseException):
+        return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
+    if isinstance(exc, ssl.SSLError):
+        return 400, InvalidRequestError("This port speaks https.", "Write https:// in the address.")
+    return 500, DuetError(
+        "Something went wrong inside the service.",
+        "Ask the operator to look this request_id up in the log.",
+    )

@@ -1,0 +1,217 @@
+"""Runs the service: checks what can be checked, then gunicorn with one worker of many
+threads, which loads the networks after the fork.
+
+Whatever keeps the service from starting is one clear line on stderr and an exit code
+other than 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import logging
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from utils.config import PREFIX, Settings
+from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
+from web import VERSION
+
+if TYPE_CHECKING:
+    from gallery.store import Store
+    from jobs.worker import JobThread
+
+LOAD_ERROR_EXIT = 4
+"""gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
+START_LIMIT_S = 300
+GRACE_S = 30
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class Service(BaseApplication):
+    """The application under gunicorn."""
+
+    def __init__(self, settings: Settings, swagger_ui: bool) -> None:
+        self._settings = settings
+        self._swagger_ui = swagger_ui
+        self._store: Store | None = None
+        self._job_thread: JobThread | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings. Everything that the operator may change is a DUET_*
+        setting.
+        """
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        values: dict[str, Any] = {
+            "bind": f"{host}:{self._settings.port}",
+            "workers": 1,  # one set of networks in memory; threads serve in parallel
+            "worker_class": "web.server.gunicorn_worker.Worker",
+            "threads": self._settings.threads,
+            "timeout": START_LIMIT_S,
+            "graceful_timeout": GRACE_S,
+            "keepalive": 15,
+            "loglevel": "error",
+            "control_socket_disable": True,
+            # Proxies are believed by DUET_TRUSTED_PROXIES alone (web/guard/auth.py)
+            "forwarded_allow_ips": "",
+            "worker_exit": self._stopped,
+        }
+        if self._settings.tls_cert and self._settings.tls_key:
+            values |= {
+                "certfile": str(self._settings.tls_cert),
+                "keyfile": str(self._settings.tls_key),
+            }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Build the application in the worker. A failure ends the service with one
+        line.
+        """
+        from web.factory import create_app
+
+        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT, stream=sys.stderr)
+        logging.getLogger("duet").setLevel(logging.INFO)
+        try:
+            app = create_app({"SETTINGS": self._settings, "SWAGGER_UI": self._swagger_ui})
+        except DuetError as error:
+            fail(error, LOAD_ERROR_EXIT)
+        state = app.extensions["duet"]
+        self._store = state.recognizer.store
+        self._job_thread = state.job_thread
+        state.job_thread.wake()  # jobs that the last run left
+        self._store.record("start", "ready", None, configuration(self._settings))
+        what = "Swagger UI" if self._swagger_ui else "API only"
+        print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
+        return app
+
+    def _stopped(self, _arbiter: Any, _worker: Any) -> None:
+        """Runs in the worker when it ends."""
+        if self._job_thread is not None:
+            self._job_thread.stop(GRACE_S / 2)
+        if self._store is not None:
+            with suppress(StoreUnavailableError, StorageFullError):
+                self._store.record("stop", "ended")
+
+
+def configuration(settings: Settings) -> dict[str, str | float]:
+    """What the audit notes at start: the version, and digests that differ once a
+    setting, or a card (calibration, weights), was changed.
+    """
+    cards = b"".join(card.read_bytes() for card in sorted(settings.model_dir.glob("*/card.json")))
+    digests = {"settings": repr(settings).encode(), "cards": cards}  # secrets are in no repr
+    return {
+        "version": VERSION,
+        "fpir": settings.fpir,
+        **{k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()},
+    }
+
+
+def url_of(settings: Settings) -> str:
+    """Where a browser on this machine finds the service."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"http{'s' if settings.tls_cert else ''}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def check_port(settings: Settings) -> None:
+    """Raise ConfigError unless the address can be listened on."""
+    where = f"{PREFIX}HOST={settings.host} {PREFIX}PORT={settings.port}"
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"The port is in use by another program. Received: {where}",
+                "Stop the other program, or choose another port:"
+                f" {PREFIX}PORT={settings.port + 1}.",
+            ) from error
+        raise ConfigError(
+            f"The service cannot listen on this address ({error.strerror}). Received: {where}"
+        ) from error
+
+
+def check_start(settings: Settings) -> None:
+    """Everything that can be checked before the networks are loaded. Raises
+    ConfigError, ModelError.
+    """
+    from network.serving.card import read_card
+    from web.guard.limits import parse_allowance
+    from web.server.tls import check_files
+    from web.wire.uploads import prepare_folder
+
+    check_port(settings)
+    parse_allowance(settings.rate_limit)
+    if settings.tls_cert and settings.tls_key:
+        check_files(settings.tls_cert, settings.tls_key)
+    prepare_folder(settings.temporary_folder)
+    for model in ("face", "voice"):  # the fusion can be done without
+        read_card(settings.model_dir / model)
+    _check_gallery(settings)
+
+
+def _check_gallery(settings: Settings) -> None:
+    """It opens with the encryption key that is set, and holds an API key where one is
+    needed. Closed again before the fork.
+    """
+    from gallery.records.keys import Keys
+    from gallery.store import open_store
+    from web.guard.auth import check_keys
+
+    store = open_store(settings)
+    try:
+        check_keys(settings, Keys(store.database))
+    finally:
+        store.close()
+
+
+def fail(error: DuetError, code: int = 1) -> None:
+    """Print one line and leave."""
+    print(
+        f"Duet ID cannot start: {error.message.rstrip('.')}. {error.hint}".rstrip(),
+        file=sys.stderr,
+        flush=True,
+    )
+    sys.exit(code)
+
+
+def settings_help() -> str:
+    """The table of settings for --help."""
+    rows = [
+        f"  {PREFIX + f.name.upper()}: {f.metadata['help']}" for f in dataclasses.fields(Settings)
+    ]
+    return "\b\nSettings (environment variables):\n" + "\n".join(rows)
+
+
+def run(swagger_ui: bool) -> None:
+    """Serve until a signal ends it."""
+    try:
+        settings = Settings.from_env()
+        check_start(settings)
+    except DuetError as error:
+        fail(error)
+    print(f"Duet ID {VERSION} starts, the networks are being loaded ...", flush=True)
+    Service(settings, swagger_ui).run()
+
+
+def command(name: str, about: str, swagger_ui: bool) -> click.Command:
+    """The command line of app.py and app_web.py."""
+
+    @click.command(name, help=about, epilog=settings_help())
+    @click.version_option(VERSION, prog_name="Duet ID")
+    def main() -> None:
+        run(swagger_ui)
+
+    return main

@@ -1,0 +1,272 @@
+"""What comes in, parsed strictly: every field is known, of its type and given once;
+anything else is refused and named.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flask import request
+from werkzeug.datastructures import FileStorage
+
+from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
+from web.wire.errors import ContentTypeError
+from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest
+
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+URLENCODED = "application/x-www-form-urlencoded"
+BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of the request: where it lies until the request ends, and the name its
+    sender gave it.
+    """
+
+    path: Path
+    filename: str
+
+
+def check_query(allowed: Collection[str] = ()) -> None:
+    """Refuse query parameters that the route does not know, or that are given twice.
+    Raises InvalidRequestError.
+    """
+    _check_names(request.args.keys(), allowed, "query parameter")
+    for name in allowed:
+        _once(request.args.getlist(name), name)
+
+
+def query_int(name: str, default: int, low: int, high: int) -> int:
+    """A whole number of the query. Raises InvalidRequestError."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and low <= int(text) <= high):
+        raise InvalidRequestError(
+            f"`{name}` must be a whole number from {low} to {high}. Received: {text[:40]!r}"
+        )
+    return int(text)
+
+
+def query_text(name: str) -> str:
+    """A text of the query; empty when missing."""
+    return request.args.get(name, "")
+
+
+def json_object(
+    allowed: Mapping[str, type | tuple[type, ...]],
+    required: Collection[str] = (),
+    limit_bytes: int = SMALL_BODY_BYTES,
+) -> dict[str, Any]:
+    """The body, a JSON object of the `allowed` fields and their types, of `limit_bytes`
+    at most. Raises ContentTypeError, InvalidRequestError, MediaTooLargeError.
+    """
+    if request.mimetype != JSON:
+        raise ContentTypeError(
+            f"This route reads {JSON}. Received: {_received_type()}",
+            f"Send the header Content-Type: {JSON}.",
+        )
+    try:
+        body = json.loads(
+            cast(UploadRequest, request).json_text(limit_bytes), object_pairs_hook=_unique
+        )
+    except (ValueError, RecursionError):
+        raise InvalidRequestError(
+            "The body must be JSON (UTF-8). Received: something that cannot be parsed"
+        ) from None
+    return checked_object(body, allowed, required, "The body")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which no field is given twice. Raises InvalidRequestError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidRequestError(
+            "A field of a JSON object is given once. Received: one of them twice"
+        )
+    return found
+
+
+def checked_object(
+    body: object,
+    allowed: Mapping[str, type | tuple[type, ...]],
+    required: Collection[str],
+    what: str,
+) -> dict[str, Any]:
+    """`body` if it is a JSON object of these fields. Raises InvalidRequestError."""
+    if not isinstance(body, dict):
+        raise InvalidRequestError(f"{what} must be a JSON object. Received: {_kind(body)}")
+    _check_names(body.keys(), allowed, "field")
+    for name in required:
+        if name not in body:
+            raise InvalidRequestError(
+                f"`{name}` is required. Received: {', '.join(body) or 'no field'}"
+            )
+    for name, value in body.items():
+        if not _is_a(value, allowed[name]):
+            raise InvalidRequestError(
+                f"`{name}` must be {_wanted(allowed[name])}. Received: {_kind(value)}"
+            )
+    return body
+
+
+def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str, str]:
+    """The text fields of a form that may hold these fields and files. Raises
+    ContentTypeError, InvalidRequestError, MediaMissingError.
+    """
+    if not request.mimetype and not request.content_length:
+        raise MediaMissingError("The request must bring a clip. Received: an empty body")
+    if request.mimetype != MULTIPART:
+        raise ContentTypeError(
+            f"This route reads {MULTIPART}. Received: {_received_type()}",
+            "For example: curl -F media=@clip.mp4 URL",
+        )
+    for name in files:
+        if name in request.form:
+            raise MediaMissingError(
+                f"`{name}` must be a file. Received: text",
+                f"With curl, write -F {name}=@clip.mp4 (mind the @).",
+            )
+    return text_fields(allowed, files)
+
+
+def text_fields(allowed: Collection[str], files: Collection[str] = ()) -> dict[str, str]:
+    """The text fields of the form, checked by name. Raises InvalidRequestError."""
+    _check_names(request.form.keys(), allowed, "form field")
+    _check_names(request.files.keys(), files, "file field")
+    for name in allowed:
+        _once(request.form.getlist(name), name)
+    return dict(request.form.items())
+
+
+def upload(name: str) -> Upload:
+    """The file in the field `name`. Raises MediaMissingError, MediaEmptyError,
+    InvalidRequestError.
+    """
+    found = optional_upload(name)
+    if found is None:
+        raise MediaMissingError(
+            f"The request must bring a file in the field `{name}`. Received:"
+            f" {', '.join(request.files) or 'no file'}"
+        )
+    return found
+
+
+def optional_upload(name: str) -> Upload | None:
+    """The file in the field `name`, if there is one (a browser sends an unnamed empty
+    one where nothing was chosen).
+    """
+    given = request.files.getlist(name)
+    _once(given, name)
+    return kept(given[0], name) if given and (given[0].filename or _size(given[0])) else None
+
+
+def uploads(names: Collection[str]) -> list[Upload]:
+    """All files in the fields `names`, in order. Raises MediaEmptyError,
+    MediaMissingError.
+    """
+    given = [
+        (name, file)
+        for name in names
+        for file in request.files.getlist(name)
+        if file.filename or _size(file)
+    ]
+    if not given:
+        raise MediaMissingError(
+            f"The request must bring a file in the field `{next(iter(names))}`. Received: no file"
+        )
+    return [kept(file, name) for name, file in given]
+
+
+def decoded(text: str, name: str) -> Upload:
+    """A file that came as base64 in a JSON field. Raises MediaMissingError,
+    InvalidRequestError, StorageFullError.
+    """
+    if not text:
+        raise MediaMissingError(f"`{name}` must hold a file in base64. Received: an empty text")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(
+            f"`{name}` must hold a file in base64 (without a data: prefix). Received: something"
+            " else"
+        ) from None
+    return Upload(cast(UploadRequest, request).keep(data), "")
+
+
+def boolean(value: object, name: str) -> bool:
+    """true or false, as JSON or as text in any case; nothing else. Raises
+    InvalidRequestError.
+    """
+    if isinstance(value, bool):
+        return value
+    found = BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidRequestError(f"`{name}` must be true or false. Received: {str(value)[:40]!r}")
+    return found
+
+
+def kept(file: FileStorage, name: str) -> Upload:
+    """A file of the form, which lies on the disk until the request ends. Raises
+    MediaEmptyError.
+    """
+    if not _size(file):
+        raise MediaEmptyError(f"The file in `{name}` must not be empty. Received: 0 bytes")
+    file.stream.flush()
+    # On the temporary file behind the upload (uploads.py), `name` is its path.
+    return Upload(Path(cast(Any, file.stream).name), file.filename or "")
+
+
+def _size(file: FileStorage) -> int:
+    file.stream.seek(0, 2)
+    return file.stream.tell()
+
+
+def _check_names(given: Collection[str], allowed: Collection[str], what: str) -> None:
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        known = ", ".join(f"`{name}`" for name in allowed) or "none"
+        raise InvalidRequestError(
+            f"Unknown {what}. Received: {', '.join(ascii(n[:40]) for n in unknown[:5])}",
+            f"Known here: {known}.",
+        )
+
+
+def _once(values: Collection[object], name: str) -> None:
+    if len(values) > 1:
+        raise InvalidRequestError(f"`{name}` must be given once. Received: {len(values)} times")
+
+
+def _received_type() -> str:
+    return ascii(request.mimetype[:100]) if request.mimetype else "no Content-Type"
+
+
+def _is_a(value: object, types: type | tuple[type, ...]) -> bool:
+    """As isinstance, but true is no number."""
+    return isinstance(value, types) and not (
+        isinstance(value, bool) and bool not in (types if isinstance(types, tuple) else (types,))
+    )
+
+
+def _kind(value: object) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a whole number",
+        type(None): "null",
+    }
+    return names.get(type(value), "a number")
+
+
+def _wanted(types: type | tuple[type, ...]) -> str:
+    return " or ".join(_kind(t()) for t in (types if isinstance(types, tuple) else (types,)))

@@ -1,0 +1,214 @@
+"""Uploads: streamed to a file in the private temporary folder, read from there, and
+gone when their request ends, however it ends.
+
+Every file is held under `flock` while its request lives, so that what a killed process
+left behind can be told from what another process is using: at start, each file whose
+lock is free is removed. Units: bytes, seconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Flask, Request, current_app, request
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.formparser import FormDataParser
+
+from utils.config import Settings
+from utils.errors import ConfigError, InvalidRequestError, StorageFullError
+from web.wire.errors import NO_ROOM, UploadBrokenError, UploadTimeoutError
+
+PREFIX = "upload-"
+BODY = "duet.body"
+"""Key of the request's body in the WSGI environment."""
+UPLOAD_LIMIT_S = 600.0
+DRAIN_LIMIT_S = 10.0
+SMALL_BODY_BYTES = 64 * 1024
+"""Limit for bodies that hold no file (JSON, urlencoded forms)."""
+FORM_MEMORY_BYTES = 512 * 1024
+"""Limit for the text fields of a multipart form. Werkzeug counts what it has buffered
+of the files too, at least 64 KiB at a time.
+"""
+MAX_FORM_PARTS = 16
+
+
+class _StrictFormParser(FormDataParser):
+    """Werkzeug's parser, but a malformed body is an error rather than an empty form."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["silent"] = False
+        super().__init__(*args, **kwargs)
+
+
+class UploadRequest(Request):
+    """A request whose files lie in the service's own temporary folder."""
+
+    form_data_parser_class = _StrictFormParser
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.temporary_files: list[IO[bytes]] = []
+
+    def _get_file_stream(self, *_about: Any, **_more: Any) -> IO[bytes]:
+        stream = _new_file(current_app.extensions["duet"].settings.temporary_folder)
+        self.temporary_files.append(stream)
+        return stream
+
+    def _load_form_data(self) -> None:
+        if self.mimetype != "multipart/form-data":
+            self.max_content_length = SMALL_BODY_BYTES
+        with reading_body():
+            super()._load_form_data()
+
+    def keep(self, data: bytes) -> Path:
+        """Where `data`, which came within the body, lies as a file until the request
+        ends. Raises StorageFullError.
+        """
+        with reading_body():
+            stream = self._get_file_stream()
+            stream.write(data)
+            stream.flush()
+        return Path(stream.name)
+
+    def json_text(self, limit_bytes: int = SMALL_BODY_BYTES) -> bytes:
+        """The body of a JSON request, of bounded size."""
+        self.max_content_length = limit_bytes
+        with reading_body():
+            return self.get_data(cache=False)
+
+
+def _new_file(folder: Path) -> IO[bytes]:
+    stream = tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115 - closed when the request ends
+    fcntl.flock(stream, fcntl.LOCK_EX)
+    return stream
+
+
+@contextmanager
+def reading_body() -> Iterator[None]:
+    """Say what went wrong while a body was read."""
+    try:
+        yield
+    except ClientDisconnected:  # what Werkzeug makes of any failure to read
+        # BlockingIOError is the socket's own limit on a stall (worker.py).
+        if isinstance(request.environ[BODY].failure, TimeoutError | BlockingIOError):
+            raise UploadTimeoutError(
+                f"The body must arrive within {UPLOAD_LIMIT_S:.0f} s and never stall for long."
+            ) from None
+        raise UploadBrokenError("The body must arrive whole. Received: a part of it") from None
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StorageFullError("The server has no room left for the upload.") from error
+        raise
+    except ValueError:
+        raise InvalidRequestError(
+            "The form must be well-formed: multipart/form-data with a boundary, complete to its"
+            " end, in UTF-8. Received: a form that cannot be parsed"
+        ) from None
+
+
+class BodyGuard:
+    """WSGI middleware: bounds the time a body may take, and reads off what the route
+    left of it.
+
+    A client that is still sending does not read: without this, an early refusal (no
+    key, too large) would reach it as a connection reset.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"] = environ[BODY] = _TimedBody(
+            environ["wsgi.input"], time.monotonic() + UPLOAD_LIMIT_S
+        )
+        answer = self._app(environ, start_response)
+        if environ.get("wsgi.input_terminated"):
+            body.drain(DRAIN_LIMIT_S)
+        return answer
+
+
+class _TimedBody:
+    """`wsgi.input` with a deadline: reads raise TimeoutError after it. `failure` is the
+    error that ended it, if one did.
+    """
+
+    def __init__(self, stream: Any, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._ended = False
+        self.failure: Exception | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        return self._timed(self._stream.read, size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._timed(self._stream.readline, size)
+
+    def _timed(self, read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            if time.monotonic() > self._deadline:
+                raise TimeoutError
+            data = read(size)
+        except Exception as error:
+            # For a malformed chunk, gunicorn's errors are of this family in one version
+            # and of that in another
+            # where the next byte belongs is unknown
+            self._ended = True
+            self.failure = error
+            raise OSError("the body cannot be read") from error
+        self._ended = size != 0 and not data
+        return data
+
+    def drain(self, limit_s: float) -> None:
+        """Read to the end, for at most `limit_s`."""
+        self._deadline = time.monotonic() + limit_s
+        with suppress(OSError):
+            while not self._ended:
+                self.read(64 * 1024)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create the temporary folder (0700), check that it can be written, remove what
+    killed processes left. Raises ConfigError.
+    """
+    try:
+        for made in (folder.parent, folder):  # `parents` would make the data folder readable to all
+            made.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        _new_file(folder).close()
+    except OSError as error:
+        raise ConfigError(
+            "DUET_DATA_DIR must be a folder that the service can write to. Received:"
+            f" {folder.parent} ({error.strerror})",
+            "Choose another folder, or change its owner.",
+        ) from error
+    for path in folder.glob(PREFIX + "*"):
+        _remove_unless_used(path)
+
+
+def _remove_unless_used(path: Path) -> None:
+    with suppress(OSError), path.open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Make `app` keep its uploads in `settings.temporary_folder`."""
+    prepare_folder(settings.temporary_folder)
+    app.request_class = UploadRequest
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
+    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_MEMORY_BYTES
+    app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
+    app.wsgi_app = BodyGuard(app.wsgi_app)  # type: ignore[method-assign]
+
+    @app.teardown_request
+    def remove_files(_error: BaseException | None) -> None:
+        for stream in getattr(request, "temporary_files", ()):
+            with suppress(OSError):
+                stream.close()
