@@ -17,12 +17,9 @@ from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from align.detector_networks import Network, Networks
-from utils.arrays import FloatArray, ImageArray
-
-Rows = npt.NDArray[np.float64]
+from utils.arrays import Float32Array, Float64Array, ImageArray
 
 # Smallest face looked for; the proposal network sees 12 × 12 and moves by 2
 _FACE_PX = 20
@@ -34,7 +31,7 @@ _BATCH_PX = 400_000  # pixels given to the proposal network at a time: bounds it
 _CROPS = 256  # crops given to the later networks at a time
 
 
-def detect(images: Sequence[ImageArray], networks: Networks) -> Rows:
+def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     """Find faces in images of one size.
 
     Args:
@@ -50,7 +47,7 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Rows:
     return _finish(images, rows, networks)
 
 
-def pyramid_scales(width: int, height: int) -> npt.NDArray[np.float64]:
+def pyramid_scales(width: int, height: int) -> Float64Array:
     """Factors by which the image is shrunk so that faces from 20 px up to the shorter
     side look 12 px wide.
     """
@@ -58,7 +55,7 @@ def pyramid_scales(width: int, height: int) -> npt.NDArray[np.float64]:
     return np.asarray(_CELL_PX / _FACE_PX * _PYRAMID ** np.arange(max(0, count)), np.float64)
 
 
-def suppress(rows: Rows, limit: float, *, over_smaller: bool = False) -> Rows:
+def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) -> Float64Array:
     """Non-maximum suppression per image: a row goes when one with a higher probability
     overlaps it by more than `limit`.
 
@@ -80,7 +77,7 @@ def suppress(rows: Rows, limit: float, *, over_smaller: bool = False) -> Rows:
     return rows[~np.triu(beaten, 1).any(axis=0)]
 
 
-def to_squares(rows: Rows) -> Rows:
+def to_squares(rows: Float64Array) -> Float64Array:
     """The same boxes made square about their middles, as wide as their longer side."""
     rows = rows.copy()
     sides = rows[:, 3:5] - rows[:, 1:3]
@@ -90,7 +87,7 @@ def to_squares(rows: Rows) -> Rows:
     return rows
 
 
-def _propose(images: Sequence[ImageArray], networks: Networks) -> Rows:
+def _propose(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     height, width = images[0].shape[:2]
     # each level is made from the one above it
     found = [np.empty((0, 6))]
@@ -110,7 +107,7 @@ def _propose(images: Sequence[ImageArray], networks: Networks) -> Rows:
     return to_squares(_suppress_by_image(np.concatenate(found), 0.7))
 
 
-def _cells_to_rows(offsets: FloatArray, faces: FloatArray, scale: float) -> Rows:
+def _cells_to_rows(offsets: Float32Array, faces: Float32Array, scale: float) -> Float64Array:
     """Rows, in pixels of the full image, for the likely cells of a proposal map:
     `offsets` (n, 4, y, x), `faces` (n, y, x).
     """
@@ -121,7 +118,7 @@ def _cells_to_rows(offsets: FloatArray, faces: FloatArray, scale: float) -> Rows
     return np.column_stack([image, boxes / scale, faces[image, y, x]]).astype(np.float64)
 
 
-def _refine(images: Sequence[ImageArray], rows: Rows, networks: Networks) -> Rows:
+def _refine(images: Sequence[ImageArray], rows: Float64Array, networks: Networks) -> Float64Array:
     if not len(rows):
         return rows
     offsets, faces = _run(networks.refinement, images, rows, 24)
@@ -129,7 +126,7 @@ def _refine(images: Sequence[ImageArray], rows: Rows, networks: Networks) -> Row
     return to_squares(_suppress_by_image(rows[rows[:, 5] > _LEAST_PROBABILITY[1]], 0.7))
 
 
-def _finish(images: Sequence[ImageArray], rows: Rows, networks: Networks) -> Rows:
+def _finish(images: Sequence[ImageArray], rows: Float64Array, networks: Networks) -> Float64Array:
     if not len(rows):
         return np.empty((0, 16))
     offsets, landmarks, faces = _run(networks.output, images, rows, 48)
@@ -140,7 +137,7 @@ def _finish(images: Sequence[ImageArray], rows: Rows, networks: Networks) -> Row
     return suppress(rows[rows[:, 5] > _LEAST_PROBABILITY[2]], 0.7, over_smaller=True)
 
 
-def _adjust(rows: Rows, offsets: FloatArray, faces: FloatArray) -> Rows:
+def _adjust(rows: Float64Array, offsets: Float32Array, faces: Float32Array) -> Float64Array:
     """Move the sides of the boxes by offsets given as shares of width and height, and
     take over the new probabilities.
     """
@@ -150,7 +147,7 @@ def _adjust(rows: Rows, offsets: FloatArray, faces: FloatArray) -> Rows:
     return rows
 
 
-def _suppress_by_image(rows: Rows, limit: float) -> Rows:
+def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
     """`suppress`, one image at a time: the table of overlaps grows with the square of
     the number of rows.
     """
@@ -159,8 +156,8 @@ def _suppress_by_image(rows: Rows, limit: float) -> Rows:
 
 
 def _run(
-    network: Network, images: Sequence[ImageArray], rows: Rows, size: int
-) -> tuple[FloatArray, ...]:
+    network: Network, images: Sequence[ImageArray], rows: Float64Array, size: int
+) -> tuple[Float32Array, ...]:
     parts = [
         network(_to_input(_crops(images, rows[i : i + _CROPS], size)))
         for i in range(0, len(rows), _CROPS)
@@ -168,7 +165,7 @@ def _run(
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 
 
-def _crops(images: Sequence[ImageArray], rows: Rows, size: int) -> list[ImageArray]:
+def _crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> list[ImageArray]:
     """Cut the boxes out at size × size by linear interpolation, grey outside the image;
     corners lie as in TensorFlow's crop_and_resize.
     """
@@ -188,7 +185,7 @@ def _crops(images: Sequence[ImageArray], rows: Rows, size: int) -> list[ImageArr
     return crops
 
 
-def _to_input(images: Sequence[ImageArray]) -> FloatArray:
+def _to_input(images: Sequence[ImageArray]) -> Float32Array:
     """(n, 3, h, w) float32 in about [-1, 1]."""
     return np.asarray(
         cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5)), np.float32

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import ModelError
 
-Network = Callable[[FloatArray], tuple[FloatArray, ...]]
+Network = Callable[[Float32Array], tuple[Float32Array, ...]]
 _Layer = tuple[str, int, str]
 
 _CONV = ("conv", 0, "")
@@ -75,7 +75,7 @@ def load_networks(threads: int) -> Networks:
     )
 
 
-def _weights(name: str) -> list[FloatArray]:
+def _weights(name: str) -> list[Float32Array]:
     """The arrays of one network in the order of its layers, read without importing the
     package (which would import TensorFlow).
     """
@@ -92,7 +92,7 @@ def _weights(name: str) -> list[FloatArray]:
     return list(joblib.load(path))
 
 
-def build_onnx(name: str, weights: Sequence[FloatArray]) -> bytes:
+def build_onnx(name: str, weights: Sequence[Float32Array]) -> bytes:
     """The ONNX model of the network `name` ("pnet", "rnet" or "onet") with Keras'
     weights, serialised.
 
@@ -121,7 +121,7 @@ class _Graph:
     newest value.
     """
 
-    def __init__(self, weights: Iterator[FloatArray]) -> None:
+    def __init__(self, weights: Iterator[Float32Array]) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.last = "image"
@@ -161,7 +161,7 @@ class _Graph:
             )
         return self._node("Gemm", [self.last, self._constant(kernel), self._constant(bias)])
 
-    def _constant(self, values: FloatArray) -> str:
+    def _constant(self, values: Float32Array) -> str:
         from onnx import numpy_helper
 
         name = f"weight{len(self.constants)}"

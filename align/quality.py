@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, ImageArray
 from utils.media import FaceDetection, FaceQuality
 
 _SHARP_HALF = 0.02  # relative Laplacian energy at which sharpness is one half
@@ -38,7 +38,7 @@ def assess(image: ImageArray, detection: FaceDetection) -> FaceQuality:
     return FaceQuality(size_px, sharp, yaw, roll, brightness, contrast, score)
 
 
-def sharpness(grey: FloatArray) -> float:
+def sharpness(grey: Float32Array) -> float:
     """Sharpness in [0, 1) of a grey image (h, w) in [0, 1]: the energy of its Laplacian
     relative to its variance, e / (e + half point).
 
@@ -55,7 +55,7 @@ def sharpness(grey: FloatArray) -> float:
     return energy / (energy + _SHARP_HALF)
 
 
-def yaw_of(landmarks_xy: FloatArray) -> float:
+def yaw_of(landmarks_xy: Float32Array) -> float:
     """How far the face is turned, in [-1, 1]: 0 frontal, positive when the nose points
     to the right of the image.
 
@@ -73,7 +73,7 @@ def yaw_of(landmarks_xy: FloatArray) -> float:
     return float(np.clip(2 * offset / width, -1.0, 1.0))
 
 
-def roll_deg_of(landmarks_xy: FloatArray) -> float:
+def roll_deg_of(landmarks_xy: Float32Array) -> float:
     """Tilt of the line of the eyes in degrees, positive when the eye on the image's
     right is lower.
     """

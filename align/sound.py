@@ -11,7 +11,7 @@ import numpy as np
 
 from align.container import Track
 from align.limits import ReadLimits
-from utils.arrays import RATE_HZ, FloatArray
+from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
 
 
@@ -47,9 +47,9 @@ class _Mixer:
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[object, ...] = ()
 
-    def push(self, frame: av.AudioFrame | None) -> list[FloatArray]:
+    def push(self, frame: av.AudioFrame | None) -> list[Float32Array]:
         """Samples made of `frame`; None flushes."""
-        out: list[FloatArray] = []
+        out: list[Float32Array] = []
         if frame is not None and self._format != (
             key := (frame.format.name, frame.layout.name, frame.sample_rate)
         ):
@@ -65,7 +65,7 @@ class _Mixer:
         return out + [np.asarray(f.to_ndarray(), np.float32).mean(axis=0) for f in made]
 
 
-def _waveform(parts: list[FloatArray], read_s: float) -> Waveform | None:
+def _waveform(parts: list[Float32Array], read_s: float) -> Waveform | None:
     if not parts:
         return None
     samples = np.concatenate(parts)[: int(read_s * RATE_HZ)].astype(np.float32)

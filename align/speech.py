@@ -16,9 +16,8 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from utils.arrays import RATE_HZ, FloatArray
+from utils.arrays import RATE_HZ, Float32Array, Float64Array
 from utils.media import SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
 
 WINDOW = 512  # samples the network judges at a time: 32 ms
@@ -55,7 +54,7 @@ def _network() -> Any:
     )
 
 
-def speech_probabilities(samples: FloatArray) -> FloatArray:
+def speech_probabilities(samples: Float32Array) -> Float32Array:
     """Probability of speech in [0, 1] for each window of 512 samples; `samples` (n,)
     float32 at 16 kHz gives (ceil(n / 512),).
     """
@@ -74,7 +73,7 @@ def speech_probabilities(samples: FloatArray) -> FloatArray:
 
 
 def to_segments(
-    probabilities: Sequence[float] | FloatArray, window_s: float = WINDOW / RATE_HZ
+    probabilities: Sequence[float] | Float32Array, window_s: float = WINDOW / RATE_HZ
 ) -> tuple[SpeechSegment, ...]:
     """Stretches of speech from window probabilities (n,): begun at 0.5, left below
     0.35; short pauses bridged, short stretches dropped.
@@ -104,7 +103,7 @@ def to_segments(
 
 def cut(
     waveform: Waveform, segments: Sequence[SpeechSegment], padding_s: float = _PADDING_S
-) -> FloatArray:
+) -> Float32Array:
     """The speech alone: the segments with a little padding, joined. Padding never
     overlaps, so that no sample comes twice.
     """
@@ -155,7 +154,7 @@ def judge(waveform: Waveform, segments: Sequence[SpeechSegment]) -> SpeechQualit
 
 def outside(
     waveform: Waveform, segments: Sequence[SpeechSegment], guard_s: float = 0.1
-) -> FloatArray:
+) -> Float32Array:
     """The samples that are no speech, leaving out `guard_s` before and after each
     stretch of it.
     """
@@ -169,7 +168,7 @@ def outside(
     return waveform.samples[rest]
 
 
-def signal_to_noise_db(voiced: FloatArray, rest: FloatArray) -> float:
+def signal_to_noise_db(voiced: Float32Array, rest: Float32Array) -> float:
     """Estimate of the ratio of speech to noise in dB, within [-10, 60]; 0 without
     speech.
 
@@ -192,7 +191,7 @@ def signal_to_noise_db(voiced: FloatArray, rest: FloatArray) -> float:
     return float(np.clip(10 * np.log10(speech / noise), -10.0, _TOP_SNR_DB))
 
 
-def _block_powers(samples: FloatArray) -> npt.NDArray[np.float64]:
+def _block_powers(samples: Float32Array) -> Float64Array:
     """Mean square of each whole 20 ms block."""
     whole = len(samples) // _BLOCK * _BLOCK
     return np.asarray((samples[:whole].reshape(-1, _BLOCK).astype(np.float64) ** 2).mean(axis=1))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.media import FaceDetection
 
 # Distance of the centres, in widths of the face, up to which two detections may be one
@@ -127,6 +127,6 @@ def width(face: FaceDetection) -> float:
     return float(face.box_xyxy[2] - face.box_xyxy[0])
 
 
-def centre(face: FaceDetection) -> FloatArray:
+def centre(face: FaceDetection) -> Float32Array:
     """Centre of the box (2,)."""
     return np.asarray((face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, np.float32)

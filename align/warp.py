@@ -14,7 +14,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from utils.arrays import FACE_SIZE_PX, FloatArray, ImageArray
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
 
 TEMPLATE_XY = np.array(
     [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
@@ -26,7 +26,7 @@ the usual template of ArcFace and its kin.
 _LEAST_SPREAD_PX = 1.0
 
 
-def umeyama(source_xy: FloatArray, target_xy: FloatArray) -> FloatArray:
+def umeyama(source_xy: Float32Array, target_xy: Float32Array) -> Float32Array:
     """The similarity transform that maps `source_xy` onto `target_xy` with the least
     squared error.
 
@@ -64,7 +64,7 @@ def umeyama(source_xy: FloatArray, target_xy: FloatArray) -> FloatArray:
     return np.hstack([scale * rotation, shift[:, None]]).astype(np.float32)
 
 
-def is_plausible(landmarks_xy: FloatArray) -> bool:
+def is_plausible(landmarks_xy: Float32Array) -> bool:
     """Whether five landmarks (5, 2) can be those of a face: finite, spread out, and on
     the template to within half its eye distance (root mean square), which a face seen
     from the side still is.
@@ -82,12 +82,12 @@ def is_plausible(landmarks_xy: FloatArray) -> bool:
     )
 
 
-def scale_of(matrix: FloatArray) -> float:
+def scale_of(matrix: Float32Array) -> float:
     """Scale factor of a similarity transform (2, 3): above 1 it enlarges."""
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def align(image: ImageArray, landmarks_xy: FloatArray, size_px: int = FACE_SIZE_PX) -> ImageArray:
+def align(image: ImageArray, landmarks_xy: Float32Array, size_px: int = FACE_SIZE_PX) -> ImageArray:
     """Warp the face with these landmarks onto the template.
 
     Args:
@@ -112,7 +112,9 @@ def align(image: ImageArray, landmarks_xy: FloatArray, size_px: int = FACE_SIZE_
     )
 
 
-def _shrink(image: ImageArray, matrix: FloatArray, size_px: int) -> tuple[ImageArray, FloatArray]:
+def _shrink(
+    image: ImageArray, matrix: Float32Array, size_px: int
+) -> tuple[ImageArray, Float32Array]:
     """Cut out what the warp will look at and, where it would shrink that, resize by
     area averaging; the matrix is changed to suit.
     """
@@ -143,7 +145,7 @@ def _shrink(image: ImageArray, matrix: FloatArray, size_px: int) -> tuple[ImageA
     return cast(ImageArray, small), np.hstack([linear, offset[:, None]]).astype(np.float32)
 
 
-def _points(points_xy: FloatArray) -> np.ndarray:
+def _points(points_xy: Float32Array) -> np.ndarray:
     points = np.asarray(points_xy, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError(

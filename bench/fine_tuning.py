@@ -28,7 +28,7 @@ from train.data.protocols import Trials
 from train.train_nets import CONFIGS
 from train.train_nets import main as train
 from train.voice.dev import VoiceTrials, published_trials
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 
 PLACE = "pansori_ko"
 
@@ -55,7 +55,7 @@ def extract(listing: Listing, folder: Path) -> None:
 
 def measured(model: Path, trials: VoiceTrials) -> list[float]:
     """EER of each list in percent."""
-    vectors: FloatArray = embed_all(own(model), trials, lambda _, samples: samples)
+    vectors: Float32Array = embed_all(own(model), trials, lambda _, samples: samples)
     return rates(trials, vectors, vectors)
 
 

@@ -41,7 +41,7 @@ from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
 from recognition.matching import Search
 from tests.support.gallery_parts import StubEncoders
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.modality import Embedding, Modality
 
 AT_ONCE = 5000
@@ -51,7 +51,7 @@ NOISE = 1.33  # a probe's length of noise for each length of signal: a cosine of
 EXACT_PEOPLE = 100_000  # up to which the product of matrix and vector is timed
 
 
-def vectors(kind: str, first: int, count: int) -> FloatArray:
+def vectors(kind: str, first: int, count: int) -> Float32Array:
     """(count, 512) float32 of unit length: those of people `first` and following."""
     rng = np.random.default_rng([ord(kind[0]), first])
     x = rng.standard_normal((count, EMBEDDING_SIZE), dtype=np.float32)
@@ -105,7 +105,9 @@ def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:
             store.database.set_last_keys(connection, {"people": numbers[-1] + 1})
 
 
-def probe_of(number: int, modalities: Sequence[Modality], count: int) -> dict[Modality, FloatArray]:
+def probe_of(
+    number: int, modalities: Sequence[Modality], count: int
+) -> dict[Modality, Float32Array]:
     """An even number is a person of the gallery, an odd one a stranger."""
     rng = np.random.default_rng([7, number])
     found = {}
@@ -127,7 +129,7 @@ def probe_of(number: int, modalities: Sequence[Modality], count: int) -> dict[Mo
     return found
 
 
-def best_exactly(modality: Modality, probes: FloatArray, count: int) -> list[int]:
+def best_exactly(modality: Modality, probes: Float32Array, count: int) -> list[int]:
     """Numbers of the people nearest to each of the probes (n, 512), by comparison with
     everybody.
     """
@@ -196,7 +198,7 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
     }
 
 
-def matrix_product(matrix: FloatArray, vector: FloatArray) -> float:
+def matrix_product(matrix: Float32Array, vector: Float32Array) -> float:
     """Seconds that numpy's product takes. Its threads go on spinning for a while, which
     must not meet the next search.
     """

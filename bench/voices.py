@@ -37,14 +37,14 @@ from train.train_nets import CONFIGS
 from train.voice.augment import Variant, perturb_prosody, render
 from train.voice.banks import as_float, cached_rooms, cached_waves, decode_audio
 from train.voice.dev import VoiceTrials, middle, published_trials
-from utils.arrays import RATE_HZ, FloatArray
+from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
 
 SEED = 7
 PITCHES = (0.85, 0.95, 1.07, 1.2)  # other ones than in training
 LEAST_LEVEL = 50  # mean of int16 magnitudes: quieter files are digital silence
-Condition = Callable[[int, FloatArray], FloatArray]
-Embed = Callable[[FloatArray], FloatArray]
+Condition = Callable[[int, Float32Array], Float32Array]
+Embed = Callable[[Float32Array], Float32Array]
 """(n,) samples at 16 kHz -> (d,) of unit length."""
 
 
@@ -64,20 +64,20 @@ def ge2e() -> Embed:
     return lambda samples: encoder.embed_utterance(preprocess_wav(samples))
 
 
-def served(samples: FloatArray) -> FloatArray:
+def served(samples: Float32Array) -> Float32Array:
     """(n,) samples -> the speech among them; all of them where there is next to none."""
     speech = speech_finder(keep_silent=True)(Waveform(samples, RATE_HZ))
     return samples if speech is None else speech.samples
 
 
-def conditions(rooms: Sequence[FloatArray], noises: NoiseBank) -> dict[str, Condition]:
+def conditions(rooms: Sequence[Float32Array], noises: NoiseBank) -> dict[str, Condition]:
     """Conditions by name: (number of the file, its samples) -> what is heard."""
     found: dict[str, Condition] = {"whole file": lambda _, x: x}
     for seconds in (5.0, 3.0, 2.0, 1.0):
         found[f"{seconds:.0f} s"] = lambda _, x, s=seconds: middle(x, s, RATE_HZ)  # type: ignore[misc]
-    kept: dict[int, FloatArray] = {}  # the detector costs more than the network
+    kept: dict[int, Float32Array] = {}  # the detector costs more than the network
 
-    def speech(number: int, samples: FloatArray) -> FloatArray:
+    def speech(number: int, samples: Float32Array) -> Float32Array:
         if number not in kept:
             kept[number] = served(samples)
         return kept[number]
@@ -95,23 +95,23 @@ def conditions(rooms: Sequence[FloatArray], noises: NoiseBank) -> dict[str, Cond
     return found
 
 
-def _otherwise_spoken(samples: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _otherwise_spoken(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
     return perturb_prosody(samples, float(rng.choice(PITCHES)), rng)
 
 
-def _noisy(number: int, samples: FloatArray, snr_db: float, noises: NoiseBank) -> FloatArray:
+def _noisy(number: int, samples: Float32Array, snr_db: float, noises: NoiseBank) -> Float32Array:
     return add_noise(
         samples, noises.draw(len(samples), np.random.default_rng([SEED, number])), snr_db
     )
 
 
-def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> FloatArray:
+def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> Float32Array:
     """(files, d) embeddings of every file in a condition."""
     heard = (condition(i, as_float(trials.waves[i])) for i in range(len(trials.waves)))
     return np.stack([embed(x) for x in heard])
 
 
-def rates(trials: VoiceTrials, left: FloatArray, right: FloatArray) -> list[float]:
+def rates(trials: VoiceTrials, left: Float32Array, right: Float32Array) -> list[float]:
     """EER of each list in percent, the first file of a trial taken from `left`, the
     second from `right`.
     """
@@ -142,7 +142,7 @@ def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, floa
     """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a
     person's name begins with, up to digits or "_".
     """
-    found: dict[str, list[tuple[str, FloatArray]]] = {}
+    found: dict[str, list[tuple[str, Float32Array]]] = {}
     for person in sorted(path for path in folder.iterdir() if path.is_dir()):
         for clip in sorted(path for path in person.rglob("*") if path.is_file()):
             name = person.name.partition("_")[0].rstrip("0123456789")
@@ -159,7 +159,7 @@ def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, floa
         )
 
 
-def _sound(clip: Path) -> FloatArray:
+def _sound(clip: Path) -> Float32Array:
     with TemporaryDirectory() as folder:
         wav = Path(folder) / "sound.wav"
         video_to_wav(clip, wav)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scoring.calibration import Calibration
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, ImageArray
 from utils.media import Capture, Waveform
 from utils.modality import Embedding
 
@@ -35,7 +35,7 @@ class FaceEncoder(Protocol):
     def calibration(self) -> Calibration:
         """Calibration of the scores of two face embeddings."""
 
-    def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
+    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         """`faces` (n, 112, 112, 3) uint8 RGB of one person, `weights` (n,) ≥ 0 → their
         weighted mean embedding, of unit length.
         """
@@ -67,7 +67,7 @@ class FusionEncoder(Protocol):
     def calibration(self) -> Calibration:
         """Calibration of the scores of two fused embeddings."""
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """(n, 512) and (n, 512) of the same people, row by row → (n, size) float32 of
         unit length, size 512 or what suits the fusion. n may be 0.
         """

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array, IndexArray
 from utils.modality import Embedding, Modality
 
 KeyArray = npt.NDArray[np.int64]
-Fuse = Callable[[FloatArray, FloatArray], FloatArray]
+Fuse = Callable[[Float32Array, Float32Array], Float32Array]
 """Face and voice embeddings (n, 512) each → (n, size) of unit length."""
 
 _STORED = np.dtype("<f4")
@@ -31,7 +31,7 @@ class Templates:
 
     owners: KeyArray
     sources: Sequence[str]
-    vectors: FloatArray
+    vectors: Float32Array
 
     def rows_of(self, owner: int) -> range:
         """The rows of one owner."""
@@ -60,7 +60,7 @@ def to_bytes(embedding: Embedding) -> bytes:
     return np.asarray(checked(embedding).vector).astype(_STORED).tobytes()
 
 
-def from_bytes(stored: Sequence[bytes]) -> FloatArray:
+def from_bytes(stored: Sequence[bytes]) -> Float32Array:
     """n stored embeddings → (n, 512) float32."""
     return (
         np.frombuffer(b"".join(stored), _STORED)
@@ -69,7 +69,7 @@ def from_bytes(stored: Sequence[bytes]) -> FloatArray:
     )
 
 
-def unit(vectors: FloatArray) -> FloatArray:
+def unit(vectors: Float32Array) -> Float32Array:
     """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against
     everything.
     """
@@ -77,20 +77,20 @@ def unit(vectors: FloatArray) -> FloatArray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 
 
-def means(vectors: FloatArray, owners: KeyArray) -> tuple[KeyArray, FloatArray]:
+def means(vectors: Float32Array, owners: KeyArray) -> tuple[KeyArray, Float32Array]:
     """What stands for each owner: the mean of the owner's unit vectors, at unit length.
     `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and (m, size).
     """
     keys, starts = np.unique(owners, return_index=True)
     if len(keys) == len(owners):
         return keys, unit(vectors)
-    sums: FloatArray = np.add.reduceat(unit(vectors), starts, axis=0)
+    sums: Float32Array = np.add.reduceat(unit(vectors), starts, axis=0)
     return keys, unit(sums)
 
 
 def represent(
     templates: Mapping[Modality, Templates], fuse: Fuse
-) -> dict[Modality, tuple[KeyArray, FloatArray]]:
+) -> dict[Modality, tuple[KeyArray, Float32Array]]:
     """What stands for each person: distinct owners (m,) and vectors (m, size) by
     modality, fused for those with face and voice.
 
@@ -111,7 +111,7 @@ def represent(
 
 def fused_templates(
     templates: Mapping[Modality, Templates], fuse: Fuse
-) -> tuple[KeyArray, FloatArray]:
+) -> tuple[KeyArray, Float32Array]:
     """The pairs of a face and a voice template of each person who has both, fused:
     owners (n,) rising and vectors (n, size).
     """
@@ -123,7 +123,7 @@ def fused_templates(
     return face.owners[left], fuse(unit(face.vectors[left]), unit(voice.vectors[right]))
 
 
-def _paired(face: Templates, voice: Templates) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _paired(face: Templates, voice: Templates) -> tuple[IndexArray, IndexArray]:
     """Rows in pairs, of everybody who has both; those with one of each, mostly nearly
     all, without a loop.
     """

@@ -18,7 +18,7 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import kept
 from gallery.store import NewTemplate
 from gallery.vectors import checked
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import BusyError, NoBiometricError
 from utils.media import Capture
@@ -38,7 +38,7 @@ class ClipProbe:
 
     capture: Capture
     embeddings: Mapping[Modality, Embedding]
-    vectors: Mapping[Modality, FloatArray]
+    vectors: Mapping[Modality, Float32Array]
     missing: Mapping[Modality, str]
     timings_ms: dict[str, float]
     started: float
@@ -131,11 +131,11 @@ class Analyser:
             capture, embeddings, vectors, missing, timings, started, self._settings.keep_media
         )
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """Face and voice embeddings (n, 512) each → fused ones (n, size)."""
         return self._encoders.fusion.fuse(face, voice)
 
-    def with_fused(self, vectors: Mapping[Modality, FloatArray]) -> dict[Modality, FloatArray]:
+    def with_fused(self, vectors: Mapping[Modality, Float32Array]) -> dict[Modality, Float32Array]:
         """The same (512,) vectors, and the fused one where there are face and voice."""
         if Modality.FACE not in vectors or Modality.VOICE not in vectors:
             return dict(vectors)

@@ -16,23 +16,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from gallery.records.feed import PersonRef
-from gallery.search.memory import BoolArray, Snapshot
+from gallery.search.memory import Snapshot
 from recognition.results import Match
 from scoring.calibration import Calibration
 from scoring.norms import OTHERS
-from utils.arrays import FloatArray
+from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from utils.modality import Modality
 
 Calibrations = Mapping[Modality, Calibration]
-Probe = Mapping[Modality, FloatArray]
+Probe = Mapping[Modality, Float32Array]
 """Embeddings (512,) of one clip; with face and voice there is the fused one too, of the
 fusion's size.
 """
-Float = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
 
 SHORTLIST = 50
 """People of the highest cosines whose strengths are worked out: the enrolled side moves
@@ -81,8 +78,8 @@ class Comparison:
 
 
 def compare(
-    probe: FloatArray,
-    reference: FloatArray,
+    probe: Float32Array,
+    reference: Float32Array,
     calibration: Calibration,
     speech_s: float,
     reference_s: float | None = None,
@@ -108,7 +105,7 @@ def compare(
 
 
 def _level_and_scale(
-    probe: FloatArray, person: FloatArray, calibration: Calibration, speech_s: float
+    probe: Float32Array, person: Float32Array, calibration: Calibration, speech_s: float
 ) -> tuple[float, float]:
     levels, scales = calibration.probe(probe[None], speech_s)
     return float(levels[0] + calibration.person(person[None])[0]), float(scales[0])
@@ -183,7 +180,7 @@ class _Field:
         self,
         snapshot: Snapshot,
         modality: Modality,
-        vector: FloatArray,
+        vector: Float32Array,
         calibration: Calibration,
         speech_s: float,
     ) -> None:
@@ -204,7 +201,7 @@ class _Field:
         self._top_rows = shortlist[order]
         self._top = strengths[order]
 
-    def nearest(self, rows: BoolArray) -> Index:
+    def nearest(self, rows: BoolArray) -> IndexArray:
         """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
         cosines = np.where(rows, self._cosines, -np.inf)
         first = (
@@ -214,14 +211,14 @@ class _Field:
         )
         return first[rows[first]]
 
-    def candidates(self, rows: Index) -> list[Candidate]:
+    def candidates(self, rows: IndexArray) -> list[Candidate]:
         """The people in `rows`, as they compare with the probe."""
         levels = self._levels(rows)
         return [
             self._candidate(int(row), float(level)) for row, level in zip(rows, levels, strict=True)
         ]
 
-    def _levels(self, rows: Index) -> Float:
+    def _levels(self, rows: IndexArray) -> Float64Array:
         return self._level + self._calibration.person(self._vectors[rows])
 
     def _candidate(self, row: int, level: float) -> Candidate:

@@ -31,7 +31,7 @@ from recognition.results import (
     VerifyResult,
 )
 from recognition.voice_confidence import SpeakerEnrolment, SpeakerResult
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import (
     DuplicatePersonError,
@@ -476,7 +476,7 @@ class Recognizer:
             )
         return True, other and other[0]
 
-    def _person_vectors(self, person_id: str) -> dict[Modality, FloatArray]:
+    def _person_vectors(self, person_id: str) -> dict[Modality, Float32Array]:
         """What stands for the person, by modality (size,), the fused one too."""
         stored = self.store.vectors_of(person_id, {m: self.encoder_ids[m] for m in SINGLE})
         return {m: vectors[0] for m, (_, vectors) in represent(stored, self._analyser.fuse).items()}
@@ -484,7 +484,7 @@ class Recognizer:
     def _verify(
         self,
         probe: ClipProbe,
-        reference: Mapping[Modality, FloatArray],
+        reference: Mapping[Modality, Float32Array],
         lacking: str,
         reference_s: float | None = None,
     ) -> VerifyResult:
@@ -594,8 +594,8 @@ class Recognizer:
 
 def _shared(
     modality: Modality,
-    probe: Mapping[Modality, FloatArray],
-    reference: Mapping[Modality, FloatArray],
+    probe: Mapping[Modality, Float32Array],
+    reference: Mapping[Modality, Float32Array],
 ) -> Modality | None:
     """By which modality two sides are compared: the one asked for; for FUSED without
     both modalities on both sides, the one they share.

@@ -27,9 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.norms import CohortNorm
-from utils.arrays import FloatArray
-
-Float = npt.NDArray[np.float64]
+from utils.arrays import Float32Array, Float64Array
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,9 @@ class Calibration:
         """
         return self.norm.scale_id if self.norm else ""
 
-    def probe(self, vectors: FloatArray, seconds: npt.ArrayLike = 0.0) -> tuple[Float, Float]:
+    def probe(
+        self, vectors: Float32Array, seconds: npt.ArrayLike = 0.0
+    ) -> tuple[Float64Array, Float64Array]:
         """Level and scale, (n,) each, of probes (n, size): 0 and 1 without a cohort.
         Arguments as `CohortNorm.probe`.
         """
@@ -85,7 +85,7 @@ class Calibration:
             else (np.zeros(len(vectors)), np.ones(len(vectors)))
         )
 
-    def person(self, vectors: FloatArray) -> Float:
+    def person(self, vectors: Float32Array) -> Float64Array:
         """What the level rises by (n,) for people (n, size): 0 without a cohort."""
         return self.norm.person(vectors) if self.norm else np.zeros(len(vectors))
 
@@ -95,11 +95,11 @@ class Calibration:
         """
         return self.norm.numbers.others * self.norm.surplus(others, count) if self.norm else 0.0
 
-    def llr(self, strength: npt.ArrayLike) -> Float:
+    def llr(self, strength: npt.ArrayLike) -> Float64Array:
         """Natural log-likelihood ratio of `strength` (any shape)."""
         return self.slope * np.asarray(strength, dtype=np.float64) + self.intercept
 
-    def probability(self, strength: npt.ArrayLike) -> Float:
+    def probability(self, strength: npt.ArrayLike) -> Float64Array:
         """Probability, at even prior odds, that both sides are the same person."""
         # The logistic function, without overflow
         return 0.5 * (1.0 + np.tanh(self.llr(strength) / 2))
@@ -141,7 +141,7 @@ class Calibration:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], cohort: FloatArray | None = None) -> Calibration:
+    def from_dict(cls, data: Mapping[str, Any], cohort: Float32Array | None = None) -> Calibration:
         """From a card, and its cohort where it has a norm. Raises ValueError without
         one then.
         """

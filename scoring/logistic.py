@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from utils.arrays import Float64Array
+
 PENALTY = 1e-6
 STEPS = 100
 PRECISION = 1e-9
@@ -22,7 +23,7 @@ PRECISION = 1e-9
 
 def fit(
     features: npt.ArrayLike, labels: npt.ArrayLike, support: int | None = None
-) -> tuple[Float, float]:
+) -> tuple[Float64Array, float]:
     """Slopes (d,) and intercept: llr = features · slopes + intercept.
 
     Args:
@@ -52,7 +53,7 @@ def fit(
     return slopes, float(theta[-1] - slopes @ mean)
 
 
-def _newton(z: Float, y: Float, weight: Float) -> Float:
+def _newton(z: Float64Array, y: Float64Array, weight: Float64Array) -> Float64Array:
     penalty = np.full(z.shape[1], PENALTY)
     penalty[-1] = 0.0
     theta = np.zeros(z.shape[1])
@@ -77,7 +78,13 @@ def _newton(z: Float, y: Float, weight: Float) -> Float:
     return theta
 
 
-def _loss(theta: Float, z: Float, y: Float, weight: Float, penalty: Float) -> float:
+def _loss(
+    theta: Float64Array,
+    z: Float64Array,
+    y: Float64Array,
+    weight: Float64Array,
+    penalty: Float64Array,
+) -> float:
     score = z @ theta
     return float(
         weight @ (y * np.logaddexp(0, -score) + (1 - y) * np.logaddexp(0, score))

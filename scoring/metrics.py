@@ -27,8 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
+from utils.arrays import BoolArray, Float64Array, IndexArray
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class DetCurve:
     (n,) rises from 0 to 1.
     """
 
-    threshold: Float
-    far: Float
-    frr: Float
+    threshold: Float64Array
+    far: Float64Array
+    frr: Float64Array
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Interval:
     level: float
 
 
-def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float, Float]:
+def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
     """Sorted target scores and sorted impostor scores.
 
     Args:
@@ -316,7 +315,7 @@ def open_set_at_fpir(
 
 def _best_matches(
     scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike
-) -> tuple[Float, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+) -> tuple[Float64Array, BoolArray, BoolArray]:
     """Best score of each probe, whether it is of the right person, and whether the
     person is enrolled at all.
     """
@@ -339,7 +338,7 @@ def _best_matches(
 
 
 def bootstrap_interval(
-    statistic: Callable[[Index], float],
+    statistic: Callable[[IndexArray], float],
     identities: npt.ArrayLike,
     level: float = 0.95,
     replicates: int = 200,
@@ -382,7 +381,7 @@ def bootstrap_interval(
     return Interval(float(low), float(high), level)
 
 
-def _trial_weight(drawn: Index, codes: Index) -> Index:
+def _trial_weight(drawn: IndexArray, codes: IndexArray) -> IndexArray:
     if codes.ndim == 1:
         return drawn[codes]
     left = drawn[codes[:, 0]]

@@ -33,9 +33,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array, Float64Array
 
-Float = npt.NDArray[np.float64]
 MIN_SPREAD = 1e-6  # a cohort whose scores are all equal must not divide by zero
 NEAREST_SHARE = 0.1  # of the cohort: the nearest, whose scores tell how near strangers come
 # Of speech, at which the duration moves nothing; and what an unknown one is taken for
@@ -46,12 +45,12 @@ SPEECH_S = (0.5, 6.0)
 OTHERS = 5  # nearest other people of the gallery whose scores are compared with those expected
 
 
-def cohort_scores(embeddings: npt.ArrayLike, cohort: npt.ArrayLike) -> Float:
+def cohort_scores(embeddings: npt.ArrayLike, cohort: npt.ArrayLike) -> Float64Array:
     """Cosines (n, m) of unit `embeddings` (n, d) with a unit `cohort` (m, d)."""
     return np.asarray(embeddings, np.float64) @ np.asarray(cohort, np.float64).T
 
 
-def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float, Float]:
+def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float64Array, Float64Array]:
     """Mean and standard deviation (n,), (n,) of cohort scores (n, m): of all, or of the
     `top` highest of each row.
 
@@ -69,7 +68,7 @@ def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float, Fl
     return values.mean(axis=1), np.maximum(values.std(axis=1), MIN_SPREAD)
 
 
-def z_norm(scores: npt.ArrayLike, enrolled: tuple[Float, Float]) -> Float:
+def z_norm(scores: npt.ArrayLike, enrolled: tuple[Float64Array, Float64Array]) -> Float64Array:
     """Z-norm of `scores` (n,); `enrolled` = mean and deviation (n,) of the enrolled
     side's cohort scores.
     """
@@ -78,8 +77,10 @@ def z_norm(scores: npt.ArrayLike, enrolled: tuple[Float, Float]) -> Float:
 
 
 def s_norm(
-    scores: npt.ArrayLike, enrolled: tuple[Float, Float], probe: tuple[Float, Float]
-) -> Float:
+    scores: npt.ArrayLike,
+    enrolled: tuple[Float64Array, Float64Array],
+    probe: tuple[Float64Array, Float64Array],
+) -> Float64Array:
     """Mean of both sides' Z-norms; with statistics of the `top` cohort entries this is
     AS-norm.
     """
@@ -142,10 +143,12 @@ class CohortNorm:
     among impostors.
     """
 
-    cohort: FloatArray
+    cohort: Float32Array
     numbers: Coefficients
 
-    def probe(self, vectors: npt.ArrayLike, seconds: npt.ArrayLike = 0.0) -> tuple[Float, Float]:
+    def probe(
+        self, vectors: npt.ArrayLike, seconds: npt.ArrayLike = 0.0
+    ) -> tuple[Float64Array, Float64Array]:
         """Level and scale, (n,) each, of probes (n, size) with `seconds` of speech,
         (n,) or one for all; 0 = unknown, or no speech.
         """
@@ -159,7 +162,7 @@ class CohortNorm:
             features @ self.numbers.scale, self.numbers.least_scale
         )
 
-    def person(self, vectors: npt.ArrayLike) -> Float:
+    def person(self, vectors: npt.ArrayLike) -> Float64Array:
         """What the level rises by (n,) for people who are represented by `vectors` (n,
         size).
         """
@@ -176,7 +179,7 @@ class CohortNorm:
         top = np.sort(np.asarray(others, np.float64))[::-1][: min(OTHERS, count)]
         return float((top - self.expected(count, len(top))).sum() / OTHERS) if len(top) else 0.0
 
-    def expected(self, count: int, nearest: int) -> Float:
+    def expected(self, count: int, nearest: int) -> Float64Array:
         """Strengths (nearest,) of the highest of `count` impostors, highest first."""
         rates = np.clip((np.arange(1, nearest + 1) - 0.4) / (count + 0.2), 0.0, 1.0)
         return _extended(
@@ -204,7 +207,7 @@ class CohortNorm:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], cohort: FloatArray) -> CohortNorm:
+    def from_dict(cls, data: Mapping[str, Any], cohort: Float32Array) -> CohortNorm:
         """From a card and its cohort."""
         # JSON has no tuples
         values = {name: data[name] for name in Coefficients.__dataclass_fields__}
@@ -218,7 +221,7 @@ class CohortNorm:
         return cls(cohort, Coefficients(**numbers))
 
 
-def cohort_features(vectors: npt.ArrayLike, cohort: npt.ArrayLike) -> Float:
+def cohort_features(vectors: npt.ArrayLike, cohort: npt.ArrayLike) -> Float64Array:
     """(n, 3): one, and mean and deviation of the nearest cohort scores of each of
     `vectors` (n, size).
     """
@@ -227,7 +230,7 @@ def cohort_features(vectors: npt.ArrayLike, cohort: npt.ArrayLike) -> Float:
     return np.column_stack([np.ones(len(mean)), mean, deviation])
 
 
-def duration_feature(seconds: npt.ArrayLike, count: int) -> Float:
+def duration_feature(seconds: npt.ArrayLike, count: int) -> Float64Array:
     """(count,) logarithm of `seconds` of speech, (count,) or one for all, over
     `REFERENCE_S`; 0 where they are 0, which is unknown.
     """
@@ -235,7 +238,7 @@ def duration_feature(seconds: npt.ArrayLike, count: int) -> Float:
     return np.where(values > 0, np.log(np.clip(values, *SPEECH_S) / REFERENCE_S), 0.0)
 
 
-def _extended(rates: Float, known: Float, scores: Float) -> Float:
+def _extended(rates: Float64Array, known: Float64Array, scores: Float64Array) -> Float64Array:
     """Scores at `rates`, on the logarithm of the rate; beyond the table along its last
     decade.
     """

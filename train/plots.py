@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring import metrics
+from utils.arrays import Float64Array
 
 Scored = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
 """Name of a curve → scores (n,) and labels (n,) of 0 and 1."""
@@ -99,9 +100,7 @@ def draw_reliability(file: Path, panels: Scored) -> None:
     _save(figure, axes, file)
 
 
-def reliability(
-    llr: npt.ArrayLike, labels: npt.ArrayLike
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def reliability(llr: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
     """Mean stated probability and measured share of targets, (k,) each, over the
     non-empty ones of ten equal bins of probability.
     """
@@ -119,7 +118,7 @@ def reliability(
     )
 
 
-def _deviate(rates: npt.NDArray[np.float64]) -> list[float]:
+def _deviate(rates: Float64Array) -> list[float]:
     return [NormalDist().inv_cdf(min(max(rate, 1e-5), 1 - 1e-5)) for rate in rates]
 
 

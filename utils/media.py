@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, ImageArray
 
 
 @dataclass(frozen=True)
 class Waveform:
     """Mono sound: `samples` (n,) float32 in [-1, 1] at `rate_hz`."""
 
-    samples: FloatArray
+    samples: Float32Array
     rate_hz: int
 
     @property
@@ -60,8 +60,8 @@ class FaceDetection:
     left and right corner of the mouth.
     """
 
-    box_xyxy: FloatArray
-    landmarks_xy: FloatArray
+    box_xyxy: Float32Array
+    landmarks_xy: Float32Array
     score: float
 
 

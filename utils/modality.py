@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 
 
 class Modality(StrEnum):
@@ -22,6 +22,6 @@ class Embedding:
     encoders are never compared.
     """
 
-    vector: FloatArray
+    vector: Float32Array
     modality: Modality
     encoder_id: str

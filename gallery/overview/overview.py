@@ -18,7 +18,7 @@ from gallery.records.feed import PersonRef
 from gallery.store import Store
 from gallery.tables import people
 from gallery.vectors import Fuse, KeyArray, Templates, fused_templates, unit
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import BusyError, InvalidRequestError
 from utils.modality import Modality
 
@@ -66,7 +66,7 @@ class Similarity:
 
     modality: Modality
     people: tuple[PersonRef, ...]
-    scores: FloatArray
+    scores: Float32Array
     total: int
 
 
@@ -94,7 +94,7 @@ class Overview:
         method: str = "pca",
         search: str = "",
         limit: int = MAX_MAP_PEOPLE,
-        probe: FloatArray | None = None,
+        probe: Float32Array | None = None,
     ) -> GalleryMap:
         """The templates of the first `limit` people that fit `search`, and the
         embedding `probe` (size,) among them.
@@ -128,10 +128,10 @@ class Overview:
         owners, vectors = _vectors(part.templates, modality, self._fuse)
         keys, starts, counts = np.unique(owners, return_index=True, return_counts=True)
         # The dot product of two means is the mean of all dot products between the two.
-        sums: FloatArray = np.add.reduceat(vectors, starts, axis=0) if len(keys) else vectors
+        sums: Float32Array = np.add.reduceat(vectors, starts, axis=0) if len(keys) else vectors
         means = (sums / counts[:, None]).astype(np.float32)
         order = sorted(range(len(keys)), key=lambda i: part.refs[int(keys[i])].person_id)
-        scores: FloatArray = np.clip(means @ means.T, np.float32(-1), np.float32(1))
+        scores: Float32Array = np.clip(means @ means.T, np.float32(-1), np.float32(1))
         np.fill_diagonal(scores, _among_themselves((means**2).sum(axis=1), counts))
         return Similarity(
             modality,
@@ -140,7 +140,7 @@ class Overview:
             part.total,
         )
 
-    def _tsne(self, vectors: FloatArray, others: FloatArray | None) -> plane.Plane:
+    def _tsne(self, vectors: Float32Array, others: Float32Array | None) -> plane.Plane:
         both = (
             vectors
             if others is None
@@ -198,7 +198,7 @@ def _joined(pieces: list[Templates]) -> Templates:
 
 def _vectors(
     templates: Mapping[Modality, Templates], modality: Modality, fuse: Fuse
-) -> tuple[KeyArray, FloatArray]:
+) -> tuple[KeyArray, Float32Array]:
     """Owners (n,) rising and unit vectors (n, size) of one modality; fused, one of each
     pair of a face and a voice template.
     """
@@ -209,18 +209,20 @@ def _vectors(
     return templates[modality].owners, unit(templates[modality].vectors)
 
 
-def _latest(owners: KeyArray, vectors: FloatArray) -> tuple[KeyArray, FloatArray]:
+def _latest(owners: KeyArray, vectors: Float32Array) -> tuple[KeyArray, Float32Array]:
     """Of each owner the last MOST_EACH."""
     ends = np.searchsorted(owners, owners, side="right")
     keep = ends - np.arange(len(owners)) <= MOST_EACH
     return owners[keep], vectors[keep]
 
 
-def _among_themselves(squares: FloatArray, counts: KeyArray) -> FloatArray:
+def _among_themselves(squares: Float32Array, counts: KeyArray) -> Float32Array:
     """Mean cosine of n templates to each other, without each one to itself, from the
     squared length of their mean; NaN for n = 1.
     """
     n = counts.astype(np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: FloatArray = np.where(n > 1, (squares * n - 1) / (n - 1), np.nan).astype(np.float32)
+        found: Float32Array = np.where(n > 1, (squares * n - 1) / (n - 1), np.nan).astype(
+            np.float32
+        )
     return found

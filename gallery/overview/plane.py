@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 
 _LEAST_FOR_TSNE = 5
 _SEED = 0
@@ -26,11 +26,11 @@ class Plane:
     share of the variance along each axis, for PCA.
     """
 
-    points: FloatArray
+    points: Float32Array
     shown: tuple[float, float] | None
 
 
-def pca(vectors: FloatArray, others: FloatArray | None = None) -> Plane:
+def pca(vectors: Float32Array, others: Float32Array | None = None) -> Plane:
     """`vectors` (n, size) along their two first principal components, and `others` (m,
     size), which have no part in the axes, behind them.
 
@@ -54,7 +54,7 @@ def pca(vectors: FloatArray, others: FloatArray | None = None) -> Plane:
     return Plane(_scaled(found), (float(shares[0]), float(shares[1])))
 
 
-def tsne(vectors: FloatArray) -> Plane:
+def tsne(vectors: Float32Array) -> Plane:
     """`vectors` (n, size) by t-SNE, always the same for the same vectors; fewer than
     five are shown by PCA.
     """
@@ -71,6 +71,6 @@ def tsne(vectors: FloatArray) -> Plane:
     return Plane(_scaled(np.asarray(made - made.mean(axis=0), np.float32)), None)
 
 
-def _scaled(points: FloatArray) -> FloatArray:
+def _scaled(points: Float32Array) -> Float32Array:
     largest = float(np.abs(points).max(initial=0.0))
     return points / largest if largest > 1e-9 else np.zeros_like(points)

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, insert, select
 
 from gallery.encryption.sealing import Codec
 from gallery.tables import kept_media, templates
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, ImageArray
 from utils.media import AlignedFace, Waveform
 from utils.modality import Modality
 
@@ -103,7 +103,7 @@ def media_of(
     return found
 
 
-def pack_faces(images: ImageArray, weights: FloatArray) -> bytes:
+def pack_faces(images: ImageArray, weights: Float32Array) -> bytes:
     """(n, 112, 112, 3) uint8 RGB and (n,) → ZIP."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -113,7 +113,7 @@ def pack_faces(images: ImageArray, weights: FloatArray) -> bytes:
     return packed.getvalue()
 
 
-def unpack_faces(packed: bytes) -> tuple[ImageArray, FloatArray]:
+def unpack_faces(packed: bytes) -> tuple[ImageArray, Float32Array]:
     """What `pack_faces` packed: (n, 112, 112, 3) uint8 RGB and (n,) float32."""
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         pictures = [archive.read(name) for name in sorted(archive.namelist()) if name != _WEIGHTS]

@@ -28,7 +28,7 @@ from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_ro
 from gallery.search.nearest import Found, lists, read_found
 from gallery.search.reading import ALL
 from gallery.vectors import KeyArray
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.modality import Modality
 
 CodeArray = npt.NDArray[np.int8]
@@ -59,7 +59,7 @@ class CodeIndex(MemoryIndex):
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
 
-    def _pack(self, vectors: FloatArray) -> Any:
+    def _pack(self, vectors: Float32Array) -> Any:
         return encode(vectors)
 
     def _refs(
@@ -68,7 +68,7 @@ class CodeIndex(MemoryIndex):
         return {}  # read with the templates
 
 
-def encode(vectors: FloatArray) -> CodeArray:
+def encode(vectors: Float32Array) -> CodeArray:
     """(n, size) float32 → (n, size + 4) int8: the code, and the bytes of the float32
     that it is multiplied with to get the vector back. A row of zeros stays one.
     """
@@ -81,7 +81,7 @@ def encode(vectors: FloatArray) -> CodeArray:
     return np.concatenate([codes, scales.view(np.int8)], axis=1)
 
 
-def scores(codes: CodeArray, vector: FloatArray) -> FloatArray:
+def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
     """Products of a vector (size,) with every row of codes (n, size + 4) → (n,)
     float32; a product of integers is exact.
     """
@@ -95,7 +95,7 @@ def scores(codes: CodeArray, vector: FloatArray) -> FloatArray:
     return found
 
 
-def _score(part: tuple[CodeArray, CodeArray, FloatArray]) -> None:
+def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
     """Piece by piece, so that the scale of a row is read while the row is in the cache."""
     codes, asked, found = part
     size = asked.shape[1] - _SCALE_BYTES
@@ -117,7 +117,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, "codes")
 
 
-def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: FloatArray) -> KeyArray:
+def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: Float32Array) -> KeyArray:
     where = codes.has[modality] & ~codes.has[Modality.FUSED] if alone else codes.has[modality]
     if not where.any():
         return codes.keys[:0]

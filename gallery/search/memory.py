@@ -23,15 +23,15 @@ from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.records.feed import PersonRef, Revision
 from gallery.results import StaleTemplates
-from gallery.search.reading import ALL, SINGLE, BoolArray, Reader
+from gallery.search.reading import ALL, SINGLE, Reader
 from gallery.store import Store, stale
 from gallery.vectors import KeyArray
-from utils.arrays import FloatArray
+from utils.arrays import BoolArray, Float32Array
 from utils.modality import Modality
 
-__all__ = ["ALL", "SINGLE", "BoolArray", "Index", "MemoryIndex", "Snapshot"]
+__all__ = ["ALL", "SINGLE", "Index", "MemoryIndex", "Snapshot"]
 
-Probe = Mapping[Modality, FloatArray]
+Probe = Mapping[Modality, Float32Array]
 """Embeddings (size,) of one clip by modality."""
 
 NEAREST = 64
@@ -54,7 +54,7 @@ class Snapshot:
 
     revision: Revision
     keys: KeyArray
-    vectors: Mapping[Modality, FloatArray]
+    vectors: Mapping[Modality, Float32Array]
     has: Mapping[Modality, BoolArray]
     refs: Mapping[int, PersonRef]
     stale: tuple[StaleTemplates, ...]
@@ -205,7 +205,7 @@ class MemoryIndex:
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size, np.dtype(np.float32))
 
-    def _pack(self, vectors: FloatArray) -> Any:
+    def _pack(self, vectors: Float32Array) -> Any:
         return vectors
 
     def _refs(

@@ -30,7 +30,7 @@ from gallery.search.memory import NEAREST, Probe, Snapshot
 from gallery.search.nearest import Found, lists, read_found
 from gallery.search.reading import ALL, SINGLE, Block, Reader
 from gallery.store import Store, stale
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
 
@@ -233,7 +233,7 @@ def _near_codes(connection: Connection, probe: Probe, people: int) -> set[int]:
 
 
 def _nearest(
-    connection: Connection, modality: Modality, vector: FloatArray, alone: bool
+    connection: Connection, modality: Modality, vector: Float32Array, alone: bool
 ) -> Sequence[int]:
     code = f"{modality}::halfvec({len(vector)})"
     where = f"{modality} IS NOT NULL" + (" AND fused IS NULL" if alone else "")
@@ -245,7 +245,7 @@ def _nearest(
     return connection.scalars(text(query), {"probe": _literal(vector)}).all()
 
 
-def _literal(vector: FloatArray) -> str:
+def _literal(vector: Float32Array) -> str:
     return "[" + ",".join(map(str, np.asarray(vector, np.float16).tolist())) + "]"
 
 
@@ -278,7 +278,7 @@ def _insert(connection: Connection, block: Block) -> None:
             )
 
 
-def _binary(vector: FloatArray) -> bytes:
+def _binary(vector: Float32Array) -> bytes:
     """pgvector's halfvec on the wire: length and an unused number, 16 bits each, then
     the numbers at half precision, big-endian.
     """

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection
 
 from gallery.encryption.sealing import Codec
 from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.vectors import KeyArray, represent
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array
 from utils.modality import Modality
-
-BoolArray = npt.NDArray[np.bool_]
 
 SINGLE = (Modality.FACE, Modality.VOICE)
 ALL = (*SINGLE, Modality.FUSED)
@@ -37,7 +34,7 @@ class Block:
     has: dict[Modality, BoolArray]
 
 
-def no_room(rows: int, size: int) -> FloatArray:
+def no_room(rows: int, size: int) -> Float32Array:
     """(rows, size) of zeros."""
     return np.zeros((rows, size), np.float32)
 
@@ -64,7 +61,7 @@ class Reader:
         connection: Connection,
         keys: Sequence[int] | None,
         make: Callable[[int, int], Any] = no_room,
-        pack: Callable[[FloatArray], Any] = lambda vectors: vectors,
+        pack: Callable[[Float32Array], Any] = lambda vectors: vectors,
     ) -> Block:
         """Those of `keys` (None = everybody) who have a template. `make` gives the
         arrays for so many rows of a size, and `pack` turns vectors (n, size) into their

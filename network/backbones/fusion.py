@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 
 PACKAGE = "duet"
 HALF = EMBEDDING_SIZE // 2
@@ -90,8 +90,8 @@ def _half(embedding: Any, name: str, hidden: int, bound: float) -> Any:
 
 def set_linear(
     network: keras.Model,
-    faces: FloatArray,
-    voices: FloatArray,
+    faces: Float32Array,
+    voices: Float32Array,
     face_weight: float,
     voice_weight: float,
 ) -> None:
@@ -140,7 +140,7 @@ def temper_gates(network: keras.Model, part: float) -> None:
         gate.outer.set_weights([kernel * part, bias])
 
 
-def principal_components(vectors: FloatArray, size: int = HALF) -> FloatArray:
+def principal_components(vectors: Float32Array, size: int = HALF) -> Float32Array:
     """(512, size): the directions that hold most of the (uncentred) energy of `vectors`
     (n, 512), orthonormal; cosines hardly change.
     """

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from utils.arrays import Float32Array
 from utils.errors import ModelError
 
 WINDOWS = ("povey", "hamming", "hann", "rectangular", "blackman")
@@ -81,7 +81,7 @@ class KaldiSpec:
         return cls(**values)
 
 
-def kaldi_fbank(samples: NDArray[np.float32], spec: KaldiSpec) -> NDArray[np.float32]:
+def kaldi_fbank(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
     """Log filterbank energies of one utterance.
 
     Args:

@@ -24,7 +24,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from utils.arrays import Float32Array
 
 # Mel powers below this are digital silence; it keeps the logarithm finite when an
 # utterance holds nothing but zeros.
@@ -113,7 +114,7 @@ class FrontendSpec:
         return cls(**values)
 
 
-def mel_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
+def mel_power(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
     """Mel power spectrogram, before floor and logarithm.
 
     Args:
@@ -152,7 +153,7 @@ def mel_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.fl
 
 
 @cache
-def _mel_filters(spec: FrontendSpec) -> NDArray[np.float32]:
+def _mel_filters(spec: FrontendSpec) -> Float32Array:
     """Mel filters (n_fft / 2 + 1, n_mels) of `spec`. Kept: librosa takes longer to make
     them than to use them.
     """
@@ -164,7 +165,7 @@ def _mel_filters(spec: FrontendSpec) -> NDArray[np.float32]:
     return np.ascontiguousarray(mel.T, dtype=np.float32)
 
 
-def normalise(power: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
+def normalise(power: Float32Array, spec: FrontendSpec) -> Float32Array:
     """Mel power -> the features that the network sees: relative floor, natural
     logarithm, mean normalisation.
 
@@ -183,7 +184,7 @@ def normalise(power: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.floa
     return features
 
 
-def log_mel(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float32]:
+def log_mel(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
     """Log-mel features of one utterance: what the voice network takes in, in training
     and in serving alike.
 

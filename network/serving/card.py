@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scoring.calibration import Calibration
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import ModelError
 
 CARD_FILE = "card.json"
@@ -84,7 +84,7 @@ class Card:
         )
         return f"{self.name}-{self.sha256[:12]}{views}"
 
-    def require_calibration(self, cohort: FloatArray | None = None) -> Calibration:
+    def require_calibration(self, cohort: Float32Array | None = None) -> Calibration:
         """The calibration, with the `cohort` that it sets scores against. Raises
         ModelError when the card has none.
         """
@@ -102,7 +102,7 @@ class Card:
                 CALIBRATE,
             ) from error
 
-    def require_cohort(self, folder: Path) -> FloatArray | None:
+    def require_cohort(self, folder: Path) -> Float32Array | None:
         """The embeddings (n, 512) of unit length beside the card that scores are set
         against; None where the calibration has none of its own. Raises ModelError when
         the file is missing or is not the one that the calibration was made with.
@@ -115,7 +115,7 @@ class Card:
                 f"The cohort {folder.name}/{COHORT_FILE} is missing or not the one of the card.",
                 RESTORE,
             )
-        cohort: FloatArray = np.load(file).astype(np.float32)
+        cohort: Float32Array = np.load(file).astype(np.float32)
         return cohort / np.linalg.norm(cohort, axis=1, keepdims=True)
 
 

@@ -23,11 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array
 from utils.errors import ModelError
 from utils.modality import Modality
 
-Float = npt.NDArray[np.float64]
 STEPS = 8000
 """Steps of the fused score from -1 to 1 in the convolution: 0.00025 each."""
 STEPS_PER_DECADE = 4
@@ -85,7 +84,7 @@ class ConcatFusion:
         """
         return summed(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """(n, 512) and (n, 512) of the same people, row by row → (n, 1024) of unit
         length. n may be 0; zeros = a modality is missing.
         """
@@ -127,7 +126,7 @@ def summed(face: Calibration, voice: Calibration) -> Calibration:
     )
 
 
-def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float:
+def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float64Array:
     """Share of impostors that reach each of `scores`, the inverse of
     `Calibration.threshold`.
 
@@ -142,7 +141,7 @@ def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float:
     return np.where(x >= median, upper, 1.0 - upper)
 
 
-def _extended(x: npt.ArrayLike, known: Float, values: Float) -> Float:
+def _extended(x: npt.ArrayLike, known: Float64Array, values: Float64Array) -> Float64Array:
     """Linear interpolation of `values` at the monotonic places `known`, going on
     straight: at the start along the first piece, at the end along the last decade of
     the false match rate (as `Calibration.threshold` does).
@@ -161,7 +160,7 @@ def _extended(x: npt.ArrayLike, known: Float, values: Float) -> Float:
     )
 
 
-def _density(calibration: Calibration, weight: float) -> Float:
+def _density(calibration: Calibration, weight: float) -> Float64Array:
     """Impostors by `weight` · score, in steps of 2 / `STEPS` that begin at -`weight`;
     sums to 1.
     """

@@ -14,14 +14,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from network.serving.card import CARD_FILE, Card, read_card
 from network.serving.concat_fusion import ConcatFusion
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import Runtime, load_runtime
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, FloatArray, ImageArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
 from utils.errors import ModelError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
@@ -34,7 +33,7 @@ class Encoder:
 
     modality: Modality
 
-    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+    def __init__(self, card: Card, runtime: Runtime, cohort: Float32Array | None = None) -> None:
         """`cohort` (n, 512): embeddings of strangers that scores are set against, where
         the calibration asks for them.
         """
@@ -53,7 +52,7 @@ class Encoder:
         """Score calibration of the card. Raises ModelError when it has none."""
         return self.card.require_calibration(self.cohort)
 
-    def _run(self, *inputs: FloatArray) -> FloatArray:
+    def _run(self, *inputs: Float32Array) -> Float32Array:
         """The network's embeddings of n inputs as (n, 512) of unit length. Raises
         ModelError when they are not what the card says.
         """
@@ -73,7 +72,7 @@ class Encoder:
             )
         return self._unit(raw.reshape(n, size))
 
-    def _unit(self, vectors: npt.NDArray[np.float32]) -> FloatArray:
+    def _unit(self, vectors: Float32Array) -> Float32Array:
         """(n, embedding_size) → (n, 512) of unit length. Zeros fill up shorter
         embeddings and change no cosine.
         """
@@ -88,12 +87,12 @@ class FaceEncoder(Encoder):
 
     modality = Modality.FACE
 
-    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+    def __init__(self, card: Card, runtime: Runtime, cohort: Float32Array | None = None) -> None:
         super().__init__(card, runtime, cohort)
         self._input = FaceInput.from_dict(card.input)
         self._input.check(runtime)
 
-    def embed_each(self, faces: ImageArray) -> FloatArray:
+    def embed_each(self, faces: ImageArray) -> Float32Array:
         """(n, 112, 112, 3) uint8 RGB → (n, 512) float32 of unit length, a row a face. n
         may be 0.
         """
@@ -106,7 +105,7 @@ class FaceEncoder(Encoder):
         )
         return self._unit(of_each + of_mirrored)
 
-    def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
+    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         """(n, 112, 112, 3) uint8 RGB of one person and their weights (n,) ≥ 0 → the
         weighted mean of their embeddings, of unit length.
         """
@@ -122,7 +121,7 @@ class VoiceEncoder(Encoder):
 
     modality = Modality.VOICE
 
-    def __init__(self, card: Card, runtime: Runtime, cohort: FloatArray | None = None) -> None:
+    def __init__(self, card: Card, runtime: Runtime, cohort: Float32Array | None = None) -> None:
         super().__init__(card, runtime, cohort)
         self._input = VoiceInput.from_dict(card.input)
         self._input.check(runtime)
@@ -149,7 +148,7 @@ class FusionEncoder(Encoder):
 
     modality = Modality.FUSED
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """(n, 512) and (n, 512) of the same people, row by row → (n, 512) of unit
         length. n may be 0.
         """
@@ -215,8 +214,10 @@ def load_voice_encoder(folder: Path) -> VoiceEncoder:
 
 
 def joined_cohort(
-    fuse: Callable[[FloatArray, FloatArray], FloatArray], face: FloatArray, voice: FloatArray
-) -> FloatArray:
+    fuse: Callable[[Float32Array, Float32Array], Float32Array],
+    face: Float32Array,
+    voice: Float32Array,
+) -> Float32Array:
     """The cohort of fused scores: cohorts of faces and of voices (n, 512) joined row by
     row, as far as both go.
     """
@@ -224,7 +225,7 @@ def joined_cohort(
     return fuse(face[:both], voice[:both])
 
 
-def _load(folder: Path) -> tuple[Card, Runtime, FloatArray | None]:
+def _load(folder: Path) -> tuple[Card, Runtime, Float32Array | None]:
     card = read_card(folder)
     return (
         card,

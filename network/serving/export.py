@@ -13,8 +13,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
+
+from utils.arrays import Float32Array
 
 OPSET = 17
 
@@ -57,9 +58,7 @@ def export_onnx(
     draft.replace(path)
 
 
-def largest_difference(
-    model: keras.Model, path: Path, inputs: list[npt.NDArray[np.float32]]
-) -> float:
+def largest_difference(model: keras.Model, path: Path, inputs: list[Float32Array]) -> float:
     """Largest absolute difference between the outputs of `model` and of the ONNX file
     for `inputs`.
     """

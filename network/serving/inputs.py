@@ -18,7 +18,7 @@ import numpy as np
 from network.frontends.kaldi import KaldiSpec, kaldi_fbank, load_kaldi
 from network.frontends.log_mel import FrontendSpec, log_mel
 from network.serving.runtime import Runtime, Shape
-from utils.arrays import FACE_SIZE_PX, RATE_HZ, FloatArray, ImageArray
+from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
 from utils.errors import ModelError
 
 TEMPLATE = "arcface-112"
@@ -130,7 +130,7 @@ class FaceInput(_Input):
         """As a card's `input`."""
         return asdict(self)
 
-    def prepare(self, faces: ImageArray) -> FloatArray:
+    def prepare(self, faces: ImageArray) -> Float32Array:
         """(n, 112, 112, 3) uint8 RGB → what the network is fed, float32."""
         if self.size_px != FACE_SIZE_PX:
             how = cv2.INTER_AREA if self.size_px < FACE_SIZE_PX else cv2.INTER_LINEAR
@@ -222,7 +222,7 @@ class VoiceInput(_Input):
             kind: self.frontend.to_dict(),
         }
 
-    def prepare(self, samples: FloatArray) -> FloatArray:
+    def prepare(self, samples: Float32Array) -> Float32Array:
         """(n,) samples in [-1, 1] at 16 kHz → what the network is fed, float32: the
         utterance, and with `time_reversal` the same backwards as a second one. Raises
         ModelError.

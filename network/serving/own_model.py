@@ -18,7 +18,7 @@ import numpy as np
 from network.serving.card import CARD_FILE, Card, sha256_of, write_card
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import OnnxRuntime
-from utils.arrays import FACE_SIZE_PX, RATE_HZ, FloatArray
+from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array
 from utils.errors import ModelError
 from utils.modality import Modality
 
@@ -121,7 +121,7 @@ def tried(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
     return int(raw.shape[1])
 
 
-def _run(runtime: OnnxRuntime, inputs: FloatArray) -> FloatArray:
+def _run(runtime: OnnxRuntime, inputs: Float32Array) -> Float32Array:
     """Embeddings (n, d) of n inputs."""
     try:
         raw = runtime.run(inputs)
@@ -140,7 +140,7 @@ def _run(runtime: OnnxRuntime, inputs: FloatArray) -> FloatArray:
     return raw.reshape(len(raw), -1)
 
 
-def _alike(a: FloatArray, b: FloatArray) -> bool:
+def _alike(a: Float32Array, b: Float32Array) -> bool:
     """Whether all rows of two (n, d) point the same way."""
     cosines = (a * b).sum(axis=1) / np.maximum(
         np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-12
@@ -161,7 +161,7 @@ def _pictures() -> np.ndarray:
     return pictures
 
 
-def _sounds() -> tuple[FloatArray, FloatArray]:
+def _sounds() -> tuple[Float32Array, Float32Array]:
     """Noise, and a buzz with harmonics of 140 Hz, of two seconds and of three."""
     rng = np.random.default_rng(0)
     time_s = np.arange((SPEECH_S + 1) * RATE_HZ) / RATE_HZ

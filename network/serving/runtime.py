@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from utils.arrays import Float32Array
 from utils.errors import ModelError
 
-Array = npt.NDArray[np.float32]
 Shape = tuple[int | None, ...]
 """Sizes of an array; None = any."""
 
@@ -31,7 +30,7 @@ class Runtime(Protocol):
     input_names: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
 
-    def run(self, *inputs: Array) -> Array:
+    def run(self, *inputs: Float32Array) -> Float32Array:
         """Forward pass."""
         ...
 
@@ -76,7 +75,7 @@ class OnnxRuntime:
         self._output = output or self.output_names[0]
         self._one_by_one = all(shape[:1] == (1,) for shape in self.input_shapes)
 
-    def run(self, *inputs: Array) -> Array:
+    def run(self, *inputs: Float32Array) -> Float32Array:
         """Forward pass; a network that was exported for batches of one is run once a
         row.
         """
@@ -115,7 +114,7 @@ class KerasRuntime:
             lambda *x: model(x[0] if single else list(x), training=False), input_signature=signature
         )
 
-    def run(self, *inputs: Array) -> Array:
+    def run(self, *inputs: Float32Array) -> Float32Array:
         """Forward pass."""
         return np.asarray(self._call(*inputs), dtype=np.float32)
 

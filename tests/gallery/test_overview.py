@@ -15,12 +15,12 @@ from gallery.overview import overview, plane
 from gallery.vectors import unit
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, enroll, media, send
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
 
 
-def vectors(n: int, seed: int = 0) -> FloatArray:
+def vectors(n: int, seed: int = 0) -> Float32Array:
     return unit(np.random.default_rng(seed).normal(size=(n, 512)).astype(np.float32))
 
 

@@ -30,7 +30,7 @@ from tests.support.gallery_parts import (
     write_clip,
 )
 from tests.support.postgres import new_database
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, ImageArray
 from utils.errors import EncoderMismatchError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
@@ -42,7 +42,7 @@ class NextFace(StubFace):
 
     encoder_id: str = "face-2"
 
-    def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
+    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         return Embedding(
             np.roll(super().embed(faces, weights).vector, 100), Modality.FACE, self.encoder_id
         )

@@ -23,7 +23,7 @@ from train.data.datasets import Item, Listing, shared_data_dir
 from train.data.embed import speech_finder
 from train.data.protocols import read_trials
 from train.voice.banks import as_float, decode_audio
-from utils.arrays import RATE_HZ, FloatArray
+from utils.arrays import RATE_HZ, Float32Array
 from utils.config import ROOT
 from utils.media import Waveform
 
@@ -49,8 +49,8 @@ class Voices:
     that there were, and whose they are (n,).
     """
 
-    vectors: dict[float, FloatArray]
-    seconds: dict[float, FloatArray]
+    vectors: dict[float, Float32Array]
+    seconds: dict[float, Float32Array]
     person: np.ndarray
 
 

@@ -25,7 +25,7 @@ from gallery.store import Store
 from recognition.recognizer import Recognizer
 from recognition.results import EnrollResult, Identification
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, FloatArray, ImageArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
 from utils.config import Settings
 from utils.errors import MediaTypeError
 from utils.media import (
@@ -52,7 +52,7 @@ NUMBERS = {name: number for number, name in enumerate(("ann", "ben", "cem", "dan
 FACE_QUALITY = FaceQuality(80.0, 0.9, 0.0, 0.0, 0.5, 0.2, 0.8)
 
 
-def direction(kind: str, identity: int, sample: int = 0, noise: float = 0.0) -> FloatArray:
+def direction(kind: str, identity: int, sample: int = 0, noise: float = 0.0) -> Float32Array:
     """(512,) of unit length: `identity`'s own direction, turned by a noise of length
     `noise` that depends on `sample`.
     """
@@ -172,7 +172,7 @@ class StubFace:
     encoder_id: str = "face-1"
     calibration: Calibration = CALIBRATION
 
-    def embed(self, faces: ImageArray, weights: FloatArray) -> Embedding:
+    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         identity, sample, noise = (int(v) for v in faces[0, 0, 0])
         return Embedding(
             direction("face", identity, sample, noise / 100), Modality.FACE, self.encoder_id
@@ -198,7 +198,7 @@ class StubFusion:
     encoder_id: str = "fusion-1"
     calibration: Calibration = CALIBRATION
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         both = face + np.roll(voice, 7, axis=1)
         return (both / np.linalg.norm(both, axis=1, keepdims=True)).astype(np.float32)
 

@@ -90,7 +90,7 @@ def test_blends_fill_their_share_of_a_batch(
     listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
-) -> None:  # noqa: F811
+) -> None:
     options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
     source = batches(listing, tmp_path, teacher=options)
     batch = source.batch(5, 0.0)
@@ -117,7 +117,7 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
     listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
-) -> None:  # noqa: F811
+) -> None:
     import tensorflow as tf
 
     from train.face.task import FaceTask, LossOptions
@@ -141,7 +141,7 @@ def test_what_is_published_has_the_emphasis_of_its_teacher(
     listing: Listing,  # noqa: F811
     tmp_path: Path,
     teacher: Path,  # noqa: F811
-) -> None:  # noqa: F811
+) -> None:
     from train.face.emphasis import DENSE, emphasis
     from train.face.task import FaceTask, LossOptions
 

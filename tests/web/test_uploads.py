@@ -194,7 +194,7 @@ def test_a_full_disk(
         uploads,
         "_new_file",
         lambda _folder: Path("/dev/full").open("wb+", buffering=0),  # noqa: SIM115
-    )  # noqa: SIM115
+    )
     assert_error(send(client, "/v1/identify", media=media(b"x" * 5000)), 503, "storage_full")
     assert left(settings) == []
 

@@ -53,7 +53,7 @@ from train.data.datasets import read_listing, shared_data_dir
 from train.data.held_out import CACHE, cohort_voices, held_out_faces, held_out_voices
 from train.data.tables import Table, read_noises
 from train.fusion.data import CONDITIONS, Fuse, fused_table, halves
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import DuetError
 
 COHORT = 500  # embeddings of held-out people in a cohort at most, half a megabyte
@@ -107,7 +107,7 @@ class CalibrationData:
 
     faces: Table
     voices: Table
-    cohort_voices: FloatArray
+    cohort_voices: Float32Array
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class People:
     """
 
     folds: tuple[Fold, ...]
-    cohort: FloatArray | None
+    cohort: Float32Array | None
     norm: CohortNorm | None = None
     pairs: Trials | None = None
 
@@ -175,7 +175,7 @@ def folds_of(data: CalibrationData, fuse: Fuse) -> dict[str, tuple[Fold, Fold]]:
     return {**single, "fused": (fused[0], fused[1])}
 
 
-def cohort_of(table: Table) -> FloatArray:
+def cohort_of(table: Table) -> Float32Array:
     """At most `COHORT` clean embeddings of a table, as many of each person as of any
     other, in random order.
     """
@@ -189,7 +189,7 @@ def cohort_of(table: Table) -> FloatArray:
     return clean.vectors[rng.permutation(rows)]
 
 
-def pooled(cohort: FloatArray, more: FloatArray) -> FloatArray:
+def pooled(cohort: Float32Array, more: Float32Array) -> Float32Array:
     """Both (n, size), in random order: the cohort of the fused takes rows from the
     front.
     """
@@ -215,7 +215,7 @@ def held_out_people(encoders: Encoders, data: CalibrationData) -> dict[str, Peop
     return {name: People(folds[name], cohorts[name], None, pairs.get(name)) for name in folds}
 
 
-def as_stored(cohort: FloatArray) -> FloatArray:
+def as_stored(cohort: Float32Array) -> Float32Array:
     """A cohort as it comes back from its file."""
     stored = cohort.astype(np.float16).astype(np.float32)
     return stored / np.linalg.norm(stored, axis=1, keepdims=True)

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from scoring.norms import OTHERS, CohortNorm
 from train.data.tables import Codes, Table
-from utils.arrays import FloatArray
+from utils.arrays import BoolArray, Float32Array, Float64Array
 
-Float = npt.NDArray[np.float64]
 KINDS = (1, 2, 5)
 """Into how many groups of people who resemble each other galleries are divided: one is
 everybody. A real gallery is seldom a fair choice.
@@ -29,7 +27,7 @@ class Fold:
     """People to measure, and a cohort (n, size) of other people."""
 
     table: Table
-    cohort: FloatArray
+    cohort: Float32Array
 
     @property
     def clean(self) -> str:
@@ -44,13 +42,13 @@ class Drawn:
     is its person's only one.
     """
 
-    bare: Float
+    bare: Float64Array
     owner: Codes
     enrolled: Codes
-    alone: npt.NDArray[np.bool_]
+    alone: BoolArray
 
     @property
-    def strangers(self) -> npt.NDArray[np.bool_]:
+    def strangers(self) -> BoolArray:
         """Probes (p,) of people who are not enrolled."""
         return ~np.isin(self.owner, self.enrolled)
 
@@ -65,9 +63,9 @@ class Arena:
         self.fold = fold
         self.norm = None if norm is None else CohortNorm(fold.cohort, norm.numbers)
         self.templates = fold.table.under(fold.clean)
-        self._bare: dict[str, tuple[Table, Float]] = {}
+        self._bare: dict[str, tuple[Table, Float64Array]] = {}
 
-    def bare(self, condition: str) -> tuple[Table, Float]:
+    def bare(self, condition: str) -> tuple[Table, Float64Array]:
         """All probes under a condition, and their bare strengths (p, t) with all
         templates.
         """
@@ -111,7 +109,7 @@ class Arena:
         return np.array([row for turn in rounds for row in turn][:size])
 
 
-def bare_strengths(probes: Table, templates: FloatArray, norm: CohortNorm | None) -> Float:
+def bare_strengths(probes: Table, templates: Float32Array, norm: CohortNorm | None) -> Float64Array:
     """(p, t) of p probes with `templates` (t, size), without a gallery about them."""
     scores = (probes.vectors @ templates.T).astype(np.float64)
     if norm is None:
@@ -120,7 +118,7 @@ def bare_strengths(probes: Table, templates: FloatArray, norm: CohortNorm | None
     return (scores - level[:, None] - norm.person(templates)) / scale[:, None]
 
 
-def surplus(bare: Float, norm: CohortNorm) -> Float:
+def surplus(bare: Float64Array, norm: CohortNorm) -> Float64Array:
     """(p, N): `CohortNorm.surplus` of each probe for each entry, by the nearest of the
     other entries.
     """
@@ -134,7 +132,7 @@ def surplus(bare: Float, norm: CohortNorm) -> Float:
     return (top.sum(axis=1)[:, None] - without - norm.expected(count, nearest).sum()) / OTHERS
 
 
-def strengths(bare: Float, norm: CohortNorm | None) -> Float:
+def strengths(bare: Float64Array, norm: CohortNorm | None) -> Float64Array:
     """(p, N) as serving finds them in this gallery."""
     return bare if norm is None else bare - norm.numbers.others * surplus(bare, norm)
 

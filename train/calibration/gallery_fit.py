@@ -18,9 +18,10 @@ import numpy.typing as npt
 from scoring import logistic
 from scoring.calibration import Calibration
 from scoring.norms import CohortNorm
-from train.calibration.galleries import Arena, Drawn, Float, strengths
+from train.calibration.galleries import Arena, Drawn, strengths
 from train.calibration.norm_fit import rising
 from train.data.tables import Table
+from utils.arrays import Float64Array
 from utils.errors import DatasetError
 
 SUPPORT = 10  # different pairs of people that an entry of a table must rest on
@@ -43,7 +44,7 @@ class Trials:
     of people (n,).
     """
 
-    scores: Float
+    scores: Float64Array
     labels: npt.NDArray[np.int64]
     pair: npt.NDArray[np.int64]
 
@@ -60,7 +61,7 @@ class Best:
     """
 
     size: int
-    strength: Float
+    strength: Float64Array
     pair: npt.NDArray[np.int64]
 
 
@@ -97,7 +98,7 @@ def _room(arena: Arena) -> int:
     return people - max(people // 5, 3)
 
 
-def _best(drawn: Drawn, norm: CohortNorm | None) -> tuple[Float, npt.NDArray[np.int64]]:
+def _best(drawn: Drawn, norm: CohortNorm | None) -> tuple[Float64Array, npt.NDArray[np.int64]]:
     stranger = drawn.strangers
     bare = drawn.bare[stranger]
     rows = np.arange(len(bare)), bare.argmax(axis=1)
@@ -108,7 +109,7 @@ def _pair(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.ND
     return np.minimum(first, second) * PAIR_BASE + np.maximum(first, second)
 
 
-def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float]:
+def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float64Array]:
     """False match rates and the strengths that reach them, as deep as `SUPPORT` pairs
     of people support: means over sizes of galleries.
 
@@ -192,7 +193,7 @@ def calibration_of(trials: Trials) -> Calibration:
     )
 
 
-def supported_rates(trials: Trials) -> Float:
+def supported_rates(trials: Trials) -> Float64Array:
     """False match rates from 0.5 down, four a decade, to the smallest above which
     `SUPPORT` different pairs of people scored.
     """

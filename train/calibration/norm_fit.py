@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.norms import Coefficients, CohortNorm, cohort_features, duration_feature
-from train.calibration.galleries import Arena, Float, Fold, bare_strengths, groups, surplus
+from train.calibration.galleries import Arena, Fold, bare_strengths, groups, surplus
+from utils.arrays import Float64Array
 
 # shares of impostors between which a probe's scale is the distance
 NEAR = 0.1
@@ -58,7 +59,7 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
     return replace(made, others=_others(folds, made))
 
 
-def _tails(fold: Fold, condition: str) -> tuple[Float, Float, Float]:
+def _tails(fold: Fold, condition: str) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Of each probe: features of its cohort scores, and means of its `NEAR` and
     `NEAREST` impostors.
     """
@@ -76,12 +77,12 @@ def _tails(fold: Fold, condition: str) -> tuple[Float, Float, Float]:
     return features, _top(scores, NEAR), _top(scores, NEAREST)
 
 
-def _top(scores: npt.NDArray[np.floating], share: float) -> Float:
+def _top(scores: npt.NDArray[np.floating], share: float) -> Float64Array:
     count = max(2, round(share * scores.shape[1]))
     return np.partition(scores, -count, axis=1)[:, -count:].mean(axis=1).astype(np.float64)
 
 
-def _least_squares(features: Float, target: Float) -> list[float]:
+def _least_squares(features: Float64Array, target: Float64Array) -> list[float]:
     """Numbers of `features` (n, 4); 0 for the last where it hardly varies, as it would
     share the work of the first.
     """
@@ -105,13 +106,13 @@ def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]
     return float(np.cov(x, y)[0, 1] / x.var(ddof=1)), float(x.mean())
 
 
-def _impostors(fold: Fold, numbers: Coefficients) -> Float:
+def _impostors(fold: Fold, numbers: Coefficients) -> Float64Array:
     clean = fold.table.under(fold.clean)
     bare = bare_strengths(clean, clean.vectors, CohortNorm(fold.cohort, numbers))
     return bare[clean.person[:, None] != clean.person]
 
 
-def _null(parts: Sequence[Float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _null(parts: Sequence[Float64Array]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Rates from near 1 down to what the impostors support, and the strengths that they
     are reached at.
     """
@@ -121,7 +122,7 @@ def _null(parts: Sequence[Float]) -> tuple[tuple[float, ...], tuple[float, ...]]
     return tuple(rates.tolist()), rising(np.quantile(impostors, 1 - rates))
 
 
-def rising(scores: Float) -> tuple[float, ...]:
+def rising(scores: Float64Array) -> tuple[float, ...]:
     """The same, rising by a millionth at least."""
     return tuple(
         np.round(np.maximum.accumulate(scores) + 1e-6 * np.arange(len(scores)), 7).tolist()
@@ -146,7 +147,7 @@ def _others(folds: Sequence[Fold], numbers: Coefficients) -> float:
     return float(np.clip(product / square, 0.0, 1.0)) if square > 0 else 0.0
 
 
-def _strangers(fold: Fold, norm: CohortNorm) -> list[Float]:
+def _strangers(fold: Fold, norm: CohortNorm) -> list[Float64Array]:
     """Parts (4, n), n strangers each: size of the gallery, surplus, best bare strength,
     and a weight; every kind of group weighs alike.
     """

@@ -15,7 +15,7 @@ from align.aligner import Aligner
 from network.serving.encoder import Encoders
 from recognition.analysis import Analyser, ClipProbe
 from train.data.tables import Table
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import DatasetError, MediaError
 from utils.modality import Modality
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
     person: str
     clip: int
-    vector: FloatArray
+    vector: Float32Array
     seconds: float
 
 

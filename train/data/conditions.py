@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from utils.arrays import FACE_SIZE_PX, RATE_HZ, FloatArray, ImageArray
+from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
 
 FACE_CONDITIONS = ("clean", "blur", "dark")
 VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
@@ -28,9 +28,9 @@ VIEWS = 2  # frames of a clip that are simulated from one still
 class NoiseBank:
     """Recordings without speech, each (n,) float32."""
 
-    waves: Sequence[FloatArray]
+    waves: Sequence[Float32Array]
 
-    def draw(self, length: int, rng: np.random.Generator) -> FloatArray:
+    def draw(self, length: int, rng: np.random.Generator) -> Float32Array:
         """`length` samples from a random place of a random recording, repeated where it
         is too short.
         """
@@ -47,8 +47,8 @@ def degrade_face(face: ImageArray, condition: str, rng: np.random.Generator) -> 
 
 
 def degrade_voice(
-    wave: FloatArray, condition: str, noises: NoiseBank, rng: np.random.Generator
-) -> FloatArray:
+    wave: Float32Array, condition: str, noises: NoiseBank, rng: np.random.Generator
+) -> Float32Array:
     """One of `VOICE_CONDITIONS` at its fixed strength; "clean" returns the waveform
     itself.
     """
@@ -69,7 +69,7 @@ def random_face(face: ImageArray, rng: np.random.Generator) -> ImageArray:
     return occlude(darken(face, float(rng.uniform(0.3, 1.0)), rng), rng)
 
 
-def random_voice(wave: FloatArray, noises: NoiseBank, rng: np.random.Generator) -> FloatArray:
+def random_voice(wave: Float32Array, noises: NoiseBank, rng: np.random.Generator) -> Float32Array:
     """A random cut (0.6 to 3 s), noise (-5 to 15 dB), or both."""
     kind = int(rng.integers(3))
     if kind != 1:
@@ -125,7 +125,7 @@ def occlude(face: ImageArray, rng: np.random.Generator) -> ImageArray:
     return covered
 
 
-def add_noise(wave: FloatArray, noise: FloatArray, snr_db: float) -> FloatArray:
+def add_noise(wave: Float32Array, noise: Float32Array, snr_db: float) -> Float32Array:
     """`wave` + `noise` (n,) at a ratio of mean powers of `snr_db`, scaled down where it
     would exceed full scale.
     """
@@ -135,7 +135,7 @@ def add_noise(wave: FloatArray, noise: FloatArray, snr_db: float) -> FloatArray:
     return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)
 
 
-def cut(wave: FloatArray, seconds: float, rng: np.random.Generator) -> FloatArray:
+def cut(wave: Float32Array, seconds: float, rng: np.random.Generator) -> Float32Array:
     """The loudest of three random stretches of `seconds`, so that a pause is not taken
     for speech; all where it is no longer than that.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from network.serving.encoder import FaceEncoder, VoiceEncoder
 from train.data.datasets import Item, Listing
 from train.voice.banks import as_float, decode_audio
-from utils.arrays import FACE_SIZE_PX, FloatArray, ImageArray
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
 from utils.config import Settings
 from utils.errors import DatasetError
 from utils.media import Waveform
@@ -35,7 +35,7 @@ class Embedded:
     nothing was found.
     """
 
-    vectors: dict[str, FloatArray]
+    vectors: dict[str, Float32Array]
     missing: frozenset[str]
 
 
@@ -49,7 +49,7 @@ def embed_images(
         DatasetError: a file is missing or no picture, or it is not aligned and `align`
             is None.
     """
-    vectors: dict[str, FloatArray] = {}
+    vectors: dict[str, Float32Array] = {}
     missing: set[str] = set()
     pending = iter(
         zip(files, Listing(root, tuple(Item(file, "") for file in files)).read_all(), strict=True)
@@ -75,7 +75,7 @@ def embed_sounds(
         DatasetError: a file is missing or holds no sound.
     """
     rate_hz = encoder.frontend.rate_hz
-    vectors: dict[str, FloatArray] = {}
+    vectors: dict[str, Float32Array] = {}
     for name, data in zip(
         files, Listing(root, tuple(Item(file, "") for file in files)).read_all(), strict=True
     ):
@@ -102,7 +102,7 @@ def speech_finder(*, keep_silent: bool = False) -> FindSpeech:
     return find
 
 
-def embed_waves(encoder: VoiceEncoder, waves: Iterable[FloatArray]) -> FloatArray:
+def embed_waves(encoder: VoiceEncoder, waves: Iterable[Float32Array]) -> Float32Array:
     """Waveforms at the encoder's rate → (n, 512)."""
     rate_hz = encoder.frontend.rate_hz
     return np.stack(
@@ -110,7 +110,7 @@ def embed_waves(encoder: VoiceEncoder, waves: Iterable[FloatArray]) -> FloatArra
     )
 
 
-def embed_crops(encoder: FaceEncoder, crops: Iterable[ImageArray]) -> FloatArray:
+def embed_crops(encoder: FaceEncoder, crops: Iterable[ImageArray]) -> Float32Array:
     """Aligned crops (112, 112, 3) → (n, 512), in batches."""
     pending = iter(crops)
     parts = []

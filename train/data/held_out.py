@@ -15,7 +15,7 @@ from train.data.conditions import FACE_CONDITIONS, VOICE_CONDITIONS, NoiseBank
 from train.data.datasets import Listing, read_listing
 from train.data.tables import Recipe, Table, face_table, select, voice_table
 from train.voice.banks import group_of
-from utils.arrays import EMBEDDING_SIZE, FloatArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 
 CACHE = Path("data/cache/fusion")
 CLEAN = Recipe(("clean",))
@@ -53,7 +53,7 @@ def cohort_voices(
     files: int,
     noises: NoiseBank,
     cache: Path | None = CACHE,
-) -> FloatArray:
+) -> Float32Array:
     """Clean embeddings (n, 512) of the split `train` of `source`: `files` of each
     speaker of `groups` (data sets); none where there are none of them. The network
     knows these speakers, so none of them may be measured.

@@ -25,7 +25,7 @@ from train.data.datasets import Item, Listing, cache_key
 from train.data.embed import embed_crops, embed_waves
 from train.face.cache import decode_crop
 from train.voice.banks import as_float, decode_audio
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ, FloatArray, ImageArray
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, ImageArray
 from utils.config import Settings
 from utils.media import Waveform
 from utils.whole_file import whole_file
@@ -44,13 +44,13 @@ class Table:
     unknown.
     """
 
-    vectors: FloatArray
+    vectors: Float32Array
     person: Codes
     file: Codes
     condition: Codes
     names: tuple[str, ...]
     conditions: tuple[str, ...]
-    seconds: FloatArray
+    seconds: Float32Array
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -59,7 +59,7 @@ class Table:
         """The rows of one condition."""
         return self.rows(self.condition == self.conditions.index(condition))
 
-    def rows(self, keep: npt.NDArray[np.bool_] | Codes) -> Table:
+    def rows(self, keep: BoolArray | Codes) -> Table:
         """The rows where `keep` (n,) is true, or those with these numbers."""
         return replace(
             self,
@@ -158,7 +158,7 @@ def voice_table(
 
     def render(
         data: bytes, item: Item, rng: np.random.Generator
-    ) -> Iterator[tuple[int, FloatArray]]:
+    ) -> Iterator[tuple[int, Float32Array]]:
         wave = as_float(decode_audio(data, RATE_HZ, item))
         speech = _speech(wave)
         for code, condition in enumerate(recipe.conditions):
@@ -186,7 +186,7 @@ def voice_table(
     )
 
 
-def _speech(wave: FloatArray) -> FloatArray:
+def _speech(wave: Float32Array) -> Float32Array:
     """The speech of a waveform at `RATE_HZ`, empty where serving would make no
     embedding of it.
     """
@@ -209,14 +209,14 @@ def _build(
     listing: Listing,
     recipe: Recipe,
     render: Callable[[bytes, Item, np.random.Generator], Iterator[tuple[int, T]]],
-    embed: Callable[[list[T]], FloatArray],
+    embed: Callable[[list[T]], Float32Array],
     seconds: Callable[[T], float],
 ) -> Table:
     """Rows of the same file and condition (views of one clip) become one: their mean,
     except randomly degraded ones.
     """
 
-    def work(number: int, data: bytes) -> tuple[list[int], FloatArray, list[float]]:
+    def work(number: int, data: bytes) -> tuple[list[int], Float32Array, list[float]]:
         item = listing.items[number]
         rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
         made = list(render(data, item, rng))

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+from utils.arrays import ImageArray
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,9 @@ class AugmentOptions:
     grey: float = 0.04
 
 
-def augment(image: Image, rng: np.random.Generator, options: AugmentOptions, size_px: int) -> Image:
+def augment(
+    image: ImageArray, rng: np.random.Generator, options: AugmentOptions, size_px: int
+) -> ImageArray:
     """One random view of a crop.
 
     Args:
@@ -55,7 +56,7 @@ def augment(image: Image, rng: np.random.Generator, options: AugmentOptions, siz
     Returns:
         (size_px, size_px, 3) uint8 RGB.
     """
-    steps: list[tuple[float, Callable[[Image, np.random.Generator], Image]]] = [
+    steps: list[tuple[float, Callable[[ImageArray, np.random.Generator], ImageArray]]] = [
         (options.lit, _light),
         (options.tinted, _tint),
         (options.grey, _grey),
@@ -72,8 +73,8 @@ def augment(image: Image, rng: np.random.Generator, options: AugmentOptions, siz
 
 
 def _misalign(
-    image: Image, rng: np.random.Generator, options: AugmentOptions, size_px: int
-) -> Image:
+    image: ImageArray, rng: np.random.Generator, options: AugmentOptions, size_px: int
+) -> ImageArray:
     """Rotate, scale and shift a little (or not), resampled to `size_px` in the same
     step; borders black or smeared.
     """
@@ -103,7 +104,7 @@ def _misalign(
     )
 
 
-def _light(image: Image, rng: np.random.Generator) -> Image:
+def _light(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Gamma, contrast and brightness by one lookup table."""
     gamma = np.exp(rng.normal(0, 0.25))
     contrast = np.exp(rng.normal(0, 0.15))
@@ -113,19 +114,19 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.LUT(image, table))
 
 
-def _tint(image: Image, rng: np.random.Generator) -> Image:
+def _tint(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """A colour cast: each channel by its own factor, as lamps and white balances do."""
     factors = np.exp(rng.normal(0, 0.1, 3))
     tables = np.clip(np.arange(256)[:, None] * factors, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, tables[None]))
 
 
-def _grey(image: Image, rng: np.random.Generator) -> Image:  # noqa: ARG001  same signature as the others
+def _grey(image: ImageArray, rng: np.random.Generator) -> ImageArray:  # noqa: ARG001  same signature as the others
     """Infrared cameras and old photos have no colour."""
     return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
-def _blur(image: Image, rng: np.random.Generator) -> Image:
+def _blur(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Out of focus (Gaussian) or moving (a line in a random direction), in proportion
     to the image size.
     """
@@ -142,7 +143,7 @@ def _blur(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
-def _shrink(image: Image, rng: np.random.Generator) -> Image:
+def _shrink(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """A face far from the camera: scaled down to between a fifth and the whole of
     112 px, and up again.
     """
@@ -156,7 +157,7 @@ def _shrink(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
-def _code(image: Image, rng: np.random.Generator) -> Image:
+def _code(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """JPEG, or now and then WebP (several times slower to write), at a random quality."""
     quality = int(rng.integers(15, 80))
     suffix, flag = (
@@ -168,7 +169,7 @@ def _code(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
-def _cover(image: Image, rng: np.random.Generator) -> Image:
+def _cover(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """A box of one colour or of noise over part of the face, or a border cut off (tight
     photo crops have black ones).
     """

@@ -26,6 +26,7 @@ from train.face.cache import (
     cached_images,
     cached_teacher,
 )
+from utils.arrays import Float32Array, ImageArray, IndexArray
 
 UNKNOWN = -1  # the label of a blended face
 
@@ -83,9 +84,9 @@ class Pool:
         salt: Sets its order apart from other pools'.
     """
 
-    images: npt.NDArray[np.uint8] | Shards
+    images: ImageArray | Shards
     labels: npt.NDArray[np.int32]
-    targets: npt.NDArray[np.float32] | None
+    targets: Float32Array | None
     per_batch: int
     salt: int
 
@@ -177,7 +178,7 @@ class FaceBatches:
             batch["image"] = resized(views, size)
         return batch
 
-    def _rows(self, pool: Pool, step: int) -> npt.NDArray[np.intp]:
+    def _rows(self, pool: Pool, step: int) -> IndexArray:
         places = np.arange(step * pool.per_batch, (step + 1) * pool.per_batch)
         epochs, within = np.divmod(places, len(pool.images))
         order = [self._permutation(pool.salt, len(pool.images), int(epoch)) for epoch in epochs]
@@ -185,12 +186,10 @@ class FaceBatches:
             [permutation[place] for permutation, place in zip(order, within, strict=True)]
         )
 
-    def _new_permutation(self, salt: int, number: int, epoch: int) -> npt.NDArray[np.intp]:
+    def _new_permutation(self, salt: int, number: int, epoch: int) -> IndexArray:
         return np.random.default_rng((self.seed, salt, epoch)).permutation(number)
 
-    def _view(
-        self, image: npt.NDArray[np.uint8], rng: np.random.Generator, size: int
-    ) -> npt.NDArray[np.uint8]:
+    def _view(self, image: ImageArray, rng: np.random.Generator, size: int) -> ImageArray:
         if rng.random() < 0.5:
             image = image[:, ::-1]
         image = np.ascontiguousarray(image)
@@ -214,13 +213,13 @@ def _blended(
     return Pool(faces, np.full(len(faces), UNKNOWN, np.int32), targets, per_batch, 1 << 42)
 
 
-def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> Float32Array:
     """Unit-norm mean of two unit vectors each: (n, 2, d) to (n, d) float32."""
     mean = pairs.astype(np.float32).mean(axis=1)
     return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
 
 
-def resized(images: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
+def resized(images: ImageArray, size_px: int) -> ImageArray:
     """Scale (n, s, s, 3) crops down to `size_px` by area averaging; as they are where
     the size agrees.
     """

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from align.warp import TEMPLATE_XY, umeyama
+from utils.arrays import Float32Array, ImageArray, IndexArray
 
-Image = npt.NDArray[np.uint8]
 SIZE_PX = 112
 CENTRE_PX = 56.0
 # Of the cylinder that a face is bent round: ears lie about 50 px from the centre of a
@@ -35,7 +35,7 @@ class Blender:
     """
 
     def __init__(
-        self, images: npt.NDArray[np.uint8], weights: npt.NDArray[np.floating[Any]], seed: int
+        self, images: ImageArray, weights: npt.NDArray[np.floating[Any]], seed: int
     ) -> None:
         """Prepare to look partners up.
 
@@ -49,7 +49,7 @@ class Blender:
         self._share = np.cumsum(weights, dtype=np.float64) / np.sum(weights, dtype=np.float64)
         self._small = np.stack([_thumbnail(np.asarray(image)) for image in images])
 
-    def face(self, number: int) -> Image:
+    def face(self, number: int) -> ImageArray:
         """Face `number`, (112, 112, 3) uint8 RGB: of one crop or two (blended, or one
         part each), turned or not.
         """
@@ -67,10 +67,10 @@ class Blender:
             face = turned(face, rng.uniform(15, MOST_TURN_DEG) * rng.choice((-1, 1)))
         return np.ascontiguousarray(face[:, ::-1] if rng.random() < 0.5 else face)
 
-    def _draw(self, rng: np.random.Generator, number: int) -> npt.NDArray[np.intp]:
+    def _draw(self, rng: np.random.Generator, number: int) -> IndexArray:
         return np.minimum(np.searchsorted(self._share, rng.random(number)), len(self._share) - 1)
 
-    def _partner(self, place: int, rng: np.random.Generator) -> Image:
+    def _partner(self, place: int, rng: np.random.Generator) -> ImageArray:
         """Of a few crops and their mirror images the one that looks most alike when
         small: of like pose and hair.
         """
@@ -84,7 +84,7 @@ class Blender:
         return image if best < CANDIDATES else image[:, ::-1]
 
 
-def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
+def _thumbnail(image: ImageArray) -> Float32Array:
     """(8, 8) grey values with mean 0 and spread 1."""
     grey = cv2.resize(
         cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (8, 8), interpolation=cv2.INTER_AREA
@@ -92,7 +92,7 @@ def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
     return np.asarray((grey - grey.mean()) / (grey.std() + 1), np.float32)
 
 
-def turned(face: Image, degrees: float) -> Image:
+def turned(face: ImageArray, degrees: float) -> ImageArray:
     """A crop bent round an upright cylinder, turned, and aligned again by where the
     five points went.
 
@@ -115,7 +115,7 @@ def turned(face: Image, degrees: float) -> Image:
     )
 
 
-def _like(face: Image, other: Image) -> npt.NDArray[np.float32]:
+def _like(face: ImageArray, other: ImageArray) -> Float32Array:
     """`face` with the mean and spread of `other` in each channel over the middle, so
     that no seam shows.
     """
@@ -128,7 +128,7 @@ def _like(face: Image, other: Image) -> npt.NDArray[np.float32]:
     )
 
 
-def _seam(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _seam(rng: np.random.Generator) -> Float32Array:
     """(112, 112, 1) share of the second face: 0 on one side of a line at random near
     the centre, 1 on the other.
     """
@@ -138,8 +138,6 @@ def _seam(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-distance / rng.uniform(3, 10))), np.float32)[..., None]
 
 
-def _mixed(
-    face: Image, other: npt.NDArray[np.float32], share: npt.NDArray[np.float32] | np.float32
-) -> Image:
+def _mixed(face: ImageArray, other: Float32Array, share: Float32Array | np.float32) -> ImageArray:
     """Weighted mean of two faces."""
     return np.clip(face + share * (other - face.astype(np.float32)), 0, 255).astype(np.uint8)

@@ -29,6 +29,7 @@ from network.serving.encoder import FaceEncoder
 from network.serving.runtime import load_runtime
 from train.data.datasets import Listing, cache_key
 from train.face.blend import Blender
+from utils.arrays import Float32Array, ImageArray
 from utils.errors import DatasetError, ModelError
 from utils.whole_file import whole_file
 
@@ -43,10 +44,10 @@ NO_TEACHER = (
     "Put the teacher there ([teacher] path of the configuration), or train from labels alone:"
     " --no-teacher."
 )
-Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Embed = Callable[[ImageArray], Float32Array]
 
 
-def cached_images(listing: Listing, base: Path) -> npt.NDArray[np.uint8]:
+def cached_images(listing: Listing, base: Path) -> ImageArray:
     """All crops of `listing` as a read-only memory map, (n, 112, 112, 3) uint8 RGB;
     decoded on the first call.
 
@@ -69,7 +70,7 @@ def _decode_all(listing: Listing, file: Path) -> None:
     images.flush()
 
 
-def decode_crop(data: bytes, name: str) -> npt.NDArray[np.uint8]:
+def decode_crop(data: bytes, name: str) -> ImageArray:
     """Decode one aligned crop to (112, 112, 3) uint8 RGB; `name` is for the error
     message only.
     """
@@ -101,11 +102,11 @@ class Teacher:
         """
         self._embed = _with_card(path) if path.is_dir() else _without_card(path, threads)
 
-    def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def embed(self, images: ImageArray) -> Float32Array:
         """Embed (n, 112, 112, 3) uint8 RGB crops; returns (n, d) float32, unit norm."""
         return self._embed(images)
 
-    def embed_both(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def embed_both(self, images: ImageArray) -> Float32Array:
         """Embed crops and their mirror images; returns (n, 2, d) float32, unit norm."""
         mirrored = np.ascontiguousarray(images[:, :, ::-1])
         return np.stack([self.embed(images), self.embed(mirrored)], axis=1)
@@ -129,7 +130,7 @@ def _without_card(file: Path, threads: int) -> Embed:
     )
     name = session.get_inputs()[0].name
 
-    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def embed(images: ImageArray) -> Float32Array:
         pixels = (images.astype(np.float32) / np.float32(255) - TEACHER_MEAN) / TEACHER_STD
         (vectors,) = session.run(None, {name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
@@ -179,7 +180,7 @@ def cached_teacher(
 class Shards:
     """Equal arrays one after the other, seen as one sequence of their rows."""
 
-    def __init__(self, parts: Sequence[npt.NDArray[np.uint8]]) -> None:
+    def __init__(self, parts: Sequence[ImageArray]) -> None:
         """`parts` are at least one array, all of one length."""
         self.parts = parts
         self._length = len(parts[0])
@@ -188,7 +189,7 @@ class Shards:
         """Number of rows of all parts."""
         return len(self.parts) * self._length
 
-    def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
+    def __getitem__(self, row: int) -> ImageArray:
         """Row `row`, counted over all parts."""
         return np.asarray(self.parts[row // self._length][row % self._length])
 

@@ -13,16 +13,16 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from scoring.metrics import fold_accuracy
 from train.data.datasets import Item, Listing, read_listing
 from train.data.protocols import Trials, read_trials
 from train.face.batches import resized
 from train.face.cache import cached_images
+from utils.arrays import Float32Array, ImageArray
 from utils.errors import DatasetError
 
-Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Embed = Callable[[ImageArray], Float32Array]
 FOLDS = 5
 
 
@@ -32,7 +32,7 @@ class FacePairs:
     of pairs with folds.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: ImageArray
     places: Mapping[str, int]
     lists: Mapping[str, Trials]
 
@@ -52,7 +52,7 @@ class FacePairs:
             vectors = _unit(vectors + _unit(embed(np.ascontiguousarray(images[:, :, ::-1]))))
         return {name: self._accuracy(vectors, trials) for name, trials in self.lists.items()}
 
-    def _accuracy(self, vectors: npt.NDArray[np.float32], trials: Trials) -> float:
+    def _accuracy(self, vectors: Float32Array, trials: Trials) -> float:
         left = vectors[[self.places[file] for file in trials.left]]
         right = vectors[[self.places[file] for file in trials.right]]
         if trials.folds is None:
@@ -114,5 +114,5 @@ def _pairs(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePa
     return FacePairs(cached_images(listing, cache), places, lists)
 
 
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _unit(vectors: Float32Array) -> Float32Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

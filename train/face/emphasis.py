@@ -18,6 +18,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from utils.arrays import Float64Array
+
 # the last two layers with weights of a face network
 DENSE = "embedding"
 NORM = "embedding_norm"
@@ -47,7 +49,7 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     )
 
 
-def emphasis(projection: npt.NDArray[np.floating], weight: float) -> npt.NDArray[np.float64]:
+def emphasis(projection: npt.NDArray[np.floating], weight: float) -> Float64Array:
     """A (d, d), symmetric, of a `projection` (d, t): see the head of the module."""
     gram = projection.astype(np.float64) @ projection.T.astype(np.float64)
     gram *= len(gram) / np.trace(gram)

@@ -22,6 +22,7 @@ from train.face.batches import FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
 from train.loop.fine_tune import Start, stage
+from utils.arrays import Float32Array, ImageArray
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class FaceTask:
         """
         return {"layout": "nhwc", "mirror": True}
 
-    def embed(self, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
+    def embed(self, images: ImageArray, batch: int = 64) -> Float32Array:
         """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32 of
         unit length.
         """

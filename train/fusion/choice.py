@@ -12,7 +12,7 @@ import numpy as np
 from scoring import logistic, metrics
 from train.data.tables import Table
 from train.fusion.data import CONDITIONS, Fuse, Trials, compare
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 
 FAR = 1e-3
 JOINS = 6
@@ -118,7 +118,7 @@ def weighted(face_slope: float, voice_slope: float) -> Fuse:
         face_slope + voice_slope
     )
 
-    def fuse(face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(face: Float32Array, voice: Float32Array) -> Float32Array:
         return np.concatenate(
             [face * np.float32(face_weight), voice * np.float32(voice_weight)], axis=1
         )

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from train.data.tables import Table
-from utils.arrays import FloatArray
+from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from utils.errors import DatasetError
 
-Fuse = Callable[[FloatArray, FloatArray], FloatArray]
+Fuse = Callable[[Float32Array, Float32Array], Float32Array]
 """Face and voice embeddings (n, 512) each → (n, 512) of unit length."""
 MIN_GROUP = 25
 CONDITIONS = (
@@ -58,7 +58,7 @@ class PseudoPersons:
         self._draw = draw
         self._seed = seed
 
-    def batch(self, step: int) -> dict[str, FloatArray]:
+    def batch(self, step: int) -> dict[str, Float32Array]:
         """`template_face`, `template_voice`, `probe_face`, `probe_voice`: (n, 512)
         each; row i of all four is one pseudo-person.
 
@@ -67,7 +67,7 @@ class PseudoPersons:
         """
         rng = np.random.default_rng([self._seed, step])
         draw = self._draw
-        batch: dict[str, FloatArray] = {}
+        batch: dict[str, Float32Array] = {}
         groups = [side.group(rng) for side in self._sides]
         count = min(draw.people, *(len(group) for group in groups))
         for name, side, group in zip(("face", "voice"), self._sides, groups, strict=True):
@@ -105,7 +105,7 @@ class _Rows:
 
     def pairs(
         self, people: npt.NDArray[np.int64], draw: Draw, rng: np.random.Generator
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[Float32Array, Float32Array]:
         """Template and probe vectors of `people`, of two different files each."""
         rows = np.array([self._pair(person, draw, rng) for person in people])
         return self._vectors[rows[:, 0]].copy(), self._vectors[rows[:, 1]].copy()
@@ -128,9 +128,9 @@ class Trials:
     same pseudo-person.
     """
 
-    face: npt.NDArray[np.float64]
-    voice: npt.NDArray[np.float64]
-    fused: npt.NDArray[np.float64]
+    face: Float64Array
+    voice: Float64Array
+    fused: Float64Array
     labels: npt.NDArray[np.int64]
 
 
@@ -205,7 +205,7 @@ def _compare_once(
     )
 
 
-def _flat(scores: FloatArray) -> npt.NDArray[np.float64]:
+def _flat(scores: Float32Array) -> Float64Array:
     return scores.ravel().astype(np.float64)
 
 
@@ -268,7 +268,7 @@ def _by_file(table: Table) -> dict[tuple[int, int], int]:
 
 def _enrol(
     table: Table, condition: str, count: int, probes: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, npt.NDArray]:
+) -> tuple[Float32Array, Float32Array, npt.NDArray]:
     """Templates (count, 512) of random people, their probes (m, 512) of other files,
     and whose probe each is (m,).
     """
@@ -314,9 +314,7 @@ def _by_data_set(people: Sequence[int], names: Sequence[str]) -> list[npt.NDArra
     return big or [np.array(people)]
 
 
-def _grouped(
-    person: npt.NDArray, keep: npt.NDArray[np.bool_], people: int
-) -> Sequence[npt.NDArray[np.intp]]:
+def _grouped(person: npt.NDArray, keep: BoolArray, people: int) -> Sequence[IndexArray]:
     rows = np.flatnonzero(keep)
     order = rows[np.argsort(person[rows], kind="stable")]
     return np.split(order, np.searchsorted(person[order], np.arange(1, people)))

@@ -27,7 +27,7 @@ from train.data.held_out import CACHE, held_out_faces, held_out_voices
 from train.data.tables import Recipe, Table, face_table, read_noises, select, voice_table
 from train.fusion import choice
 from train.fusion.data import CONDITIONS, Draw, PseudoPersons, compare, halves
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 
 BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of the logarithm of the ratio of both weights
 # Of the trained gates' swing: people of the training split look more reliable than they
@@ -184,7 +184,9 @@ class FusionTask:
             + hashlib.sha256("|".join(self.encoder_ids.values()).encode()).hexdigest()[:12]
         )
 
-    def _balanced(self, start: Sequence[FloatArray], part: float) -> tuple[float, list[FloatArray]]:
+    def _balanced(
+        self, start: Sequence[Float32Array], part: float
+    ) -> tuple[float, list[Float32Array]]:
         """Weights `start`, their gates' swing reduced to `part`, with the balance of
         face and voice that the choosing half likes best: the objective there, and those
         weights.
@@ -214,7 +216,7 @@ class FusionTask:
         (folder / "comparison.md").write_text(text, encoding="utf-8")
         print(text, flush=True)
 
-    def fuse(self, face: FloatArray, voice: FloatArray) -> FloatArray:
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """The network as it stands: (n, 512) twice → (n, 512)."""
         return np.asarray(self._embed(tf.constant(face), tf.constant(voice)), np.float32)
 

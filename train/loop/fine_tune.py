@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from network.backbones.heads import AngularMargin, relation_loss
 from train.loop.trainer import Batch
+from utils.arrays import Float32Array
 
 BEFORE_FILE = "before.json"  # in the folder of a run: the metrics that it started with
 LOOKS = 4  # at every class, on average, before its centre is set
@@ -77,7 +78,7 @@ class Tunable(Protocol):
     def batch(self, step: int, progress: float) -> Batch:
         """See `train.loop.trainer.Task`."""
 
-    def embed(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def embed(self, inputs: npt.NDArray[Any]) -> Float32Array:
         """(n, d) embeddings with the present weights."""
 
 

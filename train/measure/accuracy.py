@@ -30,6 +30,7 @@ from train.calibration.calibrate import People, Sources, calibrate, calibration_
 from train.calibration.galleries import KINDS, Arena, Drawn, Fold, groups, strengths
 from train.data.datasets import shared_data_dir
 from train.measure.norms import eer_of_folds
+from utils.arrays import BoolArray
 from utils.errors import DuetError
 
 DRAWS = 20
@@ -38,7 +39,6 @@ SIZES = (10, 50, 100, 300)
 FPIRS = (0.01, 0.05)
 STRANGERS = 12  # people of a half who stay out at least
 FACTOR = 2.0  # within which stated and measured are to agree
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Count:
     many different people were enrolled.
     """
 
-    named: Bools
-    right: Bools
+    named: BoolArray
+    right: BoolArray
     owner: npt.NDArray[np.int64]
-    stranger: Bools
-    known: Bools
+    stranger: BoolArray
+    known: BoolArray
     people: int
 
 
@@ -158,7 +158,7 @@ def row_of(counts: Sequence[Count], modality: str, condition: str, size: int, st
 
 
 def _interval(
-    named: Bools, identity: npt.NDArray[np.int64], replicates: int = 400
+    named: BoolArray, identity: npt.NDArray[np.int64], replicates: int = 400
 ) -> tuple[float, float]:
     people, codes = np.unique(identity, return_inverse=True)
     hits = np.bincount(codes, named)

@@ -31,13 +31,12 @@ from train import plots
 from train.data.datasets import read_listing
 from train.data.embed import Align, Embedded, embed_images, embed_sounds, speech_finder
 from train.data.protocols import FORMATS, Trials, read_trials
-from utils.arrays import FloatArray, ImageArray
+from utils.arrays import Float32Array, Float64Array, ImageArray, IndexArray
 from utils.config import Settings
 from utils.errors import DatasetError, DuetError
 from utils.media import Frame
 
-Scores = npt.NDArray[np.float64]
-Figure = Callable[[Scores, npt.NDArray[np.intp]], dict[str, Any]]
+Figure = Callable[[Float64Array, IndexArray], dict[str, Any]]
 """Scores of all trials and numbers of those that count → value, threshold and whatever
 else belongs to the figure.
 """
@@ -157,7 +156,7 @@ def _require_both_classes(trials: Trials, name: str, left_out: int = 0) -> None:
     )
 
 
-def score(trials: Trials, vectors: Mapping[str, FloatArray]) -> Scores:
+def score(trials: Trials, vectors: Mapping[str, Float32Array]) -> Float64Array:
     """Cosine (n,) of each trial."""
     left, right = (
         np.stack([vectors[file] for file in side]) for side in (trials.left, trials.right)
@@ -167,12 +166,12 @@ def score(trials: Trials, vectors: Mapping[str, FloatArray]) -> Scores:
 
 def normalise(
     trials: Trials,
-    vectors: Mapping[str, FloatArray],
-    scores: Scores,
-    cohort: FloatArray,
+    vectors: Mapping[str, Float32Array],
+    scores: Float64Array,
+    cohort: Float32Array,
     kind: str,
     top: int,
-) -> Scores:
+) -> Float64Array:
     """Z-norm (by the left, enrolled side) or AS-norm of `scores` (n,) against `cohort`
     (m, 512).
     """
@@ -186,7 +185,9 @@ def normalise(
     return norms.s_norm(scores, (mean[left], deviation[left]), (mean[right], deviation[right]))
 
 
-def verification(scores: Scores, trials: Trials, replicates: int = 0) -> dict[str, dict[str, Any]]:
+def verification(
+    scores: Float64Array, trials: Trials, replicates: int = 0
+) -> dict[str, dict[str, Any]]:
     """Every 1:1 figure: value, threshold, and a 95 % interval by bootstrap over people
     where `replicates` > 0.
 
@@ -221,12 +222,12 @@ def _as_dataset_error(hint: str) -> Iterator[None]:
         raise DatasetError(str(error), hint) from error
 
 
-def _value(figure: Figure, scores: Scores, index: npt.NDArray[np.intp]) -> float:
+def _value(figure: Figure, scores: Float64Array, index: IndexArray) -> float:
     return float(figure(scores, index)["value"])
 
 
 def _interval(
-    statistic: Callable[[npt.NDArray[np.intp]], float], identities: npt.ArrayLike, replicates: int
+    statistic: Callable[[IndexArray], float], identities: npt.ArrayLike, replicates: int
 ) -> list[float]:
     interval = metrics.bootstrap_interval(statistic, identities, replicates=replicates, seed=SEED)
     return [interval.low, interval.high]
@@ -261,7 +262,7 @@ def _plain(figure: Any) -> dict[str, Any]:
 
 
 def identification(
-    vectors: Mapping[str, FloatArray], people: Mapping[str, str], size: int, replicates: int = 0
+    vectors: Mapping[str, Float32Array], people: Mapping[str, str], size: int, replicates: int = 0
 ) -> dict[str, Any]:
     """Closed-set rank 1 and open-set FNIR at stated FPIRs: `size` people enrolled with
     their first file, all other files are probes.
@@ -413,10 +414,10 @@ def embedder(options: Options) -> Callable[[Path, Sequence[str]], Embedded]:
 def _normalise(
     options: Options,
     trials: Trials,
-    vectors: Mapping[str, FloatArray],
-    scores: Scores,
-    embed: Callable[[Path, Sequence[str]], Mapping[str, FloatArray]],
-) -> Scores:
+    vectors: Mapping[str, Float32Array],
+    scores: Float64Array,
+    embed: Callable[[Path, Sequence[str]], Mapping[str, Float32Array]],
+) -> Float64Array:
     if options.cohort is None or options.norm == "none":
         return scores
     cohort = embed(*one_of_each(options.model, options.cohort, options.cohort_size))
@@ -439,7 +440,7 @@ def one_of_each(model: Path, source: Path, size: int) -> tuple[Path, list[str]]:
     return listing.root, np.random.default_rng(SEED).permutation(one_each)[:size].tolist()
 
 
-def _write(out: Path, report: Mapping[str, Any], trials: Trials, scores: Scores) -> None:
+def _write(out: Path, report: Mapping[str, Any], trials: Trials, scores: Float64Array) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     rows = zip(trials.labels, scores, trials.left, trials.right, strict=True)

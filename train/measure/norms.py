@@ -22,14 +22,14 @@ from train.calibration.galleries import Fold, bare_strengths
 from train.calibration.norm_fit import fit_norm
 from train.data.protocols import Trials, read_trials
 from train.measure.evaluate import NORMS, Options, embedder, normalise, one_of_each, score
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.errors import DuetError
 
 P_TARGET = 0.05
 
 
 def compare(
-    lists: Mapping[str, Trials], vectors: Mapping[str, FloatArray], cohort: FloatArray, top: int
+    lists: Mapping[str, Trials], vectors: Mapping[str, Float32Array], cohort: Float32Array, top: int
 ) -> str:
     """A Markdown table: EER and normalised minDCF of every list under every
     normalisation.

@@ -29,7 +29,7 @@ from train.data.conditions import NoiseBank, degrade_face, degrade_voice
 from train.data.datasets import read_listing, shared_data_dir
 from train.data.tables import read_noises
 from train.fusion.data import CONDITIONS, Fuse
-from utils.arrays import FloatArray
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import DatasetError, DuetError, MediaError
 from utils.media import Capture, Waveform
@@ -44,8 +44,8 @@ class Clips:
     """
 
     person: npt.NDArray[np.int64]
-    face: Mapping[str, FloatArray]
-    voice: Mapping[str, FloatArray]
+    face: Mapping[str, Float32Array]
+    voice: Mapping[str, Float32Array]
 
 
 def eers(clips: Clips, fuse: Fuse, condition: tuple[str, str]) -> tuple[dict[str, float], int, int]:
@@ -127,7 +127,7 @@ def _captures(aligner: Aligner, files: list[tuple[Path, str]]) -> Iterator[tuple
 
 def _render(
     encoders: Encoders, capture: Capture, noises: NoiseBank, rng: np.random.Generator
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
     assert capture.speech.speech is not None
     weights = np.array([face.quality.score for face in capture.faces.faces], np.float32)
     faces = {
@@ -148,7 +148,7 @@ def _voice(
     condition: str,
     noises: NoiseBank,
     rng: np.random.Generator,
-) -> FloatArray:
+) -> Float32Array:
     """The speech degraded, and found again in what noise leaves of it."""
     heard: Waveform | None = Waveform(
         degrade_voice(speech.samples, condition, noises, rng), speech.rate_hz

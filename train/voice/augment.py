@@ -24,8 +24,8 @@ from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.signal import istft, lfilter, stft
 
 from network.frontends.log_mel import FrontendSpec, normalise
+from utils.arrays import BoolArray, Float32Array
 
-Samples = NDArray[np.float32]
 CHANNELS = ("clean", "room", "phone", "codec")
 Codec = tuple[str, str, tuple[int, ...], tuple[int, ...]]
 # (codec, container, bit rates in bit/s, sample rates in Hz) as telephony, broadcast and
@@ -81,7 +81,7 @@ class Variant:
         return f"{self.voice}_{self.channel}"
 
 
-def change_speed(samples: Samples, speed: float) -> Samples:
+def change_speed(samples: Float32Array, speed: float) -> Float32Array:
     """Play (n,) samples `speed` times as fast: tempo, pitch and formants change
     together, as of another speaker.
     """
@@ -94,7 +94,7 @@ def change_speed(samples: Samples, speed: float) -> Samples:
     )
 
 
-def warp_formants(samples: Samples, factor: float | Samples) -> Samples:
+def warp_formants(samples: Float32Array, factor: float | Float32Array) -> Float32Array:
     """Move the resonances of (n,) speech towards `factor` times their frequency; pitch
     and tempo stay: another vocal tract.
 
@@ -126,7 +126,7 @@ def warp_formants(samples: Samples, factor: float | Samples) -> Samples:
     return np.asarray(warped[: len(samples)], np.float32)
 
 
-def perturb_prosody(samples: Samples, factor: float, rng: np.random.Generator) -> Samples:
+def perturb_prosody(samples: Float32Array, factor: float, rng: np.random.Generator) -> Float32Array:
     """The same speaker at another moment: (n,) speech at `factor` times its pitch and
     tempo on the whole, with an intonation of its own on top (0 to `MAX_INTONATION`),
     and the formants moved back, as far as `warp_formants` does.
@@ -156,7 +156,7 @@ def perturb_prosody(samples: Samples, factor: float, rng: np.random.Generator) -
     return warp_formants(played, duration[sources.astype(int)].astype(np.float32))
 
 
-def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[Samples]:
+def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[Float32Array]:
     """Impulse responses of `count` random shoebox rooms (3-10 m, RT60 0.15-0.8 s,
     talker 0.3-4 m away) by the image-source method.
 
@@ -166,7 +166,7 @@ def simulate_rooms(count: int, rate_hz: int, rng: np.random.Generator) -> list[S
     return [_simulate_room(rate_hz, rng) for _ in range(count)]
 
 
-def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Samples:
+def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Float32Array:
     size = rng.uniform([3.0, 3.0, 2.4], [10.0, 8.0, 4.0])
     rt60_s = rng.uniform(0.15, 0.8)
     try:
@@ -188,20 +188,20 @@ def _simulate_room(rate_hz: int, rng: np.random.Generator) -> Samples:
     return response / np.sqrt(np.square(response).sum() + 1e-12)
 
 
-def reverberate(samples: Samples, response: Samples) -> Samples:
+def reverberate(samples: Float32Array, response: Float32Array) -> Float32Array:
     """Convolve (n,) samples with an impulse response; the tail beyond n is cut."""
     from scipy.signal import oaconvolve
 
     return oaconvolve(samples, response)[: len(samples)].astype(np.float32)
 
 
-def clip_level(samples: Samples, rng: np.random.Generator) -> Samples:
+def clip_level(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Overdriven microphone: hard clipping at 20-70 % of the peak."""
     limit = np.abs(samples).max() * rng.uniform(0.2, 0.7)
     return np.clip(samples, -limit, limit)
 
 
-def mu_law(samples: Samples) -> Samples:
+def mu_law(samples: Float32Array) -> Float32Array:
     """8-bit mu-law and back (G.711's curve), for samples in [-1, 1]."""
     code = np.sign(samples) * np.log1p(255 * np.abs(np.clip(samples, -1, 1))) / np.log(256)
     code = np.round(code * 127) / 127
@@ -209,8 +209,8 @@ def mu_law(samples: Samples) -> Samples:
 
 
 def through_codec(
-    samples: Samples, rate_hz: int, choice: Codec, rng: np.random.Generator
-) -> Samples:
+    samples: Float32Array, rate_hz: int, choice: Codec, rng: np.random.Generator
+) -> Float32Array:
     """Encode and decode (n,) samples at `rate_hz` by a codec at a random bit rate of
     `choice`; returns samples at `rate_hz`.
     """
@@ -244,7 +244,7 @@ def through_codec(
     ) / np.float32(32768)
 
 
-def telephone(samples: Samples, rate_hz: int, rng: np.random.Generator) -> Samples:
+def telephone(samples: Float32Array, rate_hz: int, rng: np.random.Generator) -> Float32Array:
     """A telephone call: 8 kHz, a band-pass of about 200-3400 Hz, then mu-law or
     low-rate Opus; returned at `rate_hz`.
     """
@@ -262,12 +262,12 @@ def telephone(samples: Samples, rate_hz: int, rng: np.random.Generator) -> Sampl
 
 
 def render(
-    samples: Samples,
+    samples: Float32Array,
     variant: Variant,
-    rooms: Sequence[Samples],
+    rooms: Sequence[Float32Array],
     rate_hz: int,
     rng: np.random.Generator,
-) -> Samples:
+) -> Float32Array:
     """One file as a variant hears it: voice or prosody first, then a room, overdrive,
     and the telephone or a codec.
 
@@ -290,7 +290,7 @@ def render(
     samples = samples * np.float32(rng.uniform(0.1, 0.9) / max(np.abs(samples).max(), 1e-6))
     if rng.random() < 0.1:
         samples = clip_level(samples, rng)
-    chain: dict[str, Callable[[], Samples]] = {
+    chain: dict[str, Callable[[], Float32Array]] = {
         "room": lambda: samples,
         "phone": lambda: telephone(samples, rate_hz, rng),
         "codec": lambda: through_codec(
@@ -300,7 +300,7 @@ def render(
     return chain[variant.channel]()
 
 
-def _resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+def _resample(samples: Float32Array, from_hz: int, to_hz: int) -> Float32Array:
     import soxr
 
     return (
@@ -353,12 +353,12 @@ class MelAugment:
 
 
 def augment_mel(
-    power: NDArray[np.float32],
-    noise: NDArray[np.float32] | None,
+    power: Float32Array,
+    noise: Float32Array | None,
     options: MelAugment,
     spec: FrontendSpec,
     rng: np.random.Generator,
-) -> NDArray[np.float32]:
+) -> Float32Array:
     """Mel powers of a crop -> features for the network.
 
     Args:
@@ -405,15 +405,13 @@ def speech_frames(
     return np.flatnonzero(widened(speech, int(rng.choice((0, 3, 8, 20)))))
 
 
-def widened(marked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+def widened(marked: BoolArray, reach: int) -> BoolArray:
     """(n,) marks and everything up to `reach` places away from one, n of any length."""
     # Not "same", which is as long as the longer of both.
     return np.convolve(marked, np.ones(2 * reach + 1), "full")[reach : reach + len(marked)] > 0.5
 
 
-def echo(
-    power: NDArray[np.float32], hop_ms: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def echo(power: Float32Array, hop_ms: float, rng: np.random.Generator) -> Float32Array:
     """Add the late reverberation of a random room (RT60 0.2-0.9 s, 15 dB below to 3 dB
     above the speech) to (frames, n_mels) powers.
     """
@@ -423,7 +421,7 @@ def echo(
     return power + lfilter([0, level * (1 - kept)], [1, -kept], power, axis=0).astype(np.float32)
 
 
-def narrow_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def narrow_band(power: Float32Array, rng: np.random.Generator) -> Float32Array:
     """A telephone line, roughly: nothing above 3.2-3.7 kHz, little below 100-400 Hz,
     noise that follows the speech (coarse samples).
     """
@@ -442,7 +440,7 @@ def narrow_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return ((power + coarse) * gains).astype(np.float32)
 
 
-def stationary_noise(frames: int, bands: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def stationary_noise(frames: int, bands: int, rng: np.random.Generator) -> Float32Array:
     """Mel powers (frames, bands) of steady noise with a random smooth spectrum: fans,
     amplifiers, lines.
     """
@@ -451,9 +449,7 @@ def stationary_noise(frames: int, bands: int, rng: np.random.Generator) -> NDArr
     return (10 ** (colour / 10) * rng.standard_gamma(3.0, (frames, bands))).astype(np.float32)
 
 
-def add_noise(
-    power: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float
-) -> NDArray[np.float32]:
+def add_noise(power: Float32Array, noise: Float32Array, snr_db: float) -> Float32Array:
     """Add noise at a ratio of mean powers; bands where the speech is digitally empty (a
     narrow channel) stay empty.
     """
@@ -462,7 +458,7 @@ def add_noise(
     return power + noise * np.where(open_bands, np.float32(level), np.float32(0))
 
 
-def cut_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def cut_band(power: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Lose the bands above a random edge in the upper half, or (1 of 4) the lowest few,
     as cheap microphones and links do.
     """
@@ -475,9 +471,7 @@ def cut_band(power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     return power
 
 
-def mask(
-    features: NDArray[np.float32], options: MelAugment, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def mask(features: Float32Array, options: MelAugment, rng: np.random.Generator) -> Float32Array:
     """SpecAugment on mean-normalised features, in place: masked stretches are 0, which
     is each band's mean.
     """

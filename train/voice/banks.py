@@ -29,6 +29,7 @@ from network.frontends.log_mel import SILENCE_POWER, FrontendSpec, mel_power
 from train.data.datasets import Item, Listing, cache_key, hold_out, read_listing
 from train.voice import augment
 from train.voice.augment import Variant
+from utils.arrays import Float32Array
 from utils.errors import DatasetError
 
 SHORTEST_MS = 100  # less is no syllable, and codecs make streams of it that cannot be read back
@@ -118,12 +119,12 @@ def decode_audio(data: bytes, rate_hz: int, item: Item) -> NDArray[np.int16]:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
 
 
-def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+def as_float(samples: NDArray[np.int16]) -> Float32Array:
     """int16 samples -> float32 in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(32768)
 
 
-def log_power(samples: NDArray[np.float32], spec: FrontendSpec) -> NDArray[np.float16]:
+def log_power(samples: Float32Array, spec: FrontendSpec) -> NDArray[np.float16]:
     """(n,) waveform -> (frames, n_mels) float16 natural logarithm of the mel power, as
     the banks store it.
     """

@@ -29,9 +29,9 @@ from train.data.datasets import Listing
 from train.voice.augment import MelAugment, augment_mel, speech_frames, stationary_noise
 from train.voice.banks import Bank, group_of
 from train.voice.targets import TeacherTargets
+from utils.arrays import BoolArray, Float32Array, Float64Array
 from utils.errors import DatasetError
 
-Rows = NDArray[np.float32]
 Part = tuple[float, float]
 """A stretch of a file: from and to, as shares of its length."""
 WHOLE: Part = (0.0, 1.0)
@@ -159,11 +159,11 @@ class VoiceBatches:
         """Length of the teacher's embeddings; 0 without a teacher."""
         return 0 if self._targets is None else self._targets.size
 
-    def utterances(self, groups: Collection[str], frames: int) -> dict[str, list[Rows]]:
+    def utterances(self, groups: Collection[str], frames: int) -> dict[str, list[Float32Array]]:
         """The beginnings of at most `SOME_FILES` files of each speaker of `groups`,
         clean and in the first voice: features (at most `frames`, n_mels) by group.
         """
-        found: dict[str, list[Rows]] = {}
+        found: dict[str, list[Float32Array]] = {}
         for speaker, files in zip(self.speakers, self._files, strict=True):
             if (group := group_of(speaker)) in groups:
                 powers = (
@@ -216,7 +216,7 @@ class VoiceBatches:
 
     def _sample(
         self, speaker: int, part: Part, frames: int, rng: np.random.Generator
-    ) -> tuple[Rows, int, Rows]:
+    ) -> tuple[Float32Array, int, Float32Array]:
         voice, channel = self._draw_voice(speaker, rng)
         power, parts = self._crop(
             self._banks[voice][channel], self._files[speaker], frames, rng, part
@@ -249,7 +249,7 @@ class VoiceBatches:
         frames: int,
         rng: np.random.Generator,
         part: Part = WHOLE,
-    ) -> tuple[Rows, list[tuple[int, NDArray[np.int64]]]]:
+    ) -> tuple[Float32Array, list[tuple[int, NDArray[np.int64]]]]:
         """Mel powers of a random crop of (that part of) a random file, continued with
         other files (or the same again) up to `frames`.
 
@@ -276,7 +276,7 @@ class VoiceBatches:
             missing -= len(kept)
         return np.exp(np.concatenate(parts).astype(np.float32)), used
 
-    def _draw_noise(self, speaker: int, frames: int, rng: np.random.Generator) -> Rows:
+    def _draw_noise(self, speaker: int, frames: int, rng: np.random.Generator) -> Float32Array:
         kind = rng.random() * (
             1.0 if self._noise else self._options.babble_chance + self._options.steady_chance
         )
@@ -289,7 +289,7 @@ class VoiceBatches:
         part = np.exp(rows[start : start + frames].astype(np.float32))
         return np.resize(part, (frames, part.shape[1]))
 
-    def _babble(self, speaker: int, frames: int, rng: np.random.Generator) -> Rows:
+    def _babble(self, speaker: int, frames: int, rng: np.random.Generator) -> Float32Array:
         """People talking, anybody but `speaker`: they would be heard, and named, in
         their own noise.
         """
@@ -320,7 +320,7 @@ def _check_chances(options: SampleOptions, banks: Sequence[Sequence[Bank]]) -> N
         )
 
 
-def _check_heard(options: SampleOptions, held: Sequence[Sequence[NDArray[np.bool_]]]) -> None:
+def _check_heard(options: SampleOptions, held: Sequence[Sequence[BoolArray]]) -> None:
     """Whoever is in no voice and channel that has a chance would be looked for without
     an end. `held`: who is there, by voice and channel.
     """
@@ -346,7 +346,7 @@ def _check_heard(options: SampleOptions, held: Sequence[Sequence[NDArray[np.bool
         )
 
 
-def _edges(chances: ArrayLike) -> NDArray[np.float64]:
+def _edges(chances: ArrayLike) -> Float64Array:
     """Upper edges in [0, 1] of intervals as wide as the chances; for `searchsorted` on
     a uniform number.
     """

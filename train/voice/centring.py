@@ -19,15 +19,16 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from network.backbones.voice_separable import CENTRE, LENGTH
-
-Rows = NDArray[np.float32]
+from utils.arrays import Float32Array, Float64Array
 
 
 def centre(
-    network: keras.Model, speech: Mapping[str, Sequence[Rows]], weight: float, both_ways: bool
+    network: keras.Model,
+    speech: Mapping[str, Sequence[Float32Array]],
+    weight: float,
+    both_ways: bool,
 ) -> None:
     """Set the layer `network.backbones.voice_separable.Centre` of `network`.
 
@@ -44,7 +45,7 @@ def centre(
     network.get_layer(CENTRE).centre.assign(weight * mean)
 
 
-def _mean(units: keras.Model, utterances: Sequence[Rows], both_ways: bool) -> NDArray[np.float64]:
+def _mean(units: keras.Model, utterances: Sequence[Float32Array], both_ways: bool) -> Float64Array:
     directions = [rows[::step] for rows in utterances for step in ((1, -1) if both_ways else (1,))]
     found = [
         units(np.ascontiguousarray(rows)[None], training=False).numpy()[0] for rows in directions

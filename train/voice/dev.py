@@ -20,9 +20,10 @@ from scoring.metrics import eer
 from train.data.datasets import Item, Listing
 from train.data.protocols import Trials, read_trials
 from train.voice.banks import Bank, as_float, cached_waves
+from utils.arrays import Float32Array, Float64Array
 from utils.errors import DatasetError
 
-Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Embed = Callable[[Float32Array], Float32Array]
 BATCH_FRAMES = 12000
 MOST_TRIALS = 5000
 
@@ -54,7 +55,7 @@ class VoiceTrials:
 
     def scores(
         self, embed: Embed, step_frames: int = 1, seconds: float | None = None
-    ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    ) -> dict[str, tuple[Float64Array, NDArray[np.int64]]]:
         """Cosine scores and labels of each list. Arguments as in `equal_error_rates`."""
         vectors = self.embeddings(embed, step_frames, seconds)
         return {
@@ -62,14 +63,14 @@ class VoiceTrials:
             for name, trials in self.lists.items()
         }
 
-    def _cosines(self, vectors: NDArray[np.float32], trials: Trials) -> NDArray[np.float64]:
+    def _cosines(self, vectors: Float32Array, trials: Trials) -> Float64Array:
         left = vectors[[self.places[file] for file in trials.left]]
         right = vectors[[self.places[file] for file in trials.right]]
         return np.einsum("ij,ij->i", left, right).astype(np.float64)
 
     def embeddings(
         self, embed: Embed, step_frames: int = 1, seconds: float | None = None
-    ) -> NDArray[np.float32]:
+    ) -> Float32Array:
         """(files, d) embeddings of every file, in the order of `waves`."""
         samples = [
             middle(as_float(self.waves[i]), seconds, self.spec.rate_hz)
@@ -77,7 +78,7 @@ class VoiceTrials:
         ]
         frames = np.array([self.spec.frames(len(wave)) for wave in samples])
         frames = np.maximum(frames // step_frames * step_frames, np.minimum(frames, step_frames))
-        result: NDArray[np.float32] | None = None
+        result: Float32Array | None = None
         for length in np.unique(frames):
             files = np.flatnonzero(frames == length)
             for start in range(0, len(files), max(1, BATCH_FRAMES // int(length))):
@@ -93,13 +94,11 @@ class VoiceTrials:
             raise DatasetError("Dev trials need at least one file. Received: none")
         return result
 
-    def _features(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    def _features(self, samples: Float32Array, frames: int) -> Float32Array:
         return log_mel(samples[: self.spec.n_fft + (frames - 1) * self.spec.hop_samples], self.spec)
 
 
-def middle(
-    samples: NDArray[np.float32], seconds: float | None, rate_hz: int
-) -> NDArray[np.float32]:
+def middle(samples: Float32Array, seconds: float | None, rate_hz: int) -> Float32Array:
     """The middle `seconds` of (n,) samples; all of them when they are shorter, or for
     None.
     """

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from train.data.datasets import Listing
 from train.voice.banks import group_of
+from utils.arrays import BoolArray, Float32Array, Float64Array
 from utils.errors import DatasetError
 
-Rows = NDArray[np.float32]
 NO_TEACHER = "Make them by python -m train.voice.teacher, or train from labels alone: --no-teacher."
 FEW_SPEAKERS = 10  # a group of so many is centred by half
 TEACHER_HOP_MS = 10.0  # the teacher's windows are counted in frames of so much
@@ -57,14 +57,14 @@ class Windows:
         """
         return Windows(self.vectors, np.round(self.spans / speed).astype(np.int32), self.offsets)
 
-    def of_file(self, number: int) -> Rows:
+    def of_file(self, number: int) -> Float32Array:
         """(d,) sum of the file's windows; zeros where there are none."""
-        part: Rows = self.vectors[self.offsets[number] : self.offsets[number + 1]].sum(
+        part: Float32Array = self.vectors[self.offsets[number] : self.offsets[number + 1]].sum(
             axis=0, dtype=np.float32
         )
         return part
 
-    def of_frames(self, number: int, frames: NDArray[np.int64]) -> Rows:
+    def of_frames(self, number: int, frames: NDArray[np.int64]) -> Float32Array:
         """(d,) sum of the file's windows, each times how many of `frames` (rising
         numbers) it covers.
         """
@@ -92,7 +92,7 @@ class TeacherTargets:
         """Length of the targets."""
         return int(self._voices[0].vectors.shape[1])
 
-    def of_crop(self, voice: int, parts: Sequence[tuple[int, NDArray[np.int64]]]) -> Rows:
+    def of_crop(self, voice: int, parts: Sequence[tuple[int, NDArray[np.int64]]]) -> Float32Array:
         """(d,) unit target of a crop made of `parts` (file, its frames); zeros where
         the teacher heard none of them.
         """
@@ -102,7 +102,7 @@ class TeacherTargets:
         return _unit((1 - self._share) * whole + self._share * (own if own.any() else whole))
 
 
-def _unit(vector: Rows) -> Rows:
+def _unit(vector: Float32Array) -> Float32Array:
     return vector / max(float(np.linalg.norm(vector)), 1e-6)
 
 
@@ -197,9 +197,7 @@ def _whitened(
     return [_transformed(windows, means, vectors / np.sqrt(values)) for windows in voices]
 
 
-def _group_means(
-    centres: NDArray[np.float64], heard: NDArray[np.bool_], groups: NDArray[np.str_]
-) -> NDArray[np.float64]:
+def _group_means(centres: Float64Array, heard: BoolArray, groups: NDArray[np.str_]) -> Float64Array:
     """(speakers, d) means that speakers are centred by: that of all speakers, moved
     towards that of the group by n / (n + `FEW_SPEAKERS`) of the way, n speakers of it
     heard. All over the `centres` of those speakers who were `heard`.
@@ -215,9 +213,7 @@ def _group_means(
     return means
 
 
-def _transformed(
-    windows: Windows | None, means: NDArray[np.float64], white: NDArray[np.float64]
-) -> Windows:
+def _transformed(windows: Windows | None, means: Float64Array, white: Float64Array) -> Windows:
     """`windows` centred by the means (files, d) and whitened."""
     files, size = means.shape
     if windows is None:

@@ -28,6 +28,7 @@ from train.voice.centring import centre
 from train.voice.dev import VoiceTrials, held_out_trials, published_trials
 from train.voice.targets import TeacherTargets, load_targets
 from train.voice.teacher import prosodies, teacher_file, voices
+from utils.arrays import Float32Array
 from utils.errors import DatasetError
 
 log = logging.getLogger("duet.train")
@@ -220,11 +221,11 @@ class VoiceTask:
         """
         return {"frontend": self.spec.to_dict(), "time_reversal": self._serving.time_reversal}
 
-    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def embed(self, features: Float32Array) -> Float32Array:
         """Embed (n, frames, n_mels) features with the present weights, as serving does;
         (n, 512) float32 of unit norm.
         """
-        embeddings: NDArray[np.float32] = self._embed(tf.constant(features)).numpy()
+        embeddings: Float32Array = self._embed(tf.constant(features)).numpy()
         if not self._serving.time_reversal:
             return embeddings
         both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()

@@ -25,12 +25,12 @@ from train.data.datasets import Listing, cache_key, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
 from train.voice.augment import Variant, change_speed, warp_formants, widened
 from train.voice.banks import Bank, as_float, cached_waves, group_of, subset_mark, training_files
+from utils.arrays import Float32Array
 from utils.errors import DatasetError, ModelError
 from utils.media import Waveform
 from utils.whole_file import whole_file
 
-Rows = NDArray[np.float32]
-Embed = Callable[[Rows], Rows]
+Embed = Callable[[Float32Array], Float32Array]
 RATE_HZ = 16000
 HOP = 160
 WINDOW_FRAMES = 300
@@ -77,7 +77,7 @@ def prosodies(data: Mapping[str, Any]) -> list[Variant]:
     return [Variant(factor, "clean", prosody=True) for factor in data.get("prosody", ())]
 
 
-def speech_frames(samples: Rows) -> NDArray[np.int64]:
+def speech_frames(samples: Float32Array) -> NDArray[np.int64]:
     """Frames of 10 ms of (n,) samples that hold speech: within 40 dB of the loudest, or
     0.12 s away from one.
     """
@@ -96,7 +96,7 @@ def windows(kept: int) -> list[int]:
     return starts if last - starts[-1] < STEP_FRAMES // 4 else [*starts, last]
 
 
-def file_windows(samples: Rows) -> tuple[list[Rows], NDArray[np.int32]]:
+def file_windows(samples: Float32Array) -> tuple[list[Float32Array], NDArray[np.int32]]:
     """What the teacher hears of a file of at least 10 ms: m stretches of samples, and
     the first and last + 1 frame of each (m, 2).
     """
@@ -118,7 +118,7 @@ def embed_bank(
 
     `embed` gives `size` numbers for a stretch of samples. m may be 0: nobody is heard.
     """
-    vectors: list[Rows] = []
+    vectors: list[Float32Array] = []
     spans = [np.zeros((0, 2), np.int32)]
     offsets = [0]
     for number in range(len(waves)):
@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     waves = cached_waves(listing, cache, RATE_HZ)
     size = encoder.card.embedding_size
 
-    def embed(samples: Rows) -> Rows:
+    def embed(samples: Float32Array) -> Float32Array:
         return encoder.embed(Waveform(samples, RATE_HZ)).vector[:size]
 
     for variant, groups in voices(config["data"]):
