@@ -41,7 +41,7 @@ from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
 from recognition.matching import Search
 from tests.support.gallery_parts import StubEncoders
-from utils.arrays import EMBEDDING_SIZE, Float32Array
+from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.modality import Embedding, Modality
 
 AT_ONCE = 5000
@@ -59,7 +59,7 @@ def vectors(kind: str, first: int, count: int) -> Float32Array:
     x /= np.arange(1, EMBEDDING_SIZE + 1, dtype=np.float32) ** (
         0.5 if kind == Modality.VOICE else 0.35
     )
-    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
+    return np.asarray(unit(x), np.float32)
 
 
 def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:

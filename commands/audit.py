@@ -7,6 +7,7 @@ import json
 import click
 
 from commands.shared import refusals, store
+from gallery.results import MAX_PAGE
 
 
 @click.group()
@@ -19,7 +20,7 @@ def audit() -> None:
     "--limit",
     default=50,
     show_default=True,
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MAX_PAGE),
     help="At most so many rows.",
 )
 @click.option("--before", type=int, help="Only rows of a number below this one.")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from commands.shared import refusals, store
+from gallery.results import MAX_PAGE
 
 NO_END = "none"
 
@@ -53,17 +54,16 @@ def people() -> None:
 @refusals
 def people_list(search: str) -> None:
     """One line per person: id, name, templates by modality."""
-    page_size = 1000
     offset = 0
     with store() as known:
-        while (page := known.list_people(search, offset, page_size)).people:
+        while (page := known.list_people(search, offset, MAX_PAGE)).people:
             for person in page.people:
                 counts = (
                     ", ".join(f"{n} {m}" for m, n in person.templates.items() if n)
                     or "no templates"
                 )
                 click.echo(f"{person.person_id}\t{person.name}\t{counts}")
-            offset += page_size
+            offset += MAX_PAGE
     click.echo(f"{page.total} people", err=True)
 
 

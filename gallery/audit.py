@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, text, update
 
-from gallery.results import Event
+from gallery.results import MAX_PAGE, Event
 from gallery.tables import events, meta
 from utils.errors import InvalidRequestError
 
@@ -33,7 +33,6 @@ never to the key.
 
 Detail = Mapping[str, str | int | float | bool]
 
-MAX_PAGE = 1000
 MAX_PROBLEMS = 100
 _HEAD = "audit_head"
 

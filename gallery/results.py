@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 
 from utils.modality import Modality
 
+# Rows that one answer lists at most: people, events of the audit, files of a job.
+MAX_PAGE = 1000
+
 
 @dataclass(frozen=True)
 class Person:

@@ -73,6 +73,7 @@ def unit(vectors: Float32Array) -> Float32Array:
     """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against
     everything.
     """
+    # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this one.
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 

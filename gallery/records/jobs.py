@@ -38,6 +38,7 @@ from sqlalchemy import (
 )
 
 from gallery.database.base import Database
+from gallery.results import MAX_PAGE
 from gallery.tables import job_items, job_mentions, jobs, people
 from utils.errors import DuetError, InvalidRequestError, JobNotFoundError
 
@@ -45,7 +46,6 @@ LEASE_S = 30.0
 MAX_ATTEMPTS = 2
 MAX_FILES = 100_000
 MAX_OPEN_JOBS = 100
-PAGE = 1000
 OPEN = ("waiting", "running")
 
 
@@ -228,7 +228,7 @@ class Jobs:
         JobNotFoundError.
         """
         seen = 0
-        while page := self.items(job_id, seen, PAGE, (state,)):
+        while page := self.items(job_id, seen, MAX_PAGE, (state,)):
             yield from page
             seen += len(page)
 

@@ -24,12 +24,10 @@ from gallery.names import (
 )
 from gallery.records import jobs
 from gallery.records.kept import THUMBNAIL
-from gallery.results import PeoplePage, Person
+from gallery.results import MAX_PAGE, PeoplePage, Person
 from gallery.tables import changes, kept_media, people, templates
 from utils.errors import InvalidRequestError, PersonExistsError, PersonNotFoundError
 from utils.modality import Modality
-
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from typing import Any
 import keras
 
 from network.backbones.blocks import FastBatchNorm, GlobalDepthwise, bottleneck, conv_norm
-
-SIZE_PX = 112
-EMBEDDING_SIZE = 512
+from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _stages(x: Any, stages: tuple[Stage, ...], activation: str) -> Any:
 
 
 def _embedding(x: Any, size: int) -> Any:
-    x = GlobalDepthwise(SIZE_PX // 16, name="global_depthwise", dtype="float32")(x)
+    x = GlobalDepthwise(FACE_SIZE_PX // 16, name="global_depthwise", dtype="float32")(x)
     x = FastBatchNorm(name="global_norm", dtype="float32")(x)
     x = keras.layers.Dense(size, use_bias=False, name="embedding", dtype="float32")(x)
     x = FastBatchNorm(name="embedding_norm", dtype="float32")(x)

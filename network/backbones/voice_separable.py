@@ -20,6 +20,7 @@ import keras
 from keras import layers
 
 from network.backbones.blocks import FastBatchNorm
+from utils.arrays import EMBEDDING_SIZE
 
 VARIANCE_FLOOR = 1e-5
 # layers before the embedding
@@ -98,7 +99,7 @@ def voice_network(
     blocks: int = 6,
     kernel: int = 5,
     pooled_channels: int = 512,
-    embedding_size: int = 512,
+    embedding_size: int = EMBEDDING_SIZE,
 ) -> keras.Model:
     """Build the untrained network.
 

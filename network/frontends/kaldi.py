@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.arrays import Float32Array
+from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import ModelError
 
 WINDOWS = ("povey", "hamming", "hann", "rectangular", "blackman")
@@ -33,7 +33,7 @@ class KaldiSpec:
     mean.
     """
 
-    rate_hz: int = 16000
+    rate_hz: int = RATE_HZ
     n_mels: int = 80
     window_ms: float = 25.0
     hop_ms: float = 10.0

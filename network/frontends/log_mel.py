@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.arrays import Float32Array
+from utils.arrays import RATE_HZ, Float32Array
 
 # Mel powers below this are digital silence; it keeps the logarithm finite when an
 # utterance holds nothing but zeros.
@@ -50,7 +50,7 @@ class FrontendSpec:
         mean_norm: subtract each band's mean over the utterance.
     """
 
-    rate_hz: int = 16000
+    rate_hz: int = RATE_HZ
     n_mels: int = 80
     window_ms: float = 25.0
     hop_ms: float = 10.0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scoring.calibration import Calibration
-from utils.arrays import Float32Array
+from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.errors import ModelError
 
 CARD_FILE = "card.json"
@@ -64,9 +64,9 @@ class Card:
                 f"A card's runtime must be one of {', '.join(RUNTIMES)}. Received:"
                 f" runtime={self.runtime!r}"
             )
-        if not 1 <= self.embedding_size <= 512:
+        if not 1 <= self.embedding_size <= EMBEDDING_SIZE:
             raise ModelError(
-                "An embedding must have 1 to 512 numbers. Received:"
+                f"An embedding must have 1 to {EMBEDDING_SIZE} numbers. Received:"
                 f" embedding_size={self.embedding_size}"
             )
         if Path(self.file).name != self.file:
@@ -116,7 +116,7 @@ class Card:
                 RESTORE,
             )
         cohort: Float32Array = np.load(file).astype(np.float32)
-        return cohort / np.linalg.norm(cohort, axis=1, keepdims=True)
+        return unit(cohort)
 
 
 def read_card(folder: Path) -> Card:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array
+from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array, unit
 from utils.errors import ModelError
 from utils.modality import Modality
 
@@ -98,7 +98,7 @@ class ConcatFusion:
             [weights[0] * np.asarray(face, np.float32), weights[1] * np.asarray(voice, np.float32)],
             axis=1,
         )
-        return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.float32(1e-12))
+        return unit(both)
 
 
 def _of_cosines(calibration: Calibration) -> Calibration:

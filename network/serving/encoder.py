@@ -20,7 +20,7 @@ from network.serving.concat_fusion import ConcatFusion
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import Runtime, load_runtime
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray, unit
 from utils.errors import ModelError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
@@ -76,7 +76,7 @@ class Encoder:
         """(n, embedding_size) → (n, 512) of unit length. Zeros fill up shorter
         embeddings and change no cosine.
         """
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = unit(vectors)
         padded = np.zeros((len(vectors), EMBEDDING_SIZE), np.float32)
         padded[:, : vectors.shape[1]] = vectors
         return padded

@@ -53,7 +53,7 @@ from train.data.datasets import read_listing, shared_data_dir
 from train.data.held_out import CACHE, cohort_voices, held_out_faces, held_out_voices
 from train.data.tables import Table, read_noises
 from train.fusion.data import CONDITIONS, Fuse, fused_table, halves
-from utils.arrays import Float32Array
+from utils.arrays import Float32Array, unit
 from utils.errors import DuetError
 
 COHORT = 500  # embeddings of held-out people in a cohort at most, half a megabyte
@@ -218,7 +218,7 @@ def held_out_people(encoders: Encoders, data: CalibrationData) -> dict[str, Peop
 def as_stored(cohort: Float32Array) -> Float32Array:
     """A cohort as it comes back from its file."""
     stored = cohort.astype(np.float16).astype(np.float32)
-    return stored / np.linalg.norm(stored, axis=1, keepdims=True)
+    return unit(stored)
 
 
 def own_people(encoders: Encoders, tables: Mapping[str, Table]) -> dict[str, People]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from scoring.norms import OTHERS, CohortNorm
 from train.data.tables import Codes, Table
-from utils.arrays import BoolArray, Float32Array, Float64Array
+from utils.arrays import BoolArray, Float32Array, Float64Array, unit
 
 KINDS = (1, 2, 5)
 """Into how many groups of people who resemble each other galleries are divided: one is
@@ -147,7 +147,7 @@ def groups(table: Table, kinds: Sequence[int] = KINDS) -> dict[int, list[Codes]]
     people = np.unique(clean.person)
     means = np.stack([clean.vectors[clean.person == person].mean(axis=0) for person in people])
     means -= means.mean(axis=0)
-    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+    means = unit(means)
     found = {}
     for kind in kinds:
         of = (

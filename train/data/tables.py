@@ -25,7 +25,7 @@ from train.data.datasets import Item, Listing, cache_key
 from train.data.embed import embed_crops, embed_waves
 from train.face.cache import decode_crop
 from train.voice.banks import as_float, decode_audio
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, ImageArray
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, ImageArray, unit
 from utils.config import Settings
 from utils.media import Waveform
 from utils.whole_file import whole_file
@@ -250,8 +250,7 @@ def _merged(table: Table, random: int) -> Table:
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), table.vectors.shape[1]), np.float32)
     np.add.at(sums, group, table.vectors)
-    sums /= np.linalg.norm(sums, axis=1, keepdims=True)
-    return replace(table.rows(first), vectors=sums)
+    return replace(table.rows(first), vectors=unit(sums))
 
 
 def _cached(

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from train.data.datasets import Listing
 from train.face.augment import AugmentOptions, augment
 from train.face.cache import (
-    SIZE_PX,
     BlendSource,
     Shards,
     Teacher,
@@ -26,7 +25,7 @@ from train.face.cache import (
     cached_images,
     cached_teacher,
 )
-from utils.arrays import Float32Array, ImageArray, IndexArray
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray, unit
 
 UNKNOWN = -1  # the label of a blended face
 
@@ -102,7 +101,7 @@ class FaceBatches:
         cache: Path,
         batch_size: int,
         seed: int,
-        resolutions: tuple[tuple[float, int], ...] = ((0.0, SIZE_PX),),
+        resolutions: tuple[tuple[float, int], ...] = ((0.0, FACE_SIZE_PX),),
         augmentation: AugmentOptions | None = None,
         teacher: TeacherOptions | None = None,
     ) -> None:
@@ -163,7 +162,7 @@ class FaceBatches:
         """
         rng = np.random.default_rng((self.seed, step))
         size = self.size_px(progress)
-        at_112 = SIZE_PX if self._teacher is not None else size
+        at_112 = FACE_SIZE_PX if self._teacher is not None else size
         drawn = [(pool, self._rows(pool, step)) for pool in self._pools]
         views = np.stack(
             [self._view(pool.images[row], rng, at_112) for pool, rows in drawn for row in rows]
@@ -215,8 +214,7 @@ def _blended(
 
 def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> Float32Array:
     """Unit-norm mean of two unit vectors each: (n, 2, d) to (n, d) float32."""
-    mean = pairs.astype(np.float32).mean(axis=1)
-    return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
+    return unit(pairs.astype(np.float32).mean(axis=1))
 
 
 def resized(images: ImageArray, size_px: int) -> ImageArray:

@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from align.warp import TEMPLATE_XY, umeyama
-from utils.arrays import Float32Array, ImageArray, IndexArray
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray
 
-SIZE_PX = 112
 CENTRE_PX = 56.0
 # Of the cylinder that a face is bent round: ears lie about 50 px from the centre of a
 # crop
@@ -106,7 +105,7 @@ def turned(face: ImageArray, degrees: float) -> ImageArray:
     on_cylinder = np.arcsin(np.clip((points[:, 0] - CENTRE_PX) / radius, -1, 1))
     points[:, 0] = CENTRE_PX + radius * np.sin(on_cylinder + angle)
     back = cv2.invertAffineTransform(umeyama(points.astype(np.float32), TEMPLATE_XY))
-    y, x = np.mgrid[:SIZE_PX, :SIZE_PX].astype(np.float64)
+    y, x = np.mgrid[:FACE_SIZE_PX, :FACE_SIZE_PX].astype(np.float64)
     seen_x, seen_y = (row[0] * x + row[1] * y + row[2] for row in back)
     around = np.arcsin(np.clip((seen_x - CENTRE_PX) / RADIUS_PX, -1, 1)) - angle
     source = CENTRE_PX + RADIUS_PX * np.sin(np.clip(around, -np.pi / 2, np.pi / 2))
@@ -133,7 +132,7 @@ def _seam(rng: np.random.Generator) -> Float32Array:
     the centre, 1 on the other.
     """
     angle = rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[:SIZE_PX, :SIZE_PX] - CENTRE_PX
+    y, x = np.mgrid[:FACE_SIZE_PX, :FACE_SIZE_PX] - CENTRE_PX
     distance = x * np.cos(angle) + (y - 10) * np.sin(angle) - rng.uniform(-12, 12)
     return np.asarray(1 / (1 + np.exp(-distance / rng.uniform(3, 10))), np.float32)[..., None]
 

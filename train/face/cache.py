@@ -29,11 +29,10 @@ from network.serving.encoder import FaceEncoder
 from network.serving.runtime import load_runtime
 from train.data.datasets import Listing, cache_key
 from train.face.blend import Blender
-from utils.arrays import Float32Array, ImageArray
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, unit
 from utils.errors import DatasetError, ModelError
 from utils.whole_file import whole_file
 
-SIZE_PX = 112
 SHARD = 2000  # blended faces in a file: some 75 MB
 SIDES = 0.15  # the share of a set that counts as seen from the side
 # A teacher without a card was trained on x / 255, then (x - mean) / std per RGB channel
@@ -63,7 +62,7 @@ def cached_images(listing: Listing, base: Path) -> ImageArray:
 
 def _decode_all(listing: Listing, file: Path) -> None:
     images = np.lib.format.open_memmap(
-        file, "w+", np.uint8, (len(listing.items), SIZE_PX, SIZE_PX, 3)
+        file, "w+", np.uint8, (len(listing.items), FACE_SIZE_PX, FACE_SIZE_PX, 3)
     )
     for number, data in enumerate(listing.read_all()):
         images[number] = decode_crop(data, listing.items[number].path)
@@ -75,10 +74,10 @@ def decode_crop(data: bytes, name: str) -> ImageArray:
     message only.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None or image.shape[:2] != (SIZE_PX, SIZE_PX):
+    if image is None or image.shape[:2] != (FACE_SIZE_PX, FACE_SIZE_PX):
         shape = None if image is None else image.shape[:2]
         raise DatasetError(
-            f"Face crops must be aligned images of {SIZE_PX} × {SIZE_PX} px. Received: {name},"
+            f"Face crops must be aligned images of {FACE_SIZE_PX} × {FACE_SIZE_PX} px. Received: {name},"
             f" {shape}"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
@@ -133,7 +132,7 @@ def _without_card(file: Path, threads: int) -> Embed:
     def embed(images: ImageArray) -> Float32Array:
         pixels = (images.astype(np.float32) / np.float32(255) - TEACHER_MEAN) / TEACHER_STD
         (vectors,) = session.run(None, {name: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+        return unit(np.asarray(vectors, np.float32))
 
     return embed
 

@@ -19,7 +19,7 @@ from train.data.datasets import Item, Listing, read_listing
 from train.data.protocols import Trials, read_trials
 from train.face.batches import resized
 from train.face.cache import cached_images
-from utils.arrays import Float32Array, ImageArray
+from utils.arrays import Float32Array, ImageArray, unit
 from utils.errors import DatasetError
 
 Embed = Callable[[ImageArray], Float32Array]
@@ -47,9 +47,9 @@ class FacePairs:
                 that serves.
         """
         images = resized(self.images, size_px)
-        vectors = _unit(embed(images))
+        vectors = unit(embed(images))
         if mirror:
-            vectors = _unit(vectors + _unit(embed(np.ascontiguousarray(images[:, :, ::-1]))))
+            vectors = unit(vectors + unit(embed(np.ascontiguousarray(images[:, :, ::-1]))))
         return {name: self._accuracy(vectors, trials) for name, trials in self.lists.items()}
 
     def _accuracy(self, vectors: Float32Array, trials: Trials) -> float:
@@ -112,7 +112,3 @@ def _pairs(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePa
                 f"Every pair must be of known crops. Received: {unknown[0]} in {name}"
             )
     return FacePairs(cached_images(listing, cache), places, lists)
-
-
-def _unit(vectors: Float32Array) -> Float32Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

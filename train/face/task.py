@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from network.backbones.face_patch import EMBEDDING_SIZE, SIZE_PX, build_face
+from network.backbones.face_patch import build_face
 from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
 from train.data.datasets import hold_out, read_listing
 from train.face.augment import AugmentOptions
@@ -22,7 +22,7 @@ from train.face.batches import FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
 from train.loop.fine_tune import Start, stage
-from utils.arrays import Float32Array, ImageArray
+from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX, Float32Array, ImageArray
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FaceTask:
 
     name = "face"
     inputs = "image"
-    serving_shape = (None, SIZE_PX, SIZE_PX, 3)
+    serving_shape = (None, FACE_SIZE_PX, FACE_SIZE_PX, 3)
     example_length = 1
 
     def __init__(
@@ -134,7 +134,7 @@ class FaceTask:
         """CFP accuracies; until the end at the resolution that training has reached."""
         if self._pairs is None:
             return {}
-        size = SIZE_PX if full else self._batches.size_px(stage(self.start, progress))
+        size = FACE_SIZE_PX if full else self._batches.size_px(stage(self.start, progress))
         metrics = self._pairs.accuracies(self.embed, size, mirror=False)
         if full:
             mirrored = self._pairs.accuracies(self.embed, size, mirror=True)

@@ -29,7 +29,7 @@ from train.data.conditions import NoiseBank, degrade_face, degrade_voice
 from train.data.datasets import read_listing, shared_data_dir
 from train.data.tables import read_noises
 from train.fusion.data import CONDITIONS, Fuse
-from utils.arrays import Float32Array
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.config import Settings
 from utils.errors import DatasetError, DuetError, MediaError
 from utils.media import Capture, Waveform
@@ -155,7 +155,9 @@ def _voice(
     )
     if heard is not None and condition.endswith(" dB"):
         heard = analyse_speech(heard, Settings().min_speech_s).speech
-    return np.full(512, np.nan, np.float32) if heard is None else encoders.voice.embed(heard).vector
+    if heard is None:
+        return np.full(EMBEDDING_SIZE, np.nan, np.float32)
+    return encoders.voice.embed(heard).vector
 
 
 def as_markdown(clips: Clips, fuse: Fuse) -> str:

@@ -29,7 +29,7 @@ from network.frontends.log_mel import SILENCE_POWER, FrontendSpec, mel_power
 from train.data.datasets import Item, Listing, cache_key, hold_out, read_listing
 from train.voice import augment
 from train.voice.augment import Variant
-from utils.arrays import Float32Array
+from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError
 
 SHORTEST_MS = 100  # less is no syllable, and codecs make streams of it that cannot be read back
@@ -71,7 +71,7 @@ def training_files(
     return (listing, None) if data.get("dev_trials") else hold_out(listing, data["held_out"], seed)
 
 
-def cached_waves(listing: Listing, base: Path, rate_hz: int = 16000) -> Bank:
+def cached_waves(listing: Listing, base: Path, rate_hz: int = RATE_HZ) -> Bank:
     """All files of `listing` as mono int16 at `rate_hz`; decoded on the first call.
 
     Raises:
@@ -131,7 +131,7 @@ def log_power(samples: Float32Array, spec: FrontendSpec) -> NDArray[np.float16]:
     return np.log(np.maximum(mel_power(samples, spec), SILENCE_POWER)).astype(np.float16)
 
 
-def cached_rooms(base: Path, rate_hz: int = 16000, count: int = 200, seed: int = 0) -> Bank:
+def cached_rooms(base: Path, rate_hz: int = RATE_HZ, count: int = 200, seed: int = 0) -> Bank:
     """Impulse responses of `count` simulated rooms, float32; simulated on the first
     call.
     """

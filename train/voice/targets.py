@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from train.data.datasets import Listing
 from train.voice.banks import group_of
-from utils.arrays import BoolArray, Float32Array, Float64Array
+from utils.arrays import BoolArray, Float32Array, Float64Array, unit
 from utils.errors import DatasetError
 
 NO_TEACHER = "Make them by python -m train.voice.teacher, or train from labels alone: --no-teacher."
@@ -223,5 +223,4 @@ def _transformed(windows: Windows | None, means: Float64Array, white: Float64Arr
             np.zeros(files + 1, np.int64),
         )
     vectors = (windows.vectors - np.repeat(means, np.diff(windows.offsets), axis=0)) @ white
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return Windows(vectors.astype(np.float16), windows.spans, windows.offsets)
+    return Windows(unit(vectors).astype(np.float16), windows.spans, windows.offsets)

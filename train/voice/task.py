@@ -28,7 +28,7 @@ from train.voice.centring import centre
 from train.voice.dev import VoiceTrials, held_out_trials, published_trials
 from train.voice.targets import TeacherTargets, load_targets
 from train.voice.teacher import prosodies, teacher_file, voices
-from utils.arrays import Float32Array
+from utils.arrays import Float32Array, unit
 from utils.errors import DatasetError
 
 log = logging.getLogger("duet.train")
@@ -229,7 +229,7 @@ class VoiceTask:
         if not self._serving.time_reversal:
             return embeddings
         both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()
-        return np.asarray(both / np.linalg.norm(both, axis=1, keepdims=True), np.float32)
+        return unit(np.asarray(both, np.float32))
 
 
 def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:

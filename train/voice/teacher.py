@@ -25,13 +25,12 @@ from train.data.datasets import Listing, cache_key, shared_data_dir
 from train.train_nets import CONFIGS, read_config, told
 from train.voice.augment import Variant, change_speed, warp_formants, widened
 from train.voice.banks import Bank, as_float, cached_waves, group_of, subset_mark, training_files
-from utils.arrays import Float32Array
+from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError, ModelError
 from utils.media import Waveform
 from utils.whole_file import whole_file
 
 Embed = Callable[[Float32Array], Float32Array]
-RATE_HZ = 16000
 HOP = 160
 WINDOW_FRAMES = 300
 STEP_FRAMES = 200

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
-from gallery.audit import MAX_PAGE, Head
+from gallery.audit import Head
+from gallery.results import MAX_PAGE
 from recognition import as_json
 from utils import errors as known
 from web.state import recognizer

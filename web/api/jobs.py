@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 from gallery.audit import ACTOR
 from gallery.names import validate_person_id
 from gallery.records.jobs import MAX_FILES, Job, JobItem, NewJob, remove_uploads
+from gallery.results import MAX_PAGE
 from jobs.clips import MAX_UPLOADS, of_media_folder, of_uploads
 from recognition import as_json
 from utils import errors as known
@@ -29,7 +30,6 @@ from web.wire import parse, schema
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll")
 FIELDS = ("action", "folder", "person_id", "force", "replace")
-MAX_PAGE = 1000
 STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
 FORM_ERRORS = tuple(

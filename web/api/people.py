@@ -8,7 +8,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
-from gallery.records.people import MAX_PAGE
+from gallery.results import MAX_PAGE
 from gallery.results import Person as Known
 from recognition import as_json
 from utils import errors as known

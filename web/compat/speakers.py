@@ -21,8 +21,7 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.names import validate_name, validate_note
-from gallery.records.people import MAX_PAGE
-from gallery.results import Person
+from gallery.results import MAX_PAGE, Person
 from gallery.store import NewPerson
 from recognition import as_json
 from recognition.voice_confidence import OWN_THRESHOLD, SpeakerResult
