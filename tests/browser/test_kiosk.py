@@ -173,10 +173,11 @@ def test_no_microphone(service: Service, cast: Cast) -> None:
         page = page_of(browser)
         page.add_init_script(
             """
+            // The fake microphone of the browser cannot be taken out.
             const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-            navigator.mediaDevices.getUserMedia = (wanted) =>
-              # Its fake one cannot be taken out
-              wanted.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(wanted);"""
+            const missing = () => Promise.reject(new DOMException("", "NotFoundError"));
+            navigator.mediaDevices.getUserMedia = (asked) =>
+              asked.audio ? missing() : real(asked);"""
         )
         page.goto(f"{service.url}/kiosk")
         switch_on(page)

@@ -5,7 +5,7 @@ make.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,13 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
     def invoke(*words: object, **more: object) -> Result:
         return CliRunner().invoke(cli.cli, [str(word) for word in words], **more)
 
-    yield invoke
+    return invoke
 
 
 @contextmanager
@@ -65,7 +65,9 @@ def jobs_of(folder: Path) -> Iterator[Jobs]:
         database.close()
 
 
-def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) -> None:
+def test_a_folder_is_enrolled_and_what_is_refused_is_named(
+    run: Callable[..., Result], folder: Path
+) -> None:
     result = run("enroll", folder / "people")
     assert result.exit_code == 1
     assert "1 of 3 clips enrolled, 1 people." in result.output
@@ -77,7 +79,7 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(run, folder: Path) ->
 
 
 def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
-    run, folder: Path, tmp_path: Path
+    run: Callable[..., Result], folder: Path, tmp_path: Path
 ) -> None:
     people = tmp_path / "people"
     people.mkdir()
@@ -89,7 +91,7 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
 
 
 def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
-    run, folder: Path, tmp_path: Path
+    run: Callable[..., Result], folder: Path, tmp_path: Path
 ) -> None:
     with jobs_of(tmp_path) as jobs:
         job = jobs.create(
@@ -106,7 +108,9 @@ def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
             assert "1 done" in shown.result(120).output
 
 
-def test_a_job_is_run_where_its_folder_is(run, folder: Path, tmp_path: Path) -> None:
+def test_a_job_is_run_where_its_folder_is(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "people").mkdir()
     shutil.copytree(folder / "people/ann", tmp_path / "people/ann")
     assert run("enroll", tmp_path / "people").exit_code == 0
@@ -119,7 +123,7 @@ def test_a_job_is_run_where_its_folder_is(run, folder: Path, tmp_path: Path) -> 
     )
 
 
-def test_the_way_of_a_person(run, folder: Path) -> None:
+def test_the_way_of_a_person(run: Callable[..., Result], folder: Path) -> None:
     clip = folder / "people/ann/clip.mp4"
     assert run("enroll", clip, "--person", "ann").exit_code == 0
     shown = run("people", "show", "ann")
@@ -158,7 +162,9 @@ def by_voice(result: Result) -> tuple[float, str]:
     return score, found["voice alone"][3]
 
 
-def test_two_recordings_are_verified_by_sound_alone(run, tmp_path: Path) -> None:
+def test_two_recordings_are_verified_by_sound_alone(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     """Synthetic voices resemble each other more than people do, so that only the one
     who is the same is sure of the verdict.
     """
@@ -178,7 +184,9 @@ def test_two_recordings_are_verified_by_sound_alone(run, tmp_path: Path) -> None
     not (shared_data_dir() / "voices.csv").is_file(),
     reason="needs the research data (DUET_SHARED_DATA)",
 )
-def test_two_people_are_told_apart_by_sound_alone(run, tmp_path: Path) -> None:
+def test_two_people_are_told_apart_by_sound_alone(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     """People whom no network was trained on; four sentences in each recording."""
     everything = read_listing(shared_data_dir() / "voices.csv", "audio", "dev")
     files = {
@@ -201,13 +209,15 @@ def test_two_people_are_told_apart_by_sound_alone(run, tmp_path: Path) -> None:
     assert (same[1], other[1]) == ("same", "different")
 
 
-def test_replace_leaves_one_clip(run, folder: Path) -> None:
+def test_replace_leaves_one_clip(run: Callable[..., Result], folder: Path) -> None:
     run("enroll", folder / "people/ann/clip.mp4", "--person", "ann")
     assert run("enroll", folder / "again.mp4", "--person", "ann", "--replace").exit_code == 0
     assert run("people", "show", "ann").output.count("quality") == 2
 
 
-def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
+def test_convert_writes_16_khz_mono(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
     result = run("convert", folder / "again.mp4", "--to", tmp_path)
     assert result.exit_code == 0
     info = soundfile.info(tmp_path / "again.wav")
@@ -215,7 +225,9 @@ def test_convert_writes_16_khz_mono(run, folder: Path, tmp_path: Path) -> None:
     assert info.duration == pytest.approx(3, abs=0.2)
 
 
-def test_convert_never_writes_two_videos_to_one_file(run, folder: Path, tmp_path: Path) -> None:
+def test_convert_never_writes_two_videos_to_one_file(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
     same = folder / "again.mp4"
     result = run(
         "convert", same, folder / "people/ann/../../again.mp4", "--to", tmp_path / "new", "--force"
@@ -236,7 +248,7 @@ def test_convert_never_writes_two_videos_to_one_file(run, folder: Path, tmp_path
     assert (tmp_path / "new" / "again.wav").read_bytes() == sound
 
 
-def test_wrong_use(run, folder: Path, tmp_path: Path) -> None:
+def test_wrong_use(run: Callable[..., Result], folder: Path, tmp_path: Path) -> None:
     assert run("enroll", folder / "again.mp4").exit_code == 2
     assert "invalid_name" in run("enroll", folder / "again.mp4", "--person", "x" * 200).output
     assert run("enroll", tmp_path).exit_code == 2

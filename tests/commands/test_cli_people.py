@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> object:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
     def invoke(*words: object, **more: object) -> Result:
@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> object
     return invoke
 
 
-def test_create_update_show(run, store: Store) -> None:
+def test_create_update_show(run: Callable[..., Result], store: Store) -> None:
     made = run("create", "cem", "--name", "Cem", "--consent", "signed", "--retention-days", "30")
     assert made.exit_code == 0, made.output
     shown = run("show", "cem").output
@@ -75,14 +75,16 @@ def test_create_update_show(run, store: Store) -> None:
         (["export", "nobody"], 1, "person_not_found"),
     ],
 )
-def test_what_is_refused(run, store: Store, words: list[str], status: int, said: str) -> None:
+def test_what_is_refused(
+    run: Callable[..., Result], store: Store, words: list[str], status: int, said: str
+) -> None:
     result = run(*words)
     assert result.exit_code == status
     assert said in result.output
     assert store.count() == 2
 
 
-def test_templates_are_listed_moved_and_deleted(run, store: Store) -> None:
+def test_templates_are_listed_moved_and_deleted(run: Callable[..., Result], store: Store) -> None:
     first, second = store.list_templates("ann")
     assert run("templates", "ann").output.splitlines()[0].split("\t")[:2] == [
         first.template_id,
@@ -102,28 +104,28 @@ def test_templates_are_listed_moved_and_deleted(run, store: Store) -> None:
     assert store.get_person("ben").templates == {"face": 0, "voice": 1}
 
 
-def test_merge_asks(run, store: Store) -> None:
+def test_merge_asks(run: Callable[..., Result], store: Store) -> None:
     assert run("merge", "ann", "ben", input="n\n").exit_code == 1
     assert store.count() == 2
     assert "2 face, 2 voice" in run("merge", "ann", "ben", input="y\n").output
     assert store.count() == 1
 
 
-def test_export(run, tmp_path: Path) -> None:
+def test_export(run: Callable[..., Result], tmp_path: Path) -> None:
     assert json.loads(run("export", "ann").output)["person"]["person_id"] == "ann"
     assert run("export", "ann", "--to", tmp_path / "ann.json").exit_code == 0
     assert (tmp_path / "ann.json").stat().st_mode & 0o777 == 0o600
     assert len(json.loads((tmp_path / "ann.json").read_text())["templates"]) == 2
 
 
-def test_feedback(run, store: Store) -> None:
+def test_feedback(run: Callable[..., Result], store: Store) -> None:
     assert "face, fused, voice" in run("feedback", "r1", "ann", "different").output
     encoders = {"face": "face-1", "voice": "voice-1", "fused": "fusion-1"}
     scales = {"face": "", "voice": "", "fused": ""}
     assert [t.same for t in store.feedback_trials(encoders, scales)] == [False] * 3
 
 
-def test_purge(run, store: Store) -> None:
+def test_purge(run: Callable[..., Result], store: Store) -> None:
     run("update", "ben", "--retention-days", 1)
     assert "0 people forgotten" in run("purge").output
     with store.database.write() as connection:

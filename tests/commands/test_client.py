@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ def service(folder: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[object]:
+def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[..., Result]:
     """The command, with the settings of this machine: the same gallery file as the
     service's.
     """
@@ -61,7 +61,7 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[object]:
     def invoke(*words: object, **more: object) -> Result:
         return CliRunner().invoke(cli.cli, ["client", *map(str, words)], **more)
 
-    yield invoke
+    return invoke
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def at(service: Service) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def ann(run, at, folder: Path) -> Iterator[None]:
+def ann(run: Callable[..., Result], at: tuple[str, ...], folder: Path) -> Iterator[None]:
     registered = run("register", "ann", folder / "ann.wav", "--name", "Ann Lee", *at)
     assert registered.exit_code == 0, registered.output
     assert "1 recording of ann" in registered.stdout
@@ -78,7 +78,9 @@ def ann(run, at, folder: Path) -> Iterator[None]:
     assert run("delete", "ann", "--yes", *at).exit_code == 0
 
 
-def test_the_way_of_a_speaker(run, at, ann, service: Service, folder: Path) -> None:
+def test_the_way_of_a_speaker(
+    run: Callable[..., Result], at: tuple[str, ...], ann: None, service: Service, folder: Path
+) -> None:
     found = run("identify", folder / "again.wav", *at)
     assert found.exit_code == 0, found.output
     assert found.stdout.startswith("again.wav: ann (Ann Lee), confidence 1.0")
@@ -97,13 +99,19 @@ def test_the_way_of_a_speaker(run, at, ann, service: Service, folder: Path) -> N
 
 
 def test_the_key_comes_from_the_environment_too(
-    run, ann, service: Service, folder: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Result],
+    ann: None,
+    service: Service,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DUET_API_KEY", KEY)
     assert run("identify", folder / "ann.wav", "--server", service.url).exit_code == 0
 
 
-def test_batch_with_a_bad_file(run, at, ann, folder: Path) -> None:
+def test_batch_with_a_bad_file(
+    run: Callable[..., Result], at: tuple[str, ...], ann: None, folder: Path
+) -> None:
     result = run("batch", folder / "ann.wav", folder / "text.wav", folder / "again.wav", *at)
     assert result.exit_code == 1
     assert [line.split(",")[0] for line in result.stdout.splitlines()] == [
@@ -118,7 +126,7 @@ def test_batch_with_a_bad_file(run, at, ann, folder: Path) -> None:
 
 @pytest.mark.parametrize("key", ["", "wrong"])
 def test_a_wrong_key_is_told_and_nobody_else_is_asked(
-    run, service: Service, folder: Path, key: str
+    run: Callable[..., Result], service: Service, folder: Path, key: str
 ) -> None:
     result = run(
         "identify",
@@ -135,7 +143,9 @@ def test_a_wrong_key_is_told_and_nobody_else_is_asked(
     assert result.stdout == ""
 
 
-def test_what_the_service_refuses_is_told(run, at, folder: Path) -> None:
+def test_what_the_service_refuses_is_told(
+    run: Callable[..., Result], at: tuple[str, ...], folder: Path
+) -> None:
     for name, code in (("text.wav", "media_type"), ("quiet.wav", "no_biometric")):
         result = run("identify", folder / name, "--local-fallback", *at)
         assert (result.exit_code, result.stdout) == (1, "")
@@ -143,7 +153,7 @@ def test_what_the_service_refuses_is_told(run, at, folder: Path) -> None:
     assert "person_not_found" in run("delete", "nobody", "--yes", *at).stderr
 
 
-def test_something_else_on_the_port(run, folder: Path) -> None:
+def test_something_else_on_the_port(run: Callable[..., Result], folder: Path) -> None:
     """A server that answers with what is not ours."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -165,7 +175,7 @@ def test_something_else_on_the_port(run, folder: Path) -> None:
 # ---- nobody answers
 
 
-def test_without_a_service_it_says_so(run, folder: Path) -> None:
+def test_without_a_service_it_says_so(run: Callable[..., Result], folder: Path) -> None:
     result = run("identify", folder / "ann.wav", "--server", f"http://127.0.0.1:{free_port()}")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "server_unreachable" in result.stderr
@@ -173,7 +183,9 @@ def test_without_a_service_it_says_so(run, folder: Path) -> None:
     assert "server_unreachable" in run("list", "--server", f"http://127.0.0.1:{free_port()}").stderr
 
 
-def test_without_a_service_the_gallery_of_this_machine_answers(run, at, ann, folder: Path) -> None:
+def test_without_a_service_the_gallery_of_this_machine_answers(
+    run: Callable[..., Result], at: tuple[str, ...], ann: None, folder: Path
+) -> None:
     nobody = ("--server", f"http://127.0.0.1:{free_port()}", "--local-fallback")
     there, here = (
         json.loads(run("identify", folder / "again.wav", "--json", *where).stdout)
@@ -193,7 +205,9 @@ def test_without_a_service_the_gallery_of_this_machine_answers(run, at, ann, fol
     assert "text.wav: media_type" in many.stderr
 
 
-def test_a_service_that_was_stopped(run, folder: Path, tmp_path: Path) -> None:
+def test_a_service_that_was_stopped(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
     with running(tmp_path, "app.py", model_dir=folder / "models") as short:
         assert run("register", "zoe", folder / "ann.wav", "--server", short.url).exit_code == 0
     result = run(
@@ -208,7 +222,7 @@ def test_a_service_that_was_stopped(run, folder: Path, tmp_path: Path) -> None:
     assert result.stdout.startswith("again.wav: zoe (zoe)")
 
 
-def test_a_service_that_hangs(run, folder: Path) -> None:
+def test_a_service_that_hangs(run: Callable[..., Result], folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         where = ("--server", f"http://127.0.0.1:{mute.getsockname()[1]}", "--timeout", "0.3")
         result = run("identify", folder / "ann.wav", *where)
@@ -281,7 +295,7 @@ def test_the_lines_of_the_documentation_work(
 # ---- wrong use
 
 
-def test_wrong_use(run, folder: Path) -> None:
+def test_wrong_use(run: Callable[..., Result], folder: Path) -> None:
     for words in (
         ("identify",),
         ("identify", folder / "ann.wav", "--microphone", "1"),
@@ -321,7 +335,9 @@ class Microphone(types.ModuleType):
         return (self.left.pop(0)[:frames, None] * 32767).astype(np.int16)
 
 
-def test_microphone(run, at, ann, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_microphone(
+    run: Callable[..., Result], at: tuple[str, ...], ann: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(
         sys.modules, "sounddevice", Microphone(speech(0), silence(4.0), speech(0), speech(3))
     )
@@ -337,7 +353,9 @@ def test_microphone(run, at, ann, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", [None, OSError])
-def test_no_microphone(run, monkeypatch: pytest.MonkeyPatch, missing) -> None:
+def test_no_microphone(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, missing: type[OSError] | None
+) -> None:
     if missing is None:
         monkeypatch.setitem(sys.modules, "sounddevice", None)
         assert "no sounddevice" in run("identify", "--microphone", "1").stderr

@@ -4,6 +4,10 @@ stays in step with the database.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,27 +15,28 @@ from gallery.encryption.sealing import new_key, parse_key
 from gallery.search import codes as codeindex
 from gallery.search.choose import GrowingIndex
 from gallery.search.codes import CodeIndex, encode, scores
-from gallery.search.memory import ALL, MemoryIndex
+from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.nearest import lists
-from gallery.store import NewPerson
+from gallery.store import NewPerson, Store
 from tests.gallery.test_pgindex import best, fill, probe, templates
 from tests.support.gallery_parts import StubEncoders, open_gallery
+from utils.arrays import Float32Array
 from utils.modality import Modality
 
 FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
-def store_url(sqlite_url):
+def store_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
 @pytest.fixture
-def index(store):
+def index(store: Store) -> CodeIndex:
     return CodeIndex(store, StubEncoders())
 
 
-def test_a_code_is_the_vector_but_for_rounding():
+def test_a_code_is_the_vector_but_for_rounding() -> None:
     vectors = np.random.default_rng(1).standard_normal((300, 512)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[7] = 0
@@ -43,7 +48,7 @@ def test_a_code_is_the_vector_but_for_rounding():
 
 
 @pytest.mark.parametrize("size", [4, 192, 512, 1024])
-def test_products_of_codes_are_exact(size):
+def test_products_of_codes_are_exact(size: int) -> None:
     """Also where the sum of the products is as large as it gets: float32 counts
     integers up to 2^24.
     """
@@ -54,7 +59,7 @@ def test_products_of_codes_are_exact(size):
     np.testing.assert_allclose(got, vectors @ vectors[0], rtol=1e-6)
 
 
-def test_threads_share_a_large_gallery(monkeypatch):
+def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = np.random.default_rng(2).standard_normal((1001, 16)).astype(np.float32)
     alone = scores(encode(vectors), vectors[5])
     for name, value in (("_ROWS_TO_SHARE", 10), ("_THREADS", 3), ("_ROWS_AT_ONCE", 7)):
@@ -62,7 +67,7 @@ def test_threads_share_a_large_gallery(monkeypatch):
     np.testing.assert_array_equal(scores(encode(vectors), vectors[5]), alone)
 
 
-def test_finds_whom_the_exact_index_finds(store, index):
+def test_finds_whom_the_exact_index_finds(store: Store, index: CodeIndex) -> None:
     with store.database.write() as connection:
         fill(connection, store, 400)
     for i in range(30):
@@ -79,7 +84,7 @@ def test_finds_whom_the_exact_index_finds(store, index):
             assert best(near, asked, m) == pytest.approx(best(exact, asked, m), abs=1e-6)
 
 
-def test_the_first_fifty_are_the_exact_ones(store, index):
+def test_the_first_fifty_are_the_exact_ones(store: Store, index: CodeIndex) -> None:
     """What the decision looks at, for people and for strangers, is what the exact index
     would give.
     """
@@ -93,13 +98,15 @@ def test_the_first_fifty_are_the_exact_ones(store, index):
             assert first(near, asked, m) == first(exact, asked, m)
 
 
-def first(snapshot, asked, modality, count=50):
+def first(
+    snapshot: Snapshot, asked: Mapping[Modality, Float32Array], modality: Modality, count: int = 50
+) -> set[int]:
     rows = np.flatnonzero(snapshot.has[modality])
     order = rows[np.argsort(-(snapshot.vectors[modality][rows] @ asked[modality]))][:count]
     return {int(key) for key in snapshot.keys[order]}
 
 
-def test_those_of_one_modality_are_found_among_many_of_both(store, index):
+def test_those_of_one_modality_are_found_among_many_of_both(store: Store, index: CodeIndex) -> None:
     with store.database.write() as connection:
         fill(connection, store, 200)
     store.enroll(NewPerson("alone"), templates(9001, "v"))
@@ -109,7 +116,7 @@ def test_those_of_one_modality_are_found_among_many_of_both(store, index):
     assert (VOICE, True) in lists(asked)
 
 
-def test_every_change_is_seen_at_once(store, index, tmp_path):
+def test_every_change_is_seen_at_once(store: Store, index: CodeIndex, tmp_path: Path) -> None:
     other = open_gallery(tmp_path / "data")
     for i in range(80):
         other.enroll(NewPerson(f"p{i}"), templates(i))
@@ -128,11 +135,13 @@ def test_every_change_is_seen_at_once(store, index, tmp_path):
     other.close()
 
 
-def test_an_enrolment_between_scan_and_reading_is_seen(store, index, monkeypatch):
+def test_an_enrolment_between_scan_and_reading_is_seen(
+    store: Store, index: CodeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.enroll(NewPerson("a"), templates(1))
     real = codeindex._nearest
 
-    def slow(*arguments):
+    def slow(*arguments: Any) -> Any:
         if store.count() == 1:
             store.enroll(NewPerson("b"), templates(2))
         return real(*arguments)
@@ -142,19 +151,19 @@ def test_an_enrolment_between_scan_and_reading_is_seen(store, index, monkeypatch
     assert best(index.near(probe(2)), probe(2), Modality.FACE)[0] == "b"
 
 
-def test_a_sealed_gallery_is_searched_too(tmp_path):
+def test_a_sealed_gallery_is_searched_too(tmp_path: Path) -> None:
     sealed = open_gallery(tmp_path, codec=parse_key(new_key(), "the test"))
     sealed.enroll(NewPerson("a"), templates(1))
     assert best(CodeIndex(sealed, StubEncoders()).near(probe(1)), probe(1), FUSED)[0] == "a"
     sealed.close()
 
 
-def test_empty(index):
+def test_empty(index: CodeIndex) -> None:
     near = index.near(probe(1))
     assert (near.people, len(near.keys)) == (0, 0)
 
 
-def test_a_gallery_that_grows_goes_over_to_codes(store):
+def test_a_gallery_that_grows_goes_over_to_codes(store: Store) -> None:
     index = GrowingIndex(store, StubEncoders(), many=3)
     for i in range(6):
         store.enroll(NewPerson(f"p{i}"), templates(i))

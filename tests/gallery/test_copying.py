@@ -4,7 +4,10 @@ was, or nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -24,14 +27,16 @@ from utils.errors import InvalidRequestError, StoreUnavailableError
 from utils.modality import Modality
 
 
-def templates(identity, sample=0, media=None):
+def templates(
+    identity: int, sample: int = 0, media: dict[str, bytes] | None = None
+) -> list[NewTemplate]:
     return [
         NewTemplate(embedding(m, identity, sample, 0.5), 0.8, f"{identity}-{sample}", media or {})
         for m in (Modality.FACE, Modality.VOICE)
     ]
 
 
-def fill(store):
+def fill(store: Store) -> None:
     for i in range(6):
         store.enroll(
             NewPerson(f"p{i}", f"Person {i}", consent="yes", retention_days=30 if i % 2 else None),
@@ -62,7 +67,7 @@ def fill(store):
         )
 
 
-def content(store):
+def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with store.database.read() as connection:
         return {
             t.name: [
@@ -73,7 +78,7 @@ def content(store):
 
 
 @pytest.fixture
-def stores(tmp_path):
+def stores(tmp_path: Path) -> Iterator[list[Store]]:
     made = [
         Store(open_database(f"sqlite:///{tmp_path / 'a.db'}")),
         Store(open_database(new_database())),
@@ -84,7 +89,7 @@ def stores(tmp_path):
         store.close()
 
 
-def test_there_and_back_everything_is_as_it_was(stores):
+def test_there_and_back_everything_is_as_it_was(stores: list[Store]) -> None:
     first, second, third = stores
     fill(first)
     sent = content(first)
@@ -103,7 +108,7 @@ def test_there_and_back_everything_is_as_it_was(stores):
         assert store.events()[0].action == "copy_gallery"
 
 
-def test_numbers_that_were_used_are_not_used_again(stores):
+def test_numbers_that_were_used_are_not_used_again(stores: list[Store]) -> None:
     first, second, third = stores
     fill(first)
     copy_gallery(first, second)
@@ -119,7 +124,7 @@ def test_numbers_that_were_used_are_not_used_again(stores):
             )
 
 
-def test_a_filled_target_is_refused_and_left_alone(stores):
+def test_a_filled_target_is_refused_and_left_alone(stores: list[Store]) -> None:
     first, second, _ = stores
     fill(first)
     second.create_person("there")
@@ -130,11 +135,11 @@ def test_a_filled_target_is_refused_and_left_alone(stores):
 
 
 @pytest.mark.parametrize("direction", [1, -1])
-def test_a_copy_that_ends_early_leaves_nothing(stores, direction):
+def test_a_copy_that_ends_early_leaves_nothing(stores: list[Store], direction: int) -> None:
     source, target = stores[:2][::direction]
     fill(source)
 
-    def stop(table, _rows):
+    def stop(table: str, _rows: object) -> None:
         if table == "events":
             raise KeyboardInterrupt
 
@@ -145,7 +150,7 @@ def test_a_copy_that_ends_early_leaves_nothing(stores, direction):
     assert target.count() == 5
 
 
-def test_rows_that_did_not_arrive_are_noticed(stores):
+def test_rows_that_did_not_arrive_are_noticed(stores: list[Store]) -> None:
     first, second, _ = stores
     fill(first)
     with second.database.write() as connection:  # a database that loses a row
@@ -166,7 +171,7 @@ def test_rows_that_did_not_arrive_are_noticed(stores):
     assert second.count() == 0
 
 
-def test_sealed_values_stay_sealed(tmp_path):
+def test_sealed_values_stay_sealed(tmp_path: Path) -> None:
     codec = parse_key(new_key(), "the test")
     first = Store(open_database(f"sqlite:///{tmp_path / 'a.db'}"), codec)
     second = Store(open_database(new_database()), codec)
@@ -183,7 +188,7 @@ def test_sealed_values_stay_sealed(tmp_path):
     second.close()
 
 
-def test_the_command(tmp_path, monkeypatch):
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
     source = Store(open_database(f"sqlite:///{tmp_path / 'duet.db'}"))
     fill(source)

@@ -29,7 +29,7 @@ def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) ->
     return recognizer.identify(write_clip(folder / "probe", **who), request_id=request_id)
 
 
-def test_feedback_becomes_trials(two, tmp_path):
+def test_feedback_becomes_trials(two: Recognizer, tmp_path: Path) -> None:
     answer = ask(two, tmp_path, "r1", face=1, voice=1, sample=9, speech_s=2.5)
     assert two.store.give_feedback("r1", "ann", True) == ("face", "fused", "voice")
     trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)}
@@ -52,13 +52,13 @@ def test_feedback_becomes_trials(two, tmp_path):
     ] * 3, "what was said before is replaced"
 
 
-def test_a_fused_answer_on_one_modality_is_one_trial(two, tmp_path):
+def test_a_fused_answer_on_one_modality_is_one_trial(two: Recognizer, tmp_path: Path) -> None:
     answer = ask(two, tmp_path, "r2", face=2, sample=9)
     assert answer.fused.match.person_id == "bob"
     assert two.store.give_feedback("r2", "bob", True) == ("face",)
 
 
-def test_feedback_on_what_was_not_said(two, tmp_path):
+def test_feedback_on_what_was_not_said(two: Recognizer, tmp_path: Path) -> None:
     ask(two, tmp_path, "r3", face=1, voice=1, sample=9)
     ask(two, tmp_path, "r4", face=40, voice=40)
     for request_id, person in (("r3", "bob"), ("r4", "ann"), ("never", "ann")):
@@ -69,14 +69,16 @@ def test_feedback_on_what_was_not_said(two, tmp_path):
     assert two.store.feedback_trials(two.encoder_ids, two.scale_ids) == ()
 
 
-def test_feedback_on_an_answer_that_somebody_else_was_given(two, tmp_path):
+def test_feedback_on_an_answer_that_somebody_else_was_given(
+    two: Recognizer, tmp_path: Path
+) -> None:
     ask(two, tmp_path, "r9", face=1, voice=1, sample=9)
     with pytest.raises(IdentificationNotFoundError):
         two.store.give_feedback("r9", "ann", False, asked_by="another key")
     assert len(two.store.give_feedback("r9", "ann", False, asked_by="local")) == 3
 
 
-def test_answers_are_remembered_for_some_days(two, tmp_path):
+def test_answers_are_remembered_for_some_days(two: Recognizer, tmp_path: Path) -> None:
     ask(two, tmp_path, "r5", face=1, voice=1, sample=9)
     with two.store.database.write() as connection:
         connection.execute(update(identifications).values(at=datetime.now(UTC) - timedelta(days=8)))
@@ -86,14 +88,14 @@ def test_answers_are_remembered_for_some_days(two, tmp_path):
     assert len(two.store.give_feedback("r6", "ann", True)) == 3
 
 
-def test_no_answer_is_remembered_when_told_so(two, tmp_path):
+def test_no_answer_is_remembered_when_told_so(two: Recognizer, tmp_path: Path) -> None:
     two.store._feedback_days = 0
     ask(two, tmp_path, "r7", face=1, voice=1, sample=9)
     with pytest.raises(IdentificationNotFoundError):
         two.store.give_feedback("r7", "ann", True)
 
 
-def test_a_request_id_that_is_used_again(two, tmp_path):
+def test_a_request_id_that_is_used_again(two: Recognizer, tmp_path: Path) -> None:
     ask(two, tmp_path, "same", face=1, voice=1, sample=9)
     two.store.give_feedback("same", "ann", True)
     ask(two, tmp_path, "same", face=2, voice=2, sample=9)
@@ -106,7 +108,7 @@ def test_a_request_id_that_is_used_again(two, tmp_path):
     ] * 3, "one word for one answer and person"
 
 
-def test_last_seen(two, tmp_path):
+def test_last_seen(two: Recognizer, tmp_path: Path) -> None:
     assert two.store.get_person("ann").last_seen_at is None
     ask(two, tmp_path, "r8", face=1, voice=1, sample=9)
     assert datetime.now(UTC) - two.store.get_person("ann").last_seen_at < timedelta(minutes=1)

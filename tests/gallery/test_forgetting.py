@@ -172,7 +172,9 @@ def templates_of(store: Store) -> list[bytes]:
     ]
 
 
-def test_the_gallery_of_these_tests_holds_all_that_can_be_stored(full, tmp_path):
+def test_the_gallery_of_these_tests_holds_all_that_can_be_stored(
+    full: tuple[Recognizer, list[bytes]], tmp_path: Path
+) -> None:
     """What is in no table here would not be looked for: a table that is added must be
     filled above.
     """
@@ -187,7 +189,7 @@ def test_the_gallery_of_these_tests_holds_all_that_can_be_stored(full, tmp_path)
     assert empty == {"api_keys"}
 
 
-def test_a_deleted_person(full, tmp_path):
+def test_a_deleted_person(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     made, looked_for = full
     made.store.delete_person("walrus@example.com")
     assert found_in(tmp_path / "data", *looked_for) == []
@@ -195,7 +197,9 @@ def test_a_deleted_person(full, tmp_path):
     assert made.store.count() == 6
 
 
-def test_a_person_whose_retention_is_over(full, tmp_path):
+def test_a_person_whose_retention_is_over(
+    full: tuple[Recognizer, list[bytes]], tmp_path: Path
+) -> None:
     made, looked_for = full
     with made.store.database.write() as connection:
         connection.execute(
@@ -207,7 +211,7 @@ def test_a_person_whose_retention_is_over(full, tmp_path):
     assert found_in(tmp_path / "data", *looked_for) == []
 
 
-def test_a_person_who_was_merged(full, tmp_path):
+def test_a_person_who_was_merged(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     """What was merged stays, under the first id; what named the other is gone."""
     made, looked_for = full
     made.store.merge_people("other-2", "walrus@example.com")
@@ -223,7 +227,7 @@ def test_a_person_who_was_merged(full, tmp_path):
     ]
 
 
-def test_a_deleted_template(full, tmp_path):
+def test_a_deleted_template(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     made, _ = full
     first = made.store.list_templates("walrus@example.com")[0]
     gone = [
@@ -239,7 +243,7 @@ def test_a_deleted_template(full, tmp_path):
     assert found_in(tmp_path / "data", *pieces(Modality.FACE, 1, 1)) == pieces(Modality.FACE, 1, 1)
 
 
-def test_what_a_change_replaces(full, tmp_path):
+def test_what_a_change_replaces(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     made, looked_for = full
     made.store.update_person("walrus@example.com", name="Ann", note="", consent="none")
     assert found_in(tmp_path / "data", *TEXTS[1:3], b"walrus note", b"walrus consent") == []
@@ -251,7 +255,7 @@ def test_what_a_change_replaces(full, tmp_path):
     )
 
 
-def test_templates_that_are_made_anew(full, tmp_path):
+def test_templates_that_are_made_anew(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     made, _ = full
     old = [to_bytes(Embedding(direction(Modality.FACE, 1, 0, 0.5), Modality.FACE, "x"))]
     assert found_in(tmp_path / "data", *old) == old
@@ -259,7 +263,7 @@ def test_templates_that_are_made_anew(full, tmp_path):
     assert found_in(tmp_path / "data", *old) == []
 
 
-def test_a_sealed_gallery(tmp_path):
+def test_a_sealed_gallery(tmp_path: Path) -> None:
     """The ciphertext goes too: the key may be lost one day to somebody who has an old
     copy of it.
     """
@@ -286,7 +290,7 @@ def opened(path: Path) -> int:
     return os.open(path, os.O_RDONLY)
 
 
-def test_copies_that_sqlite_leaves_are_found_and_removed(store, tmp_path):
+def test_copies_that_sqlite_leaves_are_found_and_removed(store: Store, tmp_path: Path) -> None:
     """Rows that grow are moved between pages and leave copies, which `secure_delete`
     does not reach.
     """
@@ -311,7 +315,7 @@ def test_copies_that_sqlite_leaves_are_found_and_removed(store, tmp_path):
         assert found_in(tmp_path / "data", person_id.encode()) == []
 
 
-def test_unused_space_of_a_fresh_file_is_empty(tmp_path):
+def test_unused_space_of_a_fresh_file_is_empty(tmp_path: Path) -> None:
     file = sqlite3.connect(tmp_path / "x.db")
     file.execute("CREATE TABLE t (a TEXT, b BLOB)")
     file.executemany(
@@ -326,7 +330,7 @@ def test_unused_space_of_a_fresh_file_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("size", [512, 4096, 65536])
-def test_unused_space_is_read_at_every_page_size(tmp_path, size):
+def test_unused_space_is_read_at_every_page_size(tmp_path: Path, size: int) -> None:
     """Against what SQLite itself says is unused: a row that is deleted without
     secure_delete, the last of its page, stays there.
     """
@@ -344,12 +348,14 @@ def test_unused_space_is_read_at_every_page_size(tmp_path, size):
     assert not residue.holds_any(opened(tmp_path / "x.db"), [b"first row"])
 
 
-def test_short_traces_are_not_looked_for(tmp_path):
+def test_short_traces_are_not_looked_for(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"")
     assert not residue.holds_any(opened(tmp_path / "x.db"), [b"", b"abc"])
 
 
-def test_many_traces_are_not_looked_for_one_by_one(store, tmp_path, monkeypatch):
+def test_many_traces_are_not_looked_for_one_by_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gallery.database.sqlite._MANY_TRACES", 3)
     monkeypatch.setattr(
         "gallery.database.residue.holds_any", lambda *_: pytest.fail("the file is written anew")
@@ -359,7 +365,9 @@ def test_many_traces_are_not_looked_for_one_by_one(store, tmp_path, monkeypatch)
     assert found_in(tmp_path / "data", b"Walrus000") == []
 
 
-def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(tmp_path, monkeypatch):
+def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed after the transaction, before the bytes: the log still holds the row, and
     nobody remembers what to look for.
     """
@@ -388,7 +396,7 @@ def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(tmp_pat
     store.close()
 
 
-def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path):
+def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path: Path) -> None:
     """Another process that ends removes the write-ahead log if it believes to be the
     last: the locks of this one must still hold after it has looked through the bytes.
     """
@@ -421,7 +429,7 @@ def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path):
     store.close()
 
 
-def test_a_busy_reader_delays_but_does_not_prevent(tmp_path):
+def test_a_busy_reader_delays_but_does_not_prevent(tmp_path: Path) -> None:
     """Who reads an older state keeps the log from being emptied: the next deletion
     makes up for it.
     """

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +28,11 @@ from utils.errors import DuetError, DuplicatePersonError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_together(*calls):
+def run_together(*calls: Callable[[], object]) -> list[Any]:
     """Results or errors of the calls, made at the same moment in a thread each."""
     barrier = threading.Barrier(len(calls))
 
-    def call(f):
+    def call(f: Callable[[], object]) -> Any:
         barrier.wait()
         try:
             return f()
@@ -41,7 +43,7 @@ def run_together(*calls):
         return list(pool.map(call, calls))
 
 
-def start(script, folder, *args):
+def start(script: str, folder: Path, *args: str) -> subprocess.Popen[str]:
     """A process that has opened the gallery says "ready" and waits for a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", PRELUDE + script, str(folder), *args],
@@ -55,7 +57,7 @@ def start(script, folder, *args):
     return process
 
 
-def finish(*processes):
+def finish(*processes: subprocess.Popen[str]) -> list[Any]:
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
@@ -81,7 +83,7 @@ def ready():
 """
 
 
-def test_two_threads_enroll_one_person(tmp_path):
+def test_two_threads_enroll_one_person(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g")
     made.store.create_person("ann")
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(4)]
@@ -91,7 +93,7 @@ def test_two_threads_enroll_one_person(tmp_path):
     made.close()
 
 
-def test_two_threads_replace_one_person(tmp_path):
+def test_two_threads_replace_one_person(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g")
     made.store.create_person("ann")
     for _ in range(5):
@@ -104,7 +106,7 @@ def test_two_threads_replace_one_person(tmp_path):
     made.close()
 
 
-def test_first_sight_of_one_id_in_many_threads(tmp_path):
+def test_first_sight_of_one_id_in_many_threads(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
     results = run_together(*[lambda c=c: made.first_sight("ann", c) for c in clips])
@@ -114,7 +116,7 @@ def test_first_sight_of_one_id_in_many_threads(tmp_path):
     made.close()
 
 
-def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path):
+def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
     results = run_together(
@@ -129,7 +131,7 @@ def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_one_person_under_two_ids_in_two_processes(tmp_path, kind):
+def test_one_person_under_two_ids_in_two_processes(tmp_path: Path, kind: str) -> None:
     """The check for duplicates holds across processes: it runs while the other one
     cannot write.
     """
@@ -151,7 +153,7 @@ print(json.dumps([result.registered, result.duplicate and result.duplicate.perso
         assert (one[1], two[1]) in [(None, "id1"), ("id2", None)]
 
 
-def test_two_processes_enroll_one_person_and_see_each_other(tmp_path):
+def test_two_processes_enroll_one_person_and_see_each_other(tmp_path: Path) -> None:
     script = """
 made = make_recognizer(folder)
 ready()
@@ -177,7 +179,7 @@ print(json.dumps(errors))
     made.close()
 
 
-def test_first_start_of_several_processes_on_an_empty_folder(tmp_path):
+def test_first_start_of_several_processes_on_an_empty_folder(tmp_path: Path) -> None:
     script = """
 ready()
 store = open_gallery(folder)
@@ -190,7 +192,7 @@ print(json.dumps(store.count() > 0))
     store.close()
 
 
-def test_searches_beside_enrolments_are_right(tmp_path):
+def test_searches_beside_enrolments_are_right(tmp_path: Path) -> None:
     """Answers for people who stay are the same throughout, in parallel as one after
     another.
     """
@@ -201,14 +203,14 @@ def test_searches_beside_enrolments_are_right(tmp_path):
     expected = {i: made.identify(p).fused.match.score for i, p in probes.items()}
     done = threading.Event()
 
-    def change():
+    def change() -> None:
         for i in range(20, 45):
             made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
             if i % 2:
                 made.store.delete_person(f"p{i}")
         done.set()
 
-    def ask(i):
+    def ask(i: int) -> bool:
         while True:
             last = done.is_set()
             answer = made.identify(probes[i])
@@ -224,7 +226,7 @@ def test_searches_beside_enrolments_are_right(tmp_path):
     made.close()
 
 
-def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path):
+def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g")
     made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
     for i in range(4):
@@ -236,7 +238,7 @@ def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path):
     made.close()
 
 
-def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path):
+def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """A process that enrols, replaces and deletes is killed at random moments;
     afterwards the gallery holds what it reported, whole.
     """

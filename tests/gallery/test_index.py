@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gallery.search import memory as index_module
-from gallery.search.memory import ALL, MemoryIndex
-from gallery.store import NewPerson, NewTemplate
+from gallery.search.memory import ALL, MemoryIndex, Snapshot
+from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import Templates, means, pairs
 from tests.support.gallery_parts import (
     StubEncoders,
@@ -23,22 +26,29 @@ from tests.support.gallery_parts import (
     embedding,
     open_gallery,
 )
+from utils.arrays import Float32Array
 from utils.errors import StoreUnavailableError
+from utils.modality import Modality
 
 FACE, VOICE, FUSED = ALL
 
+Seen = dict[str, tuple[str, dict[Modality, Float32Array]]]
+"""person_id → name and vectors."""
+
 
 @pytest.fixture
-def store_url(sqlite_url):
+def store_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
 @pytest.fixture
-def index(store):
+def index(store: Store) -> MemoryIndex:
     return MemoryIndex(store, StubEncoders())
 
 
-def templates(identity, modalities="fv", sample=0, encoder_id=None):
+def templates(
+    identity: int, modalities: str = "fv", sample: int = 0, encoder_id: str | None = None
+) -> list[NewTemplate]:
     return [
         NewTemplate(
             embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
@@ -49,7 +59,7 @@ def templates(identity, modalities="fv", sample=0, encoder_id=None):
     ]
 
 
-def as_dict(snapshot):
+def as_dict(snapshot: Snapshot) -> Seen:
     """Everything that a search can see: person_id → name and vectors."""
     seen = {}
     for row in np.flatnonzero(snapshot.keys):
@@ -64,13 +74,13 @@ def as_dict(snapshot):
     return seen
 
 
-def mean_of(vectors):
+def mean_of(vectors: Float32Array) -> Float32Array:
     """Their mean at unit length."""
     mean = vectors.mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 
-def same(left, right):
+def same(left: Seen, right: Seen) -> None:
     assert left.keys() == right.keys()
     for person_id, (name, vectors) in left.items():
         assert name == right[person_id][0]
@@ -79,19 +89,19 @@ def same(left, right):
             np.testing.assert_allclose(vector, right[person_id][1][m], atol=1e-6)
 
 
-def test_empty(index):
+def test_empty(index: MemoryIndex) -> None:
     assert as_dict(index.snapshot()) == {}
     assert index.snapshot().revision.change == 0
 
 
-def test_same_snapshot_while_nothing_changes(store, index):
+def test_same_snapshot_while_nothing_changes(store: Store, index: MemoryIndex) -> None:
     store.enroll(NewPerson("a"), templates(1))
     first = index.snapshot()
     store.record("identify", "unknown")
     assert index.snapshot() is first
 
 
-def test_what_is_seen_of_a_person(store, index):
+def test_what_is_seen_of_a_person(store: Store, index: MemoryIndex) -> None:
     store.enroll(NewPerson("a", "Ann"), templates(1))
     store.enroll("a", templates(1, "f", sample=1))
     store.enroll(NewPerson("b"), templates(2, "v"))
@@ -108,7 +118,7 @@ def test_what_is_seen_of_a_person(store, index):
     assert seen.keys() == {"a", "b"}
 
 
-def test_random_changes_keep_step_with_a_fresh_load(store, index):
+def test_random_changes_keep_step_with_a_fresh_load(store: Store, index: MemoryIndex) -> None:
     """After each of many random changes the updated snapshot says what a new index
     reads from the file.
     """
@@ -136,7 +146,7 @@ def test_random_changes_keep_step_with_a_fresh_load(store, index):
     same(as_dict(index.snapshot()), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
 
 
-def test_old_snapshots_never_change(store, index):
+def test_old_snapshots_never_change(store: Store, index: MemoryIndex) -> None:
     store.enroll(NewPerson("a"), templates(1))
     first = index.snapshot()
     before = as_dict(first)
@@ -151,7 +161,9 @@ def test_old_snapshots_never_change(store, index):
         first.vectors[FACE][0, 0] = 1
 
 
-def test_rows_out_of_use_are_thrown_away(store, index, monkeypatch):
+def test_rows_out_of_use_are_thrown_away(
+    store: Store, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gallery.search.memory._LEAST_ROWS", 8)
     store.enroll(NewPerson("a"), templates(1))
     for i in range(40):
@@ -163,7 +175,7 @@ def test_rows_out_of_use_are_thrown_away(store, index, monkeypatch):
     same(as_dict(snapshot), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
 
 
-def test_other_process_is_seen_at_once(store, index, tmp_path):
+def test_other_process_is_seen_at_once(store: Store, index: MemoryIndex, tmp_path: Path) -> None:
     """Another store object has its own connections, as another process has."""
     index.snapshot()
     other = open_gallery(tmp_path / "data")
@@ -174,7 +186,7 @@ def test_other_process_is_seen_at_once(store, index, tmp_path):
     other.close()
 
 
-def test_templates_of_another_encoder_are_not_seen(store):
+def test_templates_of_another_encoder_are_not_seen(store: Store) -> None:
     store.enroll(NewPerson("old"), templates(1, "f", encoder_id="face-0"))
     store.enroll(NewPerson("voice"), templates(2, "v"))
     index = MemoryIndex(store, StubEncoders(face=StubFace("face-1")))
@@ -187,7 +199,7 @@ def test_templates_of_another_encoder_are_not_seen(store):
     assert snapshot.stale == ()
 
 
-def test_restored_backup_is_loaded(store, index, tmp_path):
+def test_restored_backup_is_loaded(store: Store, index: MemoryIndex, tmp_path: Path) -> None:
     store.enroll(NewPerson("a"), templates(1))
     store.database.scrub()
     shutil.copy(tmp_path / "data/duet.db", tmp_path / "backup.db")
@@ -200,7 +212,9 @@ def test_restored_backup_is_loaded(store, index, tmp_path):
     assert as_dict(index.snapshot()).keys() == {"a", "c"}
 
 
-def test_database_gone_is_no_empty_gallery(store, index, tmp_path):
+def test_database_gone_is_no_empty_gallery(
+    store: Store, index: MemoryIndex, tmp_path: Path
+) -> None:
     store.enroll(NewPerson("a"), templates(1))
     index.snapshot()
     (tmp_path / "data/duet.db").rename(tmp_path / "away.db")
@@ -210,7 +224,9 @@ def test_database_gone_is_no_empty_gallery(store, index, tmp_path):
     assert as_dict(index.snapshot()).keys() == {"a"}
 
 
-def test_a_person_with_more_templates_than_a_piece_of_reading(store, index, monkeypatch):
+def test_a_person_with_more_templates_than_a_piece_of_reading(
+    store: Store, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gallery.records.feed._CHUNK", 3)
     for i in range(1, 4):
         store.enroll(NewPerson(f"p{i}"), templates(i))
@@ -222,14 +238,14 @@ def test_a_person_with_more_templates_than_a_piece_of_reading(store, index, monk
         np.testing.assert_allclose(seen[f"p{i}"][1][FACE], mean_of(vectors), atol=1e-6)
 
 
-def test_parallel_readers_see_whole_states(store, index):
+def test_parallel_readers_see_whole_states(store: Store, index: MemoryIndex) -> None:
     """While a writer adds and removes pairs, every snapshot holds both of a pair or
     none.
     """
     stop = threading.Event()
     bad = []
 
-    def read():
+    def read() -> None:
         while not stop.is_set():
             snapshot = index.snapshot()
             ids = {snapshot.refs[int(k)].person_id for k in snapshot.keys if k}
@@ -259,7 +275,9 @@ def test_parallel_readers_see_whole_states(store, index):
     ],
 )
 @pytest.mark.parametrize("small", [False, True])
-def test_an_update_that_fails_leaves_nothing_behind(store, index, monkeypatch, broken, small):
+def test_an_update_that_fails_leaves_nothing_behind(
+    store: Store, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch, broken: str, small: bool
+) -> None:
     """Wherever it fails, rows and people still belong together afterwards."""
     if small:
         monkeypatch.setattr("gallery.search.memory._LEAST_ROWS", 0)  # rows are moved together often
@@ -276,7 +294,7 @@ def test_an_update_that_fails_leaves_nothing_behind(store, index, monkeypatch, b
         same(as_dict(index.snapshot()), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
 
 
-def fails_after(calls, name):
+def fails_after(calls: int, name: str) -> Callable[..., Any]:
     module, attribute = name.removeprefix("gallery.search.memory.").partition(".")[::2]
     real = (
         getattr(getattr(index_module, module), attribute)
@@ -285,7 +303,7 @@ def fails_after(calls, name):
     )
     left = iter(range(calls))
 
-    def call(*args):
+    def call(*args: Any) -> Any:
         if next(left, None) is None:
             raise MemoryError
         return real(*args)
@@ -293,7 +311,7 @@ def fails_after(calls, name):
     return call
 
 
-def test_mean_is_brought_to_unit_length():
+def test_mean_is_brought_to_unit_length() -> None:
     """One template stays what it is."""
     vectors = np.stack([direction("face", 1), direction("face", 2), direction("face", 3)])
     keys, found = means(vectors, np.array([5, 5, 9]))
@@ -316,7 +334,7 @@ def test_mean_is_brought_to_unit_length():
         ("abcd", "xcy", [(2, 1), (0, 0), (1, 2), (3, 0)]),
     ],
 )
-def test_pairs_of_templates(faces, voices, expected):
+def test_pairs_of_templates(faces: str, voices: str, expected: list[tuple[int, int]]) -> None:
     """The same clip first, the others in order, the shorter list over and over; every
     template at least once.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import soundfile
 from gallery.encryption.sealing import Sealer
 from gallery.records import kept
 from gallery.records.people import NewPerson
-from gallery.store import NewTemplate
+from gallery.store import NewTemplate, Store
 from tests.gallery.test_store import CURRENT, face, voice
 from tests.support.gallery_parts import direction, make_recognizer, open_gallery, write_clip
 from utils.errors import PersonNotFoundError, ThumbnailNotFoundError
@@ -21,7 +22,7 @@ from utils.media import Waveform
 from utils.modality import Modality
 
 
-def test_faces_and_speech_come_back():
+def test_faces_and_speech_come_back() -> None:
     noise = np.random.default_rng(3)
     images = noise.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
     weights = np.array([0.9, 0.31, 0.5], np.float32)
@@ -35,7 +36,7 @@ def test_faces_and_speech_come_back():
 
 
 @pytest.mark.parametrize("key", [None, b"k" * 32])
-def test_media_are_kept_and_embed_to_the_same_template(tmp_path, key):
+def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: bytes | None) -> None:
     recognizer = make_recognizer(tmp_path / "data", codec=key and Sealer(key), keep_media=True)
     clip = write_clip(tmp_path / "clip", face=3, voice=3, sample=7)
     stored = recognizer.enroll("ann", clip, create=True).templates
@@ -61,7 +62,7 @@ def test_media_are_kept_and_embed_to_the_same_template(tmp_path, key):
     recognizer.close()
 
 
-def test_nothing_is_kept_by_default(tmp_path):
+def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
     stored = recognizer.enroll(
         "ann", write_clip(tmp_path / "clip", face=3, voice=3), create=True
@@ -70,7 +71,7 @@ def test_nothing_is_kept_by_default(tmp_path):
     recognizer.close()
 
 
-def test_the_best_face_is_the_picture(store):
+def test_the_best_face_is_the_picture(store: Store) -> None:
     store.create_person("ann")
     for quality, picture in ((0.4, b"poor"), (0.9, b"good"), (0.5, b"fair")):
         store.enroll(
@@ -80,7 +81,7 @@ def test_the_best_face_is_the_picture(store):
     assert store.thumbnail("ann") == b"good"
 
 
-def test_media_go_with_a_moved_template(store):
+def test_media_go_with_a_moved_template(store: Store) -> None:
     stored = store.enroll(
         NewPerson("ann"),
         [NewTemplate(face().embedding, 0.5, "0", {"thumbnail": b"picture"}), voice()],
@@ -94,7 +95,7 @@ def test_media_go_with_a_moved_template(store):
 # ---- export
 
 
-def test_export_holds_everything(tmp_path):
+def test_export_holds_everything(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path, keep_media=True)
     made.store.create_person("ann", "Ann Lee", "front desk", "signed", 90)
     made.enroll("ann", write_clip(tmp_path / "a", face=1, voice=1))
@@ -127,7 +128,7 @@ def test_export_holds_everything(tmp_path):
     made.close()
 
 
-def test_export_of_a_sealed_gallery(tmp_path):
+def test_export_of_a_sealed_gallery(tmp_path: Path) -> None:
     sealed = open_gallery(tmp_path, codec=Sealer(b"k" * 32))
     sealed.enroll(NewPerson("ann"), [face()])
     vector = sealed.export_person("ann")["templates"][0]["vector"]
@@ -135,7 +136,7 @@ def test_export_of_a_sealed_gallery(tmp_path):
     sealed.close()
 
 
-def test_export_of_nobody(store):
+def test_export_of_nobody(store: Store) -> None:
     with pytest.raises(PersonNotFoundError):
         store.export_person("nobody")
     assert store.events() == ()

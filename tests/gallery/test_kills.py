@@ -66,7 +66,9 @@ class Expected:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_nothing_acknowledged_is_lost(tmp_path: Path, request, kind: str) -> None:
+def test_nothing_acknowledged_is_lost(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
     kills = request.config.getoption("--kills")
     if kind == "postgres":
         # Most of what could go wrong is the server's, and tested by its makers

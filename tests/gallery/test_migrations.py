@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from gallery import tables
 from gallery.database.base import open_database
@@ -94,20 +94,20 @@ def columns(path: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-def test_head_is_the_latest_revision():
+def test_head_is_the_latest_revision() -> None:
     from alembic.script import ScriptDirectory
 
     assert ScriptDirectory(str(Path(upgrade.__file__).parent)).get_current_head() == upgrade.HEAD
 
 
-def differences(connection) -> list[object]:
+def differences(connection: Connection) -> list[object]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     return compare_metadata(MigrationContext.configure(connection), tables.metadata)
 
 
-def test_the_revisions_make_the_tables(tmp_path):
+def test_the_revisions_make_the_tables(tmp_path: Path) -> None:
     open_database(url(tmp_path / "duet.db")).close()
     with create_engine(url(tmp_path / "duet.db")).connect() as connection:
         assert differences(connection) == []
@@ -115,7 +115,7 @@ def test_the_revisions_make_the_tables(tmp_path):
         assert differences(connection), "the comparison must see a column"
 
 
-def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path):
+def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
     store = Store(open_database(url(old_file(tmp_path))))
     assert [p.person_id for p in store.list_people().people] == ["p1", "p2", "p3"]
     stored = store.vectors_of("p2", {"face": "face-1"})
@@ -131,7 +131,7 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path):
     store.close()
 
 
-def test_an_upgraded_database_is_like_a_new_one(tmp_path):
+def test_an_upgraded_database_is_like_a_new_one(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     open_database(url(old_file(tmp_path))).close()
     open_database(url(tmp_path / "new" / "duet.db")).close()
@@ -139,7 +139,7 @@ def test_an_upgraded_database_is_like_a_new_one(tmp_path):
     assert columns(tmp_path / "duet.db") == columns(tmp_path / "new" / "duet.db")
 
 
-def test_the_audit_stays_append_only(tmp_path):
+def test_the_audit_stays_append_only(tmp_path: Path) -> None:
     open_database(url(old_file(tmp_path))).close()
     with (
         sqlite3.connect(tmp_path / "duet.db") as connection,
@@ -148,7 +148,7 @@ def test_the_audit_stays_append_only(tmp_path):
         connection.execute("DELETE FROM events")
 
 
-def test_a_later_database_is_refused_and_left_alone(tmp_path):
+def test_a_later_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     open_database(url(tmp_path / "duet.db")).close()
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9001'")
@@ -158,7 +158,7 @@ def test_a_later_database_is_refused_and_left_alone(tmp_path):
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9001",)
 
 
-def test_the_database_of_another_program_is_refused(tmp_path):
+def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         connection.execute("CREATE TABLE people (who TEXT)")
     with pytest.raises(ConfigError, match="other tables"):
@@ -166,7 +166,7 @@ def test_the_database_of_another_program_is_refused(tmp_path):
     assert schema(tmp_path / "duet.db") == [("table", "people")]
 
 
-def test_a_failed_upgrade_leaves_the_old_state(tmp_path):
+def test_a_failed_upgrade_leaves_the_old_state(tmp_path: Path) -> None:
     path = old_file(tmp_path)
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE api_keys (odd TEXT)")  # the revision cannot create its own
@@ -194,7 +194,7 @@ def start_upgrade(path: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("wait_s", [0.02, 0.1, 0.3, 0.6])
-def test_killed_in_the_middle_the_database_is_old_or_new(tmp_path, wait_s):
+def test_killed_in_the_middle_the_database_is_old_or_new(tmp_path: Path, wait_s: float) -> None:
     path = old_file(tmp_path, people=200, events=2000)
     process = start_upgrade(path)
     time.sleep(wait_s)
@@ -211,7 +211,7 @@ def test_killed_in_the_middle_the_database_is_old_or_new(tmp_path, wait_s):
         assert connection.scalar(text("SELECT count(*) FROM people")) == 200
 
 
-def test_two_starts_at_once_upgrade_once(tmp_path):
+def test_two_starts_at_once_upgrade_once(tmp_path: Path) -> None:
     path = old_file(tmp_path, people=200, events=2000)
     processes = [start_upgrade(path) for _ in range(3)]
     for process in processes:
@@ -223,7 +223,7 @@ def test_two_starts_at_once_upgrade_once(tmp_path):
         ]
 
 
-def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
+def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path: Path) -> None:
     path = old_file(tmp_path)
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -234,7 +234,7 @@ def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path):
     other.close()
 
 
-def test_a_start_on_a_current_database_imports_no_alembic(tmp_path):
+def test_a_start_on_a_current_database_imports_no_alembic(tmp_path: Path) -> None:
     open_database(url(tmp_path / "duet.db")).close()
     code = (
         "import sys; from gallery.database.base import open_database;"

@@ -18,7 +18,7 @@ from utils.errors import InvalidNameError
 @pytest.mark.parametrize(
     "person_id", ["a", "ann", "ann@example.com", "ann.b+c_d-e@ex.org", "_x", "+49", "7", "A" * 128]
 )
-def test_ids_that_are_stored(person_id):
+def test_ids_that_are_stored(person_id: str) -> None:
     assert validate_person_id(person_id) == person_id
 
 
@@ -52,7 +52,7 @@ def test_ids_that_are_stored(person_id):
         b"a",
     ],
 )
-def test_ids_that_are_refused(person_id):
+def test_ids_that_are_refused(person_id: object) -> None:
     with pytest.raises(InvalidNameError) as caught:
         validate_person_id(person_id)
     assert caught.value.status == 422
@@ -75,7 +75,7 @@ def test_ids_that_are_refused(person_id):
         ("x" * 200, "x" * 200),
     ],
 )
-def test_names_are_any_text_in_nfc(name, stored):
+def test_names_are_any_text_in_nfc(name: str, stored: str) -> None:
     assert validate_name(name) == stored
 
 
@@ -103,12 +103,12 @@ def test_names_are_any_text_in_nfc(name, stored):
         "\u2800\u00ad",
     ],
 )
-def test_names_that_are_refused(name):
+def test_names_that_are_refused(name: object) -> None:
     with pytest.raises(InvalidNameError):
         validate_name(name)
 
 
-def test_notes_may_have_lines():
+def test_notes_may_have_lines() -> None:
     assert validate_note("one\n\ttwo") == "one\n\ttwo"
     assert validate_note("") == ""
     for bad in ("a\0", "a\u202e", "x" * 2001):
@@ -127,7 +127,7 @@ def test_notes_may_have_lines():
         ("ann-1.wav", "ann"),
     ],
 )
-def test_flagship_names(name, person_id):
+def test_flagship_names(name: str, person_id: str) -> None:
     assert parse_flagship_name(name) == person_id
 
 
@@ -145,17 +145,17 @@ def test_flagship_names(name, person_id):
         None,
     ],
 )
-def test_flagship_names_that_are_refused(name):
+def test_flagship_names_that_are_refused(name: object) -> None:
     with pytest.raises(InvalidNameError):
         parse_flagship_name(name)
 
 
-def test_new_ids_are_valid_and_differ():
+def test_new_ids_are_valid_and_differ() -> None:
     ids = {new_person_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(validate_person_id(i) for i in ids)
 
 
-def test_search_ignores_case_and_form():
+def test_search_ignores_case_and_form() -> None:
     assert search_key("MÜLLER") == search_key("mu\u0308ller")
     assert search_key("Straße") == search_key("STRASSE")

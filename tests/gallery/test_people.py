@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -37,7 +38,7 @@ def set_columns(store: Store, person_id: str, **values: object) -> None:
         connection.execute(update(people).where(people.c.person_id == person_id).values(values))
 
 
-def test_nul_in_what_is_looked_for(store):
+def test_nul_in_what_is_looked_for(store: Store) -> None:
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
     with pytest.raises(InvalidRequestError):
         store.list_people("a\0")
@@ -52,7 +53,9 @@ def test_nul_in_what_is_looked_for(store):
     assert store.get_person("ann").templates == {"face": 1, "voice": 1}
 
 
-def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(store, monkeypatch):
+def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A clock that ran ahead when it was looked for last must not keep people for as
     long as it ran ahead.
     """
@@ -73,7 +76,7 @@ def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(store, monkeypa
 # ---- terms and expiry
 
 
-def test_terms(store):
+def test_terms(store: Store) -> None:
     person = store.create_person("ann", consent="signed\non paper", retention_days=30)
     assert (person.consent, person.retention_days, person.enrolled_at) == (
         "signed\non paper",
@@ -95,7 +98,7 @@ def test_terms(store):
 
 
 @pytest.mark.parametrize("days", [0, -1, MAX_RETENTION_DAYS + 1, 10**30, 1.5, True, "7"])
-def test_retention_out_of_range(store, days):
+def test_retention_out_of_range(store: Store, days: object) -> None:
     with pytest.raises(InvalidRequestError, match="retention_days"):
         store.create_person("ann", retention_days=days)
     store.create_person("ann")
@@ -104,7 +107,7 @@ def test_retention_out_of_range(store, days):
     assert store.get_person("ann").retention_days is None
 
 
-def test_consent_is_checked(store):
+def test_consent_is_checked(store: Store) -> None:
     with pytest.raises(InvalidNameError, match="consent"):
         store.create_person("ann", consent="x" * 2001)
     with pytest.raises(InvalidNameError, match="consent"):
@@ -112,7 +115,7 @@ def test_consent_is_checked(store):
     assert store.count() == 0
 
 
-def test_expired_people_are_forgotten(store):
+def test_expired_people_are_forgotten(store: Store) -> None:
     for person_id, days in (("old", 10), ("young", 12), ("for-ever", None)):
         store.enroll(NewPerson(person_id, retention_days=days), [face(len(person_id))])
         set_columns(store, person_id, enrolled_at=datetime.now(UTC) - 11 * DAY)
@@ -124,7 +127,9 @@ def test_expired_people_are_forgotten(store):
     assert [e.outcome for e in store.events(action="forget_expired")] == ["deleted"] * 2
 
 
-def test_the_running_service_looks_when_somebodys_time_comes(store, monkeypatch):
+def test_the_running_service_looks_when_somebodys_time_comes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = store.enroll(NewPerson("ann", retention_days=1), [face()]).person.enrolled_at.timestamp()
     store.forget_expired_when_due()
     looks = []
@@ -148,7 +153,7 @@ def test_the_running_service_looks_when_somebodys_time_comes(store, monkeypatch)
 # ---- merge
 
 
-def test_merge(store):
+def test_merge(store: Store) -> None:
     first = store.enroll(NewPerson("ann", "Ann", "", "on paper"), [face(), voice()])
     store.enroll(
         NewPerson("anna", "Anna Lee", "front desk", "by mail"), [face(1, 1), face(1, 2)][:1]
@@ -170,14 +175,14 @@ def test_merge(store):
     assert store.list_people("anna").total == 0, "the search forgets the other, too"
 
 
-def test_merge_takes_a_name_where_there_is_only_an_id(store):
+def test_merge_takes_a_name_where_there_is_only_an_id(store: Store) -> None:
     store.create_person("p1")
     store.create_person("p2", "Ann Lee")
     assert store.merge_people("p1", "p2").name == "Ann Lee"
     assert [p.person_id for p in store.list_people("lee").people] == ["p1"]
 
 
-def test_merge_of_the_same_clip_keeps_one_template(store):
+def test_merge_of_the_same_clip_keeps_one_template(store: Store) -> None:
     kept_one = store.enroll(NewPerson("ann"), [face()]).templates
     store.enroll(NewPerson("bob"), [face(), voice()])
     merged = store.merge_people("ann", "bob")
@@ -185,7 +190,7 @@ def test_merge_of_the_same_clip_keeps_one_template(store):
     assert kept_one[0] in store.list_templates("ann")
 
 
-def test_merge_with_oneself_or_nobody(store):
+def test_merge_with_oneself_or_nobody(store: Store) -> None:
     store.enroll(NewPerson("ann"), [face()])
     with pytest.raises(InvalidRequestError, match="itself"):
         store.merge_people("ann", "ann")
@@ -197,7 +202,7 @@ def test_merge_with_oneself_or_nobody(store):
     assert store.get_person("ann").templates["face"] == 1
 
 
-def test_two_models_are_not_merged(store):
+def test_two_models_are_not_merged(store: Store) -> None:
     store.enroll(NewPerson("ann"), [face(), voice()])
     store.enroll(NewPerson("bob"), [voice(2)])
     store.enroll("bob", [face(2, encoder_id="face-2")], replace=True)
@@ -218,7 +223,12 @@ def test_two_models_are_not_merged(store):
         ((None, 3), (None, 5), None),
     ],
 )
-def test_of_two_ends_the_earlier_holds(store, first, second, left):
+def test_of_two_ends_the_earlier_holds(
+    store: Store,
+    first: tuple[None, int] | tuple[int, int],
+    second: tuple[None, int] | tuple[int, int],
+    left: int | None,
+) -> None:
     """(days of retention, enrolled so many days ago) of both → days until the merged
     person expires.
     """
@@ -236,7 +246,7 @@ def test_of_two_ends_the_earlier_holds(store, first, second, left):
     assert merged.enrolled_at == now - max(first[1], second[1]) * DAY
 
 
-def test_many_merges_at_once(store):
+def test_many_merges_at_once(store: Store) -> None:
     """Every pair is merged from both ends: one is done, the other finds nobody. Nothing
     is lost.
     """
@@ -261,7 +271,7 @@ def test_many_merges_at_once(store):
 # ---- split
 
 
-def test_move_to_somebody_who_is_there(store):
+def test_move_to_somebody_who_is_there(store: Store) -> None:
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates
     store.create_person("bob")
     bob = store.move_template("ann", mine[0].template_id, "bob")
@@ -271,7 +281,7 @@ def test_move_to_somebody_who_is_there(store):
     assert store.get_person("ann").templates == {"face": 0, "voice": 1}
 
 
-def test_move_to_somebody_new(store):
+def test_move_to_somebody_new(store: Store) -> None:
     mine = store.enroll(
         NewPerson("ann", "Ann", consent="signed", retention_days=30), [face(), voice()]
     ).templates
@@ -283,7 +293,7 @@ def test_move_to_somebody_new(store):
     )
 
 
-def test_the_last_template_stays(store):
+def test_the_last_template_stays(store: Store) -> None:
     only = store.enroll(NewPerson("ann"), [face()]).templates[0].template_id
     store.create_person("bob")
     for to in ("bob", NewPerson("new")):
@@ -293,7 +303,7 @@ def test_the_last_template_stays(store):
     assert store.get_person("ann").templates["face"] == 1
 
 
-def test_what_cannot_be_moved(store):
+def test_what_cannot_be_moved(store: Store) -> None:
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
     store.enroll(NewPerson("bob"), [face(2)])
     with pytest.raises(TemplateNotFoundError):
@@ -310,14 +320,14 @@ def test_what_cannot_be_moved(store):
     assert store.get_person("ann").templates == {"face": 1, "voice": 1}
 
 
-def test_move_of_a_clip_that_is_there_twice(store):
+def test_move_of_a_clip_that_is_there_twice(store: Store) -> None:
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
     store.enroll(NewPerson("bob"), [face()])
     assert store.move_template("ann", mine, "bob").templates["face"] == 1
     assert store.get_person("ann").templates == {"face": 0, "voice": 1}
 
 
-def test_the_index_follows(tmp_path):
+def test_the_index_follows(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
     for number, name in ((1, "ann"), (2, "bob")):
         recognizer.enroll(name, write_clip(tmp_path / name, face=number, voice=number), create=True)

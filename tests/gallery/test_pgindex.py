@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from gallery.database.base import open_database
@@ -17,7 +19,7 @@ from gallery.encryption.sealing import new_key, parse_key
 from gallery.records import people
 from gallery.search import postgres
 from gallery.search.choose import GrowingIndex, open_index
-from gallery.search.memory import ALL, MemoryIndex
+from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from recognition.recognizer import Recognizer
@@ -32,6 +34,7 @@ from tests.support.gallery_parts import (
     write_clip,
 )
 from tests.support.postgres import new_database
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import StoreUnavailableError
 from utils.modality import Modality
@@ -40,21 +43,23 @@ FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
-def url(postgres_url):
+def url(postgres_url: str) -> str:
     return postgres_url
 
 
 @pytest.fixture
-def store_url(url):
+def store_url(url: str) -> str:
     return url
 
 
 @pytest.fixture
-def index(store):
+def index(store: Store) -> DatabaseIndex:
     return DatabaseIndex(store, StubEncoders())
 
 
-def templates(identity, modalities="fv", sample=0, encoder_id=None):
+def templates(
+    identity: int, modalities: str = "fv", sample: int = 0, encoder_id: str | None = None
+) -> list[NewTemplate]:
     return [
         NewTemplate(
             embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
@@ -65,14 +70,16 @@ def templates(identity, modalities="fv", sample=0, encoder_id=None):
     ]
 
 
-def probe(identity, modalities="fv", sample=9):
+def probe(identity: int, modalities: str = "fv", sample: int = 9) -> dict[Modality, Float32Array]:
     found = {m: direction(m, identity, sample, 0.5) for m in (FACE, VOICE) if m[0] in modalities}
     if len(found) == 2:
         found[FUSED] = StubFusion().fuse(found[FACE][None], found[VOICE][None])[0]
     return found
 
 
-def best(snapshot, vectors, modality):
+def best(
+    snapshot: Snapshot, vectors: Mapping[Modality, Float32Array], modality: Modality
+) -> tuple[str, float]:
     """person_id of the best in one modality, and the score."""
     rows = np.flatnonzero(snapshot.has[modality])
     scores = snapshot.vectors[modality][rows] @ vectors[modality]
@@ -80,7 +87,7 @@ def best(snapshot, vectors, modality):
     return snapshot.refs[int(snapshot.keys[row])].person_id, float(scores.max())
 
 
-def test_a_store_in_postgresql_is_searched_inside_it(store, url):
+def test_a_store_in_postgresql_is_searched_inside_it(store: Store, url: str) -> None:
     assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
     sealed = Store(open_database(new_database()), parse_key(new_key(), "the test"))
     assert isinstance(open_index(sealed, StubEncoders()), GrowingIndex), (
@@ -89,7 +96,7 @@ def test_a_store_in_postgresql_is_searched_inside_it(store, url):
     sealed.close()
 
 
-def test_empty(index):
+def test_empty(index: DatabaseIndex) -> None:
     snapshot = index.near(probe(1))
     assert (snapshot.people, len(snapshot.keys), [snapshot.count(m) for m in ALL]) == (
         0,
@@ -99,7 +106,7 @@ def test_empty(index):
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_finds_whom_the_memory_finds(store, index, written):
+def test_finds_whom_the_memory_finds(store: Store, index: DatabaseIndex, written: bool) -> None:
     """Before the codes are written, and by the codes."""
     for i in range(40):
         store.enroll(NewPerson(f"p{i}", f"P {i}"), templates(i, ("fv", "f", "v")[i % 3]))
@@ -121,7 +128,9 @@ def test_finds_whom_the_memory_finds(store, index, written):
         )
 
 
-def test_every_change_is_seen_at_once_by_another_service(store, url, index):
+def test_every_change_is_seen_at_once_by_another_service(
+    store: Store, url: str, index: DatabaseIndex
+) -> None:
     other_store = Store(open_database(url))
     other = DatabaseIndex(other_store, StubEncoders())
     for i in range(5):
@@ -138,7 +147,7 @@ def test_every_change_is_seen_at_once_by_another_service(store, url, index):
     other_store.close()
 
 
-def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
+def test_an_uncommitted_enrolment_is_not_seen(store: Store, url: str, index: DatabaseIndex) -> None:
     other_store = Store(open_database(url))
     other = DatabaseIndex(other_store, StubEncoders())
     seen = []
@@ -149,7 +158,9 @@ def test_an_uncommitted_enrolment_is_not_seen(store, url, index):
     other_store.close()
 
 
-def test_a_search_within_an_enrolment_does_not_wait_for_itself(store, index, monkeypatch):
+def test_a_search_within_an_enrolment_does_not_wait_for_itself(
+    store: Store, index: DatabaseIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "BEHIND", 0)
     store.enroll(NewPerson("a"), templates(1))
     started = time.monotonic()
@@ -158,7 +169,9 @@ def test_a_search_within_an_enrolment_does_not_wait_for_itself(store, index, mon
     assert index.near(probe(2)).people == 2
 
 
-def test_codes_are_written_when_many_changed(store, index, monkeypatch):
+def test_codes_are_written_when_many_changed(
+    store: Store, index: DatabaseIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "BEHIND", 3)
     index.snapshot()
     for i in range(6):
@@ -177,7 +190,9 @@ def test_codes_are_written_when_many_changed(store, index, monkeypatch):
     assert index.near(probe(4)).people == 5
 
 
-def test_far_behind_is_written_anew(store, index, monkeypatch):
+def test_far_behind_is_written_anew(
+    store: Store, index: DatabaseIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "FAR_BEHIND", 4)
     for i in range(12):
         store.enroll(NewPerson(f"p{i}"), templates(i, "v" if i % 4 == 0 else "fv"))
@@ -188,7 +203,9 @@ def test_far_behind_is_written_anew(store, index, monkeypatch):
         ).one() == (12, 9, 12, 9)
 
 
-def test_other_encoders_are_not_compared_and_the_codes_made_anew(store, url, index):
+def test_other_encoders_are_not_compared_and_the_codes_made_anew(
+    store: Store, url: str, index: DatabaseIndex
+) -> None:
     store.enroll(NewPerson("old"), templates(1))
     index.catch_up()
     new = DatabaseIndex(store, StubEncoders(face=StubFace("face-2")))
@@ -198,7 +215,9 @@ def test_other_encoders_are_not_compared_and_the_codes_made_anew(store, url, ind
     assert index.near(probe(1)).count(FACE) == 1
 
 
-def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch):
+def test_all_who_are_wanted_are_found_through_the_graphs(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those who are enrolled by voice alone are a small part: the fused search must
     find them all the same. Deleted people, who are in the graph until the server cleans
     up, take nobody's place.
@@ -232,7 +251,7 @@ def test_all_who_are_wanted_are_found_through_the_graphs(store, url, monkeypatch
     graphs.close()
 
 
-def fill(connection, store, count):
+def fill(connection: Connection, store: Store, count: int) -> None:
     from gallery.records import templates as templates_module
 
     for i in range(count):
@@ -241,14 +260,14 @@ def fill(connection, store, count):
             templates_module.add(connection, key, new, store.codec)
 
 
-def enroll_in_a_process(url, first, count):
+def enroll_in_a_process(url: str, first: int, count: int) -> None:
     store = Store(open_database(url))
     for i in range(first, first + count):
         store.enroll(NewPerson(f"p{i}"), templates(i))
     store.close()
 
 
-def test_processes_see_each_other(url, store, index):
+def test_processes_see_each_other(url: str, store: Store, index: DatabaseIndex) -> None:
     """Two more processes enrol; this one finds everybody."""
     context = multiprocessing.get_context("spawn")
     processes = [
@@ -265,7 +284,9 @@ def test_processes_see_each_other(url, store, index):
     assert not store.verify_audit().problems
 
 
-def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
+def test_a_recognizer_answers_as_over_a_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same clips, enrolled in both, give the same decisions; the codes are in use."""
     monkeypatch.setattr(postgres, "BEHIND", 3)
     here = make_recognizer(tmp_path)
@@ -303,7 +324,7 @@ def test_a_recognizer_answers_as_over_a_file(store, tmp_path, monkeypatch):
     here.close()
 
 
-def test_gone_and_back(store, url, index):
+def test_gone_and_back(store: Store, url: str, index: DatabaseIndex) -> None:
     store.enroll(NewPerson("a"), templates(1))
     from tests.support.postgres import run_on_server
 

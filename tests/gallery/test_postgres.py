@@ -24,20 +24,20 @@ from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
 
 @pytest.fixture
-def url(postgres_url):
+def url(postgres_url: str) -> str:
     return postgres_url
 
 
 @pytest.fixture
-def store_url(url):
+def store_url(url: str) -> str:
     return url
 
 
-def name_of(url):
+def name_of(url: str) -> str | None:
     return make_url(url).database
 
 
-def cut_off(url):
+def cut_off(url: str) -> None:
     """End every connection to the database, and wait until they have ended."""
     run_on_server(
         "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname ="
@@ -45,7 +45,7 @@ def cut_off(url):
     )
 
 
-def with_option(url, option):
+def with_option(url: str, option: str) -> str:
     return (
         make_url(url).update_query_dict({"options": option}).render_as_string(hide_password=False)
     )
@@ -55,13 +55,13 @@ def with_option(url, option):
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'halfvec'")
-def test_the_revisions_make_the_tables(store):
+def test_the_revisions_make_the_tables(store: Store) -> None:
     with store.database.read() as connection:
         assert [d for d in differences(connection) if "person_codes" not in str(d)] == []
         assert upgrade.version_of(connection) == upgrade.HEAD
 
 
-def first_release(url):
+def first_release(url: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -80,7 +80,7 @@ def first_release(url):
     engine.dispose()
 
 
-def test_an_earlier_schema_is_brought_up_to_date(url):
+def test_an_earlier_schema_is_brought_up_to_date(url: str) -> None:
     first_release(url)
     store = Store(open_database(url))
     assert store.get_person("ann").consent == ""
@@ -89,7 +89,7 @@ def test_an_earlier_schema_is_brought_up_to_date(url):
     store.close()
 
 
-def test_starts_at_once_upgrade_once(url):
+def test_starts_at_once_upgrade_once(url: str) -> None:
     first_release(url)
     code = "import sys; from gallery.database.base import open_database; open_database(sys.argv[1]).close()"
     processes = [
@@ -105,14 +105,14 @@ def test_starts_at_once_upgrade_once(url):
     database.close()
 
 
-def test_a_later_schema_is_refused(store, url):
+def test_a_later_schema_is_refused(store: Store, url: str) -> None:
     with store.database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
     with pytest.raises(ConfigError, match="9001"):
         open_database(url)
 
 
-def test_a_failed_upgrade_leaves_the_old_state(url):
+def test_a_failed_upgrade_leaves_the_old_state(url: str) -> None:
     first_release(url)
     run(url, "CREATE TABLE api_keys (odd text)")
     with pytest.raises(StoreUnavailableError):
@@ -126,7 +126,7 @@ def test_a_failed_upgrade_leaves_the_old_state(url):
     engine.dispose()
 
 
-def run(url, statement):
+def run(url: str, statement: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(statement))
@@ -136,7 +136,7 @@ def run(url, statement):
 # ---- pgvector
 
 
-def test_a_server_without_pgvector_says_how_to_install_it(url):
+def test_a_server_without_pgvector_says_how_to_install_it(url: str) -> None:
     run_on_server(f"ALTER DATABASE {name_of(url)} SET extension_control_path = '/nowhere'")
     with pytest.raises(ConfigError, match="a server without it") as caught:
         open_database(url)
@@ -144,7 +144,7 @@ def test_a_server_without_pgvector_says_how_to_install_it(url):
     assert "apt-get install" in caught.value.hint
 
 
-def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
+def test_a_login_that_may_not_create_pgvector_is_told_who_may(url: str) -> None:
     run_on_server(
         "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
     )
@@ -159,7 +159,7 @@ def test_a_login_that_may_not_create_pgvector_is_told_who_may(url):
 # ---- faults
 
 
-def test_gone_and_back(store, url):
+def test_gone_and_back(store: Store, url: str) -> None:
     store.create_person("ann")
     run_on_server(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
     cut_off(url)
@@ -172,7 +172,7 @@ def test_gone_and_back(store, url):
     store.create_person("bob")
 
 
-def test_connections_that_broke_are_replaced_unnoticed(store, url):
+def test_connections_that_broke_are_replaced_unnoticed(store: Store, url: str) -> None:
     """A server that was restarted between two requests."""
     store.create_person("ann")
     cut_off(url)
@@ -180,14 +180,14 @@ def test_connections_that_broke_are_replaced_unnoticed(store, url):
     store.create_person("bob")
 
 
-def test_cut_off_in_mid_transaction_nothing_is_stored(store, url):
+def test_cut_off_in_mid_transaction_nothing_is_stored(store: Store, url: str) -> None:
     with pytest.raises(StoreUnavailableError):
         store.enroll(NewPerson("ann"), [face()], guard=lambda: cut_off(url))
     assert store.count() == 0
     store.enroll(NewPerson("ann"), [face()])
 
 
-def test_read_only(store, url):
+def test_read_only(store: Store, url: str) -> None:
     run_on_server(f"ALTER DATABASE {name_of(url)} SET default_transaction_read_only = on")
     cut_off(url)
     with pytest.raises(StoreUnavailableError, match="read-only"):
@@ -198,13 +198,13 @@ def test_read_only(store, url):
     store.create_person("ann")
 
 
-def test_locked_by_another_program(store, url):
+def test_locked_by_another_program(store: Store, url: str) -> None:
     """Whoever waits too long for the writer before is told so, and may come again."""
     hasty = Store(open_database(with_option(url, "-c lock_timeout=200")))
     started = threading.Event()
     end = threading.Event()
 
-    def hold():
+    def hold() -> None:
         with store.database.write():
             started.set()
             end.wait(60)
@@ -222,7 +222,7 @@ def test_locked_by_another_program(store, url):
     hasty.close()
 
 
-def test_a_statement_that_takes_too_long_is_ended(store, url):
+def test_a_statement_that_takes_too_long_is_ended(store: Store, url: str) -> None:
     hasty = open_database(with_option(url, "-c statement_timeout=2000"))
     with pytest.raises(StoreUnavailableError, match="too long"), hasty.read() as connection:
         connection.execute(text("SELECT pg_sleep(30)"))
@@ -231,7 +231,7 @@ def test_a_statement_that_takes_too_long_is_ended(store, url):
     hasty.close()
 
 
-def test_full_disk():
+def test_full_disk() -> None:
     folder = server_folder() / "small"
     with small_disk(folder, "16m") as grow:
         owner = (server_folder() / "data").stat()
@@ -256,19 +256,21 @@ def test_full_disk():
         run_on_server("DROP TABLESPACE small")
 
 
-def test_nobody_listens():
+def test_nobody_listens() -> None:
     with pytest.raises(StoreUnavailableError, match="cannot be reached"):
         open_database("postgresql+psycopg://nobody:secret@127.0.0.1:1/duet")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
-def test_both_ways_to_write_the_url(url, scheme):
+def test_both_ways_to_write_the_url(url: str, scheme: str) -> None:
     open_database(
         make_url(url).set(drivername=scheme).render_as_string(hide_password=False)
     ).close()
 
 
-def test_errors_and_logs_hold_no_vectors_or_names(store, url, caplog):
+def test_errors_and_logs_hold_no_vectors_or_names(
+    store: Store, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with store.database.write() as connection:
         connection.execute(text("ALTER TABLE templates ADD CONSTRAINT odd CHECK (quality < 0)"))
     # An integrity error is a defect of ours: it is passed on as it is
@@ -279,7 +281,7 @@ def test_errors_and_logs_hold_no_vectors_or_names(store, url, caplog):
     assert "\\x" not in told
 
 
-def test_killed_in_mid_transaction(store, url):
+def test_killed_in_mid_transaction(store: Store, url: str) -> None:
     script = """
 import os, sys
 from gallery import people
@@ -298,7 +300,7 @@ with database.write() as connection:
     assert not store.verify_audit().problems
 
 
-def test_tables_of_others_are_left_alone(url):
+def test_tables_of_others_are_left_alone(url: str) -> None:
     run(url, "CREATE TABLE people (who text)")
     with pytest.raises(ConfigError, match="other tables"):
         open_database(url)

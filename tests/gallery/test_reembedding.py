@@ -62,7 +62,7 @@ NEXT = StubEncoders(NextFace(), NextVoice())
 
 
 @pytest.fixture(params=["clear", "sealed", "postgres"])
-def kind(request) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
@@ -91,7 +91,9 @@ def named(recognizer: Recognizer, folder: Path, n: int) -> str | None:
     return match and match.person_id
 
 
-def test_old_templates_serve_until_the_switch(old, tmp_path, codec, url) -> None:
+def test_old_templates_serve_until_the_switch(
+    old: Recognizer, tmp_path: Path, codec: Codec | None, url: str
+) -> None:
     fresh = make_recognizer(tmp_path, NEXT, codec=codec, keep_media=True, database_url=url)
     with pytest.raises(EncoderMismatchError) as refused:
         named(fresh, tmp_path, 1)
@@ -114,7 +116,7 @@ def test_old_templates_serve_until_the_switch(old, tmp_path, codec, url) -> None
     fresh.close()
 
 
-def test_ids_and_kept_media_stay(old) -> None:
+def test_ids_and_kept_media_stay(old: Recognizer) -> None:
     before = old.store.list_templates("p1")
     media = [old.store.kept_media(info.template_id) for info in before]
     work = Reembedding(old.store, NEXT)
@@ -130,7 +132,7 @@ def test_ids_and_kept_media_stay(old) -> None:
     )
 
 
-def test_the_same_vectors_as_an_enrolment(old, tmp_path) -> None:
+def test_the_same_vectors_as_an_enrolment(old: Recognizer, tmp_path: Path) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
     work.switch()
@@ -147,7 +149,7 @@ def test_the_same_vectors_as_an_enrolment(old, tmp_path) -> None:
     again.close()
 
 
-def test_what_has_no_media_is_named_or_dropped(tmp_path) -> None:
+def test_what_has_no_media_is_named_or_dropped(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
     recognizer.enroll("bare", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
     recognizer.close()
@@ -163,7 +165,7 @@ def test_what_has_no_media_is_named_or_dropped(tmp_path) -> None:
     recognizer.close()
 
 
-def test_only_one_model_changed(old) -> None:
+def test_only_one_model_changed(old: Recognizer) -> None:
     work = Reembedding(old.store, StubEncoders(face=NextFace()))
     assert work.left().waiting == 10
     work.stage()
@@ -171,7 +173,7 @@ def test_only_one_model_changed(old) -> None:
     assert {t.encoder_id for t in old.store.list_templates("p2")} == {"face-2", "voice-1"}
 
 
-def test_yet_another_model_begins_anew(old) -> None:
+def test_yet_another_model_begins_anew(old: Recognizer) -> None:
     Reembedding(old.store, StubEncoders(NextFace("face-3"), NextVoice("voice-3"))).stage()
     work = Reembedding(old.store, NEXT)
     assert work.left().waiting == 20
@@ -180,14 +182,16 @@ def test_yet_another_model_begins_anew(old) -> None:
     assert {t.encoder_id for t in old.store.list_templates("p1")} == {"face-2", "voice-2"}
 
 
-def test_people_who_are_deleted_meanwhile(old) -> None:
+def test_people_who_are_deleted_meanwhile(old: Recognizer) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
     old.store.delete_person("p4")
     assert work.switch() == 18
 
 
-def test_enrolled_again_by_the_new_model_meanwhile(old, tmp_path, codec, url) -> None:
+def test_enrolled_again_by_the_new_model_meanwhile(
+    old: Recognizer, tmp_path: Path, codec: Codec | None, url: str
+) -> None:
     work = Reembedding(old.store, NEXT)
     work.stage()
     fresh = make_recognizer(tmp_path, NEXT, codec=codec, database_url=url)
@@ -213,7 +217,7 @@ def _reembed(url: str, cpu_s: float | None) -> None:
     work.switch()
 
 
-def test_killed_again_and_again_it_ends_whole(tmp_path, store_url) -> None:
+def test_killed_again_and_again_it_ends_whole(tmp_path: Path, store_url: str) -> None:
     (tmp_path / "data").mkdir()
     made = make_recognizer(tmp_path, keep_media=True, database_url=store_url)
     for n in range(60):

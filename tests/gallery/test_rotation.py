@@ -9,18 +9,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from sqlalchemy import insert, select, text
 
 import cli
-from gallery.database.base import open_database
+from gallery.database.base import Database, open_database
 from gallery.encryption import rotation
-from gallery.encryption.sealing import KEY_BYTES, PlainText, Sealer, new_key, parse_key
+from gallery.encryption.sealing import KEY_BYTES, Codec, PlainText, Sealer, new_key, parse_key
 from gallery.search.choose import GrowingIndex, open_index
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
@@ -39,7 +40,7 @@ PLAIN = PlainText()
 MEDIA = b"a thumbnail of somebody's face, as it was kept" * 50
 
 
-def fill(folder: Path, codec, people: int = 8) -> None:
+def fill(folder: Path, codec: Sealer, people: int = 8) -> None:
     """A gallery with `people`, of each a face with a thumbnail and a voice."""
     store = open_sealed(folder, codec)
     for i in range(people):
@@ -59,7 +60,12 @@ def fill(folder: Path, codec, people: int = 8) -> None:
     store.close()
 
 
-def rotate(folder: Path, new, *old, progress=lambda _done, _all: None) -> int:
+def rotate(
+    folder: Path,
+    new: Codec,
+    *old: Codec,
+    progress: Callable[[int, int], object] = lambda _done, _all: None,
+) -> int:
     database = open_database(f"sqlite:///{folder / 'duet.db'}")
     try:
         return rotation.rotate(database, new, old, progress)
@@ -67,7 +73,7 @@ def rotate(folder: Path, new, *old, progress=lambda _done, _all: None) -> int:
         database.close()
 
 
-def assert_whole(folder: Path, codec, people: int = 8) -> None:
+def assert_whole(folder: Path, codec: Sealer, people: int = 8) -> None:
     """Every vector and thumbnail is there, stored with `codec` and nothing else."""
     store = open_sealed(folder, codec)
     for i in range(people):
@@ -93,7 +99,7 @@ def assert_no_plain_bytes(folder: Path, people: int = 8) -> None:
     assert MEDIA[:64] not in stored
 
 
-def test_from_none_to_a_key_to_another_and_back(tmp_path):
+def test_from_none_to_a_key_to_another_and_back(tmp_path: Path) -> None:
     fill(tmp_path, PLAIN)
     assert is_plain(bytes_of(tmp_path), face(3))
     assert rotate(tmp_path, KEY) == 24
@@ -113,7 +119,7 @@ def test_from_none_to_a_key_to_another_and_back(tmp_path):
     assert_whole(tmp_path, PLAIN)
 
 
-def test_the_index_answers_the_same_before_and_after(tmp_path):
+def test_the_index_answers_the_same_before_and_after(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path)
     made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
     probe = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
@@ -126,7 +132,7 @@ def test_the_index_answers_the_same_before_and_after(tmp_path):
     sealed.close()
 
 
-def test_progress_is_told(tmp_path, monkeypatch):
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "BATCH", 5)
     fill(tmp_path, PLAIN)
     told = []
@@ -134,7 +140,7 @@ def test_progress_is_told(tmp_path, monkeypatch):
     assert told == [(5, 24), (10, 24), (15, 24), (16, 24), (21, 24), (24, 24)]
 
 
-def test_a_missing_or_wrong_old_key_changes_nothing(tmp_path):
+def test_a_missing_or_wrong_old_key_changes_nothing(tmp_path: Path) -> None:
     fill(tmp_path, KEY)
     for old in ([], [Sealer(b"w" * KEY_BYTES)]):
         with pytest.raises(ConfigError, match=KEY.key_id) as caught:
@@ -143,23 +149,25 @@ def test_a_missing_or_wrong_old_key_changes_nothing(tmp_path):
         assert_whole(tmp_path, KEY)
 
 
-def test_the_key_it_has_already_changes_nothing(tmp_path):
+def test_the_key_it_has_already_changes_nothing(tmp_path: Path) -> None:
     fill(tmp_path, KEY)
     assert rotate(tmp_path, KEY) == 0
     assert_whole(tmp_path, KEY)
 
 
-def test_an_empty_gallery(tmp_path):
+def test_an_empty_gallery(tmp_path: Path) -> None:
     open_sealed(tmp_path, KEY).close()
     assert rotate(tmp_path, OTHER) == 0
     open_sealed(tmp_path, OTHER).close()
 
 
-def test_an_exception_amid_it_leaves_a_gallery_that_says_so_and_goes_on(tmp_path, monkeypatch):
+def test_an_exception_amid_it_leaves_a_gallery_that_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rotation, "BATCH", 5)
     fill(tmp_path, PLAIN)
 
-    def stop(done, _all):
+    def stop(done: int, _all: int) -> None:
         if done >= 10:
             raise KeyboardInterrupt
 
@@ -174,7 +182,7 @@ def test_an_exception_amid_it_leaves_a_gallery_that_says_so_and_goes_on(tmp_path
     assert_no_plain_bytes(tmp_path)
 
 
-def test_a_running_service_with_the_old_key_writes_nothing_any_more(tmp_path):
+def test_a_running_service_with_the_old_key_writes_nothing_any_more(tmp_path: Path) -> None:
     fill(tmp_path, KEY)
     running = open_sealed(tmp_path, KEY)
     assert running.vectors_of("p0", CURRENT)
@@ -188,7 +196,7 @@ def test_a_running_service_with_the_old_key_writes_nothing_any_more(tmp_path):
     assert_whole(tmp_path, OTHER)
 
 
-def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path):
+def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path: Path) -> None:
     fill(tmp_path, PLAIN)
     reader = sqlite3.connect(tmp_path / "duet.db", isolation_level=None)
     reader.execute("BEGIN")
@@ -205,7 +213,7 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path):
     assert_no_plain_bytes(tmp_path)
 
 
-def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path):
+def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -> None:
     """A real process, killed a few times while it rewrites, cleans up or finishes; the
     last run ends the work.
     """
@@ -260,7 +268,7 @@ rotation.rotate(open_database("sqlite:///{tmp_path / "duet.db"}"), new, old, pro
     assert set(ended[1::2]) <= {-signal.SIGPROF, 0}
 
 
-def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched():
+def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched() -> None:
     """The codes that the database searches hold vectors in the clear: they go, and come
     back with a plain gallery.
     """
@@ -304,7 +312,7 @@ def count_codes(store: Store) -> int:
         return connection.scalar(text("SELECT count(*) FROM person_codes"))
 
 
-def stage(database) -> None:
+def stage(database: Database) -> None:
     """A vector of the next model waits for a switch."""
     with database.write() as connection:
         key = connection.scalar(select(templates.c.key).limit(1))
@@ -313,7 +321,7 @@ def stage(database) -> None:
         )
 
 
-def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path):
+def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path: Path) -> None:
     fill(tmp_path, PLAIN)
     database = open_database(f"sqlite:///{tmp_path / 'duet.db'}")
     stage(database)
@@ -327,7 +335,7 @@ def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path):
 
 
 @pytest.mark.e2e
-def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
+def test_the_service_says_what_is_wrong_with_the_key(tmp_path: Path) -> None:
     """One line, without the key, and no start; the right key starts it."""
     tiny_models(tmp_path / "models")
     given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
@@ -355,10 +363,10 @@ def test_the_service_says_what_is_wrong_with_the_key(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
 
-    def invoke(*words, **env):
+    def invoke(*words: object, **env: object) -> Result:
         for name, value in env.items():
             monkeypatch.setenv(f"DUET_{name}", str(value))
         return CliRunner().invoke(cli.cli, ["keys", *map(str, words)])
@@ -366,7 +374,7 @@ def run(monkeypatch, tmp_path):
     return invoke
 
 
-def test_command_makes_a_key(run, tmp_path):
+def test_command_makes_a_key(run: Callable[..., Result], tmp_path: Path) -> None:
     printed = run("new-encryption-key")
     assert parse_key(printed.stdout, "stdout").key_id in printed.stderr
     path = tmp_path / "key"
@@ -379,7 +387,7 @@ def test_command_makes_a_key(run, tmp_path):
     assert path.read_text() == text, "a key is never overwritten: what it sealed would be lost"
 
 
-def test_command_rotates_there_on_and_back(run, tmp_path):
+def test_command_rotates_there_on_and_back(run: Callable[..., Result], tmp_path: Path) -> None:
     fill(tmp_path, PLAIN)
     first = new_key()
     second = tmp_path / "second"

@@ -8,6 +8,7 @@ import base64
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from gallery.database.base import open_database
 from gallery.encryption.sealing import KEY_BYTES, PlainText, Sealer, codec_of, new_key, parse_key
-from gallery.store import NewPerson, Store
+from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import to_bytes
 from tests.gallery.test_store import CURRENT, face, voice
 from utils.config import Settings
@@ -36,7 +37,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(f.read_bytes() for f in sorted(folder.glob("duet.db*")))
 
 
-def is_plain(stored: bytes, template) -> bool:
+def is_plain(stored: bytes, template: NewTemplate) -> bool:
     """Whether the template's vector, or a piece of it, is in these bytes."""
     vector = to_bytes(template.embedding)
     return any(vector[i : i + 32] in stored for i in range(0, len(vector), 128))
@@ -45,18 +46,18 @@ def is_plain(stored: bytes, template) -> bool:
 # ---- values
 
 
-def test_what_is_sealed_opens_again():
+def test_what_is_sealed_opens_again() -> None:
     stored = KEY.seal(b"vector", "id", "face")
     assert KEY.open(stored, KEY.key_id, "id", "face") == b"vector"
     assert len(stored) == len(b"vector") + 28
     assert b"vector" not in stored
 
 
-def test_every_value_has_its_own_nonce():
+def test_every_value_has_its_own_nonce() -> None:
     assert len({KEY.seal(b"same", "id")[:12] for _ in range(100)}) == 100
 
 
-def test_the_form_is_that_of_the_standard():
+def test_the_form_is_that_of_the_standard() -> None:
     """Test case 14 of the GCM specification (McGrew and Viega, 2005): a key and a nonce
     of zeros, 16 zero bytes.
     """
@@ -81,20 +82,20 @@ def test_the_form_is_that_of_the_standard():
         lambda s: s + b"x",
     ],
 )
-def test_what_was_changed_does_not_open(change):
+def test_what_was_changed_does_not_open(change: Callable[..., object]) -> None:
     stored = KEY.seal(b"vector" * 10, "id", "face")
     with pytest.raises(StoreUnavailableError, match="damaged or was exchanged"):
         KEY.open(change(stored), KEY.key_id, "id", "face")
 
 
-def test_a_value_of_another_row_does_not_open():
+def test_a_value_of_another_row_does_not_open() -> None:
     stored = KEY.seal(b"vector", "id", "face")
     for about in (("other", "face"), ("id", "voice"), ("id",), ("idface",)):
         with pytest.raises(StoreUnavailableError):
             KEY.open(stored, KEY.key_id, *about)
 
 
-def test_a_value_of_another_key_is_named():
+def test_a_value_of_another_key_is_named() -> None:
     stored = KEY.seal(b"vector", "id")
     with pytest.raises(StoreUnavailableError, match=KEY.key_id):
         OTHER.open(stored, KEY.key_id, "id")
@@ -107,12 +108,12 @@ def test_a_value_of_another_key_is_named():
 # ---- keys
 
 
-def test_a_new_key_is_32_random_bytes():
+def test_a_new_key_is_32_random_bytes() -> None:
     assert len(base64.b64decode(new_key())) == KEY_BYTES
     assert new_key() != new_key()
 
 
-def test_the_id_tells_nothing_about_the_key():
+def test_the_id_tells_nothing_about_the_key() -> None:
     assert parse_key(new_key(), "x").key_id != parse_key(new_key(), "x").key_id
     assert (len(KEY.key_id), KEY.key_id) == (16, Sealer(b"k" * KEY_BYTES).key_id)
     assert b"k" * 4 not in KEY.key_id.encode()
@@ -129,7 +130,7 @@ def test_the_id_tells_nothing_about_the_key():
         "k" * 32,
     ],
 )
-def test_bad_keys_are_refused_and_not_repeated(text):
+def test_bad_keys_are_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         codec_of(Settings(encryption_key=text))
     assert "DUET_ENCRYPTION_KEY" in caught.value.message
@@ -137,7 +138,7 @@ def test_bad_keys_are_refused_and_not_repeated(text):
     assert len(text) < 6 or text not in caught.value.message
 
 
-def test_both_alphabets_of_base64_and_a_line_end():
+def test_both_alphabets_of_base64_and_a_line_end() -> None:
     key = b"\xfb\xff" * 16
     for text in (
         base64.b64encode(key),
@@ -147,7 +148,7 @@ def test_both_alphabets_of_base64_and_a_line_end():
         assert parse_key(text.decode(), "x").key_id == Sealer(key).key_id
 
 
-def test_key_file(tmp_path, caplog):
+def test_key_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "key"
     path.write_text(new_key() + "\n")
     path.chmod(0o644)
@@ -167,11 +168,11 @@ def test_key_file(tmp_path, caplog):
         codec_of(Settings(encryption_key_file=path))
 
 
-def test_no_setting_means_in_the_clear():
+def test_no_setting_means_in_the_clear() -> None:
     assert codec_of(Settings()).key_id is None
 
 
-def test_settings_do_not_print_the_key():
+def test_settings_do_not_print_the_key() -> None:
     key = new_key()
     assert key not in repr(Settings(encryption_key=key, encryption_key_old=key))
 
@@ -179,7 +180,7 @@ def test_settings_do_not_print_the_key():
 # ---- in the store
 
 
-def test_a_stolen_file_tells_no_vector(tmp_path):
+def test_a_stolen_file_tells_no_vector(tmp_path: Path) -> None:
     plain = open_sealed(tmp_path / "plain", PlainText())
     sealed = open_sealed(tmp_path / "sealed")
     for store in (plain, sealed):
@@ -198,7 +199,7 @@ def test_a_stolen_file_tells_no_vector(tmp_path):
     )
 
 
-def test_vectors_come_back_as_they_were(tmp_path):
+def test_vectors_come_back_as_they_were(tmp_path: Path) -> None:
     store = open_sealed(tmp_path)
     store.enroll(NewPerson("ann"), [face(1), voice(1)])
     for _ in range(2):
@@ -210,7 +211,7 @@ def test_vectors_come_back_as_they_were(tmp_path):
     store.close()
 
 
-def test_vectors_exchanged_between_people_do_not_open(tmp_path):
+def test_vectors_exchanged_between_people_do_not_open(tmp_path: Path) -> None:
     store = open_sealed(tmp_path)
     store.enroll(NewPerson("ann"), [face(1)])
     store.enroll(NewPerson("ben"), [face(2)])
@@ -229,7 +230,7 @@ def test_vectors_exchanged_between_people_do_not_open(tmp_path):
 
 
 @pytest.mark.parametrize("filled", [True, False])
-def test_wrong_or_missing_key_stops_the_start(tmp_path, filled):
+def test_wrong_or_missing_key_stops_the_start(tmp_path: Path, filled: bool) -> None:
     """Also with an empty gallery: else two halves of one would be stored with two keys."""
     store = open_sealed(tmp_path)
     if filled:
@@ -242,7 +243,7 @@ def test_wrong_or_missing_key_stops_the_start(tmp_path, filled):
     open_sealed(tmp_path).close()
 
 
-def test_a_plain_gallery_with_a_key_is_not_opened(tmp_path):
+def test_a_plain_gallery_with_a_key_is_not_opened(tmp_path: Path) -> None:
     store = open_sealed(tmp_path, PlainText())
     store.enroll(NewPerson("ann"), [face(1)])
     store.close()
@@ -252,7 +253,7 @@ def test_a_plain_gallery_with_a_key_is_not_opened(tmp_path):
     open_sealed(tmp_path, PlainText()).close()
 
 
-def test_a_plain_gallery_without_templates_takes_the_key_on(tmp_path):
+def test_a_plain_gallery_without_templates_takes_the_key_on(tmp_path: Path) -> None:
     store = open_sealed(tmp_path, PlainText())
     store.create_person("ann")
     store.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,20 +23,20 @@ from utils.errors import ConfigError, PersonNotFoundError, StorageFullError, Sto
 
 
 @pytest.fixture
-def store_url(sqlite_url):
+def store_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
 # ---- complete deletion
 
 
-def files_hold(folder, *wanted):
+def files_hold(folder: Path, *wanted: bytes) -> list[bool]:
     data = b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
     return [w in data for w in wanted]
 
 
 @pytest.mark.parametrize("position", [0, 17])
-def test_deletion_reaches_the_bytes(store, tmp_path, position):
+def test_deletion_reaches_the_bytes(store: Store, tmp_path: Path, position: int) -> None:
     """Among people with many templates, so that pages are split and merged around what
     is deleted.
     """
@@ -68,7 +69,7 @@ def test_deletion_reaches_the_bytes(store, tmp_path, position):
         store.delete_person(f"someone-{position:02d}@example.com")
 
 
-def test_every_deletion_in_turn_reaches_the_bytes(store, tmp_path):
+def test_every_deletion_in_turn_reaches_the_bytes(store: Store, tmp_path: Path) -> None:
     for i in range(16):
         store.enroll(NewPerson(f"p{i}", f"Walrus{i:03d}"), [face(i), voice(i)])
     for i in np.random.default_rng(5).permutation(16):
@@ -82,7 +83,7 @@ def test_every_deletion_in_turn_reaches_the_bytes(store, tmp_path):
         assert not any(files_hold(tmp_path, *parts))
 
 
-def test_replaced_and_renamed_leaves_no_bytes(store, tmp_path):
+def test_replaced_and_renamed_leaves_no_bytes(store: Store, tmp_path: Path) -> None:
     store.enroll(NewPerson("ann", "Former Pelican"), [face(1, 0)])
     store.enroll("ann", [face(1, 1)], replace=True)
     store.update_person("ann", name="New")
@@ -98,7 +99,7 @@ def test_replaced_and_renamed_leaves_no_bytes(store, tmp_path):
 # ---- files and faults
 
 
-def test_files_are_the_owners_only(store, tmp_path):
+def test_files_are_the_owners_only(store: Store, tmp_path: Path) -> None:
     store.create_person("ann")
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "data").iterdir()}
@@ -106,7 +107,7 @@ def test_files_are_the_owners_only(store, tmp_path):
     assert set(modes.values()) == {0o600}
 
 
-def test_pragmas_hold_on_every_connection(store):
+def test_pragmas_hold_on_every_connection(store: Store) -> None:
     with store.database.read() as first, store.database.read() as second:
         for connection in (first, second):
             pragmas = {
@@ -121,13 +122,13 @@ def test_pragmas_hold_on_every_connection(store):
 @pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "secret"]
 )
-def test_other_databases_are_refused(url):
+def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_database(url)
     assert "secret" not in caught.value.message
 
 
-def test_full_disk(store):
+def test_full_disk(store: Store) -> None:
     """SQLite's own limit on the number of pages gives the very error of a full disk."""
     store.enroll(NewPerson("ann"), [face()])
     with store.database.read() as connection:
@@ -147,7 +148,7 @@ def test_full_disk(store):
     store.enroll(NewPerson("after"), [face(9)])
 
 
-def limit_pages(store, pages):
+def limit_pages(store: Store, pages: int) -> dict[str, int]:
     from sqlalchemy import event
 
     limited = {"pages": pages}
@@ -159,7 +160,7 @@ def limit_pages(store, pages):
     return limited
 
 
-def test_full_file_system(tmp_path):
+def test_full_file_system(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", "2m") as grow:
         store = open_gallery(tmp_path / "small")
         with pytest.raises(StorageFullError):
@@ -176,7 +177,7 @@ def test_full_file_system(tmp_path):
         store.close()
 
 
-def test_locked_by_another_program(tmp_path):
+def test_locked_by_another_program(tmp_path: Path) -> None:
     store = open_gallery(tmp_path, busy_timeout_s=0.2)
     other = sqlite3.connect(tmp_path / "duet.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -189,7 +190,7 @@ def test_locked_by_another_program(tmp_path):
     store.close()
 
 
-def test_read_only(store):
+def test_read_only(store: Store) -> None:
     from sqlalchemy import event
 
     event.listen(
@@ -200,7 +201,7 @@ def test_read_only(store):
     assert store.count() == 0
 
 
-def test_gone_and_back(store, tmp_path):
+def test_gone_and_back(store: Store, tmp_path: Path) -> None:
     store.create_person("ann")
     store.database.scrub()
     (tmp_path / "data").rename(tmp_path / "elsewhere")
@@ -215,19 +216,21 @@ def test_gone_and_back(store, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below"])
-def test_a_folder_that_cannot_be_made(tmp_path, folder):
+def test_a_folder_that_cannot_be_made(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailableError, match="its folder cannot be made"):
         open_database(f"sqlite:///{tmp_path / folder / 'duet.db'}")
 
 
-def test_damaged(tmp_path):
+def test_damaged(tmp_path: Path) -> None:
     (tmp_path / "duet.db").write_bytes(b"not a database at all" * 1000)
     with pytest.raises(StoreUnavailableError, match="damaged"):
         open_gallery(tmp_path)
 
 
-def test_errors_and_logs_hold_no_vectors_names_or_paths(store, tmp_path, caplog):
+def test_errors_and_logs_hold_no_vectors_names_or_paths(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     limit_pages(store, 1)
     store.database._engine.dispose()
     with pytest.raises(StorageFullError) as caught:
@@ -249,7 +252,7 @@ def test_errors_and_logs_hold_no_vectors_names_or_paths(store, tmp_path, caplog)
     assert str(tmp_path) not in told
 
 
-def test_killed_in_mid_transaction(tmp_path):
+def test_killed_in_mid_transaction(tmp_path: Path) -> None:
     """A process that dies between the person and the template leaves neither."""
     script = f"""
 import os

@@ -8,6 +8,7 @@ import threading
 import time
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import from_bytes, to_bytes
 from tests.support.gallery_parts import direction, embedding
 from tests.support.waiting import LIMIT_S
+from utils.arrays import Float32Array
 from utils.errors import (
     EncoderMismatchError,
     InvalidNameError,
@@ -33,7 +35,9 @@ from utils.modality import Embedding, Modality
 CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
 
 
-def face(identity=1, sample=0, encoder_id="face-1", sha=None):
+def face(
+    identity: int = 1, sample: int = 0, encoder_id: str = "face-1", sha: str | None = None
+) -> NewTemplate:
     return NewTemplate(
         embedding(Modality.FACE, identity, sample, 0.5, encoder_id),
         0.8,
@@ -41,7 +45,7 @@ def face(identity=1, sample=0, encoder_id="face-1", sha=None):
     )
 
 
-def voice(identity=1, sample=0):
+def voice(identity: int = 1, sample: int = 0) -> NewTemplate:
     return NewTemplate(
         embedding(Modality.VOICE, identity, sample, 0.5), 0.7, f"{identity:032d}{sample:032d}"
     )
@@ -50,7 +54,7 @@ def voice(identity=1, sample=0):
 # ---- people
 
 
-def test_create_and_get(store):
+def test_create_and_get(store: Store) -> None:
     person = store.create_person("ann@example.com", "Ann", "front desk")
     assert store.get_person("ann@example.com") == person
     assert (person.name, person.note, person.templates) == (
@@ -62,12 +66,12 @@ def test_create_and_get(store):
     assert datetime.now(UTC) - person.created_at < timedelta(minutes=5)
 
 
-def test_id_is_made_and_name_defaults_to_it(store):
+def test_id_is_made_and_name_defaults_to_it(store: Store) -> None:
     person = store.create_person()
     assert person.name == person.person_id
 
 
-def test_id_is_unique(store):
+def test_id_is_unique(store: Store) -> None:
     store.create_person("ann")
     with pytest.raises(PersonExistsError):
         store.create_person("ann", "Another")
@@ -82,14 +86,14 @@ def test_id_is_unique(store):
         {"person_id": "a", "note": "\u202e"},
     ],
 )
-def test_bad_names_leave_nothing(store, bad):
+def test_bad_names_leave_nothing(store: Store, bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidNameError):
         store.create_person(**bad)
     assert store.count() == 0
     assert store.events() == ()
 
 
-def test_unknown_person(store):
+def test_unknown_person(store: Store) -> None:
     for call in (
         store.get_person,
         store.delete_person,
@@ -103,7 +107,7 @@ def test_unknown_person(store):
             call("nobody")
 
 
-def test_list_is_paged_and_searched(store):
+def test_list_is_paged_and_searched(store: Store) -> None:
     for person_id, name in (("b", "Bärbel MÜLLER"), ("a", "50% off_"), ("c", "王小明")):
         store.create_person(person_id, name)
     page = store.list_people()
@@ -124,12 +128,12 @@ def test_list_is_paged_and_searched(store):
 
 
 @pytest.mark.parametrize("page", [{"offset": -1}, {"limit": 0}, {"limit": 1001}])
-def test_list_refuses_odd_pages(store, page):
+def test_list_refuses_odd_pages(store: Store, page: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError):
         store.list_people(**page)
 
 
-def test_update(store):
+def test_update(store: Store) -> None:
     store.create_person("ann", "Ann", "old")
     assert store.update_person("ann", name="Anne").note == "old"
     assert store.update_person("ann", note="new").name == "Anne"
@@ -139,7 +143,7 @@ def test_update(store):
 # ---- templates
 
 
-def test_enroll_and_read_back(store):
+def test_enroll_and_read_back(store: Store) -> None:
     store.create_person("ann")
     stored = store.enroll("ann", [face(), voice()])
     assert [t.modality for t in stored.templates] == [Modality.FACE, Modality.VOICE]
@@ -152,7 +156,7 @@ def test_enroll_and_read_back(store):
     assert vectors[Modality.FACE].vectors.dtype == np.float32
 
 
-def test_stored_form_is_little_endian_float32():
+def test_stored_form_is_little_endian_float32() -> None:
     vector = direction("face", 3)
     assert to_bytes(Embedding(vector, Modality.FACE, "x")) == b"".join(
         np.float32(v).astype("<f4").tobytes() for v in vector
@@ -163,7 +167,7 @@ def test_stored_form_is_little_endian_float32():
 @pytest.mark.parametrize(
     "vector", [np.zeros(512), np.ones(512), np.full(512, np.nan), direction("face", 1)[:256]]
 )
-def test_only_unit_vectors_are_stored(store, vector):
+def test_only_unit_vectors_are_stored(store: Store, vector: Float32Array) -> None:
     store.create_person("ann")
     with pytest.raises(ValueError, match="unit length"):
         store.enroll(
@@ -178,13 +182,13 @@ def test_only_unit_vectors_are_stored(store, vector):
     assert store.list_templates("ann") == ()
 
 
-def test_fused_vectors_are_not_stored(store):
+def test_fused_vectors_are_not_stored(store: Store) -> None:
     store.create_person("ann")
     with pytest.raises(ValueError, match="fused"):
         store.enroll("ann", [NewTemplate(embedding(Modality.FUSED, 1), 0.5, "0")])
 
 
-def test_person_and_templates_come_together_or_not_at_all(store):
+def test_person_and_templates_come_together_or_not_at_all(store: Store) -> None:
     stored = store.enroll(NewPerson("ann", "Ann"), [face(), voice()])
     assert stored.person.name == "Ann"
     with pytest.raises(PersonExistsError):
@@ -196,21 +200,21 @@ def test_person_and_templates_come_together_or_not_at_all(store):
     assert len(store.list_templates("ann")) == 2
 
 
-def test_the_same_file_is_stored_once(store):
+def test_the_same_file_is_stored_once(store: Store) -> None:
     first = store.enroll(NewPerson("ann"), [face(), voice()])
     again = store.enroll("ann", [face(), voice()])
     assert again.templates == first.templates
     assert (first.known_before, again.known_before) == (0, 2)
 
 
-def test_replace_leaves_nothing_of_earlier_clips(store):
+def test_replace_leaves_nothing_of_earlier_clips(store: Store) -> None:
     store.enroll(NewPerson("ann"), [face(), voice()])
     store.enroll("ann", [face(1, 1)])
     stored = store.enroll("ann", [face(1, 2)], replace=True)
     assert store.list_templates("ann") == stored.templates
 
 
-def test_failed_replace_keeps_the_old(store):
+def test_failed_replace_keeps_the_old(store: Store) -> None:
     before = store.enroll(NewPerson("ann"), [face()]).templates
     bad = NewTemplate(Embedding(np.zeros(512, np.float32), Modality.FACE, "face-1"), 0.5, "0")
     with pytest.raises(ValueError, match="unit"):
@@ -218,8 +222,8 @@ def test_failed_replace_keeps_the_old(store):
     assert store.list_templates("ann") == before
 
 
-def test_guard_stops_the_enrolment(store):
-    def refuse():
+def test_guard_stops_the_enrolment(store: Store) -> None:
+    def refuse() -> None:
         raise PersonExistsError("no")
 
     with pytest.raises(PersonExistsError):
@@ -227,7 +231,7 @@ def test_guard_stops_the_enrolment(store):
     assert store.count() == 0
 
 
-def test_delete_template(store):
+def test_delete_template(store: Store) -> None:
     stored = store.enroll(NewPerson("ann"), [face(), voice()])
     store.create_person("bob")
     with pytest.raises(TemplateNotFoundError):
@@ -241,7 +245,7 @@ def test_delete_template(store):
 # ---- encoders
 
 
-def test_another_encoder_is_refused_and_counted(store):
+def test_another_encoder_is_refused_and_counted(store: Store) -> None:
     store.enroll(NewPerson("ann"), [face(1, 0), face(1, 1)][:1])
     store.enroll("ann", [face(1, 1)])
     store.enroll(NewPerson("bob"), [face(2), voice(2)])
@@ -253,7 +257,7 @@ def test_another_encoder_is_refused_and_counted(store):
     assert store.count() == 2
 
 
-def test_replace_moves_a_person_to_the_new_encoder(store):
+def test_replace_moves_a_person_to_the_new_encoder(store: Store) -> None:
     store.enroll(NewPerson("ann"), [face(1)])
     store.enroll(NewPerson("bob"), [face(2)])
     new = {Modality.FACE: "face-2", Modality.VOICE: "voice-1"}
@@ -271,7 +275,7 @@ def test_replace_moves_a_person_to_the_new_encoder(store):
 # ---- audit
 
 
-def test_audit_tells_who_did_what_without_ids_and_names(store):
+def test_audit_tells_who_did_what_without_ids_and_names(store: Store) -> None:
     token = ACTOR.set("key:kiosk")
     try:
         store.enroll(NewPerson("ann@example.com", "Ann Secret"), [face()])
@@ -294,7 +298,7 @@ def test_audit_tells_who_did_what_without_ids_and_names(store):
     assert "ann" not in repr(store.events()).lower()
 
 
-def test_audit_is_append_only(store):
+def test_audit_is_append_only(store: Store) -> None:
     store.create_person("ann")
     for statement in ("DELETE FROM events", "UPDATE events SET actor = 'x'"):
         with (
@@ -305,7 +309,7 @@ def test_audit_is_append_only(store):
     assert len(store.events()) == 1
 
 
-def test_what_is_there_survives_reopening(store_url):
+def test_what_is_there_survives_reopening(store_url: str) -> None:
     first = Store(open_database(store_url))
     first.enroll(NewPerson("ann"), [face()])
     first.close()
@@ -314,7 +318,9 @@ def test_what_is_there_survives_reopening(store_url):
     second.close()
 
 
-def test_another_store_on_the_same_database_sees_every_change_at_once(store, store_url):
+def test_another_store_on_the_same_database_sees_every_change_at_once(
+    store: Store, store_url: str
+) -> None:
     other = Store(open_database(store_url))
     other.enroll(NewPerson("ann"), [face()])
     assert store.get_person("ann").templates == {"face": 1, "voice": 0}
@@ -325,7 +331,7 @@ def test_another_store_on_the_same_database_sees_every_change_at_once(store, sto
     other.close()
 
 
-def test_a_reader_sees_one_state(store, store_url):
+def test_a_reader_sees_one_state(store: Store, store_url: str) -> None:
     other = Store(open_database(store_url))
     with store.database.read() as connection:
         count = text("SELECT count(*) FROM people")
@@ -336,12 +342,12 @@ def test_a_reader_sees_one_state(store, store_url):
     other.close()
 
 
-def test_writers_take_turns(store, store_url):
+def test_writers_take_turns(store: Store, store_url: str) -> None:
     """What a guard saw cannot change before its enrolment is committed."""
     other = Store(open_database(store_url, busy_timeout_s=LIMIT_S))
     order = []
 
-    def guard():
+    def guard() -> None:
         thread.start()
         time.sleep(0.3)
         order.append("guarded")
@@ -357,10 +363,10 @@ def test_writers_take_turns(store, store_url):
     other.close()
 
 
-def test_parallel_enrolments_are_all_there(store, store_url):
+def test_parallel_enrolments_are_all_there(store: Store, store_url: str) -> None:
     stores = [store, Store(open_database(store_url))]
 
-    def enroll(number):
+    def enroll(number: int) -> None:
         for i in range(5):
             stores[number % 2].enroll(
                 NewPerson(f"p{number}-{i}"), [face(number * 5 + i), voice(number * 5 + i)]
@@ -378,11 +384,11 @@ def test_parallel_enrolments_are_all_there(store, store_url):
     stores[1].close()
 
 
-def test_two_at_once_for_one_id_make_one_person(store, store_url):
+def test_two_at_once_for_one_id_make_one_person(store: Store, store_url: str) -> None:
     stores = [store, Store(open_database(store_url))]
     found = []
 
-    def create(number):
+    def create(number: int) -> None:
         try:
             found.append(stores[number].enroll(NewPerson("ann"), [face(number)]).person.person_id)
         except PersonExistsError:

@@ -21,6 +21,7 @@ from gallery.records.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, New
 from gallery.tables import job_items
 from jobs.worker import LEFT_S, JobThread, keep_uploads, remove_left, work
 from recognition.recognizer import Recognizer
+from recognition.results import Identification
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.waiting import LIMIT_S, until
 from utils.config import Settings
@@ -72,7 +73,7 @@ def lose_worker(recognizer: Recognizer) -> None:
 
 
 def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
-    recognizer, jobs, settings, clips
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
 ) -> None:
     job = jobs.create(new("enroll", clips))
     assert (job.state, job.files) == ("waiting", 4)
@@ -90,7 +91,9 @@ def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
     assert answer["fused"]["match"]["person_id"] == "ann"
 
 
-def test_a_file_has_one_worker_at_a_time(recognizer, jobs, clips) -> None:
+def test_a_file_has_one_worker_at_a_time(
+    recognizer: Recognizer, jobs: Jobs, clips: list[NewItem]
+) -> None:
     jobs.create(new("identify", clips[:2]))
     first = jobs.claim("a")
     second = jobs.claim("b")
@@ -101,7 +104,9 @@ def test_a_file_has_one_worker_at_a_time(recognizer, jobs, clips) -> None:
     assert not jobs.finish(first, "a", {}), "and once"
 
 
-def test_what_a_killed_worker_held_is_done_again_once(recognizer, jobs, settings, clips) -> None:
+def test_what_a_killed_worker_held_is_done_again_once(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     held = jobs.claim("killed")
     assert work(recognizer, jobs, settings) == 0, "the lease is not over"
@@ -113,7 +118,9 @@ def test_what_a_killed_worker_held_is_done_again_once(recognizer, jobs, settings
     )
 
 
-def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> None:
+def test_a_file_that_kills_its_workers_is_given_up(
+    recognizer: Recognizer, jobs: Jobs, clips: list[NewItem]
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     for number in range(MAX_ATTEMPTS):
         assert jobs.claim(f"w{number}") is not None
@@ -124,14 +131,18 @@ def test_a_file_that_kills_its_workers_is_given_up(recognizer, jobs, clips) -> N
 
 
 def test_a_lease_is_renewed_while_a_clip_takes_long(
-    recognizer, jobs, settings, clips, monkeypatch
+    recognizer: Recognizer,
+    jobs: Jobs,
+    settings: Settings,
+    clips: list[NewItem],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("jobs.worker.LEASE_S", 0.06)
     jobs.create(new("identify", clips[:1]))
     identify = recognizer.identify
     seen = []
 
-    def slow(path: Path, **more: object):
+    def slow(path: Path, **more: object) -> Identification:
         lose_worker(recognizer)
         until(lambda: not jobs.waiting())  # as long as its lease is over, the file is anybody's
         seen.append(jobs.claim("thief"))
@@ -143,7 +154,11 @@ def test_a_lease_is_renewed_while_a_clip_takes_long(
 
 
 def test_service_errors_leave_the_file_waiting(
-    recognizer, jobs, settings, clips, monkeypatch
+    recognizer: Recognizer,
+    jobs: Jobs,
+    settings: Settings,
+    clips: list[NewItem],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     monkeypatch.setattr("jobs.worker.PAUSE_S", 0.0)
@@ -161,7 +176,11 @@ def test_service_errors_leave_the_file_waiting(
 
 
 def test_a_database_that_is_gone_for_long_costs_no_attempt(
-    recognizer, jobs, settings, clips, monkeypatch
+    recognizer: Recognizer,
+    jobs: Jobs,
+    settings: Settings,
+    clips: list[NewItem],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     monkeypatch.setattr("jobs.worker.PAUSE_S", 0.0)
@@ -185,7 +204,9 @@ def test_a_database_that_is_gone_for_long_costs_no_attempt(
     assert work(recognizer, jobs, settings) == 1
 
 
-def test_cancelling(recognizer, jobs, settings, clips, media) -> None:
+def test_cancelling(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], media: Path
+) -> None:
     [upload] = keep_uploads(settings, "j", [media / "ann.mp4"])
     job = jobs.create(new("identify", [*clips[:2], NewItem("up.mp4", upload, uploaded=True)]))
     running = jobs.claim("w")
@@ -202,7 +223,9 @@ def test_cancelling(recognizer, jobs, settings, clips, media) -> None:
         jobs.get(job.job_id)
 
 
-def test_a_file_that_is_given_back_to_a_cancelled_job_is_cancelled(jobs, clips) -> None:
+def test_a_file_that_is_given_back_to_a_cancelled_job_is_cancelled(
+    jobs: Jobs, clips: list[NewItem]
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     held = jobs.claim("w")
     jobs.cancel(job.job_id)
@@ -211,7 +234,9 @@ def test_a_file_that_is_given_back_to_a_cancelled_job_is_cancelled(jobs, clips) 
     assert jobs.get(job.job_id).finished_at is not None
 
 
-def test_a_job_is_cancelled_while_it_is_worked_on(recognizer, jobs, settings, media) -> None:
+def test_a_job_is_cancelled_while_it_is_worked_on(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
+) -> None:
     (media / "ann.mp4").write_bytes(clip(face="ann", voice="ann"))
     thread = JobThread(recognizer, jobs, settings)
     for round_ in range(3):
@@ -231,7 +256,7 @@ def test_a_job_is_cancelled_while_it_is_worked_on(recognizer, jobs, settings, me
 
 
 def test_uploads_that_killed_processes_left_are_removed(
-    recognizer, jobs, settings, clips, media
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], media: Path
 ) -> None:
     lost, needed, young = (
         keep_uploads(settings, name, [media / "ann.mp4"])[0] for name in ("lost", "needed", "young")
@@ -245,7 +270,7 @@ def test_uploads_that_killed_processes_left_are_removed(
 
 
 def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(
-    recognizer, jobs, clips
+    recognizer: Recognizer, jobs: Jobs, clips: list[NewItem]
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     jobs.claim("killed")
@@ -256,7 +281,7 @@ def test_a_cancelled_file_is_not_begun_again_when_its_worker_is_lost(
 
 
 def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
-    recognizer, jobs, settings, media
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
 ) -> None:
     for take in (1, 2, 3):
         (media / f"{take}.mp4").write_bytes(clip(face="ann", voice="ann", take=take))
@@ -277,7 +302,9 @@ def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
     assert recognizer.store.get_person("ann").templates == {"face": 2, "voice": 2}
 
 
-def test_deleted_people_are_forgotten_in_jobs(recognizer, jobs, settings, clips, media) -> None:
+def test_deleted_people_are_forgotten_in_jobs(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], media: Path
+) -> None:
     enrolled = jobs.create(new("enroll", clips))
     work(recognizer, jobs, settings)
     asked = jobs.create(new("identify", [NewItem("who.mp4", "ann.mp4")]))
@@ -299,7 +326,7 @@ def test_deleted_people_are_forgotten_in_jobs(recognizer, jobs, settings, clips,
 
 
 def test_somebody_who_is_deleted_while_a_file_is_worked_on(
-    recognizer, jobs, settings, clips
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
 ) -> None:
     recognizer.store.create_person("ann")
     job = jobs.create(new("identify", clips[:1]))
@@ -309,7 +336,7 @@ def test_somebody_who_is_deleted_while_a_file_is_worked_on(
     assert jobs.items(job.job_id)[0].result is None
 
 
-def test_bounds(jobs, clips, monkeypatch) -> None:
+def test_bounds(jobs: Jobs, clips: list[NewItem], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequestError, match="Received: 0"):
         jobs.create(new("identify", []))
     for _ in range(MAX_OPEN_JOBS):
@@ -318,7 +345,9 @@ def test_bounds(jobs, clips, monkeypatch) -> None:
         jobs.create(new("identify", clips[:1]))
 
 
-def test_old_jobs_go(jobs, recognizer, settings, clips) -> None:
+def test_old_jobs_go(
+    jobs: Jobs, recognizer: Recognizer, settings: Settings, clips: list[NewItem]
+) -> None:
     job = jobs.create(new("identify", clips[:1]))
     assert jobs.remove_finished(0.0) == 0, "not while it is open"
     work(recognizer, jobs, settings)
@@ -329,7 +358,7 @@ def test_old_jobs_go(jobs, recognizer, settings, clips) -> None:
 
 
 def test_links_out_of_the_media_root_are_not_followed(
-    recognizer, jobs, settings, media, tmp_path
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.mp4").write_bytes(clip(face="ann"))
     (media / "link.mp4").symlink_to(tmp_path / "secret.mp4")
@@ -340,7 +369,9 @@ def test_links_out_of_the_media_root_are_not_followed(
     assert [item.error["code"] for item in jobs.items(job.job_id)] == ["media_not_found"] * 2
 
 
-def test_a_file_that_is_gone_when_its_turn_comes(recognizer, jobs, settings, clips, media) -> None:
+def test_a_file_that_is_gone_when_its_turn_comes(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], media: Path
+) -> None:
     job = jobs.create(new("identify", [clips[0], clips[2]]))
     (media / "ann.mp4").unlink()
     work(recognizer, jobs, settings)
@@ -349,7 +380,7 @@ def test_a_file_that_is_gone_when_its_turn_comes(recognizer, jobs, settings, cli
 
 
 def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(
-    recognizer, jobs, settings, clips, tmp_path
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], tmp_path: Path
 ) -> None:
     """As a service sees what `cli.py enroll` of another machine, or of a user whose
     files it may not read, has begun.
@@ -372,7 +403,9 @@ def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(
     assert states(jobs, held.job_id) == ["done", "done"], "and has lost no attempt"
 
 
-def test_the_thread_of_the_service(recognizer, jobs, settings, clips) -> None:
+def test_the_thread_of_the_service(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
+) -> None:
     job = jobs.create(new("identify", clips))
     thread = JobThread(recognizer, jobs, settings)
     thread.wake()
@@ -410,7 +443,9 @@ def check_enrolled_once(recognizer: Recognizer, count: int) -> None:
     assert recognizer.store.verify_audit().problems == ()
 
 
-def test_two_services_on_one_database_share_a_job(recognizer, jobs, settings, media) -> None:
+def test_two_services_on_one_database_share_a_job(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
+) -> None:
     job = jobs.create(new("enroll", many_people(media, 30)))
     context = multiprocessing.get_context("spawn")
     services = [context.Process(target=_enrol_for_ever, args=(settings,)) for _ in range(2)]
@@ -446,7 +481,7 @@ def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(
-    recognizer, jobs, settings, media
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
 ) -> None:
     """A process that works on a job is killed again and again at random moments; in the
     end every clip was enrolled exactly once.

@@ -5,6 +5,8 @@ table against simulation.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from tests.support.gallery_parts import (
     embedding,
     open_gallery,
 )
+from utils.arrays import Float32Array
 from utils.errors import ModelError
 from utils.modality import Modality
 
@@ -134,7 +137,7 @@ def skewed(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("draw", [normal, skewed])
-def test_measured_false_match_rates_are_the_stated_ones(draw) -> None:
+def test_measured_false_match_rates_are_the_stated_ones(draw: Callable[..., Float32Array]) -> None:
     """Two million impostors: the rates of the convolved table are kept within a tenth."""
     rng = np.random.default_rng(0)
     face, voice = draw(rng, 2_000_000)
@@ -156,7 +159,7 @@ def test_a_modality_that_tells_nobody_apart_changes_nothing() -> None:
         assert table.threshold(rate)[0] == pytest.approx(FACE.threshold(rate)[0], abs=0.0005)
 
 
-def test_the_gallery_takes_vectors_of_this_size(tmp_path) -> None:
+def test_the_gallery_takes_vectors_of_this_size(tmp_path: Path) -> None:
     """Rows are added, changed and moved together as with 512 numbers."""
     both = ConcatFusion(Encoder("face-1", CALIBRATION), Encoder("voice-1", CALIBRATION))
     store = open_gallery(tmp_path)

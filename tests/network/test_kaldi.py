@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from network.frontends.kaldi import KaldiSpec, kaldi_fbank
@@ -36,7 +37,7 @@ def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
     )
     power = np.abs(np.fft.rfft(frames * window, n_fft)) ** 2
 
-    def mel(hz):
+    def mel(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
         return 1127 * np.log(1 + np.asarray(hz) / 700)
 
     top = spec.fmax_hz if spec.fmax_hz > 0 else RATE / 2 + spec.fmax_hz

@@ -5,11 +5,15 @@ refusals.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from network.backbones.voice_separable import voice_network
+
+if TYPE_CHECKING:
+    import keras
 
 pytestmark = pytest.mark.tf
 TINY = {
@@ -23,7 +27,7 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def network():
+def network() -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(3)
@@ -44,13 +48,13 @@ def features(n: int, frames: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5, 47, 48, 301, 6000])
-def test_any_length_gives_a_unit_embedding(network, frames: int) -> None:
+def test_any_length_gives_a_unit_embedding(network: keras.Model, frames: int) -> None:
     embedding = np.asarray(network(features(1, frames), training=False))
     assert embedding.shape == (1, TINY["embedding_size"])
     assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_alone_equals_batched(network) -> None:
+def test_alone_equals_batched(network: keras.Model) -> None:
     batch = features(5, 120)
     together = np.asarray(network(batch, training=False))
     alone = np.concatenate(
@@ -59,13 +63,13 @@ def test_alone_equals_batched(network) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_different_speech_gives_different_embeddings(network) -> None:
+def test_different_speech_gives_different_embeddings(network: keras.Model) -> None:
     embeddings = np.asarray(network(features(4, 120), training=False))
     cosines = embeddings @ embeddings.T
     assert cosines[~np.eye(4, dtype=bool)].max() < 0.9999
 
 
-def test_save_and_load_keep_every_number(network, tmp_path: Path) -> None:
+def test_save_and_load_keep_every_number(network: keras.Model, tmp_path: Path) -> None:
     import keras
 
     network.save(tmp_path / "model.keras")
@@ -76,7 +80,7 @@ def test_save_and_load_keep_every_number(network, tmp_path: Path) -> None:
     )
 
 
-def test_onnx_agrees_at_every_length_and_batch(network, tmp_path: Path) -> None:
+def test_onnx_agrees_at_every_length_and_batch(network: keras.Model, tmp_path: Path) -> None:
     from network.serving.export import export_onnx, largest_difference
 
     export_onnx(network, tmp_path / "model.onnx", (None, None, TINY["n_mels"]))

@@ -20,7 +20,7 @@ from recognition.decision import (
     verify_fused,
 )
 from recognition.matching import Candidate, Comparison
-from recognition.results import Outcome
+from recognition.results import Decision, Outcome
 from tests.support.gallery_parts import CALIBRATION
 from utils.modality import Modality
 
@@ -31,7 +31,7 @@ CALIBRATIONS = dict.fromkeys((FACE, VOICE, FUSED), CALIBRATION)
 RULE = Rule(0.01, 10, CALIBRATIONS)
 
 
-def candidate(person_id, score, modality=FACE):
+def candidate(person_id: str, score: float, modality: Modality = FACE) -> Candidate:
     person = PersonRef(1, person_id, person_id.upper())
     return Candidate(
         person,
@@ -45,7 +45,7 @@ def candidate(person_id, score, modality=FACE):
     )
 
 
-def test_threshold_gives_the_stated_rate():
+def test_threshold_gives_the_stated_rate() -> None:
     """Independent Gaussian impostors in the numbers that the gallery has: the share
     that reaches the threshold is the stated one.
     """
@@ -57,7 +57,7 @@ def test_threshold_gives_the_stated_rate():
         assert 0.007 < (best >= threshold).mean() < 0.013
 
 
-def test_accepted():
+def test_accepted() -> None:
     found = decide([candidate("a", 0.5), candidate("b", 0.1)], FACE, RULE)
     threshold = CALIBRATION.threshold(1 - 0.99**0.1)[0]
     assert found.outcome == Outcome.ACCEPTED
@@ -73,7 +73,7 @@ def test_accepted():
     assert not found.extrapolated
 
 
-def test_the_threshold_is_the_score_that_this_probe_needs():
+def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
     """Level and scale of the candidate turn the strength that is asked for into a
     cosine.
     """
@@ -102,34 +102,34 @@ def test_the_threshold_is_the_score_that_this_probe_needs():
         (1e-9, "under 0.01 %"),
     ],
 )
-def test_probabilities_in_words_are_never_certain(probability, words):
+def test_probabilities_in_words_are_never_certain(probability: float, words: str) -> None:
     found = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
     assert f"probability {words}," in found.reason
 
 
-def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not():
+def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not() -> None:
     threshold = RULE.threshold(FACE)[0]
     assert decide([candidate("a", threshold)], FACE, RULE).outcome == Outcome.ACCEPTED
     assert decide([candidate("a", threshold - 1e-9)], FACE, RULE).outcome == Outcome.UNKNOWN
 
 
-def test_a_stranger_is_given_no_name():
+def test_a_stranger_is_given_no_name() -> None:
     found = decide([candidate("a", 0.1), candidate("b", 0.05)], FACE, RULE)
     assert (found.outcome, found.match, found.runner_up) == (Outcome.UNKNOWN, None, None)
     assert found.margin < 0
     assert found.reason == "Nobody in the gallery is similar enough"
 
 
-def test_what_is_no_number_is_nobody():
+def test_what_is_no_number_is_nobody() -> None:
     assert decide([candidate("a", math.nan)], FACE, RULE).outcome == Outcome.UNKNOWN
 
 
-def test_more_people_raise_the_threshold():
+def test_more_people_raise_the_threshold() -> None:
     thresholds = [Rule(0.01, n, CALIBRATIONS).threshold(FACE)[0] for n in (1, 10, 100, 1000)]
     assert thresholds == sorted(set(thresholds))
 
 
-def test_extrapolation_is_said():
+def test_extrapolation_is_said() -> None:
     rule = Rule(0.01, 1000, CALIBRATIONS)
     for score in (0.5, 0.1):
         found = decide([candidate("a", score)], FACE, rule)
@@ -137,14 +137,14 @@ def test_extrapolation_is_said():
         assert "extrapolated" in found.reason
 
 
-def test_empty_and_not_enrolled():
+def test_empty_and_not_enrolled() -> None:
     assert decide([], FACE, Rule(0.01, 0, CALIBRATIONS)).reason == "The gallery is empty"
     found = decide([], VOICE, RULE)
     assert (found.outcome, found.threshold, found.margin) == (Outcome.UNKNOWN, None, None)
     assert found.reason == "Nobody in the gallery is enrolled by voice"
 
 
-def accepted(person_id, score=0.5, modality=FACE):
+def accepted(person_id: str, score: float = 0.5, modality: Modality = FACE) -> Decision:
     return decide([candidate(person_id, score, modality)], modality, RULE)
 
 
@@ -153,15 +153,15 @@ UNKNOWN = decide([candidate("z", 0.0)], FACE, RULE)
 AGAINST = {FACE: -5.0, VOICE: -5.0}
 
 
-def voice_of(person_id, score=0.5):
+def voice_of(person_id: str, score: float = 0.5) -> Decision:
     return accepted(person_id, score, VOICE)
 
 
-def score_of(llr):
+def score_of(llr: float) -> float:
     return (llr - CALIBRATION.intercept) / CALIBRATION.slope
 
 
-def test_conflict_needs_two_confident_answers():
+def test_conflict_needs_two_confident_answers() -> None:
     assert (
         decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome
         == Outcome.CONFLICT
@@ -181,7 +181,7 @@ def test_conflict_needs_two_confident_answers():
         )
 
 
-def test_a_chance_match_of_the_voice_does_not_block_the_face():
+def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
     """99 to 1 is what an impostor in a hundred reaches: among many people some voice
     does, and more is asked for.
     """
@@ -201,7 +201,7 @@ def test_a_chance_match_of_the_voice_does_not_block_the_face():
         assert (found == right) == (expected == Outcome.ACCEPTED)
 
 
-def test_a_voice_that_fits_both_people_is_no_conflict():
+def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
     right = accepted("a", 0.4, FUSED)
     best = float(CALIBRATION.llr(0.5))
@@ -220,13 +220,13 @@ def test_a_voice_that_fits_both_people_is_no_conflict():
         )
 
 
-def test_conflict_names_nobody():
+def test_conflict_names_nobody() -> None:
     found = decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST)
     assert (found.match, found.runner_up, found.threshold) == (None, None, None)
     assert found.reason == "The face and the voice belong to two different people of the gallery"
 
 
-def test_fused_just_below_its_threshold():
+def test_fused_just_below_its_threshold() -> None:
     """One modality alone is enough when the other does not speak against that person."""
     low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
     weak_voice = decide([candidate("c", 0.05, VOICE)], VOICE, RULE)
@@ -246,7 +246,7 @@ def test_fused_just_below_its_threshold():
     )
 
 
-def test_both_alone_name_nobody_whom_the_fused_answer_does_not():
+def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
     low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
     llr = float(CALIBRATION.llr(BARELY))  # below 0: of a good network, thresholds can be
     assert llr < 0
@@ -259,7 +259,7 @@ def test_both_alone_name_nobody_whom_the_fused_answer_does_not():
 
 
 @pytest.mark.parametrize("single", [accepted("a"), UNKNOWN])
-def test_one_modality_is_the_fused_answer(single):
+def test_one_modality_is_the_fused_answer(single: Decision) -> None:
     nothing = no_probe("The clip has no sound")
     for found in (
         decide_fused(None, single, nothing, RULE, {}),
@@ -268,7 +268,7 @@ def test_one_modality_is_the_fused_answer(single):
         assert found == replace(single, reason=f"{single.reason}. The clip has no sound")
 
 
-def test_duplicates():
+def test_duplicates() -> None:
     other = accepted("other")
     me = accepted("me")
     spoken = voice_of("other")
@@ -283,7 +283,7 @@ def test_duplicates():
     assert duplicate_of(UNKNOWN, UNKNOWN, UNKNOWN, "me", RULE) is None
 
 
-def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
+def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
     """One enrolment in a hundred is of somebody who is there already: 99 to 1 after
     that, among N people, is 99 · 99 · N to 1.
     """
@@ -296,7 +296,7 @@ def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling():
             assert (duplicate_of(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
 
 
-def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate():
+def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate() -> None:
     """Over the enrolment of all N people: each at 1/N of it."""
     people = 40
     flat = replace(CALIBRATION, slope=1.0, intercept=0.0)
@@ -310,18 +310,18 @@ def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate()
     assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", few) is None
 
 
-def test_the_same_recording_is_always_a_duplicate():
+def test_the_same_recording_is_always_a_duplicate() -> None:
     flat = replace(CALIBRATION, slope=0.001, intercept=0.0)
     rule = Rule(0.01, 1000, dict.fromkeys((FACE, VOICE, FUSED), flat))
     face = decide([replace(candidate("b", 0.96), probability=0.6)], FACE, rule)
     assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", rule) == (face.match, FACE)
 
 
-def alone(score):
+def alone(score: float) -> Comparison:
     return Comparison(score, 0.0, 1.0, score)
 
 
-def test_verify_fused():
+def test_verify_fused() -> None:
     same, different = (verify(alone(score), CALIBRATION, 0.01)[0] for score in (0.5, 0.0))
     unsure = verify(alone(RULE.threshold(FACE)[0]), CALIBRATION, 1e-6)[0]
     nothing = verify(None, CALIBRATION, 0.01)[0]
@@ -341,7 +341,7 @@ def test_verify_fused():
         assert verify_fused(fused, face, voice) == expected
 
 
-def test_verify():
+def test_verify() -> None:
     threshold = CALIBRATION.threshold(0.01)[0]
     same, beyond = verify(alone(threshold), CALIBRATION, 0.01)
     assert (same.outcome, same.score, same.threshold, beyond) == (

@@ -4,9 +4,14 @@ duplicates, first sight. Stand-ins for alignment and networks only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from recognition.recognizer import Recognizer
 from recognition.results import Outcome
 from tests.support.gallery_parts import direction, enroll, outcomes
 from utils.errors import (
@@ -17,7 +22,7 @@ from utils.errors import (
 )
 
 
-def test_enroll(recognizer, clip):
+def test_enroll(recognizer: Recognizer, clip: Callable[..., Path]) -> None:
     result = enroll(recognizer, clip, "ann", face=1, voice=1)
     assert [t.modality for t in result.templates] == ["face", "voice"]
     assert [t.quality for t in result.templates] == [0.8, 0.7]
@@ -27,20 +32,20 @@ def test_enroll(recognizer, clip):
     assert "store" in result.timings_ms
 
 
-def test_enroll_nobody(recognizer, clip):
+def test_enroll_nobody(recognizer: Recognizer, clip: Callable[..., Path]) -> None:
     with pytest.raises(PersonNotFoundError):
         recognizer.enroll("nobody", clip(face=1))
     with pytest.raises(InvalidNameError):
         recognizer.enroll("../x", clip(face=1))
 
 
-def test_a_score_is_over_all_templates(gallery, clip):
+def test_a_score_is_over_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     """The same for strangers and for the person, and the same when identifying as when
     verifying.
     """
     probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
 
-    def score(who):
+    def score(who: int) -> float:
         return gallery.verify_person(probes[who], "ann").face.score
 
     each = {who: [] for who in probes}
@@ -60,7 +65,9 @@ def test_a_score_is_over_all_templates(gallery, clip):
     assert answer.face.match.score == pytest.approx(score(1), abs=1e-6)
 
 
-def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
+def test_one_odd_template_is_made_up_for_by_more(
+    recognizer: Recognizer, clip: Callable[..., Path]
+) -> None:
     probe = clip(face=1, voice=1, sample=7)
     enroll(recognizer, clip, "ann", face=60, voice=60)
     assert outcomes(recognizer.identify(probe)) == [("unknown", None)] * 3
@@ -69,7 +76,7 @@ def test_one_odd_template_is_made_up_for_by_more(recognizer, clip):
     assert outcomes(recognizer.identify(probe)) == [("accepted", "ann")] * 3
 
 
-def test_same_file_again(gallery, clip):
+def test_same_file_again(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     path = clip(face=1, voice=1, sample=3)
     first = gallery.enroll("ann", path)
     again = gallery.enroll("ann", path)
@@ -77,7 +84,7 @@ def test_same_file_again(gallery, clip):
     assert [h.code for h in again.hints] == ["already_enrolled"]
 
 
-def test_replace(gallery, clip):
+def test_replace(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     gallery.enroll("ann", clip(face=1, voice=1, sample=1))
     result = gallery.enroll("ann", clip(face=50, voice=50), replace=True)
     assert gallery.store.list_templates("ann") == result.templates
@@ -95,7 +102,9 @@ def test_replace(gallery, clip):
         ({"face": 1, "voice": 3}, "face"),
     ],
 )
-def test_duplicate_is_refused_and_named(gallery, clip, what, modality):
+def test_duplicate_is_refused_and_named(
+    gallery: Recognizer, clip: Callable[..., Path], what: dict[str, Any], modality: str
+) -> None:
     gallery.store.create_person("new")
     path = clip(**what, sample=1)
     with pytest.raises(DuplicatePersonError) as caught:
@@ -109,14 +118,16 @@ def test_duplicate_is_refused_and_named(gallery, clip, what, modality):
     assert len(forced.templates) == len(what)
 
 
-def test_enrolling_somebody_elses_face_for_a_known_person_is_refused(gallery, clip):
+def test_enrolling_somebody_elses_face_for_a_known_person_is_refused(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
     for replacing in (False, True):
         with pytest.raises(DuplicatePersonError):
             gallery.enroll("bob", clip(face=1, voice=1, sample=1), replace=replacing)
     assert gallery.store.get_person("bob").templates == {"face": 1, "voice": 1}
 
 
-def test_clip_unlike_the_person_is_said(gallery, clip):
+def test_clip_unlike_the_person_is_said(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     assert [h.code for h in gallery.enroll("ann", clip(face=40, voice=40)).hints] == [
         "unlike_earlier"
     ]
@@ -127,7 +138,9 @@ def test_clip_unlike_the_person_is_said(gallery, clip):
 # ---- first sight
 
 
-def test_first_sight_registers_then_identifies(recognizer, clip):
+def test_first_sight_registers_then_identifies(
+    recognizer: Recognizer, clip: Callable[..., Path]
+) -> None:
     first = recognizer.first_sight("ann@example.com", clip(face=1, voice=1))
     assert (first.registered, first.duplicate, first.person_id) == (True, None, "ann@example.com")
     assert outcomes(first.identification) == [("accepted", "ann@example.com")] * 3
@@ -137,13 +150,17 @@ def test_first_sight_registers_then_identifies(recognizer, clip):
     assert recognizer.store.get_person("ann@example.com").templates == {"face": 1, "voice": 1}
 
 
-def test_first_sight_of_a_person_without_templates(recognizer, clip):
+def test_first_sight_of_a_person_without_templates(
+    recognizer: Recognizer, clip: Callable[..., Path]
+) -> None:
     recognizer.store.create_person("ann", "Ann")
     assert recognizer.first_sight("ann", clip(face=1)).registered
     assert recognizer.store.get_person("ann").name == "Ann"
 
 
-def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
+def test_first_sight_under_another_id_is_reported_and_not_stored(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
     result = gallery.first_sight("alias", clip(face=1, voice=1, sample=1))
     assert (result.registered, result.duplicate.person_id, result.duplicate.name) == (
         False,
@@ -155,19 +172,23 @@ def test_first_sight_under_another_id_is_reported_and_not_stored(gallery, clip):
         gallery.store.get_person("alias")
 
 
-def test_first_sight_with_force_stores_and_reports(gallery, clip):
+def test_first_sight_with_force_stores_and_reports(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
     result = gallery.first_sight("twin", clip(face=1, voice=1, sample=1), force=True)
     assert (result.registered, result.duplicate.person_id) == (True, "ann")
     assert gallery.store.get_person("twin").templates == {"face": 1, "voice": 1}
 
 
-def test_known_id_with_another_face_is_only_identified(gallery, clip):
+def test_known_id_with_another_face_is_only_identified(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
     result = gallery.first_sight("ann", clip(face=2, voice=2, sample=1))
     assert (result.registered, result.duplicate) == (False, None)
     assert outcomes(result.identification)[0] == ("accepted", "bob")
 
 
-def test_re_register(gallery, clip):
+def test_re_register(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     result = gallery.first_sight("ann", clip(face=80, voice=80), re_register=True)
     assert result.registered
     assert outcomes(result.identification)[0] == ("accepted", "ann")
@@ -177,11 +198,13 @@ def test_re_register(gallery, clip):
     assert gallery.first_sight("new", clip(face=81), re_register=True).registered
 
 
-def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeypatch):
+def test_first_sight_of_somebody_who_is_deleted_meanwhile(
+    gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Known when looked up, gone when stored: registered anew."""
     known = gallery.store.find_person
 
-    def deleted_after(person_id):
+    def deleted_after(person_id: str) -> object:
         found = known(person_id)
         gallery.store.delete_person(person_id)
         return found
@@ -192,7 +215,9 @@ def test_first_sight_of_somebody_who_is_deleted_meanwhile(gallery, clip, monkeyp
     assert outcomes(result.identification) == [("accepted", "ann")] * 3
 
 
-def test_first_sight_leaves_nothing_of_a_bad_clip(recognizer, clip):
+def test_first_sight_leaves_nothing_of_a_bad_clip(
+    recognizer: Recognizer, clip: Callable[..., Path]
+) -> None:
     with pytest.raises(NoBiometricError):
         recognizer.first_sight("ann", clip(picture=True))
     for bad in ("..", "a/b"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from gallery.search.memory import ALL, MemoryIndex
+from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.store import NewPerson, NewTemplate
-from recognition.matching import Search, compare
+from recognition.matching import Candidate, Search, compare
 from scoring.calibration import Calibration
 from scoring.norms import OTHERS, Coefficients, CohortNorm
 from tests.support.gallery_parts import (
@@ -18,19 +21,28 @@ from tests.support.gallery_parts import (
     embedding,
     open_gallery,
 )
-from utils.arrays import EMBEDDING_SIZE
+from utils.arrays import EMBEDDING_SIZE, Float32Array
+from utils.modality import Modality
 
 FACE, VOICE, FUSED = ALL
 SHIFTED = Calibration(30.0, -2.0, (0.5, 0.1), (0.0, 0.1))
 CALIBRATIONS = {FACE: CALIBRATION, VOICE: SHIFTED, FUSED: CALIBRATION}
 
+Gallery = tuple[dict[int, str], Snapshot]
+"""Identity → modalities, and all of it as a search sees it."""
 
-def rank(snapshot, vectors, modality, calibrations=CALIBRATIONS):
+
+def rank(
+    snapshot: Snapshot,
+    vectors: Mapping[Modality, Float32Array],
+    modality: Modality,
+    calibrations: Mapping[Modality, Calibration] = CALIBRATIONS,
+) -> list[Candidate]:
     return Search(snapshot, vectors, calibrations, 0.0).rank(modality)
 
 
 @pytest.fixture
-def gallery(tmp_path):
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """Identity → modalities: 1-4 both, 5-6 face only, 7-8 voice only."""
     has = {**dict.fromkeys(range(1, 5), "fv"), 5: "f", 6: "f", 7: "v", 8: "v"}
     store = open_gallery(tmp_path)
@@ -46,7 +58,9 @@ def gallery(tmp_path):
     store.close()
 
 
-def probe(face=None, voice=None, sample=1, noise=0.8):
+def probe(
+    face: int | None = None, voice: int | None = None, sample: int = 1, noise: float = 0.8
+) -> dict[Modality, Float32Array]:
     vectors = {}
     if face is not None:
         vectors[FACE] = direction("face", face, sample, noise)
@@ -57,7 +71,9 @@ def probe(face=None, voice=None, sample=1, noise=0.8):
     return vectors
 
 
-def oracle(has, vectors, modality):
+def oracle(
+    has: Mapping[int, str], vectors: Mapping[Modality, Float32Array], modality: Modality
+) -> list[tuple[float, float, str, Modality]]:
     """Best two of (llr, score, person_id, modality), one person after the other."""
     found = []
     for i, modalities in has.items():
@@ -75,7 +91,7 @@ def oracle(has, vectors, modality):
 
 @pytest.mark.parametrize("who", range(1, 10))
 @pytest.mark.parametrize("modality", ALL)
-def test_equals_the_loop(gallery, who, modality):
+def test_equals_the_loop(gallery: Gallery, who: int, modality: Modality) -> None:
     has, snapshot = gallery
     vectors = probe(who, who)
     found = rank(snapshot, vectors, modality)
@@ -86,7 +102,7 @@ def test_equals_the_loop(gallery, who, modality):
 
 
 @pytest.mark.parametrize(("face", "voice"), [(1, 2), (5, 7), (7, 5), (2, 8), (9, 3)])
-def test_mixed_probes_equal_the_loop(gallery, face, voice):
+def test_mixed_probes_equal_the_loop(gallery: Gallery, face: int, voice: int) -> None:
     has, snapshot = gallery
     vectors = probe(face, voice)
     assert [c.person.person_id for c in rank(snapshot, vectors, FUSED)] == [
@@ -94,7 +110,7 @@ def test_mixed_probes_equal_the_loop(gallery, face, voice):
     ]
 
 
-def test_people_are_compared_on_the_calibrated_scale(gallery):
+def test_people_are_compared_on_the_calibrated_scale(gallery: Gallery) -> None:
     """A face-only and a voice-only person at the same cosine: the better calibrated
     modality weighs more, not the higher cosine.
     """
@@ -112,7 +128,7 @@ def test_people_are_compared_on_the_calibrated_scale(gallery):
     assert best.llr > second.llr
 
 
-def test_few_and_none(tmp_path):
+def test_few_and_none(tmp_path: Path) -> None:
     store = open_gallery(tmp_path)
     index = MemoryIndex(store, StubEncoders())
     assert rank(index.snapshot(), probe(1, 1), FUSED) == ()
@@ -124,14 +140,14 @@ def test_few_and_none(tmp_path):
     store.close()
 
 
-def test_scores_are_cosines_even_after_rounding(gallery):
+def test_scores_are_cosines_even_after_rounding(gallery: Gallery) -> None:
     _, snapshot = gallery
     exact = probe(1, 1, noise=0.0)
     exact[FACE] = exact[FACE] * np.float32(1.0000005)
     assert rank(snapshot, exact, FACE)[0].score <= 1.0
 
 
-def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path):
+def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> None:
     """Over all templates of a modality; fused over pairs of them."""
     store = open_gallery(tmp_path)
     people = {f"p{i}": [(i, sample) for sample in range(1 + i % 4)] for i in range(1, 6)}
@@ -162,7 +178,7 @@ def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path):
     store.close()
 
 
-def test_ratio_of_one_person(gallery):
+def test_ratio_of_one_person(gallery: Gallery) -> None:
     has, snapshot = gallery
     vectors = probe(1, 2)
     search = Search(snapshot, vectors, CALIBRATIONS, 0.0)
@@ -199,7 +215,7 @@ NUMBERS = Coefficients(
 NORMED = Calibration(2.0, -4.0, (0.5, 0.1, 0.01), (-1.0, 0.0, 1.0), CohortNorm(COHORT, NUMBERS))
 
 
-def crowd(tmp_path, count: int, alike: float = 0.0):
+def crowd(tmp_path: Path, count: int, alike: float = 0.0) -> tuple[Snapshot, Float32Array]:
     """People by face, each of whom has a part of one common direction."""
     store = open_gallery(tmp_path)
     common = direction("common", 1)
@@ -213,7 +229,7 @@ def crowd(tmp_path, count: int, alike: float = 0.0):
     return snapshot, common
 
 
-def by_hand(snapshot, vector, row):
+def by_hand(snapshot: Snapshot, vector: Float32Array, row: int) -> float:
     """Strength of one person, from the definition."""
     norm = NORMED.norm
     level, scale = norm.probe(vector[None])
@@ -228,7 +244,7 @@ def by_hand(snapshot, vector, row):
 
 
 @pytest.mark.parametrize("people", [1, 3, 6, 40])
-def test_strengths_follow_from_cohort_and_others(tmp_path, people):
+def test_strengths_follow_from_cohort_and_others(tmp_path: Path, people: int) -> None:
     snapshot, _ = crowd(tmp_path, people)
     vector = direction("face", 1, 5, 1.0)
     found = rank(snapshot, {FACE: vector}, FACE, {FACE: NORMED})
@@ -244,7 +260,7 @@ def test_strengths_follow_from_cohort_and_others(tmp_path, people):
     assert found[0].person.person_id == "p1"
 
 
-def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
+def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
     """By the logarithm of the seconds over 3; as of 6 s beyond that, and nothing where
     they are not known.
     """
@@ -269,7 +285,7 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path):
         assert found.strength == pytest.approx(expected, rel=1e-5)
 
 
-def test_of_two_clips_neither_is_the_probe():
+def test_of_two_clips_neither_is_the_probe() -> None:
     """A verification of two clips heeds the cohort and the seconds of both, and gives
     the same answer either way round.
     """
@@ -287,7 +303,7 @@ def test_of_two_clips_neither_is_the_probe():
     assert there.scale == pytest.approx((ways[0].scale + ways[1].scale) / 2)
 
 
-def test_where_people_are_alike_more_is_needed(tmp_path):
+def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
     """The same cosine of the same probe: the score that a name needs is higher among
     people who resemble the probe.
     """
@@ -309,7 +325,7 @@ def test_where_people_are_alike_more_is_needed(tmp_path):
     assert needed[1] > needed[0] + 0.1
 
 
-def test_two_sides_alone_have_no_others():
+def test_two_sides_alone_have_no_others() -> None:
     probe_vector = direction("face", 1, 1, 0.8)
     reference = direction("face", 1)
     found = compare(probe_vector, reference, NORMED, 0.0)

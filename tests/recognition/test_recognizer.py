@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from recognition.recognizer import Recognizer
 from recognition.results import Outcome
 from scoring.calibration import Calibration
 from scoring.norms import Coefficients, CohortNorm
@@ -23,7 +27,7 @@ from tests.support.gallery_parts import (
     outcomes,
 )
 from tests.support.waiting import LIMIT_S, until
-from utils.arrays import EMBEDDING_SIZE
+from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
 from utils.errors import (
     BusyError,
     DuplicatePersonError,
@@ -34,12 +38,13 @@ from utils.errors import (
     PersonNotFoundError,
     TemplateNotFoundError,
 )
-from utils.modality import Modality
+from utils.media import Capture
+from utils.modality import Embedding, Modality
 
 # ---- identify
 
 
-def test_identify(gallery, clip):
+def test_identify(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.identify(clip(face=2, voice=2, sample=1))
     assert outcomes(answer) == [("accepted", "bob")] * 3
     assert answer.fused.match.name == "Bob"
@@ -61,14 +66,14 @@ def test_identify(gallery, clip):
     assert answer.timings_ms["total"] >= answer.timings_ms["search"] > 0
 
 
-def test_stranger_is_unknown(gallery, clip):
+def test_stranger_is_unknown(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.identify(clip(face=9, voice=9))
     assert outcomes(answer) == [("unknown", None)] * 3
     assert answer.fused.runner_up is None
     assert "ann" not in repr(answer).lower().replace("encoder", "")
 
 
-def test_empty_gallery(recognizer, clip):
+def test_empty_gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> None:
     recognizer.store.create_person("no-templates")
     answer = recognizer.identify(clip(face=1, voice=1))
     assert outcomes(answer) == [("unknown", None)] * 3
@@ -91,7 +96,15 @@ def test_empty_gallery(recognizer, clip):
     ],
 )
 @pytest.mark.parametrize("who", [1, 9])
-def test_one_modality_in_the_probe(gallery, clip, what, there, gone, reason, who):
+def test_one_modality_in_the_probe(
+    gallery: Recognizer,
+    clip: Callable[..., Path],
+    what: dict[str, Any],
+    there: str,
+    gone: str,
+    reason: str,
+    who: int,
+) -> None:
     answer = gallery.identify(clip(**{**what, there: who}, sample=1))
     single = getattr(answer, there)
     absent = getattr(answer, gone)
@@ -101,7 +114,7 @@ def test_one_modality_in_the_probe(gallery, clip, what, there, gone, reason, who
     assert single.modality == there
 
 
-def test_gallery_of_one_modality(recognizer, clip):
+def test_gallery_of_one_modality(recognizer: Recognizer, clip: Callable[..., Path]) -> None:
     """Everybody is enrolled by face only: a probe with both is answered as by face."""
     for i in (1, 2):
         enroll(recognizer, clip, f"p{i}", face=i)
@@ -111,7 +124,7 @@ def test_gallery_of_one_modality(recognizer, clip):
         assert answer.voice.reason == "Nobody in the gallery is enrolled by voice"
 
 
-def test_mixed_gallery(gallery, clip):
+def test_mixed_gallery(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     enroll(gallery, clip, "facial", face=20)
     enroll(gallery, clip, "vocal", voice=30)
     assert outcomes(gallery.identify(clip(face=20, voice=20, sample=1)))[0] == (
@@ -124,7 +137,9 @@ def test_mixed_gallery(gallery, clip):
     assert answer.fused.modality == Modality.FUSED
 
 
-def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
+def test_the_seconds_of_speech_reach_the_strengths(
+    tmp_path: Path, clip: Callable[..., Path]
+) -> None:
     """Level +0.1 for every factor of e in seconds: the same voice with longer speech is
     told by so much less; a face by nothing.
     """
@@ -166,12 +181,14 @@ def test_the_seconds_of_speech_reach_the_strengths(tmp_path, clip):
     recognizer.close()
 
 
-def test_conflict(gallery, clip):
+def test_conflict(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.identify(clip(face=1, voice=2, sample=1))
     assert outcomes(answer) == [("conflict", None), ("accepted", "ann"), ("accepted", "bob")]
 
 
-def test_two_people_of_whom_one_is_a_stranger_are_no_conflict(gallery, clip):
+def test_two_people_of_whom_one_is_a_stranger_are_no_conflict(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
     answer = gallery.identify(clip(face=1, voice=9, sample=1))
     assert answer.fused.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
     assert answer.voice.outcome == Outcome.UNKNOWN
@@ -180,11 +197,11 @@ def test_two_people_of_whom_one_is_a_stranger_are_no_conflict(gallery, clip):
 class DoubtfulFusion(StubFusion):
     """Its scores are next to nothing: as a fused score that stays below its threshold."""
 
-    def fuse(self, face, voice):
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         return np.roll(super().fuse(face, voice), 1, axis=1) * np.float32(0.01)
 
 
-def test_both_alone_are_enough(tmp_path, clip):
+def test_both_alone_are_enough(tmp_path: Path, clip: Callable[..., Path]) -> None:
     """Face and voice name the person each alone: then the fused answer names nobody
     else and not nobody.
     """
@@ -211,7 +228,7 @@ def test_both_alone_are_enough(tmp_path, clip):
     made.close()
 
 
-def test_nothing_to_go_by(gallery, clip):
+def test_nothing_to_go_by(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     with pytest.raises(NoBiometricError) as caught:
         gallery.identify(clip(picture=True, sound=True))
     assert "no face was found" in caught.value.message
@@ -219,7 +236,9 @@ def test_nothing_to_go_by(gallery, clip):
     assert caught.value.details == {"hints": []}
 
 
-def test_bad_media_passes_through_and_frees_its_slot(gallery, clip, tmp_path):
+def test_bad_media_passes_through_and_frees_its_slot(
+    gallery: Recognizer, clip: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "bad").write_bytes(b"\0\1")
     for _ in range(5):
         with pytest.raises(MediaTypeError):
@@ -227,7 +246,7 @@ def test_bad_media_passes_through_and_frees_its_slot(gallery, clip, tmp_path):
     assert gallery.identify(clip(face=1)).face.match.person_id == "ann"
 
 
-def test_extrapolated_threshold_is_said(tmp_path, clip):
+def test_extrapolated_threshold_is_said(tmp_path: Path, clip: Callable[..., Path]) -> None:
     short = Calibration(60.0, -12.0, (0.5, 0.1), (0.0, 0.057))
     made = make_recognizer(tmp_path / "x", StubEncoders(face=StubFace(calibration=short)))
     enroll(made, clip, "ann", face=1, voice=1)
@@ -241,7 +260,7 @@ def test_extrapolated_threshold_is_said(tmp_path, clip):
 # ---- verify
 
 
-def test_verify_person(gallery, clip):
+def test_verify_person(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.verify_person(clip(face=1, voice=1, sample=1), "ann")
     assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["same"] * 3
     assert answer.fmr == 0.01
@@ -250,7 +269,7 @@ def test_verify_person(gallery, clip):
     assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["different"] * 3
 
 
-def test_verify_by_one_modality(gallery, clip):
+def test_verify_by_one_modality(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.verify_person(clip(face=1, sample=1), "ann")
     assert answer.fused == answer.face
     assert (answer.voice.outcome, answer.voice.score) == ("no_probe", None)
@@ -264,7 +283,7 @@ def test_verify_by_one_modality(gallery, clip):
     assert gallery.verify_person(clip(face=30), "vocal").fused.outcome == "no_probe"
 
 
-def test_verify_against_all_templates(gallery, clip):
+def test_verify_against_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     """One bad template of three does not decide."""
     for sample in (1, 2):
         gallery.enroll("ann", clip(face=1, voice=1, sample=sample))
@@ -272,12 +291,12 @@ def test_verify_against_all_templates(gallery, clip):
     assert gallery.verify_person(clip(face=1, voice=1, sample=3), "ann").fused.outcome == "same"
 
 
-def test_verify_nobody(gallery, clip):
+def test_verify_nobody(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     with pytest.raises(PersonNotFoundError):
         gallery.verify_person(clip(face=1), "nobody")
 
 
-def test_verify_clips(gallery, clip):
+def test_verify_clips(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = gallery.verify_clips(clip(face=70, voice=70), clip(face=70, voice=70, sample=1))
     assert [v.outcome for v in (answer.fused, answer.face, answer.voice)] == ["same"] * 3
     answer = gallery.verify_clips(clip(face=70, voice=70), clip(face=71, voice=71))
@@ -293,7 +312,7 @@ def test_verify_clips(gallery, clip):
 # ---- encoders change
 
 
-def test_other_models(tmp_path, clip):
+def test_other_models(tmp_path: Path, clip: Callable[..., Path]) -> None:
     old = make_recognizer(tmp_path / "g")
     for i, person_id in enumerate(("ann", "bob"), 1):
         enroll(old, clip, person_id, face=i, voice=i)
@@ -328,7 +347,7 @@ def test_other_models(tmp_path, clip):
 # ---- people, audit, slots
 
 
-def test_people(gallery, clip):
+def test_people(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     assert gallery.store.count() == 3
     with pytest.raises(PersonExistsError):
         gallery.store.create_person("ann")
@@ -343,7 +362,7 @@ def test_people(gallery, clip):
     gallery.store.check()
 
 
-def test_audit_of_recognition(gallery, clip):
+def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     gallery.identify(clip(face=1, voice=1, sample=1))
     gallery.store.create_person("new")
     with pytest.raises(DuplicatePersonError):
@@ -354,7 +373,9 @@ def test_audit_of_recognition(gallery, clip):
     assert refused.person_key == identified.person_key
 
 
-def test_full_disk_does_not_keep_people_from_being_recognised(gallery, clip, caplog):
+def test_full_disk_does_not_keep_people_from_being_recognised(
+    gallery: Recognizer, clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     from tests.gallery.test_sqlite import limit_pages
 
     limit_pages(gallery.store, 1)
@@ -369,12 +390,12 @@ def test_full_disk_does_not_keep_people_from_being_recognised(gallery, clip, cap
 class SlowAligner(ClipAligner):
     """Counts how many clips are read at the same time, and waits to be let go."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = self.most = 0
         self.go = threading.Event()
         self._lock = threading.Lock()
 
-    def analyse(self, path, *, filename=None):
+    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -384,13 +405,13 @@ class SlowAligner(ClipAligner):
         return super().analyse(path, filename=filename)
 
 
-def test_slots(tmp_path, clip):
+def test_slots(tmp_path: Path, clip: Callable[..., Path]) -> None:
     aligner = SlowAligner()
     made = make_recognizer(tmp_path / "s", wait_s=0.3, aligner=aligner, slots=2)
     path = clip(face=1)
     results = []
 
-    def ask():
+    def ask() -> None:
         try:
             results.append(made.identify(path).face.outcome.value)
         except BusyError as error:
@@ -408,9 +429,9 @@ def test_slots(tmp_path, clip):
     made.close()
 
 
-def test_a_vector_that_is_no_number_is_refused(tmp_path, clip):
+def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
     class Broken(StubFace):
-        def embed(self, faces, weights):
+        def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
             return replace(super().embed(faces, weights), vector=np.full(512, np.nan, np.float32))
 
     made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scoring.norms import Coefficients, CohortNorm
 RATES = (0.5, 0.1, 0.01, 0.001)
 
 
-def make(shift: float = 0.0, **changes) -> Calibration:
+def make(shift: float = 0.0, **changes: Any) -> Calibration:
     return Calibration(
         10.0,
         -3.0 - 10 * shift,
@@ -23,14 +25,14 @@ def make(shift: float = 0.0, **changes) -> Calibration:
     )
 
 
-def test_probability_is_the_logistic_of_the_ratio():
+def test_probability_is_the_logistic_of_the_ratio() -> None:
     calibration = make()
     assert calibration.llr(0.3) == pytest.approx(0.0)
     assert calibration.probability(0.3) == pytest.approx(0.5)
     assert calibration.probability([0.2, 0.4]) == pytest.approx([1 / (1 + np.e), np.e / (1 + np.e)])
 
 
-def test_threshold_is_read_from_the_table_and_monotone():
+def test_threshold_is_read_from_the_table_and_monotone() -> None:
     calibration = make()
     for rate, score in zip(calibration.impostor_fmr, calibration.impostor_score, strict=True):
         assert calibration.threshold(rate) == (pytest.approx(score), False)
@@ -38,13 +40,13 @@ def test_threshold_is_read_from_the_table_and_monotone():
     assert (np.diff(thresholds) >= 0).all()
 
 
-def test_beyond_the_table_the_threshold_goes_on_along_the_last_decade_and_says_so():
+def test_beyond_the_table_the_threshold_goes_on_along_the_last_decade_and_says_so() -> None:
     score, extrapolated = make().threshold(1e-4)
     assert extrapolated
     assert score == pytest.approx(0.45 + (0.45 - 0.35))
 
 
-def test_extrapolation_errs_towards_strictness_for_normal_scores():
+def test_extrapolation_errs_towards_strictness_for_normal_scores() -> None:
     from statistics import NormalDist
 
     normal = NormalDist(0.1, 0.12)
@@ -56,7 +58,7 @@ def test_extrapolation_errs_towards_strictness_for_normal_scores():
         assert normal.inv_cdf(1 - rate) <= score <= normal.inv_cdf(1 - rate / 10)
 
 
-def test_fpir_of_the_threshold_is_what_was_stated():
+def test_fpir_of_the_threshold_is_what_was_stated() -> None:
     for people in (1, 20, 300):
         fmr = fmr_for_fpir(0.01, people)
         assert 1 - (1 - fmr) ** people == pytest.approx(0.01)
@@ -76,7 +78,7 @@ NUMBERS = Coefficients(
 NORM = CohortNorm(COHORT, NUMBERS)
 
 
-def test_without_a_cohort_a_strength_is_the_cosine():
+def test_without_a_cohort_a_strength_is_the_cosine() -> None:
     level, scale = make().probe(COHORT)
     assert (level == 0).all()
     assert (scale == 1).all()
@@ -86,7 +88,7 @@ def test_without_a_cohort_a_strength_is_the_cosine():
     assert make().typical_cosine(0.01) == pytest.approx(0.35)
 
 
-def test_pairs_alone_have_the_table_of_the_norm():
+def test_pairs_alone_have_the_table_of_the_norm() -> None:
     calibration = make(norm=NORM)
     assert calibration.pair_threshold(0.01) == (pytest.approx(1.5), False)
     assert calibration.pair_threshold(1e-3)[1]
@@ -96,7 +98,7 @@ def test_pairs_alone_have_the_table_of_the_norm():
     )
 
 
-def test_a_card_keeps_every_number():
+def test_a_card_keeps_every_number() -> None:
     calibration = make(norm=NORM, cosine=make(0.3))
     back = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), COHORT)
     assert back == calibration
@@ -106,7 +108,7 @@ def test_a_card_keeps_every_number():
         Calibration.from_dict(calibration.to_dict())
 
 
-def test_a_card_from_before_durations_were_heeded_heeds_none():
+def test_a_card_from_before_durations_were_heeded_heeds_none() -> None:
     card = make(norm=NORM).to_dict()
     card["norm"]["level"].pop()
     card["norm"]["scale"].pop()
@@ -131,6 +133,6 @@ def test_a_card_from_before_durations_were_heeded_heeds_none():
         lambda: make().threshold(0.0),
     ],
 )
-def test_what_cannot_be_a_calibration_is_refused(bad):
+def test_what_cannot_be_a_calibration_is_refused(bad: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match="Received"):
         bad()

@@ -4,6 +4,9 @@ it is another one.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +19,7 @@ from tests.support.tiny import tiny_models
 from train.calibration.calibrate import People, as_stored, store
 from train.calibration.galleries import Fold
 from train.data.tables import Table
-from utils.arrays import EMBEDDING_SIZE
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import ModelError
 
 NUMBERS = Coefficients(
@@ -30,9 +33,12 @@ NUMBERS = Coefficients(
     (-2.0, -1.0, 0.5, 1.5),
 )
 
+Models = tuple[Path, dict[str, Float32Array]]
+"""Folder of the networks, and the cohort of each modality."""
+
 
 @pytest.fixture
-def models(tmp_path):
+def models(tmp_path: Path) -> Models:
     """Networks of which face and voice have a cohort, and the fusion numbers for the
     joined one.
     """
@@ -55,7 +61,7 @@ def models(tmp_path):
     return folder, cohorts
 
 
-def test_it_is_read_back_as_it_was(models):
+def test_it_is_read_back_as_it_was(models: Models) -> None:
     folder, cohorts = models
     encoders = load_encoders(folder)
     for name, encoder in (("face", encoders.face), ("voice", encoders.voice)):
@@ -69,7 +75,7 @@ def test_it_is_read_back_as_it_was(models):
 
 
 @pytest.mark.parametrize("harm", ["gone", "another"])
-def test_another_cohort_is_refused(models, harm):
+def test_another_cohort_is_refused(models: Models, harm: str) -> None:
     folder, _ = models
     file = folder / "face" / COHORT_FILE
     file.unlink() if harm == "gone" else np.save(file, np.ones((4, EMBEDDING_SIZE), np.float16))
@@ -77,14 +83,14 @@ def test_another_cohort_is_refused(models, harm):
         load_encoders(folder)
 
 
-def test_a_fusion_whose_cohort_is_gone_does_not_serve(models):
+def test_a_fusion_whose_cohort_is_gone_does_not_serve(models: Models) -> None:
     folder, _ = models
     card = read_card(folder / "fusion")
     with pytest.raises(ModelError, match="cannot be used"):
         card.require_calibration()
 
 
-def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_people():
+def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_people() -> None:
     norm = CohortNorm(np.eye(10, 16, dtype=np.float32), NUMBERS)
     few = norm.expected(10, OTHERS)
     many = norm.expected(100_000, OTHERS)
@@ -107,6 +113,6 @@ def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_peop
         {"others": 1.2},
     ],
 )
-def test_what_cannot_be_numbers_is_refused(bad):
+def test_what_cannot_be_numbers_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Received"):
         Coefficients(**{**vars(NUMBERS), **bad})

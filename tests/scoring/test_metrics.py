@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from sklearn import metrics as oracle
 
 from scoring import metrics
 
+Trials = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+"""Scores and labels."""
+
 
 @pytest.fixture(params=[0, 1, 2])
-def trials(request):
+def trials(request: pytest.FixtureRequest) -> Trials:
     """Overlapping scores, rounded in one case so that many are equal across both
     classes.
     """
@@ -20,7 +26,7 @@ def trials(request):
     return (np.round(scores, 1) if request.param == 2 else scores), labels
 
 
-def test_det_curve_equals_roc_curve_of_sklearn(trials):
+def test_det_curve_equals_roc_curve_of_sklearn(trials: Trials) -> None:
     scores, labels = trials
     curve = metrics.det_curve(scores, labels)
     far, tar, threshold = oracle.roc_curve(labels, scores, drop_intermediate=False)
@@ -29,7 +35,7 @@ def test_det_curve_equals_roc_curve_of_sklearn(trials):
     np.testing.assert_allclose(curve.threshold[::-1], threshold)
 
 
-def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials):
+def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials: Trials) -> None:
     scores, labels = trials
     far, tar, _ = oracle.roc_curve(labels, scores, drop_intermediate=False)
     far = far[::-1]
@@ -47,7 +53,7 @@ def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials):
     )
 
 
-def test_eer_by_hand():
+def test_eer_by_hand() -> None:
     # thresholds 1 2 3 4: at 3 one of two impostors (3) is accepted and one of two
     # targets (2) is rejected
     assert metrics.eer([1, 3, 2, 4], [0, 0, 1, 1]).value == pytest.approx(0.5)
@@ -55,7 +61,7 @@ def test_eer_by_hand():
     assert metrics.eer([3, 4, 1, 2], [0, 0, 1, 1]).value == pytest.approx(1.0)
 
 
-def test_rates_at_operating_points_by_brute_force(trials):
+def test_rates_at_operating_points_by_brute_force(trials: Trials) -> None:
     scores, labels = trials
     target = scores[labels == 1]
     impostor = scores[labels == 0]
@@ -77,7 +83,7 @@ def test_rates_at_operating_points_by_brute_force(trials):
 
 
 @pytest.mark.parametrize(("p_target", "c_miss", "c_fa"), [(0.01, 1, 1), (0.05, 1, 1), (0.5, 1, 10)])
-def test_min_dcf_by_brute_force(trials, p_target, c_miss, c_fa):
+def test_min_dcf_by_brute_force(trials: Trials, p_target: float, c_miss: int, c_fa: int) -> None:
     scores, labels = trials
     far, frr, _ = oracle.det_curve(labels, scores)
     costs = np.append(
@@ -88,7 +94,7 @@ def test_min_dcf_by_brute_force(trials, p_target, c_miss, c_fa):
     assert metrics.min_dcf(scores, labels, p_target, c_miss, c_fa).value == pytest.approx(expected)
 
 
-def test_cllr_is_balanced_log_loss_of_sklearn(trials):
+def test_cllr_is_balanced_log_loss_of_sklearn(trials: Trials) -> None:
     llr, labels = trials
     weight = np.where(labels == 1, 1 / labels.sum(), 1 / (1 - labels).sum())
     expected = oracle.log_loss(labels, 1 / (1 + np.exp(-llr)), sample_weight=weight) / np.log(2)
@@ -96,7 +102,7 @@ def test_cllr_is_balanced_log_loss_of_sklearn(trials):
     assert metrics.cllr([0.0, 0.0], [0, 1]) == pytest.approx(1.0)
 
 
-def test_fold_accuracy_uses_the_threshold_of_the_other_folds():
+def test_fold_accuracy_uses_the_threshold_of_the_other_folds() -> None:
     # fold 1 separates at 0.5, fold 2 at 5: each judged at the other's threshold gets
     # one half right
     scores = [0, 1, 0, 1, 4, 6, 4, 6]
@@ -106,7 +112,7 @@ def test_fold_accuracy_uses_the_threshold_of_the_other_folds():
     assert metrics.accuracy_threshold(scores, labels).value == pytest.approx(0.75)
 
 
-def test_fold_accuracy_on_separable_trials_is_one():
+def test_fold_accuracy_on_separable_trials_is_one() -> None:
     rng = np.random.default_rng(3)
     labels = np.tile([0, 1], 50)
     result = metrics.fold_accuracy(
@@ -116,7 +122,7 @@ def test_fold_accuracy_on_separable_trials_is_one():
     assert 0.2 < result.threshold < 1.0
 
 
-def test_rank1_and_open_set_by_hand():
+def test_rank1_and_open_set_by_hand() -> None:
     scores = [[0.9, 0.1], [0.4, 0.6], [0.7, 0.2], [0.3, 0.5]]
     # x and y are strangers
     gallery = ["a", "b"]
@@ -128,7 +134,7 @@ def test_rank1_and_open_set_by_hand():
     assert (strict.fpir, strict.fnir, strict.threshold) == (0.0, 0.5, 0.9)
 
 
-def test_bootstrap_covers_the_true_rate_and_is_wider_for_correlated_trials():
+def test_bootstrap_covers_the_true_rate_and_is_wider_for_correlated_trials() -> None:
     rng = np.random.default_rng(5)
     people = np.repeat(np.arange(60), 20)
     # All trials of a person fall alike
@@ -140,7 +146,7 @@ def test_bootstrap_covers_the_true_rate_and_is_wider_for_correlated_trials():
     assert by_person.high - by_person.low > 2 * (mixed.high - mixed.low)
 
 
-def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn():
+def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn() -> None:
     seen = []
     metrics.bootstrap_interval(
         lambda index: seen.append(np.bincount(index, minlength=3)) or 0.0,
@@ -168,6 +174,6 @@ def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn():
         lambda: metrics.bootstrap_interval(lambda index: 0.0, ["a", "a"]),
     ],
 )
-def test_bad_input_is_refused_with_what_was_received(call):
+def test_bad_input_is_refused_with_what_was_received(call: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match="Received"):
         call()

@@ -5,14 +5,17 @@ the operator's own clips.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from scoring import logistic
-from scoring.calibration import fmr_for_fpir
-from scoring.norms import OTHERS, CohortNorm
+from scoring.calibration import Calibration, fmr_for_fpir
+from scoring.norms import OTHERS, Coefficients, CohortNorm
 from train.calibration.calibrate import (
     FULL,
     CalibrationData,
@@ -39,7 +42,7 @@ from train.calibration.gallery_fit import (
 from train.calibration.norm_fit import fit_norm
 from train.calibration.own_clips import tables_of
 from train.data.tables import Table
-from utils.arrays import EMBEDDING_SIZE
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import DatasetError, MediaCorruptError
 from utils.modality import Modality
 
@@ -47,7 +50,11 @@ SIZE = 64
 
 
 def table(
-    people: int = 40, files: int = 5, noise: float = 0.9, conditions=("clean",), seed: int = 0
+    people: int = 40,
+    files: int = 5,
+    noise: float = 0.9,
+    conditions: Sequence[str] = ("clean",),
+    seed: int = 0,
 ) -> Table:
     """People as random directions, files as noisy versions of them; every further
     condition is noisier.
@@ -86,7 +93,7 @@ def trials(seed: int = 0, impostors: int = 20_000) -> Trials:
     return Trials(scores, labels, np.arange(len(labels)) // 10)
 
 
-def test_logistic_fit_equals_scikit_learn():
+def test_logistic_fit_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     y = (rng.random(3000) < 0.2).astype(int)
     x = np.column_stack([rng.normal(y, 1.0), rng.normal(0.5 * y, 2.0) * 10])
@@ -97,7 +104,7 @@ def test_logistic_fit_equals_scikit_learn():
     assert intercept == pytest.approx(oracle.intercept_[0], rel=5e-3)
 
 
-def test_few_people_are_not_taken_for_certain():
+def test_few_people_are_not_taken_for_certain() -> None:
     """Separated without error, the slope is the steeper the more people say so."""
     x = np.repeat([0.0, 0.1, 0.9, 1.0], 50)[:, None]
     y = np.repeat([0, 0, 1, 1], 50)
@@ -106,13 +113,13 @@ def test_few_people_are_not_taken_for_certain():
     assert slopes[0] < 0.7 * slopes[2]
 
 
-def test_logistic_fit_stays_finite_where_classes_can_be_separated():
+def test_logistic_fit_stays_finite_where_classes_can_be_separated() -> None:
     slopes, intercept = logistic.fit([[0.0], [0.1], [0.9], [1.0]], [0, 0, 1, 1])
     assert np.isfinite([*slopes, intercept]).all()
     assert slopes[0] > 0
 
 
-def test_calibrated_normal_scores_have_the_true_ratio():
+def test_calibrated_normal_scores_have_the_true_ratio() -> None:
     calibration = calibration_of(trials())
     true_slope = (0.35 - 0.1) / 0.1**2  # of two normal distributions of one spread
     # A little less steep: 50 people are not all people
@@ -120,7 +127,7 @@ def test_calibrated_normal_scores_have_the_true_ratio():
     assert -calibration.intercept / calibration.slope == pytest.approx(0.225, abs=0.01)
 
 
-def test_threshold_keeps_the_stated_rate_on_fresh_impostors():
+def test_threshold_keeps_the_stated_rate_on_fresh_impostors() -> None:
     calibration = calibration_of(trials(0))
     fresh = trials(1, 100_000)
     impostor = fresh.scores[fresh.labels == 0]
@@ -130,7 +137,7 @@ def test_threshold_keeps_the_stated_rate_on_fresh_impostors():
         assert rate / 1.6 < (impostor >= threshold).mean() < rate * 1.6
 
 
-def test_the_table_goes_as_deep_as_pairs_of_people_support():
+def test_the_table_goes_as_deep_as_pairs_of_people_support() -> None:
     part = trials()
     rates = supported_rates(part)
     threshold = np.quantile(part.scores[part.labels == 0], 1 - rates[-1])
@@ -141,7 +148,7 @@ def test_the_table_goes_as_deep_as_pairs_of_people_support():
         supported_rates(one_pair)
 
 
-def test_no_clip_is_compared_with_itself():
+def test_no_clip_is_compared_with_itself() -> None:
     people = table(people=3, files=4)
     single = trials_of(people, people)
     assert len(single.labels) == 12 * 11
@@ -150,7 +157,7 @@ def test_no_clip_is_compared_with_itself():
     assert len(np.unique(single.pair)) == 6
 
 
-def test_own_calibration_keeps_the_tail_of_the_previous_one():
+def test_own_calibration_keeps_the_tail_of_the_previous_one() -> None:
     previous = calibration_of(trials(0, 200_000))
     rng = np.random.default_rng(5)
     few = trials(1, 300)
@@ -168,7 +175,7 @@ def test_own_calibration_keeps_the_tail_of_the_previous_one():
     )
 
 
-def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
+def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for person in range(6):
         (tmp_path / f"p{person}").mkdir()
@@ -176,13 +183,13 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path):
             (tmp_path / f"p{person}" / f"{clip}.mp4").write_bytes(b"x")
 
     class Probe:
-        def __init__(self, *modalities):
+        def __init__(self, *modalities: Modality) -> None:
             self.vectors = {
                 m: rng.normal(size=EMBEDDING_SIZE).astype(np.float32) for m in modalities
             }
             self.speech_s = 4.0
 
-    def analyse(path):
+    def analyse(path: Path) -> Probe:
         if path.parent.name == "p5":
             raise MediaCorruptError("Broken.")
         return (
@@ -224,18 +231,23 @@ def crowd(
     )
 
 
-def folds(**what) -> tuple[Fold, Fold]:
+def folds(**what: Any) -> tuple[Fold, Fold]:
     people = [crowd(seed=seed, **what) for seed in (1, 2)]
     return Fold(people[0], cohort_of(people[1])), Fold(people[1], cohort_of(people[0]))
 
 
+Fitted = tuple[tuple[Fold, Fold], Calibration]
+
+
 @pytest.fixture(scope="module")
-def fitted():
+def fitted() -> Fitted:
     both = folds()
     return both, calibrate(People((both[0],), both[0].cohort))
 
 
-def measured_fpir(fold: Fold, calibration, condition: str, size: int, draws: int = 30) -> float:
+def measured_fpir(
+    fold: Fold, calibration: Calibration, condition: str, size: int, draws: int = 30
+) -> float:
     arena = Arena(fold, calibration.norm)
     named = []
     for number in range(draws):
@@ -247,12 +259,12 @@ def measured_fpir(fold: Fold, calibration, condition: str, size: int, draws: int
 
 @pytest.mark.parametrize("condition", ["clean", "dim"])
 @pytest.mark.parametrize("size", [10, 50])
-def test_stated_rates_are_kept_on_other_people(fitted, condition, size):
+def test_stated_rates_are_kept_on_other_people(fitted: Fitted, condition: str, size: int) -> None:
     both, calibration = fitted
     assert 0.025 < measured_fpir(both[1], calibration, condition, size) < 0.1
 
 
-def test_stated_rates_are_kept_where_people_are_alike(fitted):
+def test_stated_rates_are_kept_where_people_are_alike(fitted: Fitted) -> None:
     """A common direction raises all cosines there. The others of the gallery say so;
     without them most strangers would be named.
     """
@@ -271,7 +283,7 @@ def test_stated_rates_are_kept_where_people_are_alike(fitted):
     assert measured_fpir(place, full, "clean", 20) < 0.1
 
 
-def test_numbers_are_fitted_and_within_bounds():
+def test_numbers_are_fitted_and_within_bounds() -> None:
     both = folds()
     numbers = fit_norm(both)
     assert 0 <= numbers.others <= 1
@@ -286,7 +298,7 @@ def test_numbers_are_fitted_and_within_bounds():
         assert (impostors >= stated).mean() == pytest.approx(rate, rel=0.05)
 
 
-def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do():
+def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do() -> None:
     """Strangers of long speech score higher than those of short speech, by something
     that the cohort has nothing of.
     """
@@ -299,7 +311,7 @@ def test_what_the_cohort_does_not_tell_the_seconds_of_speech_do():
     assert abs(told) < 0.2 * np.mean([gap(fold, blind) for fold in known])
 
 
-def test_seconds_that_hardly_differ_tell_nothing():
+def test_seconds_that_hardly_differ_tell_nothing() -> None:
     fold = folds()[0]
     seconds = np.random.default_rng(0).uniform(5, 6, len(fold.table)).astype(np.float32)
     told = fit_norm([Fold(dataclasses.replace(fold.table, seconds=seconds), fold.cohort)])
@@ -327,7 +339,7 @@ def untold(fold: Fold) -> Fold:
     )
 
 
-def gap(fold: Fold, numbers) -> float:
+def gap(fold: Fold, numbers: Coefficients) -> float:
     """By how much the strangers of long speech are stronger than those of short speech,
     on the mean.
     """
@@ -339,7 +351,7 @@ def gap(fold: Fold, numbers) -> float:
     )
 
 
-def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted):
+def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted: Fitted) -> None:
     norm = fitted[1].norm
     bare = np.random.default_rng(3).normal(size=(7, 12))
     for size in (1, 2, 4, 12):
@@ -352,7 +364,7 @@ def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted):
     assert OTHERS < 12
 
 
-def test_entries_beyond_the_people_are_other_files_of_the_same():
+def test_entries_beyond_the_people_are_other_files_of_the_same() -> None:
     arena = Arena(Fold(crowd(people=20, files=4), np.eye(3, SIZE, dtype=np.float32)), None)
     drawn = arena.draw(40, np.random.default_rng(0), strangers=5)
     assert len(drawn.enrolled) == 40
@@ -364,7 +376,7 @@ def test_entries_beyond_the_people_are_other_files_of_the_same():
     assert not (once.bare > 0.999).any()  # no probe is the file that was enrolled
 
 
-def test_groups_are_of_people_who_resemble_each_other():
+def test_groups_are_of_people_who_resemble_each_other() -> None:
     near = crowd(people=30, seed=1, noise=0.2)
     vectors = near.vectors.copy()
     vectors[near.person < 15, 0] += 2
@@ -373,13 +385,13 @@ def test_groups_are_of_people_who_resemble_each_other():
     assert sorted(map(tuple, parts[2])) == [tuple(range(15)), tuple(range(15, 30))]
 
 
-def test_a_table_needs_people():
+def test_a_table_needs_people() -> None:
     arena = Arena(Fold(crowd(people=5), np.eye(3, SIZE, dtype=np.float32)), None)
     with pytest.raises(DatasetError, match="more people"):
         gallery_table(best_strengths([arena])[:0])
 
 
-def test_cohorts_are_of_everybody_alike():
+def test_cohorts_are_of_everybody_alike() -> None:
     people = crowd(people=50, files=3)
     cohort = cohort_of(people)
     owners = people.under("clean").person[
@@ -388,11 +400,11 @@ def test_cohorts_are_of_everybody_alike():
     assert np.bincount(owners).tolist() == [3] * 50
 
 
-def test_measured_people_are_not_in_their_cohort():
+def test_measured_people_are_not_in_their_cohort() -> None:
     conditions = ("clean", "blur", "dark"), ("clean", "noise 0 dB", "1 s", "2 s")
     faces, voices = (table(24, 3, conditions=c, seed=seed) for seed, c in enumerate(conditions))
 
-    def fuse(face, voice):
+    def fuse(face: Float32Array, voice: Float32Array) -> Float32Array:
         return np.concatenate([face, voice], axis=1) / np.float32(np.sqrt(2))
 
     more = table(10, 1, seed=5).vectors
@@ -401,7 +413,7 @@ def test_measured_people_are_not_in_their_cohort():
         for fold in both:
             assert (fold.table.under(fold.clean).vectors @ fold.cohort.T).max() < 0.999
 
-    def rows_of(more, cohort):
+    def rows_of(more: Float32Array, cohort: Float32Array) -> int:
         return (cohort @ more.T / np.linalg.norm(cohort, axis=1, keepdims=True) > 0.999).sum()
 
     for face, voice, fused in zip(folds["face"], folds["voice"], folds["fused"], strict=True):
@@ -413,16 +425,16 @@ def test_measured_people_are_not_in_their_cohort():
         assert 0 < rows_of(more, voice.cohort[: len(more)]) < len(more), "mixed, neither kind first"
 
 
-def test_few_own_people_keep_the_cohort_and_many_make_one(fitted):
+def test_few_own_people_keep_the_cohort_and_many_make_one(fitted: Fitted) -> None:
     _, calibration = fitted
 
     class Encoder:
-        def __init__(self, made):
+        def __init__(self, made: Calibration | None) -> None:
             self.calibration = made
             self.card = type("Card", (), {"calibration": made and made.to_dict()})
 
     class Encoders:
-        def __init__(self, made):
+        def __init__(self, made: Calibration | None) -> None:
             self.face = self.voice = self.fusion = Encoder(made)
 
     few = crowd(people=20)
@@ -438,7 +450,7 @@ def test_few_own_people_keep_the_cohort_and_many_make_one(fitted):
     assert calibrate(own_people(Encoders(None), {"face": many})["face"]).norm is not None
 
 
-def test_what_people_said_of_answers_counts(fitted):
+def test_what_people_said_of_answers_counts(fitted: Fitted) -> None:
     both, calibration = fitted
     trials = gallery_trials([Arena(both[0], calibration.norm)])
     assert with_answers(trials, []) is trials
@@ -450,7 +462,7 @@ def test_what_people_said_of_answers_counts(fitted):
     assert doubted.impostor_score == calibrate(people).impostor_score
 
 
-def test_answers_count_where_their_scale_stays(fitted):
+def test_answers_count_where_their_scale_stays(fitted: Fitted) -> None:
     """Strengths on a norm that is fitted now are others than those that people spoke
     of.
     """

@@ -30,7 +30,7 @@ FILES = 3
 
 
 @pytest.fixture(scope="module")
-def face_model(tmp_path_factory) -> Path:
+def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A face encoder that is a real ONNX network: mean colour of a 4 × 4 grid, centred.
     Enough to tell coloured squares apart.
     """
@@ -70,7 +70,7 @@ def face_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def media(tmp_path_factory) -> Path:
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of crops: a random grid of colours for each person, with noise."""
     rng = np.random.default_rng(0)
     archive = tmp_path_factory.mktemp("media") / "faces.zip"
@@ -115,7 +115,7 @@ def assert_intervals(report: dict) -> None:
         assert value - 1e-9 <= high, name
 
 
-def test_evaluation_end_to_end(tmp_path, face_model, media):
+def test_evaluation_end_to_end(tmp_path: Path, face_model: Path, media: Path) -> None:
     (tmp_path / "t.txt").write_text(trial_lines(folds=True))
     report = evaluate(
         Options(face_model, tmp_path / "t.txt", media, people=(6,), replicates=20), tmp_path / "out"
@@ -144,7 +144,9 @@ def test_evaluation_end_to_end(tmp_path, face_model, media):
         assert cv2.imread(str(tmp_path / "out" / plot)).std() > 10
 
 
-def test_command_line_prints_the_table_and_clear_errors(tmp_path, face_model, media):
+def test_command_line_prints_the_table_and_clear_errors(
+    tmp_path: Path, face_model: Path, media: Path
+) -> None:
     (tmp_path / "t.txt").write_text(trial_lines())
     common = [
         "--model",
@@ -220,8 +222,14 @@ def test_command_line_prints_the_table_and_clear_errors(tmp_path, face_model, me
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_words(
-    tmp_path, monkeypatch, face_model, media, lines, more, received
-):
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    face_model: Path,
+    media: Path,
+    lines: str,
+    more: tuple[()] | tuple[str, str, str, str, str, str] | tuple[str, str] | tuple[str],
+    received: str,
+) -> None:
     """Through the command line: rule, what was received and what to do, and no
     traceback.
     """
@@ -260,7 +268,9 @@ def test_what_cannot_be_measured_is_refused_in_words(
     assert received in result.output
 
 
-def test_media_that_are_neither_folder_nor_archive_are_refused(tmp_path, face_model):
+def test_media_that_are_neither_folder_nor_archive_are_refused(
+    tmp_path: Path, face_model: Path
+) -> None:
     (tmp_path / "t.txt").write_text(trial_lines())
     result = CliRunner().invoke(
         main,
@@ -277,7 +287,7 @@ def test_media_that_are_neither_folder_nor_archive_are_refused(tmp_path, face_mo
     assert "folder or a zip archive" in result.output
 
 
-def test_trials_with_a_picture_without_a_face_are_left_out():
+def test_trials_with_a_picture_without_a_face_are_left_out() -> None:
     trials = Trials(
         np.array([1, 0, 0]), ("a/1", "a/1", "b/1"), ("a/2", "b/1", "c/1"), np.array([1, 1, 2])
     )
@@ -308,7 +318,7 @@ def all_trials(vectors: dict[str, np.ndarray]) -> Trials:
     return Trials(labels, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 
-def test_normalisation_helps_where_some_people_are_near_to_everybody():
+def test_normalisation_helps_where_some_people_are_near_to_everybody() -> None:
     vectors = embeddings(30, 3, offset=3.0)
     # The same seed: the same common direction
     cohort = np.stack(list(embeddings(100, 1, offset=3.0).values()))
@@ -323,7 +333,7 @@ def test_normalisation_helps_where_some_people_are_near_to_everybody():
     np.testing.assert_allclose(by_as, normalise(swapped, vectors, raw, cohort, "as", top=50))
 
 
-def test_normalisations_are_compared_in_one_table():
+def test_normalisations_are_compared_in_one_table() -> None:
     from train.measure.norms import compare
 
     vectors = embeddings(30, 3, offset=3.0)
@@ -337,7 +347,7 @@ def test_normalisations_are_compared_in_one_table():
     assert max(z, adaptive) < plain
 
 
-def test_identification_counts_people_without_second_file_as_strangers():
+def test_identification_counts_people_without_second_file_as_strangers() -> None:
     vectors = embeddings(20, 3, offset=0.0) | {
         f"q{i}/0": v for i, v in enumerate(embeddings(5, 1, 0.0, seed=9).values())
     }
@@ -353,7 +363,7 @@ def test_identification_counts_people_without_second_file_as_strangers():
         identification(vectors, {name: name.split("/")[0] for name in vectors}, size=21)
 
 
-def test_every_figure_has_value_threshold_and_interval():
+def test_every_figure_has_value_threshold_and_interval() -> None:
     vectors = embeddings(15, 3, offset=0.0)
     trials = all_trials(vectors)
     figures = verification(score(trials, vectors), trials, replicates=40)
@@ -367,7 +377,7 @@ def test_every_figure_has_value_threshold_and_interval():
     assert found["rank1"] == 1.0 or low < high
 
 
-def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them():
+def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them() -> None:
     """Half the people are never found: over few of them the rate is uncertain however
     many files each has.
     """
@@ -386,7 +396,7 @@ def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them():
     assert width(8) > 1.5 * width(60) > 0
 
 
-def test_reliability_is_exact_for_true_ratios():
+def test_reliability_is_exact_for_true_ratios() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 200_000)
     # Of two normal distributions: ratio = mean / variance · x
@@ -395,7 +405,7 @@ def test_reliability_is_exact_for_true_ratios():
     np.testing.assert_allclose(stated, measured, atol=0.02)
 
 
-def test_voices_are_cut_to_speech_and_silent_files_left_out_or_kept(tmp_path):
+def test_voices_are_cut_to_speech_and_silent_files_left_out_or_kept(tmp_path: Path) -> None:
     """A real voice network on real sound: what is embedded is what serving embeds, to
     the bit.
     """

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +74,7 @@ class Toy:
     def embed(self, inputs: np.ndarray) -> np.ndarray:
         return self.network(inputs).numpy()
 
-    def loss(self, batch, progress):
+    def loss(self, batch: Mapping[str, Any], progress: float) -> dict[str, Any]:
         import tensorflow as tf
 
         vectors = self.network(batch["point"], training=self.start is None)
@@ -147,7 +149,7 @@ def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: in
 
     step = Trainer._one_step
 
-    def stopping(self, number, progress, batch):
+    def stopping(self, number: int, progress: Any, batch: Any) -> Any:
         if number + 1 == steps:
             self.stop()
         return step(self, number, progress, batch)

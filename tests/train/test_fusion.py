@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,17 +26,20 @@ from train.data.conditions import (
 from train.data.tables import Recipe, Table, _merged, select
 from train.fusion.choice import as_markdown, figures_of, llr_sum, measure, objective, weighted
 from train.fusion.data import CONDITIONS, Draw, PseudoPersons, compare, fused_table, halves
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array
 from utils.errors import DatasetError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
+
+if TYPE_CHECKING:
+    import keras
 
 
 def people(
     count: int = 30,
     files: int = 4,
     noise: float = 0.6,
-    conditions=("clean",),
+    conditions: Sequence[str] = ("clean",),
     seed: int = 0,
     size: int = EMBEDDING_SIZE,
     sets: int = 1,
@@ -78,7 +84,7 @@ def measured(noise: float, seed: int) -> tuple[Table, Table]:
     )
 
 
-def test_training_pairs_are_of_one_person_two_files_and_one_data_set():
+def test_training_pairs_are_of_one_person_two_files_and_one_data_set() -> None:
     faces = people(60, conditions=("clean", "random"), sets=2)
     voices = people(80, conditions=("clean", "random"), sets=2, seed=1)
     persons = PseudoPersons(faces, voices, Draw(people=25, missing=0.0), seed=3)
@@ -95,7 +101,7 @@ def test_training_pairs_are_of_one_person_two_files_and_one_data_set():
             assert len({table.names[p].split("/")[0] for p in table.person[rows[0]]}) == 1
 
 
-def test_a_batch_is_a_function_of_its_number():
+def test_a_batch_is_a_function_of_its_number() -> None:
     persons = PseudoPersons(
         people(30, conditions=("clean", "random")),
         people(30, conditions=("clean", "random")),
@@ -109,7 +115,7 @@ def test_a_batch_is_a_function_of_its_number():
     assert not (first["probe_face"] == other["probe_face"]).all()
 
 
-def test_missing_modalities_are_zeros_and_never_both():
+def test_missing_modalities_are_zeros_and_never_both() -> None:
     tables = [people(40, conditions=("clean", "random"), seed=seed) for seed in (0, 1)]
     persons = PseudoPersons(*tables, Draw(40, missing=0.4), 1)
     batch = persons.batch(0)
@@ -119,7 +125,7 @@ def test_missing_modalities_are_zeros_and_never_both():
     assert not (lost[0] & lost[1]).any()
 
 
-def test_too_few_people_are_refused():
+def test_too_few_people_are_refused() -> None:
     with pytest.raises(DatasetError, match="Received: 1"):
         PseudoPersons(
             people(1, conditions=("clean", "random")),
@@ -129,7 +135,7 @@ def test_too_few_people_are_refused():
         )
 
 
-def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins():
+def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins() -> None:
     faces, voices = measured(noise=2.2, seed=0)
     trials = compare(faces, voices, weighted(1, 1), ("clean", "clean"), probes=3, joins=2)
     assert len(trials.labels) == 2 * 40 * 3 * 40
@@ -138,7 +144,7 @@ def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins():
     assert figures.fused_eer < figures.better_eer
 
 
-def test_the_sum_of_ratios_trusts_the_better_modality_more():
+def test_the_sum_of_ratios_trusts_the_better_modality_more() -> None:
     good = people(40, noise=0.8, size=64)
     bad = people(40, noise=3.0, size=64, seed=1)
     face, voice = llr_sum(good, bad)
@@ -149,13 +155,13 @@ def test_the_sum_of_ratios_trusts_the_better_modality_more():
     assert as_markdown(results).count("\n") == len(CONDITIONS) + 1
 
 
-def test_halves_share_nobody():
+def test_halves_share_nobody() -> None:
     first, second = halves(people(11))
     assert not set(first.person) & set(second.person)
     assert len(set(first.person) | set(second.person)) == 11
 
 
-def test_fused_tables_join_files_one_to_one_and_keep_conditions():
+def test_fused_tables_join_files_one_to_one_and_keep_conditions() -> None:
     faces = people(6, 3, conditions=("clean", "blur"), size=8)
     voices = people(5, 2, conditions=("clean",), size=8, seed=1)
     table = fused_table(
@@ -173,7 +179,7 @@ def test_fused_tables_join_files_one_to_one_and_keep_conditions():
     np.testing.assert_array_equal(table.seconds, voices.seconds[voice])
 
 
-def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_path):
+def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_path: Path) -> None:
     """Of what serving would embed; from the cache too."""
     import soundfile
 
@@ -208,7 +214,7 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
     np.testing.assert_array_equal(again.seconds, table.seconds)
 
 
-def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart():
+def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart() -> None:
     vectors = np.eye(6, dtype=np.float32)
     table = Table(
         vectors,
@@ -231,7 +237,7 @@ def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart():
     assert Recipe(("clean",), random=1).all_conditions == ("clean", "random")
 
 
-def test_selection_is_fixed_and_takes_people_with_enough_files(tmp_path):
+def test_selection_is_fixed_and_takes_people_with_enough_files(tmp_path: Path) -> None:
     from train.data.datasets import Item, Listing
 
     listing = Listing(tmp_path, tuple(Item(f"{p}/{f}", f"{p}") for p in range(9) for f in range(p)))
@@ -242,7 +248,7 @@ def test_selection_is_fixed_and_takes_people_with_enough_files(tmp_path):
     assert max(sum(item.label == label for item in chosen.items) for label in chosen.labels) <= 3
 
 
-def test_degradations_do_what_they_say_and_keep_shape():
+def test_degradations_do_what_they_say_and_keep_shape() -> None:
     rng = np.random.default_rng(0)
     face = rng.integers(0, 255, (112, 112, 3)).astype(np.uint8)
     assert blur(face, 14).std() < 0.5 * face.std()
@@ -264,8 +270,11 @@ def test_degradations_do_what_they_say_and_keep_shape():
     assert np.isfinite(random_voice(wave, bank, rng)).all()
 
 
+Network = tuple["keras.Model", list[Float32Array]]
+
+
 @pytest.fixture(scope="module")
-def network():
+def network() -> Network:
     from network.backbones.fusion import build_fusion, set_linear
 
     faces = people(80, size=128)
@@ -279,12 +288,12 @@ def network():
     return model, wide
 
 
-def run(model, face, voice):
+def run(model: keras.Model, face: Float32Array, voice: Float32Array) -> Float32Array:
     return np.asarray(model([face, voice], training=False))
 
 
 @pytest.mark.tf
-def test_linear_start_is_the_weighted_mean_of_both_cosines(network):
+def test_linear_start_is_the_weighted_mean_of_both_cosines(network: Network) -> None:
     model, (faces, voices) = network
     fused = run(model, faces, voices)
     np.testing.assert_allclose(np.linalg.norm(fused, axis=1), 1, rtol=1e-5)
@@ -293,7 +302,7 @@ def test_linear_start_is_the_weighted_mean_of_both_cosines(network):
 
 
 @pytest.mark.tf
-def test_with_one_modality_missing_the_cosine_is_that_of_the_other(network):
+def test_with_one_modality_missing_the_cosine_is_that_of_the_other(network: Network) -> None:
     model, (faces, voices) = network
     nothing = np.zeros_like(faces)
     for fused, present in (
@@ -305,7 +314,7 @@ def test_with_one_modality_missing_the_cosine_is_that_of_the_other(network):
 
 
 @pytest.mark.tf
-def test_balance_can_be_shifted_towards_the_face(network):
+def test_balance_can_be_shifted_towards_the_face(network: Network) -> None:
     from network.backbones.fusion import shift_balance
 
     model, (faces, voices) = network
@@ -318,7 +327,9 @@ def test_balance_can_be_shifted_towards_the_face(network):
 
 
 @pytest.mark.tf
-def test_alone_equals_batched_and_a_saved_network_gives_the_same(network, tmp_path):
+def test_alone_equals_batched_and_a_saved_network_gives_the_same(
+    network: Network, tmp_path: Path
+) -> None:
     import keras
 
     model, (faces, voices) = network
@@ -332,7 +343,7 @@ def test_alone_equals_batched_and_a_saved_network_gives_the_same(network, tmp_pa
 
 @pytest.mark.tf
 @pytest.mark.filterwarnings("ignore")  # tf2onnx warns about NumPy names of its own
-def test_onnx_gives_the_same(network, tmp_path):
+def test_onnx_gives_the_same(network: Network, tmp_path: Path) -> None:
     from network.serving.export import export_onnx, largest_difference
 
     model, (faces, voices) = network
@@ -341,7 +352,7 @@ def test_onnx_gives_the_same(network, tmp_path):
 
 
 @pytest.mark.tf
-def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path):
+def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     import keras
 
     from train.fusion.task import FusionTask, HeldOut
@@ -349,7 +360,7 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path):
 
     keras.utils.set_random_seed(1)
 
-    def wide(table):
+    def wide(table: Table) -> Table:
         return replace(table, vectors=np.pad(table.vectors, ((0, 0), (0, EMBEDDING_SIZE - 64))))
 
     training = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def trial_lines(folds: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_voxceleb_lists_with_and_without_folds(tmp_path):
+def test_voxceleb_lists_with_and_without_folds(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(trial_lines())
     trials = read_trials(tmp_path / "t.txt")
     assert len(trials) == 2 * PEOPLE
@@ -33,7 +34,7 @@ def test_voxceleb_lists_with_and_without_folds(tmp_path):
     assert sorted(set(read_trials(tmp_path / "t.txt").folds)) == [1, 2, 3]
 
 
-def test_people_of_voxceleb_are_found_above_their_videos(tmp_path):
+def test_people_of_voxceleb_are_found_above_their_videos(tmp_path: Path) -> None:
     lines = [
         "1 id1/videoA/1.wav id1/videoB/1.wav",
         "1 id2/videoC/1.wav id2/videoC/2.wav",
@@ -43,7 +44,7 @@ def test_people_of_voxceleb_are_found_above_their_videos(tmp_path):
     assert set(read_trials(tmp_path / "t.txt").people().values()) == {"id1", "id2"}
 
 
-def test_lfw_pairs(tmp_path):
+def test_lfw_pairs(tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text(
         "2\t1\nAbel_Pacheco\t1\t4\nAbdel\t1\tZoe\t12\nAnn\t2\t3\nBob\t1\tCid\t2\n"
     )
@@ -54,7 +55,7 @@ def test_lfw_pairs(tmp_path):
     assert trials.right[1] == "Zoe/Zoe_0012.jpg"
 
 
-def test_cfp_folder_as_published(tmp_path):
+def test_cfp_folder_as_published(tmp_path: Path) -> None:
     (tmp_path / "Pair_list_F.txt").write_text(
         "1 ../Data/Images/001/frontal/01.jpg\n2 ../Data/Images/002/frontal/01.jpg\n"
     )
@@ -84,7 +85,9 @@ def test_cfp_folder_as_published(tmp_path):
         ("x", "nist", "nist"),
     ],
 )
-def test_malformed_protocols_are_refused(tmp_path, text, kind, message):
+def test_malformed_protocols_are_refused(
+    tmp_path: Path, text: str, kind: str, message: str
+) -> None:
     (tmp_path / "t.txt").write_text(text)
     with pytest.raises(DatasetError, match=message):
         read_trials(tmp_path / "t.txt", kind)
@@ -126,7 +129,9 @@ LFW = "1\t1\nAnn\t1\t2\nAnn\t1\tBob\t3\n"
         "no last end",
     ],
 )
-def test_a_list_is_the_same_however_an_editor_left_it(tmp_path: Path, as_edited, kind: str) -> None:
+def test_a_list_is_the_same_however_an_editor_left_it(
+    tmp_path: Path, as_edited: Callable[..., object], kind: str
+) -> None:
     for name, text in (("voxceleb", VOXCELEB), ("lfw", LFW)):
         (tmp_path / "t.txt").write_bytes(as_edited(text).encode())
         trials = read_trials(tmp_path / "t.txt", name if kind == "named" else "auto")

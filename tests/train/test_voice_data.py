@@ -11,6 +11,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from train.voice.banks import (
     write_bank,
 )
 from train.voice.batches import SampleOptions, VoiceBatches
+from train.voice.dev import VoiceTrials
 from train.voice.teacher import file_windows, prosodies
 from utils.errors import DatasetError
 
@@ -112,7 +114,7 @@ def test_nobody_babbles_behind_their_own_voice(
     drawn: list[int] = []
     crop = VoiceBatches._crop
 
-    def noted(self, bank, files, *rest):
+    def noted(self, bank: Any, files: Any, *rest: Any) -> Any:
         drawn.append(int(files[0]))
         return crop(self, bank, files, *rest)
 
@@ -379,7 +381,7 @@ def clean(speed: float) -> Variant:
 @pytest.mark.parametrize("trim_chance", [0.0, 1.0])
 @pytest.mark.parametrize("drawn", [6, 15])
 def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(
-    one_file_each, trim_chance: float, drawn: int
+    one_file_each: tuple[Listing, list[list[Bank]]], trim_chance: float, drawn: int
 ) -> None:
     listing, banks = one_file_each
     frames = 100
@@ -434,13 +436,13 @@ def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(
 
 
 @pytest.fixture(scope="module")
-def trials(listing: Listing, cache: Path):
+def trials(listing: Listing, cache: Path) -> VoiceTrials:
     from train.voice.dev import held_out_trials
 
     return held_out_trials(listing, cache, SPEC, seed=0)
 
 
-def test_perfect_and_useless_embeddings(trials) -> None:
+def test_perfect_and_useless_embeddings(trials: VoiceTrials) -> None:
     numbers = iter(np.repeat(np.eye(SPEAKERS, dtype=np.float32), FILES, axis=0))
     perfect = trials.equal_error_rates(
         lambda x: np.stack([next(numbers) for _ in x]), step_frames=200
@@ -454,7 +456,9 @@ def test_perfect_and_useless_embeddings(trials) -> None:
     ("seconds", "frames"),
     [(None, SPEC.frames(19200)), (1.0, SPEC.frames(16000)), (9.0, SPEC.frames(19200))],
 )
-def test_trials_can_be_cut_to_a_duration(trials, seconds: float | None, frames: int) -> None:
+def test_trials_can_be_cut_to_a_duration(
+    trials: VoiceTrials, seconds: float | None, frames: int
+) -> None:
     seen = []
     trials.embeddings(
         lambda x: seen.append(x.shape) or np.zeros((len(x), 1), np.float32), seconds=seconds

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.records.jobs import Jobs
+from recognition.recognizer import Recognizer
 from tests.support.disk import small_disk
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.waiting import until
@@ -46,13 +48,13 @@ def finished(client: FlaskClient, job_id: str) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def end_thread(app):
+def end_thread(app: Flask) -> Iterator[None]:
     yield
     app.extensions["duet"].job_thread.stop()
 
 
 @pytest.fixture
-def media(settings) -> Path:
+def media(settings: Settings) -> Path:
     for person in ("ann", "ben"):
         (settings.media_folder / "shop" / person).mkdir(parents=True)
         (settings.media_folder / "shop" / person / "1.mp4").write_bytes(
@@ -62,7 +64,7 @@ def media(settings) -> Path:
     return settings.media_folder
 
 
-def test_uploads_are_enrolled_then_identified(client, settings) -> None:
+def test_uploads_are_enrolled_then_identified(client: FlaskClient, settings: Settings) -> None:
     sent = post(client, action="enroll", media=files("ann-1.mp4", "ben-1.mp4"))
     assert sent.status_code == 202
     job = sent.get_json()
@@ -87,7 +89,7 @@ def test_uploads_are_enrolled_then_identified(client, settings) -> None:
     )
 
 
-def test_a_folder_of_the_server(client, media) -> None:
+def test_a_folder_of_the_server(client: FlaskClient, media: Path) -> None:
     job = finished(client, post(client, action="enroll", folder="shop").get_json()["job_id"])
     assert [(i["name"], i["person_id"], i["state"]) for i in job["items"]] == [
         ("ann/1.mp4", "ann", "done"),
@@ -99,7 +101,9 @@ def test_a_folder_of_the_server(client, media) -> None:
     assert [i["name"] for i in some["items"]] == ["ben/1.mp4"]
 
 
-def test_files_that_cannot_be_taken_fail_alone(client, media, tmp_path) -> None:
+def test_files_that_cannot_be_taken_fail_alone(
+    client: FlaskClient, media: Path, tmp_path: Path
+) -> None:
     """Nobody's, of a name that is no id, or of bytes that are no text; what links lead
     to outside is no file of the folder.
     """
@@ -126,7 +130,7 @@ def test_files_that_cannot_be_taken_fail_alone(client, media, tmp_path) -> None:
     assert (job["state"], job["counts"]["done"], job["counts"]["failed"]) == ("done", 2, 3)
 
 
-def test_uploads_whose_names_are_no_ids_fail_alone(client, settings) -> None:
+def test_uploads_whose_names_are_no_ids_fail_alone(client: FlaskClient, settings: Settings) -> None:
     clips = [*files("ann-1.mp4"), *files("two words-1.mp4", "안나-1.mp4", data=b"x")]
     job = finished(client, post(client, action="enroll", media=clips).get_json()["job_id"])
     assert [(i["name"], i["state"]) for i in job["items"]] == [
@@ -141,7 +145,7 @@ def test_uploads_whose_names_are_no_ids_fail_alone(client, settings) -> None:
     assert not list((settings.media_folder / ".jobs").iterdir())
 
 
-def test_all_clips_of_one_person(client) -> None:
+def test_all_clips_of_one_person(client: FlaskClient) -> None:
     job = post(
         client,
         action="enroll",
@@ -154,7 +158,7 @@ def test_all_clips_of_one_person(client) -> None:
     )
 
 
-def test_duplicates_are_reported_and_forced(client) -> None:
+def test_duplicates_are_reported_and_forced(client: FlaskClient) -> None:
     finished(client, post(client, action="enroll", media=files("ann-1.mp4")).get_json()["job_id"])
     twin = files("zoe-1.mp4", data=clip(face="ann", voice="ann", take=3))
     refused = finished(client, post(client, action="enroll", media=twin).get_json()["job_id"])[
@@ -169,7 +173,7 @@ def test_duplicates_are_reported_and_forced(client) -> None:
     assert forced["result"]["duplicate"]["person_id"] == "ann"
 
 
-def test_cancel_and_remove(client, app) -> None:
+def test_cancel_and_remove(client: FlaskClient, app: Flask) -> None:
     app.extensions["duet"].job_thread.stop()  # nobody works: the job waits
     job = post(client, media=files("a.mp4", "b.mp4", data=clip(face="ann"))).get_json()
     cancelled = client.delete(f"/v1/jobs/{job['job_id']}").get_json()
@@ -197,7 +201,9 @@ def test_cancel_and_remove(client, app) -> None:
         ({"folder": "shop", "unknown": "1"}, 400, "invalid_request"),
     ],
 )
-def test_what_is_refused(client, media, form, status, code) -> None:
+def test_what_is_refused(
+    client: FlaskClient, media: Path, form: dict[str, Any], status: int, code: str
+) -> None:
     if form.get("media") == "both":
         form = {"folder": ".", "media": files("a.mp4", data=b"x")}
     answer = post(client, **form) if form else post(client, action="identify")
@@ -205,7 +211,7 @@ def test_what_is_refused(client, media, form, status, code) -> None:
     assert client.get("/v1/jobs").get_json() == {"jobs": []}
 
 
-def test_too_many_uploads(client) -> None:
+def test_too_many_uploads(client: FlaskClient) -> None:
     answer = post(client, media=files(*(f"{n}.mp4" for n in range(MAX_UPLOADS + 20)), data=b"x"))
     assert (answer.status_code, answer.get_json()["error"]["code"]) in (
         (400, "invalid_request"),
@@ -216,12 +222,14 @@ def test_too_many_uploads(client) -> None:
 @pytest.mark.parametrize(
     "query", ["offset=-1", "limit=0", "limit=1001", "state=odd", "x=1", "offset=1&offset=2"]
 )
-def test_bad_pages(client, query) -> None:
+def test_bad_pages(client: FlaskClient, query: str) -> None:
     job = post(client, media=files("a.mp4", data=clip(face="ann"))).get_json()
     assert client.get(f"/v1/jobs/{job['job_id']}?{query}").status_code == 400
 
 
-def test_a_job_survives_a_restart(client, app, settings, recognizer) -> None:
+def test_a_job_survives_a_restart(
+    client: FlaskClient, app: Flask, settings: Settings, recognizer: Recognizer
+) -> None:
     app.extensions["duet"].job_thread.stop()
     job = post(client, media=files("a.mp4", data=clip(face="ann"))).get_json()
     again = create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
@@ -230,7 +238,7 @@ def test_a_job_survives_a_restart(client, app, settings, recognizer) -> None:
     again.extensions["duet"].job_thread.stop()
 
 
-def test_a_database_that_is_gone(settings, tmp_path) -> None:
+def test_a_database_that_is_gone(settings: Settings, tmp_path: Path) -> None:
     """503 with Retry-After, no upload left behind, and all is well once it is back."""
     away = Settings(
         data_dir=settings.data_dir,
@@ -256,7 +264,7 @@ def test_a_database_that_is_gone(settings, tmp_path) -> None:
         assert finished(client, again["job_id"])["counts"]["done"] == 1
 
 
-def test_a_full_disk_keeps_no_uploads(settings, tmp_path) -> None:
+def test_a_full_disk_keeps_no_uploads(settings: Settings, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     with (
         small_disk(mount, "128k") as grow,
@@ -275,7 +283,7 @@ def test_a_full_disk_keeps_no_uploads(settings, tmp_path) -> None:
         )
 
 
-def test_jobs_take_from_the_allowance(settings) -> None:
+def test_jobs_take_from_the_allowance(settings: Settings) -> None:
     with service(dataclasses.replace(settings, rate_limit="1/minute")) as (client, job_id):
         answers = [client.get(f"/v1/jobs/{job_id}") for _ in range(12)]
         assert answers[0].status_code == 200

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests.support.gallery_parts import clip
 from tests.support.shapes import assert_error, media, send
@@ -40,7 +41,7 @@ def ask(
     name: str = "ann@example.com-1.mp4",
     path_dir: str = "lobby",
     **more: object,
-):
+) -> TestResponse:
     return client.post(URL, json={"name": name, "path_dir": path_dir, **more})
 
 

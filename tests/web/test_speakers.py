@@ -8,8 +8,11 @@ import base64
 import io
 import json
 import math
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from gallery.records.feed import PersonRef
 from recognition import voice_confidence
@@ -17,10 +20,11 @@ from recognition.decision import Rule, decide
 from recognition.matching import Candidate
 from tests.support.gallery_parts import CALIBRATION, clip
 from tests.support.shapes import assert_error, enroll, media, send
+from utils.config import Settings
 from utils.modality import Modality
 
 
-def sound(who: str, take: int = 1, **more) -> bytes:
+def sound(who: str, take: int = 1, **more: Any) -> bytes:
     """A recording of somebody."""
     return clip(voice=who, take=take, **more)
 
@@ -29,12 +33,12 @@ def coded(who: str, take: int = 1) -> str:
     return base64.b64encode(sound(who, take)).decode()
 
 
-def register(client, who: str, *takes: int, **more):
+def register(client: FlaskClient, who: str, *takes: int, **more: Any) -> TestResponse:
     files = [(io.BytesIO(sound(who, take)), f"{who}-{take}.wav") for take in takes or (1,)]
     return send(client, "/speakers/register", speaker_id=who, audio=files, **more)
 
 
-def identify(client, who: str, take: int = 9, **more):
+def identify(client: FlaskClient, who: str, take: int = 9, **more: Any) -> TestResponse:
     return send(
         client, "/speakers/identify", audio=(io.BytesIO(sound(who, take)), "probe.wav"), **more
     )
@@ -43,7 +47,7 @@ def identify(client, who: str, take: int = 9, **more):
 # ---- the scale
 
 
-def candidate(score, level=0.0):
+def candidate(score: float, level: float = 0.0) -> Candidate:
     strength = score - level
     llr = float(CALIBRATION.llr(strength))
     probability = float(CALIBRATION.probability(strength))
@@ -54,7 +58,7 @@ def candidate(score, level=0.0):
 
 @pytest.mark.parametrize("people", [1, 20, 5000])
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
-def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
+def test_a_speaker_is_named_exactly_from_the_threshold_on(people: int, threshold: float) -> None:
     rule = Rule(0.01, people, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
     for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
         decision = decide([candidate(score)], Modality.VOICE, rule)
@@ -64,8 +68,10 @@ def test_a_speaker_is_named_exactly_from_the_threshold_on(people, threshold):
         assert (decision.match is not None) == (found >= inside) or math.isclose(found, inside)
 
 
-def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score():
-    def at(score, threshold, level=0.0):
+def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score() -> (
+    None
+):
+    def at(score: float, threshold: float, level: float = 0.0) -> float | None:
         rule = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
         decision = decide([candidate(score, level)], Modality.VOICE, rule)
         return voice_confidence.confidence(decision, threshold)
@@ -80,7 +86,7 @@ def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_wi
     assert at(own, 0.7) == pytest.approx(0.7)
 
 
-def test_at_0_7_the_answer_is_that_of_v1_identify(client):
+def test_at_0_7_the_answer_is_that_of_v1_identify(client: FlaskClient) -> None:
     register(client, "ann")
     for who in ("ann", "ben", "cem"):
         for take in range(2, 8):
@@ -95,7 +101,7 @@ def test_at_0_7_the_answer_is_that_of_v1_identify(client):
 # ---- register and identify
 
 
-def test_register_and_identify_with_files(client):
+def test_register_and_identify_with_files(client: FlaskClient) -> None:
     first = register(client, "ann", 1, 2, name="Ann Lee", metadata='{"nickname": "A"}')
     assert first.status_code == 200, first.get_data(as_text=True)
     body = first.get_json()
@@ -120,7 +126,7 @@ def test_register_and_identify_with_files(client):
     assert [t["modality"] for t in stored] == ["voice", "voice"]
 
 
-def test_register_and_identify_as_the_clients_of_the_field_do(client):
+def test_register_and_identify_as_the_clients_of_the_field_do(client: FlaskClient) -> None:
     """JSON with base64, anonymousId, and an answer of 200."""
     sent = {"anonymousId": "ann", "audioData": coded("ann"), "metadata": {"별명": "앤"}}
     assert client.post("/speakers/register", json=sent).status_code == 200
@@ -138,7 +144,7 @@ def test_register_and_identify_as_the_clients_of_the_field_do(client):
     )
 
 
-def test_the_unknown_are_said_to_be_unknown(client):
+def test_the_unknown_are_said_to_be_unknown(client: FlaskClient) -> None:
     empty = identify(client, "ben").get_json()
     assert (empty["identified"], empty["speaker_id"], empty["confidence"]) == (False, None, 0.0)
     register(client, "ann", name="Ann Lee")
@@ -156,7 +162,7 @@ def test_the_unknown_are_said_to_be_unknown(client):
     )
 
 
-def test_the_threshold_counts(client):
+def test_the_threshold_counts(client: FlaskClient) -> None:
     register(client, "ann")
     confidence = identify(client, "ben").get_json()["confidence"]
     assert identify(client, "ben", threshold=confidence * 0.99).get_json()["speaker_id"] == "ann", (
@@ -166,7 +172,7 @@ def test_the_threshold_counts(client):
     assert identify(client, "ann", threshold="1").get_json()["threshold"] == 1.0
 
 
-def test_only_the_voice_is_stored_and_asked(client):
+def test_only_the_voice_is_stored_and_asked(client: FlaskClient) -> None:
     both = io.BytesIO(clip(face="ann", voice="ann"))
     send(client, "/speakers/register", speaker_id="ann", audio=(both, "clip.mp4"))
     assert client.get("/v1/people/ann").get_json()["templates"] == {"face": 0, "voice": 1}
@@ -180,14 +186,14 @@ def test_only_the_voice_is_stored_and_asked(client):
     assert "voice" in assert_error(silent, 422, "no_biometric")["message"]
 
 
-def test_more_recordings_of_a_speaker_are_added(client):
+def test_more_recordings_of_a_speaker_are_added(client: FlaskClient) -> None:
     register(client, "ann", metadata='{"a": 1}')
     again = register(client, "ann", 2, 3, metadata='{"b": 2}')
     assert again.get_json()["audioCount"] == 3
     assert client.get("/speakers/ann").get_json()["metadata"] == {"a": 1, "b": 2}
 
 
-def test_all_recordings_are_stored_or_none(client):
+def test_all_recordings_are_stored_or_none(client: FlaskClient) -> None:
     files = [(io.BytesIO(sound("ann")), "a.wav"), (io.BytesIO(clip(face="ann")), "silent.mp4")]
     assert_error(
         send(client, "/speakers/register", speaker_id="ann", audio=files), 422, "no_biometric"
@@ -195,7 +201,7 @@ def test_all_recordings_are_stored_or_none(client):
     assert client.get("/speakers").get_json()["total"] == 0
 
 
-def test_the_same_voice_under_another_id_is_refused_unless_forced(client):
+def test_the_same_voice_under_another_id_is_refused_unless_forced(client: FlaskClient) -> None:
     register(client, "ann")
     again = {"speaker_id": "other", "audioData": coded("ann", 2)}
     error = assert_error(client.post("/speakers/register", json=again), 409, "duplicate_person")
@@ -204,7 +210,7 @@ def test_the_same_voice_under_another_id_is_refused_unless_forced(client):
     assert (forced["speaker_id"], forced["duplicate"]["person_id"]) == ("other", "ann")
 
 
-def test_the_note_of_a_person_is_kept_beside_metadata(client):
+def test_the_note_of_a_person_is_kept_beside_metadata(client: FlaskClient) -> None:
     client.post("/v1/people", json={"person_id": "ann", "note": "front desk"})
     register(client, "ann", metadata='{"a": 1}')
     assert client.get("/speakers/ann").get_json()["metadata"] == {"note": "front desk", "a": 1}
@@ -213,7 +219,7 @@ def test_the_note_of_a_person_is_kept_beside_metadata(client):
 # ---- list, show, delete
 
 
-def test_list_show_delete(client):
+def test_list_show_delete(client: FlaskClient) -> None:
     for who in ("ann", "ben"):
         register(client, who)
     page = client.get("/speakers?limit=1&offset=1").get_json()
@@ -231,14 +237,14 @@ def test_list_show_delete(client):
     assert_error(client.get("/speakers?limit=0"), 400, "invalid_request")
 
 
-def test_health_is_the_same(client):
+def test_health_is_the_same(client: FlaskClient) -> None:
     assert client.get("/health").get_json() == client.get("/v1/health").get_json()
 
 
 # ---- batch
 
 
-def test_batch_of_files_with_a_bad_one(client):
+def test_batch_of_files_with_a_bad_one(client: FlaskClient) -> None:
     register(client, "ann")
     files = [
         (io.BytesIO(sound("ann", 2)), "a.wav"),
@@ -260,7 +266,7 @@ def test_batch_of_files_with_a_bad_one(client):
     assert [r["result"]["identified"] for r in body["results"] if "result" in r] == [True, False]
 
 
-def test_feedback_on_an_item_of_a_batch(client):
+def test_feedback_on_an_item_of_a_batch(client: FlaskClient) -> None:
     for who in ("ann", "ben"):
         register(client, who)
     answer = client.post(
@@ -280,8 +286,8 @@ def test_feedback_on_an_item_of_a_batch(client):
         ] == ["voice"]
 
 
-def test_batch_of_json_for_every_operation(client):
-    def batch(operation, *items):
+def test_batch_of_json_for_every_operation(client: FlaskClient) -> None:
+    def batch(operation: str, *items: object) -> dict[str, Any]:
         answer = client.post("/batch", json={"operation": operation, "items": list(items)})
         assert answer.status_code == 200, answer.get_data(as_text=True)
         return answer.get_json()
@@ -317,11 +323,11 @@ def test_batch_of_json_for_every_operation(client):
         {"operation": "identify", "items": "x"},
     ],
 )
-def test_bad_batches(client, body):
+def test_bad_batches(client: FlaskClient, body: dict[str, Any] | list[Any]) -> None:
     assert_error(client.post("/batch", json=body), 400, "invalid_request")
 
 
-def test_a_batch_holds_32_files(client):
+def test_a_batch_holds_32_files(client: FlaskClient) -> None:
     register(client, "ann")
     files = lambda n: [(io.BytesIO(sound("ann", take)), f"{take}.wav") for take in range(n)]  # noqa: E731
     assert send(client, "/batch", files=files(32), threshold="0.8").get_json()["successCount"] == 32
@@ -343,7 +349,7 @@ def test_a_batch_holds_32_files(client):
         {"speaker_id": "ann", "audioData": "text"},
     ],
 )
-def test_bad_registrations(client, form):
+def test_bad_registrations(client: FlaskClient, form: dict[str, Any]) -> None:
     sent = {
         name: (io.BytesIO(value[0]), value[1]) if isinstance(value, tuple) else value
         for name, value in form.items()
@@ -357,7 +363,7 @@ def test_bad_registrations(client, form):
 @pytest.mark.parametrize(
     "speaker_id", ["../x", "a b", "", "x" * 200, "a\0b", "‮abc", "é", "<script>"]
 )
-def test_bad_ids(client, speaker_id):
+def test_bad_ids(client: FlaskClient, speaker_id: str) -> None:
     assert_error(
         client.post(
             "/speakers/register", json={"speaker_id": speaker_id, "audioData": coded("ann")}
@@ -368,7 +374,7 @@ def test_bad_ids(client, speaker_id):
 
 
 @pytest.mark.parametrize("metadata", [{"x": "y" * 2000}, {"x": "‮"}, {"x": "\ud800"}])
-def test_metadata_that_cannot_be_kept(client, metadata):
+def test_metadata_that_cannot_be_kept(client: FlaskClient, metadata: dict[str, Any]) -> None:
     sent = json.dumps({"speaker_id": "ann", "audioData": coded("ann"), "metadata": metadata})
     assert_error(
         client.post("/speakers/register", data=sent, content_type="application/json"),
@@ -378,7 +384,7 @@ def test_metadata_that_cannot_be_kept(client, metadata):
 
 
 @pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "inf", "high", "", "1e999", "0x1"])
-def test_bad_thresholds(client, threshold):
+def test_bad_thresholds(client: FlaskClient, threshold: str) -> None:
     assert_error(identify(client, "ann", threshold=threshold), 400, "invalid_request")
 
 
@@ -394,11 +400,11 @@ def test_bad_thresholds(client, threshold):
         {"audioData": "AAAA", "threshold": "0.7"},
     ],
 )
-def test_bad_json(client, body):
+def test_bad_json(client: FlaskClient, body: dict[str, Any]) -> None:
     assert_error(client.post("/speakers/identify", json=body), 400, "invalid_request")
 
 
-def test_other_bad_bodies(client):
+def test_other_bad_bodies(client: FlaskClient) -> None:
     assert_error(client.post("/speakers/identify", json={"audioData": ""}), 400, "media_missing")
     assert_error(
         client.post(
@@ -419,7 +425,7 @@ def test_other_bad_bodies(client):
     assert_error(client.put("/batch"), 405, "method_not_allowed")
 
 
-def test_no_file_is_left_behind(client, settings):
+def test_no_file_is_left_behind(client: FlaskClient, settings: Settings) -> None:
     client.post("/speakers/identify", json={"audioData": coded("ann")})
     client.post(
         "/batch",
