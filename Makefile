@@ -1,9 +1,10 @@
-# Two commands do everything: `make run` and `make test`. Both create the virtual environment .venv first and need no system package.
+# Two commands do everything: `make run` and `make test`. Both create the virtual environment
+# .venv first and need no system package.
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run api test lint unit clean
+.PHONY: help run api test quick lint unit fmt clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -16,12 +17,19 @@ api: .venv/installed ## start the JSON API alone
 
 test: lint unit ## style, types and every test
 
+quick: lint ## style, types and the tests that need no TensorFlow, browser or service
+	$(BIN)/python -m pytest -m "not tf and not e2e and not browser and not schemathesis"
+
 lint: .venv/installed-dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 unit: .venv/installed-dev ## every test
 	$(BIN)/python -m pytest
+
+fmt: .venv/installed-dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 clean: ## remove the virtual environment and caches (never the data)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -97,7 +97,7 @@ def create_app(
     uploads.init_app(app, settings)
     auth.init_app(app, settings)
     _init_retention(app)
-    app.register_blueprint(_api(app.config["SWAGGER_UI"]))
+    app.register_blueprint(api_blueprint(swagger_ui=app.config["SWAGGER_UI"]))
     if app.config["SWAGGER_UI"]:
         app.register_blueprint(pages.blueprint)
     if recognizer is None:
@@ -113,7 +113,7 @@ def create_app(
     return app
 
 
-def _api(swagger_ui: bool) -> Blueprint:
+def api_blueprint(*, swagger_ui: bool) -> Blueprint:
     """Blueprint with all namespaces, the description at /swagger.json and, if wanted,
     its page at /.
     """

@@ -1,12 +1,11 @@
-"""What README.md says is true: every setting, command, route and error code of the
-product is in it, and its examples parse.
+"""The documentation is true: references match the code, examples parse, links lead
+somewhere, and every page is reached from the index.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import importlib
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -15,112 +14,197 @@ from click.testing import CliRunner
 
 import cli
 import Request
-import web.wire.errors
-from utils import errors
-from utils.config import PREFIX, Settings
+from docs.reference import generate
+from tests.support.documentation import (
+    DOCS,
+    ROOT,
+    Example,
+    all_pages,
+    anchors,
+    examples,
+    links,
+    written_pages,
+)
+from tests.support.prose import measure_prose
+from utils.config import PREFIX
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def settings_table() -> str:
-    """The table of settings as README.md must hold it (print it with `python -m
-    tests.house.test_docs`).
-    """
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
-    for f in dataclasses.fields(Settings):
-        default = (
-            f.default.relative_to(ROOT)
-            if isinstance(f.default, Path)
-            else int(f.default)
-            if f.default is False
-            else f.default
-        )
-        rows.append(
-            f"| `{PREFIX}{f.name.upper()}` | {f'`{default}`' if default not in ('', None) else '-'}"
-            f" | {f.metadata['help']} |"
-        )
-    return "\n".join(rows)
+EXAMPLES = examples()
+WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in written_pages())
+INLINE = re.findall(r"`([^`\n]+)`", WRITTEN)
+PLACEHOLDERS = {f"{PREFIX}NAME", f"{PREFIX}SHARED_DATA"}
+FILES = re.compile(r"[\w./-]+\.(mp4|wav|png|onnx|txt|toml|json|zip|key|crt)")
+FOLDERS = re.compile(r"[\w.][\w.-]*(/[\w.-]+)*/?")
+README_WORDS = 700
+MEDIAN_WORDS = 20
+LONGEST_SENTENCE = 40
+SEMICOLONS_PER_100 = 5
 
 
-def shell_lines() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
-    return [
-        line.split("  #")[0].strip()
-        for block in blocks
-        for line in block.splitlines()
-        if line.strip()
-    ]
+def example_lines(pattern: str) -> list[Example]:
+    return [example for example in EXAMPLES if re.search(pattern, example.line)]
 
 
-def commands(group: click.Group, prefix: str = "") -> list[str]:
-    found = []
-    for name, command in group.commands.items():
-        found += (
-            commands(command, f"{prefix}{name} ")
-            if isinstance(command, click.Group)
-            else [prefix + name]
-        )
-    return found
+def make_paths(words: list[str]) -> None:
+    """Make files and folders of these names, so that arguments which must exist do."""
+    for word in words:
+        path = Path(word)
+        if FILES.fullmatch(word):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        elif FOLDERS.fullmatch(word) and not path.exists():
+            path.mkdir(parents=True, exist_ok=True)
 
 
-def test_every_setting_is_in_the_table() -> None:
-    assert settings_table() in README, "run `python -m tests.house.test_docs` and paste the table"
+def parse_command(command: click.Command, words: list[str]) -> None:
+    """Parse the words as the real program does. Nothing is executed."""
+    while isinstance(command, click.Group):
+        command = command.commands[words[0]]
+        words = words[1:]
+    command.make_context(command.name, list(words))
 
 
-@pytest.mark.parametrize("command", commands(cli.cli))
-def test_every_command_is_shown_and_has_help(command: str) -> None:
-    assert f"cli.py {command}" in README
-    result = CliRunner().invoke(cli.cli, [*command.split(), "--help"])
+# ---- the reference
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_the_reference_matches_the_code(name: str) -> None:
+    text = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    assert text == generate.PAGES[name](), "run `python -m docs.reference.generate`"
+
+
+def test_no_reference_is_left_over() -> None:
+    names = {page.name for page in (DOCS / "reference").glob("*.md")}
+    assert names == set(generate.PAGES)
+
+
+@pytest.mark.parametrize(("path", "command"), list(generate.walk_commands(cli.cli)))
+def test_every_command_is_shown_in_an_example_and_has_help(
+    path: str, command: click.Command
+) -> None:
+    assert any(path in example.line for example in EXAMPLES)
+    result = CliRunner().invoke(cli.cli, [*path.split()[1:], "--help"])
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 3
+    assert command.help
 
 
-def test_every_error_code_is_listed() -> None:
-    named = [*vars(errors).values(), *vars(web.wire.errors).values()]
-    classes = [c for c in named if isinstance(c, type) and issubclass(c, errors.DuetError)]
-    # No request is ever answered with these
-    internal = {"internal", "config", "gallery", "checkpoint", "dataset", "output_refused"}
-    missing = {c.code for c in classes if f"`{c.code}`" not in README} - internal
-    assert not missing
+def test_every_error_has_a_meaning() -> None:
+    for error in generate.error_classes():
+        assert error.__doc__, error
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines() if "cli.py" in x])
+# ---- examples
+
+
+@pytest.mark.parametrize("example", example_lines(r"\bcli\.py\b"), ids=str)
 def test_examples_of_the_command_line_parse(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each example is parsed by the real command with files of those names; the work
-    itself is tested elsewhere.
-    """
+    """Each example is parsed by the real command, with files of those names."""
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(line)
+    words = example.words
     words = words[words.index("cli.py") + 1 :]
-    for word in words:
-        if word.endswith("/"):
-            Path(word).mkdir()
-        elif re.search(r"\.(mp4|wav|onnx)$", word):
-            Path(word).touch()
-    group: click.Command = cli.cli
-    while isinstance(group, click.Group):
-        group = group.commands[words[0]]
+    make_paths(words)
+    parse_command(cli.cli, words)
+
+
+@pytest.mark.parametrize("example", example_lines(r"python -m (train|bench)\."), ids=str)
+def test_examples_of_tools_parse(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = example.words
+    name = words[words.index("-m") + 1]
+    options = words[words.index(name) + 1 :]
+    make_paths(options)
+    module = importlib.import_module(name)
+    if parser := getattr(module, "_parser", None):
+        assert parser().parse_args(options)
+    else:
+        parse_command(module.main, options)
+
+
+@pytest.mark.parametrize("example", example_lines(r"\bRequest\.py\b"), ids=str)
+def test_examples_of_the_client_parse(example: Example) -> None:
+    words = example.words
+    assert Request.parse(words[words.index("Request.py") + 1 :]).clip.suffix == ".mp4"
+
+
+@pytest.mark.parametrize("example", example_lines(r"(^|[;&=\w] )make [a-z]+"), ids=str)
+def test_make_targets_exist(example: Example) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", example.line):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_there_are_examples_to_check() -> None:
+    assert len(example_lines(r"\bcli\.py\b")) >= 60
+    assert len(example_lines(r"python -m train\.")) >= 12
+    assert len(example_lines(r"\bRequest\.py\b")) >= 5
+    assert len(example_lines(r"\bmake [a-z]+")) >= 5
+
+
+# ---- what the text names
+
+
+@pytest.mark.parametrize("text", [x for x in INLINE if re.match(r"(python )?cli\.py [a-z]", x)])
+def test_commands_in_the_text_exist(text: str) -> None:
+    words = text.removeprefix("python ").split()[1:]
+    command: click.Command = cli.cli
+    while isinstance(command, click.Group) and words and re.fullmatch("[a-z-]+", words[0]):
+        command = command.commands[words[0]]
         words = words[1:]
-    group.make_context(group.name, list(words))
+    options = {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
+    assert {word for word in words if word.startswith("--")} <= options
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines() if "Request.py" in x])
-def test_examples_of_the_client_parse(line: str) -> None:
-    assert Request.parse(shlex.split(line)[2:]).clip.suffix == ".mp4"
+def test_settings_in_the_text_exist() -> None:
+    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", WRITTEN))
+    assert named - PLACEHOLDERS <= set(re.findall(r"\w+", generate.settings_page()))
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines() if x.startswith("make")])
-def test_make_targets_exist(line: str) -> None:
-    assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+def test_files_and_modules_in_the_text_exist() -> None:
+    history = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    files = [x for x in INLINE if re.fullmatch(r"[a-z_]+(/[a-z_]+)+\.(py|toml|js)", x)]
+    modules = re.findall(r"python -m ((?:train|bench|tests|docs|deploy)[\w.]*)", WRITTEN)
+    paths = [*files, *(module.replace(".", "/") + ".py" for module in modules)]
+    assert len(paths) > 40
+    assert [p for p in paths if not (ROOT / p).exists() and f"`{p}`" not in history] == []
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_error_codes_in_the_text_exist() -> None:
+    codes = set(re.findall(r"\b[45]\d\d `(\w+)`", WRITTEN))
+    assert codes
+    assert codes <= set(re.findall(r"`(\w+)`", generate.errors_page()))
 
 
-if __name__ == "__main__":
-    print(settings_table())
+# ---- links and index
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in links(page):
+        assert target.exists(), target
+        assert not anchor or anchor in anchors(target), f"{target.name}#{anchor}"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = {target for target, _ in links(DOCS / "README.md")}
+    assert set(DOCS.rglob("*.md")) - {DOCS / "README.md"} <= index
+
+
+# ---- English
+
+
+def test_readme_is_short() -> None:
+    words = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    assert len(words) <= README_WORDS
+
+
+@pytest.mark.parametrize("page", written_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_sentences_are_short(page: Path) -> None:
+    """`python -m tests.support.prose` prints the figures of every page."""
+    prose = measure_prose(page.read_text(encoding="utf-8"))
+    assert prose.median <= MEDIAN_WORDS
+    assert prose.longest <= LONGEST_SENTENCE
+    assert prose.semicolons_per_100 <= SEMICOLONS_PER_100

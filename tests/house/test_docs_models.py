@@ -1,15 +1,13 @@
-"""Every command in docs/models.md parses with the real program, every option of the
-table and every JSON card in it is one that is read.
+"""docs/models.md and docs/training.md are true: scripts, options and cards in them are
+ones that the product reads, and the figures are those of the shipped cards.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import re
-import shlex
-from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,47 +15,30 @@ import pytest
 import cli
 from network.serving.card import Card, read_card
 from network.serving.inputs import FaceInput, VoiceInput
+from tests.support.documentation import DOCS, code_blocks, examples
 from utils.config import ROOT
 
-TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-LINES = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
-    for line in block.splitlines()
-    if line.strip() and line[0] != "#"
-]
-COMMANDS = [line for line in LINES if line.startswith(".venv/bin/python ")]
-SCRIPTS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+MODELS = (DOCS / "models.md").read_text(encoding="utf-8")
+TRAINING = (DOCS / "training.md").read_text(encoding="utf-8")
+LINES = [x.line for x in examples() if x.page.name in ("models.md", "training.md")]
+SCRIPTS = code_blocks(TRAINING, "python")
+VOICE_LISTS = ("so762", "so762_adult_samegender", "pansori_ko")
 
 
-def make_paths(words: list[str]) -> None:
-    """Files and folders of these names, so that arguments which must exist do."""
-    for word in words:
-        if re.fullmatch(r"[\w./]+\.(onnx|txt|toml|json)", word):
-            Path(word).parent.mkdir(parents=True, exist_ok=True)
-            Path(word).touch()
-        elif re.fullmatch(r"[\w.][\w.-]*(/[\w.-]+)*/?", word):
-            Path(word).mkdir(parents=True, exist_ok=True)
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = shlex.split(line, comments=True)[1:]
-    if words[:2] == ["-m", "json.tool"]:
-        assert words[2].startswith("best_model/")
-        return
-    make_paths(words[2:])
-    module = None if words[0] == "cli.py" else importlib.import_module(words[1])
-    if parser := getattr(module, "_parser", None):  # argparse; the others are click's
-        assert parser().parse_args(words[2:])
-        return
-    command: click.Command = cli.cli if module is None else module.main  # type: ignore[assignment]
-    words = words[1:] if words[0] == "cli.py" else words[2:]
-    while isinstance(command, click.Group):
-        command = command.commands[words[0]]
-        words = words[1:]
-    command.make_context(command.name, list(words))
+def table_row(page: str, start: str) -> list[str]:
+    """Cells of the first row that starts with these words."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    return cells(next(line for line in lines if line.startswith(f"| {start} |")))
+
+
+@pytest.fixture(scope="module")
+def voice_metrics() -> dict[str, Any]:
+    metrics: dict[str, Any] = read_card(ROOT / "best_model" / "voice").metrics["dev"]
+    return metrics
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -68,61 +49,60 @@ def test_scripts_parse_and_have_a_name_that_a_command_runs(script: str) -> None:
 
 
 def test_there_is_something_to_check() -> None:
-    assert len(COMMANDS) >= 12
+    assert len([line for line in LINES if ".venv/bin/python " in line]) >= 20
     assert SCRIPTS
     assert any("DUET_MODEL_DIR=" in line for line in LINES)
 
 
 def test_options_of_the_table_exist() -> None:
-    add = cli.cli.commands["models"].commands["add"].commands  # type: ignore[attr-defined]
-    known = {name for command in add.values() for option in command.params for name in option.opts}
-    table = TEXT[TEXT.index("| authors write |") : TEXT.index("Embeddings may have up to")]
+    add = cli.cli.commands["models"]
+    assert isinstance(add, click.Group)
+    kinds = add.commands["add"]
+    assert isinstance(kinds, click.Group)
+    parameters = [option for command in kinds.commands.values() for option in command.params]
+    options = {name for option in parameters for name in option.opts}
+    table = MODELS[MODELS.index("| authors write |") : MODELS.index("Embeddings may have up to")]
     used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.M)))
     assert used
-    assert used <= known
+    assert used <= options
 
 
 def test_cards_of_the_page_are_read() -> None:
-    cards = [Card(**json.loads(block)) for block in re.findall(r"```json\n(.*?)```", TEXT, re.S)]
+    cards = [Card(**json.loads(block)) for block in code_blocks(MODELS, "json")]
     assert [card.modality for card in cards] == ["face", "voice"]
     assert FaceInput.from_dict(cards[0].input).size_px == 112
     assert VoiceInput.from_dict(cards[1].input).frontend.n_mels == 80
-    listed = set(
-        re.findall(
-            r"`(\w+)`",
-            TEXT[
-                TEXT.index("`kaldi` may also hold") : TEXT.index(
-                    "what is missing\nhas Kaldi's default"
-                )
-            ],
-        )
-    )
-    VoiceInput.from_dict({"kaldi": dict.fromkeys(listed & {"preemphasis"}, 0.5)})
-    assert listed - {"kaldi"} < set(VoiceInput.from_dict({"kaldi": {}}).frontend.to_dict())
 
 
-def test_links_and_files_exist() -> None:
-    for target in re.findall(r"`((?:network|utils|train)/\w+\.py)`", TEXT):
-        assert (ROOT / target).exists(), target
-    headings = {
-        re.sub(r"[^\w-]", "", h.lower().replace(" ", "-"))
-        for h in re.findall(r"^## (.+)$", TEXT, re.M)
-    }
-    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
+def test_options_of_kaldi_exist() -> None:
+    sentence = MODELS[MODELS.index("`kaldi` may also hold") : MODELS.index("What is missing has")]
+    named = set(re.findall(r"`(\w+)`", sentence)) - {"kaldi"}
+    assert len(named) == 8
+    VoiceInput.from_dict({"kaldi": dict.fromkeys(named & {"preemphasis"}, 0.5)})
+    assert named < set(VoiceInput.from_dict({"kaldi": {}}).frontend.to_dict())
 
 
-def test_the_figures_of_the_voice_are_those_of_its_card() -> None:
-    """By duration on this page, and without normalisation on that of the norms."""
-    dev = read_card(ROOT / "best_model" / "voice").metrics["dev"]
-    lists = ("so762", "so762_adult_samegender", "pansori_ko")
-    rows = [row for row in TEXT.splitlines() if re.match(r"\| .*: of the file \|", row)]
-    for name, row in zip(lists, rows, strict=True):
-        told = [float(cell) for cell in row.split("|")[2:7]]
-        assert told == [
-            pytest.approx(100 * dev[f"{name}{mark}_eer"], abs=0.0501)
-            for mark in ("_1s", "_2s", "_3s", "_5s", "")
-        ]
-    norms = (ROOT / "docs" / "measurements" / "norms.md").read_text(encoding="utf-8")
-    for name in lists:
-        row = next(line for line in norms.splitlines() if line.startswith(f"| {name}_dev |"))
-        assert float(row.split("|")[2]) == pytest.approx(100 * dev[f"{name}_eer"], abs=0.00501)
+def test_the_voice_by_duration_is_that_of_its_card(voice_metrics: dict[str, Any]) -> None:
+    rows = [cells(x) for x in MODELS.splitlines() if re.match(r"\| .*: of the file \|", x)]
+    for name, row in zip(VOICE_LISTS, rows, strict=True):
+        expected = [voice_metrics[f"{name}{mark}_eer"] for mark in ("_1s", "_2s", "_3s", "_5s", "")]
+        assert [float(cell) / 100 for cell in row[1:]] == pytest.approx(expected, abs=0.000501)
+
+
+@pytest.mark.parametrize(
+    ("start", "mark"), [("whole file", ""), ("5 s", "_5s"), ("2 s", "_2s"), ("1 s", "_1s")]
+)
+def test_the_voice_by_condition_is_that_of_its_card(
+    start: str, mark: str, voice_metrics: dict[str, Any]
+) -> None:
+    row = table_row("measurements/voice.md", start)
+    expected = [voice_metrics[f"{name}{mark}_eer"] for name in VOICE_LISTS]
+    assert [float(cell) / 100 for cell in row[1:]] == pytest.approx(expected, abs=0.000501)
+
+
+@pytest.mark.parametrize("name", VOICE_LISTS)
+def test_the_voice_without_norm_is_that_of_its_card(
+    name: str, voice_metrics: dict[str, Any]
+) -> None:
+    row = table_row("research/norms.md", f"{name}_dev")
+    assert float(row[1]) / 100 == pytest.approx(voice_metrics[f"{name}_eer"], abs=0.0000501)

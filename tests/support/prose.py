@@ -1,7 +1,7 @@
 """Figures of the prose in Markdown files: words a sentence, and semicolons.
 
 Code blocks, tables, headings and link targets are no prose and do not count.
-`python -m tests.prose` prints a line for each page.
+`python -m tests.support.prose` prints a line for each page.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.documentation import ROOT, written_pages
+
 NO_PROSE = re.compile(r"^(#|\||    \S|<|!\[)")
 ITEM = re.compile(r"^\s*([-*]|\d+\.)\s+")
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|etc|vs|cf|approx)\.")
@@ -59,13 +59,6 @@ def split_sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def documentation_pages() -> list[Path]:
-    """The pages that people write: README, CONTRIBUTING, CHANGELOG and docs/, without what is generated."""
-    docs = sorted((ROOT / "docs").rglob("*.md"))
-    written = [page for page in docs if page.parent.name != "reference"]
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *written]
-
-
 def _paragraphs(text: str) -> Iterator[str]:
     without_code = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     lines: list[str] = []
@@ -81,7 +74,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 def main() -> None:
     """Print the figures of every page."""
     print(f"{'page':40} sentences median longest  ; per 100")
-    for page in documentation_pages():
+    for page in written_pages():
         prose = measure_prose(page.read_text(encoding="utf-8"))
         name = str(page.relative_to(ROOT))
         print(

@@ -1,0 +1,83 @@
+"""The Markdown pages of the product, and the examples and links in them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
+ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.S)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line of shell that a page shows, without its comment."""
+
+    page: Path
+    line: str
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the line, without the settings in front."""
+        words = shlex.split(self.line)
+        while words and ASSIGNMENT.fullmatch(words[0]):
+            words = words[1:]
+        return words
+
+    def __str__(self) -> str:
+        return f"{self.page.name}: {self.line}"
+
+
+def all_pages() -> list[Path]:
+    """Every Markdown page of the product."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), ROOT / "best_model/README.md"]
+
+
+def written_pages() -> list[Path]:
+    """Every page that is written by hand, so not the reference."""
+    return [page for page in all_pages() if page.parent != REFERENCE]
+
+
+def code_blocks(text: str, language: str) -> list[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def examples() -> list[Example]:
+    """Every line of shell on every page, continued lines joined."""
+    return [
+        Example(page, line)
+        for page in all_pages()
+        for block in code_blocks(page.read_text(encoding="utf-8"), "sh")
+        for line in _lines(block)
+    ]
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Files that a page links to, each with the anchor, which may be empty."""
+    targets = LINK.findall(_without_code(page.read_text(encoding="utf-8")))
+    parts = [target.partition("#") for target in targets]
+    return [((page.parent / path if path else page).resolve(), anchor) for path, _, anchor in parts]
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _without_code(page.read_text(encoding="utf-8")), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _lines(block: str) -> Iterator[str]:
+    for line in block.replace("\\\n", " ").splitlines():
+        without_comment = re.split(r"(?:^|\s)#\s", line)[0].strip()
+        if without_comment:
+            yield without_comment
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
