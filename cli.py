@@ -28,8 +28,9 @@ from commands import (
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Identify people by face and voice. Settings are DUET_* environment variables
-    (README.md lists them).
+    """Identify people by face and voice.
+
+    Settings are DUET_* environment variables. docs/reference/settings.md lists them.
     """
 
 

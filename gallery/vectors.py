@@ -98,7 +98,7 @@ def represent(
     With several templates it is their **mean at unit length**. That scores higher with
     strangers, too, than one template does; the cohort says by how much
     (`CohortNorm.person`), so the stated rates hold, with fewer misses. Figures:
-    docs/measurements/templates.md.
+    docs/research/templates.md.
 
     Fused: the person's face and voice templates are paired (`pairs`), each pair is
     fused, and the mean of these stands for the person.

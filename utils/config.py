@@ -1,7 +1,7 @@
 """Settings of the service: one frozen dataclass, read from `DUET_*` environment
 variables, checked at start.
 
-Every field's `help` is what README.md prints; a test keeps the two in step.
+Every field's `help` is what docs/reference/settings.md prints.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Settings:
         if unknown:
             raise ConfigError(
                 f"Unknown setting. Received: {', '.join(unknown)}",
-                "See the table of settings in README.md.",
+                "docs/reference/settings.md lists the settings.",
             )
         return cls(**{f.name: _parse(f, env[k]) for k, f in known.items() if env.get(k, "") != ""})
 

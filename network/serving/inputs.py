@@ -166,7 +166,7 @@ class VoiceInput(_Input):
     (`network.frontends.kaldi`). `time_reversal`: an embedding is the mean of those of the features
     and of the same backwards, for twice the time of the network. Backwards, speech
     keeps its voice and has no words: what is said is meant to count for less
-    (docs/measurements/voice.md).
+    (docs/research/voice.md).
     """
 
     frontend: FrontendSpec | KaldiSpec = FrontendSpec()

@@ -2,7 +2,7 @@
 before `python -m train.train_nets voice`.
 
 The teacher is any voice encoder with a card (`[teacher] encoder` of the configuration;
-docs/models.md says where the shipped network's came from). It hears every file in every
+docs/training.md says where the shipped network's came from). It hears every file in every
 voice of the configuration (speeds and moved formants), without its pauses, in windows
 of 3 s every 2 s, so that a crop can be taught what the teacher says of this very
 stretch.
@@ -38,7 +38,7 @@ SHORTEST = RATE_HZ  # less is repeated: speaker networks are trained on seconds
 PAUSE_DB = 40.0
 REACH_FRAMES = 12
 NO_ENCODER = (
-    "docs/models.md tells how the shipped network's teacher is made. Without one: python -m"
+    "docs/training.md says how the shipped network's teacher is made. Without one: python -m"
     " train.train_nets voice, which takes the embeddings of whole files where they are there, or"
     " learns from labels alone (--no-teacher)."
 )
