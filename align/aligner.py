@@ -7,10 +7,8 @@ all.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,10 +19,9 @@ from align.hints import View, hints_for
 from align.limits import ReadLimits
 from align.speech import analyse_speech
 from align.tracks import width
+from utils.clock import timed
 from utils.config import Settings
 from utils.media import Capture, FaceDetection, Frame
-
-_T = TypeVar("_T")
 
 
 class Aligner:
@@ -57,13 +54,12 @@ class Aligner:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
         clip, timings = read_timed(path, self._limits, filename)
-        found = _timed(timings, "detect", lambda: find_faces(self._detector, clip.frames))
-        faces = _timed(
-            timings, "align", lambda: analyse_faces(clip.frames, found, self._settings.min_face_px)
-        )
-        speech = _timed(
-            timings, "speech", lambda: analyse_speech(clip.waveform, self._settings.min_speech_s)
-        )
+        with timed(timings, "detect"):
+            found = find_faces(self._detector, clip.frames)
+        with timed(timings, "align"):
+            faces = analyse_faces(clip.frames, found, self._settings.min_face_px)
+        with timed(timings, "speech"):
+            speech = analyse_speech(clip.waveform, self._settings.min_speech_s)
         hints = hints_for(clip, faces, speech, self._settings, _view(clip.frames, found))
         capture = Capture(
             faces=faces,
@@ -77,13 +73,6 @@ class Aligner:
         )
         release_heap()
         return capture
-
-
-def _timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
-    started = time.perf_counter()
-    result = work()
-    timings[stage] = (time.perf_counter() - started) * 1000
-    return result
 
 
 def _view(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]]) -> View:

@@ -6,8 +6,6 @@ No message of an error raised here holds a path of the server.
 
 from __future__ import annotations
 
-import hashlib
-import time
 from pathlib import Path
 
 from align.completeness import missing_s
@@ -17,7 +15,9 @@ from align.photo import read_photo
 from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
 from align.sound import decode_sound
 from align.video import decode_frames
+from utils.clock import timed
 from utils.errors import MediaCorruptError, MediaEmptyError, MediaNotFoundError, MediaTypeError
+from utils.file_hash import hash_file
 from utils.media import Clip, Frame, Waveform
 
 __all__ = ["ReadLimits", "read_clip", "read_timed"]
@@ -45,24 +45,43 @@ def read_timed(
     """As `read_clip`, with the milliseconds spent on "decode" (everything but sound)
     and "sound".
     """
-    started = time.perf_counter()
-    name = filename or path.name
-    kind = identify_kind(path, name)
-    digest = file_sha256(path)
-    if kind.is_photo:
-        return Clip((read_photo(path, limits),), None, 0.0, digest), {
-            "decode": _ms(started),
-            "sound": 0.0,
-        }
+    timings_ms = {"decode": 0.0, "sound": 0.0}
+    with timed(timings_ms, "decode"):
+        kind = identify_kind(path, filename or path.name)
+        clip = (
+            _read_photo(path, limits)
+            if kind.is_photo
+            else _read_tracks(path, kind, limits, timings_ms)
+        )
+    timings_ms["decode"] -= timings_ms["sound"]
+    return clip, timings_ms
+
+
+def _read_photo(path: Path, limits: ReadLimits) -> Clip:
+    return Clip(
+        frames=(read_photo(path, limits),),
+        waveform=None,
+        duration_s=0.0,
+        source_sha256=hash_file(path),
+    )
+
+
+def _read_tracks(
+    path: Path, kind: MediaKind, limits: ReadLimits, timings_ms: dict[str, float]
+) -> Clip:
     with open_container(path, kind) as container:
         tracks = demux(container, limits)
         frames = decode_frames(tracks.video, limits)
-        decoded = time.perf_counter()
-        waveform = decode_sound(tracks.audio, limits)
-    sound_ms = _ms(decoded)
+        with timed(timings_ms, "sound"):
+            waveform = decode_sound(tracks.audio, limits)
     _refuse_empty(frames, waveform, tracks, kind)
-    clip = Clip(frames, waveform, tracks.duration_s, digest, missing_s(path, kind.demuxer, tracks))
-    return clip, {"decode": _ms(started) - sound_ms, "sound": sound_ms}
+    return Clip(
+        frames=frames,
+        waveform=waveform,
+        duration_s=tracks.duration_s,
+        source_sha256=hash_file(path),
+        missing_s=missing_s(path, kind.demuxer, tracks),
+    )
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:
@@ -85,12 +104,6 @@ def identify_kind(path: Path, name: str) -> MediaKind:
     return kind
 
 
-def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of the file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _refuse_empty(
     frames: tuple[Frame, ...], waveform: Waveform | None, tracks: Demuxed, kind: MediaKind
 ) -> None:
@@ -107,7 +120,3 @@ def _shown(name: str) -> str:
     """The last part of a name, printable and short."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return repr("".join(c if c.isprintable() else "?" for c in last)[:80])
-
-
-def _ms(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

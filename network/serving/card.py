@@ -7,7 +7,6 @@ Weights whose hash is not that of their card are never served.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,8 @@ import numpy as np
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.errors import ModelError
+from utils.file_hash import hash_file
+from utils.whole_file import whole_file
 
 CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
@@ -110,7 +111,7 @@ class Card:
         if self.calibration is None or "cohort_sha256" not in self.calibration:
             return None
         file = folder / COHORT_FILE
-        if not file.is_file() or sha256_of(file) != self.calibration["cohort_sha256"]:
+        if not file.is_file() or hash_file(file) != self.calibration["cohort_sha256"]:
             raise ModelError(
                 f"The cohort {folder.name}/{COHORT_FILE} is missing or not the one of the card.",
                 RESTORE,
@@ -125,7 +126,7 @@ def read_card(folder: Path) -> Card:
     weights = folder / card.file
     if not weights.is_file():
         raise ModelError(f"The weights {folder.name}/{card.file} are missing.", RESTORE)
-    if (found := sha256_of(weights)) != card.sha256:
+    if (found := hash_file(weights)) != card.sha256:
         raise ModelError(
             f"The weights {folder.name}/{card.file} are not those of their card. "
             f"Expected: sha256 {card.sha256[:12]}…, received: {found[:12]}…",
@@ -136,17 +137,13 @@ def read_card(folder: Path) -> Card:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `card` as `folder/card.json`, replacing an older one in one step."""
-    draft = folder / (CARD_FILE + ".new")
-    draft.write_text(
-        json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    draft.replace(folder / CARD_FILE)
+    with whole_file(folder / CARD_FILE) as draft:
+        draft.write_text(format_card(card), encoding="utf-8")
 
 
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def format_card(card: Card) -> str:
+    """Format `card` as the text of `card.json`."""
+    return json.dumps(asdict(card), indent=1, ensure_ascii=False) + "\n"
 
 
 def _parse(path: Path) -> Card:

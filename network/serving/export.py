@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from utils.arrays import Float32Array
+from utils.whole_file import whole_file
 
 OPSET = 17
 
@@ -53,9 +54,8 @@ def export_onnx(
     proto, _ = tf2onnx.convert.from_function(
         tf.function(serve, input_signature=signature), input_signature=signature, opset=OPSET
     )
-    draft = path.with_suffix(".partial")
-    draft.write_bytes(proto.SerializeToString())
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_bytes(proto.SerializeToString())
 
 
 def largest_difference(model: keras.Model, path: Path, inputs: list[Float32Array]) -> float:

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from network.serving.card import CARD_FILE, Card, sha256_of, write_card
+from network.serving.card import CARD_FILE, Card, write_card
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import OnnxRuntime
 from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array
 from utils.errors import ModelError
+from utils.file_hash import hash_file
 from utils.modality import Modality
+from utils.whole_file import whole_file
 
 WEIGHTS = "model.onnx"
 ALIKE = 0.9999  # cosine above which two embeddings are the same
@@ -77,14 +79,14 @@ def add_model(
         modality.value,
         "onnx",
         WEIGHTS,
-        sha256_of(file),
+        hash_file(file),
         size,
         inputs.to_dict(),
         source="Brought by the operator.",
         terms=terms or "Not stated.",
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, folder / WEIGHTS)
+    with whole_file(folder / WEIGHTS) as draft:
+        shutil.copyfile(file, draft)
     write_card(folder, card)
     return card
 

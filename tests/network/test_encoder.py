@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from network.frontends.log_mel import FrontendSpec, log_mel
-from network.serving.card import Card, read_card, sha256_of, write_card
+from network.serving.card import Card, read_card, write_card
 from network.serving.concat_fusion import ConcatFusion
 from network.serving.encoder import (
     FaceInput,
@@ -26,6 +26,7 @@ from network.serving.encoder import (
 )
 from utils.arrays import RATE_HZ
 from utils.errors import ModelError
+from utils.file_hash import hash_file
 from utils.media import Waveform
 from utils.modality import Modality
 
@@ -99,7 +100,7 @@ def put_card(folder: Path, name: str, size: int, fed: dict[str, object]) -> Card
         modality,
         "onnx",
         "model.onnx",
-        sha256_of(folder / "model.onnx"),
+        hash_file(folder / "model.onnx"),
         size,
         dict(fed),
     )

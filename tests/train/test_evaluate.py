@@ -35,7 +35,8 @@ def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Enough to tell coloured squares apart.
     """
     onnx = pytest.importorskip("onnx")
-    from network.serving.card import Card, sha256_of, write_card
+    from network.serving.card import Card, write_card
+    from utils.file_hash import hash_file
 
     folder = tmp_path_factory.mktemp("model") / "face"
     folder.mkdir()
@@ -61,7 +62,7 @@ def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "face",
             "onnx",
             "model.onnx",
-            sha256_of(folder / "model.onnx"),
+            hash_file(folder / "model.onnx"),
             48,
             {"layout": "nchw", "scale": 1 / 255, "mean": [0.5] * 3, "std": [0.5] * 3},
         ),

@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bench.training import VARIANTS, configuration
-from network.serving.card import Card, read_card, sha256_of, write_card
+from network.serving.card import Card, read_card, write_card
 from network.serving.inputs import FaceInput
 from tests.network.test_encoder import save_onnx
 from train.data.datasets import Listing, hold_out, read_listing
@@ -25,6 +25,7 @@ from train.face.batches import FaceBatches, TeacherOptions, mean_of_views, resiz
 from train.face.cache import Teacher, _save, _tag, cached_images, cached_teacher
 from train.face.dev import FacePairs, held_out_pairs
 from utils.errors import DatasetError
+from utils.file_hash import hash_file
 
 EVERYTHING = AugmentOptions(
     misaligned=1.0, shrunk=1.0, coded=1.0, blurred=1.0, lit=1.0, tinted=1.0, covered=1.0, grey=1.0
@@ -137,7 +138,7 @@ def carded(tmp_path: Path) -> Path:
             "face",
             "onnx",
             "model.onnx",
-            sha256_of(folder / "model.onnx"),
+            hash_file(folder / "model.onnx"),
             6,
             fed.to_dict(),
         ),

@@ -153,7 +153,7 @@ def test_a_run_without_a_checkpoint_begins_its_logs_anew(tmp_path: Path) -> None
 
 def test_a_kill_while_writing_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     stopped_at(tmp_path, 5)
-    (tmp_path / "checkpoint.partial").write_bytes(b"half of it")
+    (tmp_path / "checkpoint.1.partial.npz").write_bytes(b"half of it")
     assert trainer(tmp_path).step == 5
 
 

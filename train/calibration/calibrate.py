@@ -29,7 +29,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from network.serving.card import COHORT_FILE, read_card, sha256_of, write_card
+from network.serving.card import COHORT_FILE, read_card, write_card
 from network.serving.concat_fusion import ConcatFusion
 from network.serving.encoder import Encoders, joined_cohort, load_encoders
 from scoring import metrics
@@ -55,6 +55,8 @@ from train.data.tables import Table, read_noises
 from train.fusion.data import CONDITIONS, Fuse, fused_table, halves
 from utils.arrays import Float32Array, unit
 from utils.errors import DuetError
+from utils.file_hash import hash_file
+from utils.whole_file import whole_file
 
 COHORT = 500  # embeddings of held-out people in a cohort at most, half a megabyte
 FULL = 60  # people from which a cohort is made of them
@@ -321,8 +323,9 @@ def store(
         data = {**calibration.to_dict(), "made_from": made_from}
         if calibration.norm is not None and modality != "fused":
             if people[modality].norm is None:
-                np.save(folder / COHORT_FILE, calibration.norm.cohort.astype(np.float16))
-            data["cohort_sha256"] = sha256_of(folder / COHORT_FILE)
+                with whole_file(folder / COHORT_FILE) as draft:
+                    np.save(draft, calibration.norm.cohort.astype(np.float16))
+            data["cohort_sha256"] = hash_file(folder / COHORT_FILE)
         write_card(folder, replace(card, calibration=data))
 
 

@@ -4,7 +4,6 @@ atomically.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from utils.errors import CheckpointError
+from utils.whole_file import whole_file
 
 Groups = dict[str, list[npt.NDArray[Any]]]
 
@@ -21,9 +21,7 @@ Groups = dict[str, list[npt.NDArray[Any]]]
 def save_checkpoint(
     file: Path, counters: Mapping[str, float], groups: Mapping[str, Sequence[npt.NDArray[Any]]]
 ) -> None:
-    """Write `counters` and `groups` to `file`: first to a neighbour, then renamed, so
-    that a kill leaves a whole one.
-    """
+    """Write `counters` and `groups` to `file`, which appears whole or stays as it was."""
     arrays: dict[str, Any] = {
         f"counter/{name}": np.float64(value) for name, value in counters.items()
     }
@@ -32,13 +30,8 @@ def save_checkpoint(
         for name, group in groups.items()
         for place, value in enumerate(group)
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    with whole_file(file) as partial:
+        np.savez(partial, **arrays)
 
 
 def load_checkpoint(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from utils.whole_file import whole_file
+
 LOGS = ("log.csv", "validation.csv")
 
 
@@ -140,9 +142,9 @@ def _append(file: Path, row: Mapping[str, float]) -> None:
 
 def _write_anew(file: Path, header: list[str], rows: list[dict[str, float]]) -> None:
     """Replace a log in one step, so that a kill cannot cost all of it."""
-    partial = file.with_suffix(".partial")
-    _write(partial, "w", header, [dict(zip(header, header, strict=True)), *map(_shown, rows)])
-    partial.replace(file)
+    titles = dict(zip(header, header, strict=True))
+    with whole_file(file) as partial:
+        _write(partial, "w", header, [titles, *map(_shown, rows)])
 
 
 def _header(file: Path) -> list[str]:

@@ -5,19 +5,18 @@ card, unless one is there that is better or cannot be compared with it.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network.serving.card import CARD_FILE, Card, read_card, sha256_of, write_card
+from network.serving.card import CARD_FILE, Card, format_card, read_card
 from network.serving.export import count_multiply_adds, count_parameters, export_onnx
 from train.data.datasets import Listing
 from train.loop.trainer import Task
 from utils.errors import ModelError
-
-DRAFT = ".new"  # folder inside the model's, where a model is written before it takes its place
+from utils.file_hash import hash_file
+from utils.whole_file import whole_files
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,15 @@ def publish(
     """
     refused = "" if force else refused or reason_to_refuse(folder, task, metrics, about["training"])
     target = aside if refused else folder
-    draft = target / DRAFT
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    draft.mkdir(parents=True)
-    task.network.save(draft / "model.keras")
-    export_onnx(task.network, draft / "model.onnx", task.serving_shape)
-    write_card(draft, make_card(task, metrics, about, draft))
-    # Whatever fails above leaves the model that serves as it was. What remains: a kill
-    # between these renames, which take no time, leaves weights that are not those of
+    # Whatever fails while writing leaves the model that serves as it was. What remains: a
+    # kill between the renames, which take no time, leaves weights that are not those of
     # the old card. Such a model is refused, never served, until it is published again.
-    for name in ("model.keras", "model.onnx", CARD_FILE):
-        (draft / name).replace(target / name)
-    draft.rmdir()
+    names = ("model.keras", "model.onnx", CARD_FILE)
+    with whole_files(*(target / name for name in names)) as (keras_file, onnx_file, card_file):
+        task.network.save(keras_file)
+        export_onnx(task.network, onnx_file, task.serving_shape)
+        card = make_card(task, metrics, about, onnx_file)
+        card_file.write_text(format_card(card), encoding="utf-8")
     return Published(target, refused)
 
 
@@ -160,9 +156,9 @@ def without_paths(value: Any) -> Any:
 
 
 def make_card(
-    task: Task, metrics: Mapping[str, float], about: Mapping[str, Any], folder: Path
+    task: Task, metrics: Mapping[str, float], about: Mapping[str, Any], weights: Path
 ) -> Card:
-    """The card of the files that lie in `folder`. New weights have no calibration yet."""
+    """The card of the ONNX file `weights`. New weights have no calibration yet."""
     shape = task.serving_shape
     example = tuple(size or task.example_length for size in shape[1:]) if shape else None
     return Card(
@@ -170,7 +166,7 @@ def make_card(
         modality="fused" if task.name == "fusion" else task.name,
         runtime="onnx",
         file="model.onnx",
-        sha256=sha256_of(folder / "model.onnx"),
+        sha256=hash_file(weights),
         embedding_size=task.network.output_shape[-1],
         input=task.card_input(),
         parameters=count_parameters(task.network),

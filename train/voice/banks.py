@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from train.voice import augment
 from train.voice.augment import Variant
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError
+from utils.whole_file import whole_files
 
 SHORTEST_MS = 100  # less is no syllable, and codecs make streams of it that cannot be read back
 
@@ -210,52 +212,46 @@ def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
     """Write arrays one after the other to `<name>.npy` and their offsets to
     `<name>.offsets.npy` (last: it marks completion).
 
-    Each appears whole, under a name of this process until then: two trainings may make
-    one bank at the same time. Nothing is left of one that fails.
+    Each appears whole: two trainings may make one bank at the same time. Nothing is
+    left of one that fails.
 
     Raises:
         DatasetError: no array at all.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    raw, values, ends = (
-        folder / f"{name}.{os.getpid()}.{part}" for part in ("raw", "values.npy", "offsets.npy")
-    )
-    try:
-        _write_parts(raw, values, ends, rows)
-        values.replace(folder / f"{name}.npy")
-        ends.replace(folder / f"{name}.offsets.npy")
-    finally:
-        for file in (raw, values, ends):
-            file.unlink(missing_ok=True)
+    files = (folder / f"{name}.npy", folder / f"{name}.offsets.npy")
+    with (
+        whole_files(*files) as (values, offsets),
+        tempfile.TemporaryFile(dir=folder) as raw,
+    ):
+        _write_parts(raw, values, offsets, rows)
 
 
-def _write_parts(raw: Path, values: Path, ends: Path, rows: Iterable[NDArray[Any]]) -> None:
-    """Write arrays to `values` by way of `raw`, and their offsets to `ends`."""
+def _write_parts(raw: BinaryIO, values: Path, offsets: Path, rows: Iterable[NDArray[Any]]) -> None:
+    """Write arrays to `values` by way of `raw`, and their offsets to `offsets`."""
     lengths: list[int] = []
     first: NDArray[Any] | None = None
-    with raw.open("wb") as stream:
-        for array in rows:
-            first = array[:0] if first is None else first
-            stream.write(np.ascontiguousarray(array).tobytes())
-            lengths.append(len(array))
+    for array in rows:
+        first = array[:0] if first is None else first
+        raw.write(np.ascontiguousarray(array).tobytes())
+        lengths.append(len(array))
     if first is None:
-        raise DatasetError("A bank needs at least one file. Received: none")
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    _add_header(raw, values, (int(offsets[-1]), *first.shape[1:]), first.dtype)
-    np.save(ends, offsets)
+        raise DatasetError("A bank needs at least one file.")
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    _add_header(raw, values, (int(ends[-1]), *first.shape[1:]), first.dtype)
+    np.save(offsets, ends)
 
 
-def _add_header(raw: Path, target: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _add_header(raw: BinaryIO, target: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Turn a file of bare values into an .npy file without holding it in memory."""
-    with target.open("wb") as out, raw.open("rb") as stream:
+    raw.seek(0)
+    with target.open("wb") as out:
         header = {
             "descr": np.lib.format.dtype_to_descr(dtype),
             "fortran_order": False,
             "shape": shape,
         }
         np.lib.format.write_array_header_1_0(out, header)
-        while chunk := stream.read(1 << 24):
-            out.write(chunk)
+        shutil.copyfileobj(raw, out, 1 << 24)
 
 
 def open_bank(folder: Path, name: str) -> Bank:

@@ -1,0 +1,68 @@
+"""Files that appear whole or not at all: replacing, failing, two writers, order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from utils.whole_file import whole_file, whole_files
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "a.npy"
+    with whole_file(file) as draft:
+        draft.write_bytes(b"half")
+        assert not file.exists()
+        assert (draft.parent, draft.suffix) == (file.parent, file.suffix)
+    assert file.read_bytes() == b"half"
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failing_block_leaves_the_file_as_it_was(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("before")
+    with pytest.raises(failure), whole_file(file) as draft:
+        draft.write_text("after")
+        raise failure
+    assert file.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_two_processes_may_write_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.txt"
+    with whole_file(file) as draft:
+        draft.write_text("first")
+        with monkeypatch.context() as other:
+            other.setattr("os.getpid", lambda: 1)
+            with whole_file(file) as second:
+                second.write_text("second")
+        assert file.read_text() == "second"
+    assert file.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_several_files_appear_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / name for name in ("weights", "card.json")]
+    moved = []
+    replace = Path.replace
+
+    def note(self: Path, target: Path) -> Path:
+        moved.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    with whole_files(*files) as drafts:
+        for draft in drafts:
+            draft.write_text(draft.name)
+    assert moved == files
+
+
+def test_none_of_several_files_appears_where_one_was_not_written(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("weights", "card.json")]
+    with pytest.raises(FileNotFoundError), whole_files(*files) as drafts:
+        drafts[0].write_text("weights")
+    assert list(tmp_path.iterdir()) == []
