@@ -1,29 +1,21 @@
-"""Where speech is, how much of it, and how clean: segments, cutting, the estimates
-against mixtures of known ratio.
-"""
+"""Speech of a whole waveform: cutting it out, and its quality against known mixtures."""
 
 from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from align.speech import (
-    WINDOW,
     analyse_speech,
-    cut,
-    outside,
-    signal_to_noise_db,
-    speech_probabilities,
-    summary,
-    to_segments,
+    cut_rest,
+    cut_speech,
+    estimate_snr_db,
+    score_speech,
 )
 from tests.support.media_sound import music, noise, silence, speech, tone
 from utils.media import SpeechSegment, Waveform
 
 RATE = 16_000
-STEP = WINDOW / RATE
 
 
 def wave(*parts: np.ndarray) -> Waveform:
@@ -34,50 +26,18 @@ def voice(seconds: float = 2.0, person: int = 0, level: float = 0.3) -> np.ndarr
     return speech(person, seconds, level, rate_hz=RATE)
 
 
-# --- segments ---------------------------------------------------------------------------------------------------------------------------
-
-
-def spans(probabilities: list[float]) -> list[tuple[int, int]]:
-    return [(round(s.start_s / STEP), round(s.end_s / STEP)) for s in to_segments(probabilities)]
-
-
-def test_segments_begin_and_end_with_hysteresis() -> None:
-    assert spans([0.4] * 10) == []
-    assert spans([0.1, 0.6, 0.4, 0.4, 0.4, 0.3, 0.1]) == [(1, 5)]
-
-
-def test_short_pauses_are_bridged_and_long_ones_are_not() -> None:
-    assert spans([0.9] * 5 + [0.1] * 5 + [0.9] * 5) == [(0, 15)]
-    assert spans([0.9] * 5 + [0.1] * 9 + [0.9] * 5) == [(0, 5), (14, 19)]
-
-
-def test_clicks_are_no_speech() -> None:
-    assert spans([0.1] * 9 + [0.9] * 2 + [0.1] * 9) == []
-    assert spans([]) == []
-
-
-def test_speech_up_to_the_end_is_kept() -> None:
-    assert spans([0.1] * 3 + [0.9] * 6) == [(3, 9)]
-
-
-# --- cutting ----------------------------------------------------------------------------------------------------------------------------
-
-
 def test_cutting_joins_padded_segments_without_repeating_a_sample() -> None:
     waveform = Waveform(np.arange(RATE, dtype=np.float32), RATE)
-    joined = cut(waveform, [SpeechSegment(0.2, 0.4), SpeechSegment(0.45, 0.6)], 0.05)
+    joined = cut_speech(waveform, [SpeechSegment(0.2, 0.4), SpeechSegment(0.45, 0.6)], 0.05)
     assert np.array_equal(joined, np.arange(round(0.15 * RATE), round(0.65 * RATE)))
-    assert len(cut(waveform, [SpeechSegment(0.0, 1.0)], 0.1)) == RATE
-    assert cut(waveform, []).shape == (0,)
+    assert len(cut_speech(waveform, [SpeechSegment(0.0, 1.0)], 0.1)) == RATE
+    assert cut_speech(waveform, []).shape == (0,)
 
 
 def test_outside_keeps_a_guard_around_speech() -> None:
     waveform = Waveform(np.arange(RATE, dtype=np.float32), RATE)
-    rest = outside(waveform, [SpeechSegment(0.4, 0.6)], 0.1)
+    rest = cut_rest(waveform, [SpeechSegment(0.4, 0.6)], 0.1)
     assert np.array_equal(rest, np.r_[0 : round(0.3 * RATE), round(0.7 * RATE) : RATE])
-
-
-# --- voice activity ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("person", range(3))
@@ -116,11 +76,6 @@ def test_too_little_speech_makes_no_probe() -> None:
     assert analyse_speech(sound, heard + 0.1).speech is None
 
 
-@pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 1024])
-def test_lengths_around_the_window(count: int) -> None:
-    assert speech_probabilities(np.zeros(count, np.float32)).shape == (-(-count // WINDOW),)
-
-
 def test_no_sound_and_empty_sound() -> None:
     for waveform in (None, Waveform(np.zeros(0, np.float32), RATE)):
         analysis = analyse_speech(waveform, 0.5)
@@ -134,18 +89,6 @@ def test_another_rate_is_refused() -> None:
         analyse_speech(Waveform(np.zeros(8000, np.float32), 8000), 0.5)
 
 
-def test_calls_do_not_disturb_each_other() -> None:
-    sounds = [voice(1.5, p) for p in range(6)]
-    alone = [speech_probabilities(s) for s in sounds]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(speech_probabilities, sounds))
-    for a, b in zip(alone, together, strict=True):
-        assert np.array_equal(a, b)
-
-
-# --- quality ----------------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("ratio_db", [0, 10, 20, 30])
 def test_signal_to_noise_against_known_mixtures(ratio_db: float) -> None:
     rng = np.random.default_rng(0)
@@ -154,12 +97,12 @@ def test_signal_to_noise_against_known_mixtures(ratio_db: float) -> None:
     hum = rng.normal(0, 1, 8 * RATE) * np.sqrt(np.mean(talk**2) / 10 ** (ratio_db / 10))
     mixed = (talk + hum[: 4 * RATE]).astype(np.float32)
     for rest in (hum[4 * RATE :].astype(np.float32), np.zeros(0, np.float32)):
-        assert signal_to_noise_db(mixed, rest) == pytest.approx(ratio_db, abs=1.5)
+        assert estimate_snr_db(mixed, rest) == pytest.approx(ratio_db, abs=1.5)
 
 
 def test_signal_to_noise_without_speech() -> None:
-    assert signal_to_noise_db(np.zeros(0, np.float32), noise(1.0, rate_hz=RATE)) == 0
-    assert signal_to_noise_db(voice(1.0), silence(1.0, RATE)) <= 60
+    assert estimate_snr_db(np.zeros(0, np.float32), noise(1.0, rate_hz=RATE)) == 0
+    assert estimate_snr_db(voice(1.0), silence(1.0, RATE)) <= 60
 
 
 def test_clipping_and_level() -> None:
@@ -173,12 +116,12 @@ def test_clipping_and_level() -> None:
 
 
 def test_score_stays_in_range_and_rises_with_each_part() -> None:
-    assert summary(5, 30, 0, -20) == 1
+    assert score_speech(5, 30, 0, -20) == 1
     assert (
-        summary(0, 30, 0, -20)
-        == summary(5, -20, 0, -20)
-        == summary(5, 30, 1, -20)
-        == summary(5, 30, 0, -80)
+        score_speech(0, 30, 0, -20)
+        == score_speech(5, -20, 0, -20)
+        == score_speech(5, 30, 1, -20)
+        == score_speech(5, 30, 0, -80)
         == 0
     )
-    assert 0 < summary(1, 10, 0.01, -40) < summary(2, 15, 0.005, -30) < 1
+    assert 0 < score_speech(1, 10, 0.01, -40) < score_speech(2, 15, 0.005, -30) < 1

