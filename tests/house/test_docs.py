@@ -23,6 +23,7 @@ from tests.support.documentation import (
     anchors,
     examples,
     links,
+    source_files,
     written_pages,
 )
 from tests.support.prose import measure_prose
@@ -170,6 +171,13 @@ def test_files_and_modules_in_the_text_exist() -> None:
     paths = [*files, *(module.replace(".", "/") + ".py" for module in modules)]
     assert len(paths) > 40
     assert [p for p in paths if not (ROOT / p).exists() and f"`{p}`" not in history] == []
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    code = "\n".join(source.read_text(encoding="utf-8") for source in source_files())
+    pages = set(re.findall(r"\bdocs/[\w/-]+\.md\b", code))
+    assert len(pages) > 5
+    assert [page for page in pages if not (ROOT / page).exists()] == []
 
 
 def test_error_codes_in_the_text_exist() -> None:

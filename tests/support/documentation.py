@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
+NO_CODE = frozenset({"data", "runs"})
+CODE = frozenset({".py", ".toml"})
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.S)
 
@@ -42,6 +44,15 @@ def all_pages() -> list[Path]:
 def written_pages() -> list[Path]:
     """Every page that is written by hand, so not the reference."""
     return [page for page in all_pages() if page.parent != REFERENCE]
+
+
+def source_files() -> list[Path]:
+    """Every file of Python and configuration of the product and its tests."""
+    folders = [
+        x for x in ROOT.iterdir() if x.is_dir() and x.name[0] != "." and x.name not in NO_CODE
+    ]
+    nested = [path for folder in folders for path in folder.rglob("*") if path.suffix in CODE]
+    return sorted([*ROOT.glob("*.py"), *nested])
 
 
 def code_blocks(text: str, language: str) -> list[str]:
