@@ -22,7 +22,7 @@ from gallery.vectors import unit
 from network.serving.encoder import load_encoders
 from scoring import metrics
 from scoring.calibration import Calibration, fmr_for_fpir
-from scoring.norms import CohortNorm
+from scoring.norms import Norm
 from train.calibration.calibrate import Sources, calibration_data, folds_of
 from train.calibration.galleries import Arena, bare_strengths, strengths
 from train.data.datasets import shared_data_dir
@@ -37,7 +37,7 @@ DRAWS = 20
 SEED = 0
 
 
-Rule = Callable[[Table, Float32Array, CohortNorm | None], Float64Array]
+Rule = Callable[[Table, Float32Array, Norm], Float64Array]
 """Bare strengths (p, n) of p probes and people of k templates each (n, k, size)."""
 
 
@@ -46,7 +46,7 @@ def by_length(power: float) -> Rule:
     mean at unit length.
     """
 
-    def bare(probes: Table, templates: Float32Array, norm: CohortNorm | None) -> Float64Array:
+    def bare(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
         means = templates.mean(axis=1)
         return bare_strengths(
             probes, unit(means) * np.linalg.norm(means, axis=1, keepdims=True) ** (1 - power), norm
@@ -55,7 +55,7 @@ def by_length(power: float) -> Rule:
     return bare
 
 
-def best_of(probes: Table, templates: Float32Array, norm: CohortNorm | None) -> Float64Array:
+def best_of(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
     """The strongest of a person's templates, each against the probe on its own."""
     return np.max(
         [bare_strengths(probes, templates[:, place], norm) for place in range(templates.shape[1])],

@@ -107,8 +107,8 @@ def compare(
 def _level_and_scale(
     probe: Float32Array, person: Float32Array, calibration: Calibration, speech_s: float
 ) -> tuple[float, float]:
-    levels, scales = calibration.probe(probe[None], speech_s)
-    return float(levels[0] + calibration.person(person[None])[0]), float(scales[0])
+    levels, scales = calibration.norm.probe(probe[None], speech_s)
+    return float(levels[0] + calibration.norm.person(person[None])[0]), float(scales[0])
 
 
 class Search:
@@ -190,7 +190,7 @@ class _Field:
         self._vectors = snapshot.vectors[modality]
         has = snapshot.has[modality]
         self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
-        level, scale = calibration.probe(vector[None], speech_s)
+        level, scale = calibration.norm.probe(vector[None], speech_s)
         self._level = float(level[0])
         self._scale = float(scale[0])
         self._count = snapshot.count(modality)
@@ -219,13 +219,13 @@ class _Field:
         ]
 
     def _levels(self, rows: IndexArray) -> Float64Array:
-        return self._level + self._calibration.person(self._vectors[rows])
+        return self._level + self._calibration.norm.person(self._vectors[rows])
 
     def _candidate(self, row: int, level: float) -> Candidate:
-        surplus = self._calibration.surplus(
+        deduction = self._calibration.norm.deduction(
             self._top[self._top_rows != row][:OTHERS], self._count - 1
         )
-        level = level + self._scale * surplus
+        level = level + self._scale * deduction
         score = float(self._cosines[row])
         strength = (score - level) / self._scale
         llr = float(self._calibration.llr(strength))

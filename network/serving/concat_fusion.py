@@ -20,16 +20,15 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable, rates_down_to
 from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array, unit
 from utils.errors import ModelError
 from utils.modality import Modality
 
+# Steps of the fused score from -1 to 1 in the convolution: 0.00025 each.
 STEPS = 8000
-"""Steps of the fused score from -1 to 1 in the convolution: 0.00025 each."""
-STEPS_PER_DECADE = 4
 
 
 class Calibrated(Protocol):
@@ -107,64 +106,34 @@ def _of_cosines(calibration: Calibration) -> Calibration:
 
 
 def summed(face: Calibration, voice: Calibration) -> Calibration:
-    """Calibration of (a_f · s_f + a_v · s_v) / (a_f + a_v), where each a is a slope.
+    """Return the calibration of (a_f · s_f + a_v · s_v) / (a_f + a_v).
 
-    The table is as deep as the shallower one of both; below, it goes on like any other
-    and answers say that it is extrapolated.
+    Each a is a slope. The table is as deep as the shallower one of both. Below, it
+    continues like any other, and answers say that it is extrapolated.
     """
     slope = face.slope + voice.slope
-    deepest = max(face.impostor_fmr[-1], voice.impostor_fmr[-1])
-    count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / deepest) + 1e-9)) + 1
-    rates = 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
-    density = np.convolve(_density(face, face.slope / slope), _density(voice, voice.slope / slope))
+    rates = rates_down_to(max(face.impostors.rates[-1], voice.impostors.rates[-1]))
+    density = np.convolve(
+        _density(face.impostors, face.slope / slope),
+        _density(voice.impostors, voice.slope / slope),
+    )
     reached = np.cumsum(density[::-1])[::-1]  # share of impostors at or above each step
     fused = -1.0 + 2.0 / STEPS * (np.arange(len(density)) + 0.5)
     scores = np.interp(-np.log(rates), -np.log(np.maximum(reached, 1e-300)), fused)
     rising = scores + 1e-9 * np.arange(len(scores))
     return Calibration(
-        slope, face.intercept + voice.intercept, tuple(rates.tolist()), tuple(rising.tolist())
+        slope=slope,
+        intercept=face.intercept + voice.intercept,
+        impostors=ImpostorTable(tuple(rates.tolist()), tuple(rising.tolist())),
     )
 
 
-def false_match_rate(calibration: Calibration, scores: npt.ArrayLike) -> Float64Array:
-    """Share of impostors that reach each of `scores`, the inverse of
-    `Calibration.threshold`.
+def _density(impostors: ImpostorTable, weight: float) -> Float64Array:
+    """Return the density of impostors over `weight` · score, summing to 1.
 
-    Tables start at the median: what lies below it is taken as its mirror image, which
-    matters little for high scores.
-    """
-    x = np.asarray(scores, np.float64)
-    known = np.asarray(calibration.impostor_score)
-    log_fmr = np.log(np.asarray(calibration.impostor_fmr))
-    median = _extended(np.log(0.5), log_fmr, known)
-    upper = np.exp(np.minimum(_extended(np.maximum(x, 2 * median - x), known, log_fmr), 0.0))
-    return np.where(x >= median, upper, 1.0 - upper)
-
-
-def _extended(x: npt.ArrayLike, known: Float64Array, values: Float64Array) -> Float64Array:
-    """Linear interpolation of `values` at the monotonic places `known`, going on
-    straight: at the start along the first piece, at the end along the last decade of
-    the false match rate (as `Calibration.threshold` does).
-    """
-    x = np.asarray(x, np.float64)
-    sign = 1.0 if known[-1] > known[0] else -1.0
-    log_fmr = values if sign > 0 else known
-    decade = max(int(np.searchsorted(-log_fmr, -log_fmr[-1] - np.log(10), side="right")) - 1, 0)
-    first = (values[1] - values[0]) / (known[1] - known[0])
-    last = (values[-1] - values[decade]) / (known[-1] - known[decade])
-    inside = np.interp(sign * x, sign * known, values)
-    return np.where(
-        sign * x < sign * known[0],
-        values[0] + first * (x - known[0]),
-        np.where(sign * x > sign * known[-1], values[-1] + last * (x - known[-1]), inside),
-    )
-
-
-def _density(calibration: Calibration, weight: float) -> Float64Array:
-    """Impostors by `weight` · score, in steps of 2 / `STEPS` that begin at -`weight`;
-    sums to 1.
+    Its steps of 2 / `STEPS` begin at -`weight`.
     """
     steps = max(round(weight * STEPS), 1)
     edges = np.linspace(-1.0, 1.0, steps + 1)[1:-1]
-    reached = np.concatenate([[1.0], false_match_rate(calibration, edges), [0.0]])
+    reached = np.concatenate([[1.0], impostors.rate(edges), [0.0]])
     return np.maximum(-np.diff(reached), 0.0)

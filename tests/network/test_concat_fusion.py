@@ -13,9 +13,10 @@ import pytest
 
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate
-from network.serving.concat_fusion import ConcatFusion, false_match_rate, summed
+from network.serving.concat_fusion import ConcatFusion, summed
 from recognition.matching import Search
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from tests.support.gallery_parts import (
     CALIBRATION,
     StubEncoders,
@@ -27,8 +28,14 @@ from utils.arrays import Float32Array
 from utils.errors import ModelError
 from utils.modality import Modality
 
-FACE = Calibration(30.0, -8.0, (0.5, 0.1, 0.01, 1e-3), (0.02, 0.14, 0.23, 0.3))
-VOICE = Calibration(18.0, -6.0, (0.5, 0.1, 0.01), (0.1, 0.27, 0.4))
+FACE = Calibration(
+    slope=30.0,
+    intercept=-8.0,
+    impostors=ImpostorTable((0.5, 0.1, 0.01, 1e-3), (0.02, 0.14, 0.23, 0.3)),
+)
+VOICE = Calibration(
+    slope=18.0, intercept=-6.0, impostors=ImpostorTable((0.5, 0.1, 0.01), (0.1, 0.27, 0.4))
+)
 
 
 @dataclasses.dataclass
@@ -93,7 +100,9 @@ def test_id_follows_from_encoders_and_weights() -> None:
 
 
 def test_it_goes_by_bare_cosines_where_encoders_have_a_cohort() -> None:
-    strengths = Calibration(2.0, -1.0, (0.5, 0.1), (0.0, 1.0), cosine=FACE)
+    strengths = Calibration(
+        slope=2.0, intercept=-1.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 1.0)), cosine=FACE
+    )
     assert fusion(face=strengths).calibration == fusion().calibration
     assert fusion(face=strengths).encoder_id == fusion().encoder_id
 
@@ -103,29 +112,23 @@ def test_it_does_not_serve_without_calibrations() -> None:
         _ = fusion(voice=None).calibration
 
 
-@pytest.mark.parametrize("score", [-0.3, 0.02, 0.1, 0.2, 0.29, 0.36, 0.5])
-def test_false_match_rate_inverts_the_threshold(score: float) -> None:
-    rate = float(false_match_rate(FACE, score))
-    if rate < 0.5:
-        assert FACE.threshold(rate)[0] == pytest.approx(score, abs=1e-9)
-    mirrored = float(false_match_rate(FACE, 2 * 0.02 - score))
-    assert rate + mirrored == pytest.approx(1.0)
-
-
-def test_tables_that_begin_elsewhere_than_at_the_median() -> None:
-    late = Calibration(10.0, -2.0, (0.1, 0.01), (0.14, 0.23))
-    early = Calibration(10.0, -2.0, (0.9, 0.5, 0.1), (-0.1, 0.0, 0.1))
-    for table in (late, early):
-        rates = false_match_rate(table, np.linspace(-1, 1, 401))
-        assert ((rates >= 0) & (rates <= 1)).all()
-        assert (np.diff(rates) <= 1e-12).all()
-    assert float(false_match_rate(early, 0.0)) == pytest.approx(0.5)
-    assert summed(late, early).impostor_fmr[0] == 0.5
+def test_a_table_that_begins_below_the_median_is_summed_from_the_median_on() -> None:
+    late = Calibration(
+        slope=10.0, intercept=-2.0, impostors=ImpostorTable((0.1, 0.01), (0.14, 0.23))
+    )
+    early = Calibration(
+        slope=10.0, intercept=-2.0, impostors=ImpostorTable((0.9, 0.5, 0.1), (-0.1, 0.0, 0.1))
+    )
+    assert summed(late, early).impostors.rates[0] == 0.5
 
 
 def measured(scores: np.ndarray, slope: float, deepest: float) -> Calibration:
     rates = 0.5 * 10.0 ** (-np.arange(int(4 * np.log10(0.5 / deepest)) + 1) / 4)
-    return Calibration(slope, -5.0, tuple(rates), tuple(np.quantile(scores, 1 - rates)))
+    return Calibration(
+        slope=slope,
+        intercept=-5.0,
+        impostors=ImpostorTable(tuple(rates), tuple(np.quantile(scores, 1 - rates))),
+    )
 
 
 def normal(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +158,7 @@ def test_measured_false_match_rates_are_the_stated_ones(draw: Callable[..., Floa
 def test_a_modality_that_tells_nobody_apart_changes_nothing() -> None:
     useless = dataclasses.replace(VOICE, slope=1e-6)
     table = summed(FACE, useless)
-    for rate in table.impostor_fmr:
+    for rate in table.impostors.rates:
         assert table.threshold(rate)[0] == pytest.approx(FACE.threshold(rate)[0], abs=0.0005)
 
 

@@ -12,6 +12,7 @@ from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.store import NewPerson, NewTemplate
 from recognition.matching import Candidate, Search, compare
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, Coefficients, CohortNorm
 from tests.support.gallery_parts import (
     CALIBRATION,
@@ -25,7 +26,7 @@ from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.modality import Modality
 
 FACE, VOICE, FUSED = ALL
-SHIFTED = Calibration(30.0, -2.0, (0.5, 0.1), (0.0, 0.1))
+SHIFTED = Calibration(slope=30.0, intercept=-2.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 0.1)))
 CALIBRATIONS = {FACE: CALIBRATION, VOICE: SHIFTED, FUSED: CALIBRATION}
 
 Gallery = tuple[dict[int, str], Snapshot]
@@ -203,16 +204,20 @@ def test_ratio_of_one_person(gallery: Gallery) -> None:
 
 COHORT = np.stack([direction("cohort", i) for i in range(60)])
 NUMBERS = Coefficients(
-    (0.01, 0.9, 0.2, 0.03),
-    (0.02, 0.1, 0.8, 0.01),
-    0.005,
-    0.4,
-    0.05,
-    0.8,
-    (0.9, 0.5, 0.1, 0.01, 1e-3),
-    (-2.0, -1.0, 0.0, 1.0, 2.0),
+    level=(0.01, 0.9, 0.2, 0.03),
+    scale=(0.02, 0.1, 0.8, 0.01),
+    least_scale=0.005,
+    person=0.4,
+    person_mean=0.05,
+    others=0.8,
+    impostors=ImpostorTable((0.9, 0.5, 0.1, 0.01, 1e-3), (-2.0, -1.0, 0.0, 1.0, 2.0)),
 )
-NORMED = Calibration(2.0, -4.0, (0.5, 0.1, 0.01), (-1.0, 0.0, 1.0), CohortNorm(COHORT, NUMBERS))
+NORMED = Calibration(
+    slope=2.0,
+    intercept=-4.0,
+    impostors=ImpostorTable((0.5, 0.1, 0.01), (-1.0, 0.0, 1.0)),
+    norm=CohortNorm(COHORT, NUMBERS),
+)
 
 
 def crowd(tmp_path: Path, count: int, alike: float = 0.0) -> tuple[Snapshot, Float32Array]:

@@ -14,6 +14,7 @@ import pytest
 from recognition.recognizer import Recognizer
 from recognition.results import Outcome
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
 from tests.support.gallery_parts import (
     CALIBRATION,
@@ -144,14 +145,13 @@ def test_the_seconds_of_speech_reach_the_strengths(
     told by so much less; a face by nothing.
     """
     numbers = Coefficients(
-        (0.0, 0.0, 0.0, 0.1),
-        (0.1, 0.0, 0.0, 0.0),
-        0.01,
-        0.0,
-        0.0,
-        0.0,
-        (0.5, 0.1, 0.01),
-        (0.0, 0.5, 1.0),
+        level=(0.0, 0.0, 0.0, 0.1),
+        scale=(0.1, 0.0, 0.0, 0.0),
+        least_scale=0.01,
+        person=0.0,
+        person_mean=0.0,
+        others=0.0,
+        impostors=ImpostorTable((0.5, 0.1, 0.01), (0.0, 0.5, 1.0)),
     )
     norm = CohortNorm(np.eye(5, EMBEDDING_SIZE, dtype=np.float32), numbers)
     recognizer = make_recognizer(
@@ -247,7 +247,9 @@ def test_bad_media_passes_through_and_frees_its_slot(
 
 
 def test_extrapolated_threshold_is_said(tmp_path: Path, clip: Callable[..., Path]) -> None:
-    short = Calibration(60.0, -12.0, (0.5, 0.1), (0.0, 0.057))
+    short = Calibration(
+        slope=60.0, intercept=-12.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 0.057))
+    )
     made = make_recognizer(tmp_path / "x", StubEncoders(face=StubFace(calibration=short)))
     enroll(made, clip, "ann", face=1, voice=1)
     answer = made.identify(clip(face=1, voice=1, sample=1))

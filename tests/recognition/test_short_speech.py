@@ -107,7 +107,7 @@ def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
     be in it.
     """
     norm = calibration.norm
-    assert norm is not None
+    assert isinstance(norm, CohortNorm)
     others = (norm.cohort @ voices.vectors[WHOLE].T).max(axis=1) < SAME_FILE
     return replace(calibration, norm=CohortNorm(norm.cohort[others], norm.numbers))
 
@@ -125,12 +125,12 @@ def figures(
     """
     probes = voices.vectors[seconds]
     references = voices.vectors[WHOLE]
-    level, scale = calibration.probe(probes, voices.seconds[seconds] if told else 0.0)
-    levels = level[:, None] + calibration.person(references)
+    level, scale = calibration.norm.probe(probes, voices.seconds[seconds] if told else 0.0)
+    levels = level[:, None] + calibration.norm.person(references)
     scales = scale[:, None]
     if two_clips:
-        level, scale = calibration.probe(references, voices.seconds[WHOLE] if told else 0.0)
-        levels = (levels + level + calibration.person(probes)[:, None]) / 2
+        level, scale = calibration.norm.probe(references, voices.seconds[WHOLE] if told else 0.0)
+        levels = (levels + level + calibration.norm.person(probes)[:, None]) / 2
         scales = (scales + scale) / 2
     strength = (probes @ references.T - levels) / scales
     first, second = np.meshgrid(np.arange(len(probes)), np.arange(len(references)), indexing="ij")

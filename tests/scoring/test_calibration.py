@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scoring.calibration import Calibration, fmr_for_fpir
+from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
 
 RATES = (0.5, 0.1, 0.01, 0.001)
@@ -17,10 +18,9 @@ RATES = (0.5, 0.1, 0.01, 0.001)
 
 def make(shift: float = 0.0, **changes: Any) -> Calibration:
     return Calibration(
-        10.0,
-        -3.0 - 10 * shift,
-        RATES,
-        tuple(score + shift for score in (0.0, 0.2, 0.35, 0.45)),
+        slope=10.0,
+        intercept=-3.0 - 10 * shift,
+        impostors=ImpostorTable(RATES, tuple(score + shift for score in (0.0, 0.2, 0.35, 0.45))),
         **changes,
     )
 
@@ -32,32 +32,6 @@ def test_probability_is_the_logistic_of_the_ratio() -> None:
     assert calibration.probability([0.2, 0.4]) == pytest.approx([1 / (1 + np.e), np.e / (1 + np.e)])
 
 
-def test_threshold_is_read_from_the_table_and_monotone() -> None:
-    calibration = make()
-    for rate, score in zip(calibration.impostor_fmr, calibration.impostor_score, strict=True):
-        assert calibration.threshold(rate) == (pytest.approx(score), False)
-    thresholds = [calibration.threshold(rate)[0] for rate in np.geomspace(0.5, 1e-6, 40)]
-    assert (np.diff(thresholds) >= 0).all()
-
-
-def test_beyond_the_table_the_threshold_goes_on_along_the_last_decade_and_says_so() -> None:
-    score, extrapolated = make().threshold(1e-4)
-    assert extrapolated
-    assert score == pytest.approx(0.45 + (0.45 - 0.35))
-
-
-def test_extrapolation_errs_towards_strictness_for_normal_scores() -> None:
-    from statistics import NormalDist
-
-    normal = NormalDist(0.1, 0.12)
-    rates = tuple((0.5 * 10 ** (-np.arange(12) / 4)).tolist())
-    calibration = Calibration(10.0, 0.0, rates, tuple(normal.inv_cdf(1 - rate) for rate in rates))
-    for rate in (3e-4, 1e-4, 1e-5):
-        score, extrapolated = calibration.threshold(rate)
-        assert extrapolated
-        assert normal.inv_cdf(1 - rate) <= score <= normal.inv_cdf(1 - rate / 10)
-
-
 def test_fpir_of_the_threshold_is_what_was_stated() -> None:
     for people in (1, 20, 300):
         fmr = fmr_for_fpir(0.01, people)
@@ -66,24 +40,26 @@ def test_fpir_of_the_threshold_is_what_was_stated() -> None:
 
 COHORT = np.eye(20, 32, dtype=np.float32)
 NUMBERS = Coefficients(
-    (0.0, 1.0, 0.0, 0.02),
-    (0.1, 0.0, 1.0, 0.05),
-    0.01,
-    0.5,
-    0.2,
-    0.7,
-    (0.5, 0.1, 0.01),
-    (-1.0, 0.5, 1.5),
+    level=(0.0, 1.0, 0.0, 0.02),
+    scale=(0.1, 0.0, 1.0, 0.05),
+    least_scale=0.01,
+    person=0.5,
+    person_mean=0.2,
+    others=0.7,
+    impostors=ImpostorTable((0.5, 0.1, 0.01), (-1.0, 0.5, 1.5)),
 )
 NORM = CohortNorm(COHORT, NUMBERS)
 
 
 def test_without_a_cohort_a_strength_is_the_cosine() -> None:
-    level, scale = make().probe(COHORT)
-    assert (level == 0).all()
-    assert (scale == 1).all()
-    assert not make().person(COHORT).any()
-    assert make().surplus([5.0, 4.0], 2) == 0
+    norm = make().norm
+    level, scale = norm.probe(COHORT)
+    np.testing.assert_array_equal(level, np.zeros(20))
+    np.testing.assert_array_equal(scale, np.ones(20))
+    np.testing.assert_array_equal(norm.person(COHORT), np.zeros(20))
+    assert norm.deduction([5.0, 4.0], 2) == 0
+    assert norm.with_cohort(COHORT) == norm
+    assert make().scale_id == ""
     assert make().pair_threshold(0.01) == make().threshold(0.01)
     assert make().typical_cosine(0.01) == pytest.approx(0.35)
 
@@ -118,18 +94,23 @@ def test_a_card_from_before_durations_were_heeded_heeds_none() -> None:
     assert calibration.to_dict() == card, (
         "the scale of its strengths is the same one, so what was said of them still counts"
     )
-    for found, known in zip(norm.probe(COHORT, 0.5), norm.probe(COHORT), strict=True):
-        np.testing.assert_array_equal(found, known)
+    np.testing.assert_array_equal(norm.probe(COHORT, 0.5), norm.probe(COHORT))
     assert (NORM.probe(COHORT, 0.5)[0] < NORM.probe(COHORT)[0]).all()
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda: Calibration(0.0, 0.0, (0.5, 0.1), (0.0, 0.1)),
-        lambda: Calibration(1.0, 0.0, (0.1, 0.5), (0.0, 0.1)),
-        lambda: Calibration(1.0, 0.0, (0.5, 0.1), (0.1, 0.0)),
-        lambda: Calibration(1.0, 0.0, (0.5,), (0.1,)),
+        lambda: Calibration(
+            slope=0.0, intercept=0.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 0.1))
+        ),
+        lambda: Calibration(
+            slope=1.0, intercept=0.0, impostors=ImpostorTable((0.1, 0.5), (0.0, 0.1))
+        ),
+        lambda: Calibration(
+            slope=1.0, intercept=0.0, impostors=ImpostorTable((0.5, 0.1), (0.1, 0.0))
+        ),
+        lambda: Calibration(slope=1.0, intercept=0.0, impostors=ImpostorTable((0.5,), (0.1,))),
         lambda: make().threshold(0.0),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from network.serving.card import COHORT_FILE, read_card
 from network.serving.encoder import load_encoders
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, Coefficients, CohortNorm
 from tests.support.gallery_parts import CALIBRATION
 from tests.support.tiny import tiny_models
@@ -23,14 +24,13 @@ from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import ModelError
 
 NUMBERS = Coefficients(
-    (0.0, 1.0, 0.0, 0.02),
-    (0.1, 0.0, 1.0, 0.05),
-    0.01,
-    0.5,
-    0.2,
-    0.7,
-    (0.9, 0.5, 0.1, 0.01),
-    (-2.0, -1.0, 0.5, 1.5),
+    level=(0.0, 1.0, 0.0, 0.02),
+    scale=(0.1, 0.0, 1.0, 0.05),
+    least_scale=0.01,
+    person=0.5,
+    person_mean=0.2,
+    others=0.7,
+    impostors=ImpostorTable((0.9, 0.5, 0.1, 0.01), (-2.0, -1.0, 0.5, 1.5)),
 )
 
 Models = tuple[Path, dict[str, Float32Array]]
@@ -53,7 +53,11 @@ def models(tmp_path: Path) -> Models:
     people = {name: People((Fold(nobody, cohort),), cohort) for name, cohort in cohorts.items()}
     made = {
         name: Calibration(
-            2.0, -3.0, (0.5, 0.1, 0.01), (-1.0, 0.5, 1.5), CohortNorm(cohort, NUMBERS), CALIBRATION
+            slope=2.0,
+            intercept=-3.0,
+            impostors=ImpostorTable((0.5, 0.1, 0.01), (-1.0, 0.5, 1.5)),
+            norm=CohortNorm(cohort, NUMBERS),
+            cosine=CALIBRATION,
         )
         for name, cohort in cohorts.items()
     }
@@ -96,7 +100,7 @@ def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_peop
     many = norm.expected(100_000, OTHERS)
     assert (np.diff(few) < 0).all()
     assert (many > few).all()
-    assert many[0] > NUMBERS.null_score[-1]  # beyond the table
+    assert many[0] > NUMBERS.impostors.scores[-1]  # beyond the table
     assert norm.surplus(few, 10) == pytest.approx(0.0, abs=1e-9)
     assert norm.surplus(few + 1, 10) == pytest.approx(1.0)
     assert norm.surplus(norm.expected(2, 2) + 1, 2) == pytest.approx(2 / OTHERS)
@@ -108,7 +112,6 @@ def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_peop
     [
         {"level": (0.0, 1.0)},
         {"scale": (0.1, 0.0, 1.0, 0.0, 0.0)},
-        {"null_rate": (0.1, 0.5, 0.05, 0.01)},
         {"least_scale": 0.0},
         {"others": 1.2},
     ],

@@ -25,6 +25,7 @@ from gallery.store import Store
 from recognition.recognizer import Recognizer
 from recognition.results import EnrollResult, Identification
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
 from utils.config import Settings
 from utils.errors import MediaTypeError
@@ -42,7 +43,9 @@ from utils.media import (
 from utils.modality import Embedding, Modality
 
 CALIBRATION = Calibration(
-    60.0, -12.0, (0.5, 0.1, 0.01, 1e-3, 1e-4), (0.0, 0.057, 0.103, 0.137, 0.164)
+    slope=60.0,
+    intercept=-12.0,
+    impostors=ImpostorTable((0.5, 0.1, 0.01, 1e-3, 1e-4), (0.0, 0.057, 0.103, 0.137, 0.164)),
 )
 """True for independent directions in 512 dimensions: cosines of impostors have a
 standard deviation of 1 / √512 = 0.044.

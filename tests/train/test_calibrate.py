@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scoring import logistic
 from scoring.calibration import Calibration, fmr_for_fpir
-from scoring.norms import OTHERS, Coefficients, CohortNorm
+from scoring.norms import OTHERS, Coefficients, CohortNorm, NoNorm
 from train.calibration.calibrate import (
     FULL,
     CalibrationData,
@@ -164,14 +164,14 @@ def test_own_calibration_keeps_the_tail_of_the_previous_one() -> None:
     own = calibration_of(Trials(few.scores + 0.05, few.labels, rng.permutation(len(few.labels))))
     joined = spliced(own, previous)
     assert joined.slope == own.slope
-    assert len(joined.impostor_fmr) == len(previous.impostor_fmr) > len(own.impostor_fmr)
-    assert joined.impostor_score[: len(own.impostor_score)] == pytest.approx(
-        own.impostor_score, abs=1e-4
+    assert len(joined.impostors.rates) == len(previous.impostors.rates) > len(own.impostors.rates)
+    assert joined.impostors.scores[: len(own.impostors.scores)] == pytest.approx(
+        own.impostors.scores, abs=1e-4
     )
-    threshold, extrapolated = joined.threshold(previous.impostor_fmr[-1])
+    threshold, extrapolated = joined.threshold(previous.impostors.rates[-1])
     assert not extrapolated
     assert threshold == pytest.approx(
-        previous.threshold(previous.impostor_fmr[-1])[0] + 0.05, abs=0.06
+        previous.threshold(previous.impostors.rates[-1])[0] + 0.05, abs=0.06
     )
 
 
@@ -294,7 +294,7 @@ def test_numbers_are_fitted_and_within_bounds() -> None:
         parts.append(bare[probes.person[:, None] != fold.table.under("clean").person])
     impostors = np.concatenate(parts)
     for rate in (0.1, 0.01):
-        stated = np.interp(-np.log(rate), -np.log(numbers.null_rate), numbers.null_score)
+        stated, _ = numbers.impostors.threshold(rate)
         assert (impostors >= stated).mean() == pytest.approx(rate, rel=0.05)
 
 
@@ -365,7 +365,7 @@ def test_surplus_of_a_matrix_is_that_of_each_comparison(fitted: Fitted) -> None:
 
 
 def test_entries_beyond_the_people_are_other_files_of_the_same() -> None:
-    arena = Arena(Fold(crowd(people=20, files=4), np.eye(3, SIZE, dtype=np.float32)), None)
+    arena = Arena(Fold(crowd(people=20, files=4), np.eye(3, SIZE, dtype=np.float32)), NoNorm())
     drawn = arena.draw(40, np.random.default_rng(0), strangers=5)
     assert len(drawn.enrolled) == 40
     assert len(np.unique(drawn.enrolled)) == 15
@@ -386,7 +386,7 @@ def test_groups_are_of_people_who_resemble_each_other() -> None:
 
 
 def test_a_table_needs_people() -> None:
-    arena = Arena(Fold(crowd(people=5), np.eye(3, SIZE, dtype=np.float32)), None)
+    arena = Arena(Fold(crowd(people=5), np.eye(3, SIZE, dtype=np.float32)), NoNorm())
     with pytest.raises(DatasetError, match="more people"):
         gallery_table(best_strengths([arena])[:0])
 
@@ -442,12 +442,14 @@ def test_few_own_people_keep_the_cohort_and_many_make_one(fitted: Fitted) -> Non
     kept = own_people(Encoders(calibration), {"face": few})["face"]
     assert kept.norm is calibration.norm
     made = calibrate(kept, calibration)
-    assert len(made.impostor_fmr) > len(calibration.impostor_fmr) / 2
+    assert len(made.impostors.rates) > len(calibration.impostors.rates) / 2
     assert made.norm is calibration.norm
     assert made.cosine is not None
     assert own_people(Encoders(None), {"face": few})["face"].cohort is None
-    assert calibrate(own_people(Encoders(None), {"face": few})["face"]).norm is None
-    assert calibrate(own_people(Encoders(None), {"face": many})["face"]).norm is not None
+    assert calibrate(own_people(Encoders(None), {"face": few})["face"]).norm == NoNorm()
+    assert isinstance(
+        calibrate(own_people(Encoders(None), {"face": many})["face"]).norm, CohortNorm
+    )
 
 
 def test_what_people_said_of_answers_counts(fitted: Fitted) -> None:
@@ -459,7 +461,7 @@ def test_what_people_said_of_answers_counts(fitted: Fitted) -> None:
     people = People((both[0],), both[0].cohort, calibration.norm)
     doubted = calibrate(people, None, [(4.0, False)] * 3000)
     assert doubted.probability(4.0) < calibration.probability(4.0)
-    assert doubted.impostor_score == calibrate(people).impostor_score
+    assert doubted.impostors.scores == calibrate(people).impostors.scores
 
 
 def test_answers_count_where_their_scale_stays(fitted: Fitted) -> None:
@@ -482,4 +484,4 @@ def test_answers_count_where_their_scale_stays(fitted: Fitted) -> None:
         != calibration.norm.scale_id
         == dataclasses.replace(calibration, norm=calibration.norm).scale_id
     )
-    assert dataclasses.replace(calibration, norm=None).scale_id == ""
+    assert dataclasses.replace(calibration, norm=NoNorm()).scale_id == ""

@@ -34,7 +34,7 @@ from network.serving.concat_fusion import ConcatFusion
 from network.serving.encoder import Encoders, joined_cohort, load_encoders
 from scoring import metrics
 from scoring.calibration import Calibration
-from scoring.norms import CohortNorm
+from scoring.norms import CohortNorm, NoNorm, Norm
 from train import plots
 from train.calibration.galleries import Arena, Fold
 from train.calibration.gallery_fit import (
@@ -236,7 +236,7 @@ def own_people(encoders: Encoders, tables: Mapping[str, Table]) -> dict[str, Peo
         present = _present(encoders, "fused")
         if (
             present is not None
-            and present.norm is not None
+            and isinstance(present.norm, CohortNorm)
             and found["face"].norm is not None
             and found["voice"].norm is not None
         ):
@@ -248,7 +248,7 @@ def own_people(encoders: Encoders, tables: Mapping[str, Table]) -> dict[str, Peo
 
 def _own(table: Table, present: Calibration | None) -> People:
     pairs = trials_of(table, table)
-    if present is not None and present.norm is not None:
+    if present is not None and isinstance(present.norm, CohortNorm):
         return People((Fold(table, present.norm.cohort),), present.norm.cohort, present.norm, pairs)
     if len(np.unique(table.person)) < FULL:
         return People((Fold(table, np.zeros((0, 1), np.float32)),), None, None, pairs)
@@ -280,23 +280,25 @@ def calibrate(
     Raises:
         DatasetError: too few people.
     """
-    norm = people.norm
-    if norm is None and people.cohort is not None:
-        norm = CohortNorm(people.cohort, fit_norm(people.folds))
+    norm = _norm_for(people)
     arenas = [Arena(fold, norm) for fold in people.folds]
     made = calibration_in_galleries(arenas, norm)
     if answers:
-        fitted = of_trials(
-            with_answers(gallery_trials(arenas), answers), made.impostor_fmr, made.impostor_score
-        )
+        fitted = of_trials(with_answers(gallery_trials(arenas), answers), made.impostors)
         made = replace(made, slope=fitted.slope, intercept=fitted.intercept)
-    if previous is not None and (previous.norm is None) == (norm is None):
+    if previous is not None and type(previous.norm) is type(norm):
         made = spliced(made, previous)
     return (
         replace(made, cosine=calibration_of(people.pairs))
-        if people.pairs is not None and norm is not None
+        if people.pairs is not None and isinstance(norm, CohortNorm)
         else made
     )
+
+
+def _norm_for(people: People) -> Norm:
+    if people.norm is None and people.cohort is not None:
+        return CohortNorm(people.cohort, fit_norm(people.folds))
+    return people.norm or NoNorm()
 
 
 def scored(people: People, calibration: Calibration | None) -> Trials:
@@ -304,7 +306,7 @@ def scored(people: People, calibration: Calibration | None) -> Trials:
     there is none.
     """
     return gallery_trials(
-        [Arena(fold, calibration.norm if calibration else None) for fold in people.folds]
+        [Arena(fold, calibration.norm if calibration else NoNorm()) for fold in people.folds]
     )
 
 
@@ -321,7 +323,7 @@ def store(
         folder = model_dir / FOLDERS[modality]
         card = read_card(folder)
         data = {**calibration.to_dict(), "made_from": made_from}
-        if calibration.norm is not None and modality != "fused":
+        if isinstance(calibration.norm, CohortNorm) and modality != "fused":
             if people[modality].norm is None:
                 with whole_file(folder / COHORT_FILE) as draft:
                     np.save(draft, calibration.norm.cohort.astype(np.float16))
@@ -373,8 +375,8 @@ def report(trials: Mapping[str, Trials], calibrations: Mapping[str, Calibration]
         lines.append(
             f"{name:6} {targets} target and {len(part.labels) - targets} impostor trials  EER"
             f" {rate:.4f}  Cllr {metrics.cllr(calibration.llr(part.scores), part.labels):.4f} bit "
-            f" FMR measured down to {calibration.impostor_fmr[-1]:.2g} (strength"
-            f" {calibration.impostor_score[-1]:.2f})"
+            f" FMR measured down to {calibration.impostors.rates[-1]:.2g} (strength"
+            f" {calibration.impostors.scores[-1]:.2f})"
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.norms import OTHERS, CohortNorm
+from scoring.norms import OTHERS, CohortNorm, Norm
 from train.data.tables import Codes, Table
 from utils.arrays import BoolArray, Float32Array, Float64Array, unit
 
@@ -54,14 +54,14 @@ class Drawn:
 
 
 class Arena:
-    """A fold under one norm (None: cosines). Scores of each condition are worked out
+    """A fold under one norm. Scores of each condition are worked out
     once.
     """
 
-    def __init__(self, fold: Fold, norm: CohortNorm | None) -> None:
+    def __init__(self, fold: Fold, norm: Norm) -> None:
         """`norm` gives the numbers; the cohort is that of the fold."""
         self.fold = fold
-        self.norm = None if norm is None else CohortNorm(fold.cohort, norm.numbers)
+        self.norm = norm.with_cohort(fold.cohort)
         self.templates = fold.table.under(fold.clean)
         self._bare: dict[str, tuple[Table, Float64Array]] = {}
 
@@ -109,11 +109,9 @@ class Arena:
         return np.array([row for turn in rounds for row in turn][:size])
 
 
-def bare_strengths(probes: Table, templates: Float32Array, norm: CohortNorm | None) -> Float64Array:
+def bare_strengths(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
     """(p, t) of p probes with `templates` (t, size), without a gallery about them."""
     scores = (probes.vectors @ templates.T).astype(np.float64)
-    if norm is None:
-        return scores
     level, scale = norm.probe(probes.vectors, probes.seconds)
     return (scores - level[:, None] - norm.person(templates)) / scale[:, None]
 
@@ -132,9 +130,11 @@ def surplus(bare: Float64Array, norm: CohortNorm) -> Float64Array:
     return (top.sum(axis=1)[:, None] - without - norm.expected(count, nearest).sum()) / OTHERS
 
 
-def strengths(bare: Float64Array, norm: CohortNorm | None) -> Float64Array:
+def strengths(bare: Float64Array, norm: Norm) -> Float64Array:
     """(p, N) as serving finds them in this gallery."""
-    return bare if norm is None else bare - norm.numbers.others * surplus(bare, norm)
+    if isinstance(norm, CohortNorm):
+        return bare - norm.numbers.others * surplus(bare, norm)
+    return bare
 
 
 def groups(table: Table, kinds: Sequence[int] = KINDS) -> dict[int, list[Codes]]:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from scoring import logistic
 from scoring.calibration import Calibration
-from scoring.norms import CohortNorm
+from scoring.impostor_table import ImpostorTable, rates_down_to
+from scoring.norms import Norm
 from train.calibration.galleries import Arena, Drawn, strengths
 from train.calibration.norm_fit import rising
 from train.data.tables import Table
@@ -25,7 +26,6 @@ from utils.arrays import Float64Array
 from utils.errors import DatasetError
 
 SUPPORT = 10  # different pairs of people that an entry of a table must rest on
-STEPS_PER_DECADE = 4
 SIZES = (1, 3, 6, 12, 25, 50, 100)
 TRIAL_SIZE = 25  # people in the galleries that log-likelihood ratios are fitted on, at most
 # A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed
@@ -35,7 +35,7 @@ SEED = 1
 # mostly chance
 MOST_SHARE = 0.6
 PAIR_BASE = 100_000  # more people than any table has
-RATES = 0.5 * 10.0 ** (-np.arange(28) / STEPS_PER_DECADE)
+RATES = rates_down_to(6e-8)
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class Best:
     pair: npt.NDArray[np.int64]
 
 
-def calibration_in_galleries(arenas: Sequence[Arena], norm: CohortNorm | None) -> Calibration:
+def calibration_in_galleries(arenas: Sequence[Arena], norm: Norm) -> Calibration:
     """Calibration of strengths for `norm`, from the people of `arenas`.
 
     Raises:
         DatasetError: too few people.
     """
-    rates, scores = gallery_table(best_strengths(arenas))
-    return replace(of_trials(gallery_trials(arenas), rates, rising(scores)), norm=norm)
+    impostors = gallery_table(best_strengths(arenas))
+    return replace(of_trials(gallery_trials(arenas), impostors), norm=norm)
 
 
 def best_strengths(arenas: Sequence[Arena]) -> list[Best]:
@@ -98,7 +98,7 @@ def _room(arena: Arena) -> int:
     return people - max(people // 5, 3)
 
 
-def _best(drawn: Drawn, norm: CohortNorm | None) -> tuple[Float64Array, npt.NDArray[np.int64]]:
+def _best(drawn: Drawn, norm: Norm) -> tuple[Float64Array, npt.NDArray[np.int64]]:
     stranger = drawn.strangers
     bare = drawn.bare[stranger]
     rows = np.arange(len(bare)), bare.argmax(axis=1)
@@ -109,7 +109,7 @@ def _pair(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.ND
     return np.minimum(first, second) * PAIR_BASE + np.maximum(first, second)
 
 
-def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float64Array]:
+def gallery_table(measured: Sequence[Best]) -> ImpostorTable:
     """False match rates and the strengths that reach them, as deep as `SUPPORT` pairs
     of people support: means over sizes of galleries.
 
@@ -126,7 +126,8 @@ def gallery_table(measured: Sequence[Best]) -> tuple[tuple[float, ...], Float64A
             f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each"
             f" other. Received: people for galleries of {[best.size for best in measured]}"
         )
-    return tuple(float(rate) for rate, _ in found), np.array([strength for _, strength in found])
+    rates, scores = zip(*found, strict=True)
+    return ImpostorTable(tuple(float(rate) for rate in rates), rising(np.array(scores)))
 
 
 def _strength_at(best: Best, rate: float) -> float | None:
@@ -154,7 +155,7 @@ def gallery_trials(arenas: Sequence[Arena], condition: str | None = None) -> Tri
     return joined(parts)
 
 
-def _trials(drawn: Drawn, norm: CohortNorm | None) -> Trials:
+def _trials(drawn: Drawn, norm: Norm) -> Trials:
     label = drawn.owner[:, None] == drawn.enrolled
     pair = _pair(*np.broadcast_arrays(drawn.owner[:, None], drawn.enrolled))
     return Trials(strengths(drawn.bare, norm).ravel(), label.ravel().astype(np.int64), pair.ravel())
@@ -169,7 +170,7 @@ def joined(parts: Sequence[Trials]) -> Trials:
     )
 
 
-def of_trials(trials: Trials, rates: Sequence[float], scores: Sequence[float]) -> Calibration:
+def of_trials(trials: Trials, impostors: ImpostorTable) -> Calibration:
     """A calibration fitted to trials, with a table. Raises DatasetError where targets
     do not score above impostors.
     """
@@ -178,7 +179,7 @@ def of_trials(trials: Trials, rates: Sequence[float], scores: Sequence[float]) -
         raise DatasetError(
             f"Calibration needs targets that score above impostors. Received: slope {slopes[0]:.3g}"
         )
-    return Calibration(float(slopes[0]), intercept, tuple(rates), tuple(scores))
+    return Calibration(slope=float(slopes[0]), intercept=intercept, impostors=impostors)
 
 
 def calibration_of(trials: Trials) -> Calibration:
@@ -188,9 +189,8 @@ def calibration_of(trials: Trials) -> Calibration:
         DatasetError: too few impostors for a table of two entries.
     """
     rates = supported_rates(trials)
-    return of_trials(
-        trials, rates.tolist(), rising(np.quantile(trials.scores[trials.labels == 0], 1 - rates))
-    )
+    scores = np.quantile(trials.scores[trials.labels == 0], 1 - rates)
+    return of_trials(trials, ImpostorTable(tuple(rates.tolist()), rising(scores)))
 
 
 def supported_rates(trials: Trials) -> Float64Array:
@@ -206,8 +206,7 @@ def supported_rates(trials: Trials) -> Float64Array:
             f" {len(first)}"
         )
     smallest = (np.sort(first)[SUPPORT - 1] + 1) / impostor.sum()
-    count = int(np.floor(STEPS_PER_DECADE * np.log10(0.5 / min(smallest, 0.25)))) + 1
-    return 0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE)
+    return rates_down_to(smallest)
 
 
 def trials_of(templates: Table, probes: Table) -> Trials:
@@ -227,12 +226,12 @@ def spliced(own: Calibration, previous: Calibration) -> Calibration:
     """`own` where it was measured; below, the tail of `previous` moved to where `own`
     ends. Both of the same norm.
     """
-    tail = [rate for rate in previous.impostor_fmr if rate < own.impostor_fmr[-1] * 0.99]
-    moved = own.impostor_score[-1] - previous.threshold(own.impostor_fmr[-1])[0]
-    scores = np.array(
-        [*own.impostor_score, *(previous.threshold(rate)[0] + moved for rate in tail)]
-    )
-    return replace(own, impostor_fmr=(*own.impostor_fmr, *tail), impostor_score=rising(scores))
+    last_rate = own.impostors.rates[-1]
+    tail = [rate for rate in previous.impostors.rates if rate < last_rate * 0.99]
+    moved = own.impostors.scores[-1] - previous.threshold(last_rate)[0]
+    scores = [*own.impostors.scores, *(previous.threshold(rate)[0] + moved for rate in tail)]
+    impostors = ImpostorTable((*own.impostors.rates, *tail), rising(np.array(scores)))
+    return replace(own, impostors=impostors)
 
 
 def with_answers(trials: Trials, answers: Sequence[tuple[float, bool]]) -> Trials:

@@ -21,7 +21,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from scoring.norms import Coefficients, CohortNorm, cohort_features, duration_feature
+from scoring.impostor_table import ImpostorTable, rates_down_to
+from scoring.norms import Coefficients, CohortNorm, Weights, cohort_features, duration_feature
 from train.calibration.galleries import Arena, Fold, bare_strengths, groups, surplus
 from utils.arrays import Float64Array
 
@@ -32,7 +33,6 @@ LEAST_SCALE = 0.25  # of the mean scale: no probe's is taken for less
 NULL_HEAD = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7, 0.6)
 # Deviation of the logarithm of the seconds of speech, below which they tell nothing
 LEAST_SPREAD = 0.25
-STEPS_PER_DECADE = 4
 NULL_SUPPORT = 20  # comparisons beyond the last entry of the table of impostors
 SIZES = (12, 25, 50, 100)
 SPARE = 8  # people who stay out of a gallery at least
@@ -51,11 +51,19 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
     level = _least_squares(features, near)
     scale = _least_squares(features, nearest - near)
     least = LEAST_SCALE * float((nearest - near).mean())
-    made = Coefficients(tuple(level), tuple(scale), least, 0.0, 0.0, 0.0, (0.5, 0.25), (0.0, 1.0))  # type: ignore[arg-type]
+    made = Coefficients(
+        level=level,
+        scale=scale,
+        least_scale=least,
+        person=0.0,
+        person_mean=0.0,
+        others=0.0,
+        # Measured below, with the numbers above.
+        impostors=ImpostorTable((0.5, 0.25), (0.0, 1.0)),
+    )
     person, mean = _person(folds, made)
     made = replace(made, person=person, person_mean=mean)
-    rates, scores = _null([_impostors(fold, made) for fold in folds])
-    made = replace(made, null_rate=rates, null_score=scores)
+    made = replace(made, impostors=_null([_impostors(fold, made) for fold in folds]))
     return replace(made, others=_others(folds, made))
 
 
@@ -82,13 +90,14 @@ def _top(scores: npt.NDArray[np.floating], share: float) -> Float64Array:
     return np.partition(scores, -count, axis=1)[:, -count:].mean(axis=1).astype(np.float64)
 
 
-def _least_squares(features: Float64Array, target: Float64Array) -> list[float]:
+def _least_squares(features: Float64Array, target: Float64Array) -> Weights:
     """Numbers of `features` (n, 4); 0 for the last where it hardly varies, as it would
     share the work of the first.
     """
     used = features if features[:, 3].std() >= LEAST_SPREAD else features[:, :3]
     found = np.linalg.lstsq(used, target, rcond=None)[0]
-    return [float(x) for x in np.pad(found, (0, features.shape[1] - len(found)))]
+    first, mean, deviation, duration = np.pad(found, (0, features.shape[1] - len(found))).tolist()
+    return first, mean, deviation, duration
 
 
 def _person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]:
@@ -112,14 +121,13 @@ def _impostors(fold: Fold, numbers: Coefficients) -> Float64Array:
     return bare[clean.person[:, None] != clean.person]
 
 
-def _null(parts: Sequence[Float64Array]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _null(parts: Sequence[Float64Array]) -> ImpostorTable:
     """Rates from near 1 down to what the impostors support, and the strengths that they
     are reached at.
     """
     impostors = np.concatenate(parts)
-    count = int(STEPS_PER_DECADE * np.log10(0.5 * len(impostors) / NULL_SUPPORT)) + 1
-    rates = np.array([*NULL_HEAD, *(0.5 * 10.0 ** (-np.arange(max(count, 2)) / STEPS_PER_DECADE))])
-    return tuple(rates.tolist()), rising(np.quantile(impostors, 1 - rates))
+    rates = np.array([*NULL_HEAD, *rates_down_to(NULL_SUPPORT / len(impostors))])
+    return ImpostorTable(tuple(rates.tolist()), rising(np.quantile(impostors, 1 - rates)))
 
 
 def rising(scores: Float64Array) -> tuple[float, ...]:
