@@ -1,3 +1,5 @@
-"""From a media file to aligned faces and speech: decoding, face detection, warping,
-quality, voice activity. No networks, no gallery.
+"""From a media file to aligned faces and speech.
+
+Decoding, face detection, warping, quality and voice activity. The layer knows neither
+encoders nor the gallery.
 """

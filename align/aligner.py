@@ -1,13 +1,12 @@
-"""The one way from a media file to aligned faces and speech: decode, detect, align,
-find speech, advise.
+"""From a media file to aligned faces and speech: decode, detect, align, listen, advise.
 
-Importing this module loads no network; `Aligner.load` does. TensorFlow is not needed at
-all.
+Importing this module loads no network; `Aligner.load` does. TensorFlow is not needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,15 @@ import numpy as np
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
 from align.heap import bound_heap, release_heap
-from align.hints import View, hints_for
+from align.hints import View, advise
 from align.limits import ReadLimits
 from align.speech import analyse_speech
-from align.tracks import width
 from utils.clock import timed
 from utils.config import Settings
 from utils.media import Capture, FaceDetection, Frame
+
+# Rows and columns of a picture from one that counts for its brightness to the next
+_BRIGHTNESS_STEP = 8
 
 
 class Aligner:
@@ -33,8 +34,10 @@ class Aligner:
         self._detector = FaceDetector()
 
     def load(self) -> None:
-        """Load the face detector. Idempotent and safe to call from several threads;
-        `analyse` calls it when it needs to.
+        """Load the face detector.
+
+        It is idempotent, and several threads may call it. `analyse` loads what is
+        missing.
         """
         bound_heap()
         self._detector.load()
@@ -44,40 +47,44 @@ class Aligner:
 
         Args:
             path: the file.
-            filename: how the sender calls it, for messages only.
+            filename: what the sender calls it, for messages.
 
         Returns:
-            The capture; one with neither a face nor speech is returned like any other,
-            with hints that say why.
+            The capture. It may hold neither a face nor speech; its hints say why.
 
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
+        capture = self._analyse(path, filename)
+        release_heap()
+        return capture
+
+    def _analyse(self, path: Path, filename: str | None) -> Capture:
         clip, timings = read_timed(path, self._limits, filename)
         with timed(timings, "detect"):
-            found = find_faces(self._detector, clip.frames)
+            detections = find_faces(self._detector, clip.frames)
         with timed(timings, "align"):
-            faces = analyse_faces(clip.frames, found, self._settings.min_face_px)
+            faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
         with timed(timings, "speech"):
             speech = analyse_speech(clip.waveform, self._settings.min_speech_s)
-        hints = hints_for(clip, faces, speech, self._settings, _view(clip.frames, found))
-        capture = Capture(
+        view = _glance(clip.frames, detections)
+        return Capture(
             faces=faces,
             speech=speech,
             has_picture=bool(clip.frames),
             has_sound=clip.waveform is not None,
             duration_s=clip.duration_s,
             source_sha256=clip.source_sha256,
-            hints=hints,
+            hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
             timings_ms=timings,
         )
-        release_heap()
-        return capture
 
 
-def _view(frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]]) -> View:
-    """What the pictures show at a glance: brightness from every eighth row and column,
-    and the widest face.
-    """
-    brightness = float(np.mean([f.image[::8, ::8].mean() for f in frames])) / 255 if frames else 0.0
-    return View(brightness, max((width(face) for faces in found for face in faces), default=0.0))
+def _glance(frames: Sequence[Frame], detections: Sequence[Sequence[FaceDetection]]) -> View:
+    """Look at the pictures: at every eighth row and column, and at the faces."""
+    levels = [frame.image[::_BRIGHTNESS_STEP, ::_BRIGHTNESS_STEP].mean() for frame in frames]
+    faces = chain.from_iterable(detections)
+    return View(
+        brightness=float(np.mean(levels)) / 255 if levels else 0.0,
+        widest_face_px=max((face.width_px for face in faces), default=0.0),
+    )

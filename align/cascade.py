@@ -1,10 +1,11 @@
-"""The cascade of MTCNN over a batch of images: proposals from an image pyramid, refined
-twice, with landmarks at the end.
+"""The cascade of MTCNN over a batch of images.
 
-Numbers and steps are those of the package `mtcnn` 1.0.0, so that faces are found, and
-landmarks placed, as in the pictures that the face networks learned from (a test
-compares the two): K. Zhang et al., "Joint face detection and alignment using multi-task
-cascaded convolutional networks", 2016, https://arxiv.org/abs/1604.02878.
+A first network proposes faces in an image pyramid. Two more refine them, and the last
+one adds landmarks. Source: K. Zhang et al., "Joint face detection and alignment using
+multi-task cascaded convolutional networks", 2016, https://arxiv.org/abs/1604.02878.
+
+Numbers and steps are those of the package `mtcnn` 1.0.0, which a test compares. So faces
+are found, and landmarks placed, as in the pictures that the face networks learned from.
 
 Rows are float64: index of the image, x1, y1, x2, y2, probability, and after the last
 stage five x and five y of the landmarks.
@@ -21,14 +22,21 @@ import numpy as np
 from align.detector_networks import Network, Networks
 from utils.arrays import Float32Array, Float64Array, ImageArray
 
-# Smallest face looked for; the proposal network sees 12 × 12 and moves by 2
+# The smallest face looked for, and the ratio of one level of the pyramid to the next
 _FACE_PX = 20
+_PYRAMID = 0.709
+
+# The proposal network sees 12 × 12 pixels and moves by 2
 _CELL_PX = 12
 _STRIDE = 2
-_PYRAMID = 0.709
-_LEAST_PROBABILITY = (0.6, 0.7, 0.8)  # after proposal, refinement, output
-_BATCH_PX = 400_000  # pixels given to the proposal network at a time: bounds its memory
-_CROPS = 256  # crops given to the later networks at a time
+
+# Least probability of a face after proposal, refinement and output
+_LEAST_PROBABILITY = (0.6, 0.7, 0.8)
+
+# Pixels given to the proposal network, and crops given to the others, at a time: they
+# bound the memory
+_BATCH_PX = 400_000
+_CROPS = 256
 
 
 def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
@@ -48,19 +56,24 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
 
 
 def pyramid_scales(width: int, height: int) -> Float64Array:
-    """Factors by which the image is shrunk so that faces from 20 px up to the shorter
-    side look 12 px wide.
+    """List the factors by which an image is shrunk for the proposal network.
+
+    Faces from 20 px up to the shorter side look 12 px wide at one of them.
     """
     count = round(-(np.log(min(width, height) / _CELL_PX) / np.log(_PYRAMID) + 1))
     return np.asarray(_CELL_PX / _FACE_PX * _PYRAMID ** np.arange(max(0, count)), np.float64)
 
 
 def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) -> Float64Array:
-    """Non-maximum suppression per image: a row goes when one with a higher probability
-    overlaps it by more than `limit`.
+    """Suppress, in each image, the rows that a more probable one overlaps.
 
-    Overlap = intersection over union, or over the smaller of the two. The rest is
-    returned surest first.
+    Args:
+        rows: at least the first six columns.
+        limit: intersection over union above which a row goes.
+        over_smaller: divide by the smaller of the two areas instead of the union.
+
+    Returns:
+        The rows that are left, surest first.
     """
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
     boxes = rows[:, 1:5]
@@ -68,17 +81,16 @@ def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) ->
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     common = np.prod(np.maximum(0.0, high - low), axis=2)
-    whole = (
-        np.minimum(areas[:, None], areas[None])
-        if over_smaller
-        else areas[:, None] + areas[None] - common
-    )
-    beaten = (common > limit * whole) & (rows[:, None, 0] == rows[None, :, 0])
-    return rows[~np.triu(beaten, 1).any(axis=0)]
+    if over_smaller:
+        whole = np.minimum(areas[:, None], areas[None])
+    else:
+        whole = areas[:, None] + areas[None] - common
+    is_beaten = (common > limit * whole) & (rows[:, None, 0] == rows[None, :, 0])
+    return rows[~np.triu(is_beaten, 1).any(axis=0)]
 
 
 def to_squares(rows: Float64Array) -> Float64Array:
-    """The same boxes made square about their middles, as wide as their longer side."""
+    """Make the boxes square about their middles, as wide as their longer side."""
     rows = rows.copy()
     sides = rows[:, 3:5] - rows[:, 1:3]
     longest = sides.max(axis=1, keepdims=True)
@@ -89,27 +101,42 @@ def to_squares(rows: Float64Array) -> Float64Array:
 
 def _propose(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     height, width = images[0].shape[:2]
-    # each level is made from the one above it
-    found = [np.empty((0, 6))]
+    proposals = [np.empty((0, 6))]
     level = list(images)
     for scale in pyramid_scales(width, height):
-        size = int(width * scale), int(height * scale)
-        level = [
-            cast(ImageArray, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-            for image in level
-        ]
-        step = max(1, _BATCH_PX // (size[0] * size[1]))
-        for first in range(0, len(level), step):
-            offsets, faces = networks.proposal(_to_input(level[first : first + step]))
-            rows = _cells_to_rows(offsets, faces[:, 1], scale)
-            rows[:, 0] += first
-            found.append(suppress(rows, 0.5))
-    return to_squares(_suppress_by_image(np.concatenate(found), 0.7))
+        # Each level is made from the one above it
+        size = (int(width * scale), int(height * scale))
+        level = [_resize(image, size) for image in level]
+        proposals += _propose_at(scale, level, networks)
+    return to_squares(_suppress_by_image(np.concatenate(proposals), 0.7))
+
+
+def _propose_at(
+    scale: float, level: Sequence[ImageArray], networks: Networks
+) -> list[Float64Array]:
+    """Propose faces in one level of the pyramid, a few images at a time."""
+    height, width = level[0].shape[:2]
+    step = max(1, _BATCH_PX // (width * height))
+    proposals = []
+    for first in range(0, len(level), step):
+        offsets, faces = networks.proposal(_to_input(level[first : first + step]))
+        rows = _cells_to_rows(offsets, faces[:, 1], scale)
+        rows[:, 0] += first
+        proposals.append(suppress(rows, 0.5))
+    return proposals
+
+
+def _resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+    return cast(ImageArray, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def _cells_to_rows(offsets: Float32Array, faces: Float32Array, scale: float) -> Float64Array:
-    """Rows, in pixels of the full image, for the likely cells of a proposal map:
-    `offsets` (n, 4, y, x), `faces` (n, y, x).
+    """Turn the likely cells of a proposal map into rows, in pixels of the full image.
+
+    Args:
+        offsets: (n, 4, y, x).
+        faces: probabilities (n, y, x).
+        scale: factor by which the image was shrunk.
     """
     image, y, x = np.nonzero(faces > _LEAST_PROBABILITY[0])
     corner = np.stack([x, y], axis=1) * _STRIDE + 1.0
@@ -138,8 +165,9 @@ def _finish(images: Sequence[ImageArray], rows: Float64Array, networks: Networks
 
 
 def _adjust(rows: Float64Array, offsets: Float32Array, faces: Float32Array) -> Float64Array:
-    """Move the sides of the boxes by offsets given as shares of width and height, and
-    take over the new probabilities.
+    """Move the sides of the boxes, and take over the new probabilities.
+
+    The offsets (n, 4) are shares of width and height.
     """
     rows = rows.copy()
     rows[:, 1:5] += offsets * np.tile(rows[:, 3:5] - rows[:, 1:3] + 1, 2)
@@ -148,26 +176,27 @@ def _adjust(rows: Float64Array, offsets: Float32Array, faces: Float32Array) -> F
 
 
 def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
-    """`suppress`, one image at a time: the table of overlaps grows with the square of
-    the number of rows.
+    """Call `suppress` for one image at a time.
+
+    The table of overlaps grows with the square of the number of rows.
     """
-    kept = [suppress(rows[rows[:, 0] == image], limit) for image in np.unique(rows[:, 0])]
-    return np.concatenate(kept) if kept else rows
+    images = np.unique(rows[:, 0])
+    rest = [suppress(rows[rows[:, 0] == image], limit) for image in images]
+    return np.concatenate(rest) if rest else rows
 
 
 def _run(
     network: Network, images: Sequence[ImageArray], rows: Float64Array, size: int
 ) -> tuple[Float32Array, ...]:
-    parts = [
-        network(_to_input(_crops(images, rows[i : i + _CROPS], size)))
-        for i in range(0, len(rows), _CROPS)
-    ]
+    batches = [rows[first : first + _CROPS] for first in range(0, len(rows), _CROPS)]
+    parts = [network(_to_input(_cut_crops(images, batch, size))) for batch in batches]
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 
 
-def _crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> list[ImageArray]:
-    """Cut the boxes out at size × size by linear interpolation, grey outside the image;
-    corners lie as in TensorFlow's crop_and_resize.
+def _cut_crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> list[ImageArray]:
+    """Cut the boxes out at size × size by linear interpolation.
+
+    Outside the image it is grey. Corners lie as in TensorFlow's `crop_and_resize`.
     """
     height, width = images[0].shape[:2]
     shrink = np.array([(width - 1) / width, (height - 1) / height])
@@ -179,14 +208,17 @@ def _crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> list[
         matrix = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(
-            images[int(row[0])], matrix, (size, size), flags=flags, borderValue=(127, 127, 127)
+            images[int(row[0])],
+            matrix,
+            (size, size),
+            flags=flags,
+            borderValue=(127, 127, 127),
         )
         crops.append(cast(ImageArray, crop))
     return crops
 
 
 def _to_input(images: Sequence[ImageArray]) -> Float32Array:
-    """(n, 3, h, w) float32 in about [-1, 1]."""
-    return np.asarray(
-        cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5)), np.float32
-    )
+    """Make the input of a network: (n, 3, h, w) float32 in about [-1, 1]."""
+    blob = cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5))
+    return np.asarray(blob, np.float32)

@@ -1,9 +1,14 @@
 """Whether a file holds all that it says it holds, or was cut off on its way.
 
-Not every format says how long it is: mp4 and mov (for each track), flac, and the mkv or
-webm of a program that goes back to its header do; wav and avi say how many bytes they
-have. A browser's recording says nothing, nor do mpg, ogg, mp3 and aac: nothing is
-claimed about those. Times are seconds.
+Not every format says how long it is:
+
+- mp4 and mov do, for each track, and so does flac.
+- mkv and webm do when their program goes back to the header at the end. The recording
+  of a browser does not.
+- wav and avi say how many bytes they have.
+- mpg, ogg, mp3 and aac say nothing: nothing is claimed about them.
+
+Times are seconds.
 """
 
 from __future__ import annotations
@@ -14,34 +19,33 @@ from align.container import Demuxed, Track
 
 _RIFF_KINDS = ("wav", "avi")
 _RIFF_HEAD = 8
+
+# Sizes from here on are what programs write into the header before they know better:
+# 0x7FFF0000, 0x80000000 and 0xFFFFFFFF
 _RIFF_UNKNOWN = 0x7FFF0000
-"""Sizes from here on are what programs write into the header before they know better
-(0x7FFF0000, 0x80000000, 0xFFFFFFFF).
-"""
 
 
-def missing_s(path: Path, demuxer: str, tracks: Demuxed) -> float:
-    """How much is missing at the end of what the file says it holds; of the track that
-    lacks most. 0 = nothing, or it does not say.
+def measure_missing_s(path: Path, demuxer: str, tracks: Demuxed) -> float:
+    """Compare what was read with what the file says it holds.
 
     Args:
         path: the file.
         demuxer: name of the demuxer that read it (`align.sniff.MediaKind`).
-        tracks: what was read. Where reading stopped at a limit before the end of the
-            file, nothing is claimed.
+        tracks: what was read.
+
+    Returns:
+        How much is missing at the end of the track that lacks most. It is 0 where
+        nothing is, where the file does not say, and where a limit stopped the reading.
     """
     if not tracks.to_the_end:
         return 0.0
     if demuxer in _RIFF_KINDS:
         return _missing_of_riff(path, tracks)
-    each = [_missing_of_track(track) for track in (tracks.video, tracks.audio)]
-    return (
-        max(0.0, *each)
-        if demuxer in ("mov", "flac")
-        else _missing_of_all(tracks)
-        if demuxer == "matroska"
-        else 0.0
-    )
+    if demuxer in ("mov", "flac"):
+        return max(0.0, _missing_of_track(tracks.video), _missing_of_track(tracks.audio))
+    if demuxer == "matroska":
+        return _missing_of_all(tracks)
+    return 0.0
 
 
 def _missing_of_track(track: Track) -> float:
@@ -49,23 +53,20 @@ def _missing_of_track(track: Track) -> float:
 
 
 def _missing_of_all(tracks: Demuxed) -> float:
-    """Of a file that states one length for all its tracks: subtitles that are not read
-    may be what is so long.
+    """Compare the ends of a file that states one length for all its tracks.
+
+    Where a track is not read, such as subtitles, that may be the long one.
     """
-    return (
-        max(0.0, tracks.stated_s - max(tracks.video.end_s, tracks.audio.end_s))
-        if tracks.is_all_read
-        else 0.0
-    )
+    if not tracks.is_all_read:
+        return 0.0
+    return max(0.0, tracks.stated_s - tracks.end_s)
 
 
 def _missing_of_riff(path: Path, tracks: Demuxed) -> float:
-    """The bytes that lack of those stated in the header, in seconds at the rate of
-    those that are there.
-    """
+    """Turn the missing bytes into seconds, at the rate of those that are there."""
     with path.open("rb") as file:
         stated = int.from_bytes(file.read(_RIFF_HEAD)[4:], "little")
-    held = path.stat().st_size
     if stated >= _RIFF_UNKNOWN:
         return 0.0
-    return max(0.0, stated + _RIFF_HEAD - held) / held * max(tracks.video.end_s, tracks.audio.end_s)
+    size = path.stat().st_size
+    return max(0.0, stated + _RIFF_HEAD - size) / size * tracks.end_s

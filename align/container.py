@@ -1,8 +1,7 @@
-"""Opening a media file and taking its packets apart, without decoding yet (PyAV, that
-is ffmpeg's libraries).
+"""Opening a media file and taking its packets apart, without decoding them.
 
-Packets of the first `read_s` seconds are kept in memory; times are seconds from the
-start of the stream they belong to.
+PyAV does it with ffmpeg's libraries. The packets of the first `read_s` seconds are held
+in memory. Times are seconds from the start of the stream they belong to.
 """
 
 from __future__ import annotations
@@ -22,14 +21,18 @@ from align.limits import ReadLimits
 from align.sniff import MediaKind
 from utils.errors import MediaCorruptError, MediaTooLongError
 
+# A container may name other files or addresses: only the file itself is ever opened
 _OPEN_OPTIONS = {"protocol_whitelist": "file"}
-"""A container may name other files or addresses: only the file itself is ever opened."""
+
+# Frames per second of a stream that does not state its rate
+_USUAL_RATE = 25
 
 
 @dataclass(frozen=True)
 class TimedPacket:
-    """A compressed packet and when it is shown, in seconds from the first packet of its
-    stream.
+    """A compressed packet and when it is shown.
+
+    `time_s` counts from the first packet of its stream.
     """
 
     packet: av.Packet
@@ -43,12 +46,12 @@ class TimedPacket:
 
 @dataclass
 class Track:
-    """One stream of the file: the stream (None when the file has none) and its packets
-    in decoding order.
+    """One stream of the file and its packets in decoding order.
 
-    `first_s` = time stamp of its first packet, `end_s` = where its last packet ends,
-    kept or not; `stated_end_s` = where the header says that it ends, None where it does
-    not say. All three by the clock of the file.
+    `stream` is None when the file has no such stream. The other times are by the clock
+    of the file: `first_s` is the time stamp of its first packet, `end_s` is where its
+    last packet ends, held or not, and `stated_end_s` is the end that the header states,
+    None where it states none.
     """
 
     stream: Any = None
@@ -63,8 +66,8 @@ class Demuxed:
     """The picture and sound packets of one file.
 
     `duration_s` is that of the whole file as far as it is known, `stated_s` what the
-    header says (0 = nothing); `is_all_read`: it has no other streams (cover art aside);
-    `to_the_end`: no limit stopped the reading.
+    header says (0 = nothing). `is_all_read` says that it has no other streams but cover
+    art, `to_the_end` that no limit stopped the reading.
     """
 
     video: Track
@@ -74,11 +77,18 @@ class Demuxed:
     is_all_read: bool
     to_the_end: bool = True
 
+    @property
+    def end_s(self) -> float:
+        """Where the last packet of both tracks ends, by the clock of the file."""
+        return max(self.video.end_s, self.audio.end_s)
+
 
 @contextmanager
 def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
-    """Open `path` with the demuxer of its kind. Raises MediaCorruptError when it cannot
-    be read.
+    """Open a file with the demuxer of its kind.
+
+    Raises:
+        MediaCorruptError: it cannot be opened.
     """
     try:
         container = av.open(
@@ -93,43 +103,47 @@ def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
 
 
 def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
-    """Read the packets of the first picture and sound stream. Raises MediaTooLongError
-    beyond `limits.max_clip_s`.
+    """Read the packets of the first picture and the first sound stream.
+
+    Raises:
+        MediaTooLongError: the file is longer than `limits.max_clip_s`.
     """
     stated_s = (container.duration or 0) / 1e6
     _refuse_long(stated_s, limits)
     tracks = _choose_streams(container)
-    streams = [t.stream for t in tracks.values()]
-    others = [s for s in container.streams if s not in streams and not _is_cover(s)]
     result = Demuxed(
-        tracks.get("video", Track()),
-        tracks.get("audio", Track()),
-        stated_s,
-        stated_s,
-        is_all_read=not others,
+        video=tracks.get("video", Track()),
+        audio=tracks.get("audio", Track()),
+        duration_s=stated_s,
+        stated_s=stated_s,
+        is_all_read=_is_all_read(container, tracks),
     )
-    if not streams:
+    if not tracks:
         return result
-    end_s, result.to_the_end = _collect(
-        container, {t.stream.index: t for t in tracks.values()}, limits, stop_early=stated_s > 0
-    )
-    _refuse_long(end_s, limits)
-    result.duration_s = max(stated_s, end_s)
+    reader = _PacketReader(list(tracks.values()), limits, stop_early=stated_s > 0)
+    result.to_the_end = reader.read(container)
+    _refuse_long(reader.end_s, limits)
+    result.duration_s = max(stated_s, reader.end_s)
     return result
 
 
 def _choose_streams(container: InputContainer) -> dict[str, Track]:
-    """The first picture stream that is no cover art, and the first sound stream."""
-    chosen: dict[str, Track] = {}
+    """Choose the first picture stream that is no cover art, and the first sound stream."""
+    tracks: dict[str, Track] = {}
     for stream in container.streams:
         if (
             stream.type in ("video", "audio")
-            and stream.type not in chosen
+            and stream.type not in tracks
             and not _is_cover(stream)
             and stream.codec_context is not None
         ):
-            chosen[stream.type] = Track(stream, stated_end_s=_stated_end_s(stream))
-    return chosen
+            tracks[stream.type] = Track(stream, stated_end_s=_stated_end_s(stream))
+    return tracks
+
+
+def _is_all_read(container: InputContainer, tracks: dict[str, Track]) -> bool:
+    chosen = [track.stream for track in tracks.values()]
+    return all(stream in chosen or _is_cover(stream) for stream in container.streams)
 
 
 def _is_cover(stream: Any) -> bool:
@@ -137,68 +151,88 @@ def _is_cover(stream: Any) -> bool:
 
 
 def _stated_end_s(stream: Any) -> float | None:
-    return (
-        float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-        if stream.duration
-        else None
-    )
+    if not stream.duration:
+        return None
+    return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
 
 
-def _collect(
-    container: InputContainer, tracks: dict[int, Track], limits: ReadLimits, stop_early: bool
-) -> tuple[float, bool]:
-    """Fill the tracks; returns the time of the last packet seen, and whether no limit
-    stopped the reading. Damage in the middle ends it, too: that is no error.
+class _PacketReader:
+    """Fills tracks with their packets, within the limits.
+
+    `end_s` is where the last packet seen ends, from the start of its stream.
     """
-    deadline = time.monotonic() + limits.decode_s
-    size = 0
-    end_s = 0.0
-    past_end: set[int] = set()
-    try:
-        for packet in container.demux([t.stream for t in tracks.values()]):
-            track = tracks[packet.stream_index]
-            at_s = _time_s(packet, track)
-            if at_s is None:
-                continue
-            lasts_s = _seconds(packet.duration, packet)
-            end_s = max(end_s, at_s + lasts_s)
-            track.end_s = max(track.end_s, (track.first_s or 0.0) + at_s + lasts_s)
-            if at_s <= limits.read_s and size < limits.max_bytes:
-                track.packets.append(TimedPacket(packet, at_s))
-                size += packet.size
-            else:
-                past_end.add(packet.stream_index)
-            if (
-                end_s > limits.max_clip_s
-                or time.monotonic() > deadline
-                or (stop_early and len(past_end) == len(tracks))
-            ):
-                return end_s, False
-    except (av.error.FFmpegError, ValueError):
-        pass
-    return end_s, True
+
+    def __init__(self, tracks: list[Track], limits: ReadLimits, *, stop_early: bool) -> None:
+        self._tracks = {track.stream.index: track for track in tracks}
+        self._limits = limits
+        self._stop_early = stop_early
+        self._deadline = time.monotonic() + limits.decode_s
+        self._size = 0
+        self._past_end: set[int] = set()
+        self.end_s = 0.0
+
+    def read(self, container: InputContainer) -> bool:
+        """Read the packets. Damage in the middle ends the file, which is no error.
+
+        Returns:
+            Whether no limit stopped the reading.
+        """
+        try:
+            for packet in container.demux([t.stream for t in self._tracks.values()]):
+                self._take(packet)
+                if self._is_enough():
+                    return False
+        except (av.error.FFmpegError, ValueError):
+            pass
+        return True
+
+    def _take(self, packet: av.Packet) -> None:
+        track = self._tracks[packet.stream_index]
+        time_s = _time_s(packet, track)
+        if time_s is None:
+            return
+        length_s = _to_seconds(packet.duration, packet)
+        self.end_s = max(self.end_s, time_s + length_s)
+        track.end_s = max(track.end_s, (track.first_s or 0.0) + time_s + length_s)
+        if time_s <= self._limits.read_s and self._size < self._limits.max_bytes:
+            track.packets.append(TimedPacket(packet, time_s))
+            self._size += packet.size
+        else:
+            self._past_end.add(packet.stream_index)
+
+    def _is_enough(self) -> bool:
+        return (
+            self.end_s > self._limits.max_clip_s
+            or time.monotonic() > self._deadline
+            or (self._stop_early and len(self._past_end) == len(self._tracks))
+        )
 
 
 def _time_s(packet: av.Packet, track: Track) -> float | None:
-    """Seconds since the first packet of the stream; None for an empty packet. Packets
-    without a time take the one of their decoding.
+    """When a packet is shown, from the first packet of its stream.
+
+    None for an empty packet. A packet without a time takes that of its decoding, or a
+    guess.
     """
     if packet.size == 0:
         return None
     stamp = packet.pts if packet.pts is not None else packet.dts
-    at_s = _seconds(stamp, packet) if stamp is not None else _guessed_s(track)
+    time_s = _guess_s(track) if stamp is None else _to_seconds(stamp, packet)
     if track.first_s is None:
-        track.first_s = at_s
-    return max(0.0, at_s - track.first_s)
+        track.first_s = time_s
+    return max(0.0, time_s - track.first_s)
 
 
-def _guessed_s(track: Track) -> float:
+def _guess_s(track: Track) -> float:
     """A time for a packet that has none: one frame after the packet before it."""
-    rate = float(getattr(track.stream, "average_rate", None) or 25)
-    return (track.first_s or 0.0) + (track.packets[-1].time_s + 1 / rate if track.packets else 0.0)
+    first_s = track.first_s or 0.0
+    if not track.packets:
+        return first_s
+    rate = float(getattr(track.stream, "average_rate", None) or _USUAL_RATE)
+    return first_s + (track.packets[-1].time_s + 1 / rate)
 
 
-def _seconds(ticks: int | None, packet: av.Packet) -> float:
+def _to_seconds(ticks: int | None, packet: av.Packet) -> float:
     return float(ticks * packet.time_base) if ticks and packet.time_base else 0.0
 
 

@@ -1,14 +1,14 @@
-"""From a media file to frames and sound: the shell around the decoders. What a file is,
-its content says, never its name.
+"""From a media file to frames and sound: the shell around the decoders.
 
-No message of an error raised here holds a path of the server.
+The content says what a file is, never its name. No message of an error raised here
+holds a path of the server.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from align.completeness import missing_s
+from align.completeness import measure_missing_s
 from align.container import Demuxed, demux, open_container
 from align.limits import ReadLimits
 from align.photo import read_photo
@@ -29,12 +29,13 @@ def read_clip(path: Path, limits: ReadLimits, filename: str | None = None) -> Cl
     Args:
         path: the file.
         limits: bounds on time, size and number of frames.
-        filename: how the sender calls the file, for messages only.
+        filename: what the sender calls the file, for messages.
 
     Raises:
-        MediaNotFoundError, MediaEmptyError, MediaTypeError (not a format that is read),
-        MediaCorruptError (nothing can be decoded), MediaTooLongError,
-        MediaTooLargeError (pixels).
+        MediaNotFoundError, MediaEmptyError: there is no file, or it is empty.
+        MediaTypeError: it is in no format that is read.
+        MediaCorruptError: nothing of it can be decoded.
+        MediaTooLongError, MediaTooLargeError: it is beyond the limits.
     """
     return read_timed(path, limits, filename)[0]
 
@@ -42,17 +43,18 @@ def read_clip(path: Path, limits: ReadLimits, filename: str | None = None) -> Cl
 def read_timed(
     path: Path, limits: ReadLimits, filename: str | None = None
 ) -> tuple[Clip, dict[str, float]]:
-    """As `read_clip`, with the milliseconds spent on "decode" (everything but sound)
-    and "sound".
+    """Read as `read_clip` does, and time it.
+
+    Returns:
+        The clip, and the milliseconds of "sound" and "decode", which is the rest.
     """
     timings_ms = {"decode": 0.0, "sound": 0.0}
     with timed(timings_ms, "decode"):
         kind = identify_kind(path, filename or path.name)
-        clip = (
-            _read_photo(path, limits)
-            if kind.is_photo
-            else _read_tracks(path, kind, limits, timings_ms)
-        )
+        if kind.is_photo:
+            clip = _read_photo(path, limits)
+        else:
+            clip = _read_tracks(path, kind, limits, timings_ms)
     timings_ms["decode"] -= timings_ms["sound"]
     return clip, timings_ms
 
@@ -80,26 +82,33 @@ def _read_tracks(
         waveform=waveform,
         duration_s=tracks.duration_s,
         source_sha256=hash_file(path),
-        missing_s=missing_s(path, kind.demuxer, tracks),
+        missing_s=measure_missing_s(path, kind.demuxer, tracks),
     )
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:
-    """Tell the format from the content. Raises MediaNotFoundError, MediaEmptyError,
-    MediaTypeError.
+    """Tell the format of a file from its content.
+
+    Args:
+        path: the file.
+        name: what the sender calls it, for messages.
+
+    Raises:
+        MediaNotFoundError, MediaEmptyError: there is no file, or it is empty.
+        MediaTypeError: it is in no format that is read.
     """
     try:
         with path.open("rb") as file:
             head = file.read(SNIFF_BYTES)
     except (FileNotFoundError, IsADirectoryError):
-        raise MediaNotFoundError(f"There is no such file. Received: {_shown(name)}.") from None
+        raise MediaNotFoundError(f"There is no such file. Received: {_quote(name)}.") from None
     if not head:
-        raise MediaEmptyError(f"The file has no content (0 bytes). Received: {_shown(name)}.")
+        raise MediaEmptyError(f"The file has no content (0 bytes). Received: {_quote(name)}.")
     kind = sniff(head)
     if kind is None:
         raise MediaTypeError(
-            "The content is not video, sound or a picture in a format that is read. Received:"
-            f" {describe(head)}, named {_shown(name)}."
+            "The content is not video, sound or a picture in a format that is read."
+            f" Received: {describe(head)}, named {_quote(name)}."
         )
     return kind
 
@@ -116,7 +125,7 @@ def _refuse_empty(
     )
 
 
-def _shown(name: str) -> str:
-    """The last part of a name, printable and short."""
+def _quote(name: str) -> str:
+    """Quote the last part of a name, printable and short."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return repr("".join(c if c.isprintable() else "?" for c in last)[:80])

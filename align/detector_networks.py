@@ -1,10 +1,9 @@
-"""The three networks of MTCNN, with the weights that the package `mtcnn` (MIT licence)
-brings, run by ONNX Runtime.
+"""The three networks of MTCNN, run by ONNX Runtime.
 
-The package itself runs them in eager TensorFlow, which takes twice the time and adds
-600 MB to the process (docs/measurements/decode.md). The layers are those of
-`mtcnn.network.{pnet,rnet,onet}`; inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5)
-/ 128.
+The package `mtcnn` (MIT licence) brings the weights. It runs them in eager TensorFlow,
+which takes twice the time and adds 600 MB to the process
+(docs/measurements/decode.md). The layers are those of `mtcnn.network.{pnet,rnet,onet}`.
+Inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5) / 128.
 """
 
 from __future__ import annotations
@@ -54,11 +53,12 @@ _OUTPUTS = {"pnet": ("box", "face"), "rnet": ("box", "face"), "onet": ("box", "l
 
 @dataclass(frozen=True)
 class Networks:
-    """`proposal`: images of any size → box offsets (n, 4, y, x), probabilities (n, 2,
-    y, x) of no face and face.
+    """The three networks, each from images to several arrays.
 
-    `refinement`: 24 × 24 crops → offsets (n, 4), probabilities (n, 2); `output`: 48 ×
-    48 crops → offsets, landmarks (n, 10), probabilities.
+    - `proposal`: images of any size → box offsets (n, 4, y, x), and probabilities
+      (n, 2, y, x) of no face and face.
+    - `refinement`: 24 × 24 crops → offsets (n, 4), probabilities (n, 2).
+    - `output`: 48 × 48 crops → offsets, landmarks (n, 10), probabilities.
     """
 
     proposal: Network
@@ -67,37 +67,49 @@ class Networks:
 
 
 def load_networks(threads: int) -> Networks:
-    """Load all three; they may be called from several threads. Raises ModelError when
-    the package or a weight file is missing.
+    """Load all three. Several threads may call them.
+
+    Raises:
+        ModelError: the package or a weight file is missing.
     """
-    return Networks(
-        *(_session(build_onnx(name, _weights(name)), threads) for name in ("pnet", "rnet", "onet"))
+    pnet, rnet, onet = (
+        _open_session(build_onnx(name, _read_weights(name)), threads)
+        for name in ("pnet", "rnet", "onet")
     )
+    return Networks(proposal=pnet, refinement=rnet, output=onet)
 
 
-def _weights(name: str) -> list[Float32Array]:
-    """The arrays of one network in the order of its layers, read without importing the
-    package (which would import TensorFlow).
+def _read_weights(name: str) -> list[Float32Array]:
+    """Read the arrays of one network in the order of its layers.
+
+    The package is not imported: it would import TensorFlow.
     """
     import joblib
 
     spec = importlib.util.find_spec("mtcnn")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    path = (
-        Path(folders[0]) / "assets" / "weights" / f"{name}.lz4" if folders else Path(f"{name}.lz4")
-    )
-    if not path.is_file():
-        message = f"The weights of the face detector ({path.name}) are missing."
-        raise ModelError(message, "Install the requirements: pip install -r requirements.txt")
+    paths = [Path(folder) / "assets" / "weights" / f"{name}.lz4" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise ModelError(
+            f"The weights of the face detector ({name}.lz4) are missing.",
+            "Install the requirements: pip install -r requirements.txt",
+        )
     return list(joblib.load(path))
 
 
 def build_onnx(name: str, weights: Sequence[Float32Array]) -> bytes:
-    """The ONNX model of the network `name` ("pnet", "rnet" or "onet") with Keras'
-    weights, serialised.
+    """Build the ONNX model of a network with the weights of Keras.
 
-    Every layer but pools is followed by a PReLU. Keras flattens after swapping height
-    and width, so that does the model.
+    Every convolution and dense layer is followed by a PReLU. Keras flattens after
+    swapping height and width, and so does the model.
+
+    Args:
+        name: "pnet", "rnet" or "onet".
+        weights: the arrays in the order of the layers.
+
+    Returns:
+        The serialised model.
     """
     from onnx import TensorProto, helper
 
@@ -105,20 +117,27 @@ def build_onnx(name: str, weights: Sequence[Float32Array]) -> bytes:
     for kind, size, padding in _LAYERS[name]:
         graph.add(kind, size, padding)
     for output in _OUTPUTS[name]:
-        graph.head(output)
+        graph.add_head(output)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])
     outputs = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in _OUTPUTS[name]]
-    made = helper.make_graph(graph.nodes, name, [image], outputs, graph.constants)
-    return bytes(
-        helper.make_model(
-            made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
-        ).SerializeToString()
+    model = helper.make_model(
+        helper.make_graph(
+            nodes=graph.nodes,
+            name=name,
+            inputs=[image],
+            outputs=outputs,
+            initializer=graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
     )
+    return bytes(model.SerializeToString())
 
 
 class _Graph:
-    """Nodes and constants of a model under construction; `last` is the name of the
-    newest value.
+    """Nodes and constants of a model under construction.
+
+    `last` is the name of the newest value.
     """
 
     def __init__(self, weights: Iterator[Float32Array]) -> None:
@@ -130,36 +149,34 @@ class _Graph:
     def add(self, kind: str, size: int, padding: str) -> None:
         """Append one layer."""
         if kind == "pool":
+            shape = [size, size]
             self.last = self._node(
-                "MaxPool", [self.last], kernel_shape=[size, size], strides=[2, 2], auto_pad=padding
+                "MaxPool", [self.last], kernel_shape=shape, strides=[2, 2], auto_pad=padding
             )
         elif kind == "flatten":
-            self.last = self._node(
-                "Flatten", [self._node("Transpose", [self.last], perm=[0, 3, 2, 1])], axis=1
-            )
+            swapped = self._node("Transpose", [self.last], perm=[0, 3, 2, 1])
+            self.last = self._node("Flatten", [swapped], axis=1)
         else:
-            linear = self._linear()
-            shape = (-1, 1, 1) if kind == "conv" else (1, -1)
-            self.last = self._node(
-                "PRelu", [linear, self._constant(next(self._weights).reshape(shape))]
-            )
+            linear = self._add_linear()
+            slope = next(self._weights).reshape((-1, 1, 1) if kind == "conv" else (1, -1))
+            self.last = self._node("PRelu", [linear, self._constant(slope)])
 
-    def head(self, output: str) -> None:
+    def add_head(self, output: str) -> None:
         """Append an output that reads the last layer."""
-        value = self._linear()
-        self._node("Softmax", [value], output, axis=1) if output == "face" else self._node(
-            "Identity", [value], output
-        )
+        value = self._add_linear()
+        if output == "face":
+            self._node("Softmax", [value], output, axis=1)
+        else:
+            self._node("Identity", [value], output)
 
-    def _linear(self) -> str:
+    def _add_linear(self) -> str:
         kernel = next(self._weights)
         bias = next(self._weights)
-        if kernel.ndim == 4:  # Keras holds (height, width, in, out)
-            return self._node(
-                "Conv",
-                [self.last, self._constant(kernel.transpose(3, 2, 0, 1)), self._constant(bias)],
-            )
-        return self._node("Gemm", [self.last, self._constant(kernel), self._constant(bias)])
+        if kernel.ndim == 2:
+            return self._node("Gemm", [self.last, self._constant(kernel), self._constant(bias)])
+        # Keras holds (height, width, in, out)
+        filters = self._constant(kernel.transpose(3, 2, 0, 1))
+        return self._node("Conv", [self.last, filters, self._constant(bias)])
 
     def _constant(self, values: Float32Array) -> str:
         from onnx import numpy_helper
@@ -178,7 +195,7 @@ class _Graph:
         return output
 
 
-def _session(model: bytes, threads: int) -> Network:
+def _open_session(model: bytes, threads: int) -> Network:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,8 +1,7 @@
-"""Finding faces in the sampled frames (MTCNN on shrunken copies, all frames of a clip
-in one batch) and choosing the main person.
+"""Finding the faces in the sampled frames, and choosing the main person.
 
-Boxes and landmarks are in pixels of the frames given. No network is loaded by importing
-this module.
+MTCNN looks at shrunken copies of the frames, all frames of a clip in one batch. Boxes
+and landmarks are in pixels of the frames given. Importing this module loads no network.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import cast
 
 import cv2
@@ -17,21 +17,25 @@ import numpy as np
 
 from align.cascade import detect
 from align.detector_networks import Networks, load_networks
-from align.quality import assess
-from align.tracks import Track, link, main_track, people_in_view
+from align.quality import assess_face
+from align.tracks import Track, choose_main, count_people, link
 from align.warp import align, is_plausible
-from utils.arrays import ImageArray
+from utils.arrays import Float64Array, ImageArray
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame
 
+# Pixels of the copies that are looked at, and how many frames the thorough look takes
 FAST_PX = 320 * 240
 THOROUGH_PX = 1280 * 720
 _THOROUGH_FRAMES = 4
-_LEAST_SIDE_PX = 24  # smaller pictures hold no face that could be used
+
+# Smaller pictures hold no face that could be used
+_LEAST_SIDE_PX = 24
+
 _THREADS = min(2, os.cpu_count() or 1)
 
 
 class FaceDetector:
-    """MTCNN, loaded once. Safe to share between threads: nothing changes after `load`."""
+    """MTCNN, loaded once. Threads may share it: nothing changes after `load`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,119 +49,133 @@ class FaceDetector:
             return self._networks
 
     def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
-        """Find the faces in images of one clip, looking at copies of about `about_px`
-        pixels (width × height).
+        """Find the faces in images of one clip.
 
         Args:
             images: (h, w, 3) uint8 RGB, all of one size.
-            about_px: pixels of the copies; faces narrower than 20 px there are not
-                found.
+            about_px: pixels (width × height) of the copies that are looked at. Faces
+                narrower than 20 px there are not found.
 
         Returns:
             Per image the detections, surest first, in pixels of that image.
         """
-        found: list[list[FaceDetection]] = [[] for _ in images]
+        detections: list[list[FaceDetection]] = [[] for _ in images]
         if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
-            return found
+            return detections
         factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
-        for row in detect([_shrunk(image, factor) for image in images], self.load()):
+        for row in detect([_shrink(image, factor) for image in images], self.load()):
             detection = _to_detection(row, factor)
             if is_plausible(detection.landmarks_xy):
-                found[int(row[0])].append(detection)
-        return found
+                detections[int(row[0])].append(detection)
+        return detections
 
 
 def shrink_factor(width: int, height: int, about_px: int) -> int:
-    """The whole number by which width and height are divided to come near `about_px`
-    pixels; no side becomes less than 24 px.
+    """The whole number by which width and height are divided for `about_px` pixels.
+
+    No side becomes less than 24 px.
     """
     factor = max(1, round(float(np.sqrt(width * height / about_px))))
     return max(1, min(factor, min(width, height) // _LEAST_SIDE_PX))
 
 
-def _shrunk(image: ImageArray, factor: int) -> ImageArray:
-    """A copy shrunk by averaging squares of factor × factor pixels; rows and columns
-    that fill no square are left out.
-    """
-    if factor == 1:
-        return image
-    height = image.shape[0] // factor
-    width = image.shape[1] // factor
-    return cast(
-        ImageArray,
-        cv2.resize(
-            image[: height * factor, : width * factor],
-            (width, height),
-            interpolation=cv2.INTER_AREA,
-        ),
-    )
-
-
-def _to_detection(row: np.ndarray, factor: int) -> FaceDetection:
-    """A row of the cascade, in pixels of the full image: the middle of a pixel of the
-    copy lies (factor − 1) / 2 into its square.
-    """
-    points = np.concatenate([row[1:5].reshape(2, 2), np.stack([row[6:11], row[11:16]], axis=1)])
-    points = (points * factor + (factor - 1) / 2).astype(np.float32)
-    return FaceDetection(points[:2].reshape(4), points[2:], float(row[5]))
-
-
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
-    """Faces per frame: a quick look at all frames; when that finds nothing, a thorough
-    one at a few for faces that are far away.
+    """Find the faces in each frame.
+
+    A fast look at all frames comes first. Where it finds nothing, a thorough look at a
+    few frames finds faces that are far away.
     """
-    images = [f.image for f in frames]
-    found = detector.detect(images, FAST_PX)
-    if any(found) or not images:
-        return found
-    height, width = images[0].shape[:2]
-    if shrink_factor(width, height, FAST_PX) == shrink_factor(width, height, THOROUGH_PX):
-        return found
-    chosen = np.unique(np.linspace(0, len(images) - 1, _THOROUGH_FRAMES).round().astype(int))
-    for index, faces in zip(
-        chosen, detector.detect([images[i] for i in chosen], THOROUGH_PX), strict=True
-    ):
-        found[index] = faces
-    return found
+    images = [frame.image for frame in frames]
+    detections = detector.detect(images, FAST_PX)
+    if any(detections) or not images or not _would_see_more(images[0]):
+        return detections
+    evenly = np.linspace(0, len(images) - 1, _THOROUGH_FRAMES)
+    chosen = np.unique(evenly.round().astype(int))
+    faces = detector.detect([images[i] for i in chosen], THOROUGH_PX)
+    for index, faces_of_frame in zip(chosen, faces, strict=True):
+        detections[index] = faces_of_frame
+    return detections
 
 
 def analyse_faces(
-    frames: Sequence[Frame], found: Sequence[Sequence[FaceDetection]], min_face_px: float
+    frames: Sequence[Frame],
+    detections: Sequence[Sequence[FaceDetection]],
+    min_face_px: float,
 ) -> FaceAnalysis:
     """Choose the main person and align that face in every frame.
 
     Args:
         frames: the sampled frames.
-        found: the detections per frame.
+        detections: the faces of each frame.
         min_face_px: narrower faces are left out.
     """
-    big = [[f for f in faces if f.box_xyxy[2] - f.box_xyxy[0] >= min_face_px] for faces in found]
-    tracks = link(big)
-    main = main_track(tracks, len(frames))
+    tracks = link([_select_wide(faces, min_face_px) for faces in detections])
+    main = choose_main(tracks, len(frames))
     faces = _align_track(frames, main) if main else []
     return FaceAnalysis(
-        tuple(faces), people_in_view(tracks, len(frames)), len(frames), _mean_quality(faces)
+        faces=tuple(faces),
+        people_in_view=count_people(tracks, len(frames)),
+        frames_read=len(frames),
+        quality=_median_quality(faces),
     )
+
+
+def _would_see_more(image: ImageArray) -> bool:
+    """Whether the thorough look uses larger copies than the fast one."""
+    height, width = image.shape[:2]
+    fast = shrink_factor(width, height, FAST_PX)
+    return fast != shrink_factor(width, height, THOROUGH_PX)
+
+
+def _shrink(image: ImageArray, factor: int) -> ImageArray:
+    """Shrink an image by averaging squares of factor × factor pixels.
+
+    Rows and columns that fill no square are left out.
+    """
+    if factor == 1:
+        return image
+    height = image.shape[0] // factor
+    width = image.shape[1] // factor
+    squares = image[: height * factor, : width * factor]
+    small = cv2.resize(squares, (width, height), interpolation=cv2.INTER_AREA)
+    return cast(ImageArray, small)
+
+
+def _to_detection(row: Float64Array, factor: int) -> FaceDetection:
+    """Turn a row of the cascade into a detection in pixels of the full image.
+
+    The middle of a pixel of the copy lies (factor − 1) / 2 into its square.
+    """
+    landmarks = np.stack([row[6:11], row[11:16]], axis=1)
+    points = np.concatenate([row[1:5].reshape(2, 2), landmarks])
+    points = (points * factor + (factor - 1) / 2).astype(np.float32)
+    return FaceDetection(
+        box_xyxy=points[:2].reshape(4), landmarks_xy=points[2:], score=float(row[5])
+    )
+
+
+def _select_wide(faces: Sequence[FaceDetection], min_face_px: float) -> list[FaceDetection]:
+    return [face for face in faces if face.width_px >= min_face_px]
 
 
 def _align_track(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
+    """Align the face of a track in each of its frames. The best face comes first."""
     faces = []
     for index, detection in zip(track.frames, track.detections, strict=True):
         image = align(frames[index].image, detection.landmarks_xy)
-        faces.append(AlignedFace(image, detection, frames[index].time_s, assess(image, detection)))
-    return sorted(faces, key=lambda f: -f.quality.score)
+        face = AlignedFace(
+            image=image,
+            detection=detection,
+            time_s=frames[index].time_s,
+            quality=assess_face(image, detection),
+        )
+        faces.append(face)
+    return sorted(faces, key=lambda face: -face.quality.score)
 
 
-def _mean_quality(faces: Sequence[AlignedFace]) -> FaceQuality | None:
-    """Quality of the main person's face over the clip: the middle value of every
-    property, each by itself.
-    """
+def _median_quality(faces: Sequence[AlignedFace]) -> FaceQuality | None:
+    """Quality of a face over the clip: the median of each property by itself."""
     if not faces:
         return None
-    table = np.array(
-        [
-            [q.size_px, q.sharpness, q.yaw, q.roll_deg, q.brightness, q.contrast, q.score]
-            for q in (f.quality for f in faces)
-        ]
-    )
-    return FaceQuality(*(float(v) for v in np.median(table, axis=0)))
+    table = np.array([astuple(face.quality) for face in faces])
+    return FaceQuality(*np.median(table, axis=0).tolist())

@@ -1,8 +1,8 @@
-"""Keeping the process small. glibc gives every thread its own arena and keeps what each
-once needed; pictures make that much.
+"""Keeping the process small.
 
-Measured with 8 threads analysing clips of up to 1080p at once: about 1200 MB with the
-default, 880 MB with two arenas, at the same processor time
+glibc gives every thread its own arena and keeps what each once needed, which is much
+for pictures. Measured with 8 threads analysing clips of up to 1080p at once: about
+1200 MB with the default, 880 MB with two arenas, at the same processor time
 (docs/measurements/decode.md).
 """
 
@@ -16,8 +16,10 @@ _ARENAS = 2
 
 
 def bound_heap() -> bool:
-    """Let malloc use two arenas for all threads to come. Returns whether the C library
-    knows how (glibc does; others are left alone).
+    """Let malloc use two arenas for all threads to come.
+
+    Returns:
+        Whether the C library can. glibc can, others are left alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -25,9 +27,13 @@ def bound_heap() -> bool:
 
 
 def release_heap() -> bool:
-    """Give free memory back to the system, in all arenas: what lies free between two
-    small pieces that live on stays with the process otherwise, more with every clip.
-    Takes a millisecond or two. Returns whether the C library knows how.
+    """Give free memory of all arenas back to the system, in a millisecond or two.
+
+    Otherwise, what lies free between two small pieces that live on stays with the
+    process: more with every clip.
+
+    Returns:
+        Whether the C library can. glibc can, others are left alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,5 +1,6 @@
-"""Bounds on what is read of one media file, so that no file can take the service's time
-or memory.
+"""Bounds on what is read of one media file.
+
+No file can take the service's time or memory.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ _MEBI = 1 << 20
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """`read_s` = how much of a clip is read from its start; `max_clip_s` = longest clip
-    accepted; `max_frames` = frames sampled; `max_side_px` = longest side of a kept
-    image (larger ones are shrunk); `max_frame_px`, `max_photo_px` = pixels of a video
-    frame or photograph beyond which it is refused; `decode_s` = time after which
-    decoding stops with what it has; `max_bytes` = compressed bytes held.
+    """How much of one media file is read, and what is refused.
+
+    - `read_s`: how much of a clip is read, from its start.
+    - `max_clip_s`: the longest clip that is accepted.
+    - `max_frames`: how many frames are sampled.
+    - `max_side_px`: the longest side of an image; larger ones are shrunk.
+    - `max_frame_px`, `max_photo_px`: the most pixels of a video frame or photograph;
+      larger ones are refused.
+    - `decode_s`: the time after which decoding stops with what it has.
+    - `max_bytes`: how many compressed bytes are held.
     """
 
     read_s: float = 60.0
@@ -31,9 +37,9 @@ class ReadLimits:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ReadLimits:
-        """The limits that the operator's settings state; the others keep their
-        defaults.
-        """
+        """Take the limits that the operator sets. The others keep their defaults."""
         return cls(
-            read_s=settings.read_s, max_clip_s=settings.max_clip_s, max_frames=settings.max_frames
+            read_s=settings.read_s,
+            max_clip_s=settings.max_clip_s,
+            max_frames=settings.max_frames,
         )

@@ -1,5 +1,6 @@
-"""Reading a photograph (jpg, png, webp): upright as its EXIF orientation says, RGB,
-bounded size.
+"""Reading a photograph (jpg, png, webp) as RGB of bounded size.
+
+It is turned upright as its EXIF orientation says.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ _BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError
 
 
 def read_photo(path: Path, limits: ReadLimits) -> Frame:
-    """Read one photograph. Raises MediaCorruptError when it is damaged,
-    MediaTooLargeError beyond `limits.max_photo_px` pixels.
+    """Read one photograph.
+
+    Raises:
+        MediaCorruptError: it is damaged.
+        MediaTooLargeError: it has more than `limits.max_photo_px` pixels.
     """
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             _check_pixels(picture.size, limits.max_photo_px)
             # Lets JPEG decode at a half, quarter or eighth
             picture.draft("RGB", (limits.max_side_px, limits.max_side_px))
-            return Frame(_to_array(picture, limits.max_side_px), 0.0)
+            return Frame(_to_array(picture, limits.max_side_px), time_s=0.0)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise MediaTooLargeError(
             "The picture has too many pixels to be read.", "Send a smaller picture."

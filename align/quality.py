@@ -1,9 +1,8 @@
-"""How good an aligned face is for recognition: size, sharpness, pose, light. Pure
-functions over one face.
+"""How good an aligned face is for recognition: size, sharpness, pose and light.
 
-Each property is mapped to a factor in [0, 1]; the score is the square root of their
-product: one bad property is enough to weigh little. The bounds are measured on real
-clips (docs/measurements/decode.md).
+Each property is mapped to a factor in [0, 1]. The score is the square root of their
+product, so that one bad property is enough for a low score. The bounds are measured on
+real clips (docs/measurements/decode.md). All functions are pure.
 """
 
 from __future__ import annotations
@@ -14,37 +13,52 @@ import numpy as np
 from utils.arrays import Float32Array, ImageArray
 from utils.media import FaceDetection, FaceQuality
 
-_SHARP_HALF = 0.02  # relative Laplacian energy at which sharpness is one half
+# Laplacian energy, relative to the variance, at which sharpness is one half
+_SHARP_HALF = 0.02
+
 # Rows and columns of the 112 × 112 face that hold eyes, nose and mouth
-_CORE = slice(28, 104), slice(24, 88)
+_CORE = (slice(28, 104), slice(24, 88))
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def assess(image: ImageArray, detection: FaceDetection) -> FaceQuality:
-    """Quality of one aligned face.
+def assess_face(image: ImageArray, detection: FaceDetection) -> FaceQuality:
+    """Measure the quality of one aligned face.
 
     Args:
         image: the aligned face (112, 112, 3) uint8 RGB.
-        detection: where it was found in its frame, in pixels of that frame.
+        detection: where it is in its frame, in pixels of that frame.
     """
     grey = np.asarray(image[_CORE].astype(np.float32) @ _LUMA, np.float32) / np.float32(255)
-    size_px = float(detection.box_xyxy[2] - detection.box_xyxy[0])
+    sharpness = measure_sharpness(grey)
+    yaw = estimate_yaw(detection.landmarks_xy)
     brightness = float(grey.mean())
     contrast = float(grey.std())
-    sharp = sharpness(grey)
-    yaw = yaw_of(detection.landmarks_xy)
-    roll = roll_deg_of(detection.landmarks_xy)
-    score = summary(size_px, sharp, yaw, brightness, contrast, detection.score)
-    return FaceQuality(size_px, sharp, yaw, roll, brightness, contrast, score)
+    return FaceQuality(
+        size_px=detection.width_px,
+        sharpness=sharpness,
+        yaw=yaw,
+        roll_deg=measure_roll_deg(detection.landmarks_xy),
+        brightness=brightness,
+        contrast=contrast,
+        score=score_face(
+            size_px=detection.width_px,
+            sharpness=sharpness,
+            yaw=yaw,
+            brightness=brightness,
+            contrast=contrast,
+            confidence=detection.score,
+        ),
+    )
 
 
-def sharpness(grey: Float32Array) -> float:
-    """Sharpness in [0, 1) of a grey image (h, w) in [0, 1]: the energy of its Laplacian
-    relative to its variance, e / (e + half point).
+def measure_sharpness(grey: Float32Array) -> float:
+    """Measure the sharpness, in [0, 1), of a grey image (h, w) in [0, 1].
 
-    Dividing by the variance makes it independent of contrast. Source: J. L.
-    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000
-    (variance of the Laplacian).
+    It is e / (e + half point), where e is the energy of the Laplacian relative to the
+    variance of the image. Dividing by the variance makes it independent of contrast.
+    Source: J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy",
+    ICPR 2000 (variance of the Laplacian).
     """
     variance = float(grey.var())
     if variance < 1e-6:
@@ -55,12 +69,12 @@ def sharpness(grey: Float32Array) -> float:
     return energy / (energy + _SHARP_HALF)
 
 
-def yaw_of(landmarks_xy: Float32Array) -> float:
-    """How far the face is turned, in [-1, 1]: 0 frontal, positive when the nose points
-    to the right of the image.
+def estimate_yaw(landmarks_xy: Float32Array) -> float:
+    """Estimate how far a face is turned, in [-1, 1], from its landmarks (5, 2).
 
-    The nose's offset from the middle between eyes and mouth, along the line of the
-    eyes, over half the width of the face's landmarks.
+    It is 0 for a frontal face and positive when the nose points to the right of the
+    image. It is the nose's offset from the middle between eyes and mouth, along the line
+    of the eyes, over half the width of the landmarks.
     """
     points = np.asarray(landmarks_xy, np.float64)
     left = (points[0] + points[3]) / 2
@@ -73,25 +87,36 @@ def yaw_of(landmarks_xy: Float32Array) -> float:
     return float(np.clip(2 * offset / width, -1.0, 1.0))
 
 
-def roll_deg_of(landmarks_xy: Float32Array) -> float:
-    """Tilt of the line of the eyes in degrees, positive when the eye on the image's
-    right is lower.
+def measure_roll_deg(landmarks_xy: Float32Array) -> float:
+    """Measure the tilt of the line of the eyes, in degrees.
+
+    It is positive when the eye on the image's right is lower.
     """
-    across = np.asarray(landmarks_xy[1], np.float64) - np.asarray(landmarks_xy[0], np.float64)
+    eyes = np.asarray(landmarks_xy[:2], np.float64)
+    across = eyes[1] - eyes[0]
     return float(np.degrees(np.arctan2(across[1], across[0])))
 
 
-def summary(
-    size_px: float, sharp: float, yaw: float, brightness: float, contrast: float, detector: float
+def score_face(
+    *,
+    size_px: float,
+    sharpness: float,
+    yaw: float,
+    brightness: float,
+    contrast: float,
+    confidence: float,
 ) -> float:
-    """The score in [0, 1] of a face with these properties."""
+    """Sum up the quality of a face in [0, 1].
+
+    `confidence` is the score of the detector. The others are as in `FaceQuality`.
+    """
     factors = (
         _ramp(size_px, 12, 80),
-        _ramp(sharp, 0.0, 0.6),
+        _ramp(sharpness, 0.0, 0.6),
         1 - 0.8 * _ramp(abs(yaw), 0.25, 0.95),
         _ramp(brightness, 0.04, 0.22) * (1 - _ramp(brightness, 0.8, 0.98)),
         _ramp(contrast, 0.02, 0.10),
-        _ramp(detector, 0.5, 0.95),
+        _ramp(confidence, 0.5, 0.95),
     )
     return float(np.sqrt(np.prod(factors)))
 

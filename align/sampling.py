@@ -1,5 +1,6 @@
-"""Which frames of a video are worth decoding. Pure functions over packet times, in
-seconds.
+"""Which frames of a video are worth decoding.
+
+Pure functions over packet times, in seconds.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.arrays import Float64Array
+
 
 @dataclass(frozen=True)
 class Group:
-    """Packets `start` to `stop` (exclusive) that are decoded without looking at others,
-    and the times of the frames wanted from them.
+    """Packets that are decoded without looking at others.
+
+    They are `start` to `stop` (exclusive). `wanted_s` holds the times of the frames
+    wanted from them. With `keyframe_only`, the first packet is enough.
     """
 
     start: int
@@ -22,10 +27,12 @@ class Group:
     keyframe_only: bool
 
 
-def even_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[float]:
-    """One time per bin of `count` even bins over the clip: that of a keyframe when the
-    bin has one (cheapest to decode, sharpest), otherwise that of the frame nearest to
-    the middle of the bin. Bins without a frame are left out.
+def choose_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[float]:
+    """Choose one frame from each of `count` even bins over the clip.
+
+    It is a keyframe where the bin has one, which is the cheapest to decode and the
+    sharpest. Otherwise it is the frame nearest to the middle of the bin. Bins without a
+    frame are left out.
 
     Args:
         times_s: time of each packet (n,), any order.
@@ -48,30 +55,27 @@ def even_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) 
 
 
 def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[Group]:
-    """The groups of packets between keyframes that hold wanted frames, in decoding
-    order. Groups without one are not decoded at all.
+    """Plan which groups of packets between keyframes are decoded, in decoding order.
 
-    Args and bins as in `even_times`. A file that does not start with a keyframe begins
-    with a group all the same.
+    Groups without a wanted frame are not decoded at all. A file that does not start with
+    a keyframe begins with a group all the same. The arguments are those of
+    `choose_times`.
     """
     if not len(times_s):
         return []
-    wanted = even_times(times_s, keyframes, count)
+    wanted = choose_times(times_s, keyframes, count)
     starts = sorted({0, *(i for i, key in enumerate(keyframes) if key)})
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(times_s)], strict=True):
-        inside = set(times_s[start:stop])
-        mine = tuple(t for t in wanted if t in inside)
-        if mine:
-            groups.append(
-                Group(start, stop, mine, bool(keyframes[start]) and mine == (times_s[start],))
-            )
+        times = set(times_s[start:stop])
+        wanted_s = tuple(t for t in wanted if t in times)
+        keyframe_only = bool(keyframes[start]) and wanted_s == (times_s[start],)
+        if wanted_s:
+            groups.append(Group(start, stop, wanted_s, keyframe_only))
     return groups
 
 
-def _frame_step(times: np.ndarray) -> float:
-    """Time that the last frame is shown: the middle step between frames, or a second
-    for a single frame.
-    """
+def _frame_step(times: Float64Array) -> float:
+    """How long the last frame is shown: the median step, or 1 s for a single frame."""
     steps = np.diff(np.unique(times))
     return float(np.median(steps)) if len(steps) else 1.0

@@ -1,10 +1,9 @@
-"""What a file is, told from its first bytes. The name of a file is never believed.
+"""Telling what a file is from its first bytes. The name of a file is never believed.
 
-The answer picks the one demuxer that may open the file: formats that can make a demuxer
-open other files or addresses (playlists, concat scripts, session descriptions) are thus
-never probed.
-Signatures: https://www.garykessler.net/library/file_sigs.html and the specifications of
-the formats.
+The answer picks the one demuxer that may open the file. So no demuxer probes formats
+that make it open other files or addresses: playlists, concat scripts, session
+descriptions. Signatures: https://www.garykessler.net/library/file_sigs.html and the
+specifications of the formats.
 """
 
 from __future__ import annotations
@@ -30,8 +29,10 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"
 
 @dataclass(frozen=True)
 class MediaKind:
-    """`demuxer` = name of the ffmpeg demuxer, or "" for a photograph; `name` = what
-    people call the format.
+    """A format that is read.
+
+    `name` is what people call it. `demuxer` is the name of the ffmpeg demuxer, and ""
+    for a photograph.
     """
 
     name: str
@@ -43,26 +44,15 @@ class MediaKind:
         return not self.demuxer
 
 
-def sniff(head: bytes) -> MediaKind | None:
-    """Tell the format from the first `SNIFF_BYTES` bytes. None = not a format that is
-    read.
-    """
-    return _photo(head) or _riff(head) or _boxes(head) or _magic(head) or _mpeg(head)
-
-
-def describe(head: bytes) -> str:
-    """A word for content that is not read, for the error message: "text", "a picture in
-    HEIC format", ...
-    """
-    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
-        return "a picture in HEIC or AVIF format"
-    for magic, word in _KNOWN_OTHERS:
-        if head.startswith(magic):
-            return word
-    return "text" if _is_text(head) else "an unknown binary format"
-
-
-_KNOWN_OTHERS = (
+_SIGNATURES = (
+    (b"\x1a\x45\xdf\xa3", MediaKind("webm or mkv", "matroska")),
+    (b"OggS", MediaKind("ogg", "ogg")),
+    (b"fLaC", MediaKind("flac", "flac")),
+    (b"ID3", MediaKind("mp3", "mp3")),
+    (b"\x00\x00\x01\xba", MediaKind("mpg", "mpeg")),
+    (b"\x00\x00\x01\xb3", MediaKind("mpg", "mpegvideo")),
+)
+_OTHER_SIGNATURES = (
     (b"GIF8", "a GIF picture"),
     (b"BM", "a BMP picture"),
     (b"%PDF", "a PDF document"),
@@ -75,53 +65,69 @@ _KNOWN_OTHERS = (
 )
 
 
+def sniff(head: bytes) -> MediaKind | None:
+    """Tell the format from the first `SNIFF_BYTES` bytes, None when it is not read."""
+    return (
+        _sniff_photo(head)
+        or _sniff_riff(head)
+        or _sniff_boxes(head)
+        or _sniff_signature(head)
+        or _sniff_mpeg(head)
+    )
+
+
+def describe(head: bytes) -> str:
+    """Describe content that is not read, for a message, such as "a GIF picture"."""
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
+        return "a picture in HEIC or AVIF format"
+    for magic, words in _OTHER_SIGNATURES:
+        if head.startswith(magic):
+            return words
+    return "text" if _is_text(head) else "an unknown binary format"
+
+
 def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
+    # A head that was cut may end in the middle of a character
+    is_cut = len(head) >= SNIFF_BYTES - 4
     try:
-        text = head[: SNIFF_BYTES - 4].decode(
-            "utf-8", errors="strict" if len(head) < SNIFF_BYTES - 4 else "ignore"
-        )
+        text = head[: SNIFF_BYTES - 4].decode("utf-8", errors="ignore" if is_cut else "strict")
     except UnicodeDecodeError:
         return False
-    return bool(text) and sum(c.isprintable() or c in "\r\n\t" for c in text) >= 0.95 * len(text)
+    printable = sum(c.isprintable() or c in "\r\n\t" for c in text)
+    return bool(text) and printable >= 0.95 * len(text)
 
 
-def _photo(head: bytes) -> MediaKind | None:
+def _sniff_photo(head: bytes) -> MediaKind | None:
     if head.startswith(b"\xff\xd8\xff"):
         return MediaKind("jpg", "")
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return MediaKind("png", "")
-    return MediaKind("webp", "") if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return MediaKind("webp", "")
+    return None
 
 
-def _riff(head: bytes) -> MediaKind | None:
+def _sniff_riff(head: bytes) -> MediaKind | None:
     if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
         return MediaKind("wav", "wav")
-    return MediaKind("avi", "avi") if head[:4] == b"RIFF" and head[8:12] == b"AVI " else None
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return MediaKind("avi", "avi")
+    return None
 
 
-def _boxes(head: bytes) -> MediaKind | None:
+def _sniff_boxes(head: bytes) -> MediaKind | None:
     if head[4:8] not in _BOXES or head[8:12] in _PICTURE_BRANDS:
         return None
     return MediaKind("m4a" if head[8:11] == b"M4A" else "mp4", "mov")
 
 
-def _magic(head: bytes) -> MediaKind | None:
-    for magic, kind in (
-        (b"\x1a\x45\xdf\xa3", MediaKind("webm or mkv", "matroska")),
-        (b"OggS", MediaKind("ogg", "ogg")),
-        (b"fLaC", MediaKind("flac", "flac")),
-        (b"ID3", MediaKind("mp3", "mp3")),
-        (b"\x00\x00\x01\xba", MediaKind("mpg", "mpeg")),
-        (b"\x00\x00\x01\xb3", MediaKind("mpg", "mpegvideo")),
-    ):
-        if head.startswith(magic):
-            return kind
-    return None
+def _sniff_signature(head: bytes) -> MediaKind | None:
+    return next((kind for magic, kind in _SIGNATURES if head.startswith(magic)), None)
 
 
-def _mpeg(head: bytes) -> MediaKind | None:
+def _sniff_mpeg(head: bytes) -> MediaKind | None:
     if len(head) > _TS_PACKET and head[0] == 0x47 and head[_TS_PACKET] == 0x47:
         return MediaKind("mpeg ts", "mpegts")
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:

@@ -1,5 +1,6 @@
-"""Decoding the sound track to 16 kHz mono float32 in [-1, 1]. Damage costs the damaged
-packets only.
+"""Decoding the sound track to 16 kHz mono float32 in [-1, 1].
+
+Damage costs the damaged packets only.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from utils.media import Waveform
 
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
-    """Decode the packets of `track`, at most `limits.read_s` seconds. None when there
-    is no sound track or nothing of it can be decoded.
+    """Decode the packets of a sound track, at most `limits.read_s` seconds.
+
+    Returns:
+        The sound, or None when there is no track or nothing of it can be decoded.
     """
     if track.stream is None or not track.packets:
         return None
@@ -34,13 +37,14 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
         if time.monotonic() > deadline:
             break
     parts += mixer.push(None)
-    return _waveform(parts, limits.read_s)
+    return _to_waveform(parts, limits.read_s)
 
 
 class _Mixer:
-    """Resampler to 16 kHz, renewed when the format changes in mid-stream. Mono is the
-    mean of the channels: ffmpeg's own mixing of floats adds them up, and would drive
-    loud stereo beyond full scale.
+    """Resampler to 16 kHz mono, renewed when the format changes in mid-stream.
+
+    Mono is the mean of the channels. ffmpeg's own mixing of floats adds them up, and
+    would drive loud stereo beyond full scale.
     """
 
     def __init__(self) -> None:
@@ -48,25 +52,32 @@ class _Mixer:
         self._format: tuple[object, ...] = ()
 
     def push(self, frame: av.AudioFrame | None) -> list[Float32Array]:
-        """Samples made of `frame`; None flushes."""
-        out: list[Float32Array] = []
-        if frame is not None and self._format != (
-            key := (frame.format.name, frame.layout.name, frame.sample_rate)
-        ):
-            out += self.push(None)
-            self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ)
-            self._format = key
+        """Take the next frame, or None to flush, and return the samples that are ready."""
+        if frame is None or _format_of(frame) == self._format:
+            return self._resample(frame)
+        flushed = self._resample(None)
+        self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ)
+        self._format = _format_of(frame)
+        return flushed + self._resample(frame)
+
+    def _resample(self, frame: av.AudioFrame | None) -> list[Float32Array]:
         if self._resampler is None:
-            return out
+            return []
         try:
-            made = self._resampler.resample(frame)
+            frames = self._resampler.resample(frame)
         except av.error.EOFError:
-            made = []
-        return out + [np.asarray(f.to_ndarray(), np.float32).mean(axis=0) for f in made]
+            return []
+        return [np.asarray(f.to_ndarray(), np.float32).mean(axis=0) for f in frames]
 
 
-def _waveform(parts: list[Float32Array], read_s: float) -> Waveform | None:
+def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:
+    return (frame.format.name, frame.layout.name, frame.sample_rate)
+
+
+def _to_waveform(parts: list[Float32Array], read_s: float) -> Waveform | None:
     if not parts:
         return None
     samples = np.concatenate(parts)[: int(read_s * RATE_HZ)].astype(np.float32)
-    return Waveform(np.clip(np.nan_to_num(samples), -1.0, 1.0), RATE_HZ) if len(samples) else None
+    if not len(samples):
+        return None
+    return Waveform(np.clip(np.nan_to_num(samples), -1.0, 1.0), RATE_HZ)

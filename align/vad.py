@@ -78,7 +78,7 @@ class SpeechProbabilities:
         self._rest = np.zeros(_CONTEXT, np.float32)
 
     def accept(self, samples: Float32Array) -> Float32Array:
-        """Take the next samples (n,); returns one probability per window now full."""
+        """Take the next samples (n,) and return a probability per window now full."""
         pending = np.concatenate([self._rest, samples], dtype=np.float32)
         count = (len(pending) - _CONTEXT) // WINDOW
         self._rest = pending[count * WINDOW :].copy()
@@ -113,7 +113,7 @@ class Segmenter:
         self._is_speech = False
 
     def accept(self, probabilities: Iterable[np.float32 | float]) -> list[SpeechSegment]:
-        """Take the probabilities of the next windows; returns the segments that ended."""
+        """Take the probabilities of the next windows and return the segments that ended."""
         segments: list[SpeechSegment] = []
         for probability in probabilities:
             self._is_speech = bool(probability >= (_LEAVE if self._is_speech else _ENTER))
@@ -125,7 +125,7 @@ class Segmenter:
         return segments
 
     def finish(self) -> list[SpeechSegment]:
-        """Close the open segment; returns it unless it is too short."""
+        """Close the open segment and return it, unless it is too short."""
         start = self._start
         self._start = None
         if start is None or (self._stop - start) * _WINDOW_S < _LEAST_SPEECH_S:

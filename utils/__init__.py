@@ -1,3 +1,1 @@
-"""Small shared parts: types, errors, settings, features, metrics. Imports nothing else
-of the product.
-"""
+"""What every layer shares: array types, values, errors, settings and small helpers."""

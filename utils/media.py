@@ -1,13 +1,14 @@
-"""What is read, seen and heard in a clip: frozen dataclasses over numpy, without
-behaviour beyond what a value needs.
+"""What is read, seen and heard in a clip: frozen dataclasses over numpy.
 
-Images are RGB uint8 (h, w, 3). Boxes are `xyxy` and landmarks `xy`, in pixels of the
+They have no behaviour beyond what a value needs. Images are RGB uint8 (h, w, 3). Boxes are `xyxy` and landmarks `xy`, in pixels of the
 frame they were found in. Times are seconds from the start of the clip.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from utils.arrays import Float32Array, ImageArray
 
@@ -27,8 +28,9 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Frame:
-    """One upright video frame or photograph: `image` (h, w, 3) uint8 RGB, shown at
-    `time_s`.
+    """One upright video frame or photograph.
+
+    `image` (h, w, 3) is uint8 RGB. It is shown at `time_s`.
     """
 
     image: ImageArray
@@ -37,13 +39,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Clip:
-    """What was read of one media file. `frames` is empty for sound only; `waveform` is
-    None without a sound track that can be decoded.
+    """What is read of one media file.
 
-    `duration_s` is that of the whole file as far as it is known (0.0 for a photograph);
-    `source_sha256` is the hash of the file's bytes; `missing_s` = how much of what the
-    file says it holds is not there, at its end (0.0 where all is, or where it does not
-    say).
+    `frames` is empty for sound alone. `waveform` is None without a sound track that can
+    be decoded. `duration_s` is that of the whole file as far as it is known, and 0.0 for
+    a photograph. `source_sha256` is the hash of the file's bytes. `missing_s` is how
+    much of what the file says it holds is missing at its end, and 0.0 where it does not
+    say.
     """
 
     frames: tuple[Frame, ...]
@@ -55,24 +57,45 @@ class Clip:
 
 @dataclass(frozen=True)
 class FaceDetection:
-    """A face found in one frame: `box_xyxy` (4,) float32, detector `score` in [0, 1],
-    `landmarks_xy` (5, 2) float32: the eye on the image's left, the other eye, nose,
-    left and right corner of the mouth.
+    """A face in one frame.
+
+    `box_xyxy` (4,) and `landmarks_xy` (5, 2) are float32. The landmarks are the eye on
+    the image's left, the other eye, nose, left and right corner of the mouth. `score` in
+    [0, 1] says how sure the detector is.
     """
 
     box_xyxy: Float32Array
     landmarks_xy: Float32Array
     score: float
 
+    @property
+    def width_px(self) -> float:
+        """Width of the box."""
+        return float(self.box_xyxy[2] - self.box_xyxy[0])
+
+    @property
+    def area_px(self) -> float:
+        """Area of the box, in square pixels."""
+        return self.width_px * float(self.box_xyxy[3] - self.box_xyxy[1])
+
+    @property
+    def centre_xy(self) -> Float32Array:
+        """Centre of the box (2,)."""
+        return np.asarray((self.box_xyxy[:2] + self.box_xyxy[2:]) / 2, np.float32)
+
 
 @dataclass(frozen=True)
 class FaceQuality:
-    """Quality of one aligned face. `score` in [0, 1] sums it up and weights the face;
-    the other fields say why.
+    """Quality of one aligned face.
 
-    `size_px` = width of the face box in the source frame; `sharpness` in [0, 1] (0
-    blurred); `yaw` in [-1, 1] from the landmarks (0 frontal); `roll_deg`; `brightness`
-    = mean luminance in [0, 1]; `contrast` = its standard deviation.
+    `score` in [0, 1] sums it up and weights the face. The other fields say why:
+
+    - `size_px`: width of the face box in the source frame.
+    - `sharpness`: in [0, 1], 0 is blurred.
+    - `yaw`: in [-1, 1] from the landmarks, 0 is frontal.
+    - `roll_deg`: tilt of the line of the eyes.
+    - `brightness`: mean luminance in [0, 1].
+    - `contrast`: standard deviation of the luminance.
     """
 
     size_px: float
@@ -96,8 +119,9 @@ class AlignedFace:
 
 @dataclass(frozen=True)
 class FaceAnalysis:
-    """Faces of the main person, best first (empty when there is none), and how many
-    people were in view.
+    """Faces of the main person, best first, and how many people are in view.
+
+    `quality` is None when there is no face.
     """
 
     faces: tuple[AlignedFace, ...]
@@ -116,9 +140,15 @@ class SpeechSegment:
 
 @dataclass(frozen=True)
 class SpeechQuality:
-    """Quality of the sound. `speech_s` = net speech, `duration_s` = all that was read,
-    `snr_db` = estimated speech-to-noise ratio, `clipping` = share of samples at full
-    scale, `level_db` = RMS of the speech in dBFS, `score` in [0, 1] sums it up.
+    """Quality of the sound.
+
+    `score` in [0, 1] sums it up. The other fields say why:
+
+    - `speech_s`: net speech.
+    - `duration_s`: all that was read.
+    - `snr_db`: estimated ratio of speech to noise.
+    - `clipping`: share of samples at full scale.
+    - `level_db`: RMS of the speech in dBFS.
     """
 
     speech_s: float
@@ -131,8 +161,9 @@ class SpeechQuality:
 
 @dataclass(frozen=True)
 class SpeechAnalysis:
-    """The speech of a waveform, cut out and joined: `speech` is None when too little
-    was heard to make an embedding.
+    """The speech of a waveform, cut out and joined.
+
+    `speech` is None when there is too little for an embedding.
     """
 
     speech: Waveform | None
@@ -142,8 +173,9 @@ class SpeechAnalysis:
 
 @dataclass(frozen=True)
 class Hint:
-    """Advice for the person in front of the camera: a stable `code` and an English
-    `text`.
+    """Advice for the person in front of the camera.
+
+    The `code` is stable. The `text` is English.
     """
 
     code: str

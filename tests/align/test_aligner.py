@@ -1,5 +1,6 @@
-"""The whole way from a file to a capture, on media made here, and on the research clips
-where they are.
+"""The whole way from a file to a capture.
+
+It is tested on media made here, and on the research clips where they are.
 """
 
 from __future__ import annotations
@@ -155,8 +156,6 @@ def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
-
-# --- real clips -------------------------------------------------------------------------------------------------------------------------
 
 AWKWARD = {  # name: (a face, speech, people in view, codes that must come)
     "black_no_duration.webm": (False, False, 0, {"no_face", "too_dark", "no_speech"}),

@@ -38,9 +38,7 @@ def test_without_sound_nothing_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
-    """Neither the source, where it is the WAV file itself, nor another file of that
-    name, whether the conversion fails or not.
-    """
+    """The source stays, also where it is the target, and so does another file there."""
     sound = _wav(tmp_path / "a.wav", 1.0)
     before = sound.read_bytes()
     silent = media.write_video(tmp_path / "a.mp4", [np.zeros((96, 160, 3), np.uint8)] * 3, None, 3)
@@ -55,7 +53,7 @@ def test_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
         (sound, tmp_path / "b.wav", True, OutputError),
     ):
         with pytest.raises(kind):
-            video_to_wav(source, target, overwrite)
+            video_to_wav(source, target, overwrite=overwrite)
         assert sound.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.wav", "b.wav", "folder"]
 

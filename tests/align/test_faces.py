@@ -1,11 +1,14 @@
-"""Face detection: the cascade against the package that its weights come from, and the
-way from frames to the main person.
+"""Face detection: the cascade, and the way from frames to the main person.
+
+The oracle of the cascade is the package that its weights come from.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from align.detector_networks import load_networks
 from align.faces import FAST_PX, FaceDetector, analyse_faces, find_faces, shrink_factor
 from tests.support.drawn_faces import face
 from tests.support.media import scene
+from utils.arrays import Float64Array, ImageArray
 from utils.errors import ModelError
 from utils.media import FaceDetection, Frame
 
@@ -27,49 +31,48 @@ def detector() -> FaceDetector:
     return made
 
 
-def frames_of(*images: np.ndarray) -> tuple[Frame, ...]:
+def frames_of(*images: ImageArray) -> tuple[Frame, ...]:
     return tuple(Frame(image, 0.4 * i) for i, image in enumerate(images))
-
-
-def middle(found: FaceDetection) -> tuple[float, float]:
-    return float(found.box_xyxy[[0, 2]].mean()), float(found.box_xyxy[[1, 3]].mean())
-
-
-# --- the cascade ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.tf
 def test_the_cascade_finds_what_the_package_finds() -> None:
     from mtcnn import MTCNN
-    from mtcnn.utils.images import build_scale_pyramid
 
-    images = [
-        scene(
-            p,
-            (320, 240),
-            150 + 20 * p,
-            (0.4 + 0.05 * p, 0.5),
-            others=[(p + 5, (0.85, 0.4))][: p % 2],
-        )
-        for p in range(5)
-    ]
+    images = [people_of(number) for number in range(5)]
     theirs = MTCNN().detect_faces(
         images, output_type="numpy", box_format="xyxy", fit_to_image=False
     )
     ours = detect(images, load_networks(1))
     assert len(ours) == len(theirs) >= 6
     for row in theirs:
-        nearest = min(
-            (o for o in ours if o[0] == row[0]), key=lambda o: np.abs(o[1:5] - row[1:5]).max()
-        )
+        nearest = nearest_row(ours, row)
         width = row[3] - row[1]
         assert np.abs(nearest[1:5] - row[1:5]).max() < 0.1 * width
         assert np.abs(nearest[6:] - row[6:]).max() < 0.04 * width
         assert nearest[5] == pytest.approx(row[5], abs=0.06)
-    for width, height in ((320, 240), (96, 128), (24, 24)):
-        assert pyramid_scales(width, height) == pytest.approx(
-            build_scale_pyramid(width, height, 20, 0.709)
-        )
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(("width", "height"), [(320, 240), (96, 128), (24, 24)])
+def test_the_pyramid_is_that_of_the_package(width: int, height: int) -> None:
+    from mtcnn.utils.images import build_scale_pyramid
+
+    theirs = build_scale_pyramid(width, height, 20, 0.709)
+    assert pyramid_scales(width, height) == pytest.approx(theirs)
+
+
+def people_of(number: int) -> ImageArray:
+    """A picture of one person, or of two where the number is odd."""
+    others = [(number + 5, (0.85, 0.4))] if number % 2 else []
+    at = (0.4 + 0.05 * number, 0.5)
+    return scene(number, (320, 240), 150 + 20 * number, at, others=others)
+
+
+def nearest_row(rows: Float64Array, row: Float64Array) -> Float64Array:
+    """The row of the same image whose box is nearest."""
+    same = rows[rows[:, 0] == row[0]]
+    return same[np.abs(same[:, 1:5] - row[1:5]).max(axis=1).argmin()]
 
 
 def test_alone_equals_batched() -> None:
@@ -86,25 +89,19 @@ def test_alone_equals_batched() -> None:
 def test_suppression_against_a_plain_loop(seed: int, over_smaller: bool) -> None:
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 60, (30, 2))
-    rows = np.column_stack(
-        [
-            rng.integers(0, 2, 30),
-            corner,
-            corner + rng.uniform(20, 50, (30, 2)),
-            rng.uniform(0, 1, 30),
-        ]
-    )
+    image = rng.integers(0, 2, 30)
+    far_corner = corner + rng.uniform(20, 50, (30, 2))
+    rows = np.column_stack([image, corner, far_corner, rng.uniform(0, 1, 30)])
 
-    def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    def overlap(a: Float64Array, b: Float64Array) -> float:
         common = np.prod(np.maximum(0, np.minimum(a[3:5], b[3:5]) - np.maximum(a[1:3], b[1:3])))
         areas = [np.prod(r[3:5] - r[1:3]) for r in (a, b)]
         return float(common / (min(areas) if over_smaller else sum(areas) - common))
 
-    expected = [
-        a
-        for a in rows
-        if not any(b[5] > a[5] and b[0] == a[0] and overlap(a, b) > 0.5 for b in rows)
-    ]
+    def is_beaten(a: Float64Array) -> bool:
+        return any(b[5] > a[5] and b[0] == a[0] and overlap(a, b) > 0.5 for b in rows)
+
+    expected = [row for row in rows if not is_beaten(row)]
     assert suppress(rows, 0.5, over_smaller=over_smaller) == pytest.approx(
         np.array(sorted(expected, key=lambda r: -r[5]))
     )
@@ -129,9 +126,6 @@ def test_without_the_package_the_error_says_what_to_install(
     assert "pip install" in caught.value.hint
 
 
-# --- the detector -----------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("size", "at"), [((640, 360), (0.3, 0.5)), ((360, 640), (0.5, 0.6)), ((1281, 723), (0.6, 0.55))]
 )
@@ -139,15 +133,17 @@ def test_boxes_and_landmarks_are_in_pixels_of_the_frame(
     detector: FaceDetector, size: tuple[int, int], at: tuple[float, float]
 ) -> None:
     side = 300
-    (found,) = detector.detect([scene(2, size, side, at)], FAST_PX)[0]
+    (detection,) = detector.detect([scene(2, size, side, at)], FAST_PX)[0]
     corner = np.array([at[0] * size[0], at[1] * size[1]]) - side / 2
-    assert middle(found) == pytest.approx(corner + np.array([0.5, 0.52]) * side, abs=0.06 * side)
-    left, right, nose, mouth_left, mouth_right = (found.landmarks_xy - corner) / side
+    assert detection.centre_xy == pytest.approx(
+        corner + np.array([0.5, 0.52]) * side, abs=0.06 * side
+    )
+    left, right, nose, mouth_left, mouth_right = (detection.landmarks_xy - corner) / side
     assert left == pytest.approx([0.40, 0.455], abs=0.03)
     assert right == pytest.approx([0.60, 0.455], abs=0.03)
     assert nose == pytest.approx([0.50, 0.585], abs=0.03)
     assert (mouth_left + mouth_right) / 2 == pytest.approx([0.50, 0.69], abs=0.03)
-    assert found.score > 0.9
+    assert detection.score > 0.9
 
 
 def test_pictures_too_small_for_a_face(detector: FaceDetector) -> None:
@@ -161,10 +157,12 @@ def test_threads_share_the_detector(detector: FaceDetector) -> None:
     alone = [detector.detect(b, FAST_PX) for b in batches]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda b: detector.detect(b, FAST_PX), batches))
-    for a, b in zip(alone, together, strict=True):
-        assert [[d.landmarks_xy.tolist() for d in f] for f in a] == [
-            [d.landmarks_xy.tolist() for d in f] for f in b
-        ]
+    for a, b in zip(chain(*alone), chain(*together), strict=True):
+        assert landmarks_of(a) == landmarks_of(b)
+
+
+def landmarks_of(faces: Sequence[FaceDetection]) -> list[list[list[float]]]:
+    return [face.landmarks_xy.tolist() for face in faces]
 
 
 SIZES = [(320, 240, 1), (640, 480, 2), (1280, 720, 3), (30, 4000, 1), (200, 100, 1), (1, 1, 1)]
@@ -178,9 +176,9 @@ def test_shrink_factor(width: int, height: int, factor: int) -> None:
 def test_a_distant_face_is_found_by_the_thorough_look(detector: FaceDetector) -> None:
     far = scene(2, (1280, 720), 66)
     assert detector.detect([far], FAST_PX) == [[]]
-    found = find_faces(detector, frames_of(*[far] * 6))
-    assert sum(bool(f) for f in found) == 4
-    analysis = analyse_faces(frames_of(*[far] * 6), found, 24)
+    detections = find_faces(detector, frames_of(*[far] * 6))
+    assert sum(bool(faces) for faces in detections) == 4
+    analysis = analyse_faces(frames_of(*[far] * 6), detections, 24)
     assert len(analysis.faces) == 4
     assert analysis.faces[0].quality.size_px == pytest.approx(28, abs=6)
 
@@ -194,9 +192,6 @@ def test_an_empty_room_holds_nobody(detector: FaceDetector) -> None:
     assert analysis.frames_read == 3
 
 
-# --- the main person --------------------------------------------------------------------------------------------------------------------
-
-
 def test_the_nearer_of_two_people_is_the_main_person(detector: FaceDetector) -> None:
     frames = frames_of(*[scene(1, (960, 540), 420, (0.3 + 0.01 * i, 0.5)) for i in range(4)])
     for frame in frames:
@@ -204,7 +199,7 @@ def test_the_nearer_of_two_people_is_the_main_person(detector: FaceDetector) -> 
     analysis = analyse_faces(frames, find_faces(detector, frames), 24)
     assert analysis.people_in_view == 2
     assert len(analysis.faces) == 4
-    assert all(middle(f.detection)[0] < 480 for f in analysis.faces)
+    assert all(f.detection.centre_xy[0] < 480 for f in analysis.faces)
 
 
 def test_faces_are_sorted_best_first_and_aligned(detector: FaceDetector) -> None:
@@ -220,6 +215,6 @@ def test_faces_are_sorted_best_first_and_aligned(detector: FaceDetector) -> None
 
 def test_faces_below_the_least_width_are_left_out(detector: FaceDetector) -> None:
     frames: Any = frames_of(*[scene(1, (480, 360), 200)] * 2)
-    found = find_faces(detector, frames)
-    assert analyse_faces(frames, found, 24).faces
-    assert analyse_faces(frames, found, 150).faces == ()
+    detections = find_faces(detector, frames)
+    assert analyse_faces(frames, detections, 24).faces
+    assert analyse_faces(frames, detections, 150).faces == ()

@@ -1,6 +1,4 @@
-"""Advice: each code appears for its reason and not otherwise, and the texts say what to
-do.
-"""
+"""Advice: each code appears for its reason alone, and the texts say what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from align.hints import CODES, View, hints_for
+from align.hints import CODES, View, advise
 from utils.config import Settings
 from utils.media import (
     AlignedFace,
@@ -24,14 +22,19 @@ from utils.media import (
 )
 
 SETTINGS = Settings()
-GOOD_FACE = FaceQuality(120, 0.7, 0.05, 1, 0.45, 0.13, 1.0)
-GOOD_SPEECH = SpeechQuality(4.0, 5.0, 25, 0.0, -20, 1.0)
+GOOD_FACE = FaceQuality(
+    size_px=120, sharpness=0.7, yaw=0.05, roll_deg=1, brightness=0.45, contrast=0.13, score=1.0
+)
+GOOD_SPEECH = SpeechQuality(
+    speech_s=4.0, duration_s=5.0, snr_db=25, clipping=0.0, level_db=-20, score=1.0
+)
 SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
 CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), SOUND, 5.0, "")
 VIEW = View(0.5, 120)
 
 
 def codes(
+    *,
     clip: Clip = CLIP,
     face: FaceQuality | None = GOOD_FACE,
     people: int = 1,
@@ -40,15 +43,17 @@ def codes(
     enough: bool = True,
 ) -> list[str]:
     detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
-    faces = (
-        ()
-        if face is None
-        else (AlignedFace(np.zeros((112, 112, 3), np.uint8), detection, 0.0, face),)
+    crop = np.zeros((112, 112, 3), np.uint8)
+    faces = () if face is None else (AlignedFace(crop, detection, 0.0, face),)
+    hints = advise(
+        clip,
+        SETTINGS,
+        faces=FaceAnalysis(faces, people, 1, face),
+        speech=SpeechAnalysis(SOUND if enough else None, (), speech),
+        view=view,
     )
-    analysis = SpeechAnalysis(SOUND if enough else None, (), speech)
-    found = hints_for(clip, FaceAnalysis(faces, people, 1, face), analysis, SETTINGS, view)
-    assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in found)
-    return [h.code for h in found]
+    assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in hints)
+    return [h.code for h in hints]
 
 
 def test_a_good_clip_needs_no_advice() -> None:
@@ -100,9 +105,9 @@ def test_no_sound_and_no_speech() -> None:
 
 def test_the_text_about_speech_names_what_was_heard_and_what_is_needed() -> None:
     analysis = SpeechAnalysis(None, (), replace(GOOD_SPEECH, speech_s=0.4))
-    (hint,) = hints_for(
-        replace(CLIP, frames=()), FaceAnalysis((), 0, 0, None), analysis, SETTINGS, VIEW
-    )
+    faces = FaceAnalysis((), 0, 0, None)
+    clip = replace(CLIP, frames=())
+    (hint,) = advise(clip, SETTINGS, faces=faces, speech=analysis, view=VIEW)
     assert hint.text == "Say a whole sentence: 0.4 s of speech heard, 2 s needed."
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from align.quality import assess, roll_deg_of, sharpness, summary, yaw_of
+from align.quality import assess_face, estimate_yaw, measure_roll_deg, measure_sharpness, score_face
 from align.warp import TEMPLATE_XY, align
 from tests.support.drawn_faces import face
 from utils.media import FaceDetection, FaceQuality
@@ -15,12 +15,14 @@ LANDMARKS = (np.array([[159, 181], [241, 181], [200, 234], [172, 276], [228, 276
     np.float32
 )
 
+PROPERTIES = ("size_px", "sharpness", "yaw", "brightness", "contrast", "confidence")
+
 
 def quality_of(
     picture: np.ndarray, width: float = 200, landmarks: np.ndarray = LANDMARKS
 ) -> FaceQuality:
     box = np.array([100, 80, 100 + width, 80 + 1.3 * width], np.float32)
-    return assess(align(picture, landmarks), FaceDetection(box, landmarks, 0.999))
+    return assess_face(align(picture, landmarks), FaceDetection(box, landmarks, 0.999))
 
 
 def test_a_clear_face_scores_high() -> None:
@@ -41,8 +43,8 @@ def test_blur_lowers_sharpness_and_score(sigma: float) -> None:
 
 def test_sharpness_does_not_depend_on_contrast() -> None:
     grey = align(face(3), LANDMARKS)[..., 1].astype(np.float32) / 255
-    assert sharpness(grey * 0.5 + 0.2) == pytest.approx(sharpness(grey), abs=0.02)
-    assert sharpness(np.full((40, 40), 0.5, np.float32)) == 0
+    assert measure_sharpness(grey * 0.5 + 0.2) == pytest.approx(measure_sharpness(grey), abs=0.02)
+    assert measure_sharpness(np.full((40, 40), 0.5, np.float32)) == 0
 
 
 @pytest.mark.parametrize(("light", "field"), [(0.12, "dark"), (3.2, "bright")])
@@ -63,11 +65,11 @@ def test_small_faces_score_lower() -> None:
 def test_yaw_follows_the_nose() -> None:
     turned = TEMPLATE_XY.copy()
     turned[2, 0] += 12
-    assert yaw_of(TEMPLATE_XY) == pytest.approx(0, abs=0.02)
-    assert yaw_of(turned) > 0.5
+    assert estimate_yaw(TEMPLATE_XY) == pytest.approx(0, abs=0.02)
+    assert estimate_yaw(turned) > 0.5
     mirrored = turned[[1, 0, 2, 4, 3]] * np.array([-1, 1], np.float32)
-    assert yaw_of(mirrored) == pytest.approx(-yaw_of(turned), abs=0.05)
-    assert yaw_of(np.zeros((5, 2), np.float32)) == 1
+    assert estimate_yaw(mirrored) == pytest.approx(-estimate_yaw(turned), abs=0.05)
+    assert estimate_yaw(np.zeros((5, 2), np.float32)) == 1
 
 
 def test_yaw_does_not_depend_on_tilt_and_size() -> None:
@@ -75,15 +77,14 @@ def test_yaw_does_not_depend_on_tilt_and_size() -> None:
     turned[2, 0] += 8
     a = np.radians(30)
     tilted = turned @ (2.5 * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]))
-    assert yaw_of(tilted.astype(np.float32)) == pytest.approx(yaw_of(turned), abs=0.01)
-    assert roll_deg_of(tilted) == pytest.approx(30 + roll_deg_of(turned), abs=0.1)
+    assert estimate_yaw(tilted.astype(np.float32)) == pytest.approx(estimate_yaw(turned), abs=0.01)
+    assert measure_roll_deg(tilted) == pytest.approx(30 + measure_roll_deg(turned), abs=0.1)
 
 
 def test_score_stays_in_range_at_the_extremes() -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
-        size, sharp, yaw, light, contrast, sure = rng.uniform(
-            [0, 0, -1, 0, 0, 0], [2000, 1, 1, 1, 0.5, 1]
-        )
-        assert 0 <= summary(size, sharp, yaw, light, contrast, sure) <= 1
-    assert summary(200, 0.7, 0.0, 0.5, 0.15, 0.99) == 1
+        values = rng.uniform([0, 0, -1, 0, 0, 0], [2000, 1, 1, 1, 0.5, 1]).tolist()
+        assert 0 <= score_face(**dict(zip(PROPERTIES, values, strict=True))) <= 1
+    good = (200, 0.7, 0.0, 0.5, 0.15, 0.99)
+    assert score_face(**dict(zip(PROPERTIES, good, strict=True))) == 1

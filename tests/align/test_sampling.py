@@ -5,30 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from align.sampling import even_times, plan
+from align.sampling import choose_times, plan
 
 
 def test_one_time_in_each_even_bin() -> None:
-    times = even_times([i / 10 for i in range(100)], [i == 0 for i in range(100)], 10)
+    times = choose_times([i / 10 for i in range(100)], [i == 0 for i in range(100)], 10)
     assert [int(t) for t in times] == list(range(10))
     assert times[1:] == pytest.approx([i + 0.5 for i in range(1, 10)], abs=0.051)
 
 
 def test_a_keyframe_stands_for_its_bin() -> None:
     keys = [i % 25 == 0 for i in range(100)]
-    assert even_times([i / 10 for i in range(100)], keys, 4) == [0.0, 2.5, 5.0, 7.5]
+    assert choose_times([i / 10 for i in range(100)], keys, 4) == [0.0, 2.5, 5.0, 7.5]
 
 
 def test_fewer_frames_than_bins_are_all_taken() -> None:
-    assert even_times([0.0, 0.5, 1.0], [True, False, False], 12) == [0.0, 0.5, 1.0]
+    assert choose_times([0.0, 0.5, 1.0], [True, False, False], 12) == [0.0, 0.5, 1.0]
 
 
 def test_bins_without_a_frame_are_left_out() -> None:
-    assert even_times([0.0, 0.1, 9.8, 9.9], [True] * 4, 5) == [0.1, 9.8]
+    assert choose_times([0.0, 0.1, 9.8, 9.9], [True] * 4, 5) == [0.1, 9.8]
 
 
 def test_nothing_from_nothing() -> None:
-    assert even_times([], [], 12) == []
+    assert choose_times([], [], 12) == []
     assert plan([], [], 12) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from align.tracks import link, main_track, people_in_view, steady
+from align.tracks import choose_main, count_people, link, select_steady
 from utils.media import FaceDetection
 
 
@@ -18,7 +18,9 @@ def test_two_people_who_move_stay_two_tracks() -> None:
     frames[4] = frames[4][::-1]
     tracks = link(frames)
     assert [len(t.frames) for t in tracks] == [10, 10]
-    assert all(np.all(np.abs(np.diff([d.box_xyxy[0] for d in t.detections])) < 20) for t in tracks)
+    for track in tracks:
+        lefts = [face.box_xyxy[0] for face in track.detections]
+        assert np.all(np.abs(np.diff(lefts)) < 20)
 
 
 def test_a_gap_does_not_break_a_track() -> None:
@@ -38,34 +40,34 @@ def test_the_nearest_continues_a_track() -> None:
 def test_the_main_person_is_large_and_steady() -> None:
     frames = [[at(100, 200, 120), at(500, 200, 60)] for _ in range(12)]
     frames[5] = [*frames[5], at(320, 100, 320)]  # a poster that is found once
-    main = main_track(link(frames), 12)
+    main = choose_main(link(frames), 12)
     assert main is not None
     assert len(main.frames) == 12
-    assert main.area > 120 * 120
+    assert main.area_px > 120 * 120
 
 
 def test_what_is_hardly_a_face_is_not_the_main_person() -> None:
-    assert main_track(link([[at(100, 100, score=0.83)] for _ in range(12)]), 12) is None
-    assert main_track(link([[at(100, 100, score=0.83)]]), 1) is None
+    assert choose_main(link([[at(100, 100, score=0.83)] for _ in range(12)]), 12) is None
+    assert choose_main(link([[at(100, 100, score=0.83)]]), 1) is None
 
 
 def test_someone_seen_briefly_counts_only_when_sure() -> None:
-    assert main_track(link([[], [at(100, 100, score=0.9)], *[[]] * 10]), 12) is None
-    assert main_track(link([[], [at(100, 100, score=0.99)], *[[]] * 10]), 12) is not None
-    assert main_track([], 12) is None
+    assert choose_main(link([[], [at(100, 100, score=0.9)], *[[]] * 10]), 12) is None
+    assert choose_main(link([[], [at(100, 100, score=0.99)], *[[]] * 10]), 12) is not None
+    assert choose_main([], 12) is None
 
 
 def test_a_photograph_needs_one_sighting() -> None:
     tracks = link([[at(100, 100), at(300, 100)]])
-    assert len(steady(tracks, 1)) == 2
-    assert people_in_view(tracks, 1) == 2
+    assert len(select_steady(tracks, 1)) == 2
+    assert count_people(tracks, 1) == 2
 
 
 def test_people_in_view() -> None:
     two = [[at(100, 200), at(400, 200)] for _ in range(12)]
-    assert people_in_view(link(two), 12) == 2
-    assert people_in_view(link([[at(100, 200)] for _ in range(12)]), 12) == 1
-    assert people_in_view([], 12) == 0
+    assert count_people(link(two), 12) == 2
+    assert count_people(link([[at(100, 200)] for _ in range(12)]), 12) == 1
+    assert count_people([], 12) == 0
 
 
 def test_flicker_hands_and_far_passers_by_are_no_people_in_view() -> None:
@@ -74,9 +76,9 @@ def test_flicker_hands_and_far_passers_by_are_no_people_in_view() -> None:
     hands = [[*f, at(400, 300, score=0.88)] for f in alone]
     far = [[*f, at(400, 100, 25)] for f in alone]
     for frames in (flicker, hands, far):
-        assert people_in_view(link(frames), 12) == 1
+        assert count_people(link(frames), 12) == 1
 
 
 def test_one_after_the_other_is_one_in_view() -> None:
     frames = [[at(100, 200)] if i < 6 else [at(500, 200)] for i in range(12)]
-    assert people_in_view(link(frames), 12) == 1
+    assert count_people(link(frames), 12) == 1

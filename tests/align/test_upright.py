@@ -11,14 +11,16 @@ import pytest
 from PIL import Image as Pillow
 
 from align.decode import ReadLimits, read_clip
-from align.video import shown_size, upright
-from tests.align.test_decode import LIMITS, corners, grey_frames
+from align.video import shown_size, turn_upright
 from tests.support import media
+from tests.support.pictures import draw_corners, grey_frames
+
+LIMITS = ReadLimits(max_frames=6)
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, -90])
 def test_display_matrix_is_obeyed_as_ffmpeg_does(tmp_path: Path, turn: int) -> None:
-    path = media.write_video(tmp_path / "a.mp4", [corners()] * 3, None, 3, rotate_deg=turn)
+    path = media.write_video(tmp_path / "a.mp4", [draw_corners()] * 3, None, 3, rotate_deg=turn)
     shown = tmp_path / "shown.png"
     subprocess.run(
         [
@@ -40,15 +42,17 @@ def test_display_matrix_is_obeyed_as_ffmpeg_does(tmp_path: Path, turn: int) -> N
 
 
 def test_a_mirrored_display_matrix_mirrors_and_does_not_turn_over() -> None:
-    image = corners()
+    image = draw_corners()
     one = 1 << 16
-    assert np.array_equal(upright(image, (-one, 0, 0, 0, one, 0, 0, 0, 1 << 30)), image[:, ::-1])
-    assert np.array_equal(upright(image, (one, 0, 0, 0, -one, 0, 0, 0, 1 << 30)), image[::-1])
+    assert np.array_equal(
+        turn_upright(image, (-one, 0, 0, 0, one, 0, 0, 0, 1 << 30)), image[:, ::-1]
+    )
+    assert np.array_equal(turn_upright(image, (one, 0, 0, 0, -one, 0, 0, 0, 1 << 30)), image[::-1])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_obeyed(tmp_path: Path, orientation: int) -> None:
-    up = corners()
+    up = draw_corners()
     stored = {
         1: up,
         2: up[:, ::-1],
@@ -68,7 +72,7 @@ def test_exif_orientation_is_obeyed(tmp_path: Path, orientation: int) -> None:
 def test_large_pictures_are_shrunk_to_the_bound(tmp_path: Path) -> None:
     limits = ReadLimits(max_frames=2, max_side_px=100)
     video = media.write_video(tmp_path / "a.mp4", grey_frames(4), None, 4)
-    photo = media.write_photo(tmp_path / "a.jpg", corners())
+    photo = media.write_photo(tmp_path / "a.jpg", draw_corners())
     assert read_clip(video, limits).frames[0].image.shape == (60, 100, 3)
     assert read_clip(photo, limits).frames[0].image.shape == (60, 100, 3)
 

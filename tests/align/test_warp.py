@@ -1,5 +1,7 @@
-"""The similarity transform against an independent solution, and what the warp does to
-pixels.
+"""The similarity transform and the warp.
+
+The oracle of the transform is an independent solution. The warp is judged by what it
+does to pixels.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ def test_umeyama_is_the_least_squares_solution(seed: int) -> None:
     true = similarity(rng.uniform(0.1, 5), rng.uniform(-180, 180), tuple(rng.uniform(-500, 500, 2)))
     source = rng.uniform(0, 300, (5, 2))
     target = apply(true, source) + rng.normal(0, 3, (5, 2))
-    found = umeyama(source, target)
-    assert found == pytest.approx(by_least_squares(source, target), rel=1e-3, abs=1e-2)
+    assert umeyama(source, target) == pytest.approx(
+        by_least_squares(source, target), rel=1e-3, abs=1e-2
+    )
 
 
 def test_umeyama_recovers_an_exact_similarity() -> None:
@@ -109,8 +112,15 @@ def test_implausible_faces() -> None:
 def dotted(landmarks_xy: np.ndarray, size: int, radius: int) -> np.ndarray:
     image = np.full((size, size, 3), 60, np.uint8)
     for x, y in landmarks_xy:
+        centre = (round(x * 16), round(y * 16))
         cv2.circle(
-            image, (round(x * 16), round(y * 16)), radius * 16, (250, 250, 250), -1, cv2.LINE_AA, 4
+            image,
+            center=centre,
+            radius=radius * 16,
+            color=(250, 250, 250),
+            thickness=-1,
+            lineType=cv2.LINE_AA,
+            shift=4,
         )
     return image
 
