@@ -1,7 +1,8 @@
 """What is read, seen and heard in a clip: frozen dataclasses over numpy.
 
-They have no behaviour beyond what a value needs. Images are RGB uint8 (h, w, 3). Boxes are `xyxy` and landmarks `xy`, in pixels of the
-frame they were found in. Times are seconds from the start of the clip.
+They have no behaviour beyond what a value needs. Images are RGB uint8 (h, w, 3). Boxes
+are `xyxy` and landmarks `xy`, in pixels of their frame. Times are seconds from the start
+of the clip.
 """
 
 from __future__ import annotations
