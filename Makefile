@@ -2,12 +2,13 @@
 # .venv first and need no system package.
 PYTHON ?= python3
 BIN := .venv/bin
+PAGES := web/pages
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run api test quick lint unit fmt clean
+.PHONY: help run api test quick lint lint-js unit test-js fmt fmt-js clean
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:5000
 	$(BIN)/python app_web.py
@@ -15,24 +16,38 @@ run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:50
 api: .venv/installed ## start the JSON API alone
 	$(BIN)/python app.py
 
-test: lint unit ## style, types and every test
+test: lint unit test-js ## style, types and every test
 
-quick: lint ## style, types and the tests that need no TensorFlow, browser or service
+quick: lint test-js ## style, types and the tests that need no TensorFlow, browser or service
 	$(BIN)/python -m pytest -m "not tf and not e2e and not browser and not schemathesis"
 
-lint: .venv/installed-dev ## ruff and mypy
+lint: .venv/installed-dev lint-js ## ruff, mypy, and style and types of the pages' scripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 unit: .venv/installed-dev ## every test
 	$(BIN)/python -m pytest
 
-fmt: .venv/installed-dev ## format the code
+fmt: .venv/installed-dev fmt-js ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+ifeq ($(shell sh -c 'command -v npm'),)
+lint-js test-js fmt-js:
+	@echo "$@: the scripts of the pages were left out, as npm is not installed."
+else
+lint-js: $(PAGES)/node_modules/.package-lock.json ## style and types of the pages' scripts
+	npm --prefix $(PAGES) run --silent lint
+
+test-js: ## tests of the pages' scripts
+	npm --prefix $(PAGES) run --silent test
+
+fmt-js: $(PAGES)/node_modules/.package-lock.json
+	npm --prefix $(PAGES) run --silent format
+endif
+
 clean: ## remove the virtual environment and caches (never the data)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache $(PAGES)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -47,4 +62,8 @@ $(BIN)/python:
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(PAGES)/node_modules/.package-lock.json: $(PAGES)/package-lock.json
+	npm --prefix $(PAGES) ci --silent --no-audit --no-fund
 	@touch $@

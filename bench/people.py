@@ -37,7 +37,7 @@ SPREAD = 1.33
 WATCH = """() => {
   const ready = {
     list: () => document.querySelector('#rows tr button'),
-    map: () => document.querySelector('#plane [data-i]'),
+    map: () => document.querySelector('#plane [data-index]'),
     matrix: () => document.querySelector('#closest li'),
   };
   window.reached = {};

@@ -52,7 +52,7 @@ class Cast:
     enrolled: Path
     again: Path
     other: Path
-    known: Performer
+    enrolled_person: Performer
     stranger: Performer
 
 

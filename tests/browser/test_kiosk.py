@@ -39,9 +39,9 @@ a busy test may miss.
 
 
 @pytest.fixture
-def known(service: Service, cast: Cast) -> Iterator[Page]:
-    """The kiosk with the known person in front of it."""
-    with chromium(cast.known) as browser:
+def page(service: Service, cast: Cast) -> Iterator[Page]:
+    """The kiosk with the person of the enrolled clip in front of it."""
+    with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         page.goto(f"{service.url}/kiosk")
         yield page
@@ -61,8 +61,7 @@ def ask(page: Page) -> None:
     assert page.get_attribute("main", "data-state") == "answer", page.inner_text(".panel")
 
 
-def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) -> None:
-    page = known
+def test_enrolled_and_recognised(page: Page, service: Service, pictures: Path) -> None:
     switch_on(page)
     look(page, pictures, "kiosk-ready")
     page.evaluate(NOTE_STATES)
@@ -100,12 +99,12 @@ def test_enrolled_and_recognised(known: Page, service: Service, pictures: Path) 
     expect(page.locator("#who")).to_have_text("Ann Lee")
     expect(page.locator("#bars [data-modality=fused]")).to_have_attribute("data-passed", "true")
     expect(page.locator("#bars li")).to_have_count(3)
-    look(page, pictures, "kiosk-known")
+    look(page, pictures, "kiosk-recognised")
     # From "Next person"; from the first press to here a keyboard is enough
     page.keyboard.press("Tab")
     expect(page.locator("#not-me")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#told")).to_have_text(EN["kiosk.told"])
+    expect(page.locator("#feedback")).to_have_text(EN["kiosk.feedback_saved"])
 
 
 def test_a_stranger_is_unknown(service: Service, cast: Cast, enrol: Enrol, pictures: Path) -> None:
@@ -121,10 +120,9 @@ def test_a_stranger_is_unknown(service: Service, cast: Cast, enrol: Enrol, pictu
         look(page, pictures, "kiosk-unknown")
 
 
-def test_somebody_known_does_not_enrol_twice(
-    known: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+def test_nobody_enrols_twice(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
 ) -> None:
-    page = known
     switch_on(page)
     ask(page)  # nobody is enrolled yet
     enrol("ann", "Ann Lee", cast.enrolled, cast.again)
@@ -146,7 +144,7 @@ def test_somebody_known_does_not_enrol_twice(
 
 
 def test_permission_refused(service: Service, cast: Cast, pictures: Path) -> None:
-    with chromium(cast.known, allowed=False) as browser:
+    with chromium(cast.enrolled_person, allowed=False) as browser:
         page = page_of(browser)
         page.goto(f"{service.url}/kiosk")
         page.click("#open")
@@ -157,7 +155,7 @@ def test_permission_refused(service: Service, cast: Cast, pictures: Path) -> Non
 
 
 def test_no_camera(service: Service, cast: Cast, pictures: Path) -> None:
-    with chromium(cast.known, cameras=0) as browser:
+    with chromium(cast.enrolled_person, cameras=0) as browser:
         page = page_of(browser)
         page.goto(f"{service.url}/kiosk")
         switch_on(page)
@@ -169,7 +167,7 @@ def test_no_camera(service: Service, cast: Cast, pictures: Path) -> None:
 
 
 def test_no_microphone(service: Service, cast: Cast) -> None:
-    with chromium(cast.known) as browser:
+    with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         page.add_init_script(
             """
@@ -198,17 +196,17 @@ def test_neither_camera_nor_microphone(service: Service, pictures: Path) -> None
         look(page, pictures, "kiosk-missing")
 
 
-def test_a_clip_of_nobody(known: Page, tmp_path: Path, pictures: Path) -> None:
-    known.set_input_files(
+def test_a_clip_of_nobody(page: Page, tmp_path: Path, pictures: Path) -> None:
+    page.set_input_files(
         "input.file >> nth=0", write_photo(tmp_path / "black.jpg", scene(None, light=0.0))
     )
-    expect(known.locator("#problem-title")).to_have_text(EN["problem.nothing"])
-    expect(known.locator("#problem-hints")).to_contain_text(EN["hint.too_dark"])
-    look(known, pictures, "kiosk-nobody")
+    expect(page.locator("#problem-title")).to_have_text(EN["problem.nothing"])
+    expect(page.locator("#problem-hints")).to_contain_text(EN["hint.too_dark"])
+    look(page, pictures, "kiosk-nobody")
 
 
 def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) -> None:
-    with chromium(cast.known) as browser:
+    with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         answers: list[Response] = []
         page.on("response", lambda answer: answers.append(answer))
@@ -225,7 +223,7 @@ def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) 
 
 @pytest.mark.parametrize(("tag", "locale"), [("ko", "ko-KR"), ("zh", "zh-CN")])
 def test_languages(service: Service, cast: Cast, pictures: Path, tag: str, locale: str) -> None:
-    with chromium(cast.known) as browser:
+    with chromium(cast.enrolled_person) as browser:
         page = page_of(browser, locale=locale)
         page.goto(f"{service.url}/kiosk")
         expect(page.locator("html")).to_have_attribute("lang", tag)

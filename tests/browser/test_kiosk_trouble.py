@@ -33,7 +33,9 @@ def keyed(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) -> None:
-    with chromium(cast.known, "--host-resolver-rules=MAP duet.example 127.0.0.1") as browser:
+    with chromium(
+        cast.enrolled_person, "--host-resolver-rules=MAP duet.example 127.0.0.1"
+    ) as browser:
         insecure = browser.new_page()
         insecure.goto(f"{keyed.url.replace('127.0.0.1', 'duet.example')}/kiosk")
         insecure.click("#open")
@@ -96,7 +98,7 @@ def kiosk_key(service: Service) -> str:
 
 
 def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictures: Path) -> None:
-    with running(tmp_path, api_key=KEY) as service, chromium(cast.known) as browser:
+    with running(tmp_path, api_key=KEY) as service, chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         page.goto(f"{service.url}/kiosk")
         page.click("#key-button")
@@ -112,7 +114,7 @@ def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictu
         page.set_input_files("input.file >> nth=1", cast.again)
         expect(page.locator("#who")).to_have_text("Ann Lee")
         page.click("#not-me")
-        expect(page.locator("#told")).to_have_text(EN["kiosk.told"])
+        expect(page.locator("#feedback")).to_have_text(EN["kiosk.feedback_saved"])
         enrol_as(page, "Somebody Else")
         expect(page.locator("#duplicate-operator")).to_be_visible()
         expect(page.locator("#duplicate-same")).to_be_hidden()

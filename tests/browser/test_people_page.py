@@ -23,7 +23,7 @@ EN = json.loads((ROOT / "web/pages/static/i18n/en.json").read_text(encoding="utf
 
 @pytest.fixture
 def page(service: Service, cast: Cast) -> Iterator[Page]:
-    with chromium(cast.known) as browser:
+    with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         yield page
 
@@ -110,19 +110,19 @@ def test_search_map_and_matrix(
     expect(page.locator("#plane[aria-busy]")).to_have_count(0)
     expect(page.locator("#plane circle")).to_have_count(5)
     page.hover("#plane circle >> nth=2")
-    expect(page.locator("#map-said")).to_contain_text("Ben Ray")
+    expect(page.locator("#map-status")).to_contain_text("Ben Ray")
     page.focus("#plane")
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#map-said")).to_contain_text("Ann Lee")
+    expect(page.locator("#map-status")).to_contain_text("Ann Lee")
     expect(page.locator("#plane .on")).to_have_count(2)
     page.set_input_files("#map .probe input[type=file]", cast.again)
     expect(page.locator("#plane .probe")).to_have_count(1)
     page.check("#map [name=method][value=tsne]", force=True)
-    expect(page.locator("#map-said")).to_contain_text(EN["map.tsne_about"])
+    expect(page.locator("#map-status")).to_contain_text(EN["map.tsne_about"])
     expect(page.locator("#closest li")).to_have_count(3)
     page.focus("#cells")
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#matrix-said")).to_contain_text("Ann Lee and Ben Ray")
+    expect(page.locator("#matrix-status")).to_contain_text("Ann Lee and Ben Ray")
     look(page, pictures, "people-list")
     page.screenshot(path=pictures / "people-whole.png", full_page=True)
 

@@ -51,7 +51,7 @@ def test_two_clips_and_a_person(service: Service, cast: Cast, enrol: Enrol, pict
 
         page.check("[name=against][value=person]", force=True)
         page.fill("#find", "Ann Lee")
-        expect(page.locator("#found-person")).to_contain_text("ann")
+        expect(page.locator("#person-status")).to_contain_text("ann")
         page.click("#compare")
         expect(page.locator("#result-title")).to_have_text(EN["verify.same"])
         expect(page.locator("#second .compared")).to_be_hidden()

@@ -1,62 +1,91 @@
-// The header of every page: is the service there, which version, and the API key where one is needed.
-import { call, key, setKey } from "./api.js";
-import { t } from "./texts.js";
+// Header of every page: the state of the service, and the dialog for the API key.
+import { buttonById, byId, inputById } from "./shared/dom.js";
+import { getKey, setKey } from "./shared/key.js";
+import { getHealth } from "./shared/service.js";
+import { t } from "./shared/texts.js";
 
-const ASK_EVERY_MS = 20_000;
-const $ = (id) => document.getElementById(id);
-const [health, text, button, dialog, input] = ["health", "health-text", "key-button", "key-dialog", "key-input"].map($);
+const CHECK_EVERY_MS = 20_000;
+const dialog = byId("key-dialog", HTMLDialogElement);
+const input = inputById("key-input");
+const problem = byId("key-problem");
 
+/** @type {string | null} */
 let role = null;
 
-/** Whether this page may do what is for operators; false as long as the service has not said so. */
+/** Check whether the key is an operator's. False until the service has said so. */
 export const isAdmin = () => role === "admin";
 
-async function ask() {
-  try {
-    const answer = await call("GET", "/v1/health");
-    role = answer.role ?? null;
-    const isOpen = "version" in answer; // the service tells its version to those who may ask it more
-    show(isOpen ? "ok" : "key", isOpen ? t("header.ok", { version: answer.version }) : t("header.key_needed"));
-    button.hidden = isOpen && !key();
-    return isOpen;
-  } catch {
-    show("gone", t("header.gone"));
-    return null;
-  }
-}
-
-function show(state, words) {
-  health.dataset.state = state;
-  if (text.textContent !== words) text.textContent = words;
-}
-
-/** Opens the field for the key. */
+/** Open the dialog for the key. */
 export function askForKey() {
-  $("key-problem").hidden = true;
+  problem.hidden = true;
   dialog.showModal();
   input.focus();
 }
 
-async function useKey(event) {
+/**
+ * Ask the service for its state and show it.
+ * Returns whether the key is good, or null if the service does not answer.
+ */
+async function checkService() {
+  try {
+    const health = await getHealth();
+    role = health.role ?? null;
+    const isOpen = health.version !== undefined; // told only to those with a good key
+    showHealth(isOpen ? "ok" : "key", describeHealth(health));
+    buttonById("key-button").hidden = isOpen && !getKey();
+    return isOpen;
+  } catch {
+    showHealth("gone", t("header.gone"));
+    return null;
+  }
+}
+
+/** @param {Api.Health} health */
+const describeHealth = ({ version }) =>
+  version === undefined ? t("header.key_needed") : t("header.ok", { version });
+
+/**
+ * Show a state of the service. Unchanged text is left alone, or it would be read out
+ * again.
+ * @param {string} state
+ * @param {string} text
+ */
+function showHealth(state, text) {
+  byId("health").dataset.state = state;
+  if (byId("health-text").textContent !== text) byId("health-text").textContent = text;
+}
+
+/** @param {SubmitEvent} event */
+async function submitKey(event) {
   event.preventDefault();
   setKey(input.value.trim());
-  const isGood = await ask();
-  $("key-problem").hidden = isGood === true;
-  $("key-problem").textContent = t(isGood === null ? "error.server_gone" : "key.wrong");
-  if (isGood) leave();
+  const isGood = await checkService();
+  problem.hidden = isGood === true;
+  problem.textContent = t(isGood === null ? "error.server_gone" : "key.wrong");
+  if (isGood) closeDialog();
   else setKey("");
 }
 
-function leave() {
+function forgetKey() {
+  setKey("");
+  closeDialog();
+  checkService();
+}
+
+function closeDialog() {
   input.value = "";
   dialog.close();
   document.dispatchEvent(new CustomEvent("key-changed"));
 }
 
-button.addEventListener("click", askForKey);
-$("key-form").addEventListener("submit", useKey);
-$("key-close").addEventListener("click", () => dialog.close());
-$("key-forget").addEventListener("click", () => { setKey(""); leave(); ask(); });
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && ask());
-setInterval(() => document.visibilityState === "visible" && ask(), ASK_EVERY_MS);
-ask();
+function checkIfVisible() {
+  if (document.visibilityState === "visible") checkService();
+}
+
+buttonById("key-button").addEventListener("click", askForKey);
+byId("key-form", HTMLFormElement).addEventListener("submit", submitKey);
+buttonById("key-close").addEventListener("click", () => dialog.close());
+buttonById("key-forget").addEventListener("click", forgetKey);
+document.addEventListener("visibilitychange", checkIfVisible);
+setInterval(checkIfVisible, CHECK_EVERY_MS);
+checkService();

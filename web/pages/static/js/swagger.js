@@ -1,23 +1,35 @@
-// Starts Swagger UI. In a file of its own because the page's content security policy allows no inline script.
-import { key } from "./api.js";
+// Entry of /: starts Swagger UI. The page's security policy allows no inline script.
+import { byId } from "./shared/dom.js";
+import { getKey } from "./shared/key.js";
 
 const METHODS = ["get", "post", "patch", "delete"];
-const root = document.getElementById("swagger-ui");
-const ui = window.SwaggerUIBundle({
-  url: root.dataset.specsUrl,
+
+const root = byId("swagger-ui");
+const ui = SwaggerUIBundle({
+  url: root.dataset.specsUrl ?? "",
   domNode: root,
-  presets: [window.SwaggerUIBundle.presets.apis],
+  presets: [SwaggerUIBundle.presets.apis],
   validatorUrl: null,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
-  operationsSorter: (a, b) => a.get("path").localeCompare(b.get("path")) || METHODS.indexOf(a.get("method")) - METHODS.indexOf(b.get("method")),
+  operationsSorter: compareOperations,
   displayRequestDuration: true,
   persistAuthorization: false,
   onComplete: authorize,
 });
 document.addEventListener("key-changed", authorize);
 
-/** The key of the header is that of "Authorize" too. */
+/**
+ * Order operations by path, then by method.
+ * @param {SwaggerOperation} a
+ * @param {SwaggerOperation} b
+ */
+function compareOperations(a, b) {
+  const byPath = a.get("path").localeCompare(b.get("path"));
+  return byPath || METHODS.indexOf(a.get("method")) - METHODS.indexOf(b.get("method"));
+}
+
+/** Use the header's key for Swagger UI's "Authorize" too. */
 function authorize() {
-  if (key()) ui.preauthorizeApiKey("key", key());
+  if (getKey()) ui.preauthorizeApiKey("key", getKey());
 }

@@ -1,175 +1,84 @@
-// Two clips, or a clip and a person of the gallery: are they one person?
-import { call, hintText, upload } from "./api.js";
-import { MODALITIES, showBars, showLines } from "./bars.js";
-import { recordClip } from "./recorder-dialog.js";
-import { figure, percent, sureness, t } from "./texts.js";
-import { drawWaveform, loudness } from "./waveform.js";
+// Entry of /verify: compares a clip with another, or with a person of the gallery.
+import { buttonById, byId, checkedValue, find, listenAll } from "./shared/dom.js";
+import { uploadForm } from "./shared/http.js";
+import { showError } from "./shared/notice.js";
+import { t } from "./shared/texts.js";
+import { PersonChoice } from "./verify/person-choice.js";
+import { showResult } from "./verify/result.js";
+import { Side } from "./verify/side.js";
 
-const FIND_AFTER_MS = 200;
-const $ = (id) => document.getElementById(id);
+const first = new Side(byId("first"), showReadiness);
+const second = new Side(byId("second"), showReadiness);
+const choice = new PersonChoice(showReadiness);
+let isBusy = false;
 
-/** One of the two clips: its file, its sound, and the part of the page that shows them. */
-class Side {
-  constructor(id, changed) {
-    this.root = $(id);
-    this.file = this.sound = this.speech = null;
-    this.changed = changed;
-    this.find(".record").addEventListener("click", async () => this.take(await recordClip()));
-    this.find("input[type=file]").addEventListener("change", (event) => {
-      this.take(event.target.files[0]);
-      event.target.value = "";
-    });
-    new ResizeObserver(() => this.draw()).observe(this.find(".wave"));
-  }
+const isAgainstPerson = () => checkedValue("against") === "person";
 
-  find = (selector) => this.root.querySelector(selector);
-
-  async take(file) {
-    if (!file) return;
-    this.file = file;
-    this.sound = this.speech = null;
-    this.showMedia();
-    this.find(".compared").hidden = true;
-    this.changed();
-    this.sound = await loudness(file);
-    this.find(".wave").hidden = !this.sound;
-    this.find(".no-wave").hidden = Boolean(this.sound);
-    this.draw();
-  }
-
-  showMedia() {
-    const [video, image] = [this.find("video"), this.find(".preview img")];
-    for (const one of [video, image]) if (one.src) URL.revokeObjectURL(one.src);
-    const isImage = this.file.type.startsWith("image/");
-    image.hidden = !isImage;
-    video.hidden = isImage;
-    (isImage ? image : video).src = URL.createObjectURL(this.file);
-    image.alt = this.file.name;
-    video.setAttribute("aria-label", this.file.name);
-    this.find(".empty").hidden = true;
-  }
-
-  draw() {
-    if (this.sound && this.find(".wave").clientWidth) drawWaveform(this.find(".wave"), this.sound, this.speech);
-  }
-
-  /** What the service compared: faces in base64, and stretches of speech. */
-  showCompared(side) {
-    this.find(".compared").hidden = !side;
-    if (!side) return;
-    this.speech = side.speech_s;
-    this.draw();
-    this.find(".faces").replaceChildren(...side.faces.map((data, i) => faceImage(data, i)));
-    this.find(".faces-text").textContent = side.faces_used ? t("verify.faces", { n: side.faces_used }) : t("verify.no_faces");
-  }
+/** Get what the first clip is compared with, as fields of the request; null without. */
+function getReference() {
+  if (!isAgainstPerson()) return second.file && { reference: second.file };
+  return choice.person && { person_id: choice.person.person_id };
 }
 
-function faceImage(data, i) {
-  const image = new Image();
-  image.onload = () => URL.revokeObjectURL(image.src);
-  image.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type: "image/webp" }));
-  image.alt = t("verify.face_alt", { n: i + 1 });
-  return image;
+/** Get the fields of the request; null if one of the two sides is missing. */
+function getFields() {
+  const reference = getReference();
+  return first.file && reference && { media: first.file, ...reference, show: true };
 }
 
-const first = new Side("first", changed);
-const second = new Side("second", changed);
-let person = null; // of the gallery, when compared with one
-let busy = false;
-
-const againstPerson = () => document.querySelector("[name=against]:checked").value === "person";
-const isComplete = () => Boolean(first.file && (againstPerson() ? person : second.file));
-
-function changed() {
-  $("compare").setAttribute("aria-disabled", String(busy || !isComplete()));
-  $("verify-status").textContent = busy ? t("kiosk.comparing") : isComplete() ? "" : t(againstPerson() ? "verify.wanted_person" : "verify.wanted");
+function showReadiness() {
+  const isReady = !isBusy && getFields() !== null;
+  buttonById("compare").setAttribute("aria-disabled", String(!isReady));
+  byId("verify-status").textContent = isReady ? "" : describeWait();
 }
 
-function chooseKind() {
-  second.find(".clip").hidden = againstPerson();
-  second.find(".person").hidden = !againstPerson();
-  second.find(".compared").hidden = true;
-  if (againstPerson()) findPeople();
-  changed();
+function describeWait() {
+  if (isBusy) return t("kiosk.comparing");
+  return t(isAgainstPerson() ? "verify.wanted_person" : "verify.wanted");
 }
 
-// ---- a person of the gallery
-let found = [];
-let timer = 0;
-
-async function findPeople() {
-  try {
-    found = (await call("GET", `/v1/people?limit=20&search=${encodeURIComponent($("find").value.trim())}`)).people;
-  } catch (error) {
-    $("found-person").textContent = error.text;
-    return;
-  }
-  $("found").replaceChildren(...found.map((one) => new Option(one.name, one.person_id)));
-  choosePerson();
+/** Show the fields for a clip or for a person, whichever is compared with. */
+function showKind() {
+  find(second.root, ".clip", HTMLElement).hidden = isAgainstPerson();
+  find(second.root, ".person", HTMLElement).hidden = !isAgainstPerson();
+  second.compared.hidden = true;
+  if (isAgainstPerson()) choice.search();
+  showReadiness();
 }
 
-function choosePerson() {
-  const text = $("find").value.trim().toLowerCase();
-  const exact = found.filter((one) => [one.person_id, one.name].some((name) => name.toLowerCase() === text));
-  person = exact.length === 1 ? exact[0] : found.length === 1 && text ? found[0] : null;
-  $("found-person").textContent = person ? t("verify.chosen", { name: person.name, id: person.person_id })
-    : text ? t("verify.fitting", { n: found.length }) : "";
-  changed();
-}
-
-// ---- the comparison
 async function compare() {
-  if (busy || !isComplete()) return;
-  busy = true;
-  $("verify-problem").hidden = $("result").hidden = true;
-  $("verify-sent").hidden = false;
-  changed();
-  const fields = { media: first.file, show: true, ...(againstPerson() ? { person_id: person.person_id } : { reference: second.file }) };
+  const fields = getFields();
+  if (isBusy || !fields) return;
+  setBusy(true);
+  byId("verify-problem").hidden = true;
+  byId("result").hidden = true;
   try {
-    show(await upload("/v1/verify", fields, (share) => { if (share < 1) $("verify-sent").value = share; else $("verify-sent").removeAttribute("value"); }));
+    /** @type {Api.Verification} */
+    const verification = await uploadForm("/v1/verify", fields, showSent);
+    showResult(verification);
+    first.showCompared(verification.compared.media);
+    second.showCompared(verification.compared.reference);
   } catch (error) {
-    $("verify-problem").textContent = [error.text, ...(error.details?.hints ?? []).map(hintText)].join(" ");
-    $("verify-problem").hidden = false;
+    showError("verify-problem", error);
   } finally {
-    busy = false;
-    $("verify-sent").hidden = true;
-    changed();
+    setBusy(false);
   }
 }
 
-function show(answer) {
-  const { outcome, probability } = answer.fused;
-  $("result-title").textContent = t(`verify.${outcome}`);
-  $("result-sure").textContent = outcome === "same" ? t("answer.certainty", { words: sureness(probability), percent: percent(probability) }) : "";
-  $("result-title").dataset.same = outcome === "same";
-  showLines($("result-hints"), answer.hints.map(hintText));
-  showBars($("result-bars"), answer);
-  $("figures").replaceChildren(...MODALITIES.map((modality) => row(modality, answer[modality])));
-  $("fmr").textContent = t("verify.fmr", { percent: figure(100 * answer.fmr, answer.fmr < 0.01 ? 2 : 0) });
-  first.showCompared(answer.compared.media);
-  second.showCompared(answer.compared.reference);
-  $("result").hidden = false;
-  $("result").focus({ preventScroll: true });
-  $("result").scrollIntoView({ block: "nearest" });
+/** @param {boolean} value */
+function setBusy(value) {
+  isBusy = value;
+  byId("verify-sent").hidden = !isBusy;
+  showReadiness();
 }
 
-function row(modality, verdict) {
-  const line = document.createElement("tr");
-  const number = (value) => (value === null ? "–" : figure(value, 3));
-  const head = document.createElement("th");
-  head.scope = "row";
-  head.textContent = t(`by.${modality}`);
-  line.append(head);
-  const cells = [t(`verdict.${verdict.outcome}`), number(verdict.score), number(verdict.threshold), verdict.probability === null ? "–" : percent(verdict.probability)];
-  cells.forEach((text, i) => {
-    const cell = line.insertCell();
-    cell.textContent = text;
-    if (i) cell.className = "number";
-  });
-  return line;
+/** @param {number} share from 0 to 1 */
+function showSent(share) {
+  const bar = byId("verify-sent", HTMLProgressElement);
+  if (share < 1) bar.value = share;
+  else bar.removeAttribute("value");
 }
 
-for (const input of document.querySelectorAll("[name=against]")) input.addEventListener("change", chooseKind);
-$("find").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(findPeople, FIND_AFTER_MS); });
-$("compare").addEventListener("click", compare);
-chooseKind();
+listenAll("[name=against]", "change", showKind);
+buttonById("compare").addEventListener("click", compare);
+showKind();

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { EN } from "./page.mjs";
+
+const { hasText, t } = await import("../../web/pages/static/js/shared/texts.js");
+const format = await import("../../web/pages/static/js/shared/format.js");
+const { formatMoment, formatShare } =
+  await import("../../web/pages/static/js/people/format.js");
+
+describe("texts", () => {
+  it("are looked up and filled", () => {
+    assert.equal(t("header.kiosk"), EN["header.kiosk"]);
+    assert.equal(t("people.range", { from: 1, to: 20, total: 42 }), "1–20 of 42");
+  });
+
+  it("keep a placeholder without a value, and a key without a text", () => {
+    assert.match(t("enrol.same"), /\{name\}/);
+    assert.equal(t("no.such_text"), "no.such_text");
+    assert.equal(hasText("no.such_text"), false);
+  });
+
+  it("isolate a name that is written from the right", () => {
+    assert.equal(t("enrol.same", { name: "Ann" }), "Yes, I am Ann");
+    assert.equal(t("enrol.same", { name: "דנה" }), "Yes, I am \u2068דנה\u2069");
+  });
+});
+
+describe("a probability", () => {
+  it("never claims certainty", () => {
+    const cases = {
+      1: "over 99.9%",
+      0.9995: "over 99.9%",
+      0.9994: "99%",
+      0.996: "99%",
+    };
+    for (const [probability, text] of Object.entries(cases)) {
+      assert.equal(format.formatPercent(Number(probability)), text, probability);
+    }
+  });
+
+  it("is rounded in between and never 0%", () => {
+    const cases = {
+      0: "under 1%",
+      0.0049: "under 1%",
+      0.005: "1%",
+      0.504: "50%",
+    };
+    for (const [probability, text] of Object.entries(cases)) {
+      assert.equal(format.formatPercent(Number(probability)), text, probability);
+    }
+  });
+
+  it("has words for how sure it is", () => {
+    const cases = [
+      [0.999, "sure.almost_certain"],
+      [0.99, "sure.very"],
+      [0.9, "sure.quite"],
+      [0.5, "sure.likely"],
+      [0.49, "sure.doubtful"],
+    ];
+    for (const [probability, key] of cases) {
+      assert.equal(format.describeSureness(probability), EN[key]);
+    }
+  });
+});
+
+describe("figures", () => {
+  it("have a fixed count of decimals", () => {
+    assert.equal(format.formatNumber(3), "3.0");
+    assert.equal(format.formatNumber(0.7135, 2), "0.71");
+  });
+
+  it("may be shares, which may be whole", () => {
+    assert.equal(formatShare(1), "100%");
+    assert.equal(formatShare(0.884), "88%");
+  });
+});
+
+describe("a moment", () => {
+  it("is written as date and time", () => {
+    assert.match(formatMoment("2026-01-31T12:15:00Z", "never"), /Ja?n? ?.*2026/);
+  });
+
+  it("may be missing", () => {
+    assert.equal(formatMoment(null, "never"), "never");
+  });
+});

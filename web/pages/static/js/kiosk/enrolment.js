@@ -1,0 +1,69 @@
+// "Enrol me": a name and a consent, then the clip that was just recorded.
+import { byId, inputById, withButtonsDisabled } from "../shared/dom.js";
+import { asApiError, duplicateOf } from "../shared/errors.js";
+import { addClip, enrolPerson } from "../shared/service.js";
+import { t } from "../shared/texts.js";
+import { showFieldProblem } from "./enrolment-view.js";
+import { fail, finishEnrolment, questionIdentity } from "./machine.js";
+
+/** @import { Kiosk } from "./kiosk.js" */
+
+const BUTTONS = '[data-view="enrol"] button, [data-view="duplicate"] button';
+
+/**
+ * Enrol the person under the name in the form.
+ * @param {Kiosk} kiosk
+ * @param {{ force?: boolean }} options `force`: even if the clip matches somebody else
+ */
+export async function submitEnrolment(kiosk, { force = false } = {}) {
+  const name = inputById("name").value.trim();
+  const missing = findMissingField(name);
+  if (missing) {
+    showFieldProblem(missing, t(`enrol.missing_${missing}`));
+    return;
+  }
+  const consent = byId("consent-text").textContent ?? "";
+  await enrol(kiosk, (media) => enrolPerson({ name, consent }, { media, force }));
+}
+
+/**
+ * Add the clip to the person whom it matches.
+ * @param {Kiosk} kiosk
+ */
+export async function addToDuplicate(kiosk) {
+  const { duplicate } = kiosk.state;
+  if (duplicate) await enrol(kiosk, (media) => addClip(duplicate, { media }));
+}
+
+/** @param {string} name */
+function findMissingField(name) {
+  if (!name) return "name";
+  return inputById("consent").checked ? null : "consent";
+}
+
+/**
+ * @param {Kiosk} kiosk
+ * @param {(media: Blob) => Promise<Api.Enrolment>} send
+ */
+async function enrol(kiosk, send) {
+  const { clip } = kiosk.state;
+  if (!clip) return;
+  await withButtonsDisabled(BUTTONS, async () => {
+    try {
+      kiosk.apply(finishEnrolment, await send(clip));
+    } catch (error) {
+      showEnrolmentError(kiosk, asApiError(error));
+    }
+  });
+}
+
+/**
+ * @param {Kiosk} kiosk
+ * @param {import("../shared/errors.js").ApiError} error
+ */
+function showEnrolmentError(kiosk, error) {
+  const duplicate = duplicateOf(error);
+  if (duplicate) kiosk.apply(questionIdentity, duplicate);
+  else if (error.code === "invalid_name") showFieldProblem("name", error.message);
+  else kiosk.apply(fail, error);
+}

@@ -1,0 +1,67 @@
+// Routes of the service that only /people uses. Each throws ApiError.
+import { sendJson, uploadForm } from "../shared/http.js";
+import { queryOf } from "../shared/people-search.js";
+import { personUrl } from "../shared/service.js";
+
+/**
+ * Get a person.
+ * @param {Api.PersonRef} person
+ * @returns {Promise<Api.Person>}
+ */
+export const getPerson = (person) => sendJson("GET", personUrl(person));
+
+/**
+ * Give a person another name.
+ * @param {Api.PersonRef} person
+ * @param {string} name
+ * @returns {Promise<Api.Person>}
+ */
+export const renamePerson = (person, name) =>
+  sendJson("PATCH", personUrl(person), { name });
+
+/**
+ * Make `other` part of `person`.
+ * @param {Api.PersonRef} person
+ * @param {Api.PersonRef} other
+ * @returns {Promise<Api.Person>}
+ */
+export const mergePeople = (person, other) =>
+  sendJson("POST", `${personUrl(person)}/merge`, { other: other.person_id });
+
+/**
+ * List the templates of a person.
+ * @param {Api.PersonRef} person
+ * @returns {Promise<{ templates: Api.Template[] }>}
+ */
+export const listTemplates = (person) =>
+  sendJson("GET", `${personUrl(person)}/templates`);
+
+/**
+ * Delete a template of a person.
+ * @param {Api.PersonRef} person
+ * @param {Api.Template} template
+ * @returns {Promise<null>}
+ */
+export function deleteTemplate(person, { template_id }) {
+  const url = `${personUrl(person)}/templates/${encodeURIComponent(template_id)}`;
+  return sendJson("DELETE", url);
+}
+
+/**
+ * Lay the templates of the gallery out in a plane, and a clip among them.
+ * @param {{ modality: string, method: string, search: string }} query
+ * @param {Blob | null} media
+ * @returns {Promise<Api.GalleryMap>}
+ */
+export function mapGallery(query, media) {
+  const url = `/v1/gallery/map?${queryOf(query)}`;
+  return media ? uploadForm(url, { media }) : sendJson("GET", url);
+}
+
+/**
+ * Compare every two people of the gallery.
+ * @param {{ modality: string, search: string }} query
+ * @returns {Promise<Api.Similarity>}
+ */
+export const compareGallery = (query) =>
+  sendJson("GET", `/v1/gallery/similarity?${queryOf(query)}`);

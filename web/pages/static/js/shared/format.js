@@ -1,0 +1,44 @@
+// Figures and probabilities as the page's language writes them.
+import { language, t } from "./texts.js";
+
+/**
+ * Words for a probability of at least the first figure.
+ * @type {[number, string][]}
+ */
+const SURENESS = [
+  [0.999, "sure.almost_certain"],
+  [0.99, "sure.very"],
+  [0.9, "sure.quite"],
+  [0.5, "sure.likely"],
+];
+
+/**
+ * Format a probability as a percentage that never claims certainty.
+ * It is "over 99.9%" at most and "under 1%" at least.
+ * @param {number} probability from 0 to 1
+ */
+export function formatPercent(probability) {
+  if (probability >= 0.9995) return t("common.percent_over", { n: "99.9" });
+  if (probability < 0.005) return t("common.percent_under", { n: "1" });
+  const percent = Math.min(99, Math.round(100 * probability));
+  return t("common.percent", { n: percent });
+}
+
+/**
+ * Say in words how sure a probability is.
+ * @param {number} probability from 0 to 1
+ */
+export function describeSureness(probability) {
+  const words = SURENESS.find(([least]) => probability >= least);
+  return t(words ? words[1] : "sure.doubtful");
+}
+
+/**
+ * Format a number with a fixed count of decimals.
+ * @param {number} value
+ * @param {number} digits
+ */
+export function formatNumber(value, digits = 1) {
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(language, options).format(value);
+}

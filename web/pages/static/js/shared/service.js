@@ -1,0 +1,78 @@
+// Routes of the service that several pages use. Each throws ApiError.
+import { sendJson, uploadForm } from "./http.js";
+
+/** @import { OnProgress } from "./http.js" */
+
+/**
+ * A clip to enrol. `force` enrols it even if it matches somebody else.
+ * @typedef {object} ClipFields
+ * @property {Blob} media
+ * @property {boolean} [force]
+ */
+
+/**
+ * Get the URL of a person.
+ * @param {Api.PersonRef} person
+ */
+export const personUrl = (person) =>
+  `/v1/people/${encodeURIComponent(person.person_id)}`;
+
+/**
+ * Ask for the state of the service.
+ * @returns {Promise<Api.Health>}
+ */
+export const getHealth = () => sendJson("GET", "/v1/health");
+
+/**
+ * Ask who is in a clip.
+ * @param {Blob} media
+ * @param {OnProgress} onProgress
+ * @returns {Promise<Api.Identification>}
+ */
+export const identify = (media, onProgress) =>
+  uploadForm("/v1/identify", { media }, onProgress);
+
+/**
+ * Say that an answer named the wrong person.
+ * @param {string} requestId
+ * @param {Api.PersonRef} person
+ * @returns {Promise<unknown>}
+ */
+export function rejectMatch(requestId, person) {
+  const url = `/v1/identifications/${encodeURIComponent(requestId)}/feedback`;
+  return sendJson("POST", url, { person_id: person.person_id, same: false });
+}
+
+/**
+ * Delete a person and everything stored about them.
+ * @param {Api.PersonRef} person
+ * @returns {Promise<null>}
+ */
+export const deletePerson = (person) => sendJson("DELETE", personUrl(person));
+
+/**
+ * Add a clip to a person.
+ * @param {Api.PersonRef} person
+ * @param {ClipFields} fields
+ * @param {OnProgress} [onProgress]
+ * @returns {Promise<Api.Enrolment>}
+ */
+export const addClip = (person, fields, onProgress) =>
+  uploadForm(`${personUrl(person)}/templates`, { ...fields }, onProgress);
+
+/**
+ * Create a person and enrol a clip. A refused clip leaves no empty person behind.
+ * @param {Api.NewPerson} facts
+ * @param {ClipFields} fields
+ * @param {OnProgress} [onProgress]
+ */
+export async function enrolPerson(facts, fields, onProgress) {
+  /** @type {Api.Person} */
+  const person = await sendJson("POST", "/v1/people", facts);
+  try {
+    return await addClip(person, fields, onProgress);
+  } catch (error) {
+    await deletePerson(person).catch(() => {}); // the first error is the one to report
+    throw error;
+  }
+}

@@ -1,0 +1,136 @@
+// JSON bodies of the service, as Swagger describes them: the fields that the pages read.
+
+declare namespace Api {
+  type Modality = "fused" | "face" | "voice";
+  /** Modalities that templates are made from. */
+  type TemplateModality = "face" | "voice";
+
+  interface Hint {
+    code: string;
+    text: string;
+  }
+
+  /** `details` of an error: hints on a clip, or the person whom it matches. */
+  interface ErrorDetails {
+    hints?: Hint[];
+    person_id?: string;
+    name?: string;
+  }
+
+  interface ErrorBody {
+    error?: { code?: string; message?: string; hint?: string; details?: ErrorDetails };
+  }
+
+  /** `version` and `role` are missing when the service needs another key. */
+  interface Health {
+    status: string;
+    version?: string;
+    role?: string;
+  }
+
+  interface PersonRef {
+    person_id: string;
+    name: string;
+  }
+
+  interface Match extends PersonRef {
+    score: number;
+    probability: number;
+  }
+
+  interface Decision {
+    outcome: "accepted" | "unknown" | "no_probe" | "conflict";
+    match: Match | null;
+    threshold: number | null;
+    margin: number | null;
+    decided_by: Modality | null;
+  }
+
+  interface Identification {
+    fused: Decision;
+    face: Decision;
+    voice: Decision;
+    gallery: { people: number };
+    hints: Hint[];
+    request_id: string;
+  }
+
+  interface Verdict {
+    outcome: "same" | "different" | "no_probe";
+    score: number | null;
+    threshold: number | null;
+    probability: number | null;
+  }
+
+  /** `faces`: WebP in base64. `speech_s`: start and end of each stretch in seconds. */
+  interface ComparedSide {
+    faces: string[];
+    faces_used: number;
+    speech_s: [number, number][];
+  }
+
+  interface Verification {
+    fused: Verdict;
+    face: Verdict;
+    voice: Verdict;
+    fmr: number;
+    compared: { media: ComparedSide | null; reference: ComparedSide | null };
+    hints: Hint[];
+  }
+
+  interface NewPerson {
+    name: string;
+    person_id?: string;
+    consent?: string;
+  }
+
+  interface Person extends PersonRef {
+    consent: string;
+    created_at: string;
+    expires_at: string | null;
+    last_seen_at: string | null;
+    templates: Record<TemplateModality, number>;
+    quality: Record<TemplateModality, number | null>;
+    has_picture: boolean;
+  }
+
+  interface People {
+    people: Person[];
+    total: number;
+  }
+
+  interface Template {
+    template_id: string;
+    modality: TemplateModality;
+    quality: number;
+    created_at: string;
+  }
+
+  interface Enrolment {
+    person: Person;
+    templates: Template[];
+    hints: Hint[];
+  }
+
+  interface Place {
+    x: number;
+    y: number;
+  }
+
+  /** `shown`: share of the variance along each axis, null for t-SNE. */
+  interface GalleryMap {
+    people: number;
+    total: number;
+    shown: [number, number] | null;
+    probe: Place | null;
+    points: (PersonRef & Place)[];
+  }
+
+  /** `scores[row][column]`: null on the diagonal of a person with one template. */
+  interface Similarity {
+    total: number;
+    threshold: number;
+    people: PersonRef[];
+    scores: (number | null)[][];
+  }
+}
