@@ -30,7 +30,10 @@ ERRORS: list[str] = []
 """What pages wrote to the console as an error since the test began: scripts that
 failed, what the Content-Security-Policy stopped.
 """
-_SQUARE = "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,pad=640:480:80:0:color=0x8a8f8c"
+_SQUARE = (
+    "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,"
+    "pad=640:480:80:0:color=0x8a8f8c"
+)
 
 
 @dataclass(frozen=True)

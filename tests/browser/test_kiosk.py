@@ -29,8 +29,10 @@ NOTE_STATES = """() => {
     window.passed = [];
     const main = document.getElementById("main");
     new MutationObserver(() => {
-      const [count, sentence] = ["count", "sentence"].map((id) => document.getElementById(id).textContent);
-      if (main.dataset.state !== window.passed.at(-1)?.[0]) window.passed.push([main.dataset.state, count, sentence]);
+      const read = (id) => document.getElementById(id).textContent;
+      const { state } = main.dataset;
+      const isNew = state !== window.passed.at(-1)?.[0];
+      if (isNew) window.passed.push([state, read("count"), read("sentence")]);
     }).observe(main, { attributes: true, attributeFilter: ["data-state"] });
 }"""
 """Notes state, count and sentence whenever the state changes: some last a second, which
