@@ -69,8 +69,8 @@ class Aligner:
             speech = analyse_speech(clip.waveform, self._settings.min_speech_s)
         view = _glance(clip.frames, detections)
         return Capture(
-            faces=faces,
-            speech=speech,
+            face_analysis=faces,
+            speech_analysis=speech,
             has_picture=bool(clip.frames),
             has_sound=clip.waveform is not None,
             duration_s=clip.duration_s,

@@ -70,7 +70,7 @@ class ClipProbe:
     @property
     def speech_s(self) -> float:
         """Seconds of speech that the voice embedding was made of; 0 = there is none."""
-        speech = self.capture.speech.speech
+        speech = self.capture.speech_analysis.speech
         return (
             speech.duration_s if speech is not None and Modality.VOICE in self.embeddings else 0.0
         )
@@ -78,8 +78,8 @@ class ClipProbe:
     @property
     def templates(self) -> list[NewTemplate]:
         """What an enrolment of this clip stores."""
-        faces = self.capture.faces
-        speech = self.capture.speech
+        faces = self.capture.face_analysis
+        speech = self.capture.speech_analysis
         quality = {Modality.FACE: faces.quality, Modality.VOICE: speech.quality}
         media = kept.media_of(faces.faces, speech.speech) if self.keep_media else {}
         return [
@@ -155,8 +155,8 @@ class Analyser:
 
     def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
         found: dict[Modality, Embedding] = {}
-        faces = capture.faces.faces
-        speech = capture.speech.speech
+        faces = capture.face_analysis.faces
+        speech = capture.speech_analysis.speech
         if faces:
             images = np.stack([f.image for f in faces])
             weights = np.array([f.quality.score for f in faces], np.float32)
@@ -183,7 +183,7 @@ class Analyser:
             )
         if Modality.VOICE not in found:
             needed = (
-                f"{capture.speech.quality.speech_s:.1f} s of speech heard,"
+                f"{capture.speech_analysis.quality.speech_s:.1f} s of speech heard,"
                 f" {self._settings.min_speech_s:g} s needed"
             )
             missing[Modality.VOICE] = (

@@ -187,8 +187,8 @@ class Hint:
 class Capture:
     """All that the alignment layer makes of one media file, ready for the encoders."""
 
-    faces: FaceAnalysis
-    speech: SpeechAnalysis
+    face_analysis: FaceAnalysis
+    speech_analysis: SpeechAnalysis
     has_picture: bool
     has_sound: bool
     duration_s: float

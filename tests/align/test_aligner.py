@@ -44,12 +44,12 @@ def codes(capture: Capture) -> list[str]:
 
 def test_someone_talking(aligner: Aligner, folder: Path) -> None:
     capture = aligner.analyse(media.write_clip(folder / "a.mp4", person=1))
-    assert len(capture.faces.faces) == 6
-    assert capture.faces.people_in_view == 1
-    assert capture.faces.quality is not None
-    assert capture.faces.quality.score > 0.8
-    assert capture.speech.speech is not None
-    assert capture.speech.quality.speech_s > 2.5
+    assert len(capture.face_analysis.faces) == 6
+    assert capture.face_analysis.people_in_view == 1
+    assert capture.face_analysis.quality is not None
+    assert capture.face_analysis.quality.score > 0.8
+    assert capture.speech_analysis.speech is not None
+    assert capture.speech_analysis.quality.speech_s > 2.5
     assert capture.has_picture
     assert capture.has_sound
     assert capture.duration_s == pytest.approx(3.0, abs=0.1)
@@ -61,23 +61,23 @@ def test_someone_talking(aligner: Aligner, folder: Path) -> None:
 def test_a_phone_held_upright(aligner: Aligner, folder: Path) -> None:
     stored = [np.ascontiguousarray(np.rot90(f)) for f in media.talking_frames(1, 1.0, 12)]
     upright = aligner.analyse(media.write_video(folder / "r.mp4", stored, None, 12, rotate_deg=-90))
-    assert len(upright.faces.faces) == 6
-    assert upright.faces.quality is not None
-    assert abs(upright.faces.quality.roll_deg) < 5
+    assert len(upright.face_analysis.faces) == 6
+    assert upright.face_analysis.quality is not None
+    assert abs(upright.face_analysis.quality.roll_deg) < 5
 
 
 def test_without_sound_the_face_still_counts(aligner: Aligner, folder: Path) -> None:
     capture = aligner.analyse(media.write_clip(folder / "b.mp4", person=1, seconds=1.0, voice=None))
-    assert capture.faces.faces
-    assert capture.speech.speech is None
+    assert capture.face_analysis.faces
+    assert capture.speech_analysis.speech is None
     assert not capture.has_sound
     assert codes(capture) == ["no_sound"]
 
 
 def test_without_a_face_the_voice_still_counts(aligner: Aligner, folder: Path) -> None:
     capture = aligner.analyse(media.write_clip(folder / "c.mp4", person=None, voice=2))
-    assert capture.faces.faces == ()
-    assert capture.speech.speech is not None
+    assert capture.face_analysis.faces == ()
+    assert capture.speech_analysis.speech is not None
     assert codes(capture) == ["no_face"]
 
 
@@ -89,8 +89,8 @@ def test_black_frames_without_speech_are_returned_not_raised(
 ) -> None:
     black = [np.zeros((180, 320, 3), np.uint8)] * 24
     capture = aligner.analyse(media.write_video(folder / "d.mp4", black, sound, 12))
-    assert capture.faces.faces == ()
-    assert capture.speech.speech is None
+    assert capture.face_analysis.faces == ()
+    assert capture.speech_analysis.speech is None
     assert codes(capture) == ["no_face", "too_dark", expected]
 
 
@@ -99,17 +99,17 @@ def test_two_people_are_told(aligner: Aligner, folder: Path) -> None:
         1, 1.0, 12, (640, 360), face_px=240, at=(0.3, 0.5), others=((2, (0.75, 0.5)),)
     )
     capture = aligner.analyse(media.write_video(folder / "e.mp4", frames, None, 12))
-    assert capture.faces.people_in_view == 2
+    assert capture.face_analysis.people_in_view == 2
     assert "several_people" in codes(capture)
 
 
 def test_voice_only_and_face_only(aligner: Aligner, folder: Path) -> None:
     voice = aligner.analyse(media.write_sound(folder / "f.wav", media.speech(3, 2.5)))
-    assert voice.speech.speech is not None
+    assert voice.speech_analysis.speech is not None
     assert not voice.has_picture
     assert codes(voice) == []
     face = aligner.analyse(media.write_photo(folder / "f.jpg", person=3))
-    assert len(face.faces.faces) == 1
+    assert len(face.face_analysis.faces) == 1
     assert not face.has_sound
     assert codes(face) == []
 
@@ -131,18 +131,18 @@ def test_eight_at_once_give_the_same_as_one_after_another(aligner: Aligner, fold
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(aligner.analyse, paths))
     for a, b in zip(alone, together, strict=True):
-        assert [f.image.tobytes() for f in a.faces.faces] == [
-            f.image.tobytes() for f in b.faces.faces
+        assert [f.image.tobytes() for f in a.face_analysis.faces] == [
+            f.image.tobytes() for f in b.face_analysis.faces
         ]
-        assert a.speech.quality == b.speech.quality
+        assert a.speech_analysis.quality == b.speech_analysis.quality
 
 
 def test_settings_bound_what_is_read(folder: Path) -> None:
     capture = Aligner(Settings(max_frames=3, read_s=1.0)).analyse(
         media.write_clip(folder / "h.mp4", person=1, seconds=2.0)
     )
-    assert capture.faces.frames_read == 3
-    assert capture.speech.quality.duration_s <= 1.0
+    assert capture.face_analysis.frames_read == 3
+    assert capture.speech_analysis.quality.duration_s <= 1.0
 
 
 def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -> None:
@@ -151,7 +151,7 @@ def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -
         "import sys; from pathlib import Path; from align.aligner import Aligner; from"
         " utils.config import Settings\nassert not {'onnxruntime', 'onnx', 'tensorflow', 'mtcnn',"
         " 'moviepy'} & set(sys.modules)\nassert"
-        f" Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).faces.faces\nassert not"
+        f" Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).face_analysis.faces\nassert not"
         " {'tensorflow', 'keras', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
@@ -182,8 +182,8 @@ AWKWARD = {  # name: (a face, speech, people in view, codes that must come)
 def test_what_users_send_by_accident(aligner: Aligner, name: str) -> None:
     has_face, has_speech, people, expected = AWKWARD[name]
     capture = aligner.analyse(CLIPS / "awkward" / name)
-    assert bool(capture.faces.faces) == has_face
-    assert (capture.speech.speech is not None) == has_speech
-    assert capture.faces.people_in_view == people
+    assert bool(capture.face_analysis.faces) == has_face
+    assert (capture.speech_analysis.speech is not None) == has_speech
+    assert capture.face_analysis.people_in_view == people
     assert expected <= set(codes(capture))
     assert expected or codes(capture) == []

@@ -143,8 +143,8 @@ def test_the_capture_tells_it_first_and_is_otherwise_what_it_was(tmp_path: Path)
     capture = aligner.analyse(media.truncate(whole, tmp_path / "b.mp4", 0.6))
     assert capture.hints[0].code == "incomplete"
     assert "s are missing at its end" in capture.hints[0].text
-    assert capture.faces.faces
-    assert capture.speech.speech is not None
+    assert capture.face_analysis.faces
+    assert capture.speech_analysis.speech is not None
     assert aligner.analyse(whole).hints == ()
 
 

@@ -68,11 +68,15 @@ class DistinctAligner(ClipAligner):
         noise = np.random.default_rng(list(path.read_bytes()))
         image = noise.integers(1, 256, (112, 112, 3), dtype=np.uint8)
         samples = noise.uniform(-0.5, 0.5, 16_000).astype(np.float32)
-        image[0, 0] = capture.faces.faces[0].image[0, 0]
-        samples[:3] = capture.speech.speech.samples[:3]
-        faces = replace(capture.faces, faces=(replace(capture.faces.faces[0], image=image),))
+        image[0, 0] = capture.face_analysis.faces[0].image[0, 0]
+        samples[:3] = capture.speech_analysis.speech.samples[:3]
+        faces = replace(
+            capture.face_analysis, faces=(replace(capture.face_analysis.faces[0], image=image),)
+        )
         return replace(
-            capture, faces=faces, speech=replace(capture.speech, speech=Waveform(samples, 16_000))
+            capture,
+            face_analysis=faces,
+            speech_analysis=replace(capture.speech_analysis, speech=Waveform(samples, 16_000)),
         )
 
 

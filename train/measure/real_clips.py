@@ -121,25 +121,29 @@ def _captures(aligner: Aligner, files: list[tuple[Path, str]]) -> Iterator[tuple
         except MediaError as error:
             click.echo(f"left out: {name}/{clip.name}: {error.message}", err=True)
             continue
-        if capture.faces.faces and capture.speech.speech is not None:
+        if capture.face_analysis.faces and capture.speech_analysis.speech is not None:
             yield capture, name
 
 
 def _render(
     encoders: Encoders, capture: Capture, noises: NoiseBank, rng: np.random.Generator
 ) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
-    assert capture.speech.speech is not None
-    weights = np.array([face.quality.score for face in capture.faces.faces], np.float32)
+    assert capture.speech_analysis.speech is not None
+    weights = np.array([face.quality.score for face in capture.face_analysis.faces], np.float32)
     faces = {
         c: (
             encoders.face.embed(
-                np.stack([degrade_face(face.image, c, rng) for face in capture.faces.faces]),
+                np.stack(
+                    [degrade_face(face.image, c, rng) for face in capture.face_analysis.faces]
+                ),
                 weights,
             ).vector
         )
         for c in FACES
     }
-    return faces, {c: _voice(encoders, capture.speech.speech, c, noises, rng) for c in VOICES}
+    return faces, {
+        c: _voice(encoders, capture.speech_analysis.speech, c, noises, rng) for c in VOICES
+    }
 
 
 def _voice(

@@ -27,11 +27,13 @@ def compared(result: VerifyResult) -> dict[str, Any]:
 
 
 def _side(capture: Capture) -> dict[str, Any]:
-    faces = capture.faces.faces
+    faces = capture.face_analysis.faces
     return {
         "faces": [webp(face.image) for face in faces[:MOST_FACES]],
         "faces_used": len(faces),
-        "speech_s": [[number(s.start_s), number(s.end_s)] for s in capture.speech.segments],
+        "speech_s": [
+            [number(s.start_s), number(s.end_s)] for s in capture.speech_analysis.segments
+        ],
         "duration_s": number(capture.duration_s),
     }
 
