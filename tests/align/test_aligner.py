@@ -147,13 +147,17 @@ def test_settings_bound_what_is_read(folder: Path) -> None:
 
 def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -> None:
     clip = media.write_clip(folder / "i.mp4", person=1, seconds=1.0)
-    code = (
-        "import sys; from pathlib import Path; from align.aligner import Aligner; from"
-        " utils.config import Settings\nassert not {'onnxruntime', 'onnx', 'tensorflow', 'mtcnn',"
-        " 'moviepy'} & set(sys.modules)\nassert"
-        f" Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r})).face_analysis.faces\nassert not"
-        " {'tensorflow', 'keras', 'mtcnn', 'moviepy'} & set(sys.modules)\n"
-    )
+    code = f"""
+import sys
+from pathlib import Path
+from align.aligner import Aligner
+from utils.config import Settings
+
+assert not {{"onnxruntime", "onnx", "tensorflow", "mtcnn", "moviepy"}} & set(sys.modules)
+capture = Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r}))
+assert capture.face_analysis.faces
+assert not {{"tensorflow", "keras", "mtcnn", "moviepy"}} & set(sys.modules)
+"""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
