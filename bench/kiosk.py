@@ -31,7 +31,9 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
   const marks = (name) => performance.getEntriesByName(name).at(-1).startTime;
   done([marks('answered') - marks('recorded'), performance.now() - marks('recorded')]);
 })))"""
-BYTES = """() => performance.getEntries().filter((e) => e.decodedBodySize).reduce((sum, e) => sum + e.decodedBodySize, 0)"""
+BYTES = """() => performance
+  .getEntries()
+  .reduce((sum, entry) => sum + (entry.decodedBodySize ?? 0), 0)"""
 WAIT_MS = 60_000
 
 

@@ -42,21 +42,30 @@ WATCH = """() => {
   };
   window.reached = {};
   const look = () => {
-    for (const [name, is] of Object.entries(ready)) if (!(name in window.reached) && is()) window.reached[name] = performance.now();
+    for (const [name, isReady] of Object.entries(ready)) {
+      if (!(name in window.reached) && isReady()) window.reached[name] = performance.now();
+    }
     if (Object.keys(window.reached).length < 3) requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 }"""
-REACHED = """() => Object.keys(window.reached).length === 3 && {
-  'first paint': performance.getEntriesByName('first-contentful-paint')[0].startTime, ...window.reached,
-  ...Object.fromEntries(performance.getEntriesByType('resource').filter((e) => /v1.(people|gallery)/.test(e.name))
-    .map((e) => [`(request ${new URL(e.name).pathname})`, e.duration])),
+REACHED = """() => {
+  if (Object.keys(window.reached).length < 3) return false;
+  const [paint] = performance.getEntriesByName('first-contentful-paint');
+  const requests = performance
+    .getEntriesByType('resource')
+    .filter((entry) => /v1.(people|gallery)/.test(entry.name))
+    .map((entry) => [`(request ${new URL(entry.name).pathname})`, entry.duration]);
+  return { 'first paint': paint.startTime, ...window.reached, ...Object.fromEntries(requests) };
 }"""
 SEARCH = """async () => {
-  const field = document.getElementById('search'), started = performance.now();
+  const field = document.getElementById('search');
+  const started = performance.now();
   field.value = 'person 123';
   field.dispatchEvent(new Event('input', {bubbles: true}));
-  while (document.querySelectorAll('#rows tr').length !== 1) await new Promise(requestAnimationFrame);
+  while (document.querySelectorAll('#rows tr').length !== 1) {
+    await new Promise(requestAnimationFrame);
+  }
   return performance.now() - started;
 }"""
 
