@@ -30,8 +30,9 @@ MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice a
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 answered, 1 the service refused, 2 wrong use or no
-    service.
+    """Run the client.
+
+    Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
     """
     args = parse(argv)
     if not args.clip.is_file():

@@ -1,5 +1,6 @@
-"""The API service with Swagger UI at /: `python app_web.py`, then open
-http://127.0.0.1:5000 in a browser.
+"""The API service with Swagger UI at `/`.
+
+Run `python app_web.py`, then open http://127.0.0.1:5000 in a browser.
 """
 
 from __future__ import annotations

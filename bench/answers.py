@@ -73,7 +73,7 @@ class Recorder:
         return answer
 
     def _keep(self, title: str, answer: Answer) -> None:
-        """Keep an answer; a request that is repeated gets a number."""
+        """Store an answer under its request. A repeated request gets a number."""
         repeats = sum(key.partition(" #")[0] == title for key in self.answers)
         self.answers[f"{title} #{repeats + 1}" if repeats else title] = answer
 
@@ -267,7 +267,7 @@ def parse_renames(texts: Sequence[str]) -> dict[str, str]:
 
 
 def run_record(options: argparse.Namespace) -> int:
-    """Record the answers of a service; return the exit status."""
+    """Record the answers of a service. Returns the exit status."""
     answers = record(options.server, options.folder)
     text = json.dumps(answers, indent=1, ensure_ascii=False)
     options.to.write_text(text, encoding="utf-8")
@@ -276,7 +276,7 @@ def run_record(options: argparse.Namespace) -> int:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Print how two records differ; return 1 if they do."""
+    """Print how two records differ. Returns 1 if they do."""
     before, after = (
         json.loads(path.read_text(encoding="utf-8")) for path in (options.before, options.after)
     )
@@ -313,7 +313,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool; return the exit status."""
+    """Run the tool. Returns the exit status."""
     options = parse_arguments(arguments)
     status: int = options.run(options)
     return status

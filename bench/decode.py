@@ -1,5 +1,7 @@
-"""Which decoder reads a clip fastest: PyAV as the product uses it, PyAV decoding
-everything, OpenCV with moviepy, and ffmpeg alone.
+"""Times of decoders that read one clip.
+
+Compares PyAV as the product uses it, PyAV decoding every frame, OpenCV with moviepy,
+and ffmpeg alone.
 
     python -m bench.decode [--clip FILE] [--repeat 7]
 
@@ -152,8 +154,9 @@ def processor_s() -> float:
 
 
 def make_clip(path: Path) -> Path:
-    """Five seconds of a drawn person talking at 720p, 30 fps, with grain like that of a
-    camera, H.264 and AAC.
+    """Write 5 s of a drawn person talking: 720p, 30 fps, H.264 and AAC.
+
+    The picture has grain like that of a camera.
     """
     grain = np.random.default_rng(0).normal(0, 4, (8, 720, 1280, 1))
     frames = talking_frames(0, 5.0, 30, (1280, 720), face_px=560)

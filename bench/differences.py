@@ -111,7 +111,7 @@ def flatten_answer(
 
 
 def walk_leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield path and value of each leaf; an empty list or object is a leaf."""
+    """Yield path and value of each leaf. An empty list or object is a leaf."""
     if not value or not isinstance(value, (dict, list)):
         yield path, value
         return

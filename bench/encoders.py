@@ -1,5 +1,6 @@
-"""What the networks cost to serve: milliseconds per face and per second of speech, and
-size against common networks.
+"""Serving time and size of the networks.
+
+Prints milliseconds per face and per second of speech, and sizes beside common networks.
 
     python -m bench.encoders [--model-dir best_model] [--yardstick model.onnx] [--repeat
     30] [--only faces|voices|sizes]
@@ -50,8 +51,9 @@ def best_ms(
     repeat: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Shortest time of each run in milliseconds by `clock` (seconds), after one pass to
-    warm up; in turns.
+    """Shortest time of each run in milliseconds, runs taken in turns.
+
+    `clock` gives seconds. Each run is made once before, to warm up.
     """
     for run in runs.values():
         run()
@@ -65,9 +67,11 @@ def best_ms(
 
 
 def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
-    """What to time for voices, the front end included: `SPEECH_S` seconds of speech
-    through our encoder and, where the package `resemblyzer` is installed, through its
-    public GE2E encoder (as its authors call it, but for its voice activity detection).
+    """Runs to time for voices, front end included.
+
+    Each embeds `SPEECH_S` seconds of speech: through our encoder and, if the package
+    `resemblyzer` is installed, through its public GE2E encoder. That one is used as its
+    authors call it, except for its voice activity detection.
     """
     from network.serving.encoder import load_voice_encoder
     from utils.arrays import RATE_HZ
@@ -88,8 +92,9 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
 
 
 def resnet18() -> object:
-    """A ResNet-18 backbone (He et al. 2015, arXiv:1512.03385) for 112 × 112 with
-    average pooling.
+    """ResNet-18 backbone for 112 × 112 px with average pooling.
+
+    He et al. 2015, arXiv:1512.03385.
     """
     import keras
     from keras import layers
@@ -122,8 +127,9 @@ def resnet18() -> object:
 
 
 def sizes() -> list[tuple[str, int, int]]:
-    """(name, parameters, multiply-adds for 112 × 112) of our backbones and of the
-    ResNets.
+    """Name, parameters and multiply-adds at 112 × 112 px of each backbone.
+
+    Lists our backbones and the ResNets.
     """
     import keras
 

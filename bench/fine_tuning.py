@@ -1,5 +1,6 @@
-"""What fine-tuning on a place's own people gains and costs: EER in percent before and
-after, as a table.
+"""Gain and cost of fine-tuning on a place's own people.
+
+Prints the EER in percent before and after, as a table.
 
     python -m bench.fine_tuning [--model best_model/voice] [--config FILE] [--steps N]
 
@@ -122,7 +123,7 @@ def main() -> None:
         Path(data["cache"]),
         FrontendSpec(),
     )
-    found = []
+    rows = []
     for turn in (0, 1):
         mine, others = halves(listing, everything.lists[PLACE])[:: 1 - 2 * turn]
         trials = VoiceTrials(
@@ -135,9 +136,9 @@ def main() -> None:
             after = measured(
                 tuned(options.model, mine, options.config, options.steps, Path(folder)), trials
             )
-        found.append((measured(options.model, trials), after))
+        rows.append((measured(options.model, trials), after))
     print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
-    for name, row in zip(("before", "after"), np.transpose(found, (1, 0, 2)), strict=True):
+    for name, row in zip(("before", "after"), np.transpose(rows, (1, 0, 2)), strict=True):
         print(
             f"| {name} | {' | '.join(', '.join(f'{x:.1f}' for x in column) for column in row.T)} |"
         )

@@ -1,5 +1,6 @@
-"""How fast a running service identifies a clip, what memory it holds, and whether
-parallel answers equal serial ones.
+"""Time and memory of a running service that identifies a clip.
+
+Also checks that parallel answers equal serial ones.
 
     python -m bench.identify [--repeat 9] [--requests 200] [--model-dir DIR]
 
@@ -175,8 +176,9 @@ def time_requests(service: Service, clip: Path, repeat: int) -> None:
 
 
 def watch_memory(service: Service, clip: Path, done: int, counts: list[int]) -> None:
-    """Print resident memory after `counts` requests in all, of which `done` were made
-    before.
+    """Print resident memory after `counts` requests in all.
+
+    `done` of them were made before.
     """
     print(f"\n{'requests':>10}{'resident MB':>13}")
     for count in counts:

@@ -1,5 +1,6 @@
-"""How long somebody at the kiosk waits: from the end of a 3 s recording to the answer
-on the screen, in a real browser.
+"""Waiting time at the kiosk, in a real browser.
+
+Runs from the end of a 3 s recording to the answer on the screen.
 
     python -m bench.kiosk [--clip CLIP] [--people FOLDER] [--rounds 10]
 
@@ -38,7 +39,7 @@ WAIT_MS = 60_000
 
 
 def enrol(service: Service, people: Path) -> int:
-    """Enrol every clip below `people`; answers with the number of people."""
+    """Enrol every clip below `people`. Returns the number of people."""
     folders = sorted(f for f in people.iterdir() if f.is_dir())
     for folder in folders:
         requests.post(
@@ -55,8 +56,9 @@ def enrol(service: Service, people: Path) -> int:
 
 
 def ask(page: Page) -> tuple[float, str]:
-    """Milliseconds from the end of the recording to the painted answer, and who was
-    named.
+    """Milliseconds from the end of the recording to the painted answer.
+
+    Also returns who was named.
     """
     page.click("#start")
     page.wait_for_selector("main[data-state=answer]", timeout=WAIT_MS)
@@ -89,8 +91,8 @@ def main() -> None:
             page.wait_for_selector("#start:visible", timeout=WAIT_MS)
             ask(page)  # the first request warms the networks
             load = os.getloadavg()[0]
-            found = [ask(page) for _ in range(args.rounds)]
-    times = sorted(ms for ms, _ in found)
+            answers = [ask(page) for _ in range(args.rounds)]
+    times = sorted(ms for ms, _ in answers)
     print(
         f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on"
         f" {os.cpu_count()} cores"
@@ -101,7 +103,7 @@ def main() -> None:
         f" worst {times[-1]:.0f} ms"
     )
     print(
-        f"answers: {', '.join(sorted({name for _, name in found}))}; first paint:"
+        f"answers: {', '.join(sorted({name for _, name in answers}))}; first paint:"
         f" {weight / 1000:.1f} kB of own resources"
     )
 

@@ -1,5 +1,6 @@
-"""Throughput of a running service: 1, 2, 4 and 8 clients at once that post 5 s clips,
-each for a bounded time.
+"""Throughput of a running service with 1, 2, 4 and 8 clients at once.
+
+Each client posts a 5 s clip again and again, for a bounded time.
 
     python -m bench.load [--seconds 30] [--clients 1,2,4,8] [--slots 1,2,4]
 
@@ -33,8 +34,9 @@ from tests.support.service import Service, running
 
 @dataclass
 class Tally:
-    """What one client, or all of them, saw: times in seconds of answered requests,
-    failures, and answers unlike the first.
+    """Requests of one client, or of all clients.
+
+    Holds times in seconds of answered requests, failures, and answers unlike the first.
     """
 
     times: list[float] = field(default_factory=list)
@@ -71,7 +73,7 @@ def client(
 def load(
     services: list[Service], clip: Path, expected: dict[str, Any], clients: int, seconds: float
 ) -> tuple[Tally, float]:
-    """That many clients at once; what they saw, and how long it took."""
+    """Run that many clients at once. Returns their requests and the duration."""
     tallies = [Tally() for _ in range(clients)]
     started = time.perf_counter()
     threads = [

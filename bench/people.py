@@ -1,5 +1,6 @@
-"""How long the operator waits for /people: until it is painted, until the list can be
-used, until map and matrix are drawn.
+"""Waiting time of the operator at /people.
+
+Measures the first paint, the list that can be used, and the drawn map and matrix.
 
     python -m bench.people [--people 500] [--templates 2] [--rounds 5]
 
@@ -91,10 +92,10 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     page = page_of(browser)
     page.add_init_script(f"({WATCH})()")
     page.goto(f"{url}/people")
-    found: dict[str, float] = page.wait_for_function(REACHED).json_value()
-    found["search"] = page.evaluate(SEARCH)
+    times_ms: dict[str, float] = page.wait_for_function(REACHED).json_value()
+    times_ms["search"] = page.evaluate(SEARCH)
     page.context.close()
-    return found
+    return times_ms
 
 
 def main() -> None:
@@ -116,14 +117,14 @@ def main() -> None:
         store.close()
         with running(Path(name)) as service, chromium() as browser:
             visit(browser, service.url)  # loads the index
-            found = [visit(browser, service.url) for _ in range(args.rounds)]
+            visits = [visit(browser, service.url) for _ in range(args.rounds)]
             load = os.getloadavg()[0]
     print(
         f"{args.people} people, {args.templates} templates of each modality, {args.rounds} rounds, "
         f"load {load:.1f} on {os.cpu_count()} cores"
     )
-    for what in found[0]:
-        times = sorted(one[what] for one in found)
+    for what in visits[0]:
+        times = sorted(one[what] for one in visits)
         print(
             f"{what:40} best {times[0]:6.0f} ms, median {statistics.median(times):6.0f} ms, worst"
             f" {times[-1]:6.0f} ms"

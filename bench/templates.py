@@ -1,5 +1,7 @@
-"""What stands for a person of several templates: mean at unit length, best template,
-mean cosine, or half-way between; on held-out people.
+"""Error rates of four ways to represent a person by several templates.
+
+Mean at unit length, best template, mean cosine, or half-way between, on held-out
+people.
 
     python -m bench.templates [--model-dir best_model] [--data DIR]
 
@@ -42,8 +44,9 @@ Rule = Callable[[Table, Float32Array, Norm], Float64Array]
 
 
 def by_length(power: float) -> Rule:
-    """The mean of the templates divided by a power of its length: 0 = mean cosine, 1 =
-    mean at unit length.
+    """Mean of the templates divided by a power of its length.
+
+    0 = mean cosine, 1 = mean at unit length.
     """
 
     def bare(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
@@ -72,7 +75,9 @@ RULES: Mapping[str, Rule] = {
 
 
 def drawn(table: Table, people: int) -> Iterator[tuple[Codes, Codes, Table]]:
-    """Random enrolments: who (n,), their template rows (n, `max(COUNTS)`), and the
+    """Draw random enrolments.
+
+    Returns who is enrolled (n,), their template rows (n, `max(COUNTS)`), and the
     probes.
     """
     least = max(COUNTS) + 1
@@ -90,11 +95,12 @@ def drawn(table: Table, people: int) -> Iterator[tuple[Codes, Codes, Table]]:
 
 
 def measure(modality: str, arenas: list[tuple[Arena, Calibration]]) -> list[str]:
-    """Lines of the table: FPIR, FNIR, and FNIR at the threshold of a measured FPIR, in
-    percent; means over draws and both halves.
+    """Lines of the table, means over draws and both halves.
+
+    FPIR, FNIR, and FNIR at the threshold of a measured FPIR, in percent.
     """
     people = PEOPLE[modality]
-    found = dict[tuple[int, str], list[tuple[float, float, float]]]()
+    samples = dict[tuple[int, str], list[tuple[float, float, float]]]()
     for arena, calibration in arenas:
         threshold, _ = calibration.threshold(fmr_for_fpir(FPIR, people))
         for enrolled, rows, probes in drawn(arena.templates, people):
@@ -106,10 +112,10 @@ def measure(modality: str, arenas: list[tuple[Arena, Calibration]]) -> list[str]
                     )
                     result = metrics.open_set(scores, probes.person, enrolled, threshold)
                     even = metrics.open_set_at_fpir(scores, probes.person, enrolled, FPIR)
-                    found.setdefault((count, name), []).append(
+                    samples.setdefault((count, name), []).append(
                         (result.fpir, result.fnir, even.fnir)
                     )
-    means = {key: 100 * np.mean(rates, axis=0) for key, rates in found.items()}
+    means = {key: 100 * np.mean(rates, axis=0) for key, rates in samples.items()}
     return [
         f"| {modality} | {people} | {name} | "
         + " | ".join(f"{means[count, name][i]:.2f}" for i in range(3) for count in COUNTS)

@@ -1,5 +1,6 @@
-"""How fast a face or voice network trains: samples/s of the batches alone, of the step
-alone, and of both together.
+"""Training speed of a face or voice network, in samples/s.
+
+Times the batches alone, the step alone, and both together.
 
     python -m bench.training [--network face] [--threads 1] [--seconds 8] [--sizes 64
     112]
@@ -30,8 +31,9 @@ VARIANTS = ("augmented", "plain", "teacher on the view")
 
 
 def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM_STEPS) -> float:
-    """Samples per second of repeating `step`, which handles `samples` of them, after
-    `warm` steps that do not count.
+    """Samples per second of repeating `step`.
+
+    `step` handles `samples` of them. The first `warm` steps do not count.
     """
     for _ in range(warm):
         step()
@@ -44,8 +46,9 @@ def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM
 
 
 def configuration(network: str, variant: str = "augmented", size: int = 112) -> dict[str, Any]:
-    """The shipped configuration; of faces at one resolution in px, changed as the
-    variant says.
+    """The shipped configuration, changed as the variant says.
+
+    Faces are trained at one resolution in px.
     """
     import tomllib
 
@@ -62,8 +65,9 @@ def configuration(network: str, variant: str = "augmented", size: int = 112) -> 
 
 
 def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str, float]:
-    """Samples/s of "batches", "step" and "all" of one configuration, each over
-    `seconds`.
+    """Samples/s of "batches", "step" and "all" of one configuration.
+
+    Each is timed over `seconds`.
     """
     from train.data.datasets import shared_data_dir
     from train.loop.trainer import LoopOptions, Trainer

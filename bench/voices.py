@@ -65,34 +65,36 @@ def ge2e() -> Embed:
 
 
 def served(samples: Float32Array) -> Float32Array:
-    """(n,) samples -> the speech among them; all of them where there is next to none."""
+    """Cut samples (n,) down to speech, or return all if there is next to none."""
     speech = speech_finder(keep_silent=True)(Waveform(samples, RATE_HZ))
     return samples if speech is None else speech.samples
 
 
 def conditions(rooms: Sequence[Float32Array], noises: NoiseBank) -> dict[str, Condition]:
     """Conditions by name: (number of the file, its samples) -> what is heard."""
-    found: dict[str, Condition] = {"whole file": lambda _, x: x}
+    by_name: dict[str, Condition] = {"whole file": lambda _, x: x}
     for seconds in (5.0, 3.0, 2.0, 1.0):
-        found[f"{seconds:.0f} s"] = lambda _, x, s=seconds: middle(x, s, RATE_HZ)  # type: ignore[misc]
-    kept: dict[int, Float32Array] = {}  # the detector costs more than the network
+        by_name[f"{seconds:.0f} s"] = lambda _, x, s=seconds: middle(x, s, RATE_HZ)  # type: ignore[misc]
+    speech_of: dict[int, Float32Array] = {}  # the detector costs more than the network
 
     def speech(number: int, samples: Float32Array) -> Float32Array:
-        if number not in kept:
-            kept[number] = served(samples)
-        return kept[number]
+        if number not in speech_of:
+            speech_of[number] = served(samples)
+        return speech_of[number]
 
-    found["served"] = speech
+    by_name["served"] = speech
     for seconds in (5.0, 3.0, 2.0, 1.0):
-        found[f"served, {seconds:.0f} s"] = lambda i, x, s=seconds: middle(speech(i, x), s, RATE_HZ)  # type: ignore[misc]
+        by_name[f"served, {seconds:.0f} s"] = lambda i, x, s=seconds: middle(
+            speech(i, x), s, RATE_HZ
+        )  # type: ignore[misc]
     for channel in ("room", "phone", "codec"):
-        found[channel] = lambda i, x, c=channel: render(
+        by_name[channel] = lambda i, x, c=channel: render(
             x, Variant(1.0, c), rooms, RATE_HZ, np.random.default_rng([SEED, i])
         )  # type: ignore[misc]
-    found["another prosody"] = lambda i, x: _otherwise_spoken(x, np.random.default_rng([SEED, i]))
+    by_name["another prosody"] = lambda i, x: _otherwise_spoken(x, np.random.default_rng([SEED, i]))
     for snr_db in (10, 0):
-        found[f"noise {snr_db} dB"] = lambda i, x, s=snr_db: _noisy(i, x, s, noises)  # type: ignore[misc]
-    return found
+        by_name[f"noise {snr_db} dB"] = lambda i, x, s=snr_db: _noisy(i, x, s, noises)  # type: ignore[misc]
+    return by_name
 
 
 def _otherwise_spoken(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
@@ -112,24 +114,26 @@ def embed_all(embed: Embed, trials: VoiceTrials, condition: Condition) -> Float3
 
 
 def rates(trials: VoiceTrials, left: Float32Array, right: Float32Array) -> list[float]:
-    """EER of each list in percent, the first file of a trial taken from `left`, the
-    second from `right`.
+    """EER of each list in percent.
+
+    The first file of a trial comes from `left`, the second from `right`.
     """
-    found = []
+    rates_percent = []
     for one in trials.lists.values():
         a, b = ([trials.places[file] for file in side] for side in (one.left, one.right))
-        found.append(100 * eer(np.einsum("ij,ij->i", left[a], right[b]), one.labels).value)
-    return found
+        rates_percent.append(100 * eer(np.einsum("ij,ij->i", left[a], right[b]), one.labels).value)
+    return rates_percent
 
 
 def rows(
-    embed: Embed, trials: VoiceTrials, known: dict[str, Condition], only: Sequence[str]
+    embed: Embed, trials: VoiceTrials, by_name: dict[str, Condition], only: Sequence[str]
 ) -> Iterator[tuple[str, list[float]]]:
-    """Names and rates of each condition asked for; channels, prosodies and noises also
-    against clean files.
+    """Yield names and rates of the conditions asked for.
+
+    Channels, prosodies and noises are also compared against clean files.
     """
-    clean = embed_all(embed, trials, known["whole file"])
-    for name, condition in known.items():
+    clean = embed_all(embed, trials, by_name["whole file"])
+    for name, condition in by_name.items():
         if only and name not in only:
             continue
         vectors = clean if name == "whole file" else embed_all(embed, trials, condition)
@@ -139,15 +143,16 @@ def rows(
 
 
 def clip_rates(embed: Embed, folder: Path) -> Iterator[tuple[str, int, int, float]]:
-    """(set, people, pairs, EER in percent) of all pairs of clips; a set is what a
-    person's name begins with, up to digits or "_".
+    """Yield set, people, pairs and EER in percent of all pairs of clips.
+
+    A set is what a person's name begins with, up to digits or "_".
     """
-    found: dict[str, list[tuple[str, Float32Array]]] = {}
+    clips_by_set: dict[str, list[tuple[str, Float32Array]]] = {}
     for person in sorted(path for path in folder.iterdir() if path.is_dir()):
         for clip in sorted(path for path in person.rglob("*") if path.is_file()):
             name = person.name.partition("_")[0].rstrip("0123456789")
-            found.setdefault(name, []).append((person.name, embed(served(_sound(clip)))))
-    for name, clips in found.items():
+            clips_by_set.setdefault(name, []).append((person.name, embed(served(_sound(clip)))))
+    for name, clips in clips_by_set.items():
         pairs = list(combinations(clips, 2))
         scores = [float(a[1] @ b[1]) for a, b in pairs]
         labels = [int(a[0] == b[0]) for a, b in pairs]
@@ -201,12 +206,12 @@ def main() -> None:
         read_listing(shared / data["dev"], "audio", "dev"), lists, cache, FrontendSpec()
     )
     rooms = cached_rooms(cache)
-    known = conditions(
+    heard = conditions(
         [rooms[i] for i in range(len(rooms))], load_noises(shared / data["noise"], cache)
     )
     print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
-    for name, found in rows(embed, trials, known, options.only):
-        print(f"| {name} | {' | '.join(f'{value:.1f}' for value in found)} |", flush=True)
+    for name, row in rows(embed, trials, heard, options.only):
+        print(f"| {name} | {' | '.join(f'{value:.1f}' for value in row)} |", flush=True)
     for name, people, pairs, rate in clip_rates(embed, options.clips) if options.clips else ():
         print(f"\nclips {name}: {people} people, {pairs} pairs, EER {rate:.1f} %")
 

@@ -1,5 +1,6 @@
-"""The layout of compose.yaml without containers: two replicas, one worker, one
-PostgreSQL, one Redis and nginx with TLS before them.
+"""The layout of compose.yaml, started without containers.
+
+Two replicas, one worker, one PostgreSQL, one Redis and nginx with TLS before them.
 
     python -m deploy.check
 
