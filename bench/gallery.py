@@ -179,7 +179,7 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
             products.append(matrix_product(matrix, probe[modalities[0]]))
         began = time.perf_counter()
         worked = time.thread_time()
-        search = Search(index.near(probe), probe, calibrations, 0.0)
+        search = Search(index.near(probe), probe, calibrations, speech_s=0.0)
         ranked = {m: search.rank(m) for m in probe}
         took.append(time.perf_counter() - began)
         worked_on.append(time.thread_time() - worked)

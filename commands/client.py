@@ -78,18 +78,23 @@ class Client:
     def _locally(self, path: Path) -> dict[str, Any]:
         if self.local is None:
             self.local = self.opened.enter_context(recognizer())
-        found = self.local.identify_speaker(path, self.threshold, filename=path.name)
-        voice = found.identification.voice
+        from recognition import as_json, voice_confidence
+        from recognition.requests import ClipFile
+
+        answer = self.local.identify(
+            voice_confidence.ask_by_voice(ClipFile(path, path.name), self.threshold)
+        )
+        voice = answer.decisions.voice
         match = voice.match
         return {
             "answered_by": "local",
             "identified": match is not None,
             "speaker_id": match.person_id if match else None,
             "name": match.name if match else None,
-            "confidence": round(found.confidence, 6),
-            "threshold": found.threshold,
+            "confidence": as_json.number(voice_confidence.confidence(voice, self.threshold)),
+            "threshold": self.threshold,
             "reason": voice.reason,
-            "hints": [{"code": h.code, "text": h.text} for h in found.identification.hints],
+            "hints": as_json.hints(answer.observation.hints),
         }
 
     def _or_error(self, path: Path) -> dict[str, Any]:

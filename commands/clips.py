@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
-from commands.jobs import job_tools, told_error, watch
+from commands.jobs import open_workplace, told_error, watch
 from commands.shared import FILE, describe, recognizer, refusals, report
-from recognition.results import Decision, Identification, Verification
 from utils.errors import DuetError, OutputError
+from utils.modality import Modality
 
 if TYPE_CHECKING:
-    from recognition.results import VerifyResult
+    from recognition.results import Identification, Verification
 
-MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
+MODALITIES = {
+    Modality.FUSED: "face and voice",
+    Modality.FACE: "face alone",
+    Modality.VOICE: "voice alone",
+}
+JSON = click.option("--json", "json_lines", is_flag=True, help="One JSON object a line.")
 
 
 @click.command()
@@ -47,24 +51,25 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
     """
     from gallery.names import validate_person_id
     from gallery.records.jobs import NewJob  # the database: --help does without it
-    from jobs.clips import of_folder, one_clip
+    from jobs.clips import list_folder, make_item
 
     if path.is_file() and not person_id:
         raise click.UsageError("A single file needs the person it shows: --person ID")
     person_id = person_id and validate_person_id(person_id)
     root = path.parent if path.is_file() else path
     items = (
-        [one_clip(Path(path.name), person_id)]
+        [make_item(Path(path.name), person_id)]
         if path.is_file()
-        else of_folder(path, "enroll", person_id)
+        else list_folder(path, "enroll", person_id)
     )
     if not items:
         raise click.UsageError(
             f"No clip found. Expected: one folder per person with clips in it. Received: {path}"
         )
-    with job_tools() as (known, jobs, settings):
+    with open_workplace() as place:
+        jobs = place.jobs
         job = jobs.create(NewJob("enroll", items, force, replace, str(root.resolve())))
-        watch(known, jobs, settings, job)
+        watch(place, job)
         done = Counter(item.person_id for item in jobs.every_item(job.job_id, "done"))
         failed = [
             f"{item.name}: {told_error(item)}" for item in jobs.every_item(job.job_id, "failed")
@@ -79,46 +84,44 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
 
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=FILE)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@JSON
 @refusals
-def identify(clips: tuple[Path, ...], as_json: bool) -> None:
+def identify(clips: tuple[Path, ...], json_lines: bool) -> None:
     """Say who is in each clip: by both modalities, by face and by voice."""
+    from recognition.requests import ClipFile, IdentificationRequest
+
     failures = []
-    with recognizer() as known:
+    with recognizer() as opened:
         for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
             try:
-                answer = known.identify(clip, filename=clip.name)
+                answer = opened.identify(IdentificationRequest(ClipFile(clip, clip.name)))
             except DuetError as error:
                 failures.append(f"{clip.name}: {describe(error)}")
                 continue
-            tqdm.write(
-                json.dumps({"clip": clip.name, **asdict(answer)}, ensure_ascii=False)
-                if as_json
-                else "\n".join(told(clip, answer))
-            )
+            tqdm.write(format_identification(clip, answer, json_lines))
     report(failures)
 
 
-def told(clip: Path, answer: Identification) -> list[str]:
-    """Lines of text for an identification."""
-    decisions: dict[str, Decision] = {
-        "fused": answer.fused,
-        "face": answer.face,
-        "voice": answer.voice,
-    }
+def format_identification(clip: Path, answer: Identification, json_line: bool) -> str:
+    """Format an identification as one JSON object, or as lines of text."""
+    from recognition import as_json
+
+    if json_line:
+        return json.dumps({"clip": clip.name, **as_json.identification(answer)}, ensure_ascii=False)
     lines = [f"{clip.name} ({answer.people} people in the gallery)"]
-    for modality, words in MODALITIES.items():
-        decision = decisions[modality]
+    for modality, decision in answer.decisions.items():
         match = decision.match
-        who = (
-            f"{match.name} ({match.person_id}), p = {match.probability:.3f}, score"
-            f" {match.score:.3f}"
-            if match
-            else decision.outcome
-        )
-        limit = f", threshold {decision.threshold:.3f}" if decision.threshold is not None else ""
-        lines.append(f"  by {words:15} {who}{limit}. {decision.reason}")
-    return lines + [f"  hint: {hint.text}" for hint in answer.hints]
+        who = str(decision.outcome)
+        if match is not None:
+            who = (
+                f"{match.name} ({match.person_id}), p = {match.probability:.3f},"
+                f" score {match.score:.3f}"
+            )
+        if decision.threshold is not None:
+            who += f", threshold {decision.threshold:.3f}"
+        lines.append(f"  by {MODALITIES[modality]:15} {who}. {decision.reason}")
+    lines += [f"  hint: {hint.text}" for hint in answer.observation.hints]
+    return "\n".join(lines)
 
 
 @click.command()
@@ -129,44 +132,39 @@ def told(clip: Path, answer: Identification) -> list[str]:
     "person_id",
     help="Compare with this person of the gallery instead of a second clip.",
 )
+@JSON
 @refusals
-def verify(clip: Path, reference: Path | None, person_id: str | None) -> None:
-    """Are CLIP and REFERENCE the same person? Prints score, threshold, probability and
-    verdict.
+def verify(clip: Path, reference: Path | None, person_id: str | None, json_lines: bool) -> None:
+    """Say whether CLIP and REFERENCE are the same person.
+
+    Prints score, threshold, probability and verdict.
     """
+    from recognition.requests import ClipFile, VerificationRequest
+
     if (reference is None) == (person_id is None):
         raise click.UsageError("Name either a second clip or --person ID.")
-    with recognizer() as known:
-        if person_id is not None:
-            result = known.verify_person(clip, person_id, filename=clip.name)
-        else:
-            assert reference is not None
-            result = known.verify_clips(
-                clip, reference, filename=clip.name, reference_filename=reference.name
-            )
-    click.echo("\n".join(compared(result)))
+    other = ClipFile(reference, reference.name) if reference else str(person_id)
+    with recognizer() as opened:
+        answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
+    click.echo(format_verification(clip, answer, json_lines))
 
 
-def compared(result: VerifyResult) -> list[str]:
-    """Lines of text for a verification."""
-    answers: dict[str, Verification] = {
-        "fused": result.fused,
-        "face": result.face,
-        "voice": result.voice,
-    }
+def format_verification(clip: Path, answer: Verification, json_line: bool) -> str:
+    """Format a verification as one JSON object, or as a table."""
+    from recognition import as_json
+
+    if json_line:
+        return json.dumps({"clip": clip.name, **as_json.verification(answer)}, ensure_ascii=False)
     lines = [f"{'':16} {'score':>7} {'threshold':>9} {'probability':>11}  verdict"]
-    for modality, words in MODALITIES.items():
-        v = answers[modality]
-        numbers = "".join(
-            f" {'-' if x is None else format(x, '.3f'):>{w}}"
-            for x, w in ((v.score, 7), (v.threshold, 9), (v.probability, 11))
+    for modality, verdict in answer.verdicts.items():
+        columns = ((verdict.score, 7), (verdict.threshold, 9), (verdict.probability, 11))
+        figures = "".join(
+            f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
         )
-        lines.append(f"{words:16}{numbers}  {v.outcome}")
-    return [
-        *lines,
-        f"Thresholds aim at a false match rate of {result.fmr:.2%}.",
-        *(f"hint: {hint.text}" for hint in result.hints),
-    ]
+        lines.append(f"{MODALITIES[modality]:16}{figures}  {verdict.outcome}")
+    lines.append(f"Thresholds aim at a false match rate of {answer.fmr:.2%}.")
+    lines += [f"hint: {hint.text}" for hint in answer.observation.hints]
+    return "\n".join(lines)
 
 
 @click.command()

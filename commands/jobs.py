@@ -18,21 +18,22 @@ from utils.errors import ConfigError, MediaNotFoundError
 
 if TYPE_CHECKING:
     from gallery.records.jobs import Job, JobItem, Jobs
-    from recognition.recognizer import Recognizer
+    from jobs.worker import Workplace
 
 WATCH_S = 0.5
 
 
 @contextmanager
-def job_tools() -> Iterator[tuple[Recognizer, Jobs, Settings]]:
-    """What works on jobs here: recognizer, jobs and settings."""
+def open_workplace() -> Iterator[Workplace]:
+    """Open what works on jobs here: recognizer, jobs and settings."""
     from assembly import build_recognizer
     from gallery.records.jobs import Jobs
+    from jobs.worker import Workplace
 
     settings = Settings.from_env()
     built = build_recognizer(settings)
     try:
-        yield built, Jobs(built.store.database), settings
+        yield Workplace(built, Jobs(built.store.database), settings)
     finally:
         built.close()
 
@@ -51,7 +52,7 @@ def job_list() -> Iterator[tuple[Jobs, Settings]]:
         store.close()
 
 
-def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
+def watch(place: Workplace, job: Job) -> None:
     """Work on a job here, on as many threads as there are recognition slots, with a
     progress bar: files done, clips/s, time left.
 
@@ -65,7 +66,8 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
     from jobs.worker import work
 
     ended = Event()
-    slots = min(settings.slots, job.files)
+    slots = min(place.settings.slots, job.files)
+    jobs = place.jobs
     with (
         ThreadPoolExecutor(slots) as pool,
         tqdm(total=job.files, unit="clip", disable=None) as progress,
@@ -73,10 +75,7 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
         try:
             while True:
                 _refuse_elsewhere(job)
-                workers = [
-                    pool.submit(work, known, jobs, settings, job.job_id, ended.is_set)
-                    for _ in range(slots)
-                ]
+                workers = [pool.submit(work, place, job.job_id, ended.is_set) for _ in range(slots)]
                 while wait(workers, WATCH_S).not_done:
                     _show(progress, jobs.get(job.job_id))
                 for worker in workers:
@@ -95,9 +94,9 @@ def watch(known: Recognizer, jobs: Jobs, settings: Settings, job: Job) -> None:
 
 
 def _refuse_elsewhere(job: Job) -> None:
-    from jobs.worker import is_here
+    from jobs.worker import is_readable
 
-    if job.root is not None and not is_here(job.root):
+    if job.root is not None and not is_readable(job.root):
         raise MediaNotFoundError(
             "The folder of the job must be on this machine. Received: one that is not, or may not"
             " be read",
@@ -173,9 +172,9 @@ def told_result(item: JobItem) -> str:
 @refusals
 def jobs_run(job_id: str) -> None:
     """Work on a job here until it is done, for example one that was broken off."""
-    with job_tools() as (known, all_jobs, settings):
-        watch(known, all_jobs, settings, all_jobs.get(job_id))
-        click.echo(told(all_jobs.get(job_id)))
+    with open_workplace() as place:
+        watch(place, place.jobs.get(job_id))
+        click.echo(told(place.jobs.get(job_id)))
 
 
 @jobs.command("cancel")

@@ -50,15 +50,15 @@ def plot_map(png: Path, modality: str, method: str, search: str, clip: Path | No
     person.
     """
     from gallery.overview.overview import MAX_MAP_PEOPLE
+    from recognition.requests import ClipFile
     from utils.modality import Modality
 
     with recognizer() as known:
         asked = (Modality(modality), method, search, MAX_MAP_PEOPLE)
-        found = (
-            known.overview.map_of(*asked)
-            if clip is None
-            else known.map_with(clip, *asked, filename=clip.name)
-        )
+        vector = None
+        if clip is not None:
+            vector = known.observe(ClipFile(clip, clip.name)).vector_of(Modality(modality))
+        found = known.overview.map_of(*asked, vector)
     _save(_drawn_map(found), png)
     click.echo(
         f"{png}: {len(found.places)} templates of {found.people} people ({found.total} in all)."

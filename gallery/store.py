@@ -40,7 +40,6 @@ from gallery.records.people import NewPerson, PersonChanges
 from gallery.records.templates import NewTemplate, mismatch, stale
 from gallery.results import Event, PeoplePage, Person, StaleTemplates, TemplateInfo
 from gallery.tables import templates as templates_table
-from recognition.results import Identification
 from utils.config import Settings
 from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
 from utils.modality import Modality
@@ -366,22 +365,25 @@ class Store:
         self,
         action: str,
         outcome: str,
-        answer: Identification,
+        *,
+        person_id: str | None,
+        named: Sequence[feedback.NamedPerson],
         detail: audit.Detail | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Note an identification: in the audit, when the person was last seen, and, by
-        its `request_id`, who was named for feedback.
+        """Note an identification in the audit, and when the person was last seen.
+
+        `person_id`: who was identified. Under its `request_id` the answer is remembered
+        for feedback, with all who were `named`.
         """
-        person = answer.fused.match
         with self.database.write() as connection:
-            key = people.find(connection, person.person_id) if person else None
+            key = people.find(connection, person_id) if person_id else None
             audit.append(connection, action, outcome, key, detail)
             if key is not None:
                 people.note_seen(connection, key)
             if request_id and self._feedback_days:
                 feedback.forget_old(connection, self._feedback_days)
-                feedback.remember(connection, request_id, answer)
+                feedback.remember(connection, request_id, named)
 
     def give_feedback(
         self, request_id: str, person_id: str, same: bool, asked_by: str | None = None

@@ -109,15 +109,15 @@ def run_worker(settings: Settings, threads: int) -> None:
 
     from assembly import build_recognizer
     from gallery.records.jobs import Jobs
-    from jobs.worker import work
+    from jobs.worker import Workplace, work
 
     recognizer = build_recognizer(settings, warm=True)
-    jobs = Jobs(recognizer.store.database)
+    place = Workplace(recognizer, Jobs(recognizer.store.database), settings)
     ended = threading.Event()
 
     @app.task(name=TASK)
     def _work(job_id: str) -> None:
-        work(recognizer, jobs, settings, job_id, ended.is_set)
+        work(place, job_id, ended.is_set)
 
     def end(**_: Any) -> None:  # after the file at hand, not after the job
         ended.set()

@@ -1,23 +1,19 @@
-"""The clips of a new job: which files of a request or of a folder, and whose. For the
-API and the command line.
+"""The clips of a new job: which files of a request or of a folder, and of whom.
 
-A file whose name cannot be stored, or says nobody whom it could be enrolled for, is
-refused alone; the others are worked on.
+A file whose name cannot be stored, or does not say whom it is of, is refused alone. The
+others are worked on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
-
-from werkzeug.datastructures import FileStorage
 
 from gallery.names import parse_flagship_name, validate_person_id
 from gallery.records.jobs import NewItem
-from jobs.worker import keep_uploads
+from jobs.uploads import keep_uploads
 from utils.config import Settings
 from utils.errors import DuetError, InvalidRequestError, MediaNotFoundError, PathForbiddenError
 
@@ -25,40 +21,50 @@ MAX_UPLOADS = 1000
 MAX_NAME = 255
 
 
-def of_uploads(
-    about: Settings, job_id: str, uploads: Sequence[FileStorage], action: str, person_id: str | None
-) -> list[NewItem]:
-    """Uploaded clips, kept on the disk; to be enrolled for `person_id`, else for the
-    person in the name of each.
+@dataclass(frozen=True)
+class Upload:
+    """Uploaded file: the name its sender gave it, and where it lies for the moment."""
 
-    Raises InvalidRequestError for too many, StorageFullError.
+    filename: str
+    path: Path
+
+
+def list_uploads(
+    uploads: Sequence[Upload],
+    *,
+    job_id: str,
+    settings: Settings,
+    action: str,
+    person_id: str | None,
+) -> list[NewItem]:
+    """List uploaded clips, and keep their files on the disk.
+
+    They are enrolled for `person_id`, else for the person in the name of each. Raises
+    InvalidRequestError for too many, StorageFullError.
     """
     if len(uploads) > MAX_UPLOADS:
         raise InvalidRequestError(
             f"At most {MAX_UPLOADS} clips are taken at once. Received: {len(uploads)}",
             "Send several jobs.",
         )
-    items = [_uploaded(Path(file.filename or "").name, action, person_id) for file in uploads]
-    kept = [(item, file) for item, file in zip(items, uploads, strict=True) if item.refused is None]
-    for _, file in kept:
-        file.stream.flush()
-    media = iter(
-        keep_uploads(about, job_id, [Path(cast(str, file.stream.name)) for _, file in kept])
-        if kept
-        else ()
-    )
+    items = [_uploaded(Path(upload.filename).name, action, person_id) for upload in uploads]
+    wanted = [
+        upload.path for item, upload in zip(items, uploads, strict=True) if item.refused is None
+    ]
+    media = iter(keep_uploads(settings, job_id, wanted) if wanted else ())
     return [item if item.refused else replace(item, media=next(media)) for item in items]
 
 
-def of_media_folder(
-    about: Settings, folder: str, action: str, person_id: str | None
+def list_media_folder(
+    settings: Settings, folder: str, action: str, person_id: str | None
 ) -> list[NewItem]:
-    """The clips of a folder below the media root. Raises PathForbiddenError,
-    MediaNotFoundError.
+    """List the clips of a folder below the media root.
+
+    Raises PathForbiddenError, MediaNotFoundError.
     """
-    root = about.media_folder.resolve()
+    root = settings.media_folder.resolve()
     start = _folder_below(root, folder)
-    items = of_folder(start, action, person_id, within=root)
+    items = list_folder(start, action, person_id, within=root)
     if not items:
         raise MediaNotFoundError(f"The folder must hold clips. Received: none in {folder[:80]!a}")
     return [
@@ -67,20 +73,19 @@ def of_media_folder(
     ]
 
 
-def of_folder(
+def list_folder(
     start: Path, action: str, person_id: str | None, within: Path | None = None
 ) -> list[NewItem]:
-    """The clips of a folder and its folders, in the order of their names; where they
-    lie is said below `start`. They are enrolled for `person_id`, else for the person
-    whose id is the name of the first folder. Left alone are hidden files, and those
-    that links lead to outside `within`.
+    """List the clips of a folder and its folders by name, with paths relative to `start`.
+
+    They are enrolled for `person_id`, else for the person whose id is the name of the
+    first folder. Hidden files are left out, and those that links lead to outside
+    `within`.
     """
-    found = (
-        path
-        for path in sorted(_files(start))
-        if within is None or path.resolve().is_relative_to(within)
-    )
-    return [_in_folder(path.relative_to(start), action, person_id) for path in found]
+    paths = sorted(_files(start))
+    if within is not None:
+        paths = [path for path in paths if path.resolve().is_relative_to(within)]
+    return [_in_folder(path.relative_to(start), action, person_id) for path in paths]
 
 
 def _uploaded(name: str, action: str, person_id: str | None) -> NewItem:
@@ -93,8 +98,8 @@ def _uploaded(name: str, action: str, person_id: str | None) -> NewItem:
         return replace(item, refused=error)
 
 
-def one_clip(name: Path, person_id: str | None) -> NewItem:
-    """A clip of the folder that `name` is below."""
+def make_item(name: Path, person_id: str | None) -> NewItem:
+    """Make the item of a clip; `name` is its path below its folder."""
     shown = os.fsencode(name).decode(errors="replace")
     item = NewItem(shown[-MAX_NAME:], shown, person_id)
     if shown == str(name):
@@ -108,7 +113,7 @@ def one_clip(name: Path, person_id: str | None) -> NewItem:
 
 
 def _in_folder(name: Path, action: str, person_id: str | None) -> NewItem:
-    item = one_clip(name, person_id)
+    item = make_item(name, person_id)
     if item.refused or action == "identify" or person_id is not None:
         return item
     try:

@@ -1,16 +1,16 @@
-"""From a media file to a probe: alignment and embeddings, a bounded number of clips at
-a time.
+"""From a media file to a probe: alignment and embeddings.
+
+A bounded number of clips is analysed at a time.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,40 +18,50 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import kept
 from gallery.store import NewTemplate
 from gallery.vectors import checked
+from recognition.observation import Observation
 from utils.arrays import Float32Array
+from utils.clock import timed
 from utils.config import Settings
 from utils.errors import BusyError, NoBiometricError
-from utils.media import Capture
-from utils.modality import Embedding, Modality
+from utils.media import Capture, Hint
+from utils.modality import Embedding, Modality, PerModality
 
 WAIT_S = 60.0
 
-_T = TypeVar("_T")
-
 
 @dataclass(frozen=True)
-class ClipProbe:
-    """A clip ready for search or enrolment. `vectors` holds the fused embedding too
-    where there are face and voice; `missing` says in words why a modality is not there;
-    `keep_media`: an enrolment keeps faces and speech too.
+class Probe:
+    """A clip ready for search or enrolment.
+
+    Attributes:
+        capture: aligned faces and speech.
+        embeddings: of the face, of the voice, or of both.
+        vectors: the same as arrays (size,), with the fused one where both are there.
+        missing: why a modality is not there, in words.
+        encoder_ids: encoders of the embeddings.
+        keep_media: an enrolment keeps faces and speech beside the vectors.
+        timings_ms: time of each stage; later stages add theirs.
+        started: clock when the clip came, in seconds.
     """
 
     capture: Capture
     embeddings: Mapping[Modality, Embedding]
     vectors: Mapping[Modality, Float32Array]
     missing: Mapping[Modality, str]
-    timings_ms: dict[str, float]
-    started: float
+    encoder_ids: PerModality[str]
     keep_media: bool = False
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
 
-    def only(self, modality: Modality) -> ClipProbe:
-        """The same by face or by voice alone. Raises NoBiometricError when the clip has
-        none.
+    def only(self, modality: Modality) -> Probe:
+        """Restrict the probe to the face or the voice.
+
+        Raises NoBiometricError when the clip has none.
         """
         if modality not in self.embeddings:
             raise NoBiometricError(
                 f"The clip must hold what is asked about: {modality}. {self.missing[modality]}.",
-                " ".join(h.text for h in self.capture.hints) or None,
+                _advice(self.capture),
             )
         left = {m: f"By {modality} alone was asked" for m in self.embeddings if m != modality}
         return replace(
@@ -61,19 +71,40 @@ class ClipProbe:
             missing={**self.missing, **left},
         )
 
-    def timings_with_total(self) -> dict[str, float]:
-        """Time of each stage and, as `total`, all that passed since the clip came, in
-        milliseconds.
+    def vector_of(self, modality: Modality) -> Float32Array:
+        """Vector (size,) by one modality. Raises NoBiometricError when there is none."""
+        if modality not in self.vectors:
+            raise NoBiometricError(
+                f"The clip cannot be shown by {modality}. {'. '.join(self.missing.values())}."
+            )
+        return self.vectors[modality]
+
+    def observation(self, *hints: Hint) -> Observation:
+        """Sum up what was seen and heard, with the time that passed until now.
+
+        `hints` came up after the analysis.
         """
-        return {**self.timings_ms, "total": (time.perf_counter() - self.started) * 1000}
+        capture = self.capture
+        total = {"total": (time.perf_counter() - self.started) * 1000}
+        return Observation(
+            faces=capture.face_analysis.faces,
+            face_quality=capture.face_analysis.quality,
+            people_in_view=capture.face_analysis.people_in_view,
+            speech_segments=capture.speech_analysis.segments,
+            speech_quality=capture.speech_analysis.quality,
+            duration_s=capture.duration_s,
+            hints=(*capture.hints, *hints),
+            encoder_ids=self.encoder_ids,
+            timings_ms=self.timings_ms | total,
+        )
 
     @property
     def speech_s(self) -> float:
-        """Seconds of speech that the voice embedding was made of; 0 = there is none."""
+        """Seconds of speech in the voice embedding; 0.0 without one."""
         speech = self.capture.speech_analysis.speech
-        return (
-            speech.duration_s if speech is not None and Modality.VOICE in self.embeddings else 0.0
-        )
+        if speech is None or Modality.VOICE not in self.embeddings:
+            return 0.0
+        return speech.duration_s
 
     @property
     def templates(self) -> list[NewTemplate]:
@@ -84,15 +115,19 @@ class ClipProbe:
         media = kept.media_of(faces.faces, speech.speech) if self.keep_media else {}
         return [
             NewTemplate(
-                e, getattr(quality[m], "score", 0.0), self.capture.source_sha256, media.get(m, {})
+                embedding,
+                quality=getattr(quality[modality], "score", 0.0),
+                source_sha256=self.capture.source_sha256,
+                media=media.get(modality, {}),
             )
-            for m, e in self.embeddings.items()
+            for modality, embedding in self.embeddings.items()
         ]
 
 
 class Analyser:
-    """Aligner and encoders behind `settings.slots` slots; a clip waits for its slot at
-    most `wait_s` seconds.
+    """Aligner and encoders behind `settings.slots` slots.
+
+    A clip waits for its slot at most `wait_s` seconds.
     """
 
     def __init__(
@@ -103,10 +138,17 @@ class Analyser:
         self._settings = settings
         self._wait_s = wait_s
         self._slots = threading.BoundedSemaphore(settings.slots)
+        self.encoder_ids = PerModality(
+            fused=encoders.fusion.encoder_id,
+            face=encoders.face.encoder_id,
+            voice=encoders.voice.encoder_id,
+        )
 
-    def analyse(self, path: Path, filename: str | None = None) -> ClipProbe:
-        """Raises MediaError (NoBiometricError when there is neither a usable face nor
-        usable speech), BusyError.
+    def analyse(self, path: Path, filename: str | None = None) -> Probe:
+        """Align the clip at `path` and embed its face and voice.
+
+        Raises MediaError, NoBiometricError when there is neither a usable face nor
+        usable speech, and BusyError.
         """
         started = time.perf_counter()
         with self._slot():
@@ -114,29 +156,28 @@ class Analyser:
             capture = self._aligner.analyse(path, filename=filename)
             timings.update(capture.timings_ms)
             embeddings = self._embed(capture, timings)
-            missing = self._missing(capture, embeddings)
+            missing = self._explain_missing(capture, embeddings)
             if not embeddings:
-                raise NoBiometricError(
-                    "The clip holds neither a usable face nor usable speech."
-                    f" {'. '.join(missing.values())}.",
-                    " ".join(h.text for h in capture.hints) or None,
-                    {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]},
-                )
-            vectors = timed(
-                timings,
-                "fusion",
-                lambda: self.with_fused({m: e.vector for m, e in embeddings.items()}),
-            )
-        return ClipProbe(
-            capture, embeddings, vectors, missing, timings, started, self._settings.keep_media
+                raise _nothing_usable(capture, missing)
+            with timed(timings, "fusion"):
+                vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
+        return Probe(
+            capture=capture,
+            embeddings=embeddings,
+            vectors=vectors,
+            missing=missing,
+            encoder_ids=self.encoder_ids,
+            keep_media=self._settings.keep_media,
+            timings_ms=timings,
+            started=started,
         )
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
-        """Face and voice embeddings (n, 512) each → fused ones (n, size)."""
+        """Fuse face and voice embeddings, (n, 512) each, to (n, size)."""
         return self._encoders.fusion.fuse(face, voice)
 
     def with_fused(self, vectors: Mapping[Modality, Float32Array]) -> dict[Modality, Float32Array]:
-        """The same (512,) vectors, and the fused one where there are face and voice."""
+        """Add the fused vector where there are face and voice, (512,) each."""
         if Modality.FACE not in vectors or Modality.VOICE not in vectors:
             return dict(vectors)
         fused = self.fuse(vectors[Modality.FACE][None], vectors[Modality.VOICE][None])[0]
@@ -154,47 +195,50 @@ class Analyser:
             self._slots.release()
 
     def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
-        found: dict[Modality, Embedding] = {}
+        embeddings: dict[Modality, Embedding] = {}
         faces = capture.face_analysis.faces
         speech = capture.speech_analysis.speech
         if faces:
             images = np.stack([f.image for f in faces])
             weights = np.array([f.quality.score for f in faces], np.float32)
-            found[Modality.FACE] = timed(
-                timings,
-                "face_embedding",
-                lambda: checked(self._encoders.face.embed(images, weights)),
-            )
+            with timed(timings, "face_embedding"):
+                embeddings[Modality.FACE] = checked(self._encoders.face.embed(images, weights))
         if speech is not None:
-            found[Modality.VOICE] = timed(
-                timings, "voice_embedding", lambda: checked(self._encoders.voice.embed(speech))
-            )
-        return found
+            with timed(timings, "voice_embedding"):
+                embeddings[Modality.VOICE] = checked(self._encoders.voice.embed(speech))
+        return embeddings
 
-    def _missing(
-        self, capture: Capture, found: Mapping[Modality, Embedding]
+    def _explain_missing(
+        self, capture: Capture, embeddings: Mapping[Modality, Embedding]
     ) -> dict[Modality, str]:
         missing = {}
-        if Modality.FACE not in found:
-            missing[Modality.FACE] = (
-                "No usable face: no face was found"
-                if capture.has_picture
-                else "The clip has no picture"
-            )
-        if Modality.VOICE not in found:
-            needed = (
-                f"{capture.speech_analysis.quality.speech_s:.1f} s of speech heard,"
-                f" {self._settings.min_speech_s:g} s needed"
-            )
-            missing[Modality.VOICE] = (
-                f"No usable speech: {needed}" if capture.has_sound else "The clip has no sound"
-            )
+        if Modality.FACE not in embeddings:
+            missing[Modality.FACE] = _why_no_face(capture)
+        if Modality.VOICE not in embeddings:
+            missing[Modality.VOICE] = _why_no_voice(capture, self._settings.min_speech_s)
         return missing
 
 
-def timed(timings: dict[str, float], stage: str, work: Callable[[], _T]) -> _T:
-    """Do `work` and note its time in milliseconds."""
-    started = time.perf_counter()
-    result = work()
-    timings[stage] = (time.perf_counter() - started) * 1000
-    return result
+def _why_no_face(capture: Capture) -> str:
+    if not capture.has_picture:
+        return "The clip has no picture"
+    return "No usable face: no face was found"
+
+
+def _why_no_voice(capture: Capture, min_speech_s: float) -> str:
+    if not capture.has_sound:
+        return "The clip has no sound"
+    heard_s = capture.speech_analysis.quality.speech_s
+    return f"No usable speech: {heard_s:.1f} s of speech heard, {min_speech_s:g} s needed"
+
+
+def _nothing_usable(capture: Capture, missing: Mapping[Modality, str]) -> NoBiometricError:
+    return NoBiometricError(
+        f"The clip holds neither a usable face nor usable speech. {'. '.join(missing.values())}.",
+        _advice(capture),
+        {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]},
+    )
+
+
+def _advice(capture: Capture) -> str | None:
+    return " ".join(h.text for h in capture.hints) or None

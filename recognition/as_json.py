@@ -1,42 +1,44 @@
-"""What goes out: results of the recognizer as JSON values. Figures are rounded to six
-decimals and never NaN or infinite.
+"""The one serialiser: results as JSON values, the same for HTTP, jobs and terminal.
+
+Figures are rounded to six decimals. What is not finite becomes null.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import g
-
 from gallery.audit import Verified
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
+from recognition.observation import Observation
 from recognition.results import (
     Decision,
-    EnrollResult,
+    Enrolment,
     Identification,
     Match,
+    Verdict,
     Verification,
-    VerifyResult,
 )
 from utils.media import FaceQuality, Hint, SpeechQuality
+from utils.modality import SINGLE
 
 
 def number(value: float | None) -> float | None:
-    """Rounded to six decimals; None for what is no finite number."""
+    """Round to six decimals; null for what is no finite number."""
     return round(float(value), 6) if value is not None and math.isfinite(value) else None
 
 
 def instant(value: datetime) -> str:
-    """ISO 8601 in UTC to the second, with Z."""
+    """Format as ISO 8601 in UTC to the second, with Z."""
     value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def match(value: Match | None) -> dict[str, Any] | None:
-    """A person that the probe was compared with."""
+    """Match with a person of the gallery."""
     if value is None:
         return None
     return {
@@ -48,7 +50,7 @@ def match(value: Match | None) -> dict[str, Any] | None:
 
 
 def decision(value: Decision) -> dict[str, Any]:
-    """Open-set answer of one modality."""
+    """Open-set decision by one modality."""
     return {
         "outcome": value.outcome.value,
         "match": match(value.match),
@@ -61,8 +63,8 @@ def decision(value: Decision) -> dict[str, Any]:
     }
 
 
-def verification(value: Verification) -> dict[str, Any]:
-    """1:1 answer of one modality."""
+def verdict(value: Verdict) -> dict[str, Any]:
+    """1:1 verdict by one modality."""
     return {
         "outcome": value.outcome,
         "score": number(value.score),
@@ -71,74 +73,86 @@ def verification(value: Verification) -> dict[str, Any]:
     }
 
 
-def quality(face: FaceQuality | None, voice: SpeechQuality | None) -> dict[str, Any]:
-    """Quality of face and voice; None for what the clip lacks."""
-    return {"face": _figures(face), "voice": _figures(voice)}
+def _quality(value: FaceQuality | SpeechQuality | None) -> dict[str, float | None] | None:
+    if value is None:
+        return None
+    return {name: number(figure) for name, figure in dataclasses.asdict(value).items()}
 
 
-def _figures(value: FaceQuality | SpeechQuality | None) -> dict[str, float | None] | None:
-    return None if value is None else {k: number(v) for k, v in dataclasses.asdict(value).items()}
+def hints(values: Iterable[Hint]) -> list[dict[str, str]]:
+    """Advice for the person in front of the camera."""
+    return [{"code": hint.code, "text": hint.text} for hint in values]
 
 
-def hints(values: tuple[Hint, ...]) -> list[dict[str, str]]:
-    """Advice for the person."""
-    return [{"code": h.code, "text": h.text} for h in values]
-
-
-def _common(result: Identification | VerifyResult | EnrollResult) -> dict[str, Any]:
+def observation(value: Observation) -> dict[str, Any]:
+    """What was seen and heard in a clip: part of every answer about one."""
     return {
-        "quality": quality(result.face_quality, result.speech_quality),
-        "people_in_view": result.people_in_view,
-        "hints": hints(result.hints),
-        "encoders": dict(result.encoder_ids),
-        "timings_ms": {stage: number(ms) for stage, ms in result.timings_ms.items()},
-        "request_id": g.request_id,
+        "quality": {
+            "face": _quality(value.face_quality),
+            "voice": _quality(value.speech_quality),
+        },
+        "people_in_view": value.people_in_view,
+        "hints": hints(value.hints),
+        "encoders": value.encoder_ids.to_dict(),
+        "timings_ms": {stage: number(ms) for stage, ms in value.timings_ms.items()},
     }
 
 
-def identification(result: Identification) -> dict[str, Any]:
-    """Body of POST /v1/identify."""
+def identification(result: Identification, request_id: str | None = None) -> dict[str, Any]:
+    """Who is in a clip. `request_id` is what feedback on the answer refers to."""
     return {
-        "fused": decision(result.fused),
-        "face": decision(result.face),
-        "voice": decision(result.voice),
+        **result.decisions.map(decision).to_dict(),
         "gallery": {"people": result.people, "fpir": number(result.fpir)},
-        **_common(result),
+        **observation(result.observation),
+        "request_id": request_id,
     }
 
 
-def verified(result: VerifyResult) -> dict[str, Any]:
-    """Body of POST /v1/verify."""
+def verification(result: Verification, request_id: str | None = None) -> dict[str, Any]:
+    """Whether a clip is of a person, or of the person in another clip."""
     return {
-        "fused": verification(result.fused),
-        "face": verification(result.face),
-        "voice": verification(result.voice),
+        **result.verdicts.map(verdict).to_dict(),
         "fmr": number(result.fmr),
-        **_common(result),
+        **observation(result.observation),
+        "request_id": request_id,
+    }
+
+
+def enrolment(result: Enrolment, request_id: str | None = None) -> dict[str, Any]:
+    """What the enrolment of a clip stored."""
+    return {
+        "person": person(result.person),
+        "templates": [template(t) for t in result.templates],
+        "duplicate": match(result.duplicate),
+        **observation(result.observations[0]),
+        "request_id": request_id,
     }
 
 
 def person(value: Person) -> dict[str, Any]:
-    """A person."""
-    times = {
-        name: getattr(value, name)
-        for name in ("created_at", "enrolled_at", "expires_at", "last_seen_at")
-    }
+    """A person of the gallery."""
     return {
         "person_id": value.person_id,
         "name": value.name,
         "note": value.note,
         "consent": value.consent,
         "retention_days": value.retention_days,
-        **{name: at and instant(at) for name, at in times.items()},
+        "created_at": instant(value.created_at),
+        "enrolled_at": _instant_or_none(value.enrolled_at),
+        "expires_at": _instant_or_none(value.expires_at),
+        "last_seen_at": _instant_or_none(value.last_seen_at),
         "templates": {"face": 0, "voice": 0} | {str(m): n for m, n in value.templates.items()},
-        "quality": {str(m): number(value.quality.get(m)) for m in ("face", "voice")},
+        "quality": {str(m): number(value.quality.get(m)) for m in SINGLE},
         "has_picture": value.has_picture,
     }
 
 
+def _instant_or_none(value: datetime | None) -> str | None:
+    return None if value is None else instant(value)
+
+
 def people(page: PeoplePage) -> dict[str, Any]:
-    """Body of GET /v1/people."""
+    """Part of the list of people."""
     return {
         "people": [person(p) for p in page.people],
         "total": page.total,
@@ -148,7 +162,7 @@ def people(page: PeoplePage) -> dict[str, Any]:
 
 
 def template(value: TemplateInfo) -> dict[str, Any]:
-    """A stored template; its vector never leaves the service."""
+    """A stored template. Its vector never leaves the service."""
     return {
         "template_id": value.template_id,
         "modality": value.modality.value,
@@ -159,18 +173,8 @@ def template(value: TemplateInfo) -> dict[str, Any]:
     }
 
 
-def enrolled(result: EnrollResult) -> dict[str, Any]:
-    """Body of POST /v1/people/{person_id}/templates."""
-    return {
-        "person": person(result.person),
-        "templates": [template(t) for t in result.templates],
-        "duplicate": match(result.duplicate),
-        **_common(result),
-    }
-
-
 def audit(events: tuple[Event, ...], limit: int) -> dict[str, Any]:
-    """Body of GET /v1/audit."""
+    """Part of the audit, newest first."""
     return {
         "events": [event(e) for e in events],
         "limit": limit,
@@ -197,7 +201,7 @@ def event(value: Event) -> dict[str, Any]:
 
 
 def audit_verified(found: Verified) -> dict[str, Any]:
-    """Body of GET /v1/audit/verify."""
+    """Whether the audit is whole."""
     return {
         "whole": not found.problems,
         "events": found.events,

@@ -41,10 +41,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from recognition.matching import Calibrations, Candidate, Comparison
-from recognition.results import Decision, Match, Outcome, Verification
+from recognition.results import Decision, Match, Outcome, Verdict
 from scoring.calibration import Calibration, fmr_for_fpir
 from scoring.norms import OTHERS
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
 
 CONFIDENT_ODDS = 99
 ENROLLED_BEFORE_ODDS = 1 / 99
@@ -60,9 +60,13 @@ _EXTRAPOLATED = " (the threshold is extrapolated: error rates this low were not 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a decision is made by: the stated false positive identification rate, people
-    in the gallery, calibration by modality, and the log-likelihood ratio that is asked
-    for `beyond` what these say.
+    """What a decision is made by.
+
+    Attributes:
+        fpir: stated false positive identification rate.
+        people: number of people in the gallery.
+        calibrations: one for each modality.
+        beyond: log-likelihood ratio that is asked for beyond the threshold.
     """
 
     fpir: float
@@ -78,8 +82,9 @@ class Rule:
         return strength + self.beyond / self.calibrations[modality].slope, extrapolated
 
     def duplicate_evidence(self, modality: Modality) -> float:
-        """Log-likelihood ratio, beyond that of the threshold, which somebody new
-        reaches at 1/N of the stated rate.
+        """Evidence that somebody new reaches at 1/N of the stated rate.
+
+        It is a log-likelihood ratio beyond that of the threshold.
         """
         calibration = self.calibrations[modality]
         people = max(self.people, 1)
@@ -88,74 +93,76 @@ class Rule:
 
 
 def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> Decision:
-    """Candidates, best first → accepted or unknown."""
+    """Accept the best of the candidates, who come best first, or nobody."""
     if not candidates:
-        empty = (
-            "The gallery is empty"
-            if not rule.people
-            else f"Nobody in the gallery is enrolled by {_BY[modality]}"
-        )
-        return _nothing(Outcome.UNKNOWN, empty)
+        return _nothing(Outcome.UNKNOWN, _why_nobody(modality, rule))
     best = candidates[0]
     strength, extrapolated = rule.threshold(best.modality)
     threshold = best.score_at(strength)
     margin = best.score - threshold
-    # The margin ends where the threshold, as a cosine, is 1
+    # Evidence is of strengths: the margin ends where the threshold, as a cosine, is 1.
     evidence = rule.calibrations[best.modality].slope * (best.strength - strength)
     note = _EXTRAPOLATED if extrapolated else ""
-    if not margin >= 0:  # also what is no number is no match
-        reason = f"Nobody in the gallery is similar enough{note}"
-        return Decision(
-            Outcome.UNKNOWN,
-            None,
-            None,
-            threshold,
-            margin,
-            reason,
-            best.modality,
-            extrapolated,
-            evidence,
-        )
-    runner_up = candidates[1].match if len(candidates) > 1 else None
-    sure = (
-        f"probability {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be"
-        " named"
+    decision = Decision(
+        outcome=Outcome.UNKNOWN,
+        reason=f"Nobody in the gallery is similar enough{note}",
+        threshold=threshold,
+        margin=margin,
+        modality=best.modality,
+        extrapolated=extrapolated,
+        evidence=evidence,
     )
-    reason = f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, {sure}{note}"
-    return Decision(
-        Outcome.ACCEPTED,
-        best.match,
-        runner_up,
-        threshold,
-        margin,
-        reason,
-        best.modality,
-        extrapolated,
-        max(evidence, 0.0),
+    if not margin >= 0:  # a score that is not a number is no match either
+        return decision
+    return replace(
+        decision,
+        outcome=Outcome.ACCEPTED,
+        reason=f"{_why_accepted(best, margin, rule)}{note}",
+        match=best.match,
+        runner_up=candidates[1].match if len(candidates) > 1 else None,
+        evidence=max(evidence, 0.0),
+    )
+
+
+def _why_nobody(modality: Modality, rule: Rule) -> str:
+    if not rule.people:
+        return "The gallery is empty"
+    return f"Nobody in the gallery is enrolled by {_BY[modality]}"
+
+
+def _why_accepted(best: Candidate, margin: float, rule: Rule) -> str:
+    return (
+        f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, probability"
+        f" {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be named"
     )
 
 
 def no_probe(reason: str) -> Decision:
-    """The clip has nothing to compare in this modality."""
+    """Decide about a clip that has nothing to compare in this modality."""
     return _nothing(Outcome.NO_PROBE, reason)
 
 
 def decide_fused(
     fused: Decision | None,
-    face: Decision,
-    voice: Decision,
-    rule: Rule,
+    single: Mapping[Modality, Decision],
     other: Mapping[Modality, float],
+    rule: Rule,
 ) -> Decision:
-    """The fused answer once the others are known (rules above). `fused` None = the clip
-    has one modality only, whose answer it then is, with the reason why the other one is
-    missing. `other[m]` is the log-likelihood ratio that the other modality gives to the
-    person whom `m` names, as far as there is something to compare.
+    """Decide by both modalities once the single ones are decided (rules above).
+
+    Args:
+        fused: decision by the fused score. None = the clip has one modality only, and
+            its decision stands, with the reason why the other one is missing.
+        single: decisions by face and by voice.
+        other: `other[m]` is the log-likelihood ratio that the other modality gives to
+            the person whom `m` names, as far as there is something to compare.
     """
+    face = single[Modality.FACE]
+    voice = single[Modality.VOICE]
     if fused is None:
-        there, missing = (voice, face) if face.outcome == Outcome.NO_PROBE else (face, voice)
-        return replace(there, reason=f"{there.reason}. {missing.reason}")
-    if is_conflict(face, voice, rule, other):
+        present, missing = (voice, face) if face.outcome == Outcome.NO_PROBE else (face, voice)
+        return replace(present, reason=f"{present.reason}. {missing.reason}")
+    if is_conflict(single, other, rule):
         return _nothing(
             Outcome.CONFLICT, "The face and the voice belong to two different people of the gallery"
         )
@@ -165,32 +172,34 @@ def decide_fused(
         by = alone.modality
         if alone.match is None or by is None:
             continue
-        if other.get(by, 0.0) >= 0 or (
-            rest.match is not None and rest.match.person_id == alone.match.person_id
-        ):
+        if other.get(by, 0.0) >= 0 or _name_the_same(alone, rest):
             return alone
-        fused = replace(
-            fused,
-            reason=(
-                f"{fused.reason}: the {by} alone is recognised, but the {rest.modality} speaks"
-                " against that person"
-            ),
-        )
+        reason = f"the {by} alone is recognised, but the {rest.modality} speaks against that person"
+        fused = replace(fused, reason=f"{fused.reason}: {reason}")
     return fused
 
 
+def _name_the_same(one: Decision, other: Decision) -> bool:
+    if one.match is None or other.match is None:
+        return False
+    return one.match.person_id == other.match.person_id
+
+
 def is_confident(decision: Decision, rule: Rule) -> bool:
-    """Accepted in a single modality, beyond what chance brings among so many people."""
+    """Whether a single modality names somebody beyond what chance brings among so many."""
     return _llr(decision) >= math.log(CONFIDENT_ODDS * max(rule.people, 1))
 
 
 def is_conflict(
-    face: Decision, voice: Decision, rule: Rule, other: Mapping[Modality, float]
+    single: Mapping[Modality, Decision], other: Mapping[Modality, float], rule: Rule
 ) -> bool:
-    """Face and voice confidently name two different people, and each prefers its own to
-    the other's.
+    """Whether face and voice confidently name two different people.
+
+    Each must also prefer its own person to the other's. Arguments as `decide_fused`.
     """
-    if face.match is None or voice.match is None or face.match.person_id == voice.match.person_id:
+    face = single[Modality.FACE]
+    voice = single[Modality.VOICE]
+    if face.match is None or voice.match is None or _name_the_same(face, voice):
         return False
     clear = math.log(CONFIDENT_ODDS)
     return (
@@ -202,32 +211,30 @@ def is_conflict(
 
 
 def _llr(decision: Decision) -> float:
-    """Of the person who is named, from the probability; beyond 700 it makes no
-    difference.
-    """
+    """Log-likelihood ratio of the person named, from the probability."""
     if decision.match is None:
         return -math.inf
     p = decision.match.probability
-    return math.log(p / (1 - p)) if 0 < p < 1 else math.copysign(700.0, p - 0.5)
+    if 0 < p < 1:
+        return math.log(p / (1 - p))
+    return math.copysign(700.0, p - 0.5)  # beyond 700 it makes no difference
 
 
-def duplicate_of(
-    fused: Decision, face: Decision, voice: Decision, person_id: str | None, rule: Rule
+def find_duplicate(
+    decisions: PerModality[Decision], person_id: str, rule: Rule
 ) -> tuple[Match, Modality] | None:
-    """Who of the gallery, other than `person_id`, the clip is, and by which modality;
+    """Find who of the gallery, other than `person_id`, the clip is, and by what modality.
+
     None = nobody else.
     """
-    for modality, decision in (
-        (Modality.FUSED, fused),
-        (Modality.FACE, face),
-        (Modality.VOICE, voice),
-    ):
-        if decision.match is not None and _is_duplicate(decision, rule):
-            if decision.match.person_id != person_id:
-                return decision.match, decision.modality or modality
-            # It is this person by both: what one modality says does not count
-            if modality == Modality.FUSED:
-                return None
+    for modality, decision in decisions.items():
+        if decision.match is None or not _is_duplicate(decision, rule):
+            continue
+        if decision.match.person_id != person_id:
+            return decision.match, decision.modality or modality
+        # The clip is this person by both: what one modality says does not count.
+        if modality == Modality.FUSED:
+            return None
     return None
 
 
@@ -242,42 +249,42 @@ def _is_duplicate(decision: Decision, rule: Rule) -> bool:
     return rule.people >= PLACE and decision.evidence >= rule.duplicate_evidence(decision.modality)
 
 
-def verify(
-    compared: Comparison | None, calibration: Calibration, fmr: float
-) -> tuple[Verification, bool]:
-    """1:1 decision at the false match rate `fmr`, and whether its threshold is
-    extrapolated; `compared` None = nothing to compare.
-    """
-    if compared is None:
-        return Verification("no_probe", None, None, None), False
+def verify(comparison: Comparison | None, calibration: Calibration, fmr: float) -> Verdict:
+    """Decide 1:1 at the false match rate `fmr`; `comparison` None = nothing to compare."""
+    if comparison is None:
+        return Verdict("no_probe")
     strength, extrapolated = calibration.pair_threshold(fmr)
-    threshold = min(compared.level + compared.scale * strength, 1.0)
-    outcome = "same" if compared.score >= threshold else "different"
-    return (
-        Verification(
-            outcome, compared.score, threshold, float(calibration.probability(compared.strength))
-        ),
-        extrapolated,
+    threshold = min(comparison.level + comparison.scale * strength, 1.0)
+    return Verdict(
+        outcome="same" if comparison.score >= threshold else "different",
+        score=comparison.score,
+        threshold=threshold,
+        probability=float(calibration.probability(comparison.strength)),
+        extrapolated=extrapolated,
     )
 
 
-def verify_fused(fused: Verification, face: Verification, voice: Verification) -> Modality:
-    """Whose answer the fused one is: as when identifying, the face or the voice alone
-    when it says "same", the fused score does not, and the other one does not speak
-    against it.
+def verify_fused(verdicts: PerModality[Verdict]) -> Verdict:
+    """Decide 1:1 by both modalities once each has its verdict.
+
+    As when identifying, the face or the voice alone counts when it says "same", the
+    fused score does not, and the other one does not speak against it.
     """
-    if fused.outcome == "different":
-        for alone, rest, modality in ((face, voice, Modality.FACE), (voice, face, Modality.VOICE)):
-            if alone.outcome == "same" and (
-                rest.outcome == "same" or (rest.probability or 0.0) >= 0.5
-            ):
-                return modality
-    return Modality.FUSED
+    face = verdicts.face
+    voice = verdicts.voice
+    if verdicts.fused.outcome != "different":
+        return verdicts.fused
+    for alone, rest in ((face, voice), (voice, face)):
+        supported = rest.outcome == "same" or (rest.probability or 0.0) >= 0.5
+        if alone.outcome == "same" and supported:
+            return alone
+    return verdicts.fused
 
 
 def _percent(share: float) -> str:
-    """In as few digits as tell it from 0 and from 100 %, two at most: nothing here is
-    certain.
+    """Format in as few digits as tell it from 0 and 100 %, two at most.
+
+    Nothing here is certain.
     """
     for digits in range(3):
         text = f"{100 * share:.{digits}f}"
@@ -287,4 +294,4 @@ def _percent(share: float) -> str:
 
 
 def _nothing(outcome: Outcome, reason: str) -> Decision:
-    return Decision(outcome, None, None, None, None, reason)
+    return Decision(outcome=outcome, reason=reason)

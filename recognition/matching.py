@@ -23,10 +23,10 @@ from recognition.results import Match
 from scoring.calibration import Calibration
 from scoring.norms import OTHERS
 from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
 
-Calibrations = Mapping[Modality, Calibration]
-Probe = Mapping[Modality, Float32Array]
+Calibrations = PerModality[Calibration]
+ProbeVectors = Mapping[Modality, Float32Array]
 """Embeddings (512,) of one clip; with face and voice there is the fused one too, of the
 fusion's size.
 """
@@ -55,21 +55,26 @@ class Candidate:
 
     @property
     def match(self) -> Match:
-        """As it is answered."""
+        """The person and the scores, as an answer has them."""
         return Match(
-            self.person.person_id, self.person.name, self.score, self.probability, self.strength
+            person_id=self.person.person_id,
+            name=self.person.name,
+            score=self.score,
+            probability=self.probability,
+            strength=self.strength,
         )
 
     def score_at(self, strength: float) -> float:
-        """The cosine with which this person would have `strength`; 1 where none could
-        be high enough.
+        """Cosine with which this person would have `strength`.
+
+        1 where no cosine is high enough.
         """
         return min(self.level + self.scale * strength, 1.0)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides alone, without a gallery about them; as a `Candidate`."""
+    """Two sides compared without a gallery around them. Fields as of `Candidate`."""
 
     score: float
     level: float
@@ -81,17 +86,17 @@ def compare(
     probe: Float32Array,
     reference: Float32Array,
     calibration: Calibration,
+    *,
     speech_s: float,
     reference_s: float | None = None,
 ) -> Comparison:
-    """Two embeddings (size,).
+    """Compare two embeddings (size,) of one modality.
 
     Args:
-        probe: of a clip.
-        reference: what stands for somebody, however long that spoke; with `reference_s`
-            another clip's. Then both are probes, level and scale are the means of those
-            of either, and the answer does not depend on which of them is called the
-            probe.
+        probe: embedding of a clip.
+        reference: what stands for a person, however long that person spoke. With
+            `reference_s` it is of another clip: then both are probes, level and scale
+            are the means of both, and the order of the two does not matter.
         calibration: of their modality.
         speech_s, reference_s: seconds of speech in the clips; 0 = none, or unknown.
     """
@@ -101,7 +106,7 @@ def compare(
         other_level, other_scale = _level_and_scale(reference, probe, calibration, reference_s)
         level = (level + other_level) / 2
         scale = (scale + other_scale) / 2
-    return Comparison(score, level, scale, (score - level) / scale)
+    return Comparison(score=score, level=level, scale=scale, strength=(score - level) / scale)
 
 
 def _level_and_scale(
@@ -112,22 +117,31 @@ def _level_and_scale(
 
 
 class Search:
-    """A probe with `speech_s` seconds of speech (0: none, or unknown) against a
-    snapshot; each modality is searched once, when it is first asked for.
+    """A probe against a snapshot of the gallery.
+
+    Each modality is searched once, when it is first asked for. `speech_s`: seconds of
+    speech in the probe; 0 = none, or unknown.
     """
 
     def __init__(
-        self, snapshot: Snapshot, probe: Probe, calibrations: Calibrations, speech_s: float
+        self,
+        snapshot: Snapshot,
+        probe: ProbeVectors,
+        calibrations: Calibrations,
+        *,
+        speech_s: float,
     ) -> None:
         self._snapshot = snapshot
         self._probe = probe
         self._calibrations = calibrations
         self._speech_s = speech_s
-        self._fields: dict[Modality, _Field] = {}
+        self._searches: dict[Modality, _ModalitySearch] = {}
 
     def rank(self, modality: Modality) -> tuple[Candidate, ...]:
-        """The two best people of the gallery in one modality, best first; FUSED, for a
-        probe with face and voice, compares each person by what is stored of them.
+        """Find the two best people of the gallery in one modality, best first.
+
+        FUSED, for a probe with face and voice, compares each person by what is stored
+        of that person.
         """
         has = self._snapshot.has
         if modality != Modality.FUSED:
@@ -142,45 +156,44 @@ class Search:
         )
 
     def llr_of(self, person: PersonRef, modality: Modality) -> float | None:
-        """Log-likelihood ratio of one person of the snapshot in one modality; None =
-        not in the probe, or nothing stored to compare it with.
+        """Log-likelihood ratio of one person of the snapshot in one modality.
+
+        None = the probe lacks it, or nothing is stored to compare it with.
         """
         row = int(np.flatnonzero(self._snapshot.keys == person.key)[0])
         if modality not in self._probe or not self._snapshot.has[modality][row]:
             return None
-        return self._field(modality).candidates(np.array([row]))[0].llr
+        return self._by(modality).candidates(np.array([row]))[0].llr
 
-    def _best_of(self, where: Mapping[Modality, BoolArray]) -> tuple[Candidate, ...]:
-        found = [
-            c
-            for m, rows in where.items()
-            if rows.any()
-            for c in self._field(m).candidates(self._field(m).nearest(rows))
-        ]
-        return tuple(sorted(found, key=lambda c: (-c.llr, c.person.key))[:_BEST])
+    def _best_of(self, rows_by: Mapping[Modality, BoolArray]) -> tuple[Candidate, ...]:
+        candidates: list[Candidate] = []
+        for modality, rows in rows_by.items():
+            if rows.any():
+                search = self._by(modality)
+                candidates += search.candidates(search.nearest(rows))
+        return tuple(sorted(candidates, key=lambda c: (-c.llr, c.person.key))[:_BEST])
 
-    def _field(self, modality: Modality) -> _Field:
-        if modality not in self._fields:
-            self._fields[modality] = _Field(
+    def _by(self, modality: Modality) -> _ModalitySearch:
+        if modality not in self._searches:
+            self._searches[modality] = _ModalitySearch(
                 self._snapshot,
                 modality,
                 self._probe[modality],
-                self._calibrations[modality],
-                self._speech_s,
+                calibration=self._calibrations[modality],
+                speech_s=self._speech_s,
             )
-        return self._fields[modality]
+        return self._searches[modality]
 
 
-class _Field:
-    """Cosines of everybody in one modality, and the strengths of those who are asked
-    for.
-    """
+class _ModalitySearch:
+    """Cosines of everybody in one modality, and strengths of those who are asked for."""
 
     def __init__(
         self,
         snapshot: Snapshot,
         modality: Modality,
         vector: Float32Array,
+        *,
         calibration: Calibration,
         speech_s: float,
     ) -> None:
@@ -195,8 +208,7 @@ class _Field:
         self._scale = float(scale[0])
         self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
-        levels = self._levels(shortlist)
-        strengths = (self._cosines[shortlist] - levels) / self._scale
+        strengths = (self._cosines[shortlist] - self._levels(shortlist)) / self._scale
         order = np.argsort(-strengths)[: OTHERS + 1]
         self._top_rows = shortlist[order]
         self._top = strengths[order]
@@ -204,15 +216,13 @@ class _Field:
     def nearest(self, rows: BoolArray) -> IndexArray:
         """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
         cosines = np.where(rows, self._cosines, -np.inf)
-        first = (
-            np.argpartition(-cosines, SHORTLIST - 1)[:SHORTLIST]
-            if len(cosines) > SHORTLIST
-            else np.arange(len(cosines))
-        )
+        if len(cosines) <= SHORTLIST:
+            return np.flatnonzero(rows)
+        first = np.argpartition(-cosines, SHORTLIST - 1)[:SHORTLIST]
         return first[rows[first]]
 
     def candidates(self, rows: IndexArray) -> list[Candidate]:
-        """The people in `rows`, as they compare with the probe."""
+        """Compare the people in `rows` with the probe."""
         levels = self._levels(rows)
         return [
             self._candidate(int(row), float(level)) for row, level in zip(rows, levels, strict=True)
@@ -232,5 +242,12 @@ class _Field:
         probability = float(self._calibration.probability(strength))
         person = self._snapshot.refs[int(self._snapshot.keys[row])]
         return Candidate(
-            person, self._modality, score, level, self._scale, strength, llr, probability
+            person=person,
+            modality=self._modality,
+            score=score,
+            level=level,
+            scale=self._scale,
+            strength=strength,
+            llr=llr,
+            probability=probability,
         )

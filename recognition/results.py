@@ -1,17 +1,21 @@
-"""Results of recognition: decisions, verifications, identifications, enrolments."""
+"""Answers of the recognizer: identifications, enrolments and verifications.
+
+No embedding is in any of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from gallery.results import Person, TemplateInfo
-from utils.media import Capture, FaceQuality, Hint, SpeechQuality
-from utils.modality import Modality
+from recognition.observation import Observation
+from utils.media import Hint
+from utils.modality import Modality, PerModality
 
 
 class Outcome(StrEnum):
-    """The answer of an open-set identification for one modality."""
+    """Outcome of an open-set identification by one modality."""
 
     ACCEPTED = "accepted"
     UNKNOWN = "unknown"
@@ -21,9 +25,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Match:
-    """A person of the gallery that a probe was compared with. `score` = cosine;
-    `probability` = calibrated, at even prior odds; `strength` = what calibrations are
-    fitted on (scoring/calibration.py), None where only the answer is known.
+    """A person of the gallery that a probe was compared with.
+
+    Attributes:
+        score: cosine in [-1, 1].
+        probability: calibrated, at even prior odds, in [0, 1].
+        strength: what calibrations are fitted on (`scoring/calibration.py`); None where
+            only the answer is known.
     """
 
     person_id: str
@@ -35,109 +43,110 @@ class Match:
 
 @dataclass(frozen=True)
 class Decision:
-    """Open-set answer for one modality. `margin` = score − threshold of the best match;
-    None where nothing was compared. `match` and `runner_up` are None unless the outcome
-    is accepted: a stranger is not given the nearest name. `modality` says which score
-    and threshold these are (a fused answer may rest on one modality); `extrapolated`:
-    the threshold lies beyond the measured errors; `evidence`: the natural
-    log-likelihood ratio of the best match less that of the threshold.
+    """Open-set decision by one modality.
+
+    Attributes:
+        match: the person named; None unless accepted, as a stranger is not given the
+            nearest name. The same holds for `runner_up`.
+        threshold: cosine to reach; None where nothing was compared.
+        margin: score of the best person less the threshold.
+        reason: the outcome in words.
+        modality: whose score and threshold these are. A fused decision may rest on one
+            modality.
+        extrapolated: the threshold lies beyond the measured error rates.
+        evidence: natural log-likelihood ratio of the best person less that of the
+            threshold.
     """
 
     outcome: Outcome
-    match: Match | None
-    runner_up: Match | None
-    threshold: float | None
-    margin: float | None
     reason: str
+    match: Match | None = None
+    runner_up: Match | None = None
+    threshold: float | None = None
+    margin: float | None = None
     modality: Modality | None = None
     extrapolated: bool = False
     evidence: float | None = None
 
 
 @dataclass(frozen=True)
-class Verification:
-    """1:1 answer for one modality: `outcome` is "same", "different" or "no_probe";
-    without a probe the other fields are None.
-    """
-
-    outcome: str
-    score: float | None
-    threshold: float | None
-    probability: float | None
-
-
-@dataclass(frozen=True)
 class Identification:
-    """Who it is, by both modalities, by face alone and by voice alone, and everything
-    that explains the answer. `scale_ids`: of the strengths (`Calibration.scale_id`), by
-    modality.
+    """Who is in a clip: a decision by both modalities, by face and by voice.
+
+    Attributes:
+        people: number of people in the gallery.
+        fpir: false positive identification rate that the thresholds aim at.
+        scale_ids: scales of the strengths (`Calibration.scale_id`).
     """
 
-    fused: Decision
-    face: Decision
-    voice: Decision
-    face_quality: FaceQuality | None
-    speech_quality: SpeechQuality | None
-    people_in_view: int
-    hints: tuple[Hint, ...]
+    decisions: PerModality[Decision]
+    observation: Observation
     people: int
     fpir: float
-    encoder_ids: dict[str, str]
-    timings_ms: dict[str, float]
-    scale_ids: dict[str, str] = field(default_factory=dict)
+    scale_ids: PerModality[str]
+
+    @property
+    def named_ids(self) -> set[str]:
+        """Ids of all people that the answer names."""
+        ids = set[str]()
+        for decision in self.decisions.values():
+            ids.update(m.person_id for m in (decision.match, decision.runner_up) if m)
+        return ids
 
 
 @dataclass(frozen=True)
-class EnrollResult:
-    """What an enrolment stored. `duplicate` is set when the clip was accepted as
-    another person and `force` let it pass.
+class Enrolment:
+    """What an enrolment stored.
+
+    Attributes:
+        templates: the templates of the clips, also those that were stored before.
+        observations: what was seen and heard, one for each clip.
+        duplicate: who else the clip was taken for when `force` let it pass.
     """
 
     person: Person
     templates: tuple[TemplateInfo, ...]
-    hints: tuple[Hint, ...]
+    observations: tuple[Observation, ...]
     duplicate: Match | None
-    face_quality: FaceQuality | None
-    speech_quality: SpeechQuality | None
-    people_in_view: int
-    encoder_ids: dict[str, str]
-    timings_ms: dict[str, float]
+
+    @property
+    def named_ids(self) -> set[str]:
+        """Ids of all people that the answer names."""
+        return {self.person.person_id} | ({self.duplicate.person_id} if self.duplicate else set())
+
+    @property
+    def hints(self) -> tuple[Hint, ...]:
+        """Hints on all clips, in their order."""
+        return tuple(hint for o in self.observations for hint in o.hints)
 
 
 @dataclass(frozen=True)
-class VerifyResult:
-    """1:1 answer by both modalities, by face and by voice; `fmr` is the false match
-    rate that the thresholds aim at.
+class Verdict:
+    """1:1 decision by one modality.
 
-    The qualities are those of the probe. `extrapolated` names the modalities whose
-    threshold lies beyond the measured errors. `captures`: what was compared, the probe
-    first, then the reference where that is a clip.
+    `outcome` is "same", "different" or "no_probe". Without a probe the score (a cosine),
+    the threshold and the probability are None. `extrapolated`: the threshold lies beyond
+    the measured error rates.
     """
 
-    fused: Verification
-    face: Verification
-    voice: Verification
-    hints: tuple[Hint, ...]
+    outcome: str
+    score: float | None = None
+    threshold: float | None = None
+    probability: float | None = None
+    extrapolated: bool = False
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether two sides are one person: a verdict by both modalities, by face, by voice.
+
+    Attributes:
+        observation: the clip in question.
+        reference: the clip that it was compared with; None for a person of the gallery.
+        fmr: false match rate that the thresholds aim at.
+    """
+
+    verdicts: PerModality[Verdict]
+    observation: Observation
+    reference: Observation | None
     fmr: float
-    face_quality: FaceQuality | None
-    speech_quality: SpeechQuality | None
-    people_in_view: int
-    encoder_ids: dict[str, str]
-    timings_ms: dict[str, float]
-    extrapolated: tuple[Modality, ...] = ()
-    captures: tuple[Capture, ...] = ()
-
-
-@dataclass(frozen=True)
-class FirstSightResult:
-    """Identification that enrols whoever comes under an id for the first time.
-
-    `registered`: templates of this clip were stored under `person_id`. `duplicate`: the
-    clip is somebody who is there under another id, and so it was stored with `force`
-    alone.
-    """
-
-    person_id: str
-    identification: Identification
-    registered: bool
-    duplicate: Match | None

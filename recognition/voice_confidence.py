@@ -1,9 +1,8 @@
-"""Identification by voice alone, on the scale of the voice API: a confidence from 0 to
-1 in which 0.7 is the own threshold. Pure.
+"""Confidence of an identification by voice, from 0 to 1. Pure.
 
-Clients of that API name the confidence that a speaker must reach, 0.7 where they name
-none. A cosine brought to [0, 1] would not do: what 0.7 of it means changes with the
-network and with the number of people. Here
+Clients of the voice API state the confidence that a speaker must reach, 0.7 where they
+state none. A cosine brought to [0, 1] would not do: what 0.7 of it means changes with
+the network and with the number of people. Here
 
     confidence = 1 / (1 + exp(−(llr(score) − llr(threshold) + ln(0.7 / 0.3))))
 
@@ -19,42 +18,34 @@ a million.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from gallery.results import Person, TemplateInfo
-from recognition.results import Decision, Identification, Match
-from utils.media import Hint
+from recognition.requests import Clip, IdentificationRequest
+from recognition.results import Decision
+from utils.modality import Modality
 
 OWN_THRESHOLD = 0.7
 _EDGE = 1e-6
 
 
-@dataclass(frozen=True)
-class SpeakerResult:
-    """Who speaks: `identification.voice` says it. `confidence` in [0, 1] is that of the
-    best speaker, named or not; 0 without anybody to compare with. `threshold` is the
-    confidence that was asked for.
+def ask_by_voice(
+    clip: Clip, threshold: float, request_id: str | None = None
+) -> IdentificationRequest:
+    """Ask who speaks: by voice alone, with the confidence that a speaker must reach.
+
+    `threshold` in [0, 1]. Raises ValueError.
     """
-
-    identification: Identification
-    confidence: float
-    threshold: float
-
-
-@dataclass(frozen=True)
-class SpeakerEnrolment:
-    """What a registration left: the templates of these clips, the person, and who else
-    the clips were taken for when `force` let them pass.
-    """
-
-    person: Person
-    templates: tuple[TemplateInfo, ...]
-    duplicate: Match | None
-    hints: tuple[Hint, ...]
+    return IdentificationRequest(
+        clip=clip,
+        modality=Modality.VOICE,
+        beyond=evidence(threshold),
+        request_id=request_id,
+        action="identify_speaker",
+    )
 
 
 def evidence(threshold: float) -> float:
     """Log-likelihood ratio that a threshold in [0, 1] asks for beyond the own one.
+
     Raises ValueError.
     """
     if not 0.0 <= threshold <= 1.0:
@@ -63,9 +54,7 @@ def evidence(threshold: float) -> float:
 
 
 def confidence(decision: Decision, threshold: float) -> float:
-    """The confidence of the best speaker, from a decision that was made with
-    `threshold`.
-    """
+    """Confidence of the best speaker, from a decision made with `threshold`."""
     if decision.evidence is None:
         return 0.0
     return _probability(decision.evidence + _log_odds(threshold))
@@ -77,8 +66,6 @@ def _log_odds(probability: float) -> float:
 
 
 def _probability(log_odds: float) -> float:
-    return (
-        1.0 / (1.0 + math.exp(-log_odds))
-        if log_odds > 0
-        else math.exp(log_odds) / (1.0 + math.exp(log_odds))
-    )
+    if log_odds > 0:
+        return 1.0 / (1.0 + math.exp(-log_odds))
+    return math.exp(log_odds) / (1.0 + math.exp(log_odds))

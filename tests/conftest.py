@@ -16,7 +16,7 @@ from gallery.database.base import open_database
 from gallery.store import Store
 from recognition.recognizer import Recognizer
 from tests.support import own_voices
-from tests.support.gallery_parts import enroll, recognizer_of, write_clip
+from tests.support.gallery_parts import enroll_person, recognizer_of, write_clip
 from tests.support.postgres import new_database
 from utils.config import Settings
 from web.factory import create_app
@@ -56,7 +56,7 @@ def clip(tmp_path: Path) -> Callable[..., Path]:
 def gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Recognizer:
     """A recognizer that knows ann, bob and cleo: face and voice 1, 2 and 3."""
     for number, person_id in enumerate(("ann", "bob", "cleo"), 1):
-        enroll(recognizer, clip, person_id, face=number, voice=number)
+        enroll_person(recognizer, clip, person_id, face=number, voice=number)
     return recognizer
 
 

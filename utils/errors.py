@@ -40,8 +40,12 @@ DuetError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of operating system errors that mean a full disk or quota."""
 
 
 class DuetError(Exception):
@@ -61,6 +65,10 @@ class DuetError(Exception):
         self.message = message
         self.hint = self.default_hint if hint is None else hint
         self.details = dict(details or {})
+
+    def to_dict(self) -> dict[str, str]:
+        """Code, message and hint, as answers and results of jobs have them."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
 class RequestError(DuetError):

@@ -16,7 +16,8 @@ from flask_restx import Api
 
 from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
-from jobs.worker import JobThread
+from jobs.thread import JobThread
+from jobs.worker import Workplace
 from recognition.recognizer import Recognizer
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
@@ -108,7 +109,11 @@ def create_app(
     jobs = Jobs(recognizer.store.database)
     auth.check_keys(settings, keys)
     app.extensions["duet"] = State(
-        settings, recognizer, keys, jobs, JobThread(recognizer, jobs, settings)
+        settings=settings,
+        recognizer=recognizer,
+        keys=keys,
+        jobs=jobs,
+        job_thread=JobThread(Workplace(recognizer, jobs, settings)),
     )
     return app
 

@@ -11,7 +11,8 @@ from flask import current_app
 
 from gallery.records.jobs import Job, Jobs
 from gallery.records.keys import Keys
-from jobs.worker import JobThread
+from gallery.store import Store
+from jobs.thread import JobThread
 from recognition.recognizer import Recognizer
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError
@@ -38,6 +39,11 @@ def recognizer() -> Recognizer:
     """Recognizer of the application that answers this request."""
     state: State = current_app.extensions["duet"]
     return state.recognizer
+
+
+def store() -> Store:
+    """Gallery of the application that answers this request."""
+    return recognizer().store
 
 
 def keys() -> Keys:

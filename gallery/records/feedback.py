@@ -8,7 +8,8 @@ the next calibration, which stay until the person is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,7 +18,6 @@ from sqlalchemy import Connection, delete, insert, select
 from gallery import audit
 from gallery.records import people
 from gallery.tables import feedback, identifications
-from recognition.results import Identification
 from utils.errors import IdentificationNotFoundError
 from utils.modality import Modality
 
@@ -32,39 +32,50 @@ class Trial(NamedTuple):
     same: bool
 
 
-def remember(connection: Connection, request_id: str, answer: Identification) -> None:
-    """Remember who is named in an answer, and who asked; of two answers under one
-    request id the later counts. A fused answer that rests on one modality is that
-    modality's comparison, and no other.
+@dataclass(frozen=True)
+class NamedPerson:
+    """The comparison that named a person in an answer, by one modality.
+
+    Attributes:
+        score: cosine in [-1, 1].
+        strength: of the clip and the person (`scoring/calibration.py`).
+        speech_s: seconds of speech in the clip.
+        scale_id: scale of the strength (`Calibration.scale_id`).
+    """
+
+    person_id: str
+    modality: Modality
+    score: float
+    strength: float
+    speech_s: float
+    encoder_id: str
+    scale_id: str
+
+
+def remember(connection: Connection, request_id: str, named: Sequence[NamedPerson]) -> None:
+    """Remember who is named in an answer, and who asked.
+
+    Of two answers under one request id the later counts.
     """
     connection.execute(delete(identifications).where(identifications.c.request_id == request_id))
-    heard = answer.speech_quality.speech_s if answer.speech_quality else 0.0
-    for m, decision in {
-        Modality.FUSED: answer.fused,
-        Modality.FACE: answer.face,
-        Modality.VOICE: answer.voice,
-    }.items():
-        match = decision.match
-        key = (
-            people.find(connection, match.person_id)
-            if match is not None and decision.modality == m
-            else None
-        )
-        if match is not None and key is not None:  # else deleted since
-            connection.execute(
-                insert(identifications).values(
-                    request_id=request_id,
-                    at=datetime.now(UTC),
-                    modality=m,
-                    person_key=key,
-                    score=match.score,
-                    speech_s=heard,
-                    encoder_id=answer.encoder_ids[m],
-                    strength=match.strength,
-                    scale_id=answer.scale_ids[m],
-                    actor=audit.ACTOR.get(),
-                )
+    for person in named:
+        key = people.find(connection, person.person_id)
+        if key is None:  # deleted since
+            continue
+        connection.execute(
+            insert(identifications).values(
+                request_id=request_id,
+                at=datetime.now(UTC),
+                modality=person.modality,
+                person_key=key,
+                score=person.score,
+                speech_s=person.speech_s,
+                encoder_id=person.encoder_id,
+                strength=person.strength,
+                scale_id=person.scale_id,
+                actor=audit.ACTOR.get(),
             )
+        )
 
 
 def forget_old(connection: Connection, days: float) -> None:

@@ -186,7 +186,7 @@ class Jobs:
                         "uploaded": item.uploaded,
                         "state": "failed" if item.refused else "waiting",
                         "attempts": 0,
-                        "error": item.refused and said(item.refused),
+                        "error": item.refused and item.refused.to_dict(),
                     }
                     for n, item in enumerate(new.items)
                 ],
@@ -446,11 +446,6 @@ def about(person_key: int, person_id: str) -> ColumnElement[bool]:
     """
     named = select(job_mentions.c.item_key).where(job_mentions.c.person_key == person_key)
     return or_(job_items.c.person_id == person_id, job_items.c.key.in_(named))
-
-
-def said(error: DuetError) -> dict[str, str]:
-    """Why a file failed, as it is kept."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def remove_uploads(root: Path, uploads: Iterable[str]) -> None:

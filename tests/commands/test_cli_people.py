@@ -18,6 +18,7 @@ from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import people
 from tests.gallery.test_store import face, voice
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     made = make_recognizer(tmp_path / "data")
-    made.enroll("ann", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
-    made.identify(write_clip(tmp_path / "clip", face=1, voice=1, sample=3), request_id="r1")
+    enroll(made, "ann", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
+    identify(made, write_clip(tmp_path / "clip", face=1, voice=1, sample=3), request_id="r1")
     made.store.enroll(NewPerson("ben", "Ben"), [face(2), voice(2)])
     yield made.store
     made.close()

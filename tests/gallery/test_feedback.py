@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from gallery.tables import identifications
 from recognition.recognizer import Recognizer
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
 from utils.errors import IdentificationNotFoundError, PersonNotFoundError
 from utils.modality import Modality
@@ -20,13 +21,13 @@ from utils.modality import Modality
 def two(tmp_path: Path) -> Iterator[Recognizer]:
     made = make_recognizer(tmp_path)
     for number, name in ((1, "ann"), (2, "bob")):
-        made.enroll(name, write_clip(tmp_path / name, face=number, voice=number), create=True)
+        enroll(made, name, write_clip(tmp_path / name, face=number, voice=number), create=True)
     yield made
     made.close()
 
 
 def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) -> object:
-    return recognizer.identify(write_clip(folder / "probe", **who), request_id=request_id)
+    return identify(recognizer, write_clip(folder / "probe", **who), request_id=request_id)
 
 
 def test_feedback_becomes_trials(two: Recognizer, tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_feedback_becomes_trials(two: Recognizer, tmp_path: Path) -> None:
 
 def test_a_fused_answer_on_one_modality_is_one_trial(two: Recognizer, tmp_path: Path) -> None:
     answer = ask(two, tmp_path, "r2", face=2, sample=9)
-    assert answer.fused.match.person_id == "bob"
+    assert answer.decisions.fused.match.person_id == "bob"
     assert two.store.give_feedback("r2", "bob", True) == ("face",)
 
 

@@ -30,6 +30,7 @@ from gallery.vectors import to_bytes
 from recognition.recognizer import Recognizer
 from tests.gallery.test_reembedding import NEXT
 from tests.gallery.test_store import face, voice
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     ClipAligner,
     direction,
@@ -94,7 +95,8 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     (folder / "media").mkdir()
     for number in range(2, 8):
         made.store.create_person(f"other-{number}", f"Other {number}")
-        made.enroll(
+        enroll(
+            made,
             f"other-{number}",
             write_clip(tmp_path / "clip", face=number, voice=number, sample=number),
         )
@@ -102,14 +104,20 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
         "walrus@example.com", "Wanda Wälrus", "walrus note", "walrus consent", 30
     )
     for sample in range(3):
-        made.enroll(
-            "walrus@example.com", write_clip(tmp_path / "clip", face=1, voice=1, sample=sample)
+        enroll(
+            made,
+            "walrus@example.com",
+            write_clip(tmp_path / "clip", face=1, voice=1, sample=sample),
         )
-    made.identify(
-        write_clip(tmp_path / "clip", face=1, voice=1, sample=9), request_id="walrus-request-1"
+    identify(
+        made,
+        write_clip(tmp_path / "clip", face=1, voice=1, sample=9),
+        request_id="walrus-request-1",
     )
-    made.identify(
-        write_clip(tmp_path / "clip", face=1, voice=1, sample=8), request_id="walrus-request-2"
+    identify(
+        made,
+        write_clip(tmp_path / "clip", face=1, voice=1, sample=8),
+        request_id="walrus-request-2",
     )
     made.store.give_feedback("walrus-request-1", "walrus@example.com", True)
     (folder / "media/walrus-upload.mp4").write_bytes(b"walrus in the upload")
@@ -252,7 +260,7 @@ def test_what_a_change_replaces(full: tuple[Recognizer, list[bytes]], tmp_path: 
     made.store.update_person("walrus@example.com", name="Ann", note="", consent="none")
     assert found_in(tmp_path / "data", *TEXTS[1:3], b"walrus note", b"walrus consent") == []
     clip = write_clip(tmp_path / "clip", face=1, voice=1, sample=30)
-    made.enroll("walrus@example.com", clip, replace=True)
+    enroll(made, "walrus@example.com", clip, replace=True)
     assert found_in(tmp_path / "data", *looked_for[len(TEXTS) :]) == []
     assert found_in(tmp_path / "data", *pieces(Modality.FACE, 1, 30)) == pieces(
         Modality.FACE, 1, 30

@@ -21,6 +21,7 @@ import pytest
 
 from gallery.store import NewPerson
 from tests.gallery.test_store import face, voice
+from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import make_recognizer, open_gallery, write_clip
 from tests.support.postgres import new_database
 from utils.errors import DuetError, DuplicatePersonError
@@ -87,7 +88,7 @@ def test_two_threads_enroll_one_person(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g")
     made.store.create_person("ann")
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(4)]
-    results = run_together(*[lambda c=c: made.enroll("ann", c) for c in clips])
+    results = run_together(*[lambda c=c: enroll(made, "ann", c) for c in clips])
     assert not [r for r in results if isinstance(r, DuetError)]
     assert made.store.get_person("ann").templates == {"face": 4, "voice": 4}
     made.close()
@@ -98,7 +99,7 @@ def test_two_threads_replace_one_person(tmp_path: Path) -> None:
     made.store.create_person("ann")
     for _ in range(5):
         clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(4)]
-        results = run_together(*[lambda c=c: made.enroll("ann", c, replace=True) for c in clips])
+        results = run_together(*[lambda c=c: enroll(made, "ann", c, replace=True) for c in clips])
         stored = made.store.list_templates("ann")
         assert [t.modality for t in stored] == ["face", "voice"]
         assert len({t.source_sha256 for t in stored}) == 1
@@ -109,9 +110,9 @@ def test_two_threads_replace_one_person(tmp_path: Path) -> None:
 def test_first_sight_of_one_id_in_many_threads(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
-    results = run_together(*[lambda c=c: made.first_sight("ann", c) for c in clips])
+    results = run_together(*[lambda c=c: first_sight(made, "ann", c) for c in clips])
     assert sum(r.registered for r in results) == 1
-    assert {r.identification.fused.match.person_id for r in results} == {"ann"}
+    assert {r.identification.decisions.fused.match.person_id for r in results} == {"ann"}
     assert made.store.get_person("ann").templates == {"face": 1, "voice": 1}
     made.close()
 
@@ -120,7 +121,7 @@ def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path: Path) -> N
     made = make_recognizer(tmp_path / "g", slots=4)
     clips = [write_clip(tmp_path / f"{s}", face=1, voice=1, sample=s) for s in range(6)]
     results = run_together(
-        *[lambda i=i, c=c: made.first_sight(f"id{i}", c) for i, c in enumerate(clips)]
+        *[lambda i=i, c=c: first_sight(made, f"id{i}", c) for i, c in enumerate(clips)]
     )
     assert sum(r.registered for r in results) == 1
     assert made.store.count() == 1
@@ -138,9 +139,9 @@ def test_one_person_under_two_ids_in_two_processes(tmp_path: Path, kind: str) ->
     script = """
 made = make_recognizer(folder, database_url=sys.argv[3])
 clip = write_clip(folder / sys.argv[2], face=1, voice=1, sample=int(sys.argv[2]))
-made.identify(clip)
+identify(made, clip)
 ready()
-result = made.first_sight("id" + sys.argv[2], clip)
+result = first_sight(made, "id" + sys.argv[2], clip)
 print(json.dumps([result.registered, result.duplicate and result.duplicate.person_id]))
 """
     for turn in range(2):
@@ -160,22 +161,22 @@ ready()
 me, errors = int(sys.argv[2]), []
 for i in range(8):
     try:
-        made.enroll("ann", write_clip(folder / f"{me}-{i}", face=1, voice=1, sample=me * 100 + i))
-        made.first_sight(f"p{me}-{i}", write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i))
+        enroll(made, "ann", write_clip(folder / f"{me}-{i}", face=1, voice=1, sample=me * 100 + i))
+        first_sight(made, f"p{me}-{i}", write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i))
     except DuetError as error:
         errors.append(error.code)
 print(json.dumps(errors))
 """
     made = make_recognizer(tmp_path)
     made.store.create_person("ann")
-    made.identify(write_clip(tmp_path / "warm", face=1))
+    identify(made, write_clip(tmp_path / "warm", face=1))
     assert finish(start(script, tmp_path, "1"), start(script, tmp_path, "2")) == [[], []]
     assert made.store.get_person("ann").templates == {"face": 16, "voice": 16}
     assert made.store.count() == 17
     for me in (1, 2):
         for i in range(8):
             clip = write_clip(tmp_path / "probe", face=10 * me + i, voice=10 * me + i, sample=1)
-            assert made.identify(clip).fused.match.person_id == f"p{me}-{i}"
+            assert identify(made, clip).decisions.fused.match.person_id == f"p{me}-{i}"
     made.close()
 
 
@@ -198,14 +199,14 @@ def test_searches_beside_enrolments_are_right(tmp_path: Path) -> None:
     """
     made = make_recognizer(tmp_path / "g", slots=8)
     for i in range(1, 6):
-        made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
+        first_sight(made, f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
     probes = {i: write_clip(tmp_path / f"t{i}", face=i, voice=i, sample=1) for i in range(1, 6)}
-    expected = {i: made.identify(p).fused.match.score for i, p in probes.items()}
+    expected = {i: identify(made, p).decisions.fused.match.score for i, p in probes.items()}
     done = threading.Event()
 
     def change() -> None:
         for i in range(20, 45):
-            made.first_sight(f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
+            first_sight(made, f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
             if i % 2:
                 made.store.delete_person(f"p{i}")
         done.set()
@@ -213,9 +214,9 @@ def test_searches_beside_enrolments_are_right(tmp_path: Path) -> None:
     def ask(i: int) -> bool:
         while True:
             last = done.is_set()
-            answer = made.identify(probes[i])
-            assert answer.fused.match.person_id == f"p{i}"
-            assert answer.fused.match.score == pytest.approx(expected[i], abs=1e-6)
+            answer = identify(made, probes[i])
+            assert answer.decisions.fused.match.person_id == f"p{i}"
+            assert answer.decisions.fused.match.score == pytest.approx(expected[i], abs=1e-6)
             if last:
                 return True
 
@@ -228,13 +229,13 @@ def test_searches_beside_enrolments_are_right(tmp_path: Path) -> None:
 
 def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path / "g")
-    made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
+    first_sight(made, "ann", write_clip(tmp_path / "a", face=1, voice=1))
     for i in range(4):
         made.store.create_person(f"p{i}")
     clip = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
-    results = run_together(*[lambda i=i: made.enroll(f"p{i}", clip) for i in range(4)])
+    results = run_together(*[lambda i=i: enroll(made, f"p{i}", clip) for i in range(4)])
     assert all(isinstance(r, DuplicatePersonError) for r in results)
-    made.enroll("ann", clip)
+    enroll(made, "ann", clip)
     made.close()
 
 

@@ -16,6 +16,7 @@ from gallery.records import kept
 from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
 from tests.gallery.test_store import CURRENT, face, voice
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import direction, make_recognizer, open_gallery, write_clip
 from utils.errors import PersonNotFoundError, ThumbnailNotFoundError
 from utils.media import Waveform
@@ -39,7 +40,7 @@ def test_faces_and_speech_come_back() -> None:
 def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: bytes | None) -> None:
     recognizer = make_recognizer(tmp_path / "data", codec=key and Sealer(key), keep_media=True)
     clip = write_clip(tmp_path / "clip", face=3, voice=3, sample=7)
-    stored = recognizer.enroll("ann", clip, create=True).templates
+    stored = enroll(recognizer, "ann", clip, create=True).templates
     face_media, voice_media = (recognizer.store.kept_media(t.template_id) for t in stored)
     assert (sorted(face_media), sorted(voice_media)) == (["faces", "thumbnail"], ["speech"])
     vectors = recognizer.store.vectors_of("ann", CURRENT)
@@ -64,8 +65,8 @@ def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: byte
 
 def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
-    stored = recognizer.enroll(
-        "ann", write_clip(tmp_path / "clip", face=3, voice=3), create=True
+    stored = enroll(
+        recognizer, "ann", write_clip(tmp_path / "clip", face=3, voice=3), create=True
     ).templates
     assert [recognizer.store.kept_media(t.template_id) for t in stored] == [{}, {}]
     recognizer.close()
@@ -98,14 +99,14 @@ def test_media_go_with_a_moved_template(store: Store) -> None:
 def test_export_holds_everything(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path, keep_media=True)
     made.store.create_person("ann", "Ann Lee", "front desk", "signed", 90)
-    made.enroll("ann", write_clip(tmp_path / "a", face=1, voice=1))
-    made.enroll(
-        "anna", write_clip(tmp_path / "b", face=1, voice=1, sample=2), create=True, force=True
+    enroll(made, "ann", write_clip(tmp_path / "a", face=1, voice=1))
+    enroll(
+        made, "anna", write_clip(tmp_path / "b", face=1, voice=1, sample=2), create=True, force=True
     )
-    made.identify(write_clip(tmp_path / "probe", face=1, voice=1, sample=9), request_id="r1")
-    named = made.identify(
-        write_clip(tmp_path / "c", face=1, voice=1, sample=9), request_id="r1"
-    ).fused.match.person_id
+    identify(made, write_clip(tmp_path / "probe", face=1, voice=1, sample=9), request_id="r1")
+    named = identify(
+        made, write_clip(tmp_path / "c", face=1, voice=1, sample=9), request_id="r1"
+    ).decisions.fused.match.person_id
     made.store.give_feedback("r1", named, True)
     made.store.merge_people("ann", "anna")
     found = json.loads(json.dumps(made.store.export_person("ann")))

@@ -22,7 +22,7 @@ from sqlalchemy import func, select, update
 
 from gallery.records.jobs import Jobs
 from gallery.tables import job_items, kept_media, people, templates
-from jobs.worker import work
+from jobs.worker import Workplace, work
 from recognition.recognizer import Recognizer
 from tests.support.gallery_parts import make_recognizer
 from tests.support.kill_worker import JOURNAL, live
@@ -115,7 +115,7 @@ def finish_jobs(recognizer: Recognizer, settings: Settings) -> None:
             .values(leased_until=datetime.now(UTC) - timedelta(seconds=1))
         )
     jobs = Jobs(recognizer.store.database)
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     assert not jobs.waiting()
 
 

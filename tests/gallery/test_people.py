@@ -17,6 +17,7 @@ from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import people
 from tests.gallery.test_store import CURRENT, face, voice
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
 from utils.errors import (
     EncoderMismatchError,
@@ -330,16 +331,18 @@ def test_move_of_a_clip_that_is_there_twice(store: Store) -> None:
 def test_the_index_follows(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
     for number, name in ((1, "ann"), (2, "bob")):
-        recognizer.enroll(name, write_clip(tmp_path / name, face=number, voice=number), create=True)
+        enroll(
+            recognizer, name, write_clip(tmp_path / name, face=number, voice=number), create=True
+        )
     probe = write_clip(tmp_path / "probe", face=2, voice=2, sample=5)
-    assert recognizer.identify(probe).fused.match.person_id == "bob"
+    assert identify(recognizer, probe).decisions.fused.match.person_id == "bob"
     recognizer.store.merge_people("ann", "bob")
-    answer = recognizer.identify(probe)
+    answer = identify(recognizer, probe)
     assert answer.people == 1
     templates = recognizer.store.list_templates("ann")
     for template in templates[2:]:
         recognizer.store.move_template(
             "ann", template.template_id, "cem" if recognizer.store.count() > 1 else NewPerson("cem")
         )
-    assert recognizer.identify(probe).fused.match.person_id == "cem"
+    assert identify(recognizer, probe).decisions.fused.match.person_id == "cem"
     recognizer.close()

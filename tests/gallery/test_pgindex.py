@@ -23,6 +23,7 @@ from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from recognition.recognizer import Recognizer
+from tests.support.asking import enroll
 from tests.support.gallery_parts import (
     ClipAligner,
     StubEncoders,
@@ -294,7 +295,8 @@ def test_a_recognizer_answers_as_over_a_file(
     for recognizer in (here, there):
         for i in range(8):
             recognizer.store.create_person(f"p{i}")
-            recognizer.enroll(
+            enroll(
+                recognizer,
                 f"p{i}",
                 write_clip(
                     tmp_path / "clip",
@@ -319,7 +321,10 @@ def test_a_recognizer_answers_as_over_a_file(
                 assert left.margin == pytest.approx(right.margin, abs=1e-5)
     there.store.delete_person("p5")
     assert (
-        there.identify(write_clip(tmp_path / "clip", face=5, voice=5, sample=3)).fused.match is None
+        there.identify(
+            write_clip(tmp_path / "clip", face=5, voice=5, sample=3)
+        ).decisions.fused.match
+        is None
     )
     here.close()
 

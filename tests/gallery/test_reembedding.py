@@ -22,6 +22,7 @@ from gallery.store import Store
 from gallery.upkeep import reembedding
 from gallery.upkeep.reembedding import Reembedding
 from recognition.recognizer import Recognizer
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     StubEncoders,
     StubFace,
@@ -81,13 +82,15 @@ def old(tmp_path: Path, codec: Codec | None, url: str) -> Iterator[Recognizer]:
     """Ten people by the first model, with kept media."""
     made = make_recognizer(tmp_path, codec=codec, keep_media=True, database_url=url)
     for n in range(10):
-        made.enroll(f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True)
+        enroll(made, f"p{n}", write_clip(tmp_path / "clip", face=n, voice=n, sample=1), create=True)
     yield made
     made.close()
 
 
 def named(recognizer: Recognizer, folder: Path, n: int) -> str | None:
-    match = recognizer.identify(write_clip(folder / "probe", face=n, voice=n, sample=2)).fused.match
+    match = identify(
+        recognizer, write_clip(folder / "probe", face=n, voice=n, sample=2)
+    ).decisions.fused.match
     return match and match.person_id
 
 
@@ -102,7 +105,7 @@ def test_old_templates_serve_until_the_switch(
     assert work.left().waiting == 20
     assert work.stage() == 20
     assert named(old, tmp_path, 3) == "p3", "the old model still serves"
-    old.enroll("late", write_clip(tmp_path / "clip", face=20, voice=20, sample=1), create=True)
+    enroll(old, "late", write_clip(tmp_path / "clip", face=20, voice=20, sample=1), create=True)
     with pytest.raises(EncoderMismatchError, match="2 that wait"):
         work.switch()
     assert named(old, tmp_path, 20) == "late"
@@ -151,10 +154,10 @@ def test_the_same_vectors_as_an_enrolment(old: Recognizer, tmp_path: Path) -> No
 
 def test_what_has_no_media_is_named_or_dropped(tmp_path: Path) -> None:
     recognizer = make_recognizer(tmp_path)
-    recognizer.enroll("bare", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
+    enroll(recognizer, "bare", write_clip(tmp_path / "clip", face=1, voice=1), create=True)
     recognizer.close()
     recognizer = make_recognizer(tmp_path, keep_media=True)
-    recognizer.enroll("kept", write_clip(tmp_path / "clip", face=2, voice=2), create=True)
+    enroll(recognizer, "kept", write_clip(tmp_path / "clip", face=2, voice=2), create=True)
     work = Reembedding(recognizer.store, NEXT)
     work.stage()
     with pytest.raises(EncoderMismatchError, match="2 without, of 1 people: bare"):
@@ -221,7 +224,8 @@ def test_killed_again_and_again_it_ends_whole(tmp_path: Path, store_url: str) ->
     (tmp_path / "data").mkdir()
     made = make_recognizer(tmp_path, keep_media=True, database_url=store_url)
     for n in range(60):
-        made.enroll(
+        enroll(
+            made,
             f"p{n}",
             write_clip(tmp_path / "clip", face=n, voice=n, sample=1),
             create=True,

@@ -28,6 +28,7 @@ from gallery.store import NewPerson, Store
 from gallery.tables import kept_media, reembedded, templates
 from tests.gallery.test_sealing import KEY, OTHER, bytes_of, is_plain, open_sealed
 from tests.gallery.test_store import CURRENT, face, voice
+from tests.support.asking import first_sight, identify
 from tests.support.gallery_parts import StubEncoders, make_recognizer, write_clip
 from tests.support.postgres import new_database
 from tests.support.service import free_port, running, start_to_fail
@@ -121,14 +122,14 @@ def test_from_none_to_a_key_to_another_and_back(tmp_path: Path) -> None:
 
 def test_the_index_answers_the_same_before_and_after(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path)
-    made.first_sight("ann", write_clip(tmp_path / "a", face=1, voice=1))
+    first_sight(made, "ann", write_clip(tmp_path / "a", face=1, voice=1))
     probe = write_clip(tmp_path / "b", face=1, voice=1, sample=1)
-    before = made.identify(probe)
+    before = identify(made, probe)
     made.close()
     rotate(tmp_path, KEY)
     sealed = make_recognizer(tmp_path, codec=KEY)
     after = sealed.identify(probe)
-    assert after.fused.match == before.fused.match
+    assert after.decisions.fused.match == before.decisions.fused.match
     sealed.close()
 
 

@@ -19,9 +19,13 @@ from sqlalchemy import select, update
 
 from gallery.records.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob, remove_uploads
 from gallery.tables import job_items
-from jobs.worker import LEFT_S, JobThread, keep_uploads, remove_left, work
+from jobs.thread import JobThread
+from jobs.uploads import LEFT_S, keep_uploads, remove_unused
+from jobs.worker import Workplace, work
 from recognition.recognizer import Recognizer
+from recognition.requests import IdentificationRequest
 from recognition.results import Identification
+from tests.support.asking import enroll
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.waiting import LIMIT_S, until
 from utils.config import Settings
@@ -77,7 +81,7 @@ def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
 ) -> None:
     job = jobs.create(new("enroll", clips))
     assert (job.state, job.files) == ("waiting", 4)
-    assert work(recognizer, jobs, settings) == 4
+    assert work(Workplace(recognizer, jobs, settings)) == 4
     assert states(jobs, job.job_id) == ["done", "failed", "done", "done"]
     done = jobs.get(job.job_id)
     assert (done.state, done.counts) == ("done", {"done": 3, "failed": 1})
@@ -86,7 +90,7 @@ def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
     assert failed.error["code"] == "media_type"
     assert recognizer.store.count() == 3, "a person whose only clip was refused is not made"
     asked = jobs.create(new("identify", [NewItem("a", "ann.mp4")]))
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     answer = jobs.items(asked.job_id)[0].result
     assert answer["fused"]["match"]["person_id"] == "ann"
 
@@ -109,9 +113,9 @@ def test_what_a_killed_worker_held_is_done_again_once(
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     held = jobs.claim("killed")
-    assert work(recognizer, jobs, settings) == 0, "the lease is not over"
+    assert work(Workplace(recognizer, jobs, settings)) == 0, "the lease is not over"
     lose_worker(recognizer)
-    assert work(recognizer, jobs, settings) == 1
+    assert work(Workplace(recognizer, jobs, settings)) == 1
     assert states(jobs, job.job_id) == ["done"]
     assert not jobs.finish(held, "killed", {"late": True}), (
         "a worker that was thought dead keeps nothing"
@@ -142,14 +146,14 @@ def test_a_lease_is_renewed_while_a_clip_takes_long(
     identify = recognizer.identify
     seen = []
 
-    def slow(path: Path, **more: object) -> Identification:
+    def slow(request: IdentificationRequest) -> Identification:
         lose_worker(recognizer)
         until(lambda: not jobs.waiting())  # as long as its lease is over, the file is anybody's
         seen.append(jobs.claim("thief"))
-        return identify(path, **more)
+        return identify(request)
 
     monkeypatch.setattr(recognizer, "identify", slow)
-    assert work(recognizer, jobs, settings) == 1
+    assert work(Workplace(recognizer, jobs, settings)) == 1
     assert seen == [None]
 
 
@@ -169,9 +173,9 @@ def test_service_errors_leave_the_file_waiting(
     with monkeypatch.context() as patched:
         patched.setattr(recognizer, "identify", gone)
         for _ in range(MAX_ATTEMPTS + 1):
-            assert work(recognizer, jobs, settings) == 0
+            assert work(Workplace(recognizer, jobs, settings)) == 0
     assert states(jobs, job.job_id) == ["waiting"]
-    assert work(recognizer, jobs, settings) == 1
+    assert work(Workplace(recognizer, jobs, settings)) == 1
     assert states(jobs, job.job_id) == ["done"]
 
 
@@ -199,9 +203,9 @@ def test_a_database_that_is_gone_for_long_costs_no_attempt(
     monkeypatch.setattr(jobs, "release", gone)
     with monkeypatch.context() as patched:
         patched.setattr(recognizer, "identify", busy)
-        assert work(recognizer, jobs, settings) == 0
+        assert work(Workplace(recognizer, jobs, settings)) == 0
     assert (len(refused), states(jobs, job.job_id)) == (5, ["waiting"])
-    assert work(recognizer, jobs, settings) == 1
+    assert work(Workplace(recognizer, jobs, settings)) == 1
 
 
 def test_cancelling(
@@ -238,7 +242,7 @@ def test_a_job_is_cancelled_while_it_is_worked_on(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
 ) -> None:
     (media / "ann.mp4").write_bytes(clip(face="ann", voice="ann"))
-    thread = JobThread(recognizer, jobs, settings)
+    thread = JobThread(Workplace(recognizer, jobs, settings))
     for round_ in range(3):
         uploads = keep_uploads(settings, f"j{round_}", [media / "ann.mp4"] * 30)
         job = jobs.create(new("identify", [NewItem(u, u, uploaded=True) for u in uploads]))
@@ -264,7 +268,7 @@ def test_uploads_that_killed_processes_left_are_removed(
     jobs.create(new("identify", [NewItem("a", needed, uploaded=True)]))
     for upload in (lost, needed):
         os.utime(media / upload, (time.time() - LEFT_S - 60,) * 2)
-    remove_left(jobs, settings)
+    remove_unused(jobs, settings)
     assert [(media / upload).exists() for upload in (lost, needed, young)] == [False, True, True]
     assert not (media / lost).parent.exists()
 
@@ -285,7 +289,7 @@ def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
 ) -> None:
     for take in (1, 2, 3):
         (media / f"{take}.mp4").write_bytes(clip(face="ann", voice="ann", take=take))
-    recognizer.enroll("ann", media / "1.mp4", create=True)
+    enroll(recognizer, "ann", media / "1.mp4", create=True)
     job = jobs.create(
         new(
             "enroll",
@@ -297,7 +301,7 @@ def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
     assert claimed.replace
     assert jobs.claim("w2") is None, "the clips of one person come one after the other"
     jobs.finish(claimed, "w", error={"code": "x", "message": "", "hint": ""})
-    assert work(recognizer, jobs, settings) == 2
+    assert work(Workplace(recognizer, jobs, settings)) == 2
     assert states(jobs, job.job_id) == ["failed", "done", "done"]
     assert recognizer.store.get_person("ann").templates == {"face": 2, "voice": 2}
 
@@ -306,9 +310,9 @@ def test_deleted_people_are_forgotten_in_jobs(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], media: Path
 ) -> None:
     enrolled = jobs.create(new("enroll", clips))
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     asked = jobs.create(new("identify", [NewItem("who.mp4", "ann.mp4")]))
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     [upload] = keep_uploads(settings, "u", [media / "ann.mp4"])
     waiting = jobs.create(new("enroll", [NewItem("ann-9.mp4", upload, "ann", uploaded=True)]))
     recognizer.store.delete_person("ann")
@@ -350,7 +354,7 @@ def test_old_jobs_go(
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
     assert jobs.remove_finished(0.0) == 0, "not while it is open"
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     assert jobs.remove_finished(1.0) == 0
     assert jobs.remove_finished(-1.0) == 1
     with pytest.raises(JobNotFoundError):
@@ -365,7 +369,7 @@ def test_links_out_of_the_media_root_are_not_followed(
     job = jobs.create(
         new("identify", [NewItem("link.mp4", "link.mp4"), NewItem("up", "../secret.mp4")])
     )
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     assert [item.error["code"] for item in jobs.items(job.job_id)] == ["media_not_found"] * 2
 
 
@@ -374,7 +378,7 @@ def test_a_file_that_is_gone_when_its_turn_comes(
 ) -> None:
     job = jobs.create(new("identify", [clips[0], clips[2]]))
     (media / "ann.mp4").unlink()
-    work(recognizer, jobs, settings)
+    work(Workplace(recognizer, jobs, settings))
     gone, there = jobs.items(job.job_id)
     assert (gone.error["code"], there.state) == ("media_not_found", "done")
 
@@ -394,12 +398,12 @@ def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(
         )
     )
     own = jobs.create(new("identify", clips[:1]))
-    assert work(recognizer, jobs, settings) == 1
+    assert work(Workplace(recognizer, jobs, settings)) == 1
     assert (states(jobs, held.job_id), states(jobs, own.job_id)) == (["waiting"] * 2, ["done"])
     folder.mkdir()
     for name in ("a.mp4", "b.mp4"):
         (folder / name).write_bytes(clip(face="dan", voice="dan", take=ord(name[0])))
-    assert work(recognizer, jobs, settings) == 2
+    assert work(Workplace(recognizer, jobs, settings)) == 2
     assert states(jobs, held.job_id) == ["done", "done"], "and has lost no attempt"
 
 
@@ -407,7 +411,7 @@ def test_the_thread_of_the_service(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
 ) -> None:
     job = jobs.create(new("identify", clips))
-    thread = JobThread(recognizer, jobs, settings)
+    thread = JobThread(Workplace(recognizer, jobs, settings))
     thread.wake()
     until(lambda: jobs.get(job.job_id).finished_at)
     thread.stop()
@@ -420,7 +424,7 @@ def test_the_thread_of_the_service(
 
 def _enrol_for_ever(settings: Settings) -> None:
     recognizer = recognizer_of(settings)
-    work(recognizer, Jobs(recognizer.store.database), settings)
+    work(Workplace(recognizer, Jobs(recognizer.store.database), settings))
 
 
 def many_people(media: Path, count: int) -> list[NewItem]:
@@ -477,7 +481,7 @@ def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return False
 
-    work(recognizer, Jobs(recognizer.store.database), settings, stop=stop)
+    work(Workplace(recognizer, Jobs(recognizer.store.database), settings), stop=stop)
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(

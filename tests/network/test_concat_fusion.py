@@ -186,7 +186,7 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path: Path) -> None:
         Modality.VOICE: CALIBRATION,
         Modality.FUSED: both.calibration,
     }
-    best = {m: Search(snapshot, probe, calibrations, 0.0).rank(m)[0] for m in Modality}
+    best = {m: Search(snapshot, probe, calibrations, speech_s=0.0).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
     assert best[Modality.FUSED].llr == pytest.approx(
         best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3

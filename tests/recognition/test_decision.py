@@ -14,7 +14,7 @@ from recognition.decision import (
     Rule,
     decide,
     decide_fused,
-    duplicate_of,
+    find_duplicate,
     no_probe,
     verify,
     verify_fused,
@@ -22,26 +22,26 @@ from recognition.decision import (
 from recognition.matching import Candidate, Comparison
 from recognition.results import Decision, Outcome
 from tests.support.gallery_parts import CALIBRATION
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
 
 FACE = Modality.FACE
 VOICE = Modality.VOICE
 FUSED = Modality.FUSED
-CALIBRATIONS = dict.fromkeys((FACE, VOICE, FUSED), CALIBRATION)
+CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATION)
 RULE = Rule(0.01, 10, CALIBRATIONS)
 
 
 def candidate(person_id: str, score: float, modality: Modality = FACE) -> Candidate:
     person = PersonRef(1, person_id, person_id.upper())
     return Candidate(
-        person,
-        modality,
-        score,
-        0.0,
-        1.0,
-        score,
-        float(CALIBRATION.llr(score)),
-        float(CALIBRATION.probability(score)),
+        person=person,
+        modality=modality,
+        score=score,
+        level=0.0,
+        scale=1.0,
+        strength=score,
+        llr=float(CALIBRATION.llr(score)),
+        probability=float(CALIBRATION.probability(score)),
     )
 
 
@@ -144,6 +144,14 @@ def test_empty_and_not_enrolled() -> None:
     assert found.reason == "Nobody in the gallery is enrolled by voice"
 
 
+def _decide_fused(fused, face, voice, rule, other):
+    return decide_fused(fused, {FACE: face, VOICE: voice}, other, rule)
+
+
+def _find_duplicate(fused, face, voice, person_id, rule):
+    return find_duplicate(PerModality(fused=fused, face=face, voice=voice), person_id, rule)
+
+
 def accepted(person_id: str, score: float = 0.5, modality: Modality = FACE) -> Decision:
     return decide([candidate(person_id, score, modality)], modality, RULE)
 
@@ -163,11 +171,11 @@ def score_of(llr: float) -> float:
 
 def test_conflict_needs_two_confident_answers() -> None:
     assert (
-        decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome
+        _decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome
         == Outcome.CONFLICT
     )
     assert (
-        decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome
+        _decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome
         == Outcome.CONFLICT
     )
     for face, voice in (
@@ -176,7 +184,7 @@ def test_conflict_needs_two_confident_answers() -> None:
         (accepted("a", BARELY), voice_of("b")),
         (accepted("a"), voice_of("b", BARELY)),
     ):
-        assert decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted(
+        assert _decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted(
             "a", 0.4, FUSED
         )
 
@@ -196,7 +204,7 @@ def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
         voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
         assert voice.outcome == Outcome.ACCEPTED
         assert voice.match.probability > 0.99
-        found = decide_fused(right, face, voice, rule, AGAINST)
+        found = _decide_fused(right, face, voice, rule, AGAINST)
         assert found.outcome == expected
         assert (found == right) == (expected == Outcome.ACCEPTED)
 
@@ -207,13 +215,13 @@ def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     best = float(CALIBRATION.llr(0.5))
     for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
         assert (
-            decide_fused(
+            _decide_fused(
                 right, accepted("a"), voice_of("b"), RULE, {FACE: other, VOICE: -5.0}
             ).outcome
             == expected
         )
         assert (
-            decide_fused(
+            _decide_fused(
                 right, accepted("a"), voice_of("b"), RULE, {FACE: -5.0, VOICE: other}
             ).outcome
             == expected
@@ -221,7 +229,7 @@ def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
 
 
 def test_conflict_names_nobody() -> None:
-    found = decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST)
+    found = _decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST)
     assert (found.match, found.runner_up, found.threshold) == (None, None, None)
     assert found.reason == "The face and the voice belong to two different people of the gallery"
 
@@ -231,8 +239,8 @@ def test_fused_just_below_its_threshold() -> None:
     low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
     weak_voice = decide([candidate("c", 0.05, VOICE)], VOICE, RULE)
     for other in ({FACE: 0.0}, {FACE: 3.0}, {}):
-        assert decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
-    found = decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
+        assert _decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
+    found = _decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
     assert (found.outcome, found.match, found.modality) == (Outcome.UNKNOWN, None, FUSED)
     assert (
         found.reason
@@ -240,9 +248,9 @@ def test_fused_just_below_its_threshold() -> None:
         " speaks against that person"
     )
     weak_face = decide([candidate("c", 0.05)], FACE, RULE)
-    assert decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")
+    assert _decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")
     assert (
-        decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
+        _decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
     )
 
 
@@ -251,7 +259,7 @@ def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
     llr = float(CALIBRATION.llr(BARELY))  # below 0: of a good network, thresholds can be
     assert llr < 0
     assert (
-        decide_fused(
+        _decide_fused(
             low, accepted("a", BARELY), voice_of("a", BARELY), RULE, {FACE: llr, VOICE: llr}
         ).match.person_id
         == "a"
@@ -262,8 +270,8 @@ def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
 def test_one_modality_is_the_fused_answer(single: Decision) -> None:
     nothing = no_probe("The clip has no sound")
     for found in (
-        decide_fused(None, single, nothing, RULE, {}),
-        decide_fused(None, nothing, single, RULE, {}),
+        _decide_fused(None, single, nothing, RULE, {}),
+        _decide_fused(None, nothing, single, RULE, {}),
     ):
         assert found == replace(single, reason=f"{single.reason}. The clip has no sound")
 
@@ -272,15 +280,14 @@ def test_duplicates() -> None:
     other = accepted("other")
     me = accepted("me")
     spoken = voice_of("other")
-    assert duplicate_of(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
-    assert duplicate_of(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)[1] == FUSED
-    assert duplicate_of(UNKNOWN, other, UNKNOWN, "me", RULE) == (other.match, FACE)
-    assert duplicate_of(UNKNOWN, UNKNOWN, spoken, "me", RULE) == (spoken.match, VOICE)
-    assert duplicate_of(UNKNOWN, me, spoken, "me", RULE) == (spoken.match, VOICE)
-    assert duplicate_of(UNKNOWN, other, UNKNOWN, None, RULE) == (other.match, FACE)
-    assert duplicate_of(UNKNOWN, accepted("other", BARELY), UNKNOWN, "me", RULE) is None
-    assert duplicate_of(me, other, spoken, "me", RULE) is None
-    assert duplicate_of(UNKNOWN, UNKNOWN, UNKNOWN, "me", RULE) is None
+    assert _find_duplicate(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
+    assert _find_duplicate(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)[1] == FUSED
+    assert _find_duplicate(UNKNOWN, other, UNKNOWN, "me", RULE) == (other.match, FACE)
+    assert _find_duplicate(UNKNOWN, UNKNOWN, spoken, "me", RULE) == (spoken.match, VOICE)
+    assert _find_duplicate(UNKNOWN, me, spoken, "me", RULE) == (spoken.match, VOICE)
+    assert _find_duplicate(UNKNOWN, accepted("other", BARELY), UNKNOWN, "me", RULE) is None
+    assert _find_duplicate(me, other, spoken, "me", RULE) is None
+    assert _find_duplicate(UNKNOWN, UNKNOWN, UNKNOWN, "me", RULE) is None
 
 
 def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
@@ -293,28 +300,28 @@ def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
         for llr, found in ((least - 0.1, False), (least + 0.1, True)):
             voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
             assert voice.outcome == Outcome.ACCEPTED
-            assert (duplicate_of(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
+            assert (_find_duplicate(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
 
 
 def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate() -> None:
     """Over the enrolment of all N people: each at 1/N of it."""
     people = 40
     flat = replace(CALIBRATION, slope=1.0, intercept=0.0)
-    rule = Rule(0.01, people, dict.fromkeys((FACE, VOICE, FUSED), flat))
+    rule = Rule(0.01, people, PerModality.of(lambda _: flat))
     bar, _ = flat.threshold(1 - (1 - 0.01 / people) ** (1 / people))
     for score, found in ((bar - 1e-6, False), (bar + 1e-6, True)):
         face = decide([replace(candidate("b", score), probability=0.6)], FACE, rule)
-        assert (duplicate_of(UNKNOWN, face, UNKNOWN, "new", rule) is not None) == found
+        assert (_find_duplicate(UNKNOWN, face, UNKNOWN, "new", rule) is not None) == found
     few = replace(rule, people=PLACE - 1)
     face = decide([replace(candidate("b", bar + 1e-6), probability=0.6)], FACE, few)
-    assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", few) is None
+    assert _find_duplicate(UNKNOWN, face, UNKNOWN, "new", few) is None
 
 
 def test_the_same_recording_is_always_a_duplicate() -> None:
     flat = replace(CALIBRATION, slope=0.001, intercept=0.0)
-    rule = Rule(0.01, 1000, dict.fromkeys((FACE, VOICE, FUSED), flat))
+    rule = Rule(0.01, 1000, PerModality.of(lambda _: flat))
     face = decide([replace(candidate("b", 0.96), probability=0.6)], FACE, rule)
-    assert duplicate_of(UNKNOWN, face, UNKNOWN, "new", rule) == (face.match, FACE)
+    assert _find_duplicate(UNKNOWN, face, UNKNOWN, "new", rule) == (face.match, FACE)
 
 
 def alone(score: float) -> Comparison:
@@ -322,11 +329,11 @@ def alone(score: float) -> Comparison:
 
 
 def test_verify_fused() -> None:
-    same, different = (verify(alone(score), CALIBRATION, 0.01)[0] for score in (0.5, 0.0))
-    unsure = verify(alone(RULE.threshold(FACE)[0]), CALIBRATION, 1e-6)[0]
-    nothing = verify(None, CALIBRATION, 0.01)[0]
+    same, different = (verify(alone(score), CALIBRATION, 0.01) for score in (0.5, 0.0))
+    unsure = verify(alone(RULE.threshold(FACE)[0]), CALIBRATION, 1e-6)
+    nothing = verify(None, CALIBRATION, 0.01)
     assert (unsure.outcome, unsure.probability > 0.5) == ("different", False)
-    likely = verify(alone(score_of(1.0)), CALIBRATION, 1e-6)[0]
+    likely = verify(alone(score_of(1.0)), CALIBRATION, 1e-6)
     assert (likely.outcome, likely.probability > 0.5) == ("different", True)
     for fused, face, voice, expected in (
         (same, different, different, FUSED),
@@ -338,20 +345,21 @@ def test_verify_fused() -> None:
         (different, different, nothing, FUSED),
         (nothing, same, nothing, FUSED),
     ):
-        assert verify_fused(fused, face, voice) == expected
+        verdicts = PerModality(fused=fused, face=face, voice=voice)
+        assert verify_fused(verdicts) is verdicts[expected]
 
 
 def test_verify() -> None:
     threshold = CALIBRATION.threshold(0.01)[0]
-    same, beyond = verify(alone(threshold), CALIBRATION, 0.01)
-    assert (same.outcome, same.score, same.threshold, beyond) == (
+    same = verify(alone(threshold), CALIBRATION, 0.01)
+    assert (same.outcome, same.score, same.threshold, same.extrapolated) == (
         "same",
         threshold,
         threshold,
         False,
     )
     assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
-    assert verify(alone(threshold - 1e-6), CALIBRATION, 0.01)[0].outcome == "different"
-    assert verify(None, CALIBRATION, 0.01)[0].outcome == "no_probe"
-    assert verify(alone(0.9), CALIBRATION, 1e-6)[1]
-    assert verify(alone(math.nan), CALIBRATION, 0.01)[0].outcome == "different"
+    assert verify(alone(threshold - 1e-6), CALIBRATION, 0.01).outcome == "different"
+    assert verify(None, CALIBRATION, 0.01).outcome == "no_probe"
+    assert verify(alone(0.9), CALIBRATION, 1e-6).extrapolated
+    assert verify(alone(math.nan), CALIBRATION, 0.01).outcome == "different"

@@ -10,7 +10,7 @@ import pytest
 
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.store import NewPerson, NewTemplate
-from recognition.matching import Candidate, Search, compare
+from recognition.matching import Calibrations, Candidate, Search, compare
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, Coefficients, CohortNorm
@@ -23,11 +23,11 @@ from tests.support.gallery_parts import (
     open_gallery,
 )
 from utils.arrays import EMBEDDING_SIZE, Float32Array
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
 
 FACE, VOICE, FUSED = ALL
 SHIFTED = Calibration(slope=30.0, intercept=-2.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 0.1)))
-CALIBRATIONS = {FACE: CALIBRATION, VOICE: SHIFTED, FUSED: CALIBRATION}
+CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=SHIFTED)
 
 Gallery = tuple[dict[int, str], Snapshot]
 """Identity → modalities, and all of it as a search sees it."""
@@ -37,9 +37,9 @@ def rank(
     snapshot: Snapshot,
     vectors: Mapping[Modality, Float32Array],
     modality: Modality,
-    calibrations: Mapping[Modality, Calibration] = CALIBRATIONS,
+    calibrations: Calibrations = CALIBRATIONS,
 ) -> list[Candidate]:
-    return Search(snapshot, vectors, calibrations, 0.0).rank(modality)
+    return Search(snapshot, vectors, calibrations, speech_s=0.0).rank(modality)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> No
 def test_ratio_of_one_person(gallery: Gallery) -> None:
     has, snapshot = gallery
     vectors = probe(1, 2)
-    search = Search(snapshot, vectors, CALIBRATIONS, 0.0)
+    search = Search(snapshot, vectors, CALIBRATIONS, speech_s=0.0)
     for ref in snapshot.refs.values():
         for modality, kind in ((FACE, "f"), (VOICE, "v")):
             found = search.llr_of(ref, modality)
@@ -193,7 +193,7 @@ def test_ratio_of_one_person(gallery: Gallery) -> None:
             else:
                 assert found is None
     assert (
-        Search(snapshot, probe(1), CALIBRATIONS, 0.0).llr_of(
+        Search(snapshot, probe(1), CALIBRATIONS, speech_s=0.0).llr_of(
             snapshot.refs[int(snapshot.keys[0])], VOICE
         )
         is None
@@ -283,10 +283,10 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
         expected = (
             reference @ vector - level[0] - 0.03 * t - NORMED.norm.person(reference[None])[0]
         ) / (scale[0] + 0.01 * t)
-        assert compare(vector, reference, NORMED, speech_s).strength == pytest.approx(
+        assert compare(vector, reference, NORMED, speech_s=speech_s).strength == pytest.approx(
             expected, rel=1e-5
         )
-        found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s).rank(FACE)[0]
+        found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s=speech_s).rank(FACE)[0]
         assert found.strength == pytest.approx(expected, rel=1e-5)
 
 
@@ -296,13 +296,16 @@ def test_of_two_clips_neither_is_the_probe() -> None:
     """
     first = direction("face", 1, 5, 1.0)
     second = direction("face", 1, 7, 0.6)
-    there = compare(first, second, NORMED, 6.0, 1.0)
-    back = compare(second, first, NORMED, 1.0, 6.0)
+    there = compare(first, second, NORMED, speech_s=6.0, reference_s=1.0)
+    back = compare(second, first, NORMED, speech_s=1.0, reference_s=6.0)
     assert (there.score, there.strength) == (
         pytest.approx(back.score),
         pytest.approx(back.strength),
     )
-    ways = compare(first, second, NORMED, 6.0), compare(second, first, NORMED, 1.0)
+    ways = (
+        compare(first, second, NORMED, speech_s=6.0),
+        compare(second, first, NORMED, speech_s=1.0),
+    )
     assert ways[0].strength != pytest.approx(ways[1].strength, abs=0.01)
     assert there.level == pytest.approx((ways[0].level + ways[1].level) / 2)
     assert there.scale == pytest.approx((ways[0].scale + ways[1].scale) / 2)
@@ -333,11 +336,11 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
 def test_two_sides_alone_have_no_others() -> None:
     probe_vector = direction("face", 1, 1, 0.8)
     reference = direction("face", 1)
-    found = compare(probe_vector, reference, NORMED, 0.0)
+    found = compare(probe_vector, reference, NORMED, speech_s=0.0)
     level, scale = NORMED.norm.probe(probe_vector[None])
     assert found.score == pytest.approx(float(probe_vector @ reference))
     assert found.strength == pytest.approx(
         (found.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0]
     )
-    assert compare(probe_vector, reference, CALIBRATION, 0.0).strength == found.score
+    assert compare(probe_vector, reference, CALIBRATION, speech_s=0.0).strength == found.score
     assert COHORT.shape[1] == EMBEDDING_SIZE

@@ -23,9 +23,10 @@ from gallery.database.base import open_database
 from gallery.encryption.sealing import Codec
 from gallery.store import Store
 from recognition.recognizer import Recognizer
-from recognition.results import EnrollResult, Identification
+from recognition.results import Enrolment, Identification
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
+from tests.support.asking import enroll
 from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
 from utils.config import Settings
 from utils.errors import MediaTypeError
@@ -229,7 +230,9 @@ def recognizer_of(
 ) -> Recognizer:
     """A recognizer on the database of these settings."""
     store = Store(open_database(settings.url_of_database), codec, settings.media_folder)
-    return Recognizer(aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s)
+    return Recognizer(
+        aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s=wait_s
+    )
 
 
 def make_recognizer(
@@ -246,17 +249,14 @@ def make_recognizer(
     return recognizer_of(Settings(data_dir=folder, **settings), encoders, wait_s, aligner, codec)
 
 
-def enroll(
+def enroll_person(
     recognizer: Recognizer, clip: Callable[..., Path], person_id: str, **what: Any
-) -> EnrollResult:
+) -> Enrolment:
     """Create a person and enrol a clip of `what`."""
     recognizer.store.create_person(person_id, person_id.title())
-    return recognizer.enroll(person_id, clip(**what))
+    return enroll(recognizer, person_id, clip(**what))
 
 
 def outcomes(answer: Identification) -> list[tuple[str, str | None]]:
     """Of the three answers, each with the person it names."""
-    return [
-        (d.outcome.value, d.match and d.match.person_id)
-        for d in (answer.fused, answer.face, answer.voice)
-    ]
+    return [(d.outcome.value, d.match and d.match.person_id) for d in answer.decisions.values()]

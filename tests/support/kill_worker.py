@@ -12,8 +12,9 @@ import random
 from pathlib import Path
 
 from gallery.records.jobs import Jobs, NewItem, NewJob
-from jobs.worker import work
+from jobs.worker import Workplace, work
 from recognition.recognizer import Recognizer
+from tests.support.asking import enroll
 from tests.support.gallery_parts import make_recognizer, write_clip
 from utils.config import Settings
 from utils.errors import DuetError
@@ -36,7 +37,7 @@ class Worker:
 
     def run(self) -> None:
         """Until somebody kills it."""
-        work(self._recognizer, self._jobs, self._settings)  # what the last one left
+        work(Workplace(self._recognizer, self._jobs, self._settings))  # what the last one left
         actions = (
             self.enroll,
             self.enroll,
@@ -76,20 +77,20 @@ class Worker:
     def enroll(self) -> None:
         person_id, identity = self._new()
         self._note("begin", "enroll", person_id)
-        self._recognizer.enroll(person_id, self._clip(identity), create=True, force=True)
+        enroll(self._recognizer, person_id, self._clip(identity), create=True, force=True)
         self._note("end")
 
     def add(self) -> None:
         if chosen := self._somebody():
             self._note("begin", "add", chosen[0])
-            self._recognizer.enroll(chosen[0], self._clip(self._new()[1], 1), force=True)
+            enroll(self._recognizer, chosen[0], self._clip(self._new()[1], 1), force=True)
             self._note("end")
 
     def replace(self) -> None:
         if chosen := self._somebody():
             self._note("begin", "replace", chosen[0])
-            self._recognizer.enroll(
-                chosen[0], self._clip(self._new()[1], 2), replace=True, force=True
+            enroll(
+                self._recognizer, chosen[0], self._clip(self._new()[1], 2), replace=True, force=True
             )
             self._note("end")
 
@@ -131,7 +132,7 @@ class Worker:
         self._note("begin", "job", *(item.name for item in items))
         self._jobs.create(NewJob("enroll", items, force=True))
         self._note("end")
-        work(self._recognizer, self._jobs, self._settings)
+        work(Workplace(self._recognizer, self._jobs, self._settings))
 
 
 def live(folder: str, number: int, url: str) -> None:

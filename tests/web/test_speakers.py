@@ -21,7 +21,9 @@ from recognition.matching import Candidate
 from tests.support.gallery_parts import CALIBRATION, clip
 from tests.support.shapes import assert_error, enroll, media, send
 from utils.config import Settings
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
+
+CALIBRATIONS = PerModality.of(lambda _: CALIBRATION)
 
 
 def sound(who: str, take: int = 1, **more: Any) -> bytes:
@@ -59,7 +61,7 @@ def candidate(score: float, level: float = 0.0) -> Candidate:
 @pytest.mark.parametrize("people", [1, 20, 5000])
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
 def test_a_speaker_is_named_exactly_from_the_threshold_on(people: int, threshold: float) -> None:
-    rule = Rule(0.01, people, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
+    rule = Rule(0.01, people, CALIBRATIONS, voice_confidence.evidence(threshold))
     for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
         decision = decide([candidate(score)], Modality.VOICE, rule)
         found = voice_confidence.confidence(decision, threshold)
@@ -72,7 +74,7 @@ def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_wi
     None
 ):
     def at(score: float, threshold: float, level: float = 0.0) -> float | None:
-        rule = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}, voice_confidence.evidence(threshold))
+        rule = Rule(0.01, 20, CALIBRATIONS, voice_confidence.evidence(threshold))
         decision = decide([candidate(score, level)], Modality.VOICE, rule)
         return voice_confidence.confidence(decision, threshold)
 
@@ -82,7 +84,7 @@ def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_wi
         "where no cosine could be high enough"
     )
     assert at(0.05, 0.7) < at(0.14, 0.7) < at(0.3, 0.7)
-    own, _ = Rule(0.01, 20, {Modality.VOICE: CALIBRATION}).threshold(Modality.VOICE)
+    own, _ = Rule(0.01, 20, CALIBRATIONS).threshold(Modality.VOICE)
     assert at(own, 0.7) == pytest.approx(0.7)
 
 

@@ -38,9 +38,9 @@ def seen(
     found: list[list[Path]] = []
     identify = recognizer.identify
 
-    def watched(path: Path, **more: Any) -> Any:
+    def watched(request: Any) -> Any:
         found.append(left(settings))
-        return identify(path, **more)
+        return identify(request)
 
     monkeypatch.setattr(recognizer, "identify", watched)
     return found

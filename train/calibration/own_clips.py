@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from align.aligner import Aligner
 from network.serving.encoder import Encoders
-from recognition.analysis import Analyser, ClipProbe
+from recognition.analysis import Analyser, Probe
 from train.data.tables import Table
 from utils.arrays import Float32Array
 from utils.config import Settings
@@ -21,7 +21,7 @@ from utils.errors import DatasetError, MediaError
 from utils.modality import Modality
 
 MIN_PEOPLE = 5
-Analyse = Callable[[Path], ClipProbe]
+Analyse = Callable[[Path], Probe]
 
 
 class Row(NamedTuple):

@@ -10,7 +10,7 @@ from gallery.audit import Head
 from gallery.results import MAX_PAGE
 from recognition import as_json
 from utils import errors as known
-from web.state import recognizer
+from web.state import store
 from web.wire import parse, schema
 
 ns = Namespace(
@@ -58,9 +58,7 @@ class Audit(Resource):
         parse.check_query(PART)
         limit = parse.query_int("limit", 50, 1, MAX_PAGE)
         before = parse.query_int("before", MAX_ROW, 1, MAX_ROW)
-        return as_json.audit(
-            recognizer().store.events(limit, before, parse.query_text("action")), limit
-        )
+        return as_json.audit(store().events(limit, before, parse.query_text("action")), limit)
 
 
 @ns.route("/verify")
@@ -79,6 +77,4 @@ class Verify(Resource):
         """
         parse.check_query(NOTED)
         noted = parse.query_text("noted")
-        return as_json.audit_verified(
-            recognizer().store.verify_audit(Head.parse(noted) if noted else None)
-        )
+        return as_json.audit_verified(store().verify_audit(Head.parse(noted) if noted else None))

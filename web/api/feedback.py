@@ -12,7 +12,7 @@ from gallery.records.keys import Role
 from utils.errors import IdentificationNotFoundError
 from web.api.people import JSON_ERRORS, PERSON_ERRORS
 from web.guard.auth import caller
-from web.state import recognizer
+from web.state import store
 from web.wire import parse, schema
 
 ns = Namespace(
@@ -49,9 +49,7 @@ class Feedback(Resource):
         given = parse.json_object({"person_id": str, "same": bool}, ("person_id", "same"))
         asked = caller()
         own_only = asked.actor if asked is not None and asked.role is not Role.ADMIN else None
-        modalities = recognizer().store.give_feedback(
-            request_id, given["person_id"], given["same"], own_only
-        )
+        modalities = store().give_feedback(request_id, given["person_id"], given["same"], own_only)
         return {
             "request_id": request_id,
             "person_id": given["person_id"],

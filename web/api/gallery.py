@@ -88,7 +88,9 @@ class Map(Resource):
         asked = _asked(MAP)
         parse.form(files=("media",))
         clip = parse.upload("media")
-        return _map(recognizer().map_with(clip.path, *asked, filename=clip.filename))
+        modality = asked[0]
+        vector = recognizer().observe(clip.clip).vector_of(modality)
+        return _map(recognizer().overview.map_of(*asked, vector))
 
 
 @ns.route("/similarity")

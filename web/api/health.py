@@ -10,7 +10,7 @@ from gallery.records.keys import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller
-from web.state import recognizer
+from web.state import recognizer, store
 from web.wire import parse, schema
 
 ns = Namespace("service", "The service itself", path="/v1")
@@ -31,7 +31,7 @@ class Health(Resource):
 def health() -> dict[str, Any]:
     """State of the service, as far as the caller may know it."""
     parse.check_query()
-    recognizer().store.check()
+    store().check()
     asking = caller()
     if asking is None or asking.role is Role.AUDITOR:
         return {"status": "ok"}
@@ -39,7 +39,7 @@ def health() -> dict[str, Any]:
         "status": "ok",
         "version": VERSION,
         "role": str(asking.role),
-        "people": recognizer().store.count(),
-        "encoders": dict(recognizer().encoder_ids),
+        "people": store().count(),
+        "encoders": recognizer().encoder_ids.to_dict(),
         "models_loaded": True,
     }

@@ -9,12 +9,13 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from recognition import as_json
+from recognition.requests import IdentificationRequest, VerificationRequest
 from utils import errors as known
 from utils.errors import InvalidRequestError
 from web.guard.auth import admin_only
 from web.state import recognizer
 from web.wire import parse, schema
-from web.wire.compared_media import compared
+from web.wire.compared_media import show_compared
 from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
 
 ns = Namespace(
@@ -92,9 +93,8 @@ class Identify(Resource):
         parse.check_query()
         parse.form(files=("media",))
         clip = parse.upload("media")
-        return as_json.identification(
-            recognizer().identify(clip.path, filename=clip.filename, request_id=g.request_id)
-        )
+        answer = recognizer().identify(IdentificationRequest(clip.clip, request_id=g.request_id))
+        return as_json.identification(answer, g.request_id)
 
 
 @ns.route("/verify")
@@ -122,17 +122,12 @@ class Verify(Resource):
                 "Send either `person_id` or `reference`. Received:"
                 f" {'neither' if reference is None else 'both'}"
             )
-        if reference is None:
-            assert person_id is not None
+        if person_id is not None:
             admin_only("To compare with a person of the gallery")
-            result = recognizer().verify_person(clip.path, person_id, filename=clip.filename)
-        else:
-            result = recognizer().verify_clips(
-                clip.path,
-                reference.path,
-                filename=clip.filename,
-                reference_filename=reference.filename,
-            )
-        return as_json.verified(result) | (
-            compared(result) if parse.boolean(given.get("show", False), "show") else {}
+        answer = recognizer().verify(
+            VerificationRequest(clip.clip, reference.clip if reference else str(person_id))
         )
+        body = as_json.verification(answer, g.request_id)
+        if parse.boolean(given.get("show", False), "show"):
+            body["compared"] = show_compared(answer)
+        return body

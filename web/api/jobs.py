@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from flask import request
 from flask_restx import Namespace, Resource
@@ -13,7 +14,12 @@ from gallery.audit import ACTOR
 from gallery.names import validate_person_id
 from gallery.records.jobs import MAX_FILES, Job, JobItem, NewJob, remove_uploads
 from gallery.results import MAX_PAGE
-from jobs.clips import MAX_UPLOADS, of_media_folder, of_uploads
+from jobs.clips import (
+    MAX_UPLOADS,
+    Upload,
+    list_media_folder,
+    list_uploads,
+)
 from recognition import as_json
 from utils import errors as known
 from utils.errors import (
@@ -138,11 +144,16 @@ class JobList(Resource):
             raise MediaMissingError(
                 f"Send clips in `media`, or `folder`. Received: {'both' if folder else 'neither'}"
             )
-        items = (
-            of_media_folder(settings(), folder, action, person_id)
-            if folder
-            else of_uploads(settings(), job_id, uploads, action, person_id)
-        )
+        if folder:
+            items = list_media_folder(settings(), folder, action, person_id)
+        else:
+            items = list_uploads(
+                [_spooled(file) for file in uploads],
+                job_id=job_id,
+                settings=settings(),
+                action=action,
+                person_id=person_id,
+            )
         try:
             job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
         except DuetError:
@@ -216,3 +227,9 @@ def item_body(item: JobItem) -> dict[str, Any]:
         "result": item.result,
         "error": item.error,
     }
+
+
+def _spooled(file: FileStorage) -> Upload:
+    """The file of a form part, with all of its bytes on the disk."""
+    file.stream.flush()
+    return Upload(filename=file.filename or "", path=Path(cast(str, file.stream.name)))

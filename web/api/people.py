@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask import g
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.results import MAX_PAGE
 from gallery.results import Person as Known
 from recognition import as_json
+from recognition.requests import EnrolmentRequest
 from utils import errors as known
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.guard.auth import admin_only
-from web.state import recognizer
+from web.state import recognizer, store
 from web.wire import parse, schema
 from web.wire.errors import ContentTypeError
 
@@ -86,9 +88,7 @@ class People(Resource):
         parse.check_query(SEARCH)
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
         limit = parse.query_int("limit", 50, 1, MAX_PAGE)
-        return as_json.people(
-            recognizer().store.list_people(parse.query_text("search"), offset, limit)
-        )
+        return as_json.people(store().list_people(parse.query_text("search"), offset, limit))
 
     @ns.doc(id="create_person")
     @ns.expect(schema.NEW_PERSON)
@@ -104,7 +104,7 @@ class People(Resource):
             raise InvalidRequestError(
                 f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}"
             )
-        person = recognizer().store.create_person(**given)
+        person = store().create_person(**given)
         return as_json.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
 
 
@@ -119,7 +119,7 @@ class Person(Resource):
     def get(self, person_id: str) -> dict[str, Any]:
         """Show a person."""
         parse.check_query()
-        return as_json.person(recognizer().store.get_person(person_id))
+        return as_json.person(store().get_person(person_id))
 
     @ns.doc(id="update_person")
     @ns.expect(schema.PERSON_CHANGES)
@@ -135,7 +135,7 @@ class Person(Resource):
             raise InvalidRequestError(
                 f"One of {', '.join(CHANGES)} is required. Received: no field"
             )
-        return as_json.person(recognizer().store.update_person(person_id, **given))
+        return as_json.person(store().update_person(person_id, **given))
 
     @ns.doc(id="delete_person")
     @ns.response(204, "the person and everything on them is forgotten")
@@ -145,7 +145,7 @@ class Person(Resource):
         Backups are the operator's.
         """
         parse.check_query()
-        recognizer().store.delete_person(person_id, _refuse_deletion)
+        store().delete_person(person_id, _refuse_deletion)
         return "", 204
 
 
@@ -166,9 +166,7 @@ class Templates(Resource):
     def get(self, person_id: str) -> dict[str, Any]:
         """List the templates of a person."""
         parse.check_query()
-        return {
-            "templates": [as_json.template(t) for t in recognizer().store.list_templates(person_id)]
-        }
+        return {"templates": [as_json.template(t) for t in store().list_templates(person_id)]}
 
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
@@ -183,21 +181,21 @@ class Templates(Resource):
         """
         parse.check_query()
         given = parse.form(("replace", "force"), ("media",))
-        flags = {name: parse.boolean(given.get(name, False), name) for name in ("replace", "force")}
+        replace = parse.boolean(given.get("replace", False), "replace")
+        force = parse.boolean(given.get("force", False), "force")
 
         def guard() -> None:
-            if any(flags.values()) or any(
-                recognizer().store.get_person(person_id).templates.values()
-            ):
+            if replace or force or any(store().get_person(person_id).templates.values()):
                 admin_only("To replace, to force, or to enrol more of a person who is enrolled")
 
         # Before the clip is read, and again when it is stored: another kiosk may have
         # been faster
         guard()
         clip = parse.upload("media")
-        return as_json.enrolled(
-            recognizer().enroll(person_id, clip.path, filename=clip.filename, guard=guard, **flags)
-        ), 201
+        enrolment = recognizer().enroll(
+            EnrolmentRequest(person_id, (clip.clip,), replace=replace, force=force, guard=guard)
+        )
+        return as_json.enrolment(enrolment, g.request_id), 201
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")
@@ -211,5 +209,5 @@ class Template(Resource):
     def delete(self, person_id: str, template_id: str) -> tuple[str, int]:
         """Forget one template."""
         parse.check_query()
-        recognizer().store.delete_template(person_id, template_id)
+        store().delete_template(person_id, template_id)
         return "", 204

@@ -24,7 +24,7 @@ from web.api.people import (
     WRITE_ERRORS,
     ns,
 )
-from web.state import recognizer
+from web.state import store
 from web.wire import parse, schema
 
 
@@ -48,7 +48,7 @@ class Merge(Resource):
         """
         parse.check_query()
         given = parse.json_object({"other": str}, ("other",))
-        return as_json.person(recognizer().store.merge_people(person_id, given["other"]))
+        return as_json.person(store().merge_people(person_id, given["other"]))
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>/move")
@@ -78,9 +78,7 @@ class MoveTemplate(Resource):
         """
         parse.check_query()
         given = parse.json_object({"to": str, "create": bool, "name": str})
-        return as_json.person(
-            recognizer().store.move_template(person_id, template_id, _target(given))
-        )
+        return as_json.person(store().move_template(person_id, template_id, _target(given)))
 
 
 def _target(given: dict[str, Any]) -> str | NewPerson:
@@ -110,7 +108,7 @@ class Export(Resource):
         and the rows of the audit too.
         """
         parse.check_query()
-        body = json.dumps(recognizer().store.export_person(person_id), ensure_ascii=False)
+        body = json.dumps(store().export_person(person_id), ensure_ascii=False)
         return Response(
             body,
             mimetype=parse.JSON,
@@ -129,4 +127,4 @@ class Thumbnail(Resource):
     def get(self, person_id: str) -> Response:
         """Show the best face that is kept of a person."""
         parse.check_query()
-        return Response(recognizer().store.thumbnail(person_id), mimetype="image/webp")
+        return Response(store().thumbnail(person_id), mimetype="image/webp")

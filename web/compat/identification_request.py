@@ -18,14 +18,17 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.names import parse_flagship_name
-from recognition.results import Decision, FirstSightResult, Outcome
+from recognition.requests import ClipFile
+from recognition.results import Decision, Outcome
 from utils.errors import (
     InvalidNameError,
     InvalidRequestError,
     MediaNotFoundError,
     PathForbiddenError,
 )
+from utils.modality import Modality
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.compat.first_sight import FirstSight, FirstSightRequest, identify_on_sight
 from web.guard.auth import admin_only
 from web.state import recognizer, settings
 from web.wire import parse, schema
@@ -40,14 +43,14 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "force": (bool, str),
 }
 LINES = {
-    "100001": ("fused", "Multi-modal Speaker Recognition - Speaker ID : "),
-    "100002": ("face", "Image Based Speaker Recognition - Speaker ID : "),
-    "100003": ("voice", "Voice Based Speaker Recognition - Speaker ID: "),
+    "100001": (Modality.FUSED, "Multi-modal Speaker Recognition - Speaker ID : "),
+    "100002": (Modality.FACE, "Image Based Speaker Recognition - Speaker ID : "),
+    "100003": (Modality.VOICE, "Voice Based Speaker Recognition - Speaker ID: "),
 }
 NOTHING = {
-    "fused": "None (neither face nor speech)",
-    "face": "None (no face)",
-    "voice": "None (no speech)",
+    Modality.FUSED: "None (neither face nor speech)",
+    Modality.FACE: "None (no face)",
+    Modality.VOICE: "None (no speech)",
 }
 MAX_NAME_BYTES = 255
 
@@ -125,14 +128,16 @@ class IdentificationRequest(Resource):
             if upload
             else find_clip(settings().media_folder, given.get("path_dir", ""), name)
         )
-        return answer(
-            recognizer().first_sight(
-                person_id,
-                path,
-                filename=name,
-                re_register=again,
-                force=force,
-                request_id=g.request_id,
+        return show_answer(
+            identify_on_sight(
+                recognizer(),
+                FirstSightRequest(
+                    person_id=person_id,
+                    clip=ClipFile(path, name),
+                    re_register=again,
+                    force=force,
+                    request_id=g.request_id,
+                ),
             )
         )
 
@@ -188,19 +193,20 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
     return path
 
 
-def answer(result: FirstSightResult) -> dict[str, str]:
+def show_answer(result: FirstSight) -> dict[str, str]:
     """The three lines, and a notice where something is to be said."""
+    decisions = result.identification.decisions
     lines = {
-        key: text + _speaker(getattr(result.identification, modality), modality)
+        key: text + _speaker(decisions[modality], modality)
         for key, (modality, text) in LINES.items()
     }
     notice = " ".join(_notices(result))
     return {**lines, "notice": notice} if notice else lines
 
 
-def _notices(result: FirstSightResult) -> Iterator[str]:
-    if result.identification.fused.outcome is Outcome.CONFLICT:
-        yield f"{result.identification.fused.reason}."
+def _notices(result: FirstSight) -> Iterator[str]:
+    if result.identification.decisions.fused.outcome is Outcome.CONFLICT:
+        yield f"{result.identification.decisions.fused.reason}."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
         yield (
@@ -213,7 +219,7 @@ def _notices(result: FirstSightResult) -> Iterator[str]:
         yield f"Registered: {result.person_id}."
 
 
-def _speaker(decision: Decision, modality: str) -> str:
+def _speaker(decision: Decision, modality: Modality) -> str:
     if decision.outcome is Outcome.NO_PROBE:
         return NOTHING[modality]
     return decision.match.person_id if decision.match else "Unknown"

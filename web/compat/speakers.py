@@ -23,16 +23,19 @@ from werkzeug.datastructures import FileStorage
 from gallery.names import validate_name, validate_note
 from gallery.results import MAX_PAGE, Person
 from gallery.store import NewPerson
-from recognition import as_json
-from recognition.voice_confidence import OWN_THRESHOLD, SpeakerResult
+from recognition import as_json, voice_confidence
+from recognition.requests import EnrolmentRequest
+from recognition.results import Identification
+from recognition.voice_confidence import OWN_THRESHOLD
 from utils import errors as known
 from utils.errors import DuetError, InvalidRequestError
+from utils.modality import Modality
 from web.api.health import health
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.api.people import MAX_OFFSET, PERSON_ERRORS, READ_ERRORS, WRITE_ERRORS
 from web.compat import speakers_schema as described
 from web.guard.auth import admin_only
-from web.state import recognizer
+from web.state import recognizer, store
 from web.wire import parse, schema
 from web.wire.errors import RoleForbiddenError
 
@@ -212,7 +215,7 @@ class Speakers(Resource):
         parse.check_query(("offset", "limit"))
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
         limit = parse.query_int("limit", 100, 1, MAX_PAGE)
-        page = recognizer().store.list_people("", offset, limit)
+        page = store().list_people("", offset, limit)
         return {
             "speakers": [speaker(p) for p in page.people],
             "total": page.total,
@@ -232,7 +235,7 @@ class Speaker(Resource):
     def get(self, speaker_id: str) -> dict[str, Any]:
         """Show a speaker."""
         parse.check_query()
-        return speaker(recognizer().store.get_person(speaker_id))
+        return speaker(store().get_person(speaker_id))
 
     @ns.doc(id="delete_speaker")
     @ns.response(200, "the speaker is forgotten", described.SPEAKER_DELETED)
@@ -289,10 +292,10 @@ def register(asked: Asked) -> dict[str, Any]:
     speaker_id = _speaker_id(asked.values)
     force = parse.boolean(asked.values.get("force", False), "force")
     name = validate_name(asked.values["name"]) if asked.values.get("name") else None
-    note = _note_of(asked.values.get("metadata"), recognizer().store.find_person(speaker_id))
+    note = _note_of(asked.values.get("metadata"), store().find_person(speaker_id))
 
     def guard() -> None:
-        before = recognizer().store.find_person(speaker_id)
+        before = store().find_person(speaker_id)
         if force or (before and any(before.templates.values())):
             admin_only("To force, or to register more of a person who is enrolled")
         if before and (name not in (None, before.name) or note not in (None, before.note)):
@@ -301,9 +304,14 @@ def register(asked: Asked) -> dict[str, Any]:
     # Before the recordings are read, and again when they are stored: another kiosk may
     # have been faster
     guard()
-    clips = [(c.path, c.filename) for c in asked.clips]
-    stored = recognizer().enroll_speaker(
-        NewPerson(speaker_id, name, note or ""), clips, force=force, guard=guard
+    stored = recognizer().enroll(
+        EnrolmentRequest(
+            person=NewPerson(speaker_id, name, note or ""),
+            clips=tuple(upload.clip for upload in asked.clips),
+            modality=Modality.VOICE,
+            force=force,
+            guard=guard,
+        )
     )
     person = stored.person
     changes = {
@@ -312,7 +320,7 @@ def register(asked: Asked) -> dict[str, Any]:
         if value is not None and value != getattr(person, key)
     }
     if changes:  # the person was there before
-        recognizer().store.update_person(speaker_id, **changes)  # type: ignore[arg-type]
+        store().update_person(speaker_id, **changes)  # type: ignore[arg-type]
     count = len(stored.templates)
     message = f"Registered: {count} recording{'s' * (count != 1)} of {speaker_id}."
     return {
@@ -336,16 +344,14 @@ def identify(asked: Asked) -> dict[str, Any]:
     threshold = _threshold(asked.values.get("threshold", OWN_THRESHOLD))
     clip = asked.clips[0]
     request_id = asked.request_id or g.request_id
-    found = recognizer().identify_speaker(
-        clip.path, threshold, filename=clip.filename, request_id=request_id
-    )
-    return {**identified(found), "request_id": request_id}
+    answer = recognizer().identify(voice_confidence.ask_by_voice(clip.clip, threshold, request_id))
+    return {**show_identification(answer, threshold), "request_id": request_id}
 
 
 def delete(asked: Asked) -> dict[str, Any]:
     """Forget a person."""
     speaker_id = _speaker_id(asked.values)
-    recognizer().store.delete_person(speaker_id)
+    store().delete_person(speaker_id)
     return {
         "status": "success",
         **_ids(speaker_id),
@@ -376,23 +382,23 @@ def speaker(person: Person) -> dict[str, Any]:
     }
 
 
-def identified(found: SpeakerResult) -> dict[str, Any]:
+def show_identification(answer: Identification, threshold: float) -> dict[str, Any]:
     """An answer, for an unknown speaker without any name."""
-    voice = found.identification.voice
+    voice = answer.decisions.voice
     match = voice.match
     named = voice.match is not None
-    about = recognizer().store.find_person(match.person_id) if match else None
+    about = store().find_person(match.person_id) if match else None
     return {
         "status": "success",
         "identified": named,
         "isKnownSpeaker": named,
         **_ids(match.person_id if match else None),
         "name": match.name if match else None,
-        "confidence": as_json.number(found.confidence),
-        "threshold": found.threshold,
+        "confidence": as_json.number(voice_confidence.confidence(voice, threshold)),
+        "threshold": threshold,
         "reason": voice.reason,
         "metadata": _metadata(about.note) if about else {},
-        "hints": as_json.hints(found.identification.hints),
+        "hints": as_json.hints(answer.observation.hints),
         **_stamp(),
     }
 

@@ -23,7 +23,7 @@ from utils.config import PREFIX, Settings, is_loopback
 from utils.errors import ConfigError, KeyRequiredError, StorageFullError, StoreUnavailableError
 from web.guard import roles
 from web.guard.limits import Limits, address
-from web.state import keys, recognizer
+from web.state import keys, store
 from web.wire.errors import (
     CrossOriginError,
     HostForbiddenError,
@@ -216,7 +216,7 @@ class _Guard:
         """
         if self.limits.may_note(who, reason):
             try:
-                recognizer().store.record(
+                store().record(
                     "refuse", reason, None, {"address": address(), "route": roles.route()}
                 )
             except (StoreUnavailableError, StorageFullError) as error:

@@ -25,7 +25,7 @@ from web import VERSION
 
 if TYPE_CHECKING:
     from gallery.store import Store
-    from jobs.worker import JobThread
+    from jobs.thread import JobThread
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""

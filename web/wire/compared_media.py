@@ -1,5 +1,6 @@
-"""What was compared, to be seen: the aligned faces that the network was fed, and when
-there was speech. Never stored.
+"""What was compared, to be seen: aligned faces, and when there was speech.
+
+Nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -10,31 +11,31 @@ from typing import Any
 import cv2
 
 from recognition.as_json import number
-from recognition.results import VerifyResult
+from recognition.observation import Observation
+from recognition.results import Verification
 from utils.arrays import ImageArray
-from utils.media import Capture
 
 MOST_FACES = 4
 WEBP_QUALITY = 85
 
 
-def compared(result: VerifyResult) -> dict[str, Any]:
-    """The field `compared` of POST /v1/verify. The reference is null for a person of
-    the gallery, of whom only numbers are kept.
+def show_compared(answer: Verification) -> dict[str, Any]:
+    """Show both sides of a verification.
+
+    The reference is null for a person of the gallery, of whom only numbers are kept.
     """
-    sides = [_side(capture) for capture in result.captures]
-    return {"compared": dict(zip(("media", "reference"), [*sides, None, None], strict=False))}
-
-
-def _side(capture: Capture) -> dict[str, Any]:
-    faces = capture.face_analysis.faces
     return {
-        "faces": [webp(face.image) for face in faces[:MOST_FACES]],
-        "faces_used": len(faces),
-        "speech_s": [
-            [number(s.start_s), number(s.end_s)] for s in capture.speech_analysis.segments
-        ],
-        "duration_s": number(capture.duration_s),
+        "media": _side(answer.observation),
+        "reference": None if answer.reference is None else _side(answer.reference),
+    }
+
+
+def _side(observation: Observation) -> dict[str, Any]:
+    return {
+        "faces": [webp(face.image) for face in observation.faces[:MOST_FACES]],
+        "faces_used": len(observation.faces),
+        "speech_s": [[number(s.start_s), number(s.end_s)] for s in observation.speech_segments],
+        "duration_s": number(observation.duration_s),
     }
 
 

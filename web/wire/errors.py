@@ -9,7 +9,6 @@ secrets.
 
 from __future__ import annotations
 
-import errno
 import logging
 import traceback
 from typing import Any
@@ -18,6 +17,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from utils.errors import (
+    NO_ROOM,
     BusyError,
     DuetError,
     KeyRequiredError,
@@ -27,7 +27,6 @@ from utils.errors import (
 )
 
 log = logging.getLogger("duet.web")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class RouteNotFoundError(RequestError):
@@ -143,14 +142,11 @@ def too_large() -> MediaTooLargeError:
 
 
 def error_body(error: DuetError, request_id: str) -> dict[str, Any]:
-    """The error shape."""
-    body: dict[str, Any] = {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "request_id": request_id,
-    }
-    return {"error": body | ({"details": error.details} if error.details else {})}
+    """Body of an answer that is an error."""
+    body: dict[str, Any] = {**error.to_dict(), "request_id": request_id}
+    if error.details:
+        body["details"] = error.details
+    return {"error": body}
 
 
 def to_response(error: DuetError) -> Response:

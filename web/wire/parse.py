@@ -15,6 +15,7 @@ from typing import Any, cast
 from flask import request
 from werkzeug.datastructures import FileStorage
 
+from recognition.requests import ClipFile
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
 from web.wire.errors import ContentTypeError
 from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest
@@ -27,12 +28,18 @@ BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of the request: where it lies until the request ends, and the name its
-    sender gave it.
+    """File of the request.
+
+    `path`: where it lies until the request ends. `filename`: the name its sender gave it.
     """
 
     path: Path
     filename: str
+
+    @property
+    def clip(self) -> ClipFile:
+        """The file as a clip to be asked about."""
+        return ClipFile(self.path, self.filename)
 
 
 def check_query(allowed: Collection[str] = ()) -> None:

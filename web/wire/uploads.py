@@ -21,8 +21,8 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
 from utils.config import Settings
-from utils.errors import ConfigError, InvalidRequestError, StorageFullError
-from web.wire.errors import NO_ROOM, UploadBrokenError, UploadTimeoutError
+from utils.errors import NO_ROOM, ConfigError, InvalidRequestError, StorageFullError
+from web.wire.errors import UploadBrokenError, UploadTimeoutError
 
 PREFIX = "upload-"
 BODY = "duet.body"

@@ -1,0 +1,102 @@
+"""What the recognizer writes into the audit, and remembers for feedback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from gallery.records.feedback import NamedPerson
+from gallery.store import Store
+from recognition.requests import IdentificationRequest
+from recognition.results import Identification, Verification
+from utils.errors import StorageFullError, StoreUnavailableError
+from utils.modality import Modality
+
+log = logging.getLogger("duet.recognition")
+
+
+class Journal:
+    """Notes answers in the gallery.
+
+    A store that takes no writes does not keep people from being recognised: what could
+    not be noted is logged.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def note_identification(self, request: IdentificationRequest, answer: Identification) -> None:
+        """Note an identification in the audit, and who was named for feedback."""
+        fused = answer.decisions.fused
+        outcome = request.outcome or str(fused.outcome)
+        detail: dict[str, str | int] = {"people": answer.people}
+        if request.action == "identify":
+            detail = {
+                "face": str(answer.decisions.face.outcome),
+                "voice": str(answer.decisions.voice.outcome),
+                **detail,
+            }
+        self._write(
+            request.action,
+            outcome,
+            lambda: self._store.record_answer(
+                request.action,
+                outcome,
+                person_id=fused.match.person_id if fused.match else None,
+                named=named_people(answer),
+                detail=detail,
+                request_id=request.request_id,
+            ),
+        )
+
+    def note_verification(self, answer: Verification, person_id: str | None) -> None:
+        """Note a verification with a person of the gallery, or with another clip."""
+        verdicts = answer.verdicts
+        self.note(
+            "verify_clips" if person_id is None else "verify",
+            verdicts.fused.outcome,
+            person_id=person_id,
+            detail={"face": verdicts.face.outcome, "voice": verdicts.voice.outcome},
+        )
+
+    def note(
+        self,
+        action: str,
+        outcome: str,
+        *,
+        person_id: str | None = None,
+        detail: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """Add a row to the audit."""
+        self._write(action, outcome, lambda: self._store.record(action, outcome, person_id, detail))
+
+    def _write(self, action: str, outcome: str, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("the audit missed %s %s: %s", action, outcome, error.code)
+
+
+def named_people(answer: Identification) -> tuple[NamedPerson, ...]:
+    """List the comparisons behind an answer, for feedback: one for each modality.
+
+    A fused decision that rests on one modality is that modality's comparison.
+    """
+    speech_s = answer.observation.speech_s
+    named = []
+    for modality, decision in answer.decisions.items():
+        match = decision.match
+        if match is None or match.strength is None or decision.modality != modality:
+            continue
+        named.append(
+            NamedPerson(
+                person_id=match.person_id,
+                modality=Modality(modality),
+                score=match.score,
+                strength=match.strength,
+                speech_s=speech_s,
+                encoder_id=answer.observation.encoder_ids[modality],
+                scale_id=answer.scale_ids[modality],
+            )
+        )
+    return tuple(named)

@@ -1,0 +1,88 @@
+"""What is asked of the recognizer: one value for each of its three questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gallery.store import NewPerson
+from recognition.analysis import Probe
+from utils.modality import Modality
+
+Guard = Callable[[], None]
+"""Runs once no other writer can change the gallery, and may raise to stop an enrolment."""
+
+
+def allow() -> None:
+    """Guard that stops nothing."""
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """A media file, and the `filename` that its sender gave it (None: its own)."""
+
+    path: Path
+    filename: str | None = None
+
+
+Clip = ClipFile | Probe
+"""A clip as a file, or already observed by `Recognizer.observe`."""
+
+
+@dataclass(frozen=True)
+class IdentificationRequest:
+    """Who is in the clip?
+
+    Attributes:
+        modality: ask by this modality alone; None = by all that the clip has.
+        beyond: natural log-likelihood ratio asked for beyond the threshold; negative
+            values ask for less.
+        request_id: the answer is remembered under it, for feedback; None = it is not.
+        action: name of the question in the audit.
+        outcome: outcome in the audit; None = that of the fused decision.
+    """
+
+    clip: Clip
+    modality: Modality | None = None
+    beyond: float = 0.0
+    request_id: str | None = None
+    action: str = "identify"
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class EnrolmentRequest:
+    """Store what the clips show of one person, all of it or nothing.
+
+    Attributes:
+        person: id of a person who is there, or a new person. A new one is created
+            together with the templates, unless somebody of that id is there already.
+        modality: store this modality alone; None = all that the clips have.
+        replace: first remove the templates that are stored of the person.
+        force: store even if the clip is somebody else of the gallery.
+        guard: runs before anything is stored, and may raise to stop it.
+    """
+
+    person: str | NewPerson
+    clips: tuple[Clip, ...]
+    modality: Modality | None = None
+    replace: bool = False
+    force: bool = False
+    guard: Guard = allow
+
+    @property
+    def person_id(self) -> str:
+        """Id of the person."""
+        return self.person if isinstance(self.person, str) else self.person.person_id
+
+
+@dataclass(frozen=True)
+class VerificationRequest:
+    """Is the clip of this person, or of the person in the other clip?
+
+    `reference` is a person id or a clip.
+    """
+
+    clip: Clip
+    reference: str | Clip

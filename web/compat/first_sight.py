@@ -1,0 +1,118 @@
+"""First sight: identify a clip, and register a person who is new under an id.
+
+The dialect of POST /Identification_Request, in terms of the three questions of the
+recognizer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gallery.names import validate_person_id
+from gallery.results import Person
+from gallery.store import NewPerson
+from recognition.analysis import Probe
+from recognition.recognizer import Recognizer
+from recognition.requests import ClipFile, EnrolmentRequest, IdentificationRequest
+from recognition.results import Identification, Match
+from utils.errors import DuplicatePersonError
+
+
+class _TakenError(Exception):
+    """Another request registered the person first."""
+
+
+@dataclass(frozen=True)
+class FirstSightRequest:
+    """Identify `clip`, and register it under `person_id` if nothing is stored there.
+
+    `re_register` replaces what is stored. `force` stores a clip of somebody who is
+    registered under another id. The answer is remembered under `request_id`.
+    """
+
+    person_id: str
+    clip: ClipFile
+    re_register: bool = False
+    force: bool = False
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class FirstSight:
+    """Identification, and what came of the registration.
+
+    `registered`: templates of the clip were stored under `person_id`. `duplicate`: the
+    clip is somebody who is registered under another id, so only `force` stores it.
+    """
+
+    person_id: str
+    identification: Identification
+    registered: bool
+    duplicate: Match | None
+
+
+def identify_on_sight(recognizer: Recognizer, request: FirstSightRequest) -> FirstSight:
+    """Register the clip if it is the first one of the person, and identify it.
+
+    Raises InvalidNameError and what `Recognizer.identify` and `Recognizer.enroll`
+    raise, except DuplicatePersonError.
+    """
+    validate_person_id(request.person_id)
+    probe = recognizer.observe(request.clip)
+    registered = False
+    duplicate = None
+    if request.re_register or not _has_templates(recognizer.store.find_person(request.person_id)):
+        registered, duplicate = _register(recognizer, request, probe)
+    outcome = "duplicate" if duplicate else None
+    identification = recognizer.identify(
+        IdentificationRequest(
+            clip=probe,
+            request_id=request.request_id,
+            action="first_sight",
+            outcome="registered" if registered else outcome,
+        )
+    )
+    return FirstSight(
+        person_id=request.person_id,
+        identification=identification,
+        registered=registered,
+        duplicate=duplicate,
+    )
+
+
+def _register(
+    recognizer: Recognizer, request: FirstSightRequest, probe: Probe
+) -> tuple[bool, Match | None]:
+    """Store the clip. Returns whether it was stored, and who else it is."""
+
+    def guard() -> None:
+        if not request.re_register and _has_templates(
+            recognizer.store.find_person(request.person_id)
+        ):
+            raise _TakenError
+
+    try:
+        enrolment = recognizer.enroll(
+            EnrolmentRequest(
+                person=NewPerson(request.person_id),
+                clips=(probe,),
+                replace=True,
+                force=request.force,
+                guard=guard,
+            )
+        )
+    except DuplicatePersonError as error:
+        details = error.details
+        return False, Match(
+            person_id=details["person_id"],
+            name=details["name"],
+            score=details["score"],
+            probability=details["probability"],
+        )
+    except _TakenError:
+        return False, None
+    return True, enrolment.duplicate
+
+
+def _has_templates(person: Person | None) -> bool:
+    return person is not None and any(person.templates.values())
