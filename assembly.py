@@ -1,15 +1,17 @@
-"""Puts the product together: settings → store, aligner, encoders → `Recognizer`. Knows
-no HTTP; the command line uses it too.
+"""The one place that builds the product.
+
+Settings lead to a store, an aligner and encoders, and these to a `Recognizer`. Web,
+command line and batch jobs use it. It knows no HTTP.
 """
 
 from __future__ import annotations
 
 import tempfile
-import wave
 from pathlib import Path
 
 import cv2
 import numpy as np
+import soundfile
 
 from align.aligner import Aligner
 from gallery.store import open_store
@@ -21,10 +23,11 @@ from utils.media import Waveform
 
 
 def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
-    """The recognizer that `settings` describe. The face detector is loaded when the
-    first clip is read; with `warm` it is loaded now, and every part is used once, so
-    that the first request takes no longer than the next. People whose retention is over
-    are forgotten first.
+    """Build the recognizer that `settings` describe.
+
+    The face detector is loaded when the first clip is read. With `warm` it is loaded
+    now, and every part is used once, so that the first request takes no longer than the
+    next. People whose retention is over are deleted first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
@@ -39,8 +42,9 @@ def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
 
 
 def warm_up(aligner: Aligner, encoders: Encoders) -> None:
-    """Send a picture and a second of sound, both noise, through all that loads or
-    compiles something when it is first used.
+    """Use every part once that loads or compiles something at its first use.
+
+    A picture and a second of sound, both noise, are sent through all of them.
     """
     noise = np.random.default_rng(0)
     aligner.load()
@@ -48,7 +52,7 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
         picture = Path(folder) / "noise.png"
         sound = Path(folder) / "noise.wav"
         cv2.imwrite(str(picture), noise.integers(0, 256, (360, 640, 3), dtype=np.uint8))
-        _write_wav(sound, noise.integers(-3000, 3000, RATE_HZ, dtype=np.int16))
+        soundfile.write(sound, noise.integers(-3000, 3000, RATE_HZ, dtype=np.int16), RATE_HZ)
         aligner.analyse(picture)
         aligner.analyse(sound)
     face = encoders.face.embed(
@@ -59,12 +63,3 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
         Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
     )
     encoders.fusion.fuse(face.vector[None], voice.vector[None])
-
-
-def _write_wav(path: Path, samples: np.ndarray) -> None:
-    """(n,) int16 at 16 kHz → a WAV file."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(samples.tobytes())

@@ -1,0 +1,1 @@
+"""Batch jobs: which clips, who works on them, and on which machine."""

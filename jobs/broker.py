@@ -1,5 +1,4 @@
-"""Jobs past one machine: Celery wakes workers on other machines, which read the files
-from the shared media root.
+"""Batch jobs on several machines: Celery wakes workers, which read the shared media root.
 
 A message holds the id of a job and nothing else. All state is in the database
 (gallery/records/jobs.py), so a lost or repeated message does no harm. Start a worker with
@@ -21,15 +20,24 @@ log = logging.getLogger("duet.jobs")
 TASK = "duet.work"
 QUEUE = "duet"
 MOST_WORKERS = 16
-"""Workers that are woken for one job at most."""
+"""Number of workers that are woken for one job at most."""
 
-_GONE = "The broker of the jobs does not answer; the job waits until it does."
+WORKER_OPTIONS = (
+    "worker",
+    "--pool=threads",
+    "--loglevel=WARNING",
+    "--without-gossip",
+    "--without-mingle",
+    "--without-heartbeat",
+)
+_GONE = "The broker of the jobs does not answer. The job waits until it does."
 
 
 @lru_cache(maxsize=1)
 def celery_app(url: str) -> Any:
-    """The Celery application for this broker. Raises ConfigError when Celery is not
-    installed.
+    """Make the Celery application for this broker.
+
+    Raises ConfigError when Celery is not installed.
     """
     try:
         from celery import Celery
@@ -44,7 +52,7 @@ def celery_app(url: str) -> Any:
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         task_acks_late=True,
-        # A broker that is gone comes back
+        # A broker that is gone comes back.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -63,8 +71,9 @@ def celery_app(url: str) -> Any:
 
 
 def send(settings: Settings, job_id: str, files: int = 1) -> None:
-    """Wake workers for a job, as many as its files keep busy. Raises
-    BrokerUnavailableError.
+    """Wake workers for a job, as many as its files keep busy.
+
+    Raises BrokerUnavailableError.
     """
     from kombu.exceptions import OperationalError
 
@@ -77,9 +86,10 @@ def send(settings: Settings, job_id: str, files: int = 1) -> None:
 
 
 def remind(settings: Settings, job_ids: Sequence[str]) -> None:
-    """Wake workers again for jobs that nobody works on. Nothing is sent while a message
-    still waits: it was not lost, and without workers the broker would fill. Raises
-    BrokerUnavailableError.
+    """Wake workers again for jobs that nobody works on.
+
+    Nothing is sent while a message still waits: it was not lost, and without workers
+    the broker would fill. Raises BrokerUnavailableError.
     """
     if job_ids and not waiting_messages(settings):
         for job_id in job_ids:
@@ -87,7 +97,7 @@ def remind(settings: Settings, job_ids: Sequence[str]) -> None:
 
 
 def waiting_messages(settings: Settings) -> int:
-    """How many messages no worker has taken yet. Raises BrokerUnavailableError."""
+    """Count messages that no worker has taken yet. Raises BrokerUnavailableError."""
     from kombu.exceptions import OperationalError
 
     with celery_app(settings.broker_url).connection_for_write() as connection:
@@ -101,8 +111,9 @@ def waiting_messages(settings: Settings) -> int:
 
 
 def run_worker(settings: Settings, threads: int) -> None:
-    """Work on jobs until a signal ends it. Raises ConfigError, ModelError,
-    StoreUnavailableError.
+    """Work on jobs until a signal ends it.
+
+    Raises ConfigError, ModelError, StoreUnavailableError.
     """
     app = celery_app(settings.broker_url)
     from celery.signals import worker_shutting_down
@@ -124,19 +135,6 @@ def run_worker(settings: Settings, threads: int) -> None:
 
     worker_shutting_down.connect(end, weak=False)
     try:
-        app.worker_main(
-            [
-                "worker",
-                "--pool",
-                "threads",
-                "--concurrency",
-                str(threads),
-                "--loglevel",
-                "WARNING",
-                "--without-gossip",
-                "--without-mingle",
-                "--without-heartbeat",
-            ]
-        )
+        app.worker_main([*WORKER_OPTIONS, "--concurrency", str(threads)])
     finally:
         recognizer.close()

@@ -66,7 +66,7 @@ def list_media_folder(
     start = _folder_below(root, folder)
     items = list_folder(start, action, person_id, within=root)
     if not items:
-        raise MediaNotFoundError(f"The folder must hold clips. Received: none in {folder[:80]!a}")
+        raise MediaNotFoundError(f"The folder holds no clips. Received: {folder[:80]!a}")
     return [
         item if item.refused else replace(item, media=str((start / item.media).relative_to(root)))
         for item in items
@@ -99,16 +99,14 @@ def _uploaded(name: str, action: str, person_id: str | None) -> NewItem:
 
 
 def make_item(name: Path, person_id: str | None) -> NewItem:
-    """Make the item of a clip; `name` is its path below its folder."""
+    """Make the item of a clip. `name` is its path below its folder."""
     shown = os.fsencode(name).decode(errors="replace")
     item = NewItem(shown[-MAX_NAME:], shown, person_id)
     if shown == str(name):
         return item
     return _refused(
         item,
-        InvalidRequestError(
-            "The name of a file is text in UTF-8. Received: other bytes", "Rename the file."
-        ),
+        InvalidRequestError("The name of the file is not text in UTF-8.", "Rename the file."),
     )
 
 
@@ -127,21 +125,24 @@ def _refused(item: NewItem, error: DuetError) -> NewItem:
 
 
 def _owner(name: Path) -> str:
-    """Whose a clip of a folder is: the first folder in its name. Raises
-    InvalidRequestError, InvalidNameError.
+    """Read whom a clip of a folder is of: the first folder in its name.
+
+    Raises InvalidRequestError, InvalidNameError.
     """
     if len(name.parts) < 2:
         raise InvalidRequestError(
-            "To enrol a folder, lay the clips of each person in a folder of their own. Received:"
-            f" {name.name[:80]!a} outside such a folder",
-            "Move it, or name the person who all clips are of.",
+            "The clips of each person must be in a folder of their own. Received:"
+            f" {name.name[:80]!a}, outside such a folder",
+            "Move it, or name the person of all clips.",
         )
     return validate_person_id(name.parts[0])
 
 
 def _files(start: Path) -> Iterator[Path]:
-    """Files that are not hidden, nor in a folder that is. A folder in `start` may be a
-    link; those below are not followed, as they may lead round in circles.
+    """Yield files that are not hidden, nor in a hidden folder.
+
+    A folder in `start` may be a link. Links below are not followed, as they may lead
+    round in circles.
     """
     _, folders, _ = next(os.walk(start), (start, [], []))
     for top in (
@@ -155,20 +156,21 @@ def _files(start: Path) -> Iterator[Path]:
 
 
 def _folder_below(root: Path, folder: str) -> Path:
-    """The folder below `root`, symbolic links followed. Raises PathForbiddenError,
-    MediaNotFoundError.
+    """Resolve the folder below `root`, symbolic links followed.
+
+    Raises PathForbiddenError, MediaNotFoundError.
     """
     try:
         path = (root / folder).resolve()
-        inside = path.is_relative_to(root)
-        found = path.is_dir()
+        is_inside = path.is_relative_to(root)
+        exists = path.is_dir()
     except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
-        inside = found = False
-    if not inside or any(_hidden(part) for part in path.relative_to(root).parts):
+        is_inside = exists = False
+    if not is_inside or any(_hidden(part) for part in path.relative_to(root).parts):
         raise PathForbiddenError(
             f"`folder` must be a folder below the media root. Received: {folder[:80]!a}"
         )
-    if not found:
+    if not exists:
         raise MediaNotFoundError(
             f"There is no such folder below the media root. Received: {folder[:80]!a}"
         )
@@ -176,5 +178,5 @@ def _folder_below(root: Path, folder: str) -> Path:
 
 
 def _hidden(name: str) -> bool:
-    """Such as `jobs.worker.UPLOADS`, where the uploads of jobs lie."""
+    """Whether a name is hidden, like `jobs.uploads.UPLOADS`."""
     return name.startswith(".")

@@ -1,0 +1,1 @@
+"""Recognition: from a clip to an answer about who is in it."""

@@ -100,7 +100,7 @@ class Probe:
 
     @property
     def speech_s(self) -> float:
-        """Seconds of speech in the voice embedding; 0.0 without one."""
+        """Seconds of speech in the voice embedding. 0.0 without one."""
         speech = self.capture.speech_analysis.speech
         if speech is None or Modality.VOICE not in self.embeddings:
             return 0.0

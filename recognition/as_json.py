@@ -27,7 +27,7 @@ from utils.modality import SINGLE
 
 
 def number(value: float | None) -> float | None:
-    """Round to six decimals; null for what is no finite number."""
+    """Round to six decimals. What is not finite becomes null."""
     return round(float(value), 6) if value is not None and math.isfinite(value) else None
 
 
@@ -185,9 +185,7 @@ def audit(events: tuple[Event, ...], limit: int) -> dict[str, Any]:
 
 
 def event(value: Event) -> dict[str, Any]:
-    """A row of the audit; its time to the microsecond, so that its hash can be
-    computed.
-    """
+    """Row of the audit, with its time to the microsecond, as its hash needs it."""
     return {
         "event_id": value.event_id,
         "at": value.at.astimezone(UTC).isoformat(timespec="microseconds"),

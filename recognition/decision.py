@@ -1,37 +1,38 @@
 """Open-set decision: a name only above the threshold, else "unknown". Pure.
 
 The threshold of a modality is the strength that impostors reach at the false match rate
-FMR = 1 − (1 − FPIR)^(1/N), where N is the number of people in the gallery: the same N
-for all three answers, so that a fused answer that rests on one modality is that
-modality's answer. It is stated as a cosine, beside the score: that which this probe
-needs for this person (`Candidate.score_at`), so it differs from clip to clip.
+FMR = 1 − (1 − FPIR)^(1/N), with N people in the gallery. N is the same for all three
+decisions, so a fused decision that rests on one modality is that modality's decision.
+The threshold is stated as a cosine beside the score: the one that this probe needs for
+this person (`Candidate.score_at`). So it differs from clip to clip.
 
-The fused answer, by these rules in this order:
+The fused decision follows these rules, in this order:
 
-1. conflict, naming nobody: face and voice each confidently name a different person.
-   Confident = accepted, and 99 to 1 in favour even after having looked at N people:
-   log-likelihood ratio >= ln(99 N). A calibrated ratio is reached by an impostor in at
-   most one of 99 N comparisons, so a chance match of a weak voice does not block a
-   right face; nor does a voice that fits both people, as each side must also prefer its
-   own person to the other's by 99 to 1.
-2. what the fused score says, when it is accepted.
-3. what the face or the voice alone says, when that is accepted and the other one does
-   not speak against the person (log-likelihood ratio >= 0, or accepted too, or nothing
-   to compare). So face and voice never both name a person whom the fused answer does
-   not. Taking either one without looking at the other would add its false positives to
-   those stated; here only strangers are added who pass one and resemble the person in
-   the other.
-4. unknown.
+1. Conflict, naming nobody: face and voice each confidently name a different person.
+   Confident means accepted, and 99 to 1 in favour even after looking at N people:
+   log-likelihood ratio >= ln(99 N). An impostor reaches such a ratio in at most one of
+   99 N comparisons, so a chance match of a weak voice does not block the right face. Each
+   side must also prefer its own person to the other's by 99 to 1, so a voice that fits
+   both people does not block it either.
+2. The fused score, when it is accepted.
+3. The face or the voice alone, when it is accepted and the other one does not speak
+   against the person: log-likelihood ratio >= 0, or accepted too, or nothing to compare.
+   So face and voice never both name a person whom the fused decision does not name. To
+   take one without looking at the other would add its false positives to those stated.
+   This rule adds only strangers who pass one and resemble the person in the other.
+4. Unknown.
 
-A clip counts as another person, which stops an enrolment, on stronger evidence than a
-name needs, as filling a gallery asks N times whether somebody new is there already.
-Either the fused answer, the face or the voice is that person with a probability of
-99 %, if one enrolment in a hundred is of somebody who is there already, whoever of the
-N it is: log-likelihood ratio >= ln(99 · 99 · N). Or, once there are `PLACE` people and
-so it is known how alike those of this place are, it reaches the threshold of 1/N of the
-stated FPIR: over the enrolment of all N together, somebody new is then refused at the
-stated rate. Or it reaches a cosine of 0.95, which is the same recording in all but
-name.
+A clip that is another person of the gallery stops an enrolment. That takes stronger
+evidence than a name, because filling a gallery asks N times whether somebody new is
+there already. One of these must hold:
+
+- The fused decision, the face or the voice is that person with a probability of 99 %, if
+  one enrolment in a hundred is of somebody who is there already, whoever of the N it is:
+  log-likelihood ratio >= ln(99 · 99 · N).
+- The gallery has `PLACE` people, so it is known how alike those of this place are, and
+  the clip reaches the threshold of 1/N of the stated FPIR. Over the enrolment of all N,
+  somebody new is then refused at the stated rate.
+- The cosine is 0.95 or more: the same recording in all but name.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ CONFIDENT_ODDS = 99
 ENROLLED_BEFORE_ODDS = 1 / 99
 SAME_RECORDING = 0.95
 PLACE = 4 * OTHERS
-"""People from which a gallery's own statistics are trusted to keep people apart: the
-nearest of fewer may well be of another sex or age.
+"""Number of people from which a gallery's own statistics keep people apart.
+
+Among fewer, the nearest person may well be of another sex or age.
 """
 
 _BY = {Modality.FACE: "face", Modality.VOICE: "voice", Modality.FUSED: "face and voice"}
@@ -250,7 +252,7 @@ def _is_duplicate(decision: Decision, rule: Rule) -> bool:
 
 
 def verify(comparison: Comparison | None, calibration: Calibration, fmr: float) -> Verdict:
-    """Decide 1:1 at the false match rate `fmr`; `comparison` None = nothing to compare."""
+    """Decide 1:1 at the false match rate `fmr`. `comparison` None = nothing to compare."""
     if comparison is None:
         return Verdict("no_probe")
     strength, extrapolated = calibration.pair_threshold(fmr)

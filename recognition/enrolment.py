@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from gallery.store import Store, Stored
 from recognition import decision
@@ -75,7 +76,7 @@ class Enroller:
 
     def _write(self, request: EnrolmentRequest, probes: Sequence[Probe], guard: Guard) -> Stored:
         """Write for the person who is there, or for a new one, whichever it is by then."""
-        templates = [template for probe in probes for template in probe.templates]
+        templates = list(chain.from_iterable(probe.templates for probe in probes))
         while True:
             person = self._store.find_person(request.person_id)
             try:

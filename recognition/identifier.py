@@ -36,7 +36,7 @@ class Identifier:
         return self._index.snapshot()
 
     def decide(self, probe: Probe, beyond: float = 0.0) -> Answer:
-        """Decide who the probe is; `beyond` as of `Rule`."""
+        """Decide who the probe is. `beyond` as of `Rule`."""
         snapshot = self._index.near(probe.vectors)
         rule = Rule(
             fpir=self._fpir,

@@ -1,13 +1,15 @@
 """Search: a probe against one snapshot of the gallery. Pure.
 
-A person's cosine in a modality is that of the probe and what stands for the person
-(`gallery.vectors.represent`). It becomes a strength (`scoring/norms.py`): set against
-a cohort of strangers, AS-norm that heeds how long the clip speaks, and against the
-nearest other people of the gallery, so that people of one place, who resemble each
-other, need more to be told apart. That takes the shortlist of the nearest people only.
-The fused search compares by both where a person has both, and by the one modality that
-there is otherwise; strengths of different modalities have different meanings, so it
-orders people by the calibrated log-likelihood ratio.
+The cosine of a person is that of the probe and what stands for the person
+(`gallery.vectors.represent`). It becomes a strength (`scoring/norms.py`) in two steps.
+First it is set against a cohort of strangers, by an AS-norm that heeds how long the clip
+speaks. Then it is set against the nearest other people of the gallery: people of one
+place resemble each other, and need more to be told apart. Only a shortlist of the
+nearest people takes part.
+
+The fused search compares by both modalities where a person has both, and else by the one
+that there is. Strengths of different modalities mean different things, so people are
+ordered by the calibrated log-likelihood ratio.
 """
 
 from __future__ import annotations
@@ -27,21 +29,24 @@ from utils.modality import Modality, PerModality
 
 Calibrations = PerModality[Calibration]
 ProbeVectors = Mapping[Modality, Float32Array]
-"""Embeddings (512,) of one clip; with face and voice there is the fused one too, of the
-fusion's size.
+"""Embeddings (512,) of one clip by modality.
+
+With face and voice there is the fused one too, of the fusion's size.
 """
 
 SHORTLIST = 50
-"""People of the highest cosines whose strengths are worked out: the enrolled side moves
-a level by little, so who is first is one of them.
+"""Number of people, of the highest cosines, whose strengths are computed.
+
+The enrolled side moves a level by little, so the best person is one of them.
 """
 _BEST = 2
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A person who was compared, in the modality in which it was done. `score` = cosine
-    in [-1, 1] = `level` + `scale` · `strength`.
+    """A person of the gallery compared with the probe, by one modality.
+
+    `score` is a cosine in [-1, 1], and `score` = `level` + `scale` · `strength`.
     """
 
     person: PersonRef

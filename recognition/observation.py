@@ -40,7 +40,7 @@ class Observation:
 
     @property
     def speech_s(self) -> float:
-        """Seconds of net speech; 0.0 without any."""
+        """Seconds of net speech. 0.0 without any."""
         return self.speech_quality.speech_s if self.speech_quality else 0.0
 
     def with_hints(self, *hints: Hint) -> Observation:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from gallery.results import Person, TemplateInfo
 from recognition.observation import Observation
@@ -117,7 +118,7 @@ class Enrolment:
     @property
     def hints(self) -> tuple[Hint, ...]:
         """Hints on all clips, in their order."""
-        return tuple(hint for o in self.observations for hint in o.hints)
+        return tuple(chain.from_iterable(o.hints for o in self.observations))
 
 
 @dataclass(frozen=True)
