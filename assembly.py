@@ -31,8 +31,8 @@ def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
-    encoders = load_encoders(settings.model_dir)
-    aligner = Aligner(settings)
+    encoders = load_encoders(settings.storage.model_dir)
+    aligner = Aligner(settings.capture)
     store = open_store(settings)
     store.forget_expired_when_due()
     recognizer = Recognizer(aligner, encoders, store, settings)

@@ -18,7 +18,7 @@ from align.hints import View, advise
 from align.limits import ReadLimits
 from align.speech import analyse_speech
 from utils.clock import timed
-from utils.config import Settings
+from utils.config import CaptureSettings
 from utils.media import Capture, FaceDetection, Frame
 
 # Rows and columns of a picture from one that counts for its brightness to the next
@@ -28,7 +28,7 @@ _BRIGHTNESS_STEP = 8
 class Aligner:
     """Makes a `Capture` of a media file. One instance serves all threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: CaptureSettings) -> None:
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings)
         self._detector = FaceDetector()

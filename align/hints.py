@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from utils.config import Settings
+from utils.config import CaptureSettings
 from utils.media import (
     Clip,
     FaceAnalysis,
@@ -90,7 +90,7 @@ class View:
 
 def advise(
     clip: Clip,
-    settings: Settings,
+    settings: CaptureSettings,
     *,
     faces: FaceAnalysis,
     speech: SpeechAnalysis,
@@ -149,7 +149,7 @@ def _advise_on_face(quality: FaceQuality, good_face_px: float) -> list[Hint]:
     )
 
 
-def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: Settings) -> list[Hint]:
+def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettings) -> list[Hint]:
     is_photo = clip.waveform is None and clip.duration_s == 0.0
     if is_photo:
         return []

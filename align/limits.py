@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from utils.config import Settings
+from utils.config import CaptureSettings
 
 _MEBI = 1 << 20
 
@@ -36,7 +36,7 @@ class ReadLimits:
     max_bytes: int = 512 * _MEBI
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ReadLimits:
+    def from_settings(cls, settings: CaptureSettings) -> ReadLimits:
         """Take the limits that the operator sets. The others keep their defaults."""
         return cls(
             read_s=settings.read_s,

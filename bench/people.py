@@ -112,7 +112,7 @@ def main() -> None:
     if CHROMIUM is None:
         sys.exit("No Chromium is installed. On Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as name:
-        store = open_store(Settings(data_dir=Path(name) / "data"))
+        store = open_store(Settings.of(data_dir=Path(name) / "data"))
         fill(store, args.people, args.templates)
         store.close()
         with running(Path(name)) as service, chromium() as browser:

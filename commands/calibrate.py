@@ -33,11 +33,11 @@ def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
     from train.data.datasets import shared_data_dir
 
     settings = Settings.from_env()
-    plots = out or settings.data_dir / "calibration"
+    plots = out or settings.storage.data_dir / "calibration"
     with store() if feedback else nullcontext() as known:
         click.echo(
             run(
-                settings.model_dir,
+                settings.storage.model_dir,
                 shared_data_dir(),
                 folder,
                 plots,
@@ -45,6 +45,6 @@ def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
             )
         )
     click.echo(
-        f"Written: the cards in {settings.model_dir}, plots before and after in {plots}. Start the"
-        " service again."
+        f"Written: the cards in {settings.storage.model_dir}, plots before and after in {plots}."
+        " Start the service again."
     )

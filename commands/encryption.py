@@ -84,9 +84,9 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     new, old = (PlainText(), [given]) if to_plain else (given, [])
     if old_key_file:
         old.append(read_key(old_key_file, "--old-key-file"))
-    if settings.encryption_key_old:
-        old.append(parse_key(settings.encryption_key_old, f"{PREFIX}ENCRYPTION_KEY_OLD"))
-    database = open_database(settings.url_of_database)
+    if settings.privacy.encryption_key_old:
+        old.append(parse_key(settings.privacy.encryption_key_old, f"{PREFIX}ENCRYPTION_KEY_OLD"))
+    database = open_database(settings.storage.gallery_url)
     try:
         with tqdm(unit="value", disable=None) as bar:
 

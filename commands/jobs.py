@@ -66,7 +66,7 @@ def watch(place: Workplace, job: Job) -> None:
     from jobs.worker import work
 
     ended = Event()
-    slots = min(place.settings.slots, job.files)
+    slots = min(place.settings.limits.slots, job.files)
     jobs = place.jobs
     with (
         ThreadPoolExecutor(slots) as pool,
@@ -188,7 +188,7 @@ def jobs_cancel(job_id: str) -> None:
 
     with job_list() as (known, settings):
         job, media = known.cancel(job_id)
-        remove_uploads(settings.media_folder, media)
+        remove_uploads(settings.storage.media_folder, media)
         click.echo(told(job))
 
 
@@ -208,7 +208,7 @@ def worker(threads: int) -> None:
     from jobs.broker import run_worker
 
     settings = Settings.from_env()
-    if not settings.broker_url:
+    if not settings.jobs.broker_url:
         raise ConfigError(
             "A worker needs the broker that wakes it: DUET_BROKER_URL. Received: none",
             "Without a broker the service itself works on the jobs.",

@@ -36,7 +36,7 @@ def reembed(drop: bool, stage_only: bool) -> None:
     settings = Settings.from_env()
     store = open_store(settings)
     try:
-        work = Reembedding(store, load_encoders(settings.model_dir))
+        work = Reembedding(store, load_encoders(settings.storage.model_dir))
         left = work.left()
         with tqdm(
             total=left.waiting + left.staged, initial=left.staged, unit="template", disable=None

@@ -72,14 +72,14 @@ class Erasure:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store of `settings.url_of_database`. Raises ConfigError,
+    """The store of `settings.storage.gallery_url`. Raises ConfigError,
     StoreUnavailableError, StorageFullError.
     """
     return Store(
-        open_database(settings.url_of_database),
+        open_database(settings.storage.gallery_url),
         codec_of(settings),
-        settings.media_folder,
-        settings.feedback_days,
+        settings.storage.media_folder,
+        settings.privacy.feedback_days,
     )
 
 

@@ -77,7 +77,7 @@ def send(settings: Settings, job_id: str, files: int = 1) -> None:
     """
     from kombu.exceptions import OperationalError
 
-    app = celery_app(settings.broker_url)
+    app = celery_app(settings.jobs.broker_url)
     try:
         for _ in range(min(files, MOST_WORKERS)):
             app.send_task(TASK, args=[job_id], retry=False)
@@ -100,7 +100,7 @@ def waiting_messages(settings: Settings) -> int:
     """Count messages that no worker has taken yet. Raises BrokerUnavailableError."""
     from kombu.exceptions import OperationalError
 
-    with celery_app(settings.broker_url).connection_for_write() as connection:
+    with celery_app(settings.jobs.broker_url).connection_for_write() as connection:
         try:
             connection.ensure_connection(max_retries=1)
             return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
@@ -115,7 +115,7 @@ def run_worker(settings: Settings, threads: int) -> None:
 
     Raises ConfigError, ModelError, StoreUnavailableError.
     """
-    app = celery_app(settings.broker_url)
+    app = celery_app(settings.jobs.broker_url)
     from celery.signals import worker_shutting_down
 
     from assembly import build_recognizer

@@ -62,7 +62,7 @@ def list_media_folder(
 
     Raises PathForbiddenError, MediaNotFoundError.
     """
-    root = settings.media_folder.resolve()
+    root = settings.storage.media_folder.resolve()
     start = _folder_below(root, folder)
     items = list_folder(start, action, person_id, within=root)
     if not items:

@@ -64,11 +64,11 @@ class JobThread:
             self._wake.wait(POLL_S)
 
     def _tidy(self) -> None:
-        self._place.jobs.remove_finished(self._place.settings.job_days)
+        self._place.jobs.remove_finished(self._place.settings.jobs.job_days)
         remove_unused(self._place.jobs, self._place.settings)
 
     def _work(self) -> None:
-        if not self._place.settings.broker_url:
+        if not self._place.settings.jobs.broker_url:
             work(self._place, stop=self._stop.is_set)
             return
         from jobs.broker import remind  # celery is an optional package

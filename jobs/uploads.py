@@ -27,7 +27,7 @@ def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> li
     Returns their paths below the media root. The names are ours, never the sender's.
     Raises StorageFullError: then nothing is left behind.
     """
-    folder = settings.media_folder / UPLOADS / job_id
+    folder = settings.storage.media_folder / UPLOADS / job_id
     try:
         for made in (folder.parent, folder):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> li
             ) from error
         raise
     return [
-        str((folder / f"{number:05d}").relative_to(settings.media_folder))
+        str((folder / f"{number:05d}").relative_to(settings.storage.media_folder))
         for number in range(len(uploads))
     ]
 
@@ -58,7 +58,7 @@ def remove_unused(jobs: Jobs, settings: Settings) -> None:
 
     Raises StoreUnavailableError.
     """
-    root = settings.media_folder
+    root = settings.storage.media_folder
     old = [path for path in (root / UPLOADS).glob("*/*") if _age_s(path) > LEFT_S]
     needed = jobs.uploads() if old else set()
     remove_uploads(root, {str(path.relative_to(root)) for path in old} - needed)

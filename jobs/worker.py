@@ -137,7 +137,7 @@ def _finish(place: Workplace, claim: Claim, worker: str) -> None:
         claim, worker, result=outcome.result, error=outcome.error, mentions=outcome.mentions
     )
     if stored and claim.uploaded:
-        remove_uploads(place.settings.media_folder, [claim.media])
+        remove_uploads(place.settings.storage.media_folder, [claim.media])
 
 
 def _answer(place: Workplace, claim: Claim) -> _Outcome:
@@ -179,7 +179,7 @@ def _path_of(settings: Settings, claim: Claim) -> Path:
     Links that lead out of the media root are not followed. Those in a folder that the
     operator named on the command line are. Raises MediaNotFoundError.
     """
-    root = Path(claim.root) if claim.root else settings.media_folder.resolve()
+    root = Path(claim.root) if claim.root else settings.storage.media_folder.resolve()
     path = (root / claim.media).resolve()
     if not path.is_file() or not (claim.root or path.is_relative_to(root)):
         raise MediaNotFoundError("The job's file no longer exists.")

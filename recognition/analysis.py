@@ -125,7 +125,7 @@ class Probe:
 
 
 class Analyser:
-    """Aligner and encoders behind `settings.slots` slots.
+    """Aligner and encoders behind `settings.limits.slots` slots.
 
     A clip waits for its slot at most `wait_s` seconds.
     """
@@ -137,7 +137,7 @@ class Analyser:
         self._encoders = encoders
         self._settings = settings
         self._wait_s = wait_s
-        self._slots = threading.BoundedSemaphore(settings.slots)
+        self._slots = threading.BoundedSemaphore(settings.limits.slots)
         self.encoder_ids = PerModality(
             fused=encoders.fusion.encoder_id,
             face=encoders.face.encoder_id,
@@ -167,7 +167,7 @@ class Analyser:
             vectors=vectors,
             missing=missing,
             encoder_ids=self.encoder_ids,
-            keep_media=self._settings.keep_media,
+            keep_media=self._settings.privacy.keep_media,
             timings_ms=timings,
             started=started,
         )
@@ -187,7 +187,8 @@ class Analyser:
     def _slot(self) -> Iterator[None]:
         if not self._slots.acquire(timeout=self._wait_s):
             raise BusyError(
-                f"All {self._settings.slots} recognition slots were taken for {self._wait_s:g} s."
+                f"All {self._settings.limits.slots} recognition slots were taken for"
+                f" {self._wait_s:g} s."
             )
         try:
             yield
@@ -215,7 +216,7 @@ class Analyser:
         if Modality.FACE not in embeddings:
             missing[Modality.FACE] = _why_no_face(capture)
         if Modality.VOICE not in embeddings:
-            missing[Modality.VOICE] = _why_no_voice(capture, self._settings.min_speech_s)
+            missing[Modality.VOICE] = _why_no_voice(capture, self._settings.capture.min_speech_s)
         return missing
 
 

@@ -66,9 +66,11 @@ class Recognizer:
         self.scale_ids = self._calibrations.map(lambda calibration: calibration.scale_id)
         self._journal = Journal(store)
         self._identifier = Identifier(
-            open_index(store, encoders), self._calibrations, settings.fpir
+            open_index(store, encoders), self._calibrations, settings.decision.fpir
         )
-        self._verifier = Verifier(store, self._analyser, self._calibrations, fmr=settings.fpir)
+        self._verifier = Verifier(
+            store, self._analyser, self._calibrations, fmr=settings.decision.fpir
+        )
         self.overview = Overview(
             store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
         )
@@ -100,7 +102,7 @@ class Recognizer:
             decisions=answer.decisions,
             observation=probe.observation(*_stale_hints(snapshot.stale)),
             people=snapshot.people,
-            fpir=self._settings.fpir,
+            fpir=self._settings.decision.fpir,
             scale_ids=self.scale_ids,
         )
         self._journal.note_identification(request, identification)
@@ -144,7 +146,7 @@ class Recognizer:
 
     def pair_threshold(self, modality: Modality) -> float:
         """Cosine above which two average clips are verified as one person's."""
-        return self._calibrations[modality].typical_cosine(self._settings.fpir)
+        return self._calibrations[modality].typical_cosine(self._settings.decision.fpir)
 
     def stale_templates(self) -> tuple[StaleTemplates, ...]:
         """List templates of other encoders than those in use, by modality."""
@@ -203,7 +205,7 @@ class Recognizer:
             verdicts=verdicts,
             observation=probe.observation(*hints),
             reference=other.observation() if other else None,
-            fmr=self._settings.fpir,
+            fmr=self._settings.decision.fpir,
         )
 
     def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:

@@ -24,12 +24,12 @@ from web.factory import create_app
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", max_upload_mb=1)
+    return Settings.of(data_dir=tmp_path / "data", max_upload_mb=1)
 
 
 @pytest.fixture
 def recognizer(settings: Settings) -> Iterator[Recognizer]:
-    settings.data_dir.mkdir(exist_ok=True)
+    settings.storage.data_dir.mkdir(exist_ok=True)
     made = recognizer_of(settings)
     yield made
     made.close()

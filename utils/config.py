@@ -1,7 +1,8 @@
-"""Settings of the service: one frozen dataclass, read from `DUET_*` environment
-variables, checked at start.
+"""Settings of the service, by subject, from `DUET_*` environment variables.
 
-Every field's `help` is what docs/reference/settings.md prints.
+Each setting is a field of one frozen dataclass below, and the field's name in capitals
+is its variable: `DUET_PORT` is `settings.server.port`. Values are checked when the
+object is made. The reference page of the settings is generated from the fields.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from utils.errors import ConfigError
 
 PREFIX = "DUET_"
 ROOT = Path(__file__).resolve().parent.parent
+
+# Variables with the same prefix that are no settings of the service: research data for
+# training and tests
+OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
 
 
 def _setting(
@@ -34,133 +39,85 @@ def _setting(
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All settings. `Settings()` holds the defaults; `Settings.from_env()` is what the
-    programs use.
-    """
+class _Subject:
+    """The settings of one subject. Every number is within its bounds."""
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            _check_range(setting, getattr(self, setting.name))
+
+
+@dataclass(frozen=True)
+class ServerSettings(_Subject):
+    """Where the service listens, and who may reach it."""
 
     host: str = _setting(
-        "127.0.0.1", "address to listen on; anything but loopback needs an API key"
+        "127.0.0.1", "Address to listen on. Any address but loopback needs an API key."
     )
-    port: int = _setting(5000, "TCP port", 1, 65535)
+    port: int = _setting(5000, "TCP port.", 1, 65535)
     api_key: str = _setting(
         "",
-        "an admin key beside those of `cli.py keys`, for the header X-API-Key; without any key:"
-        " loopback only",
+        "An admin key for the header X-API-Key, beside those of `cli.py keys`. Without any key"
+        " the service listens on loopback only.",
         secret=True,
     )
-    rate_limit: str = _setting(
-        "1200/minute",
-        "how many clips each key, or address without one, may send (ten times as many other"
-        " requests); empty = no limit",
-    )
     tls_cert: Path | None = _setting(
-        None, "certificate, with the chain, in a PEM file: the service then speaks https"
+        None,
+        "Certificate with its chain, in a PEM file. With it, the service speaks HTTPS.",
     )
-    tls_key: Path | None = _setting(None, "private key of the certificate, in a PEM file")
+    tls_key: Path | None = _setting(None, "Private key of the certificate, in a PEM file.")
     trusted_proxies: int = _setting(
         0,
-        "how many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks",
+        "Number of proxies before the service that set X-Forwarded-For, -Proto and -Host.",
         0,
         10,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be set together.")
+
+
+@dataclass(frozen=True)
+class LimitSettings(_Subject):
+    """How much the service takes on."""
+
+    rate_limit: str = _setting(
+        "1200/minute",
+        "Clips that each key, or each address without one, may send. Ten times as many other"
+        " requests are allowed. Empty: no limit.",
+    )
+    max_upload_mb: int = _setting(64, "Largest request body, in MB.", 1, 4096)
+    threads: int = _setting(8, "Requests that are served at the same time.", 1, 256)
+    slots: int = _setting(2, "Clips that are analysed at the same time. Others wait.", 1, 64)
+
+
+@dataclass(frozen=True)
+class StorageSettings(_Subject):
+    """Where data and models lie."""
+
     data_dir: Path = _setting(
-        ROOT / "data", "folder for everything written at run time: database, temporary media"
+        ROOT / "data",
+        "Folder for everything that is written at run time: database, temporary media.",
     )
     database_url: str = _setting(
         "",
-        "SQLAlchemy URL of the gallery; empty = SQLite file duet.db in DUET_DATA_DIR",
+        "SQLAlchemy URL of the gallery. Empty: SQLite file duet.db in DUET_DATA_DIR.",
         secret=True,
-    )
-    encryption_key: str = _setting(
-        "",
-        "key that templates and kept media are encrypted with, 32 bytes in base64; empty = stored"
-        " in the clear",
-        secret=True,
-    )
-    encryption_key_file: Path | None = _setting(None, "file with that key, instead of the variable")
-    encryption_key_old: str = _setting(
-        "", "the key before, for `cli.py keys rotate-encryption` alone", secret=True
     )
     media_root: Path | None = _setting(
         None,
-        "the only folder that Identification_Request may read clips from; empty = folder media in"
-        " DUET_DATA_DIR",
+        "The only folder that Identification_Request may read clips from. Empty: folder media"
+        " in DUET_DATA_DIR.",
     )
     model_dir: Path = _setting(
         ROOT / "best_model",
-        "folder with face/, voice/ and fusion/, each with weights and card.json",
+        "Folder with face/, voice/ and fusion/, each with weights and card.json.",
     )
-    max_upload_mb: int = _setting(64, "largest request body, in MB", 1, 4096)
-    max_clip_s: float = _setting(600.0, "longest clip that is accepted, in seconds", 1, 36000)
-    read_s: float = _setting(60.0, "how much of a clip is read from its start, in seconds", 1, 600)
-    max_frames: int = _setting(12, "frames sampled evenly over the clip", 1, 64)
-    min_speech_s: float = _setting(0.5, "least net speech for a voice answer, in seconds", 0.2, 60)
-    good_speech_s: float = _setting(
-        2.0, "net speech below which the person is asked for a whole sentence, in seconds", 0.2, 60
-    )
-    min_face_px: float = _setting(24.0, "least width of a face in the frame, in pixels", 10, 1000)
-    good_face_px: float = _setting(
-        60.0, "width of a face below which the person is asked to come closer, in pixels", 10, 2000
-    )
-    fpir: float = _setting(
-        0.01,
-        "false positive identification rate that the thresholds aim at: the share of strangers"
-        " given a name",
-        1e-6,
-        0.5,
-    )
-    keep_media: bool = _setting(
-        False,
-        "1: keep aligned faces, speech and a thumbnail with each template, to be embedded again by"
-        " later models; 0: vectors only",
-    )
-    feedback_days: int = _setting(
-        7,
-        "how long it is remembered who was named in which answer, so that people can say that it"
-        " was not them, in days; 0 = not at all",
-        0,
-        90,
-    )
-    threads: int = _setting(8, "requests served at the same time", 1, 256)
-    slots: int = _setting(2, "clips analysed at the same time; others wait", 1, 64)
-    broker_url: str = _setting(
-        "",
-        "Celery broker (redis://host:6379/0) whose workers do the batch jobs; empty = this service"
-        " does them",
-        secret=True,
-    )
-    job_days: float = _setting(
-        7.0, "how long the results of a finished batch job are kept, in days", 0.001, 3650
-    )
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read `DUET_*`. Raises ConfigError for an unknown name or a value out of
-        range.
-        """
-        env = os.environ if env is None else env
-        known = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
-        unknown = sorted(
-            k for k in env if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES
-        )
-        if unknown:
-            raise ConfigError(
-                f"Unknown setting. Received: {', '.join(unknown)}",
-                "docs/reference/settings.md lists the settings.",
-            )
-        return cls(**{f.name: _parse(f, env[k]) for k, f in known.items() if env.get(k, "") != ""})
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            _check_range(f, getattr(self, f.name))
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ConfigError(
-                f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be set together. Received: one of them"
-            )
 
     @property
-    def url_of_database(self) -> str:
+    def gallery_url(self) -> str:
         """The database URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'duet.db'}"
 
@@ -175,10 +132,172 @@ class Settings:
         return self.data_dir / "tmp"
 
 
-OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
-"""Variables with the same prefix that are no settings of the service (research data for
-training and tests).
-"""
+@dataclass(frozen=True)
+class PrivacySettings(_Subject):
+    """What is kept of people, and how it is encrypted."""
+
+    encryption_key: str = _setting(
+        "",
+        "Key that encrypts templates and kept media: 32 bytes in base64. Empty: they are stored"
+        " in the clear.",
+        secret=True,
+    )
+    encryption_key_file: Path | None = _setting(
+        None, "File that holds the encryption key, instead of the variable."
+    )
+    encryption_key_old: str = _setting(
+        "", "The previous key, for `cli.py keys rotate-encryption` alone.", secret=True
+    )
+    keep_media: bool = _setting(
+        False,
+        "1: keep aligned faces, speech and a thumbnail with each template, so that later models"
+        " can embed them again. 0: keep vectors only.",
+    )
+    feedback_days: int = _setting(
+        7,
+        "Days for which the service remembers whom an answer named, so that people can report a"
+        " wrong answer. 0: not at all.",
+        0,
+        90,
+    )
+
+
+@dataclass(frozen=True)
+class CaptureSettings(_Subject):
+    """What is read of a clip, and what is enough of a face or of speech."""
+
+    max_clip_s: float = _setting(600.0, "Longest clip that is accepted, in seconds.", 1, 36000)
+    read_s: float = _setting(60.0, "How much of a clip is read from its start, in seconds.", 1, 600)
+    max_frames: int = _setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
+    min_speech_s: float = _setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)
+    good_speech_s: float = _setting(
+        2.0,
+        "Net speech below which the service asks for a whole sentence, in seconds.",
+        0.2,
+        60,
+    )
+    min_face_px: float = _setting(24.0, "Least width of a face in the frame, in pixels.", 10, 1000)
+    good_face_px: float = _setting(
+        60.0,
+        "Width of a face below which the service asks the person to come closer, in pixels.",
+        10,
+        2000,
+    )
+
+
+@dataclass(frozen=True)
+class DecisionSettings(_Subject):
+    """How sure an answer must be."""
+
+    fpir: float = _setting(
+        0.01,
+        "False positive identification rate that the thresholds aim at: the share of strangers"
+        " who are given a name.",
+        1e-6,
+        0.5,
+    )
+
+
+@dataclass(frozen=True)
+class JobSettings(_Subject):
+    """Batch jobs."""
+
+    broker_url: str = _setting(
+        "",
+        "Celery broker (redis://host:6379/0) whose workers run the batch jobs. Empty: this"
+        " service runs them.",
+        secret=True,
+    )
+    job_days: float = _setting(
+        7.0, "Days for which the results of a finished batch job are kept.", 0.001, 3650
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of the service, by subject.
+
+    `Settings()` holds the defaults. The programs use `Settings.from_env()`.
+    """
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    decision: DecisionSettings = field(default_factory=DecisionSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+
+    @classmethod
+    def of(cls, **values: Any) -> Settings:
+        """Make settings from values by their names, such as `Settings.of(fpir=0.05)`.
+
+        Raises:
+            ConfigError: a value is out of range.
+            TypeError: there is no setting of a name.
+        """
+        return cls().replace(**values)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from `DUET_*` variables. An empty one is its default.
+
+        Raises:
+            ConfigError: a variable is unknown, or its value cannot be used.
+        """
+        env = os.environ if env is None else env
+        fields = {PREFIX + setting.name.upper(): setting for _, setting in _fields()}
+        ours = [name for name in env if name.startswith(PREFIX)]
+        unknown = sorted(set(ours) - fields.keys() - OTHER_VARIABLES)
+        if unknown:
+            raise ConfigError(
+                f"Unknown setting. Received: {', '.join(unknown)}",
+                "See the table of settings in docs/reference/settings.md.",
+            )
+        given = {name: setting for name, setting in fields.items() if env.get(name)}
+        return cls.of(**{s.name: _parse(s, env[name]) for name, s in given.items()})
+
+    def replace(self, **values: Any) -> Settings:
+        """Copy the settings with other values, by their names as in `of`."""
+        subjects: dict[str, dict[str, Any]] = {}
+        subject_of = {setting.name: subject for subject, setting in _fields()}
+        for name, value in values.items():
+            if name not in subject_of:
+                raise TypeError(f"There is no such setting. Received: {name}")
+            subjects.setdefault(subject_of[name], {})[name] = value
+        changed = {
+            subject: dataclasses.replace(getattr(self, subject), **changes)
+            for subject, changes in subjects.items()
+        }
+        return dataclasses.replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class SettingDescription:
+    """What the reference and `--help` print of a setting.
+
+    `subject` is the field of `Settings` that holds it, `kind` the name of its type.
+    """
+
+    variable: str
+    subject: str
+    kind: str
+    default: Any
+    help: str
+
+
+def describe_settings() -> list[SettingDescription]:
+    """Describe all settings, by subject and in the order of their fields."""
+    return [
+        SettingDescription(
+            variable=PREFIX + setting.name.upper(),
+            subject=subject,
+            kind=str(setting.type),
+            default=setting.default,
+            help=setting.metadata["help"],
+        )
+        for subject, setting in _fields()
+    ]
 
 
 def is_loopback(host: str) -> bool:
@@ -191,26 +310,41 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _parse(f: dataclasses.Field[Any], text: str) -> Any:
-    name = PREFIX + f.name.upper()
-    kind = str(f.type)
-    try:
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
-        if kind == "bool":
-            return bool(("0", "1").index(text))
-    except ValueError:
-        wanted = "0 or 1" if kind == "bool" else "a number"
-        raise ConfigError(f"{name} must be {wanted}. Received: {text!r}") from None
+def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Yield the name of the subject and the field of each setting."""
+    for subject in dataclasses.fields(Settings):
+        for setting in dataclasses.fields(subject.default_factory):  # type: ignore[arg-type]
+            yield subject.name, setting
+
+
+def _parse(setting: dataclasses.Field[Any], text: str) -> Any:
+    name = PREFIX + setting.name.upper()
+    kind = str(setting.type)
+    if kind == "bool":
+        return _parse_flag(name, text)
+    if kind in ("int", "float"):
+        return _parse_number(name, kind, text)
     return Path(text).resolve() if kind.startswith("Path") else text
 
 
-def _check_range(f: dataclasses.Field[Any], value: Any) -> None:
-    low = f.metadata["low"]
-    high = f.metadata["high"]
+def _parse_flag(name: str, text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ConfigError(f"{name} must be 0 or 1. Received: {text!r}")
+    return text == "1"
+
+
+def _parse_number(name: str, kind: str, text: str) -> int | float:
+    try:
+        return int(text) if kind == "int" else float(text)
+    except ValueError:
+        raise ConfigError(f"{name} must be a number. Received: {text!r}") from None
+
+
+def _check_range(setting: dataclasses.Field[Any], value: Any) -> None:
+    low = setting.metadata["low"]
+    high = setting.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(
-            f"{PREFIX}{f.name.upper()} must be between {low:g} and {high:g}. Received: {value!r}"
+            f"{PREFIX}{setting.name.upper()} must be between {low:g} and {high:g}."
+            f" Received: {value!r}"
         )

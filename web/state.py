@@ -63,7 +63,7 @@ def wake_jobs(job: Job) -> None:
     service. A broker that does not answer is no error: the thread tells it again.
     """
     state: State = current_app.extensions["duet"]
-    if state.settings.broker_url:
+    if state.settings.jobs.broker_url:
         from jobs.broker import send  # celery is an optional package
 
         with suppress(BrokerUnavailableError):

@@ -6,7 +6,6 @@ what this module makes, so a page never differs from the code.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from flask import Flask
 import cli
 import web.wire.errors
 from utils import errors
-from utils.config import PREFIX, ROOT, Settings
+from utils.config import ROOT, SettingDescription, describe_settings
 from utils.errors import DuetError
 from web.factory import api_blueprint
 from web.guard.roles import ANYBODY, OPEN, ROUTES
@@ -39,8 +38,8 @@ UNEXPECTED = (
 def settings_page() -> str:
     """Settings with name, default and meaning."""
     rows = [
-        (f"`{PREFIX}{field.name.upper()}`", _default_of(field), field.metadata["help"])
-        for field in dataclasses.fields(Settings)
+        (f"`{setting.variable}`", _default_of(setting), setting.help)
+        for setting in describe_settings()
     ]
     return _page(
         "Settings",
@@ -142,8 +141,8 @@ def error_classes() -> set[type[DuetError]]:
     return classes - bases
 
 
-def _default_of(field: dataclasses.Field[Any]) -> str:
-    default = field.default
+def _default_of(setting: SettingDescription) -> str:
+    default = setting.default
     if isinstance(default, Path):
         default = default.relative_to(ROOT)
     if isinstance(default, bool):

@@ -157,16 +157,16 @@ def codec_of(settings: Settings) -> Codec:
     """What `settings` say: sealed with the key of the variable or of the file, or in
     the clear. Raises ConfigError.
     """
-    if settings.encryption_key and settings.encryption_key_file:
+    if settings.privacy.encryption_key and settings.privacy.encryption_key_file:
         raise ConfigError(
             f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and"
             f" {PREFIX}ENCRYPTION_KEY_FILE",
             "Unset one of them.",
         )
-    if settings.encryption_key_file:
-        return read_key(settings.encryption_key_file, f"{PREFIX}ENCRYPTION_KEY_FILE")
+    if settings.privacy.encryption_key_file:
+        return read_key(settings.privacy.encryption_key_file, f"{PREFIX}ENCRYPTION_KEY_FILE")
     return (
-        parse_key(settings.encryption_key, f"{PREFIX}ENCRYPTION_KEY")
-        if settings.encryption_key
+        parse_key(settings.privacy.encryption_key, f"{PREFIX}ENCRYPTION_KEY")
+        if settings.privacy.encryption_key
         else PlainText()
     )

@@ -16,7 +16,7 @@ import pytest
 
 from align.aligner import Aligner
 from tests.support import media
-from utils.config import ROOT, Settings
+from utils.config import ROOT, CaptureSettings
 from utils.errors import MediaTypeError
 from utils.media import Capture
 
@@ -28,7 +28,7 @@ needs_clips = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def aligner() -> Aligner:
-    made = Aligner(Settings(max_frames=6))
+    made = Aligner(CaptureSettings(max_frames=6))
     made.load()
     return made
 
@@ -138,7 +138,7 @@ def test_eight_at_once_give_the_same_as_one_after_another(aligner: Aligner, fold
 
 
 def test_settings_bound_what_is_read(folder: Path) -> None:
-    capture = Aligner(Settings(max_frames=3, read_s=1.0)).analyse(
+    capture = Aligner(CaptureSettings(max_frames=3, read_s=1.0)).analyse(
         media.write_clip(folder / "h.mp4", person=1, seconds=2.0)
     )
     assert capture.face_analysis.frames_read == 3
@@ -151,10 +151,10 @@ def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -
 import sys
 from pathlib import Path
 from align.aligner import Aligner
-from utils.config import Settings
+from utils.config import CaptureSettings
 
 assert not {{"onnxruntime", "onnx", "tensorflow", "mtcnn", "moviepy"}} & set(sys.modules)
-capture = Aligner(Settings(max_frames=2)).analyse(Path({str(clip)!r}))
+capture = Aligner(CaptureSettings(max_frames=2)).analyse(Path({str(clip)!r}))
 assert capture.face_analysis.faces
 assert not {{"tensorflow", "keras", "mtcnn", "moviepy"}} & set(sys.modules)
 """

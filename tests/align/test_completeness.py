@@ -21,7 +21,7 @@ from align.container import demux, open_container
 from align.decode import ReadLimits, identify_kind, read_clip
 from align.hints import advise_on_file
 from tests.support import media
-from utils.config import ROOT, Settings
+from utils.config import ROOT, CaptureSettings
 
 LIMITS = ReadLimits(max_frames=2)
 SECONDS = 4.0
@@ -139,7 +139,7 @@ def test_what_is_not_read_anyway_is_not_asked_for(tmp_path: Path) -> None:
 
 def test_the_capture_tells_it_first_and_is_otherwise_what_it_was(tmp_path: Path) -> None:
     whole = media.write_clip(tmp_path / "a.mp4", person=1, seconds=SECONDS, options=FASTSTART)
-    aligner = Aligner(Settings(max_frames=2))
+    aligner = Aligner(CaptureSettings(max_frames=2))
     capture = aligner.analyse(media.truncate(whole, tmp_path / "b.mp4", 0.6))
     assert capture.hints[0].code == "incomplete"
     assert "s are missing at its end" in capture.hints[0].text

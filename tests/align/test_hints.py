@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from align.hints import CODES, View, advise
-from utils.config import Settings
+from utils.config import CaptureSettings
 from utils.media import (
     AlignedFace,
     Clip,
@@ -21,7 +21,7 @@ from utils.media import (
     Waveform,
 )
 
-SETTINGS = Settings()
+SETTINGS = CaptureSettings()
 GOOD_FACE = FaceQuality(
     size_px=120, sharpness=0.7, yaw=0.05, roll_deg=1, brightness=0.45, contrast=0.13, score=1.0
 )

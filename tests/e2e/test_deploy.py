@@ -5,7 +5,6 @@ itself is started by `python -m deploy.check`.
 from __future__ import annotations
 
 import configparser
-import dataclasses
 import re
 import shlex
 import subprocess
@@ -16,13 +15,13 @@ import pytest
 import yaml
 
 import cli
-from utils.config import PREFIX, Settings
+from utils.config import Settings, describe_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-SETTINGS = {PREFIX + f.name.upper() for f in dataclasses.fields(Settings)}
+SETTINGS = {setting.variable for setting in describe_settings()}
 
 
 @pytest.mark.parametrize("file", sorted(DEPLOY.glob("*")), ids=lambda f: f.name)
@@ -85,7 +84,7 @@ def test_the_limit_of_uploads_is_that_of_the_service() -> None:
     limit = re.search(
         r"client_max_body_size (\d+)m;", (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     )
-    assert limit and int(limit[1]) >= Settings().max_upload_mb
+    assert limit and int(limit[1]) >= Settings().limits.max_upload_mb
 
 
 def test_the_check_says_what_it_needs(tmp_path: Path) -> None:

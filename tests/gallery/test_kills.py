@@ -100,7 +100,7 @@ def test_nothing_acknowledged_is_lost(
         read = len(text)
     # What waits is enrolled as the process would
     recognizer = make_recognizer(tmp_path, keep_media=True, database_url=url)
-    finish_jobs(recognizer, Settings(data_dir=tmp_path, database_url=url))
+    finish_jobs(recognizer, Settings.of(data_dir=tmp_path, database_url=url))
     check(recognizer, expected)
     assert expected.ended > 2 * kills
     recognizer.close()

@@ -291,7 +291,7 @@ def test_a_recognizer_answers_as_over_a_file(
     """The same clips, enrolled in both, give the same decisions; the codes are in use."""
     monkeypatch.setattr(postgres, "BEHIND", 3)
     here = make_recognizer(tmp_path)
-    there = Recognizer(ClipAligner(), StubEncoders(), store, Settings(data_dir=tmp_path))
+    there = Recognizer(ClipAligner(), StubEncoders(), store, Settings.of(data_dir=tmp_path))
     for recognizer in (here, there):
         for i in range(8):
             recognizer.store.create_person(f"p{i}")

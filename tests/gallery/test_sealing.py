@@ -132,7 +132,7 @@ def test_the_id_tells_nothing_about_the_key() -> None:
 )
 def test_bad_keys_are_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        codec_of(Settings(encryption_key=text))
+        codec_of(Settings.of(encryption_key=text))
     assert "DUET_ENCRYPTION_KEY" in caught.value.message
     assert "new-encryption-key" in caught.value.hint
     assert len(text) < 6 or text not in caught.value.message
@@ -154,18 +154,18 @@ def test_key_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.chmod(0o644)
     with caplog.at_level(logging.WARNING):
         assert (
-            codec_of(Settings(encryption_key_file=path)).key_id
+            codec_of(Settings.of(encryption_key_file=path)).key_id
             == parse_key(path.read_text(), "x").key_id
         )
     assert "chmod 600" in caplog.text
     with pytest.raises(ConfigError, match="given once"):
-        codec_of(Settings(encryption_key_file=path, encryption_key=new_key()))
+        codec_of(Settings.of(encryption_key_file=path, encryption_key=new_key()))
     for bad in (tmp_path / "nothing", tmp_path):
         with pytest.raises(ConfigError, match="DUET_ENCRYPTION_KEY_FILE"):
-            codec_of(Settings(encryption_key_file=bad))
+            codec_of(Settings.of(encryption_key_file=bad))
     path.write_bytes(os.urandom(32) + b"\xff")
     with pytest.raises(ConfigError, match="no text"):
-        codec_of(Settings(encryption_key_file=path))
+        codec_of(Settings.of(encryption_key_file=path))
 
 
 def test_no_setting_means_in_the_clear() -> None:
@@ -174,7 +174,7 @@ def test_no_setting_means_in_the_clear() -> None:
 
 def test_settings_do_not_print_the_key() -> None:
     key = new_key()
-    assert key not in repr(Settings(encryption_key=key, encryption_key_old=key))
+    assert key not in repr(Settings.of(encryption_key=key, encryption_key_old=key))
 
 
 # ---- in the store

@@ -113,7 +113,7 @@ def send_and_catch(
 
 def test_without_workers_the_broker_does_not_fill(tmp_path: Path) -> None:
     port = free_port()
-    settings = Settings(data_dir=tmp_path, broker_url=f"redis://127.0.0.1:{port}/0")
+    settings = Settings.of(data_dir=tmp_path, broker_url=f"redis://127.0.0.1:{port}/0")
     with pytest.raises(BrokerUnavailableError):
         remind(settings, ["a"])
     with redis(port, tmp_path):

@@ -34,7 +34,7 @@ from utils.errors import InvalidRequestError, JobNotFoundError, StoreUnavailable
 
 @pytest.fixture
 def settings(tmp_path: Path, store_url: str) -> Settings:
-    return Settings(data_dir=tmp_path / "data", database_url=store_url)
+    return Settings.of(data_dir=tmp_path / "data", database_url=store_url)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def jobs(recognizer: Recognizer) -> Jobs:
 
 @pytest.fixture
 def media(settings: Settings) -> Path:
-    folder = settings.media_folder
+    folder = settings.storage.media_folder
     folder.mkdir(parents=True)
     return folder
 
@@ -216,7 +216,7 @@ def test_cancelling(
     running = jobs.claim("w")
     after, freed = jobs.cancel(job.job_id)
     assert (after.state, freed) == ("running", [upload])
-    remove_uploads(settings.media_folder, freed)
+    remove_uploads(settings.storage.media_folder, freed)
     assert not (media / ".jobs" / "j").exists()
     assert jobs.claim("w") is None
     jobs.finish(running, "w", {})
@@ -248,7 +248,7 @@ def test_a_job_is_cancelled_while_it_is_worked_on(
         job = jobs.create(new("identify", [NewItem(u, u, uploaded=True) for u in uploads]))
         thread.wake()
         until(lambda job_id=job.job_id: "done" in states(jobs, job_id))
-        remove_uploads(settings.media_folder, jobs.cancel(job.job_id)[1])
+        remove_uploads(settings.storage.media_folder, jobs.cancel(job.job_id)[1])
         until(lambda job_id=job.job_id: jobs.get(job_id).finished_at)
         counts = jobs.get(job.job_id).counts
         assert set(counts) <= {"done", "cancelled"}

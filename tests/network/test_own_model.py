@@ -483,7 +483,7 @@ class Case:
 
 @contextmanager
 def service(models: Path, data_dir: Path) -> Iterator[FlaskClient]:
-    settings = Settings(data_dir=data_dir, model_dir=models)
+    settings = Settings.of(data_dir=data_dir, model_dir=models)
     recognizer = build_recognizer(settings)
     yield create_app({"SETTINGS": settings, "TESTING": True}, recognizer).test_client()
     recognizer.close()

@@ -229,7 +229,7 @@ def recognizer_of(
     codec: Codec | None = None,
 ) -> Recognizer:
     """A recognizer on the database of these settings."""
-    store = Store(open_database(settings.url_of_database), codec, settings.media_folder)
+    store = Store(open_database(settings.storage.gallery_url), codec, settings.storage.media_folder)
     return Recognizer(
         aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s=wait_s
     )
@@ -246,7 +246,7 @@ def make_recognizer(
     """A recognizer on a real database: that of the setting `database_url`, or a file in
     `folder`.
     """
-    return recognizer_of(Settings(data_dir=folder, **settings), encoders, wait_s, aligner, codec)
+    return recognizer_of(Settings.of(data_dir=folder, **settings), encoders, wait_s, aligner, codec)
 
 
 def enroll_person(

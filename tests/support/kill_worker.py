@@ -30,7 +30,7 @@ class Worker:
         self._number = number
         self._next = 0
         self._rng = random.Random(number)
-        self._settings = Settings(data_dir=folder, database_url=url)
+        self._settings = Settings.of(data_dir=folder, database_url=url)
         self._recognizer: Recognizer = make_recognizer(folder, keep_media=True, database_url=url)
         self._jobs = Jobs(self._recognizer.store.database)
         self._journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -123,7 +123,7 @@ class Worker:
         """Its files are enrolled by whoever lives long enough; the job itself is
         acknowledged here.
         """
-        self._settings.media_folder.mkdir(exist_ok=True)
+        self._settings.storage.media_folder.mkdir(exist_ok=True)
         items = []
         for _ in range(3):
             person_id, identity = self._new()

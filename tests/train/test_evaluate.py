@@ -437,7 +437,7 @@ def test_voices_are_cut_to_speech_and_silent_files_left_out_or_kept(tmp_path: Pa
     assert not kept.missing
     assert np.array_equal(kept.vectors["silent.wav"], whole.vectors["silent.wav"])
     samples, _ = soundfile.read(tmp_path / "talk.wav", dtype="float32")
-    speech = analyse_speech(Waveform(samples, 16000), Settings().min_speech_s).speech
+    speech = analyse_speech(Waveform(samples, 16000), Settings().capture.min_speech_s).speech
     assert speech is not None
     assert np.array_equal(served.vectors["talk.wav"], encoder.embed(speech).vector)
     assert float(served.vectors["talk.wav"] @ whole.vectors["talk.wav"]) < 0.999

@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,13 +40,13 @@ def keys(recognizer: Recognizer) -> Keys:
 @pytest.fixture
 def client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
     return create_app(
-        {"SETTINGS": replace(settings, rate_limit=""), "SWAGGER_UI": True}, recognizer
+        {"SETTINGS": settings.replace(rate_limit=""), "SWAGGER_UI": True}, recognizer
     ).test_client()
 
 
 @pytest.fixture
 def limited(settings: Settings, recognizer: Recognizer) -> FlaskClient:
-    return create_app({"SETTINGS": replace(settings, rate_limit=LIMITED)}, recognizer).test_client()
+    return create_app({"SETTINGS": settings.replace(rate_limit=LIMITED)}, recognizer).test_client()
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_the_key_of_the_environment_stays_an_admin_key(
     settings: Settings, recognizer: Recognizer, keys: Keys
 ) -> None:
     client = create_app(
-        {"SETTINGS": replace(settings, api_key="correct horse")}, recognizer
+        {"SETTINGS": settings.replace(api_key="correct horse")}, recognizer
     ).test_client()
     _, text = keys.create(Role.KIOSK)
     assert client.get("/v1/people", headers={"X-API-Key": "correct horse"}).status_code == 200
@@ -332,7 +331,7 @@ def test_a_key_that_is_revoked_elsewhere_is_refused_at_once(
 ) -> None:
     made, text = keys.create(Role.ADMIN)
     assert client.get("/v1/people", headers={"X-API-Key": text}).status_code == 200
-    other = open_gallery(settings.data_dir)
+    other = open_gallery(settings.storage.data_dir)
     Keys(other.database).revoke(made.key_id)
     other.close()
     assert_error(client.get("/v1/people", headers={"X-API-Key": text}), 401, "key_required")
@@ -463,7 +462,7 @@ class TestHowOften:
     ) -> None:
         keys.create(Role.ADMIN)
         behind = create_app(
-            {"SETTINGS": replace(settings, trusted_proxies=1)}, recognizer
+            {"SETTINGS": settings.replace(trusted_proxies=1)}, recognizer
         ).test_client()
         for address in ("10.0.0.1", "10.0.0.2"):
             behind.get("/v1/people", headers={"X-Forwarded-For": f"6.6.6.6, {address}"})
@@ -527,7 +526,7 @@ class TestReachable:
     def test_with_and_without(
         self, settings: Settings, recognizer: Recognizer, keys: Keys, reachable: dict[str, Any]
     ) -> None:
-        config = {"SETTINGS": replace(settings, **reachable)}
+        config = {"SETTINGS": settings.replace(**reachable)}
         with pytest.raises(ConfigError, match="API key") as refused:
             create_app(config, recognizer)
         assert "cli.py keys create" in refused.value.hint
@@ -536,7 +535,7 @@ class TestReachable:
         keys.revoke(made.key_id)
         with pytest.raises(ConfigError):
             create_app(config, recognizer)
-        create_app({"SETTINGS": replace(settings, api_key="k", **reachable)}, recognizer)
+        create_app({"SETTINGS": settings.replace(api_key="k", **reachable)}, recognizer)
 
     def test_a_database_whose_keys_are_gone_opens_nothing(
         self, settings: Settings, recognizer: Recognizer, keys: Keys
@@ -546,7 +545,7 @@ class TestReachable:
         """
         keys.create(Role.ADMIN)
         client = create_app(
-            {"SETTINGS": replace(settings, host="0.0.0.0")}, recognizer
+            {"SETTINGS": settings.replace(host="0.0.0.0")}, recognizer
         ).test_client()
         with recognizer.store.database.write() as connection:
             connection.execute(delete(api_keys))

@@ -4,7 +4,6 @@ what is refused.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 from collections.abc import Iterator
@@ -56,12 +55,12 @@ def end_thread(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def media(settings: Settings) -> Path:
     for person in ("ann", "ben"):
-        (settings.media_folder / "shop" / person).mkdir(parents=True)
-        (settings.media_folder / "shop" / person / "1.mp4").write_bytes(
+        (settings.storage.media_folder / "shop" / person).mkdir(parents=True)
+        (settings.storage.media_folder / "shop" / person / "1.mp4").write_bytes(
             clip(face=person, voice=person)
         )
-    (settings.media_folder / "shop" / ".hidden").write_bytes(b"x")
-    return settings.media_folder
+    (settings.storage.media_folder / "shop" / ".hidden").write_bytes(b"x")
+    return settings.storage.media_folder
 
 
 def test_uploads_are_enrolled_then_identified(client: FlaskClient, settings: Settings) -> None:
@@ -84,7 +83,7 @@ def test_uploads_are_enrolled_then_identified(client: FlaskClient, settings: Set
     assert first["result"]["fused"]["match"]["person_id"] == "ben"
     assert (second["state"], second["error"]["code"]) == ("failed", "media_type")
     assert client.get("/v1/jobs").get_json()["jobs"][0]["job_id"] == job["job_id"]
-    assert not list((settings.media_folder / ".jobs").iterdir()), (
+    assert not list((settings.storage.media_folder / ".jobs").iterdir()), (
         "uploads go as soon as they are not needed"
     )
 
@@ -142,7 +141,7 @@ def test_uploads_whose_names_are_no_ids_fail_alone(client: FlaskClient, settings
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (422, "invalid_name"), (
         "where there is nothing to do"
     )
-    assert not list((settings.media_folder / ".jobs").iterdir())
+    assert not list((settings.storage.media_folder / ".jobs").iterdir())
 
 
 def test_all_clips_of_one_person(client: FlaskClient) -> None:
@@ -240,8 +239,8 @@ def test_a_job_survives_a_restart(
 
 def test_a_database_that_is_gone(settings: Settings, tmp_path: Path) -> None:
     """503 with Retry-After, no upload left behind, and all is well once it is back."""
-    away = Settings(
-        data_dir=settings.data_dir,
+    away = Settings.of(
+        data_dir=settings.storage.data_dir,
         media_root=tmp_path / "media",
         database_url=f"sqlite:///{tmp_path / 'base' / 'duet.db'}",
     )
@@ -268,7 +267,7 @@ def test_a_full_disk_keeps_no_uploads(settings: Settings, tmp_path: Path) -> Non
     mount = tmp_path / "small"
     with (
         small_disk(mount, "128k") as grow,
-        service(dataclasses.replace(settings, media_root=mount)) as (client, _),
+        service(settings.replace(media_root=mount)) as (client, _),
     ):
         answer = post(client, media=files(*(f"{n}.mp4" for n in range(8)), data=b"x" * 40_000))
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "storage_full")
@@ -284,7 +283,7 @@ def test_a_full_disk_keeps_no_uploads(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_jobs_take_from_the_allowance(settings: Settings) -> None:
-    with service(dataclasses.replace(settings, rate_limit="1/minute")) as (client, job_id):
+    with service(settings.replace(rate_limit="1/minute")) as (client, job_id):
         answers = [client.get(f"/v1/jobs/{job_id}") for _ in range(12)]
         assert answers[0].status_code == 200
         assert (answers[-1].status_code, answers[-1].get_json()["error"]["code"]) == (
@@ -298,8 +297,12 @@ def test_jobs_take_from_the_allowance(settings: Settings) -> None:
 def service(settings: Settings) -> Iterator[tuple[FlaskClient, str]]:
     """A service of its own with a job that is done; its id."""
     for folder in (
-        settings.data_dir,
-        *([Path(settings.database_url[10:]).parent] if settings.database_url else []),
+        settings.storage.data_dir,
+        *(
+            [Path(settings.storage.database_url[10:]).parent]
+            if settings.storage.database_url
+            else []
+        ),
     ):
         folder.mkdir(exist_ok=True)
     recognizer = recognizer_of(settings)

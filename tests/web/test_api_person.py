@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -288,8 +287,8 @@ def test_feedback_on_the_compatible_route(client: FlaskClient, gallery: dict[str
 @pytest.fixture
 def keeping(settings: Settings) -> Iterator[FlaskClient]:
     """A service that keeps media."""
-    settings = replace(settings, keep_media=True)
-    made = make_recognizer(settings.data_dir, keep_media=True)
+    settings = settings.replace(keep_media=True)
+    made = make_recognizer(settings.storage.data_dir, keep_media=True)
     yield create_app({"SETTINGS": settings, "TESTING": True}, made).test_client()
     made.close()
 

@@ -4,8 +4,6 @@ tests/gallery/test_audit.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from flask.testing import FlaskClient
 
@@ -18,7 +16,7 @@ from web.factory import create_app
 @pytest.fixture
 def client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
     return create_app(
-        {"SETTINGS": replace(settings, rate_limit=""), "SWAGGER_UI": True}, recognizer
+        {"SETTINGS": settings.replace(rate_limit=""), "SWAGGER_UI": True}, recognizer
     ).test_client()
 
 

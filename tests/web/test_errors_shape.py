@@ -5,7 +5,6 @@ who may ask at all.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ SECRET = "correct horse battery staple"
 @pytest.fixture
 def keyed(settings: Settings, recognizer: Recognizer) -> FlaskClient:
     return create_app(
-        {"SETTINGS": replace(settings, api_key=SECRET), "SWAGGER_UI": True}, recognizer
+        {"SETTINGS": settings.replace(api_key=SECRET), "SWAGGER_UI": True}, recognizer
     ).test_client()
 
 

@@ -21,7 +21,7 @@ VOICE = "Voice Based Speaker Recognition - Speaker ID: "
 @pytest.fixture
 def root(settings: Settings) -> Path:
     """The media root with clips of Ann and Ben in it, and a secret beside it."""
-    folder = settings.media_folder
+    folder = settings.storage.media_folder
     (folder / "lobby").mkdir(parents=True)
     for number in (1, 2):
         (folder / "lobby" / f"ann@example.com-{number}.mp4").write_bytes(

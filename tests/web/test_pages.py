@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +69,7 @@ def test_who_enrols_agrees_to_what_is_stored(
     settings: Settings, recognizer: Recognizer, keeps: bool, said: str
 ) -> None:
     app = create_app(
-        {"SETTINGS": replace(settings, keep_media=keeps), "SWAGGER_UI": True}, recognizer
+        {"SETTINGS": settings.replace(keep_media=keeps), "SWAGGER_UI": True}, recognizer
     )
     text = app.test_client().get("/kiosk").get_data(as_text=True)
     assert [

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.schemathesis
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    chosen = Settings(data_dir=tmp_path_factory.mktemp("schemathesis"), rate_limit="")
+    chosen = Settings.of(data_dir=tmp_path_factory.mktemp("schemathesis"), rate_limit="")
     recognizer = recognizer_of(chosen)
     made = create_app({"SETTINGS": chosen, "SWAGGER_UI": True}, recognizer)
     for who in ("ann", "ben"):

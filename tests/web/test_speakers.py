@@ -437,4 +437,4 @@ def test_no_file_is_left_behind(client: FlaskClient, settings: Settings) -> None
         },
     )
     register(client, "ann", 1, 2)
-    assert list(settings.temporary_folder.iterdir()) == []
+    assert list(settings.storage.temporary_folder.iterdir()) == []

@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_pair(tmp_path: Path, case: str, part: str) -> None
 def test_one_without_the_other(tmp_path: Path) -> None:
     for one in ({"tls_cert": tmp_path}, {"tls_key": tmp_path}):
         with pytest.raises(ConfigError, match="set together"):
-            Settings(**one)
+            Settings.of(**one)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ MB = 1_000_000
 
 
 def left(settings: Settings) -> list[Path]:
-    return list(settings.temporary_folder.iterdir())
+    return list(settings.storage.temporary_folder.iterdir())
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def seen(
 
 
 def test_the_folder_is_private(client: FlaskClient, settings: Settings) -> None:
-    assert stat.S_IMODE(settings.temporary_folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.storage.temporary_folder.stat().st_mode) == 0o700
 
 
 def test_a_file_lives_as_long_as_its_request(
@@ -234,9 +234,10 @@ def test_what_a_refusal_leaves_unread_is_read_off(app: Flask) -> None:
 def test_leftovers_are_swept_at_start_and_files_in_use_are_not(
     settings: Settings, recognizer: Recognizer
 ) -> None:
-    uploads.prepare_folder(settings.temporary_folder)
+    uploads.prepare_folder(settings.storage.temporary_folder)
     orphan, used, other = (
-        settings.temporary_folder / name for name in ("upload-dead", "upload-alive", "mine.txt")
+        settings.storage.temporary_folder / name
+        for name in ("upload-dead", "upload-alive", "mine.txt")
     )
     for path in (orphan, used, other):
         path.write_bytes(b"x")
@@ -249,8 +250,8 @@ def test_leftovers_are_swept_at_start_and_files_in_use_are_not(
 def test_a_folder_that_cannot_be_written(tmp_path: Path, recognizer: Recognizer) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="DUET_DATA_DIR"):
-        create_app({"SETTINGS": Settings(data_dir=tmp_path / "file")}, recognizer)
+        create_app({"SETTINGS": Settings.of(data_dir=tmp_path / "file")}, recognizer)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)
         with pytest.raises(ConfigError, match="DUET_DATA_DIR"):
-            create_app({"SETTINGS": Settings(data_dir=tmp_path / "locked")}, recognizer)
+            create_app({"SETTINGS": Settings.of(data_dir=tmp_path / "locked")}, recognizer)

@@ -46,7 +46,7 @@ def own_tables(
             through `say` and left out.
     """
     settings = Settings.from_env()  # as the service reads clips
-    return tables_of(folder, Analyser(Aligner(settings), encoders, settings).analyse, say)
+    return tables_of(folder, Analyser(Aligner(settings.capture), encoders, settings).analyse, say)
 
 
 def tables_of(folder: Path, analyse: Analyse, say: Callable[[str], None]) -> dict[str, Table]:

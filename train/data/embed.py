@@ -93,7 +93,7 @@ def speech_finder(*, keep_silent: bool = False) -> FindSpeech:
     """
     from align.speech import analyse_speech
 
-    least_s = Settings().min_speech_s
+    least_s = Settings().capture.min_speech_s
 
     def find(sound: Waveform) -> Waveform | None:
         speech = analyse_speech(sound, least_s).speech

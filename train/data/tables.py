@@ -190,7 +190,7 @@ def _speech(wave: Float32Array) -> Float32Array:
     """The speech of a waveform at `RATE_HZ`, empty where serving would make no
     embedding of it.
     """
-    found = analyse_speech(Waveform(wave, RATE_HZ), Settings().min_speech_s).speech
+    found = analyse_speech(Waveform(wave, RATE_HZ), Settings().capture.min_speech_s).speech
     return np.zeros(0, np.float32) if found is None else found.samples
 
 

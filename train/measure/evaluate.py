@@ -548,7 +548,9 @@ def photo_aligner() -> Align:
 
     def align(photo: ImageArray) -> ImageArray | None:
         frames = (Frame(photo, 0.0),)
-        faces = analyse_faces(frames, find_faces(detector, frames), Settings().min_face_px).faces
+        faces = analyse_faces(
+            frames, find_faces(detector, frames), Settings().capture.min_face_px
+        ).faces
         return faces[0].image if faces else None
 
     return align

@@ -88,7 +88,7 @@ def embedded(encoders: Encoders, folder: Path, noises: NoiseBank) -> Clips:
     Clips without a face or speech are left out.
     """
     settings = Settings()
-    aligner = Aligner(settings)
+    aligner = Aligner(settings.capture)
     rng = np.random.default_rng(0)
     files = sorted(
         (clip, person.name)
@@ -158,7 +158,7 @@ def _voice(
         degrade_voice(speech.samples, condition, noises, rng), speech.rate_hz
     )
     if heard is not None and condition.endswith(" dB"):
-        heard = analyse_speech(heard, Settings().min_speech_s).speech
+        heard = analyse_speech(heard, Settings().capture.min_speech_s).speech
     if heard is None:
         return np.full(EMBEDDING_SIZE, np.nan, np.float32)
     return encoders.voice.embed(heard).vector

@@ -157,7 +157,9 @@ class JobList(Resource):
         try:
             job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
         except DuetError:
-            remove_uploads(settings().media_folder, [item.media for item in items if item.uploaded])
+            remove_uploads(
+                settings().storage.media_folder, [item.media for item in items if item.uploaded]
+            )
             raise
         wake_jobs(job)
         return job_body(job), 202, {"Location": f"/v1/jobs/{job.job_id}"}
@@ -198,7 +200,7 @@ class OneJob(Resource):
         """
         parse.check_query()
         job, media = jobs().cancel(job_id)
-        remove_uploads(settings().media_folder, media)
+        remove_uploads(settings().storage.media_folder, media)
         return job_body(job)
 
 

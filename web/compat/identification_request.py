@@ -126,7 +126,7 @@ class IdentificationRequest(Resource):
         path = (
             upload.path
             if upload
-            else find_clip(settings().media_folder, given.get("path_dir", ""), name)
+            else find_clip(settings().storage.media_folder, given.get("path_dir", ""), name)
         )
         return show_answer(
             identify_on_sight(

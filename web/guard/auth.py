@@ -73,23 +73,23 @@ def admin_only(what: str) -> None:
 
 def reachable(settings: Settings) -> bool:
     """Whether others than this machine may be able to connect."""
-    return bool(settings.trusted_proxies) or not is_loopback(settings.host)
+    return bool(settings.server.trusted_proxies) or not is_loopback(settings.server.host)
 
 
 def check_keys(settings: Settings, known: Keys) -> None:
     """Raise ConfigError for a service that others could reach, but that has no key."""
-    if settings.api_key or not reachable(settings) or known.exist(usable=True):
+    if settings.server.api_key or not reachable(settings) or known.exist(usable=True):
         return
-    if not is_loopback(settings.host):
+    if not is_loopback(settings.server.host):
         raise ConfigError(
             "Without an API key the service listens on a loopback address only. Received:"
-            f" {PREFIX}HOST={settings.host}",
+            f" {PREFIX}HOST={settings.server.host}",
             f"{MAKE_A_KEY}, set {PREFIX}API_KEY to a long random value, or use"
             f" {PREFIX}HOST=127.0.0.1.",
         )
     raise ConfigError(
         "Behind a proxy the service needs an API key. Received:"
-        f" {PREFIX}TRUSTED_PROXIES={settings.trusted_proxies}",
+        f" {PREFIX}TRUSTED_PROXIES={settings.server.trusted_proxies}",
         f"{MAKE_A_KEY}, or set {PREFIX}API_KEY to a long random value.",
     )
 
@@ -101,7 +101,7 @@ def check_host(settings: Settings) -> None:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         name = ""
-    if not (is_loopback(name) or name == settings.host.lower()):
+    if not (is_loopback(name) or name == settings.server.host.lower()):
         raise HostForbiddenError(
             "A service without an API key answers under this machine's own names only. Received:"
             f" Host={host[:100]!r}"
@@ -144,8 +144,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     guard = _Guard(settings)
     app.before_request(guard.check)
     guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
+    if settings.server.trusted_proxies:
+        hops = settings.server.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
     @app.teardown_request
@@ -160,7 +160,7 @@ class _Guard:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._for_this_machine = not settings.api_key and not reachable(settings)
+        self._for_this_machine = not settings.server.api_key and not reachable(settings)
 
     def check(self) -> None:
         """Find out who asks, and refuse who may not. Raises KeyRequiredError,
@@ -184,8 +184,8 @@ class _Guard:
 
     def _find(self) -> Caller | None:
         sent = _sent_key()
-        if self._settings.api_key and hmac.compare_digest(
-            sent.encode(), self._settings.api_key.encode()
+        if self._settings.server.api_key and hmac.compare_digest(
+            sent.encode(), self._settings.server.api_key.encode()
         ):
             return OPERATOR
         key = keys().find(sent, self.limits.check_wrong_keys) if sent else None

@@ -37,7 +37,7 @@ class Limits:
         """Adds a check before every request that needs a key; register what finds out
         who is asking before. Raises ConfigError.
         """
-        allowance = parse_allowance(settings.rate_limit)
+        allowance = parse_allowance(settings.limits.rate_limit)
         self._limiter = Limiter(
             _asker,
             app=app,

@@ -117,7 +117,7 @@ def swagger_page(api: Api) -> Response:
 @blueprint.get("/kiosk")
 def kiosk() -> Response:
     """Who stands in front of the camera?"""
-    return page("kiosk", keeps_media=settings().keep_media)
+    return page("kiosk", keeps_media=settings().privacy.keep_media)
 
 
 @blueprint.get("/verify")

@@ -7,7 +7,6 @@ other than 0.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import hashlib
 import logging
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from utils.config import PREFIX, Settings
+from utils.config import PREFIX, Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from web import VERSION
 
@@ -48,12 +47,16 @@ class Service(BaseApplication):
         """gunicorn's settings. Everything that the operator may change is a DUET_*
         setting.
         """
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        host = (
+            f"[{self._settings.server.host}]"
+            if ":" in self._settings.server.host
+            else self._settings.server.host
+        )
         values: dict[str, Any] = {
-            "bind": f"{host}:{self._settings.port}",
+            "bind": f"{host}:{self._settings.server.port}",
             "workers": 1,  # one set of networks in memory; threads serve in parallel
             "worker_class": "web.server.gunicorn_worker.Worker",
-            "threads": self._settings.threads,
+            "threads": self._settings.limits.threads,
             "timeout": START_LIMIT_S,
             "graceful_timeout": GRACE_S,
             "keepalive": 15,
@@ -63,10 +66,10 @@ class Service(BaseApplication):
             "forwarded_allow_ips": "",
             "worker_exit": self._stopped,
         }
-        if self._settings.tls_cert and self._settings.tls_key:
+        if self._settings.server.tls_cert and self._settings.server.tls_key:
             values |= {
-                "certfile": str(self._settings.tls_cert),
-                "keyfile": str(self._settings.tls_key),
+                "certfile": str(self._settings.server.tls_cert),
+                "keyfile": str(self._settings.server.tls_key),
             }
         for name, value in values.items():
             self.cfg.set(name, value)
@@ -105,27 +108,29 @@ def configuration(settings: Settings) -> dict[str, str | float]:
     """What the audit notes at start: the version, and digests that differ once a
     setting, or a card (calibration, weights), was changed.
     """
-    cards = b"".join(card.read_bytes() for card in sorted(settings.model_dir.glob("*/card.json")))
+    cards = b"".join(
+        card.read_bytes() for card in sorted(settings.storage.model_dir.glob("*/card.json"))
+    )
     digests = {"settings": repr(settings).encode(), "cards": cards}  # secrets are in no repr
     return {
         "version": VERSION,
-        "fpir": settings.fpir,
+        "fpir": settings.decision.fpir,
         **{k: hashlib.sha256(v).hexdigest()[:12] for k, v in digests.items()},
     }
 
 
 def url_of(settings: Settings) -> str:
     """Where a browser on this machine finds the service."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    return f"http{'s' if settings.tls_cert else ''}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)  # noqa: S104 - compared, not bound
+    return f"http{'s' if settings.server.tls_cert else ''}://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
 
 
 def check_port(settings: Settings) -> None:
     """Raise ConfigError unless the address can be listened on."""
-    where = f"{PREFIX}HOST={settings.host} {PREFIX}PORT={settings.port}"
+    where = f"{PREFIX}HOST={settings.server.host} {PREFIX}PORT={settings.server.port}"
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM
+            settings.server.host, settings.server.port, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -136,7 +141,7 @@ def check_port(settings: Settings) -> None:
             raise ConfigError(
                 f"The port is in use by another program. Received: {where}",
                 "Stop the other program, or choose another port:"
-                f" {PREFIX}PORT={settings.port + 1}.",
+                f" {PREFIX}PORT={settings.server.port + 1}.",
             ) from error
         raise ConfigError(
             f"The service cannot listen on this address ({error.strerror}). Received: {where}"
@@ -153,12 +158,12 @@ def check_start(settings: Settings) -> None:
     from web.wire.uploads import prepare_folder
 
     check_port(settings)
-    parse_allowance(settings.rate_limit)
-    if settings.tls_cert and settings.tls_key:
-        check_files(settings.tls_cert, settings.tls_key)
-    prepare_folder(settings.temporary_folder)
+    parse_allowance(settings.limits.rate_limit)
+    if settings.server.tls_cert and settings.server.tls_key:
+        check_files(settings.server.tls_cert, settings.server.tls_key)
+    prepare_folder(settings.storage.temporary_folder)
     for model in ("face", "voice"):  # the fusion can be done without
-        read_card(settings.model_dir / model)
+        read_card(settings.storage.model_dir / model)
     _check_gallery(settings)
 
 
@@ -189,9 +194,7 @@ def fail(error: DuetError, code: int = 1) -> None:
 
 def settings_help() -> str:
     """The table of settings for --help."""
-    rows = [
-        f"  {PREFIX + f.name.upper()}: {f.metadata['help']}" for f in dataclasses.fields(Settings)
-    ]
+    rows = [f"  {setting.variable}: {setting.help}" for setting in describe_settings()]
     return "\b\nSettings (environment variables):\n" + "\n".join(rows)
 
 

@@ -56,7 +56,7 @@ class UploadRequest(Request):
         self.temporary_files: list[IO[bytes]] = []
 
     def _get_file_stream(self, *_about: Any, **_more: Any) -> IO[bytes]:
-        stream = _new_file(current_app.extensions["duet"].settings.temporary_folder)
+        stream = _new_file(current_app.extensions["duet"].settings.storage.temporary_folder)
         self.temporary_files.append(stream)
         return stream
 
@@ -199,10 +199,10 @@ def _remove_unless_used(path: Path) -> None:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Make `app` keep its uploads in `settings.temporary_folder`."""
-    prepare_folder(settings.temporary_folder)
+    """Make `app` keep its uploads in `settings.storage.temporary_folder`."""
+    prepare_folder(settings.storage.temporary_folder)
     app.request_class = UploadRequest
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_upload_mb * 1_000_000
     app.config["MAX_FORM_MEMORY_SIZE"] = FORM_MEMORY_BYTES
     app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
     app.wsgi_app = BodyGuard(app.wsgi_app)  # type: ignore[method-assign]
