@@ -7,7 +7,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help run api test quick lint lint-js unit test-js fmt fmt-js clean
 
-help: ## say what can be made
+help: ## print what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:5000
@@ -16,30 +16,31 @@ run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:50
 api: .venv/installed ## start the JSON API alone
 	$(BIN)/python app.py
 
-test: lint unit test-js ## style, types and every test
+test: lint unit test-js ## check style and types, run every test
 
-quick: lint test-js ## style, types and the tests that need no TensorFlow, browser or service
-	$(BIN)/python -m pytest -m "not tf and not e2e and not browser and not schemathesis"
+quick: lint test-js ## check style and types, run the tests without TensorFlow, browser or service
+	$(BIN)/python -m pytest -m "not (tf or e2e or browser or schemathesis or slow)"
 
-lint: .venv/installed-dev lint-js ## ruff, mypy, and style and types of the pages' scripts
+lint: .venv/installed-dev lint-js ## check style, format and types, also of the pages' scripts
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: .venv/installed-dev ## every test
+unit: .venv/installed-dev ## run every test
 	$(BIN)/python -m pytest
 
-fmt: .venv/installed-dev fmt-js ## format the code
-	$(BIN)/ruff check --fix .
+fmt: .venv/installed-dev fmt-js ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
 ifeq ($(shell sh -c 'command -v npm'),)
 lint-js test-js fmt-js:
 	@echo "$@: the scripts of the pages were left out, as npm is not installed."
 else
-lint-js: $(PAGES)/node_modules/.package-lock.json ## style and types of the pages' scripts
+lint-js: $(PAGES)/node_modules/.package-lock.json ## check style and types of the pages' scripts
 	npm --prefix $(PAGES) run --silent lint
 
-test-js: ## tests of the pages' scripts
+test-js: ## run the tests of the pages' scripts
 	npm --prefix $(PAGES) run --silent test
 
 fmt-js: $(PAGES)/node_modules/.package-lock.json
@@ -53,10 +54,11 @@ clean: ## remove the virtual environment and caches (never the data)
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed. Received: $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python lacks its venv module. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "Python lacks its venv module. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 .venv/installed: requirements.txt | $(BIN)/python
-	@echo "Installing what requirements.txt names (once; a minute or two) ..."
+	@echo "Installing the packages of requirements.txt (once, a minute or two) ..."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 

@@ -1,94 +1,20 @@
-"""Fixtures that many tests share: settings in an empty folder, and the service over the
-real recognizer and a real SQLite file.
-"""
+"""Options and markers of the whole suite. Fixtures are in the conftest of each folder."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
-from gallery.database.base import open_database
-from gallery.store import Store
-from recognition.recognizer import Recognizer
-from tests.support import own_voices
-from tests.support.gallery_parts import enroll_person, recognizer_of, write_clip
-from tests.support.postgres import new_database
-from utils.config import Settings
-from web.factory import create_app
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.of(data_dir=tmp_path / "data", max_upload_mb=1)
-
-
-@pytest.fixture
-def recognizer(settings: Settings) -> Iterator[Recognizer]:
-    settings.storage.data_dir.mkdir(exist_ok=True)
-    made = recognizer_of(settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def app(settings: Settings, recognizer: Recognizer) -> Flask:
-    return create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a clip in a file of its own; what it holds: tests/support/gallery_parts.py."""
-    numbers = itertools.count()
-    return lambda **what: write_clip(tmp_path / f"{next(numbers)}.clip", **what)
-
-
-@pytest.fixture
-def gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Recognizer:
-    """A recognizer that knows ann, bob and cleo: face and voice 1, 2 and 3."""
-    for number, person_id in enumerate(("ann", "bob", "cleo"), 1):
-        enroll_person(recognizer, clip, person_id, face=number, voice=number)
-    return recognizer
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """URL of a file that is not there yet, in the folder `data`."""
-    return f"sqlite:///{tmp_path / 'data' / 'duet.db'}"
-
-
-@pytest.fixture
-def postgres_url() -> str:
-    """URL of an empty database."""
-    return new_database()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """URL of an empty database, of each kind in turn; modules about one kind have their
-    own.
-    """
-    return str(request.getfixturevalue(f"{request.param}_url"))
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store."""
-    opened = Store(open_database(store_url))
-    yield opened
-    opened.close()
+ROOT = Path(__file__).parent
+MARKER_OF_FOLDER = {"browser": pytest.mark.browser, "e2e": pytest.mark.e2e}
+TENSORFLOW = "tensorflow"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite."""
     parser.addoption(
         "--kills",
         type=int,
@@ -97,14 +23,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's own speech to train on: see tests/support/own_voices.py."""
-    return own_voices.write_voices(tmp_path_factory.mktemp("voices"))
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of a folder, and run those of TensorFlow last.
+
+    Until the first of them nothing may load it: see `pytest_runtest_teardown`.
+    """
+    for item in items:
+        folder = item.path.relative_to(ROOT).parts[0]
+        if marker := MARKER_OF_FOLDER.get(folder):
+            item.add_marker(marker)
+    items.sort(key=_needs_tensorflow)
 
 
-@pytest.fixture(scope="session")
-def trained_voice(voices: Path) -> Path:
-    """A network that was trained on it, as published."""
-    assert own_voices.train(voices, "first") == 0
-    return voices / "first_model"
+def pytest_collection_finish() -> None:
+    """Check that no test module loads TensorFlow when it is imported."""
+    if TENSORFLOW in sys.modules:
+        raise pytest.UsageError("A test module loads TensorFlow before its tests run.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Remember whether TensorFlow was loaded before the test."""
+    item.stash[_LOADED_BEFORE] = TENSORFLOW in sys.modules
+    yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test that loads TensorFlow without the marker `tf`."""
+    yield
+    loads = TENSORFLOW in sys.modules and not item.stash[_LOADED_BEFORE]
+    if loads and not _needs_tensorflow(item):
+        pytest.fail("This test loads TensorFlow: mark it with `pytest.mark.tf`.", pytrace=False)
+
+
+_LOADED_BEFORE = pytest.StashKey[bool]()
+
+
+def _needs_tensorflow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("tf") is not None

@@ -26,13 +26,11 @@ CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of this folder where there is no browser."""
+    missing = pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)")
     for item in items:
-        if Path(__file__).parent in Path(item.path).parents:
-            item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None:
-                item.add_marker(
-                    pytest.mark.skip(reason="no Chromium here (Debian: apt-get install chromium)")
-                )
+        if CHROMIUM is None and Path(__file__).parent in item.path.parents:
+            item.add_marker(missing)
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ import cli
 from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import people
-from tests.gallery.test_store import face, voice
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
+from tests.support.templates import face, voice
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -26,7 +26,6 @@ from tests.support.service import ROOT, Service, environment, running
 from tests.support.tiny import tiny_models
 from tests.support.waiting import LIMIT_S, frozen, until
 
-pytestmark = pytest.mark.e2e
 FILES = 8
 
 

@@ -29,7 +29,6 @@ from gallery.upkeep.reembedding import Reembedding
 from gallery.vectors import to_bytes
 from recognition.recognizer import Recognizer
 from tests.gallery.test_reembedding import NEXT
-from tests.gallery.test_store import face, voice
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     ClipAligner,
@@ -38,6 +37,7 @@ from tests.support.gallery_parts import (
     open_gallery,
     write_clip,
 )
+from tests.support.templates import face, voice
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 

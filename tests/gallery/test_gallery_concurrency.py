@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from gallery.store import NewPerson
-from tests.gallery.test_store import face, voice
 from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import make_recognizer, open_gallery, write_clip
 from tests.support.postgres import new_database
+from tests.support.templates import face, voice
 from utils.errors import DuetError, DuplicatePersonError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ PRELUDE = """
 import json, sys
 from pathlib import Path
 from tests.support.gallery_parts import make_recognizer, open_gallery, write_clip
-from tests.gallery.test_store import face, voice
+from tests.support.templates import face, voice
 from gallery.store import NewPerson
 from utils.errors import DuetError
 folder = Path(sys.argv[1])

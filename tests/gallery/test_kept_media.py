@@ -15,9 +15,9 @@ from gallery.encryption.sealing import Sealer
 from gallery.records import kept
 from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
-from tests.gallery.test_store import CURRENT, face, voice
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import direction, make_recognizer, open_gallery, write_clip
+from tests.support.templates import CURRENT, face, voice
 from utils.errors import PersonNotFoundError, ThumbnailNotFoundError
 from utils.media import Waveform
 from utils.modality import Modality

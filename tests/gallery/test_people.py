@@ -16,9 +16,9 @@ from gallery.names import MAX_RETENTION_DAYS
 from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import people
-from tests.gallery.test_store import CURRENT, face, voice
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
+from tests.support.templates import CURRENT, face, voice
 from utils.errors import (
     EncoderMismatchError,
     IdentificationNotFoundError,

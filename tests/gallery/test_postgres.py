@@ -17,9 +17,9 @@ from gallery.database.base import open_database
 from gallery.migrations import upgrade
 from gallery.store import NewPerson, Store
 from tests.gallery.test_migrations import differences
-from tests.gallery.test_store import face, voice
 from tests.support.disk import small_disk
 from tests.support.postgres import new_database, run_on_server, server_folder
+from tests.support.templates import face, voice
 from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
 

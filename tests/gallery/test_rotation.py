@@ -27,11 +27,11 @@ from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
 from gallery.tables import kept_media, reembedded, templates
 from tests.gallery.test_sealing import KEY, OTHER, bytes_of, is_plain, open_sealed
-from tests.gallery.test_store import CURRENT, face, voice
 from tests.support.asking import first_sight, identify
 from tests.support.gallery_parts import StubEncoders, make_recognizer, write_clip
 from tests.support.postgres import new_database
 from tests.support.service import free_port, running, start_to_fail
+from tests.support.templates import CURRENT, face, voice
 from tests.support.tiny import tiny_models
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.modality import Modality

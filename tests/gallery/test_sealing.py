@@ -18,7 +18,7 @@ from gallery.database.base import open_database
 from gallery.encryption.sealing import KEY_BYTES, PlainText, Sealer, codec_of, new_key, parse_key
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import to_bytes
-from tests.gallery.test_store import CURRENT, face, voice
+from tests.support.templates import CURRENT, face, voice
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.modality import Modality

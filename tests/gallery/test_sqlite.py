@@ -16,9 +16,9 @@ from sqlalchemy import text
 from gallery.database.base import open_database
 from gallery.store import NewPerson, Store
 from gallery.vectors import to_bytes
-from tests.gallery.test_store import face, voice
-from tests.support.disk import small_disk
+from tests.support.disk import limit_pages, small_disk
 from tests.support.gallery_parts import open_gallery
+from tests.support.templates import face, voice
 from utils.errors import ConfigError, PersonNotFoundError, StorageFullError, StoreUnavailableError
 
 
@@ -148,18 +148,6 @@ def test_full_disk(store: Store) -> None:
     store.enroll(NewPerson("after"), [face(9)])
 
 
-def limit_pages(store: Store, pages: int) -> dict[str, int]:
-    from sqlalchemy import event
-
-    limited = {"pages": pages}
-    event.listen(
-        store.database._engine,
-        "connect",
-        lambda c, _: c.execute(f"PRAGMA max_page_count={limited['pages']}"),
-    )
-    return limited
-
-
 def test_full_file_system(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", "2m") as grow:
         store = open_gallery(tmp_path / "small")
@@ -257,9 +245,9 @@ def test_killed_in_mid_transaction(tmp_path: Path) -> None:
     script = f"""
 import os
 from sqlalchemy import insert
-from gallery import people as s
+from gallery.records import people as s
 from tests.support.gallery_parts import open_gallery
-from tests.gallery.test_store import face
+from tests.support.templates import face
 store = open_gallery(__import__("pathlib").Path({str(tmp_path)!r}))
 store.enroll(s.NewPerson("kept"), [face(1)])
 with store.database.write() as connection:

@@ -20,6 +20,7 @@ from gallery.database.base import open_database
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import from_bytes, to_bytes
 from tests.support.gallery_parts import direction, embedding
+from tests.support.templates import CURRENT, face, voice
 from tests.support.waiting import LIMIT_S
 from utils.arrays import Float32Array
 from utils.errors import (
@@ -31,25 +32,6 @@ from utils.errors import (
     TemplateNotFoundError,
 )
 from utils.modality import Embedding, Modality
-
-CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
-
-
-def face(
-    identity: int = 1, sample: int = 0, encoder_id: str = "face-1", sha: str | None = None
-) -> NewTemplate:
-    return NewTemplate(
-        embedding(Modality.FACE, identity, sample, 0.5, encoder_id),
-        0.8,
-        sha or f"{identity:032d}{sample:032d}",
-    )
-
-
-def voice(identity: int = 1, sample: int = 0) -> NewTemplate:
-    return NewTemplate(
-        embedding(Modality.VOICE, identity, sample, 0.5), 0.7, f"{identity:032d}{sample:032d}"
-    )
-
 
 # ---- people
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from network.frontends.log_mel import FrontendSpec, log_mel
-from network.serving.card import Card, read_card, write_card
+from network.serving.card import read_card, write_card
 from network.serving.concat_fusion import ConcatFusion
 from network.serving.encoder import (
     FaceInput,
@@ -24,92 +24,13 @@ from network.serving.encoder import (
     load_face_encoder,
     load_voice_encoder,
 )
+from tests.support.tiny import make_face, make_fusion, make_voice, put_card, random_faces, save_onnx
 from utils.arrays import RATE_HZ
 from utils.errors import ModelError
-from utils.file_hash import hash_file
 from utils.media import Waveform
 from utils.modality import Modality
 
 RNG = np.random.default_rng(7)
-
-
-def save_onnx(
-    path: Path,
-    inputs: dict[str, list[str | int]],
-    nodes: list[onnx.NodeProto],
-    weights: dict[str, np.ndarray],
-) -> None:
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in inputs.items()],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", "d"])],
-        [numpy_helper.from_array(v, k) for k, v in weights.items()],
-    )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
-    )
-
-
-def make_face(folder: Path, size: int = 512) -> Card:
-    folder.mkdir(parents=True, exist_ok=True)
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
-        helper.make_node("Flatten", ["m"], ["f"]),
-        helper.make_node("MatMul", ["f", "w"], ["out"]),
-    ]
-    save_onnx(
-        folder / "model.onnx",
-        {"x": ["n", 112, 112, 3]},
-        nodes,
-        {"w": RNG.normal(size=(336, size)).astype(np.float32)},
-    )
-    return put_card(folder, "face", size, {"scale": 1 / 255})
-
-
-def make_voice(folder: Path) -> Card:
-    folder.mkdir(parents=True, exist_ok=True)
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
-        helper.make_node("MatMul", ["m", "w"], ["out"]),
-    ]
-    save_onnx(
-        folder / "model.onnx",
-        {"x": ["n", "t", 80]},
-        nodes,
-        {"w": RNG.normal(size=(80, 512)).astype(np.float32)},
-    )
-    return put_card(folder, "voice", 512, {"frontend": FrontendSpec(mean_norm=False).to_dict()})
-
-
-def make_fusion(folder: Path, face_id: str, voice_id: str) -> Card:
-    folder.mkdir(parents=True, exist_ok=True)
-    save_onnx(
-        folder / "model.onnx",
-        {"a": ["n", 512], "b": ["n", 512]},
-        [helper.make_node("Add", ["a", "b"], ["out"])],
-        {},
-    )
-    return put_card(folder, "fusion", 512, {"face": face_id, "voice": voice_id})
-
-
-def put_card(folder: Path, name: str, size: int, fed: dict[str, object]) -> Card:
-    modality = "fused" if name == "fusion" else name
-    card = Card(
-        f"tiny-{name}",
-        modality,
-        "onnx",
-        "model.onnx",
-        hash_file(folder / "model.onnx"),
-        size,
-        dict(fed),
-    )
-    write_card(folder, card)
-    return card
-
-
-def faces(n: int) -> np.ndarray:
-    return RNG.integers(0, 256, (n, 112, 112, 3), dtype=np.uint8)
 
 
 def test_card_round_trip_and_id(tmp_path: Path) -> None:
@@ -158,7 +79,7 @@ def test_missing_card_and_weights(tmp_path: Path) -> None:
 
 def test_broken_weights_name_no_path(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a network")
-    put_card(tmp_path, "face", 512, {})
+    put_card(tmp_path, "face", {})
     with pytest.raises(ModelError) as caught:
         load_face_encoder(tmp_path)
     assert str(tmp_path.parent) not in caught.value.message
@@ -167,7 +88,7 @@ def test_broken_weights_name_no_path(tmp_path: Path) -> None:
 def test_face_embedding_is_the_weighted_mean(tmp_path: Path) -> None:
     make_face(tmp_path)
     encoder = load_face_encoder(tmp_path)
-    images = faces(3)
+    images = random_faces(3)
     each = encoder.embed_each(images)
     assert each.shape == (3, 512)
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
@@ -179,7 +100,7 @@ def test_face_embedding_is_the_weighted_mean(tmp_path: Path) -> None:
 def test_alone_equals_batched(tmp_path: Path) -> None:
     make_face(tmp_path)
     encoder = load_face_encoder(tmp_path)
-    images = faces(4)
+    images = random_faces(4)
     alone = np.concatenate([encoder.embed_each(images[i : i + 1]) for i in range(4)])
     np.testing.assert_allclose(alone, encoder.embed_each(images), atol=1e-5)
 
@@ -205,14 +126,14 @@ def test_mean_with_the_mirror_image(tmp_path: Path) -> None:
 def test_no_faces(tmp_path: Path) -> None:
     make_face(tmp_path)
     encoder = load_face_encoder(tmp_path)
-    assert encoder.embed_each(faces(0)).shape == (0, 512)
+    assert encoder.embed_each(random_faces(0)).shape == (0, 512)
     with pytest.raises(ValueError, match="At least one face"):
-        encoder.embed(faces(0), np.zeros(0, np.float32))
+        encoder.embed(random_faces(0), np.zeros(0, np.float32))
 
 
 def test_shorter_embeddings_are_padded_and_keep_their_cosines(tmp_path: Path) -> None:
     make_face(tmp_path, size=128)
-    vectors = load_face_encoder(tmp_path).embed_each(faces(2))
+    vectors = load_face_encoder(tmp_path).embed_each(random_faces(2))
     assert vectors.shape == (2, 512)
     assert not vectors[:, 128:].any()
     np.testing.assert_allclose(
@@ -259,10 +180,10 @@ def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str 
         {"first": np.array(0), "w": RNG.normal(size=(80, 512)).astype(np.float32)},
     )
     fed = {"frontend": FrontendSpec(mean_norm=False).to_dict(), "layout": layout}
-    put_card(tmp_path, "voice", 512, fed)
+    put_card(tmp_path, "voice", fed)
     plain = load_voice_encoder(tmp_path)
     speech = Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
-    put_card(tmp_path, "voice", 512, {**fed, "time_reversal": True})
+    put_card(tmp_path, "voice", {**fed, "time_reversal": True})
     both = load_voice_encoder(tmp_path)
     frames = log_mel(speech.samples, plain.frontend)
     weights = numpy_helper.to_array(onnx.load(tmp_path / "model.onnx").graph.initializer[1])
@@ -277,7 +198,7 @@ def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str 
     assert both.encoder_id == f"{plain.encoder_id}-reversal", (
         "its vectors are others: templates of the two are never compared"
     )
-    put_card(tmp_path, "voice", 512, {**fed, "time_reversal": "no"})
+    put_card(tmp_path, "voice", {**fed, "time_reversal": "no"})
     with pytest.raises(ModelError, match="true or false"):
         load_voice_encoder(tmp_path)
 

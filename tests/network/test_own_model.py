@@ -26,10 +26,9 @@ from assembly import build_recognizer
 from network.serving.card import read_card
 from network.serving.encoder import load_face_encoder, load_voice_encoder
 from network.serving.inputs import FaceInput
-from tests.network.test_encoder import faces, save_onnx
 from tests.support.media import write_clip
 from tests.support.shapes import assert_error, send
-from tests.support.tiny import tiny_models
+from tests.support.tiny import random_faces, save_onnx, tiny_models
 from train.calibration import calibrate
 from train.data.datasets import Listing, read_listing
 from train.data.tables import select
@@ -133,7 +132,7 @@ def test_card_of_an_added_face_model(tmp_path: Path) -> None:
     )
     assert card.input["name"] == "pixels"
     assert card.input["template"] == "arcface-112"
-    images = faces(3)
+    images = random_faces(3)
     scaled = ((images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).transpose(0, 3, 1, 2)
     pooled = scaled.reshape(3, 3, 14, 8, 14, 8).mean(axis=(3, 5)).reshape(3, -1)
     expected = pooled @ np.random.default_rng(1).normal(size=(588, 64)).astype(np.float32)
@@ -299,7 +298,7 @@ def test_the_output_is_chosen_where_there_are_several(tmp_path: Path) -> None:
         run_cli("models", "add", "face", tmp_path / "a.onnx", "--to", tmp_path / "one").exit_code
         == 0
     )
-    images = faces(2)
+    images = random_faces(2)
     chosen, only = (
         load_face_encoder(tmp_path / name).embed_each(images) for name in ("face", "one")
     )
@@ -324,7 +323,7 @@ def test_a_network_for_batches_of_one_other_sizes_and_bgr(tmp_path: Path) -> Non
             ).exit_code
             == 0
         )
-    images = faces(3)
+    images = random_faces(3)
     one = load_face_encoder(tmp_path / "one").embed_each(images)
     several = load_face_encoder(tmp_path / "any").embed_each(images)
     np.testing.assert_allclose(one, several, atol=1e-5)
@@ -350,7 +349,7 @@ def test_a_card_written_by_hand_is_checked_when_it_is_loaded(tmp_path: Path) -> 
     ):
         (tmp_path / "face/card.json").write_text(json.dumps(card | change))
         with pytest.raises(ModelError) as caught:
-            load_face_encoder(tmp_path / "face").embed_each(faces(1))
+            load_face_encoder(tmp_path / "face").embed_each(random_faces(1))
         assert part in f"{caught.value.message} {caught.value.hint}"
 
 

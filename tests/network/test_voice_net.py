@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from network.backbones.voice_separable import voice_network
-
 if TYPE_CHECKING:
     import keras
 
@@ -29,6 +27,8 @@ TINY = {
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     import keras
+
+    from network.backbones.voice_separable import voice_network
 
     keras.utils.set_random_seed(3)
     model = voice_network(**TINY)
@@ -91,6 +91,7 @@ def test_onnx_agrees_at_every_length_and_batch(network: keras.Model, tmp_path: P
 def test_shipped_shape_is_within_its_budget() -> None:
     import tomllib
 
+    from network.backbones.voice_separable import voice_network
     from network.serving.export import count_parameters
 
     table = tomllib.loads(Path("train/configs/voice.toml").read_text(encoding="utf-8"))["network"]
@@ -105,6 +106,8 @@ def test_shipped_shape_is_within_its_budget() -> None:
     "values", [{"n_mels": 30}, {"blocks": 0}, {"stem": (0, 8)}, {"embedding_size": -1}]
 )
 def test_impossible_sizes_are_refused(values: dict[str, int]) -> None:
+    from network.backbones.voice_separable import voice_network
+
     with pytest.raises(ValueError, match="Received"):
         voice_network(**{**TINY, **values})
 

@@ -17,6 +17,7 @@ from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
+from tests.support.disk import limit_pages
 from tests.support.gallery_parts import (
     CALIBRATION,
     ClipAligner,
@@ -405,8 +406,6 @@ def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) ->
 def test_full_disk_does_not_keep_people_from_being_recognised(
     gallery: Recognizer, clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from tests.gallery.test_sqlite import limit_pages
-
     limit_pages(gallery.store, 1)
     gallery.store.database._engine.dispose()
     last = None

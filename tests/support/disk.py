@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+
+from gallery.store import Store
 
 
 @contextmanager
@@ -33,3 +36,17 @@ def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], object]]:
         )
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def limit_pages(store: Store, pages: int) -> dict[str, int]:
+    """Let the database file of a store grow to `pages` at most, from its next connection.
+
+    Change `["pages"]` of what is returned to give it more.
+    """
+    limit = {"pages": pages}
+    event.listen(
+        store.database._engine,
+        "connect",
+        lambda connection, _: connection.execute(f"PRAGMA max_page_count={limit['pages']}"),
+    )
+    return limit

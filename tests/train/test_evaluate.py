@@ -30,47 +30,6 @@ FILES = 3
 
 
 @pytest.fixture(scope="module")
-def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A face encoder that is a real ONNX network: mean colour of a 4 × 4 grid, centred.
-    Enough to tell coloured squares apart.
-    """
-    onnx = pytest.importorskip("onnx")
-    from network.serving.card import Card, write_card
-    from utils.file_hash import hash_file
-
-    folder = tmp_path_factory.mktemp("model") / "face"
-    folder.mkdir()
-    helper = onnx.helper
-    nodes = [
-        helper.make_node("AveragePool", ["x"], ["p"], kernel_shape=[28, 28], strides=[28, 28]),
-        helper.make_node("Flatten", ["p"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "grid",
-        [helper.make_tensor_value_info("x", 1, ["n", 3, 112, 112])],
-        [helper.make_tensor_value_info("y", 1, ["n", 48])],
-    )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
-        folder / "model.onnx",
-    )
-    write_card(
-        folder,
-        Card(
-            "grid",
-            "face",
-            "onnx",
-            "model.onnx",
-            hash_file(folder / "model.onnx"),
-            48,
-            {"layout": "nchw", "scale": 1 / 255, "mean": [0.5] * 3, "std": [0.5] * 3},
-        ),
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of crops: a random grid of colours for each person, with noise."""
     rng = np.random.default_rng(0)

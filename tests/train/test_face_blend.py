@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.train.test_face_data import batches, crop, listing, teacher  # noqa: F401  fixtures
+from tests.support.face_crops import batches, crop
 from train.data.datasets import Listing, read_listing
 from train.face.batches import UNKNOWN, TeacherOptions, mean_of_views
 from train.face.blend import Blender, turned
@@ -72,7 +72,7 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
         assert widths[far] < widths[1 - far], "the eye that turns away grows narrow"
 
 
-def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, teacher: Path) -> None:
     images, vectors = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), 1)
     assert (len(images), vectors.shape) == (SHARD, (SHARD, 2, 6))
     shown = np.stack([images[row] for row in (0, SHARD - 1)])
@@ -87,9 +87,9 @@ def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, tea
 
 
 def test_blends_fill_their_share_of_a_batch(
-    listing: Listing,  # noqa: F811
+    listing: Listing,
     tmp_path: Path,
-    teacher: Path,  # noqa: F811
+    teacher: Path,
 ) -> None:
     options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
     source = batches(listing, tmp_path, teacher=options)
@@ -114,9 +114,9 @@ def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
 
 @pytest.mark.tf
 def test_nobodys_faces_have_no_part_in_the_margin_loss(
-    listing: Listing,  # noqa: F811
+    listing: Listing,
     tmp_path: Path,
-    teacher: Path,  # noqa: F811
+    teacher: Path,
 ) -> None:
     import tensorflow as tf
 
@@ -138,9 +138,9 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 
 @pytest.mark.tf
 def test_what_is_published_has_the_emphasis_of_its_teacher(
-    listing: Listing,  # noqa: F811
+    listing: Listing,
     tmp_path: Path,
-    teacher: Path,  # noqa: F811
+    teacher: Path,
 ) -> None:
     from train.face.emphasis import DENSE, emphasis
     from train.face.task import FaceTask, LossOptions
@@ -157,7 +157,7 @@ def test_what_is_published_has_the_emphasis_of_its_teacher(
         FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=-1.0)
 
 
-def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:  # noqa: F811
+def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:
     for number in range(20):
         image = np.full((112, 112, 3), 80, np.uint8)
         # Red on the left; three crops have an uneven share of it

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from bench.training import VARIANTS, configuration
 from network.serving.card import Card, read_card, write_card
 from network.serving.inputs import FaceInput
-from tests.network.test_encoder import save_onnx
+from tests.support.face_crops import batches, crop
+from tests.support.tiny import save_onnx
 from train.data.datasets import Listing, hold_out, read_listing
 from train.data.protocols import Trials
 from train.face.augment import AugmentOptions, augment
-from train.face.batches import FaceBatches, TeacherOptions, mean_of_views, resized
+from train.face.batches import TeacherOptions, mean_of_views, resized
 from train.face.cache import Teacher, _save, _tag, cached_images, cached_teacher
 from train.face.dev import FacePairs, held_out_pairs
 from utils.errors import DatasetError
@@ -30,44 +30,6 @@ from utils.file_hash import hash_file
 EVERYTHING = AugmentOptions(
     misaligned=1.0, shrunk=1.0, coded=1.0, blurred=1.0, lit=1.0, tinted=1.0, covered=1.0, grey=1.0
 )
-
-
-def crop(number: int) -> np.ndarray:
-    """A smooth picture without symmetry, (112, 112, 3) uint8, its own for every number."""
-    rng = np.random.default_rng(number)
-    return np.asarray(
-        cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (112, 112)), np.uint8
-    )
-
-
-@pytest.fixture
-def listing(tmp_path: Path) -> Listing:
-    for number in range(24):
-        file = tmp_path / "faces" / f"person{number // 3}" / f"{number}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(file), crop(number)[..., ::-1])
-    return read_listing(tmp_path / "faces")
-
-
-@pytest.fixture
-def teacher(tmp_path: Path) -> Path:
-    """A network of the teacher's signature: the mean of each colour on the left and on
-    the right half.
-    """
-    nodes = [
-        helper.make_node(
-            "AveragePool", ["input0"], ["halves"], kernel_shape=[112, 56], strides=[112, 56]
-        ),
-        helper.make_node("Flatten", ["halves"], ["output"]),
-    ]
-    image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, ["n", 3, 112, 112])
-    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
-    graph = helper.make_graph(nodes, "teacher", [image], [output])
-    file = tmp_path / "teacher.onnx"
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file
-    )
-    return file
 
 
 def test_images_are_decoded_once_in_rgb(listing: Listing, tmp_path: Path) -> None:
@@ -256,11 +218,6 @@ def test_each_disturbance_changes_the_picture_but_not_beyond_recognition(name: s
     difference = [np.abs(view.astype(int) - crop(seed)).mean() for seed, view in enumerate(changed)]
     assert np.median(difference) > 0.2
     assert np.median(difference) < 60
-
-
-def batches(listing: Listing, tmp_path: Path, **changes: object) -> FaceBatches:
-    arguments = {"batch_size": 10, "seed": 1, "augmentation": AugmentOptions()} | changes
-    return FaceBatches(listing, tmp_path / "cache", **arguments)  # type: ignore[arg-type]
 
 
 def test_batch_depends_on_seed_and_step_alone(listing: Listing, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.drawn_faces import face
-from tests.train.test_evaluate import face_model  # noqa: F401  a fixture
 from train.data.datasets import shared_data_dir
 from train.measure.evaluate import main
 
@@ -70,7 +69,7 @@ def evaluated(folder: Path, model: Path) -> dict[str, dict[str, object]]:
     return report
 
 
-def test_drawn_people(tmp_path: Path, face_model: Path) -> None:  # noqa: F811
+def test_drawn_people(tmp_path: Path, face_model: Path) -> None:
     found = (0, 1, 2, 4, 5, 6, 7, 8, 9, 11)  # the detector takes these for faces at this size
     photos = {
         f"Drawn_Person{number:02}": [face(number, 250), face(number, 250, mouth=0.15)]

@@ -1,0 +1,25 @@
+"""A store of each kind of database, and the service over one."""
+
+from __future__ import annotations
+
+from tests.support.fixtures import (
+    app,
+    client,
+    postgres_url,
+    recognizer,
+    settings,
+    sqlite_url,
+    store,
+    store_url,
+)
+
+__all__ = [
+    "app",
+    "client",
+    "postgres_url",
+    "recognizer",
+    "settings",
+    "sqlite_url",
+    "store",
+    "store_url",
+]

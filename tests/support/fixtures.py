@@ -1,0 +1,113 @@
+"""Fixtures of more than one layer. The conftest of a folder imports those that its
+tests use.
+
+A fixture imports what it needs when a test asks for it: a test of pure numbers pays
+for its own module alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from gallery.store import Store
+    from recognition.recognizer import Recognizer
+    from utils.config import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with an empty data folder."""
+    from utils.config import Settings
+
+    return Settings.of(data_dir=tmp_path / "data", max_upload_mb=1)
+
+
+@pytest.fixture
+def recognizer(settings: Settings) -> Iterator[Recognizer]:
+    """The real recognizer on a real SQLite file, with stand-ins for the networks."""
+    from tests.support.gallery_parts import recognizer_of
+
+    settings.storage.data_dir.mkdir(exist_ok=True)
+    opened = recognizer_of(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Callable[..., Path]:
+    """Write a clip to a file of its own; tests/support/gallery_parts.py has its keywords."""
+    from tests.support.gallery_parts import write_clip
+
+    numbers = itertools.count()
+
+    def write(**content: Any) -> Path:
+        return write_clip(tmp_path / f"{next(numbers)}.clip", **content)
+
+    return write
+
+
+@pytest.fixture
+def gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Recognizer:
+    """A recognizer with ann, bob and cleo enrolled: face and voice 1, 2 and 3."""
+    from tests.support.gallery_parts import enroll_person
+
+    for number, person_id in enumerate(("ann", "bob", "cleo"), 1):
+        enroll_person(recognizer, clip, person_id, face=number, voice=number)
+    return recognizer
+
+
+@pytest.fixture
+def app(settings: Settings, recognizer: Recognizer) -> Flask:
+    """The service over the recognizer."""
+    from web.factory import create_app
+
+    return create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the service, without a socket."""
+    return app.test_client()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """URL of a file in the folder `data`, both of which do not exist yet."""
+    return f"sqlite:///{tmp_path / 'data' / 'duet.db'}"
+
+
+@pytest.fixture
+def postgres_url() -> str:
+    """URL of an empty PostgreSQL database."""
+    from tests.support.postgres import new_database
+
+    return new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """URL of an empty database of each kind in turn.
+
+    A module about one kind defines its own.
+    """
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store."""
+    from gallery.database.base import open_database
+    from gallery.store import Store
+
+    opened = Store(open_database(store_url))
+    yield opened
+    opened.close()

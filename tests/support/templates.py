@@ -1,0 +1,28 @@
+"""Templates as an enrolment stores them, of the encoders that serve."""
+
+from __future__ import annotations
+
+from gallery.store import NewTemplate
+from tests.support.gallery_parts import embedding
+from utils.modality import Modality
+
+CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
+
+
+def face(
+    identity: int = 1, sample: int = 0, encoder_id: str = "face-1", sha: str | None = None
+) -> NewTemplate:
+    """A face of this identity; `sha` is the hash of the clip it comes from."""
+    vector = embedding(Modality.FACE, identity, sample, 0.5, encoder_id)
+    return NewTemplate(vector, 0.8, sha or _hash_of(identity, sample))
+
+
+def voice(identity: int = 1, sample: int = 0) -> NewTemplate:
+    """A voice of this identity, from the clip of the same sample's face."""
+    return NewTemplate(
+        embedding(Modality.VOICE, identity, sample, 0.5), 0.7, _hash_of(identity, sample)
+    )
+
+
+def _hash_of(identity: int, sample: int) -> str:
+    return f"{identity:032d}{sample:032d}"

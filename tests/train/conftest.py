@@ -1,0 +1,52 @@
+"""Small data sets, and networks that were trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from train.data.datasets import Listing
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's own speech to train on: see tests/support/own_voices.py."""
+    from tests.support.own_voices import write_voices
+
+    return write_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="session")
+def trained_voice(voices: Path) -> Path:
+    """A published network that was trained on `voices`."""
+    from tests.support.own_voices import train
+
+    assert train(voices, "first") == 0
+    return voices / "first_model"
+
+
+@pytest.fixture(scope="session")
+def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A face encoder that tells coloured squares apart."""
+    from tests.support.tiny import make_grid_face
+
+    return make_grid_face(tmp_path_factory.mktemp("model") / "face")
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Listing:
+    """Face crops of eight people, three of each."""
+    from tests.support.face_crops import write_crops
+
+    return write_crops(tmp_path / "faces")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """A network with the signature of a teacher of faces."""
+    from tests.support.face_crops import write_teacher
+
+    return write_teacher(tmp_path / "teacher.onnx")
