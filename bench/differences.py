@@ -28,10 +28,12 @@ PER_RUN = frozenset(
         "at",
         "hash",
         "head",
+        "settings",
     }
 )
 """Fields that another run of the same service fills with other values: identifiers,
-times, and the hashes of the audit, which cover both."""
+times, the hashes of the audit, which cover both, and its digest of the settings, which
+covers the port and the folders."""
 
 SHOWN_CHARACTERS = 120
 
