@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Terminal client of a running Duet ID service: sends one clip and prints who it is.
 
-Needs the standard library and `requests` only. The clip is uploaded to
-`/Identification_Request`: a name that is not enrolled yet is registered on first sight,
-`--re-register` replaces what is stored under it; who is known under another name is
-reported, and registered with `--force` alone. With `--identify` nothing is ever
-registered and the whole
-answer of `/v1/identify` is explained.
+It needs the standard library and `requests` only, and uploads the clip to
+`/Identification_Request`. A name that is not enrolled yet is registered on first sight.
+`--re-register` replaces what is stored under it. A person who is enrolled under another
+name is reported, and registered with `--force` only. With `--identify` nothing is ever
+registered, and the whole answer of `/v1/identify` is explained.
 
 Examples:
     python Request.py anna@example.org-1.mp4
@@ -41,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         answer = send(args)
     except requests.exceptions.SSLError:
         return fail(
-            f"The certificate of {args.url} is not trusted here. For one of your own: --ca"
+            f"The certificate of {args.url} is not trusted here. If it is your own, add --ca"
             " service.crt"
         )
     except requests.exceptions.ConnectionError:
@@ -52,16 +51,36 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Command line → options."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="Request.py", description="Ask a running Duet ID service who is in a clip."
     )
     parser.add_argument("clip", type=Path, metavar="CLIP", help="video, sound or picture file")
+    _add_service_options(parser)
+    _add_clip_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    return parser.parse_args(argv)
+
+
+def _add_service_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
         default="http://127.0.0.1:5000",
         help="address of the service (default: %(default)s)",
     )
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("DUET_API_KEY"),
+        help="API key (default: environment variable DUET_API_KEY)",
+    )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="certificate to trust for https, in a PEM file (default: those of this computer)",
+    )
+
+
+def _add_clip_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         help=(
@@ -75,55 +94,30 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="replace what is stored for this person by this clip",
     )
     parser.add_argument(
-        "--force",
-        action="store_true",
-        help="register even if the clip looks like somebody known under another id",
+        "--force", action="store_true", help="register even if the clip matches somebody else"
     )
     parser.add_argument(
         "--identify",
         action="store_true",
         help="only identify, never register, and explain the answer",
     )
-    parser.add_argument(
-        "--api-key",
-        default=os.environ.get("DUET_API_KEY"),
-        help="API key (default: environment variable DUET_API_KEY)",
-    )
-    parser.add_argument(
-        "--ca",
-        metavar="FILE",
-        help="certificate to trust for https, in a PEM file (default: those of this computer)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    return parser.parse_args(argv)
 
 
 def send(args: argparse.Namespace) -> requests.Response:
     """Upload the clip."""
-    headers = {"X-API-Key": args.api_key} if args.api_key else {}
-    trusted = args.ca or True
-    base = args.url.rstrip("/")
+    route = "/v1/identify" if args.identify else "/Identification_Request"
+    fields = {
+        "name": args.name or args.clip.name,
+        "re_register": str(args.re_register),
+        "force": str(args.force),
+    }
     with args.clip.open("rb") as file:
-        files = {"media": (args.clip.name, file)}
-        if args.identify:
-            return requests.post(
-                base + "/v1/identify",
-                files=files,
-                headers=headers,
-                verify=trusted,
-                timeout=TIMEOUT_S,
-            )
-        data = {
-            "name": args.name or args.clip.name,
-            "re_register": str(args.re_register),
-            "force": str(args.force),
-        }
         return requests.post(
-            base + "/Identification_Request",
-            files=files,
-            data=data,
-            headers=headers,
-            verify=trusted,
+            args.url.rstrip("/") + route,
+            files={"media": (args.clip.name, file)},
+            data={} if args.identify else fields,
+            headers={"X-API-Key": args.api_key} if args.api_key else {},
+            verify=args.ca or True,
             timeout=TIMEOUT_S,
         )
 
@@ -154,25 +148,23 @@ def show(response: requests.Response, args: argparse.Namespace) -> int:
 
 
 def explain(body: dict[str, Any]) -> list[str]:
-    """Lines of text for an answer of /v1/identify."""
-    lines = []
-    for modality, words in MODALITIES.items():
-        decision = body[modality]
-        match = decision["match"]
-        who = (
-            f"{match['name']} ({match['person_id']}), score {match['score']:.3f}"
-            if match
-            else decision["outcome"]
-        )
-        limit = (
-            f", threshold {decision['threshold']:.3f}" if decision["threshold"] is not None else ""
-        )
-        lines.append(f"By {words:15} {who}{limit}. {decision['reason']}")
+    """Explain an answer of /v1/identify in lines of text."""
+    lines = [_explain_decision(body[modality], words) for modality, words in MODALITIES.items()]
     return lines + [f"Hint: {hint['text']}" for hint in body["hints"]]
 
 
+def _explain_decision(decision: dict[str, Any], words: str) -> str:
+    match = decision["match"]
+    who = decision["outcome"]
+    if match:
+        who = f"{match['name']} ({match['person_id']}), score {match['score']:.3f}"
+    if decision["threshold"] is not None:
+        who += f", threshold {decision['threshold']:.3f}"
+    return f"By {words:15} {who}. {decision['reason']}"
+
+
 def fail(message: str, status: int = 2) -> int:
-    """Say what went wrong, on stderr."""
+    """Print what went wrong on stderr. Returns the exit status."""
     print(message, file=sys.stderr)
     return status
 

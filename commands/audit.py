@@ -6,8 +6,9 @@ import json
 
 import click
 
-from commands.shared import refusals, store
-from gallery.results import MAX_PAGE
+from commands.shared import open_store, refusals
+from gallery.results import MAX_PAGE, Event
+from utils.wording import count_noun
 
 
 @click.group()
@@ -27,15 +28,27 @@ def audit() -> None:
 @click.option("--action", help="Only rows of this action, as `identify`.")
 @refusals
 def audit_show(limit: int, before: int | None, action: str | None) -> None:
-    """The latest rows, newest first: number, time, who, action, outcome, internal
-    number of the person, more.
+    """List the latest rows, newest first.
+
+    Columns: number, time, who, action, outcome, internal number of the person, more.
     """
-    with store() as known:
-        for e in known.events(limit, before, action):
-            person = "-" if e.person_key is None else f"person {e.person_key}"
-            click.echo(
-                f"{e.event_id}\t{e.at:%Y-%m-%d %H:%M:%S}\t{e.actor}\t{e.action}\t{e.outcome}\t{person}\t{json.dumps(e.detail)}"
-            )
+    with open_store() as store:
+        for event in store.events(limit, before, action):
+            click.echo(_format_event(event))
+
+
+def _format_event(event: Event) -> str:
+    person = "-" if event.person_key is None else f"person {event.person_key}"
+    columns = (
+        str(event.event_id),
+        f"{event.at:%Y-%m-%d %H:%M:%S}",
+        event.actor,
+        event.action,
+        event.outcome,
+        person,
+        json.dumps(event.detail),
+    )
+    return "\t".join(columns)
 
 
 @audit.command("verify")
@@ -44,17 +57,18 @@ def audit_show(limit: int, before: int | None, action: str | None) -> None:
 )
 @refusals
 def audit_verify(noted: str | None) -> None:
-    """Follow the chain of hashes; exit status 1 and the place if a row was changed,
-    removed, inserted or moved.
+    """Follow the chain of hashes.
+
+    If a row was changed, removed, inserted or moved, it says where, and the exit status
+    is 1.
     """
     from gallery.audit import Head
 
-    with store() as known:
-        found = known.verify_audit(Head.parse(noted) if noted else None)
-    for problem in found.problems:
+    with open_store() as store:
+        check = store.verify_audit(Head.parse(noted) if noted else None)
+    for problem in check.problems:
         click.echo(problem.text, err=True)
-    click.echo(
-        f"{found.events} rows, {'not whole' if found.problems else 'whole'}. Head: {found.head}"
-    )
-    if found.problems:
+    state = "not whole" if check.problems else "whole"
+    click.echo(f"{count_noun(check.events, 'row')}, {state}. Head: {check.head}")
+    if check.problems:
         raise click.exceptions.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commands.shared import refusals, store
+from commands.shared import open_store, refusals
 from utils.config import Settings
 
 
@@ -22,29 +22,29 @@ from utils.config import Settings
     "--feedback/--no-feedback",
     default=True,
     show_default=True,
-    help='Count in what people said of answers of these models ("not this person").',
+    help='Include what people said of answers of these models ("not this person").',
 )
 @refusals
 def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
-    """Calibrate the models in use on own clips: in FOLDER one folder per person, a
-    dozen people and two clips of each at least.
+    """Calibrate the models in use on your own clips.
+
+    FOLDER holds one folder per person: at least a dozen people with two clips each.
     """
     from train.calibration.calibrate import no_answers, run  # seconds to import
     from train.data.datasets import shared_data_dir
 
     settings = Settings.from_env()
     plots = out or settings.storage.data_dir / "calibration"
-    with store() if feedback else nullcontext() as known:
-        click.echo(
-            run(
-                settings.storage.model_dir,
-                shared_data_dir(),
-                folder,
-                plots,
-                known.feedback_trials if known else no_answers,
-            )
+    with open_store() if feedback else nullcontext() as store:
+        report = run(
+            settings.storage.model_dir,
+            shared_data_dir(),
+            people=folder,
+            out=plots,
+            answers_of=store.feedback_trials if store else no_answers,
         )
+    click.echo(report)
     click.echo(
-        f"Written: the cards in {settings.storage.model_dir}, plots before and after in {plots}."
-        " Start the service again."
+        f"Wrote the cards in {settings.storage.model_dir}, and plots before and after in {plots}. Restart"
+        " the service."
     )

@@ -1,5 +1,7 @@
-"""The terminal client of the voice API: asks a service, or identifies with the gallery
-of this machine when the service is not reached.
+"""The terminal client of the voice API.
+
+It asks a service, or identifies with the gallery of this machine when the service is
+not reached.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.microphone import recorded
-from commands.shared import FILE, describe, recognizer, refusals, report
-from commands.voice_server import RefusedError, UnreachableError, VoiceServer
+from commands.hints import HINTS, SERVER_HINTS
+from commands.microphone import record
+from commands.shared import FILE, format_error, open_recognizer, refusals, report
+from commands.voice_server import UnreachableError, VoiceServer, read_error
 from utils.errors import DuetError
+from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from recognition.recognizer import Recognizer
@@ -29,8 +33,9 @@ SECONDS = click.FloatRange(0.5, 60)
 
 @dataclass
 class Client:
-    """A service, and what happens without it. `local` is opened when it is first
-    needed, as it loads the networks (seconds).
+    """A service, and what happens without it.
+
+    `local` is opened when it is first needed, as it loads the networks (seconds).
     """
 
     server: VoiceServer
@@ -41,30 +46,24 @@ class Client:
     local: Recognizer | None = None
 
     def identify(self, path: Path) -> dict[str, Any]:
-        """Who speaks in the file, and who answered. Raises DuetError."""
-        return self._answered(lambda: self.server.identify(path, self.threshold), path)
+        """Ask who speaks in the file, and note who answered. Raises DuetError."""
+        try:
+            answer = self.server.identify(path, self.threshold)
+        except UnreachableError as error:
+            self._fall_back(error)
+            return self._identify_locally(path)
+        click.echo(f"answered by {self.server.url}", err=True)
+        return {"answered_by": "server", **answer}
 
-    def batch(self, paths: list[Path]) -> list[dict[str, Any]]:
-        """The same for many files, with `error` where one was refused."""
+    def identify_many(self, paths: list[Path]) -> list[dict[str, Any]]:
+        """Ask the same of many files. An answer has `error` where one was refused."""
         try:
             body = self.server.batch(paths, self.threshold)
         except UnreachableError as error:
             self._fall_back(error)
-            return [self._or_error(path) for path in paths]
+            return [self._try_locally(path) for path in paths]
         click.echo(f"answered by {self.server.url}", err=True)
-        return [
-            {"answered_by": "server", **(r.get("result") or {"error": r["error"]})}
-            for r in body["results"]
-        ]
-
-    def _answered(self, ask: Callable[[], dict[str, Any]], path: Path) -> dict[str, Any]:
-        try:
-            found = ask()
-        except UnreachableError as error:
-            self._fall_back(error)
-            return self._locally(path)
-        click.echo(f"answered by {self.server.url}", err=True)
-        return {"answered_by": "server", **found}
+        return [{"answered_by": "server", **_read_result(result)} for result in body["results"]]
 
     def _fall_back(self, error: UnreachableError) -> None:
         if not self.local_fallback:
@@ -73,11 +72,11 @@ class Client:
                 "Start it with `make run`, or add --local-fallback to ask the gallery of this"
                 " machine.",
             )
-        click.echo(f"{error.message}. Answered by the gallery of this machine.", err=True)
+        click.echo(f"{error.message} Answered by the gallery of this machine.", err=True)
 
-    def _locally(self, path: Path) -> dict[str, Any]:
+    def _identify_locally(self, path: Path) -> dict[str, Any]:
         if self.local is None:
-            self.local = self.opened.enter_context(recognizer())
+            self.local = self.opened.enter_context(open_recognizer())
         from recognition import as_json, voice_confidence
         from recognition.requests import ClipFile
 
@@ -97,25 +96,32 @@ class Client:
             "hints": as_json.hints(answer.observation.hints),
         }
 
-    def _or_error(self, path: Path) -> dict[str, Any]:
+    def _try_locally(self, path: Path) -> dict[str, Any]:
         try:
-            return self._locally(path)
+            return self._identify_locally(path)
         except DuetError as error:
-            return {
-                "answered_by": "local",
-                "error": {"code": error.code, "message": error.message, "hint": error.hint},
-            }
+            return {"answered_by": "local", "error": error.to_dict(HINTS)}
 
-    def show(self, name: str, found: dict[str, Any]) -> None:
+    def show(self, name: str, answer: dict[str, Any]) -> None:
         """Print an answer."""
         if self.as_json:
-            click.echo(json.dumps({"file": name, **found}, ensure_ascii=False))
-        elif "error" not in found:
-            who = f"{found['speaker_id']} ({found['name']})" if found["identified"] else "unknown"
+            click.echo(json.dumps({"file": name, **answer}, ensure_ascii=False))
+        elif "error" not in answer:
+            who = "unknown"
+            if answer["identified"]:
+                who = f"{answer['speaker_id']} ({answer['name']})"
             click.echo(
-                f"{name}: {who}, confidence {found['confidence']:.3f}, threshold"
-                f" {found['threshold']:g}"
+                f"{name}: {who}, confidence {answer['confidence']:.3f}, threshold"
+                f" {answer['threshold']:g}"
             )
+
+
+def _read_result(result: dict[str, Any]) -> dict[str, Any]:
+    """Read one result of a batch of the server."""
+    if result.get("result"):
+        answer: dict[str, Any] = result["result"]
+        return answer
+    return {"error": read_error(result["error"]).to_dict(SERVER_HINTS)}
 
 
 @click.group()
@@ -123,8 +129,8 @@ def client() -> None:
     """Ask a running service who speaks (docs/voice-api.md)."""
 
 
-def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that name the service; the command gets it as `server`."""
+def add_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options that name the service. The command gets it as `server`."""
 
     @click.option(
         "--server",
@@ -155,8 +161,8 @@ def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def asking(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the commands that identify; the command gets them as a `Client`."""
+def add_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options of the commands that identify. The command gets them as a `Client`."""
 
     @click.option(
         "--threshold",
@@ -171,13 +177,25 @@ def asking(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Ask the gallery of this machine when the service cannot be reached.",
     )
     @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-    @reaching
+    @add_server_options
     @functools.wraps(command)
     def wrapped(
-        server: VoiceServer, threshold: float, local_fallback: bool, as_json: bool, **more: Any
+        server: VoiceServer,
+        *,
+        threshold: float,
+        local_fallback: bool,
+        as_json: bool,
+        **more: Any,
     ) -> Any:
         with ExitStack() as opened:
-            return command(Client(server, threshold, local_fallback, as_json, opened), **more)
+            client = Client(
+                server=server,
+                threshold=threshold,
+                local_fallback=local_fallback,
+                as_json=as_json,
+                opened=opened,
+            )
+            return command(client, **more)
 
     return wrapped
 
@@ -190,11 +208,11 @@ def asking(command: Callable[..., Any]) -> Callable[..., Any]:
     type=SECONDS,
     help="Record so many seconds instead of reading a file.",
 )
-@asking
-def identify(asked: Client, file: Path | None, seconds: float | None) -> None:
-    """Who speaks in FILE, or into the microphone?"""
-    with source(file, seconds) as (path, name):
-        asked.show(name, asked.identify(path))
+@add_client_options
+def identify(client: Client, file: Path | None, seconds: float | None) -> None:
+    """Say who speaks in FILE, or into the microphone."""
+    with open_recording(file, seconds) as (path, name):
+        client.show(name, client.identify(path))
 
 
 @client.command("listen")
@@ -204,35 +222,36 @@ def identify(asked: Client, file: Path | None, seconds: float | None) -> None:
 @click.option(
     "--times", type=click.IntRange(1), help="End after so many recordings; default: with Ctrl-C."
 )
-@asking
-def listen(asked: Client, seconds: float, times: int | None) -> None:
-    """Say who speaks into the microphone, again and again. A recording without speech
-    is told and passed over.
+@add_client_options
+def listen(client: Client, seconds: float, times: int | None) -> None:
+    """Say who speaks into the microphone, again and again.
+
+    A recording without speech is reported and passed over.
     """
-    done = 0
-    while times is None or done < times:
-        done += 1
-        with recorded(seconds) as path:
+    count = 0
+    while times is None or count < times:
+        count += 1
+        with record(seconds) as path:
             try:
-                asked.show(f"{done}", asked.identify(path))
+                client.show(f"{count}", client.identify(path))
             except DuetError as error:
                 if error.code != "no_biometric":
                     raise
-                click.echo(f"{done}: nobody speaks")
+                click.echo(f"{count}: nobody speaks")
 
 
 @client.command("batch")
 @click.argument("files", type=FILE, nargs=-1, required=True)
-@asking
-def batch(asked: Client, files: tuple[Path, ...]) -> None:
-    """Who speaks in each of FILES?"""
+@add_client_options
+def batch(client: Client, files: tuple[Path, ...]) -> None:
+    """Say who speaks in each of FILES."""
     failures = []
     for start in range(0, len(files), BATCH):
         part = list(files[start : start + BATCH])
-        for path, found in zip(part, asked.batch(part), strict=True):
-            asked.show(path.name, found)
-            if "error" in found:
-                failures.append(f"{path.name}: {describe(RefusedError(**found['error']))}")
+        for path, answer in zip(part, client.identify_many(part), strict=True):
+            client.show(path.name, answer)
+            if "error" in answer:
+                failures.append(f"{path.name}: {format_error(**answer['error'])}")
     report(failures)
 
 
@@ -243,14 +262,15 @@ def batch(asked: Client, files: tuple[Path, ...]) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Also when the voice is like that of somebody else of the gallery.",
+    help="Register even if the voice matches somebody else.",
 )
 @click.option(
     "--microphone", "seconds", type=SECONDS, help="Record so many seconds instead of reading files."
 )
-@reaching
+@add_server_options
 def register(
     server: VoiceServer,
+    *,
     speaker_id: str,
     files: tuple[Path, ...],
     name: str | None,
@@ -260,28 +280,29 @@ def register(
     """Store FILES as recordings of SPEAKER_ID."""
     if bool(files) == (seconds is not None):
         raise click.UsageError("Name either files or --microphone SECONDS.")
-    with recorded(seconds) if seconds is not None else nullcontext() as path:
-        click.echo(server.register(speaker_id, [path] if path else files, name, force)["message"])
+    with record(seconds) if seconds is not None else nullcontext() as path:
+        paths = [path] if path else files
+        answer = server.register(speaker_id, paths, name=name, force=force)
+    click.echo(answer["message"])
 
 
 @client.command("list")
-@reaching
+@add_server_options
 def list_speakers(server: VoiceServer) -> None:
-    """One line per speaker: id, name, recordings."""
+    """List the speakers, one a line: id, name, recordings."""
     offset = 0
-    while (page := server.speakers(offset, PAGE))["speakers"]:
+    while (page := server.list_speakers(offset, PAGE))["speakers"]:
         for speaker in page["speakers"]:
-            click.echo(
-                f"{speaker['speaker_id']}\t{speaker['name']}\t{speaker['audioCount']} recordings"
-            )
+            recordings = count_noun(speaker["audioCount"], "recording")
+            click.echo(f"{speaker['speaker_id']}\t{speaker['name']}\t{recordings}")
         offset += PAGE
-    click.echo(f"{page['total']} speakers", err=True)
+    click.echo(count_noun(page["total"], "speaker"), err=True)
 
 
 @client.command("delete")
 @click.argument("speaker_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@reaching
+@add_server_options
 def delete(server: VoiceServer, speaker_id: str, yes: bool) -> None:
     """Forget a speaker and everything that is stored of the person."""
     if not yes:
@@ -292,12 +313,12 @@ def delete(server: VoiceServer, speaker_id: str, yes: bool) -> None:
 
 
 @contextmanager
-def source(file: Path | None, seconds: float | None) -> Iterator[tuple[Path, str]]:
-    """The recording to send and what it is called."""
+def open_recording(file: Path | None, seconds: float | None) -> Iterator[tuple[Path, str]]:
+    """Give the recording to send, and what it is called."""
     if (file is None) == (seconds is None):
         raise click.UsageError("Name either a file or --microphone SECONDS.")
     if file is not None:
         yield file, file.name
     else:
-        with recorded(seconds or 0.0) as path:
+        with record(seconds or 0.0) as path:
             yield path, "microphone"

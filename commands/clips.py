@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from commands.jobs import open_workplace, told_error, watch
-from commands.shared import FILE, describe, recognizer, refusals, report
+from commands.jobs import format_item_error, open_workplace, watch
+from commands.shared import FILE, describe, open_recognizer, refusals, report
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
+from utils.wording import count_noun
 
 if TYPE_CHECKING:
+    from gallery.records.jobs import Jobs, NewItem
     from recognition.results import Identification, Verification
 
 MODALITIES = {
@@ -36,50 +38,58 @@ JSON = click.option("--json", "json_lines", is_flag=True, help="One JSON object 
 @click.option(
     "--replace", is_flag=True, help="Replace what is stored for the person by the new clips."
 )
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Enrol also when the clip looks like another person of the gallery.",
-)
+@click.option("--force", is_flag=True, help="Enrol even if the clip matches somebody else.")
 @refusals
 def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> None:
-    """Enrol one clip (FILE with --person), or a folder with one folder of clips per
-    person (DIR).
+    """Enrol one clip, or a folder with one folder of clips per person.
 
-    A folder is a batch job (`cli.py jobs list`): broken off, the service or `cli.py
-    jobs run` goes on with it.
+    A single clip needs --person. A folder is a batch job (`cli.py jobs list`). If it is
+    interrupted, the service or `cli.py jobs run` continues it.
     """
-    from gallery.names import validate_person_id
     from gallery.records.jobs import NewJob  # the database: --help does without it
+
+    items = _list_clips(path, person_id)
+    root = path.parent if path.is_file() else path
+    new = NewJob("enroll", items, force=force, replace=replace, root=str(root.resolve()))
+    with open_workplace() as place:
+        job = place.jobs.create(new)
+        watch(place, job)
+        people = Counter(item.person_id for item in place.jobs.every_item(job.job_id, "done"))
+        failures = _list_failures(place.jobs, job.job_id)
+    click.echo(
+        f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
+        f" {count_noun(len(people), 'person', 'people')}."
+    )
+    report(failures)
+
+
+def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:
+    """List the clips of a file or folder. Raises UsageError, InvalidNameError."""
+    from gallery.names import validate_person_id
     from jobs.clips import list_folder, make_item
 
     if path.is_file() and not person_id:
         raise click.UsageError("A single file needs the person it shows: --person ID")
     person_id = person_id and validate_person_id(person_id)
-    root = path.parent if path.is_file() else path
-    items = (
-        [make_item(Path(path.name), person_id)]
-        if path.is_file()
-        else list_folder(path, "enroll", person_id)
-    )
+    if path.is_file():
+        return [make_item(Path(path.name), person_id)]
+    items = list_folder(path, "enroll", person_id)
     if not items:
         raise click.UsageError(
-            f"No clip found. Expected: one folder per person with clips in it. Received: {path}"
+            f"The folder must hold one folder of clips per person. No clip is in {path}"
         )
-    with open_workplace() as place:
-        jobs = place.jobs
-        job = jobs.create(NewJob("enroll", items, force, replace, str(root.resolve())))
-        watch(place, job)
-        done = Counter(item.person_id for item in jobs.every_item(job.job_id, "done"))
-        failed = [
-            f"{item.name}: {told_error(item)}" for item in jobs.every_item(job.job_id, "failed")
-        ]
-        failed += [
-            f"{item.name}: the job was cancelled"
-            for item in jobs.every_item(job.job_id, "cancelled")
-        ]
-    click.echo(f"{done.total()} of {len(items)} clips enrolled, {len(done)} people.")
-    report(failed)
+    return items
+
+
+def _list_failures(jobs: Jobs, job_id: str) -> list[str]:
+    """List the files that were not enrolled, one a line, with the reason."""
+    failed = [
+        f"{item.name}: {format_item_error(item)}" for item in jobs.every_item(job_id, "failed")
+    ]
+    cancelled = [
+        f"{item.name}: the job was cancelled" for item in jobs.every_item(job_id, "cancelled")
+    ]
+    return failed + cancelled
 
 
 @click.command()
@@ -91,7 +101,7 @@ def identify(clips: tuple[Path, ...], json_lines: bool) -> None:
     from recognition.requests import ClipFile, IdentificationRequest
 
     failures = []
-    with recognizer() as opened:
+    with open_recognizer() as opened:
         for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
             try:
                 answer = opened.identify(IdentificationRequest(ClipFile(clip, clip.name)))
@@ -108,7 +118,7 @@ def format_identification(clip: Path, answer: Identification, json_line: bool) -
 
     if json_line:
         return json.dumps({"clip": clip.name, **as_json.identification(answer)}, ensure_ascii=False)
-    lines = [f"{clip.name} ({answer.people} people in the gallery)"]
+    lines = [f"{clip.name} ({count_noun(answer.people, 'person', 'people')} in the gallery)"]
     for modality, decision in answer.decisions.items():
         match = decision.match
         who = str(decision.outcome)
@@ -144,7 +154,7 @@ def verify(clip: Path, reference: Path | None, person_id: str | None, json_lines
     if (reference is None) == (person_id is None):
         raise click.UsageError("Name either a second clip or --person ID.")
     other = ClipFile(reference, reference.name) if reference else str(person_id)
-    with recognizer() as opened:
+    with open_recognizer() as opened:
         answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
     click.echo(format_verification(clip, answer, json_lines))
 
@@ -182,17 +192,12 @@ def convert(videos: tuple[Path, ...], folder: Path | None, force: bool) -> None:
     from align.convert import video_to_wav
 
     failures = []
-    # And what is written: nothing that was given or made is overwritten, even by force
+    # Even by force, nothing that was given or written in this run is overwritten.
     taken = {video.resolve() for video in videos}
     for video in tqdm(videos, unit="file", disable=None if len(videos) > 1 else True):
         target = (folder or video.parent) / (video.stem + ".wav")
         try:
-            if target.resolve() in taken:
-                raise OutputError(
-                    "A file that was given, or written before, must not be overwritten. Received:"
-                    f" {video.name} for {target.name}.",
-                    "Name another folder with --to, and two files of one name one after the other.",
-                )
+            _check_target(target, taken)
             video_to_wav(video, target, overwrite=force)
         except DuetError as error:
             failures.append(f"{video.name}: {describe(error)}")
@@ -200,3 +205,12 @@ def convert(videos: tuple[Path, ...], folder: Path | None, force: bool) -> None:
         taken.add(target.resolve())
         tqdm.write(str(target))
     report(failures)
+
+
+def _check_target(target: Path, taken: set[Path]) -> None:
+    """Raise OutputError where the run would overwrite a file of its own."""
+    if target.resolve() in taken:
+        raise OutputError(
+            f"{target.name} must not be overwritten: it was given, or written by this command.",
+            "Name another folder with --to, and convert two files of one name one after the other.",
+        )

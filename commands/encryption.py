@@ -1,11 +1,13 @@
-"""The key that the gallery is encrypted with: making one, and changing it. Joined to
-the group `keys`.
+"""The key that the gallery is encrypted with: making one, and changing it.
+
+Both commands belong to the group `keys`.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
@@ -13,6 +15,10 @@ from tqdm import tqdm
 from commands.shared import FILE, refusals
 from utils.config import PREFIX, Settings
 from utils.errors import ConfigError
+from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.encryption.sealing import Codec
 
 
 @click.command("new-encryption-key")
@@ -34,7 +40,7 @@ def new_encryption_key(path: Path | None) -> None:
         _write_new(path, text)
     click.echo(
         f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of"
-        " the gallery: without it nothing in the gallery can be read. Use it by"
+        " the gallery. Without it nothing in the gallery can be read. Use it with"
         f" {PREFIX}ENCRYPTION_KEY_FILE={path or 'FILE'}.",
         err=True,
     )
@@ -46,7 +52,7 @@ def _write_new(path: Path, text: str) -> None:
             file.write(text + "\n")
     except OSError as error:
         raise ConfigError(
-            f"The key is written to a new file. Received: {path} ({error.strerror})"
+            f"The key cannot be written to a new file: {error.strerror}. Received: {path}"
         ) from error
 
 
@@ -63,29 +69,16 @@ def _write_new(path: Path, text: str) -> None:
 )
 @refusals
 def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
-    """Store every template with the key that is set: encrypts a plain gallery, or
-    changes its key.
+    """Encrypt a plain gallery with the key that is set, or change its key.
 
-    Stop the service first. If it is interrupted, run it again: it goes on.
+    Stop the service first. If it is interrupted, run it again: it continues.
     """
     from gallery import audit
     from gallery.database.base import open_database
     from gallery.encryption.rotation import rotate
-    from gallery.encryption.sealing import PlainText, codec_of, parse_key, read_key
 
     settings = Settings.from_env()
-    given = codec_of(settings)
-    if given.key_id is None and not to_plain:
-        raise ConfigError(
-            f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY."
-            " Received: none",
-            "Set one of them, or say --to-plain to store everything in the clear.",
-        )
-    new, old = (PlainText(), [given]) if to_plain else (given, [])
-    if old_key_file:
-        old.append(read_key(old_key_file, "--old-key-file"))
-    if settings.privacy.encryption_key_old:
-        old.append(parse_key(settings.privacy.encryption_key_old, f"{PREFIX}ENCRYPTION_KEY_OLD"))
+    new, old = _choose_codecs(settings, old_key_file, to_plain=to_plain)
     database = open_database(settings.storage.gallery_url)
     try:
         with tqdm(unit="value", disable=None) as bar:
@@ -94,20 +87,40 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            done = rotate(database, new, old, show)
+            count = rotate(database, new, old, show)
         with database.write() as connection:
-            audit.append(
-                connection,
-                "rotate_encryption",
-                new.key_id or "in_the_clear",
-                None,
-                {"values": done},
-            )
+            outcome = new.key_id or "in_the_clear"
+            audit.append(connection, "rotate_encryption", outcome, detail={"values": count})
     finally:
         database.close()
-    kept = (
-        f"with the key {new.key_id}"
-        if new.key_id
-        else f"in the clear: unset {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE"
+    click.echo(f"{count_noun(count, 'value')} rewritten. {_describe_state(new)}")
+
+
+def _choose_codecs(
+    settings: Settings, old_key_file: Path | None, *, to_plain: bool
+) -> tuple[Codec, list[Codec]]:
+    """Choose the new codec and the old ones. Raises ConfigError without a new key."""
+    from gallery.encryption.sealing import PlainText, codec_of, parse_key, read_key
+
+    current = codec_of(settings)
+    if current.key_id is None and not to_plain:
+        raise ConfigError(
+            f"The new key comes from {PREFIX}ENCRYPTION_KEY_FILE or {PREFIX}ENCRYPTION_KEY."
+            " Neither is set.",
+            "Set one of them, or say --to-plain to store everything in the clear.",
+        )
+    old: list[Codec] = [current] if to_plain else []
+    if old_key_file:
+        old.append(read_key(old_key_file, "--old-key-file"))
+    if settings.privacy.encryption_key_old:
+        old.append(parse_key(settings.privacy.encryption_key_old, f"{PREFIX}ENCRYPTION_KEY_OLD"))
+    return (PlainText() if to_plain else current), old
+
+
+def _describe_state(codec: Codec) -> str:
+    if codec.key_id:
+        return f"The gallery is now stored with the key {codec.key_id}."
+    return (
+        "The gallery is now stored in the clear. Unset"
+        f" {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE."
     )
-    click.echo(f"{done} values rewritten; the gallery is now stored {kept}.")

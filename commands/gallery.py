@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from tqdm import tqdm
 
-from commands.shared import refusals, store
+from commands.shared import open_store, refusals
 from utils.config import Settings
 
 
@@ -23,19 +23,18 @@ def gallery() -> None:
 )
 @refusals
 def gallery_copy(url: str) -> None:
-    """Copy the gallery of the settings into another database, all of it or nothing;
-    stop the service before.
+    """Copy the gallery of the settings into another database, all of it or nothing.
 
-    People, templates, kept media, feedback, keys and the audit are copied, batch jobs
-    are not. A password is better left out of the URL: PGPASSWORD and ~/.pgpass are
-    read.
+    Stop the service before. People, templates, kept media, feedback, keys and the audit
+    are copied, batch jobs are not. A password is better left out of the URL: PGPASSWORD
+    and ~/.pgpass are read.
     """
     from gallery.database.base import open_database
     from gallery.encryption.sealing import codec_of
     from gallery.store import Store
     from gallery.upkeep.copying import copy_gallery, count_rows
 
-    with store() as source:
+    with open_store() as source:
         target = Store(open_database(url), codec_of(Settings.from_env()))
         try:
             with tqdm(total=count_rows(source), unit="rows") as bar:

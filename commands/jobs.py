@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
+from threading import Event
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 from tqdm import tqdm
 
-from commands.shared import refusals
+from commands.hints import HINTS
+from commands.shared import format_error, refusals
 from utils.config import Settings
-from utils.errors import ConfigError, MediaNotFoundError
+from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from gallery.records.jobs import Job, JobItem, Jobs
     from jobs.worker import Workplace
 
@@ -39,8 +44,8 @@ def open_workplace() -> Iterator[Workplace]:
 
 
 @contextmanager
-def job_list() -> Iterator[tuple[Jobs, Settings]]:
-    """The jobs without the networks."""
+def open_jobs() -> Iterator[tuple[Jobs, Settings]]:
+    """Open the jobs and the settings, without the networks."""
     from gallery.records.jobs import Jobs
     from gallery.store import open_store
 
@@ -53,74 +58,83 @@ def job_list() -> Iterator[tuple[Jobs, Settings]]:
 
 
 def watch(place: Workplace, job: Job) -> None:
-    """Work on a job here, on as many threads as there are recognition slots, with a
-    progress bar: files done, clips/s, time left.
+    """Work on a job here, with a progress bar: files done, clips/s, time left.
 
-    Interrupted, it finishes the files that are being worked on. (Futures and not
-    `Thread.join`: that takes a thread for ended when Ctrl-C comes while it waits, in
-    Python 3.11.)
+    There are as many threads as recognition slots. Interrupted, it finishes the files
+    that are being worked on.
     """
-    from concurrent.futures import ThreadPoolExecutor, wait
-    from threading import Event
-
-    from jobs.worker import work
+    from concurrent.futures import ThreadPoolExecutor
 
     ended = Event()
     slots = min(place.settings.limits.slots, job.files)
-    jobs = place.jobs
     with (
         ThreadPoolExecutor(slots) as pool,
         tqdm(total=job.files, unit="clip", disable=None) as progress,
     ):
         try:
-            while True:
-                _refuse_elsewhere(job)
-                workers = [pool.submit(work, place, job.job_id, ended.is_set) for _ in range(slots)]
-                while wait(workers, WATCH_S).not_done:
-                    _show(progress, jobs.get(job.job_id))
-                for worker in workers:
-                    worker.result()
-                _show(progress, now := jobs.get(job.job_id))
-                if now.finished_at is not None:
-                    break
-                # A service has the last files, or the database takes nothing for the
-                # moment
-                ended.wait(WATCH_S)
+            while job.finished_at is None:
+                _check_folder(job)
+                workers = [_start_worker(pool, place, job, ended) for _ in range(slots)]
+                job = _wait_for(workers, place.jobs, job.job_id, progress)
+                if job.finished_at is None:
+                    # A service has the last files, or the database takes nothing now
+                    ended.wait(WATCH_S)
         except KeyboardInterrupt:
-            tqdm.write(f"Broken off. To go on: cli.py jobs run {job.job_id}", file=sys.stderr)
+            tqdm.write(f"Interrupted. Resume with: cli.py jobs run {job.job_id}", file=sys.stderr)
             raise
         finally:
             ended.set()
 
 
-def _refuse_elsewhere(job: Job) -> None:
+def _start_worker(
+    pool: ThreadPoolExecutor, place: Workplace, job: Job, ended: Event
+) -> Future[int]:
+    from jobs.worker import work
+
+    return pool.submit(work, place, job.job_id, ended.is_set)
+
+
+def _wait_for(workers: list[Future[int]], jobs: Jobs, job_id: str, progress: tqdm[NoReturn]) -> Job:
+    """Show the progress until the workers end. Returns the job as it is then.
+
+    Futures and not `Thread.join`, which in Python 3.11 takes a thread for ended when
+    Ctrl-C comes while it waits.
+    """
+    from concurrent.futures import wait
+
+    while wait(workers, WATCH_S).not_done:
+        _show_progress(progress, jobs.get(job_id))
+    for worker in workers:
+        worker.result()
+    job = jobs.get(job_id)
+    _show_progress(progress, job)
+    return job
+
+
+def _check_folder(job: Job) -> None:
+    """Raise MediaNotFoundError unless this machine can read the folder of the job."""
     from jobs.worker import is_readable
 
     if job.root is not None and not is_readable(job.root):
         raise MediaNotFoundError(
-            "The folder of the job must be on this machine. Received: one that is not, or may not"
-            " be read",
-            "Run it where the folder is.",
+            "The folder of the job is not on this machine, or may not be read.",
+            "Run the job where the folder is.",
         )
 
 
-def _show(progress: tqdm[NoReturn], job: Job) -> None:
-    """What has been done of a job."""
-    progress.update(
-        sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
-        - progress.n
-    )
+def _show_progress(progress: tqdm[NoReturn], job: Job) -> None:
+    finished = sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
+    progress.update(finished - progress.n)
     progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed")
 
 
-def told_error(item: JobItem) -> str:
-    """Why a file failed, in one line."""
-    error = item.error or {}
-    return f"{error.get('code', '')}: {error.get('message', '').rstrip('.')}. {error.get('hint', '')}".rstrip()
+def format_item_error(item: JobItem) -> str:
+    """Say in one line why a file failed; empty if it did not."""
+    return format_error(**fill_hint(item.error, HINTS)) if item.error else ""
 
 
-def told(job: Job) -> str:
-    """One line for a job."""
+def format_job(job: Job) -> str:
+    """Format a job as one line: id, action, state, time, files by state."""
     counts = ", ".join(f"{n} {state}" for state, n in job.counts.items())
     return f"{job.job_id}\t{job.action}\t{job.state}\t{job.created_at:%Y-%m-%d %H:%M:%S}\t{counts}"
 
@@ -134,9 +148,9 @@ def jobs() -> None:
 @refusals
 def jobs_list() -> None:
     """One line per job, newest first: id, action, state, time, files by state."""
-    with job_list() as (known, _):
-        for job in known.latest():
-            click.echo(told(job))
+    with open_jobs() as (all_jobs, _):
+        for job in all_jobs.latest():
+            click.echo(format_job(job))
 
 
 @jobs.command("show")
@@ -147,23 +161,32 @@ def jobs_show(job_id: str, as_json: bool) -> None:
     """Progress and the result of every file."""
     from gallery.records.jobs import MAX_FILES
 
-    with job_list() as (known, _):
+    with open_jobs() as (all_jobs, _):
         if not as_json:
-            click.echo(told(known.get(job_id)))
-        for item in known.items(job_id, limit=MAX_FILES):
-            if as_json:
-                click.echo(json.dumps(asdict(item), ensure_ascii=False))
-            else:
-                click.echo(f"  {item.state:9} {item.name}  {told_result(item)}")
+            click.echo(format_job(all_jobs.get(job_id)))
+        for item in all_jobs.items(job_id, limit=MAX_FILES):
+            click.echo(format_item_json(item) if as_json else format_item(item))
 
 
-def told_result(item: JobItem) -> str:
-    """What came of a file, in a few words."""
+def format_item_json(item: JobItem) -> str:
+    """Format a file of a job as one JSON object."""
+    error = fill_hint(item.error, HINTS) if item.error else None
+    return json.dumps(asdict(item) | {"error": error}, ensure_ascii=False)
+
+
+def format_item(item: JobItem) -> str:
+    """Format a file of a job as one line: state, name, result."""
+    return f"  {item.state:9} {item.name}  {format_result(item)}"
+
+
+def format_result(item: JobItem) -> str:
+    """Say in a few words what came of a file."""
     if item.error:
-        return told_error(item)
+        return format_item_error(item)
     if item.result and "fused" in item.result:
         decision = item.result["fused"]
-        return decision["match"]["person_id"] if decision["match"] else decision["outcome"]
+        match = decision["match"]
+        return str(match["person_id"] if match else decision["outcome"])
     return f"enrolled for {item.person_id}" if item.state == "done" else ""
 
 
@@ -171,25 +194,26 @@ def told_result(item: JobItem) -> str:
 @click.argument("job_id")
 @refusals
 def jobs_run(job_id: str) -> None:
-    """Work on a job here until it is done, for example one that was broken off."""
+    """Work on a job here until it is done, for example one that was interrupted."""
     with open_workplace() as place:
         watch(place, place.jobs.get(job_id))
-        click.echo(told(place.jobs.get(job_id)))
+        click.echo(format_job(place.jobs.get(job_id)))
 
 
 @jobs.command("cancel")
 @click.argument("job_id")
 @refusals
 def jobs_cancel(job_id: str) -> None:
-    """Files that wait are not worked on; a job that has ended is removed with its
-    results.
+    """Cancel a job: files that wait are not worked on.
+
+    A job that has ended is removed with its results.
     """
     from gallery.records.jobs import remove_uploads
 
-    with job_list() as (known, settings):
-        job, media = known.cancel(job_id)
+    with open_jobs() as (all_jobs, settings):
+        job, media = all_jobs.cancel(job_id)
         remove_uploads(settings.storage.media_folder, media)
-        click.echo(told(job))
+        click.echo(format_job(job))
 
 
 @click.command()
@@ -202,15 +226,16 @@ def jobs_cancel(job_id: str) -> None:
 )
 @refusals
 def worker(threads: int) -> None:
-    """Work on the jobs of DUET_BROKER_URL until stopped; on any machine with the same
-    database and media root.
+    """Work on the jobs of DUET_BROKER_URL until stopped.
+
+    It may run on any machine with the same database and media root.
     """
     from jobs.broker import run_worker
 
     settings = Settings.from_env()
     if not settings.jobs.broker_url:
         raise ConfigError(
-            "A worker needs the broker that wakes it: DUET_BROKER_URL. Received: none",
+            "A worker needs the broker that wakes it. DUET_BROKER_URL is not set.",
             "Without a broker the service itself works on the jobs.",
         )
     run_worker(settings, threads)

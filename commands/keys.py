@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from commands.shared import refusals, store
+from commands.shared import open_store, refusals
 from gallery.records.keys import Role
 
 
@@ -26,8 +26,8 @@ def keys_create(role: str, label: str) -> None:
     """Make a key and show it, once: only its hash is stored."""
     from gallery.records.keys import Keys
 
-    with store() as known:
-        key, text = Keys(known.database).create(Role(role), label)
+    with open_store() as store:
+        key, text = Keys(store.database).create(Role(role), label)
     click.echo(text)
     click.echo(
         f"Key {key.key_id} for {key.role}. It is shown only now: send it in the header X-API-Key.",
@@ -41,8 +41,8 @@ def keys_list() -> None:
     """One line per key: id, role, state, time, label."""
     from gallery.records.keys import Keys
 
-    with store() as known:
-        for key in Keys(known.database).list():
+    with open_store() as store:
+        for key in Keys(store.database).list():
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
             click.echo(
                 f"{key.key_id}\t{key.role}\t{state}\tmade"
@@ -57,6 +57,6 @@ def keys_revoke(key_id: str) -> None:
     """Refuse a key from now on, also in services that run."""
     from gallery.records.keys import Keys
 
-    with store() as known:
-        key = Keys(known.database).revoke(key_id)
+    with open_store() as store:
+        key = Keys(store.database).revoke(key_id)
     click.echo(f"Revoked {key.key_id} ({key.role}).")

@@ -1,5 +1,6 @@
-"""Sound from the microphone, as a WAV file that is gone when it was used. Needs the
-optional package sounddevice, and PortAudio.
+"""Sound from the microphone, as a temporary WAV file.
+
+Needs the optional package sounddevice, and PortAudio.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from utils.errors import ConfigError
 
 
 @contextmanager
-def recorded(seconds: float) -> Iterator[Path]:
-    """`seconds` of 16 kHz mono sound, recorded now. Raises ConfigError without the
-    package or a microphone.
+def record(seconds: float) -> Iterator[Path]:
+    """Record `seconds` of 16 kHz mono sound now.
+
+    The file is removed at the end. Raises ConfigError without the package or a
+    microphone.
     """
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
+        missing = "sounddevice" if isinstance(error, ImportError) else "PortAudio"
         raise ConfigError(
-            "The microphone needs the package sounddevice and the library PortAudio. Received: "
-            f"{'no sounddevice' if isinstance(error, ImportError) else 'no PortAudio'}",
+            "The microphone needs the package sounddevice and the library PortAudio. There is no"
+            f" {missing}.",
             "pip install sounddevice; on Debian and Ubuntu also: apt-get install libportaudio2",
         ) from error
     try:
@@ -33,7 +37,7 @@ def recorded(seconds: float) -> Iterator[Path]:
         )
     except sounddevice.PortAudioError as error:
         raise ConfigError(
-            f"Recording needs a microphone that takes 16 kHz mono. Received: {error}",
+            f"Recording needs a microphone that takes 16 kHz mono: {error}",
             "`python -m sounddevice` lists the devices of this machine.",
         ) from error
     with tempfile.TemporaryDirectory() as folder:

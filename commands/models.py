@@ -1,4 +1,4 @@
-"""Other networks than the shipped ones."""
+"""Networks other than the shipped ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from commands.shared import FILE, refusals
 
 @click.group()
 def models() -> None:
-    """Use other networks than the shipped ones (docs/models.md)."""
+    """Use networks other than the shipped ones (docs/models.md)."""
 
 
 @models.group("add")
@@ -21,8 +21,8 @@ def models_add() -> None:
     """Make a model folder of an ONNX file: try it, copy it, write its card."""
 
 
-def about_model(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Argument and options that faces and voices share."""
+def add_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument and options that faces and voices share."""
     for option in (
         click.option(
             "--terms", default="", help="What the weights may be used for, in words, for the card."
@@ -48,22 +48,22 @@ def about_model(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def by_channel(_: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
-    """A number, or three with commas between them."""
+def parse_channels(_: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
+    """Parse a number, or three with commas between them."""
     try:
         numbers = tuple(float(x) for x in value.split(","))
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3):
         raise click.BadParameter(
-            f"One number or three with commas, as 0.485,0.456,0.406. Received: {value!r}",
+            f"One number, or three with commas such as 0.485,0.456,0.406. Received: {value!r}",
             param=option,
         )
     return numbers * (3 // len(numbers))
 
 
 @models_add.command("face")
-@about_model
+@add_model_options
 @click.option(
     "--layout",
     type=click.Choice(["nchw", "nhwc"]),
@@ -95,14 +95,14 @@ def by_channel(_: click.Context, option: click.Parameter, value: str) -> tuple[f
     "--mean",
     default="0",
     show_default=True,
-    callback=by_channel,
+    callback=parse_channels,
     help="... then this is subtracted ...",
 )
 @click.option(
     "--std",
     default="1",
     show_default=True,
-    callback=by_channel,
+    callback=parse_channels,
     help="... then they are divided by this.",
 )
 @click.option(
@@ -111,15 +111,16 @@ def by_channel(_: click.Context, option: click.Parameter, value: str) -> tuple[f
     help="Take the mean with the embedding of the mirror image: surer, in twice the time.",
 )
 @refusals
-def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
-    """A face network, FILE.onnx, that takes aligned faces (five-point template of
-    ArcFace).
+def models_add_face(file: Path, folder: Path, *, name: str, terms: str, **inputs: Any) -> None:
+    """Add a face network, FILE.onnx.
+
+    It takes aligned faces (five-point template of ArcFace).
     """
-    added("face", file, folder, fed, name, terms)
+    add_and_explain("face", file, folder, inputs=inputs, name=name, terms=terms)
 
 
 @models_add.command("voice")
-@about_model
+@add_model_options
 @click.option(
     "--layout",
     type=click.Choice(["ntc", "nct"]),
@@ -166,20 +167,24 @@ def models_add_face(file: Path, folder: Path, name: str, terms: str, **fed: Any)
     ),
 )
 @refusals
-def models_add_voice(file: Path, folder: Path, name: str, terms: str, **fed: Any) -> None:
-    """A speaker network, FILE.onnx, that takes Kaldi's filterbank features of 16 kHz
-    speech, windows of 25 ms every 10 ms.
+def models_add_voice(file: Path, folder: Path, *, name: str, terms: str, **kaldi: Any) -> None:
+    """Add a speaker network, FILE.onnx.
+
+    It takes Kaldi's filterbank features of 16 kHz speech: windows of 25 ms every 10 ms.
     """
-    ours = {key: fed.pop(key) for key in ("layout", "output", "time_reversal")}
-    added("voice", file, folder, {**ours, "kaldi": fed}, name, terms)
+    inputs = {key: kaldi.pop(key) for key in ("layout", "output", "time_reversal")}
+    inputs["kaldi"] = kaldi
+    add_and_explain("voice", file, folder, inputs=inputs, name=name, terms=terms)
 
 
-def added(kind: str, file: Path, folder: Path, fed: dict[str, Any], name: str, terms: str) -> None:
-    """Add the model and say how to go on."""
+def add_and_explain(
+    kind: str, file: Path, folder: Path, *, inputs: dict[str, Any], name: str, terms: str
+) -> None:
+    """Add the model, and say what to do next."""
     from network.serving.own_model import add_model
     from utils.modality import Modality
 
-    card = add_model(Modality(kind), file, folder, fed, name, terms)
+    card = add_model(Modality(kind), file, folder, inputs, name=name, terms=terms)
     other = "voice" if kind == "face" else "face"
     click.echo(
         f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}\n"

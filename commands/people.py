@@ -9,28 +9,31 @@ from typing import Any
 
 import click
 
-from commands.shared import refusals, store
-from gallery.results import MAX_PAGE
+from commands.shared import open_store, refusals
+from gallery.results import MAX_PAGE, Person
+from utils.wording import count_noun
 
 NO_END = "none"
 
 
 class Days(click.ParamType):
-    """A number of days, or `none` for no end."""
+    """Number of days, or `none` for no end."""
 
     name = "days"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | None:
-        """The number; None for no end."""
+        """Parse a number of days. None stands for no end."""
         if value == NO_END:
             return None
         try:
             return int(value)
         except ValueError:
             self.fail(
-                f"a whole number of days or `{NO_END}` is needed. Received: {value!r}", param, ctx
+                f"This must be a whole number of days or `{NO_END}`. Received: {value!r}",
+                param,
+                ctx,
             )
 
 
@@ -55,26 +58,22 @@ def people() -> None:
 def people_list(search: str) -> None:
     """One line per person: id, name, templates by modality."""
     offset = 0
-    with store() as known:
-        while (page := known.list_people(search, offset, MAX_PAGE)).people:
+    with open_store() as store:
+        while (page := store.list_people(search, offset, MAX_PAGE)).people:
             for person in page.people:
-                counts = (
-                    ", ".join(f"{n} {m}" for m, n in person.templates.items() if n)
-                    or "no templates"
-                )
-                click.echo(f"{person.person_id}\t{person.name}\t{counts}")
+                click.echo(f"{person.person_id}\t{person.name}\t{_format_counts(person)}")
             offset += MAX_PAGE
-    click.echo(f"{page.total} people", err=True)
+    click.echo(count_noun(page.total, "person", "people"), err=True)
 
 
 @people.command("show")
 @click.argument("person_id")
 @refusals
 def people_show(person_id: str) -> None:
-    """All that is known of a person, without the vectors."""
-    with store() as known:
-        person = known.get_person(person_id)
-        templates = known.list_templates(person_id)
+    """All that is stored on a person, without the vectors."""
+    with open_store() as store:
+        person = store.get_person(person_id)
+        templates = store.list_templates(person_id)
     click.echo(
         f"{person.person_id}: {person.name}\nnote: {person.note or '-'}\nconsent:"
         f" {person.consent or '-'}"
@@ -96,10 +95,10 @@ def people_show(person_id: str) -> None:
 @CONSENT
 @RETENTION
 @refusals
-def people_create(person_id: str, **given: Any) -> None:
-    """Create a person; clips are enrolled afterwards (`cli.py enroll`)."""
-    with store() as known:
-        known.create_person(person_id, **_given(given))
+def people_create(person_id: str, **options: Any) -> None:
+    """Create a person. Clips are enrolled afterwards (`cli.py enroll`)."""
+    with open_store() as store:
+        store.create_person(person_id, **_read_changes(options))
     click.echo(f"Created {person_id}.")
 
 
@@ -110,15 +109,15 @@ def people_create(person_id: str, **given: Any) -> None:
 @CONSENT
 @RETENTION
 @refusals
-def people_update(person_id: str, **given: Any) -> None:
-    """Rename a person, change note, consent or retention; what is not given stays."""
-    changes = _given(given)
+def people_update(person_id: str, **options: Any) -> None:
+    """Change name, note, consent or retention of a person. What is not given stays."""
+    changes = _read_changes(options)
     if not changes:
         raise click.UsageError(
             "Nothing to change: give --name, --note, --consent or --retention-days."
         )
-    with store() as known:
-        known.update_person(person_id, **changes)
+    with open_store() as store:
+        store.update_person(person_id, **changes)
     click.echo(f"Changed {person_id}.")
 
 
@@ -129,18 +128,17 @@ def people_update(person_id: str, **given: Any) -> None:
 @refusals
 def people_merge(person_id: str, other: str, yes: bool) -> None:
     """Make OTHER part of PERSON_ID: two entries of one person become one."""
-    with store() as known:
-        first = known.get_person(person_id)
-        second = known.get_person(other)
+    with open_store() as store:
+        first = store.get_person(person_id)
+        second = store.get_person(other)
         if not yes:
             click.confirm(
                 f"Make {second.name} ({other}) part of {first.name} ({person_id})? This cannot be"
                 " undone.",
                 abort=True,
             )
-        merged = known.merge_people(person_id, other)
-    counts = ", ".join(f"{n} {m}" for m, n in merged.templates.items())
-    click.echo(f"Merged {other} into {person_id}: {counts}.")
+        merged = store.merge_people(person_id, other)
+    click.echo(f"Merged {other} into {person_id}: {_format_counts(merged)}.")
 
 
 @people.command("templates")
@@ -153,7 +151,7 @@ def people_merge(person_id: str, other: str, yes: bool) -> None:
 @click.option("--create", is_flag=True, help="Make the person who gets it.")
 @refusals
 def people_templates(
-    person_id: str, deleted: str | None, moved: str | None, to: str | None, create: bool
+    *, person_id: str, deleted: str | None, moved: str | None, to: str | None, create: bool
 ) -> None:
     """List the templates of a person, or forget or move one."""
     from gallery.records.people import NewPerson
@@ -163,14 +161,15 @@ def people_templates(
             "Give --delete TEMPLATE_ID, or --move TEMPLATE_ID with --to PERSON_ID (and --create),"
             " or neither."
         )
-    with store() as known:
+    with open_store() as store:
         if deleted:
-            known.delete_template(person_id, deleted)
+            store.delete_template(person_id, deleted)
         if moved and to:
-            known.move_template(person_id, moved, NewPerson(to) if create else to)
-        for t in known.list_templates(person_id):
+            store.move_template(person_id, moved, NewPerson(to) if create else to)
+        for t in store.list_templates(person_id):
             click.echo(
-                f"{t.template_id}\t{t.modality}\t{t.quality:.2f}\t{t.created_at:%Y-%m-%d %H:%M:%S}\t{t.encoder_id}"
+                f"{t.template_id}\t{t.modality}\t{t.quality:.2f}"
+                f"\t{t.created_at:%Y-%m-%d %H:%M:%S}\t{t.encoder_id}"
             )
 
 
@@ -184,9 +183,9 @@ def people_templates(
 )
 @refusals
 def people_export(person_id: str, file: Path | None) -> None:
-    """Everything that is stored on a person, as JSON: vectors and kept media too."""
-    with store() as known:
-        text = json.dumps(known.export_person(person_id), ensure_ascii=False, indent=1)
+    """Export everything that is stored on a person, as JSON: vectors and media too."""
+    with open_store() as store:
+        text = json.dumps(store.export_person(person_id), ensure_ascii=False, indent=1)
     if file is None:
         click.echo(text)
         return
@@ -203,23 +202,25 @@ def people_export(person_id: str, file: Path | None) -> None:
 @click.argument("truth", type=click.Choice(["same", "different"]))
 @refusals
 def people_feedback(request_id: str, person_id: str, truth: str) -> None:
-    """Say whether the answer REQUEST_ID was right about PERSON_ID (same) or wrong
-    (different), for the next calibration.
+    """Say whether an answer was right about a person, for the next calibration.
+
+    `same`: the answer REQUEST_ID named PERSON_ID rightly. `different`: it did not.
     """
-    with store() as known:
-        modalities = known.give_feedback(request_id, person_id, truth == "same")
+    with open_store() as store:
+        modalities = store.give_feedback(request_id, person_id, truth == "same")
     click.echo(f"Kept for the next calibration: {', '.join(modalities)}.")
 
 
 @people.command("purge")
 @refusals
 def people_purge() -> None:
-    """Forget the people whose retention is over. The service does the same at its start
-    and while it runs.
+    """Forget the people whose retention is over.
+
+    The service does the same at its start and while it runs.
     """
-    with store() as known:
-        gone = known.forget_expired()
-    click.echo(f"{gone} people forgotten.")
+    with open_store() as store:
+        forgotten = store.forget_expired()
+    click.echo(f"{count_noun(forgotten, 'person', 'people')} forgotten.")
 
 
 @people.command("delete")
@@ -227,27 +228,33 @@ def people_purge() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @refusals
 def people_delete(person_id: str, yes: bool) -> None:
-    """Forget a person and everything stored about them."""
-    with store() as known:
-        person = known.get_person(person_id)
+    """Forget a person and everything that is stored on them."""
+    with open_store() as store:
+        person = store.get_person(person_id)
         if not yes:
             click.confirm(
-                f"Delete {person.name} ({person.person_id}) and everything on them? This cannot be"
-                " undone.",
+                f"Delete {person.name} ({person.person_id}) and everything that is stored on them?"
+                " This cannot be undone.",
                 abort=True,
             )
-        known.delete_person(person_id)
+        store.delete_person(person_id)
     click.echo(f"Deleted {person_id}.")
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """What was given on the command line; `--retention-days none` is None, and given."""
-    found = {
+def _format_counts(person: Person) -> str:
+    """Count the templates of a person by modality, as "2 face, 1 voice"."""
+    counts = [f"{n} {modality}" for modality, n in person.templates.items() if n]
+    return ", ".join(counts) or "no templates"
+
+
+def _read_changes(options: dict[str, Any]) -> dict[str, Any]:
+    """Read the options that were given. `--retention-days none` is given, and None."""
+    changes = {
         name: value
         for name, value in options.items()
         if value is not None and name != "retention_days"
     }
     source = click.get_current_context().get_parameter_source("retention_days")
     if source is not click.core.ParameterSource.DEFAULT:
-        found["retention_days"] = options["retention_days"]
-    return found
+        changes["retention_days"] = options["retention_days"]
+    return changes

@@ -1,18 +1,18 @@
-"""The gallery as pictures: `plot map` and `plot similarity` write what the page /people
-shows as PNG.
-"""
+"""The gallery as pictures: what the page /people shows, as PNG files."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import recognizer, refusals
+from commands.shared import open_recognizer, refusals
+from utils.wording import count_noun
 
 if TYPE_CHECKING:
-    from gallery.overview.overview import GalleryMap, Similarity
+    from gallery.overview.overview import GalleryMap, Place, Similarity
 
 MODALITY = click.Choice(["fused", "face", "voice"])
 INCHES = 9.0
@@ -45,24 +45,27 @@ def plot() -> None:
     help="Show this clip among them; nothing is stored.",
 )
 @refusals
-def plot_map(png: Path, modality: str, method: str, search: str, clip: Path | None) -> None:
-    """Write the map of the gallery to PNG: a dot for each template, a colour for each
-    person.
+def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path | None) -> None:
+    """Write the map of the gallery to PNG.
+
+    It has a dot for each template and a colour for each person.
     """
     from gallery.overview.overview import MAX_MAP_PEOPLE
     from recognition.requests import ClipFile
     from utils.modality import Modality
 
-    with recognizer() as known:
-        asked = (Modality(modality), method, search, MAX_MAP_PEOPLE)
+    which = Modality(modality)
+    with open_recognizer() as recognizer:
         vector = None
         if clip is not None:
-            vector = known.observe(ClipFile(clip, clip.name)).vector_of(Modality(modality))
-        found = known.overview.map_of(*asked, vector)
-    _save(_drawn_map(found), png)
-    click.echo(
-        f"{png}: {len(found.places)} templates of {found.people} people ({found.total} in all)."
-    )
+            vector = recognizer.observe(ClipFile(clip, clip.name)).vector_of(which)
+        gallery_map = recognizer.overview.map_of(
+            which, method, search, MAX_MAP_PEOPLE, probe=vector
+        )
+    _save(_draw_map(gallery_map), png)
+    templates = count_noun(len(gallery_map.places), "template")
+    people = count_noun(gallery_map.people, "person", "people")
+    click.echo(f"{png}: {templates} of {people} ({gallery_map.total} in all).")
 
 
 @plot.command("similarity")
@@ -76,52 +79,37 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
     """Write the matrix of similarities to PNG: a square for every two people."""
     from utils.modality import Modality
 
-    with recognizer() as known:
-        found = known.overview.similarity(Modality(modality), search)
-        threshold = known.pair_threshold(found.modality)
-    _save(_drawn_matrix(found, threshold), png)
+    with open_recognizer() as recognizer:
+        similarity = recognizer.overview.similarity(Modality(modality), search)
+        threshold = recognizer.pair_threshold(similarity.modality)
+    _save(_draw_matrix(similarity, threshold), png)
+    total = count_noun(similarity.total, "person", "people")
     click.echo(
-        f"{png}: {len(found.people)} of {found.total} people; scores over {threshold:.2f} count as"
-        " one person's."
+        f"{png}: {len(similarity.people)} of {total}. Scores over {threshold:.2f} count as one"
+        " person's."
     )
 
 
-def _figure() -> tuple[Any, Any]:
+def _make_figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # without pyplot: no window system, nothing global
 
     figure = Figure(figsize=(INCHES, INCHES), layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _drawn_map(found: GalleryMap) -> Any:
-    from matplotlib import colormaps
-
-    figure, axes = _figure()
-    ids = list(dict.fromkeys(p.person_id for p in found.places))
-    for number, person_id in enumerate(ids):
-        mine = [p for p in found.places if p.person_id == person_id]
-        axes.scatter(
-            [p.x for p in mine],
-            [p.y for p in mine],
-            s=36,
-            color=colormaps["hsv"](number * 0.381966 % 1),
-            edgecolors="white",
-        )
-        if len(ids) <= NAMED:
-            axes.annotate(
-                mine[0].name,
-                (mine[0].x, mine[0].y),
-                xytext=(6, 4),
-                textcoords="offset points",
-                fontsize=8,
-            )
-    if found.probe:
-        axes.scatter(*found.probe, s=140, facecolors="none", edgecolors="black", linewidths=2)
-        axes.annotate(
-            "this clip", found.probe, xytext=(10, 6), textcoords="offset points", fontweight="bold"
-        )
-    shown = "" if found.shown is None else f", {sum(found.shown):.0%} of the spread"
-    axes.set_title(f"Gallery by {found.modality}, {found.method}{shown}")
+def _draw_map(gallery_map: GalleryMap) -> Any:
+    figure, axes = _make_figure()
+    places_of = defaultdict(list)
+    for place in gallery_map.places:
+        places_of[place.person_id].append(place)
+    for number, places in enumerate(places_of.values()):
+        _draw_person(axes, places, number, named=len(places_of) <= NAMED)
+    if gallery_map.probe:
+        _draw_probe(axes, gallery_map.probe)
+    share = ""
+    if gallery_map.shown is not None:
+        share = f", {sum(gallery_map.shown):.0%} of the spread"
+    axes.set_title(f"Gallery by {gallery_map.modality}, {gallery_map.method}{share}")
     axes.margins(0.15)
     axes.set_aspect("equal")
     axes.set_xticks([])
@@ -129,25 +117,53 @@ def _drawn_map(found: GalleryMap) -> Any:
     return figure
 
 
-def _drawn_matrix(found: Similarity, threshold: float) -> Any:
+def _draw_person(axes: Any, places: list[Place], number: int, *, named: bool) -> None:
+    from matplotlib import colormaps
+
+    axes.scatter(
+        [place.x for place in places],
+        [place.y for place in places],
+        s=36,
+        # Steps of the golden ratio: neighbours in the list differ in colour
+        color=colormaps["hsv"](number * 0.381966 % 1),
+        edgecolors="white",
+    )
+    if named:
+        axes.annotate(
+            places[0].name,
+            (places[0].x, places[0].y),
+            xytext=(6, 4),
+            textcoords="offset points",
+            fontsize=8,
+        )
+
+
+def _draw_probe(axes: Any, xy: tuple[float, float]) -> None:
+    axes.scatter(*xy, s=140, facecolors="none", edgecolors="black", linewidths=2)
+    axes.annotate("this clip", xy, xytext=(10, 6), textcoords="offset points", fontweight="bold")
+
+
+def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
     import numpy as np
 
-    figure, axes = _figure()
-    picture = axes.imshow(found.scores, cmap="BuGn", vmin=0, vmax=1)
+    figure, axes = _make_figure()
+    picture = axes.imshow(similarity.scores, cmap="BuGn", vmin=0, vmax=1)
     figure.colorbar(picture, ax=axes, shrink=0.7, label="mean cosine")
-    rows, columns = np.nonzero(np.triu(found.scores, 1) + np.tril(found.scores, -1) >= threshold)
+    rows, columns = np.nonzero(
+        np.triu(similarity.scores, 1) + np.tril(similarity.scores, -1) >= threshold
+    )
     axes.scatter(
         columns,
         rows,
         marker="s",
         facecolors="none",
         edgecolors="firebrick",
-        s=(400 / max(len(found.people), 1)) ** 2 / 4,
+        s=(400 / max(len(similarity.people), 1)) ** 2 / 4,
     )
-    names = [p.name for p in found.people] if len(found.people) <= NAMED else []
+    names = [p.name for p in similarity.people] if len(similarity.people) <= NAMED else []
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_title(f"How alike, by {found.modality}; framed: {threshold:.2f} and above")
+    axes.set_title(f"How alike, by {similarity.modality}; framed: {threshold:.2f} and above")
     return figure
 
 

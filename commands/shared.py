@@ -1,6 +1,4 @@
-"""What every command shares: opening the gallery, refusals in one line, and the report
-of what was not done.
-"""
+"""What every command shares: the gallery, errors in one line, and a report of failures."""
 
 from __future__ import annotations
 
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.hints import HINTS, SERVER_HINTS
+from commands.voice_server import ServerError
 from utils.config import Settings
 from utils.errors import DuetError
 
@@ -36,14 +36,21 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def describe(error: DuetError) -> str:
-    """Code, message and advice in one line."""
-    return f"{error.code}: {error.message.rstrip('.')}. {error.hint}".rstrip()
+    """Describe an error in one line: code, message, hint."""
+    hints = SERVER_HINTS if isinstance(error, ServerError) else HINTS
+    return format_error(**error.to_dict(hints))
+
+
+def format_error(code: str, message: str, hint: str) -> str:
+    """Format an error body in one line."""
+    return f"{code}: {message.rstrip('.')}. {hint}".rstrip()
 
 
 @contextmanager
-def recognizer() -> Iterator[Recognizer]:
-    """The recognizer over the gallery that the settings name. The face detector, slow
-    to load, waits until a clip is read.
+def open_recognizer() -> Iterator[Recognizer]:
+    """Open the recognizer over the gallery that the settings name.
+
+    The face detector, slow to load, waits until a clip is read.
     """
     from assembly import build_recognizer
 
@@ -55,8 +62,8 @@ def recognizer() -> Iterator[Recognizer]:
 
 
 @contextmanager
-def store() -> Iterator[Store]:
-    """The gallery that the settings name, without the networks."""
+def open_store() -> Iterator[Store]:
+    """Open the gallery that the settings name, without the networks."""
     from gallery.store import open_store
 
     opened = open_store(Settings.from_env())
@@ -67,7 +74,7 @@ def store() -> Iterator[Store]:
 
 
 def report(failures: list[str]) -> None:
-    """Print what failed and why; exit with status 1 if anything did."""
+    """Print what failed and why, and exit with status 1 if anything did."""
     if failures:
         click.echo("\n".join(["Not done:", *(f"  {line}" for line in failures)]), err=True)
         raise click.exceptions.Exit(1)

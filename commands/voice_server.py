@@ -1,15 +1,17 @@
-"""The voice API as a client uses it: one method a route, over HTTP. Needs no network of
-ours.
+"""The voice API as a client uses it: one method a route, over HTTP.
+
+Needs none of the product's networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from commands.hints import SERVER_HINTS
 from utils.errors import DuetError
 
 if TYPE_CHECKING:
@@ -22,20 +24,21 @@ class UnreachableError(DuetError):
     """Nobody answers at the address, or not in time."""
 
     code = "server_unreachable"
-    status = 503
 
 
-class RefusedError(DuetError):
-    """The server answered with an error; `code` is the one that it named."""
+class ServerError(DuetError):
+    """The server answered with an error. `code` is the one that it named."""
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.code = code
 
 
 class VoiceServer:
-    """A service at `url`. Every method raises UnreachableError when it does not answer
-    within `timeout_s`, RefusedError when it answers with an error.
+    """A service at `url`.
+
+    Every method raises UnreachableError when it does not answer within `timeout_s`, and
+    ServerError when it answers with an error.
     """
 
     def __init__(self, url: str, api_key: str = "", timeout_s: float = 60.0) -> None:
@@ -44,24 +47,24 @@ class VoiceServer:
         self._timeout = (min(CONNECT_S, timeout_s), timeout_s)
 
     def identify(self, path: Path, threshold: float) -> dict[str, Any]:
-        """Who speaks in the file."""
+        """Ask who speaks in the file."""
         return self._send("/speakers/identify", "audio", [path], {"threshold": threshold})
 
     def batch(self, paths: Sequence[Path], threshold: float) -> dict[str, Any]:
-        """Who speaks in each of the files."""
+        """Ask who speaks in each of the files."""
         return self._send("/batch", "files", paths, {"threshold": threshold})
 
     def register(
-        self, speaker_id: str, paths: Sequence[Path], name: str | None, force: bool
+        self, speaker_id: str, paths: Sequence[Path], *, name: str | None, force: bool
     ) -> dict[str, Any]:
         """Store recordings of a speaker."""
-        about = {"speaker_id": speaker_id, "force": str(force).lower()} | (
-            {"name": name} if name else {}
-        )
-        return self._send("/speakers/register", "audio", paths, about)
+        values = {"speaker_id": speaker_id, "force": str(force).lower()}
+        if name:
+            values["name"] = name
+        return self._send("/speakers/register", "audio", paths, values)
 
-    def speakers(self, offset: int, limit: int) -> dict[str, Any]:
-        """Part of the list of speakers."""
+    def list_speakers(self, offset: int, limit: int) -> dict[str, Any]:
+        """List a part of the speakers."""
         return self._ask("GET", "/speakers", params={"offset": offset, "limit": limit})
 
     def delete(self, speaker_id: str) -> dict[str, Any]:
@@ -83,39 +86,42 @@ class VoiceServer:
                 method, self.url + route, headers=self._headers, timeout=self._timeout, **more
             )
         except requests.exceptions.SSLError as error:
-            raise RefusedError(
+            raise ServerError(
                 "server_certificate",
-                "The server must have a certificate that this machine trusts. Received:"
-                " another one",
+                "This machine does not trust the certificate of the server.",
                 "Name the file of your own authority in the variable REQUESTS_CA_BUNDLE.",
             ) from error
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            why = (
-                "no answer in time"
-                if isinstance(error, requests.exceptions.Timeout)
-                else "no connection"
-            )
-            raise UnreachableError(
-                f"A service must answer at {self.url}. Received: {why}"
-            ) from error
-        except requests.exceptions.RequestException as error:  # an address that is none
-            raise RefusedError(
+        except requests.exceptions.Timeout as error:
+            raise UnreachableError(f"There is no answer in time from {self.url}.") from error
+        except requests.exceptions.ConnectionError as error:
+            raise UnreachableError(f"There is no connection to {self.url}.") from error
+        except requests.exceptions.RequestException as error:
+            raise ServerError(
                 "server_address", f"The server is named by its URL. Received: {self.url}"
             ) from error
-        return self._body(answer)
+        return self._read(answer)
 
-    def _body(self, answer: requests.Response) -> dict[str, Any]:
+    def _read(self, answer: requests.Response) -> dict[str, Any]:
+        """Read the body of an answer. Raises ServerError."""
         try:
             body = answer.json()
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise RefusedError(
+            raise ServerError(
                 "no_service",
-                f"A service of this kind must answer at {self.url}. Received: status"
+                f"What answers at {self.url} is no service of this kind. Received: status"
                 f" {answer.status_code}, without JSON",
             )
         if "error" in body:
-            error = body["error"]
-            raise RefusedError(error["code"], error["message"], error["hint"])
+            raise read_error(body["error"])
         return body
+
+
+def read_error(body: Mapping[str, Any]) -> ServerError:
+    """Read the body of an error that a server answered with.
+
+    The server's hint is for programs. It is left out where the command line has its own.
+    """
+    code = body["code"]
+    return ServerError(code, body["message"], "" if code in SERVER_HINTS else body["hint"])

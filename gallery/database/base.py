@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from gallery.migrations import upgrade
 from utils.errors import ConfigError, DuetError, StoreUnavailableError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("duet.gallery")
 
 BUSY_TIMEOUT_S = 5.0
 WRITE_TURN_S = 30.0

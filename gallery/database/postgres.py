@@ -30,7 +30,7 @@ from utils.errors import (
     StoreUnavailableError,
 )
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("duet.gallery")
 
 CONNECT_S = 5
 STATEMENT_S = 60

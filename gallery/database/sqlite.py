@@ -35,7 +35,7 @@ from gallery.database import residue
 from gallery.database.base import Database, LockedError
 from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("duet.gallery")
 
 # Of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
 _PRAGMAS = (

@@ -22,7 +22,7 @@ from typing import Protocol
 from utils.config import PREFIX, Settings
 from utils.errors import ConfigError, StoreUnavailableError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("duet.gallery")
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

@@ -34,7 +34,7 @@ from utils.arrays import Float32Array
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("duet.gallery")
 
 EXACT = 100_000
 """People up to whom every code is compared: nobody is missed, and it takes no longer

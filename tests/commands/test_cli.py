@@ -70,7 +70,7 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(
 ) -> None:
     result = run("enroll", folder / "people")
     assert result.exit_code == 1
-    assert "1 of 3 clips enrolled, 1 people." in result.output
+    assert "1 of 3 clips enrolled, 1 person." in result.output
     assert "two words/clip.mp4: invalid_name" in result.output
     assert "zoe/notes.mp4: media_" in result.output
     listed = run("people", "list")
@@ -86,7 +86,7 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
     (people / "ann").symlink_to(folder / "people/ann")
     shutil.copy(folder / "again.mp4", people / "again.mp4")
     result = run("enroll", people)
-    assert (result.exit_code, "1 of 2 clips enrolled, 1 people." in result.output) == (1, True)
+    assert (result.exit_code, "1 of 2 clips enrolled, 1 person." in result.output) == (1, True)
     assert "again.mp4: invalid_request: To enrol a folder" in result.output
 
 

@@ -135,7 +135,7 @@ def test_purge(run: Callable[..., Result], store: Store) -> None:
             .where(people.c.person_id == "ben")
             .values(enrolled_at=datetime.now(UTC) - timedelta(days=2))
         )
-    assert "1 people forgotten" in run("purge").output
+    assert "1 person forgotten" in run("purge").output
     assert [p.person_id for p in store.list_people().people] == ["ann"]
 
 
@@ -154,3 +154,10 @@ def test_no_network_is_loaded(tmp_path: Path, store: Store) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "ann\tann\t1 face, 1 voice" in done.stdout
+
+
+def test_advice_is_about_commands(run: Callable[..., Result]) -> None:
+    shown = CliRunner().invoke(cli.cli, ["people", "show", "nobody"])
+    assert shown.output.rstrip().endswith("List the people with: cli.py people list")
+    job = CliRunner().invoke(cli.cli, ["jobs", "show", "x"])
+    assert job.output.rstrip().endswith("List the jobs with: cli.py jobs list")

@@ -86,7 +86,7 @@ def test_the_way_of_a_speaker(
     assert found.stdout.startswith("again.wav: ann (Ann Lee), confidence 1.0")
     assert found.stderr == f"answered by {service.url}\n"
     listed = run("list", *at)
-    assert (listed.stdout, listed.stderr) == ("ann\tAnn Lee\t1 recordings\n", "1 speakers\n")
+    assert (listed.stdout, listed.stderr) == ("ann\tAnn Lee\t1 recording\n", "1 speaker\n")
     body = json.loads(run("identify", folder / "again.wav", "--json", *at).stdout)
     assert (body["file"], body["answered_by"], body["speaker_id"], body["threshold"]) == (
         "again.wav",

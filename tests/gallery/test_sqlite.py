@@ -135,10 +135,9 @@ def test_full_disk(store: Store) -> None:
         used = connection.execute(text("PRAGMA page_count")).scalar()
     store.database._engine.dispose()
     limited = limit_pages(store, used + 1)
-    with pytest.raises(StorageFullError) as caught:
+    with pytest.raises(StorageFullError):
         for i in range(50):
             store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
-    assert caught.value.retry_after_s
     assert all(
         p.templates == {"face": 1, "voice": int(p.person_id != "ann")}
         for p in store.list_people(limit=100).people

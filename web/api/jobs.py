@@ -28,10 +28,12 @@ from utils.errors import (
     MediaMissingError,
     MediaNotFoundError,
     PathForbiddenError,
+    fill_hint,
 )
 from web.api.identify import UPLOAD_ERRORS
 from web.state import jobs, settings, wake_jobs
 from web.wire import parse, schema
+from web.wire.hints import HINTS
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll")
@@ -227,7 +229,7 @@ def item_body(item: JobItem) -> dict[str, Any]:
         "person_id": item.person_id,
         "state": item.state,
         "result": item.result,
-        "error": item.error,
+        "error": fill_hint(item.error, HINTS) if item.error else None,
     }
 
 

@@ -38,6 +38,7 @@ from web.guard.auth import admin_only
 from web.state import recognizer, store
 from web.wire import parse, schema
 from web.wire.errors import RoleForbiddenError
+from web.wire.hints import HINTS
 
 ns = Namespace("speakers", "By voice alone: for clients of the field's voice service", path="/")
 
@@ -503,10 +504,7 @@ def _done(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return {"status": "success", "result": step()}
     except DuetError as error:
-        return {
-            "status": "error",
-            "error": {"code": error.code, "message": error.message, "hint": error.hint},
-        }
+        return {"status": "error", "error": error.to_dict(HINTS)}
 
 
 def _speaker_id(values: Values) -> str:

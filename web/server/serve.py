@@ -184,8 +184,11 @@ def _check_gallery(settings: Settings) -> None:
 
 def fail(error: DuetError, code: int = 1) -> None:
     """Print one line and leave."""
+    from web.wire.hints import HINTS
+
+    hint = error.to_dict(HINTS)["hint"]
     print(
-        f"Duet ID cannot start: {error.message.rstrip('.')}. {error.hint}".rstrip(),
+        f"Duet ID cannot start: {error.message.rstrip('.')}. {hint}".rstrip(),
         file=sys.stderr,
         flush=True,
     )

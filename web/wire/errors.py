@@ -1,10 +1,11 @@
-"""The one error shape of the service, on every path: `{"error": {"code", "message",
-"hint", "request_id"}}`, for some with "details".
+"""The error shape of the service: `{"error": {"code", "message", "hint", "request_id"}}`.
 
-Adds to the tree of utils/errors.py what only HTTP can get wrong. What nobody foresaw
-becomes 500 `internal`: the client learns the request id, the log the type of the
-exception and where it was raised, but not its text, which may hold vectors, names or
-secrets.
+Some errors have "details" too. Here are the HTTP status of every code and the errors
+that only HTTP can get wrong. `hints.py` has the hints.
+
+An unforeseen exception becomes 500 `internal`. The client learns the request id. The log
+has the type of the exception and where it was raised. Its text is nowhere, as it may
+hold vectors, names or secrets.
 """
 
 from __future__ import annotations
@@ -25,82 +26,106 @@ from utils.errors import (
     RequestError,
     StorageFullError,
 )
+from web.wire.hints import HINTS
 
 log = logging.getLogger("duet.web")
+
+STATUS = {
+    "invalid_request": 400,
+    "media_missing": 400,
+    "upload_broken": 400,
+    "key_required": 401,
+    "cross_origin": 403,
+    "forbidden": 403,
+    "host_forbidden": 403,
+    "path_forbidden": 403,
+    "identification_not_found": 404,
+    "job_not_found": 404,
+    "media_not_found": 404,
+    "not_found": 404,
+    "person_not_found": 404,
+    "template_not_found": 404,
+    "thumbnail_not_found": 404,
+    "method_not_allowed": 405,
+    "upload_timeout": 408,
+    "duplicate_person": 409,
+    "encoder_mismatch": 409,
+    "last_template": 409,
+    "person_exists": 409,
+    "media_too_large": 413,
+    "content_type": 415,
+    "media_type": 415,
+    "invalid_name": 422,
+    "media_corrupt": 422,
+    "media_empty": 422,
+    "media_too_long": 422,
+    "no_biometric": 422,
+    "rate_limited": 429,
+    "broker_unavailable": 503,
+    "busy": 503,
+    "model_unavailable": 503,
+    "storage_full": 503,
+    "store_unavailable": 503,
+}
+"""HTTP status by code. Every other code is a fault of the service: 500."""
+RETRY_AFTER_S = {"busy": 5, "store_unavailable": 5, "storage_full": 60}
+"""Seconds after which a request is worth sending again, by code."""
 
 
 class RouteNotFoundError(RequestError):
     """No route of this URL."""
 
     code = "not_found"
-    status = 404
-    default_hint = "GET /swagger.json lists the routes."
 
 
 class MethodNotAllowedError(RequestError):
     """The route does not know this method."""
 
     code = "method_not_allowed"
-    status = 405
 
 
 class ContentTypeError(RequestError):
     """The body is of a type that the route does not read."""
 
     code = "content_type"
-    status = 415
 
 
 class UploadBrokenError(RequestError):
     """The body ended before it was complete."""
 
     code = "upload_broken"
-    status = 400
-    default_hint = "Send the request again."
 
 
 class UploadTimeoutError(RequestError):
     """The body came too slowly."""
 
     code = "upload_timeout"
-    status = 408
-    default_hint = "Send a smaller file, or over a better connection."
 
 
 class HostForbiddenError(RequestError):
     """A service without a key was asked under a name that is not this machine's."""
 
     code = "host_forbidden"
-    status = 403
-    default_hint = (
-        "Use http://127.0.0.1 or http://localhost, or set DUET_API_KEY to be asked under any name."
-    )
 
 
 class CrossOriginError(RequestError):
     """A browser sent the request on behalf of another web page."""
 
     code = "cross_origin"
-    status = 403
-    default_hint = "Pages of other origins may not use this service from a browser."
 
 
 class RoleForbiddenError(RequestError):
     """The key is good, but not for this."""
 
     code = "forbidden"
-    status = 403
-    default_hint = "Ask the operator for a key of that role."
 
 
 class RateLimitedError(RequestError):
     """More requests, or more wrong keys, than are allowed in a time."""
 
     code = "rate_limited"
-    status = 429
-    default_hint = "Wait as long as the header Retry-After says."
 
-    def __init__(self, message: str, hint: str | None = None, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, hint: str = "", *, retry_after_s: int) -> None:
         super().__init__(message, hint)
         self.retry_after_s = retry_after_s
 
@@ -128,40 +153,48 @@ def _from_http(error: HTTPException) -> DuetError:
 
 
 def too_large() -> MediaTooLargeError:
-    """The error for a body over the limit of this request."""
-    hint = (
-        None
-        if request.mimetype == "multipart/form-data"
-        else "Send shorter fields; a clip goes into a multipart form."
-    )
+    """Make the error for a body over the limit of this request."""
+    is_form = request.mimetype == "multipart/form-data"
     return MediaTooLargeError(
         f"The body of this request may have {request.max_content_length or 0:,} bytes at most, "
         f"with few and short fields beside the file. Received: {request.content_length or 'more'}",
-        hint,
+        "" if is_form else "Send shorter fields; a clip goes into a multipart form.",
     )
+
+
+def status_of(error: DuetError | type[DuetError]) -> int:
+    """HTTP status of an error."""
+    return STATUS.get(error.code, 500)
+
+
+def _retry_after_s(error: DuetError) -> int | None:
+    if isinstance(error, RateLimitedError):
+        return error.retry_after_s
+    return RETRY_AFTER_S.get(error.code)
 
 
 def error_body(error: DuetError, request_id: str) -> dict[str, Any]:
     """Body of an answer that is an error."""
-    body: dict[str, Any] = {**error.to_dict(), "request_id": request_id}
+    body: dict[str, Any] = {**error.to_dict(HINTS), "request_id": request_id}
     if error.details:
         body["details"] = error.details
     return {"error": body}
 
 
 def to_response(error: DuetError) -> Response:
-    """An answer in the error shape with the error's status and headers."""
+    """Answer in the error shape, with the status and headers of the error."""
     response = jsonify(error_body(error, g.request_id))
-    response.status_code = error.status
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(error.retry_after_s)
+    response.status_code = status_of(error)
+    retry_after_s = _retry_after_s(error)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     if isinstance(error, KeyRequiredError):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def _on_duet(error: DuetError) -> Response:
-    if error.status >= 500:
+    if status_of(error) >= 500:
         log.error("request_id=%s %s", g.request_id, where(error))
     return to_response(error)
 
@@ -171,10 +204,8 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
         return error
     if error.code >= 500 and error.code != 503:
         return _on_unexpected(error)
-    ours = _from_http(error)
-    # Werkzeug knows 400s of more kinds than we name (405's Allow, 416, ...): its status
-    # stands.
-    response = to_response(ours)
+    response = to_response(_from_http(error))
+    # Werkzeug knows more kinds of 400s than are named here, such as 416. Its status stands.
     response.status_code = error.code
     if error.code == 405 and getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
@@ -194,8 +225,9 @@ def _on_unexpected(error: Exception) -> Response:
 
 
 def where(error: BaseException, frames: int = 6) -> str:
-    """Type of an exception and where it was raised, innermost frame first, with those
-    it came from; never its text.
+    """Describe the type of an exception and where it was raised, never its text.
+
+    The innermost of `frames` frames comes first, then the exceptions that it came from.
     """
     parts: list[str] = []
     link: BaseException | None = error

@@ -15,6 +15,7 @@ from web.wire.errors import (
     HostForbiddenError,
     RateLimitedError,
     RoleForbiddenError,
+    status_of,
 )
 
 FACE_ID = "face-1f2e3d4c5b6a"
@@ -143,7 +144,7 @@ QUALITY = _model(
 )
 HINT = _model(
     "Hint",
-    code=_text("stable code", "speech_short"),
+    code=_text("stable code", "short_speech"),
     text=_text(
         "advice for the person in front of the camera",
         "Say a whole sentence: 0.6 s of speech heard, 2 s needed.",
@@ -163,7 +164,7 @@ COMMON: dict[str, fields.Raw] = {
         {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
     ),
     "timings_ms": _figures(
-        "time of each stage, in milliseconds", {"decode": 130.1, "faces": 160.7, "search": 0.4}
+        "time of each stage, in milliseconds", {"decode": 130.1, "detect": 148.2, "search": 0.4}
     ),
     "request_id": REQUEST_ID_FIELD,
 }
@@ -583,7 +584,7 @@ def documented(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
     )
     for error in listed:
         first_line = (error.__doc__ or "").splitlines()[0]
-        by_status.setdefault(error.status, []).append(f"`{error.code}`: {first_line}")
+        by_status.setdefault(status_of(error), []).append(f"`{error.code}`: {first_line}")
 
     def decorate(target: Any) -> Any:
         for status, lines in by_status.items():

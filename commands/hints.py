@@ -1,0 +1,51 @@
+"""What to do about an error, in terms of commands, options and settings.
+
+One hint a code. It is shown where the error brings no hint of its own.
+"""
+
+from __future__ import annotations
+
+_MEDIA = {
+    "media_empty": "The recording failed: record again.",
+    "media_too_large": "Use a shorter clip: a few seconds are enough.",
+    "media_type": (
+        "Use mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png"
+        " or webp for face only."
+    ),
+    "media_corrupt": "The file is damaged or cut off: record or copy it again.",
+    "media_too_long": "Use a clip of a few seconds.",
+    "duplicate_person": "If these are really two people, repeat the command with --force.",
+}
+
+HINTS = _MEDIA | {
+    "busy": "Run the command again in a few seconds.",
+    "path_forbidden": "Put the file below the media root (setting DUET_MEDIA_ROOT).",
+    "media_too_long": "Use a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
+    "person_not_found": "List the people with: cli.py people list",
+    "person_exists": (
+        "Choose another id, or enrol a clip for this one with: cli.py enroll CLIP --person ID"
+    ),
+    "template_not_found": "List the templates with: cli.py people templates PERSON_ID",
+    "last_template": (
+        "Merge the whole person into the other one with: cli.py people merge PERSON_ID OTHER"
+    ),
+    "identification_not_found": (
+        "Name the request_id of an answer of the last days, and the person_id of a match in it."
+    ),
+    "job_not_found": "List the jobs with: cli.py jobs list",
+    "encoder_mismatch": "The models changed since these people were enrolled: enrol them again.",
+    "store_unavailable": "Nothing was stored. Run the command again in a few seconds.",
+    "storage_full": "Nothing was stored. Free some disk space.",
+}
+"""Hints of commands that work on the gallery of this machine."""
+
+SERVER_HINTS = _MEDIA | {
+    "busy": "Run the command again in a few seconds.",
+    "key_required": "Give the key with --api-key, or in the variable DUET_API_KEY.",
+    "forbidden": "Ask the operator for a key of that role.",
+    "rate_limited": "Wait a minute, then run the command again.",
+    "person_not_found": "List the speakers with: cli.py client list",
+    "store_unavailable": "Nothing was stored. Run the command again in a few seconds.",
+    "storage_full": "Nothing was stored. Ask the operator to free some disk space.",
+}
+"""Hints of `cli.py client`, in place of those that the server gives."""

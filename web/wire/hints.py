@@ -1,0 +1,55 @@
+"""What to do about an error, in terms of the routes, fields and settings of the service.
+
+One hint a code. It is shown where the error brings no hint of its own. Codes without a
+row have none: their message says enough.
+"""
+
+from __future__ import annotations
+
+HINTS = {
+    # The request
+    "key_required": "Send the key in the header X-API-Key.",
+    "path_forbidden": (
+        "Put the file below the media root (setting DUET_MEDIA_ROOT), or upload it."
+    ),
+    "busy": "Ask again in a few seconds.",
+    "not_found": "GET /swagger.json lists the routes.",
+    "upload_broken": "Send the request again.",
+    "upload_timeout": "Send a smaller file, or over a better connection.",
+    "host_forbidden": (
+        "Use http://127.0.0.1 or http://localhost, or set DUET_API_KEY to be asked under any name."
+    ),
+    "cross_origin": "Pages of other origins may not use this service from a browser.",
+    "forbidden": "Ask the operator for a key of that role.",
+    "rate_limited": "Wait as long as the header Retry-After says.",
+    # The clip
+    "media_missing": "Send the clip as multipart/form-data in the field `media`.",
+    "media_empty": "The upload or the recording failed: record again.",
+    "media_too_large": (
+        "Send a shorter clip (a few seconds are enough), or raise DUET_MAX_UPLOAD_MB."
+    ),
+    "media_type": (
+        "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png"
+        " or webp for face only."
+    ),
+    "media_corrupt": "The file is damaged or cut off: record or upload it again.",
+    "media_too_long": "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
+    # The gallery
+    "person_not_found": "List the people with GET /v1/people.",
+    "person_exists": "Choose another person_id, or enrol a clip for the person who is there.",
+    "last_template": "Merge the whole person into the other one, or rename or delete the person.",
+    "thumbnail_not_found": (
+        "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."
+    ),
+    "identification_not_found": (
+        "Send the request_id of an answer of the last days, and the person_id of a match in it."
+    ),
+    "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
+    "duplicate_person": (
+        "If these are really two people, enrol with force (force=true; --force on the command"
+        " line)."
+    ),
+    "encoder_mismatch": "The models changed since these people were enrolled: enrol them again.",
+    "store_unavailable": "Nothing was stored. Ask again in a few seconds.",
+    "storage_full": "Nothing was stored. Free some disk space on the server.",
+}
