@@ -45,6 +45,6 @@ def calibrate(folder: Path, out: Path | None, feedback: bool) -> None:
         )
     click.echo(report)
     click.echo(
-        f"Wrote the cards in {settings.storage.model_dir}, and plots before and after in {plots}. Restart"
-        " the service."
+        f"Wrote the cards in {settings.storage.model_dir}, and plots before and after in"
+        f" {plots}. Restart the service."
     )

@@ -47,13 +47,8 @@ class Service(BaseApplication):
         """gunicorn's settings. Everything that the operator may change is a DUET_*
         setting.
         """
-        host = (
-            f"[{self._settings.server.host}]"
-            if ":" in self._settings.server.host
-            else self._settings.server.host
-        )
         values: dict[str, Any] = {
-            "bind": f"{host}:{self._settings.server.port}",
+            "bind": f"{_bracket(self._settings.server.host)}:{self._settings.server.port}",
             "workers": 1,  # one set of networks in memory; threads serve in parallel
             "worker_class": "web.server.gunicorn_worker.Worker",
             "threads": self._settings.limits.threads,
@@ -120,9 +115,16 @@ def configuration(settings: Settings) -> dict[str, str | float]:
 
 
 def url_of(settings: Settings) -> str:
-    """Where a browser on this machine finds the service."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)  # noqa: S104 - compared, not bound
-    return f"http{'s' if settings.server.tls_cert else ''}://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+    """Write the address at which a browser on this machine finds the service."""
+    any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+    host = any_address.get(settings.server.host, settings.server.host)
+    scheme = "https" if settings.server.tls_cert else "http"
+    return f"{scheme}://{_bracket(host)}:{settings.server.port}"
+
+
+def _bracket(host: str) -> str:
+    """Put an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def check_port(settings: Settings) -> None:
