@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.modality import Modality
+
 BATCHES = (1, 8)
 SPEECH_S = 5.0
 
@@ -133,10 +135,11 @@ def sizes() -> list[tuple[str, int, int]]:
     """
     import keras
 
-    from network.backbones.face_patch import BACKBONES, build_face
+    from network.backbones.registry import backbone_names, build_backbone
     from network.serving.export import count_multiply_adds, count_parameters
 
-    models = {name: build_face(name) for name in BACKBONES} | {"ResNet-18": resnet18()}
+    models = {name: build_backbone(name, Modality.FACE) for name in backbone_names(Modality.FACE)}
+    models["ResNet-18"] = resnet18()
     models["ResNet-50"] = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=(112, 112, 3), pooling="avg"
     )

@@ -1,9 +1,10 @@
 """Building blocks of the depthwise-separable networks, shared by face and voice.
 
-`FastBatchNorm` is batch normalisation by TensorFlow's fused kernel, `GlobalDepthwise`
-the global depthwise convolution of MobileFaceNets (Chen et al. 2018, arXiv:1804.07573)
-whose kernel adapts to the size of the feature map, and the functions put layers
-together into inverted residual bottlenecks (Sandler et al. 2018, arXiv:1801.04381).
+- `FastBatchNorm`: batch normalisation by TensorFlow's fused kernel
+- `GlobalDepthwise`: the global depthwise convolution of MobileFaceNets (Chen et al. 2018,
+  arXiv:1804.07573), whose kernel adapts to the size of the feature map
+- functions that put layers together into inverted residual bottlenecks (Sandler et al.
+  2018, arXiv:1801.04381)
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ class FastBatchNorm(keras.layers.Layer):
     """
 
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any) -> None:
-        """`momentum` of the moving statistics and `epsilon` added to the variance, both
-        as in Keras.
+        """Set the options, both as in Keras.
+
+        Args:
+            momentum: Of the moving statistics.
+            epsilon: Added to the variance.
         """
         super().__init__(**kwargs)
         self.momentum = momentum
@@ -56,8 +60,9 @@ class FastBatchNorm(keras.layers.Layer):
         )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Normalise (n, channels), (n, length, channels) or (n, h, w, channels); the
-        same shape comes out.
+        """Normalise (n, channels), (n, length, channels) or (n, h, w, channels).
+
+        The same shape comes out.
         """
         shape = tf.shape(inputs)
         image = (
@@ -80,38 +85,38 @@ class FastBatchNorm(keras.layers.Layer):
         return output if inputs.shape.rank == 4 else tf.reshape(output, shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's shape."""
+        """Return the input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of `__init__`."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"momentum": self.momentum, "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GlobalDepthwise(keras.layers.Layer):
-    """Weighted sum over the whole feature map, one weight map per channel: (n, h, w, c)
-    to (n, c).
+    """Weighted sum over the whole feature map, with one weight map per channel.
 
-    The weights belong to a map of `size` × `size`; for a smaller map (training at a
-    lower resolution) they are resized bilinearly and scaled so that their sum stays,
-    which is why one network can be trained at several resolutions.
+    Maps (n, h, w, c) to (n, c). The weights belong to a map of `size` × `size`. For a
+    smaller map (training at a lower resolution) they are resized bilinearly and scaled
+    so that their sum stays. One network can so be trained at several resolutions.
     """
 
     def __init__(self, size: int, **kwargs: Any) -> None:
-        """`size` is the height and width of the feature map at full resolution."""
+        """Set the height and width of the feature map at full resolution."""
         super().__init__(**kwargs)
         self.size = size
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the kernel (size, size, channels); it starts as an average."""
+        """Create the kernel (size, size, channels), which starts as an average."""
         shape = (self.size, self.size, input_shape[-1])
         start = keras.initializers.RandomNormal(mean=1 / self.size**2, stddev=0.5 / self.size**2)
         self.kernel = self.add_weight(shape=shape, initializer=start, name="kernel")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Weigh and sum (n, h, w, c) over h and w; h and w must be known when the graph
-        is traced.
+        """Weigh and sum (n, h, w, c) over h and w.
+
+        h and w must be known when the graph is traced.
         """
         height = inputs.shape[1]
         width = inputs.shape[2]
@@ -122,20 +127,18 @@ class GlobalDepthwise(keras.layers.Layer):
         return tf.reduce_sum(inputs * tf.cast(kernel, inputs.dtype), axis=(1, 2))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(n, c)."""
+        """Return (n, c)."""
         return (input_shape[0], input_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of `__init__`."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"size": self.size}
 
 
 def conv_norm(
-    x: Any, filters: int, kernel: int, name: str, strides: int = 1, activation: str | None = "relu"
+    x: Any, filters: int, kernel: int, name: str, *, strides: int = 1, relu: bool = True
 ) -> Any:
-    """Convolution without bias, batch normalisation, activation ("relu", "prelu" or
-    None).
-    """
+    """Apply a convolution without bias, batch normalisation and, if wanted, ReLU."""
     x = keras.layers.Conv2D(
         filters,
         kernel,
@@ -145,13 +148,11 @@ def conv_norm(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    return _norm(x, name, activation)
+    return _norm(x, name, relu)
 
 
-def depthwise_norm(
-    x: Any, kernel: int, name: str, strides: int = 1, activation: str | None = "relu"
-) -> Any:
-    """Depthwise convolution without bias, batch normalisation, activation."""
+def depthwise_norm(x: Any, kernel: int, name: str, *, strides: int = 1) -> Any:
+    """Apply a depthwise convolution without bias, batch normalisation and ReLU."""
     # Under mixed precision the strided ones stay float32: in bfloat16 TensorFlow's CPU
     # kernels for their gradients take twenty times as long (measured: 120 ms against
     # 6 ms for 128 maps of 16 × 16 × 192).
@@ -164,26 +165,23 @@ def depthwise_norm(
         dtype="float32" if strides > 1 else None,
         name=f"{name}_depthwise",
     )(x)
-    return _norm(x, name, activation)
+    return _norm(x, name, relu=True)
 
 
-def bottleneck(
-    x: Any, filters: int, expansion: int, name: str, strides: int = 1, activation: str = "relu"
-) -> Any:
-    """Inverted residual bottleneck: 1×1 up, 3×3 depthwise, linear 1×1 down, plus the
-    input where the shapes agree.
+def bottleneck(x: Any, filters: int, expansion: int, name: str, *, strides: int = 1) -> Any:
+    """Apply an inverted residual bottleneck.
+
+    1×1 up to `expansion` channels, 3×3 depthwise, linear 1×1 down to `filters` channels,
+    plus the input where the shapes agree.
     """
-    hidden = conv_norm(x, expansion, 1, f"{name}_up", activation=activation)
-    hidden = depthwise_norm(hidden, 3, f"{name}_mix", strides, activation)
-    hidden = conv_norm(hidden, filters, 1, f"{name}_down", activation=None)
+    hidden = conv_norm(x, expansion, 1, f"{name}_up")
+    hidden = depthwise_norm(hidden, 3, f"{name}_mix", strides=strides)
+    hidden = conv_norm(hidden, filters, 1, f"{name}_down", relu=False)
     if strides == 1 and x.shape[-1] == filters:
         return keras.layers.Add(name=f"{name}_add")([x, hidden])
     return hidden
 
 
-def _norm(x: Any, name: str, activation: str | None) -> Any:
+def _norm(x: Any, name: str, relu: bool) -> Any:
     x = FastBatchNorm(name=f"{name}_norm")(x)
-    if activation == "prelu":
-        shared = list(range(1, len(x.shape) - 1))
-        return keras.layers.PReLU("zeros", shared_axes=shared, name=f"{name}_act")(x)
-    return x if activation is None else keras.layers.Activation(activation, name=f"{name}_act")(x)
+    return keras.layers.Activation("relu", name=f"{name}_act")(x) if relu else x

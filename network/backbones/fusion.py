@@ -1,17 +1,16 @@
-"""The fusion network: a face and a voice embedding → one person embedding, either may
-be missing (zeros).
+"""The backbone `fusion_gated`: a face and a voice embedding to one person embedding.
 
-Each embedding is projected to half the size of the result and brought to unit length; a
-gate judges from the embedding itself how far it can be relied on (a blurred face or a
-noisy voice lies elsewhere in the space than a clear one), and weighs its half:
+Each embedding is projected to half the size of the result and brought to unit length. A
+gate judges from the embedding itself how far it can be relied on, because a blurred face
+or a noisy voice lies elsewhere in the space than a clear one, and weighs its half:
 
-    person = unit([g_f(face) · unit(P_f face) ; g_v(voice) · unit(P_v voice)]),    g(x)
-    = exp(bound · tanh(b + a · relu(W x)))
+    person = unit([g_f(face) · unit(P_f face) ; g_v(voice) · unit(P_v voice)])
+    g(x) = exp(bound · tanh(b + a · relu(W x)))
 
 With constant gates the cosine of two person embeddings is the weighted mean of both
-cosines, which is the sum of calibrated log-likelihood ratios up to scale; `set_linear`
-starts the network there, so training can only improve on it. With one half missing the
-cosine of two such embeddings is that of the present modality.
+cosines, which is the sum of calibrated log-likelihood ratios up to scale. `set_linear`
+starts the network there, so training can only improve on it. Either embedding may be
+missing (zeros). The cosine is then that of the other modality.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ HALF = EMBEDDING_SIZE // 2
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ReliabilityGate(keras.layers.Layer):
-    """(n, d) embeddings → (n, 1) positive weights between exp(-bound) and exp(bound)."""
+    """Weights (n, 1) of embeddings (n, d), between exp(-bound) and exp(bound)."""
 
     def __init__(self, hidden: int, bound: float, **kwargs: Any) -> None:
-        """`hidden` units; `bound` of the weight's logarithm."""
+        """Set the number of hidden units and the bound of the weight's logarithm."""
         if hidden < 1 or bound <= 0:
             raise ValueError(
                 f"`hidden` must be at least 1 and `bound` positive. Received: hidden={hidden},"
@@ -51,21 +50,28 @@ class ReliabilityGate(keras.layers.Layer):
         self.outer.build((None, self.hidden))
 
     def call(self, inputs: Any) -> Any:
-        """Weights of the embeddings."""
+        """Return the weights of the embeddings."""
         return ops.exp(self.bound * ops.tanh(self.outer(self.inner(inputs))))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(n, 1)."""
+        """Return (n, 1)."""
         return (input_shape[0], 1)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of `__init__`."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"hidden": self.hidden, "bound": self.bound}
 
 
 def build_fusion(hidden: int = 64, bound: float = 3.0) -> keras.Model:
-    """The network: inputs `face` (n, 512) and `voice` (n, 512), output (n, 512) of unit
-    length (zeros when both inputs are).
+    """Build an untrained fusion network.
+
+    Args:
+        hidden: Hidden units of each gate.
+        bound: Bound of the logarithm of a gate's weight.
+
+    Returns:
+        Model from `face` (n, 512) and `voice` (n, 512) to (n, 512) of unit length, zeros
+        where both inputs are.
 
     Example:
         >>> network = build_fusion()
@@ -92,14 +98,16 @@ def set_linear(
     network: keras.Model,
     faces: Float32Array,
     voices: Float32Array,
+    *,
     face_weight: float,
     voice_weight: float,
 ) -> None:
-    """Put the projections onto the principal components of `faces` and `voices` (n,
-    512) and the gates on constant weights (> 0).
+    """Make the network linear.
 
-    The cosine of two outputs is then (w_f² · face cosine + w_v² · voice cosine) / (w_f²
-    + w_v²), with cosines within the components.
+    The projections become the principal components of `faces` and `voices` (n, 512),
+    the gates constant weights (> 0). The cosine of two outputs is then
+    (w_f² · face cosine + w_v² · voice cosine) / (w_f² + w_v²), with cosines within the
+    components.
     """
     for name, vectors in (("face", faces), ("voice", voices)):
         network.get_layer(f"{name}_projection").set_weights([principal_components(vectors)])
@@ -107,7 +115,7 @@ def set_linear(
 
 
 def set_balance(network: keras.Model, face_weight: float, voice_weight: float) -> None:
-    """Make both gates constant at these weights; only their ratio matters."""
+    """Make both gates constant at these weights, of which only the ratio matters."""
     if face_weight <= 0 or voice_weight <= 0:
         raise ValueError(
             f"Weights must be positive. Received: face_weight={face_weight},"
@@ -121,8 +129,9 @@ def set_balance(network: keras.Model, face_weight: float, voice_weight: float) -
 
 
 def shift_balance(network: keras.Model, step: float) -> None:
-    """Weigh the face more (`step` > 0) or the voice: shifts the logarithm of the ratio
-    of their weights by about `step`.
+    """Shift the logarithm of the ratio of both weights by about `step`.
+
+    The face weighs more for a `step` above 0, the voice for one below.
     """
     for name, sign in (("face", 1.0), ("voice", -1.0)):
         gate = network.get_layer(f"{name}_gate")
@@ -131,9 +140,7 @@ def shift_balance(network: keras.Model, step: float) -> None:
 
 
 def temper_gates(network: keras.Model, part: float) -> None:
-    """Reduce how far the gates depend on the embedding to `part` in [0, 1] of what it
-    is.
-    """
+    """Reduce the gates' dependence on the embedding to `part` in [0, 1] of it."""
     for name in ("face", "voice"):
         gate = network.get_layer(f"{name}_gate")
         kernel, bias = gate.outer.get_weights()
@@ -141,8 +148,9 @@ def temper_gates(network: keras.Model, part: float) -> None:
 
 
 def principal_components(vectors: Float32Array, size: int = HALF) -> Float32Array:
-    """(512, size): the directions that hold most of the (uncentred) energy of `vectors`
-    (n, 512), orthonormal; cosines hardly change.
+    """Find the directions that hold most of the (uncentred) energy of `vectors`.
+
+    `vectors` (n, 512) give an orthonormal (512, size). Cosines within it hardly change.
     """
     moment = np.asarray(vectors, np.float64).T @ np.asarray(vectors, np.float64)
     _, directions = np.linalg.eigh(moment)  # in rising order

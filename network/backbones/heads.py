@@ -1,8 +1,6 @@
-"""Heads and losses that exist for training only: angular-margin classifier, teacher
-projection, relations.
+"""Heads and losses for training: margin classifier, teacher projection, relations.
 
-They work on embeddings of any modality, (n, d) float32, and know nothing of images or
-sound.
+They work on embeddings (n, d) float32 of any modality.
 """
 
 from __future__ import annotations
@@ -17,15 +15,15 @@ from network.backbones.blocks import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class AngularMargin(keras.layers.Layer):
-    """Classifier with an additive angular margin (ArcFace: Deng et al. 2019,
-    arXiv:1801.07698).
+    """Classifier with an additive angular margin.
 
-    Logits are scale × cos(θ), for the true class scale × cos(θ + margin); where θ +
-    margin would pass π the linear continuation of that paper's code is used.
+    ArcFace: Deng et al. 2019, arXiv:1801.07698. Logits are scale × cos(θ), for the true
+    class scale × cos(θ + margin). Where θ + margin would pass π, the linear continuation
+    of that paper's code is used.
     """
 
     def __init__(self, classes: int, scale: float = 32.0, **kwargs: Any) -> None:
-        """`classes` identities; `scale` multiplies the cosines."""
+        """Set the number of identities and the factor on the cosines."""
         super().__init__(**kwargs)
         if classes < 2:
             raise ValueError(f"A classifier needs at least 2 classes. Received: classes={classes}")
@@ -33,15 +31,19 @@ class AngularMargin(keras.layers.Layer):
         self.scale = scale
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """One centre per class, (d, classes)."""
+        """Create one centre per class, (d, classes)."""
         shape = (input_shape[-1], self.classes)
         self.kernel = self.add_weight(shape=shape, initializer="glorot_normal", name="kernel")
 
     def call(
         self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float = 0.0
     ) -> tf.Tensor:
-        """Logits (n, classes) of `embeddings` (n, d) with `margin` in radians at the
-        true classes `labels` (n,).
+        """Return the logits (n, classes) of embeddings.
+
+        Args:
+            embeddings: (n, d) float32.
+            labels: True classes (n,).
+            margin: Margin of the true class in radians.
         """
         centres = tf.math.l2_normalize(tf.convert_to_tensor(self.kernel), axis=0)
         cosines = tf.matmul(tf.math.l2_normalize(embeddings, axis=1), centres)
@@ -55,38 +57,37 @@ class AngularMargin(keras.layers.Layer):
     def loss(
         self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float
     ) -> tf.Tensor:
-        """Mean cross-entropy, a scalar."""
+        """Return the mean cross-entropy, a scalar."""
         logits = self(embeddings, labels, margin=margin)
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of `__init__`."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"classes": self.classes, "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class TeacherProjection(keras.layers.Layer):
-    """Linear map from the student's embedding to the teacher's space, so that both can
-    be compared by cosine.
-    """
+    """Linear map from the student's embedding to the teacher's space."""
 
     def __init__(self, size: int, **kwargs: Any) -> None:
-        """`size` is the length of the teacher's embeddings."""
+        """Set the length of the teacher's embeddings."""
         super().__init__(**kwargs)
         self.size = size
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Kernel (d, size), orthogonal at the start."""
+        """Create the kernel (d, size), orthogonal at the start."""
         shape = (input_shape[-1], self.size)
         self.kernel = self.add_weight(shape=shape, initializer="orthogonal", name="kernel")
 
     def call(self, embeddings: tf.Tensor) -> tf.Tensor:
-        """(n, d) to (n, size)."""
+        """Map (n, d) to (n, size)."""
         return tf.matmul(embeddings, tf.convert_to_tensor(self.kernel))
 
     def loss(self, embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
-        """Mean of 1 − cosine between the projected embeddings and the teacher's (n,
-        size), a scalar in [0, 2].
+        """Return the mean of 1 − cosine with the teacher, a scalar in [0, 2].
+
+        `embeddings` (n, d) are projected, `teacher` is (n, size).
         """
         student = tf.math.l2_normalize(self(embeddings), axis=1)
         return tf.reduce_mean(
@@ -94,17 +95,22 @@ class TeacherProjection(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of `__init__`."""
+        """Return the arguments of `__init__`."""
         return super().get_config() | {"size": self.size}
 
 
 def relation_loss(embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
-    """Mean squared difference between the cosines within a batch of student and of
-    teacher, over all pairs.
+    """Return how much the cosines within a batch differ from the teacher's.
 
     It trains the student's own space to have the teacher's geometry (relational
-    distillation: Park et al. 2019, arXiv:1904.05068, with cosines for relations). (n,
-    d) and (n, t) to a scalar.
+    distillation: Park et al. 2019, arXiv:1904.05068, with cosines for relations).
+
+    Args:
+        embeddings: Of the student, (n, d).
+        teacher: Embeddings of the teacher, (n, t).
+
+    Returns:
+        Mean squared difference over all pairs, a scalar.
     """
     student = tf.math.l2_normalize(embeddings, axis=1)
     target = tf.math.l2_normalize(teacher, axis=1)

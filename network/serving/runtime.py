@@ -95,13 +95,12 @@ class KerasRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        import keras
         import tensorflow as tf
 
-        from network.backbones import blocks, voice_separable  # noqa: F401  Keras finds our own layers only after they were registered
+        from network.backbones.registry import load_network
 
         try:
-            model = keras.saving.load_model(path, compile=False)
+            model = load_network(path)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(
                 f"Keras cannot load {path.parent.name}/{path.name}: {type(error).__name__}."

@@ -1,6 +1,4 @@
-"""Blocks: batch normalisation against Keras, the global depthwise kernel at several
-resolutions, bottlenecks.
-"""
+"""Batch normalisation, the global depthwise convolution, and bottlenecks."""
 
 from __future__ import annotations
 
@@ -66,7 +64,7 @@ def test_bottleneck_adds_its_input_where_the_shapes_agree(
     from network.backbones.blocks import bottleneck
 
     image = keras.Input((10, 10, 8))
-    model = keras.Model(image, bottleneck(image, filters, 16, "block", strides))
+    model = keras.Model(image, bottleneck(image, filters, 16, "block", strides=strides))
     assert model.output_shape == (None, 10 // strides, 10 // strides, filters)
     assert any(isinstance(layer, keras.layers.Add) for layer in model.layers) == adds
 
@@ -79,7 +77,7 @@ def test_blocks_survive_saving(tmp_path: Path) -> None:
     image = keras.Input((6, 6, 8))
     model = keras.Model(
         image,
-        GlobalDepthwise(6, name="pool")(bottleneck(image, 8, 16, "block", activation="prelu")),
+        GlobalDepthwise(6, name="pool")(bottleneck(image, 8, 16, "block")),
     )
     model.save(tmp_path / "model.keras")
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from utils.errors import ModelError
+from utils.modality import Modality
 
 if TYPE_CHECKING:
     import keras
@@ -22,10 +23,10 @@ def network() -> keras.Model:
     """The shipped backbone with weights and statistics as uneven as after training."""
     import keras
 
-    from network.backbones.face_patch import build_face
+    from network.backbones.face_patch import build_face_patch
 
     keras.utils.set_random_seed(0)
-    model = build_face()
+    model = build_face_patch()
     rng = np.random.default_rng(0)
     for variable in model.variables:
         if variable.name in ("gamma", "moving_variance"):
@@ -42,10 +43,10 @@ def faces() -> np.ndarray:
 
 @pytest.mark.parametrize("backbone", ["patchface", "mobileface"])
 def test_backbones_keep_within_the_limits(backbone: str) -> None:
-    from network.backbones.face_patch import build_face
+    from network.backbones.registry import build_backbone
     from network.serving.export import count_multiply_adds, count_parameters
 
-    model = build_face(backbone)
+    model = build_backbone(backbone, Modality.FACE)
     assert model.output_shape == (None, 512)
     assert count_parameters(model) <= 1_500_000
     assert count_multiply_adds(model, (112, 112, 3)) <= 250_000_000
@@ -93,14 +94,11 @@ def test_onnx_gives_the_same_embeddings(
     assert largest_difference(network, tmp_path / "model.onnx", [faces[:1]]) < 1e-4
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"), [({"backbone": "vgg"}, "vgg"), ({"embedding_size": 0}, "positive")]
-)
-def test_refuses_what_it_cannot_build(arguments: dict[str, object], message: str) -> None:
-    from network.backbones.face_patch import build_face
+def test_an_embedding_of_nothing_is_refused() -> None:
+    from network.backbones.face_patch import build_face_patch
 
-    with pytest.raises(ValueError, match=message):
-        build_face(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="positive"):
+        build_face_patch(embedding_size=0)
 
 
 def test_a_deeper_network_starts_as_the_shallower_one(
@@ -111,14 +109,14 @@ def test_a_deeper_network_starts_as_the_shallower_one(
     from network.backbones import face_patch
     from train.loop.initial import start_from
 
-    deeper = face_patch.build_face()
+    deeper = face_patch.build_face_patch()
     monkeypatch.setattr(
         face_patch,
-        "PATCHFACE",
-        tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in face_patch.PATCHFACE),
+        "STAGES",
+        tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in face_patch.STAGES),
     )
     keras.utils.set_random_seed(3)
-    shallow = face_patch.build_face()
+    shallow = face_patch.build_face_patch()
     shallow.save(tmp_path / "model.keras")
     assert len(shallow.weights) < len(deeper.weights)
     assert not np.allclose(deeper(faces), shallow(faces), atol=1e-3)
@@ -130,10 +128,10 @@ def test_a_deeper_network_starts_as_the_shallower_one(
 
 
 def test_only_a_network_of_the_same_kind_is_a_start(network: keras.Model, tmp_path: Path) -> None:
-    from network.backbones.face_patch import build_face
+    from network.backbones.face_mobile import build_face_mobile
     from train.loop.initial import start_from
 
-    build_face("mobileface", 128).save(tmp_path / "model.keras")
+    build_face_mobile(128).save(tmp_path / "model.keras")
     with pytest.raises(ModelError, match="differs in"):
         start_from(network, tmp_path / "model.keras")
     with pytest.raises(ModelError, match="trained network"):
@@ -151,7 +149,7 @@ def small(blocks: int, strides: int = 1, width: int = 8) -> keras.Model:
     image = keras.Input((None, None, 3))
     x = conv_norm(image, width, 3, "stem")
     for block in range(blocks):
-        x = bottleneck(x, 8, 16, f"stage0_block{block}", strides if block == 0 else 1)
+        x = bottleneck(x, 8, 16, f"stage0_block{block}", strides=strides if block == 0 else 1)
     return keras.Model(
         image, keras.layers.Dense(4, name="top")(keras.layers.GlobalAveragePooling2D()(x))
     )

@@ -28,10 +28,10 @@ TINY = {
 def network() -> keras.Model:
     import keras
 
-    from network.backbones.voice_separable import voice_network
+    from network.backbones.voice_separable import build_voice_separable
 
     keras.utils.set_random_seed(3)
-    model = voice_network(**TINY)
+    model = build_voice_separable(**TINY)
     # Statistics of a trained network: with those of a fresh one, mean and variance play
     # no part.
     rng = np.random.default_rng(0)
@@ -91,11 +91,12 @@ def test_onnx_agrees_at_every_length_and_batch(network: keras.Model, tmp_path: P
 def test_shipped_shape_is_within_its_budget() -> None:
     import tomllib
 
-    from network.backbones.voice_separable import voice_network
+    from network.backbones.voice_separable import build_voice_separable
     from network.serving.export import count_parameters
 
     table = tomllib.loads(Path("train/configs/voice.toml").read_text(encoding="utf-8"))["network"]
-    model = voice_network(
+    assert table.pop("backbone") == "voice_separable"
+    model = build_voice_separable(
         **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     )
     assert model.output_shape == (None, 512)
@@ -106,14 +107,14 @@ def test_shipped_shape_is_within_its_budget() -> None:
     "values", [{"n_mels": 30}, {"blocks": 0}, {"stem": (0, 8)}, {"embedding_size": -1}]
 )
 def test_impossible_sizes_are_refused(values: dict[str, int]) -> None:
-    from network.backbones.voice_separable import voice_network
+    from network.backbones.voice_separable import build_voice_separable
 
     with pytest.raises(ValueError, match="Received"):
-        voice_network(**{**TINY, **values})
+        build_voice_separable(**{**TINY, **values})
 
 
 def test_pooling_weighs_time_and_bounds_its_output() -> None:
-    from network.backbones.voice_separable import AttentiveStatistics
+    from network.backbones.voice_common import AttentiveStatistics
 
     layer = AttentiveStatistics(4)
     inputs = np.random.default_rng(0).normal(size=(2, 9, 3)).astype(np.float32)

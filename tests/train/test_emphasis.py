@@ -14,10 +14,10 @@ RNG = np.random.default_rng(5)
 def test_the_published_network_compares_as_stated() -> None:
     import keras
 
-    from network.backbones.face_patch import build_face
+    from network.backbones.face_patch import build_face_patch
     from train.face.emphasis import DENSE, NORM, emphasise
 
-    face = build_face("patchface", embedding_size=24)
+    face = build_face_patch(embedding_size=24)
     # Of a face network; the layers before them tell nothing apart yet
     last = face.get_layer(DENSE)
     norm = face.get_layer(NORM)

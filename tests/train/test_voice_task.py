@@ -87,7 +87,7 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
 
     import keras
 
-    from network.backbones.voice_separable import CENTRE, LENGTH
+    from network.backbones.voice_common import CENTRE, LENGTH
     from train.voice.task import create
 
     files = [
@@ -131,7 +131,7 @@ def test_own_data_are_not_centred_on_the_research_data(voices: Path) -> None:
     """What was taken off the weights that they start from stays."""
     import keras
 
-    from network.backbones.voice_separable import CENTRE
+    from network.backbones.voice_common import CENTRE
 
     text = (voices / "voice.toml").read_text(
         encoding="utf-8"
@@ -164,7 +164,7 @@ def test_weights_from_before_the_centre_have_none(
 ) -> None:
     import keras
 
-    from network.backbones.voice_separable import CENTRE
+    from network.backbones.voice_common import CENTRE
     from train.loop.initial import start_from
 
     saved = keras.saving.load_model(trained_voice / "model.keras", compile=False)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from network.backbones.face_patch import build_face
 from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
+from network.backbones.registry import build_backbone
 from train.data.datasets import hold_out, read_listing
 from train.face.augment import AugmentOptions
 from train.face.batches import FaceBatches, TeacherOptions
@@ -23,6 +23,7 @@ from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
 from train.loop.fine_tune import Start, stage
 from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX, Float32Array, ImageArray
+from utils.modality import Modality
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _build(backbone: str, precision: str) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return build_face(backbone)
+        return build_backbone(backbone, Modality.FACE)
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from network.backbones.fusion import build_fusion, set_linear, shift_balance, temper_gates
+from network.backbones.fusion import set_linear, shift_balance, temper_gates
+from network.backbones.registry import build_backbone
 from network.serving.encoder import load_face_encoder, load_voice_encoder
 from scoring import logistic
 from train.data.datasets import read_listing
@@ -28,7 +29,10 @@ from train.data.tables import Recipe, Table, face_table, read_noises, select, vo
 from train.fusion import choice
 from train.fusion.data import CONDITIONS, Draw, PseudoPersons, compare, halves
 from utils.arrays import Float32Array
+from utils.modality import Modality
 
+# Of configurations that name none.
+DEFAULT_BACKBONE = "fusion_gated"
 BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of the logarithm of the ratio of both weights
 # Of the trained gates' swing: people of the training split look more reliable than they
 # are
@@ -94,7 +98,12 @@ class FusionTask:
         self.encoder_ids = dict(encoder_ids)
         self._losses = config["loss"]
         model = config["model"]
-        self.network = build_fusion(model["hidden"], model["bound"])
+        self.network = build_backbone(
+            model.get("backbone", DEFAULT_BACKBONE),
+            Modality.FUSED,
+            hidden=model["hidden"],
+            bound=model["bound"],
+        )
         self.weights = linear_weights(*held_out.choose)
         self.start_from_linear()
         for name in ("face", "voice"):
@@ -112,7 +121,8 @@ class FusionTask:
         faces, voices = (
             np.concatenate([table.under("clean").vectors for table in side]) for side in sides
         )
-        set_linear(self.network, faces, voices, *self.weights)
+        face_weight, voice_weight = self.weights
+        set_linear(self.network, faces, voices, face_weight=face_weight, voice_weight=voice_weight)
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:  # noqa: ARG002  the same all along
         """Pseudo-persons of the training split."""

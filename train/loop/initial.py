@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from network.backbones.voice_separable import CENTRE
+from network.backbones.registry import load_network
+from network.backbones.voice_common import CENTRE
 from network.serving.card import CARD_FILE, read_card
 from utils.errors import ModelError
 
@@ -114,7 +115,7 @@ def start_from(network: keras.Model, file: Path) -> None:
 def _weights(file: Path) -> dict[str, list[np.ndarray]]:
     """Weights of each layer that has some, by its name."""
     try:
-        network = keras.saving.load_model(file, compile=False)
+        network = load_network(file)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         # TypeError: layers of unknown classes
         # Keras' own text names the file with its whole path.

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from network.backbones.voice_separable import CENTRE, LENGTH
+from network.backbones.voice_common import CENTRE, LENGTH
 from utils.arrays import Float32Array, Float64Array
 
 
@@ -30,10 +30,10 @@ def centre(
     weight: float,
     both_ways: bool,
 ) -> None:
-    """Set the layer `network.backbones.voice_separable.Centre` of `network`.
+    """Set the layer `network.backbones.voice_common.Centre` of `network`.
 
     Args:
-        network: as `network.backbones.voice_separable.voice_network` makes it.
+        network: ends in `network.backbones.voice_common.voice_embedding`.
         speech: utterances by data set, features (frames, n_mels) each; every data set
             counts alike.
         weight: w above.

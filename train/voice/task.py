@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
-from network.backbones.voice_separable import voice_network
+from network.backbones.registry import build_backbone
 from network.frontends.log_mel import FrontendSpec
 from network.serving.card import CARD_FILE, read_card
 from train.data.datasets import Listing, read_listing
@@ -30,8 +30,11 @@ from train.voice.targets import TeacherTargets, load_targets
 from train.voice.teacher import prosodies, teacher_file, voices
 from utils.arrays import Float32Array, unit
 from utils.errors import DatasetError
+from utils.modality import Modality
 
 log = logging.getLogger("duet.train")
+# Of configurations that name none.
+DEFAULT_BACKBONE = "voice_separable"
 DURATIONS_S = (1, 2, 3, 5)
 CENTRED_S = 8.0  # of an utterance at most, for the mean over all
 
@@ -107,7 +110,7 @@ class VoiceTask:
     Args:
         batches: source of training samples.
         trials: the dev lists.
-        network: arguments of `network.backbones.voice_separable.voice_network`.
+        network: `backbone`, a name in `network.backbones.registry`, and its options.
         losses: weights of the losses.
         spec: the front end.
         serving: how it serves.
@@ -135,7 +138,7 @@ class VoiceTask:
         self.serving_shape = (None, None, spec.n_mels)
         # Multiply-adds are counted per second of speech
         self.example_length = round(1000 / spec.hop_ms)
-        self.network = voice_network(n_mels=spec.n_mels, **network)
+        self.network = build_network(network, spec)
         self.classifier = AngularMargin(batches.classes, losses.scale, name="classifier")
         self._projection = (
             TeacherProjection(batches.target_size, name="projection")
@@ -230,6 +233,13 @@ class VoiceTask:
             return embeddings
         both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()
         return unit(np.asarray(both, np.float32))
+
+
+def build_network(network: Mapping[str, Any], spec: FrontendSpec) -> keras.Model:
+    """Build the untrained network that a table `[network]` names, for a front end."""
+    options = {"backbone": DEFAULT_BACKBONE, **network}
+    name = options.pop("backbone")
+    return build_backbone(name, Modality.VOICE, n_mels=spec.n_mels, **options)
 
 
 def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:
