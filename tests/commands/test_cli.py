@@ -87,7 +87,7 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
     shutil.copy(folder / "again.mp4", people / "again.mp4")
     result = run("enroll", people)
     assert (result.exit_code, "1 of 2 clips enrolled, 1 person." in result.output) == (1, True)
-    assert "again.mp4: invalid_request: To enrol a folder" in result.output
+    assert "again.mp4: invalid_request: The clips of each person must" in result.output
 
 
 def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(

@@ -236,7 +236,9 @@ def test_feedback(client: FlaskClient, gallery: dict[str, str], app: Flask) -> N
     recognizer = app.extensions["duet"].recognizer
     assert [
         t.same
-        for t in recognizer.store.feedback_trials(recognizer.encoder_ids, recognizer.scale_ids)
+        for t in recognizer.store.feedback_trials(
+            recognizer.encoder_ids.to_dict(), recognizer.scale_ids.to_dict()
+        )
     ] == [True] * 3
     assert_error(
         client.post(url, json={"person_id": "ben", "same": False}), 404, "identification_not_found"
