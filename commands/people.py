@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from commands.shared import open_store, refusals
 from gallery.results import MAX_PAGE, Person
+from utils.whole_file import whole_file
 from utils.wording import count_noun
 
 NO_END = "none"
@@ -189,10 +189,9 @@ def people_export(person_id: str, file: Path | None) -> None:
     if file is None:
         click.echo(text)
         return
-    with os.fdopen(
-        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as out:
-        out.write(text)
+    with whole_file(file) as draft:
+        draft.touch(mode=0o600)
+        draft.write_text(text, encoding="utf-8")
     click.echo(f"Wrote {file}.")
 
 

@@ -14,15 +14,15 @@ U = TypeVar("U")
 
 
 class Modality(StrEnum):
-    """What an embedding was made from; `fused` is made from both."""
+    """What an embedding is made from. The fused one is made from both."""
 
     FACE = "face"
     VOICE = "voice"
     FUSED = "fused"
 
 
+# The modalities that a clip has or lacks. The fused one needs both.
 SINGLE = (Modality.FACE, Modality.VOICE)
-"""The modalities that a clip has or lacks; the fused one needs both."""
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,12 @@ def test_merge_asks(run: Callable[..., Result], store: Store) -> None:
 
 
 def test_export(run: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "ann.json"
+    file.touch(mode=0o644)  # its owner alone may read what it holds from now on
     assert json.loads(run("export", "ann").output)["person"]["person_id"] == "ann"
-    assert run("export", "ann", "--to", tmp_path / "ann.json").exit_code == 0
-    assert (tmp_path / "ann.json").stat().st_mode & 0o777 == 0o600
-    assert len(json.loads((tmp_path / "ann.json").read_text())["templates"]) == 2
+    assert run("export", "ann", "--to", file).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(json.loads(file.read_text())["templates"]) == 2
 
 
 def test_feedback(run: Callable[..., Result], store: Store) -> None:

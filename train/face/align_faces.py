@@ -22,6 +22,7 @@ from train.data.datasets import read_listing
 from train.measure.evaluate import photo_aligner
 from utils.arrays import ImageArray
 from utils.errors import DuetError, MediaError
+from utils.whole_file import whole_file
 
 QUALITY = 90  # of the WebP files, in percent
 
@@ -61,8 +62,8 @@ def _align_one(photo: Path, target: Path, align: Align) -> bool:
     _, data = cv2.imencode(
         ".webp", np.ascontiguousarray(face[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data.tobytes())
+    with whole_file(target) as draft:
+        draft.write_bytes(data.tobytes())
     return True
 
 

@@ -31,6 +31,7 @@ from train.data.datasets import Listing, cache_key
 from train.face.blend import Blender
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, unit
 from utils.errors import DatasetError, ModelError
+from utils.file_hash import hash_file
 from utils.whole_file import whole_file
 
 SHARD = 2000  # blended faces in a file: some 75 MB
@@ -289,7 +290,7 @@ def _tag(teacher: Path) -> str:
         return hashlib.sha256(
             f"{card.sha256} {json.dumps(card.input, sort_keys=True)}".encode()
         ).hexdigest()[:8]
-    return hashlib.sha256(_there(teacher).read_bytes()).hexdigest()[:8]
+    return hash_file(_there(teacher))[:8]
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
