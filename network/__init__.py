@@ -1,1 +1,1 @@
-"""Keras networks, their blocks and heads, and how trained ones are loaded and exported."""
+"""Networks: backbones to train, front ends, and what serves the trained ones."""

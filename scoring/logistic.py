@@ -1,15 +1,16 @@
-"""Logistic regression of trials by Newton's method, both classes weighted alike (even
-prior odds).
+"""Logistic regression of trials by Newton's method, at even prior odds.
 
 The affine calibration of Brümmer & du Preez 2006: the result is a natural
-log-likelihood ratio. Where trials can be separated without error the slopes would be
-infinite: with few trials that is chance, and the targets of Platt 1999 ("Probabilistic
-Outputs for Support Vector Machines"), (n + 1) / (n + 2) instead of 1 and 1 / (n + 2)
-instead of 0 for a class of n, say how far they can be trusted. A small quadratic
-penalty does the same where n is large.
+log-likelihood ratio, and both classes weigh alike. Where trials can be separated without
+error the slopes would be infinite. With few trials that is chance, and the targets of
+Platt 1999 ("Probabilistic Outputs for Support Vector Machines") say how far they can be
+trusted: (n + 1) / (n + 2) instead of 1, and 1 / (n + 2) instead of 0, for a class of n.
+A small quadratic penalty does the same where n is large.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +20,22 @@ from utils.arrays import Float64Array
 PENALTY = 1e-6
 STEPS = 100
 PRECISION = 1e-9
+SMALLEST_STEP = 1e-6
 
 
 def fit(
     features: npt.ArrayLike, labels: npt.ArrayLike, support: int | None = None
 ) -> tuple[Float64Array, float]:
-    """Slopes (d,) and intercept: llr = features · slopes + intercept.
+    """Fit slopes (d,) and intercept: llr = features · slopes + intercept.
 
     Args:
         features: (n, d) scores, finite.
         labels: (n,) of 0 and 1, both present.
-        support: how many target trials these are worth, where several are of the same
-            people (None: all).
+        support: How many target trials these are worth, where several are of the same
+            people. None: all.
 
     Raises:
-        ValueError: one class only, or shapes that do not fit.
+        ValueError: There is one class only, or the shapes do not fit.
     """
     x = np.asarray(features, np.float64)
     y = np.asarray(labels, np.float64)
@@ -48,27 +50,55 @@ def fit(
     weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
     targets = support or y.sum()
     impostors = len(y) - y.sum()
-    theta = _newton(z, np.where(y == 1, (targets + 1) / (targets + 2), 1 / (impostors + 2)), weight)
+    expected = np.where(y == 1, (targets + 1) / (targets + 2), 1 / (impostors + 2))
+    theta = _minimise(_Cost(z, expected, weight))
     slopes = theta[:-1] / spread
     return slopes, float(theta[-1] - slopes @ mean)
 
 
-def _newton(z: Float64Array, y: Float64Array, weight: Float64Array) -> Float64Array:
-    penalty = np.full(z.shape[1], PENALTY)
-    penalty[-1] = 0.0
-    theta = np.zeros(z.shape[1])
-    loss = _loss(theta, z, y, weight, penalty)
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(z @ theta, -500, 500)))
-        gradient = z.T @ (weight * (p - y)) + penalty * theta
+@dataclass(frozen=True)
+class _Cost:
+    """Weighted cross-entropy with a penalty on all numbers but the last, the intercept.
+
+    `z` (n, d) holds the standardised features and a column of ones, `y` (n,) the
+    probability expected of each trial, `weight` (n,) how much it counts.
+    """
+
+    z: Float64Array
+    y: Float64Array
+    weight: Float64Array
+
+    @property
+    def penalty(self) -> Float64Array:
+        penalty = np.full(self.z.shape[1], PENALTY)
+        penalty[-1] = 0.0
+        return penalty
+
+    def at(self, theta: Float64Array) -> float:
+        score = self.z @ theta
+        return float(
+            self.weight @ (self.y * np.logaddexp(0, -score) + (1 - self.y) * np.logaddexp(0, score))
+            + self.penalty @ theta**2 / 2
+        )
+
+    def newton_step(self, theta: Float64Array) -> Float64Array:
+        p = 1 / (1 + np.exp(-np.clip(self.z @ theta, -500, 500)))
+        gradient = self.z.T @ (self.weight * (p - self.y)) + self.penalty * theta
         curvature = (
-            (z * (weight * p * (1 - p))[:, None]).T @ z
-            + np.diag(penalty)
+            (self.z * (self.weight * p * (1 - p))[:, None]).T @ self.z
+            + np.diag(self.penalty)
             + 1e-12 * np.eye(len(theta))
         )
-        step = np.linalg.solve(curvature, gradient)
+        return np.asarray(np.linalg.solve(curvature, gradient), np.float64)
+
+
+def _minimise(cost: _Cost) -> Float64Array:
+    theta = np.zeros(cost.z.shape[1])
+    loss = cost.at(theta)
+    for _ in range(STEPS):
+        step = cost.newton_step(theta)
         size = 1.0
-        while (lower := _loss(theta - size * step, z, y, weight, penalty)) > loss and size > 1e-6:
+        while (lower := cost.at(theta - size * step)) > loss and size > SMALLEST_STEP:
             size /= 2
         theta = theta - size * step
         improvement = loss - lower
@@ -76,17 +106,3 @@ def _newton(z: Float64Array, y: Float64Array, weight: Float64Array) -> Float64Ar
         if improvement < PRECISION:
             break
     return theta
-
-
-def _loss(
-    theta: Float64Array,
-    z: Float64Array,
-    y: Float64Array,
-    weight: Float64Array,
-    penalty: Float64Array,
-) -> float:
-    score = z @ theta
-    return float(
-        weight @ (y * np.logaddexp(0, -score) + (1 - y) * np.logaddexp(0, score))
-        + penalty @ theta**2 / 2
-    )

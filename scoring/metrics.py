@@ -1,33 +1,30 @@
-"""Biometric error rates: pure functions of scores and labels, each with the threshold
-it holds at.
+"""Biometric error rates, each with the threshold that it holds at.
 
-A score is higher the more alike both sides are; a trial is accepted when score >=
+A score is higher the more alike both sides are. A trial is accepted when score >=
 threshold. Labels are 1 for target trials (same person) and 0 for impostor trials. All
 rates are fractions in [0, 1].
 
     FAR (= FMR, false match rate)       share of impostor trials accepted
     FRR (= FNMR, false non-match rate)  share of target trials rejected
-    TAR = 1 - FRR
-    FPIR, FNIR                          the same for open-set identification (ISO/IEC
-                                        19795-1): a stranger is given a name; an
-                                        enrolled person is not found at rank 1 above the
-                                        threshold
+    TAR                                 1 - FRR
+    FPIR                                share of strangers who are given a name
+    FNIR                                share of enrolled people who are not found at
+                                        rank 1 above the threshold
 
-Sources: detection error trade-off, Martin et al. 1997; normalised detection cost, NIST
-SRE evaluation plans; Cllr, Brümmer & du Preez 2006; protocol of view 2 of LFW, Huang et
-al. 2007; bootstrap over identities (both sides of a trial), Owen 2007, "The pigeonhole
-bootstrap".
+The last two are those of open-set identification (ISO/IEC 19795-1). Sources: detection
+error trade-off, Martin et al. 1997; normalised detection cost, NIST SRE evaluation
+plans; Cllr, Brümmer & du Preez 2006; protocol of view 2 of LFW, Huang et al. 2007.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from utils.arrays import BoolArray, Float64Array, IndexArray
+from utils.arrays import BoolArray, Float64Array
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,10 @@ class Point:
 
 @dataclass(frozen=True)
 class DetCurve:
-    """Error rates over all thresholds that matter: `threshold` (n,) rises strictly and
-    ends with infinity (nothing accepted), so `far` (n,) falls from 1 to 0 and `frr`
-    (n,) rises from 0 to 1.
+    """Error rates over all thresholds that matter.
+
+    `threshold` (n,) rises strictly and ends with infinity (nothing accepted), so `far`
+    (n,) falls from 1 to 0 and `frr` (n,) rises from 0 to 1.
     """
 
     threshold: Float64Array
@@ -52,8 +50,10 @@ class DetCurve:
 
 @dataclass(frozen=True)
 class FoldAccuracy:
-    """Accuracy by k folds: mean, standard error of the mean over folds, mean threshold,
-    and accuracy of each fold.
+    """Accuracy by k folds.
+
+    `value` is the mean over the folds, `standard_error` that of the mean, `threshold`
+    the mean threshold, `folds` the accuracy of each.
     """
 
     value: float
@@ -71,24 +71,15 @@ class OpenSet:
     threshold: float
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A bootstrap confidence interval."""
-
-    low: float
-    high: float
-    level: float
-
-
 def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
-    """Sorted target scores and sorted impostor scores.
+    """Split scores by class: sorted scores of targets, and of impostors.
 
     Args:
         scores: (n,) finite numbers.
         labels: (n,) of 0 and 1.
 
     Raises:
-        ValueError: other shapes or values, or trials of one class only.
+        ValueError: Shapes or values are others, or all trials are of one class.
     """
     values = np.asarray(scores, np.float64)
     truth = np.asarray(labels)
@@ -114,8 +105,9 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64A
 
 
 def det_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> DetCurve:
-    """FAR and FRR at every distinct score and at infinity. Arguments and errors as in
-    `split_scores`.
+    """Compute FAR and FRR at every distinct score and at infinity.
+
+    Arguments and errors are those of `split_scores`.
     """
     target, impostor = split_scores(scores, labels)
     threshold = np.append(np.unique(np.concatenate([target, impostor])), np.inf)
@@ -125,8 +117,9 @@ def det_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> DetCurve:
 
 
 def eer(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Point:
-    """Equal error rate: where the FAR and FRR curves cross, linearly interpolated
-    between the two nearest thresholds.
+    """Compute the equal error rate, where the FAR and FRR curves cross.
+
+    It is interpolated linearly between the two nearest thresholds.
     """
     curve = det_curve(scores, labels)
     gap = curve.frr - curve.far  # rises from -1 to 1
@@ -139,24 +132,25 @@ def eer(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Point:
 
 
 def frr_at_far(scores: npt.ArrayLike, labels: npt.ArrayLike, far: float) -> Point:
-    """Smallest FRR among thresholds whose FAR is at most `far` in [0, 1]."""
+    """Find the smallest FRR among thresholds whose FAR is at most `far` in [0, 1]."""
     _check_rate("far", far)
     curve = det_curve(scores, labels)
-    place = int(np.argmax(curve.far <= far))  # the lowest such threshold; frr rises with it
+    # The lowest such threshold, as FRR rises with the threshold.
+    place = int(np.argmax(curve.far <= far))
     return Point(float(curve.frr[place]), float(curve.threshold[place]))
 
 
 def tar_at_far(scores: npt.ArrayLike, labels: npt.ArrayLike, far: float) -> Point:
-    """Largest TAR (= 1 − FRR) among thresholds whose FAR is at most `far` in [0, 1]."""
+    """Find the largest TAR among thresholds whose FAR is at most `far` in [0, 1]."""
     point = frr_at_far(scores, labels, far)
     return Point(1.0 - point.value, point.threshold)
 
 
 def far_at_frr(scores: npt.ArrayLike, labels: npt.ArrayLike, frr: float) -> Point:
-    """Smallest FAR among thresholds whose FRR is at most `frr` in [0, 1]."""
+    """Find the smallest FAR among thresholds whose FRR is at most `frr` in [0, 1]."""
     _check_rate("frr", frr)
     curve = det_curve(scores, labels)
-    # The highest such threshold; far falls with it
+    # The highest such threshold, as FAR falls with the threshold.
     place = int(np.flatnonzero(curve.frr <= frr)[-1])
     return Point(float(curve.far[place]), float(curve.threshold[place]))
 
@@ -165,16 +159,18 @@ def min_dcf(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
     p_target: float,
+    *,
     c_miss: float = 1.0,
     c_fa: float = 1.0,
 ) -> Point:
-    """Normalised minimum detection cost: cost divided by that of the better trivial
-    system (accept all, reject all).
+    """Compute the normalised minimum detection cost.
+
+    The cost is divided by that of the better trivial system (accept all, reject all).
 
     Args:
-        scores, labels: as in `split_scores`.
-        p_target: prior of a target trial, in (0, 1).
-        c_miss, c_fa: costs of a false rejection and of a false acceptance, positive.
+        scores, labels: As in `split_scores`.
+        p_target: Prior of a target trial, in (0, 1).
+        c_miss, c_fa: Costs of a false rejection and of a false acceptance, positive.
     """
     if not 0 < p_target < 1 or c_miss <= 0 or c_fa <= 0:
         raise ValueError(
@@ -191,12 +187,13 @@ def min_dcf(
 
 
 def cllr(llr: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 says nothing (llr = 0
-    everywhere), above 1 misleads.
+    """Compute the cost of log-likelihood ratios in bits.
+
+    0 is perfect, 1 says nothing (llr = 0 everywhere), above 1 misleads.
 
     Args:
         llr: (n,) natural log-likelihood ratios.
-        labels: as in `split_scores`.
+        labels: As in `split_scores`.
     """
     target, impostor = split_scores(llr, labels)
     bits = np.logaddexp(0, -target).mean() + np.logaddexp(0, impostor).mean()
@@ -204,8 +201,10 @@ def cllr(llr: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def accuracy_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Point:
-    """Highest accuracy over all thresholds. Midway between the two scores that it
-    separates, so that it carries over to other trials.
+    """Find the highest accuracy over all thresholds.
+
+    The threshold lies midway between the two scores that it separates, so that it
+    carries over to other trials.
     """
     values = np.asarray(scores, np.float64)
     truth = np.asarray(labels)
@@ -225,13 +224,14 @@ def accuracy_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Point:
 def fold_accuracy(
     scores: npt.ArrayLike, labels: npt.ArrayLike, folds: npt.ArrayLike
 ) -> FoldAccuracy:
-    """Verification accuracy as in view 2 of LFW: each fold is judged at the threshold
-    that is best on all the others.
+    """Compute the verification accuracy as in view 2 of LFW.
+
+    Each fold is judged at the threshold that is best on all the others.
 
     Args:
-        scores, labels: as in `split_scores`; both classes must be among the trials
+        scores, labels: As in `split_scores`. Both classes must be among the trials
             outside each fold.
-        folds: (n,) fold of each trial; two folds at least.
+        folds: (n,) fold of each trial, two folds at least.
     """
     values = np.asarray(scores, np.float64)
     truth = np.asarray(labels)
@@ -248,29 +248,25 @@ def fold_accuracy(
         inside = groups == name
         thresholds.append(accuracy_threshold(values[~inside], truth[~inside]).threshold)
         accuracy.append(float(((values[inside] >= thresholds[-1]) == (truth[inside] == 1)).mean()))
-    error = float(np.std(accuracy, ddof=1) / np.sqrt(len(names)))
     return FoldAccuracy(
-        float(np.mean(accuracy)), error, float(np.mean(thresholds)), tuple(accuracy)
+        value=float(np.mean(accuracy)),
+        standard_error=float(np.std(accuracy, ddof=1) / np.sqrt(len(names))),
+        threshold=float(np.mean(thresholds)),
+        folds=tuple(accuracy),
     )
 
 
 def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike) -> float:
-    """Closed-set identification rate: share of probes whose best-scoring gallery entry
-    is of the same person.
+    """Compute the closed-set identification rate.
+
+    It is the share of probes whose best-scoring gallery entry is of the same person.
 
     Args:
         scores: (probes, gallery) similarity.
-        probe_ids: (probes,) person of each probe; each must be in `gallery_ids`.
-        gallery_ids: (gallery,) person of each gallery entry; a person may have several.
+        probe_ids: (probes,) person of each probe. Each must be in `gallery_ids`.
+        gallery_ids: (gallery,) person of each gallery entry. A person may have several.
     """
-    values = np.asarray(scores, np.float64)
-    probes = np.asarray(probe_ids)
-    gallery = np.asarray(gallery_ids)
-    if values.shape != (len(probes), len(gallery)) or not values.size:
-        raise ValueError(
-            f"scores must be (probes, gallery), not empty. Received: {values.shape} for"
-            f" {len(probes)} and {len(gallery)}"
-        )
+    values, probes, gallery = _search(scores, probe_ids, gallery_ids)
     if not np.isin(probes, gallery).all():
         raise ValueError(
             "Every probe's person must be in the gallery. Received:"
@@ -282,31 +278,41 @@ def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.Arra
 def open_set(
     scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike, threshold: float
 ) -> OpenSet:
-    """FPIR and FNIR at `threshold`. Probes of people who are not in the gallery are the
-    strangers.
+    """Compute FPIR and FNIR at `threshold`.
 
-    FPIR = share of strangers with any score >= threshold. FNIR = share of enrolled
-    people's probes whose best score is below the threshold or belongs to somebody else.
-    Raises ValueError unless there are both strangers and enrolled people among the
-    probes.
+    Strangers are probes of people who are not in the gallery. FPIR is the share of
+    strangers with any score >= threshold. FNIR is the share of enrolled people's probes
+    whose best score is below the threshold or belongs to somebody else.
+
+    Args:
+        scores: (probes, gallery) similarity.
+        probe_ids: (probes,) person of each probe.
+        gallery_ids: (gallery,) person of each gallery entry.
+        threshold: Score from which on a probe is given a name.
+
+    Raises:
+        ValueError: The probes are all of strangers, or all of enrolled people.
     """
-    best, correct, known = _best_matches(scores, probe_ids, gallery_ids)
+    best, correct, enrolled = _best_matches(scores, probe_ids, gallery_ids)
     named = best >= threshold
     return OpenSet(
-        float(named[~known].mean()), float(1 - (named & correct)[known].mean()), float(threshold)
+        fpir=float(named[~enrolled].mean()),
+        fnir=float(1 - (named & correct)[enrolled].mean()),
+        threshold=float(threshold),
     )
 
 
 def open_set_at_fpir(
     scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike, fpir: float
 ) -> OpenSet:
-    """FNIR at the lowest threshold whose measured FPIR is at most `fpir` in [0, 1]; see
-    `open_set`.
+    """Compute `open_set` at the lowest threshold that keeps to an FPIR.
+
+    The FPIR measured at that threshold is at most `fpir` in [0, 1].
     """
     _check_rate("fpir", fpir)
-    best, _, known = _best_matches(scores, probe_ids, gallery_ids)
+    best, _, enrolled = _best_matches(scores, probe_ids, gallery_ids)
     candidates = np.append(np.unique(best), np.nextafter(best.max(), np.inf))
-    strangers = np.sort(best[~known])
+    strangers = np.sort(best[~enrolled])
     rates = 1.0 - np.searchsorted(strangers, candidates, side="left") / len(strangers)
     return open_set(
         scores, probe_ids, gallery_ids, float(candidates[int(np.argmax(rates <= fpir))])
@@ -316,9 +322,22 @@ def open_set_at_fpir(
 def _best_matches(
     scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike
 ) -> tuple[Float64Array, BoolArray, BoolArray]:
-    """Best score of each probe, whether it is of the right person, and whether the
-    person is enrolled at all.
-    """
+    """Return (probes,) best score, whether it is right, whether the person is enrolled."""
+    values, probes, gallery = _search(scores, probe_ids, gallery_ids)
+    enrolled = np.isin(probes, gallery)
+    if enrolled.all() or not enrolled.any():
+        raise ValueError(
+            f"Both strangers and enrolled people are needed. Received: {int(enrolled.sum())} of"
+            f" {len(enrolled)} probes enrolled"
+        )
+    best = values.argmax(axis=1)
+    return values[np.arange(len(probes)), best], gallery[best] == probes, enrolled
+
+
+def _search(
+    scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.ArrayLike
+) -> tuple[Float64Array, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the three as arrays, once their shapes are checked."""
     values = np.asarray(scores, np.float64)
     probes = np.asarray(probe_ids)
     gallery = np.asarray(gallery_ids)
@@ -327,66 +346,7 @@ def _best_matches(
             f"scores must be (probes, gallery), not empty. Received: {values.shape} for"
             f" {len(probes)} and {len(gallery)}"
         )
-    known = np.isin(probes, gallery)
-    if known.all() or not known.any():
-        raise ValueError(
-            f"Both strangers and enrolled people are needed. Received: {int(known.sum())} of"
-            f" {len(known)} probes enrolled"
-        )
-    best = values.argmax(axis=1)
-    return values[np.arange(len(probes)), best], gallery[best] == probes, known
-
-
-def bootstrap_interval(
-    statistic: Callable[[IndexArray], float],
-    identities: npt.ArrayLike,
-    level: float = 0.95,
-    replicates: int = 200,
-    seed: int = 0,
-) -> Interval:
-    """Percentile confidence interval of a statistic, resampling people and not trials:
-    trials of one person are not independent.
-
-    Args:
-        statistic: gets trial numbers (with repetitions) and returns the figure; a
-            ValueError (one class left) skips the replicate.
-        identities: (n,) person of each trial, or (n, 2) persons of both sides. A trial
-            counts as often as its person was drawn; with two different persons as often
-            as the product of both.
-        level: coverage, in (0, 1).
-        replicates: number of resamples.
-
-    Raises:
-        ValueError: fewer than two identities, or no replicate had both classes.
-    """
-    names = np.asarray(identities)
-    people, codes = np.unique(names, return_inverse=True)
-    codes = codes.reshape(names.shape)
-    if len(people) < 2 or not 0 < level < 1 or replicates < 2:
-        raise ValueError(
-            "At least two identities and replicates and a level in (0, 1) are needed. "
-            f"Received: {len(people)} identities, replicates={replicates}, level={level}"
-        )
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(replicates):
-        drawn = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
-        try:
-            values.append(statistic(np.repeat(np.arange(len(names)), _trial_weight(drawn, codes))))
-        except ValueError:
-            continue
-    if not values:
-        raise ValueError(f"Some resample must hold both classes. Received: none of {replicates}")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level)
-
-
-def _trial_weight(drawn: IndexArray, codes: IndexArray) -> IndexArray:
-    if codes.ndim == 1:
-        return drawn[codes]
-    left = drawn[codes[:, 0]]
-    right = drawn[codes[:, 1]]
-    return np.where(codes[:, 0] == codes[:, 1], left, left * right)
+    return values, probes, gallery
 
 
 def _check_rate(name: str, value: float) -> None:

@@ -18,7 +18,7 @@ CELL_PX = 16
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of bottlenecks of one width; the first one has the stride."""
+    """A run of bottlenecks of one width, of which the first one has the stride."""
 
     filters: int
     expansion: int

@@ -27,7 +27,7 @@ STAGES = (
 
 
 def build_face_mobile(embedding_size: int = EMBEDDING_SIZE) -> keras.Model:
-    """Build an untrained `mobileface`; see `face_common.face_network`."""
+    """Build an untrained `mobileface`, as `face_common.face_network` describes it."""
     return face_network("face_mobileface", _trunk, embedding_size)
 
 

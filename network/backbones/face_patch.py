@@ -28,7 +28,7 @@ STAGES = (
 
 
 def build_face_patch(embedding_size: int = EMBEDDING_SIZE) -> keras.Model:
-    """Build an untrained `patchface`; see `face_common.face_network`."""
+    """Build an untrained `patchface`, as `face_common.face_network` describes it."""
     return face_network("face_patchface", _trunk, embedding_size)
 
 

@@ -108,7 +108,7 @@ def _separable(x: Any, channels: int, strides: int, name: str) -> Any:
 
 
 def _block(x: Any, channels: int, kernel: int, name: str) -> Any:
-    """Mix over time, then over channels; squeeze and excite; add the input."""
+    """Mix over time and over channels, squeeze and excite, and add the input."""
     shortcut = x
     x = layers.DepthwiseConv1D(kernel, padding="same", use_bias=False, name=f"{name}_depth")(x)
     x = _norm_relu(x, f"{name}_depth")

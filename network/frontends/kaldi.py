@@ -1,10 +1,10 @@
-"""Kaldi-compatible filterbank features, for speaker models that were trained on them
-(WeSpeaker, 3D-Speaker, ECAPA and others).
+"""Kaldi-compatible filterbank features.
 
-Computed by `kaldi-native-fbank`, an optional package that is imported when a model's
-card asks for these features. Logarithms are natural; dither is 0, so that the same
-speech always gives the same features. The shipped voice network has its own front end,
-`network.frontends.log_mel`.
+For speaker models that were trained on them (WeSpeaker, 3D-Speaker, ECAPA and others).
+They are computed by `kaldi-native-fbank`, an optional package that is imported when a
+model's card asks for these features. Logarithms are natural. Dither is 0, so that the
+same speech always gives the same features. The shipped voice network has its own front
+end, `network.frontends.log_mel`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ INSTALL = "Install it: pip install -r requirements-optional.txt"
 
 @dataclass(frozen=True)
 class KaldiSpec:
-    """Settings of Kaldi's `compute-fbank-feats`; the defaults are Kaldi's with 80
-    bands.
+    """Settings of Kaldi's `compute-fbank-feats`.
 
-    `fmax_hz` 0 or below counts from half of `rate_hz`, as in Kaldi. `scale` is what
-    samples in [-1, 1] are multiplied with: 32768 where the model was trained on 16-bit
-    integers as Kaldi reads them, 1 where it was not. `mean_norm` subtracts each band's
-    mean.
+    The defaults are Kaldi's with 80 bands. `fmax_hz` 0 or below counts from half of
+    `rate_hz`, as in Kaldi. `scale` is what samples in [-1, 1] are multiplied with: 32768
+    where the model was trained on 16-bit integers as Kaldi reads them, 1 where it was
+    not. `mean_norm` subtracts each band's mean.
     """
 
     rate_hz: int = RATE_HZ
@@ -65,13 +64,14 @@ class KaldiSpec:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types, for the card."""
+        """Return the settings as plain JSON types, for a card."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> KaldiSpec:
-        """From a card; what is not in it has Kaldi's default. Raises ModelError for an
-        unknown key.
+        """Read the settings from a card.
+
+        What is not in it has Kaldi's default. Raises ModelError for an unknown key.
         """
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - names):
@@ -82,40 +82,35 @@ class KaldiSpec:
 
 
 def kaldi_fbank(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
-    """Log filterbank energies of one utterance.
+    """Compute the log filterbank energies of one utterance.
 
     Args:
-        samples: (n,) waveform in [-1, 1] at `spec.rate_hz`; zero-padded when shorter
+        samples: (n,) waveform in [-1, 1] at `spec.rate_hz`, zero-padded when shorter
             than one window.
-        spec: the settings.
+        spec: The settings.
 
     Returns:
-        (frames, n_mels) float32, natural logarithm; each column has mean 0 when
+        (frames, n_mels) float32, natural logarithm. Each column has mean 0 when
         `spec.mean_norm`.
 
     Raises:
         ModelError: `kaldi-native-fbank` is not installed.
     """
     knf = load_kaldi()
-    least = round(spec.rate_hz * spec.window_ms / 1000)
-    samples = np.pad(
-        np.asarray(samples, np.float32), (0, max(0, least - len(samples)))
-    ) * np.float32(spec.scale)
+    window = round(spec.rate_hz * spec.window_ms / 1000)
+    padded = np.pad(np.asarray(samples, np.float32), (0, max(0, window - len(samples))))
     fbank = knf.OnlineFbank(_options(knf, spec))
-    fbank.accept_waveform(spec.rate_hz, samples.tolist())
+    fbank.accept_waveform(spec.rate_hz, (padded * np.float32(spec.scale)).tolist())
     fbank.input_finished()
-    features = np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)]).astype(
-        np.float32
-    )
-    return (
-        features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
-        if spec.mean_norm
-        else features
-    )
+    frames = [fbank.get_frame(i) for i in range(fbank.num_frames_ready)]
+    features = np.stack(frames).astype(np.float32)
+    if spec.mean_norm:
+        features -= features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return features
 
 
 def load_kaldi() -> Any:
-    """The package `kaldi_native_fbank`. Raises ModelError where it is not installed."""
+    """Import `kaldi_native_fbank`. Raises ModelError where it is not installed."""
     try:
         import kaldi_native_fbank
     except ImportError:

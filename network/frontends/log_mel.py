@@ -1,18 +1,17 @@
-"""The acoustic front end: waveform -> log-mel features, one code path for training and
-serving.
+"""The acoustic front end: log-mel features of a waveform, in training and in serving.
 
-Everything that decides a feature's value stands in :class:`FrontendSpec`, which travels
-in the card beside the weights, so that a network is always fed what it was trained on.
-Mel filters and power spectrum are librosa's (Slaney scale and normalisation, Hann
-window, no centring: frame ``i`` covers samples ``i*hop .. i*hop + n_fft`` and nothing
-is padded, so that features of a crop are a crop of the features).
+Everything that decides a feature's value stands in `FrontendSpec`, which travels in the
+card beside the weights, so that a network is always fed what it was trained on. Mel
+filters and power spectrum are librosa's (Slaney scale and normalisation, Hann window, no
+centring). Frame `i` covers samples `i * hop` to `i * hop + n_fft` and nothing is padded,
+so that features of a crop are a crop of the features.
 
 Two normalisations make the features independent of the recording level and of a fixed
 linear channel:
 
-- the floor of the logarithm is relative to the loudest mel band of the utterance
-  (``floor_db`` below it), and
-- each band's mean over the utterance is subtracted (cepstral mean normalisation, in the
+- The floor of the logarithm is relative to the loudest mel band of the utterance
+  (`floor_db` below it).
+- Each band's mean over the utterance is subtracted (cepstral mean normalisation, in the
   log-mel domain).
 """
 
@@ -34,20 +33,21 @@ SILENCE_POWER = 1e-12
 
 @dataclass(frozen=True)
 class FrontendSpec:
-    """Settings of the log-mel front end; the defaults are those of the shipped voice
-    network.
+    """Settings of the log-mel front end.
+
+    The defaults are those of the shipped voice network.
 
     Attributes:
-        rate_hz: sample rate that the waveform must have.
-        n_mels: mel bands.
-        window_ms: length of the Hann window.
-        hop_ms: distance between frames.
-        n_fft: length of the Fourier transform in samples (the window is zero-padded to
-            it).
-        fmin_hz, fmax_hz: lower and upper edge of the mel filters.
-        floor_db: dynamic range: mel powers more than this below the utterance's loudest
+        rate_hz: Sample rate that the waveform must have.
+        n_mels: Mel bands.
+        window_ms: Length of the Hann window.
+        hop_ms: Distance between frames.
+        n_fft: Length of the Fourier transform in samples. The window is zero-padded to
+            it.
+        fmin_hz, fmax_hz: Lower and upper edge of the mel filters.
+        floor_db: Dynamic range. Mel powers more than this below the utterance's loudest
             are raised to it.
-        mean_norm: subtract each band's mean over the utterance.
+        mean_norm: Subtract each band's mean over the utterance.
     """
 
     rate_hz: int = RATE_HZ
@@ -88,22 +88,23 @@ class FrontendSpec:
         return round(self.rate_hz * self.hop_ms / 1000)
 
     def frames(self, n_samples: int) -> int:
-        """Frames that :func:`log_mel` makes of ``n_samples`` (at least one: shorter
-        input is zero-padded).
+        """Count the frames that `log_mel` makes of `n_samples`.
+
+        There is one at least: shorter input is zero-padded.
         """
         return 1 + max(0, n_samples - self.n_fft) // self.hop_samples
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types, for the card."""
+        """Return the settings as plain JSON types, for a card."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FrontendSpec:
-        """The inverse of :meth:`to_dict`.
+        """Read what `to_dict` returned, from a card.
 
         Raises:
-            ValueError: for a missing or unknown key: a card of another front end must
-                not be half understood.
+            ValueError: A key is missing or unknown. A card of another front end must not
+                be half understood.
         """
         names = {field.name for field in fields(cls)}
         if set(values) != names:
@@ -115,33 +116,23 @@ class FrontendSpec:
 
 
 def mel_power(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
-    """Mel power spectrogram, before floor and logarithm.
+    """Compute the mel power spectrogram, before floor and logarithm.
 
     Args:
-        samples: (n,) waveform in [-1, 1] at ``spec.rate_hz``; zero-padded when shorter
+        samples: (n,) waveform in [-1, 1] at `spec.rate_hz`, zero-padded when shorter
             than one transform.
-        spec: the front end.
+        spec: The front end.
 
     Returns:
         (frames, n_mels) float32, power >= 0.
 
     Raises:
-        ValueError: when ``samples`` is not one-dimensional, is empty, or holds NaN or
-            infinity.
+        ValueError: `samples` is not one-dimensional, is empty, or holds NaN or infinity.
     """
-    import librosa  # slow to import, and only this function needs it
+    import librosa  # slow to import, and only these functions need it
 
-    samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(
-            f"`samples` must be one-dimensional and not empty. Received: shape={samples.shape}"
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("`samples` must be finite. Received: an array with NaN or infinity")
-    if samples.size < spec.n_fft:
-        samples = np.pad(samples, (0, spec.n_fft - samples.size))
     spectrum = librosa.stft(
-        samples,
+        _check_samples(samples, spec),
         n_fft=spec.n_fft,
         hop_length=spec.hop_samples,
         win_length=spec.window_samples,
@@ -152,10 +143,25 @@ def mel_power(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
     return np.ascontiguousarray(power.T @ _mel_filters(spec), dtype=np.float32)
 
 
+def _check_samples(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
+    """Return the samples, zero-padded to one transform at least. Raises ValueError."""
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(
+            f"`samples` must be one-dimensional and not empty. Received: shape={samples.shape}"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("`samples` must be finite, without NaN or infinity.")
+    if samples.size < spec.n_fft:
+        samples = np.pad(samples, (0, spec.n_fft - samples.size))
+    return samples
+
+
 @cache
 def _mel_filters(spec: FrontendSpec) -> Float32Array:
-    """Mel filters (n_fft / 2 + 1, n_mels) of `spec`. Kept: librosa takes longer to make
-    them than to use them.
+    """Make the mel filters (n_fft / 2 + 1, n_mels) of `spec`.
+
+    They are cached, as librosa takes longer to make them than to use them.
     """
     import librosa
 
@@ -166,16 +172,15 @@ def _mel_filters(spec: FrontendSpec) -> Float32Array:
 
 
 def normalise(power: Float32Array, spec: FrontendSpec) -> Float32Array:
-    """Mel power -> the features that the network sees: relative floor, natural
-    logarithm, mean normalisation.
+    """Turn mel power into features: relative floor, natural logarithm, mean removed.
 
     Args:
         power: (frames, n_mels) mel power of one whole utterance (in training: of one
             whole crop).
-        spec: the front end.
+        spec: The front end.
 
     Returns:
-        (frames, n_mels) float32; each column has mean 0 when ``spec.mean_norm``.
+        (frames, n_mels) float32. Each column has mean 0 when `spec.mean_norm`.
     """
     floor = max(float(power.max()) * 10.0 ** (-spec.floor_db / 10.0), SILENCE_POWER)
     features = np.log(np.maximum(power, np.float32(floor)))
@@ -185,18 +190,17 @@ def normalise(power: Float32Array, spec: FrontendSpec) -> Float32Array:
 
 
 def log_mel(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
-    """Log-mel features of one utterance: what the voice network takes in, in training
-    and in serving alike.
+    """Compute the log-mel features of one utterance, which a voice network takes.
 
     Args:
-        samples: (n,) waveform in [-1, 1] at ``spec.rate_hz``.
-        spec: the front end.
+        samples: (n,) waveform in [-1, 1] at `spec.rate_hz`.
+        spec: The front end.
 
     Returns:
-        (frames, n_mels) float32, ``frames = spec.frames(n)``; natural logarithm of
-        power, independent of the level of the input.
+        (frames, n_mels) float32, frames = `spec.frames(n)`. Natural logarithm of power,
+        independent of the level of the input.
 
     Raises:
-        ValueError: see :func:`mel_power`.
+        ValueError: As `mel_power`.
     """
     return normalise(mel_power(samples, spec), spec)

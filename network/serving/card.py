@@ -1,5 +1,4 @@
-"""The card beside every model's weights: what it is, what it must be fed, what it was
-trained on, how good it is.
+"""The card beside a model's weights: what it is, what it is fed, how good it is.
 
 A model is a folder `<model_dir>/<modality>/` with `card.json` and the weights it names.
 Weights whose hash is not that of their card are never served.
@@ -25,8 +24,9 @@ CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
 COHORT_FILE = "cohort.npy"
 CALIBRATE = (
-    "Make it: python -m train.calibration.calibrate --model-dir DIR --people FOLDER, where DIR holds face/ and"
-    " voice/ and FOLDER one folder of clips or photographs per person (docs/models.md)."
+    "Make it: python -m train.calibration.calibrate --model-dir DIR --people FOLDER, where DIR"
+    " holds face/ and voice/ and FOLDER one folder of clips or photographs per person"
+    " (docs/models.md)."
 )
 RESTORE = "Restore best_model/ from the repository, or train a model."
 
@@ -35,13 +35,21 @@ RESTORE = "Restore best_model/ from the repository, or train a model."
 class Card:
     """Contents of `card.json`.
 
-    `file` holds the weights that are served by `runtime` ("onnx" or "keras"), `sha256`
-    their hash. `input` describes what the network is fed: face:
-    `network.serving.inputs.FaceInput`; voice: `network.serving.inputs.VoiceInput`; fusion: `{"face":
-    encoder_id, "voice": encoder_id}`. `embedding_size` is at most 512: shorter
-    embeddings are padded with zeros, which changes no cosine. `training`, `metrics` and
-    `terms` are for people. `calibration` may be missing while a model is being made,
-    not when it serves.
+    Attributes:
+        name: First part of the encoder's id.
+        modality: "face", "voice" or "fused".
+        runtime: What serves the weights, "onnx" or "keras".
+        file: Name of the file of the weights.
+        sha256: Hash of that file.
+        embedding_size: Length of an embedding, 1 to 512. Shorter embeddings are padded
+            with zeros, which changes no cosine.
+        input: What the network is fed, as `FaceInput` or `VoiceInput` of
+            `network.serving.inputs` describe it. For a fusion: the ids of its encoders,
+            `{"face": encoder_id, "voice": encoder_id}`.
+        calibration: What `Calibration.to_dict` returned. It may be missing while a model
+            is being made, not when it serves.
+
+    The other fields are for people.
     """
 
     name: str
@@ -77,22 +85,24 @@ class Card:
 
     @property
     def encoder_id(self) -> str:
-        """Name and hash of the weights, and what is embedded too, mirror images or
-        speech backwards: encoders with the same id make the same vectors.
+        """Name, hash of the weights, and which views are embedded too.
+
+        Encoders with the same id make the same vectors.
         """
-        views = ("-mirror" if self.input.get("mirror") else "") + (
-            "-reversal" if self.input.get("time_reversal") else ""
-        )
-        return f"{self.name}-{self.sha256[:12]}{views}"
+        mirror = "-mirror" if self.input.get("mirror") else ""
+        reversal = "-reversal" if self.input.get("time_reversal") else ""
+        return f"{self.name}-{self.sha256[:12]}{mirror}{reversal}"
 
     def require_calibration(self, cohort: Float32Array | None = None) -> Calibration:
-        """The calibration, with the `cohort` that it sets scores against. Raises
-        ModelError when the card has none.
+        """Read the calibration, which sets scores against `cohort`.
+
+        Raises:
+            ModelError: The card has none, or one that cannot be used.
         """
         if self.calibration is None:
             raise ModelError(
-                f"The {self.modality} model {self.name} has no calibration, without which its"
-                " scores mean nothing.",
+                f"The {self.modality} model {self.name} has no calibration. Its scores mean nothing"
+                " without one.",
                 CALIBRATE,
             )
         try:
@@ -104,9 +114,15 @@ class Card:
             ) from error
 
     def require_cohort(self, folder: Path) -> Float32Array | None:
-        """The embeddings (n, 512) of unit length beside the card that scores are set
-        against; None where the calibration has none of its own. Raises ModelError when
-        the file is missing or is not the one that the calibration was made with.
+        """Read the cohort beside the card: embeddings that scores are set against.
+
+        Returns:
+            (n, 512) float32 of unit length. None where the calibration has no cohort of
+            its own.
+
+        Raises:
+            ModelError: The file is missing, or is not the one that the calibration was
+                made with.
         """
         if self.calibration is None or "cohort_sha256" not in self.calibration:
             return None
@@ -121,15 +137,20 @@ class Card:
 
 
 def read_card(folder: Path) -> Card:
-    """Read `folder/card.json` and check the weights' hash. Raises ModelError."""
+    """Read `folder/card.json` and check the hash of the weights.
+
+    Raises:
+        ModelError: The card or the weights are missing, broken or do not belong together.
+    """
     card = _parse(folder / CARD_FILE)
     weights = folder / card.file
     if not weights.is_file():
         raise ModelError(f"The weights {folder.name}/{card.file} are missing.", RESTORE)
-    if (found := hash_file(weights)) != card.sha256:
+    sha256 = hash_file(weights)
+    if sha256 != card.sha256:
         raise ModelError(
             f"The weights {folder.name}/{card.file} are not those of their card. "
-            f"Expected: sha256 {card.sha256[:12]}…, received: {found[:12]}…",
+            f"Expected: sha256 {card.sha256[:12]}…, received: {sha256[:12]}…",
             RESTORE,
         )
     return card

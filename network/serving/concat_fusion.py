@@ -1,7 +1,7 @@
-"""Fusion without training, for a face and a voice encoder that no trained fusion was
-made for: the sum of both log-likelihood ratios.
+"""Fusion without training: the sum of both log-likelihood ratios.
 
-With the calibrations llr = a · score + b of both modalities, the fused vector is
+It serves a face and a voice encoder that no trained fusion was made for. With the
+calibrations llr = a · score + b of both modalities, the fused vector is
 
     person = unit([√a_f · face ; √a_v · voice])
 
@@ -38,34 +38,38 @@ class Calibrated(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """Of its scores; raises ModelError where there is none yet."""
+        """Calibration of its scores. Raises ModelError where there is none yet."""
 
 
 class ConcatFusion:
-    """Face and voice embedding → person embedding of 1024 numbers."""
+    """Fusion of a face and a voice embedding into 1024 numbers."""
 
     modality = Modality.FUSED
     embedding_size = 2 * EMBEDDING_SIZE
 
     def __init__(self, face: Calibrated, voice: Calibrated) -> None:
-        """`face` and `voice`: the encoders whose embeddings it takes."""
+        """Take the encoders whose embeddings are fused."""
         self._face = face
         self._voice = voice
 
     @cached_property
     def slopes(self) -> tuple[float, float]:
-        """Slopes of the calibrations of face and voice. Until both have one they weigh
-        alike, which never serves: `calibration` raises.
+        """Slopes of the calibrations of face and voice.
+
+        Until both have one they weigh alike. That never serves: `calibration` raises.
         """
         try:
-            return tuple(_of_cosines(part.calibration).slope for part in (self._face, self._voice))  # type: ignore[return-value]
+            face = _of_cosines(self._face.calibration)
+            voice = _of_cosines(self._voice.calibration)
         except ModelError:
             return 1.0, 1.0
+        return face.slope, voice.slope
 
     @cached_property
     def encoder_id(self) -> str:
-        """Follows from both encoders and their slopes: with the same id the same
-        embeddings give the same vectors.
+        """Name of the encoder, which follows from both encoders and their slopes.
+
+        With the same id the same embeddings give the same vectors.
         """
         text = "\n".join(
             [
@@ -78,14 +82,21 @@ class ConcatFusion:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Calibration of the fused scores. Raises ModelError where face or voice has
-        none.
+        """Calibration of the fused scores.
+
+        Raises ModelError where face or voice has none.
         """
         return summed(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
-        """(n, 512) and (n, 512) of the same people, row by row → (n, 1024) of unit
-        length. n may be 0; zeros = a modality is missing.
+        """Fuse embeddings of the same people, row by row.
+
+        Args:
+            face: (n, 512) float32, a row of zeros where there is none. n may be 0.
+            voice: (n, 512) float32, likewise.
+
+        Returns:
+            (n, 1024) float32 of unit length.
         """
         if len(face) != len(voice):
             raise ValueError(
@@ -101,7 +112,7 @@ class ConcatFusion:
 
 
 def _of_cosines(calibration: Calibration) -> Calibration:
-    """The calibration of bare cosines: the fused vectors have no cohort of their own."""
+    """Return the calibration of bare cosines, as fused vectors have no cohort."""
     return calibration.cosine or calibration
 
 

@@ -1,5 +1,4 @@
-"""Encoders: from aligned faces, speech, or both embeddings, to a unit vector of 512
-numbers.
+"""Encoders of faces, of speech, and of both embeddings, to a vector of unit length.
 
 Each wraps a loaded network and the card that says what to feed it. They hold no state
 between calls and are shared by all requests.
@@ -34,8 +33,10 @@ class Encoder:
     modality: Modality
 
     def __init__(self, card: Card, runtime: Runtime, cohort: Float32Array | None = None) -> None:
-        """`cohort` (n, 512): embeddings of strangers that scores are set against, where
-        the calibration asks for them.
+        """Take a loaded network and its card.
+
+        `cohort` (n, 512) holds embeddings of strangers that scores are set against,
+        where the calibration asks for them.
         """
         if card.modality != self.modality:
             raise ModelError(
@@ -49,12 +50,13 @@ class Encoder:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Score calibration of the card. Raises ModelError when it has none."""
+        """Calibration of the card. Raises ModelError when it has none."""
         return self.card.require_calibration(self.cohort)
 
     def _run(self, *inputs: Float32Array) -> Float32Array:
-        """The network's embeddings of n inputs as (n, 512) of unit length. Raises
-        ModelError when they are not what the card says.
+        """Run the network on n inputs and return (n, 512) of unit length.
+
+        Raises ModelError when the outputs are not what the card says.
         """
         raw = self._runtime.run(*inputs)
         n = len(inputs[0])
@@ -67,23 +69,17 @@ class Encoder:
             )
         if not np.isfinite(raw).all():
             raise ModelError(
-                f"The network {self.card.name} gave numbers that are not finite.",
+                f"The network {self.card.name} gives numbers that are not finite.",
                 "Check scale, mean and std in its card.",
             )
-        return self._unit(raw.reshape(n, size))
-
-    def _unit(self, vectors: Float32Array) -> Float32Array:
-        """(n, embedding_size) → (n, 512) of unit length. Zeros fill up shorter
-        embeddings and change no cosine.
-        """
-        vectors = unit(vectors)
-        padded = np.zeros((len(vectors), EMBEDDING_SIZE), np.float32)
-        padded[:, : vectors.shape[1]] = vectors
-        return padded
+        # Zeros fill up shorter embeddings and change no cosine.
+        vectors = np.zeros((n, EMBEDDING_SIZE), np.float32)
+        vectors[:, :size] = unit(raw.reshape(n, size))
+        return vectors
 
 
 class FaceEncoder(Encoder):
-    """Aligned faces → face embedding."""
+    """Encoder of aligned faces."""
 
     modality = Modality.FACE
 
@@ -93,31 +89,35 @@ class FaceEncoder(Encoder):
         self._input.check(runtime)
 
     def embed_each(self, faces: ImageArray) -> Float32Array:
-        """(n, 112, 112, 3) uint8 RGB → (n, 512) float32 of unit length, a row a face. n
-        may be 0.
+        """Embed each face by itself.
+
+        `faces` (n, 112, 112, 3) uint8 RGB give (n, 512) float32 of unit length. n may
+        be 0.
         """
         if not len(faces):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
         if not self._input.mirror:
             return self._run(self._input.prepare(faces))
-        of_each, of_mirrored = np.split(
-            self._run(self._input.prepare(np.concatenate([faces, faces[:, :, ::-1]]))), 2
-        )
-        return self._unit(of_each + of_mirrored)
+        both = np.concatenate([faces, faces[:, :, ::-1]])
+        of_each, of_mirrored = np.split(self._run(self._input.prepare(both)), 2)
+        return unit(of_each + of_mirrored)
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        """(n, 112, 112, 3) uint8 RGB of one person and their weights (n,) ≥ 0 → the
-        weighted mean of their embeddings, of unit length.
+        """Embed the faces of one person as the weighted mean of their embeddings.
+
+        Args:
+            faces: (n, 112, 112, 3) uint8 RGB, one at least.
+            weights: (n,) float32, 0 or more.
         """
         if not len(faces):
             raise ValueError("At least one face is needed. Received: 0 faces")
         weights = np.maximum(np.asarray(weights, np.float32), 1e-3)
         mean = (self.embed_each(faces) * weights[:, None]).sum(axis=0, keepdims=True)
-        return Embedding(self._unit(mean)[0], Modality.FACE, self.encoder_id)
+        return Embedding(unit(mean)[0], Modality.FACE, self.encoder_id)
 
 
 class VoiceEncoder(Encoder):
-    """Speech → voice embedding."""
+    """Encoder of speech."""
 
     modality = Modality.VOICE
 
@@ -128,8 +128,12 @@ class VoiceEncoder(Encoder):
         self.frontend = self._input.frontend
 
     def embed(self, speech: Waveform) -> Embedding:
-        """A waveform at the card's rate, speech only → embedding; with `time_reversal`
-        the mean of those of both directions.
+        """Embed a waveform that holds nothing but speech.
+
+        With `time_reversal` the embedding is the mean of those of both directions.
+
+        Raises:
+            ValueError: The waveform has another sample rate than the card.
         """
         if speech.rate_hz != self.frontend.rate_hz:
             raise ValueError(
@@ -137,20 +141,21 @@ class VoiceEncoder(Encoder):
                 f" rate_hz={speech.rate_hz}"
             )
         vectors = self._run(self._input.prepare(speech.samples))
-        vector = (
-            vectors[0] if len(vectors) == 1 else self._unit(vectors.sum(axis=0, keepdims=True))[0]
-        )
-        return Embedding(vector, Modality.VOICE, self.encoder_id)
+        # A single one is of unit length already.
+        mean = vectors if len(vectors) == 1 else unit(vectors.sum(axis=0, keepdims=True))
+        return Embedding(mean[0], Modality.VOICE, self.encoder_id)
 
 
 class FusionEncoder(Encoder):
-    """Face and voice embedding → person embedding."""
+    """Encoder of a person from a face and a voice embedding."""
 
     modality = Modality.FUSED
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
-        """(n, 512) and (n, 512) of the same people, row by row → (n, 512) of unit
-        length. n may be 0.
+        """Fuse embeddings of the same people, row by row.
+
+        `face` and `voice`, (n, 512) float32 each, give (n, 512) of unit length. n may
+        be 0.
         """
         if len(face) != len(voice):
             raise ValueError(
@@ -164,8 +169,9 @@ class FusionEncoder(Encoder):
 
 @dataclass(frozen=True)
 class Encoders:
-    """The three encoders that serve; `fusion` is trained, or the sum of both
-    log-likelihood ratios.
+    """The three encoders that serve.
+
+    `fusion` is trained, or the sum of both log-likelihood ratios.
     """
 
     face: FaceEncoder
@@ -174,11 +180,14 @@ class Encoders:
 
 
 def load_encoders(model_dir: Path) -> Encoders:
-    """Load `face/`, `voice/` and `fusion/` below `model_dir`. Raises ModelError.
+    """Load `face/`, `voice/` and `fusion/` below `model_dir`.
 
-    A trained fusion was made for the vectors of one face and one voice network and its
+    A trained fusion was made for the vectors of one face and one voice network, and its
     card names them. For others, or without one, the sum of both log-likelihood ratios
     serves (`network.serving.concat_fusion`).
+
+    Raises:
+        ModelError: A model is missing, broken or cannot be used.
     """
     face = load_face_encoder(model_dir / "face")
     voice = load_voice_encoder(model_dir / "voice")
@@ -204,12 +213,12 @@ def load_encoders(model_dir: Path) -> Encoders:
 
 
 def load_face_encoder(folder: Path) -> FaceEncoder:
-    """The face encoder in `folder`."""
+    """Load the face encoder in `folder`. Raises ModelError."""
     return FaceEncoder(*_load(folder))
 
 
 def load_voice_encoder(folder: Path) -> VoiceEncoder:
-    """The voice encoder in `folder`."""
+    """Load the voice encoder in `folder`. Raises ModelError."""
     return VoiceEncoder(*_load(folder))
 
 
@@ -218,8 +227,10 @@ def joined_cohort(
     face: Float32Array,
     voice: Float32Array,
 ) -> Float32Array:
-    """The cohort of fused scores: cohorts of faces and of voices (n, 512) joined row by
-    row, as far as both go.
+    """Make the cohort of fused scores.
+
+    Cohorts of faces and of voices, (n, 512) each, are joined row by row, as far as both
+    go.
     """
     both = min(len(face), len(voice))
     return fuse(face[:both], voice[:both])

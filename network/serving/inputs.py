@@ -1,9 +1,8 @@
-"""What a face or voice network is fed, as its card says it, and whether the network
-takes that.
+"""Input preprocessing described by a card, and a check that the network accepts it.
 
-One class each for faces and voices. `prepare` makes the array, `check` compares its
-shape with what the network's file declares, so that a wrong layout or size is found
-when a model is loaded and not in an answer.
+One class each for faces and voices. `prepare` makes the array. `check` compares its
+shape with what the network's file declares, so that a wrong layout or size shows when a
+model is loaded and not in an answer.
 """
 
 from __future__ import annotations
@@ -21,18 +20,23 @@ from network.serving.runtime import Runtime, Shape
 from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
 from utils.errors import ModelError
 
+# The five-point template that `align.warp` puts faces on. Nearly all face models of the
+# last years were trained on it.
 TEMPLATE = "arcface-112"
-"""The five-point template that `align.warp` puts faces on; nearly all face models of
-the last years were trained on it.
-"""
+FACE_LAYOUTS = ("nhwc", "nchw")
+VOICE_LAYOUTS = ("ntc", "nct")
+# Heights and widths, in pixels, that a face network may take.
+FACE_SIZES_PX = (32, 512)
 
 T = TypeVar("T", bound="_Input")
 
 
 @dataclass(frozen=True)
 class _Input:
-    """`name` of the network's input and `output` that is the embedding; empty = the
-    only one.
+    """What both kinds of input have.
+
+    `name` is that of the network's input, `output` that of the output that is the
+    embedding. Empty: the only one.
     """
 
     name: str = ""
@@ -48,41 +52,40 @@ class _Input:
         return cls(**data)
 
     def _check(self, runtime: Runtime, expected: Mapping[str, Shape], layout: str) -> None:
-        """`expected` = the shape in each layout that there is; None = any size, which
+        """Raise ModelError unless the network takes the shape of `layout`.
+
+        `expected` holds the shape in each layout that there is. None is any size, which
         the network must leave free.
         """
         names = runtime.input_names
         if len(names) != 1 or (self.name and names != (self.name,)):
+            named = f" named {self.name}" if self.name else ""
             raise ModelError(
-                "A face or voice network must have one"
-                f" input{f' named {self.name}' if self.name else ''}. Received: {', '.join(names)}",
+                f"A face or voice network must have one input{named}. Received: {', '.join(names)}",
                 "Export the network with this input alone.",
             )
-        found = runtime.input_shapes[0]
-        if not found or fits(expected[layout], found):
-            return
-        right = next((other for other, shape in expected.items() if fits(shape, found)), None)
-        advice = (
-            f"That is the layout {right}."
-            if right
-            else "Check size and layout, or export the network with free sizes."
-        )
-        raise ModelError(
-            f"In the layout {layout} the network is fed {_told(expected[layout])}. "
-            f"Received: a network that takes {_told(found)}",
-            advice,
-        )
+        declared = runtime.input_shapes[0]
+        if declared and not fits(expected[layout], declared):
+            raise ModelError(
+                f"In the layout {layout} the network is fed {_format_shape(expected[layout])}. "
+                f"Received: a network that takes {_format_shape(declared)}",
+                _layout_hint(expected, declared),
+            )
 
 
 @dataclass(frozen=True)
 class FaceInput(_Input):
-    """Faces as float32 (n, size, size, 3), `(x · scale − mean) / std` by channel; for
-    layout "nchw" as (n, 3, size, size).
+    """How faces are fed to a network: float32, `(x · scale − mean) / std` by channel.
 
-    `channels` = "rgb" or "bgr", the order that the network takes (and that `mean` and
-    `std` have). `size_px` other than 112: the aligned face is resized. `template` = how
-    faces are aligned; there is one. `mirror`: an embedding is the mean of those of the
-    face and of its mirror image, for twice the time.
+    Attributes:
+        layout: "nhwc" for (n, size, size, 3), "nchw" for (n, 3, size, size).
+        scale, mean, std: As above, the latter two by channel.
+        size_px: Height and width. Other than 112: the aligned face is resized.
+        channels: "rgb" or "bgr", the order that the network takes, and that `mean` and
+            `std` have.
+        template: How faces are aligned. There is one.
+        mirror: An embedding is the mean of those of the face and of its mirror image,
+            for twice the time.
     """
 
     layout: str = "nhwc"
@@ -95,10 +98,12 @@ class FaceInput(_Input):
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        if self.layout not in ("nhwc", "nchw") or not 32 <= self.size_px <= 512:
+        least, most = FACE_SIZES_PX
+        if self.layout not in FACE_LAYOUTS or not least <= self.size_px <= most:
             raise ModelError(
-                "A face network must take square pictures of 32 to 512 px in the layout nhwc or"
-                f" nchw. Received: size_px={self.size_px}, layout={self.layout!r}"
+                f"A face network must take square pictures of {least} to {most} px in the layout"
+                f" {' or '.join(FACE_LAYOUTS)}. Received: size_px={self.size_px},"
+                f" layout={self.layout!r}"
             )
         if self.channels not in ("rgb", "bgr") or self.template != TEMPLATE:
             raise ModelError(
@@ -107,6 +112,9 @@ class FaceInput(_Input):
             )
         if not isinstance(self.mirror, bool):
             raise ModelError(f"mirror must be true or false. Received: mirror={self.mirror!r}")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         if (
             len(self.mean) != 3
             or len(self.std) != 3
@@ -121,25 +129,20 @@ class FaceInput(_Input):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FaceInput:
-        """From a card's `input`. Raises ModelError."""
-        return cls._from(
-            {k: tuple(float(x) for x in v) if k in ("mean", "std") else v for k, v in data.items()}
-        )
+        """Read a card's `input`. Raises ModelError."""
+        values = dict(data)
+        for name in {"mean", "std"} & set(values):
+            values[name] = tuple(map(float, values[name]))
+        return cls._from(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """As a card's `input`."""
+        """Return what a card holds as `input`."""
         return asdict(self)
 
     def prepare(self, faces: ImageArray) -> Float32Array:
-        """(n, 112, 112, 3) uint8 RGB → what the network is fed, float32."""
+        """Turn faces (n, 112, 112, 3) uint8 RGB into what the network is fed, float32."""
         if self.size_px != FACE_SIZE_PX:
-            how = cv2.INTER_AREA if self.size_px < FACE_SIZE_PX else cv2.INTER_LINEAR
-            faces = np.stack(
-                [
-                    cv2.resize(face, (self.size_px, self.size_px), interpolation=how)
-                    for face in faces
-                ]
-            ).astype(np.uint8)
+            faces = _resize(faces, self.size_px)
         if self.channels == "bgr":
             faces = faces[..., ::-1]
         mean = np.array(self.mean, np.float32)
@@ -150,23 +153,24 @@ class FaceInput(_Input):
         )
 
     def check(self, runtime: Runtime) -> None:
-        """Raises ModelError unless the network takes what `prepare` makes."""
+        """Raise ModelError unless the network takes what `prepare` makes."""
         side = self.size_px
-        self._check(
-            runtime, {"nhwc": (None, side, side, 3), "nchw": (None, 3, side, side)}, self.layout
-        )
+        shapes: tuple[Shape, ...] = ((None, side, side, 3), (None, 3, side, side))
+        self._check(runtime, dict(zip(FACE_LAYOUTS, shapes, strict=True)), self.layout)
 
 
 @dataclass(frozen=True)
 class VoiceInput(_Input):
-    """Features of one utterance as float32 (1, frames, n_mels); for layout "nct" as (1,
-    n_mels, frames). With `time_reversal` two of them.
+    """How speech is fed to a network: features of one utterance, float32.
 
-    `frontend` makes them: the product's own (`network.frontends.log_mel`) or Kaldi's
-    (`network.frontends.kaldi`). `time_reversal`: an embedding is the mean of those of the features
-    and of the same backwards, for twice the time of the network. Backwards, speech
-    keeps its voice and has no words: what is said is meant to count for less
-    (docs/research/voice.md).
+    Attributes:
+        frontend: What makes the features, the product's own front end
+            (`network.frontends.log_mel`) or Kaldi's (`network.frontends.kaldi`).
+        layout: "ntc" for (1, frames, n_mels), "nct" for (1, n_mels, frames).
+        time_reversal: An embedding is the mean of those of the features and of the same
+            backwards, for twice the time of the network. Backwards, speech keeps its
+            voice and has no words, so what is said counts for less
+            (docs/research/voice.md).
     """
 
     frontend: FrontendSpec | KaldiSpec = FrontendSpec()
@@ -179,7 +183,7 @@ class VoiceInput(_Input):
                 "time_reversal must be true or false. Received:"
                 f" time_reversal={self.time_reversal!r}"
             )
-        if self.layout not in ("ntc", "nct"):
+        if self.layout not in VOICE_LAYOUTS:
             raise ModelError(
                 "The layout of a voice network must be ntc (frames, mels) or nct. Received:"
                 f" layout={self.layout!r}"
@@ -192,27 +196,21 @@ class VoiceInput(_Input):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VoiceInput:
-        """From a card's `input`, which holds either `frontend` or `kaldi`. Raises
-        ModelError.
+        """Read a card's `input`, which holds either `frontend` or `kaldi`.
+
+        Raises:
+            ModelError: It holds neither, both, or values that cannot be used.
         """
-        given = dict(data)
-        if ("kaldi" in given) == ("frontend" in given):
+        values = dict(data)
+        if ("kaldi" in values) == ("frontend" in values):
             raise ModelError(
                 "The input of a voice network holds either frontend or kaldi. "
-                f"Received: {', '.join(sorted(given)) or 'nothing'}"
+                f"Received: {', '.join(sorted(values)) or 'nothing'}"
             )
-        try:
-            own = (
-                KaldiSpec.from_dict(given.pop("kaldi"))
-                if "kaldi" in given
-                else FrontendSpec.from_dict(given.pop("frontend"))
-            )
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"The front end of a voice network cannot be used. {error}") from error
-        return cls._from({**given, "frontend": own})
+        return cls._from(_with_frontend(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """As a card's `input`."""
+        """Return what a card holds as `input`."""
         kind = "kaldi" if isinstance(self.frontend, KaldiSpec) else "frontend"
         return {
             "name": self.name,
@@ -223,40 +221,72 @@ class VoiceInput(_Input):
         }
 
     def prepare(self, samples: Float32Array) -> Float32Array:
-        """(n,) samples in [-1, 1] at 16 kHz → what the network is fed, float32: the
-        utterance, and with `time_reversal` the same backwards as a second one. Raises
-        ModelError.
+        """Turn samples (n,) in [-1, 1] at 16 kHz into what the network is fed, float32.
+
+        With `time_reversal` the same backwards is a second utterance.
+
+        Raises:
+            ModelError: The front end is not installed.
         """
-        own = self.frontend
-        features = (
-            kaldi_fbank(samples, own) if isinstance(own, KaldiSpec) else log_mel(samples, own)
-        )
+        features = self._features(samples)
         both = np.stack([features, features[::-1]]) if self.time_reversal else features[None]
         return np.ascontiguousarray(
             both.transpose(0, 2, 1) if self.layout == "nct" else both, dtype=np.float32
         )
 
+    def _features(self, samples: Float32Array) -> Float32Array:
+        if isinstance(self.frontend, KaldiSpec):
+            return kaldi_fbank(samples, self.frontend)
+        return log_mel(samples, self.frontend)
+
     def check(self, runtime: Runtime) -> None:
-        """Raises ModelError unless the network takes what `prepare` makes, and what
-        makes it is installed.
+        """Raise ModelError unless the network takes what `prepare` makes.
+
+        What makes it must be installed, too.
         """
         if isinstance(self.frontend, KaldiSpec):
             load_kaldi()
         mels = self.frontend.n_mels
-        self._check(runtime, {"ntc": (None, None, mels), "nct": (None, mels, None)}, self.layout)
+        shapes: tuple[Shape, ...] = ((None, None, mels), (None, mels, None))
+        self._check(runtime, dict(zip(VOICE_LAYOUTS, shapes, strict=True)), self.layout)
 
 
-def fits(expected: Shape, found: Shape) -> bool:
-    """Whether arrays of the shape `expected` can be fed to an input declared as
-    `found`; None = any. The first axis is the batch, of which a network may take one at
-    a time.
+def fits(expected: Shape, declared: Shape) -> bool:
+    """Tell whether arrays of one shape can be fed to an input that declares another.
+
+    None is any size. The first axis is the batch, of which a network may take one at a
+    time.
     """
     return (
-        len(expected) == len(found)
-        and found[0] in (None, 1)
-        and all(b is None or a == b for a, b in zip(expected[1:], found[1:], strict=True))
+        len(expected) == len(declared)
+        and declared[0] in (None, 1)
+        and all(b is None or a == b for a, b in zip(expected[1:], declared[1:], strict=True))
     )
 
 
-def _told(shape: Sequence[int | None]) -> str:
+def _with_frontend(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the front end, of either kind, into the field `frontend`."""
+    others = {name: value for name, value in values.items() if name != "kaldi"}
+    try:
+        if "kaldi" in values:
+            return {**others, "frontend": KaldiSpec.from_dict(values["kaldi"])}
+        return {**others, "frontend": FrontendSpec.from_dict(values["frontend"])}
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"The front end of a voice network cannot be used. {error}") from error
+
+
+def _resize(faces: ImageArray, size_px: int) -> ImageArray:
+    method = cv2.INTER_AREA if size_px < FACE_SIZE_PX else cv2.INTER_LINEAR
+    resized = [cv2.resize(face, (size_px, size_px), interpolation=method) for face in faces]
+    return np.stack(resized).astype(np.uint8)
+
+
+def _layout_hint(expected: Mapping[str, Shape], declared: Shape) -> str:
+    for layout, shape in expected.items():
+        if fits(shape, declared):
+            return f"That is the layout {layout}."
+    return "Check size and layout, or export the network with free sizes."
+
+
+def _format_shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"

@@ -1,8 +1,8 @@
-"""Bring your own encoder: put a card beside an ONNX file, after the network was tried
-with what the card says to feed it.
+"""Bring your own encoder: a card beside an ONNX file, once the network has been tested.
 
-The network must declare an input that fits, and give finite embeddings of one size that
-differ from input to input and do not depend on what else is in the batch.
+The network must declare an input that fits what the card says. It must give finite
+embeddings of one size that differ from input to input and do not depend on what else is
+in the batch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ import numpy as np
 from network.serving.card import CARD_FILE, Card, write_card
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import OnnxRuntime
-from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array
+from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray, unit
 from utils.errors import ModelError
 from utils.file_hash import hash_file
 from utils.modality import Modality
 from utils.whole_file import whole_file
 
 WEIGHTS = "model.onnx"
-ALIKE = 0.9999  # cosine above which two embeddings are the same
+# Cosine above which two embeddings are the same.
+ALIKE = 0.9999
 SPEECH_S = 2
 
 
@@ -33,55 +35,41 @@ def add_model(
     modality: Modality,
     file: Path,
     folder: Path,
-    fed: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    *,
     name: str = "",
     terms: str = "",
 ) -> Card:
-    """Copy `file` into the new model folder `folder` and write its card, without a
-    calibration yet.
+    """Copy an ONNX file into a new model folder and write its card.
+
+    The card has no calibration yet.
 
     Args:
-        modality: face or voice.
+        modality: Face or voice.
         file: An ONNX file with its weights in it.
-        folder: Must not hold a model.
-        fed: What a card holds as `input`: see `FaceInput` and `VoiceInput`.
-        name: First part of the encoder id; "" = that of the file.
+        folder: The folder, which must not hold a model.
+        inputs: What a card holds as `input`: see `FaceInput` and `VoiceInput`.
+        name: First part of the encoder id. Empty: that of the file.
         terms: What the weights may be used for, in words.
 
     Raises:
-        ModelError: the folder is taken, or the network cannot be used as described.
+        ModelError: The folder is taken, or the network cannot be used as described.
     """
     if (folder / CARD_FILE).exists():
         raise ModelError(
-            f"A new model needs a folder of its own. Received: {folder.name}, which holds one",
+            f"The folder {folder.name} holds a model already. A new one needs its own.",
             "Choose another folder.",
         )
-    name = re.sub(r"[^a-z0-9.]+", "-", (name or file.stem).lower()).strip("-.") or str(modality)
-    runtime = OnnxRuntime(file, str(fed.get("output", "")))
-    if len(runtime.output_names) > 1 and not fed.get("output"):
-        raise ModelError(
-            "The output that is the embedding must be named. Received: a network with"
-            f" {', '.join(runtime.output_names)}",
-            "Choose one: --output NAME",
-        )
-    fed = {
-        **fed,
-        "name": runtime.input_names[0],
-        "output": fed.get("output") or runtime.output_names[0],
-    }
-    inputs: FaceInput | VoiceInput = (
-        FaceInput.from_dict(fed) if modality == Modality.FACE else VoiceInput.from_dict(fed)
-    )
-    inputs.check(runtime)
-    size = tried(inputs, runtime)
+    runtime = OnnxRuntime(file, str(inputs.get("output", "")))
+    prepared = _describe_input(modality, inputs, runtime)
     card = Card(
-        name,
-        modality.value,
-        "onnx",
-        WEIGHTS,
-        hash_file(file),
-        size,
-        inputs.to_dict(),
+        name=_encoder_name(name or file.stem) or modality.value,
+        modality=modality.value,
+        runtime="onnx",
+        file=WEIGHTS,
+        sha256=hash_file(file),
+        embedding_size=probe_network(prepared, runtime),
+        input=prepared.to_dict(),
         source="Brought by the operator.",
         terms=terms or "Not stated.",
     )
@@ -91,40 +79,63 @@ def add_model(
     return card
 
 
-def tried(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
-    """Run the network on made-up faces or sounds; returns the size of its embeddings.
-    Raises ModelError.
-    """
-    fed = (
-        [inputs.prepare(_pictures())]
-        if isinstance(inputs, FaceInput)
-        else [inputs.prepare(sound) for sound in _sounds()]
-    )
-    raw = np.concatenate([_run(runtime, batch) for batch in fed])
-    if not np.isfinite(raw).all() or not np.linalg.norm(raw, axis=1).all():
+def _encoder_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def _describe_input(
+    modality: Modality, inputs: Mapping[str, Any], runtime: OnnxRuntime
+) -> FaceInput | VoiceInput:
+    """Complete `inputs` by what the network declares, and check it. Raises ModelError."""
+    output = inputs.get("output")
+    if len(runtime.output_names) > 1 and not output:
         raise ModelError(
-            "The network must give finite embeddings other than zero. Received: NaN, infinity or"
-            " zeros",
+            "A network with several outputs needs the name of the one that is the embedding."
+            f" Received: {', '.join(runtime.output_names)}",
+            "Choose one: --output NAME",
+        )
+    values = {
+        **inputs,
+        "name": runtime.input_names[0],
+        "output": output or runtime.output_names[0],
+    }
+    kind = FaceInput if modality is Modality.FACE else VoiceInput
+    prepared = kind.from_dict(values)
+    prepared.check(runtime)
+    return prepared
+
+
+def probe_network(inputs: FaceInput | VoiceInput, runtime: OnnxRuntime) -> int:
+    """Run the network on made-up faces or sounds and return the size of its embeddings.
+
+    Raises:
+        ModelError: The embeddings are not finite, are zero, are all alike, or depend on
+            the others of the batch.
+    """
+    batches = _made_up_batches(inputs)
+    embeddings = np.concatenate([_run(runtime, batch) for batch in batches])
+    if not np.isfinite(embeddings).all() or not np.linalg.norm(embeddings, axis=1).all():
+        raise ModelError(
+            "The network gives embeddings with NaN, infinity or nothing but zeros.",
             "Check scale, mean and std.",
         )
-    # With time_reversal a sound gives two: compare the forward ones only
-    rows = len(raw) if isinstance(inputs, FaceInput) else len(fed)
-    distinct = raw[:: len(raw) // rows]
-    if any(_alike(distinct[i : i + 1], distinct[j : j + 1]) for i in range(rows) for j in range(i)):
+    # With `time_reversal` a sound gives two: only the forward ones are compared.
+    both_ways = isinstance(inputs, VoiceInput) and inputs.time_reversal
+    if any(_are_alike(*pair) for pair in combinations(embeddings[:: 1 + both_ways], 2)):
         raise ModelError(
             "The network gives the same embedding whatever it is fed.",
             "Check scale, mean, std and output.",
         )
-    if not _alike(raw[:1], _run(runtime, fed[0][:1])):
+    if not _are_alike(embeddings[0], _run(runtime, batches[0][:1])[0]):
         raise ModelError(
             "The embedding of one input changes with the others of its batch.",
             "Export the network in evaluation mode.",
         )
-    return int(raw.shape[1])
+    return int(embeddings.shape[1])
 
 
 def _run(runtime: OnnxRuntime, inputs: Float32Array) -> Float32Array:
-    """Embeddings (n, d) of n inputs."""
+    """Run the network on n inputs and return the embeddings (n, d)."""
     try:
         raw = runtime.run(inputs)
     except Exception as error:  # onnxruntime has no public base class for its errors
@@ -142,34 +153,32 @@ def _run(runtime: OnnxRuntime, inputs: Float32Array) -> Float32Array:
     return raw.reshape(len(raw), -1)
 
 
-def _alike(a: Float32Array, b: Float32Array) -> bool:
-    """Whether all rows of two (n, d) point the same way."""
-    cosines = (a * b).sum(axis=1) / np.maximum(
-        np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-12
-    )
-    return bool((cosines > ALIKE).all())
+def _are_alike(first: Float32Array, second: Float32Array) -> bool:
+    return bool(unit(first) @ unit(second) > ALIKE)
 
 
-def _pictures() -> np.ndarray:
-    """Three different pictures (3, 112, 112, 3) uint8: noise, an edge across, an edge
-    down.
-    """
+def _made_up_batches(inputs: FaceInput | VoiceInput) -> list[Float32Array]:
+    if isinstance(inputs, FaceInput):
+        return [inputs.prepare(_pictures())]
+    return [inputs.prepare(sound) for sound in _sounds()]
+
+
+def _pictures() -> ImageArray:
+    """Draw (3, 112, 112, 3) uint8: noise, an edge across, an edge down."""
     rng = np.random.default_rng(0)
+    middle = FACE_SIZE_PX // 2
     pictures = rng.integers(0, 256, (3, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8)
-    pictures[1, : FACE_SIZE_PX // 2] = 220
-    pictures[1, FACE_SIZE_PX // 2 :] = (30, 80, 160)
-    pictures[2, :, : FACE_SIZE_PX // 2] = (200, 140, 110)
-    pictures[2, :, FACE_SIZE_PX // 2 :] = 10
+    pictures[1, :middle] = 220
+    pictures[1, middle:] = (30, 80, 160)
+    pictures[2, :, :middle] = (200, 140, 110)
+    pictures[2, :, middle:] = 10
     return pictures
 
 
-def _sounds() -> tuple[Float32Array, Float32Array]:
-    """Noise, and a buzz with harmonics of 140 Hz, of two seconds and of three."""
-    rng = np.random.default_rng(0)
+def _sounds() -> list[Float32Array]:
+    """Make two seconds of noise, and three of a buzz with harmonics of 140 Hz."""
+    noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_S * RATE_HZ)
     time_s = np.arange((SPEECH_S + 1) * RATE_HZ) / RATE_HZ
-    buzz = sum(np.sin(2 * np.pi * 140 * k * time_s) / k for k in range(1, 20)) * (
-        0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s)
-    )
-    return rng.normal(0, 0.1, SPEECH_S * RATE_HZ).astype(np.float32), (
-        0.1 * np.asarray(buzz)
-    ).astype(np.float32)
+    harmonics = [np.sin(2 * np.pi * 140 * k * time_s) / k for k in range(1, 20)]
+    buzz = 0.1 * np.sum(harmonics, axis=0) * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s))
+    return [noise.astype(np.float32), buzz.astype(np.float32)]

@@ -1,29 +1,32 @@
-"""Where a network's weights are run: ONNX Runtime (2 to 5 times faster for networks of
-this size) or Keras, the source of the weights.
+"""Runtimes of trained networks: ONNX Runtime, and Keras, the source of the weights.
 
-Both are loaded once, immutable afterwards, and may be called from many threads at the
-same time.
+ONNX Runtime is 2 to 5 times faster for networks of this size. Both are loaded once,
+immutable afterwards, and may be called from many threads at the same time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from utils.arrays import Float32Array
 from utils.errors import ModelError
 
+if TYPE_CHECKING:
+    import keras
+    import onnxruntime as ort
+
+# Sizes of an array; None is any.
 Shape = tuple[int | None, ...]
-"""Sizes of an array; None = any."""
 
 
 class Runtime(Protocol):
-    """A loaded network: float32 arrays in (in the order of the network's inputs), one
-    float32 array out.
+    """A loaded network: float32 arrays in, one float32 array out.
 
-    `input_names` and `input_shapes` are what its file declares; a shape is empty where
+    `input_names` and `input_shapes` are what its file declares. A shape is empty where
     it does not say.
     """
 
@@ -31,31 +34,25 @@ class Runtime(Protocol):
     input_shapes: tuple[Shape, ...]
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Forward pass."""
+        """Run the network on arrays in the order of its inputs."""
         ...
 
 
 class OnnxRuntime:
-    """A network in an ONNX file under onnxruntime on the CPU; `output` names the one
-    that is read, "" = the first.
-    """
+    """A network in an ONNX file under onnxruntime on the CPU."""
 
     def __init__(self, path: Path, output: str = "") -> None:
-        import onnxruntime as ort
+        """Load the file.
 
-        options = ort.SessionOptions()
-        # Waiting threads sleep rather than spin: decoding and detection of other
-        # requests need the cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has no public base class for its errors
-            raise ModelError(
-                f"onnxruntime cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
-            ) from error
+        Args:
+            path: The ONNX file.
+            output: Name of the output that is read. Empty: the first.
+
+        Raises:
+            ModelError: The file cannot be loaded, takes something else than float32, or
+                has no such output.
+        """
+        self._session = _open_session(path)
         nodes = self._session.get_inputs()
         if other := sorted({node.type for node in nodes} - {"tensor(float)"}):
             raise ModelError(
@@ -63,10 +60,7 @@ class OnnxRuntime:
                 "Export it with float32 inputs.",
             )
         self.input_names = tuple(node.name for node in nodes)
-        self.input_shapes = tuple(
-            tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
-            for node in nodes
-        )
+        self.input_shapes = tuple(_sizes(node.shape) for node in nodes)
         self.output_names = tuple(node.name for node in self._session.get_outputs())
         if output and output not in self.output_names:
             raise ModelError(
@@ -76,25 +70,53 @@ class OnnxRuntime:
         self._one_by_one = all(shape[:1] == (1,) for shape in self.input_shapes)
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Forward pass; a network that was exported for batches of one is run once a
-        row.
+        """Run the network.
+
+        One that was exported for batches of one is run once a row.
         """
         if self._one_by_one and len(inputs[0]) > 1:
-            return np.concatenate(
-                [self.run(*(x[i : i + 1] for x in inputs)) for i in range(len(inputs[0]))]
-            )
+            rows = zip(*inputs, strict=True)
+            return np.concatenate([self.run(*_batches_of_one(row)) for row in rows])
         (output,) = self._session.run(
             [self._output], dict(zip(self.input_names, inputs, strict=True))
         )
         return np.asarray(output, dtype=np.float32)
 
 
+def _open_session(path: Path) -> ort.InferenceSession:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    # Waiting threads sleep rather than spin: decoding and detection of other requests
+    # need the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no public base class for its errors
+        raise ModelError(
+            f"onnxruntime cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
+        ) from error
+
+
+def _sizes(shape: Sequence[int | str | None]) -> Shape:
+    """Return the sizes that an ONNX file fixes (it names the others)."""
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
+
+
+def _batches_of_one(row: Sequence[Float32Array]) -> list[Float32Array]:
+    return [array[None] for array in row]
+
+
 class KerasRuntime:
-    """A `.keras` file, called through one `tf.function` of a fixed signature, so that
-    no input length traces anew.
+    """A `.keras` file.
+
+    It is called through one `tf.function` of a fixed signature, so that no input length
+    is traced anew.
     """
 
     def __init__(self, path: Path) -> None:
+        """Load the file. Raises ModelError where that fails."""
         import tensorflow as tf
 
         from network.backbones.registry import load_network
@@ -106,7 +128,7 @@ class KerasRuntime:
                 f"Keras cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
             ) from error
         self.input_names = tuple(t.name for t in model.inputs)
-        self.input_shapes: tuple[Shape, ...] = tuple(tuple(t.shape) for t in model.inputs)
+        self.input_shapes: tuple[Shape, ...] = tuple(map(_static_shape, model.inputs))
         signature = [tf.TensorSpec(t.shape, tf.float32) for t in model.inputs]
         single = len(signature) == 1
         self._call = tf.function(
@@ -114,12 +136,17 @@ class KerasRuntime:
         )
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Forward pass."""
+        """Run the network."""
         return np.asarray(self._call(*inputs), dtype=np.float32)
 
 
+def _static_shape(tensor: keras.KerasTensor) -> Shape:
+    return tuple(tensor.shape)
+
+
 def load_runtime(kind: str, path: Path, output: str = "") -> Runtime:
-    """The runtime that a card asks for by its `runtime` field; `output` as in
-    `OnnxRuntime`.
+    """Load a network under the runtime that a card names, "onnx" or "keras".
+
+    `output` is that of `OnnxRuntime`.
     """
     return OnnxRuntime(path, output) if kind == "onnx" else KerasRuntime(path)

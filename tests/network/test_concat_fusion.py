@@ -1,6 +1,4 @@
-"""Fusion without training: the sum of log-likelihood ratios, and the convolved impostor
-table against simulation.
-"""
+"""Fusion without training, and its table of impostors against simulation."""
 
 from __future__ import annotations
 

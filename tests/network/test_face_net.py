@@ -87,7 +87,8 @@ def test_saved_and_loaded_again(network: keras.Model, faces: np.ndarray, tmp_pat
 def test_onnx_gives_the_same_embeddings(
     network: keras.Model, faces: np.ndarray, tmp_path: Path
 ) -> None:
-    from network.serving.export import export_onnx, largest_difference
+    from network.serving.export import export_onnx
+    from tests.support.networks import largest_difference
 
     export_onnx(network, tmp_path / "model.onnx", (None, 112, 112, 3))
     assert largest_difference(network, tmp_path / "model.onnx", [faces]) < 1e-4
@@ -139,9 +140,7 @@ def test_only_a_network_of_the_same_kind_is_a_start(network: keras.Model, tmp_pa
 
 
 def small(blocks: int, strides: int = 1, width: int = 8) -> keras.Model:
-    """A network of a stem of `width`, `blocks` bottlenecks of 8 channels, a pooling and
-    a layer on top.
-    """
+    """Build a stem of `width`, `blocks` bottlenecks of 8 channels, a pooling, a layer."""
     import keras
 
     from network.backbones.blocks import bottleneck, conv_norm

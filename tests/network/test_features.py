@@ -1,6 +1,4 @@
-"""The front end: shapes, invariances, refusals, and that training and serving see the
-same numbers.
-"""
+"""The front end: shapes, invariances, refusals, and the same numbers in training."""
 
 from __future__ import annotations
 
@@ -167,9 +165,17 @@ def test_a_whole_file_in_a_batch_is_what_is_served(sounds: Bank, served: np.ndar
         band_masks=0,
     )
     listing = Listing(Path("nowhere"), (Item("0.wav", "0"), Item("1.wav", "1")))
-    batch = VoiceBatches(
-        listing, [[bank]], [], None, options, plain, training_spec(), seed=1
-    ).batch(0, 0.0)
+    batches = VoiceBatches(
+        listing=listing,
+        banks=[[bank]],
+        noise=[],
+        targets=None,
+        options=options,
+        augment=plain,
+        spec=training_spec(),
+        seed=1,
+    )
+    batch = batches.batch(0, 0.0)
     crops = batch["features"][batch["label"] == 0]
     assert len(crops)
     for crop in crops:

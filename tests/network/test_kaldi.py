@@ -20,8 +20,10 @@ RATE = 16000
 
 
 def oracle(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
-    """Frames, offset removed, pre-emphasis, window, power spectrum, triangles on the
-    scale 1127 ln(1 + f / 700), logarithm.
+    """Compute the features by their definition.
+
+    Frames, offset removed, pre-emphasis, window, power spectrum, triangles on the scale
+    1127 ln(1 + f / 700), logarithm.
     """
     size = 400
     hop = 160

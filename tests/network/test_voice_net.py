@@ -1,6 +1,4 @@
-"""The voice network: any length, alone equals batched, size, save and load, ONNX, and
-refusals.
-"""
+"""The voice network: any length, any batch, size, saving, ONNX, refusals."""
 
 from __future__ import annotations
 
@@ -81,7 +79,8 @@ def test_save_and_load_keep_every_number(network: keras.Model, tmp_path: Path) -
 
 
 def test_onnx_agrees_at_every_length_and_batch(network: keras.Model, tmp_path: Path) -> None:
-    from network.serving.export import export_onnx, largest_difference
+    from network.serving.export import export_onnx
+    from tests.support.networks import largest_difference
 
     export_onnx(network, tmp_path / "model.onnx", (None, None, TINY["n_mels"]))
     for n, frames in ((1, 48), (1, 500), (3, 131), (2, 1), (1, 6000)):

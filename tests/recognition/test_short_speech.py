@@ -16,6 +16,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from network.serving.encoder import VoiceEncoder, load_voice_encoder
 from scoring import metrics
+from scoring.bootstrap import Interval, bootstrap_interval
 from scoring.calibration import Calibration
 from scoring.norms import CohortNorm
 from train.data.conditions import cut
@@ -69,7 +70,7 @@ class Figures:
     same: float
     different: float
     fmr: float
-    fmr_between: metrics.Interval
+    fmr_between: Interval
     fnmr: float
 
 
@@ -140,9 +141,7 @@ def figures(
     passed = strength >= calibration.pair_threshold(STATED)[0]
     llr = calibration.llr(strength)
     wrong = passed[~same]
-    between = metrics.bootstrap_interval(
-        lambda index: float(wrong[index].mean()), pairs[~same], level=0.9
-    )
+    between = bootstrap_interval(lambda index: float(wrong[index].mean()), pairs[~same], level=0.9)
     cost = (
         metrics.cllr(llr[other], same[other].astype(int)),
         least_cllr(llr[other], same[other].astype(int)),

@@ -1,6 +1,4 @@
-"""The cohort beside the weights: stored, read back with its calibration, refused when
-it is another one.
-"""
+"""The cohort beside the weights, which is refused when it is another one."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ Models = tuple[Path, dict[str, Float32Array]]
 
 @pytest.fixture
 def models(tmp_path: Path) -> Models:
-    """Networks of which face and voice have a cohort, and the fusion numbers for the
-    joined one.
-    """
+    """Make networks with cohorts of faces and voices, and numbers for the joined one."""
     folder = tiny_models(tmp_path)
     cohorts = {
         name: as_stored(

@@ -10,6 +10,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from scoring import metrics
+from scoring.bootstrap import bootstrap_interval
 
 Trials = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 """Scores and labels."""
@@ -17,9 +18,7 @@ Trials = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
 @pytest.fixture(params=[0, 1, 2])
 def trials(request: pytest.FixtureRequest) -> Trials:
-    """Overlapping scores, rounded in one case so that many are equal across both
-    classes.
-    """
+    """Draw overlapping scores, rounded in one case so that many are equal."""
     rng = np.random.default_rng(request.param)
     labels = (rng.random(700) < 0.3).astype(int)
     scores = rng.normal(labels * 1.5, 1.0)
@@ -91,7 +90,9 @@ def test_min_dcf_by_brute_force(trials: Trials, p_target: float, c_miss: int, c_
         [c_miss * p_target, c_fa * (1 - p_target)],
     )
     expected = costs.min() / min(c_miss * p_target, c_fa * (1 - p_target))
-    assert metrics.min_dcf(scores, labels, p_target, c_miss, c_fa).value == pytest.approx(expected)
+    assert metrics.min_dcf(scores, labels, p_target, c_miss=c_miss, c_fa=c_fa).value == (
+        pytest.approx(expected)
+    )
 
 
 def test_cllr_is_balanced_log_loss_of_sklearn(trials: Trials) -> None:
@@ -140,15 +141,15 @@ def test_bootstrap_covers_the_true_rate_and_is_wider_for_correlated_trials() -> 
     # All trials of a person fall alike
     correlated = np.repeat(rng.random(60) < 0.3, 20).astype(float)
     independent = rng.permutation(correlated)
-    by_person = metrics.bootstrap_interval(lambda index: correlated[index].mean(), people)
-    mixed = metrics.bootstrap_interval(lambda index: independent[index].mean(), people)
+    by_person = bootstrap_interval(lambda index: correlated[index].mean(), people)
+    mixed = bootstrap_interval(lambda index: independent[index].mean(), people)
     assert by_person.low < correlated.mean() < by_person.high
     assert by_person.high - by_person.low > 2 * (mixed.high - mixed.low)
 
 
 def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn() -> None:
     seen = []
-    metrics.bootstrap_interval(
+    bootstrap_interval(
         lambda index: seen.append(np.bincount(index, minlength=3)) or 0.0,
         [["a", "a"], ["b", "b"], ["a", "b"]],
     )
@@ -171,7 +172,7 @@ def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn() -> None:
         lambda: metrics.fold_accuracy([1.0, 2.0], [0, 1], [1, 1]),
         lambda: metrics.rank1([[1.0]], ["a"], ["b"]),
         lambda: metrics.open_set([[1.0]], ["a"], ["a"], 0.5),
-        lambda: metrics.bootstrap_interval(lambda index: 0.0, ["a", "a"]),
+        lambda: bootstrap_interval(lambda index: 0.0, ["a", "a"]),
     ],
 )
 def test_bad_input_is_refused_with_what_was_received(call: Callable[..., object]) -> None:

@@ -344,7 +344,8 @@ def test_alone_equals_batched_and_a_saved_network_gives_the_same(
 @pytest.mark.tf
 @pytest.mark.filterwarnings("ignore")  # tf2onnx warns about NumPy names of its own
 def test_onnx_gives_the_same(network: Network, tmp_path: Path) -> None:
-    from network.serving.export import export_onnx, largest_difference
+    from network.serving.export import export_onnx
+    from tests.support.networks import largest_difference
 
     model, (faces, voices) = network
     export_onnx(model, tmp_path / "model.onnx")

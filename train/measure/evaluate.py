@@ -27,6 +27,7 @@ import numpy.typing as npt
 from network.serving.card import read_card
 from network.serving.encoder import load_face_encoder, load_voice_encoder
 from scoring import metrics, norms
+from scoring.bootstrap import bootstrap_interval
 from train import plots
 from train.data.datasets import read_listing
 from train.data.embed import Align, Embedded, embed_images, embed_sounds, speech_finder
@@ -229,7 +230,7 @@ def _value(figure: Figure, scores: Float64Array, index: IndexArray) -> float:
 def _interval(
     statistic: Callable[[IndexArray], float], identities: npt.ArrayLike, replicates: int
 ) -> list[float]:
-    interval = metrics.bootstrap_interval(statistic, identities, replicates=replicates, seed=SEED)
+    interval = bootstrap_interval(statistic, identities, replicates=replicates, seed=SEED)
     return [interval.low, interval.high]
 
 

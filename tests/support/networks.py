@@ -1,0 +1,20 @@
+"""Networks under two runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from network.serving.runtime import OnnxRuntime
+from utils.arrays import Float32Array
+
+if TYPE_CHECKING:
+    import keras
+
+
+def largest_difference(model: keras.Model, path: Path, inputs: list[Float32Array]) -> float:
+    """Compare the outputs of `model` and of the ONNX file for `inputs`."""
+    expected = np.asarray(model(inputs[0] if len(inputs) == 1 else inputs, training=False))
+    return float(np.abs(expected - OnnxRuntime(path).run(*inputs)).max())
