@@ -94,7 +94,7 @@ def new_person_id() -> str:
     return "p" + secrets.token_hex(6)
 
 
-def parse_flagship_name(name: str) -> str:
+def parse_clip_name(name: str) -> str:
     """The person_id in a clip's name "email-number.mp4": the part before the last
     hyphen (an e-mail address may hold hyphens itself); without a hyphen the whole name,
     in both cases without the ending of a media file. Raises InvalidNameError.

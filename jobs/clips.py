@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gallery.names import parse_flagship_name, validate_person_id
+from gallery.names import parse_clip_name, validate_person_id
 from gallery.records.jobs import NewItem
 from jobs.uploads import keep_uploads
 from utils.config import Settings
@@ -93,7 +93,7 @@ def _uploaded(name: str, action: str, person_id: str | None) -> NewItem:
     if action == "identify" or person_id is not None:
         return item
     try:
-        return replace(item, person_id=parse_flagship_name(name))
+        return replace(item, person_id=parse_clip_name(name))
     except DuetError as error:
         return replace(item, refused=error)
 

@@ -1,5 +1,6 @@
-"""The HTTP service: one factory, the /v1 API, the compatible API, Swagger UI. Importing
-the package itself imports nothing.
+"""The HTTP service: one factory, the /v1 API, the compatible APIs, Swagger UI.
+
+Importing the package itself imports nothing.
 """
 
 from __future__ import annotations

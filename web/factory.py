@@ -1,6 +1,4 @@
-"""create_app: the Flask application, with the same API, errors and guards for every
-program that serves it.
-"""
+"""The Flask application, the same for every program that serves it."""
 
 from __future__ import annotations
 
@@ -24,11 +22,13 @@ from utils.errors import StorageFullError, StoreUnavailableError
 from web import VERSION
 from web.api import audit, feedback, gallery, health, identify, person
 from web.api import jobs as api_jobs
-from web.compat import identification_request, speakers
+from web.compat import identification_request
+from web.compat.speakers import routes as speakers
 from web.guard import auth
 from web.pages import pages
-from web.state import State
-from web.wire import errors, schema, uploads
+from web.state import State, store
+from web.wire import errors, uploads
+from web.wire.schema.base import MODELS
 
 log = logging.getLogger("duet.web")
 NAMESPACES = (
@@ -58,8 +58,9 @@ ABOUT = (
 
 
 class DuetApi(Api):
-    """flask-restx without error handling of its own: every error goes to the
-    application's handlers (web/wire/errors.py).
+    """flask-restx without error handling of its own.
+
+    Every error goes to the application's handlers (web/wire/errors.py).
     """
 
     def error_router(self, original_handler: Any, e: Exception) -> Any:
@@ -75,7 +76,7 @@ class DuetApi(Api):
 def create_app(
     config: Mapping[str, Any] | None = None, recognizer: Recognizer | None = None
 ) -> Flask:
-    """The service as a WSGI application.
+    """Build the service as a WSGI application.
 
     Args:
         config: Flask's settings and two of ours: `SETTINGS` (utils.config.Settings;
@@ -119,8 +120,9 @@ def create_app(
 
 
 def api_blueprint(*, swagger_ui: bool) -> Blueprint:
-    """Blueprint with all namespaces, the description at /swagger.json and, if wanted,
-    its page at /.
+    """Build the blueprint with all routes and the description at /swagger.json.
+
+    `swagger_ui` adds its page at /.
     """
     blueprint = Blueprint("api", __name__)
     api = DuetApi(
@@ -132,7 +134,7 @@ def api_blueprint(*, swagger_ui: bool) -> Blueprint:
         security=["key", {}],  # {}: a service without any key asks for none
         authorizations={"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
     )
-    for model in schema.MODELS:
+    for model in MODELS:
         api.add_model(model.name, model)
     for namespace in NAMESPACES:
         api.add_namespace(namespace)
@@ -142,21 +144,20 @@ def api_blueprint(*, swagger_ui: bool) -> Blueprint:
 
 
 def _init_retention(app: Flask) -> None:
-    """People whose retention is over are forgotten while the service runs, too: no
-    request after that time finds them.
-    """
+    """Forget people whose retention is over while the service runs, before a request."""
 
     @app.before_request
     def forget_expired() -> None:
         try:
-            app.extensions["duet"].recognizer.store.forget_expired_when_due()
+            store().forget_expired_when_due()
         except (StoreUnavailableError, StorageFullError) as error:
             log.error("people whose retention is over were not forgotten: %s", error.code)
 
 
 def _init_requests(app: Flask) -> None:
-    """Request ids, headers of every answer, and one log line a request: no names, no
-    bodies.
+    """Add request ids, headers of every answer, and one log line a request.
+
+    The log holds no names and no bodies.
     """
 
     @app.before_request

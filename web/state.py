@@ -1,6 +1,4 @@
-"""What one application holds: its settings and its recognizer, found again from inside
-a request.
-"""
+"""What one application holds, for the code that answers a request."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from utils.errors import BrokerUnavailableError
 
 @dataclass(frozen=True)
 class State:
-    """Kept in `app.extensions["duet"]`."""
+    """Parts of the application, in `app.extensions["duet"]`."""
 
     settings: Settings
     recognizer: Recognizer
@@ -29,43 +27,44 @@ class State:
     job_thread: JobThread
 
 
-def settings() -> Settings:
-    """Settings of the application that answers this request."""
+def _state() -> State:
     state: State = current_app.extensions["duet"]
-    return state.settings
+    return state
+
+
+def settings() -> Settings:
+    """Get the settings of the application that answers this request."""
+    return _state().settings
 
 
 def recognizer() -> Recognizer:
-    """Recognizer of the application that answers this request."""
-    state: State = current_app.extensions["duet"]
-    return state.recognizer
+    """Get the recognizer of the application that answers this request."""
+    return _state().recognizer
 
 
 def store() -> Store:
-    """Gallery of the application that answers this request."""
+    """Get the gallery of the application that answers this request."""
     return recognizer().store
 
 
 def keys() -> Keys:
-    """API keys of the gallery of this application."""
-    state: State = current_app.extensions["duet"]
-    return state.keys
+    """Get the API keys of the gallery."""
+    return _state().keys
 
 
 def jobs() -> Jobs:
-    """Batch jobs of the application that answers this request."""
-    state: State = current_app.extensions["duet"]
-    return state.jobs
+    """Get the batch jobs of the gallery."""
+    return _state().jobs
 
 
 def wake_jobs(job: Job) -> None:
-    """Have a new job worked on: by the workers of the broker, or by the thread of this
-    service. A broker that does not answer is no error: the thread tells it again.
+    """Have a new job worked on, by workers of the broker or by the thread of the service.
+
+    A broker that does not answer is no error: the thread repeats the message later.
     """
-    state: State = current_app.extensions["duet"]
-    if state.settings.jobs.broker_url:
+    if _state().settings.jobs.broker_url:
         from jobs.broker import send  # celery is an optional package
 
         with suppress(BrokerUnavailableError):
-            send(state.settings, job.job_id, job.files)
-    state.job_thread.wake()
+            send(_state().settings, job.job_id, job.files)
+    _state().job_thread.wake()

@@ -1,4 +1,4 @@
-"""Ids, names and the id in a flagship file name."""
+"""Ids, names and the id in the name of a clip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from gallery.names import (
     new_person_id,
-    parse_flagship_name,
+    parse_clip_name,
     search_key,
     validate_name,
     validate_note,
@@ -126,8 +126,8 @@ def test_notes_may_have_lines() -> None:
         ("ann-1.wav", "ann"),
     ],
 )
-def test_flagship_names(name: str, person_id: str) -> None:
-    assert parse_flagship_name(name) == person_id
+def test_clip_names(name: str, person_id: str) -> None:
+    assert parse_clip_name(name) == person_id
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ def test_flagship_names(name: str, person_id: str) -> None:
         None,
     ],
 )
-def test_flagship_names_that_are_refused(name: object) -> None:
+def test_clip_names_that_are_refused(name: object) -> None:
     with pytest.raises(InvalidNameError):
-        parse_flagship_name(name)
+        parse_clip_name(name)
 
 
 def test_new_ids_are_valid_and_differ() -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.fixtures import app, client, recognizer, settings
+from tests.support.fixtures import app, client, clip, gallery, recognizer, settings
 
-__all__ = ["app", "client", "recognizer", "settings"]
+__all__ = ["app", "client", "clip", "gallery", "recognizer", "settings"]

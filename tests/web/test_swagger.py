@@ -1,9 +1,8 @@
-"""What Swagger UI shows is complete and true: every field described with an example,
-every answer as described, nothing from elsewhere.
-"""
+"""What Swagger UI shows is complete and true, and nothing comes from elsewhere."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,9 +11,11 @@ from flask.testing import FlaskClient
 from jsonschema import Draft4Validator
 
 from recognition.recognizer import Recognizer
+from tests.support.documentation import ROOT
 from tests.support.shapes import enroll, media, send
 from utils.config import Settings
 from web.factory import create_app
+from web.wire.errors import STATUS
 
 
 @pytest.fixture
@@ -121,6 +122,35 @@ def check(spec: dict[str, Any], body: Any, about: dict[str, Any], where: str) ->
         assert "null" in about["description"], where
     else:
         Draft4Validator({k: v for k, v in about.items() if k in ("type", "enum")}).validate(body)
+
+
+def examples_of(spec: dict[str, Any], field: str) -> list[Any]:
+    """The examples of all fields of this name."""
+    models = spec["definitions"].values()
+    fields = [model["properties"].get(field, {}) for model in models]
+    return [about["example"] for about in fields if "example" in about]
+
+
+def test_example_codes_and_stages_exist(spec: dict[str, Any]) -> None:
+    models = spec["definitions"]
+    sources = "".join(
+        source.read_text(encoding="utf-8")
+        for layer in ("align", "recognition")
+        for source in (ROOT / layer).glob("*.py")
+    )
+    stages = {*re.findall(r'timed\([\w.\[\]]+, "(\w+)"\)', sources), "total"}
+    examples = examples_of(spec, "timings_ms")
+    assert examples
+    for example in examples:
+        assert set(example) <= stages
+    hint = models["Hint"]["properties"]["code"]["example"]
+    assert f'"{hint}"' in (ROOT / "align/hints.py").read_text(encoding="utf-8")
+    codes = {
+        models[name]["properties"]["code"]["example"] for name in ("ErrorDetail", "BatchError")
+    }
+    codes |= {example["code"] for example in examples_of(spec, "error")}
+    assert len(codes) > 1
+    assert codes <= set(STATUS)
 
 
 def test_the_page_may_load_from_the_service_alone(page_client: FlaskClient) -> None:

@@ -9,9 +9,17 @@ from flask_restx import Namespace, Resource
 from gallery.audit import Head
 from gallery.results import MAX_PAGE
 from recognition import as_json
-from utils import errors as known
+from utils import errors
 from web.state import store
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.audit import (
+    AUDIT,
+    AUDIT_VERIFIED,
+)
+from web.wire.schema.base import (
+    SHA256,
+    document_errors,
+)
 
 ns = Namespace(
     "audit",
@@ -19,7 +27,7 @@ ns = Namespace(
     path="/v1/audit",
 )
 
-ERRORS = (known.KeyRequiredError, known.InvalidRequestError, known.StoreUnavailableError)
+ERRORS = (errors.KeyRequiredError, errors.InvalidRequestError, errors.StoreUnavailableError)
 MAX_ROW = 10**15
 PART = {
     "limit": {
@@ -41,7 +49,7 @@ NOTED = {
         "description": (
             "a head that an earlier answer stated, as `number:hash`: its row must still be the same"
         ),
-        "example": f"42:{schema.SHA256}",
+        "example": f"42:{SHA256}",
     }
 }
 
@@ -51,8 +59,8 @@ class Audit(Resource):
     """The rows."""
 
     @ns.doc(id="list_events", params=PART)
-    @ns.response(200, "part of the audit, newest first", schema.AUDIT)
-    @schema.documented(ns, *ERRORS)
+    @ns.response(200, "part of the audit, newest first", AUDIT)
+    @document_errors(ns, *ERRORS)
     def get(self) -> dict[str, Any]:
         """Read the audit, newest rows first. Needs the role auditor or admin."""
         parse.check_query(PART)
@@ -66,14 +74,14 @@ class Verify(Resource):
     """The chain of hashes."""
 
     @ns.doc(id="verify_audit", params=NOTED)
-    @ns.response(200, "what was found", schema.AUDIT_VERIFIED)
-    @schema.documented(ns, *ERRORS)
+    @ns.response(200, "what was found", AUDIT_VERIFIED)
+    @document_errors(ns, *ERRORS)
     def get(self) -> dict[str, Any]:
-        """Check that no row was changed, removed, inserted or moved. Needs the role
-        auditor or admin.
+        """Check that no row was changed, removed, inserted or moved.
 
-        Write the `head` down elsewhere: whoever can write to the database could write
-        the whole audit anew, and only `noted` shows that.
+        Needs the role auditor or admin. Write the `head` down elsewhere: whoever can
+        write to the database could write the whole audit anew, and only `noted` shows
+        that.
         """
         parse.check_query(NOTED)
         noted = parse.query_text("noted")

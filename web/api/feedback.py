@@ -1,5 +1,6 @@
-"""POST /v1/identifications/{request_id}/feedback: what is true of an answer, kept for
-the next calibration.
+"""POST /v1/identifications/{request_id}/feedback: whether an answer was right.
+
+It is stored for the next calibration.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from utils.errors import IdentificationNotFoundError
 from web.api.people import JSON_ERRORS, PERSON_ERRORS
 from web.guard.auth import caller
 from web.state import store
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.base import (
+    REQUEST_ID,
+    document_errors,
+)
+from web.wire.schema.recognition import (
+    FEEDBACK,
+    FEEDBACK_KEPT,
+)
 
 ns = Namespace(
     "feedback",
@@ -27,7 +36,7 @@ ns = Namespace(
     params={
         "request_id": {
             "description": "the `request_id` of an answer of the last days",
-            "example": schema.REQUEST_ID,
+            "example": REQUEST_ID,
         }
     }
 )
@@ -35,24 +44,32 @@ class Feedback(Resource):
     """Right or wrong?"""
 
     @ns.doc(id="give_feedback")
-    @ns.expect(schema.FEEDBACK)
-    @ns.response(200, "what is kept", schema.FEEDBACK_KEPT)
-    @schema.documented(ns, IdentificationNotFoundError, *PERSON_ERRORS, *JSON_ERRORS)
+    @ns.expect(FEEDBACK)
+    @ns.response(200, "what is kept", FEEDBACK_KEPT)
+    @document_errors(ns, IdentificationNotFoundError, *PERSON_ERRORS, *JSON_ERRORS)
     def post(self, request_id: str) -> dict[str, Any]:
-        """Say that an answer was right about a person ("this is me") or wrong ("not
-        this person").
+        """Say whether an answer was right about a person.
 
-        A kiosk says it of its own answers. What was said before is replaced. The
+        `same` is true for "this is me", and false for "not this person". A kiosk says it of
+        its own answers. What was said before is replaced. The
         comparisons become trials of the next calibration; the gallery stays as it is.
         """
         parse.check_query()
         given = parse.json_object({"person_id": str, "same": bool}, ("person_id", "same"))
-        asked = caller()
-        own_only = asked.actor if asked is not None and asked.role is not Role.ADMIN else None
-        modalities = store().give_feedback(request_id, given["person_id"], given["same"], own_only)
+        modalities = store().give_feedback(
+            request_id, given["person_id"], same=given["same"], asked_by=_only_asked_by()
+        )
         return {
             "request_id": request_id,
             "person_id": given["person_id"],
             "same": given["same"],
             "modalities": list(map(str, modalities)),
         }
+
+
+def _only_asked_by() -> str | None:
+    """Who must have got the answer: a kiosk speaks of its own answers only."""
+    asking = caller()
+    if asking is None or asking.role is Role.ADMIN:
+        return None
+    return asking.actor

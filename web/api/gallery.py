@@ -1,10 +1,12 @@
-"""/v1/gallery: the gallery as a map and as a matrix. Answers hold places and scores,
-never vectors.
+"""/v1/gallery: the gallery as a map and as a matrix.
+
+Answers hold places and scores, never vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import request
@@ -14,12 +16,18 @@ from werkzeug.datastructures import FileStorage
 from gallery.overview import overview
 from gallery.overview.overview import GalleryMap, Similarity
 from recognition.as_json import number
-from utils import errors as known
+from utils import errors
+from utils.arrays import Float32Array
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.state import recognizer
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.base import document_errors
+from web.wire.schema.gallery import (
+    GALLERY_MAP,
+    SIMILARITY,
+)
 
 ns = Namespace(
     "gallery",
@@ -54,10 +62,10 @@ MATRIX: dict[str, dict[str, object]] = WHICH | {
     },
 }
 READ_ERRORS = (
-    known.KeyRequiredError,
+    errors.KeyRequiredError,
     InvalidRequestError,
-    known.BusyError,
-    known.StoreUnavailableError,
+    errors.BusyError,
+    errors.StoreUnavailableError,
 )
 
 map_form = ns.parser()
@@ -69,28 +77,26 @@ class Map(Resource):
     """Where the templates lie."""
 
     @ns.doc(id="gallery_map", params=MAP)
-    @ns.response(200, "a place in the plane for each template", schema.GALLERY_MAP)
-    @schema.documented(ns, *READ_ERRORS)
+    @ns.response(200, "a place in the plane for each template", GALLERY_MAP)
+    @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
         """Lay the templates of the gallery out in a plane."""
-        return _map(recognizer().overview.map_of(*_asked(MAP)))
+        return _show_map(_lay_out(_read_query(MAP)))
 
     @ns.doc(id="gallery_map_with_probe", params=MAP)
     @ns.expect(map_form)
-    @ns.response(
-        200, "a place in the plane for each template, and for the clip", schema.GALLERY_MAP
-    )
-    @schema.documented(ns, *UPLOAD_ERRORS)
+    @ns.response(200, "a place in the plane for each template, and for the clip", GALLERY_MAP)
+    @document_errors(ns, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
         """Lay the templates of the gallery out in a plane, with a clip among them.
+
         Nothing is stored.
         """
-        asked = _asked(MAP)
+        query = _read_query(MAP)
         parse.form(files=("media",))
-        clip = parse.upload("media")
-        modality = asked[0]
-        vector = recognizer().observe(clip.clip).vector_of(modality)
-        return _map(recognizer().overview.map_of(*asked, vector))
+        clip = parse.upload("media").clip
+        vector = recognizer().observe(clip).vector_of(query.modality)
+        return _show_map(_lay_out(query, vector))
 
 
 @ns.route("/similarity")
@@ -98,16 +104,28 @@ class Matrix(Resource):
     """How alike the people are."""
 
     @ns.doc(id="gallery_similarity", params=MATRIX)
-    @ns.response(200, "a score for every two people", schema.SIMILARITY)
-    @schema.documented(ns, *READ_ERRORS)
+    @ns.response(200, "a score for every two people", SIMILARITY)
+    @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
         """Compare every person of the gallery with every other."""
-        modality, _, search, limit = _asked(MATRIX)
-        return _matrix(recognizer().overview.similarity(modality, search, limit))
+        query = _read_query(MATRIX)
+        return _show_matrix(
+            recognizer().overview.similarity(query.modality, query.search, query.limit)
+        )
 
 
-def _asked(allowed: Mapping[str, Mapping[str, object]]) -> tuple[Modality, str, str, int]:
-    """modality, method, search and limit of the query. Raises InvalidRequestError."""
+@dataclass(frozen=True)
+class _Query:
+    """Which part of the gallery is asked for."""
+
+    modality: Modality
+    method: str
+    search: str
+    limit: int
+
+
+def _read_query(allowed: Mapping[str, Mapping[str, object]]) -> _Query:
+    """Read the query. Raises InvalidRequestError."""
     parse.check_query(allowed)
     modality = request.args.get("modality", "fused")
     if modality not in MODALITIES:
@@ -115,38 +133,53 @@ def _asked(allowed: Mapping[str, Mapping[str, object]]) -> tuple[Modality, str, 
             f"`modality` must be one of {', '.join(MODALITIES)}. Received: {modality[:40]!r}"
         )
     most = int(str(allowed["limit"]["default"]))
-    return (
-        Modality(modality),
-        request.args.get("method", "pca"),
-        parse.query_text("search"),
-        parse.query_int("limit", most, 1, most),
+    return _Query(
+        modality=Modality(modality),
+        method=request.args.get("method", "pca"),
+        search=parse.query_text("search"),
+        limit=parse.query_int("limit", most, 1, most),
     )
 
 
-def _map(found: GalleryMap) -> dict[str, Any]:
-    probe = None if found.probe is None else dict(zip("xy", map(number, found.probe), strict=True))
+def _lay_out(query: _Query, probe: Float32Array | None = None) -> GalleryMap:
+    return recognizer().overview.map_of(
+        query.modality, query.method, query.search, query.limit, probe=probe
+    )
+
+
+def _show_map(gallery_map: GalleryMap) -> dict[str, Any]:
+    shown = gallery_map.shown
+    probe = gallery_map.probe
     return {
-        "modality": str(found.modality),
-        "method": found.method,
-        "people": found.people,
-        "total": found.total,
-        "shown": None if found.shown is None else [number(s) for s in found.shown],
-        "probe": probe,
+        "modality": str(gallery_map.modality),
+        "method": gallery_map.method,
+        "people": gallery_map.people,
+        "total": gallery_map.total,
+        "shown": None if shown is None else [number(share) for share in shown],
+        "probe": None if probe is None else {"x": number(probe[0]), "y": number(probe[1])},
         "points": [
-            {"person_id": p.person_id, "name": p.name, "x": number(p.x), "y": number(p.y)}
-            for p in found.places
+            {
+                "person_id": place.person_id,
+                "name": place.name,
+                "x": number(place.x),
+                "y": number(place.y),
+            }
+            for place in gallery_map.places
         ],
     }
 
 
-def _matrix(found: Similarity) -> dict[str, Any]:
+def _show_matrix(similarity: Similarity) -> dict[str, Any]:
     return {
-        "modality": str(found.modality),
-        "total": found.total,
-        "threshold": number(recognizer().pair_threshold(found.modality)),
-        "people": [{"person_id": p.person_id, "name": p.name} for p in found.people],
-        "scores": [
-            [None if s is None else round(s, 3) for s in map(number, row)]
-            for row in found.scores.tolist()
-        ],
+        "modality": str(similarity.modality),
+        "total": similarity.total,
+        "threshold": number(recognizer().pair_threshold(similarity.modality)),
+        "people": [{"person_id": p.person_id, "name": p.name} for p in similarity.people],
+        "scores": [_show_scores(row) for row in similarity.scores.tolist()],
     }
+
+
+def _show_scores(row: list[float]) -> list[float | None]:
+    """Round the scores of a row; null where there is none."""
+    scores = [number(score) for score in row]
+    return [None if score is None else round(score, 3) for score in scores]

@@ -11,7 +11,9 @@ from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller
 from web.state import recognizer, store
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.base import document_errors
+from web.wire.schema.service import HEALTH
 
 ns = Namespace("service", "The service itself", path="/v1")
 
@@ -21,8 +23,8 @@ class Health(Resource):
     """State of the service."""
 
     @ns.doc(id="health", security=[])
-    @ns.response(200, "requests can be answered", schema.HEALTH)
-    @schema.documented(ns, StoreUnavailableError)
+    @ns.response(200, "requests can be answered", HEALTH)
+    @document_errors(ns, StoreUnavailableError)
     def get(self) -> dict[str, Any]:
         """Tell whether requests can be answered. Needs no key, but tells more with one."""
         return health()

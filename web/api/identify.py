@@ -10,13 +10,18 @@ from werkzeug.datastructures import FileStorage
 
 from recognition import as_json
 from recognition.requests import IdentificationRequest, VerificationRequest
-from utils import errors as known
+from utils import errors
 from utils.errors import InvalidRequestError
 from web.guard.auth import admin_only
 from web.state import recognizer
-from web.wire import parse, schema
+from web.wire import parse
 from web.wire.compared_media import show_compared
 from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
+from web.wire.schema.base import document_errors
+from web.wire.schema.recognition import (
+    IDENTIFICATION,
+    VERIFICATION,
+)
 
 ns = Namespace(
     "identify",
@@ -25,22 +30,22 @@ ns = Namespace(
 )
 
 UPLOAD_ERRORS = (
-    known.KeyRequiredError,
-    known.InvalidRequestError,
-    known.MediaMissingError,
+    errors.KeyRequiredError,
+    errors.InvalidRequestError,
+    errors.MediaMissingError,
     UploadBrokenError,
     UploadTimeoutError,
-    known.MediaTooLargeError,
+    errors.MediaTooLargeError,
     ContentTypeError,
-    known.MediaTypeError,
-    known.MediaEmptyError,
-    known.MediaCorruptError,
-    known.MediaTooLongError,
-    known.NoBiometricError,
-    known.EncoderMismatchError,
-    known.BusyError,
-    known.StoreUnavailableError,
-    known.StorageFullError,
+    errors.MediaTypeError,
+    errors.MediaEmptyError,
+    errors.MediaCorruptError,
+    errors.MediaTooLongError,
+    errors.NoBiometricError,
+    errors.EncoderMismatchError,
+    errors.BusyError,
+    errors.StoreUnavailableError,
+    errors.StorageFullError,
 )
 MEDIA_HELP = (
     "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp"
@@ -82,8 +87,8 @@ class Identify(Resource):
 
     @ns.doc(id="identify")
     @ns.expect(identify_form)
-    @ns.response(200, "three answers, each with what it rests on", schema.IDENTIFICATION)
-    @schema.documented(ns, *UPLOAD_ERRORS)
+    @ns.response(200, "three answers, each with what it rests on", IDENTIFICATION)
+    @document_errors(ns, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
         """Say who is in a clip. A stranger is `unknown`, never the nearest name.
 
@@ -103,8 +108,8 @@ class Verify(Resource):
 
     @ns.doc(id="verify", params={"person_id": {"example": "ann@example.com"}})
     @ns.expect(verify_form)
-    @ns.response(200, "three verdicts with score and threshold", schema.VERIFICATION)
-    @schema.documented(ns, known.PersonNotFoundError, known.InvalidNameError, *UPLOAD_ERRORS)
+    @ns.response(200, "three verdicts with score and threshold", VERIFICATION)
+    @document_errors(ns, errors.PersonNotFoundError, errors.InvalidNameError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
         """Compare a clip with one person or with another clip.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from werkzeug.datastructures import FileStorage
 
 from gallery.audit import ACTOR
 from gallery.names import validate_person_id
-from gallery.records.jobs import MAX_FILES, Job, JobItem, NewJob, remove_uploads
+from gallery.records.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob, remove_uploads
 from gallery.results import MAX_PAGE
 from jobs.clips import (
     MAX_UPLOADS,
@@ -21,7 +22,7 @@ from jobs.clips import (
     list_uploads,
 )
 from recognition import as_json
-from utils import errors as known
+from utils import errors
 from utils.errors import (
     DuetError,
     InvalidRequestError,
@@ -32,18 +33,27 @@ from utils.errors import (
 )
 from web.api.identify import UPLOAD_ERRORS
 from web.state import jobs, settings, wake_jobs
-from web.wire import parse, schema
+from web.wire import parse
 from web.wire.hints import HINTS
+from web.wire.schema.base import (
+    REQUEST_ID,
+    document_errors,
+)
+from web.wire.schema.jobs import (
+    JOB,
+    JOB_WITH_ITEMS,
+    JOBS,
+)
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll")
 FIELDS = ("action", "folder", "person_id", "force", "replace")
 STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
-READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
+READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 FORM_ERRORS = tuple(
     e
     for e in UPLOAD_ERRORS
-    if e not in (known.NoBiometricError, known.EncoderMismatchError, known.BusyError)
+    if e not in (errors.NoBiometricError, errors.EncoderMismatchError, errors.BusyError)
 )
 PAGE = {
     "offset": {"description": "leave out this many files", "type": "integer", "default": 0},
@@ -102,8 +112,8 @@ class JobList(Resource):
     """All jobs."""
 
     @ns.doc(id="list_jobs")
-    @ns.response(200, "the latest jobs", schema.JOBS)
-    @schema.documented(ns, *READ_ERRORS)
+    @ns.response(200, "the latest jobs", JOBS)
+    @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
         """List the latest jobs, newest first."""
         parse.check_query()
@@ -114,50 +124,26 @@ class JobList(Resource):
         params={"folder": {"example": "people"}, "person_id": {"example": "ann@example.com"}},
     )
     @ns.expect(job_form)
-    @ns.response(202, "the job; its files are worked on in the background", schema.JOB)
-    @schema.documented(
-        ns, PathForbiddenError, MediaNotFoundError, known.InvalidNameError, *FORM_ERRORS
+    @ns.response(202, "the job; its files are worked on in the background", JOB)
+    @document_errors(
+        ns, PathForbiddenError, MediaNotFoundError, errors.InvalidNameError, *FORM_ERRORS
     )
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Identify or enrol many clips: uploaded ones, or those in a folder of the
-        server. A bad file does not end the job.
+        """Identify or enrol many clips, uploaded or in a folder of the server.
+
+        A bad file does not end the job.
         """
         parse.check_query()
         request.max_form_parts = MAX_UPLOADS + len(FIELDS)
-        given = parse.form(FIELDS, ("media",))
-        action = given.get("action") or "identify"
-        person_id = given.get("person_id") or None
-        if action not in ACTIONS:
-            raise InvalidRequestError(
-                f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
-            )
-        if person_id is not None and action == "identify":
-            raise InvalidRequestError(
-                "`person_id` belongs to the action enroll. Received: identify"
-            )
-        force, replace = (
-            parse.boolean(given.get(name) or False, name) for name in ("force", "replace")
-        )
+        asked = _read_request(parse.form(FIELDS, ("media",)))
         job_id = uuid.uuid4().hex
-        folder = given.get("folder", "")
-        person_id = person_id and validate_person_id(person_id)
-        uploads = [file for file in request.files.getlist("media") if file.filename]
-        if bool(uploads) == bool(folder):
-            raise MediaMissingError(
-                f"Send clips in `media`, or `folder`. Received: {'both' if folder else 'neither'}"
-            )
-        if folder:
-            items = list_media_folder(settings(), folder, action, person_id)
-        else:
-            items = list_uploads(
-                [_spooled(file) for file in uploads],
-                job_id=job_id,
-                settings=settings(),
-                action=action,
-                person_id=person_id,
-            )
+        items = _list_items(asked, job_id)
         try:
-            job = jobs().create(NewJob(action, items, force, replace), ACTOR.get(), job_id)
+            job = jobs().create(
+                NewJob(asked.action, items, force=asked.force, replace=asked.replace),
+                ACTOR.get(),
+                job_id,
+            )
         except DuetError:
             remove_uploads(
                 settings().storage.media_folder, [item.media for item in items if item.uploaded]
@@ -167,14 +153,62 @@ class JobList(Resource):
         return job_body(job), 202, {"Location": f"/v1/jobs/{job.job_id}"}
 
 
+@dataclass(frozen=True)
+class _JobRequest:
+    """What a new job is asked to do. `folder` is empty where clips are uploaded."""
+
+    action: str
+    person_id: str | None
+    folder: str
+    force: bool
+    replace: bool
+
+
+def _read_request(given: dict[str, str]) -> _JobRequest:
+    """Read the fields of the form. Raises InvalidRequestError, InvalidNameError."""
+    action = given.get("action") or "identify"
+    person_id = given.get("person_id") or None
+    if action not in ACTIONS:
+        raise InvalidRequestError(
+            f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
+        )
+    if person_id is not None and action == "identify":
+        raise InvalidRequestError("`person_id` belongs to the action enroll. Received: identify")
+    return _JobRequest(
+        action=action,
+        force=parse.boolean(given.get("force") or False, "force"),
+        replace=parse.boolean(given.get("replace") or False, "replace"),
+        person_id=person_id and validate_person_id(person_id),
+        folder=given.get("folder", ""),
+    )
+
+
+def _list_items(asked: _JobRequest, job_id: str) -> list[NewItem]:
+    """List the clips of a new job. Uploaded ones are kept on the disk."""
+    uploads = [file for file in request.files.getlist("media") if file.filename]
+    if bool(uploads) == bool(asked.folder):
+        raise MediaMissingError(
+            f"Send clips in `media`, or `folder`. Received: {'both' if uploads else 'neither'}"
+        )
+    if asked.folder:
+        return list_media_folder(settings(), asked.folder, asked.action, asked.person_id)
+    return list_uploads(
+        [_read_upload(file) for file in uploads],
+        job_id=job_id,
+        settings=settings(),
+        action=asked.action,
+        person_id=asked.person_id,
+    )
+
+
 @ns.route("/<string:job_id>")
-@ns.doc(params={"job_id": {"description": "id of the job", "example": schema.REQUEST_ID}})
+@ns.doc(params={"job_id": {"description": "id of the job", "example": REQUEST_ID}})
 class OneJob(Resource):
     """One job."""
 
     @ns.doc(id="get_job", params=PAGE)
-    @ns.response(200, "progress, and the results of its files", schema.JOB_WITH_ITEMS)
-    @schema.documented(ns, known.JobNotFoundError, *READ_ERRORS)
+    @ns.response(200, "progress, and the results of its files", JOB_WITH_ITEMS)
+    @document_errors(ns, errors.JobNotFoundError, *READ_ERRORS)
     def get(self, job_id: str) -> dict[str, Any]:
         """Show progress and results."""
         parse.check_query(PAGE)
@@ -194,11 +228,12 @@ class OneJob(Resource):
         }
 
     @ns.doc(id="cancel_job")
-    @ns.response(200, "the job as it is now", schema.JOB)
-    @schema.documented(ns, known.JobNotFoundError, *READ_ERRORS, known.StorageFullError)
+    @ns.response(200, "the job as it is now", JOB)
+    @document_errors(ns, errors.JobNotFoundError, *READ_ERRORS, errors.StorageFullError)
     def delete(self, job_id: str) -> dict[str, Any]:
-        """Cancel a job: files that wait are not worked on, their uploads are removed. A
-        job that has ended is removed with its results.
+        """Cancel a job: files that wait are not worked on, and their uploads are removed.
+
+        A job that has ended is removed with its results.
         """
         parse.check_query()
         job, media = jobs().cancel(job_id)
@@ -207,7 +242,7 @@ class OneJob(Resource):
 
 
 def job_body(job: Job) -> dict[str, Any]:
-    """A job as JSON."""
+    """Show a job as JSON."""
     finished = sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
     return {
         "job_id": job.job_id,
@@ -222,7 +257,7 @@ def job_body(job: Job) -> dict[str, Any]:
 
 
 def item_body(item: JobItem) -> dict[str, Any]:
-    """A file of a job as JSON."""
+    """Show a file of a job as JSON."""
     return {
         "position": item.position,
         "name": item.name,
@@ -233,7 +268,7 @@ def item_body(item: JobItem) -> dict[str, Any]:
     }
 
 
-def _spooled(file: FileStorage) -> Upload:
-    """The file of a form part, with all of its bytes on the disk."""
+def _read_upload(file: FileStorage) -> Upload:
+    """Read a file of the form, with all of its bytes on the disk."""
     file.stream.flush()
     return Upload(filename=file.filename or "", path=Path(cast(str, file.stream.name)))

@@ -9,27 +9,36 @@ from flask import g
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
+from gallery import results
 from gallery.results import MAX_PAGE
-from gallery.results import Person as Known
 from recognition import as_json
 from recognition.requests import EnrolmentRequest
-from utils import errors as known
+from utils import errors
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.guard.auth import admin_only
 from web.state import recognizer, store
-from web.wire import parse, schema
+from web.wire import parse
 from web.wire.errors import ContentTypeError
+from web.wire.schema.base import document_errors
+from web.wire.schema.people import (
+    ENROLLED,
+    NEW_PERSON,
+    PEOPLE,
+    PERSON,
+    PERSON_CHANGES,
+    TEMPLATES,
+)
 
 ns = Namespace("people", "Who is known: people and their stored templates", path="/v1/people")
 MAX_OFFSET = 10**9
 UNDO = timedelta(minutes=10)
 """A kiosk may take back a person so long, if no clip could be enrolled."""
 
-READ_ERRORS = (known.KeyRequiredError, InvalidRequestError, known.StoreUnavailableError)
-WRITE_ERRORS = (*READ_ERRORS, known.StorageFullError)
-PERSON_ERRORS = (PersonNotFoundError, known.InvalidNameError)
-JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, known.MediaTooLargeError)
+READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
+WRITE_ERRORS = (*READ_ERRORS, errors.StorageFullError)
+PERSON_ERRORS = (PersonNotFoundError, errors.InvalidNameError)
+JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, errors.MediaTooLargeError)
 CHANGES: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "note": str,
@@ -81,8 +90,8 @@ class People(Resource):
     """All people."""
 
     @ns.doc(id="list_people", params=SEARCH)
-    @ns.response(200, "part of the list", schema.PEOPLE)
-    @schema.documented(ns, *READ_ERRORS)
+    @ns.response(200, "part of the list", PEOPLE)
+    @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
         """List people, by id."""
         parse.check_query(SEARCH)
@@ -91,12 +100,13 @@ class People(Resource):
         return as_json.people(store().list_people(parse.query_text("search"), offset, limit))
 
     @ns.doc(id="create_person")
-    @ns.expect(schema.NEW_PERSON)
-    @ns.response(201, "the person, without templates yet", schema.PERSON)
-    @schema.documented(ns, known.PersonExistsError, known.InvalidNameError, *JSON_ERRORS)
+    @ns.expect(NEW_PERSON)
+    @ns.response(201, "the person, without templates yet", PERSON)
+    @document_errors(ns, errors.PersonExistsError, errors.InvalidNameError, *JSON_ERRORS)
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Create a person. Send at least one of `person_id` and `name`; clips are
-        enrolled afterwards.
+        """Create a person.
+
+        Send at least one of `person_id` and `name`. Clips are enrolled afterwards.
         """
         parse.check_query()
         given = parse.json_object({"person_id": str, **CHANGES})
@@ -114,21 +124,19 @@ class Person(Resource):
     """One person."""
 
     @ns.doc(id="get_person")
-    @ns.response(200, "the person", schema.PERSON)
-    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    @ns.response(200, "the person", PERSON)
+    @document_errors(ns, *PERSON_ERRORS, *READ_ERRORS)
     def get(self, person_id: str) -> dict[str, Any]:
         """Show a person."""
         parse.check_query()
         return as_json.person(store().get_person(person_id))
 
     @ns.doc(id="update_person")
-    @ns.expect(schema.PERSON_CHANGES)
-    @ns.response(200, "the person after the change", schema.PERSON)
-    @schema.documented(ns, *PERSON_ERRORS, *JSON_ERRORS)
+    @ns.expect(PERSON_CHANGES)
+    @ns.response(200, "the person after the change", PERSON)
+    @document_errors(ns, *PERSON_ERRORS, *JSON_ERRORS)
     def patch(self, person_id: str) -> dict[str, Any]:
-        """Rename, annotate, note the consent, or change the retention; what is not sent
-        stays.
-        """
+        """Change name, note, consent or retention of a person. What is not sent stays."""
         parse.check_query()
         given = parse.json_object(CHANGES)
         if not given:
@@ -139,9 +147,10 @@ class Person(Resource):
 
     @ns.doc(id="delete_person")
     @ns.response(204, "the person and everything on them is forgotten")
-    @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
+    @document_errors(ns, *PERSON_ERRORS, *WRITE_ERRORS)
     def delete(self, person_id: str) -> tuple[str, int]:
         """Forget a person for good: templates, kept media, feedback, what jobs hold.
+
         Backups are the operator's.
         """
         parse.check_query()
@@ -149,7 +158,7 @@ class Person(Resource):
         return "", 204
 
 
-def _refuse_deletion(person: Known) -> None:
+def _refuse_deletion(person: results.Person) -> None:
     """A kiosk may take back whom it has just created. Raises RoleForbiddenError."""
     if any(person.templates.values()) or datetime.now(UTC) - person.created_at > UNDO:
         admin_only("To delete a person")
@@ -161,8 +170,8 @@ class Templates(Resource):
     """What is stored of one person."""
 
     @ns.doc(id="list_templates")
-    @ns.response(200, "the templates", schema.TEMPLATES)
-    @schema.documented(ns, *PERSON_ERRORS, *READ_ERRORS)
+    @ns.response(200, "the templates", TEMPLATES)
+    @document_errors(ns, *PERSON_ERRORS, *READ_ERRORS)
     def get(self, person_id: str) -> dict[str, Any]:
         """List the templates of a person."""
         parse.check_query()
@@ -170,13 +179,12 @@ class Templates(Resource):
 
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
-    @ns.response(201, "what was stored", schema.ENROLLED)
-    @schema.documented(ns, *PERSON_ERRORS, known.DuplicatePersonError, *UPLOAD_ERRORS)
+    @ns.response(201, "what was stored", ENROLLED)
+    @document_errors(ns, *PERSON_ERRORS, errors.DuplicatePersonError, *UPLOAD_ERRORS)
     def post(self, person_id: str) -> tuple[dict[str, Any], int]:
-        """Enrol a clip: store a template of the face, of the voice, or of both. The
-        clip itself is not kept.
+        """Enrol a clip: store a template of the face, of the voice, or of both.
 
-        Aligned faces and speech are kept where the service is set to
+        The clip itself is not kept. Aligned faces and speech are kept where the service is set to
         (DUET_KEEP_MEDIA=1).
         """
         parse.check_query()
@@ -205,7 +213,7 @@ class Template(Resource):
 
     @ns.doc(id="delete_template")
     @ns.response(204, "the template is forgotten")
-    @schema.documented(ns, *PERSON_ERRORS, known.TemplateNotFoundError, *WRITE_ERRORS)
+    @document_errors(ns, *PERSON_ERRORS, errors.TemplateNotFoundError, *WRITE_ERRORS)
     def delete(self, person_id: str, template_id: str) -> tuple[str, int]:
         """Forget one template."""
         parse.check_query()

@@ -1,6 +1,4 @@
-"""More of /v1/people/{person_id}: merge two entries, split a template off, export, and
-the picture of a person.
-"""
+"""More of /v1/people/{person_id}: merge, move a template, export, and the picture."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from flask_restx import Resource
 from gallery.names import new_person_id
 from gallery.records.people import NewPerson
 from recognition import as_json
-from utils import errors as known
+from utils import errors
 from utils.errors import InvalidRequestError
 from web.api.people import (
     JSON_ERRORS,
@@ -25,7 +23,21 @@ from web.api.people import (
     ns,
 )
 from web.state import store
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.base import document_errors
+from web.wire.schema.people import (
+    MERGE,
+    MOVE,
+    PERSON,
+    PERSON_EXPORT,
+)
+
+MOVE_ERRORS = (
+    errors.TemplateNotFoundError,
+    errors.LastTemplateError,
+    errors.PersonExistsError,
+    errors.EncoderMismatchError,
+)
 
 
 @ns.route("/<string:person_id>/merge")
@@ -34,13 +46,13 @@ class Merge(Resource):
     """Two entries of one person become one."""
 
     @ns.doc(id="merge_people")
-    @ns.expect(schema.MERGE)
-    @ns.response(200, "the person after the merge", schema.PERSON)
-    @schema.documented(ns, *PERSON_ERRORS, known.EncoderMismatchError, *JSON_ERRORS)
+    @ns.expect(MERGE)
+    @ns.response(200, "the person after the merge", PERSON)
+    @document_errors(ns, *PERSON_ERRORS, errors.EncoderMismatchError, *JSON_ERRORS)
     def post(self, person_id: str) -> dict[str, Any]:
-        """Make another person part of this one: all templates, feedback and answers
-        move here, the other id is forgotten.
+        """Make another person part of this one.
 
+        All templates, feedback and answers move here, and the other id is forgotten.
         This person keeps id and name; a name, note or consent that is missing here is
         taken from the other. Of two ends of retention the earlier holds. Nothing is
         compared: that both are one person is the word of whoever asks. It cannot be
@@ -57,35 +69,25 @@ class MoveTemplate(Resource):
     """A template goes to another person."""
 
     @ns.doc(id="move_template")
-    @ns.expect(schema.MOVE)
-    @ns.response(200, "the person who has the template now", schema.PERSON)
-    @schema.documented(
-        ns,
-        *PERSON_ERRORS,
-        known.TemplateNotFoundError,
-        known.LastTemplateError,
-        known.PersonExistsError,
-        known.EncoderMismatchError,
-        *JSON_ERRORS,
-    )
+    @ns.expect(MOVE)
+    @ns.response(200, "the person who has the template now", PERSON)
+    @document_errors(ns, *MOVE_ERRORS, *PERSON_ERRORS, *JSON_ERRORS)
     def post(self, person_id: str, template_id: str) -> dict[str, Any]:
-        """Split a template off: give it to a person who is there (`to`), or to one who
-        is made for it (`create`).
+        """Give a template to another person.
 
-        The last template of a person is not split off: merge the whole person into the
-        other one. A person who is made is kept as long as the one whom the template
-        comes from.
+        `to` is a person who is there, or with `create` one who is made for it. The last
+        template of a person is not split off: merge the whole person into the other
+        one. A person who is made is kept as long as the one whom the template comes
+        from.
         """
         parse.check_query()
         given = parse.json_object({"to": str, "create": bool, "name": str})
-        return as_json.person(store().move_template(person_id, template_id, _target(given)))
+        return as_json.person(store().move_template(person_id, template_id, _read_target(given)))
 
 
-def _target(given: dict[str, Any]) -> str | NewPerson:
+def _read_target(given: dict[str, Any]) -> str | NewPerson:
     if given.get("create", False):
-        return NewPerson(
-            given.get("to", "") if "to" in given else new_person_id(), given.get("name")
-        )
+        return NewPerson(given.get("to", new_person_id()), given.get("name"))
     if "to" not in given or "name" in given:
         raise InvalidRequestError(
             f"`to` names a person who is there; `create`: true makes one, who may have a `name`. "
@@ -101,11 +103,12 @@ class Export(Resource):
     """Everything on one person."""
 
     @ns.doc(id="export_person")
-    @ns.response(200, "one JSON file", schema.PERSON_EXPORT)
-    @schema.documented(ns, *PERSON_ERRORS, *WRITE_ERRORS)
+    @ns.response(200, "one JSON file", PERSON_EXPORT)
+    @document_errors(ns, *PERSON_ERRORS, *WRITE_ERRORS)
     def get(self, person_id: str) -> Response:
-        """Export everything that is stored on a person: vectors, kept media, feedback
-        and the rows of the audit too.
+        """Export everything that is stored on a person.
+
+        Vectors, kept media, feedback and the rows of the audit are in it.
         """
         parse.check_query()
         body = json.dumps(store().export_person(person_id), ensure_ascii=False)
@@ -123,7 +126,7 @@ class Thumbnail(Resource):
 
     @ns.doc(id="thumbnail", produces=["image/webp", "application/json"])
     @ns.response(200, "a WebP picture of 112 × 112 pixels")
-    @schema.documented(ns, *PERSON_ERRORS, known.ThumbnailNotFoundError, *READ_ERRORS)
+    @document_errors(ns, *PERSON_ERRORS, errors.ThumbnailNotFoundError, *READ_ERRORS)
     def get(self, person_id: str) -> Response:
         """Show the best face that is kept of a person."""
         parse.check_query()

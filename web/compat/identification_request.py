@@ -1,5 +1,4 @@
-"""POST /Identification_Request: the API that clients of the flagship system already
-speak.
+"""POST /Identification_Request: identify, and register on first sight.
 
 The clip is a file below the media root (`path_dir` and `name`), or comes with the
 request. Whoever is seen for the first time under the person part of `name` is
@@ -17,7 +16,7 @@ from flask import g, request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
-from gallery.names import parse_flagship_name
+from gallery.names import parse_clip_name
 from recognition.requests import ClipFile
 from recognition.results import Decision, Outcome
 from utils.errors import (
@@ -29,11 +28,13 @@ from utils.errors import (
 from utils.modality import Modality
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.compat.first_sight import FirstSight, FirstSightRequest, identify_on_sight
+from web.compat.identification_schema import IDENTIFICATION_ANSWER
 from web.guard.auth import admin_only
 from web.state import recognizer, settings
-from web.wire import parse, schema
+from web.wire import parse
+from web.wire.schema.base import document_errors
 
-ns = Namespace("compatible", "For clients of the flagship system", path="/")
+ns = Namespace("compatible", "For clients of POST /Identification_Request", path="/")
 
 FILE_FIELDS = ("media", "file")
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -97,11 +98,11 @@ class IdentificationRequest(Resource):
         200,
         "the three answers; `Unknown` for a stranger, `None (no speech)` or `None (no face)` for"
         " what the clip lacks",
-        schema.FLAGSHIP_ANSWER,
+        IDENTIFICATION_ANSWER,
     )
-    @schema.documented(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
+    @document_errors(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, str]:
-        """Identify a clip; register the person on first sight.
+        """Identify a clip, and register the person on first sight.
 
         Multipart and urlencoded forms and JSON all work, with the same fields; for
         example `{"name": "ann@example.com-1.mp4", "path_dir": "lobby", "re_register":
@@ -110,42 +111,43 @@ class IdentificationRequest(Resource):
         is not used, and a missing `name` is taken from the file's.
         """
         parse.check_query()
-        given, upload = _read_request()
-        name = given.get("name") or (upload.filename if upload else "")
-        if not name:
-            raise InvalidRequestError(
-                "`name` is required, like ann@example.com-1.mp4. Received: none"
-            )
-        check_clip_name(name)
-        person_id = parse_flagship_name(name)
-        again, force = (
-            parse.boolean(given.get(flag, False), flag) for flag in ("re_register", "force")
-        )
-        if again or force:
-            admin_only("To replace what is stored of a person, or to force")
-        path = (
-            upload.path
-            if upload
-            else find_clip(settings().storage.media_folder, given.get("path_dir", ""), name)
-        )
-        return show_answer(
-            identify_on_sight(
-                recognizer(),
-                FirstSightRequest(
-                    person_id=person_id,
-                    clip=ClipFile(path, name),
-                    re_register=again,
-                    force=force,
-                    request_id=g.request_id,
-                ),
-            )
-        )
+        given, upload = _read_body()
+        asked = _read_request(given, upload)
+        return show_answer(identify_on_sight(recognizer(), asked))
 
 
-def _read_request() -> tuple[dict[str, Any], parse.Upload | None]:
+def _read_request(given: dict[str, Any], upload: parse.Upload | None) -> FirstSightRequest:
+    """Read the fields, and find the clip.
+
+    Raises InvalidRequestError, InvalidNameError, RoleForbiddenError, PathForbiddenError,
+    MediaNotFoundError.
+    """
+    name = given.get("name") or (upload.filename if upload else "")
+    if not name:
+        raise InvalidRequestError("`name` is required, like ann@example.com-1.mp4.")
+    check_clip_name(name)
+    person_id = parse_clip_name(name)
+    re_register = parse.boolean(given.get("re_register", False), "re_register")
+    force = parse.boolean(given.get("force", False), "force")
+    if re_register or force:
+        admin_only("To replace what is stored of a person, or to force")
+    if upload:
+        path = upload.path
+    else:
+        path = find_clip(settings().storage.media_folder, given.get("path_dir", ""), name)
+    return FirstSightRequest(
+        person_id=person_id,
+        clip=ClipFile(path, name),
+        re_register=re_register,
+        force=force,
+        request_id=g.request_id,
+    )
+
+
+def _read_body() -> tuple[dict[str, Any], parse.Upload | None]:
     if request.mimetype == parse.MULTIPART:
         given = parse.form(tuple(FIELDS), FILE_FIELDS)
-        sent = [found for found in map(parse.optional_upload, FILE_FIELDS) if found]
+        sent = [upload for upload in map(parse.optional_upload, FILE_FIELDS) if upload]
         if len(sent) > 1:
             raise InvalidRequestError("Send one file, in `media` or `file`. Received: both")
         return dict(given), (sent[0] if sent else None)
@@ -170,21 +172,23 @@ def check_clip_name(name: str) -> None:
 
 
 def find_clip(root: Path, path_dir: str, name: str) -> Path:
-    """The file `name` in the folder `path_dir` below `root`, all symbolic links
-    followed. Raises PathForbiddenError, MediaNotFoundError.
+    """Find the file `name` in the folder `path_dir` below `root`.
+
+    All symbolic links are followed. Raises PathForbiddenError, MediaNotFoundError.
     """
     try:
         root = root.resolve()
         path = (root / path_dir / name).resolve()
         inside = path.is_relative_to(root)
-        found = path.is_file()
+        exists = path.is_file()
     except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, links in a circle
-        inside = found = False
+        inside = False
+        exists = False
     if not inside:
         raise PathForbiddenError(
             f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!a}"
         )
-    if not found:
+    if not exists:
         raise MediaNotFoundError(
             f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!a}, "
             f"name={name[:80]!a}",
@@ -194,7 +198,7 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
 
 
 def show_answer(result: FirstSight) -> dict[str, str]:
-    """The three lines, and a notice where something is to be said."""
+    """Show the three lines, and a notice where something is to be said."""
     decisions = result.identification.decisions
     lines = {
         key: text + _speaker(decisions[modality], modality)

@@ -1,5 +1,4 @@
-"""Who may ask: the API keys and their roles, and for a service without any key the
-names and origins that a browser may use.
+"""Who may ask: API keys and their roles, and host and origin where there is no key.
 
 A service without a key listens on loopback only, but the browser on this machine runs
 pages of strangers. A page may not reach the service by a DNS name that it points at
@@ -37,8 +36,9 @@ MAKE_A_KEY = "Make a key with `cli.py keys create --role admin`"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request: the name that the audit knows (the id of the key), the role,
-    and whether a key says so.
+    """Who sends a request.
+
+    `actor` is the name in the audit: the id of the key. `by_key`: a key was sent.
     """
 
     actor: str
@@ -54,20 +54,18 @@ NOBODY = "nobody"
 
 
 def caller() -> Caller | None:
-    """Who sends this request; None where no key is needed and none, or a wrong one, was
-    sent.
-    """
-    found: Caller | None = g.caller
-    return found
+    """Get who sends this request; None where no good key was sent and none is needed."""
+    asking: Caller | None = g.caller
+    return asking
 
 
 def admin_only(what: str) -> None:
     """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
-    found = caller()
-    if found is None or found.role is not Role.ADMIN:
+    asking = caller()
+    if asking is None or asking.role is not Role.ADMIN:
         raise RoleForbiddenError(
             f"{what} needs the role admin. Received: a key for the role"
-            f" {found.role if found else 'none'}"
+            f" {asking.role if asking else 'none'}"
         )
 
 
@@ -76,9 +74,9 @@ def reachable(settings: Settings) -> bool:
     return bool(settings.server.trusted_proxies) or not is_loopback(settings.server.host)
 
 
-def check_keys(settings: Settings, known: Keys) -> None:
+def check_keys(settings: Settings, stored: Keys) -> None:
     """Raise ConfigError for a service that others could reach, but that has no key."""
-    if settings.server.api_key or not reachable(settings) or known.exist(usable=True):
+    if settings.server.api_key or not reachable(settings) or stored.exist(usable=True):
         return
     if not is_loopback(settings.server.host):
         raise ConfigError(
@@ -109,8 +107,9 @@ def check_host(settings: Settings) -> None:
 
 
 def check_origin() -> None:
-    """Refuse what a page of another origin makes the browser send; a link followed to
-    the service is fine. Raises CrossOriginError.
+    """Refuse what a page of another origin makes the browser send.
+
+    A link that leads to the service may be followed. Raises CrossOriginError.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -132,7 +131,7 @@ def check_origin() -> None:
 
 
 def _netloc(origin: str) -> str:
-    """Host and port of an origin; empty for what is no URL."""
+    """Read host and port of an origin. Empty for what is no URL."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -163,24 +162,24 @@ class _Guard:
         self._for_this_machine = not settings.server.api_key and not reachable(settings)
 
     def check(self) -> None:
-        """Find out who asks, and refuse who may not. Raises KeyRequiredError,
-        RoleForbiddenError, RateLimitedError and what the checks of host and origin
-        raise.
+        """Find out who asks, and refuse who may not.
+
+        Raises KeyRequiredError, RoleForbiddenError, RateLimitedError and what the checks
+        of host and origin raise.
         """
         g.caller = None
         is_open = roles.allowed() == roles.OPEN
         try:
-            g.caller = found = self._find()
+            g.caller = self._find()
         except RateLimitedError:
             if not is_open:
                 raise
-            found = None
-        ACTOR.set(found.actor if found else NOBODY)
-        if found is LOCAL:
+        ACTOR.set(g.caller.actor if g.caller else NOBODY)
+        if g.caller is LOCAL:
             check_host(self._settings)
         check_origin()
         if not is_open:
-            self._check_role(found)
+            self._check_role(g.caller)
 
     def _find(self) -> Caller | None:
         sent = _sent_key()
@@ -193,27 +192,28 @@ class _Guard:
             return Caller(key.key_id, key.role)
         if self._for_this_machine and not keys().exist():
             return LOCAL
-        g.refused = "revoked" if key is not None else "unknown" if sent else "missing"
+        g.refused = "missing"
+        if sent:
+            g.refused = "revoked" if key is not None else "unknown"
         if sent:
             self.limits.count_wrong_key()
         return None
 
-    def _check_role(self, found: Caller | None) -> None:
-        if found is None:
+    def _check_role(self, asking: Caller | None) -> None:
+        if asking is None:
             reason = g.refused
             self._note(address(), reason)
             raise KeyRequiredError("This service needs an API key. Received: " + _REFUSED[reason])
-        if found.role not in roles.allowed():
-            self._note(found.actor, "wrong_role")
+        if asking.role not in roles.allowed():
+            self._note(asking.actor, "wrong_role")
             needed = " or ".join(sorted(roles.allowed()))
             raise RoleForbiddenError(
-                f"This needs a key for the role {needed}. Received: a key for the role {found.role}"
+                f"This needs a key for the role {needed}. Received: a key for the role"
+                f" {asking.role}"
             )
 
     def _note(self, who: str, reason: str) -> None:
-        """One row in the audit about a refused request, if there are not too many
-        already.
-        """
+        """Note a refused request in the audit, unless it has too many of them already."""
         if self.limits.may_note(who, reason):
             try:
                 store().record(

@@ -1,5 +1,6 @@
-"""How often somebody may ask: each key, and each address without one, has an allowance
-of its own (DUET_RATE_LIMIT).
+"""How often somebody may ask: an allowance for each key, and each address without one.
+
+It is the setting DUET_RATE_LIMIT.
 
 Reading a clip takes about as long as ten other requests, and is counted so. Wrong keys
 have a small allowance for each address. The counts are kept in the memory of the
@@ -34,8 +35,9 @@ class Limits:
     """The counters of one application."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
-        """Adds a check before every request that needs a key; register what finds out
-        who is asking before. Raises ConfigError.
+        """Add a check before every request that needs a key.
+
+        What finds out who is asking must be registered before. Raises ConfigError.
         """
         allowance = parse_allowance(settings.limits.rate_limit)
         self._limiter = Limiter(
@@ -58,7 +60,7 @@ class Limits:
             )
 
     def count_wrong_key(self) -> None:
-        """One more wrong key of this address. Raises RateLimitedError."""
+        """Count one more wrong key of this address. Raises RateLimitedError."""
         if not self._limiter.limiter.hit(WRONG_KEYS, "wrong-key", address()):
             self.check_wrong_keys()
 
@@ -70,7 +72,7 @@ class Limits:
 
 
 def parse_allowance(text: str) -> RateLimitItem | None:
-    """The setting DUET_RATE_LIMIT; None = no limit. Raises ConfigError."""
+    """Parse the setting DUET_RATE_LIMIT; None = no limit. Raises ConfigError."""
     if not text:
         return None
     try:
@@ -83,19 +85,18 @@ def parse_allowance(text: str) -> RateLimitItem | None:
 
 
 def address() -> str:
-    """Where the request comes from. Of IPv6 the first 64 bits: who has one address
-    there has all that begin with them.
+    """Get the address that the request comes from.
+
+    Of IPv6 it is the network of 64 bits: who has one address there has them all.
     """
     text = request.remote_addr or ""
     try:
-        found = ipaddress.ip_address(text)
+        parsed = ipaddress.ip_address(text)
     except ValueError:
         return text or "unknown"
-    return (
-        str(ipaddress.ip_network((found, 64), strict=False))
-        if found.version == 6 and not found.is_loopback
-        else text
-    )
+    if parsed.version == 6 and not parsed.is_loopback:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return text
 
 
 def _asker() -> str:

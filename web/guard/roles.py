@@ -1,5 +1,6 @@
-"""Which role may ask which route, in one table. A test fails for a route that is not in
-it; asked all the same, it is for admins only.
+"""Which roles may call which route.
+
+A route missing from the table is for admins only, and a test fails.
 
 Where a kiosk may use a part of a route only, the route itself refuses the rest
 (`auth.admin_only`).
@@ -81,13 +82,13 @@ CLIPS = frozenset(
 
 
 def route() -> str:
-    """The key of this request in the table; empty for what is no route."""
+    """Get the key of this request in the table. Empty for what is no route."""
     method = "GET" if request.method == "HEAD" else request.method
     return f"{method} {request.url_rule.rule}" if request.url_rule else ""
 
 
 def allowed() -> frozenset[Role]:
-    """The roles that may send this request."""
+    """Get the roles that may send this request."""
     if not request.url_rule or request.method == "OPTIONS":
         return ANYBODY
     return ROUTES.get(route(), ADMIN)

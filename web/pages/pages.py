@@ -1,5 +1,6 @@
-"""The pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify and
-/people, from files of the service alone.
+"""Pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify, /people.
+
+All files come from the service itself.
 
 Texts come from web/pages/static/i18n, one file a language: the server fills the page with
 them, the page's scripts read the same file for what they say later. The language is
@@ -55,7 +56,7 @@ blueprint = Blueprint(
 
 
 def headers_for(endpoint: str | None) -> dict[str, str]:
-    """Headers of the answers of pages and their files; empty for other endpoints."""
+    """Choose the headers of pages and their files. Empty for other endpoints."""
     if endpoint not in ENDPOINTS:
         return {}
     is_ours = endpoint in PAGE_ENDPOINTS
@@ -84,14 +85,14 @@ def language_of_request() -> str:
 def page(name: str, **values: object) -> Response:
     """The page of this name in the language of the request."""
     language = language_of_request()
-    known = texts(language)
+    translations = texts(language)
     response = make_response(
         render_template(
             f"{name}.html",
             page=name,
             lang=language,
             languages=LANGUAGES,
-            t=known.__getitem__,
+            t=translations.__getitem__,
             **values,
         )
     )

@@ -1,6 +1,4 @@
-"""gunicorn's threaded worker with two changes: no socket may stall for ever, and what
-is no HTTP is answered in our error shape.
-"""
+"""gunicorn's threaded worker with limits on stalls, and with our error shape."""
 
 from __future__ import annotations
 
@@ -36,8 +34,9 @@ class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
     def handle(self, conn: Any) -> Any:
-        """Serve one request of a connection, with a limit on stalls that outlives
-        gunicorn's own `setblocking`, and one on its head.
+        """Serve one request of a connection, with limits on stalls and on its head.
+
+        The limit on stalls outlives gunicorn's own `setblocking`.
         """
         limit = struct.pack("ll", STALL_LIMIT_S, 0)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -51,7 +50,7 @@ class Worker(ThreadWorker):
             conn.head_timer.cancel()
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """The head is there."""
+        """Serve a request whose head is there."""
         conn.head_timer.cancel()
         return super().handle_request(req, conn)
 
@@ -79,17 +78,16 @@ class Worker(ThreadWorker):
 
 
 def _cut(conn: Any) -> None:
-    """End a connection that another thread reads from: it then sees the end of the
-    stream.
-    """
+    """End a connection that another thread reads from, which then sees the end."""
     with suppress(OSError):
         # Of a TLS socket too, this is the connection below
         socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
 
 
 def _read_off(client: Any) -> None:
-    """Take what the client still sends, for a while: closing with bytes unread would
-    reset the connection before it has read the answer.
+    """Read what the client still sends, for a while.
+
+    Closing with bytes unread would reset the connection before it has read the answer.
     """
     client.shutdown(socket.SHUT_WR)
     client.settimeout(LINGER_S)

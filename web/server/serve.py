@@ -1,5 +1,6 @@
-"""Runs the service: checks what can be checked, then gunicorn with one worker of many
-threads, which loads the networks after the fork.
+"""Run the service: check what can be checked, then start gunicorn.
+
+It has one worker of many threads, which loads the networks after the fork.
 
 Whatever keeps the service from starting is one clear line on stderr and an exit code
 other than 0.
@@ -44,9 +45,7 @@ class Service(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """gunicorn's settings. Everything that the operator may change is a DUET_*
-        setting.
-        """
+        """Set gunicorn's settings. What the operator may change is a DUET_* setting."""
         values: dict[str, Any] = {
             "bind": f"{_bracket(self._settings.server.host)}:{self._settings.server.port}",
             "workers": 1,  # one set of networks in memory; threads serve in parallel
@@ -70,9 +69,7 @@ class Service(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Build the application in the worker. A failure ends the service with one
-        line.
-        """
+        """Build the application in the worker. A failure ends it with one line."""
         from web.factory import create_app
 
         logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT, stream=sys.stderr)
@@ -91,7 +88,7 @@ class Service(BaseApplication):
         return app
 
     def _stopped(self, _arbiter: Any, _worker: Any) -> None:
-        """Runs in the worker when it ends."""
+        """End the jobs and the audit. Runs in the worker when it ends."""
         if self._job_thread is not None:
             self._job_thread.stop(GRACE_S / 2)
         if self._store is not None:
@@ -100,8 +97,9 @@ class Service(BaseApplication):
 
 
 def configuration(settings: Settings) -> dict[str, str | float]:
-    """What the audit notes at start: the version, and digests that differ once a
-    setting, or a card (calibration, weights), was changed.
+    """Describe the configuration for the audit at start.
+
+    The digests differ once a setting, or a card (calibration, weights), was changed.
     """
     cards = b"".join(
         card.read_bytes() for card in sorted(settings.storage.model_dir.glob("*/card.json"))
@@ -151,8 +149,9 @@ def check_port(settings: Settings) -> None:
 
 
 def check_start(settings: Settings) -> None:
-    """Everything that can be checked before the networks are loaded. Raises
-    ConfigError, ModelError.
+    """Check everything that can be checked before the networks are loaded.
+
+    Raises ConfigError, ModelError.
     """
     from network.serving.card import read_card
     from web.guard.limits import parse_allowance
@@ -170,8 +169,9 @@ def check_start(settings: Settings) -> None:
 
 
 def _check_gallery(settings: Settings) -> None:
-    """It opens with the encryption key that is set, and holds an API key where one is
-    needed. Closed again before the fork.
+    """Check that the gallery opens with the key that is set, and has an API key if needed.
+
+    It is closed again before the fork.
     """
     from gallery.records.keys import Keys
     from gallery.store import open_store
@@ -185,7 +185,7 @@ def _check_gallery(settings: Settings) -> None:
 
 
 def fail(error: DuetError, code: int = 1) -> None:
-    """Print one line and leave."""
+    """Print why the service cannot start, and exit."""
     from web.wire.hints import HINTS
 
     hint = error.to_dict(HINTS)["hint"]
@@ -198,7 +198,7 @@ def fail(error: DuetError, code: int = 1) -> None:
 
 
 def settings_help() -> str:
-    """The table of settings for --help."""
+    """Write the table of settings for --help."""
     rows = [f"  {setting.variable}: {setting.help}" for setting in describe_settings()]
     return "\b\nSettings (environment variables):\n" + "\n".join(rows)
 
@@ -215,7 +215,7 @@ def run(swagger_ui: bool) -> None:
 
 
 def command(name: str, about: str, swagger_ui: bool) -> click.Command:
-    """The command line of app.py and app_web.py."""
+    """Make the command line of app.py and app_web.py."""
 
     @click.command(name, help=about, epilog=settings_help())
     @click.version_option(VERSION, prog_name="Duet ID")

@@ -1,6 +1,4 @@
-"""The certificate and key that the service speaks https with: checked at start, so that
-what is wrong with them is said clearly.
-"""
+"""Checks of the certificate and key for https, at start."""
 
 from __future__ import annotations
 
@@ -13,8 +11,9 @@ from utils.errors import ConfigError
 
 
 def check_files(certificate: Path, key: Path) -> None:
-    """Raise ConfigError unless both files can be read, belong together, and the
-    certificate is valid now.
+    """Check that both files can be read, belong together, and are valid now.
+
+    Raises ConfigError.
     """
     _check_readable(certificate, "TLS_CERT")
     _check_readable(key, "TLS_KEY")

@@ -1,5 +1,6 @@
-"""What comes in, parsed strictly: every field is known, of its type and given once;
-anything else is refused and named.
+"""Strict parsing of requests.
+
+Every field is known, of its type and given once. Anything else is refused and named.
 """
 
 from __future__ import annotations
@@ -43,16 +44,14 @@ class Upload:
 
 
 def check_query(allowed: Collection[str] = ()) -> None:
-    """Refuse query parameters that the route does not know, or that are given twice.
-    Raises InvalidRequestError.
-    """
+    """Refuse unknown and repeated query parameters. Raises InvalidRequestError."""
     _check_names(request.args.keys(), allowed, "query parameter")
     for name in allowed:
         _once(request.args.getlist(name), name)
 
 
 def query_int(name: str, default: int, low: int, high: int) -> int:
-    """A whole number of the query. Raises InvalidRequestError."""
+    """Read a whole number of the query. Raises InvalidRequestError."""
     text = request.args.get(name)
     if text is None:
         return default
@@ -64,7 +63,7 @@ def query_int(name: str, default: int, low: int, high: int) -> int:
 
 
 def query_text(name: str) -> str:
-    """A text of the query; empty when missing."""
+    """Read a text of the query. Empty when missing."""
     return request.args.get(name, "")
 
 
@@ -73,8 +72,10 @@ def json_object(
     required: Collection[str] = (),
     limit_bytes: int = SMALL_BODY_BYTES,
 ) -> dict[str, Any]:
-    """The body, a JSON object of the `allowed` fields and their types, of `limit_bytes`
-    at most. Raises ContentTypeError, InvalidRequestError, MediaTooLargeError.
+    """Read the body, a JSON object of the `allowed` fields and their types.
+
+    It has `limit_bytes` at most. Raises ContentTypeError, InvalidRequestError,
+    MediaTooLargeError.
     """
     if request.mimetype != JSON:
         raise ContentTypeError(
@@ -86,20 +87,18 @@ def json_object(
             cast(UploadRequest, request).json_text(limit_bytes), object_pairs_hook=_unique
         )
     except (ValueError, RecursionError):
-        raise InvalidRequestError(
-            "The body must be JSON (UTF-8). Received: something that cannot be parsed"
-        ) from None
+        raise InvalidRequestError("The body must be JSON in UTF-8. It cannot be parsed.") from None
     return checked_object(body, allowed, required, "The body")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, of which no field is given twice. Raises InvalidRequestError."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise InvalidRequestError(
-            "A field of a JSON object is given once. Received: one of them twice"
-        )
-    return found
+    """Make an object of which no field is given twice. Raises InvalidRequestError."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise InvalidRequestError(f"Duplicate field {name[:40]!a} in the JSON object.")
+        values[name] = value
+    return values
 
 
 def checked_object(
@@ -108,7 +107,7 @@ def checked_object(
     required: Collection[str],
     what: str,
 ) -> dict[str, Any]:
-    """`body` if it is a JSON object of these fields. Raises InvalidRequestError."""
+    """Check that `body` is a JSON object of these fields. Raises InvalidRequestError."""
     if not isinstance(body, dict):
         raise InvalidRequestError(f"{what} must be a JSON object. Received: {_kind(body)}")
     _check_names(body.keys(), allowed, "field")
@@ -126,8 +125,9 @@ def checked_object(
 
 
 def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str, str]:
-    """The text fields of a form that may hold these fields and files. Raises
-    ContentTypeError, InvalidRequestError, MediaMissingError.
+    """Read the text fields of a form that may hold these fields and files.
+
+    Raises ContentTypeError, InvalidRequestError, MediaMissingError.
     """
     if not request.mimetype and not request.content_length:
         raise MediaMissingError("The request must bring a clip. Received: an empty body")
@@ -146,7 +146,7 @@ def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str
 
 
 def text_fields(allowed: Collection[str], files: Collection[str] = ()) -> dict[str, str]:
-    """The text fields of the form, checked by name. Raises InvalidRequestError."""
+    """Read the text fields of the form, checked by name. Raises InvalidRequestError."""
     _check_names(request.form.keys(), allowed, "form field")
     _check_names(request.files.keys(), files, "file field")
     for name in allowed:
@@ -155,47 +155,49 @@ def text_fields(allowed: Collection[str], files: Collection[str] = ()) -> dict[s
 
 
 def upload(name: str) -> Upload:
-    """The file in the field `name`. Raises MediaMissingError, MediaEmptyError,
-    InvalidRequestError.
+    """Read the file in the field `name`.
+
+    Raises MediaMissingError, MediaEmptyError, InvalidRequestError.
     """
-    found = optional_upload(name)
-    if found is None:
+    file = optional_upload(name)
+    if file is None:
         raise MediaMissingError(
             f"The request must bring a file in the field `{name}`. Received:"
             f" {', '.join(request.files) or 'no file'}"
         )
-    return found
+    return file
 
 
 def optional_upload(name: str) -> Upload | None:
-    """The file in the field `name`, if there is one (a browser sends an unnamed empty
-    one where nothing was chosen).
+    """Read the file in the field `name`, if there is one.
+
+    A browser sends an unnamed empty file where nothing was chosen.
     """
-    given = request.files.getlist(name)
-    _once(given, name)
-    return kept(given[0], name) if given and (given[0].filename or _size(given[0])) else None
+    files = request.files.getlist(name)
+    _once(files, name)
+    return read_upload(files[0], name) if files and _is_chosen(files[0]) else None
 
 
 def uploads(names: Collection[str]) -> list[Upload]:
-    """All files in the fields `names`, in order. Raises MediaEmptyError,
-    MediaMissingError.
+    """Read all files in the fields `names`, in order.
+
+    Raises MediaEmptyError, MediaMissingError.
     """
-    given = [
-        (name, file)
-        for name in names
-        for file in request.files.getlist(name)
-        if file.filename or _size(file)
-    ]
-    if not given:
+    files: list[Upload] = []
+    for name in names:
+        chosen = filter(_is_chosen, request.files.getlist(name))
+        files += [read_upload(file, name) for file in chosen]
+    if not files:
         raise MediaMissingError(
             f"The request must bring a file in the field `{next(iter(names))}`. Received: no file"
         )
-    return [kept(file, name) for name, file in given]
+    return files
 
 
-def decoded(text: str, name: str) -> Upload:
-    """A file that came as base64 in a JSON field. Raises MediaMissingError,
-    InvalidRequestError, StorageFullError.
+def decode_upload(text: str, name: str) -> Upload:
+    """Decode a file that came as base64 in a JSON field.
+
+    Raises MediaMissingError, InvalidRequestError, StorageFullError.
     """
     if not text:
         raise MediaMissingError(f"`{name}` must hold a file in base64. Received: an empty text")
@@ -203,33 +205,35 @@ def decoded(text: str, name: str) -> Upload:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequestError(
-            f"`{name}` must hold a file in base64 (without a data: prefix). Received: something"
-            " else"
+            f"`{name}` must hold a file in base64, without a data: prefix."
         ) from None
     return Upload(cast(UploadRequest, request).keep(data), "")
 
 
 def boolean(value: object, name: str) -> bool:
-    """true or false, as JSON or as text in any case; nothing else. Raises
-    InvalidRequestError.
-    """
+    """Read true or false, as JSON or as text in any case. Raises InvalidRequestError."""
     if isinstance(value, bool):
         return value
-    found = BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-    if found is None:
+    flag = BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if flag is None:
         raise InvalidRequestError(f"`{name}` must be true or false. Received: {str(value)[:40]!r}")
-    return found
+    return flag
 
 
-def kept(file: FileStorage, name: str) -> Upload:
-    """A file of the form, which lies on the disk until the request ends. Raises
-    MediaEmptyError.
+def read_upload(file: FileStorage, name: str) -> Upload:
+    """Read a file of the form. It lies on the disk until the request ends.
+
+    Raises MediaEmptyError.
     """
     if not _size(file):
         raise MediaEmptyError(f"The file in `{name}` must not be empty. Received: 0 bytes")
     file.stream.flush()
     # On the temporary file behind the upload (uploads.py), `name` is its path.
     return Upload(Path(cast(Any, file.stream).name), file.filename or "")
+
+
+def _is_chosen(file: FileStorage) -> bool:
+    return bool(file.filename or _size(file))
 
 
 def _size(file: FileStorage) -> int:
@@ -240,10 +244,10 @@ def _size(file: FileStorage) -> int:
 def _check_names(given: Collection[str], allowed: Collection[str], what: str) -> None:
     unknown = sorted(set(given) - set(allowed))
     if unknown:
-        known = ", ".join(f"`{name}`" for name in allowed) or "none"
+        names = ", ".join(f"`{name}`" for name in allowed) or "none"
         raise InvalidRequestError(
             f"Unknown {what}. Received: {', '.join(ascii(n[:40]) for n in unknown[:5])}",
-            f"Known here: {known}.",
+            f"Known here: {names}.",
         )
 
 
@@ -257,7 +261,7 @@ def _received_type() -> str:
 
 
 def _is_a(value: object, types: type | tuple[type, ...]) -> bool:
-    """As isinstance, but true is no number."""
+    """Check a type as isinstance does, except that true is no number."""
     return isinstance(value, types) and not (
         isinstance(value, bool) and bool not in (types if isinstance(types, tuple) else (types,))
     )

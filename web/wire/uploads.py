@@ -1,5 +1,4 @@
-"""Uploads: streamed to a file in the private temporary folder, read from there, and
-gone when their request ends, however it ends.
+"""Uploads: files in the private temporary folder that live as long as their request.
 
 Every file is held under `flock` while its request lives, so that what a killed process
 left behind can be told from what another process is using: at start, each file whose
@@ -67,8 +66,9 @@ class UploadRequest(Request):
             super()._load_form_data()
 
     def keep(self, data: bytes) -> Path:
-        """Where `data`, which came within the body, lies as a file until the request
-        ends. Raises StorageFullError.
+        """Write `data`, which came within the body, to a file.
+
+        It lies there until the request ends. Raises StorageFullError.
         """
         with reading_body():
             stream = self._get_file_stream()
@@ -100,21 +100,20 @@ def reading_body() -> Iterator[None]:
             raise UploadTimeoutError(
                 f"The body must arrive within {UPLOAD_LIMIT_S:.0f} s and never stall for long."
             ) from None
-        raise UploadBrokenError("The body must arrive whole. Received: a part of it") from None
+        raise UploadBrokenError("The body ended before it was complete.") from None
     except OSError as error:
         if error.errno in NO_ROOM:
             raise StorageFullError("The server has no room left for the upload.") from error
         raise
     except ValueError:
         raise InvalidRequestError(
-            "The form must be well-formed: multipart/form-data with a boundary, complete to its"
-            " end, in UTF-8. Received: a form that cannot be parsed"
+            "The form cannot be parsed. It must be multipart/form-data with a boundary, complete"
+            " to its end, in UTF-8."
         ) from None
 
 
 class BodyGuard:
-    """WSGI middleware: bounds the time a body may take, and reads off what the route
-    left of it.
+    """WSGI middleware that bounds the time of a body, and reads what the route left of it.
 
     A client that is still sending does not read: without this, an early refusal (no
     key, too large) would reach it as a connection reset.
@@ -134,8 +133,9 @@ class BodyGuard:
 
 
 class _TimedBody:
-    """`wsgi.input` with a deadline: reads raise TimeoutError after it. `failure` is the
-    error that ended it, if one did.
+    """`wsgi.input` with a deadline, after which reads raise TimeoutError.
+
+    `failure` is the error that ended it, if one did.
     """
 
     def __init__(self, stream: Any, deadline: float) -> None:
@@ -156,9 +156,8 @@ class _TimedBody:
                 raise TimeoutError
             data = read(size)
         except Exception as error:
-            # For a malformed chunk, gunicorn's errors are of this family in one version
-            # and of that in another
-            # where the next byte belongs is unknown
+            # For a malformed chunk, gunicorn's errors differ in type between versions.
+            # Where the next byte belongs is then unknown.
             self._ended = True
             self.failure = error
             raise OSError("the body cannot be read") from error
@@ -174,8 +173,9 @@ class _TimedBody:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Create the temporary folder (0700), check that it can be written, remove what
-    killed processes left. Raises ConfigError.
+    """Prepare the temporary folder (mode 0700) and check that it can be written.
+
+    What killed processes left there is removed. Raises ConfigError.
     """
     try:
         for made in (folder.parent, folder):  # `parents` would make the data folder readable to all

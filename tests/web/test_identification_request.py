@@ -1,4 +1,4 @@
-"""POST /Identification_Request, as clients of the flagship system call it."""
+"""POST /Identification_Request, as its clients call it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Building blocks of the schemas, and the description of errors.
+
+A schema describes a JSON body in Swagger: every field with its meaning and an example.
+Tests compare the schemas with the answers, and the examples with the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_restx import Model, Namespace, fields
+
+from utils.errors import DuetError
+from web.wire.errors import (
+    CrossOriginError,
+    HostForbiddenError,
+    RateLimitedError,
+    RoleForbiddenError,
+    status_of,
+)
+
+FACE_ID = "face-1f2e3d4c5b6a"
+VOICE_ID = "voice-0a1b2c3d4e5f"
+FUSED_ID = "fusion-9f8e7d6c5b4a"
+REQUEST_ID = "3f0c2f9f5c7b4a5e8d1c6b7a8e9f0d1c"
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+MODELS: list[Model] = []
+
+
+def make_model(name: str, /, **members: fields.Raw) -> Model:
+    model = Model(name, dict(members))
+    MODELS.append(model)
+    return model
+
+
+def text_field(about: str, example: str, **more: Any) -> fields.String:
+    return fields.String(description=about, example=example, **({"required": True} | more))
+
+
+def float_field(about: str, example: float, **more: Any) -> fields.Float:
+    return fields.Float(description=about, example=example, **({"required": True} | more))
+
+
+def int_field(about: str, example: int, **more: Any) -> fields.Integer:
+    return fields.Integer(description=about, example=example, **({"required": True} | more))
+
+
+def model_field(model: Model, about: str, **more: Any) -> fields.Nested:
+    return fields.Nested(model, description=about, **({"required": True} | more))
+
+
+def list_field(model: Model, about: str) -> fields.List:
+    return fields.List(fields.Nested(model), description=about, required=True)
+
+
+def raw_field(about: str, example: dict[str, Any] | list[Any]) -> fields.Raw:
+    return fields.Raw(description=about, example=example, required=True)
+
+
+REQUEST_ID_FIELD = text_field(
+    "id of this request, also in the header X-Request-ID and in the service's log", REQUEST_ID
+)
+ERROR_DETAIL = make_model(
+    "ErrorDetail",
+    code=text_field("stable code to act on", "person_not_found"),
+    message=text_field(
+        "the rule that was broken, and what was received",
+        "There is no such person. Received: 'ann@example.com'",
+    ),
+    hint=text_field("what to do about it (may be empty)", "List the people with GET /v1/people."),
+    request_id=REQUEST_ID_FIELD,
+    details=fields.Raw(
+        description="more about some errors, for example `hints` or the duplicate person",
+        example={"hints": []},
+    ),
+)
+ERROR = make_model("Error", error=model_field(ERROR_DETAIL, "what went wrong"))
+
+
+def document_errors(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
+    """Decorator: the errors that a route may answer with, by status, each with the
+    error shape.
+    """
+    by_status: dict[int, list[str]] = {}
+    listed: tuple[type[DuetError], ...] = (
+        *errors,
+        HostForbiddenError,
+        CrossOriginError,
+        RoleForbiddenError,
+        RateLimitedError,
+    )
+    for error in listed:
+        first_line = (error.__doc__ or "").splitlines()[0]
+        by_status.setdefault(status_of(error), []).append(f"`{error.code}`: {first_line}")
+
+    def decorate(target: Any) -> Any:
+        for status, lines in by_status.items():
+            target = ns.response(status, " ".join(lines), ERROR)(target)
+        return target
+
+    return decorate

@@ -1,0 +1,55 @@
+"""Schemas of the map and the matrix of the gallery."""
+
+from __future__ import annotations
+
+from web.wire.schema.base import (
+    float_field,
+    int_field,
+    list_field,
+    make_model,
+    model_field,
+    raw_field,
+    text_field,
+)
+
+PLACE = make_model(
+    "Place",
+    person_id=text_field("whose template it is", "ann@example.com"),
+    name=text_field("display name", "Ann Lee"),
+    x=float_field("-1 to 1", 0.42),
+    y=float_field("-1 to 1", -0.17),
+)
+PROBE_PLACE = make_model(
+    "ProbePlace",
+    x=float_field("-1 to 1, or beyond where the clip is unlike all others", 0.4),
+    y=float_field("likewise", -0.2),
+)
+GALLERY_MAP = make_model(
+    "GalleryMap",
+    modality=text_field("which embeddings", "fused", enum=["face", "voice", "fused"]),
+    method=text_field("how they were laid out", "pca", enum=["pca", "tsne"]),
+    people=int_field("people in the map", 20),
+    total=int_field("people who fit the search", 20),
+    shown=raw_field("share of the variance along x and along y; null for t-SNE", [0.31, 0.17]),
+    probe=model_field(PROBE_PLACE, "the clip that was sent; null without one", allow_null=True),
+    points=list_field(PLACE, "the templates, those of a person one after the other"),
+)
+SIMILAR_PERSON = make_model(
+    "SimilarPerson",
+    person_id=text_field("unique id", "ann@example.com"),
+    name=text_field("display name", "Ann Lee"),
+)
+SIMILARITY = make_model(
+    "Similarity",
+    modality=text_field("which embeddings", "fused", enum=["face", "voice", "fused"]),
+    total=int_field("people who fit the search", 20),
+    threshold=float_field(
+        "score above which two clips count as one person's when they are verified", 0.479
+    ),
+    people=list_field(SIMILAR_PERSON, "rows and columns of the scores, by id"),
+    scores=raw_field(
+        "mean cosine of the templates of every two people; on the diagonal, of one person's to each"
+        " other (null: only one)",
+        [[0.81, 0.12], [0.12, None]],
+    ),
+)

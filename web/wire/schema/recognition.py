@@ -1,0 +1,187 @@
+"""Schemas of identifications, verifications and feedback on them."""
+
+from __future__ import annotations
+
+from flask_restx import fields
+
+from web.wire.schema.base import (
+    FACE_ID,
+    FUSED_ID,
+    REQUEST_ID,
+    REQUEST_ID_FIELD,
+    VOICE_ID,
+    float_field,
+    int_field,
+    list_field,
+    make_model,
+    model_field,
+    raw_field,
+    text_field,
+)
+
+MATCH = make_model(
+    "Match",
+    person_id=text_field("who it is", "ann@example.com"),
+    name=text_field("display name", "Ann Lee"),
+    score=float_field("cosine of the two embeddings, in [-1, 1]", 0.713251),
+    probability=float_field(
+        "probability that both are the same person at even prior odds, in [0, 1]", 0.998713
+    ),
+)
+OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
+DECISION = make_model(
+    "Decision",
+    outcome=text_field(
+        "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality"
+        " is not in the clip; conflict: face and voice are accepted as two different people",
+        "accepted",
+        enum=OUTCOMES,
+    ),
+    match=model_field(
+        MATCH,
+        "the person; null unless accepted: a stranger is not given the nearest name",
+        allow_null=True,
+    ),
+    runner_up=model_field(MATCH, "the next best person; null where there is none", allow_null=True),
+    threshold=float_field(
+        "score that had to be reached in this gallery; null where nothing was compared", 0.412345
+    ),
+    margin=float_field("best score minus threshold; null where nothing was compared", 0.300906),
+    reason=text_field(
+        "the decision in words", "Recognised by face and voice; 0.30 above the threshold"
+    ),
+    decided_by=text_field(
+        "fused, face or voice: whose score and threshold these are; null where nothing was"
+        " compared",
+        "fused",
+        x_nullable=True,
+    ),
+    extrapolated=fields.Boolean(
+        description="the threshold lies beyond the error rates that were measured",
+        example=False,
+        required=True,
+    ),
+)
+FACE_QUALITY = make_model(
+    "FaceQuality",
+    size_px=float_field("width of the face in the frame, in pixels", 142.0),
+    sharpness=float_field("0 blurred to 1 sharp", 0.82),
+    yaw=float_field("-1 to 1; 0 = frontal", 0.04),
+    roll_deg=float_field("tilt of the head, in degrees", -1.7),
+    brightness=float_field("mean luminance, 0 to 1", 0.51),
+    contrast=float_field("standard deviation of the luminance, 0 to 1", 0.19),
+    score=float_field("all of it in one figure, 0 to 1", 0.88),
+)
+VOICE_QUALITY = make_model(
+    "VoiceQuality",
+    speech_s=float_field("net speech heard, in seconds", 3.4),
+    duration_s=float_field("sound read, in seconds", 5.0),
+    snr_db=float_field("estimated speech-to-noise ratio, in dB", 24.5),
+    clipping=float_field("share of samples at full scale, 0 to 1", 0.0),
+    level_db=float_field("level of the speech, in dBFS", -21.3),
+    score=float_field("all of it in one figure, 0 to 1", 0.91),
+)
+QUALITY = make_model(
+    "Quality",
+    face=model_field(
+        FACE_QUALITY, "best face of the main person; null without one", allow_null=True
+    ),
+    voice=model_field(VOICE_QUALITY, "the sound; null without a sound track", allow_null=True),
+)
+HINT = make_model(
+    "Hint",
+    code=text_field("stable code", "short_speech"),
+    text=text_field(
+        "advice for the person in front of the camera",
+        "Say a whole sentence: 0.6 s of speech heard, 2 s needed.",
+    ),
+)
+GALLERY = make_model(
+    "GalleryFacts",
+    people=int_field("people in the gallery", 20),
+    fpir=float_field("false positive identification rate that the thresholds aim at", 0.01),
+)
+COMMON: dict[str, fields.Raw] = {
+    "quality": model_field(QUALITY, "how good the clip is"),
+    "people_in_view": int_field("people seen in the clip; the largest steady face is used", 1),
+    "hints": list_field(HINT, "how to do better next time; empty when all is well"),
+    "encoders": raw_field(
+        "which networks answered, by modality",
+        {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
+    ),
+    "timings_ms": raw_field(
+        "time of each stage, in milliseconds", {"decode": 130.1, "detect": 148.2, "search": 0.4}
+    ),
+    "request_id": REQUEST_ID_FIELD,
+}
+IDENTIFICATION = make_model(
+    "Identification",
+    fused=model_field(DECISION, "by face and voice together"),
+    face=model_field(DECISION, "by face alone"),
+    voice=model_field(DECISION, "by voice alone"),
+    gallery=model_field(GALLERY, "what was searched"),
+    **COMMON,
+)
+VERDICT = make_model(
+    "Verdict",
+    outcome=text_field(
+        "no_probe: this modality is not in both", "same", enum=["same", "different", "no_probe"]
+    ),
+    score=float_field("cosine, in [-1, 1]; null without a probe", 0.713251),
+    threshold=float_field("score that had to be reached; null without a probe", 0.301122),
+    probability=float_field(
+        "probability of one person at even prior odds; null without a probe", 0.998713
+    ),
+)
+COMPARED_SIDE = make_model(
+    "ComparedSide",
+    faces=fields.List(
+        fields.String,
+        description="the best of the aligned faces, best first: WebP, 112 × 112, in base64",
+        required=True,
+        example=["UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="],
+    ),
+    faces_used=int_field("how many faces the face embedding was made from", 8),
+    speech_s=raw_field(
+        "stretches of speech that the voice embedding was made from: start and end, in seconds",
+        [[0.3, 2.9]],
+    ),
+    duration_s=float_field("length of the clip, in seconds", 3.2),
+)
+COMPARED = make_model(
+    "Compared",
+    media=model_field(COMPARED_SIDE, "of the clip"),
+    reference=model_field(
+        COMPARED_SIDE,
+        "of the reference; null for a person of the gallery, of whom only numbers are kept",
+        allow_null=True,
+    ),
+)
+VERIFICATION = make_model(
+    "Verification",
+    fused=model_field(VERDICT, "by face and voice together"),
+    face=model_field(VERDICT, "by face alone"),
+    voice=model_field(VERDICT, "by voice alone"),
+    fmr=float_field("false match rate that the thresholds aim at", 0.01),
+    compared=model_field(COMPARED, "what was compared; only with `show`", required=False),
+    **COMMON,
+)
+FEEDBACK = make_model(
+    "Feedback",
+    person_id=text_field("a person whom the answer named", "ann@example.com"),
+    same=fields.Boolean(
+        description="true: this is me; false: not this person", example=False, required=True
+    ),
+)
+FEEDBACK_KEPT = make_model(
+    "FeedbackKept",
+    request_id=text_field("the answer", REQUEST_ID),
+    person_id=text_field("the person", "ann@example.com"),
+    same=fields.Boolean(description="what is kept as true", example=False, required=True),
+    modalities=fields.List(
+        fields.String,
+        description="which comparisons are trials of the next calibration now",
+        example=["face", "fused"],
+        required=True,
+    ),
+)

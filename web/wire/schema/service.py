@@ -1,0 +1,33 @@
+"""Schema of the state of the service."""
+
+from __future__ import annotations
+
+from flask_restx import fields
+
+from web.wire.schema.base import (
+    FACE_ID,
+    FUSED_ID,
+    VOICE_ID,
+    int_field,
+    make_model,
+    text_field,
+)
+
+HEALTH = make_model(
+    "Health",
+    status=text_field("ok when requests can be answered", "ok"),
+    version=text_field(
+        "version of the service (with a good key, or where no key is set)", "1.0.0", required=False
+    ),
+    role=text_field(
+        "what the key that was sent is for: admin, kiosk; without a key set, admin (likewise)",
+        "admin",
+        required=False,
+    ),
+    people=int_field("people in the gallery (likewise)", 20, required=False),
+    encoders=fields.Raw(
+        description="encoder ids by modality (likewise)",
+        example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
+    ),
+    models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),
+)
