@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from utils.config import CaptureSettings
+from utils.errors import MediaTooLargeError
 
 _MEBI = 1 << 20
 
@@ -42,4 +43,17 @@ class ReadLimits:
             read_s=settings.read_s,
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
+        )
+
+
+def refuse_many_pixels(size: tuple[int, int], most: int, *, hint: str) -> None:
+    """Refuse a picture of more than `most` pixels with MediaTooLargeError.
+
+    `size` is its width and height. `hint` is what to do about it.
+    """
+    width, height = size
+    if width * height > most:
+        raise MediaTooLargeError(
+            f"A picture may have {most / 1e6:.0f} million pixels. Received: {width} × {height}.",
+            hint,
         )

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from align.limits import ReadLimits
+from align.limits import ReadLimits, refuse_many_pixels
 from utils.arrays import ImageArray
 from utils.errors import MediaCorruptError, MediaTooLargeError
 from utils.media import Frame
 
 # JPEG includes MPO, the one with several pictures that phones write
 _FORMATS = ("JPEG", "PNG", "WEBP")
+_EXCESSIVE = "Send a smaller picture."
 _BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError)
 
 
@@ -30,26 +31,18 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
     """
     try:
         with Image.open(path, formats=_FORMATS) as picture:
-            _check_pixels(picture.size, limits.max_photo_px)
+            refuse_many_pixels(picture.size, limits.max_photo_px, hint=_EXCESSIVE)
             # Lets JPEG decode at a half, quarter or eighth
             picture.draft("RGB", (limits.max_side_px, limits.max_side_px))
             return Frame(_to_array(picture, limits.max_side_px), time_s=0.0)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise MediaTooLargeError(
-            "The picture has too many pixels to be read.", "Send a smaller picture."
+            "The picture has too many pixels to be read.", _EXCESSIVE
         ) from None
     except _BROKEN:
         raise MediaCorruptError(
             "The file begins like a picture, but cannot be decoded: it is damaged or cut off."
         ) from None
-
-
-def _check_pixels(size: tuple[int, int], most: int) -> None:
-    if size[0] * size[1] > most:
-        raise MediaTooLargeError(
-            f"A picture may have {most / 1e6:.0f} million pixels. Received: {size[0]} × {size[1]}.",
-            "Send a smaller picture.",
-        )
 
 
 def _to_array(picture: Image.Image, most: int) -> ImageArray:

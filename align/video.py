@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from align.container import TimedPacket, Track
-from align.limits import ReadLimits
+from align.limits import ReadLimits, refuse_many_pixels
 from align.sampling import Group, plan
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
@@ -59,15 +59,6 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def check_pixels(width: int, height: int, most: int) -> None:
-    """Refuse a picture of more than `most` pixels with MediaTooLargeError."""
-    if width * height > most:
-        raise MediaTooLargeError(
-            f"A picture may have {most / 1e6:.0f} million pixels. Received: {width} × {height}.",
-            _EXCESSIVE,
-        )
-
-
 class _Decoder:
     """The decoder of one picture track, and the time that it may take."""
 
@@ -75,7 +66,8 @@ class _Decoder:
         self._track = track
         self._limits = limits
         self._codec = track.stream.codec_context
-        check_pixels(self._codec.width, self._codec.height, limits.max_frame_px)
+        size = (self._codec.width, self._codec.height)
+        refuse_many_pixels(size, limits.max_frame_px, hint=_EXCESSIVE)
         self._codec.thread_type = "AUTO"
         self._codec.thread_count = _THREADS
         self._codec.options = {"max_pixels": str(limits.max_frame_px)}
