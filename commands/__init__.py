@@ -1,1 +1,1 @@
-"""The commands of cli.py, one file a subject; each only reads arguments and prints."""
+"""The commands of cli.py, one file a subject. Each only reads arguments and prints."""

@@ -129,7 +129,7 @@ def _show_progress(progress: tqdm[NoReturn], job: Job) -> None:
 
 
 def format_item_error(item: JobItem) -> str:
-    """Say in one line why a file failed; empty if it did not."""
+    """Say in one line why a file failed. Empty if it did not."""
     return format_error(**fill_hint(item.error, HINTS)) if item.error else ""
 
 

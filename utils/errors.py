@@ -167,7 +167,7 @@ class MediaTooLongError(MediaError):
 
 
 class NoBiometricError(MediaError):
-    """Neither a usable face nor usable speech; `details["hints"]` says why."""
+    """Neither a usable face nor usable speech, see `details["hints"]`."""
 
     code = "no_biometric"
 
@@ -221,7 +221,7 @@ class JobNotFoundError(GalleryError):
 
 
 class DuplicatePersonError(GalleryError):
-    """The same face or voice is enrolled under another id; `details` names it."""
+    """The same face or voice is enrolled under another id, which `details` names."""
 
     code = "duplicate_person"
 

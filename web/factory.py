@@ -106,17 +106,22 @@ def create_app(
         from assembly import build_recognizer
 
         recognizer = build_recognizer(settings, warm=True)
+    app.extensions["duet"] = _make_state(settings, recognizer)
+    return app
+
+
+def _make_state(settings: Settings, recognizer: Recognizer) -> State:
+    """Put the parts together. Raises ConfigError without a key where one is needed."""
     keys = Keys(recognizer.store.database)
     jobs = Jobs(recognizer.store.database)
     auth.check_keys(settings, keys)
-    app.extensions["duet"] = State(
+    return State(
         settings=settings,
         recognizer=recognizer,
         keys=keys,
         jobs=jobs,
         job_thread=JobThread(Workplace(recognizer, jobs, settings)),
     )
-    return app
 
 
 def api_blueprint(*, swagger_ui: bool) -> Blueprint:
@@ -175,12 +180,8 @@ def _init_requests(app: Flask) -> None:
             | pages.headers_for(request.endpoint)
         )
         route = request.url_rule.rule if request.url_rule else "-"
-        log.info(
-            "%s %s %d %.0f ms request_id=%s",
-            request.method if request.method.isalpha() else "-",
-            route,
-            response.status_code,
-            1000 * (time.perf_counter() - g.started),
-            g.request_id,
-        )
+        method = request.method if request.method.isalpha() else "-"
+        took_ms = 1000 * (time.perf_counter() - g.started)
+        line = f"{method} {route} {response.status_code} {took_ms:.0f} ms"
+        log.info("%s request_id=%s", line, g.request_id)
         return response

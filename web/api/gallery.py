@@ -180,6 +180,6 @@ def _show_matrix(similarity: Similarity) -> dict[str, Any]:
 
 
 def _show_scores(row: list[float]) -> list[float | None]:
-    """Round the scores of a row; null where there is none."""
+    """Round the scores of a row. None stays where there is no score."""
     scores = [number(score) for score in row]
     return [None if score is None else round(score, 3) for score in scores]

@@ -54,7 +54,7 @@ NOBODY = "nobody"
 
 
 def caller() -> Caller | None:
-    """Get who sends this request; None where no good key was sent and none is needed."""
+    """Get who sends this request. None: no good key was sent, and none is needed."""
     asking: Caller | None = g.caller
     return asking
 

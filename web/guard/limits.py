@@ -72,7 +72,7 @@ class Limits:
 
 
 def parse_allowance(text: str) -> RateLimitItem | None:
-    """Parse the setting DUET_RATE_LIMIT; None = no limit. Raises ConfigError."""
+    """Parse the setting DUET_RATE_LIMIT. None = no limit. Raises ConfigError."""
     if not text:
         return None
     try:

@@ -59,13 +59,12 @@ def read_file_batch() -> list[BatchItem]:
     """Read the files of a form, to be identified. Raises InvalidRequestError."""
     request.max_form_parts = MAX_BATCH + 8
     values = parse.form(("threshold",), FILES)
-    files = [(name, file) for name in FILES for file in request.files.getlist(name)]
+    files: list[tuple[str, FileStorage]] = []
+    for name in FILES:
+        files += [(name, file) for file in request.files.getlist(name)]
     _check_count(len(files))
     return [
-        BatchItem(
-            partial(_identify_file, values, index, name, file), {"filename": file.filename or ""}
-        )
-        for index, (name, file) in enumerate(files)
+        _file_item(values, index, name=name, file=file) for index, (name, file) in enumerate(files)
     ]
 
 
@@ -100,8 +99,12 @@ def _run_object(operation: Operation, index: int, value: object) -> dict[str, An
     return operation.run(read_object(values, _item_id(index)))
 
 
-def _identify_file(values: Values, index: int, name: str, file: FileStorage) -> dict[str, Any]:
-    return identify(VoiceRequest(values, [parse.read_upload(file, name)], _item_id(index)))
+def _file_item(values: Values, index: int, *, name: str, file: FileStorage) -> BatchItem:
+    def run() -> dict[str, Any]:
+        upload = parse.read_upload(file, name)
+        return identify(VoiceRequest(values, [upload], _item_id(index)))
+
+    return BatchItem(run, {"filename": file.filename or ""})
 
 
 def _item_id(index: int) -> str:

@@ -75,7 +75,7 @@ def _update_person(person: Person, *, name: str | None, note: str | None) -> Non
 
 
 def _merge_note(metadata: dict[str, Any] | None, person: Person | None) -> str | None:
-    """Add `metadata` to what is kept already, as a note; None = nothing to keep.
+    """Add `metadata` to the note that is stored. None = nothing to store.
 
     Raises InvalidNameError.
     """

@@ -123,7 +123,7 @@ class Register(Resource):
     @ns.response(200, "what is stored of the speaker now", schema.SPEAKER_REGISTERED)
     @document_errors(ns, RoleForbiddenError, InvalidNameError, DuplicatePersonError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
-        """Store recordings of a speaker, of all or of none; a new speaker is created.
+        """Store recordings of a speaker, all or none. A new speaker is created.
 
         Or as JSON: `{"speaker_id": "ann@example.com", "audioData": "UklGR...",
         "metadata": {"nickname": "Ann"}}`.
@@ -140,8 +140,9 @@ class Identify(Resource):
     @ns.response(200, "the speaker, or that nobody who is known speaks", schema.SPEAKER_IDENTIFIED)
     @document_errors(ns, RoleForbiddenError, *UPLOAD_ERRORS)
     def post(self) -> dict[str, Any]:
-        """Say who speaks. Nothing is stored. Or as JSON: `{"audioData": "UklGR...",
-        "threshold": 0.7}`.
+        """Say who speaks. Nothing is stored.
+
+        Or as JSON: `{"audioData": "UklGR...", "threshold": 0.7}`.
         """
         return _answer("identify")
 
@@ -154,8 +155,9 @@ class Speakers(Resource):
     @ns.response(200, "part of the list", schema.SPEAKERS)
     @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
-        """List the people of the gallery, by id; who is known by face alone has an
-        audioCount of 0.
+        """List the people of the gallery, by id.
+
+        A person who is enrolled by face alone has an audioCount of 0.
         """
         parse.check_query(("offset", "limit"))
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)

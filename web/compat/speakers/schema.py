@@ -1,5 +1,6 @@
-"""The JSON bodies of the voice API as Swagger describes them. Where clients of that API
-know a field by another name, it is there twice.
+"""Schemas of the voice API.
+
+Where clients of that API know a field by another name, it is there twice.
 """
 
 from __future__ import annotations

@@ -79,9 +79,7 @@ ERROR = make_model("Error", error=model_field(ERROR_DETAIL, "what went wrong"))
 
 
 def document_errors(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], Any]:
-    """Decorator: the errors that a route may answer with, by status, each with the
-    error shape.
-    """
+    """Describe the errors that a route may answer with, by status. A decorator."""
     by_status: dict[int, list[str]] = {}
     listed: tuple[type[DuetError], ...] = (
         *errors,
