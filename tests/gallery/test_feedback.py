@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from gallery.tables import identifications
 from recognition.recognizer import Recognizer
+from recognition.results import Identification
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
 from utils.errors import IdentificationNotFoundError, PersonNotFoundError
@@ -26,31 +28,34 @@ def two(tmp_path: Path) -> Iterator[Recognizer]:
     made.close()
 
 
-def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: object) -> object:
+def ask(recognizer: Recognizer, folder: Path, request_id: str, **who: Any) -> Identification:
     return identify(recognizer, write_clip(folder / "probe", **who), request_id=request_id)
+
+
+def ids_of(recognizer: Recognizer) -> tuple[dict[str, str], dict[str, str]]:
+    """Encoders and scales in use, by modality."""
+    return recognizer.encoder_ids.to_dict(), recognizer.scale_ids.to_dict()
 
 
 def test_feedback_becomes_trials(two: Recognizer, tmp_path: Path) -> None:
     answer = ask(two, tmp_path, "r1", face=1, voice=1, sample=9, speech_s=2.5)
     assert two.store.give_feedback("r1", "ann", True) == ("face", "fused", "voice")
-    trials = {t.modality: t for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)}
+    trials = {t.modality: t for t in two.store.feedback_trials(*ids_of(two))}
     assert trials.keys() == {Modality.FACE, Modality.VOICE, Modality.FUSED}
     for modality in Modality:
         assert trials[modality] == (
             modality,
-            pytest.approx(getattr(answer, modality).match.strength),
+            pytest.approx(answer.decisions[modality].match.strength),
             True,
         )
     others = tuple(t for t in trials.values() if t.modality != "face")
-    assert two.store.feedback_trials(two.encoder_ids | {"face": "face-2"}, two.scale_ids) == others
-    assert (
-        two.store.feedback_trials(two.encoder_ids, two.scale_ids | {"face": "another cohort"})
-        == others
-    )
+    encoder_ids, scale_ids = ids_of(two)
+    assert two.store.feedback_trials(encoder_ids | {"face": "face-2"}, scale_ids) == others
+    assert two.store.feedback_trials(encoder_ids, scale_ids | {"face": "another cohort"}) == others
     two.store.give_feedback("r1", "ann", False)
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [
-        False
-    ] * 3, "what was said before is replaced"
+    assert [t.same for t in two.store.feedback_trials(*ids_of(two))] == [False] * 3, (
+        "what was said before is replaced"
+    )
 
 
 def test_a_fused_answer_on_one_modality_is_one_trial(two: Recognizer, tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_feedback_on_what_was_not_said(two: Recognizer, tmp_path: Path) -> None:
             two.store.give_feedback(request_id, person, False)
     with pytest.raises(PersonNotFoundError):
         two.store.give_feedback("r3", "nobody", False)
-    assert two.store.feedback_trials(two.encoder_ids, two.scale_ids) == ()
+    assert two.store.feedback_trials(*ids_of(two)) == ()
 
 
 def test_feedback_on_an_answer_that_somebody_else_was_given(
@@ -104,9 +109,9 @@ def test_a_request_id_that_is_used_again(two: Recognizer, tmp_path: Path) -> Non
         two.store.give_feedback("same", "ann", False)
     two.store.give_feedback("same", "bob", False)
     assert two.store.merge_people("ann", "bob").templates == {"face": 2, "voice": 2}
-    assert [t.same for t in two.store.feedback_trials(two.encoder_ids, two.scale_ids)] == [
-        True
-    ] * 3, "one word for one answer and person"
+    assert [t.same for t in two.store.feedback_trials(*ids_of(two))] == [True] * 3, (
+        "one word for one answer and person"
+    )
 
 
 def test_last_seen(two: Recognizer, tmp_path: Path) -> None:

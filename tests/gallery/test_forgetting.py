@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from gallery.database import residue
+from gallery.database.sqlite import SqliteDatabase
 from gallery.encryption.sealing import Sealer
 from gallery.records import people as statements
 from gallery.records.jobs import Jobs, NewItem, NewJob
@@ -130,6 +131,7 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     )
     named = jobs.create(NewJob("identify", [NewItem("camera.mp4", "camera.mp4")]))
     claim = jobs.claim("worker", named.job_id)
+    assert claim
     jobs.finish(claim, "worker", {"name": "Wanda Wälrus"}, None, ["walrus@example.com"])
     Reembedding(made.store, NEXT).stage()
     yield made, [*TEXTS, *templates_of(made.store)]
@@ -205,7 +207,7 @@ def test_a_deleted_person(full: tuple[Recognizer, list[bytes]], tmp_path: Path) 
     made, looked_for = full
     made.store.delete_person("walrus@example.com")
     assert found_in(tmp_path / "data", *looked_for) == []
-    assert made.store.feedback_trials(made.encoder_ids, made.scale_ids) == ()
+    assert made.store.feedback_trials(made.encoder_ids.to_dict(), made.scale_ids.to_dict()) == ()
     assert made.store.count() == 6
 
 
@@ -319,6 +321,7 @@ def test_copies_that_sqlite_leaves_are_found_and_removed(store: Store, tmp_path:
         for number in noise.choice(len(keys), 200, replace=False):
             statements.change(connection, keys[number], {"note": "m" * 1200})
     store.database.scrub()
+    assert isinstance(store.database, SqliteDatabase)
     unused = b"".join(residue.unused_space(store.database._descriptor()))
     copied = [person_id for person_id in ids if person_id.encode() in unused]
     assert copied, "SQLite left no copy of a row: the test needs more people, or SQLite has changed"
@@ -395,11 +398,13 @@ def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
     assert found_in(tmp_path / "data", b"Walrus000"), "the file before the log is read back"
     again = open_gallery(tmp_path / "data")
     written_anew = []
-    monkeypatch.setattr(
-        again.database,
-        "compact",
-        lambda real=again.database.compact: written_anew.append(1) or real(),
-    )
+    compact = again.database.compact
+
+    def write_anew() -> None:
+        written_anew.append(1)
+        compact()
+
+    monkeypatch.setattr(again.database, "compact", write_anew)
     assert again.forget_expired() == 0, "as the service does at its start"
     assert found_in(tmp_path / "data", b"Walrus000") == []
     again.forget_expired()

@@ -54,12 +54,14 @@ def start(script: str, folder: Path, *args: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    assert process.stdout and process.stderr
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
 
 
 def finish(*processes: subprocess.Popen[str]) -> list[Any]:
     for process in processes:
+        assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
     answers = []
@@ -255,11 +257,12 @@ for i in range(int(sys.argv[2]) * 1000, 10**9):
         print("deleting", i, flush=True)
         store.delete_person(f"p{i}")
 """
-    enrolled = set()
-    deleting = set()
+    enrolled: set[str] = set()
+    deleting: set[str] = set()
     rng = random.Random(4)
     for turn in range(6):
         process = start(script, tmp_path, str(turn))
+        assert process.stdin and process.stdout
         process.stdin.write("go\n")
         process.stdin.flush()
         # However slow the disk is, something was acknowledged

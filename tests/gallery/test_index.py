@@ -26,7 +26,7 @@ from tests.support.gallery_parts import (
     embedding,
     open_gallery,
 )
-from utils.arrays import Float32Array
+from utils.arrays import Float32Array, unit
 from utils.errors import StoreUnavailableError
 from utils.modality import Modality
 
@@ -76,8 +76,7 @@ def as_dict(snapshot: Snapshot) -> Seen:
 
 def mean_of(vectors: Float32Array) -> Float32Array:
     """Their mean at unit length."""
-    mean = vectors.mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    return unit(vectors.mean(axis=0))
 
 
 def same(left: Seen, right: Seen) -> None:

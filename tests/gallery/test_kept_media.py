@@ -38,7 +38,9 @@ def test_faces_and_speech_come_back() -> None:
 
 @pytest.mark.parametrize("key", [None, b"k" * 32])
 def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: bytes | None) -> None:
-    recognizer = make_recognizer(tmp_path / "data", codec=key and Sealer(key), keep_media=True)
+    recognizer = make_recognizer(
+        tmp_path / "data", codec=Sealer(key) if key else None, keep_media=True
+    )
     clip = write_clip(tmp_path / "clip", face=3, voice=3, sample=7)
     stored = enroll(recognizer, "ann", clip, create=True).templates
     face_media, voice_media = (recognizer.store.kept_media(t.template_id) for t in stored)

@@ -15,6 +15,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ class Expected:
             self.unsure |= made | lost
 
 
+def wait_for_work(journal: Path, read: int, count: int, process: BaseProcess) -> None:
+    """Wait until `count` pieces of work have ended after the first `read` characters."""
+    until(
+        lambda: journal.read_text()[read:].count("end") >= count or not process.is_alive(),
+        every_s=0.002,
+    )
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_nothing_acknowledged_is_lost(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str
@@ -84,13 +93,7 @@ def test_nothing_acknowledged_is_lost(
     for number in range(kills):
         process = context.Process(target=live, args=(str(tmp_path), number, url))
         process.start()
-        wanted = rng.randint(1, 6)
-        until(
-            lambda read=read, wanted=wanted, process=process: (
-                journal.read_text()[read:].count("end") >= wanted or not process.is_alive()
-            ),
-            every_s=0.002,
-        )
+        wait_for_work(journal, read, rng.randint(1, 6), process)
         time.sleep(rng.uniform(0.0, 0.05))
         assert process.is_alive(), "it ended by itself"
         os.kill(process.pid or 0, signal.SIGKILL)

@@ -22,6 +22,7 @@ from gallery.migrations import upgrade
 from gallery.store import Store
 from tests.support.gallery_parts import direction
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.modality import Modality
 
 FIRST_RELEASE = """
 CREATE TABLE meta ( name VARCHAR(40) NOT NULL, value VARCHAR(200) NOT NULL, CONSTRAINT pk_meta PRIMARY KEY (name) );
@@ -104,7 +105,8 @@ def differences(connection: Connection) -> list[object]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    return compare_metadata(MigrationContext.configure(connection), tables.metadata)
+    context = MigrationContext.configure(connection)
+    return list(compare_metadata(context, tables.metadata))
 
 
 def test_the_revisions_make_the_tables(tmp_path: Path) -> None:
@@ -118,8 +120,8 @@ def test_the_revisions_make_the_tables(tmp_path: Path) -> None:
 def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
     store = Store(open_database(url(old_file(tmp_path))))
     assert [p.person_id for p in store.list_people().people] == ["p1", "p2", "p3"]
-    stored = store.vectors_of("p2", {"face": "face-1"})
-    np.testing.assert_array_equal(stored["face"].vectors[0], direction("face", 2))
+    stored = store.vectors_of("p2", {Modality.FACE: "face-1"})
+    np.testing.assert_array_equal(stored[Modality.FACE].vectors[0], direction("face", 2))
     assert len(store.events(100)) == 5
     with store.database.read() as connection:
         assert (

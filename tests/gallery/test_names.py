@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gallery.names import (
@@ -52,7 +54,7 @@ def test_ids_that_are_stored(person_id: str) -> None:
         b"a",
     ],
 )
-def test_ids_that_are_refused(person_id: object) -> None:
+def test_ids_that_are_refused(person_id: Any) -> None:
     with pytest.raises(InvalidNameError) as caught:
         validate_person_id(person_id)
     assert caught.value.message.isascii()
@@ -102,7 +104,7 @@ def test_names_are_any_text_in_nfc(name: str, stored: str) -> None:
         "\u2800\u00ad",
     ],
 )
-def test_names_that_are_refused(name: object) -> None:
+def test_names_that_are_refused(name: Any) -> None:
     with pytest.raises(InvalidNameError):
         validate_name(name)
 
@@ -144,7 +146,7 @@ def test_clip_names(name: str, person_id: str) -> None:
         None,
     ],
 )
-def test_clip_names_that_are_refused(name: object) -> None:
+def test_clip_names_that_are_refused(name: Any) -> None:
     with pytest.raises(InvalidNameError):
         parse_clip_name(name)
 

@@ -137,7 +137,7 @@ def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recogniz
     assert [p["person_id"] for p in found["people"]] == ["ann", "ben", "cem"]
     stored = {
         who: unit(
-            recognizer.store.vectors_of(who, {Modality.FACE: recognizer.encoder_ids["face"]})[
+            recognizer.store.vectors_of(who, {Modality.FACE: recognizer.encoder_ids.face})[
                 Modality.FACE
             ].vectors
         )

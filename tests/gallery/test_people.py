@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -99,7 +100,7 @@ def test_terms(store: Store) -> None:
 
 
 @pytest.mark.parametrize("days", [0, -1, MAX_RETENTION_DAYS + 1, 10**30, 1.5, True, "7"])
-def test_retention_out_of_range(store: Store, days: object) -> None:
+def test_retention_out_of_range(store: Store, days: Any) -> None:
     with pytest.raises(InvalidRequestError, match="retention_days"):
         store.create_person("ann", retention_days=days)
     store.create_person("ann")
@@ -134,9 +135,13 @@ def test_the_running_service_looks_when_somebodys_time_comes(
     now = store.enroll(NewPerson("ann", retention_days=1), [face()]).person.enrolled_at.timestamp()
     store.forget_expired_when_due()
     looks = []
-    monkeypatch.setattr(
-        store, "forget_expired", lambda real=store.forget_expired: looks.append(1) or real()
-    )
+    forget_expired = store.forget_expired
+
+    def look() -> int:
+        looks.append(1)
+        return forget_expired()
+
+    monkeypatch.setattr(store, "forget_expired", look)
     store.forget_expired_when_due()
     assert not looks, "nobody's time has come: nothing is read"
     monkeypatch.setattr("gallery.store.time.time", lambda: now + 86_395)

@@ -23,7 +23,7 @@ from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from recognition.recognizer import Recognizer
-from tests.support.asking import enroll
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     ClipAligner,
     StubEncoders,
@@ -165,7 +165,11 @@ def test_a_search_within_an_enrolment_does_not_wait_for_itself(
     monkeypatch.setattr(postgres, "BEHIND", 0)
     store.enroll(NewPerson("a"), templates(1))
     started = time.monotonic()
-    store.enroll(NewPerson("b"), templates(2), guard=lambda: index.near(probe(1)))
+
+    def guard() -> None:
+        index.near(probe(1))
+
+    store.enroll(NewPerson("b"), templates(2), guard=guard)
     assert time.monotonic() - started < 20
     assert index.near(probe(2)).people == 2
 
@@ -309,11 +313,9 @@ def test_a_recognizer_answers_as_over_a_file(
     for i in range(10):
         for face, voice in ((i, i), (i, None), (None, i)):
             clip = write_clip(tmp_path / "clip", face=face, voice=voice, sample=3)
-            mine = here.identify(clip)
-            theirs = there.identify(clip)
-            for m in ("fused", "face", "voice"):
-                left = getattr(mine, m)
-                right = getattr(theirs, m)
+            mine = identify(here, clip).decisions
+            theirs = identify(there, clip).decisions
+            for left, right in zip(mine.values(), theirs.values(), strict=True):
                 assert (left.outcome, left.match and left.match.person_id) == (
                     right.outcome,
                     right.match and right.match.person_id,
@@ -321,8 +323,8 @@ def test_a_recognizer_answers_as_over_a_file(
                 assert left.margin == pytest.approx(right.margin, abs=1e-5)
     there.store.delete_person("p5")
     assert (
-        there.identify(
-            write_clip(tmp_path / "clip", face=5, voice=5, sample=3)
+        identify(
+            there, write_clip(tmp_path / "clip", face=5, voice=5, sample=3)
         ).decisions.fused.match
         is None
     )

@@ -64,7 +64,7 @@ NEXT = StubEncoders(NextFace(), NextVoice())
 
 @pytest.fixture(params=["clear", "sealed", "postgres"])
 def kind(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def named(recognizer: Recognizer, folder: Path, n: int) -> str | None:
     match = identify(
         recognizer, write_clip(folder / "probe", face=n, voice=n, sample=2)
     ).decisions.fused.match
-    return match and match.person_id
+    return match.person_id if match else None
 
 
 def test_old_templates_serve_until_the_switch(
@@ -141,7 +141,7 @@ def test_the_same_vectors_as_an_enrolment(old: Recognizer, tmp_path: Path) -> No
     work.switch()
     (tmp_path / "other").mkdir()
     again = make_recognizer(tmp_path / "other", NEXT)
-    again.enroll("p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), create=True)
+    enroll(again, "p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), create=True)
     ids = {Modality.FACE: "face-2", Modality.VOICE: "voice-2"}
     for made, enrolled in zip(
         old.store.vectors_of("p1", ids).values(),
@@ -198,7 +198,7 @@ def test_enrolled_again_by_the_new_model_meanwhile(
     work = Reembedding(old.store, NEXT)
     work.stage()
     fresh = make_recognizer(tmp_path, NEXT, codec=codec, database_url=url)
-    fresh.enroll("p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), replace=True)
+    enroll(fresh, "p1", write_clip(tmp_path / "clip", face=1, voice=1, sample=1), replace=True)
     assert work.switch() == 18
     assert fresh.store.get_person("p1").templates == {"face": 1, "voice": 1}
     fresh.close()
@@ -214,7 +214,7 @@ def _reembed(url: str, cpu_s: float | None) -> None:
     def progress(_: int) -> None:
         if next(batches):
             os.kill(os.getpid(), signal.SIGKILL)
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # SIGPROF ends a process as SIGKILL does
+        signal.setitimer(signal.ITIMER_PROF, cpu_s or 0.0)  # SIGPROF ends a process as SIGKILL does
 
     work.stage(progress if cpu_s else lambda _: None)
     work.switch()

@@ -41,7 +41,7 @@ PLAIN = PlainText()
 MEDIA = b"a thumbnail of somebody's face, as it was kept" * 50
 
 
-def fill(folder: Path, codec: Sealer, people: int = 8) -> None:
+def fill(folder: Path, codec: Codec, people: int = 8) -> None:
     """A gallery with `people`, of each a face with a thumbnail and a voice."""
     store = open_sealed(folder, codec)
     for i in range(people):
@@ -65,7 +65,7 @@ def rotate(
     folder: Path,
     new: Codec,
     *old: Codec,
-    progress: Callable[[int, int], object] = lambda _done, _all: None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
     database = open_database(f"sqlite:///{folder / 'duet.db'}")
     try:
@@ -74,7 +74,7 @@ def rotate(
         database.close()
 
 
-def assert_whole(folder: Path, codec: Sealer, people: int = 8) -> None:
+def assert_whole(folder: Path, codec: Codec, people: int = 8) -> None:
     """Every vector and thumbnail is there, stored with `codec` and nothing else."""
     store = open_sealed(folder, codec)
     for i in range(people):
@@ -128,7 +128,7 @@ def test_the_index_answers_the_same_before_and_after(tmp_path: Path) -> None:
     made.close()
     rotate(tmp_path, KEY)
     sealed = make_recognizer(tmp_path, codec=KEY)
-    after = sealed.identify(probe)
+    after = identify(sealed, probe)
     assert after.decisions.fused.match == before.decisions.fused.match
     sealed.close()
 
@@ -310,7 +310,7 @@ def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched()
 
 def count_codes(store: Store) -> int:
     with store.database.read() as connection:
-        return connection.scalar(text("SELECT count(*) FROM person_codes"))
+        return int(connection.scalar(text("SELECT count(*) FROM person_codes")) or 0)
 
 
 def stage(database: Database) -> None:

@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 
 from gallery.database.base import open_database
-from gallery.encryption.sealing import KEY_BYTES, PlainText, Sealer, codec_of, new_key, parse_key
+from gallery.encryption.sealing import (
+    KEY_BYTES,
+    Codec,
+    PlainText,
+    Sealer,
+    codec_of,
+    new_key,
+    parse_key,
+)
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import to_bytes
 from tests.support.templates import CURRENT, face, voice
@@ -27,7 +35,7 @@ KEY = Sealer(b"k" * KEY_BYTES)
 OTHER = Sealer(b"o" * KEY_BYTES)
 
 
-def open_sealed(folder: Path, codec: Sealer | PlainText = KEY) -> Store:
+def open_sealed(folder: Path, codec: Codec = KEY) -> Store:
     """A store whose values are stored with `codec`."""
     return Store(open_database(f"sqlite:///{folder / 'duet.db'}"), codec)
 
@@ -82,7 +90,7 @@ def test_the_form_is_that_of_the_standard() -> None:
         lambda s: s + b"x",
     ],
 )
-def test_what_was_changed_does_not_open(change: Callable[..., object]) -> None:
+def test_what_was_changed_does_not_open(change: Callable[[bytes], bytes]) -> None:
     stored = KEY.seal(b"vector" * 10, "id", "face")
     with pytest.raises(StoreUnavailableError, match="damaged or was exchanged"):
         KEY.open(change(stored), KEY.key_id, "id", "face")

@@ -132,7 +132,7 @@ def test_full_disk(store: Store) -> None:
     """SQLite's own limit on the number of pages gives the very error of a full disk."""
     store.enroll(NewPerson("ann"), [face()])
     with store.database.read() as connection:
-        used = connection.execute(text("PRAGMA page_count")).scalar()
+        used = connection.execute(text("PRAGMA page_count")).scalar_one()
     store.database._engine.dispose()
     limited = limit_pages(store, used + 1)
     with pytest.raises(StorageFullError):

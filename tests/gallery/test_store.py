@@ -334,9 +334,11 @@ def test_writers_take_turns(store: Store, store_url: str) -> None:
         time.sleep(0.3)
         order.append("guarded")
 
-    thread = threading.Thread(
-        target=lambda: (other.create_person("second"), order.append("second"))
-    )
+    def create_second() -> None:
+        other.create_person("second")
+        order.append("second")
+
+    thread = threading.Thread(target=create_second)
     store.enroll(NewPerson("first"), [face()], guard=guard)
     thread.join()
     assert order == ["guarded", "second"]
@@ -368,7 +370,7 @@ def test_parallel_enrolments_are_all_there(store: Store, store_url: str) -> None
 
 def test_two_at_once_for_one_id_make_one_person(store: Store, store_url: str) -> None:
     stores = [store, Store(open_database(store_url))]
-    found = []
+    found: list[str | None] = []
 
     def create(number: int) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from recognition.decision import (
     verify_fused,
 )
 from recognition.matching import Candidate, Comparison
-from recognition.results import Decision, Outcome
+from recognition.results import Decision, Match, Outcome
 from tests.support.gallery_parts import CALIBRATION
 from utils.modality import Modality, PerModality
 
@@ -144,11 +145,19 @@ def test_empty_and_not_enrolled() -> None:
     assert found.reason == "Nobody in the gallery is enrolled by voice"
 
 
-def _decide_fused(fused, face, voice, rule, other):
+def _decide_fused(
+    fused: Decision | None,
+    face: Decision,
+    voice: Decision,
+    rule: Rule,
+    other: Mapping[Modality, float],
+) -> Decision:
     return decide_fused(fused, {FACE: face, VOICE: voice}, other, rule)
 
 
-def _find_duplicate(fused, face, voice, person_id, rule):
+def _find_duplicate(
+    fused: Decision, face: Decision, voice: Decision, person_id: str, rule: Rule
+) -> tuple[Match, Modality] | None:
     return find_duplicate(PerModality(fused=fused, face=face, voice=voice), person_id, rule)
 
 
@@ -281,7 +290,9 @@ def test_duplicates() -> None:
     me = accepted("me")
     spoken = voice_of("other")
     assert _find_duplicate(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
-    assert _find_duplicate(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)[1] == FUSED
+    duplicate = _find_duplicate(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)
+    assert duplicate is not None
+    assert duplicate[1] == FUSED
     assert _find_duplicate(UNKNOWN, other, UNKNOWN, "me", RULE) == (other.match, FACE)
     assert _find_duplicate(UNKNOWN, UNKNOWN, spoken, "me", RULE) == (spoken.match, VOICE)
     assert _find_duplicate(UNKNOWN, me, spoken, "me", RULE) == (spoken.match, VOICE)

@@ -47,9 +47,11 @@ def test_a_score_is_over_all_templates(gallery: Recognizer, clip: Callable[..., 
     probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
 
     def score(who: int) -> float:
-        return verify_person(gallery, probes[who], "ann").verdicts.face.score
+        score = verify_person(gallery, probes[who], "ann").verdicts.face.score
+        assert score is not None
+        return score
 
-    each = {who: [] for who in probes}
+    each: dict[int, list[float]] = {who: [] for who in probes}
     for sample in range(1, 5):
         enroll(gallery, "ann", clip(face=1, voice=1, sample=sample, noise=0.9), replace=True)
         for who in probes:

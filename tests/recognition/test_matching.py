@@ -38,7 +38,7 @@ def rank(
     vectors: Mapping[Modality, Float32Array],
     modality: Modality,
     calibrations: Calibrations = CALIBRATIONS,
-) -> list[Candidate]:
+) -> tuple[Candidate, ...]:
     return Search(snapshot, vectors, calibrations, speech_s=0.0).rank(modality)
 
 
@@ -212,12 +212,14 @@ NUMBERS = Coefficients(
     others=0.8,
     impostors=ImpostorTable((0.9, 0.5, 0.1, 0.01, 1e-3), (-2.0, -1.0, 0.0, 1.0, 2.0)),
 )
+NORM = CohortNorm(COHORT, NUMBERS)
 NORMED = Calibration(
     slope=2.0,
     intercept=-4.0,
     impostors=ImpostorTable((0.5, 0.1, 0.01), (-1.0, 0.0, 1.0)),
-    norm=CohortNorm(COHORT, NUMBERS),
+    norm=NORM,
 )
+NORMED_EVERYWHERE = PerModality(fused=NORMED, face=NORMED, voice=NORMED)
 
 
 def crowd(tmp_path: Path, count: int, alike: float = 0.0) -> tuple[Snapshot, Float32Array]:
@@ -236,15 +238,14 @@ def crowd(tmp_path: Path, count: int, alike: float = 0.0) -> tuple[Snapshot, Flo
 
 def by_hand(snapshot: Snapshot, vector: Float32Array, row: int) -> float:
     """Strength of one person, from the definition."""
-    norm = NORMED.norm
-    level, scale = norm.probe(vector[None])
+    level, scale = NORM.probe(vector[None])
     bare = (
-        snapshot.vectors[FACE] @ vector - level[0] - norm.person(snapshot.vectors[FACE])
+        snapshot.vectors[FACE] @ vector - level[0] - NORM.person(snapshot.vectors[FACE])
     ) / scale[0]
     others = np.sort(np.delete(bare, row))[::-1][:OTHERS]
-    return (
+    return float(
         bare[row]
-        - NUMBERS.others * (others - norm.expected(len(bare) - 1, len(others))).sum() / OTHERS
+        - NUMBERS.others * (others - NORM.expected(len(bare) - 1, len(others))).sum() / OTHERS
     )
 
 
@@ -252,7 +253,7 @@ def by_hand(snapshot: Snapshot, vector: Float32Array, row: int) -> float:
 def test_strengths_follow_from_cohort_and_others(tmp_path: Path, people: int) -> None:
     snapshot, _ = crowd(tmp_path, people)
     vector = direction("face", 1, 5, 1.0)
-    found = rank(snapshot, {FACE: vector}, FACE, {FACE: NORMED})
+    found = rank(snapshot, {FACE: vector}, FACE, NORMED_EVERYWHERE)
     for candidate in found:
         row = int(np.flatnonzero(snapshot.keys == candidate.person.key)[0])
         assert candidate.strength == pytest.approx(by_hand(snapshot, vector, row), abs=1e-5)
@@ -286,7 +287,7 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
         assert compare(vector, reference, NORMED, speech_s=speech_s).strength == pytest.approx(
             expected, rel=1e-5
         )
-        found = Search(snapshot, {FACE: vector}, {FACE: NORMED}, speech_s=speech_s).rank(FACE)[0]
+        found = Search(snapshot, {FACE: vector}, NORMED_EVERYWHERE, speech_s=speech_s).rank(FACE)[0]
         assert found.strength == pytest.approx(expected, rel=1e-5)
 
 
@@ -298,10 +299,8 @@ def test_of_two_clips_neither_is_the_probe() -> None:
     second = direction("face", 1, 7, 0.6)
     there = compare(first, second, NORMED, speech_s=6.0, reference_s=1.0)
     back = compare(second, first, NORMED, speech_s=1.0, reference_s=6.0)
-    assert (there.score, there.strength) == (
-        pytest.approx(back.score),
-        pytest.approx(back.strength),
-    )
+    assert there.score == pytest.approx(back.score)
+    assert there.strength == pytest.approx(back.strength)
     ways = (
         compare(first, second, NORMED, speech_s=6.0),
         compare(second, first, NORMED, speech_s=1.0),
@@ -317,17 +316,14 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
     """
     needed = []
     for number, alike in enumerate((0.0, 1.0)):
-        snapshot, common = (
-            crowd(tmp_path / f"{number}", 30, alike)
-            if (tmp_path / f"{number}").mkdir() is None
-            else None
-        )
+        (tmp_path / f"{number}").mkdir()
+        snapshot, common = crowd(tmp_path / f"{number}", 30, alike)
         vector = direction("face", 99) + common
         best = rank(
             snapshot,
             {FACE: (vector / np.linalg.norm(vector)).astype(np.float32)},
             FACE,
-            {FACE: NORMED},
+            NORMED_EVERYWHERE,
         )[0]
         needed.append(best.score_at(1.0))
     assert needed[1] > needed[0] + 0.1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recognition.recognizer import Recognizer
-from recognition.results import Outcome
+from recognition.results import Decision, Outcome
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
@@ -91,15 +91,20 @@ def test_empty_gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Non
 @pytest.mark.parametrize(
     ("what", "there", "gone", "reason"),
     [
-        ({"face": 1}, "face", "voice", "The clip has no sound"),
+        ({"face": 1}, Modality.FACE, Modality.VOICE, "The clip has no sound"),
         (
             {"face": 1, "sound": True},
-            "face",
-            "voice",
+            Modality.FACE,
+            Modality.VOICE,
             "No usable speech: 0.0 s of speech heard, 0.5 s needed",
         ),
-        ({"voice": 1}, "voice", "face", "The clip has no picture"),
-        ({"voice": 1, "picture": True}, "voice", "face", "No usable face: no face was found"),
+        ({"voice": 1}, Modality.VOICE, Modality.FACE, "The clip has no picture"),
+        (
+            {"voice": 1, "picture": True},
+            Modality.VOICE,
+            Modality.FACE,
+            "No usable face: no face was found",
+        ),
     ],
 )
 @pytest.mark.parametrize("who", [1, 9])
@@ -107,8 +112,8 @@ def test_one_modality_in_the_probe(
     gallery: Recognizer,
     clip: Callable[..., Path],
     what: dict[str, Any],
-    there: str,
-    gone: str,
+    there: Modality,
+    gone: Modality,
     reason: str,
     who: int,
 ) -> None:
@@ -147,6 +152,13 @@ def test_mixed_gallery(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     assert answer.decisions.fused.modality == Modality.FUSED
 
 
+def strength_of(decision: Decision) -> float:
+    """Strength of the person that is named."""
+    assert decision.match is not None
+    assert decision.match.strength is not None
+    return decision.match.strength
+
+
 def test_the_seconds_of_speech_reach_the_strengths(
     tmp_path: Path, clip: Callable[..., Path]
 ) -> None:
@@ -169,7 +181,7 @@ def test_the_seconds_of_speech_reach_the_strengths(
     enroll_person(recognizer, clip, "ann", face=1, voice=1)
     heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
     answers = [identify(recognizer, one) for one in heard]
-    voice = [answer.decisions.voice.match.strength for answer in answers]
+    voice = [strength_of(answer.decisions.voice) for answer in answers]
     np.testing.assert_allclose(np.diff(voice), -np.log(2), rtol=1e-4)
     assert len({answer.decisions.face.match.strength for answer in answers}) == 1
     checked = [
@@ -230,10 +242,8 @@ def test_both_alone_are_enough(tmp_path: Path, clip: Callable[..., Path]) -> Non
     assert answer.decisions.fused.reason.endswith(
         "the face alone is recognised, but the voice speaks against that person"
     )
-    answer = verify_person(made, clip(face=1, voice=9, sample=1), "ann")
-    assert [
-        v.outcome for v in (answer.verdicts.fused, answer.verdicts.face, answer.verdicts.voice)
-    ] == [
+    verified = verify_person(made, clip(face=1, voice=9, sample=1), "ann")
+    assert [v.outcome for v in verified.verdicts.values()] == [
         "different",
         "same",
         "different",
@@ -277,15 +287,11 @@ def test_extrapolated_threshold_is_said(tmp_path: Path, clip: Callable[..., Path
 
 def test_verify_person(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = verify_person(gallery, clip(face=1, voice=1, sample=1), "ann")
-    assert [
-        v.outcome for v in (answer.verdicts.fused, answer.verdicts.face, answer.verdicts.voice)
-    ] == ["same"] * 3
+    assert [v.outcome for v in answer.verdicts.values()] == ["same"] * 3
     assert answer.fmr == 0.01
     assert answer.verdicts.face.threshold == pytest.approx(0.103)
     answer = verify_person(gallery, clip(face=2, voice=2, sample=1), "ann")
-    assert [
-        v.outcome for v in (answer.verdicts.fused, answer.verdicts.face, answer.verdicts.voice)
-    ] == ["different"] * 3
+    assert [v.outcome for v in answer.verdicts.values()] == ["different"] * 3
 
 
 def test_verify_by_one_modality(gallery: Recognizer, clip: Callable[..., Path]) -> None:
@@ -320,9 +326,7 @@ def test_verify_nobody(gallery: Recognizer, clip: Callable[..., Path]) -> None:
 
 def test_verify_clips(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     answer = verify_clips(gallery, clip(face=70, voice=70), clip(face=70, voice=70, sample=1))
-    assert [
-        v.outcome for v in (answer.verdicts.fused, answer.verdicts.face, answer.verdicts.voice)
-    ] == ["same"] * 3
+    assert [v.outcome for v in answer.verdicts.values()] == ["same"] * 3
     answer = verify_clips(gallery, clip(face=70, voice=70), clip(face=71, voice=71))
     assert answer.verdicts.fused.outcome == "different"
     answer = verify_clips(gallery, clip(face=70, voice=70), clip(voice=70, sample=1))
@@ -408,10 +412,8 @@ def test_full_disk_does_not_keep_people_from_being_recognised(
 ) -> None:
     limit_pages(gallery.store, 1)
     gallery.store.database._engine.dispose()
-    last = None
-    for sample in range(60):
-        last = identify(gallery, clip(face=1, voice=1, sample=sample))
-    assert outcomes(last)[0] == ("accepted", "ann")
+    answers = [identify(gallery, clip(face=1, voice=1, sample=sample)) for sample in range(60)]
+    assert outcomes(answers[-1])[0] == ("accepted", "ann")
     assert "the audit missed identify accepted: storage_full" in caplog.text
 
 
