@@ -86,7 +86,8 @@ def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) ->
     else:
         whole = areas[:, None] + areas[None] - common
     is_beaten = (common > limit * whole) & (rows[:, None, 0] == rows[None, :, 0])
-    return rows[~np.triu(is_beaten, 1).any(axis=0)]
+    is_kept = ~np.triu(is_beaten, 1).any(axis=0)
+    return np.asarray(rows[is_kept], np.float64)
 
 
 def to_squares(rows: Float64Array) -> Float64Array:

@@ -35,7 +35,7 @@ class TimedPacket:
     `time_s` counts from the first packet of its stream.
     """
 
-    packet: av.Packet
+    packet: av.Packet[Any]
     time_s: float
 
     @property
@@ -186,7 +186,7 @@ class _PacketReader:
             pass
         return True
 
-    def _take(self, packet: av.Packet) -> None:
+    def _take(self, packet: av.Packet[Any]) -> None:
         track = self._tracks[packet.stream_index]
         time_s = _time_s(packet, track)
         if time_s is None:
@@ -208,7 +208,7 @@ class _PacketReader:
         )
 
 
-def _time_s(packet: av.Packet, track: Track) -> float | None:
+def _time_s(packet: av.Packet[Any], track: Track) -> float | None:
     """When a packet is shown, from the first packet of its stream.
 
     None for an empty packet. A packet without a time takes that of its decoding, or a
@@ -232,7 +232,7 @@ def _guess_s(track: Track) -> float:
     return first_s + (track.packets[-1].time_s + 1 / rate)
 
 
-def _to_seconds(ticks: int | None, packet: av.Packet) -> float:
+def _to_seconds(ticks: int | None, packet: av.Packet[Any]) -> float:
     return float(ticks * packet.time_base) if ticks and packet.time_base else 0.0
 
 

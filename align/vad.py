@@ -92,10 +92,10 @@ class SpeechProbabilities:
         missing = -(len(self._rest) - _CONTEXT) % WINDOW
         return self.accept(np.zeros(missing, np.float32))
 
-    def _judge(self, window: Float32Array) -> np.float32:
+    def _judge(self, window: Float32Array) -> float:
         inputs = {"input": window[None], "state": self._state, "sr": _RATE_INPUT}
         probability, self._state = self._network.run(None, inputs)
-        return probability[0, 0]
+        return float(probability[0, 0])
 
 
 class Segmenter:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,13 @@ def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Cal
     runs: dict[str, Callable[[], object]] = {}
     for name, runtime in (("face, ONNX Runtime", OnnxRuntime), ("face, Keras", KerasRuntime)):
         network = runtime(folder / ("model.onnx" if runtime is OnnxRuntime else "model.keras"))
-        runs[name] = lambda network=network: network.run(faces)
+        runs[name] = partial(network.run, faces)
     encoder = load_face_encoder(folder)
     crops = faces.astype(np.uint8)
     runs["face, as it serves"] = lambda: encoder.embed_each(crops)
     if yardstick is not None:
         other = OnnxRuntime(yardstick)
-        planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255)
+        planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255, np.float32)
         runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)
     return runs
 

@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,9 +70,9 @@ def measure(url: str, codec: Codec, rng: np.random.Generator, enrolments: int) -
         starts.append(seconds)
     store = Store(open_database(url), codec)
     took = [
-        timed(lambda i=i: store.enroll(NewPerson(f"new-{i}"), person(rng, i)))[0]
+        timed(partial(store.enroll, NewPerson(f"new-{i}"), person(rng, i)))[0]
         for i in range(enrolments)
-    ]  # type: ignore[misc]
+    ]
     for i in range(enrolments):
         store.delete_person(f"new-{i}")
     store.close()

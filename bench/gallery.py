@@ -42,7 +42,7 @@ from gallery.tables import changes, people, templates
 from recognition.matching import Search
 from tests.support.gallery_parts import StubEncoders
 from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
-from utils.modality import Embedding, Modality
+from utils.modality import Embedding, Modality, PerModality
 
 AT_ONCE = 5000
 PROBES = 1000  # so that a recall of 0.999 can be told from one of 1
@@ -153,11 +153,11 @@ def resident_mb() -> float:
 def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
     """Start, memory and search, in this process."""
     encoders = StubEncoders()
-    calibrations = {
-        Modality.FACE: encoders.face.calibration,
-        Modality.VOICE: encoders.voice.calibration,
-        Modality.FUSED: encoders.fusion.calibration,
-    }
+    calibrations = PerModality(
+        fused=encoders.fusion.calibration,
+        face=encoders.face.calibration,
+        voice=encoders.voice.calibration,
+    )
     probes = [probe_of(n, modalities, count) for n in range(PROBES)]
     exact = best_exactly(modalities[0], np.stack([p[modalities[0]] for p in probes]), count)
     matrix = vectors("face", 0, min(count, EXACT_PEOPLE))
@@ -239,7 +239,8 @@ def in_a_process(url: str, count: int, modalities: Sequence[Modality]) -> dict[s
         ",".join(modalities),
     ]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def database_mb(url: str) -> float:

@@ -60,10 +60,11 @@ def by_length(power: float) -> Rule:
 
 def best_of(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
     """The strongest of a person's templates, each against the probe on its own."""
-    return np.max(
-        [bare_strengths(probes, templates[:, place], norm) for place in range(templates.shape[1])],
-        axis=0,
-    )
+    each = [
+        bare_strengths(probes, templates[:, place], norm) for place in range(templates.shape[1])
+    ]
+    strongest: Float64Array = np.stack(each).max(axis=0)
+    return strongest
 
 
 RULES: Mapping[str, Rule] = {

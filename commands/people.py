@@ -16,7 +16,7 @@ from utils.wording import count_noun
 NO_END = "none"
 
 
-class Days(click.ParamType):
+class Days(click.ParamType[int | None]):
     """Number of days, or `none` for no end."""
 
     name = "days"

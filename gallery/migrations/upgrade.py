@@ -45,7 +45,8 @@ def version_of(connection: Connection) -> str | None:
     """
     found = set(inspect(connection).get_table_names())
     if "alembic_version" in found:
-        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+        version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return version
     if "meta" in found and "templates" in found:
         return _FIRST
     if "people" in found or "templates" in found:

@@ -90,7 +90,8 @@ class FastBatchNorm(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return super().get_config() | {"momentum": self.momentum, "epsilon": self.epsilon}
+        config: dict[str, Any] = super().get_config()
+        return config | {"momentum": self.momentum, "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -132,7 +133,8 @@ class GlobalDepthwise(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return super().get_config() | {"size": self.size}
+        config: dict[str, Any] = super().get_config()
+        return config | {"size": self.size}
 
 
 def conv_norm(

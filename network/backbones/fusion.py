@@ -59,7 +59,8 @@ class ReliabilityGate(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return super().get_config() | {"hidden": self.hidden, "bound": self.bound}
+        config: dict[str, Any] = super().get_config()
+        return config | {"hidden": self.hidden, "bound": self.bound}
 
 
 def build_fusion(hidden: int = 64, bound: float = 3.0) -> keras.Model:

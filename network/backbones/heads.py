@@ -63,7 +63,8 @@ class AngularMargin(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return super().get_config() | {"classes": self.classes, "scale": self.scale}
+        config: dict[str, Any] = super().get_config()
+        return config | {"classes": self.classes, "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -96,7 +97,8 @@ class TeacherProjection(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return super().get_config() | {"size": self.size}
+        config: dict[str, Any] = super().get_config()
+        return config | {"size": self.size}
 
 
 def relation_loss(embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:

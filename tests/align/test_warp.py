@@ -43,8 +43,8 @@ def by_least_squares(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def test_umeyama_is_the_least_squares_solution(seed: int) -> None:
     rng = np.random.default_rng(seed)
     true = similarity(rng.uniform(0.1, 5), rng.uniform(-180, 180), tuple(rng.uniform(-500, 500, 2)))
-    source = rng.uniform(0, 300, (5, 2))
-    target = apply(true, source) + rng.normal(0, 3, (5, 2))
+    source = rng.uniform(0, 300, (5, 2)).astype(np.float32)
+    target = (apply(true, source) + rng.normal(0, 3, (5, 2))).astype(np.float32)
     assert umeyama(source, target) == pytest.approx(
         by_least_squares(source, target), rel=1e-3, abs=1e-2
     )

@@ -13,9 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    ViewportSize,
+    sync_playwright,
+)
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -94,14 +102,13 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
     )
 
 
-def page_of(browser: Browser, size: str = "kiosk", **options: object) -> Page:
+def page_of(browser: Browser, size: str = "kiosk", **options: Any) -> Page:
     """A page in a context of its own, of a screen of SIZES. What goes wrong in it is
     added to ERRORS.
     """
     width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, **({"locale": "en-US"} | options)
-    )  # type: ignore[arg-type]
+    viewport: ViewportSize = {"width": width, "height": height}
+    context = browser.new_context(viewport=viewport, **{"locale": "en-US"} | options)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.on("pageerror", lambda error: ERRORS.append(str(error)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
-    def invoke(*words: object, **more: object) -> Result:
+    def invoke(*words: object, **more: Any) -> Result:
         return CliRunner().invoke(cli.cli, [str(word) for word in words], **more)
 
     return invoke
@@ -100,6 +101,7 @@ def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
             )
         )
         held = jobs.claim("a service")
+        assert held
         with ThreadPoolExecutor(1) as pool:
             shown = pool.submit(run, "jobs", "run", job.job_id)
             with pytest.raises(TimeoutError):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
-    def invoke(*words: object, **more: object) -> Result:
+    def invoke(*words: object, **more: Any) -> Result:
         return CliRunner().invoke(cli.cli, ["people", *(str(word) for word in words)], **more)
 
     return invoke

@@ -15,6 +15,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[..., Result]:
     for name, value in (("DATA_DIR", folder / "data"), ("MODEL_DIR", folder / "models")):
         monkeypatch.setenv(f"DUET_{name}", str(value))
 
-    def invoke(*words: object, **more: object) -> Result:
+    def invoke(*words: object, **more: Any) -> Result:
         return CliRunner().invoke(cli.cli, ["client", *map(str, words)], **more)
 
     return invoke

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ def test_one_modality_is_enough(client: Client, made: Path) -> None:
 )
 def test_bad_input(client: Client, made: Path, name: str, status: int, code: str) -> None:
     path = made / name
-    makers = {
+    makers: dict[str, Callable[[], object]] = {
         "empty.mp4": lambda: path.touch(),
         "text.mp4": lambda: text_as_video(path),
         "cut.mp4": lambda: truncate(write_clip(made / "whole.mp4", person=1), path, 0.5),

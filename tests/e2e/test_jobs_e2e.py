@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def asked(service: Service, job_id: str) -> dict[str, int]:
     return requests.get(f"{service.url}/v1/jobs/{job_id}", timeout=60).json()["counts"]
 
 
+def has_done(service: Service, job_id: str, files: int) -> bool:
+    """Whether so many files of the job are done."""
+    return asked(service, job_id)["done"] >= files
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[Database]:
     """The database of the gallery in `folder`, as another process sees it."""
@@ -80,7 +86,7 @@ def killed_amid_a_job(service: Service, clip: Path, folder: Path) -> str:
         job_id = requests.post(f"{service.url}/v1/jobs", files=files, timeout=LIMIT_S).json()[
             "job_id"
         ]
-        until(lambda job_id=job_id: asked(service, job_id)["done"] >= 2)
+        until(partial(has_done, service, job_id, 2))
         with frozen(*processes):
             if (job := latest(folder)) is not None and job.finished_at is None:
                 for pid in processes:
@@ -108,7 +114,7 @@ def test_a_job_goes_on_after_the_service_was_killed(
     assert list((tmp_path / "data/media/.jobs" / job_id).iterdir()), "not all was done"
     end_leases(tmp_path)
     with running(tmp_path, "app.py", model_dir=models) as service:
-        until(lambda: asked(service, job_id)["done"] == FILES)
+        until(partial(has_done, service, job_id, FILES))
     assert not (tmp_path / "data/media/.jobs" / job_id).exists()
 
 
@@ -117,6 +123,13 @@ def heed_ctrl_c() -> None:
     from there.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def is_begun(folder: Path, before: Job | None) -> bool:
+    """Whether a file is done of a job that is newer than `before`."""
+    job = latest(folder)
+    is_new = job is not None and (before is None or job.job_id != before.job_id)
+    return is_new and bool(job and job.counts.get("done"))
 
 
 def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> None:
@@ -129,14 +142,7 @@ def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> Non
             process = subprocess.Popen(
                 command, cwd=ROOT, env=settings, stdout=log, stderr=log, preexec_fn=heed_ctrl_c
             )
-        until(
-            lambda before=before: (
-                (job := latest(folder))
-                and (not before or job.job_id != before.job_id)
-                and job.counts.get("done")
-            ),
-            every_s=0.2,
-        )
+        until(partial(is_begun, folder, before), every_s=0.2)
         with frozen(process.pid):
             job = latest(folder)
             assert job is not None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,12 @@ def counts(url: str, job_id: str) -> dict[str, int]:
     return requests.get(f"{url}/v1/jobs/{job_id}", timeout=30).json()["counts"]
 
 
+def is_begun(url: str, job_id: str) -> bool:
+    """Whether a file of the job is being worked on, or has been."""
+    now = counts(url, job_id)
+    return bool(now["running"] or now["done"])
+
+
 def send_and_catch(
     process: subprocess.Popen[bytes], url: str, clip: Path, then: signal.Signals
 ) -> tuple[str, dict[str, int]]:
@@ -103,7 +110,7 @@ def send_and_catch(
     """
     while True:
         job_id = send(url, clip, FILES)
-        until(lambda job_id=job_id: (now := counts(url, job_id))["running"] or now["done"])
+        until(partial(is_begun, url, job_id))
         with frozen(process.pid):
             caught = counts(url, job_id)
             if caught["waiting"] > 2:

@@ -12,12 +12,22 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from gallery.records.jobs import MAX_ATTEMPTS, MAX_OPEN_JOBS, Jobs, NewItem, NewJob, remove_uploads
+from gallery.records.jobs import (
+    MAX_ATTEMPTS,
+    MAX_OPEN_JOBS,
+    Claim,
+    Jobs,
+    NewItem,
+    NewJob,
+    remove_uploads,
+)
 from gallery.tables import job_items
 from jobs.thread import JobThread
 from jobs.uploads import LEFT_S, keep_uploads, remove_unused
@@ -58,12 +68,27 @@ def clips(media: Path) -> Iterator[list[NewItem]]:
     yield [NewItem(f"{name}.mp4", f"{name}.mp4", name) for name in ("ann", "bad", "ben", "cem")]
 
 
-def new(action: str, items: list[NewItem], **more: bool) -> NewJob:
+def new(action: str, items: list[NewItem], **more: Any) -> NewJob:
     return NewJob(action, items, **more)
 
 
 def states(jobs: Jobs, job_id: str) -> list[str]:
     return [item.state for item in jobs.items(job_id)]
+
+
+def is_begun(jobs: Jobs, job_id: str) -> bool:
+    return "done" in states(jobs, job_id)
+
+
+def is_finished(jobs: Jobs, job_id: str) -> bool:
+    return jobs.get(job_id).finished_at is not None
+
+
+def claim(jobs: Jobs, worker: str) -> Claim:
+    """The next file, which must be there."""
+    result = jobs.claim(worker)
+    assert result is not None
+    return result
 
 
 def lose_worker(recognizer: Recognizer) -> None:
@@ -87,11 +112,13 @@ def test_a_job_is_worked_on_and_a_bad_file_does_not_end_it(
     assert (done.state, done.counts) == ("done", {"done": 3, "failed": 1})
     assert done.finished_at is not None
     failed = jobs.items(job.job_id, states=("failed",))[0]
+    assert failed.error
     assert failed.error["code"] == "media_type"
     assert recognizer.store.count() == 3, "a person whose only clip was refused is not made"
     asked = jobs.create(new("identify", [NewItem("a", "ann.mp4")]))
     work(Workplace(recognizer, jobs, settings))
     answer = jobs.items(asked.job_id)[0].result
+    assert answer
     assert answer["fused"]["match"]["person_id"] == "ann"
 
 
@@ -99,9 +126,8 @@ def test_a_file_has_one_worker_at_a_time(
     recognizer: Recognizer, jobs: Jobs, clips: list[NewItem]
 ) -> None:
     jobs.create(new("identify", clips[:2]))
-    first = jobs.claim("a")
-    second = jobs.claim("b")
-    assert first.key != second.key
+    first = claim(jobs, "a")
+    assert first.key != claim(jobs, "b").key
     assert jobs.claim("c") is None
     assert not jobs.finish(first, "b", {}), "a file is finished by its own worker only"
     assert jobs.finish(first, "a", {})
@@ -112,7 +138,7 @@ def test_what_a_killed_worker_held_is_done_again_once(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
-    held = jobs.claim("killed")
+    held = claim(jobs, "killed")
     assert work(Workplace(recognizer, jobs, settings)) == 0, "the lease is not over"
     lose_worker(recognizer)
     assert work(Workplace(recognizer, jobs, settings)) == 1
@@ -191,7 +217,7 @@ def test_a_database_that_is_gone_for_long_costs_no_attempt(
     release = jobs.release
     refused = []
 
-    def gone(*given: object) -> None:
+    def gone(*given: Any) -> None:
         refused.append(1)
         if len(refused) < 5:
             raise StoreUnavailableError("The database cannot be reached.")
@@ -213,7 +239,7 @@ def test_cancelling(
 ) -> None:
     [upload] = keep_uploads(settings, "j", [media / "ann.mp4"])
     job = jobs.create(new("identify", [*clips[:2], NewItem("up.mp4", upload, uploaded=True)]))
-    running = jobs.claim("w")
+    running = claim(jobs, "w")
     after, freed = jobs.cancel(job.job_id)
     assert (after.state, freed) == ("running", [upload])
     remove_uploads(settings.storage.media_folder, freed)
@@ -231,7 +257,7 @@ def test_a_file_that_is_given_back_to_a_cancelled_job_is_cancelled(
     jobs: Jobs, clips: list[NewItem]
 ) -> None:
     job = jobs.create(new("identify", clips[:1]))
-    held = jobs.claim("w")
+    held = claim(jobs, "w")
     jobs.cancel(job.job_id)
     jobs.release(held, "w")
     assert states(jobs, job.job_id) == ["cancelled"]
@@ -247,9 +273,9 @@ def test_a_job_is_cancelled_while_it_is_worked_on(
         uploads = keep_uploads(settings, f"j{round_}", [media / "ann.mp4"] * 30)
         job = jobs.create(new("identify", [NewItem(u, u, uploaded=True) for u in uploads]))
         thread.wake()
-        until(lambda job_id=job.job_id: "done" in states(jobs, job_id))
+        until(partial(is_begun, jobs, job.job_id))
         remove_uploads(settings.storage.media_folder, jobs.cancel(job.job_id)[1])
-        until(lambda job_id=job.job_id: jobs.get(job_id).finished_at)
+        until(partial(is_finished, jobs, job.job_id))
         counts = jobs.get(job.job_id).counts
         assert set(counts) <= {"done", "cancelled"}
         assert sum(counts.values()) == 30
@@ -297,7 +323,7 @@ def test_replace_keeps_the_clips_of_the_job_and_nothing_before(
             replace=True,
         )
     )
-    claimed = jobs.claim("w")
+    claimed = claim(jobs, "w")
     assert claimed.replace
     assert jobs.claim("w2") is None, "the clips of one person come one after the other"
     jobs.finish(claimed, "w", error={"code": "x", "message": "", "hint": ""})
@@ -334,7 +360,7 @@ def test_somebody_who_is_deleted_while_a_file_is_worked_on(
 ) -> None:
     recognizer.store.create_person("ann")
     job = jobs.create(new("identify", clips[:1]))
-    held = jobs.claim("w")
+    held = claim(jobs, "w")
     recognizer.store.delete_person("ann")
     jobs.finish(held, "w", {"fused": {"match": {"person_id": "ann"}}}, mentions={"ann"})
     assert jobs.items(job.job_id)[0].result is None

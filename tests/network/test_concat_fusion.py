@@ -24,7 +24,7 @@ from tests.support.gallery_parts import (
 )
 from utils.arrays import Float32Array
 from utils.errors import ModelError
-from utils.modality import Modality
+from utils.modality import Modality, PerModality
 
 FACE = Calibration(
     slope=30.0,
@@ -179,11 +179,7 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path: Path) -> None:
         Modality.VOICE: direction("voice", 5, 1, 0.8),
     }
     probe[Modality.FUSED] = both.fuse(probe[Modality.FACE][None], probe[Modality.VOICE][None])[0]
-    calibrations = {
-        Modality.FACE: CALIBRATION,
-        Modality.VOICE: CALIBRATION,
-        Modality.FUSED: both.calibration,
-    }
+    calibrations = PerModality(fused=both.calibration, face=CALIBRATION, voice=CALIBRATION)
     best = {m: Search(snapshot, probe, calibrations, speech_s=0.0).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
     assert best[Modality.FUSED].llr == pytest.approx(

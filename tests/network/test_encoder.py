@@ -19,12 +19,12 @@ from network.frontends.log_mel import FrontendSpec, log_mel
 from network.serving.card import read_card, write_card
 from network.serving.concat_fusion import ConcatFusion
 from network.serving.encoder import (
-    FaceInput,
     FusionEncoder,
     load_encoders,
     load_face_encoder,
     load_voice_encoder,
 )
+from network.serving.inputs import FaceInput
 from tests.support.tiny import make_face, make_fusion, make_voice, put_card, random_faces, save_onnx
 from utils.arrays import RATE_HZ, unit
 from utils.errors import ModelError
@@ -93,7 +93,7 @@ def test_face_embedding_is_the_weighted_mean(tmp_path: Path) -> None:
     each = encoder.embed_each(images)
     assert each.shape == (3, 512)
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 1, atol=1e-5)
-    mean = encoder.embed(images, np.float32([1, 2, 0.5])).vector
+    mean = encoder.embed(images, np.array([1, 2, 0.5], np.float32)).vector
     expected = each[0] + 2 * each[1] + 0.5 * each[2]
     np.testing.assert_allclose(mean, expected / np.linalg.norm(expected), atol=1e-5)
 
@@ -184,6 +184,7 @@ def test_mean_with_the_speech_backwards(tmp_path: Path, layout: str, batch: str 
     speech = Waveform(RNG.normal(0, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
     put_card(tmp_path, "voice", {**fed, "time_reversal": True})
     both = load_voice_encoder(tmp_path)
+    assert isinstance(plain.frontend, FrontendSpec)
     frames = log_mel(speech.samples, plain.frontend)
     weights = numpy_helper.to_array(onnx.load(tmp_path / "model.onnx").graph.initializer[1])
     one, other = (

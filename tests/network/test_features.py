@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from train.voice.augment import MelAugment
 from train.voice.banks import Bank, as_float, decode_audio, log_power
 from train.voice.batches import SampleOptions, VoiceBatches
 from train.voice.dev import VoiceTrials
+from utils.arrays import Float32Array
 from utils.config import ROOT
 
 SPEC = FrontendSpec()
@@ -95,7 +97,7 @@ def test_bad_samples_are_refused(samples: np.ndarray, words: str) -> None:
     "values",
     [{"n_fft": 256}, {"fmax_hz": 9000.0}, {"fmin_hz": -1.0}, {"floor_db": 0.0}, {"hop_ms": 0.0}],
 )
-def test_impossible_specs_are_refused(values: dict[str, float]) -> None:
+def test_impossible_specs_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Received"):
         FrontendSpec(**values)
 
@@ -141,9 +143,12 @@ def training_spec() -> FrontendSpec:
 
 def test_validation_and_serving_agree_bit_for_bit(sounds: Bank, served: np.ndarray) -> None:
     seen: list[np.ndarray] = []
-    VoiceTrials(sounds, {}, {}, training_spec()).embeddings(
-        lambda features: seen.append(features) or np.zeros((len(features), 1))
-    )
+
+    def embed(features: Float32Array) -> Float32Array:
+        seen.append(features)
+        return np.zeros((len(features), 1), np.float32)
+
+    VoiceTrials(sounds, {}, {}, training_spec()).embeddings(embed)
     assert np.array_equal(seen[0][0], served)
 
 

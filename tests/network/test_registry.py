@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.tf
 SPEC = FrontendSpec(n_mels=16)
 SHIPPED = Path(__file__).resolve().parents[2] / "best_model"
-SHAPES = {"face": [(2, 112, 112, 3)], "voice": [(2, 120, 80)], "fusion": [(2, 512), (2, 512)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "face": [(2, 112, 112, 3)],
+    "voice": [(2, 120, 80)],
+    "fusion": [(2, 512), (2, 512)],
+}
 
 
 def build_toy(n_mels: int = 80, width: int = 8) -> keras.Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import keras
 
 pytestmark = pytest.mark.tf
-TINY = {
+TINY: dict[str, Any] = {
     "n_mels": 16,
     "stem": (4, 6),
     "channels": 16,

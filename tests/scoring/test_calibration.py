@@ -66,7 +66,9 @@ def test_without_a_cohort_a_strength_is_the_cosine() -> None:
 
 def test_pairs_alone_have_the_table_of_the_norm() -> None:
     calibration = make(norm=NORM)
-    assert calibration.pair_threshold(0.01) == (pytest.approx(1.5), False)
+    threshold, extrapolated = calibration.pair_threshold(0.01)
+    assert threshold == pytest.approx(1.5)
+    assert not extrapolated
     assert calibration.pair_threshold(1e-3)[1]
     level, scale = NORM.probe(COHORT)
     assert calibration.typical_cosine(0.01) == pytest.approx(

@@ -45,7 +45,15 @@ def models(tmp_path: Path) -> Models:
         )
         for i, name in enumerate(("face", "voice", "fused"))
     }
-    nobody = Table(*(np.zeros(0, int) for _ in range(4)), (), ("clean",), np.zeros(0, np.float32))
+    nobody = Table(
+        vectors=np.zeros((0, EMBEDDING_SIZE), np.float32),
+        person=np.zeros(0, int),
+        file=np.zeros(0, int),
+        condition=np.zeros(0, int),
+        names=(),
+        conditions=("clean",),
+        seconds=np.zeros(0, np.float32),
+    )
     people = {name: People((Fold(nobody, cohort),), cohort) for name, cohort in cohorts.items()}
     made = {
         name: Calibration(

@@ -14,7 +14,9 @@ TABLE = ImpostorTable((0.5, 0.1, 0.01, 0.001), (0.0, 0.2, 0.35, 0.45))
 
 def test_thresholds_are_read_from_the_table_and_rise_as_rates_fall() -> None:
     for rate, score in zip(TABLE.rates, TABLE.scores, strict=True):
-        assert TABLE.threshold(rate) == (pytest.approx(score), False)
+        threshold, extrapolated = TABLE.threshold(rate)
+        assert threshold == pytest.approx(score)
+        assert not extrapolated
     thresholds = [TABLE.threshold(rate)[0] for rate in np.geomspace(0.5, 1e-6, 40)]
     assert (np.diff(thresholds) >= 0).all()
 
@@ -108,7 +110,9 @@ def test_columns_come_back_under_the_names_they_were_given() -> None:
         ((0.5,), (0.1,)),
     ],
 )
-def test_columns_that_are_no_table_are_refused(rates, scores) -> None:
+def test_columns_that_are_no_table_are_refused(
+    rates: tuple[float, ...], scores: tuple[float, ...]
+) -> None:
     with pytest.raises(ValueError, match="must fall and its scores rise"):
         ImpostorTable(rates, scores)
 

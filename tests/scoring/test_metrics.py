@@ -11,6 +11,7 @@ from sklearn import metrics as oracle
 
 from scoring import metrics
 from scoring.bootstrap import bootstrap_interval
+from utils.arrays import IndexArray
 
 Trials = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 """Scores and labels."""
@@ -149,10 +150,12 @@ def test_bootstrap_covers_the_true_rate_and_is_wider_for_correlated_trials() -> 
 
 def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn() -> None:
     seen = []
-    bootstrap_interval(
-        lambda index: seen.append(np.bincount(index, minlength=3)) or 0.0,
-        [["a", "a"], ["b", "b"], ["a", "b"]],
-    )
+
+    def count(index: IndexArray) -> float:
+        seen.append(np.bincount(index, minlength=3))
+        return 0.0
+
+    bootstrap_interval(count, [["a", "a"], ["b", "b"], ["a", "b"]])
     for same_a, same_b, pair in seen:
         assert same_a + same_b == 2
         assert pair == same_a * same_b

@@ -13,7 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-Image = np.ndarray
+from utils.arrays import Float32Array, ImageArray
+
 _SIDE = 400  # faces are drawn at this size, then resized
 
 
@@ -23,7 +24,7 @@ class _Canvas:
     """
 
     def __init__(self, colour: Any, shift: float) -> None:
-        self.image = np.full((_SIDE, _SIDE, 3), colour, np.float32)
+        self.image: Float32Array = np.full((_SIDE, _SIDE, 3), colour, np.float32)
         self.shift = shift
 
     def ellipse(
@@ -37,19 +38,18 @@ class _Canvas:
         angle: float = 0.0,
         depth: float = 0.0,
     ) -> None:
-        mask = np.zeros((_SIDE, _SIDE), np.float32)
+        mask: Float32Array = np.zeros((_SIDE, _SIDE), np.float32)
         centre = round((x + depth * self.shift) * 16), round(y * 16)
         cv2.ellipse(
             mask, centre, (round(w * 16), round(h * 16)), angle, 0, 360, 1.0, -1, cv2.LINE_AA, 4
         )
-        mask = cv2.GaussianBlur(mask, (0, 0), blur)[..., None]
-        self.image = (
-            self.image * (1 - mask) + np.asarray(np.clip(colour, 0, 255), np.float32) * mask
-        )
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), blur), np.float32)[..., None]
+        paint = np.asarray(np.clip(colour, 0, 255), np.float32)
+        self.image = (self.image * (1 - mask) + paint * mask).astype(np.float32)
 
 
 @lru_cache(maxsize=64)
-def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 0.0) -> Image:
+def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 0.0) -> ImageArray:
     """Head and shoulders (size_px, size_px, 3). `mouth` opens it (0 to 1), `turn` moves
     what is in the face sideways (-1 to 1).
     """
@@ -66,11 +66,11 @@ def face(person: int = 0, size_px: int = 400, mouth: float = 0.0, turn: float = 
     image = canvas.image * np.linspace(1.08, 0.88, _SIDE)[None, :, None] + rng.normal(
         0, 2.0, canvas.image.shape
     )
-    made = cv2.resize(
-        np.clip(image, 0, 255).astype(np.uint8), (size_px, size_px), interpolation=cv2.INTER_AREA
-    )
-    made.flags.writeable = False
-    return made
+    pixels = np.clip(image, 0, 255).astype(np.uint8)
+    resized = cv2.resize(pixels, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    result = np.asarray(resized, np.uint8)
+    result.flags.writeable = False
+    return result
 
 
 def _head(canvas: _Canvas, rng: np.random.Generator, skin: Any, hair: Any) -> None:

@@ -45,7 +45,7 @@ def write_teacher(file: Path) -> Path:
         ),
         helper.make_node("Flatten", ["halves"], ["output"]),
     ]
-    shape = ["n", 3, FACE_SIZE_PX, FACE_SIZE_PX]
+    shape: list[str | int] = ["n", 3, FACE_SIZE_PX, FACE_SIZE_PX]
     image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, shape)
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
     graph = helper.make_graph(nodes, "teacher", [image], [output])

@@ -140,7 +140,7 @@ class ClipAligner:
             raise MediaTypeError(
                 "This is no media file that is read. Received: something else"
             ) from None
-        faces = ()
+        faces: tuple[AlignedFace, ...] = ()
         if said["face"] is not None:
             image = np.zeros((112, 112, 3), np.uint8)
             image[0, 0] = (said["face"], said["sample"], round(said["noise"] * 100))
@@ -259,4 +259,6 @@ def enroll_person(
 
 def outcomes(answer: Identification) -> list[tuple[str, str | None]]:
     """Of the three answers, each with the person it names."""
-    return [(d.outcome.value, d.match and d.match.person_id) for d in answer.decisions.values()]
+    return [
+        (d.outcome.value, d.match.person_id if d.match else None) for d in answer.decisions.values()
+    ]

@@ -22,8 +22,9 @@ import numpy as np
 import soundfile
 from PIL import Image as Pillow
 
-from tests.support.drawn_faces import Image, face
+from tests.support.drawn_faces import face
 from tests.support.media_sound import RATE_HZ, Samples, music, noise, silence, speech, tone
+from utils.arrays import ImageArray
 
 __all__ = [
     "CODECS",
@@ -82,7 +83,7 @@ def scene(
     light: float = 1.0,
     blur: float = 0.0,
     others: Sequence[tuple[int, tuple[float, float]]] = (),
-) -> Image:
+) -> ImageArray:
     """A picture (h, w, 3) uint8 RGB of a textured wall with a person in it.
 
     Args:
@@ -110,11 +111,11 @@ def scene(
     for number, place in [*([(person, at)] if person is not None else []), *others]:
         _paste(image, face(number, face_px, mouth, turn), place)
     if blur:
-        image = cv2.GaussianBlur(image, (0, 0), blur)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
     return np.clip(image.astype(np.float32) * light, 0, 255).astype(np.uint8)
 
 
-def _paste(image: Image, patch: Image, at: tuple[float, float]) -> None:
+def _paste(image: ImageArray, patch: ImageArray, at: tuple[float, float]) -> None:
     side = len(patch)
     top = round(at[1] * image.shape[0] - side / 2)
     left = round(at[0] * image.shape[1] - side / 2)
@@ -133,7 +134,7 @@ def talking_frames(
     fps: int = 25,
     size: tuple[int, int] = (640, 360),
     **look: Any,
-) -> tuple[Image, ...]:
+) -> tuple[ImageArray, ...]:
     """Frames of someone talking: the mouth opens and closes, the head moves a little.
     `look` goes to `scene`.
     """
@@ -173,7 +174,7 @@ def write_clip(
 
 def write_video(
     path: Path,
-    frames: Iterable[Image],
+    frames: Iterable[ImageArray],
     sound: Samples | None = None,
     fps: int = 25,
     *,
@@ -238,7 +239,11 @@ class _Unseekable(io.BytesIO):
 
 
 def _encode_frames(
-    container: Any, stream: Any, frames: Iterable[Image], fps: int, stamps_ms: Sequence[int] | None
+    container: Any,
+    stream: Any,
+    frames: Iterable[ImageArray],
+    fps: int,
+    stamps_ms: Sequence[int] | None,
 ) -> None:
     for i, image in enumerate(frames):
         if i == 0:
@@ -286,7 +291,7 @@ def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
 
 
 def write_photo(
-    path: Path, image: Image | None = None, person: int = 0, orientation: int = 1
+    path: Path, image: ImageArray | None = None, person: int = 0, orientation: int = 1
 ) -> Path:
     """A photograph (jpg, png or webp); `orientation` is the EXIF value that says how to
     turn it, the pixels are stored as given.

@@ -86,8 +86,8 @@ def make_fusion(folder: Path, face_id: str, voice_id: str) -> Card:
     """A fusion network: the sum of both embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     nodes = [helper.make_node("Add", ["a", "b"], ["out"])]
-    inputs = {"a": ["n", EMBEDDING_SIZE], "b": ["n", EMBEDDING_SIZE]}
-    save_onnx(folder / FILE, inputs, nodes, {})
+    both: Shape = ["n", EMBEDDING_SIZE]
+    save_onnx(folder / FILE, {"a": both, "b": both}, nodes, {})
     return put_card(folder, "fusion", {"face": face_id, "voice": voice_id})
 
 

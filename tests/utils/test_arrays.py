@@ -1,5 +1,7 @@
 """Vectors of unit length."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from utils.arrays import unit
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5)])
-def test_vectors_are_scaled_along_the_last_axis(shape, dtype) -> None:
+def test_vectors_are_scaled_along_the_last_axis(shape: tuple[int, ...], dtype: Any) -> None:
     vectors = np.random.default_rng(0).normal(size=shape).astype(dtype)
     scaled = unit(vectors)
     assert (scaled.shape, scaled.dtype) == (shape, dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,7 +15,7 @@ from tests.support.shapes import assert_error, enroll, media, send
 MODALITIES = ("fused", "face", "voice")
 
 
-def outcomes(body: dict) -> list[str]:
+def outcomes(body: dict[str, Any]) -> list[str]:
     return [body[m]["outcome"] for m in MODALITIES]
 
 
@@ -178,7 +179,7 @@ def test_the_files_name_does_not_matter(known: FlaskClient, name: str) -> None:
 
 
 def test_parallel_answers_are_those_of_one_after_another(known: FlaskClient, app: Flask) -> None:
-    def ask(who: str) -> dict:
+    def ask(who: str) -> dict[str, Any]:
         body = send(
             app.test_client(), "/v1/identify", media=media(face=who, voice=who, take=5)
         ).get_json()

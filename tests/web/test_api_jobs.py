@@ -16,12 +16,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.records.jobs import Jobs
+from jobs.clips import MAX_UPLOADS
 from recognition.recognizer import Recognizer
 from tests.support.disk import small_disk
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.waiting import until
 from utils.config import Settings
-from web.api.jobs import MAX_UPLOADS
 from web.factory import create_app
 
 

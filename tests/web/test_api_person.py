@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -332,7 +333,7 @@ def test_no_thumbnail_unless_media_are_kept(client: FlaskClient, gallery: dict[s
 
 
 def ask(
-    client: FlaskClient, gallery: dict[str, str], method: str, url: str, **more: object
+    client: FlaskClient, gallery: dict[str, str], method: str, url: str, **more: Any
 ) -> TestResponse:
     return client.open(url.format(**gallery), method=method, **more)
 
@@ -437,7 +438,7 @@ def test_odd_consents(client: FlaskClient, gallery: dict[str, str], text: str) -
 def test_odd_people_in_the_url(
     client: FlaskClient, gallery: dict[str, str], method: str, path: str
 ) -> None:
-    body = (
+    body: dict[str, Any] = (
         {"json": {"other": "ben"}}
         if path == "merge"
         else {"json": {"to": "ben"}}

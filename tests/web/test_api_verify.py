@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask.testing import FlaskClient
 
 from tests.support.shapes import assert_error, enroll, media, send
@@ -9,7 +11,7 @@ from tests.support.shapes import assert_error, enroll, media, send
 MODALITIES = ("fused", "face", "voice")
 
 
-def outcomes(body: dict) -> list[str]:
+def outcomes(body: dict[str, Any]) -> list[str]:
     return [body[m]["outcome"] for m in MODALITIES]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -207,7 +208,7 @@ def test_the_media_root_itself_is_missing(client: FlaskClient) -> None:
         {"name": "ann@example.com-1.mp4", "colour": "red"},
     ],
 )
-def test_bad_fields(client: FlaskClient, root: Path, body: dict) -> None:
+def test_bad_fields(client: FlaskClient, root: Path, body: dict[str, Any]) -> None:
     assert_error(client.post(URL, json=body), 400, "invalid_request")
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -83,7 +84,11 @@ def test_a_setting_that_cannot_work(
 def test_a_key_of_the_database_is_enough_to_listen_on_the_network(
     tmp_path: Path, models: Path
 ) -> None:
-    settings = {"data_dir": tmp_path / "data", "model_dir": models, "host": "0.0.0.0"}
+    settings: dict[str, Any] = {
+        "data_dir": tmp_path / "data",
+        "model_dir": models,
+        "host": "0.0.0.0",
+    }
     made = subprocess.run(
         [sys.executable, "cli.py", "keys", "create", "--role", "kiosk"],
         cwd=ROOT,
@@ -278,6 +283,7 @@ class TestRunning:
             service.url + "/v1/identify",
             files={"media": ("ann.mp4", clip.read_bytes() + spare)},
         ).prepare()
+        assert isinstance(asked.body, bytes)
         connection = HTTPConnection("127.0.0.1", service.port, timeout=LIMIT_S)
         connection.putrequest("POST", "/v1/identify")
         for name, value in asked.headers.items():

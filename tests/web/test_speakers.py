@@ -331,7 +331,10 @@ def test_bad_batches(client: FlaskClient, body: dict[str, Any] | list[Any]) -> N
 
 def test_a_batch_holds_32_files(client: FlaskClient) -> None:
     register(client, "ann")
-    files = lambda n: [(io.BytesIO(sound("ann", take)), f"{take}.wav") for take in range(n)]  # noqa: E731
+
+    def files(count: int) -> list[tuple[io.BytesIO, str]]:
+        return [(io.BytesIO(sound("ann", take)), f"{take}.wav") for take in range(count)]
+
     assert send(client, "/batch", files=files(32), threshold="0.8").get_json()["successCount"] == 32
     assert_error(send(client, "/batch", files=files(33)), 400, "invalid_request")
 

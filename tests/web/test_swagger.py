@@ -76,7 +76,7 @@ def test_every_parameter_and_answer_is_described(spec: dict[str, Any]) -> None:
 
 def test_answers_are_as_described(client: FlaskClient, spec: dict[str, Any]) -> None:
     enrolled = enroll(client, "ann")
-    answers = {
+    answers: dict[str, Any] = {
         "Enrolled": enrolled,
         "Person": client.get("/v1/people/ann"),
         "People": client.get("/v1/people"),

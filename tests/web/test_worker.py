@@ -17,7 +17,7 @@ def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(gunicorn_worker, "HEAD_LIMIT_S", 0.4)
     sent = [theirs.send(b"G")]
-    cut = []
+    cut: list[bool] = []
 
     def parse(_: ThreadWorker, conn: SimpleNamespace) -> int:
         """Reads as gunicorn's parser does: until the stream ends."""

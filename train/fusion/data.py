@@ -268,7 +268,7 @@ def _by_file(table: Table) -> dict[tuple[int, int], int]:
 
 def _enrol(
     table: Table, condition: str, count: int, probes: int, rng: np.random.Generator
-) -> tuple[Float32Array, Float32Array, npt.NDArray]:
+) -> tuple[Float32Array, Float32Array, npt.NDArray[np.int_]]:
     """Templates (count, 512) of random people, their probes (m, 512) of other files,
     and whose probe each is (m,).
     """
@@ -314,7 +314,7 @@ def _by_data_set(people: Sequence[int], names: Sequence[str]) -> list[npt.NDArra
     return big or [np.array(people)]
 
 
-def _grouped(person: npt.NDArray, keep: BoolArray, people: int) -> Sequence[IndexArray]:
+def _grouped(person: npt.NDArray[np.int_], keep: BoolArray, people: int) -> Sequence[IndexArray]:
     rows = np.flatnonzero(keep)
     order = rows[np.argsort(person[rows], kind="stable")]
     return np.split(order, np.searchsorted(person[order], np.arange(1, people)))

@@ -20,8 +20,8 @@ from web.api.people import (
     READ_ERRORS,
     TEMPLATE_ID,
     WRITE_ERRORS,
-    ns,
 )
+from web.api.people import ns as ns
 from web.state import store
 from web.wire import parse
 from web.wire.schema.base import document_errors
