@@ -90,7 +90,7 @@ def split_scores(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64A
         )
     if not np.isfinite(values).all():
         raise ValueError(
-            f"scores must be finite. Received: {int((~np.isfinite(values)).sum())} that are not"
+            f"scores must be finite. {int((~np.isfinite(values)).sum())} of {len(values)} are not."
         )
     if not np.isin(truth, (0, 1)).all():
         raise ValueError(f"labels must be 0 or 1. Received: {np.unique(truth)[:5].tolist()}")
@@ -269,8 +269,8 @@ def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.Arra
     values, probes, gallery = _search(scores, probe_ids, gallery_ids)
     if not np.isin(probes, gallery).all():
         raise ValueError(
-            "Every probe's person must be in the gallery. Received:"
-            f" {int((~np.isin(probes, gallery)).sum())} who are not"
+            "Every probe's person must be in the gallery."
+            f" {int((~np.isin(probes, gallery)).sum())} of {len(probes)} are not."
         )
     return float((gallery[values.argmax(axis=1)] == probes).mean())
 

@@ -26,8 +26,8 @@ import numpy as np
 
 from utils.arrays import RATE_HZ, Float32Array
 
-# Mel powers below this are digital silence; it keeps the logarithm finite when an
-# utterance holds nothing but zeros.
+# Mel powers below this are digital silence. The logarithm stays finite where an utterance
+# holds nothing but zeros.
 SILENCE_POWER = 1e-12
 
 

@@ -8,9 +8,9 @@ calibrations llr = a · score + b of both modalities, the fused vector is
 so that the cosine of two people is s = (a_f · s_f + a_v · s_v) / (a_f + a_v), and their
 log-likelihood ratio (a_f + a_v) · s + b_f + b_v is the sum of both. Impostor scores of
 face and voice are taken to be independent given that the people differ, so the
-distribution of s follows by convolution of both impostor tables. (Strangers of one sex
-and age are a little more alike in both than that; a trained fusion is calibrated on
-joined strangers and rests on the same assumption.)
+distribution of s follows by convolution of both impostor tables. Strangers of one sex
+and age are a little more alike in both than that. A trained fusion rests on the same
+assumption, as it is calibrated on joined strangers.
 """
 
 from __future__ import annotations

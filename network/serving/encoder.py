@@ -64,7 +64,7 @@ class Encoder:
         if raw.shape[:1] != (n,) or raw.size != n * size:
             raise ModelError(
                 f"The network {self.card.name} must give {size} numbers for each of {n}. Received:"
-                f" the shape {raw.shape}",
+                f" shape={raw.shape}",
                 "Check embedding_size and output in its card.",
             )
         if not np.isfinite(raw).all():

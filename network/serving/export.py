@@ -1,8 +1,8 @@
 """Export of a trained Keras network as ONNX, and what the network costs.
 
 The same weights run 2 to 5 times faster under onnxruntime than in TensorFlow. tf2onnx
-converts the traced graph; onnxruntime merges batch normalisation into the convolutions
-before it when it loads the file.
+converts the traced graph. When onnxruntime loads the file, it merges batch normalisation
+into the convolutions before it.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class _Input:
         declared = runtime.input_shapes[0]
         if declared and not fits(expected[layout], declared):
             raise ModelError(
-                f"In the layout {layout} the network is fed {_format_shape(expected[layout])}. "
-                f"Received: a network that takes {_format_shape(declared)}",
+                f"In the layout {layout} the network is fed {_format_shape(expected[layout])},"
+                f" but it takes {_format_shape(declared)}.",
                 _layout_hint(expected, declared),
             )
 

@@ -146,7 +146,7 @@ def _run(runtime: OnnxRuntime, inputs: Float32Array) -> Float32Array:
         ) from error
     if raw.ndim < 2 or len(raw) != len(inputs) or raw.size != len(inputs) * max(raw.shape[1:]):
         raise ModelError(
-            "The network must give one vector for each input: (n, d). Received: the shape"
+            "The network must give one vector for each input: (n, d). Received:"
             f" {raw.shape} for {len(inputs)}",
             "Choose the output that is the embedding: --output NAME",
         )

@@ -54,8 +54,8 @@ def test_eer_lies_between_both_errors_of_sklearn_next_to_the_crossing(trials: Tr
 
 
 def test_eer_by_hand() -> None:
-    # thresholds 1 2 3 4: at 3 one of two impostors (3) is accepted and one of two
-    # targets (2) is rejected
+    # Thresholds 1 2 3 4: at 3 one of two impostors (3) is accepted and one of two
+    # targets (2) is rejected.
     assert metrics.eer([1, 3, 2, 4], [0, 0, 1, 1]).value == pytest.approx(0.5)
     assert metrics.eer([1, 2, 3, 4], [0, 0, 1, 1]).value == 0.0
     assert metrics.eer([3, 4, 1, 2], [0, 0, 1, 1]).value == pytest.approx(1.0)
@@ -105,8 +105,8 @@ def test_cllr_is_balanced_log_loss_of_sklearn(trials: Trials) -> None:
 
 
 def test_fold_accuracy_uses_the_threshold_of_the_other_folds() -> None:
-    # fold 1 separates at 0.5, fold 2 at 5: each judged at the other's threshold gets
-    # one half right
+    # Fold 1 separates at 0.5, fold 2 at 5. Each, judged at the other's threshold, gets
+    # one half right.
     scores = [0, 1, 0, 1, 4, 6, 4, 6]
     labels = [0, 1, 0, 1, 0, 1, 0, 1]
     result = metrics.fold_accuracy(scores, labels, [1, 1, 1, 1, 2, 2, 2, 2])
@@ -126,7 +126,7 @@ def test_fold_accuracy_on_separable_trials_is_one() -> None:
 
 def test_rank1_and_open_set_by_hand() -> None:
     scores = [[0.9, 0.1], [0.4, 0.6], [0.7, 0.2], [0.3, 0.5]]
-    # x and y are strangers
+    # x and y are strangers.
     gallery = ["a", "b"]
     probes = ["a", "a", "x", "y"]
     assert metrics.rank1(scores[:2], probes[:2], gallery) == 0.5
@@ -162,22 +162,31 @@ def test_bootstrap_counts_a_pair_as_often_as_both_persons_were_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "message"),
     [
-        lambda: metrics.eer([1.0, 2.0], [1, 1]),
-        lambda: metrics.eer([1.0, 2.0], [0, 0]),
-        lambda: metrics.eer([], []),
-        lambda: metrics.eer([1.0, np.nan], [0, 1]),
-        lambda: metrics.eer([1.0, 2.0], [0, 2]),
-        lambda: metrics.eer([1.0, 2.0, 3.0], [0, 1]),
-        lambda: metrics.frr_at_far([1.0, 2.0], [0, 1], 1.5),
-        lambda: metrics.min_dcf([1.0, 2.0], [0, 1], 0.0),
-        lambda: metrics.fold_accuracy([1.0, 2.0], [0, 1], [1, 1]),
-        lambda: metrics.rank1([[1.0]], ["a"], ["b"]),
-        lambda: metrics.open_set([[1.0]], ["a"], ["a"], 0.5),
-        lambda: bootstrap_interval(lambda index: 0.0, ["a", "a"]),
+        (lambda: metrics.eer([1.0, 2.0], [1, 1]), "2 target and 0 impostor trials"),
+        (lambda: metrics.eer([1.0, 2.0], [0, 0]), "0 target and 2 impostor trials"),
+        (lambda: metrics.eer([], []), "0 target and 0 impostor trials"),
+        (lambda: metrics.eer([1.0, np.nan], [0, 1]), "1 of 2 are not"),
+        (lambda: metrics.eer([1.0, 2.0], [0, 2]), r"0 or 1. Received: \[0, 2\]"),
+        (lambda: metrics.eer([1.0, 2.0, 3.0], [0, 1]), r"shapes \(3,\) and \(2,\)"),
+        (lambda: metrics.frr_at_far([1.0, 2.0], [0, 1], 1.5), "Received: far=1.5"),
+        (lambda: metrics.min_dcf([1.0, 2.0], [0, 1], 0.0), "Received: p_target=0.0"),
+        (lambda: metrics.fold_accuracy([1.0, 2.0], [0, 1], [1, 1]), "1 distinct"),
+        (lambda: metrics.rank1([[1.0]], ["a"], ["b"]), "1 of 1 are not"),
+        (lambda: metrics.rank1([[1.0]], ["a"], ["a", "b"]), r"Received: \(1, 1\) for 1 and 2"),
+        (lambda: metrics.open_set([[1.0]], ["a"], ["a"], 0.5), "1 of 1 probes enrolled"),
+        (lambda: bootstrap_interval(lambda index: 0.0, ["a", "a"]), "Received: 1 identities"),
+        (lambda: bootstrap_interval(one_class_left, ["a", "b"]), "None of 200 resamples"),
     ],
 )
-def test_bad_input_is_refused_with_what_was_received(call: Callable[..., object]) -> None:
-    with pytest.raises(ValueError, match="Received"):
+def test_bad_input_is_refused_with_what_was_received(
+    call: Callable[..., object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         call()
+
+
+def one_class_left(index: npt.NDArray[np.intp]) -> float:
+    """Refuse every resample, as a metric does that finds one class only."""
+    raise ValueError(f"Both classes are needed. Received: {len(index)} trials of one")
