@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.encryption.rotation import rotate
 from gallery.encryption.sealing import Codec, PlainText, new_key, parse_key
 from gallery.search.memory import MemoryIndex

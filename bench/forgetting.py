@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.records import people, templates
 from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store

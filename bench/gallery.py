@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import insert, text
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.search.choose import open_index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates

@@ -74,7 +74,7 @@ def rotate_encryption(old_key_file: Path | None, to_plain: bool) -> None:
     Stop the service first. If it is interrupted, run it again: it continues.
     """
     from gallery import audit
-    from gallery.database.base import open_database
+    from gallery.database.open import open_database
     from gallery.encryption.rotation import rotate
 
     settings = Settings.from_env()

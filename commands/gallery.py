@@ -29,7 +29,7 @@ def gallery_copy(url: str) -> None:
     are copied, batch jobs are not. A password is better left out of the URL: PGPASSWORD
     and ~/.pgpass are read.
     """
-    from gallery.database.base import open_database
+    from gallery.database.open import open_database
     from gallery.encryption.sealing import codec_of
     from gallery.store import Store
     from gallery.upkeep.copying import copy_gallery, count_rows

@@ -208,7 +208,7 @@ def jobs_cancel(job_id: str) -> None:
 
     A job that has ended is removed with its results.
     """
-    from gallery.records.jobs import remove_uploads
+    from gallery.records.job_files import remove_uploads
 
     with open_jobs() as (all_jobs, settings):
         job, media = all_jobs.cancel(job_id)

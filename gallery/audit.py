@@ -1,11 +1,12 @@
-"""The audit: who did what, when, with what outcome; append-only, without media,
-vectors, ids or names.
+"""Audit: who did what, when, and with what outcome. Append-only.
 
-People appear by their internal number only, which says nothing once they are deleted.
+No media, vectors, ids or names are in it. People appear by their internal number only,
+which says nothing once they are deleted.
+
 The rows form a chain: each holds the SHA-256 of itself and of the hash before it, and
-`meta` notes the last one. What is changed, missing, inserted or put elsewhere breaks
-the chain, and `verify` says where. Whoever can write the database can also rewrite the
-whole chain: only a head that was noted elsewhere shows that.
+`meta` notes the last one. A row that is changed, missing, inserted or moved breaks the
+chain, and `verify` says where. Whoever can write the database can also rewrite the whole
+chain. Only a head that was noted elsewhere shows that.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from gallery.tables import events, meta
 from utils.errors import InvalidRequestError
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="local")
-"""Who acts in this request or program: the web layer sets it to the id of the key,
-never to the key.
+"""Who acts in this request or program.
+
+The web layer sets it to the id of the API key, never to the key.
 """
 
 Detail = Mapping[str, str | int | float | bool]
+"""Codes and numbers that explain an outcome."""
 
 MAX_PROBLEMS = 100
 _HEAD = "audit_head"
@@ -39,8 +42,9 @@ _HEAD = "audit_head"
 
 @dataclass(frozen=True)
 class Head:
-    """The last row of the chain. Numbers start at 1 and have no gaps: `event_id` is
-    also the number of rows.
+    """The last row of the chain.
+
+    Numbers start at 1 and have no gaps, so `event_id` is also the number of rows.
     """
 
     event_id: int
@@ -51,8 +55,9 @@ class Head:
 
     @classmethod
     def parse(cls, noted: str) -> Head:
-        """What `str` wrote: number and hash with a colon between them. Raises
-        InvalidRequestError.
+        """Parse number and hash with a colon between them, as `str` writes them.
+
+        Raises InvalidRequestError.
         """
         number, _, digest = noted.partition(":")
         if noted != "0:" and not re.fullmatch("[0-9]{1,18}:[0-9a-f]{64}", noted):
@@ -72,9 +77,13 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Verified:
-    """The rows that were read, the last of them, and what is wrong (the first
-    MAX_PROBLEMS); none = the chain is whole.
+class AuditReport:
+    """Result of following the chain.
+
+    Attributes:
+        events: number of rows.
+        head: the last row.
+        problems: what is wrong, at most `MAX_PROBLEMS`; empty = the chain is whole.
     """
 
     events: int
@@ -86,32 +95,33 @@ def append(
     connection: Connection,
     action: str,
     outcome: str,
+    *,
     person_key: int | None = None,
     detail: Detail | None = None,
 ) -> None:
-    """Add one row in the transaction of what it tells about. `detail` holds codes and
-    numbers only.
-    """
+    """Add one row, in the transaction of what it reports."""
     last = _lock_tail(connection)
     event = Event(
-        last.event_id + 1,
-        datetime.now(UTC),
-        ACTOR.get(),
-        action,
-        person_key,
-        outcome,
-        dict(detail or {}),
+        event_id=last.event_id + 1,
+        at=datetime.now(UTC),
+        actor=ACTOR.get(),
+        action=action,
+        person_key=person_key,
+        outcome=outcome,
+        detail=dict(detail or {}),
     )
     head = Head(event.event_id, row_hash(last.hash, event))
     connection.execute(insert(events).values(**asdict(event) | {"hash": head.hash}))
-    connection.execute(update(meta).where(meta.c.name == _HEAD).values(value=str(head)))
+    _note_head(connection, head)
 
 
 def page(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None
 ) -> tuple[Event, ...]:
-    """At most `limit` rows, newest first: those of a number below `before`, and of one
-    `action` only. Raises InvalidRequestError.
+    """List at most `limit` rows, newest first.
+
+    `before`: only rows of a lower number. `action`: only rows of this action. Raises
+    InvalidRequestError.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit must be 1 to {MAX_PAGE}. Received: limit={limit}")
@@ -123,34 +133,32 @@ def page(
     return tuple(Event(**row._mapping) for row in connection.execute(query))
 
 
-def verify(connection: Connection, noted: Head | None = None) -> Verified:
+def verify(connection: Connection, noted: Head | None = None) -> AuditReport:
     """Follow the chain from its first row to its last, in one state of the database.
-    `noted` is a head that was written down before: its row must still be the same.
+
+    `noted` is a head that was written down earlier: its row must still be the same.
     """
     last = Head(0, "")
     problems = []
-    for row in connection.execute(
+    rows = connection.execute(
         select(events).order_by(events.c.event_id), execution_options={"yield_per": 1000}
-    ):
+    )
+    for row in rows:
         event = Event(**row._mapping)
-        problems += _wrong_with(last, event)
+        problems += _problems_of_row(last, event)
         if noted is not None and noted.event_id == event.event_id and noted.hash != event.hash:
-            problems.append(
-                Problem(
-                    event.event_id,
-                    f"row {event.event_id} is not the one that was noted: the chain was written"
-                    " anew",
-                )
-            )
+            message = f"row {event.event_id} is not the one that was noted: the chain was rewritten"
+            problems.append(Problem(event.event_id, message))
         last = Head(event.event_id, event.hash)
-    problems += _wrong_at_end(last, _head(connection), noted)
-    return Verified(last.event_id, last, tuple(problems[:MAX_PROBLEMS]))
+    problems += _problems_of_end(last, _head(connection), noted)
+    return AuditReport(events=last.event_id, head=last, problems=tuple(problems[:MAX_PROBLEMS]))
 
 
 def row_hash(previous: str, event: Event) -> str:
-    """SHA-256, in hex, of a row and the hash before it ("" for the first): of the JSON
-    list [previous, event_id, at, actor, action, person_key, outcome, detail], without
-    spaces, keys in order, ASCII only, `at` in UTC to the microsecond.
+    """Hash a row and the hash before it ("" for the first): SHA-256 in hex.
+
+    Hashed is the JSON list [previous, event_id, at, actor, action, person_key, outcome,
+    detail]: without spaces, keys in order, ASCII only, `at` in UTC to the microsecond.
     """
     at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
     fields = [
@@ -163,18 +171,18 @@ def row_hash(previous: str, event: Event) -> str:
         event.outcome,
         event.detail,
     ]
-    return hashlib.sha256(
-        json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
-    ).hexdigest()
+    document = json.dumps(fields, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def start_chain(connection: Connection) -> Head:
-    """Give the rows from before the chain their hashes and note the last row; where it
-    is noted already, nothing happens.
+    """Hash the rows from before the chain, and note the last row.
+
+    Where the last row is noted already, nothing happens.
     """
-    known = _head(connection)
-    if known is not None:
-        return known
+    head = _head(connection)
+    if head is not None:
+        return head
     rows = connection.execute(select(events).order_by(events.c.event_id)).all()
     last = Head(0, "")
     with _writable(connection) if any(not row.hash for row in rows) else nullcontext():
@@ -189,83 +197,70 @@ def start_chain(connection: Connection) -> Head:
 
 
 def take_over(connection: Connection, head: Head) -> None:
-    """Go on after rows that were copied from another database, of which `head` is the
-    last.
-    """
+    """Continue the chain after rows copied from another database, the last being `head`."""
     start_chain(connection)
+    _note_head(connection, head)
+
+
+def _note_head(connection: Connection, head: Head) -> None:
     connection.execute(update(meta).where(meta.c.name == _HEAD).values(value=str(head)))
 
 
 def _lock_tail(connection: Connection) -> Head:
-    """The last row, while no other transaction can append: SQLite has one writer at a
-    time, other databases lock the note of the head.
+    """Read the last row, and keep other transactions from appending.
+
+    SQLite has one writer at a time. Other databases lock the note of the head.
     """
     return _head(connection, lock=True) or start_chain(connection)
 
 
 def _head(connection: Connection, *, lock: bool = False) -> Head | None:
     query = select(meta.c.value).where(meta.c.name == _HEAD)
-    # SQLite's dialect leaves FOR UPDATE out
+    # SQLite's dialect leaves FOR UPDATE out.
     noted = connection.scalar(query.with_for_update() if lock else query)
     return None if noted is None else Head.parse(noted)
 
 
-def _wrong_with(last: Head, event: Event) -> list[Problem]:
-    """Nothing, or one problem. After a gap the row itself cannot be checked: the hash
-    that it was chained to is gone.
+def _problems_of_row(last: Head, event: Event) -> list[Problem]:
+    """Compare a row with the one before it. Returns nothing, or one problem.
+
+    After a gap the row itself cannot be checked: the hash that it was chained to is gone.
     """
     first = last.event_id + 1
     number = event.event_id
+    if number == first + 1:
+        return [Problem(first, f"row {first} is missing")]
     if number > first:
-        return [
-            Problem(
-                first,
-                (
-                    f"row {first} is missing"
-                    if number == first + 1
-                    else f"rows {first} to {number - 1} are missing"
-                ),
-            )
-        ]
+        return [Problem(first, f"rows {first} to {number - 1} are missing")]
     if not event.hash:
         return [Problem(number, f"row {number} has no hash: it was not written by the service")]
     if event.hash != row_hash(last.hash, event):
-        return [
-            Problem(
-                number,
-                f"row {number} was changed, or the row before it is not the one that it was written"
-                " after",
-            )
-        ]
+        message = f"row {number} was changed, or it was not written after the row before it"
+        return [Problem(number, message)]
     return []
 
 
-def _wrong_at_end(last: Head, head: Head | None, noted: Head | None) -> list[Problem]:
+def _problems_of_end(last: Head, head: Head | None, noted: Head | None) -> list[Problem]:
+    """Compare the last row with the note of it, and with a head noted earlier."""
     if head is None:
-        return (
-            []
-            if last.event_id == 0
-            else [Problem(last.event_id, "the note of the last row is missing")]
-        )
+        missing = Problem(last.event_id, "the note of the last row is missing")
+        return [missing] if last.event_id else []
     end = max(head.event_id, noted.event_id if noted else 0)
     if end > last.event_id:
-        return [
-            Problem(last.event_id + 1, f"rows {last.event_id + 1} to {end} are missing at the end")
-        ]
+        first = last.event_id + 1
+        return [Problem(first, f"rows {first} to {end} are missing at the end")]
     if head != last:
-        return [
-            Problem(
-                last.event_id,
-                f"the last row should be {head}, but is {last}: rows were added, or the last one"
-                " was exchanged",
-            )
-        ]
+        message = (
+            f"the last row should be {head}, but is {last}: rows were added, or the last one was"
+            " exchanged"
+        )
+        return [Problem(last.event_id, message)]
     return []
 
 
 @contextmanager
 def _writable(connection: Connection) -> Iterator[None]:
-    """Without the triggers that keep the audit append-only."""
+    """Drop the triggers that keep the audit append-only, and restore them afterwards."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("ALTER TABLE events DISABLE TRIGGER USER"))
         yield

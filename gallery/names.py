@@ -1,5 +1,4 @@
-"""Which ids, names and terms may be stored, and the id in a file name of the compatible
-API.
+"""Rules for ids, names, notes and retention periods.
 
 An id travels in URLs, folder and file names and logs, so its alphabet is small. A
 display name is any Unicode text of one line that does not reorder the text around it.
@@ -20,9 +19,9 @@ MAX_RETENTION_DAYS = 36500
 
 _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Letters and symbols without any ink (Hangul fillers, empty Braille)
+# Letters and symbols without any ink (Hangul fillers, empty Braille).
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-# Controls, lone surrogates, line and paragraph separators
+# Controls, lone surrogates, line and paragraph separators.
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MEDIA_SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z",
@@ -31,7 +30,7 @@ _MEDIA_SUFFIX = re.compile(
 
 
 def validate_person_id(person_id: str) -> str:
-    """Return `person_id` as it is. Raises InvalidNameError."""
+    """Check an id, and return it as it is. Raises InvalidNameError."""
     if (
         not isinstance(person_id, str)
         or not 1 <= len(person_id) <= MAX_ID
@@ -39,16 +38,17 @@ def validate_person_id(person_id: str) -> str:
         or ".." in person_id
     ):
         raise InvalidNameError(
-            f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, begins with"
-            f" none of . and -, and holds no two dots in a row. Received: {_shown(person_id)}",
+            f"A person_id is 1 to {MAX_ID} of the characters a-z A-Z 0-9 . _ - @ +, does not begin"
+            f" with . or -, and has no two dots in a row. Received: {_excerpt(person_id)}",
             "Use an e-mail address or a short name without spaces.",
         )
     return person_id
 
 
 def validate_name(name: str) -> str:
-    """Return the display name in Unicode's NFC form, without spaces around it. Raises
-    InvalidNameError.
+    """Return a display name in Unicode's NFC form, without spaces around it.
+
+    Raises InvalidNameError.
     """
     text = _text(name, "A name").strip()
     if (
@@ -58,46 +58,50 @@ def validate_name(name: str) -> str:
     ):
         raise InvalidNameError(
             f"A name is 1 to {MAX_NAME} characters on one line, some of them visible, without"
-            " control characters and marks that change the direction of writing. Received:"
-            f" {_shown(name)}"
+            " control characters or marks that change the direction of writing. Received:"
+            f" {_excerpt(name)}"
         )
     return text
 
 
 def validate_note(note: str, what: str = "A note") -> str:
-    """Return the note (or another text that is called `what`) in NFC form; line breaks
-    and tabs are allowed. Raises InvalidNameError.
+    """Return a note in NFC form; line breaks and tabs are allowed.
+
+    `what` names the text in an error. Raises InvalidNameError.
     """
     text = _text(note, what)
     if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
         raise InvalidNameError(
-            f"{what} is at most {MAX_NOTE} characters, without control characters and marks that"
-            f" change the direction of writing. Received: {_shown(note)}"
+            f"{what} is at most {MAX_NOTE} characters, without control characters or marks that"
+            f" change the direction of writing. Received: {_excerpt(note)}"
         )
     return text
 
 
 def validate_retention_days(days: int | None) -> int | None:
-    """Return the days for which a person is kept; None = no end. Raises
-    InvalidRequestError.
+    """Check for how many days a person is kept, and return them; None = no end.
+
+    Raises InvalidRequestError.
     """
     if days is not None and (type(days) is not int or not 1 <= days <= MAX_RETENTION_DAYS):
         raise InvalidRequestError(
-            f"retention_days is a whole number from 1 to {MAX_RETENTION_DAYS}, or none for no end. "
-            f"Received: {str(days)[:40]}"
+            f"retention_days is a whole number from 1 to {MAX_RETENTION_DAYS}, or none for no end."
+            f" Received: {str(days)[:40]}"
         )
     return days
 
 
 def new_person_id() -> str:
-    """A random id for a person who came without one."""
+    """Make a random id, for a person who came without one."""
     return "p" + secrets.token_hex(6)
 
 
 def parse_clip_name(name: str) -> str:
-    """The person_id in a clip's name "email-number.mp4": the part before the last
-    hyphen (an e-mail address may hold hyphens itself); without a hyphen the whole name,
-    in both cases without the ending of a media file. Raises InvalidNameError.
+    """Read the person_id in the name of a clip, such as "email-number.mp4".
+
+    It is the part before the last hyphen, as an e-mail address may have hyphens itself.
+    Without a hyphen it is the whole name. The ending of a media file is left out. Raises
+    InvalidNameError.
     """
     stem = _MEDIA_SUFFIX.sub("", _text(name, "A clip's name"))
     before, hyphen, _ = stem.rpartition("-")
@@ -105,8 +109,9 @@ def parse_clip_name(name: str) -> str:
 
 
 def search_key(text: str) -> str:
-    """The form in which names are searched: case, accents' encoding and width do not
-    matter.
+    """Fold a text for the search of names.
+
+    Case, width and the encoding of accents do not matter.
     """
     return unicodedata.normalize("NFKC", text).casefold()
 
@@ -122,14 +127,13 @@ def _breaks_line(character: str) -> bool:
 
 
 def _is_seen(character: str) -> bool:
-    """A letter, digit, sign or symbol, but no filler that prints as nothing."""
+    """Whether it is a letter, digit, sign or symbol, and no filler that prints as nothing."""
     return unicodedata.category(character)[0] in "LNPS" and character not in _FILLERS
 
 
-def _shown(value: object) -> str:
-    """A harmless excerpt for a message: ASCII only, escaped, at most 40 characters of
-    it.
-    """
+def _excerpt(value: object) -> str:
+    """Excerpt of at most 40 characters for a message, escaped to ASCII."""
     if not isinstance(value, str):
         return type(value).__name__
-    return ascii(value[:40]) + (f" ... ({len(value)} characters)" if len(value) > 40 else "")
+    rest = f" ... ({len(value)} characters)" if len(value) > 40 else ""
+    return ascii(value[:40]) + rest

@@ -1,7 +1,7 @@
-"""What the gallery needs from the layers beside it, as protocols: it is given these
-parts and imports none of them.
+"""Parts that the gallery and the recognizer are given, as protocols.
 
-Every part is shared by all requests and threads and holds no state between calls.
+They are made in `align/` and `network/`, which nothing here imports. Every part is shared
+by all requests and threads, and holds no state between calls.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from utils.modality import Embedding
 
 
 class Aligner(Protocol):
-    """Media file → aligned faces and speech."""
+    """Turns a media file into aligned faces and speech."""
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
-        """Read the file at `path`; `filename` is the name its sender gave it. Raises
-        MediaError.
+        """Read the file at `path`; `filename` is the name that its sender gave it.
+
+        Raises MediaError.
         """
 
 
 class FaceEncoder(Protocol):
-    """Aligned faces → face embedding."""
+    """Turns aligned faces into a face embedding."""
 
     @property
     def encoder_id(self) -> str:
@@ -36,13 +37,14 @@ class FaceEncoder(Protocol):
         """Calibration of the scores of two face embeddings."""
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        """`faces` (n, 112, 112, 3) uint8 RGB of one person, `weights` (n,) ≥ 0 → their
-        weighted mean embedding, of unit length.
+        """Embed faces of one person as their weighted mean, of unit length.
+
+        `faces` are (n, 112, 112, 3) uint8 RGB, `weights` (n,) ≥ 0.
         """
 
 
 class VoiceEncoder(Protocol):
-    """Speech → voice embedding."""
+    """Turns speech into a voice embedding."""
 
     @property
     def encoder_id(self) -> str:
@@ -53,11 +55,11 @@ class VoiceEncoder(Protocol):
         """Calibration of the scores of two voice embeddings."""
 
     def embed(self, speech: Waveform) -> Embedding:
-        """Speech only → embedding of unit length."""
+        """Embed speech, without anything else, as a vector of unit length."""
 
 
 class FusionEncoder(Protocol):
-    """Face and voice embedding → person embedding."""
+    """Turns a face and a voice embedding into a person embedding."""
 
     @property
     def encoder_id(self) -> str:
@@ -68,8 +70,10 @@ class FusionEncoder(Protocol):
         """Calibration of the scores of two fused embeddings."""
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
-        """(n, 512) and (n, 512) of the same people, row by row → (n, size) float32 of
-        unit length, size 512 or what suits the fusion. n may be 0.
+        """Fuse embeddings of the same people, row by row.
+
+        `face` and `voice` are (n, 512), and n may be 0. Returns (n, size) float32 of unit
+        length, where size is 512 or what suits the fusion.
         """
 
 

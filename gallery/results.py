@@ -1,6 +1,4 @@
-"""What the recognizer answers with, beyond the types that all layers share. No vector
-is in any of them.
-"""
+"""What the gallery answers with. No vector is in any of these values."""
 
 from __future__ import annotations
 
@@ -9,17 +7,22 @@ from datetime import datetime, timedelta
 
 from utils.modality import Modality
 
-# Rows that one answer lists at most: people, events of the audit, files of a job.
 MAX_PAGE = 1000
+"""Most entries in one page of any list."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """A row of the gallery: `templates` counts the stored templates by modality.
-    `consent` = what the person agreed to, in the operator's words; `enrolled_at` = of
-    the first template; `last_seen_at` = of the last identification that accepted the
-    person; `quality` = mean of the templates' by modality, in [0, 1]; `has_picture`: a
-    thumbnail is kept.
+    """A person of the gallery.
+
+    Attributes:
+        templates: number of stored templates by modality.
+        consent: what the person agreed to, in the operator's words.
+        retention_days: days from the enrolment until the person is deleted; None = never.
+        enrolled_at: time of the first template.
+        last_seen_at: time of the last identification that accepted the person.
+        quality: mean quality of the templates by modality, in [0, 1].
+        has_picture: whether a thumbnail is stored.
     """
 
     person_id: str
@@ -36,20 +39,21 @@ class Person:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the person is to be forgotten: `retention_days` after the enrolment (of
-        who never was: the creation); None = never.
+        """Time at which the person is deleted; None = never.
+
+        Retention starts with the enrolment. For a person without templates it starts
+        with the creation.
         """
-        return (
-            None
-            if self.retention_days is None
-            else (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
-        )
+        if self.retention_days is None:
+            return None
+        return (self.enrolled_at or self.created_at) + timedelta(days=self.retention_days)
 
 
 @dataclass(frozen=True)
 class TemplateInfo:
-    """A stored template without its vector; `quality` in [0, 1]; `source_sha256` is the
-    hash of the media file.
+    """A stored template without its vector.
+
+    `quality` is in [0, 1]. `source_sha256` is the hash of the media file.
     """
 
     template_id: str
@@ -63,7 +67,7 @@ class TemplateInfo:
 
 @dataclass(frozen=True)
 class PeoplePage:
-    """Part of the list of people, and how many there are in all that fit the search."""
+    """Part of the list of people, and how many people match the search in total."""
 
     people: tuple[Person, ...]
     total: int
@@ -73,11 +77,10 @@ class PeoplePage:
 
 @dataclass(frozen=True)
 class Event:
-    """A row of the audit: `actor` did `action` to the person of the internal number
-    `person_key`, with `outcome`.
+    """A row of the audit: `actor` did `action`, with `outcome`.
 
-    The person's id and name are not in it: after a deletion nothing here says who it
-    was.
+    `person_key` is the internal number of the person concerned. Id and name are not in
+    it, so that nothing here says who it was after a deletion.
     """
 
     event_id: int
@@ -92,8 +95,9 @@ class Event:
 
 @dataclass(frozen=True)
 class StaleTemplates:
-    """Templates of an earlier encoder, which are never compared: how many, of how many
-    people.
+    """Templates of another encoder than the one in use, which are never compared.
+
+    Counts the templates, and the people who have them.
     """
 
     modality: Modality

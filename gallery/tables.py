@@ -2,10 +2,11 @@
 
 `key` columns are internal numbers that are never used twice: the audit refers to people
 by them, so that nothing in it says who was meant once a person is deleted. `changes` is
-the feed that keeps the memory index of every process in step: one row a change of a
-person or their templates, committed together with it. The tables are created by the
-revisions in `gallery/migrations`, which also hold the triggers that keep the audit
-append-only; a test compares the two.
+the feed that keeps the index of every process in step: one row for each change of a
+person or their templates, committed together with it.
+
+The tables are created by the revisions in `gallery/migrations`, which also hold the
+triggers that keep the audit append-only. A test compares the two.
 """
 
 from __future__ import annotations
@@ -44,14 +45,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
-        """What is read is UTC."""
-        return (
-            None
-            if value is None
-            else value.replace(tzinfo=UTC)
-            if value.tzinfo is None
-            else value.astimezone(UTC)
-        )
+        """Read as UTC."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 metadata = MetaData(
@@ -84,11 +82,14 @@ people = Table(
     Column("note", Text, nullable=False, default=""),
     Column("search", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # What the person agreed to, in the operator's words
+    # What the person agreed to, in the operator's words.
     Column("consent", Text, nullable=False, default=""),
-    Column("enrolled_at", UtcDateTime),  # of the first template
-    Column("retention_days", Integer),  # from enrolled_at (or created_at) on; NULL = no end
-    Column("last_seen_at", UtcDateTime),  # of the last identification that accepted the person
+    # Time of the first template.
+    Column("enrolled_at", UtcDateTime),
+    # From enrolled_at (or created_at) on; NULL = no end.
+    Column("retention_days", Integer),
+    # Time of the last identification that accepted the person.
+    Column("last_seen_at", UtcDateTime),
     sqlite_autoincrement=True,
 )
 
@@ -104,14 +105,15 @@ templates = Table(
     Column("encoder_id", String(200), nullable=False),
     Column("source_sha256", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("sealed_by", String(16)),  # id of the encryption key; NULL = stored in the clear
+    # Id of the encryption key; NULL = stored in the clear.
+    Column("sealed_by", String(16)),
     UniqueConstraint("person_key", "modality", "encoder_id", "source_sha256"),
     Index(None, "modality", "encoder_id", "person_key"),
     sqlite_autoincrement=True,
 )
 
-# Aligned face crops, speech and the thumbnail that templates were made from; only with
-# DUET_KEEP_MEDIA=1.
+# Aligned face crops, speech and the thumbnail that templates were made from, with
+# DUET_KEEP_MEDIA=1 only.
 kept_media = Table(
     "kept_media",
     metadata,
@@ -137,8 +139,8 @@ reembedded = Table(
     Column("sealed_by", String(16)),
 )
 
-# What the latest identifications answered, by request id, so that people can say that
-# it was not them; kept for some days.
+# Answers of the latest identifications, by request id, so that people can say that it
+# was not them. They are kept for some days.
 identifications = Table(
     "identifications",
     metadata,
@@ -148,15 +150,17 @@ identifications = Table(
     Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
     Column("score", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
-    Column("encoder_id", String(200)),  # that made the score; NULL = noted before this column was
-    # What calibrations are fitted on (scoring/calibration.py), and on which scale; NULL =
-    # as above
+    # Encoder that made the score; NULL = noted before there was this column.
+    Column("encoder_id", String(200)),
+    # What calibrations are fitted on (scoring/calibration.py), and its scale; NULL as
+    # above.
     Column("strength", Float),
     Column("scale_id", String(16)),
-    Column("actor", String(80)),  # who asked
+    # Who asked.
+    Column("actor", String(80)),
 )
 
-# Comparisons of which somebody said what is true: trials for the next calibration.
+# Comparisons whose truth is known from feedback: trials for the next calibration.
 feedback = Table(
     "feedback",
     metadata,
@@ -193,7 +197,7 @@ events = Table(
     Column("person_key", Integer),
     Column("outcome", String(40), nullable=False),
     Column("detail", JSON, nullable=False),
-    # Over this row and the hash of the one before (gallery/audit.py)
+    # Over this row and the hash of the one before (gallery/audit.py).
     Column("hash", String(64), nullable=False, default=""),
     sqlite_autoincrement=True,
 )
@@ -218,7 +222,8 @@ jobs = Table(
     Column("action", String(12), nullable=False),
     Column("force", Boolean, nullable=False),
     Column("replace", Boolean, nullable=False),
-    Column("root", Text),  # folder that the files are below; NULL = the media root
+    # Folder that the files are below; NULL = the media root.
+    Column("root", Text),
     Column("actor", String(80), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
@@ -233,7 +238,7 @@ job_items = Table(
     Column("job_key", ForeignKey("jobs.key", ondelete="CASCADE"), nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", String(255), nullable=False),
-    # Path below the media root; empty when it is not needed any more
+    # Path below the root of the job; empty when it is not needed any more.
     Column("media", Text, nullable=False),
     Column("uploaded", Boolean, nullable=False),
     Column("person_id", String(128), index=True),
@@ -247,7 +252,7 @@ job_items = Table(
     sqlite_autoincrement=True,
 )
 
-# Who is named in the result of a file.
+# People named in the result of a file.
 job_mentions = Table(
     "job_mentions",
     metadata,

@@ -1,7 +1,7 @@
-"""Embeddings as they are stored, and what stands for a person in a comparison.
+"""Stored form of embeddings, and what stands for a person in a comparison.
 
-Stored form: 512 float32, little-endian, 2048 bytes. This module is the only one that
-knows it.
+An embedding is stored as 512 float32, little-endian, 2048 bytes. Only this module knows
+that.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ _LENGTH_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Templates:
-    """Stored embeddings of one modality: `vectors` (n, 512) float32, `owners` (n,)
-    rising, of each owner the oldest first, and the `sources` (n) they were made from.
+    """Stored embeddings of one modality, of some people.
+
+    Attributes:
+        owners: (n,) internal numbers, rising; of each owner the oldest template first.
+        sources: (n) hashes of the media files.
+        vectors: (n, 512) float32.
     """
 
     owners: KeyArray
@@ -34,34 +38,33 @@ class Templates:
     vectors: Float32Array
 
     def rows_of(self, owner: int) -> range:
-        """The rows of one owner."""
+        """Rows of one owner."""
         return range(*np.searchsorted(self.owners, [owner, owner + 1]).tolist())
 
 
-def checked(embedding: Embedding) -> Embedding:
-    """Return `embedding`. Raises ValueError unless its vector is (512,), finite and of
-    unit length.
+def check(embedding: Embedding) -> Embedding:
+    """Check that a vector is (512,), finite and of unit length, and return `embedding`.
+
+    Raises ValueError.
     """
     vector = np.asarray(embedding.vector)
-    # NaN is not within it either
-    if (
-        vector.shape != (EMBEDDING_SIZE,)
-        or not abs(np.linalg.norm(vector) - 1.0) <= _LENGTH_TOLERANCE
-    ):
+    length = float(np.linalg.norm(vector))
+    # A length of NaN is not within the tolerance either.
+    if vector.shape != (EMBEDDING_SIZE,) or not abs(length - 1.0) <= _LENGTH_TOLERANCE:
         raise ValueError(
             f"An embedding must be ({EMBEDDING_SIZE},), finite and of unit length. Received:"
-            f" shape={vector.shape}, length={float(np.linalg.norm(vector)):.4f}"
+            f" shape={vector.shape}, length={length:.4f}"
         )
     return embedding
 
 
 def to_bytes(embedding: Embedding) -> bytes:
-    """The stored form of a checked embedding."""
-    return np.asarray(checked(embedding).vector).astype(_STORED).tobytes()
+    """Make the stored form of an embedding. Raises ValueError as `check`."""
+    return np.asarray(check(embedding).vector).astype(_STORED).tobytes()
 
 
 def from_bytes(stored: Sequence[bytes]) -> Float32Array:
-    """n stored embeddings → (n, 512) float32."""
+    """Read n stored embeddings as (n, 512) float32."""
     return (
         np.frombuffer(b"".join(stored), _STORED)
         .reshape(-1, EMBEDDING_SIZE)
@@ -70,8 +73,9 @@ def from_bytes(stored: Sequence[bytes]) -> Float32Array:
 
 
 def unit(vectors: Float32Array) -> Float32Array:
-    """(n, 512) → each row at unit length; a row of zeros stays one and scores 0 against
-    everything.
+    """Scale each row of (n, size) to unit length.
+
+    A row of zeros stays one, and scores 0 against everything.
     """
     # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this one.
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
@@ -81,8 +85,10 @@ def unit(vectors: Float32Array) -> Float32Array:
 
 
 def means(vectors: Float32Array, owners: KeyArray) -> tuple[KeyArray, Float32Array]:
-    """What stands for each owner: the mean of the owner's unit vectors, at unit length.
-    `vectors` (n, size), `owners` (n,) sorted → distinct owners (m,) and (m, size).
+    """Mean of each owner's unit vectors, at unit length.
+
+    `vectors` is (n, size), `owners` (n,) sorted. Returns the distinct owners (m,) and
+    their means (m, size).
     """
     keys, starts = np.unique(owners, return_index=True)
     if len(keys) == len(owners):
@@ -94,54 +100,58 @@ def means(vectors: Float32Array, owners: KeyArray) -> tuple[KeyArray, Float32Arr
 def represent(
     templates: Mapping[Modality, Templates], fuse: Fuse
 ) -> dict[Modality, tuple[KeyArray, Float32Array]]:
-    """What stands for each person: distinct owners (m,) and vectors (m, size) by
-    modality, fused for those with face and voice.
+    """Compute what stands for each person, by modality.
+
+    Returns distinct owners (m,) and vectors (m, size) of each modality, also fused for
+    those with face and voice.
 
     With several templates it is their **mean at unit length**. That scores higher with
-    strangers, too, than one template does; the cohort says by how much
+    strangers, too, than one template does. The cohort says by how much
     (`CohortNorm.person`), so the stated rates hold, with fewer misses. Figures:
     docs/research/templates.md.
 
-    Fused: the person's face and voice templates are paired (`pairs`), each pair is
-    fused, and the mean of these stands for the person.
+    Fused: the person's face and voice templates are paired (`pairs`) and each pair is
+    fused. The mean of these stands for the person.
     """
-    found = {m: means(t.vectors, t.owners) for m, t in templates.items()}
+    representatives = {m: means(t.vectors, t.owners) for m, t in templates.items()}
     owners, fused = fused_templates(templates, fuse)
     if len(owners):
-        found[Modality.FUSED] = means(fused, owners)
-    return found
+        representatives[Modality.FUSED] = means(fused, owners)
+    return representatives
 
 
 def fused_templates(
     templates: Mapping[Modality, Templates], fuse: Fuse
 ) -> tuple[KeyArray, Float32Array]:
-    """The pairs of a face and a voice template of each person who has both, fused:
-    owners (n,) rising and vectors (n, size).
+    """Fuse the pairs of a face and a voice template of each person who has both.
+
+    Returns owners (n,) rising, and vectors (n, size).
     """
     if Modality.FACE not in templates or Modality.VOICE not in templates:
         return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
     face = templates[Modality.FACE]
     voice = templates[Modality.VOICE]
-    left, right = _paired(face, voice)
+    left, right = _pair_all(face, voice)
     return face.owners[left], fuse(unit(face.vectors[left]), unit(voice.vectors[right]))
 
 
-def _paired(face: Templates, voice: Templates) -> tuple[IndexArray, IndexArray]:
-    """Rows in pairs, of everybody who has both; those with one of each, mostly nearly
-    all, without a loop.
+def _pair_all(face: Templates, voice: Templates) -> tuple[IndexArray, IndexArray]:
+    """Rows in pairs, of everybody who has both.
+
+    Those with one of each, mostly nearly all, are paired without a loop.
     """
-    faces, face_at, face_counts = np.unique(face.owners, return_index=True, return_counts=True)
-    voices, voice_at, voice_counts = np.unique(voice.owners, return_index=True, return_counts=True)
+    faces, face_rows, face_counts = np.unique(face.owners, return_index=True, return_counts=True)
+    voices, voice_rows, voice_counts = np.unique(
+        voice.owners, return_index=True, return_counts=True
+    )
     keys, of_face, of_voice = np.intersect1d(faces, voices, assume_unique=True, return_indices=True)
     single = (face_counts[of_face] == 1) & (voice_counts[of_voice] == 1)
-    several = [
-        (f, v)
-        for key in keys[~single]
-        for f, v in pairs(face, face.rows_of(key), voice, voice.rows_of(key))
-    ]
+    several: list[tuple[int, int]] = []
+    for key in keys[~single]:
+        several += pairs(face, face.rows_of(key), voice, voice.rows_of(key))
     rows = np.array(several, np.intp).reshape(-1, 2)
-    left = np.concatenate([face_at[of_face[single]], rows[:, 0]])
-    right = np.concatenate([voice_at[of_voice[single]], rows[:, 1]])
+    left = np.concatenate([face_rows[of_face[single]], rows[:, 0]])
+    right = np.concatenate([voice_rows[of_voice[single]], rows[:, 1]])
     order = np.argsort(left, kind="stable")
     return left[order], right[order]
 
@@ -149,9 +159,10 @@ def _paired(face: Templates, voice: Templates) -> tuple[IndexArray, IndexArray]:
 def pairs(
     face: Templates, face_rows: range, voice: Templates, voice_rows: range
 ) -> list[tuple[int, int]]:
-    """Rows of one person's face and voice templates in pairs: those of the same clip
-    first, the others in order, the shorter list over and over again. Every template is
-    in one pair at least.
+    """Pair the rows of one person's face and voice templates.
+
+    Those of the same clip come first, then the others in order, the shorter list over
+    and over again. Every template is in one pair at least.
     """
     by_source = {voice.sources[v]: v for v in voice_rows}
     same = [(f, by_source[face.sources[f]]) for f in face_rows if face.sources[f] in by_source]

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gallery.records.jobs import Jobs, remove_uploads
+from gallery.records.job_files import remove_uploads
+from gallery.records.jobs import Jobs
 from utils.config import Settings
 from utils.errors import NO_ROOM, StorageFullError
 

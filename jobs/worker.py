@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gallery.audit import ACTOR
-from gallery.records.jobs import LEASE_S, Claim, Jobs, remove_uploads
+from gallery.records.job_claims import LEASE_S, Claim
+from gallery.records.job_files import remove_uploads
+from gallery.records.jobs import Jobs
 from gallery.store import NewPerson
 from recognition import as_json
 from recognition.recognizer import Recognizer

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from gallery.ports import Aligner, Encoders
-from gallery.records import kept
+from gallery.records import stored_media
 from gallery.store import NewTemplate
-from gallery.vectors import checked
+from gallery.vectors import check
 from recognition.observation import Observation
 from utils.arrays import Float32Array
 from utils.clock import timed
@@ -112,7 +112,7 @@ class Probe:
         faces = self.capture.face_analysis
         speech = self.capture.speech_analysis
         quality = {Modality.FACE: faces.quality, Modality.VOICE: speech.quality}
-        media = kept.media_of(faces.faces, speech.speech) if self.keep_media else {}
+        media = stored_media.pack(faces.faces, speech.speech) if self.keep_media else {}
         return [
             NewTemplate(
                 embedding,
@@ -203,10 +203,10 @@ class Analyser:
             images = np.stack([f.image for f in faces])
             weights = np.array([f.quality.score for f in faces], np.float32)
             with timed(timings, "face_embedding"):
-                embeddings[Modality.FACE] = checked(self._encoders.face.embed(images, weights))
+                embeddings[Modality.FACE] = check(self._encoders.face.embed(images, weights))
         if speech is not None:
             with timed(timings, "voice_embedding"):
-                embeddings[Modality.VOICE] = checked(self._encoders.voice.embed(speech))
+                embeddings[Modality.VOICE] = check(self._encoders.voice.embed(speech))
         return embeddings
 
     def _explain_missing(

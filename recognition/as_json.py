@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from gallery.audit import Verified
+from gallery.audit import AuditReport
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
 from recognition.observation import Observation
 from recognition.results import (
@@ -198,7 +198,7 @@ def event(value: Event) -> dict[str, Any]:
     }
 
 
-def audit_verified(found: Verified) -> dict[str, Any]:
+def audit_verified(found: AuditReport) -> dict[str, Any]:
     """Whether the audit is whole."""
     return {
         "whole": not found.problems,

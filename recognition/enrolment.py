@@ -10,11 +10,11 @@ from recognition import decision
 from recognition.analysis import Probe
 from recognition.identifier import Identifier
 from recognition.journal import Journal
-from recognition.requests import EnrolmentRequest, Guard
+from recognition.requests import EnrolmentRequest
 from recognition.results import Match
 from recognition.verifier import Verifier
 from utils.clock import timed
-from utils.errors import DuplicatePersonError, PersonExistsError, PersonNotFoundError
+from utils.errors import DuplicatePersonError
 from utils.media import Hint
 from utils.modality import Modality
 
@@ -68,29 +68,16 @@ class Enroller:
 
         try:
             with timed(probes[0].timings_ms, "store"):
-                stored = self._write(request, probes, guard)
+                stored = self._store.enroll(
+                    request.person,
+                    list(chain.from_iterable(probe.templates for probe in probes)),
+                    replace=request.replace,
+                    guard=guard,
+                )
         except DuplicatePersonError:
             self._journal.note("enroll", "duplicate_refused", person_id=duplicates[0].person_id)
             raise
         return stored, duplicates[0] if duplicates else None
-
-    def _write(self, request: EnrolmentRequest, probes: Sequence[Probe], guard: Guard) -> Stored:
-        """Write for the person who is there, or for a new one, whichever it is by then."""
-        templates = list(chain.from_iterable(probe.templates for probe in probes))
-        while True:
-            person = self._store.find_person(request.person_id)
-            try:
-                return self._store.enroll(
-                    request.person if person is None else request.person_id,
-                    templates,
-                    replace=request.replace and person is not None,
-                    guard=guard,
-                )
-            except PersonNotFoundError:
-                if isinstance(request.person, str):
-                    raise
-            except PersonExistsError:
-                continue  # another request created the person since
 
     def _find_duplicate(self, probe: Probe, person_id: str) -> tuple[Match, Modality] | None:
         answer = self._identifier.decide(probe)

@@ -1,5 +1,4 @@
-"""PostgreSQL with pgvector: any number of service processes and machines on one
-gallery.
+"""PostgreSQL with pgvector, for any number of processes and machines on one gallery.
 
 - Readers see one state throughout (REPEATABLE READ) and never wait. Writers take turns
   by an advisory lock, so that there is nothing to retry: no transaction can fail
@@ -8,7 +7,7 @@ gallery.
   recovers by itself once the server is back.
 - Statements, waits for locks and transactions that do nothing are bounded in time.
 - Deleted rows are gone for every query at once. Their bytes go when the server cleans
-  up (autovacuum) and recycles its log; where that is not soon enough, encrypt the
+  up (autovacuum) and recycles its log. Where that is not soon enough, encrypt the
   templates (DUET_ENCRYPTION_KEY) or the disk.
 """
 
@@ -35,8 +34,10 @@ log = logging.getLogger("duet.gallery")
 CONNECT_S = 5
 STATEMENT_S = 60
 LOCK_WAIT_S = 30
-WRITER_LOCK = 0x6475_6574  # "duet": the advisory lock of this database that its writer holds
-LEAST_PGVECTOR = (0, 7)  # the first with halfvec
+# The advisory lock of this database that its writer holds: "duet".
+WRITER_LOCK = 0x6475_6574
+# The first version with halfvec.
+LEAST_PGVECTOR = (0, 7)
 
 _OPTIONS = (
     f"-c statement_timeout={STATEMENT_S * 1000} -c lock_timeout={LOCK_WAIT_S * 1000} "
@@ -46,7 +47,7 @@ _KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 
 
 class PostgresDatabase(Database):
-    """A database of a PostgreSQL server that belongs to the service alone."""
+    """Database of a PostgreSQL server that belongs to the service alone."""
 
     searches = True
 
@@ -58,26 +59,32 @@ class PostgresDatabase(Database):
         )
         self._unlocked = engine
         event.listen(engine, "begin", _begin)
-        with self._closed_on_failure():
+        with self._closing_on_failure():
             self._use_pgvector()
             self._prepare()
 
     @contextmanager
     def write_if_free(self) -> Iterator[Connection | None]:
-        """As `write`, but None where somebody writes just now."""
+        """As `write`, but yield None where somebody else writes."""
         if not self._turn.acquire(blocking=False):
             yield None
             return
         try:
-            with self._translated(), self._unlocked.connect() as connection, connection.begin():
+            with (
+                self._translating_errors(),
+                self._unlocked.connect() as connection,
+                connection.begin(),
+            ):
                 free = connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({WRITER_LOCK})"))
                 yield connection if free else None
         finally:
             self._turn.release()
 
     def file_id(self, connection: Connection) -> str:
-        """Another database (a dump that was restored) has another number; a server that
-        was set back to an earlier state was started since.
+        """Number of the database, and when its server started.
+
+        A dump that was restored has another number. A server that was set back to an
+        earlier state was started since.
         """
         return str(
             connection.scalar(
@@ -89,19 +96,21 @@ class PostgresDatabase(Database):
         )
 
     def scrub(self) -> bool:
-        """The server's own work: see above."""
+        """Leave it to the server, which cleans up by itself."""
         return True
 
     def forget(self, _traces: Collection[bytes], *, earlier: bool = False) -> bool:  # noqa: ARG002 - the server does it all
-        """As `scrub`."""
+        """Leave it to the server, as `scrub`."""
         return self.scrub()
 
     def compact(self) -> bool:
-        """Write the tables that hold sealed values anew. The codes of people, which
-        never are, go: a plain gallery makes them again.
+        """Write the tables that hold sealed values anew.
+
+        The codes of people, which are never sealed, go. A plain gallery makes them
+        again.
         """
-        with self._turn, self._translated(), self._engine.connect() as connection:
-            # Of this connection: that of the engine stands before an engine's
+        with self._turn, self._translating_errors(), self._engine.connect() as connection:
+            # On the connection, as the level of the engine comes before another engine's.
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))
@@ -112,15 +121,12 @@ class PostgresDatabase(Database):
         return True
 
     def last_keys(self, connection: Connection) -> dict[str, int]:
-        """Of the sequences, which are named after table and column."""
-        return {
-            row.name: row.last_value
-            for row in connection.execute(text(_SEQUENCES))
-            if row.last_value
-        }
+        """Read the numbers of the sequences, which are named after table and column."""
+        rows = connection.execute(text(_SEQUENCES))
+        return {row.name: row.last_value for row in rows if row.last_value}
 
     def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
-        """In the sequences."""
+        """Write the numbers into the sequences."""
         for row in connection.execute(text(_SEQUENCES)).all():
             if row.name in numbers:
                 connection.execute(
@@ -129,8 +135,9 @@ class PostgresDatabase(Database):
                 )
 
     def _use_pgvector(self) -> None:
-        """Raises ConfigError where the server lacks the extension, or the login may not
-        create it.
+        """Create the extension where it is not there yet.
+
+        Raises ConfigError where the server lacks it, or the login may not create it.
         """
         with self.read() as connection:
             version = _scalar(
@@ -141,9 +148,9 @@ class PostgresDatabase(Database):
                 "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'",
             )
         if version is None and available is None:
-            raise _no_pgvector("a server without it")
+            raise _no_pgvector("The server does not have it.")
         if _numbers(version or available) < LEAST_PGVECTOR:
-            raise _no_pgvector(f"version {version or available}")
+            raise _no_pgvector(f"Received: version {version or available}")
         if version is None:
             self._create_pgvector()
 
@@ -152,13 +159,13 @@ class PostgresDatabase(Database):
             with self._writer.connect() as connection, connection.begin():
                 connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
         except exc.ProgrammingError as error:
-            raise _no_pgvector(f"a login that may not create it ({_state(error.orig)})") from error
+            raise _no_pgvector(f"The login may not create it ({_state(error.orig)}).") from error
 
-    def _in_our_words(self, error: BaseException | None) -> DuetError:
+    def _translate(self, error: BaseException | None) -> DuetError:
         state = _state(error)
-        # The driver's own, before anything is sent
+        # The driver's own check, before anything is sent.
         if not state and type(error).__name__ == "DataError":
-            return InvalidRequestError("Text holds no NUL character. Received: one")
+            return InvalidRequestError("Text must not hold NUL characters.")
         log.error("database: %s (%s)", state or type(error).__name__, str(error).split("\n", 1)[0])
         for start, make in _MEANINGS.items():
             if state.startswith(start):
@@ -168,10 +175,16 @@ class PostgresDatabase(Database):
         return StoreUnavailableError(f"The database does not answer ({state}).")
 
 
-_SEQUENCES = """SELECT t.relname AS name, CAST(s.oid AS regclass)::text AS sequence, pg_sequence_last_value(s.oid) AS last_value
-  FROM pg_class AS s JOIN pg_depend AS d ON d.objid = s.oid AND d.deptype = 'a' JOIN pg_class AS t ON t.oid = d.refobjid
-  WHERE s.relkind = 'S' AND s.relnamespace = CAST(current_schema() AS regnamespace)"""
-"""Every sequence, the table that it numbers, and the highest number it gave."""
+# Every sequence, the table that it numbers, and the highest number it gave.
+_SEQUENCES = """
+    SELECT t.relname AS name,
+           CAST(s.oid AS regclass)::text AS sequence,
+           pg_sequence_last_value(s.oid) AS last_value
+    FROM pg_class AS s
+    JOIN pg_depend AS d ON d.objid = s.oid AND d.deptype = 'a'
+    JOIN pg_class AS t ON t.oid = d.refobjid
+    WHERE s.relkind = 'S' AND s.relnamespace = CAST(current_schema() AS regnamespace)
+"""
 
 
 def _engine(url: URL) -> Engine:
@@ -179,7 +192,7 @@ def _engine(url: URL) -> Engine:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"PostgreSQL needs the package psycopg. Received: no {error.name}",
+            f"PostgreSQL needs the package psycopg. {error.name} is not installed.",
             "pip install -r requirements-postgres.txt",
         ) from None
     arguments = {
@@ -200,8 +213,9 @@ def _engine(url: URL) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    """A writer waits here for the one before. It then sees what that one committed:
-    each statement reads the latest state.
+    """Let a writer wait for the one before it.
+
+    It then sees what that one committed: each statement reads the latest state.
     """
     if connection.get_execution_options().get("writes"):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
@@ -220,11 +234,11 @@ def _state(error: BaseException | None) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def _no_pgvector(received: str) -> ConfigError:
-    """The error that says how to install pgvector."""
+def _no_pgvector(reason: str) -> ConfigError:
+    """Make the error that says how to install pgvector."""
     least = ".".join(map(str, LEAST_PGVECTOR))
     return ConfigError(
-        f"PostgreSQL needs the extension pgvector, {least} or later. Received: {received}",
+        f"PostgreSQL needs the extension pgvector, {least} or later. {reason}",
         "Install it on the database server (Debian, Ubuntu: apt-get install"
         " postgresql-<version>-pgvector; containers: the image pgvector/pgvector), then run as its"
         " superuser, in this database: CREATE EXTENSION vector; (where there is an older one: ALTER"
@@ -232,6 +246,8 @@ def _no_pgvector(received: str) -> ConfigError:
     )
 
 
+# By the start of PostgreSQL's error code
+# (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _MEANINGS: dict[str, Callable[[], DuetError]] = {
     "53100": lambda: StorageFullError("The disk of the database is full."),
     "53300": lambda: StoreUnavailableError("PostgreSQL has no connection free."),
@@ -244,6 +260,3 @@ _MEANINGS: dict[str, Callable[[], DuetError]] = {
     "42501": lambda: StoreUnavailableError("The login may not do this in the database."),
     "42": lambda: StoreUnavailableError("The database is not one of this service."),
 }
-"""By the start of PostgreSQL's error code
-(https://www.postgresql.org/docs/current/errcodes-appendix.html).
-"""

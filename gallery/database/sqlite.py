@@ -1,14 +1,13 @@
-"""The SQLite file: connections, transactions, file modes, and its errors in the words
-of the product.
+"""SQLite file: connections, transactions, file modes, and errors of SQLite translated.
 
 - WAL: readers never wait for the writer. Writers take turns: one thread of a process at
   a time, BEGIN IMMEDIATE between processes.
-- `synchronous=FULL`: what was acknowledged survives a loss of power. `secure_delete`
-  overwrites what is deleted with zeros, `scrub()` empties the write-ahead log, which
-  still holds older pages, and `forget()` looks for copies that SQLite left in its
+- `synchronous=FULL`: what was acknowledged survives a loss of power.
+- `secure_delete` overwrites deleted rows with zeros. `scrub()` empties the write-ahead
+  log, which still holds older pages. `forget()` looks for copies that SQLite left in its
   pages.
 - After the start the file is opened, never created: one that vanished (a lost mount, a
-  deleted folder) is an error, no empty gallery.
+  deleted folder) is an error, not an empty gallery.
 - Every connection remembers the inode that it opened. A file that was exchanged since
   (a restored backup) is opened anew.
 """
@@ -21,8 +20,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnava
 
 log = logging.getLogger("duet.gallery")
 
-# Of a new file: three templates of 2 KB to a page, where one of 4 KB holds one
+# A new file gets pages that hold three templates of 2 KB. One of 4 KB would hold one.
 _PRAGMAS = (
     "page_size=8192",
     "foreign_keys=ON",
@@ -46,12 +45,14 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _NO_ROOM_BYTES = 1 << 20
-_MANY_TRACES = 1000  # of some 50 people: to look for more takes longer than to write the file anew
+# Of some 50 people: looking for more takes longer than writing the file anew.
+_MANY_TRACES = 1000
 
 
 class SqliteDatabase(Database):
-    """One SQLite file; `busy_timeout_s` is how long a connection waits for other
-    processes.
+    """One SQLite file.
+
+    `busy_timeout_s` is how long a connection waits for other processes.
     """
 
     _raw_errors = (sqlite3.Error, OSError)
@@ -67,64 +68,56 @@ class SqliteDatabase(Database):
             pool_size=8,
             max_overflow=24,
             pool_timeout=30,
-            hide_parameters=True,
-        )  # names and vectors stay out of error texts
+            hide_parameters=True,  # names and vectors stay out of error texts
+        )
         super().__init__(engine, engine.execution_options(writes=True))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
         event.listen(engine, "checkout", self._refuse_other_file)
-        with self._closed_on_failure(), self._translated():
+        with self._closing_on_failure(), self._translating_errors():
             _make_file(self._path)
             self._use_wal()
             self._prepare()
 
     def file_id(self, _connection: Connection) -> str:
-        """Changes when another file takes the place of the database."""
-        with self._translated():
+        """Device and inode of the file."""
+        with self._translating_errors():
             return _inode(self._path)
 
     def scrub(self) -> bool:
-        """Empty the write-ahead log, so that no deleted byte is left in it. False if
-        readers or writers kept it busy; it is then emptied by the next scrub.
+        """Empty the write-ahead log, so that no deleted byte is left in it.
+
+        Returns False where readers or writers keep it busy. The next scrub empties it.
         """
         deadline = time.monotonic() + self._busy_timeout_s
-        with self._translated():
-            while True:
-                raw = self._engine.raw_connection()
-                try:
-                    busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                finally:
-                    raw.close()
-                if not busy:
-                    return True
+        with self._translating_errors():
+            while self._log_is_busy():
                 if time.monotonic() > deadline:
                     log.warning(
                         "the write-ahead log is busy and keeps deleted data until the next deletion"
                     )
                     return False
                 time.sleep(0.02)
+        return True
 
     def compact(self) -> bool:
-        """Write the file anew, without the free pages in which earlier values may still
-        stand, and empty the log. False if other readers or writers kept the log busy.
+        """Write the file anew, without free pages, and empty the log.
+
+        Returns False where readers or writers keep the log busy.
         """
-        with self._turn, self._translated():
-            raw = self._engine.raw_connection()
-            try:
-                raw.cursor().execute("VACUUM")
-            finally:
-                raw.close()
+        with self._turn, self._translating_errors(), self._raw_cursor() as cursor:
+            cursor.execute("VACUUM")
         return self.scrub()
 
     def forget(self, traces: Collection[bytes], *, earlier: bool = False) -> bool:
-        """Empty the log, and see to it that none of `traces` is left in the unused
-        space of the file: where one is, where there are many to look for, or where it
-        is unknown what an `earlier` deletion left, the file is written anew. False as
-        `scrub`.
+        """Empty the log, and remove `traces` from the unused space of the file.
+
+        The file is written anew where one of them is left, where there are many to look
+        for, and where an `earlier` deletion left unknown ones. Returns False as `scrub`.
         """
         if not self.scrub():
             return False
-        with self._translated():
+        with self._translating_errors():
             left = (
                 earlier
                 or len(traces) > _MANY_TRACES
@@ -133,14 +126,31 @@ class SqliteDatabase(Database):
         return not left or self.compact()
 
     def close(self) -> None:
-        """Close all connections, and then what the file was read by."""
+        """Close all connections, and then the descriptors that read the file."""
         super().close()
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
 
+    def _log_is_busy(self) -> bool:
+        """Try to empty the write-ahead log. Returns whether somebody still uses it."""
+        with self._raw_cursor() as cursor:
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return bool(busy)
+
+    @contextmanager
+    def _raw_cursor(self) -> Iterator[Any]:
+        """Yield a cursor of SQLite itself, outside of any transaction."""
+        raw = self._engine.raw_connection()
+        try:
+            yield raw.cursor()
+        finally:
+            raw.close()
+
     def _descriptor(self) -> int:
-        """To read the bytes of the file by; open as long as the connections are
-        (gallery/database/residue.py says why).
+        """Descriptor that reads the bytes of the file.
+
+        It stays open as long as the connections do: `gallery/database/residue.py` says
+        why.
         """
         inode = _inode(self._path)
         if inode not in self._descriptors:
@@ -148,14 +158,14 @@ class SqliteDatabase(Database):
         return self._descriptors[inode]
 
     def last_keys(self, connection: Connection) -> dict[str, int]:
-        """Of SQLite's own table."""
+        """Read the numbers of SQLite's own table."""
         return {
             row.name: row.seq
             for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
         }
 
     def set_last_keys(self, connection: Connection, numbers: Mapping[str, int]) -> None:
-        """In SQLite's own table."""
+        """Write the numbers into SQLite's own table."""
         for name, number in numbers.items():
             connection.execute(
                 text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name}
@@ -182,21 +192,21 @@ class SqliteDatabase(Database):
         return connection
 
     def _use_wal(self) -> None:
-        """Another process that opens the file at the same moment may make SQLite refuse
-        the switch at once, without its busy timeout.
+        """Switch the file to a write-ahead log.
+
+        SQLite may refuse the switch at once, without its busy timeout, while another
+        process opens the file.
         """
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
-            raw = self._engine.raw_connection()
             try:
-                raw.cursor().execute("PRAGMA journal_mode=WAL")
+                with self._raw_cursor() as cursor:
+                    cursor.execute("PRAGMA journal_mode=WAL")
                 return
             except sqlite3.OperationalError as error:
-                if not str(_code(error)).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                if not _code(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
-            finally:
-                raw.close()
 
     def _remember_file(self, _: Any, record: Any) -> None:
         record.info["file"] = _inode(self._path)
@@ -209,7 +219,7 @@ class SqliteDatabase(Database):
         if not same:
             raise sa.DisconnectionError
 
-    def _in_our_words(self, error: BaseException | None) -> GalleryError:
+    def _translate(self, error: BaseException | None) -> GalleryError:
         code = _code(error)
         log.error("database: %s (%s)", code, error)
         if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
@@ -250,27 +260,28 @@ def _code(error: BaseException | None) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    """A writer takes its lock at once: a transaction that starts by reading could not
-    be promoted after another process wrote.
+    """Begin a transaction. A writer takes its lock at once.
+
+    One that starts by reading could not be promoted after another process wrote.
     """
-    connection.exec_driver_sql(
-        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
-    )
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _path_of(url: URL) -> Path:
     if not url.database or url.database == ":memory:":
         raise ConfigError(
-            "The gallery is kept in an SQLite file: DUET_DATABASE_URL=sqlite:////folder/duet.db. "
-            f"Received: {'no file' if not url.database else 'a database in memory'}"
+            "The URL of an SQLite database must name a file:"
+            " DUET_DATABASE_URL=sqlite:////folder/duet.db."
         )
     return Path(url.database).resolve()
 
 
 def _make_file(path: Path) -> None:
-    """Readable by the owner only, before the first byte is written; SQLite gives its
-    -wal and -shm files the same mode. A file that is there is not opened here: to close
-    it again would end the locks of this process.
+    """Create the file, or restrict one that is there, so that only the owner can read it.
+
+    SQLite gives its -wal and -shm files the same mode. A file that is there is not
+    opened here: closing it again would end the locks of this process.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):

@@ -1,14 +1,12 @@
-"""Which key a gallery is encrypted with, and changing it: from none to a key, from a
-key to another, and back to none.
+"""Key that a gallery is encrypted with, and its rotation: to a key, or back to none.
 
-Two rows of `meta` say how it is: `encryption_key` (the id of the key, or "none";
-missing = never encrypted) and, while it is being changed, `encryption_next`. Every
-value notes in `sealed_by` which key sealed it, so that a rotation killed at any moment
-is continued by running it again. A gallery amid a rotation is opened by nothing else:
-part of it could not be read.
+Two rows of `meta` hold the state: `encryption_key` (the id of the key, or "none";
+missing = never encrypted) and, during a rotation, `encryption_next`. Every value notes
+in `sealed_by` which key sealed it, so a rotation that was killed is continued by running
+it again. During a rotation nothing else opens the gallery: part of it could not be read.
 
-What was rewritten may still stand in free pages, so that at the end the file is written
-anew (VACUUM) and the log emptied.
+What was rewritten may still stand in free pages. So at the end the file is written anew
+(VACUUM) and the log emptied.
 """
 
 from __future__ import annotations
@@ -18,7 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     Connection,
+    Join,
     Select,
     Table,
     bindparam,
@@ -45,70 +45,74 @@ _ROTATE = "`cli.py keys rotate-encryption`"
 
 @dataclass(frozen=True)
 class _Sealed:
-    """A table with sealed values: `rows` selects key, value, sealed_by and then the
-    texts that the value is bound to.
+    """A table with sealed values.
+
+    Attributes:
+        value: the column of the values.
+        about: the columns that a value is bound to, in their order.
+        source: the table, joined with that of other columns of `about`.
     """
 
     table: Table
-    value: str
-    rows: Select[Any]
+    value: Column[Any]
+    about: tuple[Column[Any], ...]
+    source: Table | Join
+
+    def rows(self) -> Select[Any]:
+        """Select key, value, sealed_by and then what the value is bound to."""
+        columns = (self.table.c.key, self.value, self.table.c.sealed_by, *self.about)
+        return select(*columns).select_from(self.source)
 
 
 _T = templates.c
-_M = kept_media.c
-_R = reembedded.c
 _ALL = (
     _Sealed(
-        templates,
-        "vector",
-        select(_T.key, _T.vector, _T.sealed_by, _T.template_id, _T.modality, _T.encoder_id),
+        table=templates,
+        value=_T.vector,
+        about=(_T.template_id, _T.modality, _T.encoder_id),
+        source=templates,
     ),
     _Sealed(
-        kept_media,
-        "data",
-        select(_M.key, _M.data, _M.sealed_by, _T.template_id, _M.kind).join(
-            templates, _T.key == _M.template_key
-        ),
+        table=kept_media,
+        value=kept_media.c.data,
+        about=(_T.template_id, kept_media.c.kind),
+        source=kept_media.join(templates, _T.key == kept_media.c.template_key),
     ),
     _Sealed(
-        reembedded,
-        "vector",
-        select(_R.key, _R.vector, _R.sealed_by, _T.template_id, _T.modality, _R.encoder_id).join(
-            templates, _T.key == _R.key
-        ),
+        table=reembedded,
+        value=reembedded.c.vector,
+        about=(_T.template_id, _T.modality, reembedded.c.encoder_id),
+        source=reembedded.join(templates, _T.key == reembedded.c.key),
     ),
 )
 
 
 def check(connection: Connection, codec: Codec) -> None:
-    """Raise ConfigError unless the gallery is stored with `codec`; one with nothing in
-    it takes it on.
+    """Check that the gallery is stored with `codec`; an empty one takes it on.
+
+    Raises ConfigError.
     """
     state = _state(connection)
     if NEXT in state:
-        left = sum(_count(connection, part, _id(state[NEXT])) for part in _ALL)
-        raise ConfigError(
-            "A gallery is opened once its encryption is changed as a whole. Received: a rotation"
-            f" not finished, {left} values left, to {_named(state[NEXT])}",
-            f"Run {_ROTATE} again with both keys: it goes on where it was ended.",
-        )
+        raise _unfinished(connection, state[NEXT])
     stored = state.get(KEY, NO_KEY)
     given = codec.key_id or NO_KEY
     if stored == given:
         return
-    if KEY not in state and not any(_any(connection, part) for part in _ALL):
+    if KEY not in state and not any(_has_rows(connection, part) for part in _ALL):
         _write(connection, {KEY: given})
         return
     raise _mismatch(stored, given)
 
 
 def refuse_other(connection: Connection, codec: Codec) -> None:
-    """Raise StoreUnavailableError when the encryption was changed since this process
-    opened the gallery; asked before each write.
+    """Refuse to write where the encryption changed since this process opened the gallery.
+
+    Raises StoreUnavailableError.
     """
     state = _state(connection)
     if NEXT in state or state.get(KEY, NO_KEY) != (codec.key_id or NO_KEY):
-        raise other_key(_id(state.get(NEXT, state.get(KEY, NO_KEY))))
+        raise other_key(_key_id(state.get(NEXT, state.get(KEY, NO_KEY))))
 
 
 def rotate(
@@ -117,29 +121,29 @@ def rotate(
     old: Sequence[Codec] = (),
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
-    """Store every value with `new`, whatever it is stored with now; `old` are the keys
-    that may be needed to read it. No other process may have the gallery open.
-    `progress` is told how many values are done, of how many. Returns how many values
-    were rewritten.
+    """Store every value with `new`, and return how many values were rewritten.
 
-    Killed at any moment it loses nothing, and is called again to go on. Raises
-    ConfigError when a key is missing (before anything is changed),
-    StoreUnavailableError when a value is damaged, or another process kept old bytes
+    `old` are the keys that may be needed to read what is stored now. No other process may
+    have the gallery open. `progress` is called with the number of values that are done,
+    and of all. A rotation that is killed loses nothing: call it again to go on.
+
+    Raises ConfigError when a key is missing, before anything changes. Raises
+    StoreUnavailableError when a value is damaged, or when another process kept old bytes
     from being removed (then call it again).
     """
     codecs = {codec.key_id: codec for codec in (PlainText(), new, *old)}
     with database.write() as connection:
         _refuse_missing(connection, codecs)
         _write(connection, {NEXT: new.key_id or NO_KEY})
-        left = sum(_count(connection, part, new.key_id) for part in _ALL)
+        total = sum(_count_other(connection, part, new.key_id) for part in _ALL)
     done = 0
-    for rewritten in (n for part in _ALL for n in _resealed(database, part, codecs, new)):
-        done += rewritten
-        progress(done, left)
+    for part in _ALL:
+        for rewritten in _reseal(database, part, codecs, new):
+            done += rewritten
+            progress(done, total)
     if not database.compact():
         raise StoreUnavailableError(
-            "What was stored before is removed from the file at the end of a rotation. Received: a"
-            " file in use",
+            "The file is in use, so earlier values could not be removed from it.",
             f"Stop the service and run {_ROTATE} again.",
         )
     with database.write() as connection:
@@ -148,44 +152,43 @@ def rotate(
     return done
 
 
-def _resealed(
+def _reseal(
     database: Database, part: _Sealed, codecs: Mapping[str | None, Codec], new: Codec
 ) -> Iterator[int]:
-    """Rewrite the values of a table, a batch in each transaction; yields how many each
-    took.
+    """Rewrite the values of a table, a batch in each transaction.
+
+    Yields how many values each batch had.
     """
     key = part.table.c.key
-    after = 0
+    query = part.rows().where(part.table.c.sealed_by.is_distinct_from(new.key_id)).order_by(key)
     change = (
         update(part.table)
-        .where(key == bindparam("at"))
-        .values(sealed_by=new.key_id, **{part.value: bindparam("resealed")})
+        .where(key == bindparam("row_key"))
+        .values({part.value: bindparam("resealed"), "sealed_by": new.key_id})
     )
+    last = 0
     while True:
         with database.write() as connection:
-            query = (
-                part.rows.where(part.table.c.sealed_by.is_distinct_from(new.key_id), key > after)
-                .order_by(key)
-                .limit(BATCH)
-            )
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.where(key > last).limit(BATCH)).all()
             if not rows:
                 return
-            connection.execute(
-                change,
-                [
-                    {"at": at, "resealed": new.seal(codecs[by].open(value, by, *about), *about)}
-                    for at, value, by, *about in rows
-                ],
-            )
-            after = rows[-1][0]
+            connection.execute(change, [_resealed_values(row, codecs, new) for row in rows])
+            last = rows[-1][0]
         yield len(rows)
 
 
+def _resealed_values(
+    row: Sequence[Any], codecs: Mapping[str | None, Codec], new: Codec
+) -> dict[str, Any]:
+    key, value, sealed_by, *about = row
+    opened = codecs[sealed_by].open(value, sealed_by, *about)
+    return {"row_key": key, "resealed": new.seal(opened, *about)}
+
+
 def _refuse_missing(connection: Connection, codecs: Mapping[str | None, Codec]) -> None:
-    used = {
-        by for part in _ALL for by in connection.scalars(select(part.table.c.sealed_by).distinct())
-    }
+    used = set[str | None]()
+    for part in _ALL:
+        used.update(connection.scalars(select(part.table.c.sealed_by).distinct()))
     missing = sorted(by for by in used if by is not None and by not in codecs)
     if missing:
         given = ", ".join(sorted(by for by in codecs if by is not None)) or "none"
@@ -197,12 +200,8 @@ def _refuse_missing(connection: Connection, codecs: Mapping[str | None, Codec]) 
 
 
 def _state(connection: Connection) -> dict[str, str]:
-    return {
-        row.name: row.value
-        for row in connection.execute(
-            select(meta.c.name, meta.c.value).where(meta.c.name.in_((KEY, NEXT)))
-        )
-    }
+    rows = connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_((KEY, NEXT))))
+    return {row.name: row.value for row in rows}
 
 
 def _write(connection: Connection, rows: Mapping[str, str]) -> None:
@@ -211,38 +210,42 @@ def _write(connection: Connection, rows: Mapping[str, str]) -> None:
         connection.execute(insert(meta).values(name=name, value=value))
 
 
-def _count(connection: Connection, part: _Sealed, key_id: str | None) -> int:
-    """How many values are not stored with the key `key_id`."""
-    return (
-        connection.scalar(
-            select(func.count()).where(part.table.c.sealed_by.is_distinct_from(key_id))
-        )
-        or 0
-    )
+def _count_other(connection: Connection, part: _Sealed, key_id: str | None) -> int:
+    """Count the values that are not stored with the key `key_id`."""
+    other = part.table.c.sealed_by.is_distinct_from(key_id)
+    return connection.scalar(select(func.count()).where(other)) or 0
 
 
-def _any(connection: Connection, part: _Sealed) -> bool:
+def _has_rows(connection: Connection, part: _Sealed) -> bool:
     return bool(connection.scalar(select(exists(select(part.table.c.key)))))
 
 
-def _id(value: str) -> str | None:
+def _key_id(value: str) -> str | None:
     return None if value == NO_KEY else value
 
 
-def _named(value: str) -> str:
+def _name(value: str) -> str:
     return "no encryption" if value == NO_KEY else f"the key {value}"
+
+
+def _unfinished(connection: Connection, target: str) -> ConfigError:
+    left = sum(_count_other(connection, part, _key_id(target)) for part in _ALL)
+    return ConfigError(
+        f"Key rotation to {_name(target)} is not finished: {left} values are left.",
+        f"Run {_ROTATE} again with both keys: it goes on where it was ended.",
+    )
 
 
 def _mismatch(stored: str, given: str) -> ConfigError:
     if stored == NO_KEY:
         return ConfigError(
-            f"This gallery is stored in the clear. Received: {_named(given)}",
+            f"This gallery is stored in the clear. Received: {_name(given)}",
             f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY"
             f" and {PREFIX}ENCRYPTION_KEY_FILE.",
         )
+    received = "no key" if given == NO_KEY else _name(given)
     return ConfigError(
-        f"This gallery is encrypted with {_named(stored)}. Received:"
-        f" {'no key' if given == NO_KEY else _named(given)}",
+        f"This gallery is encrypted with {_name(stored)}. Received: {received}",
         f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was"
         " encrypted with. Without that key nothing in it can be read.",
     )

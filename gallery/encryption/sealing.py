@@ -1,11 +1,10 @@
-"""How biometric values lie in the SQLite file: in the clear, or sealed with AES-256-GCM
-(NIST SP 800-38D).
+"""Stored form of biometric values: in the clear, or sealed with AES-256-GCM.
 
-Sealed form: nonce (12 bytes, fresh and random for every value) | ciphertext | tag (16
-bytes), 28 bytes more than the value. With random nonces one key may seal 2^32 values.
-What a value belongs to (its table, template id, ...) is the associated data: a value
-that was moved to another row does not open there. A key is named by the first 16 hex
-digits of a hash of it, which tell nothing about the key.
+Sealed form (NIST SP 800-38D): nonce (12 bytes, fresh and random for every value) |
+ciphertext | tag (16 bytes), 28 bytes more than the value. With random nonces one key may
+seal 2^32 values. What a value belongs to (template id, kind, ...) is the associated
+data, so a value that was moved to another row does not open there. The id of a key is
+the first 16 hex digits of a hash of it, which tell nothing about the key.
 """
 
 from __future__ import annotations
@@ -30,44 +29,50 @@ _HOW = f"A key is {KEY_BYTES} random bytes in base64: `cli.py keys new-encryptio
 
 
 class Codec(Protocol):
-    """Between a value and its stored form. `about` says what the value belongs to: the
-    same texts when sealing and when opening.
+    """Translates between a value and its stored form.
+
+    `about` says what the value belongs to: the same texts when sealing and when opening.
     """
 
     @property
     def key_id(self) -> str | None:
-        """Which key seals, as it is noted beside the value in `sealed_by`; None = none."""
+        """Id of the key, as `sealed_by` notes it beside the value; None = in the clear."""
 
     def seal(self, value: bytes, *about: str) -> bytes:
-        """The stored form."""
+        """Make the stored form of a value."""
 
     def open(self, stored: bytes, sealed_by: str | None, *about: str) -> bytes:
-        """The value. Raises StoreUnavailableError when another key sealed it, or what
-        is stored is damaged or belongs elsewhere.
+        """Recover a value from its stored form.
+
+        Raises StoreUnavailableError when another key sealed it, or when what is stored is
+        damaged or belongs elsewhere.
         """
 
 
 class PlainText:
-    """Values in the clear."""
+    """Codec that stores values in the clear."""
 
     key_id = None
 
     def seal(self, value: bytes, *_about: str) -> bytes:
-        """The value itself."""
+        """Return the value itself."""
         return value
 
     def open(self, stored: bytes, sealed_by: str | None, *_about: str) -> bytes:
-        """The value itself."""
+        """Return the value itself."""
         if sealed_by is not None:
             raise other_key(sealed_by)
         return stored
 
 
 class Sealer:
-    """Values under one key of 32 bytes. Raises ConfigError for a key of another length."""
+    """Codec that seals values with one key of 32 bytes.
+
+    Raises ConfigError for a key of another length.
+    """
 
     def __init__(self, key: bytes) -> None:
-        # 50 ms that only encrypted galleries pay
+        # This import takes 50 ms, which only encrypted galleries pay.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if len(key) != KEY_BYTES:
@@ -78,12 +83,12 @@ class Sealer:
         self.key_id = hashlib.sha256(b"duet encryption key\0" + key).hexdigest()[:16]
 
     def seal(self, value: bytes, *about: str) -> bytes:
-        """Nonce, ciphertext and tag."""
+        """Encrypt a value: nonce, ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, value, _associated(about))
 
     def open(self, stored: bytes, sealed_by: str | None, *about: str) -> bytes:
-        """Check the tag and decrypt."""
+        """Check the tag, and decrypt a value."""
         from cryptography.exceptions import InvalidTag
 
         if sealed_by != self.key_id:
@@ -94,8 +99,7 @@ class Sealer:
             )
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce and a tag
             raise StoreUnavailableError(
-                "An encrypted value must open as what it was stored for. Received: one of "
-                f"{', '.join(about)} that is damaged or was exchanged",
+                f"The encrypted value of {', '.join(about)} is damaged, or was exchanged.",
                 "Restore the database from a backup, or delete the template.",
             ) from None
 
@@ -105,30 +109,31 @@ def _associated(about: tuple[str, ...]) -> bytes:
 
 
 def other_key(sealed_by: str | None) -> StoreUnavailableError:
-    """The error for a value that the key in use did not seal."""
+    """Make the error for a value that the key in use did not seal."""
     by = "no key" if sealed_by is None else f"the key {sealed_by}"
     return StoreUnavailableError(
-        f"Stored values must be sealed by the key in use. Received: one sealed by {by}",
+        f"Stored values must be sealed by the key in use. Received: a value sealed by {by}",
         "The encryption of the gallery was changed: restart the service with the key of the"
         " gallery.",
     )
 
 
 def new_key() -> str:
-    """A fresh key as text."""
+    """Make a fresh key, as text."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def parse_key(text: str, source: str) -> Sealer:
-    """A key from its text (base64, also the URL-safe one); `source` says in an error
-    where it came from. Raises ConfigError.
+    """Read a key from its text (base64, standard or URL-safe).
+
+    `source` says in an error where it came from. Raises ConfigError.
     """
     try:
         key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError(
-            f"{source} must hold a key in base64. Received: {len(text.strip())} characters that are"
-            " none",
+            f"{source} must hold a key in base64. Its {len(text.strip())} characters are not"
+            " base64.",
             _HOW,
         ) from None
     if len(key) != KEY_BYTES:
@@ -139,7 +144,7 @@ def parse_key(text: str, source: str) -> Sealer:
 
 
 def read_key(path: Path, source: str) -> Sealer:
-    """A key from its file. Raises ConfigError."""
+    """Read a key from its file. Raises ConfigError."""
     try:
         text = path.read_text(encoding="ascii")
         mode = path.stat().st_mode
@@ -154,19 +159,17 @@ def read_key(path: Path, source: str) -> Sealer:
 
 
 def codec_of(settings: Settings) -> Codec:
-    """What `settings` say: sealed with the key of the variable or of the file, or in
-    the clear. Raises ConfigError.
+    """Make the codec of `settings`: the key of the variable or of the file, or none.
+
+    Raises ConfigError.
     """
     if settings.privacy.encryption_key and settings.privacy.encryption_key_file:
         raise ConfigError(
-            f"The key is given once. Received: {PREFIX}ENCRYPTION_KEY and"
-            f" {PREFIX}ENCRYPTION_KEY_FILE",
+            f"Both {PREFIX}ENCRYPTION_KEY and {PREFIX}ENCRYPTION_KEY_FILE are set.",
             "Unset one of them.",
         )
     if settings.privacy.encryption_key_file:
         return read_key(settings.privacy.encryption_key_file, f"{PREFIX}ENCRYPTION_KEY_FILE")
-    return (
-        parse_key(settings.privacy.encryption_key, f"{PREFIX}ENCRYPTION_KEY")
-        if settings.privacy.encryption_key
-        else PlainText()
-    )
+    if settings.privacy.encryption_key:
+        return parse_key(settings.privacy.encryption_key, f"{PREFIX}ENCRYPTION_KEY")
+    return PlainText()

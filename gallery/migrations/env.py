@@ -1,8 +1,7 @@
-"""How Alembic runs the revisions: on the connection it is given, inside the transaction
-that its owner began.
+"""Configuration of Alembic: it runs on the connection, in the transaction, of its caller.
 
-`gallery.migrations.upgrade` is the only caller. All revisions of one upgrade are one transaction,
-on SQLite too: a process that is killed in the middle leaves the old state.
+`gallery.migrations.upgrade` is the only caller. All revisions of one upgrade are one
+transaction, on SQLite too: a process that is killed in the middle leaves the old state.
 """
 
 from __future__ import annotations

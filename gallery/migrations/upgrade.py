@@ -1,9 +1,9 @@
-"""The schema of a database: created and brought up to date by Alembic's revisions
-(`gallery/migrations`), in the caller's transaction.
+"""Creates the schema of a database, or brings it up to date, with Alembic's revisions.
 
-Alembic is imported only where the version differs: a start on a database that is up to
-date does not pay for it. No copy of the database is made before: the upgrade is one
-transaction, and a copy would keep the templates of people who are deleted later.
+It runs in the caller's transaction. Alembic is imported only where the version differs,
+so a start on a database that is up to date does not pay for it. No copy of the database
+is made before: the upgrade is one transaction, and a copy would keep the templates of
+people who are deleted later.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ HEAD = "0007"
 
 _FIRST = "0001"
 _FOLDER = Path(__file__).parent
-_ALEMBIC = threading.Lock()  # Alembic keeps the upgrade that runs in variables of its module
+# Alembic keeps the upgrade that runs in variables of its module.
+_ALEMBIC = threading.Lock()
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether nothing is to be done. Raises ConfigError for a database of a later
-    release, or of another program.
+    """Whether the database needs no upgrade.
+
+    Raises ConfigError for a database of a later release, or of another program.
     """
     version = version_of(connection)
     if version is not None and version > HEAD:
@@ -40,27 +42,29 @@ def is_current(connection: Connection) -> bool:
 
 
 def version_of(connection: Connection) -> str | None:
-    """The revision of the database; None = it is empty. The first release wrote none
-    down.
+    """Revision of the database; None = it is empty.
+
+    The first release noted none. Raises ConfigError for a database of another program.
     """
-    found = set(inspect(connection).get_table_names())
-    if "alembic_version" in found:
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" in tables:
         version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
         return version
-    if "meta" in found and "templates" in found:
+    if {"meta", "templates"} <= tables:
         return _FIRST
-    if "people" in found or "templates" in found:
+    if "people" in tables or "templates" in tables:
         raise ConfigError(
-            "The database must be empty or one of this service. Received: a database with other"
-            " tables",
+            "The database belongs to another program: it is not empty, and its tables are not"
+            " those of this service.",
             "Give the service a database of its own: DUET_DATABASE_URL.",
         )
     return None
 
 
 def upgrade(connection: Connection) -> None:
-    """Create or change the tables up to HEAD; nothing happens when they are there.
-    Raises ConfigError as `is_current`.
+    """Create the tables, or change them up to `HEAD`.
+
+    Nothing happens where they are up to date. Raises ConfigError as `is_current`.
     """
     if is_current(connection):
         return
@@ -79,13 +83,14 @@ def upgrade(connection: Connection) -> None:
 
 
 def _name_gallery(connection: Connection) -> None:
-    """An id of its own tells the memory index that another database took the place of
-    this one. The first release looks at `schema_version`, to refuse what is not of
-    version 1.
+    """Give the database an id of its own, and the version that the first release reads.
+
+    The id tells the memory index that another database took the place of this one. The
+    first release refuses a `schema_version` other than 1.
     """
     rows = {"schema_version": "2", "gallery_id": uuid.uuid4().hex}
-    known = set(connection.scalars(text("SELECT name FROM meta")))
-    for name in rows.keys() - known:
+    present = set(connection.scalars(text("SELECT name FROM meta")))
+    for name in rows.keys() - present:
         connection.execute(
             text("INSERT INTO meta (name, value) VALUES (:name, :value)"),
             {"name": name, "value": rows[name]},

@@ -1,11 +1,12 @@
-"""The gallery as pictures: where its embeddings lie, and how alike its people are. No
-vector is in any answer, and people are bounded.
+"""The gallery as pictures: where its embeddings lie, and how alike its people are.
+
+No vector is in any answer, and the number of people is bounded.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from utils.modality import Modality
 MAX_MAP_PEOPLE = 500
 MAX_MATRIX_PEOPLE = 200
 MOST_EACH = 8
-"""Templates of one person that a map shows: the latest."""
+"""Most templates of one person in a map: the latest ones."""
 MAX_TSNE_POINTS = 1000
 METHODS = ("pca", "tsne")
 _WAIT_S = 20.0
@@ -43,9 +44,14 @@ class Place:
 
 @dataclass(frozen=True)
 class GalleryMap:
-    """Templates in the plane, those of a person side by side, and the probe where there
-    is one. `shown`: share of the variance that each axis shows, None for t-SNE.
-    `people` are in it of `total` who fit the search.
+    """Templates in the plane.
+
+    Attributes:
+        places: the templates, those of a person side by side.
+        probe: x and y of the probe, where there is one.
+        shown: share of the variance that each axis shows; None for t-SNE.
+        people: number of people in the map.
+        total: number of people who match the search.
     """
 
     modality: Modality
@@ -59,9 +65,14 @@ class GalleryMap:
 
 @dataclass(frozen=True)
 class Similarity:
-    """`scores` (n, n) float32: the mean cosine of the templates of one person to those
-    of another. On the diagonal, of a person's templates to each other, NaN where there
-    is only one. `people` in this order, of `total` who fit the search.
+    """Scores of every two people.
+
+    Attributes:
+        people: the people, in the order of the scores.
+        scores: (n, n) float32, the mean cosine of the templates of one person to those of
+            another. On the diagonal, of a person's templates to each other, NaN where
+            there is only one.
+        total: number of people who match the search.
     """
 
     modality: Modality
@@ -80,7 +91,7 @@ class _Part:
 
 
 class Overview:
-    """Shared by all requests."""
+    """Draws pictures of a gallery. Shared by all requests."""
 
     def __init__(self, store: Store, encoder_ids: Mapping[Modality, str], fuse: Fuse) -> None:
         self._store = store
@@ -94,15 +105,15 @@ class Overview:
         method: str = "pca",
         search: str = "",
         limit: int = MAX_MAP_PEOPLE,
+        *,
         probe: Float32Array | None = None,
     ) -> GalleryMap:
-        """The templates of the first `limit` people that fit `search`, and the
-        embedding `probe` (size,) among them.
+        """Draw the templates of the first `limit` people who match `search`.
 
-        Raises InvalidRequestError, BusyError (one t-SNE at a time),
-        StoreUnavailableError.
+        The embedding `probe` (size,) is drawn among them. Raises InvalidRequestError,
+        BusyError (one t-SNE at a time), StoreUnavailableError.
         """
-        _check(
+        _require(
             method in METHODS, f"method must be one of {', '.join(METHODS)}. Received: {method!r}"
         )
         part = self._read(search, limit, MAX_MAP_PEOPLE)
@@ -113,16 +124,22 @@ class Overview:
             Place(part.refs[int(key)].person_id, part.refs[int(key)].name, float(x), float(y))
             for key, (x, y) in zip(owners, drawn.points, strict=False)
         )
-        at = None if probe is None else (float(drawn.points[-1, 0]), float(drawn.points[-1, 1]))
         return GalleryMap(
-            modality, method, places, at, drawn.shown, len(np.unique(owners)), part.total
+            modality=modality,
+            method=method,
+            places=places,
+            probe=None if probe is None else _last_point(drawn),
+            shown=drawn.shown,
+            people=len(np.unique(owners)),
+            total=part.total,
         )
 
     def similarity(
         self, modality: Modality, search: str = "", limit: int = MAX_MATRIX_PEOPLE
     ) -> Similarity:
-        """How alike the first `limit` people that fit `search` are, in the order of
-        their ids. Raises InvalidRequestError, StoreUnavailableError.
+        """Compare the first `limit` people who match `search`, in the order of their ids.
+
+        Raises InvalidRequestError, StoreUnavailableError.
         """
         part = self._read(search, limit, MAX_MATRIX_PEOPLE)
         owners, vectors = _vectors(part.templates, modality, self._fuse)
@@ -134,73 +151,76 @@ class Overview:
         scores: Float32Array = np.clip(means @ means.T, np.float32(-1), np.float32(1))
         np.fill_diagonal(scores, _among_themselves((means**2).sum(axis=1), counts))
         return Similarity(
-            modality,
-            tuple(part.refs[int(keys[i])] for i in order),
-            scores[np.ix_(order, order)],
-            part.total,
+            modality=modality,
+            people=tuple(part.refs[int(keys[i])] for i in order),
+            scores=scores[np.ix_(order, order)],
+            total=part.total,
         )
 
     def _tsne(self, vectors: Float32Array, others: Float32Array | None) -> plane.Plane:
-        both = (
-            vectors
-            if others is None
-            else others
-            if not len(vectors)
-            else np.concatenate([vectors, others])
-        )
-        _check(
-            len(both) <= MAX_TSNE_POINTS,
-            f"t-SNE draws at most {MAX_TSNE_POINTS} templates. Received: {len(both)}",
+        points = vectors
+        if others is not None:
+            points = np.concatenate([vectors, others]) if len(vectors) else others
+        _require(
+            len(points) <= MAX_TSNE_POINTS,
+            f"t-SNE draws at most {MAX_TSNE_POINTS} templates. Received: {len(points)}",
             "Narrow the search, lower the limit, or take method=pca.",
         )
         if not self._drawing.acquire(timeout=_WAIT_S):
             raise BusyError("One t-SNE is drawn at a time.")
         try:
-            return plane.tsne(both)
+            return plane.tsne(points)
         finally:
             self._drawing.release()
 
     def _read(self, search: str, limit: int, most: int) -> _Part:
-        _check(1 <= limit <= most, f"limit must be 1 to {most}. Received: {limit}")
-        fits = people.c.search.contains(search_key(search), autoescape=True)
+        _require(1 <= limit <= most, f"limit must be 1 to {most}. Received: {limit}")
+        matches = people.c.search.contains(search_key(search), autoescape=True)
+        query = select(people.c.key).where(matches).order_by(people.c.person_id)
+        codec = self._store.codec
         with self._store.database.read() as connection:
-            found = list(
-                connection.scalars(select(people.c.key).where(fits).order_by(people.c.person_id))
-            )
-            keys = found[:limit]
-            refs = feed.read_people(connection, keys)
-            pieces = list(
-                feed.read_templates(connection, self._store.codec, self._encoder_ids, keys)
-            )
-        return _Part(
-            refs,
-            {
-                m: _joined([piece[m] for piece in pieces if m in piece])
-                for m in self._encoder_ids
-                if any(m in piece for piece in pieces)
-            },
-            len(found),
-        )
+            keys = list(connection.scalars(query))
+            refs = feed.read_people(connection, keys[:limit])
+            pieces = list(feed.read_templates(connection, codec, self._encoder_ids, keys[:limit]))
+        return _Part(refs=refs, templates=_by_modality(pieces), total=len(keys))
 
 
-def _check(rule: bool, message: str, hint: str | None = None) -> None:
+def _require(rule: bool, message: str, hint: str | None = None) -> None:
     if not rule:
         raise InvalidRequestError(message, hint)
 
 
-def _joined(pieces: list[Templates]) -> Templates:
+def _last_point(drawn: plane.Plane) -> tuple[float, float]:
+    x, y = drawn.points[-1].tolist()
+    return x, y
+
+
+def _by_modality(pieces: Sequence[Mapping[Modality, Templates]]) -> dict[Modality, Templates]:
+    """Join pieces of the gallery. Modalities that nobody has are left out."""
+    parts: dict[Modality, list[Templates]] = {}
+    for piece in pieces:
+        for modality, templates in piece.items():
+            parts.setdefault(modality, []).append(templates)
+    return {modality: _join(parts[modality]) for modality in parts}
+
+
+def _join(pieces: Sequence[Templates]) -> Templates:
+    sources: list[str] = []
+    for piece in pieces:
+        sources.extend(piece.sources)
     return Templates(
-        np.concatenate([p.owners for p in pieces]),
-        [s for p in pieces for s in p.sources],
-        np.concatenate([p.vectors for p in pieces]),
+        owners=np.concatenate([piece.owners for piece in pieces]),
+        sources=sources,
+        vectors=np.concatenate([piece.vectors for piece in pieces]),
     )
 
 
 def _vectors(
     templates: Mapping[Modality, Templates], modality: Modality, fuse: Fuse
 ) -> tuple[KeyArray, Float32Array]:
-    """Owners (n,) rising and unit vectors (n, size) of one modality; fused, one of each
-    pair of a face and a voice template.
+    """Owners (n,) rising and unit vectors (n, size) of one modality.
+
+    Fused, there is one for each pair of a face and a voice template.
     """
     if modality == Modality.FUSED:
         return fused_templates(templates, fuse)
@@ -210,19 +230,18 @@ def _vectors(
 
 
 def _latest(owners: KeyArray, vectors: Float32Array) -> tuple[KeyArray, Float32Array]:
-    """Of each owner the last MOST_EACH."""
+    """Keep the last `MOST_EACH` of each owner."""
     ends = np.searchsorted(owners, owners, side="right")
     keep = ends - np.arange(len(owners)) <= MOST_EACH
     return owners[keep], vectors[keep]
 
 
 def _among_themselves(squares: Float32Array, counts: KeyArray) -> Float32Array:
-    """Mean cosine of n templates to each other, without each one to itself, from the
-    squared length of their mean; NaN for n = 1.
+    """Mean cosine of n templates to each other, without each one to itself.
+
+    `squares` are the squared lengths of their means. NaN for n = 1.
     """
     n = counts.astype(np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Float32Array = np.where(n > 1, (squares * n - 1) / (n - 1), np.nan).astype(
-            np.float32
-        )
-    return found
+        cosines = np.where(n > 1, (squares * n - 1) / (n - 1), np.nan)
+    return cosines.astype(np.float32)

@@ -1,10 +1,9 @@
-"""Embeddings in two dimensions, to be looked at: by their principal components, or by
-t-SNE. Pure; for pictures only, never for decisions.
+"""Embeddings in two dimensions: by their principal components, or by t-SNE.
 
-PCA keeps distances as well as two straight axes can, and says how much of the spread
-they show. t-SNE (van der Maaten and Hinton, 2008, "Visualizing Data using t-SNE";
-scikit-learn's) keeps neighbourhoods and nothing else: distances between groups mean
-nothing in it.
+Pure functions, for pictures only, never for decisions. PCA keeps distances as well as two
+straight axes can, and says how much of the spread they show. t-SNE (van der Maaten and
+Hinton, 2008, "Visualizing Data using t-SNE"; scikit-learn's) keeps neighbourhoods and
+nothing else: distances between groups mean nothing in it.
 """
 
 from __future__ import annotations
@@ -22,8 +21,11 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Plane:
-    """`points` (n, 2) float32; the largest coordinate of all is 1 or -1. `shown` is the
-    share of the variance along each axis, for PCA.
+    """Points in the plane.
+
+    Attributes:
+        points: (n, 2) float32; the largest coordinate of all is 1 or -1.
+        shown: share of the variance along each axis, for PCA.
     """
 
     points: Float32Array
@@ -31,46 +33,46 @@ class Plane:
 
 
 def pca(vectors: Float32Array, others: Float32Array | None = None) -> Plane:
-    """`vectors` (n, size) along their two first principal components, and `others` (m,
-    size), which have no part in the axes, behind them.
+    """Draw `vectors` (n, size) along their two first principal components.
 
-    The sign of an axis is that of its largest weight, so that the same gallery always
-    looks the same.
+    `others` (m, size), which have no part in the axes, come behind them. The sign of an
+    axis is that of its largest weight, so the same gallery always looks the same.
     """
     if not len(vectors):
         return Plane(np.zeros((0 if others is None else len(others), 2), np.float32), (0.0, 0.0))
     both = vectors if others is None else np.concatenate([vectors, others])
     mean = vectors.mean(axis=0, dtype=np.float64)
-    # Threads wait for each other by spinning: on busy cores a hundred times as long
+    # Threads wait for each other by spinning: on busy cores a hundred times as long.
     with threadpool_limits(1):
+        # (size, size), whatever the number of people.
         scatter = (vectors - mean).T @ (vectors - mean)
-        spread, columns = np.linalg.eigh(scatter)  # of (size, size), whatever the number of people
+        spread, columns = np.linalg.eigh(scatter)
     axes = columns.T[::-1][: min(2, len(vectors))]
     axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), 1))
-    found = np.zeros((len(both), 2), np.float32)
-    found[:, : len(axes)] = (both - mean) @ axes.T
+    points = np.zeros((len(both), 2), np.float32)
+    points[:, : len(axes)] = (both - mean) @ axes.T
     shares = np.zeros(2)
     shares[: len(axes)] = np.maximum(spread[::-1][: len(axes)], 0) / max(float(spread.sum()), 1e-12)
-    return Plane(_scaled(found), (float(shares[0]), float(shares[1])))
+    return Plane(_scale(points), (float(shares[0]), float(shares[1])))
 
 
 def tsne(vectors: Float32Array) -> Plane:
-    """`vectors` (n, size) by t-SNE, always the same for the same vectors; fewer than
-    five are shown by PCA.
+    """Draw `vectors` (n, size) by t-SNE; fewer than five are drawn by PCA.
+
+    The same vectors always give the same picture.
     """
     if len(vectors) < _LEAST_FOR_TSNE:
         return pca(vectors)
     from sklearn.manifold import TSNE  # a second to import
 
-    # People have few templates: small neighbourhoods
+    # People have few templates, so neighbourhoods are small.
     perplexity = min(30.0, max(2.0, len(vectors) / 6))
+    model = TSNE(perplexity=perplexity, init="pca", random_state=_SEED, max_iter=500)
     with threadpool_limits(1):  # as above
-        made = TSNE(
-            perplexity=perplexity, init="pca", random_state=_SEED, max_iter=500
-        ).fit_transform(vectors)
-    return Plane(_scaled(np.asarray(made - made.mean(axis=0), np.float32)), None)
+        points = model.fit_transform(vectors)
+    return Plane(_scale(np.asarray(points - points.mean(axis=0), np.float32)), None)
 
 
-def _scaled(points: Float32Array) -> Float32Array:
+def _scale(points: Float32Array) -> Float32Array:
     largest = float(np.abs(points).max(initial=0.0))
     return points / largest if largest > 1e-9 else np.zeros_like(points)

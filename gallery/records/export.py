@@ -1,5 +1,6 @@
-"""Everything that is stored on one person, as one JSON document: what a person may ask
-for (GDPR, article 15).
+"""Export of everything that is stored on one person, as one JSON document.
+
+A person may ask for it (GDPR, article 15).
 """
 
 from __future__ import annotations
@@ -8,24 +9,37 @@ import base64
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
-from gallery.records import feedback, jobs, kept, people
-from gallery.tables import events, job_items, templates
-from gallery.tables import jobs as jobs_table
+from gallery.records import feedback, people, stored_media
+from gallery.records.job_files import files_about
+from gallery.tables import events, job_items, jobs, templates
 
 FORMAT = "duet-person-1"
 _EVENT = ("event_id", "at", "actor", "action", "outcome", "detail")
+_TEMPLATE = (
+    "template_id",
+    "modality",
+    "quality",
+    "encoder_id",
+    "source_sha256",
+    "created_at",
+)
 
 
 def document(connection: Connection, codec: Codec, key: int) -> dict[str, Any]:
-    """Values that JSON knows: times in ISO 8601, vectors as lists of 512 numbers, kept
-    media in base64. Raises StoreUnavailableError.
+    """Make the document of a person, of values that JSON knows.
+
+    Times are in ISO 8601, vectors lists of 512 numbers, media in base64. Raises
+    StoreUnavailableError.
     """
     person = people.person_of(connection, key)
-    found: dict[str, Any] = {
+    rows = connection.execute(
+        select(templates).where(templates.c.person_key == key).order_by(templates.c.key)
+    )
+    content: dict[str, Any] = {
         "format": FORMAT,
         "exported_at": datetime.now(UTC),
         "person": {
@@ -39,73 +53,62 @@ def document(connection: Connection, codec: Codec, key: int) -> dict[str, Any]:
             "expires_at": person.expires_at,
             "last_seen_at": person.last_seen_at,
         },
-        "templates": [
-            _template(connection, codec, row)
-            for row in connection.execute(
-                select(templates).where(templates.c.person_key == key).order_by(templates.c.key)
-            )
-        ],
+        "templates": [_template(connection, codec, row) for row in rows],
         **feedback.of_person(connection, key),
         "jobs": _jobs(connection, key, person.person_id),
         "events": _events(connection, key),
     }
-    readable: dict[str, Any] = _readable(found)
+    readable: dict[str, Any] = _readable(content)
     return readable
 
 
-def _template(connection: Connection, codec: Codec, row: Any) -> dict[str, Any]:
-    vector = vectors.from_bytes(
-        [codec.open(row.vector, row.sealed_by, row.template_id, row.modality, row.encoder_id)]
-    )[0]
-    media = {
-        kind: {"content_type": kept.CONTENT_TYPES[kind], "base64": base64.b64encode(data).decode()}
-        for kind, data in kept.read(connection, codec, row.template_id).items()
+def _template(connection: Connection, codec: Codec, row: Row[Any]) -> dict[str, Any]:
+    about = (row.template_id, row.modality, row.encoder_id)
+    vector = vectors.from_bytes([codec.open(row.vector, row.sealed_by, *about)])[0]
+    media = stored_media.read(connection, codec, row.template_id)
+    return {
+        **{name: getattr(row, name) for name in _TEMPLATE},
+        # The shortest figures that are the same float32.
+        "vector": [float(str(number)) for number in vector],
+        "media": {kind: _medium(kind, data) for kind, data in media.items()},
     }
-    about = {
-        name: getattr(row, name)
-        for name in (
-            "template_id",
-            "modality",
-            "quality",
-            "encoder_id",
-            "source_sha256",
-            "created_at",
-        )
+
+
+def _medium(kind: str, data: bytes) -> dict[str, str]:
+    return {
+        "content_type": stored_media.CONTENT_TYPES[kind],
+        "base64": base64.b64encode(data).decode(),
     }
-    # The shortest figures that are the same float32
-    return {**about, "vector": [float(str(v)) for v in vector], "media": media}
 
 
 def _jobs(connection: Connection, key: int, person_id: str) -> list[dict[str, Any]]:
     """Files of batch jobs that were about the person, or whose answer names them."""
-    c = job_items.c
-    of_job = jobs_table.c
-    query = select(of_job.job_id, of_job.action, c.name, c.state, c.result).join(
-        jobs_table, of_job.key == c.job_key
+    item = job_items.c
+    columns = (jobs.c.job_id, jobs.c.action, item.name, item.state, item.result)
+    query = (
+        select(*columns)
+        .join(jobs, jobs.c.key == item.job_key)
+        .where(files_about(key, person_id))
+        .order_by(item.key)
     )
-    return [
-        dict(row._mapping)
-        for row in connection.execute(query.where(jobs.about(key, person_id)).order_by(c.key))
-    ]
+    return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def _events(connection: Connection, key: int) -> list[dict[str, Any]]:
-    """The rows of the audit on the person, and on the entries that were merged into
-    theirs.
-    """
-    found: dict[int, dict[str, Any]] = {}
-    look_up = {key}
-    seen = set()
-    while look_up:
-        rows = connection.execute(select(events).where(events.c.person_key.in_(look_up))).all()
-        seen |= look_up
-        found |= {row.event_id: {name: getattr(row, name) for name in _EVENT} for row in rows}
-        look_up = {
-            row.detail["other"]
-            for row in rows
-            if row.action == "merge_people" and "other" in row.detail
-        } - seen
-    return [found[number] for number in sorted(found)]
+    """Rows of the audit on the person, and on the entries merged into theirs."""
+    events_by_id: dict[int, dict[str, Any]] = {}
+    pending = {key}
+    seen = set[int]()
+    while pending:
+        rows = connection.execute(select(events).where(events.c.person_key.in_(pending))).all()
+        seen |= pending
+        pending = set[int]()
+        for row in rows:
+            events_by_id[row.event_id] = {name: getattr(row, name) for name in _EVENT}
+            if row.action == "merge_people" and "other" in row.detail:
+                pending.add(row.detail["other"])
+        pending -= seen
+    return [events_by_id[number] for number in sorted(events_by_id)]
 
 
 def _readable(value: Any) -> Any:

@@ -1,8 +1,7 @@
-"""What the memory index reads from the database: the revision, who changed since,
-people, and their templates.
+"""What an index reads from the database: the revision, who changed, people, templates.
 
-Every function reads in the transaction of its caller, so that all it is told belongs to
-one state of the gallery.
+Every function reads in the transaction of its caller, so that all results belong to one
+state of the gallery.
 """
 
 from __future__ import annotations
@@ -23,12 +22,24 @@ from utils.modality import Modality
 
 _CHUNK = 4096
 _MAX_VARIABLES = 900
+# What is read of a template, in the order of `_as_templates`.
+_TEMPLATE = (
+    templates.c.person_key,
+    templates.c.key,
+    templates.c.modality,
+    templates.c.source_sha256,
+    templates.c.vector,
+    templates.c.sealed_by,
+    templates.c.template_id,
+    templates.c.encoder_id,
+)
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A state of a gallery: which one, in which file, and the number of its latest
-    change (0 when it never had one).
+    """A state of a gallery: which one, in which file, and the number of its latest change.
+
+    `change` is 0 while nothing ever changed.
     """
 
     gallery_id: str
@@ -38,7 +49,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class PersonRef:
-    """Who a row of the index is."""
+    """Person of a row of the index."""
 
     key: int
     person_id: str
@@ -46,7 +57,7 @@ class PersonRef:
 
 
 def revision(connection: Connection, file: str) -> Revision:
-    """The state that this transaction sees; `file` is the id of the database file."""
+    """Read the state that this transaction sees; `file` is the id of the database file."""
     latest = select(func.max(changes.c.change)).scalar_subquery()
     gallery_id, change = connection.execute(
         select(meta.c.value, latest).where(meta.c.name == "gallery_id")
@@ -55,33 +66,28 @@ def revision(connection: Connection, file: str) -> Revision:
 
 
 def changed_since(connection: Connection, change: int) -> list[int]:
-    """Keys of the people who were created, changed or deleted after `change`."""
+    """Internal numbers of the people created, changed or deleted after `change`."""
     return list(
         connection.scalars(select(changes.c.person_key).where(changes.c.change > change).distinct())
     )
 
 
 def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
-    """All people, or those of `keys` who are still there."""
+    """Read all people, or those of `keys` who are still there."""
     query = select(people.c.key, people.c.person_id, people.c.name)
-    rows = (row for part in _parts(query, people.c.key, keys) for row in connection.execute(part))
-    return {row.key: PersonRef(row.key, row.person_id, row.name) for row in rows}
+    refs = {}
+    for part in _parts(query, people.c.key, keys):
+        for row in connection.execute(part):
+            refs[row.key] = PersonRef(row.key, row.person_id, row.name)
+    return refs
 
 
 def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
-    """Everybody who has a template of these encoders, rising."""
-    mine = or_(
-        *(
-            (templates.c.modality == m) & (templates.c.encoder_id == e)
-            for m, e in encoder_ids.items()
-        )
-    )
-    return np.sort(
-        np.array(
-            list(connection.scalars(select(templates.c.person_key).where(mine).distinct())),
-            np.int64,
-        )
-    )
+    """Read the internal numbers of all with a template of these encoders, rising."""
+    c = templates.c
+    conditions = ((c.modality == m) & (c.encoder_id == e) for m, e in encoder_ids.items())
+    keys = connection.scalars(select(c.person_key).where(or_(*conditions)).distinct())
+    return np.sort(np.array(list(keys), np.int64))
 
 
 def read_templates(
@@ -90,38 +96,34 @@ def read_templates(
     encoder_ids: Mapping[Modality, str],
     keys: Sequence[int] | None = None,
 ) -> Iterator[dict[Modality, Templates]]:
-    """All templates of these encoders, in pieces that hold whole people, with the
-    modalities that are there. `keys` None = everybody. Raises StoreUnavailableError for
-    a vector that `codec` cannot open.
+    """Yield all templates of these encoders, by modality, in pieces of whole people.
+
+    A piece lacks a modality that nobody in it has. `keys` None = everybody. Raises
+    StoreUnavailableError for a vector that `codec` cannot open.
     """
     c = templates.c
-    # As one expression, so that rows come by the index that begins with the person: by
-    # that of the encoders, all would be sorted in memory
+    # One expression, so that rows come by the index that begins with the person. By that
+    # of the encoders, all would be sorted in memory.
     wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
-    query = select(
-        c.person_key,
-        c.key,
-        c.modality,
-        c.source_sha256,
-        c.vector,
-        c.sealed_by,
-        c.template_id,
-        c.encoder_id,
-    ).where(wanted)
-    # A cursor on the server does not pay for a few
-    streaming = {"yield_per": _CHUNK} if keys is None else {}
-    for part in _parts(query, c.person_key, keys):
-        rows = connection.execute(part.order_by(c.person_key), execution_options=streaming)
+    # A cursor on the server does not pay for a few people.
+    options = {"yield_per": _CHUNK} if keys is None else {}
+    for part in _parts(select(*_TEMPLATE).where(wanted), c.person_key, keys):
+        rows = connection.execute(part.order_by(c.person_key), execution_options=options)
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
-            by_modality: dict[str, list[Row[Any]]] = {m: [] for m in encoder_ids}
-            for row in piece:
-                by_modality[row[2]].append(row)
-            yield {m: _as_templates(by_modality[m], codec) for m in encoder_ids if by_modality[m]}
+            yield _by_modality(piece, codec)
+
+
+def _by_modality(rows: Sequence[Any], codec: Codec) -> dict[Modality, Templates]:
+    """Group rows of `_TEMPLATE` by their modality."""
+    parts: dict[str, list[Any]] = {}
+    for row in rows:
+        parts.setdefault(row[2], []).append(row)
+    return {m: _as_templates(parts[m], codec) for m in Modality if m in parts}
 
 
 def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
-    """Rows as `read_templates` selects them, by columns: a gallery has many of them."""
+    """Turn rows of `_TEMPLATE` into arrays, by columns: a gallery has many rows."""
     columns: tuple[Any, ...] = tuple(zip(*rows, strict=True))
     owners, _, modalities, sources, stored, sealed_by, template_ids, encoder_ids = columns
     if codec.key_id is not None or any(sealed_by):
@@ -130,30 +132,31 @@ def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
-    """The query for everybody, or in parts that hold no more variables than SQLite
-    takes.
+    """Yield the query for everybody, or for some of `keys` at a time.
+
+    SQLite takes a limited number of variables.
     """
     if keys is None:
         yield query
         return
     ordered = sorted(keys)
     for start in range(0, len(ordered), _MAX_VARIABLES):
-        # In_ of a list would look at each of them
+        # `in_` of a list would look at each of them.
         some: Any = bindparam("some", ordered[start : start + _MAX_VARIABLES], expanding=True)
         yield query.where(column.in_(some))
 
 
 def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Any]]:
-    """Rows in order of their person → the same in pieces that never part a person."""
-    held: list[Row[Any]] = []
+    """Regroup rows, ordered by person, into pieces that never split a person."""
+    pending: list[Row[Any]] = []
     for chunk in chunks:
-        held.extend(chunk)
-        last = held[-1].person_key
-        whole = len(held)
-        while whole and held[whole - 1].person_key == last:
+        pending.extend(chunk)
+        last = pending[-1].person_key
+        whole = len(pending)
+        while whole and pending[whole - 1].person_key == last:
             whole -= 1
         if whole:
-            yield held[:whole]
-            held = held[whole:]
-    if held:
-        yield held
+            yield pending[:whole]
+            pending = pending[whole:]
+    if pending:
+        yield pending

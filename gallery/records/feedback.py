@@ -1,9 +1,8 @@
-"""Who was named in the latest answers, and what people said of it: "this is me", "not
-this person".
+"""Feedback: whether people whom an answer named agree with it.
 
 An answer is remembered for some days (DUET_FEEDBACK_DAYS) by its request id: one row
-for each modality that named somebody. What is said of it turns its rows into trials for
-the next calibration, which stay until the person is deleted.
+for each modality that named somebody. Feedback ("this is me", "not this person") turns
+these rows into trials for the next calibration. Trials stay until the person is deleted.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, Table, delete, insert, select
 
 from gallery import audit
 from gallery.records import people
@@ -23,8 +22,10 @@ from utils.modality import Modality
 
 
 class Trial(NamedTuple):
-    """A comparison of which somebody said what is true. `strength` of a clip and a
-    person (scoring/calibration.py); `same`: the clip is of this person.
+    """A comparison whose truth is known from feedback.
+
+    `strength` is of a clip and a person (`scoring/calibration.py`). `same`: the clip is
+    of this person.
     """
 
     modality: Modality
@@ -79,7 +80,7 @@ def remember(connection: Connection, request_id: str, named: Sequence[NamedPerso
 
 
 def forget_old(connection: Connection, days: float) -> None:
-    """Forget answers of more than so many days ago."""
+    """Forget answers that are more than `days` days old."""
     connection.execute(
         delete(identifications).where(
             identifications.c.at < datetime.now(UTC) - timedelta(days=days)
@@ -87,59 +88,71 @@ def forget_old(connection: Connection, days: float) -> None:
     )
 
 
-def give(
-    connection: Connection,
-    request_id: str,
-    person_key: int,
-    same: bool,
-    asked_by: str | None = None,
-) -> tuple[Modality, ...]:
-    """Keep what is true of a remembered answer, of one that was given to `asked_by`
-    where that is stated; what was said of it before is replaced. Returns the modalities
-    that named the person. Raises IdentificationNotFoundError.
+@dataclass(frozen=True)
+class NewFeedback:
+    """What somebody says of an answer: its clip is (`same`) or is not of the person.
+
+    `asked_by`: take it only where this actor was given the answer; None = whoever was.
     """
-    query = select(identifications).where(
-        identifications.c.request_id == request_id, identifications.c.person_key == person_key
-    )
-    if asked_by is not None:
-        query = query.where(identifications.c.actor == asked_by)
-    rows = connection.execute(query.order_by(identifications.c.modality)).all()
+
+    request_id: str
+    person_key: int
+    same: bool
+    asked_by: str | None = None
+
+
+def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
+    """Store feedback on a remembered answer, in place of earlier feedback.
+
+    Returns the modalities that named the person. Raises IdentificationNotFoundError.
+    """
+    rows = _remembered(connection, new)
     if not rows:
         raise IdentificationNotFoundError(
-            "Feedback is on a person who was named in an answer. Received:"
-            f" request_id={request_id[:64]!a}"
+            "Feedback must be on a person whom an answer named. Received:"
+            f" request_id={new.request_id[:64]!a}"
         )
     connection.execute(
         delete(feedback).where(
-            feedback.c.request_id == request_id, feedback.c.person_key == person_key
+            feedback.c.request_id == new.request_id, feedback.c.person_key == new.person_key
         )
     )
-    connection.execute(
-        insert(feedback),
-        [
-            {
-                "at": datetime.now(UTC),
-                "request_id": request_id,
-                "person_key": person_key,
-                "modality": row.modality,
-                "score": row.score,
-                "speech_s": row.speech_s,
-                "same": same,
-                "encoder_id": row.encoder_id,
-                "strength": row.strength,
-                "scale_id": row.scale_id,
-            }
-            for row in rows
-        ],
-    )
+    connection.execute(insert(feedback), [_trial_values(row, new) for row in rows])
     return tuple(Modality(row.modality) for row in rows)
+
+
+def _remembered(connection: Connection, new: NewFeedback) -> Sequence[Row[Any]]:
+    """Rows of the answer that name the person."""
+    query = select(identifications).where(
+        identifications.c.request_id == new.request_id,
+        identifications.c.person_key == new.person_key,
+    )
+    if new.asked_by is not None:
+        query = query.where(identifications.c.actor == new.asked_by)
+    return connection.execute(query.order_by(identifications.c.modality)).all()
+
+
+def _trial_values(row: Row[Any], new: NewFeedback) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC),
+        "request_id": new.request_id,
+        "person_key": new.person_key,
+        "modality": row.modality,
+        "score": row.score,
+        "speech_s": row.speech_s,
+        "same": new.same,
+        "encoder_id": row.encoder_id,
+        "strength": row.strength,
+        "scale_id": row.scale_id,
+    }
 
 
 def trials(
     connection: Connection, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]
 ) -> tuple[Trial, ...]:
-    """What was said of strengths of these encoders on these scales (ids by modality),
-    oldest first: others mean something else.
+    """List the trials of these encoders on these scales (ids by modality), oldest first.
+
+    Strengths of others mean something else.
     """
     rows = connection.execute(
         select(feedback).where(feedback.c.strength.is_not(None)).order_by(feedback.c.key)
@@ -153,7 +166,7 @@ def trials(
 
 
 def move(connection: Connection, key: int, other: int) -> None:
-    """Let what is remembered of the person `other` be of the person `key`."""
+    """Give what is remembered of the person `other` to the person `key`."""
     mine = select(feedback.c.request_id).where(feedback.c.person_key == key)
     connection.execute(
         delete(feedback).where(feedback.c.person_key == other, feedback.c.request_id.in_(mine))
@@ -163,18 +176,14 @@ def move(connection: Connection, key: int, other: int) -> None:
 
 
 def of_person(connection: Connection, key: int) -> dict[str, list[dict[str, Any]]]:
-    """Answers that named a person and what was said of them, for an export."""
+    """Answers that named a person and feedback on them, for an export."""
     return {
         "identifications": _rows(connection, identifications, key),
         "feedback": _rows(connection, feedback, key),
     }
 
 
-def _rows(connection: Connection, table: Any, key: int) -> list[dict[str, Any]]:
+def _rows(connection: Connection, table: Table, key: int) -> list[dict[str, Any]]:
     columns = [c for c in table.c if c.name not in ("key", "person_key")]
-    return [
-        dict(row._mapping)
-        for row in connection.execute(
-            select(*columns).where(table.c.person_key == key).order_by(table.c.at)
-        )
-    ]
+    query = select(*columns).where(table.c.person_key == key).order_by(table.c.at)
+    return [dict(row._mapping) for row in connection.execute(query)]

@@ -1,19 +1,27 @@
-"""What stands of somebody in the bytes of the database: pieces that must not be found
-any more once it is deleted.
+"""Byte fragments of a person's data that must not remain in the database file.
 
-A deletion has two steps: the transaction, and the removal of these pieces from the
-bytes of the files. `meta` notes between the two that the second is owed, so that a
-process that was killed there leaves it to the next deletion or the next start.
+A deletion has two steps: the transaction, and the removal of these fragments from the
+bytes of the files. `meta` notes between the two that the second is pending. Where a
+process is killed there, the next deletion or the next start does it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    insert,
+    select,
+)
 
-from gallery.records import jobs
+from gallery.records import people as people_records
+from gallery.records.job_files import files_about
 from gallery.tables import (
     feedback,
     identifications,
@@ -25,67 +33,76 @@ from gallery.tables import (
     templates,
 )
 
-PIECE_BYTES = 64
-OWED = "forgetting"
+FRAGMENT_BYTES = 64
+PENDING = "forgetting"
 _TEXTS = (people.c.person_id, people.c.name, people.c.note, people.c.consent, people.c.search)
-# First, some and last bytes of 2048, counted from 1; a sealed vector is a little longer
-_IN_VECTOR = (1, 1000, 1985)
+# First, some and last bytes of 2048, counted from 1. A sealed vector is a little longer.
+_STARTS = (1, 1000, 1985)
 
 
 def texts_of(connection: Connection, key: int) -> set[bytes]:
-    """Id, name, note and consent of a person, as they are stored: as text, and as in
-    the results of jobs, which are JSON.
+    """Id, name, note and consent of a person, as they are stored.
+
+    They stand as text, and as in the results of jobs, which are JSON.
     """
     texts = connection.execute(select(*_TEXTS).where(people.c.key == key)).one()
-    return {text.encode() for text in texts} | {json.dumps(text)[1:-1].encode() for text in texts}
+    as_json = {json.dumps(text)[1:-1].encode() for text in texts}
+    return as_json | {text.encode() for text in texts}
 
 
-def pieces_of(connection: Connection, which: Any) -> set[bytes]:
-    """Pieces of the vectors of templates (a condition on their table), of what is kept
-    with them, and the hashes of their clips.
+def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
+    """Fragments of templates that meet a condition.
+
+    That is of their vectors and media, and the hashes of their clips.
     """
-    parts = [func.substr(templates.c.vector, start, PIECE_BYTES) for start in _IN_VECTOR]
-    found = {piece for row in connection.execute(select(*parts).where(which)) for piece in row}
-    parts = [func.substr(reembedded.c.vector, start, PIECE_BYTES) for start in _IN_VECTOR]
-    staged = select(*parts).join(templates, templates.c.key == reembedded.c.key).where(which)
-    found |= {piece for row in connection.execute(staged) for piece in row}
-    heads = select(func.substr(kept_media.c.data, 1, PIECE_BYTES)).join(
+    staged = _fragments(reembedded.c.vector).join(templates, templates.c.key == reembedded.c.key)
+    media = select(func.substr(kept_media.c.data, 1, FRAGMENT_BYTES)).join(
         templates, templates.c.key == kept_media.c.template_key
     )
+    queries = (_fragments(templates.c.vector), staged, media)
+    fragments = {part for query in queries for part in _values(connection, query.where(which))}
     clips = connection.scalars(select(templates.c.source_sha256).where(which))
-    return (
-        found | set(connection.scalars(heads.where(which))) | {sha256.encode() for sha256 in clips}
-    )
+    return fragments | {sha256.encode() for sha256 in clips}
 
 
 def all_of(connection: Connection, key: int) -> set[bytes]:
-    """Everything that names or shows a person, or leads to them: answers that named
-    them, and files of jobs.
+    """Everything that names or shows a person, or leads to them.
+
+    Answers that named them and files of jobs lead to them.
     """
-    person_id = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+    about = files_about(key, people_records.id_of(connection, key))
     queries = (
         select(identifications.c.request_id).where(identifications.c.person_key == key),
         select(feedback.c.request_id).where(feedback.c.person_key == key),
-        select(job_items.c.name).where(jobs.about(key, person_id)),
-        select(job_items.c.media).where(jobs.about(key, person_id)),
+        select(job_items.c.name).where(about),
+        select(job_items.c.media).where(about),
     )
-    leading = {text.encode() for query in queries for text in connection.scalars(query)}
-    return (
-        texts_of(connection, key) | pieces_of(connection, templates.c.person_key == key) | leading
-    )
+    leads = {text.encode() for query in queries for text in connection.scalars(query)}
+    mine = templates.c.person_key == key
+    return texts_of(connection, key) | fragments_of(connection, mine) | leads
 
 
-def owe(connection: Connection) -> bool:
-    """Note, in a transaction that deletes, that the second step is owed; whether that
-    of an earlier one still is. Only SQLite's files are searched.
+def mark_cleanup_pending(connection: Connection) -> bool:
+    """Note, in a transaction that deletes, that its second step is pending.
+
+    Returns whether that of an earlier deletion still is. Only SQLite's files are searched.
     """
     if connection.dialect.name != "sqlite":
         return False
-    before = connection.execute(delete(meta).where(meta.c.name == OWED)).rowcount
-    connection.execute(insert(meta).values(name=OWED, value="1"))
-    return bool(before)
+    earlier = connection.execute(delete(meta).where(meta.c.name == PENDING)).rowcount
+    connection.execute(insert(meta).values(name=PENDING, value="1"))
+    return bool(earlier)
 
 
-def settle(connection: Connection) -> None:
-    """The second step is done."""
-    connection.execute(delete(meta).where(meta.c.name == OWED))
+def clear_cleanup_pending(connection: Connection) -> None:
+    """Note that the second step is done."""
+    connection.execute(delete(meta).where(meta.c.name == PENDING))
+
+
+def _fragments(vector: ColumnElement[bytes]) -> Select[tuple[bytes, ...]]:
+    return select(*(func.substr(vector, start, FRAGMENT_BYTES) for start in _STARTS))
+
+
+def _values(connection: Connection, query: Select[tuple[bytes, ...]]) -> Iterator[bytes]:
+    for row in connection.execute(query):
+        yield from row

@@ -1,10 +1,10 @@
 """API keys: who may ask the service, and in which role.
 
 A key reads `duet_<key id>_<secret>` with 256 random bits of secret. The database holds
-its id and the scrypt hash of the secret; the key itself is shown once, when it is made.
-scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a key of
-its own, of each secret that it has found right. Whether the key was revoked is read
-from the database at every request.
+its id and the scrypt hash of the secret. The key itself is shown once, when it is
+created. scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a
+key of its own, of each secret that was right. Whether the key was revoked is read from
+the database at every request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}  # 16 MB and about 50 ms
 
 
 class Role(StrEnum):
-    """What the holder of an API key may do; web/guard/roles.py has the routes of each."""
+    """What the holder of an API key may do; `web/guard/roles.py` lists the routes of each."""
 
     ADMIN = "admin"
     KIOSK = "kiosk"
@@ -42,7 +42,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key without its secret."""
+    """An API key without its secret."""
 
     key_id: str
     label: str
@@ -52,18 +52,20 @@ class ApiKey:
 
 
 class Keys:
-    """The keys of a gallery; shared by all threads."""
+    """API keys of a gallery. Shared by all threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._own = secrets.token_bytes(32)
-        self._known: dict[str, bytes] = {}
-        # Bounds the memory that many wrong keys at once can take
+        self._hmac_key = secrets.token_bytes(32)
+        # HMACs of secrets that were right, by key id.
+        self._marks: dict[str, bytes] = {}
+        # Bounds the memory that many wrong keys at once can take.
         self._scrypt_turn = threading.Lock()
 
     def create(self, role: Role, label: str = "") -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can read again. Raises
-        InvalidRequestError.
+        """Create a key. Returns it with its text, which nobody can read again.
+
+        Raises InvalidRequestError.
         """
         if len(label) > MAX_LABEL or not (label.isprintable() or not label):
             raise InvalidRequestError(
@@ -84,32 +86,27 @@ class Keys:
                     created_at=datetime.now(UTC),
                 )
             )
-            audit.append(connection, "create_key", str(role), None, {"key_id": key_id})
+            audit.append(connection, "create_key", str(role), detail={"key_id": key_id})
             row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one()
         return _as_key(row), f"{PREFIX}_{key_id}_{secret}"
 
     def list(self) -> tuple[ApiKey, ...]:
-        """All keys, the revoked ones too, oldest first."""
+        """List all keys, revoked ones too, oldest first."""
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
         with self._database.read() as connection:
-            return tuple(
-                map(
-                    _as_key,
-                    connection.execute(
-                        select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
-                    ),
-                )
-            )
+            return tuple(map(_as_key, connection.execute(query)))
 
     def revoke(self, key_id: str) -> ApiKey:
-        """From now on the key opens nothing, in no process. Revoking it again changes
-        nothing. Raises InvalidRequestError.
+        """Revoke a key, in all processes at once.
+
+        Revoking it again changes nothing. Raises InvalidRequestError.
         """
         with self._database.write() as connection:
-            open_key = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
+            usable = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
             if connection.execute(
-                update(api_keys).where(open_key).values(revoked_at=datetime.now(UTC))
+                update(api_keys).where(usable).values(revoked_at=datetime.now(UTC))
             ).rowcount:
-                audit.append(connection, "revoke_key", "revoked", None, {"key_id": key_id})
+                audit.append(connection, "revoke_key", "revoked", detail={"key_id": key_id})
             row = connection.execute(
                 select(api_keys).where(api_keys.c.key_id == key_id)
             ).one_or_none()
@@ -121,20 +118,20 @@ class Keys:
         return _as_key(row)
 
     def exist(self, *, usable: bool = False) -> bool:
-        """Whether a key was ever made (`usable`: and not revoked): from then on nobody
-        is let in without one.
+        """Whether a key was ever created; `usable`: and not revoked.
+
+        From then on nobody is let in without one.
         """
-        query = select(
-            exists().where(api_keys.c.revoked_at.is_(None))
-            if usable
-            else exists(select(api_keys.c.key_id))
-        )
+        key = select(api_keys.c.key_id)
+        if usable:
+            key = key.where(api_keys.c.revoked_at.is_(None))
         with self._database.read() as connection:
-            return bool(connection.scalar(query))
+            return bool(connection.scalar(select(exists(key))))
 
     def find(self, text: str, before_slow: Callable[[], None] = lambda: None) -> ApiKey | None:
-        """The key of this text, revoked or not; None = no such key. `before_slow` runs
-        before the slow comparison and may raise.
+        """Find the key of this text, revoked or not; None = no such key.
+
+        `before_slow` runs before the slow comparison and may raise.
         """
         prefix, _, rest = text.partition("_")
         key_id, _, secret = rest.partition("_")
@@ -144,19 +141,19 @@ class Keys:
             row = connection.execute(
                 select(api_keys).where(api_keys.c.key_id == key_id)
             ).one_or_none()
-        return (
-            _as_key(row) if row is not None and self._is_right(row, secret, before_slow) else None
-        )
+        if row is None or not self._is_right(row, secret, before_slow):
+            return None
+        return _as_key(row)
 
     def _is_right(self, row: Row[Any], secret: str, before_slow: Callable[[], None]) -> bool:
-        mark = hmac.digest(self._own, row.hash + secret.encode(), "sha256")
-        if hmac.compare_digest(mark, self._known.get(row.key_id, b"")):
+        mark = hmac.digest(self._hmac_key, row.hash + secret.encode(), "sha256")
+        if hmac.compare_digest(mark, self._marks.get(row.key_id, b"")):
             return True
         before_slow()
         with self._scrypt_turn:
             right = hmac.compare_digest(_slow_hash(secret, row.salt), row.hash)
         if right:
-            self._known[row.key_id] = mark
+            self._marks[row.key_id] = mark
         return right
 
 
@@ -165,4 +162,10 @@ def _slow_hash(secret: str, salt: bytes) -> bytes:
 
 
 def _as_key(row: Row[Any]) -> ApiKey:
-    return ApiKey(row.key_id, row.label, Role(row.role), row.created_at, row.revoked_at)
+    return ApiKey(
+        key_id=row.key_id,
+        label=row.label,
+        role=Role(row.role),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )

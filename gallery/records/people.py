@@ -1,8 +1,7 @@
-"""People in the database: functions on a connection, in the transaction of their
-caller.
+"""People in the database: functions on a connection, in their caller's transaction.
 
-Ids, names, notes and terms are checked here, so that nothing that came another way than
-the web is stored unchecked.
+Ids, names, notes and retention periods are checked here, so that nothing is stored
+unchecked that came another way than through the web.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from gallery import audit
 from gallery.names import (
@@ -22,8 +21,8 @@ from gallery.names import (
     validate_person_id,
     validate_retention_days,
 )
-from gallery.records import jobs
-from gallery.records.kept import THUMBNAIL
+from gallery.records import job_files
+from gallery.records.stored_media import THUMBNAIL
 from gallery.results import MAX_PAGE, PeoplePage, Person
 from gallery.tables import changes, kept_media, people, templates
 from utils.errors import InvalidRequestError, PersonExistsError, PersonNotFoundError
@@ -32,7 +31,10 @@ from utils.modality import Modality
 
 @dataclass(frozen=True)
 class NewPerson:
-    """Someone to be created; `name` None = the id; `retention_days` None = no end."""
+    """A person to be created.
+
+    `name` None = the id. `retention_days` None = no end.
+    """
 
     person_id: str
     name: str | None = None
@@ -43,8 +45,10 @@ class NewPerson:
 
 @dataclass(frozen=True)
 class Stock:
-    """What is stored of a person: templates and their mean quality by modality, and
-    whether a picture is kept.
+    """What is stored of a person besides the row in `people`.
+
+    Number of templates and their mean quality, both by modality, and whether there is a
+    picture.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -53,7 +57,7 @@ class Stock:
 
 
 class PersonChanges(TypedDict, total=False):
-    """What is to be changed of a person; what is not in it stays."""
+    """Changes of a person. What is not in it stays."""
 
     name: str
     note: str
@@ -62,8 +66,9 @@ class PersonChanges(TypedDict, total=False):
 
 
 def create(connection: Connection, new: NewPerson) -> int:
-    """Returns the internal number. Raises InvalidNameError, InvalidRequestError,
-    PersonExistsError.
+    """Create a person, and return the internal number.
+
+    Raises InvalidNameError, InvalidRequestError, PersonExistsError.
     """
     person_id = validate_person_id(new.person_id)
     values = columns(
@@ -75,56 +80,65 @@ def create(connection: Connection, new: NewPerson) -> int:
             "retention_days": new.retention_days,
         },
     )
-    if connection.scalar(select(exists().where(people.c.person_id == person_id))):
+    if find(connection, person_id) is not None:
         raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
-    key = connection.execute(
+    inserted = connection.execute(
         insert(people).values(person_id=person_id, created_at=datetime.now(UTC), **values)
     ).inserted_primary_key
-    assert key is not None
-    changed(connection, key[0], "create_person", "created")
-    return int(key[0])
+    assert inserted is not None
+    key = int(inserted[0])
+    note_change(connection, key, action="create_person", outcome="created")
+    return key
 
 
-def change(connection: Connection, key: int, changes_: PersonChanges) -> None:
-    """Raises InvalidNameError, InvalidRequestError."""
-    person_id = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+def change(connection: Connection, key: int, new_values: PersonChanges) -> None:
+    """Change a person. Raises InvalidNameError, InvalidRequestError."""
     connection.execute(
-        update(people).where(people.c.key == key).values(columns(person_id, changes_))
+        update(people)
+        .where(people.c.key == key)
+        .values(columns(id_of(connection, key), new_values))
     )
-    changed(connection, key, "update_person", "changed")
+    note_change(connection, key, action="update_person", outcome="changed")
 
 
 def remove(connection: Connection, key: int) -> list[str]:
-    """Delete a person with all that hangs on them: templates and kept media, answers
-    that named them, feedback, and what jobs hold. Returns the uploads of jobs that are
-    to be removed (paths below the media root).
+    """Delete a person with everything that belongs to them.
+
+    That is templates and their media, answers that named them, feedback, and what jobs
+    hold. Returns the uploads of jobs to remove (paths below the media root).
     """
-    person_id = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
-    uploads = jobs.forget(connection, key, person_id)
+    uploads = job_files.forget_person(connection, key, id_of(connection, key))
     connection.execute(delete(people).where(people.c.key == key))
     return uploads
 
 
-def changed(
-    connection: Connection, key: int, action: str, outcome: str, detail: audit.Detail | None = None
+def note_change(
+    connection: Connection,
+    key: int,
+    *,
+    action: str,
+    outcome: str,
+    detail: audit.Detail | None = None,
 ) -> None:
-    """Tell the indexes of all processes, and the audit, in the transaction of the
-    change.
+    """Note a change for the indexes of all processes and for the audit.
+
+    Call it in the transaction of the change.
     """
     connection.execute(insert(changes).values(person_key=key))
-    audit.append(connection, action, outcome, key, detail)
+    audit.append(connection, action, outcome, person_key=key, detail=detail)
 
 
 def note_enrolment(connection: Connection, key: int) -> None:
-    """From now on retention counts."""
+    """Start the retention period now."""
     connection.execute(
         update(people).where(people.c.key == key).values(enrolled_at=datetime.now(UTC))
     )
 
 
 def note_seen(connection: Connection, key: int) -> None:
-    """The person was recognised now. No change of the gallery: no index reads anything
-    again.
+    """Note that the person was recognised now.
+
+    The gallery does not change by it, so no index reads anything again.
     """
     connection.execute(
         update(people).where(people.c.key == key).values(last_seen_at=datetime.now(UTC))
@@ -132,7 +146,7 @@ def note_seen(connection: Connection, key: int) -> None:
 
 
 def find(connection: Connection, person_id: str) -> int | None:
-    """Internal number of a person; None = nobody of this id."""
+    """Internal number of a person; None = nobody has this id."""
     return connection.scalar(select(people.c.key).where(people.c.person_id == person_id))
 
 
@@ -146,55 +160,71 @@ def key_of(connection: Connection, person_id: str) -> int:
     return key
 
 
+def id_of(connection: Connection, key: int) -> str:
+    """Id of the person of an internal number."""
+    return connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+
+
 def person_of(connection: Connection, key: int) -> Person:
-    """The person of an internal number who is there."""
-    return as_person(
-        connection.execute(select(people).where(people.c.key == key)).one(),
-        stock_of(connection, [key]).get(key),
-    )
+    """Person of an internal number."""
+    row = connection.execute(select(people).where(people.c.key == key)).one()
+    return as_person(row, stock_of(connection, [key]).get(key))
 
 
 def as_person(row: Row[Any], stock: Stock | None = None) -> Person:
-    """A row of `people` and what is stored of them → the person."""
+    """Make a person of a row of `people` and what else is stored of them."""
     stock = stock or Stock()
     counts = {str(m): stock.counts.get(m, 0) for m in (Modality.FACE, Modality.VOICE)}
     return Person(
-        row.person_id,
-        row.name,
-        row.created_at,
-        row.note,
-        counts,
-        row.consent,
-        row.retention_days,
-        row.enrolled_at,
-        row.last_seen_at,
-        stock.quality,
-        stock.has_picture,
+        person_id=row.person_id,
+        name=row.name,
+        created_at=row.created_at,
+        note=row.note,
+        templates=counts,
+        consent=row.consent,
+        retention_days=row.retention_days,
+        enrolled_at=row.enrolled_at,
+        last_seen_at=row.last_seen_at,
+        quality=stock.quality,
+        has_picture=stock.has_picture,
     )
 
 
 def stock_of(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
-    """What is stored of people who have templates."""
-    found: dict[int, Stock] = {}
+    """What is stored of those of `keys` who have templates."""
+    stocks: dict[int, Stock] = {}
+    for row in connection.execute(_count_templates(keys)):
+        stock = stocks.setdefault(row.person_key, Stock())
+        stock.counts[row.modality] = row.templates
+        stock.quality[row.modality] = float(row.quality)
+        has_picture = stock.has_picture or row.pictures > 0
+        stocks[row.person_key] = replace(stock, has_picture=has_picture)
+    return stocks
+
+
+def _count_templates(keys: Sequence[int]) -> Select[Any]:
+    """One row for each person and modality."""
     c = templates.c
-    pictured = func.count(kept_media.c.key)
-    pictures = (kept_media.c.template_key == templates.c.key) & (kept_media.c.kind == THUMBNAIL)
-    query: Select[Any] = select(
-        c.person_key, c.modality, func.count(), func.avg(c.quality), pictured
-    ).outerjoin(kept_media, pictures)
-    for key, modality, count, quality, pictures_kept in connection.execute(
-        query.where(c.person_key.in_(keys)).group_by(c.person_key, c.modality)
-    ):
-        stock = found.setdefault(key, Stock())
-        stock.counts[modality] = count
-        stock.quality[modality] = float(quality)
-        found[key] = replace(stock, has_picture=stock.has_picture or pictures_kept > 0)
-    return found
+    is_picture = (kept_media.c.template_key == c.key) & (kept_media.c.kind == THUMBNAIL)
+    counts = (
+        c.person_key,
+        c.modality,
+        func.count().label("templates"),
+        func.avg(c.quality).label("quality"),
+        func.count(kept_media.c.key).label("pictures"),
+    )
+    return (
+        select(*counts)
+        .outerjoin(kept_media, is_picture)
+        .where(c.person_key.in_(keys))
+        .group_by(c.person_key, c.modality)
+    )
 
 
 def page_of(connection: Connection, search: str, offset: int, limit: int) -> PeoplePage:
-    """People whose id or name holds `search` in any case, by id. Raises
-    InvalidRequestError.
+    """List people whose id or name contains `search` in any case, ordered by id.
+
+    Raises InvalidRequestError.
     """
     if offset < 0 or not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(
@@ -203,42 +233,43 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
         )
     if "\0" in search:
         raise InvalidRequestError(
-            f"search is text without NUL characters. Received: {search[:40]!a}"
+            f"search must not contain NUL characters. Received: {search[:40]!a}"
         )
-    fits = people.c.search.contains(search_key(search), autoescape=True)
-    total = connection.scalar(select(func.count()).select_from(people).where(fits)) or 0
+    matches = people.c.search.contains(search_key(search), autoescape=True)
+    total = connection.scalar(select(func.count()).select_from(people).where(matches)) or 0
     rows = connection.execute(
-        select(people).where(fits).order_by(people.c.person_id).offset(offset).limit(limit)
+        select(people).where(matches).order_by(people.c.person_id).offset(offset).limit(limit)
     ).all()
     stock = stock_of(connection, [row.key for row in rows])
     return PeoplePage(
-        tuple(as_person(row, stock.get(row.key)) for row in rows), total, offset, limit
+        people=tuple(as_person(row, stock.get(row.key)) for row in rows),
+        total=total,
+        offset=offset,
+        limit=limit,
     )
 
 
 def count(connection: Connection) -> int:
-    """How many people there are."""
+    """Count the people."""
     return connection.scalar(select(func.count()).select_from(people)) or 0
 
 
 def with_end(connection: Connection) -> list[tuple[int, datetime]]:
-    """(internal number, when they expire) of all people who are not kept for ever."""
+    """Internal number and time of deletion of everybody with a retention period."""
     rows = connection.execute(select(people).where(people.c.retention_days.is_not(None)))
     return [(row.key, end) for row in rows if (end := as_person(row).expires_at) is not None]
 
 
-def columns(person_id: str, given: PersonChanges) -> dict[str, Any]:
-    """The columns to write for these changes. Raises InvalidNameError,
-    InvalidRequestError.
-    """
-    values: dict[str, Any] = {}
-    if "name" in given:
-        values["name"] = validate_name(given["name"])
-        values["search"] = search_key(f"{person_id}\n{values['name']}")
-    if "note" in given:
-        values["note"] = validate_note(given["note"])
-    if "consent" in given:
-        values["consent"] = validate_note(given["consent"], "A consent")
-    if "retention_days" in given:
-        values["retention_days"] = validate_retention_days(given["retention_days"])
-    return values
+def columns(person_id: str, values: PersonChanges) -> dict[str, Any]:
+    """Columns to write for these values. Raises InvalidNameError, InvalidRequestError."""
+    written: dict[str, Any] = {}
+    if "name" in values:
+        written["name"] = validate_name(values["name"])
+        written["search"] = search_key(f"{person_id}\n{written['name']}")
+    if "note" in values:
+        written["note"] = validate_note(values["note"])
+    if "consent" in values:
+        written["consent"] = validate_note(values["consent"], "A consent")
+    if "retention_days" in values:
+        written["retention_days"] = validate_retention_days(values["retention_days"])
+    return written

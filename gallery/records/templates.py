@@ -1,7 +1,6 @@
-"""Templates in the database: functions on a connection, in the transaction of their
-caller.
+"""Templates in the database: functions on a connection, in their caller's transaction.
 
-Templates of two encoders never stand side by side: what would mix them is refused
+Templates of two encoders never stand side by side. What would mix them is refused
 (EncoderMismatchError).
 """
 
@@ -11,23 +10,47 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
-from gallery.records import kept
+from gallery.records import stored_media
 from gallery.results import StaleTemplates, TemplateInfo
 from gallery.tables import people, templates
 from utils.errors import EncoderMismatchError, LastTemplateError, TemplateNotFoundError
 from utils.modality import Embedding, Modality
 
+# What is read of a template, its vector aside.
+_INFO = (
+    templates.c.template_id,
+    people.c.person_id,
+    templates.c.modality,
+    templates.c.quality,
+    templates.c.encoder_id,
+    templates.c.source_sha256,
+    templates.c.created_at,
+)
+
 
 @dataclass(frozen=True)
 class NewTemplate:
-    """Something to be stored; `quality` in [0, 1]; `source_sha256` is the hash of the
-    media file; `media` is kept with it, by kind (gallery/records/kept.py).
+    """A template to be stored.
+
+    Attributes:
+        quality: in [0, 1].
+        source_sha256: hash of the media file.
+        media: stored with it, by kind (`gallery/records/stored_media.py`).
     """
 
     embedding: Embedding
@@ -36,61 +59,66 @@ class NewTemplate:
     media: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def templates_of(connection: Connection, key: int, *narrower: Any) -> tuple[TemplateInfo, ...]:
-    """The templates of a person, oldest first."""
-    c = templates.c
+def templates_of(
+    connection: Connection, key: int, *conditions: ColumnElement[bool]
+) -> tuple[TemplateInfo, ...]:
+    """List the templates of a person, oldest first."""
     query = (
-        select(
-            c.template_id,
-            people.c.person_id,
-            c.modality,
-            c.quality,
-            c.encoder_id,
-            c.source_sha256,
-            c.created_at,
-        )
-        .join(people, people.c.key == c.person_key)
-        .where(c.person_key == key, *narrower)
-        .order_by(c.key)
+        select(*_INFO)
+        .join(people, people.c.key == templates.c.person_key)
+        .where(templates.c.person_key == key, *conditions)
+        .order_by(templates.c.key)
     )
     return tuple(
-        TemplateInfo(t, p, Modality(m), q, e, s, at)
-        for t, p, m, q, e, s, at in connection.execute(query)
+        TemplateInfo(
+            template_id=row.template_id,
+            person_id=row.person_id,
+            modality=Modality(row.modality),
+            quality=row.quality,
+            encoder_id=row.encoder_id,
+            source_sha256=row.source_sha256,
+            created_at=row.created_at,
+        )
+        for row in connection.execute(query)
     )
 
 
 def add(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> TemplateInfo:
-    """The template stored now, or the one that was stored from the same file before."""
+    """Store a template, or return the one that was stored from the same file before."""
     modality = new.embedding.modality
-    encoder_id = new.embedding.encoder_id
     if modality == Modality.FUSED:
         raise ValueError(
             "Only face and voice embeddings are stored: the fused one is made from them. Received:"
             " modality='fused'"
         )
-    same = (
+    of_same_file = (
         templates.c.modality == modality,
-        templates.c.encoder_id == encoder_id,
+        templates.c.encoder_id == new.embedding.encoder_id,
         templates.c.source_sha256 == new.source_sha256,
     )
-    if not templates_of(connection, key, *same):
-        template_id = uuid.uuid4().hex
-        vector = codec.seal(vectors.to_bytes(new.embedding), template_id, modality, encoder_id)
-        connection.execute(
-            insert(templates).values(
-                template_id=template_id,
-                person_key=key,
-                modality=modality,
-                vector=vector,
-                sealed_by=codec.key_id,
-                quality=new.quality,
-                encoder_id=encoder_id,
-                source_sha256=new.source_sha256,
-                created_at=datetime.now(UTC),
-            )
+    if not templates_of(connection, key, *of_same_file):
+        _insert(connection, key, new, codec)
+    return templates_of(connection, key, *of_same_file)[0]
+
+
+def _insert(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> None:
+    template_id = uuid.uuid4().hex
+    modality = new.embedding.modality
+    encoder_id = new.embedding.encoder_id
+    connection.execute(
+        insert(templates).values(
+            template_id=template_id,
+            person_key=key,
+            modality=modality,
+            vector=codec.seal(vectors.to_bytes(new.embedding), template_id, modality, encoder_id),
+            sealed_by=codec.key_id,
+            quality=new.quality,
+            encoder_id=encoder_id,
+            source_sha256=new.source_sha256,
+            created_at=datetime.now(UTC),
         )
-        kept.write(connection, codec, template_id, new.media)
-    return templates_of(connection, key, *same)[0]
+    )
+    stored_media.write(connection, codec, template_id, new.media)
 
 
 def remove(connection: Connection, key: int) -> None:
@@ -100,27 +128,26 @@ def remove(connection: Connection, key: int) -> None:
 
 def remove_one(connection: Connection, key: int, template_id: str) -> None:
     """Delete one template of a person. Raises TemplateNotFoundError."""
-    if not connection.execute(
+    deleted = connection.execute(
         delete(templates).where(
             templates.c.person_key == key, templates.c.template_id == template_id
         )
-    ).rowcount:
+    )
+    if not deleted.rowcount:
         raise _not_found()
 
 
 def move(connection: Connection, key: int, template_id: str, to: int) -> None:
-    """Give one template of a person to another. Of a clip that is enrolled for both,
-    one template is left. Raises TemplateNotFoundError, LastTemplateError,
-    EncoderMismatchError.
+    """Give one template of a person to another.
+
+    Where both have a template of the same clip, one is left. Raises
+    TemplateNotFoundError, LastTemplateError, EncoderMismatchError.
     """
-    mine = [info.template_id for info in templates_of(connection, key)]
-    if template_id not in mine:
+    ids = [info.template_id for info in templates_of(connection, key)]
+    if template_id not in ids:
         raise _not_found()
-    if len(mine) == 1:
-        raise LastTemplateError(
-            "A template is split off a person who keeps another one. Received: the last template of"
-            " the person"
-        )
+    if len(ids) == 1:
+        raise LastTemplateError("A person's only template cannot be moved.")
     refuse_two_models(
         connection, templates.c.template_id == template_id, templates.c.person_key == to
     )
@@ -128,45 +155,48 @@ def move(connection: Connection, key: int, template_id: str, to: int) -> None:
 
 
 def move_all(connection: Connection, key: int, to: int) -> int:
-    """Give all templates of a person to another, the same clip once; how many. Raises
+    """Give all templates of a person to another, and return how many.
+
+    Where both have a template of the same clip, one is left. Raises
     EncoderMismatchError.
     """
     refuse_two_models(connection, templates.c.person_key == key, templates.c.person_key == to)
     return _give(connection, templates.c.person_key == key, to)
 
 
-def refuse_two_models(connection: Connection, *which: Any) -> None:
-    """Raises EncoderMismatchError where templates of one modality among these are of
-    two encoders.
+def refuse_two_models(connection: Connection, *conditions: ColumnElement[bool]) -> None:
+    """Refuse templates of one modality that are of two encoders.
+
+    Looks at the templates that meet one of the conditions. Raises EncoderMismatchError.
     """
     c = templates.c
     query = (
         select(c.modality)
-        .where(or_(*which))
+        .where(or_(*conditions))
         .group_by(c.modality)
         .having(func.count(c.encoder_id.distinct()) > 1)
     )
     mixed = list(connection.scalars(query))
     if mixed:
         raise EncoderMismatchError(
-            f"All templates of a person are of one model. Received: {' and '.join(mixed)} templates"
-            " of two models",
+            "All templates of a person must be of one model. Received:"
+            f" {' and '.join(mixed)} templates of two models",
             "Enrol the person of the older model again with replace=true.",
         )
 
 
-def _give(connection: Connection, which: Any, to: int) -> int:
+def _give(connection: Connection, condition: ColumnElement[bool], to: int) -> int:
     c = templates.c
-    there = templates.alias()
-    same = exists().where(
-        there.c.person_key == to,
-        there.c.modality == c.modality,
-        there.c.encoder_id == c.encoder_id,
-        there.c.source_sha256 == c.source_sha256,
+    theirs = templates.alias()
+    of_same_clip = exists().where(
+        theirs.c.person_key == to,
+        theirs.c.modality == c.modality,
+        theirs.c.encoder_id == c.encoder_id,
+        theirs.c.source_sha256 == c.source_sha256,
     )
-    twice = list(connection.scalars(select(c.key).where(which, same)))
-    connection.execute(delete(templates).where(c.key.in_(twice)))
-    return connection.execute(update(templates).where(which).values(person_key=to)).rowcount
+    duplicates = list(connection.scalars(select(c.key).where(condition, of_same_clip)))
+    connection.execute(delete(templates).where(c.key.in_(duplicates)))
+    return connection.execute(update(templates).where(condition).values(person_key=to)).rowcount
 
 
 def _not_found() -> TemplateNotFoundError:
@@ -176,53 +206,58 @@ def _not_found() -> TemplateNotFoundError:
 
 
 def refuse_mixed(connection: Connection, new: Sequence[NewTemplate]) -> None:
-    """Raises EncoderMismatchError where these would stand beside templates of other
-    encoders.
+    """Refuse templates that would stand beside those of other encoders.
+
+    Raises EncoderMismatchError.
     """
-    found = stale(connection, {t.embedding.modality: t.embedding.encoder_id for t in new})
-    if found:
-        raise mismatch(found)
+    others = stale(connection, {t.embedding.modality: t.embedding.encoder_id for t in new})
+    if others:
+        raise mismatch(others)
 
 
 def stale(
     connection: Connection, encoder_ids: Mapping[Modality, str]
 ) -> tuple[StaleTemplates, ...]:
-    """Templates of other encoders than `encoder_ids`. Only when there is one at all,
-    they are counted: the index answers the first.
+    """Count the templates of other encoders than `encoder_ids`, by modality.
+
+    Whether there is one at all is looked up in the index first, as counting is slow.
     """
-    found = []
+    counts = []
     for modality, encoder_id in encoder_ids.items():
         other = _of_other_encoder(modality, encoder_id)
         if connection.scalar(select(exists().where(other))):
-            count, persons = connection.execute(
+            templates_count, people_count = connection.execute(
                 select(func.count(), func.count(templates.c.person_key.distinct())).where(other)
             ).one()
-            found.append(StaleTemplates(modality, count, persons))
-    return tuple(found)
+            counts.append(StaleTemplates(modality, templates_count, people_count))
+    return tuple(counts)
 
 
-def mismatch(found: Sequence[StaleTemplates]) -> EncoderMismatchError:
-    """The error that says how many templates are of another model and what to do."""
-    parts = ", ".join(
-        f"{s.templates} {s.modality} template{'s' * (s.templates != 1)} of {s.people} "
-        f"{'people' if s.people != 1 else 'person'}"
-        for s in found
-    )
+def mismatch(stale_templates: Sequence[StaleTemplates]) -> EncoderMismatchError:
+    """Make the error that says how many templates are of another model."""
     return EncoderMismatchError(
         "Templates of another model cannot be compared with those of the model in use. Received: a"
-        f" gallery with {parts} of another one",
+        f" gallery with {', '.join(map(_describe, stale_templates))} of another one",
         "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people"
         " again with replace=true, delete them, or go back to that model.",
         {
             "stale": [
                 {"modality": str(s.modality), "templates": s.templates, "people": s.people}
-                for s in found
+                for s in stale_templates
             ]
         },
     )
 
 
-def _of_other_encoder(modality: Modality, encoder_id: str) -> Any:
+def _describe(stale_templates: StaleTemplates) -> str:
+    s = stale_templates
+    template_s = "template" if s.templates == 1 else "templates"
+    person_s = "person" if s.people == 1 else "people"
+    return f"{s.templates} {s.modality} {template_s} of {s.people} {person_s}"
+
+
+def _of_other_encoder(modality: Modality, encoder_id: str) -> ColumnElement[bool]:
+    # Two ranges, which the index answers; an inequality it does not.
     return (templates.c.modality == modality) & or_(
         templates.c.encoder_id < encoder_id, templates.c.encoder_id > encoder_id
     )

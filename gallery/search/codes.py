@@ -1,12 +1,11 @@
-"""The gallery in memory, for many people: one byte a number instead of four, and the
-templates of those who come nearest.
+"""Index in memory for many people: one byte a number instead of four.
 
-Every row is scanned, so that there is no graph to build at the start, to keep up, or to
-miss somebody: a code is the vector in steps of 1/127 of its largest number, and the
-scan takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine
-by about 0.0005 (512 uniform errors); of the `NEAREST` people by code the templates are
-read and compared exactly, and far fewer of them are looked at
-(`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
+Every row is scanned, so there is no graph to build at the start, to keep up, or to miss
+somebody. A code is the vector in steps of 1/127 of its largest number, and the scan takes
+integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about
+0.0005 (512 uniform errors). The templates of the `NEAREST` people by code are read and
+compared exactly, and far fewer of them are looked at (`recognition.matching.SHORTLIST`).
+Figures: docs/scale.md.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from sqlalchemy import Connection
 from gallery.records import feed
 from gallery.records.feed import PersonRef
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
-from gallery.search.nearest import Found, lists, read_found
+from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
 from gallery.vectors import KeyArray
 from utils.arrays import Float32Array
@@ -41,20 +40,26 @@ _THREADS = min(os.cpu_count() or 1, 4)
 
 
 class CodeIndex(MemoryIndex):
-    """A memory index whose rows are codes; who comes near is read from the database."""
+    """Memory index whose rows are codes. Who comes near is read from the database."""
 
     def near(self, probe: Probe) -> Snapshot:
-        """The nearest people, and those who changed while they were looked for. Raises
-        StoreUnavailableError.
+        """Find the nearest people, and those who changed during the search.
+
+        Raises StoreUnavailableError.
         """
         codes = self.snapshot()
-        keys = {
-            int(key) for m, alone in lists(probe) for key in _nearest(codes, m, alone, probe[m])
-        }
+        keys = set[int]()
+        for modality, alone in list_searches(probe):
+            keys.update(_nearest(codes, modality, alone, probe[modality]).tolist())
         with self._store.database.read() as connection:
             keys.update(feed.changed_since(connection, codes.revision.change))
-            found = Found(sorted(keys), {m: codes.count(m) for m in ALL}, codes.people, codes.stale)
-            return read_found(connection, self._reader, codes.revision, found)
+            nearest = Nearest(
+                keys=sorted(keys),
+                totals={m: codes.count(m) for m in ALL},
+                people=codes.people,
+                stale=codes.stale,
+            )
+            return read_nearest(connection, self._reader, codes.revision, nearest)
 
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
@@ -69,47 +74,44 @@ class CodeIndex(MemoryIndex):
 
 
 def encode(vectors: Float32Array) -> CodeArray:
-    """(n, size) float32 → (n, size + 4) int8: the code, and the bytes of the float32
-    that it is multiplied with to get the vector back. A row of zeros stays one.
+    """Encode vectors (n, size) float32 as rows (n, size + 4) int8.
+
+    A row is the code, and the bytes of the float32 that it is multiplied with to get the
+    vector back. A row of zeros stays one.
     """
-    scales = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0).astype(
-        np.float32
-    ) / np.float32(_STEPS)
-    codes = np.rint(
-        np.divide(vectors, scales, out=np.zeros_like(vectors), where=scales > 0)
-    ).astype(np.int8)
-    return np.concatenate([codes, scales.view(np.int8)], axis=1)
+    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0)
+    scales = largest.astype(np.float32) / np.float32(_STEPS)
+    steps = np.divide(vectors, scales, out=np.zeros_like(vectors), where=scales > 0)
+    return np.concatenate([np.rint(steps).astype(np.int8), scales.view(np.int8)], axis=1)
 
 
 def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
-    """Products of a vector (size,) with every row of codes (n, size + 4) → (n,)
-    float32; a product of integers is exact.
+    """Multiply a vector (size,) with every row of codes (n, size + 4) → (n,) float32.
+
+    A product of integers is exact.
     """
-    asked = encode(vector[None])
-    found = np.empty(len(codes), np.float32)
+    probe = encode(vector[None])
+    products = np.empty(len(codes), np.float32)
     shares = _THREADS if len(codes) >= _ROWS_TO_SHARE else 1
     bounds = np.linspace(0, len(codes), shares + 1).astype(int).tolist()
-    parts = [(codes[a:b], asked, found[a:b]) for a, b in pairwise(bounds)]
+    parts = [(codes[a:b], probe, products[a:b]) for a, b in pairwise(bounds)]
     for _ in _pool().map(_score, parts) if shares > 1 else map(_score, parts):
         pass
-    return found
+    return products
 
 
 def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
-    """Piece by piece, so that the scale of a row is read while the row is in the cache."""
-    codes, asked, found = part
-    size = asked.shape[1] - _SCALE_BYTES
-    scale = asked[:, size:].view(np.float32)[0, 0]
+    """Score piece by piece, so that the scale of a row is read while it is in the cache."""
+    codes, probe, products = part
+    size = probe.shape[1] - _SCALE_BYTES
+    scale = probe[:, size:].view(np.float32)[0, 0]
     for start in range(0, len(codes), _ROWS_AT_ONCE):
         piece = codes[start : start + _ROWS_AT_ONCE]
-        products = np.asarray(
-            numkong.cdist(asked[:, :size], piece[:, :size], "dot", out_dtype="float32")
+        integers = np.asarray(
+            numkong.cdist(probe[:, :size], piece[:, :size], "dot", out_dtype="float32")
         )[0]
-        np.multiply(
-            products,
-            piece[:, size:].view(np.float32)[:, 0] * scale,
-            out=found[start : start + _ROWS_AT_ONCE],
-        )
+        scales = piece[:, size:].view(np.float32)[:, 0] * scale
+        np.multiply(integers, scales, out=products[start : start + _ROWS_AT_ONCE])
 
 
 @cache
@@ -118,13 +120,19 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: Float32Array) -> KeyArray:
-    where = codes.has[modality] & ~codes.has[Modality.FUSED] if alone else codes.has[modality]
+    """Internal numbers of the nearest people.
+
+    `alone`: only among those who have this modality and not the other one.
+    """
+    where = codes.has[modality]
+    if alone:
+        where = where & ~codes.has[Modality.FUSED]
     if not where.any():
         return codes.keys[:0]
-    found = np.where(where, scores(np.asarray(codes.vectors[modality], np.int8), vector), -np.inf)
-    first = (
-        np.argpartition(found, -NEAREST)[-NEAREST:]
-        if len(found) > NEAREST
-        else np.arange(len(found))
-    )
+    rows = np.asarray(codes.vectors[modality], np.int8)
+    products = np.where(where, scores(rows, vector), -np.inf)
+    if len(products) > NEAREST:
+        first = np.argpartition(products, -NEAREST)[-NEAREST:]
+    else:
+        first = np.arange(len(products))
     return codes.keys[first[where[first]]]

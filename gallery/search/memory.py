@@ -1,12 +1,11 @@
-"""The gallery in memory: one row a person, with what stands for them by face, by voice
-and by both.
+"""Index in memory: one row for each person, with vectors by face, by voice and by both.
 
-`MemoryIndex.snapshot()` asks the database for its latest change and, when it moved,
-reads the people concerned (of other processes too) and swaps in a new snapshot. A
-snapshot never changes: searches in parallel each keep the one they began with. New rows
-are written behind the rows that older snapshots look at, rows out of use are marked in
-the new snapshot's own `keys`; when they are many the rows are moved together into fresh
-arrays.
+`MemoryIndex.snapshot()` asks the database for its latest change. When it moved, the index
+reads the people concerned, also those whom other processes changed, and swaps in a new
+snapshot. A snapshot never changes: searches in parallel each keep the one they began
+with. New rows are written behind the rows that older snapshots look at. Rows out of use
+are marked in the `keys` of the new snapshot. When there are many of them, the rows in use
+are moved together into fresh arrays.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ from sqlalchemy import Connection
 from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.records.feed import PersonRef, Revision
+from gallery.records.templates import stale
 from gallery.results import StaleTemplates
 from gallery.search.reading import ALL, SINGLE, Reader
-from gallery.store import Store, stale
+from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array
 from utils.modality import Modality
@@ -35,21 +35,31 @@ Probe = Mapping[Modality, Float32Array]
 """Embeddings (size,) of one clip by modality."""
 
 NEAREST = 64
-"""How many people an index that looks for the nearest finds at least, in each modality:
-more than are looked at (`recognition.matching`).
+"""Least number of people whom a search for the nearest finds, in each modality.
+
+More than are looked at (`recognition.matching`).
 """
 _LEAST_ROWS = 256
 _GROWTH = 1.125
-_MOST_ROWS = 1.25  # rows per person, before those out of use are thrown away
+# Rows for each person, before those out of use are thrown away.
+_MOST_ROWS = 1.25
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of the gallery. Row i of every array is the person `keys[i]` (0 = a row
-    out of use); `vectors[m]` (n, size) float32 stand for the people where `has[m]` (n,)
-    is true (`gallery.vectors.represent`). `stale` lists templates of other encoders,
-    which are not in it. `people` is how many can be recognised. Where it holds those
-    alone who are nearest to a probe, `totals[m]` says how many there are in all.
+    """One state of the gallery, or of the part of it that is nearest to a probe.
+
+    Attributes:
+        keys: (n,) internal numbers: row i of every array is the person `keys[i]`; 0 = a
+            row out of use.
+        vectors: (n, size) float32 by modality, of those people whom `has` marks
+            (`gallery.vectors.represent`).
+        has: (n,) whether the person has a vector, by modality.
+        refs: the people by internal number.
+        stale: templates of other encoders, which are not in it.
+        people: number of people who can be recognised.
+        totals: number of people who can be recognised, by modality, where only the
+            nearest are in it.
     """
 
     revision: Revision
@@ -62,59 +72,64 @@ class Snapshot:
     totals: Mapping[Modality, int] | None = None
 
     def count(self, modality: Modality) -> int:
-        """How many people can be recognised in this modality."""
-        return (
-            int(np.count_nonzero(self.has[modality]))
-            if self.totals is None
-            else self.totals[modality]
-        )
+        """Count the people who can be recognised in this modality."""
+        if self.totals is not None:
+            return self.totals[modality]
+        return int(np.count_nonzero(self.has[modality]))
 
 
 class Index(Protocol):
-    """Shared by all threads."""
+    """Search of a gallery, shared by all threads."""
 
     def snapshot(self) -> Snapshot:
-        """The gallery as it is committed now, or nobody of it: how many there are, and
-        what is stale. Raises StoreUnavailableError.
+        """Read the gallery as it is committed now, or at least its counts.
+
+        Raises StoreUnavailableError.
         """
 
     def near(self, probe: Probe) -> Snapshot:
-        """At least the `NEAREST` people to the probe in each modality, of the gallery
-        as it is committed now. Raises StoreUnavailableError.
+        """Find at least the `NEAREST` people to the probe in each modality.
+
+        They are of the gallery as it is committed now. Raises StoreUnavailableError.
         """
 
 
 class _Rows:
-    """A growing (n, size) array. Views that were given out keep what they saw: rows are
-    only ever added behind them.
+    """A growing (n, size) array.
+
+    Rows are only ever added behind those in use, so views that were given out keep what
+    they saw.
     """
 
     def __init__(self, array: Any, used: int) -> None:
         self._array = array
         self._used = used
 
-    def add(self, at: int, rows: Any) -> None:
-        """Put rows behind the first `at`, which are those of the latest snapshot: what
-        an update that failed left there goes.
+    def add(self, used: int, rows: Any) -> None:
+        """Put rows behind the first `used`, which are those of the latest snapshot.
+
+        What a failed update left there goes.
         """
-        need = at + len(rows)
+        need = used + len(rows)
         if need > len(self._array):
             larger = with_room(need, self._array.shape[1], self._array.dtype)
-            larger[:at] = self._array[:at]
+            larger[:used] = self._array[:used]
             self._array = larger
-        self._array[at:need] = rows
+        self._array[used:need] = rows
         self._used = need
 
     def view(self) -> Any:
-        """All rows, not to be written to."""
+        """All rows, read-only."""
         view = self._array[: self._used]
         view.flags.writeable = False
         return view
 
 
 class MemoryIndex:
-    """In step with the database; shared by all threads. A kind of it may keep something
-    else than the vectors: what `_make` makes room for and `_pack` makes of them.
+    """Index in step with the database, shared by all threads.
+
+    A subclass may store something else than the vectors: `_make` makes room for it, and
+    `_pack` makes it of vectors.
     """
 
     def __init__(self, store: Store, encoders: Encoders) -> None:
@@ -125,23 +140,23 @@ class MemoryIndex:
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
-        """The gallery as it is committed now. Raises StoreUnavailableError."""
+        """Read the gallery as it is committed now. Raises StoreUnavailableError."""
         current = self._snapshot
         with self._store.database.read() as connection:
             if current is not None and current.revision == self._revision(connection):
                 return current
         with self._lock, self._store.database.read() as connection:
-            self._snapshot = self._refreshed(connection)
+            self._snapshot = self._refresh(connection)
             return self._snapshot
 
     def near(self, _probe: Probe) -> Snapshot:
-        """Everybody."""
+        """Return everybody. Raises StoreUnavailableError."""
         return self.snapshot()
 
     def _revision(self, connection: Connection) -> Revision:
         return feed.revision(connection, self._store.database.file_id(connection))
 
-    def _refreshed(self, connection: Connection) -> Snapshot:
+    def _refresh(self, connection: Connection) -> Snapshot:
         old = self._snapshot
         revision = self._revision(connection)
         if (
@@ -149,20 +164,28 @@ class MemoryIndex:
             or (old.revision.gallery_id, old.revision.file) != (revision.gallery_id, revision.file)
             or old.revision.change > revision.change
         ):
-            return self._loaded(connection, revision)
-        return old if old.revision == revision else self._updated(connection, old, revision)
+            return self._load(connection, revision)
+        return old if old.revision == revision else self._update(connection, old, revision)
 
-    def _loaded(self, connection: Connection, revision: Revision) -> Snapshot:
+    def _load(self, connection: Connection, revision: Revision) -> Snapshot:
+        """Read everybody."""
         block = self._reader.read(connection, None, self._make, self._pack)
         refs = self._refs(connection, block.keys, None)
         old_templates = stale(connection, self._reader.encoder_ids)
-        # Last: what fails before must leave them as they are
+        # Last: what fails before must leave them as they are.
         self._rows = {m: _Rows(block.vectors[m], len(block.keys)) for m in ALL}
         return Snapshot(
-            revision, block.keys, self._views(), block.has, refs, old_templates, len(block.keys)
+            revision=revision,
+            keys=block.keys,
+            vectors=self._views(),
+            has=block.has,
+            refs=refs,
+            stale=old_templates,
+            people=len(block.keys),
         )
 
-    def _updated(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
+    def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
+        """Read those who changed since the old snapshot."""
         changed = feed.changed_since(connection, old.revision.change)
         block = self._reader.read(connection, changed, self._make, self._pack)
         gone = np.isin(old.keys, changed)
@@ -176,14 +199,20 @@ class MemoryIndex:
         for m in ALL:
             self._rows[m].add(len(old.keys), block.vectors[m][: len(block.keys)])
         people = int((keys != 0).sum())
-        snapshot = Snapshot(revision, keys, self._views(), has, refs, old_templates, people)
-        return (
-            self._moved_together(snapshot)
-            if len(keys) > _MOST_ROWS * people + _LEAST_ROWS
-            else snapshot
+        snapshot = Snapshot(
+            revision=revision,
+            keys=keys,
+            vectors=self._views(),
+            has=has,
+            refs=refs,
+            stale=old_templates,
+            people=people,
         )
+        crowded = len(keys) > _MOST_ROWS * people + _LEAST_ROWS
+        return self._move_together(snapshot) if crowded else snapshot
 
-    def _moved_together(self, snapshot: Snapshot) -> Snapshot:
+    def _move_together(self, snapshot: Snapshot) -> Snapshot:
+        """Copy the rows in use into fresh arrays."""
         used = snapshot.keys != 0
         people = snapshot.people
         arrays = {m: self._make(people, self._reader.sizes[m]) for m in ALL}
@@ -211,10 +240,13 @@ class MemoryIndex:
     def _refs(
         self, connection: Connection, keys: KeyArray, among: list[int] | None
     ) -> dict[int, PersonRef]:
-        read = feed.read_people(connection, among)
-        return {int(key): read[int(key)] for key in keys}
+        refs = feed.read_people(connection, among)
+        return {int(key): refs[int(key)] for key in keys}
 
 
 def with_room(rows: int, width: int, dtype: np.dtype[Any]) -> Any:
-    """Rows for growth cost address space only, until they are written to."""
+    """Make an array of zeros with room for growth.
+
+    Rows for growth cost address space only, until they are written to.
+    """
     return np.zeros((int(rows * _GROWTH) + _LEAST_ROWS, width), dtype)

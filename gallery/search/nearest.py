@@ -1,5 +1,6 @@
-"""The people whom an index found near a probe, read from their templates: their exact
-vectors, whatever the index found them by.
+"""Reads the people whom an index found near a probe.
+
+Their vectors are exact, whatever the index found them by.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from utils.modality import Modality
 
 
 @dataclass(frozen=True)
-class Found:
-    """Keys of the people who may be nearest, how many there are in all, of each
-    modality and of any, and what is not compared.
+class Nearest:
+    """People who may be nearest to a probe.
+
+    Attributes:
+        keys: their internal numbers.
+        totals: number of people who can be recognised, by modality.
+        people: number of people who can be recognised at all.
+        stale: templates that are not compared.
     """
 
     keys: Sequence[int]
@@ -29,26 +35,31 @@ class Found:
     stale: tuple[StaleTemplates, ...]
 
 
-def read_found(
-    connection: Connection, reader: Reader, revision: Revision, found: Found
+def read_nearest(
+    connection: Connection, reader: Reader, revision: Revision, nearest: Nearest
 ) -> Snapshot:
-    """The snapshot of these people, in the transaction in which they were found."""
-    block = reader.read(connection, found.keys)
-    refs = feed.read_people(connection, found.keys)
+    """Read the snapshot of these people, in the transaction that found them."""
+    block = reader.read(connection, nearest.keys)
+    refs = feed.read_people(connection, nearest.keys)
     return Snapshot(
-        revision,
-        block.keys,
-        block.vectors,
-        block.has,
-        {int(k): refs[int(k)] for k in block.keys},
-        found.stale,
-        found.people,
-        found.totals,
+        revision=revision,
+        keys=block.keys,
+        vectors=block.vectors,
+        has=block.has,
+        refs={int(key): refs[int(key)] for key in block.keys},
+        stale=nearest.stale,
+        people=nearest.people,
+        totals=nearest.totals,
     )
 
 
-def lists(probe: Probe) -> list[tuple[Modality, bool]]:
-    """What is searched: each modality of the probe and, for one with face and voice,
-    those who have the one alone.
+def list_searches(probe: Probe) -> list[tuple[Modality, bool]]:
+    """List the modalities to search, each with whether to search those who have it alone.
+
+    That is each modality of the probe among all. For a probe with face and voice it is
+    also each of the two among those who lack the other one.
     """
-    return [(m, False) for m in probe] + [(m, True) for m in SINGLE if Modality.FUSED in probe]
+    searches = [(modality, False) for modality in probe]
+    if Modality.FUSED in probe:
+        searches += [(modality, True) for modality in SINGLE]
+    return searches

@@ -1,15 +1,16 @@
-"""Search inside PostgreSQL: no process holds the gallery, so that any number of them
-share one.
+"""Search inside PostgreSQL, for any number of processes that share a gallery.
 
-`person_codes` holds what stands for each person at half precision, with HNSW indexes
-(Malkov and Yashunin, 2018; pgvector's) on the inner product. A search takes the nearest
-of each modality from them and reads their templates: scores are exact, the index only
-says whose. The codes may be some changes behind the gallery; the people of those
-changes are looked at in every search. So a search never waits for the codes, and never
-misses what is committed. Deleted people leave the codes with their templates.
+No process holds the gallery in memory. `person_codes` holds what stands for each person
+at half precision, with HNSW indexes (Malkov and Yashunin, 2018; pgvector's) on the inner
+product. A search takes the nearest of each modality from them and reads their templates:
+scores are exact, the index only says whose.
 
-Vectors in `person_codes` are in the clear: an encrypted gallery is searched in the
-memory of each process instead (`open_index`).
+The codes may be some changes behind the gallery. The people of those changes are looked
+at in every search, so a search never waits for the codes, and never misses what is
+committed. Deleted people leave the codes with their templates.
+
+Vectors in `person_codes` are in the clear. An encrypted gallery is searched in the memory
+of each process instead (`open_index`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from sqlalchemy import Connection, text
 from gallery.database.postgres import PostgresDatabase
 from gallery.ports import Encoders
 from gallery.records import feed
+from gallery.records.templates import stale
 from gallery.search.memory import NEAREST, Probe, Snapshot
-from gallery.search.nearest import Found, lists, read_found
+from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL, SINGLE, Block, Reader
-from gallery.store import Store, stale
+from gallery.store import Store
 from utils.arrays import Float32Array
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
@@ -37,32 +39,36 @@ from utils.modality import Modality
 log = logging.getLogger("duet.gallery")
 
 EXACT = 100_000
-"""People up to whom every code is compared: nobody is missed, and it takes no longer
-than the graph. Figures: docs/scale.md.
+"""Number of people up to which every code is compared.
+
+Nobody is missed, and it takes no longer than the graph. Figures: docs/scale.md.
 """
+# Parameters of HNSW, for recall before speed: who resembles nobody else is hard to reach
+# through neighbours. Figures: docs/scale.md.
 LINKS = 24
 EF_CONSTRUCTION = 200
 EF_SEARCH = 1000
-"""HNSW's parameters, for recall before speed: who resembles nobody else is hard to
-reach through neighbours. Figures: docs/scale.md.
-"""
 BEHIND = 64
-"""Changed people who are looked at in every search until their codes are written."""
+"""Number of changed people from which a search has their codes written."""
 FAR_BEHIND = 2000
-"""Changed people for whom a search waits until their codes are written."""
+"""Number of changed people from which a search waits until their codes are written."""
 MOST_BUILD_BYTES = 2 << 30
+# Of a person in the graph, beside the code: 2 · LINKS neighbours of 16 bytes, and what
+# else pgvector keeps (some 1,000 bytes were measured).
 _GRAPH_BYTES = 1200
-"""Of a person in the graph, beside the code: 2 · LINKS neighbours of 16 bytes, and what
-else pgvector keeps (some 1,000 were measured).
-"""
 TRIES = 3
 _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class _State:
-    """Up to which change the codes are, and how many people they hold in all and by
-    modality. `usable` is false for codes of other encoders, which count as none.
+    """State of the codes.
+
+    Attributes:
+        usable: False for codes of other encoders, which count as none.
+        change: number of the latest change that is in them.
+        people: number of people in them.
+        totals: number of people in them by modality.
     """
 
     usable: bool
@@ -72,7 +78,7 @@ class _State:
 
 
 class DatabaseIndex:
-    """An index of a gallery in PostgreSQL, of these encoders."""
+    """Index of a gallery in PostgreSQL, of these encoders."""
 
     def __init__(self, store: Store, encoders: Encoders) -> None:
         assert isinstance(store.database, PostgresDatabase)
@@ -82,30 +88,31 @@ class DatabaseIndex:
         self._encoders = hashlib.sha256(ids.encode()).hexdigest()
 
     def snapshot(self) -> Snapshot:
-        """How many people there are, and what is stale; of the people at most the
-        latest. Raises StoreUnavailableError.
+        """Read the counts and what is stale; of the people, at most the latest.
+
+        Raises StoreUnavailableError.
         """
         return self.near({})
 
     def near(self, probe: Probe) -> Snapshot:
-        """The nearest people and those of the latest changes. Raises
-        StoreUnavailableError.
+        """Find the nearest people and those of the latest changes.
+
+        Raises StoreUnavailableError.
         """
         for _ in range(TRIES):
             with self._database.read() as connection:
                 state = self._state(connection)
                 behind = feed.changed_since(connection, state.change)
                 if len(behind) <= FAR_BEHIND:
-                    found = self._found(connection, state, behind, probe)
-                    snapshot = read_found(
-                        connection, self._reader, feed.revision(connection, ""), found
-                    )
+                    nearest = self._find(connection, state, behind, probe)
+                    revision = feed.revision(connection, "")
+                    snapshot = read_nearest(connection, self._reader, revision, nearest)
                     break
             self.catch_up()
         else:
             raise StoreUnavailableError(
-                "All services on one gallery must use the same models. Received: another service"
-                " that makes the search of this one anew with its own",
+                "Another service on this gallery uses other models, and makes the search of this"
+                " one anew with its own.",
                 "Restart them all with the same DUET_MODEL_DIR.",
             )
         if len(behind) > BEHIND:
@@ -113,8 +120,9 @@ class DatabaseIndex:
         return snapshot
 
     def catch_up(self, *, wait: bool = True) -> None:
-        """Write the codes of the people who changed. Without `wait` nothing happens
-        while somebody else writes.
+        """Write the codes of the people who changed.
+
+        Without `wait` nothing happens while somebody else writes.
         """
         with self._database.write() if wait else self._database.write_if_free() as connection:
             if connection is None:
@@ -131,7 +139,10 @@ class DatabaseIndex:
             )
 
     def _try_to_catch_up(self) -> None:
-        """A database that takes no writes does not keep people from being recognised."""
+        """Catch up where that is possible now.
+
+        A database that takes no writes must not keep people from being recognised.
+        """
         try:
             self.catch_up(wait=False)
         except (StoreUnavailableError, StorageFullError) as error:
@@ -142,19 +153,28 @@ class DatabaseIndex:
             text("SELECT encoders, change, people, face, voice, fused FROM person_codes_state")
         ).one()
         if row.encoders != self._encoders:
-            return _State(False, 0, 0, dict.fromkeys(ALL, 0))
-        return _State(True, row.change, row.people, {m: getattr(row, m) for m in ALL})
+            return _State(usable=False, change=0, people=0, totals=dict.fromkeys(ALL, 0))
+        totals = {m: getattr(row, m) for m in ALL}
+        return _State(usable=True, change=row.change, people=row.people, totals=totals)
 
-    def _found(
+    def _find(
         self, connection: Connection, state: _State, behind: Sequence[int], probe: Probe
-    ) -> Found:
-        keys = {*behind, *(_near_codes(connection, probe, state.people) if state.people else ())}
-        totals, people = self._counted(connection, state, behind)
-        return Found(sorted(keys), totals, people, stale(connection, self._reader.encoder_ids))
+    ) -> Nearest:
+        keys = set(behind)
+        if state.people:
+            keys |= _near_codes(connection, probe, state.people)
+        totals, people = self._count(connection, state, behind)
+        return Nearest(
+            keys=sorted(keys),
+            totals=totals,
+            people=people,
+            stale=stale(connection, self._reader.encoder_ids),
+        )
 
-    def _counted(
+    def _count(
         self, connection: Connection, state: _State, behind: Sequence[int]
     ) -> tuple[dict[Modality, int], int]:
+        """Count the people by modality and at all, those of the latest changes too."""
         if not behind:
             return state.totals, state.people
         old = connection.execute(
@@ -176,16 +196,16 @@ class DatabaseIndex:
             _insert(connection, block)
 
     def _rebuild(self, connection: Connection) -> None:
-        """All codes anew: the indexes are built over them at the end, which is faster
-        than row by row.
+        """Write all codes anew.
+
+        The indexes are built over them at the end, which is faster than row by row.
         """
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         for name in _indexes(self._reader.sizes):
             connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
         connection.execute(text("DELETE FROM person_codes"))
-        for block in self._blocks(
-            connection, feed.read_keys(connection, self._reader.encoder_ids).tolist()
-        ):
+        keys = feed.read_keys(connection, self._reader.encoder_ids).tolist()
+        for block in self._blocks(connection, keys):
             _insert(connection, block)
         _make_room(connection, self._reader.sizes)
         for statement in _indexes(self._reader.sizes).values():
@@ -198,9 +218,10 @@ class DatabaseIndex:
 
 
 def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
-    """Memory in which the graph of the largest index is built; one that does not fit is
-    built much more slowly. Parallel building would take the memory from /dev/shm, of
-    which containers have little.
+    """Give the server memory in which the graph of the largest index fits.
+
+    One that does not fit is built much more slowly. Parallel building would take the
+    memory from /dev/shm, of which containers have little.
     """
     people = connection.scalar(text("SELECT people FROM person_codes_state")) or 0
     wanted = min(people * (2 * max(sizes.values()) + _GRAPH_BYTES), MOST_BUILD_BYTES)
@@ -216,20 +237,19 @@ def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
 
 
 def _near_codes(connection: Connection, probe: Probe, people: int) -> set[int]:
-    """The nearest of each list, by comparison with everybody or through the graphs."""
+    """Find the nearest of each search, by comparing everybody or through the graphs."""
     if people <= EXACT:
         connection.execute(text("SET LOCAL enable_indexscan = off"))
     else:
         connection.execute(text(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}"))
-        # Goes on past those who were deleted
+        # Go on past those who were deleted.
         connection.execute(text("SET LOCAL hnsw.iterative_scan = relaxed_order"))
-    found = {
-        key
-        for modality, alone in lists(probe)
-        for key in _nearest(connection, modality, probe[modality], alone)
-    }
-    connection.execute(text("SET LOCAL enable_indexscan = on"))  # templates are read by their keys
-    return found
+    keys = set[int]()
+    for modality, alone in list_searches(probe):
+        keys.update(_nearest(connection, modality, probe[modality], alone))
+    # Templates are read by their keys.
+    connection.execute(text("SET LOCAL enable_indexscan = on"))
+    return keys
 
 
 def _nearest(
@@ -237,9 +257,9 @@ def _nearest(
 ) -> Sequence[int]:
     code = f"{modality}::halfvec({len(vector)})"
     where = f"{modality} IS NOT NULL" + (" AND fused IS NULL" if alone else "")
+    # Nothing but modalities and numbers is put into the text.
     query = (
         f"SELECT person_key FROM person_codes WHERE {where} "  # noqa: S608
-        # Nothing but modalities and numbers
         f"ORDER BY {code} <#> CAST(:probe AS halfvec({len(vector)})) LIMIT {NEAREST}"
     )
     return connection.scalars(text(query), {"probe": _literal(vector)}).all()
@@ -250,36 +270,37 @@ def _literal(vector: Float32Array) -> str:
 
 
 def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
-    """The statements that make the indexes, by name. A halfvec column takes vectors of
-    any size, an index those of one.
+    """Statements that make the indexes, by name.
+
+    A halfvec column takes vectors of any size, an index those of one.
     """
-    found = {}
-    for modality, alone in [(m, False) for m in ALL] + [(m, True) for m in SINGLE]:
-        name = f"ix_person_codes_{modality}" + "_alone" * alone
-        size = sizes[modality]
-        found[name] = (
-            f"CREATE INDEX {name} ON person_codes USING hnsw (({modality}::halfvec({size}))"
-            f" halfvec_ip_ops) WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"
-            + " WHERE fused IS NULL"
-            * alone
+    statements = {}
+    for modality, alone in [*((m, False) for m in ALL), *((m, True) for m in SINGLE)]:
+        name = f"ix_person_codes_{modality}{'_alone' if alone else ''}"
+        statements[name] = (
+            f"CREATE INDEX {name} ON person_codes"
+            f" USING hnsw (({modality}::halfvec({sizes[modality]})) halfvec_ip_ops)"
+            f" WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"
+            f"{' WHERE fused IS NULL' if alone else ''}"
         )
-    return found
+    return statements
 
 
 def _insert(connection: Connection, block: Block) -> None:
-    """By COPY, whose binary form takes vectors as they are."""
+    """Insert codes by COPY, whose binary form takes vectors as they are."""
     with connection.connection.cursor().copy(
         "COPY person_codes (person_key, face, voice, fused) FROM STDIN (FORMAT BINARY)"
     ) as copy:
         copy.set_types(["int4", "bytea", "bytea", "bytea"])
         for i, key in enumerate(block.keys.tolist()):
-            copy.write_row(
-                [key, *(_binary(block.vectors[m][i]) if block.has[m][i] else None for m in ALL)]
-            )
+            codes = (_binary(block.vectors[m][i]) if block.has[m][i] else None for m in ALL)
+            copy.write_row([key, *codes])
 
 
 def _binary(vector: Float32Array) -> bytes:
-    """pgvector's halfvec on the wire: length and an unused number, 16 bits each, then
-    the numbers at half precision, big-endian.
+    """Pack a vector as pgvector's halfvec on the wire.
+
+    Length and an unused number, 16 bits each, then the numbers at half precision,
+    big-endian.
     """
     return struct.pack(">hh", len(vector), 0) + vector.astype(">f2").tobytes()

@@ -1,10 +1,8 @@
-"""What stands for people, read from their templates in the caller's transaction: the
-same for every index.
-"""
+"""Reads what stands for people from their templates, the same for every index."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,7 @@ from sqlalchemy import Connection
 from gallery.encryption.sealing import Codec
 from gallery.ports import Encoders
 from gallery.records import feed
-from gallery.vectors import KeyArray, represent
+from gallery.vectors import KeyArray, Templates, represent
 from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array
 from utils.modality import Modality
 
@@ -24,9 +22,13 @@ ALL = (*SINGLE, Modality.FUSED)
 
 @dataclass(frozen=True)
 class Block:
-    """People who were read: `keys` (m,) rising, vectors (m or more, size) float32, or
-    what an index packs them into, and presence (m,) by modality, all of the same order;
-    rows behind the m-th are empty.
+    """People read from the database, all arrays in the same order.
+
+    Attributes:
+        keys: (m,) internal numbers, rising.
+        vectors: (m or more, size) float32 by modality, or what an index packs them into.
+            Rows behind the m-th are empty.
+        has: (m,) whether the person has a vector, by modality.
     """
 
     keys: KeyArray
@@ -35,12 +37,15 @@ class Block:
 
 
 def no_room(rows: int, size: int) -> Float32Array:
-    """(rows, size) of zeros."""
+    """Make (rows, size) of zeros, without room for more."""
     return np.zeros((rows, size), np.float32)
 
 
 class Reader:
-    """Templates of these encoders, opened by `codec`, as what stands for each person."""
+    """Reads templates of these encoders as what stands for each person.
+
+    `codec` opens the stored vectors.
+    """
 
     def __init__(self, codec: Codec, encoders: Encoders) -> None:
         self._codec = codec
@@ -63,25 +68,32 @@ class Reader:
         make: Callable[[int, int], Any] = no_room,
         pack: Callable[[Float32Array], Any] = lambda vectors: vectors,
     ) -> Block:
-        """Those of `keys` (None = everybody) who have a template. `make` gives the
-        arrays for so many rows of a size, and `pack` turns vectors (n, size) into their
-        rows.
+        """Read those of `keys` (None = everybody) who have a template.
+
+        `make` gives the array for a number of rows of a size. `pack` turns vectors
+        (n, size) into rows of it. Reads in the transaction of the caller.
         """
-        pieces = feed.read_templates(connection, self._codec, self.encoder_ids, keys)
+        pieces: Iterable[dict[Modality, Templates]] = feed.read_templates(
+            connection, self._codec, self.encoder_ids, keys
+        )
         if keys is None:
-            everyone = feed.read_keys(connection, self.encoder_ids)
+            owners = feed.read_keys(connection, self.encoder_ids)
         else:  # few enough to be held at once
-            pieces = iter(held := list(pieces))
-            everyone = np.unique(
-                np.concatenate(
-                    [np.zeros(0, np.int64), *(t.owners for piece in held for t in piece.values())]
-                )
-            )
-        found = {m: make(len(everyone), self.sizes[m]) for m in ALL}
-        has = {m: np.zeros(len(everyone), np.bool_) for m in ALL}
+            pieces = list(pieces)
+            owners = _owners(pieces)
+        vectors = {m: make(len(owners), self.sizes[m]) for m in ALL}
+        has = {m: np.zeros(len(owners), np.bool_) for m in ALL}
         for templates in pieces:
-            for m, (owners, vectors) in represent(templates, self._fusion.fuse).items():
-                at = np.searchsorted(everyone, owners)
-                found[m][at] = pack(vectors)
-                has[m][at] = True
-        return Block(everyone, found, has)
+            for m, (people, representatives) in represent(templates, self._fusion.fuse).items():
+                rows = np.searchsorted(owners, people)
+                vectors[m][rows] = pack(representatives)
+                has[m][rows] = True
+        return Block(owners, vectors, has)
+
+
+def _owners(pieces: Sequence[dict[Modality, Templates]]) -> KeyArray:
+    """Internal numbers of everybody in these pieces, rising."""
+    owners = [np.zeros(0, np.int64)]
+    for piece in pieces:
+        owners.extend(templates.owners for templates in piece.values())
+    return np.unique(np.concatenate(owners))

@@ -1,13 +1,12 @@
-"""A gallery from one database to another, of whatever kind: people, templates, kept
-media, feedback, keys and the audit.
+"""Copies a gallery to another database, of whatever kind.
 
-One transaction reads the source and one writes the target, so that a copy that is
-stopped at any moment leaves the target empty. Internal numbers stay, and so do those
-that were used once: the audit goes on to refer to whom it referred to, and its chain
-stays whole.
+People, templates, kept media, feedback, keys and the audit are copied. One transaction
+reads the source and one writes the target, so a copy that is stopped at any moment leaves
+the target empty. Internal numbers stay, and so do those that were used once: the audit
+goes on to refer to the same people, and its chain stays whole.
 
-Batch jobs are not copied: their clips lie in the media folder, and two services must
-not do them twice.
+Batch jobs are not copied: their clips lie in the media folder, and two services must not
+do them twice.
 """
 
 from __future__ import annotations
@@ -26,48 +25,40 @@ LEFT_OUT = frozenset({"meta", "jobs", "job_items", "job_mentions", "reembedded"}
 TABLES = tuple(t for t in tables.metadata.sorted_tables if t.name not in LEFT_OUT)
 
 Progress = Callable[[str, int], object]
-"""Told the name of a table and how many rows of it were copied more."""
+"""Called with the name of a table, and how many more of its rows were copied."""
 
 
 def copy_gallery(
     source: Store, target: Store, progress: Progress = lambda _table, _rows: None
 ) -> dict[str, int]:
-    """Copy all of `source` into the empty `target`; returns how many rows of which
-    table. Sealed values stay as they are, so that both must have the same key.
+    """Copy all of `source` into the empty `target`, and return the number of rows by table.
 
-    Raises InvalidRequestError for a target that is not empty, StoreUnavailableError,
-    StorageFullError, and StoreUnavailableError when what arrived is not what was sent:
-    the target is left empty then.
+    Sealed values stay as they are, so both must have the same key.
+
+    Raises InvalidRequestError for a target that is not empty, StoreUnavailableError and
+    StorageFullError. Raises StoreUnavailableError, too, when what arrived is not what was
+    sent: the target is left empty then.
     """
     if source.codec.key_id != target.codec.key_id:
-        raise ValueError("Both galleries must be sealed with the same key. Received: two keys")
+        raise ValueError("Both galleries must be sealed with the same key.")
     with source.database.read() as read, target.database.write() as write:
         _refuse_filled(write)
         copied = {table.name: _copy(table, read, write, progress) for table in TABLES}
+        last_keys = source.database.last_keys(read)
         target.database.set_last_keys(
-            write, {t: n for t, n in source.database.last_keys(read).items() if t in copied}
+            write, {table: key for table, key in last_keys.items() if table in copied}
         )
         head = audit.verify(read).head
         audit.take_over(write, head)
         _check(write, copied, head)
-        audit.append(
-            write,
-            "copy_gallery",
-            "arrived",
-            None,
-            {"people": copied["people"], "templates": copied["templates"]},
-        )
-    source.record(
-        "copy_gallery",
-        "copied",
-        None,
-        {"people": copied["people"], "templates": copied["templates"]},
-    )
+        detail = {"people": copied["people"], "templates": copied["templates"]}
+        audit.append(write, "copy_gallery", "arrived", detail=detail)
+    source.record("copy_gallery", "copied", detail=detail)
     return copied
 
 
 def count_rows(store: Store) -> int:
-    """How many rows there are to copy."""
+    """Count the rows to copy."""
     with store.database.read() as connection:
         return sum(_rows_in(connection, table) for table in TABLES)
 
@@ -103,15 +94,15 @@ def _batches(table: Table, connection: Connection) -> Iterator[list[dict[str, An
 
 
 def _check(connection: Connection, copied: Mapping[str, int], head: audit.Head) -> None:
+    """Raise StoreUnavailableError unless the target holds what was sent."""
     for table in TABLES:
-        found = _rows_in(connection, table)
-        if found != copied[table.name]:
+        arrived = _rows_in(connection, table)
+        if arrived != copied[table.name]:
             raise StoreUnavailableError(
-                f"Every row must arrive. Received: {found} of {copied[table.name]} in {table.name}"
+                f"Only {arrived} of {copied[table.name]} rows of {table.name} arrived."
             )
-    verified = audit.verify(connection, head)
-    if verified.head != head:
+    last = audit.verify(connection, head).head
+    if last != head:
         raise StoreUnavailableError(
-            f"The audit must arrive as it was. Received: its last row is {verified.head}, not"
-            f" {head}"
+            f"The audit did not arrive as it was sent: its last row is {last}, not {head}."
         )

@@ -17,7 +17,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 import cli
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from tests.support import media_sound
 from tests.support.media import text_as_video, write_clip

@@ -19,7 +19,8 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from gallery.database.base import Database, open_database
+from gallery.database.base import Database
+from gallery.database.open import open_database
 from gallery.records.jobs import Job, Jobs
 from gallery.tables import job_items
 from tests.support.media import write_clip

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 import cli
 from gallery import audit
 from gallery.audit import Head
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.store import Store
 from utils.errors import InvalidRequestError, StoreUnavailableError
 
@@ -58,7 +58,7 @@ def test_a_chain_that_nobody_touched(store: Store) -> None:
 
 def test_an_empty_chain(store_url: str) -> None:
     empty = Store(open_database(store_url))
-    assert empty.verify_audit() == audit.Verified(0, Head(0, ""), ())
+    assert empty.verify_audit() == audit.AuditReport(0, Head(0, ""), ())
     empty.close()
 
 
@@ -111,9 +111,7 @@ def test_a_changed_row_with_a_hash_that_fits_it(store: Store) -> None:
     tamper(
         store, f"UPDATE events SET hash = '{audit.row_hash(fourth.hash, fifth)}' WHERE event_id = 5"
     )
-    assert texts(store) == [
-        "row 6 was changed, or the row before it is not the one that it was written after"
-    ]
+    assert texts(store) == ["row 6 was changed, or it was not written after the row before it"]
 
 
 def test_missing_rows(store: Store) -> None:
@@ -171,7 +169,7 @@ def test_a_chain_written_anew_is_shown_by_a_head_noted_elsewhere(store: Store) -
     )
     store.record("verify", "same")
     assert store.verify_audit().problems == ()
-    assert "written anew" in store.verify_audit(noted).problems[0].text
+    assert "was rewritten" in store.verify_audit(noted).problems[0].text
     assert "missing at the end" in store.verify_audit(Head(500, noted.hash)).problems[0].text
 
 
@@ -179,7 +177,7 @@ def test_rows_from_before_the_chain_get_their_hashes_once(store: Store) -> None:
     tamper(store, "UPDATE events SET hash = ''", "DELETE FROM meta WHERE name = 'audit_head'")
     with store.database.write() as connection:
         head = audit.start_chain(connection)
-    assert store.verify_audit() == audit.Verified(ROWS, head, ())
+    assert store.verify_audit() == audit.AuditReport(ROWS, head, ())
     with store.database.write() as connection:
         assert audit.start_chain(connection) == head
 

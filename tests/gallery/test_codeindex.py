@@ -16,7 +16,7 @@ from gallery.search import codes as codeindex
 from gallery.search.choose import GrowingIndex
 from gallery.search.codes import CodeIndex, encode, scores
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
-from gallery.search.nearest import lists
+from gallery.search.nearest import list_searches
 from gallery.store import NewPerson, Store
 from tests.gallery.test_pgindex import best, fill, probe, templates
 from tests.support.gallery_parts import StubEncoders, open_gallery
@@ -115,7 +115,7 @@ def test_those_of_one_modality_are_found_among_many_of_both(store: Store, index:
     asked = probe(9001)
     near = index.near(asked)
     assert "alone" in {ref.person_id for ref in near.refs.values()}
-    assert (VOICE, True) in lists(asked)
+    assert (VOICE, True) in list_searches(asked)
 
 
 def test_every_change_is_seen_at_once(store: Store, index: CodeIndex, tmp_path: Path) -> None:

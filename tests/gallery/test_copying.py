@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, text
 
 import cli
 from gallery import tables
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.records.keys import Keys, Role
 from gallery.store import NewPerson, NewTemplate, Store

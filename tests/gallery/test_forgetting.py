@@ -102,7 +102,11 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
             write_clip(tmp_path / "clip", face=number, voice=number, sample=number),
         )
     made.store.create_person(
-        "walrus@example.com", "Wanda Wälrus", "walrus note", "walrus consent", 30
+        "walrus@example.com",
+        "Wanda Wälrus",
+        "walrus note",
+        consent="walrus consent",
+        retention_days=30,
     )
     for sample in range(3):
         enroll(
@@ -132,7 +136,7 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     named = jobs.create(NewJob("identify", [NewItem("camera.mp4", "camera.mp4")]))
     claim = jobs.claim("worker", named.job_id)
     assert claim
-    jobs.finish(claim, "worker", {"name": "Wanda Wälrus"}, None, ["walrus@example.com"])
+    jobs.finish(claim, "worker", result={"name": "Wanda Wälrus"}, mentions=["walrus@example.com"])
     Reembedding(made.store, NEXT).stage()
     yield made, [*TEXTS, *templates_of(made.store)]
     made.close()

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from gallery.encryption.sealing import Sealer
-from gallery.records import kept
+from gallery.records import stored_media
 from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
 from tests.support.asking import enroll, identify
@@ -27,11 +27,11 @@ def test_faces_and_speech_come_back() -> None:
     noise = np.random.default_rng(3)
     images = noise.integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
     weights = np.array([0.9, 0.31, 0.5], np.float32)
-    again, weights_again = kept.unpack_faces(kept.pack_faces(images, weights))
+    again, weights_again = stored_media.unpack_faces(stored_media.pack_faces(images, weights))
     np.testing.assert_array_equal(again, images)
     np.testing.assert_array_equal(weights_again, weights)
     speech = Waveform(noise.uniform(-1, 1, 16_000).astype(np.float32), 16_000)
-    heard = kept.unpack_speech(kept.pack_speech(speech))
+    heard = stored_media.unpack_speech(stored_media.pack_speech(speech))
     assert heard.rate_hz == 16_000
     np.testing.assert_allclose(heard.samples, speech.samples, atol=2**-15)
 
@@ -47,9 +47,9 @@ def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: byte
     assert (sorted(face_media), sorted(voice_media)) == (["faces", "thumbnail"], ["speech"])
     vectors = recognizer.store.vectors_of("ann", CURRENT)
     encoders = recognizer._analyser._encoders
-    again = encoders.face.embed(*kept.unpack_faces(face_media["faces"]))
+    again = encoders.face.embed(*stored_media.unpack_faces(face_media["faces"]))
     np.testing.assert_array_equal(again.vector, vectors[Modality.FACE].vectors[0])
-    heard = kept.unpack_speech(voice_media["speech"])
+    heard = stored_media.unpack_speech(voice_media["speech"])
     assert heard.samples.size == soundfile.info(io.BytesIO(voice_media["speech"])).frames
     np.testing.assert_array_equal(
         encoders.voice.embed(heard).vector, vectors[Modality.VOICE].vectors[0]
@@ -100,7 +100,7 @@ def test_media_go_with_a_moved_template(store: Store) -> None:
 
 def test_export_holds_everything(tmp_path: Path) -> None:
     made = make_recognizer(tmp_path, keep_media=True)
-    made.store.create_person("ann", "Ann Lee", "front desk", "signed", 90)
+    made.store.create_person("ann", "Ann Lee", "front desk", consent="signed", retention_days=90)
     enroll(made, "ann", write_clip(tmp_path / "a", face=1, voice=1))
     enroll(
         made, "anna", write_clip(tmp_path / "b", face=1, voice=1, sample=2), create=True, force=True

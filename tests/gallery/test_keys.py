@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import event, select, update
 
 import cli
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.records.keys import Keys, Role
 from gallery.store import Store
 from gallery.tables import api_keys, metadata

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from gallery import tables
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.migrations import upgrade
 from gallery.store import Store
 from tests.support.gallery_parts import direction
@@ -163,7 +163,7 @@ def test_a_later_database_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "duet.db") as connection:
         connection.execute("CREATE TABLE people (who TEXT)")
-    with pytest.raises(ConfigError, match="other tables"):
+    with pytest.raises(ConfigError, match="another program"):
         open_database(url(tmp_path / "duet.db"))
     assert schema(tmp_path / "duet.db") == [("table", "people")]
 
@@ -180,7 +180,7 @@ def test_a_failed_upgrade_leaves_the_old_state(tmp_path: Path) -> None:
 
 UPGRADE = """
 import sys, alembic.command, alembic.config, alembic.autogenerate
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 print('go', flush=True)
 open_database(sys.argv[1]).close()
 """
@@ -239,7 +239,7 @@ def test_a_start_waits_for_the_upgrade_of_another_process(tmp_path: Path) -> Non
 def test_a_start_on_a_current_database_imports_no_alembic(tmp_path: Path) -> None:
     open_database(url(tmp_path / "duet.db")).close()
     code = (
-        "import sys; from gallery.database.base import open_database;"
+        "import sys; from gallery.database.open import open_database;"
         " open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
     )
     assert (

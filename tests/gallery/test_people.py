@@ -63,14 +63,14 @@ def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(
     """
     store.enroll(NewPerson("ann", retention_days=400), [face()])
     real = time.time()
-    monkeypatch.setattr("gallery.store.time.time", lambda: real + 300 * 86_400)
+    monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real + 300 * 86_400)
     store.forget_expired_when_due()
-    monkeypatch.setattr("gallery.store.time.time", lambda: real)
+    monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real)
     set_columns(store, "ann", retention_days=1, enrolled_at=datetime.now(UTC) - 2 * DAY)
     store.forget_expired_when_due()
     assert store.count() == 1
     tomorrow = time.monotonic() + 86_401
-    monkeypatch.setattr("gallery.store.time.monotonic", lambda: tomorrow)
+    monkeypatch.setattr("gallery.transactions.people.time.monotonic", lambda: tomorrow)
     store.forget_expired_when_due()
     assert store.count() == 0
 
@@ -144,14 +144,14 @@ def test_the_running_service_looks_when_somebodys_time_comes(
     monkeypatch.setattr(store, "forget_expired", look)
     store.forget_expired_when_due()
     assert not looks, "nobody's time has come: nothing is read"
-    monkeypatch.setattr("gallery.store.time.time", lambda: now + 86_395)
+    monkeypatch.setattr("gallery.transactions.people.time.time", lambda: now + 86_395)
     store.forget_expired_when_due()
     assert not looks
-    monkeypatch.setattr("gallery.store.time.time", lambda: now + 86_405)
+    monkeypatch.setattr("gallery.transactions.people.time.time", lambda: now + 86_405)
     store.forget_expired_when_due()
     assert looks == [1]
     store.update_person("ann", retention_days=2)
-    monkeypatch.setattr("gallery.store.time.time", lambda: now + 86_406)
+    monkeypatch.setattr("gallery.transactions.people.time.time", lambda: now + 86_406)
     store.forget_expired_when_due()
     assert looks == [1, 1], "a change of the terms is looked at"
 

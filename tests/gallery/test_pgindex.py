@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.records import people
 from gallery.search import postgres

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.migrations import upgrade
 from gallery.store import NewPerson, Store
 from tests.gallery.test_migrations import differences
@@ -91,7 +91,7 @@ def test_an_earlier_schema_is_brought_up_to_date(url: str) -> None:
 
 def test_starts_at_once_upgrade_once(url: str) -> None:
     first_release(url)
-    code = "import sys; from gallery.database.base import open_database; open_database(sys.argv[1]).close()"
+    code = "import sys; from gallery.database.open import open_database; open_database(sys.argv[1]).close()"
     processes = [
         subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -138,7 +138,7 @@ def run(url: str, statement: str) -> None:
 
 def test_a_server_without_pgvector_says_how_to_install_it(url: str) -> None:
     run_on_server(f"ALTER DATABASE {name_of(url)} SET extension_control_path = '/nowhere'")
-    with pytest.raises(ConfigError, match="a server without it") as caught:
+    with pytest.raises(ConfigError, match="server does not have it") as caught:
         open_database(url)
     assert "CREATE EXTENSION vector" in caught.value.hint
     assert "apt-get install" in caught.value.hint
@@ -281,8 +281,8 @@ def test_errors_and_logs_hold_no_vectors_or_names(
 def test_killed_in_mid_transaction(store: Store, url: str) -> None:
     script = """
 import os, sys
-from gallery import people
-from gallery.database.base import open_database
+from gallery.records import people
+from gallery.database.open import open_database
 database = open_database(sys.argv[1])
 with database.write() as connection:
     people.create(connection, people.NewPerson("half"))
@@ -299,7 +299,7 @@ with database.write() as connection:
 
 def test_tables_of_others_are_left_alone(url: str) -> None:
     run(url, "CREATE TABLE people (who text)")
-    with pytest.raises(ConfigError, match="other tables"):
+    with pytest.raises(ConfigError, match="another program"):
         open_database(url)
     engine = create_engine(url)
     with engine.connect() as connection:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.encryption.sealing import Codec, Sealer
 from gallery.store import Store
 from gallery.upkeep import reembedding
@@ -106,7 +106,7 @@ def test_old_templates_serve_until_the_switch(
     assert work.stage() == 20
     assert named(old, tmp_path, 3) == "p3", "the old model still serves"
     enroll(old, "late", write_clip(tmp_path / "clip", face=20, voice=20, sample=1), create=True)
-    with pytest.raises(EncoderMismatchError, match="2 that wait"):
+    with pytest.raises(EncoderMismatchError, match="2 templates are not embedded yet"):
         work.switch()
     assert named(old, tmp_path, 20) == "late"
     work.stage()

@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 from sqlalchemy import insert, select, text
 
 import cli
-from gallery.database.base import Database, open_database
+from gallery.database.base import Database
+from gallery.database.open import open_database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import KEY_BYTES, Codec, PlainText, Sealer, new_key, parse_key
 from gallery.search.choose import GrowingIndex, open_index
@@ -175,7 +176,7 @@ def test_an_exception_amid_it_leaves_a_gallery_that_says_so_and_goes_on(
     with pytest.raises(KeyboardInterrupt):
         rotate(tmp_path, KEY, progress=stop)
     for codec in (KEY, PLAIN, OTHER):
-        with pytest.raises(ConfigError, match="rotation not finished, 14 values left") as caught:
+        with pytest.raises(ConfigError, match="not finished: 14 values are left") as caught:
             open_sealed(tmp_path, codec)
         assert "again" in caught.value.hint
     assert rotate(tmp_path, OTHER, KEY) == 24, "another target than before is as good"
@@ -207,7 +208,7 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path: Pat
         rotation.rotate(database, KEY)
     database.close()
     reader.close()
-    with pytest.raises(ConfigError, match="not finished, 0 values left"):
+    with pytest.raises(ConfigError, match="not finished: 0 values are left"):
         open_sealed(tmp_path, KEY)
     assert rotate(tmp_path, KEY) == 0
     assert_whole(tmp_path, KEY)
@@ -223,8 +224,8 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -
     keys = [new_key() for _ in range(3)]
     script = f"""
 import itertools, os, signal, sys
-from gallery import rotation
-from gallery.database.base import open_database
+from gallery.encryption import rotation
+from gallery.database.open import open_database
 from gallery.encryption.sealing import parse_key
 rotation.BATCH = 7
 after, cpu_s, most, *keys = sys.argv[1:]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.store import NewPerson, Store
 from gallery.vectors import to_bytes
 from tests.support.disk import limit_pages, small_disk

@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from gallery.audit import ACTOR
-from gallery.database.base import open_database
-from gallery.store import NewPerson, NewTemplate, Store
+from gallery.database.open import open_database
+from gallery.store import NewPerson, NewTemplate, Store, Stored
 from gallery.vectors import from_bytes, to_bytes
 from tests.support.gallery_parts import direction, embedding
 from tests.support.templates import CURRENT, face, voice
@@ -173,13 +173,26 @@ def test_fused_vectors_are_not_stored(store: Store) -> None:
 def test_person_and_templates_come_together_or_not_at_all(store: Store) -> None:
     stored = store.enroll(NewPerson("ann", "Ann"), [face(), voice()])
     assert stored.person.name == "Ann"
-    with pytest.raises(PersonExistsError):
-        store.enroll(NewPerson("ann"), [face(2)])
     bad = NewTemplate(Embedding(np.zeros(512, np.float32), Modality.VOICE, "voice-1"), 0.5, "0")
     with pytest.raises(ValueError, match="unit"):
         store.enroll(NewPerson("bob"), [face(2), bad])
     assert store.count() == 1
     assert len(store.list_templates("ann")) == 2
+
+
+def test_templates_of_a_new_person_who_is_there_are_added(store: Store) -> None:
+    store.enroll(NewPerson("ann", "Ann"), [face(), voice()])
+    stored = store.enroll(NewPerson("ann", "Somebody"), [face(2)])
+    assert (stored.person.name, stored.known_before) == ("Ann", 0)
+    assert len(store.list_templates("ann")) == 3
+    assert [e.action for e in store.events(3)] == ["enroll", "enroll", "create_person"]
+
+
+def test_replace_concerns_a_person_who_is_there(store: Store) -> None:
+    store.enroll(NewPerson("ann"), [face()], replace=True)
+    store.enroll(NewPerson("ann"), [face(2)], replace=True)
+    assert store.get_person("ann").templates == {"face": 1, "voice": 0}
+    assert [e.outcome for e in store.events(3)] == ["replaced", "stored", "created"]
 
 
 def test_the_same_file_is_stored_once(store: Store) -> None:
@@ -370,19 +383,17 @@ def test_parallel_enrolments_are_all_there(store: Store, store_url: str) -> None
 
 def test_two_at_once_for_one_id_make_one_person(store: Store, store_url: str) -> None:
     stores = [store, Store(open_database(store_url))]
-    found: list[str | None] = []
+    stored: list[Stored] = []
 
-    def create(number: int) -> None:
-        try:
-            found.append(stores[number].enroll(NewPerson("ann"), [face(number)]).person.person_id)
-        except PersonExistsError:
-            found.append(None)
+    def enroll(number: int) -> None:
+        stored.append(stores[number].enroll(NewPerson("ann"), [face(number)]))
 
-    threads = [threading.Thread(target=create, args=(n,)) for n in range(2)]
+    threads = [threading.Thread(target=enroll, args=(n,)) for n in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found, key=str) == [None, "ann"]
-    assert store.get_person("ann").templates == {"face": 1, "voice": 0}
+    assert [s.person.person_id for s in stored] == ["ann", "ann"]
+    assert store.get_person("ann").templates == {"face": 2, "voice": 0}
+    assert store.count() == 1
     stores[1].close()

@@ -19,15 +19,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gallery.records.jobs import (
-    MAX_ATTEMPTS,
-    MAX_OPEN_JOBS,
-    Claim,
-    Jobs,
-    NewItem,
-    NewJob,
-    remove_uploads,
-)
+from gallery.records.job_claims import MAX_ATTEMPTS, Claim
+from gallery.records.job_files import remove_uploads
+from gallery.records.jobs import MAX_OPEN_JOBS, Jobs, NewItem, NewJob
 from gallery.tables import job_items
 from jobs.thread import JobThread
 from jobs.uploads import LEFT_S, keep_uploads, remove_unused

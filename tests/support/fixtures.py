@@ -105,7 +105,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store."""
-    from gallery.database.base import open_database
+    from gallery.database.open import open_database
     from gallery.store import Store
 
     opened = Store(open_database(store_url))

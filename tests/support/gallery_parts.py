@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gallery.database.base import open_database
+from gallery.database.open import open_database
 from gallery.encryption.sealing import Codec
 from gallery.store import Store
 from recognition.recognizer import Recognizer

@@ -13,7 +13,8 @@ from werkzeug.datastructures import FileStorage
 
 from gallery.audit import ACTOR
 from gallery.names import validate_person_id
-from gallery.records.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob, remove_uploads
+from gallery.records.job_files import remove_uploads
+from gallery.records.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob
 from gallery.results import MAX_PAGE
 from jobs.clips import (
     MAX_UPLOADS,

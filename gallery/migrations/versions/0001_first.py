@@ -1,5 +1,4 @@
-"""People, templates, the feed of changes and the audit, as the first release created
-them.
+"""Tables of the first release: people, templates, the feed of changes and the audit.
 
 A revision never imports `gallery.tables`: it states the schema of its own time.
 """
@@ -13,7 +12,7 @@ revision = "0001"
 down_revision = None
 
 _TIME = sa.DateTime(timezone=True)
-# Sorted by code points, as SQLite does
+# Sorted by code points, as SQLite does.
 _ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")
 
 

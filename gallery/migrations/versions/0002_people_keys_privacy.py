@@ -1,6 +1,4 @@
-"""Consent and retention of people, sealed templates, kept media, feedback, keys, and an
-audit whose rows are chained by hashes.
-"""
+"""Consent, retention, encryption, kept media, feedback, API keys, and a chained audit."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Add what is new; rows that are there keep their meaning."""
+    """Add columns and tables. Rows that are there keep their meaning."""
     _people()
     op.add_column("templates", sa.Column("sealed_by", sa.String(16)))
     _kept_media()
@@ -22,7 +20,7 @@ def upgrade() -> None:
     _feedback()
     _api_keys()
     _events()
-    # What the first release looks at, to refuse the database
+    # The first release looks at it, to refuse the database.
     op.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
 
 

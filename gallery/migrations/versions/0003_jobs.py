@@ -1,4 +1,4 @@
-"""Batch jobs: their files, and the people whom the results name."""
+"""Batch jobs, their files, and the people whom their results name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Three tables more."""
+    """Add three tables."""
     op.create_table(
         "jobs",
         sa.Column("key", sa.Integer, nullable=False),

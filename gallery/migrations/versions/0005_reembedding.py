@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """One table more."""
+    """Add a table."""
     op.create_table(
         "reembedded",
         sa.Column("key", sa.Integer, nullable=False),

@@ -1,5 +1,7 @@
-"""Which encoder made the score of an answer: scores of two models are not calibrated
-together. NULL = from before; never used.
+"""Encoder that made the score of an answer.
+
+Scores of two models are not calibrated together. NULL = from before; such a row is never
+used.
 """
 
 from __future__ import annotations
@@ -12,6 +14,6 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """One column more in two tables."""
+    """Add a column to two tables."""
     for table in ("identifications", "feedback"):
         op.add_column(table, sa.Column("encoder_id", sa.String(200)))

@@ -1,5 +1,6 @@
-"""What calibrations are fitted on, and its scale, beside the score of an answer; and
-who asked. NULL = from before; never used.
+"""Strength of an answer, which calibrations are fitted on, its scale, and who asked.
+
+NULL = from before; such a row is never used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Columns more in two tables."""
+    """Add columns to two tables."""
     for table in ("identifications", "feedback"):
         op.add_column(table, sa.Column("strength", sa.Float))
         op.add_column(table, sa.Column("scale_id", sa.String(16)))

@@ -1,0 +1,302 @@
+"""Files of batch jobs as workers see them: claimed, held by a lease, finished.
+
+A worker claims a file for a lease of `LEASE_S` seconds, and renews the lease while it
+works. A file whose worker was killed can be claimed again once the lease is over. It is
+given up after `MAX_ATTEMPTS`, so that a clip that kills its worker does not do so for
+ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from gallery.database.base import Database
+from gallery.records.job_files import FORGOTTEN, close_if_done
+from gallery.tables import job_items, job_mentions, jobs, people
+
+LEASE_S = 30.0
+MAX_ATTEMPTS = 2
+
+_WORKER_LOST = {
+    "code": "worker_lost",
+    "message": f"The worker ended {MAX_ATTEMPTS} times while it read this file.",
+    "hint": "Send the file by itself to learn more.",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A file that a worker holds, with what its job says (`NewJob`, `NewItem`)."""
+
+    key: int
+    job_id: str
+    action: str
+    force: bool
+    replace: bool
+    root: str | None
+    actor: str
+    name: str
+    media: str
+    person_id: str | None
+    uploaded: bool
+
+
+class JobClaims:
+    """What workers ask of jobs. Shared by all threads; every call is one transaction.
+
+    Raises StoreUnavailableError, StorageFullError.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self, worker: str, job_id: str | None = None, elsewhere: Collection[str] = ()
+    ) -> Claim | None:
+        """Claim the next file for a worker; None when there is none now.
+
+        `job_id`: of this job alone. Jobs whose root is one of `elsewhere` are left out.
+        """
+        if not self.waiting():
+            return None
+        with self._database.write() as connection:
+            now = datetime.now(UTC)
+            _give_up(connection, now)
+            key = _next_file(connection, now, job_id, elsewhere)
+            if key is None:
+                return None
+            connection.execute(
+                update(job_items)
+                .where(job_items.c.key == key)
+                .values(
+                    state="running",
+                    worker=worker,
+                    attempts=job_items.c.attempts + 1,
+                    leased_until=now + timedelta(seconds=LEASE_S),
+                )
+            )
+            return _read_claim(connection, key)
+
+    def waiting(self) -> bool:
+        """Whether a file waits for a worker, or may have lost its own."""
+        with self._database.read() as connection:
+            return bool(connection.scalar(select(exists().where(_claimable(datetime.now(UTC))))))
+
+    def idle_jobs(self) -> list[str]:
+        """Ids of the jobs with files to claim that nobody works on, oldest first.
+
+        Their wake-up was lost.
+        """
+        now = datetime.now(UTC)
+        of_job = job_items.c.job_key == jobs.c.key
+        busy = exists().where(
+            of_job, job_items.c.state == "running", job_items.c.leased_until >= now
+        )
+        query = (
+            select(jobs.c.job_id)
+            .where(exists().where(of_job, _claimable(now)), ~busy)
+            .order_by(jobs.c.key)
+        )
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
+
+    def renew(self, claim: Claim, worker: str) -> bool:
+        """Hold a file for another lease. Returns False when the worker lost it."""
+        with self._database.write() as connection:
+            renewed = connection.execute(
+                update(job_items)
+                .where(*_held(claim, worker))
+                .values(leased_until=datetime.now(UTC) + timedelta(seconds=LEASE_S))
+            )
+            return bool(renewed.rowcount)
+
+    def finish(
+        self,
+        claim: Claim,
+        worker: str,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: Mapping[str, str] | None = None,
+        mentions: Collection[str] = (),
+    ) -> bool:
+        """Store the result of a file, or its error.
+
+        `mentions` are the ids of the people whom it names. Where one of them was deleted
+        since, the file is forgotten. Returns False when the worker lost the file: then
+        nothing is stored.
+        """
+        outcome: dict[str, Any] = {
+            "state": "failed" if error else "done",
+            "result": result,
+            "error": error,
+            "media": "",
+        }
+        with self._database.write() as connection:
+            keys = _keys_of(connection, mentions)
+            forgotten = len(keys) < len(set(mentions))
+            stored = connection.execute(
+                update(job_items)
+                .where(*_held(claim, worker))
+                .values(leased_until=None, worker=None, **(FORGOTTEN if forgotten else outcome))
+            )
+            if not stored.rowcount:
+                return False
+            if keys and not forgotten:
+                connection.execute(
+                    insert(job_mentions),
+                    [{"item_key": claim.key, "person_key": key} for key in keys],
+                )
+            close_if_done(connection, _job_key(connection, claim))
+            return True
+
+    def release(self, claim: Claim, worker: str) -> None:
+        """Give a file back that the service could not work on now (busy, database full).
+
+        That does not count as an attempt. A file of a job that was cancelled meanwhile is
+        not begun again.
+        """
+        cancelled = exists().where(jobs.c.key == job_items.c.job_key, jobs.c.cancelled)
+        with self._database.write() as connection:
+            connection.execute(
+                update(job_items)
+                .where(*_held(claim, worker))
+                .values(
+                    state=case((cancelled, "cancelled"), else_="waiting"),
+                    worker=None,
+                    leased_until=None,
+                    attempts=job_items.c.attempts - 1,
+                )
+            )
+            close_if_done(connection, _job_key(connection, claim))
+
+
+def _next_file(
+    connection: Connection, now: datetime, job_id: str | None, elsewhere: Collection[str]
+) -> int | None:
+    """Key of the oldest file that can be claimed, locked for this transaction."""
+    query = (
+        select(job_items.c.key)
+        .join(jobs, jobs.c.key == job_items.c.job_key)
+        .where(_claimable(now), _in_turn(now))
+    )
+    if job_id is not None:
+        query = query.where(jobs.c.job_id == job_id)
+    if elsewhere:
+        query = query.where(or_(jobs.c.root.is_(None), jobs.c.root.not_in(elsewhere)))
+    return connection.scalar(
+        query.order_by(job_items.c.key).limit(1).with_for_update(skip_locked=True, of=job_items)
+    )
+
+
+def _read_claim(connection: Connection, key: int) -> Claim:
+    of_job = (
+        jobs.c.job_id,
+        jobs.c.action,
+        jobs.c.force,
+        jobs.c.replace,
+        jobs.c.root,
+        jobs.c.actor,
+    )
+    row = connection.execute(
+        select(job_items, *of_job)
+        .join(jobs, jobs.c.key == job_items.c.job_key)
+        .where(job_items.c.key == key)
+    ).one()
+    return Claim(
+        key=row.key,
+        job_id=row.job_id,
+        action=row.action,
+        force=row.force,
+        replace=row.replace and _is_first_of_person(connection, row),
+        root=row.root,
+        actor=row.actor,
+        name=row.name,
+        media=row.media,
+        person_id=row.person_id,
+        uploaded=row.uploaded,
+    )
+
+
+def _is_first_of_person(connection: Connection, row: Row[Any]) -> bool:
+    """Whether no clip of the same person is done yet in the job of this file."""
+    earlier = exists().where(*_same_person(job_items, row), job_items.c.state == "done")
+    return not connection.scalar(select(earlier))
+
+
+def _claimable(now: datetime) -> ColumnElement[bool]:
+    return or_(
+        job_items.c.state == "waiting",
+        and_(job_items.c.state == "running", job_items.c.leased_until < now),
+    )
+
+
+def _in_turn(now: datetime) -> ColumnElement[bool]:
+    """Condition that no other clip of the person is worked on in a job with `replace`.
+
+    Such clips are enrolled one after the other: the first replaces what was stored, the
+    others add to it.
+    """
+    other = job_items.alias()
+    busy = exists().where(
+        *_same_person(other, job_items.c), other.c.state == "running", other.c.leased_until >= now
+    )
+    return or_(~jobs.c.replace, ~busy)
+
+
+def _same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:
+    return items.c.job_key == item.job_key, items.c.person_id == item.person_id
+
+
+def _held(claim: Claim, worker: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        job_items.c.key == claim.key,
+        job_items.c.state == "running",
+        job_items.c.worker == worker,
+    )
+
+
+def _keys_of(connection: Connection, person_ids: Collection[str]) -> list[int]:
+    """Internal numbers of those who are still there."""
+    return list(connection.scalars(select(people.c.key).where(people.c.person_id.in_(person_ids))))
+
+
+def _job_key(connection: Connection, claim: Claim) -> int:
+    """Internal number of the job of a file; 0 when the job was removed meanwhile."""
+    return connection.scalar(select(job_items.c.job_key).where(job_items.c.key == claim.key)) or 0
+
+
+def _give_up(connection: Connection, now: datetime) -> None:
+    """Fail files that killed their worker `MAX_ATTEMPTS` times.
+
+    Files of cancelled jobs whose worker is lost are cancelled.
+    """
+    cancelled = job_items.c.job_key.in_(select(jobs.c.key).where(jobs.c.cancelled))
+    lost = and_(
+        job_items.c.state == "running",
+        job_items.c.leased_until < now,
+        or_(job_items.c.attempts >= MAX_ATTEMPTS, cancelled),
+    )
+    job_keys = list(connection.scalars(select(job_items.c.job_key).where(lost).distinct()))
+    if not job_keys:
+        return
+    free = update(job_items).values(worker=None, leased_until=None)
+    connection.execute(free.where(lost, cancelled).values(state="cancelled"))
+    connection.execute(free.where(lost).values(state="failed", error=_WORKER_LOST))
+    for job_key in job_keys:
+        close_if_done(connection, job_key)

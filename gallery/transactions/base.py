@@ -1,0 +1,92 @@
+"""Base of the transactions of a gallery, and what makes a deletion complete."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from gallery import audit
+from gallery.database.base import Database
+from gallery.encryption import rotation
+from gallery.encryption.sealing import Codec, PlainText
+from gallery.records import forgetting, job_files, people
+
+
+class Erasure:
+    """What a transaction deletes.
+
+    `traces` are fragments of it in the bytes of the database, `uploads` files of jobs
+    (paths below the media root).
+    """
+
+    def __init__(self) -> None:
+        self.traces: set[bytes] = set()
+        self.uploads: list[str] = []
+
+
+class Transactions:
+    """Transactions on one gallery. Shared by all requests and threads.
+
+    Attributes:
+        database: where the gallery is stored.
+        codec: how vectors and kept media are stored.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        codec: Codec | None = None,
+        media_root: Path | None = None,
+        feedback_days: float = 7,
+    ) -> None:
+        """Raise ConfigError unless the gallery is stored with `codec`.
+
+        Uploads of jobs lie below `media_root`. Answers are remembered for
+        `feedback_days`.
+        """
+        self.database = database
+        self.codec = codec or PlainText()
+        self._media_root = media_root
+        self._feedback_days = feedback_days
+        self._erasing_turn = threading.Lock()
+        with database.write() as connection:
+            rotation.check(connection, self.codec)
+
+    def record(
+        self,
+        action: str,
+        outcome: str,
+        person_id: str | None = None,
+        detail: audit.Detail | None = None,
+    ) -> None:
+        """Add a row to the audit."""
+        with self.database.write() as connection:
+            key = None if person_id is None else people.find(connection, person_id)
+            audit.append(connection, action, outcome, person_key=key, detail=detail)
+
+    @contextmanager
+    def erasing(self) -> Iterator[tuple[Connection, Erasure]]:
+        """Open a transaction that deletes, and complete the deletion after its commit.
+
+        It also completes an earlier deletion that a killed process left incomplete.
+        """
+        erasure = Erasure()
+        with self._erasing_turn:
+            with self.database.write() as connection:
+                earlier = forgetting.mark_cleanup_pending(connection)
+                yield connection, erasure
+            if self._media_root is not None:
+                job_files.remove_uploads(self._media_root, erasure.uploads)
+            if self.database.forget(erasure.traces, earlier=earlier):
+                with self.database.write() as connection:
+                    forgetting.clear_cleanup_pending(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, Erasure]]:
+        """Open a transaction that deletes nothing, in the form of `erasing`."""
+        with self.database.write() as connection:
+            yield connection, Erasure()

@@ -1,0 +1,189 @@
+"""Transactions on people: create, list, change, merge, export and delete them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Unpack
+
+from sqlalchemy import Connection
+
+from gallery import audit
+from gallery.names import new_person_id
+from gallery.records import export, feedback, forgetting, merging, people, stored_media
+from gallery.records.people import NewPerson, PersonChanges
+from gallery.results import PeoplePage, Person
+from gallery.transactions.base import Erasure, Transactions
+from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
+
+LOOK_AGAIN_S = 86_400.0
+"""Seconds between two looks for people who have expired, where no end is nearer."""
+
+
+class PeopleTransactions(Transactions):
+    """Transactions on people."""
+
+    # Time of the next look for people who have expired, by the clock.
+    _look_at = 0.0
+    # Time of the last look, by a clock that is never set.
+    _looked_at = -LOOK_AGAIN_S
+
+    def create_person(
+        self,
+        person_id: str | None = None,
+        name: str | None = None,
+        note: str = "",
+        *,
+        consent: str = "",
+        retention_days: int | None = None,
+    ) -> Person:
+        """Create a person without templates.
+
+        `person_id` None = a random id, `name` None = the id. Raises InvalidNameError,
+        InvalidRequestError, PersonExistsError.
+        """
+        new = NewPerson(
+            person_id=new_person_id() if person_id is None else person_id,
+            name=name,
+            note=note,
+            consent=consent,
+            retention_days=retention_days,
+        )
+        with self.database.write() as connection:
+            return people.person_of(connection, people.create(connection, new))
+
+    def get_person(self, person_id: str) -> Person:
+        """Read a person. Raises PersonNotFoundError, InvalidNameError."""
+        with self.database.read() as connection:
+            return people.person_of(connection, people.key_of(connection, person_id))
+
+    def find_person(self, person_id: str) -> Person | None:
+        """Read a person; None = nobody has this id. Raises InvalidNameError."""
+        try:
+            return self.get_person(person_id)
+        except PersonNotFoundError:
+            return None
+
+    def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
+        """List people whose id or name contains `search` in any case, ordered by id.
+
+        `limit` is 1 to `MAX_PAGE`. Raises InvalidRequestError.
+        """
+        with self.database.read() as connection:
+            return people.page_of(connection, search, offset, limit)
+
+    def count(self) -> int:
+        """Count the people."""
+        with self.database.read() as connection:
+            return people.count(connection)
+
+    def update_person(self, person_id: str, **changes: Unpack[PersonChanges]) -> Person:
+        """Change name, note, consent or retention_days; what is not given stays.
+
+        Raises PersonNotFoundError, InvalidNameError, InvalidRequestError.
+        """
+        with self.erasing() as (connection, erasure):
+            key = people.key_of(connection, person_id)
+            before = forgetting.texts_of(connection, key)
+            if changes:
+                people.change(connection, key, changes)
+            person = people.person_of(connection, key)
+            erasure.traces = before - forgetting.texts_of(connection, key)
+        self._look_at = 0.0
+        return person
+
+    def delete_person(
+        self, person_id: str, guard: Callable[[Person], None] = lambda _: None
+    ) -> None:
+        """Delete a person and everything on them, also from the bytes of the files.
+
+        `guard` gets the person once nobody else can change them, and may raise to stop
+        the deletion. Raises PersonNotFoundError.
+        """
+        with self.erasing() as (connection, erasure):
+            key = people.key_of(connection, person_id)
+            guard(people.person_of(connection, key))
+            _delete(connection, key, "delete_person", erasure)
+
+    def merge_people(self, person_id: str, other: str) -> Person:
+        """Merge two entries of one person into the first (`gallery.records.merging.merge`).
+
+        Nothing else of the other is left, also not in the bytes of the files. Raises
+        PersonNotFoundError, InvalidNameError, InvalidRequestError, EncoderMismatchError.
+        """
+        if person_id == other:
+            raise InvalidRequestError(
+                f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice"
+            )
+        with self.erasing() as (connection, erasure):
+            key = people.key_of(connection, person_id)
+            second = people.key_of(connection, other)
+            before = forgetting.all_of(connection, second)
+            erasure.uploads += merging.merge(connection, key, second)
+            erasure.traces = before - forgetting.all_of(connection, key)
+            return people.person_of(connection, key)
+
+    def export_person(self, person_id: str) -> dict[str, Any]:
+        """Export everything that is stored on a person (`gallery.records.export.document`).
+
+        Raises PersonNotFoundError, StoreUnavailableError.
+        """
+        with self.database.read() as connection:
+            key = people.key_of(connection, person_id)
+            document = export.document(connection, self.codec, key)
+        self.record("export_person", "exported", person_id)
+        return document
+
+    def thumbnail(self, person_id: str) -> bytes:
+        """Read the picture (WebP) of a person.
+
+        Raises PersonNotFoundError, ThumbnailNotFoundError, StoreUnavailableError.
+        """
+        with self.database.read() as connection:
+            key = people.key_of(connection, person_id)
+            picture = stored_media.read_thumbnail(connection, self.codec, key)
+        if picture is None:
+            raise ThumbnailNotFoundError(
+                f"No picture of this person is stored. Received: {person_id!r}"
+            )
+        return picture
+
+    def forget_expired(self) -> int:
+        """Delete the people whose retention is over, and return how many.
+
+        Answers that were remembered for too long go, too.
+        """
+        now = datetime.now(UTC)
+        with self.erasing() as (connection, erasure):
+            ends = people.with_end(connection)
+            due = [key for key, end in ends if end <= now]
+            for key in due:
+                _delete(connection, key, "forget_expired", erasure)
+            feedback.forget_old(connection, self._feedback_days)
+        coming = min((end.timestamp() for _, end in ends if end > now), default=float("inf"))
+        self._look_at = min(time.time() + LOOK_AGAIN_S, coming)
+        return len(due)
+
+    def forget_expired_when_due(self) -> None:
+        """Call `forget_expired` when somebody's time has come, and once a day.
+
+        That is so also when the clock was set back. Otherwise it costs nothing.
+        """
+        if time.time() < self._look_at and time.monotonic() < self._looked_at + LOOK_AGAIN_S:
+            return
+        # Other requests of this moment go on.
+        self._look_at = time.time() + LOOK_AGAIN_S
+        self._looked_at = time.monotonic()
+        actor = audit.ACTOR.set("service")
+        try:
+            self.forget_expired()
+        finally:
+            audit.ACTOR.reset(actor)
+
+
+def _delete(connection: Connection, key: int, action: str, erasure: Erasure) -> None:
+    """Delete a person in this transaction; `action` is its name in the audit."""
+    erasure.traces |= forgetting.all_of(connection, key)
+    erasure.uploads += people.remove(connection, key)
+    people.note_change(connection, key, action=action, outcome="deleted")
