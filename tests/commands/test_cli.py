@@ -106,7 +106,7 @@ def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
             shown = pool.submit(run, "jobs", "run", job.job_id)
             with pytest.raises(TimeoutError):
                 shown.result(5)
-            jobs.finish(held, "a service", {"templates": []})
+            jobs.finish(held, "a service", result={"templates": []})
             assert "1 done" in shown.result(120).output
 
 

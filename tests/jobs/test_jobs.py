@@ -123,9 +123,9 @@ def test_a_file_has_one_worker_at_a_time(
     first = claim(jobs, "a")
     assert first.key != claim(jobs, "b").key
     assert jobs.claim("c") is None
-    assert not jobs.finish(first, "b", {}), "a file is finished by its own worker only"
-    assert jobs.finish(first, "a", {})
-    assert not jobs.finish(first, "a", {}), "and once"
+    assert not jobs.finish(first, "b", result={}), "a file is finished by its own worker only"
+    assert jobs.finish(first, "a", result={})
+    assert not jobs.finish(first, "a", result={}), "and once"
 
 
 def test_what_a_killed_worker_held_is_done_again_once(
@@ -137,7 +137,7 @@ def test_what_a_killed_worker_held_is_done_again_once(
     lose_worker(recognizer)
     assert work(Workplace(recognizer, jobs, settings)) == 1
     assert states(jobs, job.job_id) == ["done"]
-    assert not jobs.finish(held, "killed", {"late": True}), (
+    assert not jobs.finish(held, "killed", result={"late": True}), (
         "a worker that was thought dead keeps nothing"
     )
 
@@ -239,7 +239,7 @@ def test_cancelling(
     remove_uploads(settings.storage.media_folder, freed)
     assert not (media / ".jobs" / "j").exists()
     assert jobs.claim("w") is None
-    jobs.finish(running, "w", {})
+    jobs.finish(running, "w", result={})
     assert jobs.get(job.job_id).state == "cancelled"
     assert states(jobs, job.job_id) == ["done", "cancelled", "cancelled"]
     jobs.cancel(job.job_id)
@@ -356,7 +356,7 @@ def test_somebody_who_is_deleted_while_a_file_is_worked_on(
     job = jobs.create(new("identify", clips[:1]))
     held = claim(jobs, "w")
     recognizer.store.delete_person("ann")
-    jobs.finish(held, "w", {"fused": {"match": {"person_id": "ann"}}}, mentions={"ann"})
+    jobs.finish(held, "w", result={"fused": {"match": {"person_id": "ann"}}}, mentions={"ann"})
     assert jobs.items(job.job_id)[0].result is None
 
 
