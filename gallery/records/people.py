@@ -162,7 +162,8 @@ def key_of(connection: Connection, person_id: str) -> int:
 
 def id_of(connection: Connection, key: int) -> str:
     """Id of the person of an internal number."""
-    return connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+    person_id: str = connection.scalars(select(people.c.person_id).where(people.c.key == key)).one()
+    return person_id
 
 
 def person_of(connection: Connection, key: int) -> Person:
