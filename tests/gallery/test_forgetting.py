@@ -404,9 +404,9 @@ def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
     written_anew = []
     compact = again.database.compact
 
-    def write_anew() -> None:
+    def write_anew() -> bool:
         written_anew.append(1)
-        compact()
+        return compact()
 
     monkeypatch.setattr(again.database, "compact", write_anew)
     assert again.forget_expired() == 0, "as the service does at its start"

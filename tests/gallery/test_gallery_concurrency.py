@@ -75,6 +75,7 @@ def finish(*processes: subprocess.Popen[str]) -> list[Any]:
 PRELUDE = """
 import json, sys
 from pathlib import Path
+from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import make_recognizer, open_gallery, write_clip
 from tests.support.templates import face, voice
 from gallery.store import NewPerson
@@ -163,8 +164,10 @@ ready()
 me, errors = int(sys.argv[2]), []
 for i in range(8):
     try:
-        enroll(made, "ann", write_clip(folder / f"{me}-{i}", face=1, voice=1, sample=me * 100 + i))
-        first_sight(made, f"p{me}-{i}", write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i))
+        clip = write_clip(folder / f"{me}-{i}", face=1, voice=1, sample=me * 100 + i)
+        enroll(made, "ann", clip)
+        clip = write_clip(folder / f"{me}-{i}-new", face=10 * me + i, voice=10 * me + i)
+        first_sight(made, f"p{me}-{i}", clip)
     except DuetError as error:
         errors.append(error.code)
 print(json.dumps(errors))
