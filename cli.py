@@ -10,10 +10,12 @@ import click
 
 from commands import (
     audit,
+    bench,
     calibrate,
     client,
     clips,
     encryption,
+    evaluate,
     gallery,
     jobs,
     keys,
@@ -21,6 +23,7 @@ from commands import (
     people,
     plot,
     reembed,
+    train,
 )
 
 
@@ -42,6 +45,9 @@ for _command in (
     audit.audit,
     models.models,
     calibrate.calibrate,
+    evaluate.evaluate,
+    train.train,
+    bench.bench,
     jobs.jobs,
     jobs.worker,
     reembed.reembed,

@@ -1,19 +1,14 @@
 """What a service answers to real clips, recorded whole, and how two records differ.
 
-    python -m bench.answers record FOLDER --server URL --to before.json
-    python -m bench.answers compare before.json after.json [--renamed old=new ...]
-
-FOLDER holds people/<person>/{enroll,test}/*, strangers/* and awkward/*. The service
-starts with an empty gallery, has FOLDER as its media root and asks for no key. The
-requests come one after another in a fixed order, so that two services that work alike
-give the same record. `compare` prints every field that differs (see bench.differences).
+The folder of clips holds people/<person>/{enroll,test}/*, strangers/* and awkward/*. The
+service starts with an empty gallery, has the folder as its media root and asks for no
+key. The requests come one after another in a fixed order, so that two services that
+work alike give the same record. `compare` prints every field that differs.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import requests
 
 from bench.differences import Answer, Answers, compare
 
+# One clip in so many is compared one to one.
 STEP = 4
-"""One clip in so many is compared one to one."""
 JOB_LIMIT_S = 600
 REQUEST_LIMIT_S = 180
 
@@ -52,11 +48,11 @@ class Recorder:
         """Send a request and keep the answer.
 
         Args:
-            route: method and path, such as `GET /v1/people`.
-            values: fields of the multipart form.
-            clips: paths of the uploads below `folder`, by the name of their field.
+            route: Method and path, such as `GET /v1/people`.
+            values: Fields of the multipart form.
+            clips: Paths of the uploads below `folder`, by the name of their field.
             body: JSON object, in place of a form.
-            title: key of the answer; by default the request itself.
+            title: Key of the answer. By default the request itself.
         """
         method, path = route.split(" ", 1)
         with ExitStack() as stack:
@@ -100,8 +96,10 @@ def list_clips(folder: Path, pattern: str) -> list[str]:
 
 def list_probes(folder: Path) -> list[str]:
     """List the clips that are asked about: of people, of strangers, awkward ones."""
-    patterns = ("people/*/test/*", "strangers/*", "awkward/*")
-    return [clip for pattern in patterns for clip in list_clips(folder, pattern)]
+    clips = []
+    for pattern in ("people/*/test/*", "strangers/*", "awkward/*"):
+        clips += list_clips(folder, pattern)
+    return clips
 
 
 def list_people(folder: Path) -> list[str]:
@@ -113,7 +111,7 @@ def record(server: str, folder: Path) -> Answers:
     """Ask every question and return the answers.
 
     Raises:
-        ValueError: the gallery is not empty.
+        ValueError: The gallery is not empty.
     """
     recorder = Recorder(server, folder)
     people = recorder.ask("GET /v1/people", title="GET /v1/people before")
@@ -187,7 +185,8 @@ def provoke_errors(recorder: Recorder) -> None:
     recorder.ask("POST /v1/people/nobody/templates", clips=upload)
     recorder.ask(f"DELETE /v1/people/{person}/templates/nothing")
     other = list_people(recorder.folder)[1]
-    recorder.ask(f"POST /v1/people/{other}/templates", clips=upload)  # a duplicate
+    # A clip of somebody else.
+    recorder.ask(f"POST /v1/people/{other}/templates", clips=upload)
     recorder.ask("POST /v1/identifications/nothing/feedback", body={"same": True})
 
 
@@ -203,7 +202,7 @@ def run_job(recorder: Recorder, values: Mapping[str, str]) -> None:
     """Send a job, wait until it has ended and keep the results of its files.
 
     Raises:
-        TimeoutError: it does not end within `JOB_LIMIT_S`.
+        TimeoutError: It does not end within `JOB_LIMIT_S`.
     """
     job = recorder.ask("POST /v1/jobs", values)["body"]
     address = f"/v1/jobs/{job['job_id']}?limit=1000"
@@ -257,7 +256,7 @@ def parse_renames(texts: Sequence[str]) -> dict[str, str]:
     """Read `old=new` into new names by old ones.
 
     Raises:
-        ValueError: a text has another form.
+        ValueError: A text has another form.
     """
     pairs = [text.split("=") for text in texts]
     for pair in pairs:
@@ -266,58 +265,57 @@ def parse_renames(texts: Sequence[str]) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs}
 
 
-def run_record(options: argparse.Namespace) -> int:
-    """Record the answers of a service. Returns the exit status."""
-    answers = record(options.server, options.folder)
+@click.group(help=__doc__)
+def main() -> None:
+    """Record and compare."""
+
+
+@main.command("record")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--server", default="http://127.0.0.1:5000", show_default=True, help="URL of the service."
+)
+@click.option(
+    "--to",
+    "record_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="File of the record.",
+)
+def record_answers(folder: Path, server: str, record_file: Path) -> None:
+    """Ask a service about the clips of FOLDER and keep its answers."""
+    answers = record(server, folder)
     text = json.dumps(answers, indent=1, ensure_ascii=False)
-    options.to.write_text(text, encoding="utf-8")
-    print(f"{len(answers)} answers in {options.to}")
-    return 0
+    record_file.write_text(text, encoding="utf-8")
+    print(f"{len(answers)} answers in {record_file}")
 
 
-def run_compare(options: argparse.Namespace) -> int:
-    """Print how two records differ. Returns 1 if they do."""
-    before, after = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (options.before, options.after)
-    )
-    renamed = parse_renames(options.renamed)
-    differences = compare(before, after, renamed=renamed, ignored=options.ignore)
+RECORD = click.Path(path_type=Path, dir_okay=False)
+
+
+@main.command("compare")
+@click.argument("before", type=RECORD)
+@click.argument("after", type=RECORD)
+@click.option(
+    "--renamed", multiple=True, metavar="OLD=NEW", help="A field with a new name. May be repeated."
+)
+@click.option("--ignore", multiple=True, metavar="FIELD", help="A field to skip. May be repeated.")
+def compare_records(
+    before: Path, after: Path, *, renamed: Sequence[str], ignore: Sequence[str]
+) -> None:
+    """Print what differs in two records.
+
+    The exit status is 1 if anything does.
+    """
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in (before, after)]
+    differences = compare(*records, renamed=parse_renames(renamed), ignored=ignore)
     for difference in differences:
         print(difference)
-    print(f"{len(before)} answers before, {len(after)} after: {len(differences)} differences")
-    return 1 if differences else 0
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    recording = commands.add_parser("record", help="ask a service and keep its answers")
-    recording.add_argument("folder", type=Path, metavar="FOLDER", help="folder of clips")
-    recording.add_argument("--server", default="http://127.0.0.1:5000", metavar="URL")
-    recording.add_argument("--to", type=Path, required=True, metavar="FILE")
-    recording.set_defaults(run=run_record)
-    comparing = commands.add_parser("compare", help="print what differs in two records")
-    comparing.add_argument("before", type=Path)
-    comparing.add_argument("after", type=Path)
-    comparing.add_argument(
-        "--renamed", nargs="+", default=[], metavar="OLD=NEW", help="fields with a new name"
-    )
-    comparing.add_argument(
-        "--ignore", nargs="+", default=[], metavar="FIELD", help="fields to leave out"
-    )
-    comparing.set_defaults(run=run_compare)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool. Returns the exit status."""
-    options = parse_arguments(arguments)
-    status: int = options.run(options)
-    return status
+    lengths = f"{len(records[0])} answers before, {len(records[1])} after"
+    print(f"{lengths}: {len(differences)} differences")
+    if differences:
+        click.get_current_context().exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,9 +2,6 @@
 
 Prints milliseconds per face and per second of speech, and sizes beside common networks.
 
-    python -m bench.encoders [--model-dir best_model] [--yardstick model.onnx] [--repeat
-    30] [--only faces|voices|sizes]
-
 Times are the best of the repeats, all networks taken in turns so that all meet the same
 load. The yardstick is a third-party ONNX face network of input (n, 3, 112, 112), by
 default the training teacher where the research data is there. ONNX Runtime threads: as
@@ -15,17 +12,18 @@ of keras.applications; ResNet-18 built here).
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import click
 import numpy as np
 
 from utils.modality import Modality
 
 BATCHES = (1, 8)
+YARDSTICK = "yardstick, ONNX Runtime"
 SPEECH_S = 5.0
 
 
@@ -44,8 +42,8 @@ def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Cal
     runs["face, as it serves"] = lambda: encoder.embed_each(crops)
     if yardstick is not None:
         other = OnnxRuntime(yardstick)
-        planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / 255, np.float32)
-        runs["yardstick, ONNX Runtime"] = lambda: other.run(planes)
+        planes = np.ascontiguousarray(faces.transpose(0, 3, 1, 2) / np.float32(255))
+        runs[YARDSTICK] = lambda: other.run(planes)
     return runs
 
 
@@ -85,7 +83,7 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
     speech = Waveform(samples, RATE_HZ)
     runs: dict[str, Callable[[], object]] = {"voice": lambda: encoder.embed(speech)}
     try:
-        # Optional, with PyTorch: perhaps in an environment of its own
+        # Optional, with PyTorch: perhaps in an environment of its own.
         from resemblyzer import VoiceEncoder
     except ImportError:
         print("no public voice encoder to compare with: pip install resemblyzer")
@@ -102,7 +100,7 @@ def resnet18() -> object:
     import keras
     from keras import layers
 
-    def unit(x: object, filters: int, strides: int) -> object:
+    def block(x: object, filters: int, strides: int) -> object:
         y = layers.Conv2D(filters, 3, strides, "same", use_bias=False)(x)
         y = layers.ReLU()(layers.BatchNormalization()(y))
         y = layers.BatchNormalization()(
@@ -115,17 +113,9 @@ def resnet18() -> object:
     image = keras.Input((112, 112, 3))
     x = layers.Conv2D(64, 7, 2, "same", use_bias=False)(image)
     x = layers.MaxPooling2D(3, 2, "same")(layers.ReLU()(layers.BatchNormalization()(x)))
-    for filters, strides in (
-        (64, 1),
-        (64, 1),
-        (128, 2),
-        (128, 1),
-        (256, 2),
-        (256, 1),
-        (512, 2),
-        (512, 1),
-    ):
-        x = unit(x, filters, strides)
+    for filters in (64, 128, 256, 512):
+        x = block(x, filters, 1 if filters == 64 else 2)
+        x = block(x, filters, 1)
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
@@ -151,24 +141,23 @@ def sizes() -> list[tuple[str, int, int]]:
     ]
 
 
-def print_times(options: argparse.Namespace) -> None:
-    """The table of times."""
-    yardstick = options.yardstick if options.yardstick and options.yardstick.exists() else None
+def print_face_times(folder: Path, yardstick: Path | None, repeat: int) -> None:
+    """The table of times of the face encoders."""
     for batch in BATCHES:
-        times = best_ms(face_runs(options.model_dir / "face", yardstick, batch), options.repeat)
+        times = best_ms(face_runs(folder, yardstick, batch), repeat)
         for name, value in times.items():
-            ratio = value / times["yardstick, ONNX Runtime"] if yardstick else float("nan")
+            ratio = value / times.get(YARDSTICK, float("nan"))
             print(
                 f"{name:26s} batch {batch}   {value / batch:7.2f} ms a face   {ratio:5.2f} × the"
                 " yardstick"
             )
 
 
-def print_voice_times(options: argparse.Namespace) -> None:
+def print_voice_times(folder: Path, repeat: int) -> None:
     """Times of the voice encoders, front end included."""
-    runs = voice_runs(options.model_dir / "voice")
-    times = best_ms(runs, options.repeat)
-    processor = best_ms(runs, options.repeat, time.process_time)
+    runs = voice_runs(folder)
+    times = best_ms(runs, repeat)
+    processor = best_ms(runs, repeat, time.process_time)
     for name, value in times.items():
         print(
             f"{name:26s} {value:6.1f} ms, {processor[name]:6.1f} ms of processor time for"
@@ -190,27 +179,34 @@ def print_sizes() -> None:
         print(f"| {name} | {parameters / 1e6:.2f} M | {part} | {adds / 1e6:.0f} M | {share} |")
 
 
-def main() -> None:
-    """Entry point."""
+@click.command(help=__doc__)
+@click.option(
+    "--model-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("best_model"),
+    show_default=True,
+    help="Folder of the models.",
+)
+@click.option(
+    "--yardstick",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A third-party face network to compare with.  [default: the teacher of faces]",
+)
+@click.option("--repeat", default=30, show_default=True, help="Timed rounds.")
+@click.option("--only", type=click.Choice(("faces", "voices", "sizes")), help="One part.")
+def main(model_dir: Path, yardstick: Path | None, repeat: int, only: str | None) -> None:
+    """Print the tables."""
     from train.data.datasets import shared_data_dir
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model-dir", type=Path, default=Path("best_model"))
-    parser.add_argument(
-        "--yardstick", type=Path, default=shared_data_dir() / "teachers" / "mobilefacenet_ms1m.onnx"
-    )
-    parser.add_argument("--repeat", type=int, default=30)
-    parser.add_argument("--only", choices=("faces", "voices", "sizes"), help="one part")
-    options = parser.parse_args()
-    parts = {
-        "faces": lambda: print_times(options),
-        "voices": lambda: print_voice_times(options),
-        "sizes": print_sizes,
-    }
-    for name in [options.only] if options.only else parts:
-        parts[name]()
+    if yardstick is None:
+        teacher = shared_data_dir() / "teachers" / "mobilefacenet_ms1m.onnx"
+        yardstick = teacher if teacher.exists() else None
+    if only in (None, "faces"):
+        print_face_times(model_dir / Modality.FACE, yardstick, repeat)
+    if only in (None, "voices"):
+        print_voice_times(model_dir / Modality.VOICE, repeat)
+    if only in (None, "sizes"):
+        print_sizes()
 
 
 if __name__ == "__main__":

@@ -1,96 +1,100 @@
 """Gain and cost of fine-tuning on a place's own people.
 
-Prints the EER in percent before and after, as a table.
-
-    python -m bench.fine_tuning [--model best_model/voice] [--config FILE] [--steps N]
-
-The speakers of the Korean list (`dev_trials` of train/configs/voice.toml), of a place
-that the shipped network was not trained on, are halved; each half in turn is the user's
-own data, given to `python -m train.train_nets voice --data ... --no-teacher --init ...`
-as folders of speakers. "Own people": trials within that half, who were trained on (but
-for those held out). "Others there": trials within the other half. Whole files, as the
-network serves; nothing is published. Both turns stand in every cell.
+Prints the EER in percent before and after, as a table. The speakers of the Korean list
+(`dev_trials` of train/configs/voice.toml) are of a place that the shipped network was
+not trained on. They are halved. Each half in turn is the user's own data, given to
+`cli.py train voice --data ... --no-teacher --init ...` as folders of speakers. "Own
+people" are trials within that half, who were trained on (but for those held out).
+"Others there" are trials within the other half. Whole files are embedded, as the
+network serves. Nothing is published. Both turns stand in every cell.
 """
 
 from __future__ import annotations
 
-import argparse
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
 import numpy as np
 
-from bench.voices import embed_all, own, rates
-from network.frontends.log_mel import FrontendSpec
+from bench.voices import embed_all, load_trials, own_encoder, rates
+from train.configuration import CONFIGS, RunOptions, read_config
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.protocols import Trials
-from train.train_nets import CONFIGS
-from train.train_nets import main as train
-from train.voice.dev import VoiceTrials, published_trials
-from utils.arrays import Float32Array
+from train.train_nets import train_network
+from train.voice.dev import VoiceTrials
+from utils.config import Settings
 
 PLACE = "pansori_ko"
+CACHE_LINE = 'cache = "data/cache/voice"'
 
 
-def halves(listing: Listing, trials: Trials) -> tuple[Listing, Listing]:
-    """The files of a list of trials, by every other speaker."""
+def halve(listing: Listing, trials: Trials) -> tuple[Listing, Listing]:
+    """Divide the files of a list of trials by every other speaker."""
     heard = set(trials.files)
     items = [item for item in listing.items if item.path in heard]
     first = set(sorted({item.label for item in items})[::2])
-    parts = (
-        [item for item in items if (item.label in first) == wanted] for wanted in (True, False)
-    )
-    one, other = (Listing(listing.root, tuple(part)) for part in parts)
-    return one, other
+    one = tuple(item for item in items if item.label in first)
+    other = tuple(item for item in items if item.label not in first)
+    return Listing(listing.root, one), Listing(listing.root, other)
 
 
 def extract(listing: Listing, folder: Path) -> None:
-    """A folder for each speaker."""
+    """Write a folder for each speaker."""
     for item, data in zip(listing.items, listing.read_all(), strict=True):
         target = folder / item.label.replace("/", "_") / Path(item.path).name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 
 
-def measured(model: Path, trials: VoiceTrials) -> list[float]:
+def measure(model: Path, trials: VoiceTrials) -> list[float]:
     """EER of each list in percent."""
-    vectors: Float32Array = embed_all(own(model), trials, lambda _, samples: samples)
+    vectors = embed_all(own_encoder(model), trials, lambda _, samples: samples)
     return rates(trials, vectors, vectors)
 
 
-def tuned(model: Path, people: Listing, config: Path, steps: int | None, folder: Path) -> Path:
-    """`model`, fine-tuned on `people`."""
-    extract(people, folder / "people")
-    text = config.read_text(encoding="utf-8").replace(
-        'cache = "data/cache/voice"', f'cache = "{(folder / "cache").as_posix()}"'
-    )
-    if text.count(str(folder)) != 1:
-        raise SystemExit(f'{config.name} must hold the line cache = "data/cache/voice"')
-    (folder / "voice.toml").write_text(text, encoding="utf-8")
-    length = ["--total-steps", str(steps)] if steps else []
-    status = train(
-        [
-            "voice",
-            "--config",
-            str(folder / "voice.toml"),
-            "--data",
-            str(folder / "people"),
-            "--no-teacher",
-            "--init",
-            str(model),
-            "--run-dir",
-            str(folder / "run"),
-            "--out",
-            str(folder / "model"),
-            "--force",
-            *length,
-        ]
-    )
-    if status or not (folder / "model").is_dir():
-        raise SystemExit("The training was ended before its time")
-    return folder / "model"
+@dataclass(frozen=True)
+class FineTuning:
+    """How a model is fine-tuned.
+
+    Attributes:
+        model: Folder of the model.
+        config: Configuration of the training.
+        steps: Length of the training, None for the configuration's.
+    """
+
+    model: Path
+    config: Path
+    steps: int | None
+
+    def run(self, people: Listing, folder: Path) -> Path:
+        """Fine-tune the model on `people` below `folder`. Returns the new model's folder."""
+        extract(people, folder / "people")
+        config = folder / "voice.toml"
+        config.write_text(self._text_with_cache(folder / "cache"), encoding="utf-8")
+        options = RunOptions(
+            name="voice",
+            config=config,
+            data=folder / "people",
+            no_teacher=True,
+            init=self.model,
+            run_dir=folder / "run",
+            out=folder / "model",
+            force=True,
+            total_steps=self.steps,
+        )
+        status = train_network(options, Settings.from_env().capture.min_speech_s)
+        if status or not options.model_folder.is_dir():
+            raise click.ClickException("The training ended too early.")
+        return options.model_folder
+
+    def _text_with_cache(self, cache: Path) -> str:
+        text = self.config.read_text(encoding="utf-8")
+        if text.count(CACHE_LINE) != 1:
+            raise click.ClickException(f"{self.config.name} must hold the line {CACHE_LINE}")
+        return text.replace(CACHE_LINE, f'cache = "{cache.as_posix()}"')
 
 
 def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dict[str, Trials]:
@@ -103,45 +107,44 @@ def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dic
     return {name: one for name, one in lists.items() if name != PLACE} | split
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, default=Path("best_model/voice"))
-    parser.add_argument("--config", type=Path, default=CONFIGS / "voice.toml")
-    parser.add_argument(
-        "--steps", type=int, help="length of the training, instead of the configuration's"
-    )
-    options = parser.parse_args()
-    data = tomllib.loads((CONFIGS / "voice.toml").read_text(encoding="utf-8"))["data"]
-    shared = shared_data_dir()
-    listing = read_listing(shared / data["dev"], "audio", "dev")
-    everything = published_trials(
-        listing,
-        {n: shared / f for n, f in data["dev_trials"].items()},
-        Path(data["cache"]),
-        FrontendSpec(),
-    )
-    rows = []
-    for turn in (0, 1):
-        mine, others = halves(listing, everything.lists[PLACE])[:: 1 - 2 * turn]
-        trials = VoiceTrials(
-            everything.waves,
-            everything.places,
-            lists_of(everything.lists, mine, others),
-            everything.spec,
-        )
+@click.command(help=__doc__)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=Path("best_model/voice"),
+    show_default=True,
+    help="Folder of a voice model.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=CONFIGS / "voice.toml",
+    help="Configuration of the training [default: train/configs/voice.toml].",
+)
+@click.option("--steps", type=int, help="Length of the training [default: the configuration's].")
+def main(model: Path, config: Path, steps: int | None) -> None:
+    """Print the table."""
+    everything = load_trials()
+    dev = read_config("voice")["data"]["dev"]
+    halves = halve(read_listing(shared_data_dir() / dev, "audio", "dev"), everything.lists[PLACE])
+    tuning = FineTuning(model, config, steps)
+    before: list[list[float]] = []
+    after: list[list[float]] = []
+    for mine, others in (halves, halves[::-1]):
+        trials = replace(everything, lists=lists_of(everything.lists, mine, others))
         with TemporaryDirectory() as folder:
-            after = measured(
-                tuned(options.model, mine, options.config, options.steps, Path(folder)), trials
-            )
-        rows.append((measured(options.model, trials), after))
-    print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
-    for name, row in zip(("before", "after"), np.transpose(rows, (1, 0, 2)), strict=True):
-        print(
-            f"| {name} | {' | '.join(', '.join(f'{x:.1f}' for x in column) for column in row.T)} |"
-        )
+            after.append(measure(tuning.run(mine, Path(folder)), trials))
+        before.append(measure(model, trials))
+    names = list(trials.lists)
+    print(f"| EER, % | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    print(format_row("before", before))
+    print(format_row("after", after))
+
+
+def format_row(name: str, turns: list[list[float]]) -> str:
+    """Format the rates of both turns, by list."""
+    cells = [", ".join(f"{rate:.1f}" for rate in column) for column in np.transpose(turns)]
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""How long it takes to forget a person, the search for what SQLite left of them
-included: `python -m bench.forgetting [PEOPLE]`.
+"""How long it takes to forget a person.
+
+The search for what SQLite left of them is included.
 
 Each person has a face and a voice template. Printed: the size of the file, the median
 over 20 deletions, and writing the file anew, which is needed where something was left
@@ -8,18 +9,19 @@ behind.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 
 from gallery.database.open import open_database
 from gallery.records import people, templates
 from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
-from utils.arrays import EMBEDDING_SIZE
+from utils.arrays import EMBEDDING_SIZE, unit
 from utils.modality import Embedding, Modality
 
 CHUNK = 1000
@@ -28,25 +30,25 @@ DELETIONS = 20
 
 def fill(store: Store, count: int) -> None:
     """Store `count` people with random vectors."""
-    noise = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for start in range(0, count, CHUNK):
         with store.database.write() as connection:
             for number in range(start, min(count, start + CHUNK)):
-                key = people.create(
-                    connection, NewPerson(f"person-{noise.integers(10**12)}", f"Person {number}")
-                )
-                for modality in (Modality.FACE, Modality.VOICE):
-                    vector = noise.standard_normal(EMBEDDING_SIZE)
-                    made = Embedding(
-                        (vector / np.linalg.norm(vector)).astype(np.float32),
-                        modality,
-                        str(modality),
-                    )
-                    templates.add(
-                        connection, key, NewTemplate(made, 0.5, f"{number:064d}"), store.codec
-                    )
+                person = NewPerson(f"person-{rng.integers(10**12)}", f"Person {number}")
+                key = people.create(connection, person)
+                for new in draw_templates(rng, f"{number:064d}"):
+                    templates.add(connection, key, new, store.codec)
 
 
+def draw_templates(rng: np.random.Generator, source: str) -> Iterator[NewTemplate]:
+    """A face and a voice, at random. `source` is the hash of the file they came from."""
+    for modality in (Modality.FACE, Modality.VOICE):
+        vector = unit(rng.standard_normal(EMBEDDING_SIZE)).astype(np.float32)
+        yield NewTemplate(Embedding(vector, modality, str(modality)), 0.5, source)
+
+
+@click.command(help=__doc__)
+@click.argument("count", metavar="[PEOPLE]", default=10_000)
 def main(count: int) -> None:
     """Fill a gallery of `count` people, forget some, print the times."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,4 +74,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main()

@@ -1,8 +1,6 @@
-"""How search, memory, enrolment and start grow with the gallery, for a gallery in a
-file and for one in PostgreSQL.
+"""How search, memory, enrolment and start grow with the gallery.
 
-    python -m bench.gallery [--sizes 1000,10000,100000,1000000] [--stores
-    sqlite,postgres] [--folder DIR] [--url URL] [--both]
+Measures a gallery in a file and one in PostgreSQL.
 
 Every person has one face template (with --both a voice template too, and is searched by
 face, voice and both). Vectors are random, with as many effective dimensions as those of
@@ -21,7 +19,6 @@ vectors with a probe, before every twentieth search: it tells how loaded the mac
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -32,11 +29,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from sqlalchemy import insert, text
 
 from gallery.database.open import open_database
 from gallery.search.choose import open_index
+from gallery.search.memory import Index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
 from recognition.matching import Search
@@ -45,103 +44,115 @@ from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.modality import Embedding, Modality, PerModality
 
 AT_ONCE = 5000
-PROBES = 1000  # so that a recall of 0.999 can be told from one of 1
+# So many that a recall of 0.999 can be told from one of 1.
+PROBES = 1000
 ENROLMENTS = 100
-NOISE = 1.33  # a probe's length of noise for each length of signal: a cosine of 0.6
-EXACT_PEOPLE = 100_000  # up to which the product of matrix and vector is timed
+# A probe's length of noise for each length of signal: a cosine of 0.6.
+NOISE = 1.33
+# Up to which the product of matrix and vector is timed.
+EXACT_PEOPLE = 100_000
+# Of the process that measures.
+THREADS = 2
+# When everybody was enrolled.
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+POSTGRES_SIZE = "SELECT pg_database_size(current_database())"
+SQLITE_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+ENCODERS = StubEncoders()
+CALIBRATIONS = PerModality(
+    fused=ENCODERS.fusion.calibration,
+    face=ENCODERS.face.calibration,
+    voice=ENCODERS.voice.calibration,
+)
+
+Vectors = dict[Modality, Float32Array]
+"""Probes by modality."""
 
 
 def vectors(kind: str, first: int, count: int) -> Float32Array:
     """(count, 512) float32 of unit length: those of people `first` and following."""
     rng = np.random.default_rng([ord(kind[0]), first])
-    x = rng.standard_normal((count, EMBEDDING_SIZE), dtype=np.float32)
-    # (Σ λ)² / Σ λ² = 30 or 120
-    x /= np.arange(1, EMBEDDING_SIZE + 1, dtype=np.float32) ** (
-        0.5 if kind == Modality.VOICE else 0.35
-    )
-    return np.asarray(unit(x), np.float32)
+    rows = rng.standard_normal((count, EMBEDDING_SIZE), dtype=np.float32)
+    # (Σ λ)² / Σ λ² = 30 or 120.
+    power = 0.5 if kind == Modality.VOICE else 0.35
+    rows /= np.arange(1, EMBEDDING_SIZE + 1, dtype=np.float32) ** power
+    return np.asarray(unit(rows), np.float32)
 
 
 def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:
     """Write people and templates at once, as a copy of a gallery would."""
-    at = datetime.now(UTC)
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
-        rows = {m: vectors(m, first, AT_ONCE) for m in modalities}
         with store.database.write() as connection:
-            connection.execute(
-                insert(people),
-                [
-                    {
-                        "key": n + 1,
-                        "person_id": f"person-{n}",
-                        "name": f"Person {n}",
-                        "note": "",
-                        "search": f"person-{n}",
-                        "created_at": at,
-                        "consent": "",
-                    }
-                    for n in numbers
-                ],
-            )
-            connection.execute(
-                insert(templates),
-                [
-                    {
-                        "template_id": f"{m}-{n}",
-                        "person_key": n + 1,
-                        "modality": m,
-                        "vector": rows[m][n - first].tobytes(),
-                        "quality": 0.8,
-                        "encoder_id": f"{m}-1",
-                        "source_sha256": f"{n}",
-                        "created_at": at,
-                    }
-                    for n in numbers
-                    for m in modalities
-                ],
-            )
-            connection.execute(insert(changes), [{"person_key": n + 1} for n in numbers])
+            connection.execute(insert(people), [row_of_person(number) for number in numbers])
+            for modality in modalities:
+                rows = zip(numbers, vectors(modality, first, AT_ONCE), strict=False)
+                connection.execute(
+                    insert(templates),
+                    [row_of_template(number, modality, vector) for number, vector in rows],
+                )
+            connection.execute(insert(changes), [{"person_key": number + 1} for number in numbers])
             store.database.set_last_keys(connection, {"people": numbers[-1] + 1})
 
 
-def probe_of(
-    number: int, modalities: Sequence[Modality], count: int
-) -> dict[Modality, Float32Array]:
+def row_of_person(number: int) -> dict[str, Any]:
+    """A row of the table `people`."""
+    return {
+        "key": number + 1,
+        "person_id": f"person-{number}",
+        "name": f"Person {number}",
+        "note": "",
+        "search": f"person-{number}",
+        "created_at": AT,
+        "consent": "",
+    }
+
+
+def row_of_template(number: int, modality: Modality, vector: Float32Array) -> dict[str, Any]:
+    """A row of the table `templates`."""
+    return {
+        "template_id": f"{modality}-{number}",
+        "person_key": number + 1,
+        "modality": modality,
+        "vector": vector.tobytes(),
+        "quality": 0.8,
+        "encoder_id": f"{modality}-1",
+        "source_sha256": f"{number}",
+        "created_at": AT,
+    }
+
+
+def probe_of(number: int, modalities: Sequence[Modality], count: int) -> Vectors:
     """An even number is a person of the gallery, an odd one a stranger."""
     rng = np.random.default_rng([7, number])
-    found = {}
-    for m in modalities:
+    probe = {}
+    for modality in modalities:
         person = int(rng.integers(count))
-        own = (
-            vectors(m, person // AT_ONCE * AT_ONCE, AT_ONCE)[person % AT_ONCE]
-            if number % 2 == 0
-            else vectors(m, 10**9 + number, 1)[0]
-        )
+        if number % 2 == 0:
+            own = vectors(modality, person // AT_ONCE * AT_ONCE, AT_ONCE)[person % AT_ONCE]
+        else:
+            own = vectors(modality, 10**9 + number, 1)[0]
         noise = vectors("noise", number, 1)[0]
-        found[m] = np.asarray(
-            (own + NOISE * noise) / np.linalg.norm(own + NOISE * noise), np.float32
-        )
+        probe[modality] = np.asarray(unit(own + NOISE * noise), np.float32)
     if len(modalities) == 2:
-        found[Modality.FUSED] = StubEncoders().fusion.fuse(
-            found[Modality.FACE][None], found[Modality.VOICE][None]
-        )[0]
-    return found
+        pair = (probe[Modality.FACE][None], probe[Modality.VOICE][None])
+        probe[Modality.FUSED] = StubEncoders().fusion.fuse(*pair)[0]
+    return probe
 
 
 def best_exactly(modality: Modality, probes: Float32Array, count: int) -> list[int]:
-    """Numbers of the people nearest to each of the probes (n, 512), by comparison with
-    everybody.
+    """Numbers of the people nearest to each of the probes (n, 512).
+
+    Each is compared with everybody.
     """
     best = np.full(len(probes), -np.inf, np.float32)
-    at = np.zeros(len(probes), np.int64)
+    numbers = np.zeros(len(probes), np.int64)
     for first in range(0, count, AT_ONCE):
         scores = vectors(modality, first, AT_ONCE)[: count - first] @ probes.T
         here = scores.argmax(axis=0)
         highest = scores[here, np.arange(len(probes))]
-        at[highest > best] = first + here[highest > best]
+        numbers[highest > best] = first + here[highest > best]
         best = np.maximum(best, highest)
-    return at.tolist()
+    return numbers.tolist()
 
 
 def resident_mb() -> float:
@@ -151,95 +162,99 @@ def resident_mb() -> float:
 
 
 def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
-    """Start, memory and search, in this process."""
-    encoders = StubEncoders()
-    calibrations = PerModality(
-        fused=encoders.fusion.calibration,
-        face=encoders.face.calibration,
-        voice=encoders.voice.calibration,
-    )
-    probes = [probe_of(n, modalities, count) for n in range(PROBES)]
-    exact = best_exactly(modalities[0], np.stack([p[modalities[0]] for p in probes]), count)
-    matrix = vectors("face", 0, min(count, EXACT_PEOPLE))
+    """Start, memory, search and enrolment, in this process."""
+    first = modalities[0]
+    probes = [probe_of(number, modalities, count) for number in range(PROBES)]
+    exact = best_exactly(first, np.stack([probe[first] for probe in probes]), count)
+    matrix = vectors(Modality.FACE, 0, min(count, EXACT_PEOPLE))
     store = Store(open_database(url))
-    before = resident_mb()
-    began = time.perf_counter()
-    worked = time.process_time()
-    index = open_index(store, encoders)
-    index.near(probes[0])
-    start = time.perf_counter() - began
-    start_cpu = time.process_time() - worked
-    memory = resident_mb() - before
-    took = []
-    worked_on = []
+    index, start = measure_start(store, probes[0])
+    times = []
+    worked = []
     products = []
     right = 0
     for number, (probe, best) in enumerate(zip(probes, exact, strict=True)):
         if number % 20 == 0:
-            products.append(matrix_product(matrix, probe[modalities[0]]))
+            products.append(matrix_product(matrix, probe[first]))
         began = time.perf_counter()
-        worked = time.thread_time()
-        search = Search(index.near(probe), probe, calibrations, speech_s=0.0)
-        ranked = {m: search.rank(m) for m in probe}
-        took.append(time.perf_counter() - began)
-        worked_on.append(time.thread_time() - worked)
-        right += ranked[modalities[0]][0].person.person_id == f"person-{best}"
+        before = time.thread_time()
+        search = Search(index.near(probe), probe, CALIBRATIONS, speech_s=0.0)
+        ranked = {modality: search.rank(modality) for modality in probe}
+        times.append(time.perf_counter() - began)
+        worked.append(time.thread_time() - before)
+        right += ranked[first][0].person.person_id == f"person-{best}"
     store.close()
-    return {
-        "start_s": start,
-        "start_cpu_s": start_cpu,
-        "memory_mb": memory,
-        "p50_ms": 1e3 * float(np.median(took)),
-        "p99_ms": 1e3 * float(np.quantile(took, 0.99)),
-        "cpu_ms": 1e3 * float(np.median(worked_on)),
+    return start | {
+        "p50_ms": 1e3 * float(np.median(times)),
+        "p99_ms": 1e3 * float(np.quantile(times, 0.99)),
+        "cpu_ms": 1e3 * float(np.median(worked)),
         "recall": right / PROBES,
         "matvec_ms": 1e3 * float(np.median(products)) * count / len(matrix),
         "enrol_per_s": enrol(url, modalities),
     }
 
 
+def measure_start(store: Store, probe: Vectors) -> tuple[Index, dict[str, float]]:
+    """Open the index and search once. Returns it, and what that cost."""
+    memory_before = resident_mb()
+    began = time.perf_counter()
+    before = time.process_time()
+    index = open_index(store, ENCODERS)
+    index.near(probe)
+    return index, {
+        "start_s": time.perf_counter() - began,
+        "start_cpu_s": time.process_time() - before,
+        "memory_mb": resident_mb() - memory_before,
+    }
+
+
 def matrix_product(matrix: Float32Array, vector: Float32Array) -> float:
-    """Seconds that numpy's product takes. Its threads go on spinning for a while, which
-    must not meet the next search.
+    """Seconds that numpy's product takes.
+
+    Its threads go on spinning for a while, which must not meet the next search.
     """
     began = time.perf_counter()
     matrix @ vector
-    took = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     time.sleep(0.1)
-    return took
+    return seconds
 
 
 def enrol(url: str, modalities: Sequence[Modality]) -> float:
-    """Enrolments a second of people with these templates, each one transaction, beside
-    a gallery of the size at hand.
+    """Enrolments a second, beside a gallery of the size at hand.
+
+    People have these templates. Each is a transaction of its own.
     """
     store = Store(open_database(url))
     began = time.perf_counter()
-    for n in range(ENROLMENTS):
-        new = [
-            NewTemplate(Embedding(vectors(m, 2 * 10**9 + n, 1)[0], m, f"{m}-1"), 0.8, f"new-{n}")
-            for m in modalities
-        ]
+    for number in range(ENROLMENTS):
+        new = []
+        for modality in modalities:
+            vector = vectors(modality, 2 * 10**9 + number, 1)[0]
+            embedding = Embedding(vector, modality, f"{modality}-1")
+            new.append(NewTemplate(embedding, 0.8, f"new-{number}"))
         store.enroll(NewPerson(f"new-{time.time_ns()}"), new)
     rate = ENROLMENTS / (time.perf_counter() - began)
     store.close()
     return rate
 
 
-def in_a_process(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
-    """`measure` in a fresh process on two threads."""
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    command = [
-        sys.executable,
-        "-m",
-        "bench.gallery",
-        "--measure",
-        url,
-        str(count),
-        ",".join(modalities),
-    ]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+def measure_apart(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
+    """`measure` in a fresh process of `THREADS` threads."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS))
+    code = (
+        "import json, sys; from bench.gallery import measure;"
+        " print(json.dumps(measure(**json.loads(sys.argv[1]))))"
+    )
+    words = json.dumps({"url": url, "count": count, "modalities": list(modalities)})
+    ended = subprocess.run(
+        [sys.executable, "-c", code, words],
+        env=os.environ | threads,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
     return figures
 
 
@@ -247,68 +262,82 @@ def database_mb(url: str) -> float:
     """Size of the database with its indexes, in MB."""
     database = open_database(url)
     with database.read() as connection:
-        if database.searches:
-            size = connection.scalar(text("SELECT pg_database_size(current_database())"))
-        else:
-            size = connection.scalar(
-                text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-            )
+        query = POSTGRES_SIZE if database.searches else SQLITE_SIZE
+        size = connection.scalar(text(query))
     database.close()
     return int(size or 0) / 2**20
 
 
-def bench(
-    kind: str, count: int, modalities: Sequence[Modality], options: argparse.Namespace
-) -> str:
-    """One row of the table."""
+def url_of(kind: str, folder: Path, name: str) -> str:
+    """The URL of a gallery in a file of the folder, or of a new one in PostgreSQL."""
     if kind == "sqlite":
-        url = f"sqlite:///{options.folder / f'gallery-{count}-{len(modalities)}.db'}"
-    else:
-        from tests.support.postgres import new_database
+        return f"sqlite:///{folder / name}.db"
+    from tests.support.postgres import new_database
 
-        url = options.url or new_database()
+    return new_database()
+
+
+def measure_row(kind: str, url: str, count: int, modalities: Sequence[Modality]) -> str:
+    """One row of the table. An empty gallery is filled first."""
     store = Store(open_database(url))
     if not store.count():
         fill(store, count, modalities)
     store.close()
-    found: dict[str, Any] = in_a_process(url, count, modalities)
-    of_vectors = found["memory_mb"] / (count * len(modalities) * EMBEDDING_SIZE * 4 / 2**20)
+    figures = measure_apart(url, count, modalities)
+    vectors_mb = count * len(modalities) * EMBEDDING_SIZE * 4 / 2**20
     return (
-        f"| {kind} | {count:,} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |"
-        f" {found['cpu_ms']:.1f} | {found['matvec_ms']:.1f} | {found['recall']:.3f} |"
-        f" {found['memory_mb']:.0f} ({of_vectors:.2f} ×) | {database_mb(url):.0f} |"
-        f" {found['enrol_per_s']:.0f} | {found['start_s']:.1f} ({found['start_cpu_s']:.1f}) |"
+        f"| {kind} | {count:,} | {figures['p50_ms']:.1f} | {figures['p99_ms']:.1f} |"
+        f" {figures['cpu_ms']:.1f} | {figures['matvec_ms']:.1f} | {figures['recall']:.3f} |"
+        f" {figures['memory_mb']:.0f} ({figures['memory_mb'] / vectors_mb:.2f} ×) |"
+        f" {database_mb(url):.0f} | {figures['enrol_per_s']:.0f} |"
+        f" {figures['start_s']:.1f} ({figures['start_cpu_s']:.1f}) |"
     )
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    default=[1000, 10_000, 100_000],
+    show_default=True,
+    help="People in the gallery. May be repeated.",
+)
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Choice(("sqlite", "postgres")),
+    default=["sqlite"],
+    show_default=True,
+    help="Where the gallery is. May be repeated.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data/bench"),
+    show_default=True,
+    help="Folder of the files. A gallery that is there is used again.",
+)
+@click.option("--url", help="Database in PostgreSQL.  [default: a new one]")
+@click.option("--both", is_flag=True, help="People have a voice, too.")
+def main(
+    sizes: Sequence[int], stores: Sequence[str], folder: Path, *, url: str | None, both: bool
+) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sizes", default="1000,10000,100000")
-    parser.add_argument("--stores", default="sqlite")
-    parser.add_argument("--folder", type=Path, default=Path("data/bench"))
-    parser.add_argument("--url", default="")
-    parser.add_argument("--both", action="store_true")
-    parser.add_argument(
-        "--measure", nargs=3, metavar=("URL", "COUNT", "MODALITIES"), help=argparse.SUPPRESS
-    )
-    options = parser.parse_args()
-    if options.measure:
-        url, count, modalities = options.measure
-        print(json.dumps(measure(url, int(count), [Modality(m) for m in modalities.split(",")])))
-        return
-    options.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     print(
         "| store | people | p50 ms | p99 ms | processor ms | matrix·vector ms | recall@1 | memory"
         " MB (× vectors) | database MB | enrolments/s | start s (processor s) |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
-    chosen = [Modality.FACE, Modality.VOICE] if options.both else [Modality.FACE]
-    for kind in options.stores.split(","):
-        for size in options.sizes.split(","):
-            print(bench(kind, int(size), chosen, options), flush=True)
+    modalities = [Modality.FACE, Modality.VOICE] if both else [Modality.FACE]
+    for kind in stores:
+        for size in sizes:
+            place = (url if kind == "postgres" else None) or url_of(
+                kind, folder, f"gallery-{size}-{len(modalities)}"
+            )
+            print(measure_row(kind, place, size, modalities), flush=True)
 
 
 if __name__ == "__main__":

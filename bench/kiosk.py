@@ -2,11 +2,9 @@
 
 Runs from the end of a 3 s recording to the answer on the screen.
 
-    python -m bench.kiosk [--clip CLIP] [--people FOLDER] [--rounds 10]
-
-Starts a service of its own in an empty folder and enrols FOLDER (one folder of clips a
-person) there, opens /kiosk in Chromium (which must be installed) with CLIP in front of
-its camera and microphone, and asks `rounds` times. The browser runs on the same
+Starts a service of its own in an empty folder and enrols people there, opens /kiosk in
+Chromium (which must be installed) with a clip in front of its camera and microphone,
+and asks `rounds` times. The browser runs on the same
 machine. The page marks the end of the recording and the moment the answer is shown; the
 frame in which it is painted is waited for too. Also prints the bytes that the first
 paint needs.
@@ -14,16 +12,15 @@ paint needs.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-import requests
+import click
 from playwright.sync_api import Page
 
+from bench.clips import enroll
 from tests.browser.chromium import CHROMIUM, chromium, page_of, performer
 from tests.support.media import write_clip
 from tests.support.service import Service, running
@@ -38,20 +35,12 @@ BYTES = """() => performance
 WAIT_MS = 60_000
 
 
-def enrol(service: Service, people: Path) -> int:
+def enroll_all(service: Service, people: Path) -> int:
     """Enrol every clip below `people`. Returns the number of people."""
-    folders = sorted(f for f in people.iterdir() if f.is_dir())
+    folders = sorted(path for path in people.iterdir() if path.is_dir())
     for folder in folders:
-        requests.post(
-            f"{service.url}/v1/people", json={"person_id": folder.name}, timeout=60
-        ).raise_for_status()
-        for clip in sorted(f for f in folder.rglob("*") if f.is_file()):
-            requests.post(
-                f"{service.url}/v1/people/{folder.name}/templates",
-                files={"media": (clip.name, clip.read_bytes())},
-                data={"force": "true"},
-                timeout=120,
-            ).raise_for_status()
+        clips = sorted(path for path in folder.rglob("*") if path.is_file())
+        enroll(service, folder.name, clips)
     return len(folders)
 
 
@@ -69,32 +58,38 @@ def ask(page: Page) -> tuple[float, str]:
     return float(painted), who
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option(
+    "--clip",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Whom the camera sees.  [default: a drawn face]",
+)
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="People to enrol: a folder of clips for each.  [default: nobody]",
+)
+@click.option("--rounds", default=10, show_default=True, help="Timed questions.")
+def main(clip: Path | None, people: Path | None, rounds: int) -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--clip", type=Path, help="whom the camera sees; default: a drawn face")
-    parser.add_argument("--people", type=Path, help="folder of people to enrol; default: nobody")
-    parser.add_argument("--rounds", type=int, default=10)
-    args = parser.parse_args()
     if CHROMIUM is None:
-        sys.exit("No Chromium is installed. On Debian: apt-get install chromium")
+        raise click.ClickException("No Chromium is installed. On Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as name, running(Path(name)) as service:
         folder = Path(name)
-        people = enrol(service, args.people) if args.people else 0
-        who = performer(args.clip or write_clip(folder / "drawn.mp4", person=1, seconds=5), folder)
+        count = enroll_all(service, people) if people else 0
+        who = performer(clip or write_clip(folder / "drawn.mp4", person=1, seconds=5), folder)
         with chromium(who) as browser:
             page = page_of(browser)
             page.goto(f"{service.url}/kiosk", wait_until="networkidle")
             weight = page.evaluate(BYTES)
             page.wait_for_selector("#start:visible", timeout=WAIT_MS)
-            ask(page)  # the first request warms the networks
+            # The first request warms the networks.
+            ask(page)
             load = os.getloadavg()[0]
-            answers = [ask(page) for _ in range(args.rounds)]
+            answers = [ask(page) for _ in range(rounds)]
     times = sorted(ms for ms, _ in answers)
     print(
-        f"{people} people, {args.rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on"
+        f"{count} people, {rounds} rounds of a 3 s clip at 640 × 480, load {load:.1f} on"
         f" {os.cpu_count()} cores"
     )
     median = statistics.median(times)

@@ -2,10 +2,8 @@
 
 Each client posts a 5 s clip again and again, for a bounded time.
 
-    python -m bench.load [--seconds 30] [--clients 1,2,4,8] [--slots 1,2,4]
-
 For each number of recognition slots (DUET_SLOTS) a service is started on a free port
-with an empty data folder and the clip of bench.identify; it has one process of eight
+with an empty data folder and the clip of `bench identify`; it has one process of eight
 threads, as it is served. Prints clips/s, time of a request at the median, the 95th and
 the 99th percentile, requests that failed, resident memory after each step, and whether
 every answer equals the one that a single client got before. With `--processes 2` two
@@ -15,21 +13,30 @@ worker would give.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import requests
 
-from bench.identify import ANSWER, ask, make_clip, people_to_enroll, resident_mb
+from bench.clips import ask_for_answer, enroll_each, make_clip, people_to_enroll, resident_mb
 from tests.support.service import Service, running
+
+
+@dataclass(frozen=True)
+class Question:
+    """A clip, and the answer that a single client got."""
+
+    clip: Path
+    expected: dict[str, Any]
 
 
 @dataclass
@@ -50,19 +57,12 @@ class Tally:
         self.unlike += other.unlike
 
 
-def answer(service: Service, clip: Path) -> dict[str, Any]:
-    """The parts of an answer that must not depend on who else asks."""
-    return {k: v for k, v in ask(service, clip).items() if k in ANSWER}
-
-
-def client(
-    service: Service, clip: Path, expected: dict[str, Any], until: float, tally: Tally
-) -> None:
+def ask_until(end: float, service: Service, question: Question, tally: Tally) -> None:
     """Ask again and again until the time is over."""
-    while time.perf_counter() < until:
+    while time.perf_counter() < end:
         started = time.perf_counter()
         try:
-            unlike = answer(service, clip) != expected
+            unlike = ask_for_answer(service, question.clip) != question.expected
         except requests.RequestException:
             tally.failed += 1
             continue
@@ -71,18 +71,15 @@ def client(
 
 
 def load(
-    services: list[Service], clip: Path, expected: dict[str, Any], clients: int, seconds: float
+    services: Sequence[Service], question: Question, clients: int, seconds: float
 ) -> tuple[Tally, float]:
     """Run that many clients at once. Returns their requests and the duration."""
     tallies = [Tally() for _ in range(clients)]
     started = time.perf_counter()
-    threads = [
-        threading.Thread(
-            target=client,
-            args=(services[n % len(services)], clip, expected, started + seconds, tally),
-        )
-        for n, tally in enumerate(tallies)
-    ]
+    threads = []
+    for number, tally in enumerate(tallies):
+        arguments = (started + seconds, services[number % len(services)], question, tally)
+        threads.append(threading.Thread(target=ask_until, args=arguments))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -93,23 +90,8 @@ def load(
     return whole, time.perf_counter() - started
 
 
-def enroll(service: Service, people: list[Path]) -> None:
-    """Somebody to be searched."""
-    for number, path in enumerate(people):
-        requests.post(
-            f"{service.url}/v1/people", json={"person_id": f"p{number}"}, timeout=60
-        ).raise_for_status()
-        with path.open("rb") as file:
-            requests.post(
-                f"{service.url}/v1/people/p{number}/templates",
-                files={"media": file},
-                data={"force": "true"},
-                timeout=120,
-            ).raise_for_status()
-
-
-def measure(slots: int, processes: int, clients: list[int], seconds: float) -> None:
-    """One table row for each number of clients."""
+def measure(slots: int, processes: int, clients: Sequence[int], seconds: float) -> None:
+    """Print one table row for each number of clients."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         clip, _ = make_clip(folder)
@@ -117,13 +99,13 @@ def measure(slots: int, processes: int, clients: list[int], seconds: float) -> N
         services = [
             stack.enter_context(running(folder, "app.py", **settings)) for _ in range(processes)
         ]
-        enroll(services[0], people_to_enroll(folder))
-        # Each has loaded its gallery then
-        expected, *_ = [answer(service, clip) for service in services]
+        enroll_each(services[0], people_to_enroll(folder))
+        # Each has loaded its gallery then.
+        answers = [ask_for_answer(service, clip) for service in services]
         for count in clients:
-            tally, took = load(services, clip, expected, count, seconds)
+            tally, took = load(services, Question(clip, answers[0]), count, seconds)
             p50, p95, p99 = 1000 * np.percentile(tally.times or [np.nan], [50, 95, 99])
-            memory = sum(resident_mb(service) for service in services)
+            memory = sum(map(resident_mb, services))
             print(
                 f"| {processes} | {slots} | {count} | {len(tally.times) / took:.2f} | {p50:.0f} |"
                 f" {p95:.0f} | {p99:.0f} | {tally.failed} | {tally.unlike} | {memory:.0f} |",
@@ -131,32 +113,33 @@ def measure(slots: int, processes: int, clients: list[int], seconds: float) -> N
             )
 
 
-def main() -> None:
-    """Run the bench."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each step")
-    parser.add_argument("--clients", default="1,2,4,8", help="clients at once, step after step")
-    parser.add_argument("--slots", default="1,2,4", help="values of DUET_SLOTS")
-    parser.add_argument("--processes", type=int, default=1, help="services that share the gallery")
-    chosen = parser.parse_args()
-    print(
-        f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; {chosen.seconds:g} s a"
-        " step\n"
-    )
+@click.command(help=__doc__)
+@click.option("--seconds", default=30.0, show_default=True, help="Length of each step.")
+@click.option(
+    "--clients",
+    multiple=True,
+    default=[1, 2, 4, 8],
+    show_default=True,
+    help="Clients at once. May be repeated.",
+)
+@click.option(
+    "--slots",
+    multiple=True,
+    default=[1, 2, 4],
+    show_default=True,
+    help="Value of DUET_SLOTS. May be repeated.",
+)
+@click.option("--processes", default=1, show_default=True, help="Services that share the gallery.")
+def main(seconds: float, clients: Sequence[int], slots: Sequence[int], processes: int) -> None:
+    """Print the table."""
+    print(f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; {seconds:g} s a step\n")
     print(
         "| processes | slots | clients | clips/s | p50 ms | p95 ms | p99 ms | failed | answers"
         " unlike the serial one | resident MB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for slots in chosen.slots.split(","):
-        measure(
-            int(slots),
-            chosen.processes,
-            [int(n) for n in chosen.clients.split(",")],
-            chosen.seconds,
-        )
+    for number in slots:
+        measure(number, processes, clients, seconds)
 
 
 if __name__ == "__main__":

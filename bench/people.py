@@ -2,8 +2,6 @@
 
 Measures the first paint, the list that can be used, and the drawn map and matrix.
 
-    python -m bench.people [--people 500] [--templates 2] [--rounds 5]
-
 Fills a gallery file of its own with made-up people, each with so many face and as many
 voice templates of the shipped networks' ids (random vectors, with as many effective
 dimensions as real ones), starts a service on it and opens /people in Chromium (which
@@ -15,13 +13,13 @@ included. The time of each request, as the browser saw it, is printed too.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
+import click
+import numpy as np
 from playwright.sync_api import Browser
 
 from bench.gallery import vectors
@@ -29,11 +27,12 @@ from gallery.store import NewPerson, NewTemplate, Store, open_store
 from network.serving.card import read_card
 from tests.browser.chromium import CHROMIUM, chromium, page_of
 from tests.support.service import running
+from utils.arrays import unit
 from utils.config import Settings
 from utils.modality import Embedding, Modality
 
 # A template's length of noise for each length of its person: a cosine of 0.36 between
-# two of a person
+# two of a person.
 SPREAD = 1.33
 WATCH = """() => {
   const ready = {
@@ -73,17 +72,18 @@ SEARCH = """async () => {
 
 def fill(store: Store, people: int, each: int) -> None:
     """Enrol `people` with `each` templates of a face and of a voice."""
-    ids = {m: read_card(Path("best_model") / m).encoder_id for m in (Modality.FACE, Modality.VOICE)}
-    own = {m: vectors(m, 0, people) for m in ids}
-    noise = {m: vectors(m, people, people * each).reshape(people, each, -1) for m in ids}
+    embeddings = {}
+    for modality in (Modality.FACE, Modality.VOICE):
+        encoder_id = read_card(Path("best_model") / modality).encoder_id
+        own = np.repeat(vectors(modality, 0, people), each, axis=0)
+        noise = vectors(modality, people, people * each)
+        rows = unit(own + SPREAD * noise)
+        embeddings[modality] = [Embedding(row, modality, encoder_id) for row in rows]
     for number in range(people):
-        rows = [
-            (m, own[m][number] + SPREAD * noise[m][number, i], i) for m in ids for i in range(each)
-        ]
-        new = [
-            NewTemplate(Embedding(row / (row @ row) ** 0.5, m, ids[m]), 0.8, f"{number}-{i}")
-            for m, row, i in rows
-        ]
+        new = []
+        for of_modality in embeddings.values():
+            for turn, embedding in enumerate(of_modality[number * each : (number + 1) * each]):
+                new.append(NewTemplate(embedding, 0.8, f"{number}-{turn}"))
         store.enroll(NewPerson(f"person-{number:05}", f"Person {number}"), new)
 
 
@@ -98,29 +98,27 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     return times_ms
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--people", default=500, show_default=True, help="Size of the gallery.")
+@click.option(
+    "--templates", default=2, show_default=True, help="Of each modality, for each person."
+)
+@click.option("--rounds", default=5, show_default=True, help="Timed visits.")
+def main(people: int, templates: int, rounds: int) -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--people", type=int, default=500)
-    parser.add_argument(
-        "--templates", type=int, default=2, help="of each modality, for each person"
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
     if CHROMIUM is None:
-        sys.exit("No Chromium is installed. On Debian: apt-get install chromium")
+        raise click.ClickException("No Chromium is installed. On Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as name:
         store = open_store(Settings.of(data_dir=Path(name) / "data"))
-        fill(store, args.people, args.templates)
+        fill(store, people, templates)
         store.close()
         with running(Path(name)) as service, chromium() as browser:
-            visit(browser, service.url)  # loads the index
-            visits = [visit(browser, service.url) for _ in range(args.rounds)]
+            # The first visit loads the index.
+            visit(browser, service.url)
+            visits = [visit(browser, service.url) for _ in range(rounds)]
             load = os.getloadavg()[0]
     print(
-        f"{args.people} people, {args.templates} templates of each modality, {args.rounds} rounds, "
+        f"{people} people, {templates} templates of each modality, {rounds} rounds, "
         f"load {load:.1f} on {os.cpu_count()} cores"
     )
     for what in visits[0]:

@@ -1,9 +1,7 @@
 """Error rates of four ways to represent a person by several templates.
 
-Mean at unit length, best template, mean cosine, or half-way between, on held-out
-people.
-
-    python -m bench.templates [--model-dir best_model] [--data DIR]
+They are the mean at unit length, the best template, the mean cosine, and half-way
+between the means. People are held out.
 
 Two-fold: cohort, numbers and thresholds for an FPIR of 1 % come from one clip against
 one clip of one half of the people and are used on the other half, both ways. N people
@@ -14,30 +12,32 @@ with held-out voices.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
-from gallery.vectors import unit
 from network.serving.encoder import load_encoders
 from scoring import metrics
 from scoring.calibration import Calibration, fmr_for_fpir
 from scoring.norms import Norm
-from train.calibration.calibrate import Sources, calibration_data, folds_of
 from train.calibration.galleries import Arena, bare_strengths, strengths
+from train.calibration.gather import ResearchData
+from train.calibration.people import folds_of
 from train.data.datasets import shared_data_dir
 from train.data.tables import Codes, Table
 from train.measure.accuracy import crossed
-from utils.arrays import Float32Array, Float64Array
+from utils.arrays import Float32Array, Float64Array, unit
+from utils.config import CaptureSettings
+from utils.modality import Modality
 
 COUNTS = (1, 2, 4)
-PEOPLE = {"face": 50, "voice": 25, "fused": 25}
+PEOPLE = {Modality.FACE: 50, Modality.VOICE: 25, Modality.FUSED: 25}
 FPIR = 0.01
 DRAWS = 20
 SEED = 0
-
 
 Rule = Callable[[Table, Float32Array, Norm], Float64Array]
 """Bare strengths (p, n) of p probes and people of k templates each (n, k, size)."""
@@ -46,23 +46,21 @@ Rule = Callable[[Table, Float32Array, Norm], Float64Array]
 def by_length(power: float) -> Rule:
     """Mean of the templates divided by a power of its length.
 
-    0 = mean cosine, 1 = mean at unit length.
+    0 is the mean cosine, 1 the mean at unit length.
     """
 
     def bare(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
         means = templates.mean(axis=1)
-        return bare_strengths(
-            probes, unit(means) * np.linalg.norm(means, axis=1, keepdims=True) ** (1 - power), norm
-        )
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        return bare_strengths(probes, unit(means) * lengths ** (1 - power), norm)
 
     return bare
 
 
 def best_of(probes: Table, templates: Float32Array, norm: Norm) -> Float64Array:
     """The strongest of a person's templates, each against the probe on its own."""
-    each = [
-        bare_strengths(probes, templates[:, place], norm) for place in range(templates.shape[1])
-    ]
+    places = range(templates.shape[1])
+    each = [bare_strengths(probes, templates[:, place], norm) for place in places]
     strongest: Float64Array = np.stack(each).max(axis=0)
     return strongest
 
@@ -75,84 +73,106 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def drawn(table: Table, people: int) -> Iterator[tuple[Codes, Codes, Table]]:
-    """Draw random enrolments.
+@dataclass(frozen=True)
+class Enrolment:
+    """People enrolled with several templates.
 
-    Returns who is enrolled (n,), their template rows (n, `max(COUNTS)`), and the
-    probes.
+    Attributes:
+        enrolled: (n,) who.
+        rows: (n, `max(COUNTS)`) rows of their templates.
+        probes: Everybody's other clips.
     """
-    least = max(COUNTS) + 1
-    able = [p for p in np.unique(table.person) if (table.person == p).sum() >= least]
+
+    enrolled: Codes
+    rows: Codes
+    probes: Table
+
+
+def draw_enrolments(table: Table, people: int) -> Iterator[Enrolment]:
+    """Draw who is enrolled, and with which templates, `DRAWS` times."""
+    most = max(COUNTS)
+    able = [person for person in np.unique(table.person) if (table.person == person).sum() > most]
     for draw in range(DRAWS):
         rng = np.random.default_rng([SEED, draw])
         enrolled = rng.permutation(able)[:people]
-        rows = np.stack(
-            [
-                rng.permutation(np.flatnonzero(table.person == person))[: least - 1]
-                for person in enrolled
-            ]
-        )
-        yield enrolled, rows, table.rows(~np.isin(np.arange(len(table)), rows))
+        own = [rng.permutation(np.flatnonzero(table.person == person)) for person in enrolled]
+        rows = np.stack([files[:most] for files in own])
+        others = ~np.isin(np.arange(len(table)), rows)
+        yield Enrolment(enrolled, rows, table.rows(others))
 
 
-def measure(modality: str, arenas: list[tuple[Arena, Calibration]]) -> list[str]:
-    """Lines of the table, means over draws and both halves.
+Rates = tuple[float, float, float]
+"""FPIR, FNIR, and FNIR at the threshold of a measured FPIR."""
 
-    FPIR, FNIR, and FNIR at the threshold of a measured FPIR, in percent.
-    """
+
+def rates_of(arena: Arena, enrolment: Enrolment, threshold: float) -> dict[tuple[int, str], Rates]:
+    """Rates by number of templates and name of the rule."""
+    rates = {}
+    for count in COUNTS:
+        templates = arena.templates.vectors[enrolment.rows[:, :count]]
+        for name, rule in RULES.items():
+            bare = rule(enrolment.probes, templates, arena.norm)
+            scores = strengths(bare, arena.norm)
+            owners = enrolment.probes.person, enrolment.enrolled
+            result = metrics.open_set(scores, *owners, threshold)
+            even = metrics.open_set_at_fpir(scores, *owners, FPIR)
+            rates[count, name] = (result.fpir, result.fnir, even.fnir)
+    return rates
+
+
+def measure(modality: Modality, arenas: Sequence[tuple[Arena, Calibration]]) -> list[str]:
+    """Lines of the table: rates in percent, means over draws and both halves."""
     people = PEOPLE[modality]
-    samples = dict[tuple[int, str], list[tuple[float, float, float]]]()
+    samples = []
     for arena, calibration in arenas:
         threshold, _ = calibration.threshold(fmr_for_fpir(FPIR, people))
-        for enrolled, rows, probes in drawn(arena.templates, people):
-            for count in COUNTS:
-                for name, rule in RULES.items():
-                    scores = strengths(
-                        rule(probes, arena.templates.vectors[rows[:, :count]], arena.norm),
-                        arena.norm,
-                    )
-                    result = metrics.open_set(scores, probes.person, enrolled, threshold)
-                    even = metrics.open_set_at_fpir(scores, probes.person, enrolled, FPIR)
-                    samples.setdefault((count, name), []).append(
-                        (result.fpir, result.fnir, even.fnir)
-                    )
-    means = {key: 100 * np.mean(rates, axis=0) for key, rates in samples.items()}
-    return [
-        f"| {modality} | {people} | {name} | "
-        + " | ".join(f"{means[count, name][i]:.2f}" for i in range(3) for count in COUNTS)
-        + " |"
-        for name in RULES
-    ]
+        for enrolment in draw_enrolments(arena.templates, people):
+            samples.append(rates_of(arena, enrolment, threshold))
+    lines = []
+    for name in RULES:
+        # One row of rates for each number of templates.
+        means = np.mean([[rates[count, name] for count in COUNTS] for rates in samples], axis=0)
+        figures = " | ".join(f"{100 * rate:.2f}" for rate in means.T.flat)
+        lines.append(f"| {modality} | {people} | {name} | {figures} |")
+    return lines
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--model-dir", type=Path, default=Path("best_model"))
-    parser.add_argument("--data", type=Path)
-    arguments = parser.parse_args()
-    encoders = load_encoders(arguments.model_dir)
-    folds = folds_of(
-        calibration_data(encoders, arguments.data or shared_data_dir(), Sources()),
-        encoders.fusion.fuse,
+def heading() -> str:
+    """The head of the table."""
+    empty = "| " * (len(COUNTS) - 1)
+    counts = " | ".join(map(str, COUNTS))
+    return (
+        "| scores | N | what stands for a person; templates: "
+        f"| FPIR % (stated: 1) {empty}| FNIR % {empty}"
+        f"| FNIR % at a measured FPIR of 1 % {empty}|\n"
+        f"|{'---|' * (3 + 3 * len(COUNTS))}\n"
+        f"| | | | {counts} | {counts} | {counts} |"
     )
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--model-dir",
+    type=click.Path(path_type=Path),
+    default=Path("best_model"),
+    show_default=True,
+    help="Folder of the models.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the research data.  [default: the variable DUET_SHARED_DATA]",
+)
+def main(model_dir: Path, data: Path | None) -> None:
+    """Print the table."""
+    encoders = load_encoders(model_dir)
+    research = ResearchData(data or shared_data_dir(), CaptureSettings().min_speech_s)
+    folds = folds_of(research.embed(encoders), encoders.fusion.fuse)
     print(
-        f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id}; fusion:"
-        f" {encoders.fusion.encoder_id}\n"
+        f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id};"
+        f" fusion: {encoders.fusion.encoder_id}\n"
     )
-    counts = " | ".join(f"{count}" for count in COUNTS)
-    print(
-        "| scores | N | what stands for a person; templates: | FPIR % (stated: 1) "
-        + "| " * (len(COUNTS) - 1)
-        + "| FNIR % "
-        + "| " * (len(COUNTS) - 1)
-        + "| FNIR % at a measured FPIR of 1 % "
-        + "| " * len(COUNTS)
-        + "\n"
-        + "|"
-        + "---|" * (3 + 3 * len(COUNTS))
-    )
-    print(f"| | | | {counts} | {counts} | {counts} |")
+    print(heading())
     for modality, both in folds.items():
         print("\n".join(measure(modality, crossed(both))), flush=True)
 

@@ -1,33 +1,31 @@
 """Training speed of a face or voice network, in samples/s.
 
-Times the batches alone, the step alone, and both together.
-
-    python -m bench.training [--network face] [--threads 1] [--seconds 8] [--sizes 64
-    112]
-    python -m bench.training --network voice
-
-"step" feeds the same batches again and again (of voices several, for they differ in
-length); "all" is the training loop as it runs (batches prepared on a thread beside it).
-Faces: with augmentation, without, and with the teacher on every augmented view instead
-of its cached embeddings. The first steps, which trace the graph, do not count.
+Times the batches alone, the step alone, and both together. "step" feeds the same
+batches again and again (of voices several, for they differ in length). "all" is the
+training loop as it runs, with batches prepared on a thread beside it. Faces are trained
+with augmentation, without, and with the teacher on every augmented view instead of its
+cached embeddings. The first steps, which trace the graph, do not count.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import click
+
+from train.configuration import read_config
+
 WARM_STEPS = 3
-# Batches that "step" repeats: enough of voices that every length is among them
+# Batches that "step" repeats: enough of voices that every length is among them.
 REPEATED = {"face": 1, "voice": 40}
 VARIANTS = ("augmented", "plain", "teacher on the view")
+ENDLESS = 10**9
 
 
 def rate(step: Callable[[], Any], samples: int, seconds: float, warm: int = WARM_STEPS) -> float:
@@ -50,11 +48,7 @@ def configuration(network: str, variant: str = "augmented", size: int = 112) -> 
 
     Faces are trained at one resolution in px.
     """
-    import tomllib
-
-    from train.train_nets import CONFIGS
-
-    config = tomllib.loads((CONFIGS / f"{network}.toml").read_text(encoding="utf-8"))
+    config = read_config(network)
     if network == "face":
         config["data"]["resolutions"] = [[0.0, size]]
     if variant == "plain":
@@ -70,60 +64,82 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
     Each is timed over `seconds`.
     """
     from train.data.datasets import shared_data_dir
+    from train.loop.task import TaskContext
     from train.loop.trainer import LoopOptions, Trainer
-    from train.train_nets import TASKS
+    from train.tasks import create_task
+    from utils.config import CaptureSettings
 
-    task = importlib.import_module(TASKS[network]).create(config, 1, shared_data_dir())
+    context = TaskContext(
+        seed=1, shared=shared_data_dir(), min_speech_s=CaptureSettings().min_speech_s
+    )
+    task = create_task(network, config, context)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(task, LoopOptions(total_steps=10**9), Path(folder))
-        steps = iter(range(10**9))
+        trainer = Trainer(task, LoopOptions(total_steps=ENDLESS), Path(folder))
+        steps = iter(range(ENDLESS))
         batches = [task.batch(step, 0.0) for step in range(REPEATED[network])]
         repeated = cycle(batches)
         samples = len(batches[0]["label"])
-        warm = WARM_STEPS + len(batches)
-        stream = trainer._batches()
+        stream = trainer.batches()
         return {
             "batches": rate(lambda: task.batch(next(steps), 0.0), samples, seconds),
             "step": rate(
-                lambda: trainer._one_step(next(steps), 0.0, next(repeated)), samples, seconds, warm
+                lambda: trainer.train_step(next(steps), 0.0, next(repeated)),
+                samples,
+                seconds,
+                WARM_STEPS + len(batches),
             ),
-            "all": rate(lambda: trainer._one_step(*next(stream)), samples, seconds),
+            "all": rate(lambda: trainer.train_step(*next(stream)), samples, seconds),
         }
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--network", choices=sorted(REPEATED), default="face")
-    parser.add_argument("--threads", type=int, default=1, help="of TensorFlow")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each figure")
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[64, 112], help="resolutions of faces in px"
-    )
-    parser.add_argument(
-        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="of faces"
-    )
-    options = parser.parse_args()
+@click.command(help=__doc__)
+@click.option(
+    "--network",
+    type=click.Choice(sorted(REPEATED)),
+    default="face",
+    show_default=True,
+    help="Which network.",
+)
+@click.option("--threads", default=1, show_default=True, help="Threads of TensorFlow.")
+@click.option("--seconds", default=8.0, show_default=True, help="Length of each figure.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    default=[64, 112],
+    show_default=True,
+    help="Resolution of faces in px. May be repeated.",
+)
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    type=click.Choice(VARIANTS),
+    default=VARIANTS,
+    help="Variant of faces. May be repeated.  [default: all]",
+)
+def main(
+    network: str, *, threads: int, seconds: float, sizes: Sequence[int], variants: Sequence[str]
+) -> None:
+    """Print the figures."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from train.train_nets import _limit_threads
+    # TensorFlow takes seconds to import.
+    from train.run import limit_threads
 
-    _limit_threads(options.threads)
-    if options.network == "voice":
-        show("voice", measure("voice", configuration("voice"), options.seconds))
+    limit_threads(threads)
+    if network == "voice":
+        show("voice", measure("voice", configuration("voice"), seconds))
         return
-    for size in options.sizes:
-        for variant in options.variants:
-            show(
-                f"{size:3d} px  {variant:20s}",
-                measure("face", configuration("face", variant, size), options.seconds),
-            )
+    for size in sizes:
+        for variant in variants:
+            rates = measure("face", configuration("face", variant, size), seconds)
+            show(f"{size:3d} px  {variant:20s}", rates)
 
 
 def show(title: str, rates: Mapping[str, float]) -> None:
-    """One line of figures."""
-    print(title + "".join(f"  {name} {value:6.0f}/s" for name, value in rates.items()), flush=True)
+    """Print one line of figures."""
+    figures = "".join(f"  {name} {value:6.0f}/s" for name, value in rates.items())
+    print(title + figures, flush=True)
 
 
 if __name__ == "__main__":

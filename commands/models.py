@@ -189,6 +189,6 @@ def add_and_explain(
     click.echo(
         f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}\n"
         f"Next: put the {other} model beside it (cp -r best_model/{other} {folder.parent}/), then\n"
-        f"  python -m train.calibration.calibrate --model-dir {folder.parent} --people FOLDER\n"
+        f"  cli.py calibrate FOLDER --model-dir {folder.parent}\n"
         f"  DUET_MODEL_DIR={folder.parent} make run"
     )

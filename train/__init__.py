@@ -1,3 +1,4 @@
-"""Training and measuring the networks: data sets, augmentation, the training loop,
-calibration, evaluation.
+"""Training and measuring the networks.
+
+Data sets, augmentation, the training loop, calibration, evaluation.
 """

@@ -24,9 +24,8 @@ CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
 COHORT_FILE = "cohort.npy"
 CALIBRATE = (
-    "Make it: python -m train.calibration.calibrate --model-dir DIR --people FOLDER, where DIR"
-    " holds face/ and voice/ and FOLDER one folder of clips or photographs per person"
-    " (docs/models.md)."
+    "Make it: cli.py calibrate FOLDER --model-dir DIR, where DIR holds face/ and voice/ and"
+    " FOLDER one folder of clips or photographs per person (docs/models.md)."
 )
 RESTORE = "Restore best_model/ from the repository, or train a model."
 

@@ -22,7 +22,7 @@ from gallery.records.jobs import Jobs, NewItem, NewJob
 from tests.support import media_sound
 from tests.support.media import text_as_video, write_clip
 from train.data.datasets import Listing, read_listing, shared_data_dir
-from train.voice.banks import as_float, decode_audio
+from train.data.sounds import decode_float
 from utils.arrays import RATE_HZ
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,8 +201,7 @@ def test_two_people_are_told_apart_by_sound_alone(
     for name, items in recordings.items():
         said = Listing(everything.root, tuple(items)).read_all()
         waves = [
-            as_float(decode_audio(data, RATE_HZ, item))
-            for data, item in zip(said, items, strict=True)
+            decode_float(data, RATE_HZ, item.path) for data, item in zip(said, items, strict=True)
         ]
         soundfile.write(tmp_path / name, np.concatenate(waves), RATE_HZ)
     first, second = SPEAKERS

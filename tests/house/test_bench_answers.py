@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bench.answers import main, parse_renames, select_pairs
 from bench.differences import Answers, Difference, compare
@@ -96,11 +97,13 @@ def test_pairs_are_the_same_each_time_and_never_of_one_clip() -> None:
     assert all(a != b for a, b in pairs)
 
 
-def test_the_command_says_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_differs(tmp_path: Path) -> None:
     records = {"before.json": make_record(), "after.json": make_record(hints=["closer"])}
     for name, answers in records.items():
         (tmp_path / name).write_text(json.dumps(answers), encoding="utf-8")
     before = str(tmp_path / "before.json")
-    assert main(["compare", before, before]) == 0
-    assert main(["compare", before, str(tmp_path / "after.json")]) == 1
-    assert 'body.hints.0: (missing) -> "closer"' in capsys.readouterr().out
+    same = CliRunner().invoke(main, ["compare", before, before])
+    assert same.exit_code == 0
+    result = CliRunner().invoke(main, ["compare", before, str(tmp_path / "after.json")])
+    assert result.exit_code == 1
+    assert 'body.hints.0: (missing) -> "closer"' in result.stdout

@@ -4,7 +4,6 @@ somewhere, and every page is reached from the index.
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 
 import cli
 import Request
+from commands.bench import Benchmark
 from docs.reference import generate
 from tests.support.documentation import (
     DOCS,
@@ -109,22 +109,6 @@ def test_examples_of_the_command_line_parse(
     parse_command(cli.cli, words)
 
 
-@pytest.mark.parametrize("example", example_lines(r"python -m (train|bench)\."), ids=str)
-def test_examples_of_tools_parse(
-    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = example.words
-    name = words[words.index("-m") + 1]
-    options = words[words.index(name) + 1 :]
-    make_paths(options)
-    module = importlib.import_module(name)
-    if parser := getattr(module, "_parser", None):
-        assert parser().parse_args(options)
-    else:
-        parse_command(module.main, options)
-
-
 @pytest.mark.parametrize("example", example_lines(r"\bRequest\.py\b"), ids=str)
 def test_examples_of_the_client_parse(example: Example) -> None:
     words = example.words
@@ -140,7 +124,7 @@ def test_make_targets_exist(example: Example) -> None:
 
 def test_there_are_examples_to_check() -> None:
     assert len(example_lines(r"\bcli\.py\b")) >= 60
-    assert len(example_lines(r"python -m train\.")) >= 12
+    assert len(example_lines(r"\bcli\.py (train|evaluate|calibrate)\b")) >= 12
     assert len(example_lines(r"\bRequest\.py\b")) >= 5
     assert len(example_lines(r"\bmake [a-z]+")) >= 5
 
@@ -155,6 +139,7 @@ def test_commands_in_the_text_exist(text: str) -> None:
     while isinstance(command, click.Group) and words and re.fullmatch("[a-z-]+", words[0]):
         command = command.commands[words[0]]
         words = words[1:]
+    command = command.load() if isinstance(command, Benchmark) else command
     options = {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
     assert {word for word in words if word.startswith("--")} <= options
 

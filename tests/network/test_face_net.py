@@ -203,14 +203,14 @@ def test_a_file_that_is_no_network_is_refused_without_a_path(tmp_path: Path, dam
 
 
 def test_what_a_run_started_from_is_kept_without_a_path(tmp_path: Path) -> None:
-    from train.loop.initial import begin, origin
+    from train.loop.initial import begin, read_origin
 
     run = tmp_path / "run"
     model = tmp_path / "theirs"
-    assert origin(run) == "not recorded"
+    assert read_origin(run) == "not recorded"
     begin(small(1), None, run)
-    assert origin(run) == "random weights"
+    assert read_origin(run) == "random weights"
     model.mkdir()
     small(1).save(model / "model.keras")
     begin(small(1), model, run)
-    assert origin(run) == "theirs"
+    assert read_origin(run) == "theirs"

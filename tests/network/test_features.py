@@ -14,12 +14,14 @@ from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from network.serving.card import read_card
 from network.serving.inputs import VoiceInput
 from tests.support import media_sound
+from train.configuration import CONFIGS
 from train.data.datasets import Item, Listing
-from train.train_nets import CONFIGS
+from train.data.sounds import as_float, decode_audio
 from train.voice.augment import MelAugment
-from train.voice.banks import Bank, as_float, decode_audio, log_power
-from train.voice.batches import SampleOptions, VoiceBatches
+from train.voice.banks import Bank, log_power
+from train.voice.batches import VoiceBatches
 from train.voice.dev import VoiceTrials
+from train.voice.sampling import SampleOptions, VoiceSources
 from utils.arrays import Float32Array
 from utils.config import ROOT
 
@@ -170,17 +172,8 @@ def test_a_whole_file_in_a_batch_is_what_is_served(sounds: Bank, served: np.ndar
         band_masks=0,
     )
     listing = Listing(Path("nowhere"), (Item("0.wav", "0"), Item("1.wav", "1")))
-    batches = VoiceBatches(
-        listing=listing,
-        banks=[[bank]],
-        noise=[],
-        targets=None,
-        options=options,
-        augment=plain,
-        spec=training_spec(),
-        seed=1,
-    )
-    batch = batches.batch(0, 0.0)
+    sources = VoiceSources(listing, [[bank]])
+    batch = VoiceBatches(sources, options, plain, training_spec(), seed=1).batch(0, 0.0)
     crops = batch["features"][batch["label"] == 0]
     assert len(crops)
     for crop in crops:
@@ -191,4 +184,4 @@ def test_decode_refuses_what_is_no_sound() -> None:
     from utils.errors import DatasetError
 
     with pytest.raises(DatasetError, match=r"a/b\.wav"):
-        decode_audio(b"not a sound file", 16000, Item("a/b.wav", "a"))
+        decode_audio(b"not a sound file", 16000, "a/b.wav")

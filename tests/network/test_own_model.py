@@ -38,7 +38,7 @@ def test_card_of_an_added_face_model(tmp_path: Path) -> None:
     file = face_network(tmp_path / "My Net (v2).onnx")
     result = add_model("face", file, tmp_path / "m" / "face", f"{IMAGENET} --terms MIT")
     assert result.exit_code == 0, result.output
-    assert "python -m train.calibration.calibrate" in result.output
+    assert "cli.py calibrate FOLDER --model-dir" in result.output
     card = read_card(tmp_path / "m" / "face")
     assert card.encoder_id.startswith("my-net-v2-")
     assert (card.embedding_size, card.modality, card.runtime) == (64, "face", "onnx")

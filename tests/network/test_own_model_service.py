@@ -19,13 +19,13 @@ import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 
+import cli
 from assembly import build_recognizer
 from network.serving.card import read_card
 from tests.support.media import write_clip
 from tests.support.own_networks import IMAGENET, add_model, face_network, voice_network
 from tests.support.shapes import assert_error, send
 from tests.support.tiny import tiny_models
-from train.calibration import calibrate
 from train.data.datasets import Listing, read_listing
 from train.data.tables import select
 from utils.config import ROOT, Settings
@@ -76,10 +76,10 @@ def walk_through(case: Case, tmp_path: Path) -> dict[str, list[str]]:
         service(case.models, data_dir),
     ):
         pass
-    assert "python -m train.calibration.calibrate --model-dir" in caught.value.hint
+    assert "cli.py calibrate FOLDER --model-dir" in caught.value.hint
     for folder in case.people:
-        words = ["--model-dir", case.models, "--people", folder, "--out", tmp_path / "plots"]
-        made = CliRunner().invoke(calibrate.main, [str(word) for word in words])
+        words = ["calibrate", folder, "--model-dir", case.models, "--out", tmp_path / "plots"]
+        made = CliRunner().invoke(cli.cli, [*map(str, words), "--no-feedback"])
         assert made.exit_code == 0, made.output
     answers: dict[str, list[str]] = {}
     with service(case.models, data_dir) as client:

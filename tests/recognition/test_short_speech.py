@@ -23,9 +23,9 @@ from train.data.conditions import cut
 from train.data.datasets import Item, Listing, shared_data_dir
 from train.data.embed import speech_finder
 from train.data.protocols import read_trials
-from train.voice.banks import as_float, decode_audio
+from train.data.sounds import decode_float
 from utils.arrays import RATE_HZ, Float32Array
-from utils.config import ROOT
+from utils.config import ROOT, CaptureSettings
 from utils.media import Waveform
 
 DATA = shared_data_dir()
@@ -80,7 +80,7 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
     """
     person_of = read_trials(DATA / "trials" / f"{trials}.txt").people()
     rng = np.random.default_rng(SEED)
-    find = speech_finder()
+    find = speech_finder(CaptureSettings().min_speech_s)
     chosen = rng.permutation(sorted(set(person_of.values())))[:people].tolist()
     files = [Item(file, person) for file, person in person_of.items() if person in chosen]
     rows = []
@@ -89,7 +89,7 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
     for item, data in zip(
         files, Listing(DATA / "voices.zip", tuple(files)).read_all(), strict=True
     ):
-        speech = find(Waveform(as_float(decode_audio(data, RATE_HZ, item)), RATE_HZ))
+        speech = find(Waveform(decode_float(data, RATE_HZ, item.path), RATE_HZ))
         if speech is not None:
             waves = [cut(speech.samples, s, rng) if s else speech.samples for s in SECONDS]
             rows.append([encoder.embed(Waveform(wave, RATE_HZ)).vector for wave in waves])

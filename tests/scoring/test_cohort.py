@@ -15,11 +15,13 @@ from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, Coefficients, CohortNorm
 from tests.support.gallery_parts import CALIBRATION
 from tests.support.tiny import tiny_models
-from train.calibration.calibrate import People, as_stored, store
 from train.calibration.galleries import Fold
+from train.calibration.people import People, as_stored
+from train.calibration.publish import store
 from train.data.tables import Table
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import ModelError
+from utils.modality import Modality
 
 NUMBERS = Coefficients(
     level=(0.0, 1.0, 0.0, 0.02),
@@ -31,7 +33,7 @@ NUMBERS = Coefficients(
     impostors=ImpostorTable((0.9, 0.5, 0.1, 0.01), (-2.0, -1.0, 0.5, 1.5)),
 )
 
-Models = tuple[Path, dict[str, Float32Array]]
+Models = tuple[Path, dict[Modality, Float32Array]]
 """Folder of the networks, and the cohort of each modality."""
 
 
@@ -43,7 +45,7 @@ def models(tmp_path: Path) -> Models:
         name: as_stored(
             np.random.default_rng(i).normal(size=(40, EMBEDDING_SIZE)).astype(np.float32)
         )
-        for i, name in enumerate(("face", "voice", "fused"))
+        for i, name in enumerate(Modality)
     }
     nobody = Table(
         vectors=np.zeros((0, EMBEDDING_SIZE), np.float32),

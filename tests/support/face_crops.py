@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from train.data.datasets import Listing, read_listing
 from train.face.augment import AugmentOptions
-from train.face.batches import FaceBatches
+from train.face.batches import BatchOptions, FaceBatches
 from utils.arrays import FACE_SIZE_PX, ImageArray
 
 CROPS = 24
@@ -35,8 +35,9 @@ def write_crops(folder: Path) -> Listing:
 
 
 def write_teacher(file: Path) -> Path:
-    """Write a network with the signature of the teacher: the mean of each colour on the
-    left and on the right half.
+    """Write a network with the signature of the teacher.
+
+    It gives the mean of each colour on the left and on the right half.
     """
     halves = [FACE_SIZE_PX, FACE_SIZE_PX // 2]
     nodes = [
@@ -57,4 +58,4 @@ def write_teacher(file: Path) -> Path:
 def batches(listing: Listing, folder: Path, **changes: Any) -> FaceBatches:
     """Batches of ten with a cache in `folder`, with these options changed."""
     options: dict[str, Any] = {"batch_size": 10, "seed": 1, "augmentation": AugmentOptions()}
-    return FaceBatches(listing, folder / "cache", **options | changes)
+    return FaceBatches(listing, folder / "cache", BatchOptions(**options | changes))

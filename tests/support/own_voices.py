@@ -5,13 +5,17 @@ that is trained on them through the entry point.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from tests.support import media_sound
+from train.configuration import RunOptions
+from train.train_nets import train_network, training_command
 from train.voice.banks import write_bank
+from utils.config import CaptureSettings
 
 SPEAKERS = 9
 FILES = 2
@@ -62,23 +66,19 @@ def write_voices(root: Path) -> Path:
 
 
 def train(folder: Path, run: str, *more: str) -> int:
-    """Train without a teacher in the folder `run`, to publish to `<run>_model`; the
-    exit status.
-    """
-    from train.train_nets import main
+    """Train without a teacher in the folder `run`, to publish to `<run>_model`.
 
-    return main(
-        [
-            "voice",
-            "--config",
-            str(folder / "voice.toml"),
-            "--data",
-            str(folder / "speech"),
-            "--run-dir",
-            str(folder / run),
-            "--out",
-            str(folder / f"{run}_model"),
-            "--no-teacher",
-            *more,
-        ]
-    )
+    Returns the exit status.
+    """
+    words = ["--config", folder / "voice.toml", "--data", folder / "speech", "--no-teacher"]
+    words += ["--run-dir", folder / run, "--out", folder / f"{run}_model"]
+    return train_with("voice", [*map(str, words), *more])
+
+
+def train_with(name: str, words: Sequence[str]) -> int:
+    """Train the network `name` with these words of the command line.
+
+    Returns the exit status. Raises what a training raises.
+    """
+    context = training_command(name).make_context(name, list(words))
+    return train_network(RunOptions(name=name, **context.params), CaptureSettings().min_speech_s)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.support.people_tables import Fitted
     from train.data.datasets import Listing
 
 
@@ -50,3 +51,14 @@ def teacher(tmp_path: Path) -> Path:
     from tests.support.face_crops import write_teacher
 
     return write_teacher(tmp_path / "teacher.onnx")
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Fitted:
+    """Two folds of made-up people, and the calibration of the first."""
+    from tests.support.people_tables import two_folds
+    from train.calibration.fit import fit_people
+    from train.calibration.people import People
+
+    both = two_folds()
+    return both, fit_people(People((both[0],), both[0].cohort))

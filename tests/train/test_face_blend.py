@@ -13,8 +13,9 @@ import pytest
 from tests.support.face_crops import batches, crop
 from train.data.datasets import Listing, read_listing
 from train.face.batches import UNKNOWN, TeacherOptions, mean_of_views
-from train.face.blend import Blender, turned
-from train.face.cache import SHARD, BlendSource, Teacher, _blender, cached_blends
+from train.face.blend import Blender, turn
+from train.face.blend_cache import SHARD, BlendSource, cached_blends, make_blender
+from train.face.teacher import Teacher
 
 
 def crops(number: int) -> np.ndarray:
@@ -56,9 +57,9 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
     face = np.full((112, 112, 3), 30, np.uint8)
     for x, y in ((38, 52), (74, 52)):
         cv2.circle(face, (x, y), 4, (255, 255, 255), -1)
-    assert np.abs(turned(face, 0.0).astype(int) - face).mean() < 1, "no turn, no change"
+    assert np.abs(turn(face, 0.0).astype(int) - face).mean() < 1, "no turn, no change"
     for degrees in (-45, 45):
-        view = turned(face, degrees)
+        view = turn(face, degrees)
         count, _, boxes, centres = cv2.connectedComponentsWithStats(
             (view[..., 0] > 140).astype(np.uint8)
         )
@@ -120,12 +121,12 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 ) -> None:
     import tensorflow as tf
 
-    from train.face.task import FaceTask, LossOptions
+    from train.face.task import FaceOptions, FaceTask
 
     source = batches(
         listing, tmp_path, teacher=TeacherOptions(teacher, blends=1), resolutions=((0.0, 48),)
     )
-    task = FaceTask(source, None, "patchface", LossOptions())
+    task = FaceTask(source, None, FaceOptions("patchface"))
     batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
     parts = task.loss(batch, tf.constant(0.0))
     embeddings = task.network(tf.cast(batch["image"], tf.float32), training=True)
@@ -143,18 +144,18 @@ def test_what_is_published_has_the_emphasis_of_its_teacher(
     teacher: Path,
 ) -> None:
     from train.face.emphasis import DENSE, emphasis
-    from train.face.task import FaceTask, LossOptions
+    from train.face.task import FaceOptions, FaceTask
 
     source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
-    task = FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=0.8)
+    task = FaceTask(source, None, FaceOptions("patchface", teacher_emphasis=0.8))
     before = task.network.get_layer(DENSE).get_weights()[0]
     projection = task.heads[1].kernel.numpy()
-    task.settle()
+    task.finalise_weights()
     # Of a normalisation that has learned nothing yet
     expected = before / np.sqrt(1 + 1e-3) @ emphasis(projection, 0.8)
     np.testing.assert_allclose(task.network.get_layer(DENSE).get_weights()[0], expected, atol=1e-5)
     with pytest.raises(ValueError, match="teacher_emphasis"):
-        FaceTask(source, None, "patchface", LossOptions(), teacher_emphasis=-1.0)
+        FaceOptions("patchface", teacher_emphasis=-1.0)
 
 
 def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:
@@ -168,8 +169,8 @@ def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Pa
         file.parent.mkdir(parents=True)
         cv2.imwrite(str(file), image[..., ::-1])
     people = read_listing(tmp_path / "faces")
-    blender = _blender(BlendSource(people, tmp_path / "cache", teacher, 1, sides=True))
+    blender = make_blender(BlendSource(people, tmp_path / "cache", teacher, 1, sides=True))
     red = np.stack([blender.face(number)[56, :, 0] for number in range(40)])
     assert (red == 80).any(axis=1).all(), "each has a part without red"
-    everyone = _blender(BlendSource(people, tmp_path / "cache", teacher, 1))
+    everyone = make_blender(BlendSource(people, tmp_path / "cache", teacher, 1))
     assert not all((everyone.face(number)[56, :, 0] == 80).any() for number in range(40))

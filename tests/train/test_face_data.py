@@ -21,9 +21,10 @@ from tests.support.tiny import save_onnx
 from train.data.datasets import Listing, hold_out, read_listing
 from train.data.protocols import Trials
 from train.face.augment import AugmentOptions, augment
-from train.face.batches import TeacherOptions, mean_of_views, resized
-from train.face.cache import Teacher, _save, _tag, cached_images, cached_teacher
+from train.face.batches import TeacherOptions, mean_of_views, resize
+from train.face.cache import cached_images, save_array
 from train.face.dev import FacePairs, held_out_pairs
+from train.face.teacher import Teacher, cached_teacher, teacher_tag
 from utils.errors import DatasetError
 from utils.file_hash import hash_file
 
@@ -71,7 +72,7 @@ def test_nothing_is_left_of_an_array_that_cannot_be_written(
 
     monkeypatch.setattr(np, "save", torn)
     with pytest.raises(OSError, match="no space"):
-        _save(tmp_path / "teacher.npy", np.zeros(1))
+        save_array(tmp_path / "teacher.npy", np.zeros(1))
     assert not list(tmp_path.iterdir())
 
 
@@ -143,11 +144,11 @@ def test_the_caches_name_says_whose_embeddings_they_are(
     write_card(
         carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False})
     )
-    _tag.cache_clear()
-    assert f"teacher-{_tag(carded)}.npy" in names, "these change nothing"
+    teacher_tag.cache_clear()
+    assert f"teacher-{teacher_tag(carded)}.npy" in names, "these change nothing"
     write_card(carded, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
-    _tag.cache_clear()
-    assert f"teacher-{_tag(carded)}.npy" not in names
+    teacher_tag.cache_clear()
+    assert f"teacher-{teacher_tag(carded)}.npy" not in names
 
 
 @pytest.mark.parametrize("view", ["cached", "augmented"])
@@ -205,7 +206,7 @@ def test_without_disturbances_only_the_size_changes() -> None:
     rng = np.random.default_rng(0)
     assert np.array_equal(augment(crop(1), rng, off, 112), crop(1))
     small = augment(crop(1), rng, off, 56).astype(int)
-    assert np.abs(small - resized(crop(1)[None], 56)[0]).mean() < 1
+    assert np.abs(small - resize(crop(1)[None], 56)[0]).mean() < 1
 
 
 @pytest.mark.parametrize(

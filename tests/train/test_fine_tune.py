@@ -1,11 +1,10 @@
-"""Going on from a trained network with labels alone: it is held to what it knew, its
-classes start where their people are, and weights that got worse are not published.
+"""Fine-tuning: a network is held to what it knew, its classes start where their people
+are, and weights that got worse are not published.
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,17 @@ import numpy as np
 import pytest
 
 from tests.support.own_voices import CONFIG, train
-from train.train_nets import CONFIGS, _parser, loop_options, worse_than_before
+from train.configuration import RunOptions, read_config
 
 pytestmark = pytest.mark.tf
 TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
 
 
 def config_of(
-    voices: Path, name: str, keep: float, steps: int = 40, rate: float = 0.003
+    voices: Path, name: str, keep: float | str, *, steps: int = 40, rate: float = 0.003
 ) -> list[str]:
-    text = CONFIG.format(cache=(voices / "cache").as_posix()) + TABLE.format(
-        keep=keep, steps=steps, rate=rate
-    )
+    text = CONFIG.format(cache=(voices / "cache").as_posix())
+    text += TABLE.format(keep=keep, steps=steps, rate=rate)
     (voices / f"{name}.toml").write_text(text, encoding="utf-8")
     return ["--config", str(voices / f"{name}.toml")]
 
@@ -37,8 +35,9 @@ def weights(model: Path) -> list[np.ndarray]:
 
 
 class Toy:
-    """Points about the middle of their class, of which there are fewer than the last
-    class says; a network of one layer.
+    """A network of one layer, that learns points about the middle of their class.
+
+    There are fewer classes than the last class says.
     """
 
     name = "toy"
@@ -78,21 +77,19 @@ class Toy:
         import tensorflow as tf
 
         vectors = self.network(batch["point"], training=self.start is None)
-        known = batch["label"] >= 0
-        total = self.classifier.loss(
-            tf.boolean_mask(vectors, known), tf.boolean_mask(batch["label"], known), 0.2
-        )
-        return {
-            "loss": total
-            + (self.start.keep * self.start.loss(batch["point"], vectors) if self.start else 0.0)
-        }
+        labelled = batch["label"] >= 0
+        labels = tf.boolean_mask(batch["label"], labelled)
+        total = self.classifier.loss(tf.boolean_mask(vectors, labelled), labels, 0.2)
+        if self.start:
+            total += self.start.keep * self.start.loss(batch["point"], vectors)
+        return {"loss": total}
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
         return {"none": 0.0}
 
 
 def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> None:
-    from train.loop.fine_tune import hold
+    from train.loop.fine_tune import attach_start
     from train.loop.trainer import LoopOptions, Trainer
 
     moved = []
@@ -100,7 +97,7 @@ def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> N
         task = Toy()
         points = np.random.default_rng(2).normal(size=(20, 6)).astype(np.float32)
         before = task.embed(points) @ task.embed(points).T
-        hold(task, keep)
+        attach_start(task, keep)
         trainer = Trainer(task, LoopOptions(total_steps=60, peak_rate=0.01), tmp_path / f"{keep:g}")
         trainer.run(lambda line: None)
         trainer.use_average()
@@ -147,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_being_held(voices: Path, trained_voice: 
 def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: int) -> None:
     from train.loop.trainer import Trainer
 
-    step = Trainer._one_step
+    step = Trainer.train_step
 
     def stopping(self, number: int, progress: Any, batch: Any) -> Any:
         if number + 1 == steps:
@@ -155,7 +152,7 @@ def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: in
         return step(self, number, progress, batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_one_step", stopping)
+        patch.setattr(Trainer, "train_step", stopping)
         assert train(voices, run, *options, "--init", str(init)) == 0
     assert not (voices / f"{run}_model").exists()
 
@@ -168,62 +165,47 @@ def test_weights_that_got_worse_stay_aside(
 ) -> None:
     from train.loop import fine_tune
 
-    assert not worse_than_before("eer", {"eer": 0.9}, {"eer": 0.9})
-    assert not worse_than_before("eer", {}, {"eer": 0.9})
-    note = fine_tune.note_before
+    assert not fine_tune.explain_decline("eer", {"eer": 0.9}, {"eer": 0.9})
+    assert not fine_tune.explain_decline("eer", {}, {"eer": 0.9})
+    save = fine_tune.save_start_metrics
     monkeypatch.setattr(
         fine_tune,
-        "note_before",
-        lambda run_dir, metrics: note(run_dir, metrics | {"mean_score": 1.5}),
+        "save_start_metrics",
+        lambda run_dir, metrics: save(run_dir, metrics | {"mean_score": 1.5}),
     )
-    assert (
-        train(
-            voices,
-            "worse",
-            *config_of(voices, "worse", 500.0, steps=2),
-            "--init",
-            str(trained_voice),
-        )
-        == 3
-    )
-    told = capsys.readouterr().out
-    assert "started from are better on the people held out: mean_score 1.5000, the new ones" in told
-    assert "before the fine-tuning: held_out_eer" in told
+    config = config_of(voices, "worse", 500.0, steps=2)
+    assert train(voices, "worse", *config, "--init", str(trained_voice)) == 3
+    output = capsys.readouterr().out
+    reason = "started from are better on the people held out: mean_score 1.5000, the new ones"
+    assert reason in output
+    assert "before the fine-tuning: held_out_eer" in output
     assert not (voices / "worse_model").exists()
     assert (voices / "worse" / "model" / "model.onnx").is_file()
-    assert (
-        train(voices, "worse", *config_of(voices, "worse", 500.0, steps=2), "--publish", "--force")
-        == 0
-    )
-    assert (
-        json.loads((voices / "worse_model" / "card.json").read_text(encoding="utf-8"))["training"][
-            "before"
-        ]["mean_score"]
-        == 1.5
-    )
+    assert train(voices, "worse", *config, "--publish", "--force") == 0
+    card = json.loads((voices / "worse_model" / "card.json").read_text(encoding="utf-8"))
+    assert card["training"]["before"]["mean_score"] == 1.5
 
 
 @pytest.mark.parametrize("keep", ["-1", "nan", "'much'"])
-def test_a_weight_that_is_none_is_told_in_a_line(
+def test_a_weight_that_is_no_number_is_refused(
     voices: Path, trained_voice: Path, keep: str
 ) -> None:
     from utils.errors import ConfigError
 
     with pytest.raises(ConfigError, match="keep must be a number of at least 0"):
-        train(voices, "wrong", *config_of(voices, "wrong", keep), "--init", str(trained_voice))  # type: ignore[arg-type]
+        train(voices, "wrong", *config_of(voices, "wrong", keep), "--init", str(trained_voice))
 
 
 @pytest.mark.parametrize("name", ["face", "voice"])
 def test_the_shipped_configurations_are_slower_and_shorter_for_it(name: str) -> None:
-    config = tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
+    from train.run import loop_options
+
+    config = read_config(name)
     assert config["fine_tune"]["keep"] > 0
     assert config["fine_tune"]["peak_rate"] < config["loop"]["peak_rate"]
-    options = _parser().parse_args([name, "--init", "best_model/voice"])
-    assert (
-        loop_options(config, options, tuned=True).total_steps
-        == config["fine_tune"]["total_steps"]
-        > 0
-    )
+    options = RunOptions(name, init=Path("best_model/voice"))
+    tuned = loop_options(config, options, tuned=True)
+    assert tuned.total_steps == config["fine_tune"]["total_steps"] > 0
     assert loop_options(config, options, tuned=False).total_steps == 0
-    options = _parser().parse_args([name, "--init", "best_model/voice", "--budget-minutes", "3"])
+    options = RunOptions(name, init=Path("best_model/voice"), budget_minutes=3)
     assert loop_options(config, options, tuned=True).budget_minutes == 3

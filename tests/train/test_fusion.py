@@ -23,9 +23,10 @@ from train.data.conditions import (
     random_voice,
     views,
 )
-from train.data.tables import Recipe, Table, _merged, select
+from train.data.pseudo_people import CONDITIONS, compare, fused_table, halves
+from train.data.tables import Recipe, Table, VoiceOptions, _merge_views, select
+from train.fusion.batches import Draw, PseudoPersons
 from train.fusion.choice import as_markdown, figures_of, llr_sum, measure, objective, weighted
-from train.fusion.data import CONDITIONS, Draw, PseudoPersons, compare, fused_table, halves
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array
 from utils.errors import DatasetError
 from utils.media import Waveform
@@ -141,7 +142,7 @@ def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins() 
     assert len(trials.labels) == 2 * 40 * 3 * 40
     assert trials.labels.sum() == 2 * 40 * 3
     figures = figures_of(trials)
-    assert figures.fused_eer < figures.better_eer
+    assert figures.fused.eer < figures.better.eer
 
 
 def test_the_sum_of_ratios_trusts_the_better_modality_more() -> None:
@@ -169,7 +170,7 @@ def test_fused_tables_join_files_one_to_one_and_keep_conditions() -> None:
         voices,
         weighted(1, 1),
         [("clean", "clean"), ("blur", "clean")],
-        np.random.default_rng(0),
+        rng=np.random.default_rng(0),
     )
     assert len(table.names) == 5
     assert table.conditions == ("clean/clean", "blur/clean")
@@ -204,12 +205,14 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
     for person, wave in enumerate(waves):
         soundfile.write(tmp_path / f"{person}.wav", wave, RATE_HZ)
     listing = Listing(tmp_path, tuple(Item(f"{person}.wav", str(person)) for person in range(2)))
-    table = voice_table(Encoder(), listing, Recipe(("clean", "1 s")), NoiseBank([]), tmp_path)
+    recipe = Recipe(("clean", "1 s"))
+    options = VoiceOptions(NoiseBank([]), min_speech_s=0.5)
+    table = voice_table(Encoder(), listing, recipe, options=options, cache=tmp_path)
     assert sorted(table.seconds.tolist()) == pytest.approx(sorted(n / RATE_HZ for n in heard))
     np.testing.assert_allclose(table.under("1 s").seconds, 1.0)
     served = [analyse_speech(Waveform(wave, RATE_HZ), 0.5).speech.duration_s for wave in waves]
     np.testing.assert_allclose(table.under("clean").seconds, served, atol=0.05)
-    again = voice_table(Encoder(), listing, Recipe(("clean", "1 s")), NoiseBank([]), tmp_path)
+    again = voice_table(Encoder(), listing, recipe, options=options, cache=tmp_path)
     assert len(heard) == 4
     np.testing.assert_array_equal(again.seconds, table.seconds)
 
@@ -225,7 +228,7 @@ def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart() -> None:
         ("clean", "random"),
         np.arange(6, dtype=np.float32),
     )
-    merged = _merged(table, random=1)
+    merged = _merge_views(table, random=1)
     assert sorted(zip(merged.file.tolist(), merged.condition.tolist(), strict=True)) == [
         (0, 0),
         (0, 1),
@@ -386,5 +389,5 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     clean, degraded = (training[0].under(name).vectors for name in ("clean", "random"))
     gate = task.network.get_layer("face_gate")
     assert np.mean(np.asarray(gate(degraded))) < 0.8 * np.mean(np.asarray(gate(clean)))
-    assert task.settle_in(tmp_path)["advantage"] >= start
+    assert task.finalise_in(tmp_path)["advantage"] >= start
     assert (tmp_path / "comparison.md").read_text().count("|") > 50

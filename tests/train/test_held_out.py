@@ -14,7 +14,9 @@ from network.frontends.log_mel import FrontendSpec
 from tests.support import media_sound
 from train.data.conditions import NoiseBank
 from train.data.held_out import cohort_voices
+from train.data.tables import VoiceOptions
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ
+from utils.config import CaptureSettings
 from utils.media import Waveform
 
 FILES = (
@@ -69,6 +71,14 @@ def test_a_few_files_of_each_training_speaker_of_the_groups(
     voices: Path, groups: tuple[str, ...], files: int, found: int
 ) -> None:
     encoder = Encoder()
-    rows = cohort_voices(encoder, voices, groups, files, NoiseBank([]), cache=None)  # type: ignore[arg-type]
+    options = VoiceOptions(NoiseBank([]), CaptureSettings().min_speech_s)
+    rows = cohort_voices(
+        encoder,  # type: ignore[arg-type]
+        voices,
+        options,
+        groups=groups,
+        files=files,
+        cache=None,
+    )
     assert rows.shape == (found, EMBEDDING_SIZE)
     assert len(encoder.heard) == found

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import cli
 from tests.support.drawn_faces import face
 from train.data.datasets import shared_data_dir
-from train.measure.evaluate import main
 
 FOLDS = 10
 BEST_FACE = Path(__file__).parents[2] / "best_model" / "face"
@@ -46,22 +46,10 @@ def write_lfw(folder: Path, photos: Photos) -> None:
     (folder / "pairs.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def evaluated(folder: Path, model: Path) -> dict[str, dict[str, object]]:
-    result = CliRunner().invoke(
-        main,
-        [
-            "--model",
-            str(model),
-            "--trials",
-            str(folder / "pairs.txt"),
-            "--media",
-            str(folder / "lfw"),
-            "--replicates",
-            "0",
-            "--out",
-            str(folder / "out"),
-        ],
-    )
+def evaluate(folder: Path, model: Path) -> dict[str, dict[str, object]]:
+    words = ["evaluate", "trials", "--replicates", "0", "--model", str(model)]
+    words += ["--trials", str(folder / "pairs.txt"), "--media", str(folder / "lfw")]
+    result = CliRunner().invoke(cli.cli, [*words, "--out", str(folder / "out")])
     assert result.exit_code == 0, result.output
     report: dict[str, dict[str, object]] = json.loads(
         (folder / "out" / "report.json").read_text(encoding="utf-8")
@@ -70,14 +58,15 @@ def evaluated(folder: Path, model: Path) -> dict[str, dict[str, object]]:
 
 
 def test_drawn_people(tmp_path: Path, face_model: Path) -> None:
-    found = (0, 1, 2, 4, 5, 6, 7, 8, 9, 11)  # the detector takes these for faces at this size
+    # The detector takes these for faces at this size.
+    people = (0, 1, 2, 4, 5, 6, 7, 8, 9, 11)
     photos = {
         f"Drawn_Person{number:02}": [face(number, 250), face(number, 250, mouth=0.15)]
-        for number in found
+        for number in people
     }
     photos["Drawn_Person11"][1] = np.full((250, 250, 3), 128, np.uint8)  # nobody in it
     write_lfw(tmp_path, photos)
-    report = evaluated(tmp_path, face_model)
+    report = evaluate(tmp_path, face_model)
     assert report["trials"] == {
         "name": "pairs.txt",
         "target": 9,
@@ -94,7 +83,7 @@ def test_drawn_people(tmp_path: Path, face_model: Path) -> None:
 )
 def test_real_people_with_the_shipped_network(tmp_path: Path) -> None:
     write_lfw(tmp_path, photographs(people=2 * FOLDS))
-    report = evaluated(tmp_path, BEST_FACE)
+    report = evaluate(tmp_path, BEST_FACE)
     assert report["trials"]["left_out"] <= 4
     assert report["verification"]["accuracy_by_folds"]["value"] >= 0.85
     assert report["verification"]["eer"]["value"] <= 0.15

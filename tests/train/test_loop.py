@@ -80,12 +80,12 @@ def stopped_at(folder: Path, step: int) -> Trainer:
 
 
 def test_validations_of_more_metrics_widen_the_journal(tmp_path: Path) -> None:
-    from train.loop.journal import Journal, read_log
+    from train.loop.journal import Journal, Position, read_log
 
     journal = Journal(tmp_path)
-    journal.validated(1, 16, 2.5, {"score": 0.25})
-    journal.validated(2, 32, 5.0, {"score": 0.5, "mirror": 0.75})
-    journal.validated(3, 48, 7.5, {"score": 0.5})
+    journal.record_metrics(Position(1, 16, 2.5), {"score": 0.25})
+    journal.record_metrics(Position(2, 32, 5.0), {"score": 0.5, "mirror": 0.75})
+    journal.record_metrics(Position(3, 48, 7.5), {"score": 0.5})
     assert read_log(tmp_path / "validation.csv") == [
         {"step": 1, "samples": 16, "seconds": 2.5, "score": 0.25},
         {"step": 2, "samples": 32, "seconds": 5.0, "score": 0.5, "mirror": 0.75},
@@ -123,14 +123,15 @@ def test_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:
 
 
 def test_curves_do_not_double_back_after_a_kill(tmp_path: Path) -> None:
-    from train.loop.journal import Journal, read_log
+    from train.loop.journal import Journal, Position, read_log
 
     stopped_at(tmp_path, 7)
     journal = Journal(tmp_path)  # of a run that was killed two steps after its checkpoint
-    journal.validated(7, 7 * 16, 1.0, {"score": -0.5})
+    journal.record_metrics(Position(7, 7 * 16, 1.0), {"score": -0.5})
     for step in (7, 8, 9):
-        journal.record(step, 16 * step, 1.0 + step, {"loss": 1e-7, "extra": 1e6}, every=1)
-    journal.validated(9, 9 * 16, 2.0, {"score": -0.25})
+        at = Position(step, 16 * step, 1.0 + step)
+        journal.record(at, {"loss": 1e-7, "extra": 1e6}, every=1)
+    journal.record_metrics(Position(9, 9 * 16, 2.0), {"score": -0.25})
     before = (tmp_path / "log.csv").read_text(encoding="utf-8")
     run = trainer(tmp_path)
     assert (tmp_path / "log.csv").read_text(encoding="utf-8") == before, (
@@ -144,9 +145,9 @@ def test_curves_do_not_double_back_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_begins_its_logs_anew(tmp_path: Path) -> None:
-    from train.loop.journal import Journal, read_log
+    from train.loop.journal import Journal, Position, read_log
 
-    Journal(tmp_path).validated(3, 48, 1.0, {"score": 0.0})
+    Journal(tmp_path).record_metrics(Position(3, 48, 1.0), {"score": 0.0})
     trainer(tmp_path).run(lambda _: None)
     assert [row["step"] for row in read_log(tmp_path / "validation.csv")] == [30]
 

@@ -24,13 +24,11 @@ def training(data: dict[str, Any], seed: int = 1, **more: str) -> dict[str, Any]
 
 def put(folder: Path, score: float, about: dict[str, Any], **changes: Any) -> tuple[bool, str]:
     """Publish to `folder`: whether it was put there, and the reason why not."""
-    from train.loop.publish import publish
+    from train.loop.publish import Result, publish
 
-    metrics = changes.pop("metrics", {"score": score})
-    result = publish(
-        Line(), metrics, about, folder / "best", folder / "aside", **{"force": False} | changes
-    )
-    return result.folder == folder / "best", result.refused
+    result = Result(Line(), changes.pop("metrics", {"score": score}), about)
+    published = publish(result, folder / "best", folder / "aside", **{"force": False} | changes)
+    return published.folder == folder / "best", published.refused
 
 
 def test_a_better_model_is_never_replaced(tmp_path: Path) -> None:

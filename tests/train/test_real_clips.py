@@ -9,13 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from align.aligner import Aligner
 from network.serving.encoder import load_encoders
 from tests.support.media import write_clip
 from tests.support.tiny import tiny_models
 from train.data.conditions import NoiseBank
+from train.data.pseudo_people import CONDITIONS
 from train.fusion.choice import weighted
-from train.fusion.data import CONDITIONS
-from train.measure.real_clips import FACES, VOICES, Clips, as_markdown, eers, embedded
+from train.measure.real_clips import (
+    FACES,
+    VOICES,
+    ClipEmbedder,
+    Clips,
+    as_markdown,
+    embed_clips,
+    measure_clips,
+)
+from utils.config import CaptureSettings
 from utils.errors import DatasetError
 
 BOTH = weighted(1, 1)
@@ -44,12 +54,12 @@ def clips() -> Clips:
 
 
 def test_every_clip_is_compared_with_every_other(clips: Clips) -> None:
-    _, targets, impostors = eers(clips, BOTH, ("clean", "clean"))
-    assert (targets, impostors) == (10 * 4 * 3, 40 * 36)
+    rates = measure_clips(clips, BOTH, ("clean", "clean"))
+    assert (rates.targets, rates.impostors) == (10 * 4 * 3, 40 * 36)
 
 
 def test_the_fused_eer_is_that_of_both_cosines(clips: Clips) -> None:
-    found, _, _ = eers(clips, BOTH, ("clean", "clean"))
+    rates = measure_clips(clips, BOTH, ("clean", "clean"))
     face = clips.face["clean"]
     voice = clips.voice["clean"]
     scores = (face @ face.T + voice @ voice.T) / 2
@@ -59,25 +69,25 @@ def test_the_fused_eer_is_that_of_both_cosines(clips: Clips) -> None:
     impostor = scores[~same]
     missed = (target <= scores.ravel()[:, None]).mean(1)
     named = (impostor > scores.ravel()[:, None]).mean(1)
-    assert found["fused"] == pytest.approx(
+    assert rates.fused == pytest.approx(
         float(((missed + named) / 2)[np.abs(missed - named).argmin()]), abs=0.005
     )
-    assert found["fused"] < min(found["face"], found["voice"])
+    assert rates.fused < min(rates.face, rates.voice)
 
 
 def test_probes_of_which_nothing_is_left_do_not_count(clips: Clips) -> None:
     lost = clips.voice["clean"].copy()
     lost[:4] = np.nan
     worn = Clips(clips.person, clips.face, {**clips.voice, "noise 0 dB": lost})
-    assert eers(worn, BOTH, ("clean", "noise 0 dB"))[1] == 9 * 4 * 3
+    assert measure_clips(worn, BOTH, ("clean", "noise 0 dB")).targets == 9 * 4 * 3
 
 
 def test_trials_need_two_clips_of_somebody(clips: Clips) -> None:
     with pytest.raises(DatasetError, match="two usable clips"):
-        eers(Clips(np.arange(40), clips.face, clips.voice), BOTH, ("clean", "clean"))
+        measure_clips(Clips(np.arange(40), clips.face, clips.voice), BOTH, ("clean", "clean"))
 
 
-def test_a_folder_of_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_clips(tmp_path: Path) -> None:
     folder = tmp_path / "people"
     for person, name in enumerate(("ann", "ben")):
         (folder / name).mkdir(parents=True)
@@ -86,9 +96,12 @@ def test_a_folder_of_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (folder / "ann/notes.mp4").write_text("no clip")
     encoders = load_encoders(tiny_models(tmp_path / "models"))
     noises = NoiseBank([np.random.default_rng(1).normal(0, 0.1, 32_000).astype(np.float32)])
-    found = embedded(encoders, folder, noises)
+    settings = CaptureSettings()
+    embedder = ClipEmbedder(encoders, noises, settings.min_speech_s)
+    lines: list[str] = []
+    found = embed_clips(folder, Aligner(settings), embedder, lines.append)
     assert found.person.tolist() == [0, 0, 1, 1]
     assert not np.allclose(found.face["clean"], found.face["blur"])
     assert not np.allclose(found.voice["clean"], found.voice["1 s"])
     assert as_markdown(found, encoders.fusion.fuse).count("\n") == 1 + len(CONDITIONS)
-    assert "left out: ann/notes.mp4" in capsys.readouterr().err
+    assert [line[:23] for line in lines] == ["left out: ann/notes.mp4"]

@@ -10,6 +10,18 @@ import pytest
 from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from tests.support import media_sound
 from train.voice import augment as va
+from train.voice.channels import (
+    CODECS,
+    PHONE_OPUS,
+    Codec,
+    mu_law,
+    render,
+    simulate_rooms,
+    telephone,
+    through_codec,
+)
+from train.voice.prosody import change_speed, perturb_prosody, warp_formants
+from train.voice.variants import CHANNELS, Variant
 
 RATE_HZ = 16000
 SPEC = FrontendSpec()
@@ -22,7 +34,14 @@ def speech() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def rooms() -> list[np.ndarray]:
-    return va.simulate_rooms(3, RATE_HZ, np.random.default_rng(0))
+    return simulate_rooms(3, RATE_HZ, np.random.default_rng(0))
+
+
+def rendered(
+    samples: np.ndarray, variant: Variant, rooms: list[np.ndarray], seed: int
+) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return render(samples, variant, rooms=rooms, rate_hz=RATE_HZ, rng=rng)
 
 
 def share_above(samples: np.ndarray, edge_hz: float) -> float:
@@ -36,7 +55,7 @@ def test_what_is_around_speech_is_kept_of_files_of_any_length(frames: int) -> No
     marked = np.zeros(frames, bool)
     marked[frames // 2] = True
     expected = np.abs(np.arange(frames) - frames // 2) <= 12
-    np.testing.assert_array_equal(va.widened(marked, 12), expected)
+    np.testing.assert_array_equal(va.widen(marked, 12), expected)
     rows = np.zeros((frames, 4), np.float16)
     assert all(
         va.speech_frames(rows, va.MelAugment(), np.random.default_rng(seed)).max() < frames
@@ -53,17 +72,17 @@ def test_rooms_start_with_the_direct_sound_and_have_unit_energy(rooms: list[np.n
 
 @pytest.mark.parametrize("speed", [0.9, 1.1])
 def test_speed_changes_length_and_pitch(speed: float) -> None:
-    faster = va.change_speed(media_sound.tone(1.0, hz=500.0, rate_hz=RATE_HZ), speed)
+    faster = change_speed(media_sound.tone(1.0, hz=500.0, rate_hz=RATE_HZ), speed)
     assert len(faster) == pytest.approx(RATE_HZ / speed, abs=2)
     peak_hz = np.abs(np.fft.rfft(faster)).argmax() * RATE_HZ / len(faster)
     assert peak_hz == pytest.approx(500.0 * speed, abs=2)
 
 
-@pytest.mark.parametrize("channel", va.CHANNELS)
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_channels_keep_the_speech(
     channel: str, speech: np.ndarray, rooms: list[np.ndarray]
 ) -> None:
-    heard = va.render(speech, va.Variant(1.0, channel), rooms, RATE_HZ, np.random.default_rng(3))
+    heard = rendered(speech, Variant(1.0, channel), rooms, 3)
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
     assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
@@ -78,28 +97,25 @@ def test_channels_keep_the_speech(
 
 
 def test_render_is_decided_by_its_generator(speech: np.ndarray, rooms: list[np.ndarray]) -> None:
-    once, again, other = (
-        va.render(speech, va.Variant(0.9, "phone"), rooms, RATE_HZ, np.random.default_rng(s))
-        for s in (5, 5, 6)
-    )
+    once, again, other = (rendered(speech, Variant(0.9, "phone"), rooms, s) for s in (5, 5, 6))
     assert np.array_equal(once, again)
     assert not (len(once) == len(other) and np.array_equal(once, other))
 
 
 def test_telephone_has_no_upper_band() -> None:
-    heard = va.telephone(media_sound.noise(1.0, rate_hz=RATE_HZ), RATE_HZ, np.random.default_rng(0))
+    heard = telephone(media_sound.noise(1.0, rate_hz=RATE_HZ), RATE_HZ, np.random.default_rng(0))
     assert share_above(heard, 4000) < 0.01
 
 
 def test_mu_law_is_close_and_coarse(speech: np.ndarray) -> None:
-    heard = va.mu_law(speech)
+    heard = mu_law(speech)
     assert np.abs(heard - speech).max() < 0.03
     assert len(np.unique(heard)) <= 255
 
 
-@pytest.mark.parametrize("codec", [*va.CODECS, va.PHONE_OPUS], ids=lambda c: f"{c[0]}-{c[3][0]}")
-def test_codecs_run_and_lose_something(codec: va.Codec, speech: np.ndarray) -> None:
-    heard = va.through_codec(speech, RATE_HZ, codec, np.random.default_rng(1))
+@pytest.mark.parametrize("codec", [*CODECS, PHONE_OPUS], ids=lambda c: f"{c.name}-{c.rates_hz[0]}")
+def test_codecs_run_and_lose_something(codec: Codec, speech: np.ndarray) -> None:
+    heard = through_codec(speech, RATE_HZ, codec, np.random.default_rng(1))
     assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
     assert not np.array_equal(heard[: len(speech)], speech)
     assert np.sqrt(np.square(heard).mean()) == pytest.approx(
@@ -134,7 +150,7 @@ def test_augmented_features_are_finite_and_of_the_same_shape(speech: np.ndarray)
         rng = np.random.default_rng(seed)
         options = va.MelAugment(band_chance=0.5, echo_chance=0.5, phone_chance=0.5)
         features = va.augment_mel(
-            power, np.ones_like(power) if seed % 2 else None, options, SPEC, rng
+            power, np.ones_like(power) if seed % 2 else None, options, spec=SPEC, rng=rng
         )
         assert features.shape == power.shape
         assert features.dtype == np.float32
@@ -149,7 +165,9 @@ def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> 
         band_masks=0,
         floor_db=(SPEC.floor_db, SPEC.floor_db),
     )
-    features = va.augment_mel(mel_power(speech, SPEC), None, none, SPEC, np.random.default_rng(0))
+    features = va.augment_mel(
+        mel_power(speech, SPEC), None, none, spec=SPEC, rng=np.random.default_rng(0)
+    )
     assert np.array_equal(features, log_mel(speech, SPEC))
 
 
@@ -159,8 +177,10 @@ def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         same = np.random.default_rng(seed)
-        forwards = va.augment_mel(power, None, va.MelAugment(), SPEC, rng)
-        perhaps = va.augment_mel(power, None, va.MelAugment(reversed_chance=0.4), SPEC, same)
+        forwards = va.augment_mel(power, None, va.MelAugment(), spec=SPEC, rng=rng)
+        perhaps = va.augment_mel(
+            power, None, va.MelAugment(reversed_chance=0.4), spec=SPEC, rng=same
+        )
         found.add((np.array_equal(perhaps, forwards), np.array_equal(perhaps, forwards[::-1])))
         assert same.random() != rng.random(), (
             "without the chance nothing is drawn for it: what was trained before can be repeated"
@@ -191,7 +211,7 @@ def centroid_hz(samples: np.ndarray) -> float:
 def test_formants_move_and_pitch_stays(factor: float) -> None:
     """A pulse train through one resonance: the resonance moves, the harmonics do not."""
     voice = pulses_through_a_resonance(100)
-    moved = va.warp_formants(voice, factor)
+    moved = warp_formants(voice, factor)
     assert moved.shape == voice.shape
     assert moved.dtype == np.float32
     spectrum = np.abs(np.fft.rfft(moved))
@@ -208,16 +228,16 @@ def test_formants_move_and_pitch_stays(factor: float) -> None:
 def test_formants_move_with_time() -> None:
     samples = media_sound.speech(person=1, seconds=1.0, rate_hz=RATE_HZ)
     np.testing.assert_allclose(
-        va.warp_formants(samples, np.full(len(samples), 1.2, np.float32)),
-        va.warp_formants(samples, 1.2),
+        warp_formants(samples, np.full(len(samples), 1.2, np.float32)),
+        warp_formants(samples, 1.2),
         atol=1e-5,
     )
     half = np.repeat([1.0, 1.2], [len(samples) // 2, len(samples) - len(samples) // 2]).astype(
         np.float32
     )
-    both = va.warp_formants(samples, half)
+    both = warp_formants(samples, half)
     np.testing.assert_allclose(both[:7000], samples[:7000], atol=1e-3)
-    np.testing.assert_allclose(both[9000:], va.warp_formants(samples, 1.2)[9000:], atol=1e-3)
+    np.testing.assert_allclose(both[9000:], warp_formants(samples, 1.2)[9000:], atol=1e-3)
 
 
 def pulses_through_a_resonance(f0_hz: int) -> np.ndarray:
@@ -241,7 +261,7 @@ def test_another_prosody_has_its_pitch_tempo_and_intonation_and_formants_mostly_
     pitch: float,
 ) -> None:
     voice = pulses_through_a_resonance(125)
-    heard = [va.perturb_prosody(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
+    heard = [perturb_prosody(voice, pitch, np.random.default_rng(seed)) for seed in range(12)]
     assert all(abs(len(one) * pitch / len(voice) - 1) < 0.08 for one in heard)
     assert np.median([np.median(f0_hz(one)) for one in heard]) == pytest.approx(
         125 * pitch, rel=0.05
@@ -257,32 +277,31 @@ def test_another_prosody_has_its_pitch_tempo_and_intonation_and_formants_mostly_
 def test_a_prosody_is_its_generators_and_takes_short_speech() -> None:
     samples = media_sound.speech(person=1, seconds=0.5, rate_hz=RATE_HZ)
     one, same, other = (
-        va.perturb_prosody(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        perturb_prosody(samples, 0.9, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert len(one) != len(other) or not np.allclose(one, other)
     for length in (1, 100, 511, 1600):
-        short = va.perturb_prosody(samples[:length], 1.25, np.random.default_rng(0))
+        short = perturb_prosody(samples[:length], 1.25, np.random.default_rng(0))
         assert np.isfinite(short).all()
         assert abs(len(short) - length / 1.25) <= 0.1 * length + 1
 
 
 def test_a_prosody_is_rendered_by_its_name(speech: np.ndarray) -> None:
-    variant = va.Variant(1.12, "clean", prosody=True)
+    variant = Variant(1.12, "clean", prosody=True)
     assert variant.name == "p112_clean"
-    rendered = va.render(speech, variant, [], RATE_HZ, np.random.default_rng(3))
     np.testing.assert_array_equal(
-        rendered, va.perturb_prosody(speech, 1.12, np.random.default_rng(3))
+        rendered(speech, variant, [], 3), perturb_prosody(speech, 1.12, np.random.default_rng(3))
     )
 
 
 def test_formants_of_factor_one_and_of_little_sound() -> None:
     samples = media_sound.noise(0.01, rate_hz=RATE_HZ)
-    assert va.warp_formants(samples, 1.0) is samples
-    short = va.warp_formants(samples, 1.1)
+    assert warp_formants(samples, 1.0) is samples
+    short = warp_formants(samples, 1.1)
     assert short.shape == samples.shape
     assert np.isfinite(short).all()
-    assert not va.warp_formants(np.zeros(4000, np.float32), 0.9).any()
+    assert not warp_formants(np.zeros(4000, np.float32), 0.9).any()
 
 
 def test_echo_fills_what_follows_and_not_what_precedes() -> None:

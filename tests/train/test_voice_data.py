@@ -19,21 +19,25 @@ import soundfile
 
 from network.frontends.log_mel import FrontendSpec
 from tests.support import media_sound
+from train.configuration import CONFIGS
 from train.data.datasets import Item, Listing, read_listing
-from train.train_nets import CONFIGS
-from train.voice.augment import CHANNELS, MelAugment, Variant, change_speed, render
+from train.data.sounds import as_float
+from train.voice.augment import MelAugment
 from train.voice.banks import (
     Bank,
-    as_float,
     cached_features,
     cached_waves,
     log_power,
     open_bank,
     write_bank,
 )
-from train.voice.batches import SampleOptions, VoiceBatches
+from train.voice.batches import VoiceBatches
+from train.voice.channels import render
 from train.voice.dev import VoiceTrials
-from train.voice.teacher import file_windows, prosodies
+from train.voice.prosody import change_speed
+from train.voice.sampling import SampleOptions, VoiceSources
+from train.voice.teacher import file_windows
+from train.voice.variants import CHANNELS, Variant, prosodies
 from utils.errors import DatasetError
 
 SPEC = FrontendSpec(n_mels=16)
@@ -73,7 +77,8 @@ def make_batches(listing: Listing, cache: Path, targets: object, **options: obje
     chosen = SampleOptions(
         batch_size=8, voice_chances=(0.5, 0.5), channel_chances=(1.0,), **options
     )
-    return VoiceBatches(listing, banks, [], targets, chosen, MelAugment(), SPEC, seed=1)
+    sources = VoiceSources(listing, banks, targets=targets)
+    return VoiceBatches(sources, chosen, MelAugment(), SPEC, seed=1)
 
 
 def test_waves_are_decoded_once_and_whole(listing: Listing, cache: Path) -> None:
@@ -114,9 +119,9 @@ def test_nobody_babbles_behind_their_own_voice(
     drawn: list[int] = []
     crop = VoiceBatches._crop
 
-    def noted(self, bank: Any, files: Any, *rest: Any) -> Any:
+    def noted(self: Any, bank: Any, files: Any, frames: int, **options: Any) -> Any:
         drawn.append(int(files[0]))
-        return crop(self, bank, files, *rest)
+        return crop(self, bank, files, frames, **options)
 
     monkeypatch.setattr(VoiceBatches, "_crop", noted)
     rng = np.random.default_rng(0)
@@ -174,7 +179,13 @@ def test_the_shortest_file_that_is_taken_can_be_heard_in_every_way() -> None:
     samples = media_sound.speech(1, 0.1, rate_hz=16000)
     rooms = [np.eye(1, 400, dtype=np.float32)[0]]
     for speed, channel, seed in itertools.product((0.9, 1.0, 1.1), CHANNELS, range(8)):
-        heard = render(samples, Variant(speed, channel), rooms, 16000, np.random.default_rng(seed))
+        heard = render(
+            samples,
+            Variant(speed, channel),
+            rooms=rooms,
+            rate_hz=16000,
+            rng=np.random.default_rng(seed),
+        )
         assert len(log_power(heard, SPEC)) > 3, (speed, channel, seed)
         assert len(file_windows(change_speed(samples, speed))[0]) == 1
 
@@ -235,7 +246,8 @@ def test_labels_belong_to_the_voice(listing: Listing, cache: Path) -> None:
         time_masks=0,
         band_masks=0,
     )
-    batch = VoiceBatches(listing, banks, [], None, options, plain, SPEC, seed=2).batch(0, 0.0)
+    sources = VoiceSources(listing, banks)
+    batch = VoiceBatches(sources, options, plain, SPEC, seed=2).batch(0, 0.0)
     for features, label in zip(batch["features"], batch["label"], strict=True):
         speed, speaker = divmod(int(label), SPEAKERS)
         files = [i for i, item in enumerate(listing.items) if item.label == f"person{speaker}"]
@@ -273,7 +285,8 @@ def test_chances_must_be_of_the_voices_and_channels_there_are(
         **{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances
     )
     with pytest.raises(DatasetError, match=message) as caught:
-        VoiceBatches(listing, [[bank, bank], [bank]], [], None, options, MelAugment(), SPEC, seed=1)
+        sources = VoiceSources(listing, [[bank, bank], [bank]])
+        VoiceBatches(sources, options, MelAugment(), SPEC, seed=1)
     assert re.search(r"\[sampling\]|chance above 0", caught.value.hint)
 
 
@@ -293,17 +306,8 @@ def test_the_shipped_chances_fit_the_shipped_voices(listing: Listing, cache: Pat
     )
     again = len(prosodies(config["data"]))
     options = SampleOptions(**config["sampling"])
-    made = VoiceBatches(
-        listing,
-        [*people, *[[bank]] * again],
-        [],
-        None,
-        options,
-        MelAugment(),
-        SPEC,
-        seed=1,
-        prosodies=again,
-    )
+    sources = VoiceSources(listing, [*people, *[[bank]] * again], prosodies=again)
+    made = VoiceBatches(sources, options, MelAugment(), SPEC, seed=1)
     assert made.classes == len(people) * SPEAKERS
     assert len(made.batch(0, 0.0)["label"]) == SampleOptions(**config["sampling"]).batch_size
 
@@ -367,7 +371,8 @@ def test_prosodies_are_the_people_of_the_first_voice(listing: Listing, cache: Pa
         for variant in (*map(clean, (1.0, 0.9)), *prosodies({"prosody": [1.25]}))
     ]
     options = SampleOptions(batch_size=8, voice_chances=(0, 0, 1), channel_chances=(1.0,))
-    made = VoiceBatches(listing, banks, [], None, options, MelAugment(), SPEC, seed=1, prosodies=1)
+    sources = VoiceSources(listing, banks, prosodies=1)
+    made = VoiceBatches(sources, options, MelAugment(), SPEC, seed=1)
     assert made.classes == 2 * SPEAKERS
     assert {int(label) for step in range(10) for label in made.batch(step, 0.0)["label"]} == set(
         range(SPEAKERS)
@@ -390,7 +395,8 @@ def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(
         drawn, (frames,), (1.0,), (1.0,), voice_chances=(1, 1), channel_chances=(1,)
     )
     augment = MelAugment(noise_chance=0, trim_chance=trim_chance)
-    made = VoiceBatches(listing, banks, [], teacher, options, augment, SPEC, seed=3)
+    sources = VoiceSources(listing, banks, targets=teacher)
+    made = VoiceBatches(sources, options, augment, SPEC, seed=3)
     for step in range(8):
         teacher.heard.clear()
         labels = made.batch(step, 0.0)["label"]
@@ -424,12 +430,13 @@ def test_speakers_outside_a_banks_groups_are_not_drawn_from_it(
     )
     grouped = Listing(listing.root, items)
     whole = cached_features(grouped, cache, Variant(1.0, "clean"), SPEC)
-    part = cached_features(grouped, cache, Variant(1.0, "clean", 1.1), SPEC, ["talks"])
+    part = cached_features(grouped, cache, Variant(1.0, "clean", 1.1), SPEC, groups=["talks"])
     named = [item.label.startswith("talks") for item in grouped.items]
     assert ((part.lengths > 0) == named).all()
     assert np.array_equal(part.lengths[named], whole.lengths[named])
     options = SampleOptions(batch_size=8, voice_chances=(0.1, 0.9), channel_chances=(1.0,))
-    made = VoiceBatches(grouped, [[whole], [part]], [], None, options, MelAugment(), SPEC, seed=1)
+    sources = VoiceSources(grouped, [[whole], [part]])
+    made = VoiceBatches(sources, options, MelAugment(), SPEC, seed=1)
     assert made.classes == 2 * SPEAKERS - 1
     seen = {int(label) for step in range(20) for label in made.batch(step, 0.0)["label"]}
     assert seen == set(range(2 * SPEAKERS - 1))

@@ -4,27 +4,27 @@ the teacher is asked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support import media_sound
 from train.data.datasets import Item, Listing
-from train.voice.augment import Variant
 from train.voice.banks import Bank
-from train.voice.targets import Windows, load_targets
+from train.voice.targets import TeacherFiles, TeacherTargets, Windows, load_targets
 from train.voice.teacher import (
     STEP_FRAMES,
     WINDOW_FRAMES,
-    _save,
     embed_bank,
     file_windows,
-    prosodies,
+    save_windows,
     speech_frames,
-    voices,
-    windows,
+    window_starts,
 )
+from train.voice.variants import Variant, prosodies, voices
 from utils.errors import DatasetError
 
 SPEAKERS = 4
@@ -38,6 +38,10 @@ def listing() -> Listing:
         Path("nowhere"),
         tuple(Item(f"{s}/{f}.wav", f"set/{s}") for s in range(SPEAKERS) for f in range(FILES)),
     )
+
+
+def targets_of(listing: Listing, files: Sequence[Path | None], **options: Any) -> TeacherTargets:
+    return load_targets(TeacherFiles(files, **options), listing)
 
 
 def write_windows(file: Path, seed: int = 0, silent: int | None = None) -> Path:
@@ -78,7 +82,7 @@ def test_frames_count_for_the_windows_that_cover_them() -> None:
 
 
 def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> None:
-    targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, crop_share=0.0)
+    targets = targets_of(listing, [write_windows(tmp_path / "a.npz")], crop_share=0.0)
     rows = np.stack(
         [targets.of_crop(0, [(number, np.arange(100))]) for number in range(len(listing.items))]
     )
@@ -95,7 +99,7 @@ def test_the_teachers_windows_are_found_whatever_a_frame_is(
     """
     file = write_windows(tmp_path / "a.npz")
     usual, longer = (
-        load_targets([file], None, listing, 1.0, hop_ms=hop_ms) for hop_ms in (10.0, 12.5)
+        targets_of(listing, [file], crop_share=1.0, hop_ms=hop_ms) for hop_ms in (10.0, 12.5)
     )
     for first, last in ((0, 90), (100, 150), (160, 250)):
         crops = (
@@ -126,7 +130,7 @@ def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
         spans=spans,
         offsets=np.arange(len(vectors) + 1),
     )
-    targets = load_targets([tmp_path / "a.npz"], None, listing, crop_share=0.0)
+    targets = targets_of(listing, [tmp_path / "a.npz"], crop_share=0.0)
     rows = np.stack(
         [targets.of_crop(0, [(number, np.arange(100))]) for number in range(len(street))]
     )
@@ -136,7 +140,7 @@ def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
         Path("nowhere"),
         tuple(Item(item.path, "all/" + item.label.replace("/", "_")) for item in listing.items),
     )
-    together = load_targets([tmp_path / "a.npz"], None, one_group, crop_share=0.0)
+    together = targets_of(one_group, [tmp_path / "a.npz"], crop_share=0.0)
     rows = np.stack(
         [together.of_crop(0, [(number, np.arange(100))]) for number in range(len(street))]
     )
@@ -148,17 +152,17 @@ def test_the_crop_share_moves_the_target_to_its_own_stretch(
 ) -> None:
     file = write_windows(tmp_path / "a.npz")
     whole, mixed, own = (
-        load_targets([file], None, listing, share).of_crop(0, [(5, np.arange(0, 90))])
+        targets_of(listing, [file], crop_share=share).of_crop(0, [(5, np.arange(0, 90))])
         for share in (0.0, 0.5, 1.0)
     )
     np.testing.assert_allclose(mixed, (whole + own) / np.linalg.norm(whole + own), atol=1e-3)
     assert own @ whole < 0.99
-    other = load_targets([file], None, listing, 1.0).of_crop(0, [(5, np.arange(170, 260))])
+    other = targets_of(listing, [file], crop_share=1.0).of_crop(0, [(5, np.arange(170, 260))])
     assert own @ other < 0.99, "different windows, different targets"
 
 
 def test_a_crop_of_two_files_is_taught_both(listing: Listing, tmp_path: Path) -> None:
-    targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, crop_share=0.0)
+    targets = targets_of(listing, [write_windows(tmp_path / "a.npz")], crop_share=0.0)
     one, two = (targets.of_crop(0, [(number, np.arange(50))]) for number in (0, 1))
     both = targets.of_crop(0, [(0, np.arange(50)), (1, np.arange(50))])
     np.testing.assert_allclose(both, (one + two) / np.linalg.norm(one + two), atol=1e-3)
@@ -170,15 +174,15 @@ def test_what_the_teacher_did_not_hear_has_no_target(listing: Listing, tmp_path:
         write_windows(tmp_path / "b.npz", 1, silent=2),
         tmp_path / "none.npz",
     ]
-    targets = load_targets(files, None, listing, 0.5)
+    targets = targets_of(listing, files)
     assert not targets.of_crop(1, [(2, np.arange(50))]).any()
     assert np.linalg.norm(targets.of_crop(1, [(3, np.arange(50))])) == pytest.approx(1, abs=1e-3)
     assert not targets.of_crop(2, [(3, np.arange(50))]).any()
 
 
 def test_whole_files_stand_in_for_the_first_voice(listing: Listing, tmp_path: Path) -> None:
-    targets = load_targets(
-        [tmp_path / "none.npz"], write_whole(tmp_path / "whole.npz", listing), listing, 0.5
+    targets = targets_of(
+        listing, [tmp_path / "none.npz"], whole=write_whole(tmp_path / "whole.npz", listing)
     )
     early, late = (
         targets.of_crop(0, [(4, frames)]) for frames in (np.arange(50), np.arange(700, 750))
@@ -189,12 +193,11 @@ def test_whole_files_stand_in_for_the_first_voice(listing: Listing, tmp_path: Pa
 
 def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not found") as caught:
-        load_targets([tmp_path / "none.npz"], tmp_path / "neither.npz", listing, 0.5)
+        targets_of(listing, [tmp_path / "none.npz"], whole=tmp_path / "neither.npz")
     assert "--no-teacher" in caught.value.hint
     with pytest.raises(DatasetError, match="without them"):
-        load_targets(
-            [tmp_path / "none.npz"], write_whole(tmp_path / "t.npz", listing, count=1), listing, 0.5
-        )
+        whole = write_whole(tmp_path / "t.npz", listing, count=1)
+        targets_of(listing, [tmp_path / "none.npz"], whole=whole)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -
     [(10, [0]), (300, [0]), (340, [0]), (400, [0, 100]), (500, [0, 200]), (600, [0, 200, 300])],
 )
 def test_windows_cover_the_file(kept: int, starts: list[int]) -> None:
-    assert windows(kept) == starts
+    assert window_starts(kept) == starts
     assert max(0, kept - WINDOW_FRAMES) - starts[-1] < STEP_FRAMES // 4
 
 
@@ -233,7 +236,11 @@ def test_only_the_files_that_are_heard_get_windows() -> None:
     )
     bank = Bank(samples, np.arange(4) * 80000)
     result = embed_bank(
-        bank, [True, False, True], Variant(0.9, "clean", 1.1), lambda stretch: stretch[:5], 5
+        bank,
+        [True, False, True],
+        Variant(0.9, "clean", 1.1),
+        embed=lambda stretch: stretch[:5],
+        size=5,
     )
     counts = np.diff(result["offsets"])
     assert counts[1] == 0
@@ -248,13 +255,15 @@ def test_a_voice_that_nobody_speaks_has_no_windows_of_the_teachers_length(
     count = len(listing.items)
     bank = Bank(np.zeros(count * 16000, np.int16), np.arange(count + 1) * 16000)
     result = embed_bank(
-        bank, [False] * count, Variant(1.0, "clean", 0.9), lambda stretch: stretch[:SIZE], SIZE
+        bank,
+        [False] * count,
+        Variant(1.0, "clean", 0.9),
+        embed=lambda stretch: stretch[:SIZE],
+        size=SIZE,
     )
     assert result["windows"].shape == (0, SIZE)
     np.savez(tmp_path / "nobody.npz", **result)
-    targets = load_targets(
-        [write_windows(tmp_path / "a.npz"), tmp_path / "nobody.npz"], None, listing, 0.5
-    )
+    targets = targets_of(listing, [write_windows(tmp_path / "a.npz"), tmp_path / "nobody.npz"])
     assert not targets.of_crop(1, [(0, np.arange(50))]).any()
 
 
@@ -268,8 +277,8 @@ def test_whole_files_do_not_mix_with_another_teachers_windows(
     np.savez(
         tmp_path / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=rows
     )
-    targets = load_targets(
-        [None, write_windows(tmp_path / "b.npz")], tmp_path / "whole.npz", listing, 0.5
+    targets = targets_of(
+        listing, [None, write_windows(tmp_path / "b.npz")], whole=tmp_path / "whole.npz"
     )
     assert targets.of_crop(0, [(0, np.arange(50))]).any()
     assert not targets.of_crop(1, [(0, np.arange(50))]).any()
@@ -281,7 +290,7 @@ def test_nothing_is_left_of_windows_that_cannot_be_written(tmp_path: Path) -> No
             raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        _save(
+        save_windows(
             tmp_path / "teacher.npz",
             {"windows": np.zeros((0, SIZE)), "spans": np.zeros((0, 2)), "offsets": Torn()},
         )
@@ -308,7 +317,9 @@ def test_prosodies_of_a_configuration() -> None:
 def test_another_prosody_is_taught_what_the_teacher_said_of_the_same_words(
     listing: Listing, tmp_path: Path
 ) -> None:
-    targets = load_targets([write_windows(tmp_path / "a.npz")], None, listing, 1.0, [0.5])
+    targets = targets_of(
+        listing, [write_windows(tmp_path / "a.npz")], crop_share=1.0, prosodies=[0.5]
+    )
     said = targets.of_crop(0, [(5, np.arange(0, 90))])
     np.testing.assert_allclose(targets.of_crop(1, [(5, np.arange(0, 180))]), said, atol=2e-3)
     assert said @ targets.of_crop(1, [(5, np.arange(400, 500))]) < 0.99

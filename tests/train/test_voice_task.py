@@ -4,19 +4,39 @@ serves, and is fine-tuned from what it published.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+import cli
 from tests.support import media_sound
 from tests.support.own_voices import FILES, HELD_OUT, SPEAKERS, train
+from train.configuration import read_config
 from utils.errors import DatasetError, ModelError
 
+if TYPE_CHECKING:
+    from train.loop.task import TaskContext
+
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def context_of(voices: Path) -> TaskContext:
+    from train.loop.task import TaskContext
+
+    return TaskContext(seed=1, shared=voices, min_speech_s=0.5)
+
+
+def ask(voices: Path, config: Path) -> Result:
+    """Ask the teacher about the speech of `voices`, by the command."""
+    words = ["train", "voice-teacher", "--config", str(config), "--data", str(voices / "speech")]
+    return CliRunner().invoke(cli.cli, words)
 
 
 def test_the_card_says_what_was_trained(trained_voice: Path) -> None:
@@ -61,7 +81,7 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     config = tomllib.loads(text)
     assert encoder.encoder_id.endswith("-reversal")
     config["data"]["train"] = str(voices / "speech")
-    task = create(config, seed=1, shared=voices)
+    task = create(config, context_of(voices))
     task.network.load_weights(voices / "backwards_model" / "model.keras")
     sound = media_sound.speech(3, 1.5, rate_hz=16000)
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
@@ -77,7 +97,7 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     )
     config["serving"]["time_reversal"] = "yes"
     with pytest.raises(ValueError, match="true or false"):
-        create(config, seed=1, shared=voices)
+        create(config, context_of(voices))
 
 
 def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
@@ -98,9 +118,9 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
     config["data"] |= {"train": str(voices / "set.txt"), "disguises": [], "fluent_channels": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.3, 0.2], "channel_chances": [0.5, 0.5]}
-    assert create(config, seed=1, shared=voices).settle() == {}
+    assert create(config, context_of(voices)).finalise_weights() == {}
     config["serving"] = {"time_reversal": True, "centred_on": ["set"], "centring": 1.5}
-    task = create(config, seed=1, shared=voices)
+    task = create(config, context_of(voices))
     monkeypatch.setattr("train.voice.task.CENTRED_S", 1.0)
     speech = task._batches.utterances(("set",), 100)["set"]
     assert len(speech) == (SPEAKERS - HELD_OUT) * FILES
@@ -109,7 +129,7 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
     before = [units(rows[None, ::step]).numpy()[0] for rows in speech for step in (1, -1)]
     mean = np.mean(before, axis=0)
     assert np.linalg.norm(mean) > 0.1
-    assert "held_out_eer" in task.settle()
+    assert "held_out_eer" in task.finalise_weights()
     np.testing.assert_allclose(task.network.get_layer(CENTRE).centre.numpy(), 1.5 * mean, atol=1e-5)
     expected = (before[0] - 1.5 * mean) / np.linalg.norm(before[0] - 1.5 * mean)
     np.testing.assert_allclose(task._embed(speech[0][None]).numpy()[0], expected, atol=1e-4)
@@ -121,10 +141,10 @@ def test_what_all_speech_has_in_common_is_taken_out_before_publishing(
         {"centring": float("nan")},
     ):
         with pytest.raises(ValueError, match="Received"):
-            create({**config, "serving": wrong}, seed=1, shared=voices)
+            create({**config, "serving": wrong}, context_of(voices))
     config["serving"]["centred_on"] = ["set", "sets"]
     with pytest.raises(DatasetError, match="Received: sets"):
-        create(config, seed=1, shared=voices)
+        create(config, context_of(voices))
 
 
 def test_own_data_are_not_centred_on_the_research_data(voices: Path) -> None:
@@ -228,7 +248,7 @@ def test_speakers_held_out_are_not_trained_on(voices: Path) -> None:
 
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
     config["data"]["train"] = str(voices / "speech")
-    task = create(config, seed=1, shared=voices)
+    task = create(config, context_of(voices))
     classes = max(int(task.batch(step, 0.5)["label"].max()) for step in range(20)) + 1
     assert classes == 3 * (SPEAKERS - HELD_OUT)
 
@@ -257,7 +277,7 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
     config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
     config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
-    task = create(config, seed=1, shared=voices)
+    task = create(config, context_of(voices))
     batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
     before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
     Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(
@@ -270,11 +290,11 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
 
 
 def test_a_full_validation_may_measure_more_than_the_ones_before(tmp_path: Path) -> None:
-    from train.loop.journal import Journal, read_log
+    from train.loop.journal import Journal, Position, read_log
 
     journal = Journal(tmp_path)
-    journal.validated(1, 64, 1.0, {"eer": 0.2})
-    journal.validated(2, 128, 2.0, {"eer": 0.1, "eer_1s": 0.3})
+    journal.record_metrics(Position(1, 64, 1.0), {"eer": 0.2})
+    journal.record_metrics(Position(2, 128, 2.0), {"eer": 0.1, "eer_1s": 0.3})
     assert [row.get("eer_1s") for row in read_log(tmp_path / "validation.csv")] == [None, 0.3]
     assert [row["eer"] for row in read_log(tmp_path / "validation.csv")] == [0.2, 0.1]
     assert (tmp_path / "curves.png").stat().st_size > 1000
@@ -290,7 +310,7 @@ def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
     config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
     config["data"]["train"] = str(voices / "speech")
     config["teacher"] = {"whole": "teacher.npz"}
-    task = create(config, seed=1, shared=voices)
+    task = create(config, context_of(voices))
     for taught in (0, 1):
         batch = task.batch(0, 0.0)
         batch["target"] = np.zeros_like(batch["target"])
@@ -301,25 +321,20 @@ def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
         assert all(np.isfinite(float(value)) for value in losses.values())
 
 
-def test_a_model_with_a_card_teaches_the_next(
-    voices: Path, trained_voice: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path) -> None:
     """The teacher is asked about the files that are trained on, in every voice, and the
     training finds what it said.
     """
     import tomllib
 
     from train.voice.task import create
-    from train.voice.teacher import main as ask
 
     config = voices / "taught.toml"
     shared = (voices / "voice.toml").read_text(encoding="utf-8")
     config.write_text(
         f'{shared}\n[teacher]\nencoder = "{trained_voice.as_posix()}"\n', encoding="utf-8"
     )
-    own = ["--config", str(config), "--data", str(voices / "speech")]
-    assert ask(own) == 0
-    files = capsys.readouterr().out.split()
+    files = ask(voices, config).output.split()
     assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == [
         "s100",
         "s090",
@@ -331,35 +346,33 @@ def test_a_model_with_a_card_teaches_the_next(
         np.testing.assert_allclose(np.linalg.norm(archive["windows"], axis=1), 1, atol=1e-2)
         assert archive["windows"].shape[1] == 32
     written = found.stat().st_mtime_ns
-    assert ask(own) == 0, "what is there is not made again"
-    assert found.stat().st_mtime_ns == written
+    assert ask(voices, config).exit_code == 0
+    assert found.stat().st_mtime_ns == written, "what is there is not made again"
     told = tomllib.loads(config.read_text(encoding="utf-8"))
     told["data"]["train"] = str(voices / "speech")
-    targets = create(told, seed=1, shared=voices).batch(0, 0.5)["target"]
+    targets = create(told, context_of(voices)).batch(0, 0.5)["target"]
     assert targets.shape[1] == 32
     np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-2)
 
 
 def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(voices: Path) -> None:
-    from train.voice.teacher import main as ask
-    from utils.errors import ModelError
-
     config = voices / "absent.toml"
     shared = (voices / "voice.toml").read_text(encoding="utf-8")
     config.write_text(
         f'{shared}\n[teacher]\nencoder = "{(voices / "absent").as_posix()}"\n', encoding="utf-8"
     )
-    with pytest.raises(ModelError, match=r"absent/card\.json is missing") as caught:
-        ask(["--config", str(config), "--data", str(voices / "speech")])
-    assert "best_model" not in caught.value.hint
-    assert "--no-teacher" in caught.value.hint
+    result = ask(voices, config)
+    assert result.exit_code == 1
+    assert "absent/card.json is missing" in result.stderr
+    assert "best_model" not in result.stderr
+    assert "--no-teacher" in result.stderr
 
 
 def test_without_windows_it_is_said_what_is_taken_instead(
     voices: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from train.data.datasets import read_listing
-    from train.voice.task import _targets
+    from train.voice.sources import find_teacher
 
     listing = read_listing(voices / "speech", "audio")
     np.savez(
@@ -368,7 +381,7 @@ def test_without_windows_it_is_said_what_is_taken_instead(
         embedding=np.eye(len(listing.items)),
     )
     data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
-    _targets({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices, 10.0)
+    find_teacher({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices)
     assert "2 of 2 voices" in caplog.text
     said = (
         "The first voice and its prosodies take another encoder's embeddings of whole files"
@@ -380,7 +393,7 @@ def test_without_windows_it_is_said_what_is_taken_instead(
 def test_a_disguise_is_clean_and_of_fluent_speech_whatever_its_formants(voices: Path) -> None:
     from network.frontends.log_mel import FrontendSpec
     from train.data.datasets import read_listing
-    from train.voice.task import _banks
+    from train.voice.sources import open_banks
 
     listing = read_listing(voices / "speech", "audio")
     data = {
@@ -389,24 +402,34 @@ def test_a_disguise_is_clean_and_of_fluent_speech_whatever_its_formants(voices: 
         "channels": ["clean", "phone"],
         "cache": str(voices / "cache"),
     }
-    assert [len(channels) for channels in _banks(data, listing, FrontendSpec(n_mels=16))] == [
+    assert [len(channels) for channels in open_banks(data, listing, FrontendSpec(n_mels=16))] == [
         2,
         2,
         1,
         1,
     ]
-    (disguise,) = _banks({**data, "fluent": ["nobody"]}, listing, FrontendSpec(n_mels=16))[2]
+    (disguise,) = open_banks({**data, "fluent": ["nobody"]}, listing, FrontendSpec(n_mels=16))[2]
     assert not disguise.lengths.any()
 
 
 @pytest.mark.parametrize("ramp", [(0, 0), (0.5, 0.1), (0.5,)])
 def test_a_margin_that_does_not_rise_is_refused(ramp: tuple[float, ...]) -> None:
-    from train.face.task import LossOptions as FaceLosses
-    from train.voice.task import LossOptions
+    from train.loop.losses import FACE_LOSSES
 
-    for kind in (LossOptions, FaceLosses):
-        with pytest.raises(ValueError, match="margin_ramp must be a start and an end"):
-            kind(margin_ramp=ramp)
+    with pytest.raises(ValueError, match="margin_ramp must be a start and an end"):
+        dataclasses.replace(FACE_LOSSES, margin_ramp=ramp)
+
+
+def test_the_defaults_of_the_losses_are_those_of_the_configurations() -> None:
+    from train.loop.losses import FACE_LOSSES, VOICE_LOSSES
+
+    for name, losses in (("face", FACE_LOSSES), ("voice", VOICE_LOSSES)):
+        table = read_config(name)["loss"]
+        assert set(table) == {field.name for field in dataclasses.fields(losses)} - {"scale"}
+        assert (
+            dataclasses.replace(losses, **table | {"margin_ramp": tuple(table["margin_ramp"])})
+            == losses
+        )
 
 
 def test_how_fast_it_trains_can_be_measured(voices: Path) -> None:
@@ -422,8 +445,6 @@ def test_how_fast_it_trains_can_be_measured(voices: Path) -> None:
 
 
 def test_a_configuration_without_a_teacher_cannot_ask_one(voices: Path) -> None:
-    from train.voice.teacher import main as ask
-    from utils.errors import DatasetError
-
-    with pytest.raises(DatasetError, match=r"must name a teacher\. Received: voice\.toml"):
-        ask(["--config", str(voices / "voice.toml"), "--data", str(voices / "speech")])
+    result = ask(voices, voices / "voice.toml")
+    assert result.exit_code == 1
+    assert "must name a teacher" in result.stderr

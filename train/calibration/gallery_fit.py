@@ -1,10 +1,10 @@
-"""Calibrations from trials: of strengths in galleries drawn at random, and of bare
-cosines of pairs of clips.
+"""Calibrations from trials: of strengths in galleries, and of bare cosines of pairs.
 
-A threshold is to let a stated share of strangers pass in a gallery of N people, so it
-is measured in galleries: the best strength of each stranger, for several N. A share q
-of strangers above a strength is a false match rate of 1 - (1 - q)^(1/N) there, and all
-N together make one table; what people of one gallery have in common is in it.
+A threshold is to let a stated share of strangers pass in a gallery of N people. So it
+is measured in galleries drawn at random: the best strength of each stranger, for
+several N. A share q of strangers above a strength is a false match rate of
+1 - (1 - q)^(1/N) there. All N together make one table, which contains what people of
+one gallery have in common.
 """
 
 from __future__ import annotations
@@ -19,29 +19,36 @@ from scoring import logistic
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable, rates_down_to
 from scoring.norms import Norm
-from train.calibration.galleries import Arena, Drawn, strengths
+from train.calibration.galleries import Arena, Gallery, best_entries, strengths
 from train.calibration.norm_fit import rising
 from train.data.tables import Table
 from utils.arrays import Float64Array
 from utils.errors import DatasetError
 
-SUPPORT = 10  # different pairs of people that an entry of a table must rest on
+# Different pairs of people that an entry of a table must rest on.
+SUPPORT = 10
 SIZES = (1, 3, 6, 12, 25, 50, 100)
-TRIAL_SIZE = 25  # people in the galleries that log-likelihood ratios are fitted on, at most
-# A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed
+# People in the galleries that log-likelihood ratios are fitted on, at most.
+TRIAL_SIZE = 25
+# A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed.
 DRAWS = 48
 SEED = 1
-# Of strangers above a strength, from which a table reads: beyond, 1 - (1 - q)^(1/N) is
-# mostly chance
+# Share of strangers above a strength from which a table reads. Beyond it,
+# 1 - (1 - q)^(1/N) is mostly chance.
 MOST_SHARE = 0.6
-PAIR_BASE = 100_000  # more people than any table has
+# More people than any table has.
+PAIR_BASE = 100_000
 RATES = rates_down_to(6e-8)
 
 
 @dataclass(frozen=True)
-class Trials:
-    """Scores (n,) and labels (n,) of comparisons, and for each the number of its pair
-    of people (n,).
+class ScoredTrials:
+    """Comparisons with their scores.
+
+    Attributes:
+        scores: (n,).
+        labels: (n,), 1 for the same person.
+        pair: (n,) number of the pair of people.
     """
 
     scores: Float64Array
@@ -56,8 +63,12 @@ class Trials:
 
 @dataclass(frozen=True)
 class Best:
-    """Of each stranger (n,) in galleries of `size` people: the best strength, and the
-    number of the pair of people.
+    """The best strength of each stranger in galleries of one size.
+
+    Attributes:
+        size: Entries of the galleries.
+        strength: (n,).
+        pair: (n,) number of the pair of people.
     """
 
     size: int
@@ -66,31 +77,34 @@ class Best:
 
 
 def calibration_in_galleries(arenas: Sequence[Arena], norm: Norm) -> Calibration:
-    """Calibration of strengths for `norm`, from the people of `arenas`.
+    """Calibrate strengths under `norm` on the people of `arenas`.
 
     Raises:
-        DatasetError: too few people.
+        DatasetError: There are too few people.
     """
     impostors = gallery_table(best_strengths(arenas))
     return replace(of_trials(gallery_trials(arenas), impostors), norm=norm)
 
 
 def best_strengths(arenas: Sequence[Arena]) -> list[Best]:
-    """Best strengths of clean probes of strangers, by size of gallery, as far as a
-    fifth of the people and three stay out.
+    """Best strengths of clean probes of strangers, by size of gallery.
+
+    Sizes go as far as a fifth of the people, and three, stay out.
     """
-    found = []
+    best = []
     for size in SIZES:
-        drawn = [
-            (arena.draw(size, np.random.default_rng([SEED, size, number])), arena.norm)
-            for arena in arenas
-            for number in range(DRAWS)
-            if _room(arena) >= size
-        ]
-        if drawn:
-            strength, pair = zip(*(_best(one, norm) for one, norm in drawn), strict=True)
-            found.append(Best(size, np.concatenate(strength), np.concatenate(pair)))
-    return found
+        parts = []
+        for arena in arenas:
+            if _room(arena) < size:
+                continue
+            for number in range(DRAWS):
+                gallery = arena.draw(size, np.random.default_rng([SEED, size, number]))
+                parts.append(_best_of(gallery, arena.norm))
+        if parts:
+            strength = np.concatenate([part[0] for part in parts])
+            pair = np.concatenate([part[1] for part in parts])
+            best.append(Best(size=size, strength=strength, pair=pair))
+    return best
 
 
 def _room(arena: Arena) -> int:
@@ -98,36 +112,42 @@ def _room(arena: Arena) -> int:
     return people - max(people // 5, 3)
 
 
-def _best(drawn: Drawn, norm: Norm) -> tuple[Float64Array, npt.NDArray[np.int64]]:
-    stranger = drawn.strangers
-    bare = drawn.bare[stranger]
-    rows = np.arange(len(bare)), bare.argmax(axis=1)
-    return strengths(bare, norm)[rows], _pair(drawn.owner[stranger], drawn.enrolled[rows[1]])
+def _best_of(gallery: Gallery, norm: Norm) -> tuple[Float64Array, npt.NDArray[np.int64]]:
+    stranger = gallery.strangers
+    bare = gallery.bare[stranger]
+    places = best_entries(bare)
+    pairs = _pair_number(gallery.owner[stranger], gallery.enrolled[places[1]])
+    return strengths(bare, norm)[places], pairs
 
 
-def _pair(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _pair_number(
+    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     return np.minimum(first, second) * PAIR_BASE + np.maximum(first, second)
 
 
 def gallery_table(measured: Sequence[Best]) -> ImpostorTable:
-    """False match rates and the strengths that reach them, as deep as `SUPPORT` pairs
-    of people support: means over sizes of galleries.
+    """False match rates and the strengths that reach them, means over gallery sizes.
+
+    They go as deep as `SUPPORT` pairs of people support.
 
     Raises:
-        DatasetError: fewer than two rates are supported.
+        DatasetError: Fewer than two rates are supported.
     """
-    found = [
-        (rate, np.mean(at))
-        for rate in RATES
-        if (at := [s for best in measured if (s := _strength_at(best, rate)) is not None])
-    ]
-    if len(found) < 2:
+    rates: list[float] = []
+    means: list[float] = []
+    for rate in RATES:
+        reached = [_strength_at(best, rate) for best in measured]
+        supported = [strength for strength in reached if strength is not None]
+        if supported:
+            rates.append(float(rate))
+            means.append(float(np.mean(supported)))
+    if len(rates) < 2:
         raise DatasetError(
             f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each"
             f" other. Received: people for galleries of {[best.size for best in measured]}"
         )
-    rates, scores = zip(*found, strict=True)
-    return ImpostorTable(tuple(float(rate) for rate in rates), rising(np.array(scores)))
+    return ImpostorTable(tuple(rates), rising(np.array(means)))
 
 
 def _strength_at(best: Best, rate: float) -> float | None:
@@ -138,41 +158,49 @@ def _strength_at(best: Best, rate: float) -> float | None:
     return strength if len(np.unique(best.pair[best.strength >= strength])) >= SUPPORT else None
 
 
-def gallery_trials(arenas: Sequence[Arena], condition: str | None = None) -> Trials:
-    """Every probe under `condition` (None: clean) against everybody in galleries of
-    `TRIAL_SIZE` people, or as many as there are.
+def gallery_trials(arenas: Sequence[Arena], condition: str | None = None) -> ScoredTrials:
+    """Compare every probe with everybody, in galleries drawn at random.
+
+    Galleries are of `TRIAL_SIZE` people, or as many as there are.
+
+    Args:
+        arenas: The people.
+        condition: Condition of the probes, None for clean.
     """
-    parts = [
-        _trials(
-            arena.draw(
-                min(TRIAL_SIZE, _room(arena)), np.random.default_rng([SEED + 1, number]), condition
-            ),
-            arena.norm,
-        )
-        for arena in arenas
-        for number in range(DRAWS)
-    ]
-    return joined(parts)
+    parts = []
+    for arena in arenas:
+        size = min(TRIAL_SIZE, _room(arena))
+        for number in range(DRAWS):
+            rng = np.random.default_rng([SEED + 1, number])
+            gallery = arena.draw(size, rng, condition=condition)
+            parts.append(_trials_in(gallery, arena.norm))
+    return join_trials(parts)
 
 
-def _trials(drawn: Drawn, norm: Norm) -> Trials:
-    label = drawn.owner[:, None] == drawn.enrolled
-    pair = _pair(*np.broadcast_arrays(drawn.owner[:, None], drawn.enrolled))
-    return Trials(strengths(drawn.bare, norm).ravel(), label.ravel().astype(np.int64), pair.ravel())
-
-
-def joined(parts: Sequence[Trials]) -> Trials:
-    """All trials of several sets."""
-    return Trials(
-        np.concatenate([p.scores for p in parts]),
-        np.concatenate([p.labels for p in parts]),
-        np.concatenate([p.pair for p in parts]),
+def _trials_in(gallery: Gallery, norm: Norm) -> ScoredTrials:
+    label = gallery.owner[:, None] == gallery.enrolled
+    pair = _pair_number(*np.broadcast_arrays(gallery.owner[:, None], gallery.enrolled))
+    return ScoredTrials(
+        scores=strengths(gallery.bare, norm).ravel(),
+        labels=label.ravel().astype(np.int64),
+        pair=pair.ravel(),
     )
 
 
-def of_trials(trials: Trials, impostors: ImpostorTable) -> Calibration:
-    """A calibration fitted to trials, with a table. Raises DatasetError where targets
-    do not score above impostors.
+def join_trials(parts: Sequence[ScoredTrials]) -> ScoredTrials:
+    """All trials of several sets."""
+    return ScoredTrials(
+        scores=np.concatenate([part.scores for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        pair=np.concatenate([part.pair for part in parts]),
+    )
+
+
+def of_trials(trials: ScoredTrials, impostors: ImpostorTable) -> Calibration:
+    """Fit a calibration to trials, with a table of impostors.
+
+    Raises:
+        DatasetError: Targets do not score above impostors.
     """
     slopes, intercept = logistic.fit(trials.scores[:, None], trials.labels, trials.targets)
     if slopes[0] <= 0:
@@ -182,20 +210,24 @@ def of_trials(trials: Trials, impostors: ImpostorTable) -> Calibration:
     return Calibration(slope=float(slopes[0]), intercept=intercept, impostors=impostors)
 
 
-def calibration_of(trials: Trials) -> Calibration:
-    """Calibration of bare cosines of pairs, its table as deep as the trials support.
+def calibration_of(trials: ScoredTrials) -> Calibration:
+    """Calibrate bare cosines of pairs, with a table as deep as the trials support.
 
     Raises:
-        DatasetError: too few impostors for a table of two entries.
+        DatasetError: There are too few impostors for a table of two entries.
     """
     rates = supported_rates(trials)
     scores = np.quantile(trials.scores[trials.labels == 0], 1 - rates)
     return of_trials(trials, ImpostorTable(tuple(rates.tolist()), rising(scores)))
 
 
-def supported_rates(trials: Trials) -> Float64Array:
-    """False match rates from 0.5 down, four a decade, to the smallest above which
-    `SUPPORT` different pairs of people scored.
+def supported_rates(trials: ScoredTrials) -> Float64Array:
+    """False match rates from 0.5 down, four a decade, as deep as the trials support.
+
+    `SUPPORT` different pairs of people score above the last one.
+
+    Raises:
+        DatasetError: There are too few pairs of people.
     """
     impostor = trials.labels == 0
     order = np.argsort(-trials.scores[impostor])
@@ -209,22 +241,23 @@ def supported_rates(trials: Trials) -> Float64Array:
     return rates_down_to(smallest)
 
 
-def trials_of(templates: Table, probes: Table) -> Trials:
-    """Every probe against every template of another file, by their cosines."""
+def trials_of(templates: Table, probes: Table) -> ScoredTrials:
+    """Compare every probe with every template of another file, by their cosines."""
     scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
     first = probes.person[:, None]
     second = templates.person[None, :]
     other = probes.file[:, None] != templates.file[None, :]
-    return Trials(
-        scores[other],
-        (first == second)[other].astype(np.int64),
-        _pair(*np.broadcast_arrays(first, second))[other],
+    return ScoredTrials(
+        scores=scores[other],
+        labels=(first == second)[other].astype(np.int64),
+        pair=_pair_number(*np.broadcast_arrays(first, second))[other],
     )
 
 
-def spliced(own: Calibration, previous: Calibration) -> Calibration:
-    """`own` where it was measured; below, the tail of `previous` moved to where `own`
-    ends. Both of the same norm.
+def splice(own: Calibration, previous: Calibration) -> Calibration:
+    """Continue `own` below its table with the tail of `previous`.
+
+    The tail is moved to where `own` ends. Both are of the same norm.
     """
     last_rate = own.impostors.rates[-1]
     tail = [rate for rate in previous.impostors.rates if rate < last_rate * 0.99]
@@ -234,14 +267,17 @@ def spliced(own: Calibration, previous: Calibration) -> Calibration:
     return replace(own, impostors=impostors)
 
 
-def with_answers(trials: Trials, answers: Sequence[tuple[float, bool]]) -> Trials:
-    """Trials and comparisons of which somebody said what is true: (strength, same).
+def with_answers(trials: ScoredTrials, answers: Sequence[tuple[float, bool]]) -> ScoredTrials:
+    """Add comparisons whose truth is known from people: (strength, same person).
+
     Each counts as a pair of people of its own.
     """
     if not answers:
         return trials
     strength, same = zip(*answers, strict=True)
-    mine = Trials(
-        np.array(strength, np.float64), np.array(same, np.int64), -1 - np.arange(len(answers))
+    answered = ScoredTrials(
+        scores=np.array(strength, np.float64),
+        labels=np.array(same, np.int64),
+        pair=-1 - np.arange(len(answers)),
     )
-    return joined([trials, mine])
+    return join_trials([trials, answered])

@@ -1,9 +1,9 @@
-"""What degrades a face or a voice in front of a kiosk, as functions of one aligned crop
-or one waveform.
+"""Degradations of a face or a voice in front of a kiosk.
 
-Measured conditions have one fixed strength each (`FACE_CONDITIONS`,
-`VOICE_CONDITIONS`); training draws kind and strength at random. Crops are (112, 112, 3)
-uint8 RGB; waveforms (n,) float32 in [-1, 1] at `RATE_HZ`.
+Each is a function of one aligned crop or one waveform. Measured conditions have one
+fixed strength each (`FACE_CONDITIONS`, `VOICE_CONDITIONS`). Training draws kind and
+strength at random. Crops are (112, 112, 3) uint8 RGB, waveforms (n,) float32 in [-1, 1]
+at `RATE_HZ`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
 BLUR_PX = 18
 DARK_GAIN = 0.08
 NOISE_SNR_DB = 0.0
-VIEWS = 2  # frames of a clip that are simulated from one still
+# Frames of a clip that are simulated from one still.
+VIEWS = 2
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class NoiseBank:
     waves: Sequence[Float32Array]
 
     def draw(self, length: int, rng: np.random.Generator) -> Float32Array:
-        """`length` samples from a random place of a random recording, repeated where it
-        is too short.
+        """Draw `length` samples from a random place of a random recording.
+
+        A recording that is too short is repeated.
         """
         wave = self.waves[int(rng.integers(len(self.waves)))]
         start = int(rng.integers(max(len(wave) - length, 0) + 1))
@@ -40,18 +42,18 @@ class NoiseBank:
 
 
 def degrade_face(face: ImageArray, condition: str, rng: np.random.Generator) -> ImageArray:
-    """One of `FACE_CONDITIONS` at its fixed strength; "clean" returns the crop itself."""
+    """Apply one of `FACE_CONDITIONS`. "clean" returns the crop itself."""
     if condition == "clean":
         return face
-    return blur(face, BLUR_PX) if condition == "blur" else darken(face, DARK_GAIN, rng)
+    if condition == "blur":
+        return blur(face, BLUR_PX)
+    return darken(face, DARK_GAIN, rng)
 
 
 def degrade_voice(
     wave: Float32Array, condition: str, noises: NoiseBank, rng: np.random.Generator
 ) -> Float32Array:
-    """One of `VOICE_CONDITIONS` at its fixed strength; "clean" returns the waveform
-    itself.
-    """
+    """Apply one of `VOICE_CONDITIONS`. "clean" returns the waveform itself."""
     if condition == "clean":
         return wave
     if condition.endswith(" dB"):
@@ -60,7 +62,7 @@ def degrade_voice(
 
 
 def random_face(face: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A random degradation of random strength, from slight to useless."""
+    """Degrade a crop at random, from slightly to beyond use."""
     kind = int(rng.integers(3))
     if kind == 0:
         return blur(face, int(rng.integers(9, 48)))
@@ -70,20 +72,20 @@ def random_face(face: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def random_voice(wave: Float32Array, noises: NoiseBank, rng: np.random.Generator) -> Float32Array:
-    """A random cut (0.6 to 3 s), noise (-5 to 15 dB), or both."""
+    """Cut a waveform (0.6 to 3 s), add noise (-5 to 15 dB), or both, at random."""
     kind = int(rng.integers(3))
     if kind != 1:
         wave = cut(wave, float(rng.uniform(0.6, 3.0)), rng)
-    return (
-        wave
-        if kind == 0
-        else add_noise(wave, noises.draw(len(wave), rng), float(rng.uniform(-5, 15)))
-    )
+    if kind == 0:
+        return wave
+    return add_noise(wave, noises.draw(len(wave), rng), float(rng.uniform(-5, 15)))
 
 
 def views(face: ImageArray, rng: np.random.Generator, count: int = VIEWS) -> list[ImageArray]:
-    """A still as `count` frames of a clip: shifted by up to 2 px, turned by up to 3°,
-    scaled by 3 %, a little brighter or darker.
+    """Simulate `count` frames of a clip from a still.
+
+    Each is shifted by up to 2 px, turned by up to 3°, scaled by up to 3 %, and a little
+    brighter or darker.
     """
     result = []
     for _ in range(count):
@@ -99,7 +101,7 @@ def views(face: ImageArray, rng: np.random.Generator, count: int = VIEWS) -> lis
 
 
 def blur(face: ImageArray, side_px: int) -> ImageArray:
-    """As if the face had been `side_px` wide in the frame."""
+    """Blur a crop as if the face were `side_px` wide in the frame."""
     small = cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_AREA)
     return np.asarray(
         cv2.resize(small, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_LINEAR), np.uint8
@@ -107,16 +109,15 @@ def blur(face: ImageArray, side_px: int) -> ImageArray:
 
 
 def darken(face: ImageArray, gain: float, rng: np.random.Generator) -> ImageArray:
-    """Light reduced to `gain`, with the noise of a sensor (standard deviation 3 of 255)
-    that does not get less.
+    """Reduce the light to `gain`, but not the noise of the sensor.
+
+    The noise has a standard deviation of 3 of 255.
     """
     return np.clip(face * gain + rng.normal(0, 3, face.shape), 0, 255).astype(np.uint8)
 
 
 def occlude(face: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A grey rectangle over 30 to 60 % of the width and height: a hand, a mask, a
-    scarf.
-    """
+    """Cover 30 to 60 % of width and height with grey: a hand, a mask, a scarf."""
     height, width = (rng.uniform(0.3, 0.6, 2) * FACE_SIZE_PX).astype(int)
     top = int(rng.integers(FACE_SIZE_PX - height))
     left = int(rng.integers(FACE_SIZE_PX - width))
@@ -126,8 +127,9 @@ def occlude(face: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def add_noise(wave: Float32Array, noise: Float32Array, snr_db: float) -> Float32Array:
-    """`wave` + `noise` (n,) at a ratio of mean powers of `snr_db`, scaled down where it
-    would exceed full scale.
+    """Add `noise` (n,) to `wave` (n,) at a ratio of mean powers of `snr_db`.
+
+    The sum is scaled down where it would exceed full scale.
     """
     power = float(np.mean(wave**2))
     noise_power = float(np.mean(noise**2))
@@ -136,13 +138,13 @@ def add_noise(wave: Float32Array, noise: Float32Array, snr_db: float) -> Float32
 
 
 def cut(wave: Float32Array, seconds: float, rng: np.random.Generator) -> Float32Array:
-    """The loudest of three random stretches of `seconds`, so that a pause is not taken
-    for speech; all where it is no longer than that.
+    """The loudest of three random stretches of `seconds`.
+
+    So a pause is not taken for speech. A shorter waveform is returned whole.
     """
     length = int(seconds * RATE_HZ)
     if len(wave) <= length:
         return wave
     starts = rng.integers(len(wave) - length + 1, size=3)
-    return max(
-        (wave[start : start + length] for start in starts), key=lambda part: float(np.mean(part**2))
-    )
+    stretches = (wave[start : start + length] for start in starts)
+    return max(stretches, key=lambda part: float(np.mean(part**2)))

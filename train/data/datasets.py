@@ -1,9 +1,8 @@
-"""Where training files come from: a folder of identities, a list file, or a CSV beside
-a zip archive.
+"""Data sets: a folder of identities, a list file, or a CSV file beside a zip archive.
 
 All three become one `Listing`: an ordered tuple of (path, label) items and a way to
-read the bytes of each. Order is sorted by path, so the same data set gives the same
-item numbers on every machine; caches and seeds rely on that.
+read the bytes of each. Items are sorted by path, so the same data set gives the same
+item numbers on every machine. Caches and seeds rely on that order.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import hashlib
 import io
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,11 +22,13 @@ import numpy as np
 
 from utils.errors import DatasetError
 
-FEWEST_HELD_OUT = 5  # identities: a fold each
+# One identity for each of five folds.
+FEWEST_HELD_OUT = 5
 SUFFIXES = {
     "image": frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"}),
     "audio": frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"}),
 }
+LABEL_COLUMNS = ("identity", "speaker", "label")
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """A labelled data set: items sorted by path, below one root folder or inside one
-    zip archive.
-    """
+    """A labelled data set: items sorted by path, in a folder or in a zip archive."""
 
     root: Path
     items: tuple[Item, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The distinct identities, sorted; the place of one in this tuple is its class
-        number.
-        """
+        """The distinct identities, sorted. The position of one is its class number."""
         return tuple(sorted({item.label for item in self.items}))
 
     def label_ids(self) -> list[int]:
@@ -63,30 +61,38 @@ class Listing:
         ids = {label: number for number, label in enumerate(self.labels)}
         return [ids[item.label] for item in self.items]
 
+    def by_label(self) -> dict[str, list[Item]]:
+        """The items of each identity, identities in the order of their first item."""
+        items: dict[str, list[Item]] = {}
+        for item in self.items:
+            items.setdefault(item.label, []).append(item)
+        return items
+
     def read_all(self) -> Iterator[bytes]:
-        """Bytes of every item, in order; a missing file raises `DatasetError`."""
+        """Yield the bytes of every item, in order.
+
+        Raises:
+            DatasetError: A file is missing or cannot be read.
+        """
         if self.root.is_dir():
             for item in self.items:
                 yield _read_file(self.root / item.path)
             return
-        with _opened(self.root) as archive:
+        with _open_archive(self.root) as archive:
             for item in self.items:
                 yield _read_member(archive, item.path)
 
 
-def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as error:
-        raise DatasetError(
-            f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is"
-            " neither"
-        ) from error
+def group_of(label: str) -> str:
+    """The group of an identity (a data set): the part before the last "/"."""
+    return label.rpartition("/")[0]
 
 
 def shared_data_dir() -> Path:
-    """Folder of the research data: `DUET_SHARED_DATA`, by default `../shared/data`
-    beside the repository.
+    """The folder of the research data.
+
+    It is named by `DUET_SHARED_DATA`. The default is `../shared/data` beside the
+    repository.
     """
     default = Path(__file__).resolve().parents[3] / "shared" / "data"
     return Path(os.environ.get("DUET_SHARED_DATA", default))
@@ -105,7 +111,8 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
         split: Rows of a CSV to keep. Folders and list files have no splits.
 
     Raises:
-        DatasetError: nothing there, no UTF-8, a malformed line, or no item at all.
+        DatasetError: The source does not exist, is not UTF-8, has a malformed line, or
+            holds no item.
     """
     if kind not in SUFFIXES:
         raise DatasetError(f"kind must be one of {sorted(SUFFIXES)}. Received: kind={kind!r}")
@@ -117,75 +124,79 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
         listing = _from_list_file(source)
     else:
         raise DatasetError(
-            f"A data set is a folder, a list file or a CSV. Received: source={source} (not found)"
+            "A data set must be a folder, a list file or a CSV file."
+            f" Received: source={source} (not found)"
         )
     if not listing.items:
         raise DatasetError(
-            f"A data set needs at least one {kind} file. Received: source={source} without any",
-            f"A folder is searched for {', '.join(sorted(SUFFIXES[kind]))} in a folder for each"
-            " identity.",
+            f"A data set needs at least one {kind} file. {source} holds none.",
+            "A folder needs a sub-folder for each identity, with files of the types"
+            f" {', '.join(sorted(SUFFIXES[kind]))}.",
         )
     return listing
 
 
 def cache_key(listing: Listing) -> str:
-    """16 hex digits that name a data set in caches: its root, its items, and of every
-    file what changes when somebody changes it (size and time, or its checksum in an
-    archive).
+    """Name of a data set in caches, 16 hex digits.
+
+    It changes with the root, the items and the content of the files, for which size and
+    modification time stand (in an archive the checksum).
     """
-    state = (
-        _archived(listing.root, listing.root.stat().st_mtime_ns) if listing.root.is_file() else None
-    )
-    lines = [
-        f"{item.path}\t{item.label}\t{_state(listing.root / item.path) if state is None else state.get(item.path)}"
-        for item in listing.items
-    ]
-    return hashlib.sha256("\n".join([str(listing.root.resolve()), *lines]).encode()).hexdigest()[
-        :16
-    ]
+    archived = None
+    if listing.root.is_file():
+        archived = _checksums(listing.root, listing.root.stat().st_mtime_ns)
+    lines = [str(listing.root.resolve())]
+    for item in listing.items:
+        state: object
+        if archived is None:
+            state = _file_state(listing.root / item.path)
+        else:
+            state = archived.get(item.path)
+        lines.append(f"{item.path}\t{item.label}\t{state}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _state(file: Path) -> str:
+def _file_state(file: Path) -> str:
     try:
-        found = file.stat()
-    except OSError:  # reading it will say so
+        status = file.stat()
+    except OSError:  # the error is reported when the file is read
         return "-"
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 @lru_cache(maxsize=4)
-def _archived(archive: Path, changed_ns: int) -> Mapping[str, int]:
-    """Checksums in an archive as it was when it was last changed; a large one has tens
-    of thousands of them.
+def _checksums(archive: Path, changed_ns: int) -> Mapping[str, int]:
+    """Checksum of each file in an archive, which may hold tens of thousands.
+
+    `changed_ns` is part of the cache's key only: a changed archive is read again.
     """
-    del changed_ns  # a part of the cache's key
-    with _opened(archive) as opened:
+    del changed_ns
+    with _open_archive(archive) as opened:
         return {info.filename: info.CRC for info in opened.infolist()}
 
 
 def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listing]:
-    """Split a data set by identity into training and held-out part, at least
-    `FEWEST_HELD_OUT` identities in the latter.
+    """Split a data set by identity into a training part and a held-out part.
+
+    The held-out part gets a `share` of the identities that have two files or more, and
+    at least `FEWEST_HELD_OUT` of them.
 
     Raises:
-        DatasetError: too few identities with two files or more.
+        DatasetError: There are too few identities with two files or more.
     """
-    counts: dict[str, int] = {}
-    for item in listing.items:
-        counts[item.label] = counts.get(item.label, 0) + 1
+    counts = Counter(item.label for item in listing.items)
     usable = sorted(label for label, count in counts.items() if count > 1)
     number = max(FEWEST_HELD_OUT, round(share * len(usable)))
     if len(usable) < number or len(counts) < number + 2:
         raise DatasetError(
             f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them"
-            f" with two files or more. Received: {len(counts)}, {len(usable)} of them",
-            "Those with two files are needed to see how well it works; they are not trained on.",
+            f" with two files or more. Received: {len(counts)}, {len(usable)} of them with two",
+            "Held-out identities are not trained on. They show how well the network works.",
         )
-    held = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
-    kept = tuple(item for item in listing.items if item.label not in held)
-    return Listing(listing.root, kept), Listing(
-        listing.root, tuple(i for i in listing.items if i.label in held)
-    )
+    held_out = set(np.random.default_rng(seed).permutation(usable)[:number].tolist())
+    training = tuple(item for item in listing.items if item.label not in held_out)
+    rest = tuple(item for item in listing.items if item.label in held_out)
+    return Listing(listing.root, training), Listing(listing.root, rest)
 
 
 def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
@@ -198,9 +209,9 @@ def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
 
 
 def _from_list_file(file: Path) -> Listing:
-    """Lines `path<TAB>label`; blank lines and lines that start with # are skipped."""
+    """Lines `path<TAB>label`, without blank lines and lines that start with #."""
     items = []
-    for number, line in enumerate(_text(file).splitlines(), start=1):
+    for number, line in enumerate(_read_text(file).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         path, tab, label = line.partition("\t")
@@ -210,39 +221,51 @@ def _from_list_file(file: Path) -> Listing:
                 f" {file.name}"
             )
         items.append(Item(path.strip(), label.strip()))
-    return Listing(file.parent, tuple(sorted(items, key=lambda item: item.path)))
+    return _sorted_listing(file.parent, items)
 
 
 def _from_csv(file: Path, split: str) -> Listing:
-    """Rows of one split of `name.csv`; the files lie in `name.zip` beside it."""
+    """Rows of one split of `name.csv`, whose files lie in `name.zip` beside it."""
     archive = file.with_suffix(".zip")
     if not archive.is_file():
         raise DatasetError(
-            f"A CSV needs a zip archive of the same name beside it. Received: {file.name} alone"
+            "A CSV needs a zip archive of the same name beside it."
+            f" {archive.name} is missing beside {file.name}."
         )
-    rows = list(csv.DictReader(io.StringIO(_text(file), newline="")))
-    label = next(
-        (name for name in ("identity", "speaker", "label") if rows and name in rows[0]), None
-    )
-    if label is None or not {"path", "split"} <= set(rows[0]):
+    rows = list(csv.DictReader(io.StringIO(_read_text(file), newline="")))
+    columns = list(rows[0]) if rows else []
+    label = next((name for name in LABEL_COLUMNS if name in columns), None)
+    if label is None or not {"path", "split"} <= set(columns):
         raise DatasetError(
             "A CSV needs the columns path, identity (or speaker) and split. Received:"
-            f" {list(rows[0]) if rows else []}"
+            f" {', '.join(columns)}"
         )
     items = [Item(row["path"], row[label]) for row in rows if row["split"] == split]
-    return Listing(archive, tuple(sorted(items, key=lambda item: item.path)))
+    return _sorted_listing(archive, items)
 
 
-def _text(file: Path) -> str:
-    """Of a list or CSV; a byte order mark, as editors on Windows write it, is no part
-    of the first name.
-    """
+def _sorted_listing(root: Path, items: list[Item]) -> Listing:
+    return Listing(root, tuple(sorted(items, key=lambda item: item.path)))
+
+
+def _read_text(file: Path) -> str:
+    """Text of a list or CSV file in UTF-8, without the byte order mark of Windows."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"A list of files must be readable text in UTF-8. Received: {file.name}"
             f" ({type(error).__name__})"
+        ) from error
+
+
+def _open_archive(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise DatasetError(
+            f"Files must lie in a folder or a zip archive. Received: {archive.name}, which is"
+            " neither"
         ) from error
 
 

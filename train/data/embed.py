@@ -1,38 +1,38 @@
-"""Embeddings of listed files by a served encoder: face crops or photographs, and sound
-files.
-"""
+"""Embeddings of listed files by a served encoder: face crops, photographs, sound files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-import cv2
 import numpy as np
 
+from align.speech import analyse_speech
 from network.serving.encoder import FaceEncoder, VoiceEncoder
+from train.data.crops import decode_picture
 from train.data.datasets import Item, Listing
-from train.voice.banks import as_float, decode_audio
+from train.data.photos import Align
+from train.data.sounds import decode_float
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
-from utils.config import Settings
 from utils.errors import DatasetError
 from utils.media import Waveform
 
 BATCH = 32
-Align = Callable[[ImageArray], ImageArray | None]
-"""A photograph (h, w, 3) uint8 RGB → its main face (112, 112, 3), None where no face is
-found.
-"""
+T = TypeVar("T")
 FindSpeech = Callable[[Waveform], Waveform | None]
-"""A recording → its speech, None where there is too little."""
+"""A recording to its speech, None where there is too little."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings by path, each (512,) float32 of unit length, and the files in which
-    nothing was found.
+    """Embeddings of some files.
+
+    Attributes:
+        vectors: (512,) float32 of unit length by path.
+        missing: The files in which no face or no speech was found.
     """
 
     vectors: dict[str, Float32Array]
@@ -42,68 +42,66 @@ class Embedded:
 def embed_images(
     encoder: FaceEncoder, root: Path, files: Sequence[str], align: Align | None = None
 ) -> Embedded:
-    """Embed pictures below `root` (folder or zip). Those of 112 × 112 px are taken as
-    aligned crops, others go through `align`.
+    """Embed the pictures `files` below `root` (a folder or a zip archive).
+
+    Pictures of 112 × 112 px are taken as aligned crops. Others go through `align`.
 
     Raises:
-        DatasetError: a file is missing or no picture, or it is not aligned and `align`
+        DatasetError: A file is missing or no picture, or it is not aligned and `align`
             is None.
     """
     vectors: dict[str, Float32Array] = {}
     missing: set[str] = set()
-    pending = iter(
-        zip(files, Listing(root, tuple(Item(file, "") for file in files)).read_all(), strict=True)
-    )
-    while group := list(islice(pending, BATCH)):
-        faces = {name: _crop(data, name, align) for name, data in group}
-        missing |= {name for name, face in faces.items() if face is None}
-        found = {name: face for name, face in faces.items() if face is not None}
-        if found:
-            vectors |= dict(
-                zip(found, encoder.embed_each(np.stack(list(found.values()))), strict=True)
-            )
-    return Embedded(vectors, frozenset(missing))
+    for group in _in_batches(_read_named(root, files)):
+        faces: dict[str, ImageArray] = {}
+        for name, data in group:
+            face = _face_of(data, name, align)
+            if face is None:
+                missing.add(name)
+            else:
+                faces[name] = face
+        if faces:
+            rows = encoder.embed_each(np.stack(list(faces.values())))
+            vectors |= dict(zip(faces, rows, strict=True))
+    return Embedded(vectors=vectors, missing=frozenset(missing))
 
 
 def embed_sounds(
     encoder: VoiceEncoder, root: Path, files: Sequence[str], find_speech: FindSpeech | None = None
 ) -> Embedded:
-    """Embed sound files below `root` (folder or zip): whole, or only what `find_speech`
-    leaves of them.
+    """Embed the sound files `files` below `root` (a folder or a zip archive).
+
+    They are embedded whole, or only what `find_speech` leaves of them.
 
     Raises:
-        DatasetError: a file is missing or holds no sound.
+        DatasetError: A file is missing or holds no sound.
     """
     rate_hz = encoder.frontend.rate_hz
     vectors: dict[str, Float32Array] = {}
-    for name, data in zip(
-        files, Listing(root, tuple(Item(file, "") for file in files)).read_all(), strict=True
-    ):
-        sound = Waveform(as_float(decode_audio(data, rate_hz, Item(name, ""))), rate_hz)
+    for name, data in _read_named(root, files):
+        sound = Waveform(decode_float(data, rate_hz, name), rate_hz)
         speech = sound if find_speech is None else find_speech(sound)
         if speech is not None:
             vectors[name] = encoder.embed(speech).vector
-    return Embedded(vectors, frozenset(set(files) - set(vectors)))
+    return Embedded(vectors=vectors, missing=frozenset(set(files) - set(vectors)))
 
 
-def speech_finder(*, keep_silent: bool = False) -> FindSpeech:
-    """Cuts speech out as serving does. What is left is None where serving would not
-    answer by voice; with `keep_silent` the whole recording then, so that every trial of
-    a list counts.
+def speech_finder(min_speech_s: float, *, keep_silent: bool = False) -> FindSpeech:
+    """Make a function that cuts speech out of a recording as the service does.
+
+    It gives None for less than `min_speech_s` seconds of speech. With `keep_silent` it
+    gives the whole recording instead, so that every trial of a list counts.
     """
-    from align.speech import analyse_speech
-
-    least_s = Settings().capture.min_speech_s
 
     def find(sound: Waveform) -> Waveform | None:
-        speech = analyse_speech(sound, least_s).speech
+        speech = analyse_speech(sound, min_speech_s).speech
         return sound if speech is None and keep_silent else speech
 
     return find
 
 
 def embed_waves(encoder: VoiceEncoder, waves: Iterable[Float32Array]) -> Float32Array:
-    """Waveforms at the encoder's rate → (n, 512)."""
+    """Embed waveforms at the encoder's rate: (n, 512) float32 of unit length."""
     rate_hz = encoder.frontend.rate_hz
     return np.stack(
         [encoder.embed(Waveform(np.asarray(wave, np.float32), rate_hz)).vector for wave in waves]
@@ -111,21 +109,23 @@ def embed_waves(encoder: VoiceEncoder, waves: Iterable[Float32Array]) -> Float32
 
 
 def embed_crops(encoder: FaceEncoder, crops: Iterable[ImageArray]) -> Float32Array:
-    """Aligned crops (112, 112, 3) → (n, 512), in batches."""
-    pending = iter(crops)
-    parts = []
+    """Embed aligned crops (112, 112, 3): (n, 512) float32 of unit length."""
+    return np.concatenate([encoder.embed_each(np.stack(group)) for group in _in_batches(crops)])
+
+
+def _read_named(root: Path, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    listing = Listing(root, tuple(Item(file, "") for file in files))
+    return zip(files, listing.read_all(), strict=True)
+
+
+def _in_batches(values: Iterable[T]) -> Iterator[list[T]]:
+    pending = iter(values)
     while group := list(islice(pending, BATCH)):
-        parts.append(encoder.embed_each(np.stack(group)))
-    return np.concatenate(parts)
+        yield group
 
 
-def _crop(data: bytes, name: str, align: Align | None) -> ImageArray | None:
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise DatasetError(
-            f"Every listed file must be a picture. Received: {name}, which cannot be decoded"
-        )
-    image: ImageArray = np.ascontiguousarray(picture[..., ::-1])
+def _face_of(data: bytes, name: str, align: Align | None) -> ImageArray | None:
+    image = decode_picture(data, name)
     if image.shape[:2] == (FACE_SIZE_PX, FACE_SIZE_PX):
         return image
     if align is None:

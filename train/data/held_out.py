@@ -1,71 +1,89 @@
-"""Embeddings of the held-out people under every measured condition, as serving would
-make them: for choosing, calibrating and reporting. And of speakers of other data sets,
-for the cohort.
+"""Embeddings of the held-out people under every measured condition.
+
+They are made as the service makes them. The fusion is chosen by them, and calibration
+and reports are made from them. The cohort also takes speakers of other data sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from network.serving.encoder import FaceEncoder, VoiceEncoder
-from train.data.conditions import FACE_CONDITIONS, VOICE_CONDITIONS, NoiseBank
-from train.data.datasets import Listing, read_listing
-from train.data.tables import Recipe, Table, face_table, select, voice_table
-from train.voice.banks import group_of
+from train.data.conditions import FACE_CONDITIONS, VOICE_CONDITIONS
+from train.data.datasets import Listing, group_of, read_listing
+from train.data.tables import Recipe, Table, VoiceOptions, face_table, select, voice_table
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 
 CACHE = Path("data/cache/fusion")
 CLEAN = Recipe(("clean",))
 
 
-def held_out_faces(
-    encoder: FaceEncoder, source: Path, files: int, match: str = "", cache: Path | None = CACHE
-) -> Table:
-    """Faces of the split `dev` of `source` (as `read_listing` takes it), `files`
-    photographs of each person, whose paths contain `match`.
+@dataclass(frozen=True)
+class Selection:
+    """Files of a data set that are measured.
+
+    Attributes:
+        source: The data set, as `read_listing` takes it.
+        files: At most so many files of each person.
+        match: A part that every path must contain.
     """
-    listing = select(_matching(read_listing(source, "image", "dev"), match), files)
-    return face_table(encoder, listing, Recipe(FACE_CONDITIONS), cache)
+
+    source: Path
+    files: int
+    match: str = ""
+
+    def listing(self, kind: str) -> Listing:
+        """The selected files of the split `dev`, of `kind` "image" or "audio"."""
+        listing = read_listing(self.source, kind, "dev")
+        items = tuple(item for item in listing.items if self.match in item.path)
+        return select(Listing(listing.root, items), self.files)
+
+
+def held_out_faces(encoder: FaceEncoder, selection: Selection, cache: Path | None = CACHE) -> Table:
+    """Embed held-out photographs under every measured condition."""
+    return face_table(encoder, selection.listing("image"), Recipe(FACE_CONDITIONS), cache)
 
 
 def held_out_voices(
-    encoder: VoiceEncoder,
-    source: Path,
-    files: int,
-    noises: NoiseBank,
-    match: str = "",
-    cache: Path | None = CACHE,
+    encoder: VoiceEncoder, selection: Selection, options: VoiceOptions, cache: Path | None = CACHE
 ) -> Table:
-    """Voices of the split `dev` of `source`, `files` of each person, whose paths
-    contain `match`.
-    """
-    listing = select(_matching(read_listing(source, "audio", "dev"), match), files)
-    return voice_table(encoder, listing, Recipe(VOICE_CONDITIONS), noises, cache)
+    """Embed held-out recordings under every measured condition."""
+    return voice_table(
+        encoder, selection.listing("audio"), Recipe(VOICE_CONDITIONS), options=options, cache=cache
+    )
 
 
 def cohort_voices(
     encoder: VoiceEncoder,
     source: Path,
-    groups: Sequence[str],
+    options: VoiceOptions,
+    *,
+    groups: Collection[str],
     files: int,
-    noises: NoiseBank,
     cache: Path | None = CACHE,
 ) -> Float32Array:
-    """Clean embeddings (n, 512) of the split `train` of `source`: `files` of each
-    speaker of `groups` (data sets); none where there are none of them. The network
-    knows these speakers, so none of them may be measured.
+    """Embed clean speech of training speakers, for the cohort.
+
+    The network was trained on these speakers, so none of them may be measured.
+
+    Args:
+        encoder: The voice encoder that serves.
+        source: The data set, whose split `train` is read.
+        options: How voices are heard.
+        groups: The data sets whose speakers are taken.
+        files: Files of each speaker.
+        cache: Folder of the tables, None for no cache.
+
+    Returns:
+        (n, 512) float32 of unit length. n is 0 where there is no such speaker.
     """
     listing = read_listing(source, "audio", "train")
-    theirs = Listing(
-        listing.root, tuple(item for item in listing.items if group_of(item.label) in groups)
-    )
-    if not theirs.items:
+    items = tuple(item for item in listing.items if group_of(item.label) in groups)
+    if not items:
         return np.zeros((0, EMBEDDING_SIZE), np.float32)
-    return voice_table(encoder, select(theirs, files, least=1), CLEAN, noises, cache).vectors
-
-
-def _matching(listing: Listing, match: str) -> Listing:
-    return Listing(listing.root, tuple(item for item in listing.items if match in item.path))
+    speakers = select(Listing(listing.root, items), files, least=1)
+    return voice_table(encoder, speakers, CLEAN, options=options, cache=cache).vectors

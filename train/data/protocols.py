@@ -1,21 +1,21 @@
-"""Verification protocols: which files are compared with which, read from the lists as
-their authors publish them.
+"""Verification protocols: which files are compared with which.
 
-    voxceleb   lines `label pathA pathB`, label 1 = same person; a fourth column is the
-               fold (an integer) lfw        pairs.txt of Labeled Faces in the Wild:
-               `folds<TAB>pairs` first, then `name n m` and `nameA n nameB m`; the files
-               are `name/name_000n.jpg`
-    cfp-ff, cfp-fp
-               the folder `Protocol` of Celebrities in Frontal-Profile (Sengupta et al.
-               2016): Pair_list_F.txt, Pair_list_P.txt and
-               Split/{FF,FP}/<fold>/{same,diff}.txt
+Lists are read as their authors publish them:
 
-All become `Trials`; paths are relative to a folder or zip archive of media.
+- voxceleb: lines `label pathA pathB`, label 1 for the same person. A fourth column is
+  the fold, an integer.
+- lfw: pairs.txt of Labeled Faces in the Wild. `folds<TAB>pairs` first, then
+  `name n m` and `nameA n nameB m`. The files are `name/name_000n.jpg`.
+- cfp-ff, cfp-fp: the folder `Protocol` of Celebrities in Frontal-Profile (Sengupta et
+  al. 2016): Pair_list_F.txt, Pair_list_P.txt and
+  Split/{FF,FP}/<fold>/{same,diff}.txt.
+
+All become `Trials`. Paths are relative to a folder or zip archive of media.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,8 @@ from utils.errors import DatasetError
 FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
 Line = tuple[int, str]
 """Number of a line in its file, from 1, and its text."""
+Pair = tuple[int, str, str]
+"""Label, and the two files."""
 
 
 @dataclass(frozen=True)
@@ -52,54 +54,51 @@ class Trials:
         """Every file once, sorted."""
         return tuple(sorted({*self.left, *self.right}))
 
+    @property
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Both files of each trial."""
+        return zip(self.left, self.right, strict=True)
+
     def without(self, missing: set[str]) -> Trials:
         """The trials that need none of the files `missing`."""
-        keep = np.array(
-            [
-                a not in missing and b not in missing
-                for a, b in zip(self.left, self.right, strict=True)
-            ],
-            bool,
-        )
+        keep = np.array([missing.isdisjoint(pair) for pair in self.pairs], bool)
         places = np.flatnonzero(keep)
         return Trials(
-            self.labels[keep],
-            tuple(self.left[i] for i in places),
-            tuple(self.right[i] for i in places),
-            None if self.folds is None else self.folds[keep],
+            labels=self.labels[keep],
+            left=tuple(self.left[i] for i in places),
+            right=tuple(self.right[i] for i in places),
+            folds=None if self.folds is None else self.folds[keep],
         )
 
     def people(self) -> dict[str, str]:
-        """Person of each file: the deepest folder that both sides of every target trial
-        share.
+        """The person of each file: the deepest folder that all target trials share.
 
-        Where target trials share no folder, or impostor trials share that one as well,
-        folders name nobody: each file then stands for a person of its own (intervals
-        are over files).
+        Folders name nobody where the files of a target trial share none, or where the
+        files of an impostor trial share that one as well. Each file then stands for a
+        person of its own (intervals are over files).
         """
-        shared = [
-            _shared(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1])
-            for a, b in zip(self.left, self.right, strict=True)
-        ]
-        level = min(
-            (depth for depth, label in zip(shared, self.labels, strict=True) if label == 1),
-            default=0,
+        depth = np.array(
+            [
+                _shared_depth(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1])
+                for a, b in self.pairs
+            ],
+            int,
         )
-        if any(
-            depth >= level for depth, label in zip(shared, self.labels, strict=True) if label == 0
-        ):
+        targets = depth[self.labels == 1]
+        level = int(targets.min()) if len(targets) else 0
+        if (depth[self.labels == 0] >= level).any():
             level = 0
-        return {
-            file: "/".join(PurePosixPath(file).parts[:level]) if level else file
-            for file in self.files
-        }
+        if not level:
+            return {file: file for file in self.files}
+        return {file: "/".join(PurePosixPath(file).parts[:level]) for file in self.files}
 
 
 def read_trials(source: Path, kind: str = "auto") -> Trials:
-    """Read a protocol of one of `FORMATS` from a file (cfp: a folder).
+    """Read a protocol of one of `FORMATS` from a file (for cfp, a folder).
 
     Raises:
-        DatasetError: not there, empty, of another format or malformed; names the line.
+        DatasetError: It does not exist, is empty, of another format or malformed. The
+            message names the line.
     """
     if kind not in FORMATS:
         raise DatasetError(
@@ -107,26 +106,40 @@ def read_trials(source: Path, kind: str = "auto") -> Trials:
         )
     if kind.startswith("cfp"):
         return _read_cfp(source, kind.removeprefix("cfp-").upper())
-    lines = _lines(source)
+    lines = _read_lines(source)
     if kind == "auto":
         kind = "lfw" if len(lines[0][1].split()) <= 2 else "voxceleb"
     return _read_lfw(lines, source.name) if kind == "lfw" else _read_voxceleb(lines, source.name)
 
 
-def _lines(file: Path) -> list[Line]:
-    """The lines that are not blank; a byte order mark, as editors on Windows write it,
-    is no part of the first.
-    """
+def _shared_depth(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    level = 0
+    while level < min(len(a), len(b)) and a[level] == b[level]:
+        level += 1
+    return level
+
+
+def _read_lines(file: Path) -> list[Line]:
+    """The lines that are not blank, without the byte order mark of Windows."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"A protocol must be a readable text file. Received: {file} ({type(error).__name__})"
         ) from error
-    found = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not found:
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
         raise DatasetError(f"A protocol needs at least one trial. Received: {file} without any")
-    return found
+    return lines
+
+
+def _trials_of(pairs: Sequence[Pair], folds: npt.ArrayLike | None) -> Trials:
+    return Trials(
+        labels=np.array([label for label, _, _ in pairs]),
+        left=tuple(left for _, left, _ in pairs),
+        right=tuple(right for _, _, right in pairs),
+        folds=None if folds is None else np.asarray(folds),
+    )
 
 
 def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
@@ -145,13 +158,8 @@ def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
         rows.append(parts)
     if len({len(parts) for parts in rows}) != 1:
         raise DatasetError(f"Either every trial has a fold or none has. Received: both in {name}")
-    folds = np.array([int(parts[3]) for parts in rows]) if len(rows[0]) == 4 else None
-    return Trials(
-        np.array([int(parts[0]) for parts in rows]),
-        tuple(p[1] for p in rows),
-        tuple(p[2] for p in rows),
-        folds,
-    )
+    folds = [int(parts[3]) for parts in rows] if len(rows[0]) == 4 else None
+    return _trials_of([(int(parts[0]), parts[1], parts[2]) for parts in rows], folds)
 
 
 def _read_lfw(lines: Sequence[Line], name: str) -> Trials:
@@ -161,23 +169,18 @@ def _read_lfw(lines: Sequence[Line], name: str) -> Trials:
             f"pairs.txt must start with the number of folds and pairs. Received: {lines[0][1]!r} in"
             f" {name}"
         )
-    folds, per_class = (int(head[0]), int(head[1])) if len(head) == 2 else (1, int(head[0]))
+    folds = int(head[0]) if len(head) == 2 else 1
+    per_class = int(head[-1])
     rows = [(number, line.split()) for number, line in lines[1:]]
     if len(rows) != folds * per_class * 2:
         raise DatasetError(
             f"pairs.txt must hold {folds} × 2 × {per_class} pairs. Received: {len(rows)} in {name}"
         )
     pairs = [_lfw_pair(parts, number, name) for number, parts in rows]
-    labels = np.array([label for label, _, _ in pairs])
-    return Trials(
-        labels,
-        tuple(a for _, a, _ in pairs),
-        tuple(b for _, _, b in pairs),
-        np.arange(len(pairs)) // (2 * per_class),
-    )
+    return _trials_of(pairs, np.arange(len(pairs)) // (2 * per_class))
 
 
-def _lfw_pair(parts: Sequence[str], number: int, name: str) -> tuple[int, str, str]:
+def _lfw_pair(parts: Sequence[str], number: int, name: str) -> Pair:
     if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
         return 1, _lfw_path(parts[0], parts[1]), _lfw_path(parts[0], parts[2])
     if len(parts) == 4 and parts[1].isdecimal() and parts[3].isdecimal():
@@ -195,40 +198,42 @@ def _lfw_path(person: str, number: str) -> str:
 def _read_cfp(folder: Path, kind: str) -> Trials:
     frontal = _cfp_paths(folder / "Pair_list_F.txt")
     other = frontal if kind == "FF" else _cfp_paths(folder / "Pair_list_P.txt")
-    labels = []
-    left = []
-    right = []
-    folds = []
-    for fold in sorted(
-        path
-        for path in (folder / "Split" / kind).glob("*")
-        if path.is_dir() and path.name.isdecimal()
-    ):
-        for label, file in ((1, fold / "same.txt"), (0, fold / "diff.txt")):
-            for number, line in _lines(file):
-                a, _, b = line.partition(",")
-                if a.strip() not in frontal or b.strip() not in other:
-                    raise DatasetError(
-                        "A CFP pair must name two listed images. "
-                        f"Received: {line!r} in line {number} of {fold.name}/{file.name}"
-                    )
-                labels.append(label)
-                left.append(frontal[a.strip()])
-                right.append(other[b.strip()])
-                folds.append(int(fold.name))
-    if not labels:
+    pairs: list[Pair] = []
+    folds: list[int] = []
+    for fold in sorted((folder / "Split" / kind).glob("*")):
+        if not fold.is_dir() or not fold.name.isdecimal():
+            continue
+        for label, name in ((1, "same.txt"), (0, "diff.txt")):
+            pairs += [(label, a, b) for a, b in _cfp_pairs(fold / name, frontal, other)]
+        folds += [int(fold.name)] * (len(pairs) - len(folds))
+    if not pairs:
         raise DatasetError(
             f"A CFP protocol needs the folders Split/{kind}/<fold>. Received: {folder} without them"
         )
-    return Trials(np.array(labels), tuple(left), tuple(right), np.array(folds))
+    return _trials_of(pairs, folds)
+
+
+def _cfp_pairs(
+    file: Path, frontal: Mapping[str, str], other: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for number, line in _read_lines(file):
+        a, _, b = line.partition(",")
+        if a.strip() not in frontal or b.strip() not in other:
+            raise DatasetError(
+                "A CFP pair must name two listed images. "
+                f"Received: {line!r} in line {number} of {file.parent.name}/{file.name}"
+            )
+        yield frontal[a.strip()], other[b.strip()]
 
 
 def _cfp_paths(file: Path) -> dict[str, str]:
-    """`number path` lines; the published paths start at the folder Protocol
-    (../Data/...), here they start at its parent.
+    """Paths by number, from lines `number path`.
+
+    Published paths start at the folder Protocol (../Data/...). Here they start at its
+    parent.
     """
     paths = {}
-    for number, line in _lines(file):
+    for number, line in _read_lines(file):
         image, *rest = line.split(maxsplit=1)
         if not rest:
             raise DatasetError(
@@ -237,10 +242,3 @@ def _cfp_paths(file: Path) -> dict[str, str]:
             )
         paths[image] = rest[0].strip().removeprefix("../")
     return paths
-
-
-def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    level = 0
-    while level < min(len(a), len(b)) and a[level] == b[level]:
-        level += 1
-    return level

@@ -1,18 +1,18 @@
-"""Embeddings of many files under stated conditions, with who they are of: what fusion
-and calibration are made and measured from.
+"""Embeddings of many files under stated conditions, with the person of each.
 
-Embedding is the slow part, so tables are kept in a cache folder under a name made of
-the encoder, the files and the conditions.
+The fusion and the calibration are made from these tables and measured on them. Embedding
+is the slow part, so tables are kept in a cache folder. Their names are made of the
+encoder, the files and the conditions.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,27 +21,34 @@ from align.speech import analyse_speech
 from network.serving.encoder import FaceEncoder, VoiceEncoder
 from train.data import conditions
 from train.data.conditions import VIEWS, NoiseBank
+from train.data.crops import decode_crop
 from train.data.datasets import Item, Listing, cache_key
 from train.data.embed import embed_crops, embed_waves
-from train.face.cache import decode_crop
-from train.voice.banks import as_float, decode_audio
+from train.data.sounds import decode_float
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, ImageArray, unit
-from utils.config import Settings
 from utils.media import Waveform
 from utils.whole_file import whole_file
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")
-FORMAT = "2"  # of the cached files; 1 had no seconds
-MIN_NOISE_LEVEL = 1e-3  # RMS below which a recording of the noise split is silence
+# Version of the cached files. Version 1 had no seconds.
+FORMAT = "2"
+# RMS below which a recording of the noise split is silence.
+MIN_NOISE_LEVEL = 1e-3
 
 
 @dataclass(frozen=True)
 class Table:
-    """`vectors` (n, 512) float32 of unit length; `person`, `file` and `condition` (n,)
-    say whose, of which file and how degraded; `names` and `conditions` are what the
-    codes stand for. `seconds` (n,) = speech that a vector was made of; 0: none, or
-    unknown.
+    """Embeddings, and what each was made from.
+
+    Attributes:
+        vectors: (n, 512) float32 of unit length.
+        person: (n,) numbers of people, places in `names`.
+        file: (n,) numbers of files.
+        condition: (n,) numbers of conditions, places in `conditions`.
+        names: The people.
+        conditions: The conditions, the clean one first.
+        seconds: (n,) float32, speech that a vector was made of. 0 for none or unknown.
     """
 
     vectors: Float32Array
@@ -71,15 +78,20 @@ class Table:
         )
 
     def of_people(self, people: npt.ArrayLike) -> Table:
-        """The rows of the people with these codes."""
+        """The rows of the people with these numbers."""
         return self.rows(np.isin(self.person, people))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table is made: files are rendered once under each of `conditions`; `random`
-    adds that many randomly degraded versions of each (condition "random"). `views` =
-    frames of a clip that are simulated from one still, of which the mean is taken.
+    """How the files of a table are rendered.
+
+    Attributes:
+        conditions: Every file is rendered once under each of these.
+        random: How many randomly degraded versions of each are added (condition
+            "random").
+        views: Frames of a clip that are simulated from one still. Their mean is taken.
+        seed: Seed of all chance.
     """
 
     conditions: tuple[str, ...]
@@ -93,157 +105,206 @@ class Recipe:
         return (*self.conditions, "random") if self.random else self.conditions
 
 
+@dataclass(frozen=True)
+class VoiceOptions:
+    """How the voices of a table are heard.
+
+    Attributes:
+        noises: Recordings that degrade the speech.
+        min_speech_s: Least net speech that the service embeds, in seconds.
+    """
+
+    noises: NoiseBank
+    min_speech_s: float
+
+
 def select(
-    listing: Listing, per_person: int, people: int | None = None, least: int = 2, seed: int = 0
+    listing: Listing,
+    per_person: int,
+    people: int | None = None,
+    *,
+    least: int = 2,
+    seed: int = 0,
 ) -> Listing:
-    """At most `per_person` files each of at most `people` people who have `least` files
-    or more; a fixed random choice.
+    """Choose files at random, the same for the same seed.
+
+    Args:
+        listing: What is chosen from.
+        per_person: At most so many files of a person.
+        people: At most so many people, None for all.
+        least: Files that a person must have to be chosen.
+        seed: Seed of the choice.
     """
     rng = np.random.default_rng(seed)
-    files: dict[str, list[Item]] = {}
-    for item in listing.items:
-        files.setdefault(item.label, []).append(item)
-    able = [label for label in sorted(files) if len(files[label]) >= least]
-    chosen = (
-        able
-        if people is None or len(able) <= people
-        else [able[i] for i in np.sort(rng.permutation(len(able))[:people])]
-    )
-    items = [
-        files[label][i]
-        for label in chosen
-        for i in np.sort(rng.permutation(len(files[label]))[:per_person])
-    ]
+    files = listing.by_label()
+    chosen = [label for label in sorted(files) if len(files[label]) >= least]
+    if people is not None and len(chosen) > people:
+        chosen = [chosen[i] for i in np.sort(rng.permutation(len(chosen))[:people])]
+    items: list[Item] = []
+    for label in chosen:
+        places = np.sort(rng.permutation(len(files[label]))[:per_person])
+        items += [files[label][place] for place in places]
     return Listing(listing.root, tuple(items))
 
 
 def face_table(
     encoder: FaceEncoder, listing: Listing, recipe: Recipe, cache: Path | None = None
 ) -> Table:
-    """Embed aligned crops; a "clean" one is the mean of several views, as serving takes
-    the mean over a clip's frames.
+    """Embed aligned crops.
+
+    A clean one is the mean of several views, as the service takes the mean over a
+    clip's frames. Tables are kept in the folder `cache`, None for no cache.
     """
-
-    def render(
-        data: bytes, item: Item, rng: np.random.Generator
-    ) -> Iterator[tuple[int, ImageArray]]:
-        face = decode_crop(data, item.path)
-        for code, condition in enumerate(recipe.conditions):
-            for view in conditions.views(face, rng, recipe.views if condition == "clean" else 1):
-                yield code, conditions.degrade_face(view, condition, rng)
-        for _ in range(recipe.random):
-            yield len(recipe.conditions), conditions.random_face(face, rng)
-
-    return _cached(
-        cache,
-        encoder.encoder_id,
-        listing,
-        recipe,
-        lambda: _build(
-            listing, recipe, render, lambda crops: embed_crops(encoder, crops), lambda _crop: 0.0
-        ),
-    )
+    file = _cache_file(cache, [FORMAT, encoder.encoder_id, repr(recipe), cache_key(listing)])
+    return _cached(file, listing, recipe, lambda: _build(listing, recipe, _Faces(encoder, recipe)))
 
 
 def voice_table(
     encoder: VoiceEncoder,
     listing: Listing,
     recipe: Recipe,
-    noises: NoiseBank,
+    *,
+    options: VoiceOptions,
     cache: Path | None = None,
 ) -> Table:
-    """Embed the speech in sound files, found as serving finds it. Where too little is
-    left the row is missing; speech shorter than a condition's length is used whole.
+    """Embed the speech in sound files, found as the service finds it.
+
+    The row is missing where too little speech is left. Speech shorter than a
+    condition's length is used whole. Tables are kept in the folder `cache`, None for no
+    cache.
     """
+    file = _cache_file(
+        cache,
+        [
+            FORMAT,
+            encoder.encoder_id,
+            repr(recipe),
+            cache_key(listing),
+            f"min_speech_s={options.min_speech_s:g}",
+        ],
+    )
+    voices = _Voices(encoder, recipe, options)
+    return _cached(file, listing, recipe, lambda: _build(listing, recipe, voices))
+
+
+def read_noises(listing: Listing) -> NoiseBank:
+    """Read the recordings of a noise listing that are not silent."""
+    waves = [
+        decode_float(data, RATE_HZ, item.path)
+        for data, item in zip(listing.read_all(), listing.items, strict=True)
+    ]
+    loud = [
+        wave for wave in waves if len(wave) and float(np.sqrt(np.mean(wave**2))) > MIN_NOISE_LEVEL
+    ]
+    return NoiseBank(loud)
+
+
+class _Media(Protocol[T]):
+    """Renders files of one kind and embeds the renderings."""
+
+    def render(self, data: bytes, name: str, rng: np.random.Generator) -> Iterator[tuple[int, T]]:
+        """The number of a condition, and the file under it."""
+
+    def embed(self, media: Sequence[T]) -> Float32Array:
+        """(n, 512) embeddings of n renderings."""
+
+    def seconds(self, medium: T) -> float:
+        """Seconds of speech in a rendering, 0 without sound."""
+
+
+@dataclass(frozen=True)
+class _Faces:
+    encoder: FaceEncoder
+    recipe: Recipe
 
     def render(
-        data: bytes, item: Item, rng: np.random.Generator
+        self, data: bytes, name: str, rng: np.random.Generator
+    ) -> Iterator[tuple[int, ImageArray]]:
+        face = decode_crop(data, name)
+        for code, condition in enumerate(self.recipe.conditions):
+            count = self.recipe.views if condition == "clean" else 1
+            for view in conditions.views(face, rng, count):
+                yield code, conditions.degrade_face(view, condition, rng)
+        for _ in range(self.recipe.random):
+            yield len(self.recipe.conditions), conditions.random_face(face, rng)
+
+    def embed(self, media: Sequence[ImageArray]) -> Float32Array:
+        return embed_crops(self.encoder, media)
+
+    def seconds(self, medium: ImageArray) -> float:  # noqa: ARG002  as for voices
+        return 0.0
+
+
+@dataclass(frozen=True)
+class _Voices:
+    encoder: VoiceEncoder
+    recipe: Recipe
+    options: VoiceOptions
+
+    def render(
+        self, data: bytes, name: str, rng: np.random.Generator
     ) -> Iterator[tuple[int, Float32Array]]:
-        wave = as_float(decode_audio(data, RATE_HZ, item))
-        speech = _speech(wave)
-        for code, condition in enumerate(recipe.conditions):
-            if condition.endswith(" dB"):  # noise comes before the search for speech
-                degraded = _speech(conditions.degrade_voice(wave, condition, noises, rng))
+        wave = decode_float(data, RATE_HZ, name)
+        speech = self._speech_of(wave)
+        noises = self.options.noises
+        for code, condition in enumerate(self.recipe.conditions):
+            # Noise is there before the service looks for speech.
+            if condition.endswith(" dB"):
+                noisy = conditions.degrade_voice(wave, condition, noises, rng)
+                degraded = self._speech_of(noisy)
             else:
                 degraded = conditions.degrade_voice(speech, condition, noises, rng)
             if len(degraded):
                 yield code, degraded
-        for _ in range(recipe.random if len(speech) else 0):
-            yield len(recipe.conditions), conditions.random_voice(speech, noises, rng)
+        for _ in range(self.recipe.random if len(speech) else 0):
+            yield len(self.recipe.conditions), conditions.random_voice(speech, noises, rng)
 
-    return _cached(
-        cache,
-        encoder.encoder_id,
-        listing,
-        recipe,
-        lambda: _build(
-            listing,
-            recipe,
-            render,
-            lambda waves: embed_waves(encoder, waves),
-            lambda wave: len(wave) / RATE_HZ,
-        ),
-    )
+    def embed(self, media: Sequence[Float32Array]) -> Float32Array:
+        return embed_waves(self.encoder, media)
+
+    def seconds(self, medium: Float32Array) -> float:
+        return len(medium) / RATE_HZ
+
+    def _speech_of(self, wave: Float32Array) -> Float32Array:
+        """The speech of a waveform, empty where the service would not embed it."""
+        speech = analyse_speech(Waveform(wave, RATE_HZ), self.options.min_speech_s).speech
+        return np.zeros(0, np.float32) if speech is None else speech.samples
 
 
-def _speech(wave: Float32Array) -> Float32Array:
-    """The speech of a waveform at `RATE_HZ`, empty where serving would make no
-    embedding of it.
-    """
-    found = analyse_speech(Waveform(wave, RATE_HZ), Settings().capture.min_speech_s).speech
-    return np.zeros(0, np.float32) if found is None else found.samples
+def _build(listing: Listing, recipe: Recipe, media: _Media[T]) -> Table:
+    """Render and embed all files.
 
-
-def read_noises(listing: Listing) -> NoiseBank:
-    """The recordings of a noise listing that are not silent."""
-    waves = [
-        as_float(decode_audio(data, RATE_HZ, item))
-        for data, item in zip(listing.read_all(), listing.items, strict=True)
-    ]
-    return NoiseBank(
-        [wave for wave in waves if len(wave) and float(np.sqrt(np.mean(wave**2))) > MIN_NOISE_LEVEL]
-    )
-
-
-def _build(
-    listing: Listing,
-    recipe: Recipe,
-    render: Callable[[bytes, Item, np.random.Generator], Iterator[tuple[int, T]]],
-    embed: Callable[[list[T]], Float32Array],
-    seconds: Callable[[T], float],
-) -> Table:
-    """Rows of the same file and condition (views of one clip) become one: their mean,
-    except randomly degraded ones.
+    Rows of the same file and condition (views of one clip) become one, their mean, but
+    for randomly degraded ones.
     """
 
-    def work(number: int, data: bytes) -> tuple[list[int], Float32Array, list[float]]:
+    def embed_file(number: int, data: bytes) -> tuple[list[int], Float32Array, list[float]]:
         item = listing.items[number]
         rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
-        made = list(render(data, item, rng))
-        vectors = (
-            embed([medium for _, medium in made])
-            if made
-            else np.zeros((0, EMBEDDING_SIZE), np.float32)
-        )
-        return [code for code, _ in made], vectors, [seconds(medium) for _, medium in made]
+        rendered = list(media.render(data, item.path, rng))
+        vectors = np.zeros((0, EMBEDDING_SIZE), np.float32)
+        if rendered:
+            vectors = media.embed([medium for _, medium in rendered])
+        seconds = [media.seconds(medium) for _, medium in rendered]
+        return [code for code, _ in rendered], vectors, seconds
 
     with ThreadPoolExecutor() as pool:
-        parts = list(pool.map(work, range(len(listing.items)), listing.read_all()))
+        parts = list(pool.map(embed_file, range(len(listing.items)), listing.read_all()))
     sizes = [len(codes) for codes, _, _ in parts]
-    codes, vectors, lengths = (np.concatenate([part[i] for part in parts]) for i in range(3))
     table = Table(
-        vectors,
-        np.repeat(listing.label_ids(), sizes),
-        np.repeat(np.arange(len(sizes)), sizes),
-        codes.astype(np.int64),
-        listing.labels,
-        recipe.all_conditions,
-        lengths.astype(np.float32),
+        vectors=np.concatenate([vectors for _, vectors, _ in parts]),
+        person=np.repeat(listing.label_ids(), sizes),
+        file=np.repeat(np.arange(len(sizes)), sizes),
+        condition=np.concatenate([codes for codes, _, _ in parts]).astype(np.int64),
+        names=listing.labels,
+        conditions=recipe.all_conditions,
+        seconds=np.concatenate([seconds for _, _, seconds in parts]).astype(np.float32),
     )
-    return _merged(table, random=len(recipe.conditions))
+    return _merge_views(table, random=len(recipe.conditions))
 
 
-def _merged(table: Table, random: int) -> Table:
+def _merge_views(table: Table, random: int) -> Table:
+    """Take the mean of rows of the same file and condition, but for condition `random`."""
     keys = table.file * (random + 1) + table.condition
     alone = table.condition == random
     keys = np.where(alone, keys.max() + 1 + np.arange(len(keys)), keys)
@@ -253,17 +314,19 @@ def _merged(table: Table, random: int) -> Table:
     return replace(table.rows(first), vectors=unit(sums))
 
 
-def _cached(
-    cache: Path | None,
-    encoder_id: str,
-    listing: Listing,
-    recipe: Recipe,
-    build: Callable[[], Table],
-) -> Table:
+def _cache_file(cache: Path | None, key: Sequence[str]) -> Path | None:
     if cache is None:
+        return None
+    name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:16]
+    return cache / f"{name}.npz"
+
+
+def _cached(
+    file: Path | None, listing: Listing, recipe: Recipe, build: Callable[[], Table]
+) -> Table:
+    """The table in `file`, built and written on the first call. None for no cache."""
+    if file is None:
         return build()
-    text = "\n".join([FORMAT, encoder_id, repr(recipe), cache_key(listing)])
-    file = cache / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if not file.exists():
         table = build()
         with whole_file(file) as partial:
@@ -273,14 +336,14 @@ def _cached(
                 codes=np.stack([table.person, table.file, table.condition]),
                 seconds=table.seconds,
             )
-    with np.load(file) as data:
-        person, file_number, condition = data["codes"]
+    with np.load(file) as archive:
+        person, file_number, condition = archive["codes"]
         return Table(
-            data["vectors"],
-            person,
-            file_number,
-            condition,
-            listing.labels,
-            recipe.all_conditions,
-            data["seconds"],
+            vectors=archive["vectors"],
+            person=person,
+            file=file_number,
+            condition=condition,
+            names=listing.labels,
+            conditions=recipe.all_conditions,
+            seconds=archive["seconds"],
         )

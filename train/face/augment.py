@@ -1,8 +1,7 @@
-"""Augmentation of aligned face crops: what a kiosk, a webcam and other people's photo
-collections do to a face.
+"""Augmentation of aligned face crops, as by kiosks, webcams and photo collections.
 
 Plain numpy and cv2 on one (112, 112, 3) uint8 RGB crop, about a third of a millisecond
-each, so that one background thread keeps up with the network. Every function takes the
+each. So one background thread keeps up with the network. Every function takes the
 random generator, so a batch is a pure function of its seed.
 """
 
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from utils.arrays import ImageArray
+from utils.arrays import FACE_SIZE_PX, ImageArray
 
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How often each disturbance happens (probabilities) and how strong geometry may
-    be.
+    """Probability of each disturbance, and strength of the misalignment.
 
     Attributes:
         rotation_deg, scale, shift_px: Standard deviation of the small misalignment (px
@@ -50,7 +48,7 @@ def augment(
     Args:
         image: (112, 112, 3) uint8 RGB. Not changed.
         rng: Source of all chance.
-        options: Probabilities and strengths.
+        options: Probabilities and strength.
         size_px: Height and width of the view that comes out.
 
     Returns:
@@ -75,8 +73,9 @@ def augment(
 def _misalign(
     image: ImageArray, rng: np.random.Generator, options: AugmentOptions, size_px: int
 ) -> ImageArray:
-    """Rotate, scale and shift a little (or not), resampled to `size_px` in the same
-    step; borders black or smeared.
+    """Rotate, scale and shift a little (or not), and resample to `size_px`.
+
+    Borders are black or smeared.
     """
     height, width = image.shape[:2]
     angle = scale = shift_x = shift_y = 0.0
@@ -105,7 +104,7 @@ def _misalign(
 
 
 def _light(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Gamma, contrast and brightness by one lookup table."""
+    """Change gamma, contrast and brightness by one lookup table."""
     gamma = np.exp(rng.normal(0, 0.25))
     contrast = np.exp(rng.normal(0, 0.15))
     offset = rng.normal(0, 12)
@@ -115,22 +114,23 @@ def _light(image: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def _tint(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A colour cast: each channel by its own factor, as lamps and white balances do."""
+    """Add a colour cast, as of lamps and white balances: a factor for each channel."""
     factors = np.exp(rng.normal(0, 0.1, 3))
     tables = np.clip(np.arange(256)[:, None] * factors, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, tables[None]))
 
 
 def _grey(image: ImageArray, rng: np.random.Generator) -> ImageArray:  # noqa: ARG001  same signature as the others
-    """Infrared cameras and old photos have no colour."""
+    """Remove the colour, as of infrared cameras and old photos."""
     return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
 def _blur(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Out of focus (Gaussian) or moving (a line in a random direction), in proportion
-    to the image size.
+    """Blur as out of focus (Gaussian) or moving (a line in a random direction).
+
+    The blur is in proportion to the image size.
     """
-    unit = image.shape[0] / 112
+    unit = image.shape[0] / FACE_SIZE_PX
     if rng.random() < 0.6:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), max(rng.uniform(0.6, 2.2) * unit, 0.3)))
     length = int(rng.integers(3, 8) * unit) | 1
@@ -144,36 +144,36 @@ def _blur(image: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def _shrink(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A face far from the camera: scaled down to between a fifth and the whole of
-    112 px, and up again.
+    """Scale down and up again, as of a face far from the camera.
+
+    It is scaled to between a fifth and the whole of 112 px.
     """
     size = image.shape[0]
-    small = min(int(np.exp(rng.uniform(np.log(24), np.log(112)))), size)
-    down = cv2.resize(
-        image,
-        (small, small),
-        interpolation=cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR,
-    )
+    small = min(int(np.exp(rng.uniform(np.log(24), np.log(FACE_SIZE_PX)))), size)
+    interpolation = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
+    down = cv2.resize(image, (small, small), interpolation=interpolation)
     return np.asarray(cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
 def _code(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """JPEG, or now and then WebP (several times slower to write), at a random quality."""
+    """Code as JPEG at a random quality, now and then as WebP (several times slower)."""
     quality = int(rng.integers(15, 80))
-    suffix, flag = (
-        (".webp", cv2.IMWRITE_WEBP_QUALITY)
-        if rng.random() < 0.15
-        else (".jpg", cv2.IMWRITE_JPEG_QUALITY)
-    )
+    suffix = ".jpg"
+    flag = cv2.IMWRITE_JPEG_QUALITY
+    if rng.random() < 0.15:
+        suffix = ".webp"
+        flag = cv2.IMWRITE_WEBP_QUALITY
     _, data = cv2.imencode(suffix, image, [flag, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def _cover(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A box of one colour or of noise over part of the face, or a border cut off (tight
-    photo crops have black ones).
+    """Cover part of the face with a box of one colour or of noise, or cut a border off.
+
+    Tight photo crops have black borders.
     """
-    image, size = image.copy(), image.shape[0]
+    image = image.copy()
+    size = image.shape[0]
     if rng.random() < 0.4:
         depth = int(rng.uniform(0.03, 0.2) * size)
         side = int(rng.integers(4))
@@ -182,8 +182,7 @@ def _cover(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     height, width = (int(rng.uniform(0.12, 0.45) * size) for _ in range(2))
     top = int(rng.integers(0, size - height))
     left = int(rng.integers(0, size - width))
-    colour = (
-        rng.integers(0, 256, 3) if rng.random() < 0.7 else rng.integers(0, 256, (height, width, 3))
-    )
+    shape = (3,) if rng.random() < 0.7 else (height, width, 3)
+    colour = rng.integers(0, 256, shape)
     image[top : top + height, left : left + width] = colour
     return image

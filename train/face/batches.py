@@ -17,26 +17,25 @@ import numpy.typing as npt
 
 from train.data.datasets import Listing
 from train.face.augment import AugmentOptions, augment
-from train.face.cache import (
-    BlendSource,
-    Shards,
-    Teacher,
-    cached_blends,
-    cached_images,
-    cached_teacher,
-)
+from train.face.blend_cache import BlendSource, Shards, cached_blends
+from train.face.cache import cached_images
+from train.face.teacher import Teacher, cached_teacher
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray, unit
 
-UNKNOWN = -1  # the label of a blended face
+# The label of a blended face.
+UNKNOWN = -1
+# Salts set the order of crops and of blended faces apart.
+CROPS_SALT = 1 << 40
+BLENDS_SALT = 1 << 42
 
 
 @dataclass(frozen=True)
 class TeacherOptions:
-    """Where the targets of the distillation come from.
+    """Where the targets of the distillation come from (table `[teacher]`).
 
     Attributes:
         path: The teacher's model folder (a network with a card), or its ONNX file (see
-            `train.face.cache.Teacher`).
+            `train.face.teacher.Teacher`).
         view: "cached": the mean of the embeddings of the clean crop and its mirror
             image, computed once; "augmented": the same mean over the very view that the
             student sees, computed for each batch (slower).
@@ -45,6 +44,9 @@ class TeacherOptions:
             alone to describe ("cached" only).
         side_blends: The same of crops seen from the side only.
         blend_share: The share of both in each batch, in [0, 1).
+
+    Raises:
+        ValueError: The view is unknown, or blends would have no target.
     """
 
     path: Path
@@ -55,10 +57,9 @@ class TeacherOptions:
     blend_share: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse an unknown view, and blends that would have no target."""
         if self.view not in ("cached", "augmented"):
             raise ValueError(f'view must be "cached" or "augmented". Received: view={self.view!r}')
-        if (self.blends or self.side_blends) and self.view != "cached":
+        if self.has_blends and self.view != "cached":
             raise ValueError(
                 f'Blends need view = "cached". Received: blends={self.blends}, view={self.view!r}'
             )
@@ -68,6 +69,47 @@ class TeacherOptions:
                 f" blends={self.blends}, side_blends={self.side_blends},"
                 f" blend_share={self.blend_share}"
             )
+
+    @property
+    def has_blends(self) -> bool:
+        """Whether faces are blended."""
+        return bool(self.blends or self.side_blends)
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How batches are made.
+
+    Attributes:
+        batch_size: Views in a batch, at least 2.
+        seed: Seed of all chance.
+        resolutions: (progress, size in px) in rising progress: from which progress on
+            views have which size.
+        augmentation: None for clean crops (mirrored at random only).
+        teacher: None for training from labels alone.
+
+    Raises:
+        ValueError: `batch_size` is below 2.
+    """
+
+    batch_size: int
+    seed: int
+    resolutions: tuple[tuple[float, int], ...] = ((0.0, FACE_SIZE_PX),)
+    augmentation: AugmentOptions | None = None
+    teacher: TeacherOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise ValueError(
+                f"batch_size must be at least 2. Received: batch_size={self.batch_size}"
+            )
+
+    @property
+    def blends(self) -> int:
+        """Blended faces in a batch."""
+        if self.teacher is None or not self.teacher.has_blends:
+            return 0
+        return min(round(self.teacher.blend_share * self.batch_size), self.batch_size - 1)
 
 
 @dataclass(frozen=True)
@@ -91,90 +133,62 @@ class Pool:
 
 
 class FaceBatches:
-    """Batches of augmented crops with class numbers and, with a teacher, its
-    embeddings.
-    """
+    """Batches of augmented crops with class numbers and, with a teacher, its embeddings."""
 
-    def __init__(
-        self,
-        listing: Listing,
-        cache: Path,
-        batch_size: int,
-        seed: int,
-        resolutions: tuple[tuple[float, int], ...] = ((0.0, FACE_SIZE_PX),),
-        augmentation: AugmentOptions | None = None,
-        teacher: TeacherOptions | None = None,
-    ) -> None:
-        """Decode the crops (or open the cache).
+    def __init__(self, listing: Listing, cache: Path, options: BatchOptions) -> None:
+        """Decode the crops of the training set, or open the cache.
 
-        Args:
-            listing: The training set.
-            cache: Folder for decoded crops and teacher embeddings.
-            batch_size: Views in a batch, at least 2.
-            seed: Of all chance.
-            resolutions: (progress, size in px) in rising progress: from which progress
-                on views have which size.
-            augmentation: None for clean crops (mirrored at random only).
-            teacher: None for training from labels alone.
+        `cache` is the folder of decoded crops and teacher embeddings.
         """
-        if batch_size < 2:
-            raise ValueError(f"batch_size must be at least 2. Received: batch_size={batch_size}")
         self.images = cached_images(listing, cache)
         self.labels = np.array(listing.label_ids(), np.int32)
-        self.batch_size = batch_size
-        self.seed = seed
-        self._resolutions = resolutions
-        self._augmentation = augmentation
-        self._teacher: Teacher | None = None
-        targets = None
-        blends = 0
-        if teacher is not None and teacher.view == "cached":
-            targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
-            blended = teacher.blends + teacher.side_blends > 0
-            blends = min(round(teacher.blend_share * batch_size), batch_size - 1) if blended else 0
-        elif teacher is not None:
-            self._teacher = Teacher(teacher.path, teacher.threads)
-        self._pools = [Pool(self.images, self.labels, targets, batch_size - blends, 1 << 40)]
-        if teacher is not None and blends:
-            self._pools.append(_blended(listing, cache, teacher, seed, blends))
+        self.options = options
+        self._pools = _make_pools(listing, cache, options)
+        self._teacher = _live_teacher(options.teacher)
         self._permutation = lru_cache(maxsize=4)(self._new_permutation)
 
     @property
     def teacher_size(self) -> int:
-        """Length of the teacher's embeddings; 0 without a teacher."""
+        """Length of the teacher's embeddings, 0 without a teacher."""
         if self._pools[0].targets is not None:
-            return self._pools[0].targets.shape[1]
-        return (
-            0
-            if self._teacher is None
-            else self._teacher.embed(np.asarray(self.images[:1])).shape[1]
-        )
+            return int(self._pools[0].targets.shape[1])
+        if self._teacher is None:
+            return 0
+        return int(self._teacher.embed(np.asarray(self.images[:1])).shape[1])
 
     def size_px(self, progress: float) -> int:
         """Height and width of the views at this progress."""
-        return [size for start, size in self._resolutions if progress >= start][-1]
+        return [size for start, size in self.options.resolutions if progress >= start][-1]
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
-        """Batch number `step`: image (b, s, s, 3) uint8, label (b,) int32 and perhaps
-        teacher (b, t) float32.
+        """Make batch number `step`.
 
-        Blended faces come last and have the label `UNKNOWN`.
+        Returns:
+            image (b, s, s, 3) uint8, label (b,) int32 and perhaps teacher (b, t)
+            float32. Blended faces come last and have the label `UNKNOWN`.
         """
-        rng = np.random.default_rng((self.seed, step))
+        rng = np.random.default_rng((self.options.seed, step))
         size = self.size_px(progress)
-        at_112 = FACE_SIZE_PX if self._teacher is not None else size
-        drawn = [(pool, self._rows(pool, step)) for pool in self._pools]
-        views = np.stack(
-            [self._view(pool.images[row], rng, at_112) for pool, rows in drawn for row in rows]
-        )
-        labels = np.concatenate([pool.labels[rows] for pool, rows in drawn])
-        batch: dict[str, npt.NDArray[Any]] = {"image": views, "label": labels}
-        targets = [pool.targets[rows] for pool, rows in drawn if pool.targets is not None]
+        # A teacher that sees the views sees them at full resolution.
+        view_px = FACE_SIZE_PX if self._teacher is not None else size
+        views: list[ImageArray] = []
+        labels: list[npt.NDArray[np.int32]] = []
+        targets: list[Float32Array] = []
+        for pool in self._pools:
+            rows = self._rows(pool, step)
+            views += [self._view(pool.images[row], rng, view_px) for row in rows]
+            labels.append(pool.labels[rows])
+            if pool.targets is not None:
+                targets.append(pool.targets[rows])
+        batch: dict[str, npt.NDArray[Any]] = {
+            "image": np.stack(views),
+            "label": np.concatenate(labels),
+        }
         if targets:
             batch["teacher"] = np.concatenate(targets)
         elif self._teacher is not None:
-            batch["teacher"] = mean_of_views(self._teacher.embed_both(views))
-            batch["image"] = resized(views, size)
+            batch["teacher"] = mean_of_views(self._teacher.embed_both(batch["image"]))
+            batch["image"] = resize(batch["image"], size)
         return batch
 
     def _rows(self, pool: Pool, step: int) -> IndexArray:
@@ -186,30 +200,63 @@ class FaceBatches:
         )
 
     def _new_permutation(self, salt: int, number: int, epoch: int) -> IndexArray:
-        return np.random.default_rng((self.seed, salt, epoch)).permutation(number)
+        return np.random.default_rng((self.options.seed, salt, epoch)).permutation(number)
 
     def _view(self, image: ImageArray, rng: np.random.Generator, size: int) -> ImageArray:
         if rng.random() < 0.5:
             image = image[:, ::-1]
         image = np.ascontiguousarray(image)
-        if self._augmentation is None:
-            return resized(image[None], size)[0]
-        return augment(image, rng, self._augmentation, size)
+        if self.options.augmentation is None:
+            return resize(image[None], size)[0]
+        return augment(image, rng, self.options.augmentation, size)
 
 
-def _blended(
-    listing: Listing, cache: Path, teacher: TeacherOptions, seed: int, per_batch: int
+def _make_pools(listing: Listing, cache: Path, options: BatchOptions) -> list[Pool]:
+    teacher = options.teacher
+    targets = None
+    if teacher is not None and teacher.view == "cached":
+        targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
+    crops = Pool(
+        images=cached_images(listing, cache),
+        labels=np.array(listing.label_ids(), np.int32),
+        targets=targets,
+        per_batch=options.batch_size - options.blends,
+        salt=CROPS_SALT,
+    )
+    if teacher is None or not options.blends:
+        return [crops]
+    return [crops, _blend_pool(listing, cache, teacher, options)]
+
+
+def _live_teacher(teacher: TeacherOptions | None) -> Teacher | None:
+    """The teacher that is asked for each batch, if any."""
+    if teacher is None or teacher.view == "cached":
+        return None
+    return Teacher(teacher.path, teacher.threads)
+
+
+def _blend_pool(
+    listing: Listing, cache: Path, teacher: TeacherOptions, options: BatchOptions
 ) -> Pool:
     """Both kinds of blended faces, as the teacher's options say."""
-    kinds = [(teacher.blends, False), (teacher.side_blends, True)]
-    made = [
-        cached_blends(BlendSource(listing, cache, teacher.path, seed, sides), number)
-        for number, sides in kinds
-        if number
-    ]
-    faces = Shards([part for images, _ in made for part in images.parts])
-    targets = mean_of_views(np.concatenate([vectors for _, vectors in made]))
-    return Pool(faces, np.full(len(faces), UNKNOWN, np.int32), targets, per_batch, 1 << 42)
+    parts: list[ImageArray] = []
+    vectors: list[npt.NDArray[np.float16]] = []
+    for number, sides in ((teacher.blends, False), (teacher.side_blends, True)):
+        if number:
+            source = BlendSource(
+                listing=listing, base=cache, teacher=teacher.path, seed=options.seed, sides=sides
+            )
+            images, embeddings = cached_blends(source, number)
+            parts += images.parts
+            vectors.append(embeddings)
+    faces = Shards(parts)
+    return Pool(
+        images=faces,
+        labels=np.full(len(faces), UNKNOWN, np.int32),
+        targets=mean_of_views(np.concatenate(vectors)),
+        per_batch=options.blends,
+        salt=BLENDS_SALT,
+    )
 
 
 def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> Float32Array:
@@ -217,9 +264,10 @@ def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> Float32Array:
     return unit(pairs.astype(np.float32).mean(axis=1))
 
 
-def resized(images: ImageArray, size_px: int) -> ImageArray:
-    """Scale (n, s, s, 3) crops down to `size_px` by area averaging; as they are where
-    the size agrees.
+def resize(images: ImageArray, size_px: int) -> ImageArray:
+    """Scale (n, s, s, 3) crops down to `size_px` by area averaging.
+
+    They are returned as they are where the size agrees.
     """
     if images.shape[1] == size_px:
         return images

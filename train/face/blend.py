@@ -1,11 +1,10 @@
-"""More faces than a data set has: blends and turned views of aligned crops, for a
-teacher to describe.
+"""Blended and turned faces: more inputs for a teacher to describe than a data set has.
 
-A student that learns a teacher's function needs many inputs, and labels none ("function
+A student that learns a teacher's function needs many inputs but no labels ("function
 matching", Beyer et al. 2022, arXiv:2106.05237). Aligned crops have their eyes and
-mouths in the same places, so two of them blend into a face of somebody else, and a face
-bent round a cylinder comes near a half profile. What such a face's embedding is the
-teacher says; it need not be realistic, only close to where real faces lie.
+mouths in the same places. So two of them blend into a face of somebody else, and a face
+bent round a cylinder comes near a half profile. The teacher gives its embedding. The
+face need not be realistic, only close to where real faces lie.
 """
 
 from __future__ import annotations
@@ -20,17 +19,19 @@ from align.warp import TEMPLATE_XY, umeyama
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray
 
 CENTRE_PX = 56.0
-# Of the cylinder that a face is bent round: ears lie about 50 px from the centre of a
-# crop
+# Radius of the cylinder that a face is bent round. Ears lie about 50 px from the centre
+# of a crop.
 RADIUS_PX = 58.0
-NOSE_RADIUS = 1.3  # the tip of the nose stands out from it
+# The tip of the nose stands out from the cylinder.
+NOSE_RADIUS = 1.3
 MOST_TURN_DEG = 55.0
 CANDIDATES = 12
 
 
 class Blender:
-    """Makes faces out of a set of aligned crops; which one is a pure function of
-    (crops, weights, seed, number).
+    """Makes faces out of a set of aligned crops.
+
+    A face is a pure function of (crops, weights, seed, number).
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Blender:
         Args:
             images: (n, 112, 112, 3) uint8 RGB aligned crops. A memory map will do.
             weights: (n,) how much each crop is wanted, at least 0, one of them above 0.
-            seed: Of all chance.
+            seed: Seed of all chance.
         """
         self._images = images
         self._seed = seed
@@ -49,29 +50,32 @@ class Blender:
         self._small = np.stack([_thumbnail(np.asarray(image)) for image in images])
 
     def face(self, number: int) -> ImageArray:
-        """Face `number`, (112, 112, 3) uint8 RGB: of one crop or two (blended, or one
-        part each), turned or not.
+        """Make face `number`, (112, 112, 3) uint8 RGB.
+
+        It is made of one crop or of two (blended, or one part each), turned or not.
         """
         rng = np.random.default_rng((self._seed, 1 << 41, number))
         kind = rng.choice(4, p=(0.35, 0.3, 0.2, 0.15))
         place = int(self._draw(rng, 1)[0])
         face = np.asarray(self._images[place])
         if kind == 0:  # both faces everywhere
-            face = _mixed(
-                face, _like(self._partner(place, rng), face), np.float32(rng.uniform(0.3, 0.5))
-            )
+            partner = _match_colours(self._partner(place, rng), face)
+            face = _mix(face, partner, np.float32(rng.uniform(0.3, 0.5)))
         elif kind in (1, 2):  # one face on either side of a soft seam
-            face = _mixed(face, _like(self._partner(place, rng), face), _seam(rng))
+            partner = _match_colours(self._partner(place, rng), face)
+            face = _mix(face, partner, _draw_seam(rng))
         if kind > 1:
-            face = turned(face, rng.uniform(15, MOST_TURN_DEG) * rng.choice((-1, 1)))
+            face = turn(face, rng.uniform(15, MOST_TURN_DEG) * rng.choice((-1, 1)))
         return np.ascontiguousarray(face[:, ::-1] if rng.random() < 0.5 else face)
 
     def _draw(self, rng: np.random.Generator, number: int) -> IndexArray:
         return np.minimum(np.searchsorted(self._share, rng.random(number)), len(self._share) - 1)
 
     def _partner(self, place: int, rng: np.random.Generator) -> ImageArray:
-        """Of a few crops and their mirror images the one that looks most alike when
-        small: of like pose and hair.
+        """The most similar of a few crops and their mirror images.
+
+        They are compared when small, so the partner has a similar pose and similar
+        hair.
         """
         places = self._draw(rng, CANDIDATES)
         small = self._small[places]
@@ -91,13 +95,12 @@ def _thumbnail(image: ImageArray) -> Float32Array:
     return np.asarray((grey - grey.mean()) / (grey.std() + 1), np.float32)
 
 
-def turned(face: ImageArray, degrees: float) -> ImageArray:
-    """A crop bent round an upright cylinder, turned, and aligned again by where the
-    five points went.
+def turn(face: ImageArray, degrees: float) -> ImageArray:
+    """Turn a crop that is bent round an upright cylinder, and align it again.
 
     Args:
         face: (112, 112, 3) uint8 RGB.
-        degrees: Angle in [-80, 80]; above 0 the face's middle moves to the right.
+        degrees: Angle in [-80, 80]. Above 0 the face's middle moves to the right.
     """
     angle = np.deg2rad(degrees)
     points = np.array(TEMPLATE_XY, np.float64)
@@ -114,9 +117,10 @@ def turned(face: ImageArray, degrees: float) -> ImageArray:
     )
 
 
-def _like(face: ImageArray, other: ImageArray) -> Float32Array:
-    """`face` with the mean and spread of `other` in each channel over the middle, so
-    that no seam shows.
+def _match_colours(face: ImageArray, other: ImageArray) -> Float32Array:
+    """Give `face` the mean and spread of `other` in each channel.
+
+    Both are taken over the middle of the crop, so that no seam shows.
     """
     middle = (slice(24, 100), slice(24, 88))
     mean, spread = cv2.meanStdDev(face[middle])
@@ -127,9 +131,10 @@ def _like(face: ImageArray, other: ImageArray) -> Float32Array:
     )
 
 
-def _seam(rng: np.random.Generator) -> Float32Array:
-    """(112, 112, 1) share of the second face: 0 on one side of a line at random near
-    the centre, 1 on the other.
+def _draw_seam(rng: np.random.Generator) -> Float32Array:
+    """(112, 112, 1) share of the second face, along a random line near the centre.
+
+    It is 0 on one side of the line and 1 on the other.
     """
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:FACE_SIZE_PX, :FACE_SIZE_PX] - CENTRE_PX
@@ -137,6 +142,6 @@ def _seam(rng: np.random.Generator) -> Float32Array:
     return np.asarray(1 / (1 + np.exp(-distance / rng.uniform(3, 10))), np.float32)[..., None]
 
 
-def _mixed(face: ImageArray, other: Float32Array, share: Float32Array | np.float32) -> ImageArray:
+def _mix(face: ImageArray, other: Float32Array, share: Float32Array | np.float32) -> ImageArray:
     """Weighted mean of two faces."""
     return np.clip(face + share * (other - face.astype(np.float32)), 0, 255).astype(np.uint8)

@@ -1,13 +1,12 @@
-"""The dev score of a face network: accuracy on pair lists, as training goes on and at
-the end.
+"""Validation of a face network: accuracy on pair lists.
 
-The lists are the CFP protocols, or, for a user's own data, pairs drawn from identities
-that are held out.
+The lists are the CFP protocols. For a user's own data they are pairs drawn from
+held-out identities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,19 +16,25 @@ import numpy as np
 from scoring.metrics import fold_accuracy
 from train.data.datasets import Item, Listing, read_listing
 from train.data.protocols import Trials, read_trials
-from train.face.batches import resized
+from train.face.batches import resize
 from train.face.cache import cached_images
 from utils.arrays import Float32Array, ImageArray, unit
 from utils.errors import DatasetError
 
 Embed = Callable[[ImageArray], Float32Array]
 FOLDS = 5
+# Pairs of files of one person, at most.
+MOST_PAIRS = 10
 
 
 @dataclass(frozen=True)
 class FacePairs:
-    """Crops (n, 112, 112, 3) uint8 RGB, the place of each by its path, and named lists
-    of pairs with folds.
+    """Crops, and named lists of pairs over them.
+
+    Attributes:
+        images: (n, 112, 112, 3) uint8 RGB.
+        places: The place of each crop in `images`, by its path.
+        lists: Pairs with folds, by name.
     """
 
     images: ImageArray
@@ -37,8 +42,9 @@ class FacePairs:
     lists: Mapping[str, Trials]
 
     def accuracies(self, embed: Embed, size_px: int, mirror: bool) -> dict[str, float]:
-        """Accuracy of every list: mean over the folds, each at the threshold that is
-        best on all others.
+        """Accuracy of every list.
+
+        It is the mean over the folds, each at the threshold that is best on all others.
 
         Args:
             embed: (n, s, s, 3) uint8 to (n, d) float32 embeddings of any length.
@@ -46,7 +52,7 @@ class FacePairs:
             mirror: Add the embeddings of crop and mirror image, as the encoder does
                 that serves.
         """
-        images = resized(self.images, size_px)
+        images = resize(self.images, size_px)
         vectors = unit(embed(images))
         if mirror:
             vectors = unit(vectors + unit(embed(np.ascontiguousarray(images[:, :, ::-1]))))
@@ -56,59 +62,76 @@ class FacePairs:
         left = vectors[[self.places[file] for file in trials.left]]
         right = vectors[[self.places[file] for file in trials.right]]
         if trials.folds is None:
-            raise DatasetError("A dev list of face pairs needs folds. Received: a list without")
+            raise DatasetError("A dev list of face pairs needs folds. This one has none.")
         return fold_accuracy(np.sum(left * right, axis=1), trials.labels, trials.folds).value
 
 
+@dataclass(frozen=True)
+class _Pair:
+    label: int
+    left: str
+    right: str
+    fold: int
+
+
 def published_pairs(csv: Path, lists: Mapping[str, Path], cache: Path) -> FacePairs:
-    """Pair lists over the split `dev` of a CSV beside a zip archive, named as their
-    metrics will be.
+    """Read pair lists over the split `dev` of a CSV beside a zip archive.
+
+    They are named as their metrics will be.
+
+    Raises:
+        DatasetError: A list cannot be read, or names crops that are not in the split.
     """
     listing = read_listing(csv, split="dev")
     trials = {name: read_trials(file) for name, file in lists.items()}
-    return _pairs(listing, trials, cache)
+    return _with_images(listing, trials, cache)
 
 
 def held_out_pairs(listing: Listing, cache: Path, seed: int) -> FacePairs:
-    """Pairs within and across the identities of `listing`: up to 10 of one person, as
-    many of two, in folds by person.
+    """Draw pairs within and across the identities of `listing`.
+
+    Up to `MOST_PAIRS` of one person, and as many of two, in folds by person.
     """
-    by_label: dict[str, list[Item]] = {}
-    for item in listing.items:
-        by_label.setdefault(item.label, []).append(item)
+    by_label = listing.by_label()
     rng = np.random.default_rng(seed)
     folds = [sorted(by_label)[number::FOLDS] for number in range(FOLDS)]
-    rows: list[tuple[int, str, str, int]] = []
+    pairs: list[_Pair] = []
     for fold, labels in enumerate(folds):
-        same = [
-            (1, a.path, b.path, fold)
-            for label in labels
-            for a, b in _some(combinations(by_label[label], 2), 10, rng)
-        ]
-        rows += same
+        same: list[_Pair] = []
+        for label in labels:
+            same += _pairs_within(by_label[label], fold, rng)
         others = [item for item in listing.items if item.label not in labels]
-        for _, path, _, _ in same:
-            rows.append((0, path, others[int(rng.integers(len(others)))].path, fold))
-    columns = list(zip(*rows, strict=True))
+        pairs += same
+        pairs += _pairs_across(same, others, rng)
     trials = Trials(
-        np.array(columns[0]), tuple(columns[1]), tuple(columns[2]), np.array(columns[3])
+        labels=np.array([pair.label for pair in pairs]),
+        left=tuple(pair.left for pair in pairs),
+        right=tuple(pair.right for pair in pairs),
+        folds=np.array([pair.fold for pair in pairs]),
     )
-    return _pairs(listing, {"held_out_accuracy": trials}, cache)
+    return _with_images(listing, {"held_out_accuracy": trials}, cache)
 
 
-def _some(
-    pairs: combinations[tuple[Item, Item]], most: int, rng: np.random.Generator
-) -> list[tuple[Item, Item]]:
-    found = list(pairs)
-    return [found[int(place)] for place in rng.permutation(len(found))[:most]]
+def _pairs_within(items: list[Item], fold: int, rng: np.random.Generator) -> list[_Pair]:
+    pairs = list(combinations(items, 2))
+    chosen = [pairs[int(place)] for place in rng.permutation(len(pairs))[:MOST_PAIRS]]
+    return [_Pair(label=1, left=a.path, right=b.path, fold=fold) for a, b in chosen]
 
 
-def _pairs(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePairs:
+def _pairs_across(
+    same: list[_Pair], others: list[Item], rng: np.random.Generator
+) -> Iterator[_Pair]:
+    for pair in same:
+        stranger = others[int(rng.integers(len(others)))]
+        yield _Pair(label=0, left=pair.left, right=stranger.path, fold=pair.fold)
+
+
+def _with_images(listing: Listing, lists: Mapping[str, Trials], cache: Path) -> FacePairs:
     places = {item.path: number for number, item in enumerate(listing.items)}
     for name, trials in lists.items():
-        unknown = sorted(set(trials.files) - set(places))
-        if unknown:
+        unlisted = sorted(set(trials.files) - set(places))
+        if unlisted:
             raise DatasetError(
-                f"Every pair must be of known crops. Received: {unknown[0]} in {name}"
+                f"Every pair must be of listed crops. Received: {unlisted[0]} in {name}"
             )
-    return FacePairs(cached_images(listing, cache), places, lists)
+    return FacePairs(images=cached_images(listing, cache), places=places, lists=lists)

@@ -1,5 +1,6 @@
-"""The teacher's view of what tells people apart, put into the last layer of a network
-that is published.
+"""The teacher's emphasis, put into the last layer of a face network before publishing.
+
+What tells people apart is weighted as the teacher weighs it.
 
 A teacher projection P (512, t) maps an embedding into the teacher's space. By itself it
 compares frontal faces better than the embedding and faces from the side worse. The sum
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from utils.arrays import Float64Array
 
-# the last two layers with weights of a face network
+# The last two layers with weights of a face network.
 DENSE = "embedding"
 NORM = "embedding_norm"
 
@@ -29,10 +30,10 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     """Give the embeddings of `network` the emphasis of `projection`, in place.
 
     Args:
-        network: ends in a dense layer without bias, batch normalisation (`DENSE`,
+        network: Ends in a dense layer without bias, batch normalisation (`DENSE`,
             `NORM`) and normalisation to unit length.
         projection: (d, t), d the length of the embedding.
-        weight: at least 0; 0 leaves the embeddings as they are.
+        weight: At least 0. 0 leaves the embeddings as they are.
     """
     dense = network.get_layer(DENSE)
     norm = network.get_layer(NORM)
@@ -41,16 +42,13 @@ def emphasise(network: keras.Model, projection: npt.NDArray[np.floating], weight
     across = emphasis(projection, weight)
     dense.set_weights([((dense.get_weights()[0] * scale) @ across).astype(np.float32)])
     ones = np.ones_like(gamma)
-    norm.set_weights(
-        [
-            x.astype(np.float32)
-            for x in (ones, (beta - mean * scale) @ across, 0 * ones, ones - norm.epsilon)
-        ]
-    )
+    shift = (beta - mean * scale) @ across
+    statistics = (ones, shift, 0 * ones, ones - norm.epsilon)
+    norm.set_weights([values.astype(np.float32) for values in statistics])
 
 
 def emphasis(projection: npt.NDArray[np.floating], weight: float) -> Float64Array:
-    """A (d, d), symmetric, of a `projection` (d, t): see the head of the module."""
+    """The symmetric matrix A (d, d) of a `projection` (d, t), as in the module's head."""
     gram = projection.astype(np.float64) @ projection.T.astype(np.float64)
     gram *= len(gram) / np.trace(gram)
     values, vectors = np.linalg.eigh(np.eye(len(gram)) + weight * gram)

@@ -1,11 +1,12 @@
-"""The face training task: distillation from a teacher together with an angular-margin
-classifier.
+"""The face training task: distillation from a teacher together with a classifier.
+
+The classifier has an angular margin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,111 +17,79 @@ import tensorflow as tf
 
 from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
-from train.data.datasets import hold_out, read_listing
+from train.data.datasets import Listing, hold_out, read_listing
 from train.face.augment import AugmentOptions
-from train.face.batches import FaceBatches, TeacherOptions
+from train.face.batches import BatchOptions, FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
-from train.loop.fine_tune import Start, stage
+from train.loop.fine_tune import Start, batch_progress
+from train.loop.losses import FACE_LOSSES, LossOptions
+from train.loop.task import TaskContext
 from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX, Float32Array, ImageArray
 from utils.modality import Modality
 
 
 @dataclass(frozen=True)
-class LossOptions:
-    """Weights of the losses (table `[loss]`).
+class FaceOptions:
+    """What a face task is made of, beside its data.
 
     Attributes:
-        teacher: Cosine to the teacher's embedding after a linear projection.
-        relation: Agreement of all cosines within the batch with the teacher's.
-        margin_head: Cross-entropy of the angular-margin classifier.
-        margin: Its margin in radians, reached linearly between the two points of
-            progress `margin_ramp`.
-        scale: Its factor on the cosines.
+        backbone: Name of the network in `network.backbones.registry`.
+        losses: Weights of the losses.
+        precision: "float32", or "mixed_bfloat16" with float32 weights.
+        teacher_emphasis: Weight of `emphasise` when the network is published, which
+            needs a teacher.
+
+    Raises:
+        ValueError: `teacher_emphasis` is negative.
     """
 
-    teacher: float = 1.0
-    relation: float = 20.0
-    margin_head: float = 0.02
-    margin: float = 0.3
-    margin_ramp: Sequence[float] = (0.15, 0.5)
-    scale: float = 32.0
+    backbone: str
+    losses: LossOptions = FACE_LOSSES
+    precision: str = "float32"
+    teacher_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a ramp that does not rise."""
-        if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
+        if self.teacher_emphasis < 0:
             raise ValueError(
-                "margin_ramp must be a start and an end after it. Received:"
-                f" margin_ramp={self.margin_ramp}"
+                "teacher_emphasis must not be negative. Received:"
+                f" teacher_emphasis={self.teacher_emphasis}"
             )
 
 
 class FaceTask:
-    """See `train.loop.trainer.Task`."""
+    """Trains a face network. See `train.loop.task.Task`."""
 
     name = "face"
     inputs = "image"
-    serving_shape = (None, FACE_SIZE_PX, FACE_SIZE_PX, 3)
+    serving_shape: tuple[int | None, ...] | None = (None, FACE_SIZE_PX, FACE_SIZE_PX, 3)
     example_length = 1
 
-    def __init__(
-        self,
-        batches: FaceBatches,
-        pairs: FacePairs | None,
-        backbone: str,
-        losses: LossOptions,
-        precision: str = "float32",
-        teacher_emphasis: float = 0.0,
-    ) -> None:
-        """Build network and heads for `batches`; `pairs` is the dev set, None for none;
-        `precision` as in `_build`; `teacher_emphasis` is the weight of `emphasise` when
-        the network is published, which needs a teacher.
-        """
-        if teacher_emphasis < 0:
-            raise ValueError(
-                "teacher_emphasis must not be negative. Received:"
-                f" teacher_emphasis={teacher_emphasis}"
-            )
+    def __init__(self, batches: FaceBatches, pairs: FacePairs | None, options: FaceOptions) -> None:
+        """Build network and heads for `batches`. `pairs` is the dev set, None for none."""
         self._batches = batches
         self._pairs = pairs
-        self._losses = losses
+        self._options = options
         self.metric = list(pairs.lists)[-1] if pairs else ""
-        self._backbone = backbone
-        self._precision = precision
-        self._emphasis = teacher_emphasis
-        self.network = _build(backbone, precision)
-        self.classifier = AngularMargin(
-            int(batches.labels.max()) + 1, losses.scale, name="classifier"
-        )
-        self._projection = (
-            TeacherProjection(batches.teacher_size, name="projection")
-            if batches.teacher_size
-            else None
-        )
-        self.heads: Sequence[keras.layers.Layer] = [
-            head for head in (self.classifier, self._projection) if head
-        ]
-        for head in self.heads:
-            head.build((None, EMBEDDING_SIZE))
+        self.network = _build(options.backbone, options.precision)
+        self._build_heads()
         self.start: Start | None = None
         self._embed = self._new_embed()
 
     def batch(self, step: int, progress: float) -> dict[str, npt.NDArray[Any]]:
         """Views, class numbers and teacher embeddings."""
-        return self._batches.batch(step, stage(self.start, progress))
+        return self._batches.batch(step, batch_progress(self.start, progress))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """Weighted sum of the losses, and each by itself."""
-        weights = self._losses
+        weights = self._options.losses
         images = tf.cast(batch["image"], tf.float32)
         embeddings = self.network(images, training=self.start is None)
-        start, end = weights.margin_ramp
-        margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
-        known = batch["label"] >= 0  # blended faces are nobody's
-        labels = tf.boolean_mask(batch["label"], known)
-        parts = {
-            "margin_head": self.classifier.loss(tf.boolean_mask(embeddings, known), labels, margin)
-        }
+        margin = weights.margin_at(progress)
+        labelled = batch["label"] >= 0  # blended faces are nobody's
+        labels = tf.boolean_mask(batch["label"], labelled)
+        classified = tf.boolean_mask(embeddings, labelled)
+        parts = {"margin_head": self.classifier.loss(classified, labels, margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
@@ -132,48 +101,71 @@ class FaceTask:
         return {"loss": total, **parts}
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
-        """CFP accuracies; until the end at the resolution that training has reached."""
+        """Measure the CFP accuracies.
+
+        Until the end they are measured at the resolution that training has reached.
+        """
         if self._pairs is None:
             return {}
-        size = FACE_SIZE_PX if full else self._batches.size_px(stage(self.start, progress))
+        size = FACE_SIZE_PX
+        if not full:
+            size = self._batches.size_px(batch_progress(self.start, progress))
         metrics = self._pairs.accuracies(self.embed, size, mirror=False)
         if full:
             mirrored = self._pairs.accuracies(self.embed, size, mirror=True)
             metrics |= {f"{name}_mirror": value for name, value in mirrored.items()}
         return metrics
 
-    def settle(self) -> dict[str, float]:
-        """Before publishing: the weights in float32, with the emphasis of the teacher.
-        Its metrics; none where nothing changed.
+    def finalise_weights(self) -> dict[str, float]:
+        """Turn the weights to float32 and add the teacher's emphasis, before publishing.
+
+        Returns:
+            The metrics afterwards, none where nothing changed.
         """
-        teacher = self._projection if self._emphasis > 0 else None
-        if self._precision == "float32" and teacher is None:
+        options = self._options
+        teacher = self._projection if options.teacher_emphasis > 0 else None
+        if options.precision == "float32" and teacher is None:
             return {}
         trained = self.network
-        self.network = _build(self._backbone, "float32")
+        self.network = _build(options.backbone, "float32")
         self.network.set_weights(trained.get_weights())
         if teacher is not None:
-            emphasise(self.network, teacher.kernel.numpy(), self._emphasis)
-        self._emphasis = 0.0  # it is in the weights now
-        self._precision = "float32"
+            emphasise(self.network, teacher.kernel.numpy(), options.teacher_emphasis)
+        # Both are in the weights now.
+        self._options = replace(options, teacher_emphasis=0.0, precision="float32")
         self._embed = self._new_embed()
         return self.validate(full=True, progress=1.0)
 
     def card_input(self) -> dict[str, Any]:
-        """RGB crops in [0, 255]: the network scales them itself. Profile faces gain
-        most from their mirror images.
+        """RGB crops in [0, 255], which the network scales itself, and mirror images.
+
+        Profile faces gain most from their mirror images.
         """
         return {"layout": "nhwc", "mirror": True}
 
     def embed(self, images: ImageArray, batch: int = 64) -> Float32Array:
-        """Embed (n, s, s, 3) uint8 crops with the present weights; (n, 512) float32 of
-        unit length.
+        """Embed (n, s, s, 3) uint8 crops with the present weights.
+
+        Returns:
+            (n, 512) float32 of unit length.
         """
         starts = range(0, len(images), batch)
         parts = [
             self._embed(tf.constant(images[start : start + batch], tf.float32)) for start in starts
         ]
         return np.concatenate([part.numpy() for part in parts])
+
+    def _build_heads(self) -> None:
+        batches = self._batches
+        classes = int(batches.labels.max()) + 1
+        self.classifier = AngularMargin(classes, self._options.losses.scale, name="classifier")
+        self._projection: TeacherProjection | None = None
+        self.heads: Sequence[keras.layers.Layer] = [self.classifier]
+        if batches.teacher_size:
+            self._projection = TeacherProjection(batches.teacher_size, name="projection")
+            self.heads = [self.classifier, self._projection]
+        for head in self.heads:
+            head.build((None, EMBEDDING_SIZE))
 
     def _new_embed(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
@@ -183,9 +175,7 @@ class FaceTask:
 
 
 def _build(backbone: str, precision: str) -> keras.Model:
-    """A face network that computes in `precision`: "float32", or "mixed_bfloat16" with
-    float32 weights.
-    """
+    """A face network that computes in `precision` (see `FaceOptions`)."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
@@ -194,41 +184,49 @@ def _build(backbone: str, precision: str) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
-def create(config: Mapping[str, Any], seed: int, shared: Path) -> FaceTask:
+def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: Parsed TOML; tables `data`, `network`, `augment`, `teacher` (may be
-            missing), `loss` and `serving`.
-        seed: Of all chance.
-        shared: Folder that relative paths of the configuration start from.
+        config: Parsed TOML with the tables `data`, `network`, `augment`, `teacher` (may
+            be missing), `loss` and `serving`.
+        context: Seed, and folder of the research data.
     """
     data = config["data"]
-    table = config.get("teacher")
-    cache = Path(data["cache"])
-    listing = read_listing(shared / data["train"])
-    if data.get("dev_pairs"):
-        lists = {f"{name}_accuracy": shared / file for name, file in data["dev_pairs"].items()}
-        pairs = published_pairs(shared / data["dev"], lists, cache)
-    else:
-        listing, held = hold_out(listing, data["held_out"], seed)
-        pairs = held_out_pairs(held, cache, seed)
+    network = config["network"]
+    listing, pairs = _split(data, context)
     batches = FaceBatches(
         listing,
-        cache,
-        data["batch_size"],
-        seed,
-        tuple((float(start), int(size)) for start, size in data["resolutions"]),
-        AugmentOptions(**config["augment"]) if "augment" in config else None,
-        TeacherOptions(**(table | {"path": shared / table["path"]})) if table else None,
+        Path(data["cache"]),
+        BatchOptions(
+            batch_size=data["batch_size"],
+            seed=context.seed,
+            resolutions=tuple((float(start), int(size)) for start, size in data["resolutions"]),
+            augmentation=AugmentOptions(**config["augment"]) if "augment" in config else None,
+            teacher=_teacher_options(config.get("teacher"), context.shared),
+        ),
     )
-    network = config["network"]
-    losses = LossOptions(**config.get("loss", {}))
-    return FaceTask(
-        batches,
-        pairs,
-        network["backbone"],
-        losses,
-        network.get("precision", "float32"),
+    options = FaceOptions(
+        backbone=network["backbone"],
+        losses=replace(FACE_LOSSES, **config.get("loss", {})),
+        precision=network.get("precision", "float32"),
         **config.get("serving", {}),
     )
+    return FaceTask(batches, pairs, options)
+
+
+def _split(data: Mapping[str, Any], context: TaskContext) -> tuple[Listing, FacePairs]:
+    """Training files, and the dev lists or else pairs of held-out identities."""
+    cache = Path(data["cache"])
+    listing = read_listing(context.shared / data["train"])
+    if not data.get("dev_pairs"):
+        listing, held_out = hold_out(listing, data["held_out"], context.seed)
+        return listing, held_out_pairs(held_out, cache, context.seed)
+    lists = {f"{name}_accuracy": context.shared / file for name, file in data["dev_pairs"].items()}
+    return listing, published_pairs(context.shared / data["dev"], lists, cache)
+
+
+def _teacher_options(table: Mapping[str, Any] | None, shared: Path) -> TeacherOptions | None:
+    if not table:
+        return None
+    return TeacherOptions(**{**table, "path": shared / table["path"]})

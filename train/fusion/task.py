@@ -1,9 +1,9 @@
-"""The fusion training task: reliability gates (and, if wanted, projections) learned on
-pseudo-persons, on top of a linear start.
+"""The fusion training task: reliability gates learned on pseudo-persons.
 
-The start is the linear fusion that equals the sum of calibrated log-likelihood ratios.
-Training ends in a choice on one half of the held-out people: what was learned is kept
-only where it beats the start there. The other half is reported on.
+Projections can be trained too. The start is the linear fusion that equals the sum of
+calibrated log-likelihood ratios. Training ends in a choice on one half of the held-out
+people: what was learned is used only where it beats the start there. The other half is
+reported on.
 """
 
 from __future__ import annotations
@@ -21,32 +21,50 @@ import tensorflow as tf
 
 from network.backbones.fusion import set_linear, shift_balance, temper_gates
 from network.backbones.registry import build_backbone
-from network.serving.encoder import load_face_encoder, load_voice_encoder
+from network.serving.encoder import (
+    FaceEncoder,
+    VoiceEncoder,
+    load_face_encoder,
+    load_voice_encoder,
+)
 from scoring import logistic
 from train.data.datasets import read_listing
-from train.data.held_out import CACHE, held_out_faces, held_out_voices
-from train.data.tables import Recipe, Table, face_table, read_noises, select, voice_table
+from train.data.held_out import CACHE, Selection, held_out_faces, held_out_voices
+from train.data.pseudo_people import CONDITIONS, compare, halves
+from train.data.tables import (
+    Recipe,
+    Table,
+    VoiceOptions,
+    face_table,
+    read_noises,
+    select,
+    voice_table,
+)
 from train.fusion import choice
-from train.fusion.data import CONDITIONS, Draw, PseudoPersons, compare, halves
+from train.fusion.batches import Draw, PseudoPersons
+from train.loop.task import TaskContext
 from utils.arrays import Float32Array
 from utils.modality import Modality
 
 # Of configurations that name none.
 DEFAULT_BACKBONE = "fusion_gated"
-BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of the logarithm of the ratio of both weights
-# Of the trained gates' swing: people of the training split look more reliable than they
-# are
+# Of the logarithm of the ratio of both weights.
+BALANCE_STEPS = (-0.4, -0.2, 0.0, 0.2, 0.4)
+# Parts of the trained gates' swing that are tried: people of the training split look
+# more reliable than they are.
 GATE_PARTS = (0.3, 0.6, 1.0)
+Weights = list[Float32Array]
 
 
 @keras.saving.register_keras_serializable("duet")
 class LlrHead(keras.layers.Layer):
-    """Cosines → log-likelihood ratios and logits of a contrast: exp(a) · s + b and
-    exp(c) · s. For training only.
+    """Cosines s to log-likelihood ratios and logits of a contrast, for training only.
+
+    The ratios are exp(a) · s + b, the logits exp(c) · s.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: ARG002
-        """Three numbers."""
+        """Add the three numbers."""
         self.log_slope = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(2.3), name="log_slope"
         )
@@ -58,7 +76,7 @@ class LlrHead(keras.layers.Layer):
         )
 
     def call(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Both, of the shape of `scores`."""
+        """Ratios and logits, of the shape of `scores`."""
         slope = tf.exp(self.log_slope.value)
         scale = tf.exp(tf.minimum(self.log_scale.value, 4.0))
         return slope * scores + self.intercept.value, scale * scores
@@ -66,8 +84,12 @@ class LlrHead(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Tables of people whom no network was trained on: one half to choose with, one to
-    report on.
+    """Tables (faces, voices) of people whom no network was trained on.
+
+    Attributes:
+        everyone: All of them.
+        choose: The half to choose with.
+        report: The half to report on.
     """
 
     everyone: tuple[Table, Table]
@@ -76,11 +98,11 @@ class HeldOut:
 
 
 class FusionTask:
-    """See `train.loop.trainer.Task`."""
+    """Trains a fusion. See `train.loop.task.Task`."""
 
     name = "fusion"
     metric = "advantage"
-    serving_shape = None
+    serving_shape: tuple[int | None, ...] | None = None
     example_length = 1
 
     def __init__(
@@ -90,8 +112,10 @@ class FusionTask:
         config: Mapping[str, Any],
         encoder_ids: Mapping[str, str],
     ) -> None:
-        """Build the network and put it on the linear start, weighted by what the
-        choosing half of the held-out people says.
+        """Build the network and put it on the linear start.
+
+        The start is weighted by the half of the held-out people that chooses. `config`
+        holds the tables `loss` and `model`, `encoder_ids` those of "face" and "voice".
         """
         self._persons = persons
         self.held_out = held_out
@@ -116,11 +140,10 @@ class FusionTask:
         )
 
     def start_from_linear(self) -> None:
-        """(Re)set the network to the linear fusion."""
-        sides = zip((self._persons.faces, self._persons.voices), self.held_out.choose, strict=True)
-        faces, voices = (
-            np.concatenate([table.under("clean").vectors for table in side]) for side in sides
-        )
+        """Put the network on the linear fusion."""
+        choosers = self.held_out.choose
+        faces = _clean_vectors(self._persons.faces, choosers[0])
+        voices = _clean_vectors(self._persons.voices, choosers[1])
         face_weight, voice_weight = self.weights
         set_linear(self.network, faces, voices, face_weight=face_weight, voice_weight=voice_weight)
 
@@ -129,8 +152,9 @@ class FusionTask:
         return dict(self._persons.batch(step))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:  # noqa: ARG002
-        """Cllr of all pairs in the batch, in bits, and the contrast of each probe with
-        all templates.
+        """Compute Cllr of all pairs in the batch, in bits, and the contrast.
+
+        The contrast is that of each probe with all templates.
         """
         template = self.network([batch["template_face"], batch["template_voice"]], training=True)
         probe = self.network([batch["probe_face"], batch["probe_voice"]], training=True)
@@ -148,38 +172,43 @@ class FusionTask:
         }
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:  # noqa: ARG002
-        """The objective, negative, with the present weights on the half of the held-out
-        people that chooses.
-        """
+        """Measure the objective, negative, on the half of the held-out that chooses."""
         return {"advantage": -choice.objective(*self.held_out.choose, self.fuse)}
 
-    def settle(self) -> dict[str, float]:
-        """`settle_in` the folder of the run."""
-        return self.settle_in(Path("data/runs") / self.run_name)
+    def finalise_weights(self) -> dict[str, float]:
+        """`finalise_in` the folder of the run."""
+        return self.finalise_in(Path("data/runs") / self.run_name)
 
-    def settle_in(self, folder: Path) -> dict[str, float]:
-        """Weigh both modalities anew, keep the trained gates or go back to the linear
-        fusion: what is better on the half of the held-out people that chooses. Writes
-        `comparison.md` on the other half into `folder`, and returns its figures.
+    def finalise_in(self, folder: Path) -> dict[str, float]:
+        """Choose the trained gates or the linear fusion, before publishing.
+
+        Both get their balance of face and voice anew. The better one on the half of the
+        held-out people that chooses is taken. `comparison.md` in `folder` compares them
+        on the other half.
+
+        Returns:
+            The figures of the choice on the other half.
         """
         trained_gates = self.network.get_weights()
         trained, trained_weights = min(
-            (self._balanced(trained_gates, part) for part in GATE_PARTS), key=lambda found: found[0]
+            (self._balance(trained_gates, part) for part in GATE_PARTS), key=_cost
         )
         self.start_from_linear()
-        linear, linear_weights = self._balanced(self.network.get_weights(), 1.0)
+        linear, linear_weights = self._balance(self.network.get_weights(), 1.0)
         self.network.set_weights(linear_weights)
-        fusions = {"LLR sum": choice.weighted(*choice.llr_sum(*self.held_out.choose))}
-        results = choice.comparison(*self.held_out.report, {**fusions, "linear": self.fuse})
+        llr_sum = choice.weighted(*choice.llr_sum(*self.held_out.choose))
+        results = choice.comparison(
+            *self.held_out.report, {"LLR sum": llr_sum, "linear": self.fuse}
+        )
         self.network.set_weights(trained_weights)
         results["trained"] = choice.measure(*self.held_out.report, self.fuse)
         if trained >= linear:
             self.network.set_weights(linear_weights)
-        kept = "trained" if trained < linear else "linear"
-        self._write(folder, results, kept, {"linear": linear, "trained": trained})
-        return choice.summary(results[kept]) | {
+        chosen = "trained" if trained < linear else "linear"
+        _write_comparison(folder, results, chosen, {"linear": linear, "trained": trained})
+        return choice.summary(results[chosen]) | {
             "advantage": -min(trained, linear),
-            "trained_gates": float(kept == "trained"),
+            "trained_gates": float(chosen == "trained"),
         }
 
     def card_input(self) -> dict[str, Any]:
@@ -189,92 +218,112 @@ class FusionTask:
     @property
     def run_name(self) -> str:
         """Folder of the run: another one for other encoders, whose run cannot go on."""
-        return (
-            "fusion-"
-            + hashlib.sha256("|".join(self.encoder_ids.values()).encode()).hexdigest()[:12]
-        )
+        ids = "|".join(self.encoder_ids.values())
+        return f"fusion-{hashlib.sha256(ids.encode()).hexdigest()[:12]}"
 
-    def _balanced(
-        self, start: Sequence[Float32Array], part: float
-    ) -> tuple[float, list[Float32Array]]:
-        """Weights `start`, their gates' swing reduced to `part`, with the balance of
-        face and voice that the choosing half likes best: the objective there, and those
-        weights.
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
+        """Fuse face and voice embeddings (n, 512) with the present weights: (n, 512)."""
+        return np.asarray(self._embed(tf.constant(face), tf.constant(voice)), np.float32)
+
+    def _balance(self, start: Weights, part: float) -> tuple[float, Weights]:
+        """Find the balance of face and voice that the choosing half likes best.
+
+        It is tried on the weights `start`, their gates' swing reduced to `part`.
+
+        Returns:
+            The objective, and the weights.
         """
-        found = []
+        candidates = []
         for step in BALANCE_STEPS:
             self.network.set_weights(start)
             temper_gates(self.network, part)
             shift_balance(self.network, step)
-            found.append(
-                (
-                    choice.objective(*self.held_out.choose, self.fuse),
-                    self.network.get_weights(),
-                )
-            )
-        return min(found, key=lambda one: one[0])
+            cost = choice.objective(*self.held_out.choose, self.fuse)
+            candidates.append((cost, self.network.get_weights()))
+        return min(candidates, key=_cost)
 
-    def _write(
-        self, folder: Path, results: Mapping[str, Any], kept: str, objectives: Mapping[str, float]
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = (
-            f"{choice.as_markdown(results)}\n\nKept: {kept}. What the choice goes by, on the"
-            f" other half of the people, lower is better: linear {objectives['linear']:.4f},"
-            f" trained {objectives['trained']:.4f}.\n"
-        )
-        (folder / "comparison.md").write_text(text, encoding="utf-8")
-        print(text, flush=True)
 
-    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
-        """The network as it stands: (n, 512) twice → (n, 512)."""
-        return np.asarray(self._embed(tf.constant(face), tf.constant(voice)), np.float32)
+def _cost(candidate: tuple[float, Weights]) -> float:
+    return candidate[0]
+
+
+def _clean_vectors(first: Table, second: Table) -> Float32Array:
+    return np.concatenate([table.under("clean").vectors for table in (first, second)])
+
+
+def _write_comparison(
+    folder: Path,
+    results: Mapping[str, choice.Results],
+    chosen: str,
+    objectives: Mapping[str, float],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (
+        f"{choice.as_markdown(results)}\n\nChosen: {chosen}. The objective of the choice, on the"
+        f" other half of the people (lower is better): linear {objectives['linear']:.4f},"
+        f" trained {objectives['trained']:.4f}.\n"
+    )
+    (folder / "comparison.md").write_text(text, encoding="utf-8")
+    print(text, flush=True)
 
 
 def linear_weights(faces: Table, voices: Table) -> tuple[float, float]:
-    """Gate weights (face, voice) whose weighted cosine is the jointly fitted
-    log-likelihood ratio, over all measured conditions.
+    """Gate weights (face, voice) of the linear fusion.
+
+    The weighted cosine is then the log-likelihood ratio that is fitted jointly over all
+    measured conditions.
     """
     trials = [compare(faces, voices, choice.weighted(1, 1), condition) for condition in CONDITIONS]
-    features = np.concatenate([np.column_stack([t.face, t.voice]) for t in trials])
-    slopes, _ = logistic.fit(features, np.concatenate([t.labels for t in trials]))
+    features = np.concatenate([np.column_stack([part.face, part.voice]) for part in trials])
+    slopes, _ = logistic.fit(features, np.concatenate([part.labels for part in trials]))
     face, voice = np.sqrt(np.maximum(slopes, 1e-3 * slopes.max()))
     return float(face), float(voice)
 
 
-def create(config: Mapping[str, Any], seed: int, shared: Path) -> FusionTask:
-    """The task as `train/configs/fusion.toml` says; paths are relative to the folder
-    `shared`.
-    """
+def create(config: Mapping[str, Any], context: TaskContext) -> FusionTask:
+    """Build the task as `train/configs/fusion.toml` says."""
     data = config["data"]
+    shared = context.shared
     models = Path(data["models"])
     face = load_face_encoder(models / "face")
     voice = load_voice_encoder(models / "voice")
     noises = read_noises(read_listing(shared / data["noise"], "audio", "noise"))
+    options = VoiceOptions(noises=noises, min_speech_s=context.min_speech_s)
+    persons = _training_people(data, (face, voice), options, context)
     faces = held_out_faces(
-        face, shared / data["dev_faces"], data["dev_face_files"], data["dev_face_match"]
+        face,
+        Selection(shared / data["dev_faces"], data["dev_face_files"], data["dev_face_match"]),
     )
     voices = held_out_voices(
-        voice, shared / data["dev_voices"], data["dev_voice_files"], noises, data["dev_voice_match"]
+        voice,
+        Selection(shared / data["dev_voices"], data["dev_voice_files"], data["dev_voice_match"]),
+        options,
     )
     choose, report = zip(halves(faces), halves(voices), strict=True)
-    recipe = Recipe(("clean",), random=1, views=1, seed=seed)
-    people = read_listing(shared / data["train_faces"], "image")
-    train_faces = face_table(
-        face, select(people, data["face_files"], data["face_people"], seed=seed), recipe, CACHE
-    )
-    people = read_listing(shared / data["train_voices"], "audio")
-    train_voices = voice_table(
-        voice,
-        select(people, data["voice_files"], data["voice_people"], seed=seed),
-        recipe,
-        noises,
-        CACHE,
-    )
-    persons = PseudoPersons(train_faces, train_voices, Draw(**config["draw"]), seed)
+    draw = Draw(**config["draw"])
     return FusionTask(
-        persons,
-        HeldOut((faces, voices), choose, report),
+        PseudoPersons(*persons, draw, context.seed),
+        HeldOut(everyone=(faces, voices), choose=choose, report=report),
         config,
         {"face": face.encoder_id, "voice": voice.encoder_id},
+    )
+
+
+def _training_people(
+    data: Mapping[str, Any],
+    encoders: tuple[FaceEncoder, VoiceEncoder],
+    options: VoiceOptions,
+    context: TaskContext,
+) -> tuple[Table, Table]:
+    """Tables of the training split, clean and randomly degraded."""
+    face, voice = encoders
+    seed = context.seed
+    recipe = Recipe(("clean",), random=1, views=1, seed=seed)
+    faces = read_listing(context.shared / data["train_faces"], "image")
+    faces = select(faces, data["face_files"], data["face_people"], seed=seed)
+    voices = read_listing(context.shared / data["train_voices"], "audio")
+    voices = select(voices, data["voice_files"], data["voice_people"], seed=seed)
+    return (
+        face_table(face, faces, recipe, CACHE),
+        voice_table(voice, voices, recipe, options=options, cache=CACHE),
     )

@@ -1,46 +1,43 @@
-"""Real clips by face, by voice and by both, under every condition in which the fusion
-is measured: the EER of each.
+"""EER of real clips by face, by voice and by both, under every measured condition.
 
-    python -m train.measure.real_clips FOLDER           one folder per person, two clips of each
-    at least
-
-Unlike pseudo-persons (`train/fusion/data.py`) these have the face and the voice of one
-person in one clip. A clip as it is stands for the template; every other clip of the
-folder is a probe, degraded after the alignment. Bare cosines; only clips with a face
-and speech count.
+Unlike pseudo-persons (`train/data/pseudo_people.py`), real clips have the face and the
+voice of one person. A clip as it is stands for the template. Every other clip of the
+folder is a probe, degraded after the alignment. Scores are bare cosines. Only clips
+with a face and speech count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from align.aligner import Aligner
 from align.speech import analyse_speech
-from network.serving.encoder import Encoders, load_encoders
+from network.serving.encoder import Encoders
 from scoring import metrics
 from train.data.conditions import NoiseBank, degrade_face, degrade_voice
-from train.data.datasets import read_listing, shared_data_dir
-from train.data.tables import read_noises
-from train.fusion.data import CONDITIONS, Fuse
+from train.data.pseudo_people import CONDITIONS, Condition, Fuse
 from utils.arrays import EMBEDDING_SIZE, Float32Array
-from utils.config import Settings
-from utils.errors import DatasetError, DuetError, MediaError
+from utils.errors import DatasetError, MediaError
 from utils.media import Capture, Waveform
 
-FACES, VOICES = (tuple(dict.fromkeys(pair[side] for pair in CONDITIONS)) for side in (0, 1))
+FACES = tuple(dict.fromkeys(face for face, _ in CONDITIONS))
+VOICES = tuple(dict.fromkeys(voice for _, voice in CONDITIONS))
 
 
 @dataclass(frozen=True)
 class Clips:
-    """n clips: whose they are (n,), and by condition their embeddings (n, 512); NaN
-    where nothing usable was left.
+    """Embeddings of n clips.
+
+    Attributes:
+        person: (n,) whose they are.
+        face, voice: Embeddings (n, 512) by condition, NaN where nothing usable was
+            left.
     """
 
     person: npt.NDArray[np.int64]
@@ -48,159 +45,166 @@ class Clips:
     voice: Mapping[str, Float32Array]
 
 
-def eers(clips: Clips, fuse: Fuse, condition: tuple[str, str]) -> tuple[dict[str, float], int, int]:
-    """EER by modality of clean templates against probes under `condition` (face,
-    voice), and how many target and impostor trials that were.
+@dataclass(frozen=True)
+class ClipRates:
+    """EER by modality, and how many trials it was measured on."""
+
+    face: float
+    voice: float
+    fused: float
+    targets: int
+    impostors: int
+
+
+@dataclass(frozen=True)
+class ClipEmbedder:
+    """Embeds captures under every condition.
+
+    Attributes:
+        encoders: The encoders that serve.
+        noises: Recordings that degrade the speech.
+        min_speech_s: Least net speech that the service embeds, in seconds.
+    """
+
+    encoders: Encoders
+    noises: NoiseBank
+    min_speech_s: float
+    _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    def embed_faces(self, capture: Capture) -> dict[str, Float32Array]:
+        """Face embeddings by condition."""
+        faces = capture.face_analysis.faces
+        weights = np.array([face.quality.score for face in faces], np.float32)
+        vectors: dict[str, Float32Array] = {}
+        for condition in FACES:
+            images = [degrade_face(face.image, condition, self._rng) for face in faces]
+            vectors[condition] = self.encoders.face.embed(np.stack(images), weights).vector
+        return vectors
+
+    def embed_voices(self, speech: Waveform) -> dict[str, Float32Array]:
+        """Voice embeddings by condition, NaN where too little speech is left."""
+        return {condition: self._embed_voice(speech, condition) for condition in VOICES}
+
+    def _embed_voice(self, speech: Waveform, condition: str) -> Float32Array:
+        """The speech degraded, and found again in what noise leaves of it."""
+        samples = degrade_voice(speech.samples, condition, self.noises, self._rng)
+        heard: Waveform | None = Waveform(samples, speech.rate_hz)
+        if condition.endswith(" dB"):
+            heard = analyse_speech(heard, self.min_speech_s).speech
+        if heard is None:
+            return np.full(EMBEDDING_SIZE, np.nan, np.float32)
+        return self.encoders.voice.embed(heard).vector
+
+
+def embed_clips(
+    folder: Path,
+    aligner: Aligner,
+    embedder: ClipEmbedder,
+    report: Callable[[str], None] = tqdm.write,
+) -> Clips:
+    """Embed the clips of `folder`/<person>/ under all conditions.
+
+    They are aligned as the service does it. Clips without a face or speech are left
+    out. `report` is given the name of each that cannot be read.
 
     Raises:
-        DatasetError: nobody has two clips.
+        DatasetError: There is no clip with a face and speech.
     """
-    templates, probes = (
-        (clips.face[f], clips.voice[v]) for f, v in (("clean", "clean"), condition)
+    files = _list_clips(folder)
+    names = sorted({name for _, name in files})
+    person: list[int] = []
+    faces: list[dict[str, Float32Array]] = []
+    voices: list[dict[str, Float32Array]] = []
+    for capture, speech, name in _captures(aligner, files, report):
+        person.append(names.index(name))
+        faces.append(embedder.embed_faces(capture))
+        voices.append(embedder.embed_voices(speech))
+    if not person:
+        raise DatasetError(
+            "There must be clips with a face and speech, in a folder for each person. None of"
+            f" {len(files)} files has both."
+        )
+    return Clips(
+        person=np.array(person),
+        face={condition: _stack(faces, condition) for condition in FACES},
+        voice={condition: _stack(voices, condition) for condition in VOICES},
     )
-    left = ~np.isnan(probes[0] + probes[1]).any(axis=1)
-    trials = (
-        ~np.eye(len(left), dtype=bool)
-        & left[:, None]
-        & left
-        & ~np.isnan(templates[0] + templates[1]).any(axis=1)
-    )
+
+
+def _list_clips(folder: Path) -> list[tuple[Path, str]]:
+    files: list[tuple[Path, str]] = []
+    for person in folder.iterdir():
+        if person.is_dir():
+            files += [(clip, person.name) for clip in person.rglob("*") if clip.is_file()]
+    return sorted(files)
+
+
+def _captures(
+    aligner: Aligner, files: Iterable[tuple[Path, str]], report: Callable[[str], None]
+) -> Iterator[tuple[Capture, Waveform, str]]:
+    for clip, name in tqdm(files, unit="clip", disable=None):
+        try:
+            capture = aligner.analyse(clip)
+        except MediaError as error:
+            report(f"left out: {name}/{clip.name}: {error.message}")
+            continue
+        speech = capture.speech_analysis.speech
+        if capture.face_analysis.faces and speech is not None:
+            yield capture, speech, name
+
+
+def _stack(rows: Iterable[Mapping[str, Float32Array]], condition: str) -> Float32Array:
+    return np.stack([row[condition] for row in rows])
+
+
+def measure_clips(clips: Clips, fuse: Fuse, condition: Condition) -> ClipRates:
+    """Compare clean templates with probes under `condition`.
+
+    Raises:
+        DatasetError: Nobody has two clips.
+    """
+    face = clips.face["clean"]
+    voice = clips.voice["clean"]
+    face_probe = clips.face[condition[0]]
+    voice_probe = clips.voice[condition[1]]
+    is_probe = _is_complete(face_probe, voice_probe)
+    trials = ~np.eye(len(face), dtype=bool) & is_probe[:, None] & is_probe
+    trials &= _is_complete(face, voice)
     labels = (clips.person[:, None] == clips.person)[trials].astype(np.int64)
     if not 0 < labels.sum() < len(labels):
         raise DatasetError(
             f"Trials need two people, and two usable clips of one. Received: {labels.sum()} target"
             f" trials of {len(labels)}"
         )
-    vectors = {
-        "face": (probes[0], templates[0]),
-        "voice": (probes[1], templates[1]),
-        "fused": (fuse(*probes), fuse(*templates)),
-    }
-    found = {
-        name: metrics.eer((probe @ template.T)[trials], labels).value
-        for name, (probe, template) in vectors.items()
-    }
-    return found, int(labels.sum()), int(len(labels) - labels.sum())
 
+    def rate(probe: Float32Array, template: Float32Array) -> float:
+        return metrics.eer((probe @ template.T)[trials], labels).value
 
-def embedded(encoders: Encoders, folder: Path, noises: NoiseBank) -> Clips:
-    """The clips of `folder`/<person>/ as serving aligns them, under all conditions.
-    Clips without a face or speech are left out.
-    """
-    settings = Settings()
-    aligner = Aligner(settings.capture)
-    rng = np.random.default_rng(0)
-    files = sorted(
-        (clip, person.name)
-        for person in folder.iterdir()
-        if person.is_dir()
-        for clip in person.rglob("*")
-        if clip.is_file()
-    )
-    names = sorted({name for _, name in files})
-    rows = [
-        (names.index(name), *_render(encoders, capture, noises, rng))
-        for capture, name in _captures(aligner, files)
-    ]
-    if not rows:
-        raise DatasetError(
-            "There must be clips with a face and speech, in a folder for each person. Received:"
-            f" none in {len(files)} files"
-        )
-    return Clips(
-        np.array([row[0] for row in rows]),
-        {c: np.stack([row[1][c] for row in rows]) for c in FACES},
-        {c: np.stack([row[2][c] for row in rows]) for c in VOICES},
+    return ClipRates(
+        face=rate(face_probe, face),
+        voice=rate(voice_probe, voice),
+        fused=rate(fuse(face_probe, voice_probe), fuse(face, voice)),
+        targets=int(labels.sum()),
+        impostors=int(len(labels) - labels.sum()),
     )
 
 
-def _captures(aligner: Aligner, files: list[tuple[Path, str]]) -> Iterator[tuple[Capture, str]]:
-    for clip, name in tqdm(files, unit="clip", disable=None):
-        try:
-            capture = aligner.analyse(clip)
-        except MediaError as error:
-            click.echo(f"left out: {name}/{clip.name}: {error.message}", err=True)
-            continue
-        if capture.face_analysis.faces and capture.speech_analysis.speech is not None:
-            yield capture, name
-
-
-def _render(
-    encoders: Encoders, capture: Capture, noises: NoiseBank, rng: np.random.Generator
-) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
-    assert capture.speech_analysis.speech is not None
-    weights = np.array([face.quality.score for face in capture.face_analysis.faces], np.float32)
-    faces = {
-        c: (
-            encoders.face.embed(
-                np.stack(
-                    [degrade_face(face.image, c, rng) for face in capture.face_analysis.faces]
-                ),
-                weights,
-            ).vector
-        )
-        for c in FACES
-    }
-    return faces, {
-        c: _voice(encoders, capture.speech_analysis.speech, c, noises, rng) for c in VOICES
-    }
-
-
-def _voice(
-    encoders: Encoders,
-    speech: Waveform,
-    condition: str,
-    noises: NoiseBank,
-    rng: np.random.Generator,
-) -> Float32Array:
-    """The speech degraded, and found again in what noise leaves of it."""
-    heard: Waveform | None = Waveform(
-        degrade_voice(speech.samples, condition, noises, rng), speech.rate_hz
-    )
-    if heard is not None and condition.endswith(" dB"):
-        heard = analyse_speech(heard, Settings().capture.min_speech_s).speech
-    if heard is None:
-        return np.full(EMBEDDING_SIZE, np.nan, np.float32)
-    return encoders.voice.embed(heard).vector
+def _is_complete(face: Float32Array, voice: Float32Array) -> npt.NDArray[np.bool_]:
+    """Whether each clip has a face and a voice."""
+    return ~np.isnan(face + voice).any(axis=1)
 
 
 def as_markdown(clips: Clips, fuse: Fuse) -> str:
-    """A row a condition, EER in percent."""
+    """Format a table with a row for each condition, EER in percent."""
     lines = [
         "| probe: face / voice | face | voice | fused | target trials | impostor trials |",
         "|" + "---|" * 6,
     ]
     for condition in CONDITIONS:
-        found, targets, impostors = eers(clips, fuse, condition)
-        rates = " | ".join(f"{100 * found[name]:.2f}" for name in ("face", "voice", "fused"))
-        lines.append(f"| {condition[0]} / {condition[1]} | {rates} | {targets} | {impostors} |")
+        result = measure_clips(clips, fuse, condition)
+        rates = " | ".join(
+            f"{100 * rate:.2f}" for rate in (result.face, result.voice, result.fused)
+        )
+        title = f"{condition[0]} / {condition[1]}"
+        lines.append(f"| {title} | {rates} | {result.targets} | {result.impostors} |")
     return "\n".join(lines)
-
-
-@click.command(help=(__doc__ or "").split("\n\n")[0])
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option(
-    "--model-dir",
-    type=click.Path(path_type=Path, exists=True),
-    default=Path("best_model"),
-    show_default=True,
-    help="Folder with face/, voice/ and fusion/.",
-)
-@click.option(
-    "--noise",
-    default="voices.csv",
-    show_default=True,
-    help="Listing in the research data with recordings of noise.",
-)
-def main(folder: Path, model_dir: Path, noise: str) -> None:
-    """Entry point."""
-    try:
-        encoders = load_encoders(model_dir)
-        noises = read_noises(read_listing(shared_data_dir() / noise, "audio", "noise"))
-        click.echo(as_markdown(embedded(encoders, folder, noises), encoders.fusion.fuse))
-    except DuetError as error:
-        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
-
-
-if __name__ == "__main__":
-    main()

@@ -1,24 +1,21 @@
-"""Speech for training, decoded once: a bank of waveforms, and banks of log-mel features
-of each file through several channels.
+"""Speech for training, decoded once: waveforms, and log-mel features by channel.
 
-Decoding, resampling, room simulation and codecs cost more than a training step, so they
-are done once per data set, in `voice_augment`'s variants (speed × channel), and the
-results are memory-mapped. What is left for each step is cheap: crop, add noise in the
-power domain, mask.
+Decoding, resampling, room simulation and codecs cost more than a training step. So they
+are done once per data set and `Variant`, and the results are memory-mapped. What is
+left for each step is cheap: crop, add noise in the power domain, mask.
 
-A bank on disk is a folder with `<name>.npy` (all files one after the other) and the
-offsets of each file. Samples are int16, log-mel powers float16 (natural logarithm of
-the mel power, before floor and mean normalisation: those are taken per crop, as serving
-takes them per utterance).
+A bank on disk is `<name>.npy` (all files one after the other) and the offsets of each
+file. Samples are int16, log-mel powers float16 (natural logarithm of the mel power).
+Floor and mean normalisation are applied per crop, as the service applies them per
+utterance.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,20 +24,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from network.frontends.log_mel import SILENCE_POWER, FrontendSpec, mel_power
-from train.data.datasets import Item, Listing, cache_key, hold_out, read_listing
-from train.voice import augment
-from train.voice.augment import Variant
+from train.data.datasets import Listing, cache_key, group_of, hold_out, read_listing
+from train.data.sounds import as_float, decode_audio
+from train.voice.channels import render, simulate_rooms
+from train.voice.variants import Variant
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError
 from utils.whole_file import whole_files
 
-SHORTEST_MS = 100  # less is no syllable, and codecs make streams of it that cannot be read back
+# Less is no syllable, and codecs make streams of it that cannot be read back.
+SHORTEST_MS = 100
+ROOMS = 200
+CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Rows of many files in one array: file ``i`` is ``data[offsets[i]:offsets[i +
-    1]]``.
+    """Rows of many files in one array: file i is `data[offsets[i]:offsets[i + 1]]`.
 
     Attributes:
         data: (total,) int16 samples, or (total, n_mels) float16 log-mel powers;
@@ -57,6 +57,9 @@ class Bank:
     def __getitem__(self, number: int) -> NDArray[Any]:
         return self.data[self.offsets[number] : self.offsets[number + 1]]
 
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[number] for number in range(len(self)))
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Rows of each file."""
@@ -66,80 +69,51 @@ class Bank:
 def training_files(
     data: Mapping[str, Any], seed: int, shared: Path
 ) -> tuple[Listing, Listing | None]:
-    """Files that a configuration's table `data` trains on, and those of held-out
-    speakers where it has no trials of its own.
+    """The files that a table `[data]` trains on, and those of held-out speakers.
+
+    There are no held-out speakers where the table names trials of its own.
     """
     listing = read_listing(shared / data["train"], "audio")
     return (listing, None) if data.get("dev_trials") else hold_out(listing, data["held_out"], seed)
 
 
 def cached_waves(listing: Listing, base: Path, rate_hz: int = RATE_HZ) -> Bank:
-    """All files of `listing` as mono int16 at `rate_hz`; decoded on the first call.
+    """All files of `listing` as mono int16 at `rate_hz`, decoded on the first call.
 
     Raises:
-        DatasetError: a file without decodable sound, or shorter than `SHORTEST_MS`.
+        DatasetError: A file holds no sound, or is shorter than `SHORTEST_MS`.
     """
     folder = base / cache_key(listing)
     if not _is_complete(folder, "waves"):
-        write_bank(folder, "waves", _decoded(listing, rate_hz))
+        write_bank(folder, "waves", _decode_all(listing, rate_hz))
     return open_bank(folder, "waves")
 
 
-def _decoded(listing: Listing, rate_hz: int) -> Iterator[NDArray[np.int16]]:
+def _decode_all(listing: Listing, rate_hz: int) -> Iterator[NDArray[np.int16]]:
     for data, item in zip(listing.read_all(), listing.items, strict=True):
-        samples = decode_audio(data, rate_hz, item)
+        samples = decode_audio(data, rate_hz, item.path)
         if 1000 * len(samples) < SHORTEST_MS * rate_hz:
             raise DatasetError(
                 f"Every listed file must hold sound of at least {SHORTEST_MS} ms. "
                 f"Received: {item.path} of {1000 * len(samples) / rate_hz:.1f} ms",
-                "Take it out of the data set.",
+                "Remove it from the data set.",
             )
         yield samples
 
 
-def decode_audio(data: bytes, rate_hz: int, item: Item) -> NDArray[np.int16]:
-    """Decode a whole audio file to mono int16 at `rate_hz` by PyAV; `item` is for the
-    error message only.
-    """
-    import av
-
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
-    try:
-        with av.open(io.BytesIO(data), "r") as container:
-            frames = [
-                part for frame in container.decode(audio=0) for part in resampler.resample(frame)
-            ]
-            frames += resampler.resample(None)
-    except (av.FFmpegError, IndexError) as error:
-        raise DatasetError(
-            f"Every listed file must be decodable sound. Received: {item.path} ({error})"
-        ) from error
-    if not frames:
-        raise DatasetError(
-            f"Every listed file must hold sound. Received: {item.path} without any samples"
-        )
-    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
-
-
-def as_float(samples: NDArray[np.int16]) -> Float32Array:
-    """int16 samples -> float32 in [-1, 1)."""
-    return samples.astype(np.float32) / np.float32(32768)
-
-
 def log_power(samples: Float32Array, spec: FrontendSpec) -> NDArray[np.float16]:
-    """(n,) waveform -> (frames, n_mels) float16 natural logarithm of the mel power, as
-    the banks store it.
+    """(frames, n_mels) natural logarithm of the mel power of (n,) samples.
+
+    float16, as the banks store it.
     """
     return np.log(np.maximum(mel_power(samples, spec), SILENCE_POWER)).astype(np.float16)
 
 
-def cached_rooms(base: Path, rate_hz: int = RATE_HZ, count: int = 200, seed: int = 0) -> Bank:
-    """Impulse responses of `count` simulated rooms, float32; simulated on the first
-    call.
-    """
+def cached_rooms(base: Path, rate_hz: int = RATE_HZ, count: int = ROOMS, seed: int = 0) -> Bank:
+    """Impulse responses of `count` rooms, float32, simulated on the first call."""
     name = f"rooms_{count}_{rate_hz}_{seed}"
     if not _is_complete(base, name):
-        write_bank(base, name, augment.simulate_rooms(count, rate_hz, np.random.default_rng(seed)))
+        write_bank(base, name, simulate_rooms(count, rate_hz, np.random.default_rng(seed)))
     return open_bank(base, name)
 
 
@@ -148,75 +122,84 @@ def cached_features(
     base: Path,
     variant: Variant,
     spec: FrontendSpec,
-    groups: Sequence[str] = (),
+    *,
+    groups: Collection[str] = (),
     seed: int = 0,
 ) -> Bank:
-    """Log-mel powers of every file of `listing` as `variant` hears it; computed on the
-    first call (minutes).
+    """Log-mel powers of every file as `variant` hears it, made on the first call.
 
-    Files of speakers outside of `groups` (see `group_of`) are left empty; without
-    groups there are none of those.
+    That takes minutes for a large data set.
+
+    Args:
+        listing: The files.
+        base: Folder of the caches.
+        variant: Voice and channel.
+        spec: The front end.
+        groups: Files of speakers outside of these (see `group_of`) are left empty. None
+            is left empty where no group is named.
+        seed: Seed of all chance.
     """
     folder = features_dir(listing, base, spec)
     name = variant.name + subset_mark(groups)
     if not _is_complete(folder, name):
-        write_bank(folder, name, _render_all(listing, base, variant, spec, groups, seed))
+        spoken = [not groups or group_of(item.label) in groups for item in listing.items]
+        waves = cached_waves(listing, base, spec.rate_hz)
+        rooms = [] if variant.channel == "clean" else list(cached_rooms(base, spec.rate_hz))
+        rendering = _Rendering(variant, spec, rooms, seed)
+        write_bank(folder, name, rendering.render_all(waves, spoken))
     return open_bank(folder, name)
 
 
-def group_of(label: str) -> str:
-    """The group of a speaker: what stands before the last "/" of the label (a data
-    set).
-    """
-    return label.rpartition("/")[0]
+@dataclass(frozen=True)
+class _Rendering:
+    """How files are rendered to log-mel powers."""
+
+    variant: Variant
+    spec: FrontendSpec
+    rooms: list[Float32Array]
+    seed: int
+
+    def render_all(self, waves: Bank, spoken: Iterable[bool]) -> Iterator[NDArray[np.float16]]:
+        """Render the files that are `spoken`, the others to no rows.
+
+        Each has a generator of its own: a file sounds the same whatever comes before it.
+        """
+        for number, is_spoken in enumerate(spoken):
+            if not is_spoken:
+                yield np.zeros((0, self.spec.n_mels), np.float16)
+                continue
+            heard = render(
+                as_float(waves[number]),
+                self.variant,
+                rooms=self.rooms,
+                rate_hz=self.spec.rate_hz,
+                rng=np.random.default_rng([self.seed, number, *self.variant.name.encode()]),
+            )
+            yield log_power(heard, self.spec)
 
 
-def subset_mark(groups: Sequence[str]) -> str:
-    """What names the files of a cache that hold these groups only; "" for all."""
+def subset_mark(groups: Collection[str]) -> str:
+    """A part of file names that says which groups a file holds. "" for all."""
     return f"_{hashlib.sha256(repr(sorted(groups)).encode()).hexdigest()[:6]}" if groups else ""
 
 
 def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
-    """Folder of the feature banks of a data set under one front end; floor and mean
-    come later and play no part.
+    """Folder of the feature banks of a data set under one front end.
+
+    Floor and mean normalisation come later and change nothing in it.
     """
     spec = replace(spec, floor_db=70.0, mean_norm=True)
     return base / cache_key(listing) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
 
 
-def _render_all(
-    listing: Listing,
-    base: Path,
-    variant: Variant,
-    spec: FrontendSpec,
-    groups: Sequence[str],
-    seed: int,
-) -> Iterator[NDArray[np.float16]]:
-    """Each file rendered with a generator of its own, so that a file sounds the same
-    whatever stands before it.
-    """
-    waves = cached_waves(listing, base, spec.rate_hz)
-    bank = None if variant.channel == "clean" else cached_rooms(base, spec.rate_hz)
-    rooms = [] if bank is None else [bank[number] for number in range(len(bank))]
-    for number, item in enumerate(listing.items):
-        if groups and group_of(item.label) not in groups:
-            yield np.zeros((0, spec.n_mels), np.float16)
-            continue
-        rng = np.random.default_rng([seed, number, *variant.name.encode()])
-        yield log_power(
-            augment.render(as_float(waves[number]), variant, rooms, spec.rate_hz, rng), spec
-        )
-
-
 def write_bank(folder: Path, name: str, rows: Iterable[NDArray[Any]]) -> None:
-    """Write arrays one after the other to `<name>.npy` and their offsets to
-    `<name>.offsets.npy` (last: it marks completion).
+    """Write arrays one after the other to `<name>.npy`, their offsets beside it.
 
-    Each appears whole: two trainings may make one bank at the same time. Nothing is
-    left of one that fails.
+    `<name>.offsets.npy` appears last and marks completion. Both appear whole: two
+    trainings may make one bank at the same time. Nothing is left where it fails.
 
     Raises:
-        DatasetError: no array at all.
+        DatasetError: There is no array.
     """
     files = (folder / f"{name}.npy", folder / f"{name}.offsets.npy")
     with (
@@ -251,13 +234,14 @@ def _add_header(raw: BinaryIO, target: Path, shape: tuple[int, ...], dtype: np.d
             "shape": shape,
         }
         np.lib.format.write_array_header_1_0(out, header)
-        shutil.copyfileobj(raw, out, 1 << 24)
+        shutil.copyfileobj(raw, out, CHUNK)
 
 
 def open_bank(folder: Path, name: str) -> Bank:
     """Map a bank that `write_bank` wrote."""
     return Bank(
-        np.load(folder / f"{name}.npy", mmap_mode="r"), np.load(folder / f"{name}.offsets.npy")
+        data=np.load(folder / f"{name}.npy", mmap_mode="r"),
+        offsets=np.load(folder / f"{name}.offsets.npy"),
     )
 
 

@@ -1,8 +1,7 @@
-"""The dev score of a voice network: equal error rate on trial lists, as training goes
-on and at the end.
+"""Validation of a voice network: equal error rates on trial lists.
 
-The lists are published ones, or, for a user's own data, trials drawn from speakers that
-are held out.
+The lists are published ones. For a user's own data they are trials drawn from held-out
+speakers.
 """
 
 from __future__ import annotations
@@ -19,18 +18,28 @@ from network.frontends.log_mel import FrontendSpec, log_mel
 from scoring.metrics import eer
 from train.data.datasets import Item, Listing
 from train.data.protocols import Trials, read_trials
-from train.voice.banks import Bank, as_float, cached_waves
+from train.data.sounds import as_float
+from train.voice.banks import Bank, cached_waves
 from utils.arrays import Float32Array, Float64Array
 from utils.errors import DatasetError
 
 Embed = Callable[[Float32Array], Float32Array]
+"""(n, frames, n_mels) features of equal length to (n, d) of unit length."""
+# Frames of a batch.
 BATCH_FRAMES = 12000
 MOST_TRIALS = 5000
 
 
 @dataclass(frozen=True)
 class VoiceTrials:
-    """Waveforms, the place of each by its path, and named lists of trials over them."""
+    """Waveforms, and named lists of trials over them.
+
+    Attributes:
+        waves: The waveforms.
+        places: The place of each file in `waves`, by its path.
+        lists: Trials by name.
+        spec: The front end.
+    """
 
     waves: Bank
     places: Mapping[str, int]
@@ -38,69 +47,64 @@ class VoiceTrials:
     spec: FrontendSpec
 
     def equal_error_rates(
-        self, embed: Embed, step_frames: int = 1, seconds: float | None = None
+        self, embed: Embed, *, step_frames: int = 1, seconds: float | None = None
     ) -> dict[str, float]:
         """EER of each list, as a fraction.
 
         Args:
-            embed: (n, frames, n_mels) features of equal length -> (n, d) of unit norm.
-            step_frames: utterances are cut to a multiple of this, so that more of them
+            embed: Embeds batches of features.
+            step_frames: Utterances are cut to a multiple of this, so that more of them
                 share a batch.
-            seconds: only the middle `seconds` of each utterance; None for all of it.
+            seconds: Only the middle `seconds` of each utterance, None for all of it.
         """
+        vectors = self.embeddings(embed, step_frames=step_frames, seconds=seconds)
         return {
-            name: eer(scores, labels).value
-            for name, (scores, labels) in self.scores(embed, step_frames, seconds).items()
-        }
-
-    def scores(
-        self, embed: Embed, step_frames: int = 1, seconds: float | None = None
-    ) -> dict[str, tuple[Float64Array, NDArray[np.int64]]]:
-        """Cosine scores and labels of each list. Arguments as in `equal_error_rates`."""
-        vectors = self.embeddings(embed, step_frames, seconds)
-        return {
-            name: (self._cosines(vectors, trials), trials.labels)
+            name: eer(self._cosines(vectors, trials), trials.labels).value
             for name, trials in self.lists.items()
         }
+
+    def embeddings(
+        self, embed: Embed, *, step_frames: int = 1, seconds: float | None = None
+    ) -> Float32Array:
+        """(files, d) embeddings of every file, in the order of `waves`.
+
+        Arguments as in `equal_error_rates`.
+
+        Raises:
+            DatasetError: There is no file.
+        """
+        samples = [
+            middle(as_float(self.waves[place]), seconds, self.spec.rate_hz)
+            for place in range(len(self.waves))
+        ]
+        if not samples:
+            raise DatasetError("Dev trials need at least one file.")
+        frames = np.array([self.spec.frames(len(wave)) for wave in samples])
+        frames = np.maximum(frames // step_frames * step_frames, np.minimum(frames, step_frames))
+        rows: dict[int, Float32Array] = {}
+        for length in np.unique(frames):
+            files = np.flatnonzero(frames == length)
+            size = max(1, BATCH_FRAMES // int(length))
+            for start in range(0, len(files), size):
+                batch = files[start : start + size]
+                features = np.stack([self._features(samples[i], int(length)) for i in batch])
+                rows |= dict(zip(batch.tolist(), embed(features), strict=True))
+        return np.stack([rows[place] for place in range(len(samples))])
 
     def _cosines(self, vectors: Float32Array, trials: Trials) -> Float64Array:
         left = vectors[[self.places[file] for file in trials.left]]
         right = vectors[[self.places[file] for file in trials.right]]
         return np.einsum("ij,ij->i", left, right).astype(np.float64)
 
-    def embeddings(
-        self, embed: Embed, step_frames: int = 1, seconds: float | None = None
-    ) -> Float32Array:
-        """(files, d) embeddings of every file, in the order of `waves`."""
-        samples = [
-            middle(as_float(self.waves[i]), seconds, self.spec.rate_hz)
-            for i in range(len(self.waves))
-        ]
-        frames = np.array([self.spec.frames(len(wave)) for wave in samples])
-        frames = np.maximum(frames // step_frames * step_frames, np.minimum(frames, step_frames))
-        result: Float32Array | None = None
-        for length in np.unique(frames):
-            files = np.flatnonzero(frames == length)
-            for start in range(0, len(files), max(1, BATCH_FRAMES // int(length))):
-                part = files[start : start + max(1, BATCH_FRAMES // int(length))]
-                vectors = embed(np.stack([self._features(samples[i], int(length)) for i in part]))
-                result = (
-                    np.zeros((len(samples), vectors.shape[1]), np.float32)
-                    if result is None
-                    else result
-                )
-                result[part] = vectors
-        if result is None:
-            raise DatasetError("Dev trials need at least one file. Received: none")
-        return result
-
     def _features(self, samples: Float32Array, frames: int) -> Float32Array:
-        return log_mel(samples[: self.spec.n_fft + (frames - 1) * self.spec.hop_samples], self.spec)
+        length = self.spec.n_fft + (frames - 1) * self.spec.hop_samples
+        return log_mel(samples[:length], self.spec)
 
 
 def middle(samples: Float32Array, seconds: float | None, rate_hz: int) -> Float32Array:
-    """The middle `seconds` of (n,) samples; all of them when they are shorter, or for
-    None.
+    """The middle `seconds` of (n,) samples, or all of them.
+
+    All are returned for None, and where they are shorter.
     """
     if seconds is None or len(samples) <= seconds * rate_hz:
         return samples
@@ -112,44 +116,64 @@ def middle(samples: Float32Array, seconds: float | None, rate_hz: int) -> Float3
 def published_trials(
     listing: Listing, lists: Mapping[str, Path], cache: Path, spec: FrontendSpec
 ) -> VoiceTrials:
-    """Trial lists over the files of `listing`, named as their metrics will be.
+    """Read trial lists over the files of `listing`, named as their metrics will be.
 
     Raises:
-        DatasetError: a list that cannot be read, or names files that `listing` does not
+        DatasetError: A list cannot be read, or names files that `listing` does not
             hold.
     """
-    return _over(listing, {name: read_trials(file) for name, file in lists.items()}, cache, spec)
+    trials = {name: read_trials(file) for name, file in lists.items()}
+    return _with_waves(listing, trials, cache, spec)
 
 
 def held_out_trials(listing: Listing, cache: Path, spec: FrontendSpec, seed: int) -> VoiceTrials:
-    """All trials within the speakers of `listing`, and as many across them, at most
-    `MOST_TRIALS` of each.
+    """Draw trials within and across the speakers of `listing`.
+
+    All within are taken, and as many across, at most `MOST_TRIALS` of each.
     """
-    by_label: dict[str, list[Item]] = {}
-    for item in listing.items:
-        by_label.setdefault(item.label, []).append(item)
     rng = np.random.default_rng(seed)
-    same = [pair for items in by_label.values() for pair in combinations(items, 2)]
-    same = [same[int(place)] for place in rng.permutation(len(same))[:MOST_TRIALS]]
-    two = [rng.choice(len(by_label), 2, replace=False) for _ in same]
-    voices = list(by_label.values())
-    other = [tuple(voices[i][int(rng.integers(len(voices[i])))] for i in pair) for pair in two]
-    pairs = [*same, *other]
-    labels = np.array([1] * len(same) + [0] * len(other))
+    voices = list(listing.by_label().values())
+    same = _pairs_within(voices, rng)
+    different = _pairs_across(voices, len(same), rng)
+    pairs = [*same, *different]
     trials = Trials(
-        labels, tuple(pair[0].path for pair in pairs), tuple(pair[1].path for pair in pairs)
+        labels=np.array([1] * len(same) + [0] * len(different)),
+        left=tuple(left.path for left, _ in pairs),
+        right=tuple(right.path for _, right in pairs),
     )
-    return _over(listing, {"held_out": trials}, cache, spec)
+    return _with_waves(listing, {"held_out": trials}, cache, spec)
 
 
-def _over(
+def _pairs_within(voices: list[list[Item]], rng: np.random.Generator) -> list[tuple[Item, Item]]:
+    pairs: list[tuple[Item, Item]] = []
+    for items in voices:
+        pairs += combinations(items, 2)
+    return [pairs[int(place)] for place in rng.permutation(len(pairs))[:MOST_TRIALS]]
+
+
+def _pairs_across(
+    voices: list[list[Item]], count: int, rng: np.random.Generator
+) -> list[tuple[Item, Item]]:
+    # All speakers are drawn before the first file.
+    speakers = [rng.choice(len(voices), 2, replace=False) for _ in range(count)]
+
+    def draw(speaker: NDArray[np.int64]) -> Item:
+        items = voices[int(speaker)]
+        return items[int(rng.integers(len(items)))]
+
+    return [(draw(first), draw(second)) for first, second in speakers]
+
+
+def _with_waves(
     listing: Listing, lists: Mapping[str, Trials], cache: Path, spec: FrontendSpec
 ) -> VoiceTrials:
     places = {item.path: number for number, item in enumerate(listing.items)}
     for name, trials in lists.items():
-        unknown = sorted(set(trials.files) - set(places))
-        if unknown:
+        unlisted = sorted(set(trials.files) - set(places))
+        if unlisted:
             raise DatasetError(
-                f"Every trial must be of listed files. Received: {unknown[0]} in {name}"
+                f"Every trial must be of listed files. Received: {unlisted[0]} in {name}"
             )
-    return VoiceTrials(cached_waves(listing, cache, spec.rate_hz), places, lists, spec)
+    return VoiceTrials(
+        waves=cached_waves(listing, cache, spec.rate_hz), places=places, lists=lists, spec=spec
+    )

@@ -1,13 +1,12 @@
-"""The voice training task: angular-margin classification of speakers (each speed a
-speaker of its own) together with distillation.
+"""The voice training task: classification of speakers together with distillation.
+
+The classifier has an angular margin, and each speed is a speaker of its own.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,54 +17,25 @@ from numpy.typing import NDArray
 from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
 from network.frontends.log_mel import FrontendSpec
-from network.serving.card import CARD_FILE, read_card
-from train.data.datasets import Listing, read_listing
-from train.loop.fine_tune import Start, stage
-from train.voice.augment import MelAugment, Variant
-from train.voice.banks import Bank, cached_features, group_of, training_files
-from train.voice.batches import SampleOptions, VoiceBatches
+from train.data.datasets import group_of
+from train.loop.fine_tune import Start, batch_progress
+from train.loop.losses import VOICE_LOSSES, LossOptions
+from train.loop.task import TaskContext
+from train.voice.augment import MelAugment
+from train.voice.batches import VoiceBatches
 from train.voice.centring import centre
-from train.voice.dev import VoiceTrials, held_out_trials, published_trials
-from train.voice.targets import TeacherTargets, load_targets
-from train.voice.teacher import prosodies, teacher_file, voices
+from train.voice.dev import VoiceTrials
+from train.voice.sampling import SampleOptions
+from train.voice.sources import read_sources
 from utils.arrays import Float32Array, unit
 from utils.errors import DatasetError
 from utils.modality import Modality
 
-log = logging.getLogger("duet.train")
 # Of configurations that name none.
 DEFAULT_BACKBONE = "voice_separable"
 DURATIONS_S = (1, 2, 3, 5)
-CENTRED_S = 8.0  # of an utterance at most, for the mean over all
-
-
-@dataclass(frozen=True)
-class LossOptions:
-    """Weights of the losses (table `[loss]`).
-
-    Attributes:
-        teacher: cosine to the teacher's embedding after a linear projection.
-        relation: agreement of all cosines within the batch with the teacher's.
-        margin_head: cross-entropy of the angular-margin classifier.
-        margin: its margin in radians, reached linearly between the two points of
-            progress `margin_ramp`.
-        scale: its factor on the cosines.
-    """
-
-    teacher: float = 3.0
-    relation: float = 20.0
-    margin_head: float = 0.5
-    margin: float = 0.25
-    margin_ramp: tuple[float, float] = (0.1, 0.5)
-    scale: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse a ramp that does not rise."""
-        if len(self.margin_ramp) != 2 or not self.margin_ramp[0] < self.margin_ramp[1]:
-            raise ValueError(
-                "margin_ramp must be a start and an end after it. Received:"
-                f" margin_ramp={self.margin_ramp}"
-            )
+# Of an utterance at most, for the mean over all.
+CENTRED_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -73,12 +43,16 @@ class ServingOptions:
     """How the network serves (table `[serving]`).
 
     Attributes:
-        time_reversal: as the mean of an utterance's embedding and that of the same
-            backwards; so it is validated, too.
-        centred_on: data sets whose mean embedding is taken out when the network is
-            published (`train/voice/centring.py`); none: nothing is.
-        centring: its weight. A run that starts from centred weights keeps their centre
-            while it trains and gets one of its own then.
+        time_reversal: Average the embeddings of the utterance and of its time-reversed
+            copy, in validation too.
+        centred_on: Data sets whose mean embedding is taken out when the network is
+            published (`train/voice/centring.py`), none for nothing.
+        centring: Its weight. A run that starts from centred weights keeps their centre
+            while it trains, and gets its own at the end.
+
+    Raises:
+        ValueError: A value is of another type, or `centring` is negative. So publishing
+            does not fail after the training.
     """
 
     time_reversal: bool = False
@@ -86,7 +60,6 @@ class ServingOptions:
     centring: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse before the training what would end its publication."""
         if not isinstance(self.time_reversal, bool):
             raise ValueError(
                 "time_reversal must be true or false. Received:"
@@ -104,68 +77,66 @@ class ServingOptions:
             )
 
 
+@dataclass(frozen=True)
+class VoiceOptions:
+    """What a voice task is made of, beside its data.
+
+    Attributes:
+        network: `backbone`, a name in `network.backbones.registry`, and its options.
+        losses: Weights of the losses.
+        spec: The front end.
+        serving: How the network serves.
+    """
+
+    network: Mapping[str, Any]
+    losses: LossOptions
+    spec: FrontendSpec
+    serving: ServingOptions
+
+
 class VoiceTask:
-    """See `train.loop.trainer.Task`.
+    """Trains a voice network. See `train.loop.task.Task`.
 
     Args:
-        batches: source of training samples.
-        trials: the dev lists.
-        network: `backbone`, a name in `network.backbones.registry`, and its options.
-        losses: weights of the losses.
-        spec: the front end.
-        serving: how it serves.
+        batches: Source of training samples.
+        trials: The dev lists.
+        options: Network, losses, front end, and how it serves.
+
+    Raises:
+        DatasetError: It is to be centred on a data set that it is not trained on.
     """
 
     name = "voice"
     metric = "mean_score"
     inputs = "features"
 
-    def __init__(
-        self,
-        batches: VoiceBatches,
-        trials: VoiceTrials,
-        network: Mapping[str, Any],
-        losses: LossOptions,
-        spec: FrontendSpec,
-        serving: ServingOptions,
-    ) -> None:
+    def __init__(self, batches: VoiceBatches, trials: VoiceTrials, options: VoiceOptions) -> None:
         self._batches = batches
         self._trials = trials
-        self._losses = losses
-        self.spec = spec
-        self._serving = serving
-        _check_sets(serving.centred_on, batches.speakers)
-        self.serving_shape = (None, None, spec.n_mels)
-        # Multiply-adds are counted per second of speech
-        self.example_length = round(1000 / spec.hop_ms)
-        self.network = build_network(network, spec)
-        self.classifier = AngularMargin(batches.classes, losses.scale, name="classifier")
-        self._projection = (
-            TeacherProjection(batches.target_size, name="projection")
-            if batches.target_size
-            else None
-        )
-        self.heads: Sequence[keras.layers.Layer] = [
-            head for head in (self.classifier, self._projection) if head
-        ]
-        for head in self.heads:
-            head.build((None, self.network.output_shape[-1]))
+        self._losses = options.losses
+        self.spec = options.spec
+        self._serving = options.serving
+        _check_sets(options.serving.centred_on, batches.speakers)
+        self.serving_shape: tuple[int | None, ...] | None = (None, None, self.spec.n_mels)
+        # Multiply-adds are counted per second of speech.
+        self.example_length = round(1000 / self.spec.hop_ms)
+        self.network = build_network(options.network, self.spec)
+        self._build_heads()
         self.start: Start | None = None
-        signature = [tf.TensorSpec((None, None, spec.n_mels), tf.float32)]
+        signature = [tf.TensorSpec((None, None, self.spec.n_mels), tf.float32)]
         self._embed = tf.function(
             lambda features: self.network(features, training=False), input_signature=signature
         )
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """Features, class numbers and teacher embeddings."""
-        return self._batches.batch(step, stage(self.start, progress))
+        return self._batches.batch(step, batch_progress(self.start, progress))
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """Weighted sum of the losses, and each by itself."""
         weights = self._losses
         embeddings = self.network(batch["features"], training=self.start is None)
-        start, end = weights.margin_ramp
-        margin = weights.margin * tf.clip_by_value((progress - start) / (end - start), 0.0, 1.0)
+        margin = weights.margin_at(progress)
         parts = {"margin_head": self.classifier.loss(embeddings, batch["label"], margin)}
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
@@ -179,60 +150,66 @@ class VoiceTask:
         return {"loss": total, **parts}
 
     def validate(self, full: bool, progress: float = 1.0) -> dict[str, float]:
-        """EER of each list and `mean_score`, 1 minus their mean (higher is better),
-        over whole utterances.
+        """Validate over whole utterances.
 
-        Unless `full`, they are cut to multiples of 0.16 s: larger batches. `progress`
-        changes nothing here.
+        Unless `full`, they are cut to multiples of 0.16 s, for larger batches.
+        `progress` changes nothing here.
+
+        Returns:
+            EER of each list and `mean_score`, 1 minus their mean (higher is better).
         """
         del progress
         rates = self._trials.equal_error_rates(self.embed, step_frames=1 if full else 16)
-        metrics = {f"{name}_eer": value for name, value in rates.items()} | {
-            self.metric: 1 - float(np.mean(list(rates.values())))
-        }
+        metrics = {f"{name}_eer": value for name, value in rates.items()}
+        metrics[self.metric] = 1 - float(np.mean(list(rates.values())))
         return metrics | (self._by_duration() if full else {})
 
-    def _by_duration(self) -> dict[str, float]:
-        """EER of each list with only the middle 1, 2, 3 and 5 seconds of each
-        utterance.
-        """
-        found = {
-            seconds: self._trials.equal_error_rates(self.embed, seconds=seconds)
-            for seconds in DURATIONS_S
-        }
-        return {
-            f"{name}_{seconds}s_eer": value
-            for seconds, rates in found.items()
-            for name, value in rates.items()
-        }
+    def finalise_weights(self) -> dict[str, float]:
+        """Take out what all speech has in common, before publishing.
 
-    def settle(self) -> dict[str, float]:
-        """Before publishing: take out what all speech has in common. Its metrics; none
-        where nothing changed.
+        Returns:
+            The metrics afterwards, none where nothing changed.
         """
-        speech = self._batches.utterances(
-            self._serving.centred_on, round(CENTRED_S * 1000 / self.spec.hop_ms)
-        )
+        frames = round(CENTRED_S * 1000 / self.spec.hop_ms)
+        speech = self._batches.utterances(self._serving.centred_on, frames)
         if not speech:
             return {}
         centre(self.network, speech, self._serving.centring, self._serving.time_reversal)
         return self.validate(full=True)
 
     def card_input(self) -> dict[str, Any]:
-        """The front end that serving must use, and whether it embeds the speech
-        backwards too.
-        """
+        """The front end that serves, and whether speech is embedded backwards too."""
         return {"frontend": self.spec.to_dict(), "time_reversal": self._serving.time_reversal}
 
     def embed(self, features: Float32Array) -> Float32Array:
-        """Embed (n, frames, n_mels) features with the present weights, as serving does;
-        (n, 512) float32 of unit norm.
+        """Embed (n, frames, n_mels) features with the present weights.
+
+        It embeds as the service does: (n, 512) float32 of unit norm.
         """
         embeddings: Float32Array = self._embed(tf.constant(features)).numpy()
         if not self._serving.time_reversal:
             return embeddings
         both = embeddings + self._embed(tf.constant(features[:, ::-1])).numpy()
         return unit(np.asarray(both, np.float32))
+
+    def _build_heads(self) -> None:
+        batches = self._batches
+        self.classifier = AngularMargin(batches.classes, self._losses.scale, name="classifier")
+        self._projection: TeacherProjection | None = None
+        self.heads: Sequence[keras.layers.Layer] = [self.classifier]
+        if batches.target_size:
+            self._projection = TeacherProjection(batches.target_size, name="projection")
+            self.heads = [self.classifier, self._projection]
+        for head in self.heads:
+            head.build((None, self.network.output_shape[-1]))
+
+    def _by_duration(self) -> dict[str, float]:
+        """EER of each list by duration: the middle 1, 2, 3 and 5 s of each utterance."""
+        metrics: dict[str, float] = {}
+        for seconds in DURATIONS_S:
+            rates = self._trials.equal_error_rates(self.embed, seconds=seconds)
+            metrics |= {f"{name}_{seconds}s_eer": value for name, value in rates.items()}
+        return metrics
 
 
 def build_network(network: Mapping[str, Any], spec: FrontendSpec) -> keras.Model:
@@ -243,11 +220,11 @@ def build_network(network: Mapping[str, Any], spec: FrontendSpec) -> keras.Model
 
 
 def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:
-    """Raises DatasetError where one of the data sets is not trained on."""
-    known = {group_of(speaker) for speaker in speakers}
-    if absent := sorted(set(names) - known):
+    """Check that all data sets are trained on. Raises DatasetError."""
+    groups = {group_of(speaker) for speaker in speakers}
+    if absent := sorted(set(names) - groups):
         raise DatasetError(
-            f"centred_on must name data sets that are trained on: {', '.join(sorted(known))}."
+            f"centred_on must name data sets that are trained on: {', '.join(sorted(groups))}."
             f" Received: {', '.join(absent)}",
             "Change it in the table [serving] of the configuration.",
         )
@@ -256,152 +233,46 @@ def _check_sets(names: Sequence[str], speakers: Sequence[str]) -> None:
 def _distillation(
     projection: TeacherProjection, embeddings: tf.Tensor, targets: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Teacher and relation loss over the samples that have a target; 0 where fewer than
-    two have one.
+    """Teacher and relation loss over the samples that have a target.
+
+    Both are 0 where fewer than two have one.
     """
     taught = tf.where(tf.reduce_any(targets != 0, axis=1))[:, 0]
-    known = tf.gather(targets, taught)
+    wanted = tf.gather(targets, taught)
     students = tf.gather(embeddings, taught)
     return tf.cond(
         tf.size(taught) > 1,
-        lambda: (projection.loss(students, known), relation_loss(students, known)),
+        lambda: (projection.loss(students, wanted), relation_loss(students, wanted)),
         lambda: (tf.constant(0.0), tf.constant(0.0)),
     )
 
 
-def create(config: Mapping[str, Any], seed: int, shared: Path) -> VoiceTask:
+def create(config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: parsed TOML; tables `data`, `sampling`, `frontend`, `network`,
+        config: Parsed TOML with the tables `data`, `sampling`, `frontend`, `network`,
             `augment`, `teacher` (may be missing), `loss` and `serving`.
-        seed: of all chance.
-        shared: folder that relative paths of the configuration start from.
+        context: Seed, and folder of the research data.
     """
-    data = config["data"]
     spec = FrontendSpec(**config.get("frontend", {}))
-    cache = Path(data["cache"])
-    listing, trials = _split(data, seed, shared, spec)
+    sources, trials = read_sources(config, context.seed, context.shared, spec)
     batches = VoiceBatches(
-        listing,
-        _banks(data, listing, spec),
-        _noise(shared / data["noise"], cache, spec) if data.get("noise") else [],
-        (
-            _targets(config["teacher"], data, listing, shared, spec.hop_ms)
-            if config.get("teacher")
-            else None
-        ),
-        SampleOptions(**_tuples(config.get("sampling", {}))),
-        MelAugment(**_tuples(config.get("augment", {}))),
+        sources,
+        SampleOptions(**_with_tuples(config.get("sampling", {}))),
+        MelAugment(**_with_tuples(config.get("augment", {}))),
         spec,
-        seed,
-        prosodies=len(prosodies(data)),
+        seed=context.seed,
     )
-    losses = LossOptions(**_tuples(config.get("loss", {})))
-    serving = ServingOptions(**_tuples(config.get("serving", {})))
-    return VoiceTask(batches, trials, _tuples(config.get("network", {})), losses, spec, serving)
-
-
-def _banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
-    """Feature banks by voice: speeds through every channel, disguises and prosodies
-    clean; the first voice of fluent speech through some more.
-    """
-    cache = Path(data["cache"])
-    fluent = data.get("fluent", ())
-    banks: list[list[Bank]] = []
-    for number, (voice, groups) in enumerate(voices(data)):
-        heard = (
-            [(name, ()) for name in data["channels"]]
-            if number < len(data["speeds"])
-            else [("clean", groups)]
-        )
-        if not banks:
-            heard += [(name, fluent) for name in data.get("fluent_channels", [])]
-        banks.append(
-            [
-                cached_features(listing, cache, replace(voice, channel=name), spec, who)
-                for name, who in heard
-            ]
-        )
-    return banks + [[cached_features(listing, cache, voice, spec)] for voice in prosodies(data)]
-
-
-def _targets(
-    teacher: Mapping[str, Any],
-    data: Mapping[str, Any],
-    listing: Listing,
-    shared: Path,
-    hop_ms: float,
-) -> TeacherTargets:
-    """What `teacher["encoder"]` said by window where it is at hand, otherwise what is
-    known of whole files.
-    """
-    encoder = Path(teacher.get("encoder", ""))
-    whole = shared / teacher["whole"] if "whole" in teacher else None
-    files: list[Path | None] = [None] * len(voices(data))
-    if (encoder / CARD_FILE).is_file():
-        name = read_card(encoder).encoder_id
-        files = [
-            teacher_file(listing, Path(data["cache"]), name, voice, groups)
-            for voice, groups in voices(data)
-        ]
-    absent = [file is None or not file.is_file() for file in files]
-    if any(absent):
-        log.warning(
-            "%d of %d voices have no teacher's windows, which python -m train.voice.teacher makes."
-            " %s learned from labels alone.",
-            sum(absent),
-            len(files),
-            _instead(absent, whole),
-        )
-    return load_targets(
-        files,
-        whole,
-        listing,
-        teacher.get("crop_share", 0.5),
-        [voice.speed for voice in prosodies(data)],
-        hop_ms,
+    options = VoiceOptions(
+        network=_with_tuples(config.get("network", {})),
+        losses=replace(VOICE_LOSSES, **_with_tuples(config.get("loss", {}))),
+        spec=spec,
+        serving=ServingOptions(**_with_tuples(config.get("serving", {}))),
     )
+    return VoiceTask(batches, trials, options)
 
 
-def _instead(absent: Sequence[bool], whole: Path | None) -> str:
-    """What `load_targets` takes for the first voice, if its windows are `absent`;
-    begins the sentence about those without a teacher.
-    """
-    if absent[0] and whole is not None:
-        return (
-            "The first voice and its prosodies take another encoder's embeddings of whole files"
-            f" ({whole.name}), the others are"
-        )
-    return "They are"
-
-
-def _split(
-    data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec
-) -> tuple[Listing, VoiceTrials]:
-    """Training files, and the dev lists or, where there are none, trials of held-out
-    speakers.
-    """
-    cache = Path(data["cache"])
-    listing, held = training_files(data, seed, shared)
-    if held is not None:
-        return listing, held_out_trials(held, cache, spec, seed)
-    lists = {name: shared / file for name, file in data["dev_trials"].items()}
-    return listing, published_trials(
-        read_listing(shared / data["dev"], "audio", "dev"), lists, cache, spec
-    )
-
-
-def _noise(source: Path, cache: Path, spec: FrontendSpec) -> list[NDArray[Any]]:
-    """Log-mel powers of the noise files; impulse responses are no noise. None where the
-    noises are not at hand.
-    """
-    if not source.exists():
-        return []
-    listing = read_listing(source, "audio", "noise" if source.suffix == ".csv" else "train")
-    bank = cached_features(listing, cache, Variant(1.0, "clean"), spec)
-    return [bank[number] for number, item in enumerate(listing.items) if "_ir/" not in item.path]
-
-
-def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of a configuration with tuples in place of lists."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

@@ -1,0 +1,24 @@
+"""Benchmarks of the product: `cli.py bench NAME`.
+
+Each needs a checkout of the source: test data come from tests/support/.
+"""
+
+from __future__ import annotations
+
+BENCHMARKS = {
+    "answers": "Record what a service answers to real clips, and compare two records.",
+    "decode": "Compare decoders: PyAV, OpenCV, moviepy and ffmpeg alone.",
+    "encoders": "Time the networks and compare their size with common ones.",
+    "encryption": "Measure what encryption at rest costs.",
+    "fine-tuning": "Measure what fine-tuning on a place's own people gains and costs.",
+    "forgetting": "Time the deletion of a person.",
+    "gallery": "Measure search, memory, enrolment and start by the size of the gallery.",
+    "identify": "Time an identification by a running service, and measure its memory.",
+    "kiosk": "Time the kiosk: from the end of a recording to the answer on the screen.",
+    "load": "Measure the throughput of a running service.",
+    "people": "Time the page /people in a browser.",
+    "templates": "Compare what can stand for a person of several templates.",
+    "training": "Measure how fast a face or voice network trains.",
+    "voices": "Measure a voice network by list, duration and channel.",
+}
+"""What each benchmark does, by name. "fine-tuning" is the module `bench.fine_tuning`."""

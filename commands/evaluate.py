@@ -1,0 +1,229 @@
+"""Evaluation of encoders and of the whole decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.shared import refusals
+from utils.config import Settings
+
+if TYPE_CHECKING:
+    from train.calibration.gather import ResearchData
+
+PATH = click.Path(exists=True, path_type=Path)
+NEW_PATH = click.Path(path_type=Path)
+FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
+NORMS = ("none", "z", "as")
+MODEL = click.option(
+    "--model", required=True, type=PATH, help="Folder of a model: card.json and weights."
+)
+MEDIA = click.option(
+    "--media", required=True, type=PATH, help="Folder or zip archive that the paths are in."
+)
+MODEL_DIR = click.option(
+    "--model-dir",
+    type=PATH,
+    help="Folder with face/, voice/ and fusion/ [default: DUET_MODEL_DIR].",
+)
+DATA = click.option("--data", type=PATH, help="Research data [default: DUET_SHARED_DATA].")
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure the error rates of encoders and of the whole decision."""
+
+
+@evaluate.command("trials")
+@MODEL
+@click.option(
+    "--trials", required=True, type=PATH, help="Protocol file (CFP: the folder Protocol)."
+)
+@MEDIA
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="Format of the protocol.",
+)
+@click.option(
+    "--norm",
+    type=click.Choice(NORMS),
+    default="none",
+    show_default=True,
+    help="Score normalisation against a cohort.",
+)
+@click.option(
+    "--cohort", type=PATH, help="Data set of the cohort: folder per person, list file or CSV."
+)
+@click.option(
+    "--cohort-size", default=1000, show_default=True, help="People of the cohort, one file each."
+)
+@click.option(
+    "--top", default=200, show_default=True, help="Nearest cohort entries that AS-norm uses."
+)
+@click.option(
+    "--people",
+    multiple=True,
+    type=int,
+    help="Also identify among this many people. May be repeated.",
+)
+@click.option(
+    "--replicates",
+    default=200,
+    show_default=True,
+    help="Bootstrap resamples, 0 for no confidence intervals.",
+)
+@click.option(
+    "--speech-only", is_flag=True, help="Cut sound files down to speech, as the service does."
+)
+@click.option(
+    "--keep-silent",
+    is_flag=True,
+    help="With --speech-only: embed a file with too little speech whole. Else it is left out.",
+)
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("runs/evaluate"),
+    show_default=True,
+    help="Folder for the results.",
+)
+@refusals
+def evaluate_trials(out: Path, **values: Any) -> None:
+    """Measure an encoder on a verification protocol.
+
+    It prints error rates with confidence intervals. OUT gets scores.tsv, report.json,
+    histogram.png and curves.png. Photographs that are no aligned crops are detected and
+    aligned first. Trials with a picture without a face are left out and counted.
+    """
+    # The runtimes of the networks take seconds to import.
+    from train.measure.evaluate import Options, evaluate
+    from train.measure.report import format_report
+
+    click.echo(format_report(evaluate(Options(**values), Settings.from_env().capture, out)))
+    click.echo(f"Written: report.json, scores.tsv, curves.png and histogram.png in {out}.")
+
+
+@evaluate.command("norms")
+@MODEL
+@MEDIA
+@click.option("--cohort", required=True, type=PATH, help="Folder per person, list file or CSV.")
+@click.option(
+    "--cohort-size", default=500, show_default=True, help="People of the cohort, one file each."
+)
+@click.option(
+    "--top", default=100, show_default=True, help="Nearest cohort entries that AS-norm uses."
+)
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("data/runs/norms.md"),
+    show_default=True,
+    help="Markdown file.",
+)
+@click.argument("trials", nargs=-1, required=True, type=PATH)
+@refusals
+def evaluate_norms(trials: Sequence[Path], out: Path, **values: Any) -> None:
+    """Compare score normalisations on several lists of TRIALS.
+
+    None, Z-norm and AS-norm. Every file is embedded once. The cohort is one file each
+    of people of the training split.
+    """
+    from train.data.protocols import read_trials
+    from train.measure.evaluate import Options, embed_cohort, embedder
+    from train.measure.norms import compare_norms
+
+    options = Options(trials=trials[0], **values)
+    lists = {file.stem: read_trials(file) for file in trials}
+    files: set[str] = set()
+    for one in lists.values():
+        files |= set(one.files)
+    embed = embedder(options, Settings.from_env().capture)
+    embedded = embed(options.media, sorted(files))
+    assert options.cohort is not None
+    cohort = embed_cohort(options, embed, options.cohort)
+    usable = {name: one.without(set(embedded.missing)) for name, one in lists.items()}
+    _write(out, compare_norms(usable, embedded.vectors, cohort, options.top))
+
+
+@evaluate.command("open-set")
+@MODEL_DIR
+@DATA
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("data/runs/open_set.md"),
+    show_default=True,
+    help="Markdown file.",
+)
+@refusals
+def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> None:
+    """Compare stated and measured error rates of the open-set decision.
+
+    False positive identification rates and misses on held-out people of the research
+    data, clean and degraded, for galleries of several sizes.
+    """
+    from network.serving.encoder import load_encoders
+    from train.calibration.people import folds_of
+    from train.measure.accuracy import as_markdown, measure_all
+    from train.measure.norms import eer_of_folds
+
+    encoders = load_encoders(model_dir or Settings.from_env().storage.model_dir)
+    folds = folds_of(_research_data(data).embed(encoders), encoders.fusion.fuse)
+    rates = as_markdown(measure_all(folds))
+    title = "Equal error rates of pairs of clips, in percent:"
+    _write(out, f"{rates}\n\n{title}\n\n{eer_of_folds(folds)}")
+
+
+@evaluate.command("clips")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@MODEL_DIR
+@click.option(
+    "--noise",
+    default="voices.csv",
+    show_default=True,
+    help="Listing in the research data with recordings of noise.",
+)
+@refusals
+def evaluate_clips(folder: Path, model_dir: Path | None, noise: str) -> None:
+    """Measure real clips by face, by voice and by both.
+
+    FOLDER holds a folder for each person, with at least two clips. The EER is measured
+    under every condition in which the fusion is measured.
+    """
+    from align.aligner import Aligner
+    from network.serving.encoder import load_encoders
+    from train.data.datasets import read_listing, shared_data_dir
+    from train.data.tables import read_noises
+    from train.measure.real_clips import ClipEmbedder, as_markdown, embed_clips
+
+    settings = Settings.from_env()
+    encoders = load_encoders(model_dir or settings.storage.model_dir)
+    embedder = ClipEmbedder(
+        encoders=encoders,
+        noises=read_noises(read_listing(shared_data_dir() / noise, "audio", "noise")),
+        min_speech_s=settings.capture.min_speech_s,
+    )
+    clips = embed_clips(
+        folder, Aligner(settings.capture), embedder, lambda line: click.echo(line, err=True)
+    )
+    click.echo(as_markdown(clips, encoders.fusion.fuse))
+
+
+def _research_data(folder: Path | None) -> ResearchData:
+    from train.calibration.gather import ResearchData
+    from train.data.datasets import shared_data_dir
+
+    return ResearchData(folder or shared_data_dir(), Settings.from_env().capture.min_speech_s)
+
+
+def _write(out: Path, text: str) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)

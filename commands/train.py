@@ -1,0 +1,75 @@
+"""Training: the networks, and the data that they are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from commands.shared import refusals
+from train import train_nets
+from utils.config import Settings
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def train() -> None:
+    """Train a network, or prepare its data."""
+
+
+for _command in train_nets.main.commands.values():
+    train.add_command(_command)
+
+
+@train.command("align-faces")
+@click.argument("photos", type=FOLDER)
+@click.argument("crops", type=click.Path(file_okay=False, path_type=Path))
+@refusals
+def align_faces(photos: Path, crops: Path) -> None:
+    """Align photographs to the crops that training takes.
+
+    Every photograph PHOTOS/<person>/<name> with a face becomes
+    CROPS/<person>/<name>.webp, 112 × 112 px, aligned as the service does it.
+    Photographs without a face are named and left out. Crops that exist are not made
+    again.
+    """
+    # The detector's libraries take a second to import.
+    from train.data.photos import photo_aligner
+    from train.face.align_faces import align_folder
+
+    align = photo_aligner(Settings.from_env().capture.min_face_px)
+    left_out = align_folder(photos, crops, align)
+    for name in left_out:
+        click.echo(f"no face: {name}")
+    click.echo(f"Written: the crops in {crops}. Photographs left out: {len(left_out)}.")
+
+
+@train.command("voice-teacher")
+@click.option("--config", type=PATH, help="Configuration [default: train/configs/voice.toml].")
+@click.option(
+    "--data", type=PATH, help="The folder of speakers or list file that is trained on instead."
+)
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    help="Seed of the training. It decides which speakers are held out.",
+)
+@refusals
+def voice_teacher(config: Path | None, data: Path | None, seed: int) -> None:
+    """Embed the training speech with the voice teacher.
+
+    It comes before `train voice`. The teacher is the encoder that the configuration
+    names. Each voice becomes a file in the cache. Files that exist are not made again.
+    """
+    from train.configuration import read_config
+
+    settings = read_config("voice", config, data=data)
+    # The teacher's runtime takes a second to import.
+    from train.data.datasets import shared_data_dir
+    from train.voice.teacher import ask_teacher
+
+    for file in ask_teacher(settings, seed, shared_data_dir()):
+        click.echo(file.name)

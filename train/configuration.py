@@ -1,0 +1,135 @@
+"""What is trained and how: the options of a training, and its configuration file.
+
+Nothing heavy is imported here: options and configurations are checked before
+TensorFlow.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import ConfigError
+
+# Kinds of the files that each network is trained on.
+KINDS = {"face": "image", "voice": "audio"}
+TASK_NAMES = ("face", "fusion", "voice")
+CONFIGS = Path(__file__).parent / "configs"
+RUNS = Path("data/runs")
+MODELS = Path("best_model")
+COPY = "Copy one from train/configs/ and change that."
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a training.
+
+    Attributes:
+        name: Which network: one of `TASK_NAMES`.
+        config: Configuration file, None for train/configs/<name>.toml.
+        run_dir: Folder of the run, None for data/runs/<name>.
+        data: A folder of identities or a list file to train on instead.
+        init: Model folder whose weights it starts from.
+        no_teacher: Train from labels alone.
+        budget_minutes: Length of the schedule in minutes, None for the configuration's.
+        total_steps: Length of the schedule in steps, None for the configuration's.
+        seed: Seed of all chance.
+        out: Folder of the finished model, None for best_model/<name>.
+        force: Replace a better model too, or one measured on other data.
+        publish: Do not train. Publish the last checkpoint.
+        threads: Threads of TensorFlow, 0 for all cores.
+    """
+
+    name: str
+    config: Path | None = None
+    run_dir: Path | None = None
+    data: Path | None = None
+    init: Path | None = None
+    no_teacher: bool = False
+    budget_minutes: float | None = None
+    total_steps: int | None = None
+    seed: int = 1
+    out: Path | None = None
+    force: bool = False
+    publish: bool = False
+    threads: int = 0
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run lies, unless its task names its own folder."""
+        return self.run_dir or RUNS / self.name
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the finished model goes."""
+        return self.out or MODELS / self.name
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the configuration that these options ask for. Raises ConfigError."""
+        return read_config(self.name, self.config, data=self.data, no_teacher=self.no_teacher)
+
+
+def read_config(
+    name: str, file: Path | None = None, *, data: Path | None = None, no_teacher: bool = False
+) -> dict[str, Any]:
+    """Read a training configuration.
+
+    Args:
+        name: Which network: one of `TASK_NAMES`.
+        file: A TOML file, None for train/configs/<name>.toml.
+        data: Data to train on instead. They have their own terms, and pairs or trials
+            for validation from among them. Groups of the research data play no part.
+        no_teacher: Leave the teacher out.
+
+    Raises:
+        ConfigError: The file cannot be read, or has no table `[data]`.
+    """
+    config = _parse(file or CONFIGS / f"{name}.toml")
+    if data:
+        config["data"]["train"] = str(data.resolve())
+        for key in ("dev_pairs", "dev_trials", "fluent"):
+            config["data"].pop(key, None)
+        for key in ("centred_on", "centring"):
+            config.get("serving", {}).pop(key, None)
+        config.pop("card", None)
+    if no_teacher:
+        config.pop("teacher", None)
+    return config
+
+
+@contextmanager
+def as_config_error() -> Iterator[None]:
+    """Turn errors about keys and values of a configuration into ConfigError.
+
+    Dataclasses of options and networks raise TypeError and ValueError.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ConfigError(f"The configuration lacks the key {error}.", COPY) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"The configuration has an unknown key or an unfit value: {error}", COPY
+        ) from error
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        config = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"A configuration must be a readable file. Received: {file.name} ({error.strerror})",
+            COPY,
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # A TOMLDecodeError's text ends with line and column.
+        raise ConfigError(
+            f"A configuration must be TOML in UTF-8. Received: {file.name}: {error}", COPY
+        ) from error
+    if not isinstance(config.get("data"), dict):
+        raise ConfigError(f"A configuration needs a table [data]. {file.name} has none.", COPY)
+    return config
