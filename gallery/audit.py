@@ -5,8 +5,8 @@ which says nothing once they are deleted.
 
 The rows form a chain: each holds the SHA-256 of itself and of the hash before it, and
 `meta` notes the last one. A row that is changed, missing, inserted or moved breaks the
-chain, and `verify` says where. Whoever can write the database can also rewrite the whole
-chain. Only a head that was noted elsewhere shows that.
+chain, and `verify` says where. Whoever can write the database can also rewrite the
+whole chain. Only a head that was noted elsewhere shows that.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def start_chain(connection: Connection) -> Head:
 
 
 def take_over(connection: Connection, head: Head) -> None:
-    """Continue the chain after rows copied from another database, the last being `head`."""
+    """Continue the chain after rows copied from another database up to `head`."""
     start_chain(connection)
     _note_head(connection, head)
 
@@ -224,7 +224,8 @@ def _head(connection: Connection, *, lock: bool = False) -> Head | None:
 def _problems_of_row(last: Head, event: Event) -> list[Problem]:
     """Compare a row with the one before it. Returns nothing, or one problem.
 
-    After a gap the row itself cannot be checked: the hash that it was chained to is gone.
+    After a gap the row itself cannot be checked: the hash that it was chained to is
+    gone.
     """
     first = last.event_id + 1
     number = event.event_id
@@ -260,7 +261,7 @@ def _problems_of_end(last: Head, head: Head | None, noted: Head | None) -> list[
 
 @contextmanager
 def _writable(connection: Connection) -> Iterator[None]:
-    """Drop the triggers that keep the audit append-only, and restore them afterwards."""
+    """Lift the triggers that keep the audit append-only, for a while."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("ALTER TABLE events DISABLE TRIGGER USER"))
         yield

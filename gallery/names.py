@@ -65,9 +65,10 @@ def validate_name(name: str) -> str:
 
 
 def validate_note(note: str, what: str = "A note") -> str:
-    """Return a note in NFC form; line breaks and tabs are allowed.
+    """Return a note in NFC form.
 
-    `what` names the text in an error. Raises InvalidNameError.
+    Line breaks and tabs are allowed. `what` names the text in an error. Raises
+    InvalidNameError.
     """
     text = _text(note, what)
     if len(text) > MAX_NOTE or any(_breaks_line(c) for c in text if c not in "\n\t"):
@@ -79,7 +80,7 @@ def validate_note(note: str, what: str = "A note") -> str:
 
 
 def validate_retention_days(days: int | None) -> int | None:
-    """Check for how many days a person is kept, and return them; None = no end.
+    """Check for how many days a person is kept (None = no end), and return them.
 
     Raises InvalidRequestError.
     """
@@ -100,8 +101,8 @@ def parse_clip_name(name: str) -> str:
     """Read the person_id in the name of a clip, such as "email-number.mp4".
 
     It is the part before the last hyphen, as an e-mail address may have hyphens itself.
-    Without a hyphen it is the whole name. The ending of a media file is left out. Raises
-    InvalidNameError.
+    Without a hyphen it is the whole name. The ending of a media file is left out.
+    Raises InvalidNameError.
     """
     stem = _MEDIA_SUFFIX.sub("", _text(name, "A clip's name"))
     before, hyphen, _ = stem.rpartition("-")
@@ -127,7 +128,7 @@ def _breaks_line(character: str) -> bool:
 
 
 def _is_seen(character: str) -> bool:
-    """Whether it is a letter, digit, sign or symbol, and no filler that prints as nothing."""
+    """Whether it is a letter, digit, sign or symbol that prints as something."""
     return unicodedata.category(character)[0] in "LNPS" and character not in _FILLERS
 
 

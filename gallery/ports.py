@@ -1,7 +1,7 @@
 """Parts that the gallery and the recognizer are given, as protocols.
 
-They are made in `align/` and `network/`, which nothing here imports. Every part is shared
-by all requests and threads, and holds no state between calls.
+They are made in `align/` and `network/`, which nothing here imports. Every part is
+shared by all requests and threads, and holds no state between calls.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Aligner(Protocol):
     """Turns a media file into aligned faces and speech."""
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
-        """Read the file at `path`; `filename` is the name that its sender gave it.
+        """Read the file at `path`.
 
-        Raises MediaError.
+        `filename` is the name that its sender gave it. Raises MediaError.
         """
 
 
@@ -72,8 +72,8 @@ class FusionEncoder(Protocol):
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """Fuse embeddings of the same people, row by row.
 
-        `face` and `voice` are (n, 512), and n may be 0. Returns (n, size) float32 of unit
-        length, where size is 512 or what suits the fusion.
+        `face` and `voice` are (n, 512), and n may be 0. Returns (n, size) float32 of
+        unit length, where size is 512 or what suits the fusion.
         """
 
 

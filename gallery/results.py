@@ -18,7 +18,8 @@ class Person:
     Attributes:
         templates: number of stored templates by modality.
         consent: what the person agreed to, in the operator's words.
-        retention_days: days from the enrolment until the person is deleted; None = never.
+        retention_days: days from the enrolment until the person is deleted; None =
+            never.
         enrolled_at: time of the first template.
         last_seen_at: time of the last identification that accepted the person.
         quality: mean quality of the templates by modality, in [0, 1].
@@ -39,7 +40,7 @@ class Person:
 
     @property
     def expires_at(self) -> datetime | None:
-        """Time at which the person is deleted; None = never.
+        """Time at which the person is deleted (None = never).
 
         Retention starts with the enrolment. For a person without templates it starts
         with the creation.

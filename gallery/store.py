@@ -1,4 +1,4 @@
-"""The gallery as the rest of the product uses it: one store for all its transactions."""
+"""The gallery as the product uses it: one store with all its transactions."""
 
 from __future__ import annotations
 

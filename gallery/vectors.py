@@ -77,7 +77,8 @@ def unit(vectors: Float32Array) -> Float32Array:
 
     A row of zeros stays one, and scores 0 against everything.
     """
-    # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this one.
+    # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this
+    # one.
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     rows = np.zeros_like(vectors)
     np.divide(vectors, lengths, out=rows, where=lengths > 1e-6)

@@ -53,9 +53,10 @@ class Database(ABC):
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open the one transaction that writes. It commits at the end, or leaves no trace.
+        """Open the one transaction that writes.
 
-        Raises StorageFullError, StoreUnavailableError.
+        It commits at the end, or leaves no trace. Raises StorageFullError,
+        StoreUnavailableError.
         """
         if not self._turn.acquire(timeout=WRITE_TURN_S):
             raise StoreUnavailableError(f"The database took no write for {WRITE_TURN_S:g} s.")

@@ -14,7 +14,7 @@ _EXAMPLES = "For example sqlite:////folder/duet.db or postgresql+psycopg://user@
 
 
 def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
-    """Open a database; create it or bring it up to date where needed.
+    """Open a database, and create it or bring it up to date where needed.
 
     `url` is an SQLite file (`sqlite:////folder/duet.db`) or PostgreSQL
     (`postgresql+psycopg://user:password@host/database`). Open it after a fork, never

@@ -99,7 +99,7 @@ class PostgresDatabase(Database):
         """Leave it to the server, which cleans up by itself."""
         return True
 
-    def forget(self, _traces: Collection[bytes], *, earlier: bool = False) -> bool:  # noqa: ARG002 - the server does it all
+    def forget(self, _traces: Collection[bytes], *, earlier: bool = False) -> bool:  # noqa: ARG002
         """Leave it to the server, as `scrub`."""
         return self.scrub()
 
@@ -110,7 +110,8 @@ class PostgresDatabase(Database):
         again.
         """
         with self._turn, self._translating_errors(), self._engine.connect() as connection:
-            # On the connection, as the level of the engine comes before another engine's.
+            # On the connection, as the level of the engine comes before another
+            # engine's.
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))

@@ -1,17 +1,16 @@
 """Copies of deleted rows that SQLite leaves in its file.
 
 `secure_delete` overwrites a row where it lies when it is deleted. But rows also move
-between pages while the tree grows and shrinks
-(https://www.sqlite.org/fileformat2.html, section 1.6). A page that gave rows away may
-keep copies of them in the space between its cell pointers and its cells. That space is
-read here. Pages of other kinds hold no copies: freed ones are overwritten as a whole,
-and an overflow page belongs to one row. A file that is written anew (VACUUM) has no such
-copies.
+between pages while the tree grows and shrinks (https://www.sqlite.org/fileformat2.html,
+section 1.6). A page that gave rows away may keep copies of them in the space between
+its cell pointers and its cells. That space is read here. Pages of other kinds hold no
+copies: freed ones are overwritten as a whole, and an overflow page belongs to one row.
+A file that is written anew (VACUUM) has no such copies.
 
 The file is read through a descriptor that the caller opens and keeps open. Closing one
 would end the locks of all connections of this process (POSIX;
-https://www.sqlite.org/howtocorrupt.html, section 2.2), and the next process to end would
-remove the log while others use it.
+https://www.sqlite.org/howtocorrupt.html, section 2.2), and the next process to end
+would remove the log while others use it.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
   a time, BEGIN IMMEDIATE between processes.
 - `synchronous=FULL`: what was acknowledged survives a loss of power.
 - `secure_delete` overwrites deleted rows with zeros. `scrub()` empties the write-ahead
-  log, which still holds older pages. `forget()` looks for copies that SQLite left in its
-  pages.
+  log, which still holds older pages. `forget()` looks for copies that SQLite left in
+  its pages.
 - After the start the file is opened, never created: one that vanished (a lost mount, a
   deleted folder) is an error, not an empty gallery.
 - Every connection remembers the inode that it opened. A file that was exchanged since
@@ -113,7 +113,8 @@ class SqliteDatabase(Database):
         """Empty the log, and remove `traces` from the unused space of the file.
 
         The file is written anew where one of them is left, where there are many to look
-        for, and where an `earlier` deletion left unknown ones. Returns False as `scrub`.
+        for, and where an `earlier` deletion left unknown ones. Returns False as
+        `scrub`.
         """
         if not self.scrub():
             return False
@@ -278,7 +279,7 @@ def _path_of(url: URL) -> Path:
 
 
 def _make_file(path: Path) -> None:
-    """Create the file, or restrict one that is there, so that only the owner can read it.
+    """Create the file, or restrict it, so that only the owner can read it.
 
     SQLite gives its -wal and -shm files the same mode. A file that is there is not
     opened here: closing it again would end the locks of this process.

@@ -2,8 +2,9 @@
 
 Two rows of `meta` hold the state: `encryption_key` (the id of the key, or "none";
 missing = never encrypted) and, during a rotation, `encryption_next`. Every value notes
-in `sealed_by` which key sealed it, so a rotation that was killed is continued by running
-it again. During a rotation nothing else opens the gallery: part of it could not be read.
+in `sealed_by` which key sealed it, so a rotation that was killed is continued by
+running it again. During a rotation nothing else opens the gallery: part of it could not
+be read.
 
 What was rewritten may still stand in free pages. So at the end the file is written anew
 (VACUUM) and the log emptied.
@@ -88,9 +89,9 @@ _ALL = (
 
 
 def check(connection: Connection, codec: Codec) -> None:
-    """Check that the gallery is stored with `codec`; an empty one takes it on.
+    """Check that the gallery is stored with `codec`.
 
-    Raises ConfigError.
+    An empty gallery takes it on. Raises ConfigError.
     """
     state = _state(connection)
     if NEXT in state:
@@ -106,7 +107,7 @@ def check(connection: Connection, codec: Codec) -> None:
 
 
 def refuse_other(connection: Connection, codec: Codec) -> None:
-    """Refuse to write where the encryption changed since this process opened the gallery.
+    """Refuse to write if the encryption changed since the gallery was opened.
 
     Raises StoreUnavailableError.
     """
@@ -123,13 +124,13 @@ def rotate(
 ) -> int:
     """Store every value with `new`, and return how many values were rewritten.
 
-    `old` are the keys that may be needed to read what is stored now. No other process may
-    have the gallery open. `progress` is called with the number of values that are done,
-    and of all. A rotation that is killed loses nothing: call it again to go on.
+    `old` are the keys that may be needed to read what is stored now. No other process
+    may have the gallery open. `progress` is called with the number of values that are
+    done, and of all. A rotation that is killed loses nothing: call it again to go on.
 
     Raises ConfigError when a key is missing, before anything changes. Raises
-    StoreUnavailableError when a value is damaged, or when another process kept old bytes
-    from being removed (then call it again).
+    StoreUnavailableError when a value is damaged, or when another process kept old
+    bytes from being removed (then call it again).
     """
     codecs = {codec.key_id: codec for codec in (PlainText(), new, *old)}
     with database.write() as connection:

@@ -1,8 +1,8 @@
 """Stored form of biometric values: in the clear, or sealed with AES-256-GCM.
 
 Sealed form (NIST SP 800-38D): nonce (12 bytes, fresh and random for every value) |
-ciphertext | tag (16 bytes), 28 bytes more than the value. With random nonces one key may
-seal 2^32 values. What a value belongs to (template id, kind, ...) is the associated
+ciphertext | tag (16 bytes), 28 bytes more than the value. With random nonces one key
+may seal 2^32 values. What a value belongs to (template id, kind, ...) is the associated
 data, so a value that was moved to another row does not open there. The id of a key is
 the first 16 hex digits of a hash of it, which tell nothing about the key.
 """
@@ -31,12 +31,13 @@ _HOW = f"A key is {KEY_BYTES} random bytes in base64: `cli.py keys new-encryptio
 class Codec(Protocol):
     """Translates between a value and its stored form.
 
-    `about` says what the value belongs to: the same texts when sealing and when opening.
+    `about` says what the value belongs to: the same texts when sealing and when
+    opening.
     """
 
     @property
     def key_id(self) -> str | None:
-        """Id of the key, as `sealed_by` notes it beside the value; None = in the clear."""
+        """Id of the key, as it is noted in `sealed_by` (None = in the clear)."""
 
     def seal(self, value: bytes, *about: str) -> bytes:
         """Make the stored form of a value."""
@@ -44,8 +45,8 @@ class Codec(Protocol):
     def open(self, stored: bytes, sealed_by: str | None, *about: str) -> bytes:
         """Recover a value from its stored form.
 
-        Raises StoreUnavailableError when another key sealed it, or when what is stored is
-        damaged or belongs elsewhere.
+        Raises StoreUnavailableError when another key sealed it, or when what is stored
+        is damaged or belongs elsewhere.
         """
 
 

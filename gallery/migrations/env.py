@@ -1,4 +1,4 @@
-"""Configuration of Alembic: it runs on the connection, in the transaction, of its caller.
+"""Configuration of Alembic, which runs in the transaction of its caller.
 
 `gallery.migrations.upgrade` is the only caller. All revisions of one upgrade are one
 transaction, on SQLite too: a process that is killed in the middle leaves the old state.

@@ -42,7 +42,7 @@ def is_current(connection: Connection) -> bool:
 
 
 def version_of(connection: Connection) -> str | None:
-    """Revision of the database; None = it is empty.
+    """Read the revision of the database (None = it is empty).
 
     The first release noted none. Raises ConfigError for a database of another program.
     """

@@ -34,7 +34,7 @@ _WAIT_S = 20.0
 
 @dataclass(frozen=True)
 class Place:
-    """A template of a person in the plane; x and y in [-1, 1]."""
+    """A template of a person in the plane, with x and y in [-1, 1]."""
 
     person_id: str
     name: str
@@ -69,9 +69,9 @@ class Similarity:
 
     Attributes:
         people: the people, in the order of the scores.
-        scores: (n, n) float32, the mean cosine of the templates of one person to those of
-            another. On the diagonal, of a person's templates to each other, NaN where
-            there is only one.
+        scores: (n, n) float32, the mean cosine of the templates of one person to those
+            of another. On the diagonal, of a person's templates to each other, NaN
+            where there is only one.
         total: number of people who match the search.
     """
 
@@ -137,7 +137,7 @@ class Overview:
     def similarity(
         self, modality: Modality, search: str = "", limit: int = MAX_MATRIX_PEOPLE
     ) -> Similarity:
-        """Compare the first `limit` people who match `search`, in the order of their ids.
+        """Compare the first `limit` people who match `search`, ordered by id.
 
         Raises InvalidRequestError, StoreUnavailableError.
         """

@@ -1,9 +1,9 @@
 """Embeddings in two dimensions: by their principal components, or by t-SNE.
 
-Pure functions, for pictures only, never for decisions. PCA keeps distances as well as two
-straight axes can, and says how much of the spread they show. t-SNE (van der Maaten and
-Hinton, 2008, "Visualizing Data using t-SNE"; scikit-learn's) keeps neighbourhoods and
-nothing else: distances between groups mean nothing in it.
+Pure functions, for pictures only, never for decisions. PCA keeps distances as well as
+two straight axes can, and says how much of the spread they show. t-SNE (van der Maaten
+and Hinton, 2008, "Visualizing Data using t-SNE"; scikit-learn's) keeps neighbourhoods
+and nothing else: distances between groups mean nothing in it.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def pca(vectors: Float32Array, others: Float32Array | None = None) -> Plane:
 
 
 def tsne(vectors: Float32Array) -> Plane:
-    """Draw `vectors` (n, size) by t-SNE; fewer than five are drawn by PCA.
+    """Draw `vectors` (n, size) by t-SNE.
 
-    The same vectors always give the same picture.
+    Fewer than five are drawn by PCA. The same vectors always give the same picture.
     """
     if len(vectors) < _LEAST_FOR_TSNE:
         return pca(vectors)

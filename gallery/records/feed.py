@@ -37,7 +37,7 @@ _TEMPLATE = (
 
 @dataclass(frozen=True)
 class Revision:
-    """A state of a gallery: which one, in which file, and the number of its latest change.
+    """State of a gallery: its id, its file, and the number of its latest change.
 
     `change` is 0 while nothing ever changed.
     """
@@ -57,7 +57,10 @@ class PersonRef:
 
 
 def revision(connection: Connection, file: str) -> Revision:
-    """Read the state that this transaction sees; `file` is the id of the database file."""
+    """Read the state that this transaction sees.
+
+    `file` is the id of the database file.
+    """
     latest = select(func.max(changes.c.change)).scalar_subquery()
     gallery_id, change = connection.execute(
         select(meta.c.value, latest).where(meta.c.name == "gallery_id")
@@ -102,8 +105,8 @@ def read_templates(
     StoreUnavailableError for a vector that `codec` cannot open.
     """
     c = templates.c
-    # One expression, so that rows come by the index that begins with the person. By that
-    # of the encoders, all would be sorted in memory.
+    # One expression, so that rows come by the index that begins with the person. By
+    # that of the encoders, all would be sorted in memory.
     wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
@@ -125,10 +128,15 @@ def _by_modality(rows: Sequence[Any], codec: Codec) -> dict[Modality, Templates]
 def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
     """Turn rows of `_TEMPLATE` into arrays, by columns: a gallery has many rows."""
     columns: tuple[Any, ...] = tuple(zip(*rows, strict=True))
-    owners, _, modalities, sources, stored, sealed_by, template_ids, encoder_ids = columns
+    owners, _, _, sources, stored, sealed_by, *_ = columns
     if codec.key_id is not None or any(sealed_by):
-        stored = tuple(map(codec.open, stored, sealed_by, template_ids, modalities, encoder_ids))
+        stored = [_open(row, codec) for row in rows]
     return Templates(np.array(owners, np.int64), sources, vectors.from_bytes(stored))
+
+
+def _open(row: Any, codec: Codec) -> bytes:
+    about = (row.template_id, row.modality, row.encoder_id)
+    return codec.open(row.vector, row.sealed_by, *about)
 
 
 def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:

@@ -2,7 +2,8 @@
 
 An answer is remembered for some days (DUET_FEEDBACK_DAYS) by its request id: one row
 for each modality that named somebody. Feedback ("this is me", "not this person") turns
-these rows into trials for the next calibration. Trials stay until the person is deleted.
+these rows into trials for the next calibration. Trials stay until the person is
+deleted.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def _trial_values(row: Row[Any], new: NewFeedback) -> dict[str, Any]:
 def trials(
     connection: Connection, encoder_ids: Mapping[str, str], scale_ids: Mapping[str, str]
 ) -> tuple[Trial, ...]:
-    """List the trials of these encoders on these scales (ids by modality), oldest first.
+    """List the trials of these encoders and scales (ids by modality), oldest first.
 
     Strengths of others mean something else.
     """

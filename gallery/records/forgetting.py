@@ -36,7 +36,8 @@ from gallery.tables import (
 FRAGMENT_BYTES = 64
 PENDING = "forgetting"
 _TEXTS = (people.c.person_id, people.c.name, people.c.note, people.c.consent, people.c.search)
-# First, some and last bytes of 2048, counted from 1. A sealed vector is a little longer.
+# First, some and last bytes of 2048, counted from 1. A sealed vector is a little
+# longer.
 _STARTS = (1, 1000, 1985)
 
 
@@ -59,8 +60,9 @@ def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[byte
     media = select(func.substr(kept_media.c.data, 1, FRAGMENT_BYTES)).join(
         templates, templates.c.key == kept_media.c.template_key
     )
-    queries = (_fragments(templates.c.vector), staged, media)
-    fragments = {part for query in queries for part in _values(connection, query.where(which))}
+    fragments = set[bytes]()
+    for query in (_fragments(templates.c.vector), staged, media):
+        fragments.update(_values(connection, query.where(which)))
     clips = connection.scalars(select(templates.c.source_sha256).where(which))
     return fragments | {sha256.encode() for sha256 in clips}
 
@@ -77,7 +79,9 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
         select(job_items.c.name).where(about),
         select(job_items.c.media).where(about),
     )
-    leads = {text.encode() for query in queries for text in connection.scalars(query)}
+    leads = set[bytes]()
+    for query in queries:
+        leads.update(text.encode() for text in connection.scalars(query))
     mine = templates.c.person_key == key
     return texts_of(connection, key) | fragments_of(connection, mine) | leads
 
@@ -85,7 +89,8 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
 def mark_cleanup_pending(connection: Connection) -> bool:
     """Note, in a transaction that deletes, that its second step is pending.
 
-    Returns whether that of an earlier deletion still is. Only SQLite's files are searched.
+    Returns whether that of an earlier deletion still is. Only SQLite's files are
+    searched.
     """
     if connection.dialect.name != "sqlite":
         return False

@@ -58,9 +58,10 @@ class Claim:
 
 
 class JobClaims:
-    """What workers ask of jobs. Shared by all threads; every call is one transaction.
+    """What workers ask of jobs.
 
-    Raises StoreUnavailableError, StorageFullError.
+    It is shared by all threads, and every call is one transaction. Raises
+    StoreUnavailableError, StorageFullError.
     """
 
     def __init__(self, database: Database) -> None:
@@ -69,9 +70,10 @@ class JobClaims:
     def claim(
         self, worker: str, job_id: str | None = None, elsewhere: Collection[str] = ()
     ) -> Claim | None:
-        """Claim the next file for a worker; None when there is none now.
+        """Claim the next file for a worker.
 
-        `job_id`: of this job alone. Jobs whose root is one of `elsewhere` are left out.
+        Returns None when there is none now. `job_id`: of this job alone. Jobs whose
+        root is one of `elsewhere` are left out.
         """
         if not self.waiting():
             return None
@@ -137,9 +139,9 @@ class JobClaims:
     ) -> bool:
         """Store the result of a file, or its error.
 
-        `mentions` are the ids of the people whom it names. Where one of them was deleted
-        since, the file is forgotten. Returns False when the worker lost the file: then
-        nothing is stored.
+        `mentions` are the ids of the people whom it names. Where one of them was
+        deleted since, the file is forgotten. Returns False when the worker lost the
+        file: then nothing is stored.
         """
         outcome: dict[str, Any] = {
             "state": "failed" if error else "done",
@@ -158,18 +160,15 @@ class JobClaims:
             if not stored.rowcount:
                 return False
             if keys and not forgotten:
-                connection.execute(
-                    insert(job_mentions),
-                    [{"item_key": claim.key, "person_key": key} for key in keys],
-                )
+                _mention(connection, claim, keys)
             close_if_done(connection, _job_key(connection, claim))
             return True
 
     def release(self, claim: Claim, worker: str) -> None:
-        """Give a file back that the service could not work on now (busy, database full).
+        """Give a file back that the service could not work on now.
 
-        That does not count as an attempt. A file of a job that was cancelled meanwhile is
-        not begun again.
+        It may be busy, or its database full. That does not count as an attempt. A file
+        of a job that was cancelled meanwhile is not begun again.
         """
         cancelled = exists().where(jobs.c.key == job_items.c.job_key, jobs.c.cancelled)
         with self._database.write() as connection:
@@ -276,8 +275,14 @@ def _keys_of(connection: Connection, person_ids: Collection[str]) -> list[int]:
     return list(connection.scalars(select(people.c.key).where(people.c.person_id.in_(person_ids))))
 
 
+def _mention(connection: Connection, claim: Claim, keys: Collection[int]) -> None:
+    """Note the people whom the result of a file names."""
+    rows = [{"item_key": claim.key, "person_key": key} for key in keys]
+    connection.execute(insert(job_mentions), rows)
+
+
 def _job_key(connection: Connection, claim: Claim) -> int:
-    """Internal number of the job of a file; 0 when the job was removed meanwhile."""
+    """Internal number of the job of a file (0 = the job was removed meanwhile)."""
     return connection.scalar(select(job_items.c.job_key).where(job_items.c.key == claim.key)) or 0
 
 

@@ -39,8 +39,8 @@ def files_about(person_key: int, person_id: str) -> ColumnElement[bool]:
 def forget_person(connection: Connection, person_key: int, person_id: str) -> list[str]:
     """Forget what jobs hold about a person who is being deleted.
 
-    Call it in the transaction of the deletion, before the row of the person goes. A file
-    that waits to be enrolled for the person is not worked on any more. Returns the
+    Call it in the transaction of the deletion, before the row of the person goes. A
+    file that waits to be enrolled for the person is not worked on any more. Returns the
     uploads to remove (paths below the media root).
     """
     about = files_about(person_key, person_id)
@@ -76,7 +76,7 @@ def uploads_of(connection: Connection, condition: ColumnElement[bool]) -> list[s
 
 
 def remove_uploads(root: Path, uploads: Iterable[str]) -> None:
-    """Remove uploaded files (paths below `root`), and the folder of a job when it is empty."""
+    """Remove uploaded files (paths below `root`), and folders that are empty then."""
     for upload in uploads:
         path = root / upload
         with suppress(OSError):

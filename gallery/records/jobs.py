@@ -105,16 +105,17 @@ class JobItem:
 
 
 class Jobs(JobClaims):
-    """All jobs of a gallery. Shared by all threads; every call is one transaction.
+    """All jobs of a gallery.
 
-    Raises StoreUnavailableError, StorageFullError.
+    They are shared by all threads, and every call is one transaction. Raises
+    StoreUnavailableError, StorageFullError.
     """
 
     def create(self, new: NewJob, actor: str = "local", job_id: str | None = None) -> Job:
         """Store a job.
 
-        Raises InvalidRequestError for more than `MAX_FILES` files or `MAX_OPEN_JOBS` open
-        jobs. Where all files are refused, raises the error of the first.
+        Raises InvalidRequestError for more than `MAX_FILES` files or `MAX_OPEN_JOBS`
+        open jobs. Where all files are refused, raises the error of the first.
         """
         _refuse(new)
         with self._database.write() as connection:
@@ -137,9 +138,9 @@ class Jobs(JobClaims):
     def items(
         self, job_id: str, offset: int = 0, limit: int = 100, states: Collection[str] = ()
     ) -> tuple[JobItem, ...]:
-        """List files of a job in their order; with `states`, only those in one of them.
+        """List files of a job in their order.
 
-        Raises JobNotFoundError.
+        With `states`, only those in one of them are listed. Raises JobNotFoundError.
         """
         with self._database.read() as connection:
             query = select(job_items).where(job_items.c.job_key == _row(connection, job_id).key)
@@ -161,8 +162,9 @@ class Jobs(JobClaims):
     def cancel(self, job_id: str) -> tuple[Job, list[str]]:
         """Stop an open job, or remove a finished one.
 
-        Files that wait are not worked on any more. Returns the job as it is now (or was),
-        and the uploaded media that nobody needs any more. Raises JobNotFoundError.
+        Files that wait are not worked on any more. Returns the job as it is now (or
+        was), and the uploaded media that nobody needs any more. Raises
+        JobNotFoundError.
         """
         with self._database.write() as connection:
             row = _row(connection, job_id)
@@ -180,7 +182,7 @@ class Jobs(JobClaims):
             return _as_job(connection, _row(connection, job_id)), uploads
 
     def uploads(self) -> set[str]:
-        """Uploaded media of files that are not done yet (paths below the media root)."""
+        """Uploads of files that are not done yet (paths below the media root)."""
         with self._database.read() as connection:
             return set(uploads_of(connection, job_items.c.state.in_(OPEN)))
 

@@ -2,9 +2,9 @@
 
 A key reads `duet_<key id>_<secret>` with 256 random bits of secret. The database holds
 its id and the scrypt hash of the secret. The key itself is shown once, when it is
-created. scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under a
-key of its own, of each secret that was right. Whether the key was revoked is read from
-the database at every request.
+created. scrypt is slow on purpose (about 50 ms), so a process remembers an HMAC, under
+a key of its own, of each secret that was right. Whether the key was revoked is read
+from the database at every request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}  # 16 MB and about 50 ms
 
 
 class Role(StrEnum):
-    """What the holder of an API key may do; `web/guard/roles.py` lists the routes of each."""
+    """What the holder of an API key may do: `web/guard/roles.py` lists the routes."""
 
     ADMIN = "admin"
     KIOSK = "kiosk"
@@ -118,9 +118,10 @@ class Keys:
         return _as_key(row)
 
     def exist(self, *, usable: bool = False) -> bool:
-        """Whether a key was ever created; `usable`: and not revoked.
+        """Whether a key was ever created.
 
-        From then on nobody is let in without one.
+        From then on nobody is let in without one. `usable`: count only keys that were
+        not revoked.
         """
         key = select(api_keys.c.key_id)
         if usable:
@@ -129,9 +130,10 @@ class Keys:
             return bool(connection.scalar(select(exists(key))))
 
     def find(self, text: str, before_slow: Callable[[], None] = lambda: None) -> ApiKey | None:
-        """Find the key of this text, revoked or not; None = no such key.
+        """Find the key of this text, revoked or not.
 
-        `before_slow` runs before the slow comparison and may raise.
+        Returns None when there is no such key. `before_slow` runs before the slow
+        comparison and may raise.
         """
         prefix, _, rest = text.partition("_")
         key_id, _, secret = rest.partition("_")

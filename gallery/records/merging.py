@@ -18,12 +18,12 @@ from gallery.tables import people as table
 def merge(connection: Connection, key: int, other: int) -> list[str]:
     """Give everything of `other` to `key`, and delete `other`.
 
-    The first keeps id and name. Where it has no name of its own (its name is its id), no
-    note or no consent, it takes those of the other. The earlier of two ends of retention
-    holds, as a merge must not lengthen what was promised to somebody.
+    The first keeps id and name. Where it has no name of its own (its name is its id),
+    no note or no consent, it takes those of the other. The earlier of two ends of
+    retention holds, as a merge must not lengthen what was promised to somebody.
 
-    Returns what `people.remove` returns. Raises EncoderMismatchError when the two are of
-    two models.
+    Returns what `people.remove` returns. Raises EncoderMismatchError when the two are
+    of two models.
     """
     first = _row(connection, key)
     second = _row(connection, other)
@@ -86,7 +86,7 @@ def _merged(first: Row[Any], second: Row[Any]) -> dict[str, Any]:
 
 
 def _retention_days(first: Row[Any], second: Row[Any], start: datetime) -> int | None:
-    """Whole days from `start` to the earlier end of retention, at least 1; None = no end."""
+    """Whole days (1 or more) from `start` to the earlier end of retention, if any."""
     ends = _present(people.as_person(first).expires_at, people.as_person(second).expires_at)
     return max((min(ends) - start) // timedelta(days=1), 1) if ends else None
 

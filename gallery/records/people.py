@@ -146,7 +146,7 @@ def note_seen(connection: Connection, key: int) -> None:
 
 
 def find(connection: Connection, person_id: str) -> int | None:
-    """Internal number of a person; None = nobody has this id."""
+    """Internal number of a person (None = nobody has this id)."""
     return connection.scalar(select(people.c.key).where(people.c.person_id == person_id))
 
 
@@ -262,7 +262,10 @@ def with_end(connection: Connection) -> list[tuple[int, datetime]]:
 
 
 def columns(person_id: str, values: PersonChanges) -> dict[str, Any]:
-    """Columns to write for these values. Raises InvalidNameError, InvalidRequestError."""
+    """Columns to write for these values.
+
+    Raises InvalidNameError, InvalidRequestError.
+    """
     written: dict[str, Any] = {}
     if "name" in values:
         written["name"] = validate_name(values["name"])

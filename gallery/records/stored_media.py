@@ -1,4 +1,4 @@
-"""Media stored with a template (DUET_KEEP_MEDIA=1), so that a later model can embed them.
+"""Media stored with a template (DUET_KEEP_MEDIA=1), for later models to embed.
 
 - `faces`: a ZIP of `face-00.png`, ... (112, 112, 3), and `faces.json`: {"weights":
   [...]}, the quality that weights each face. PNG takes 2 ms a face. WebP without loss

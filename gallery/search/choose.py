@@ -1,7 +1,7 @@
 """Chooses the index that searches a gallery.
 
-That depends on where the gallery is stored, whether it is encrypted, and how many people
-there are.
+That depends on where the gallery is stored, whether it is encrypted, and how many
+people there are.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ They also take a quarter of the memory: docs/scale.md.
 def open_index(store: Store, encoders: Encoders) -> Index:
     """Open the index of a gallery.
 
-    PostgreSQL is searched inside the database. A file is searched in memory, and so is an
-    encrypted gallery, which only this process can decrypt.
+    PostgreSQL is searched inside the database. A file is searched in memory, and so is
+    an encrypted gallery, which only this process can decrypt.
     """
     if store.database.searches and store.codec.key_id is None:
         return DatabaseIndex(store, encoders)
@@ -31,7 +31,7 @@ def open_index(store: Store, encoders: Encoders) -> Index:
 
 
 class GrowingIndex:
-    """Vectors in memory; codes instead as soon as there are more than `many` people."""
+    """Index in memory: of vectors, and of codes from `many` people on."""
 
     def __init__(self, store: Store, encoders: Encoders, many: int = MANY) -> None:
         self._store = store

@@ -1,11 +1,11 @@
 """Index in memory for many people: one byte a number instead of four.
 
 Every row is scanned, so there is no graph to build at the start, to keep up, or to miss
-somebody. A code is the vector in steps of 1/127 of its largest number, and the scan takes
-integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about
-0.0005 (512 uniform errors). The templates of the `NEAREST` people by code are read and
-compared exactly, and far fewer of them are looked at (`recognition.matching.SHORTLIST`).
-Figures: docs/scale.md.
+somebody. A code is the vector in steps of 1/127 of its largest number, and the scan
+takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by
+about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by code are
+read and compared exactly, and far fewer of them are looked at
+(`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class CodeIndex(MemoryIndex):
 def encode(vectors: Float32Array) -> CodeArray:
     """Encode vectors (n, size) float32 as rows (n, size + 4) int8.
 
-    A row is the code, and the bytes of the float32 that it is multiplied with to get the
-    vector back. A row of zeros stays one.
+    A row is the code, and the bytes of the float32 that it is multiplied with to get
+    the vector back. A row of zeros stays one.
     """
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0)
     scales = largest.astype(np.float32) / np.float32(_STEPS)
@@ -101,7 +101,7 @@ def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
 
 
 def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
-    """Score piece by piece, so that the scale of a row is read while it is in the cache."""
+    """Score piece by piece, so that scales are read while they are in the cache."""
     codes, probe, products = part
     size = probe.shape[1] - _SCALE_BYTES
     scale = probe[:, size:].view(np.float32)[0, 0]

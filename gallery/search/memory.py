@@ -1,11 +1,11 @@
 """Index in memory: one row for each person, with vectors by face, by voice and by both.
 
-`MemoryIndex.snapshot()` asks the database for its latest change. When it moved, the index
-reads the people concerned, also those whom other processes changed, and swaps in a new
-snapshot. A snapshot never changes: searches in parallel each keep the one they began
-with. New rows are written behind the rows that older snapshots look at. Rows out of use
-are marked in the `keys` of the new snapshot. When there are many of them, the rows in use
-are moved together into fresh arrays.
+`MemoryIndex.snapshot()` asks the database for its latest change. When it moved, the
+index reads the people concerned, also those whom other processes changed, and swaps in
+a new snapshot. A snapshot never changes: searches in parallel each keep the one they
+began with. New rows are written behind the rows that older snapshots look at. Rows out
+of use are marked in the `keys` of the new snapshot. When there are many of them, the
+rows in use are moved together into fresh arrays.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def read_nearest(
 
 
 def list_searches(probe: Probe) -> list[tuple[Modality, bool]]:
-    """List the modalities to search, each with whether to search those who have it alone.
+    """List the modalities to search, and whether among those who have it alone.
 
     That is each modality of the probe among all. For a probe with face and voice it is
     also each of the two among those who lack the other one.

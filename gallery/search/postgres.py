@@ -1,16 +1,16 @@
 """Search inside PostgreSQL, for any number of processes that share a gallery.
 
 No process holds the gallery in memory. `person_codes` holds what stands for each person
-at half precision, with HNSW indexes (Malkov and Yashunin, 2018; pgvector's) on the inner
-product. A search takes the nearest of each modality from them and reads their templates:
-scores are exact, the index only says whose.
+at half precision, with HNSW indexes (Malkov and Yashunin, 2018; pgvector's) on the
+inner product. A search takes the nearest of each modality from them and reads their
+templates: scores are exact, the index only says whose.
 
 The codes may be some changes behind the gallery. The people of those changes are looked
 at in every search, so a search never waits for the codes, and never misses what is
 committed. Deleted people leave the codes with their templates.
 
-Vectors in `person_codes` are in the clear. An encrypted gallery is searched in the memory
-of each process instead (`open_index`).
+Vectors in `person_codes` are in the clear. An encrypted gallery is searched in the
+memory of each process instead (`open_index`).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ EXACT = 100_000
 
 Nobody is missed, and it takes no longer than the graph. Figures: docs/scale.md.
 """
-# Parameters of HNSW, for recall before speed: who resembles nobody else is hard to reach
-# through neighbours. Figures: docs/scale.md.
+# Parameters of HNSW, for recall before speed: who resembles nobody else is hard to
+# reach through neighbours. Figures: docs/scale.md.
 LINKS = 24
 EF_CONSTRUCTION = 200
 EF_SEARCH = 1000
@@ -88,9 +88,9 @@ class DatabaseIndex:
         self._encoders = hashlib.sha256(ids.encode()).hexdigest()
 
     def snapshot(self) -> Snapshot:
-        """Read the counts and what is stale; of the people, at most the latest.
+        """Read the counts and what is stale.
 
-        Raises StoreUnavailableError.
+        Of the people, at most the latest ones are in it. Raises StoreUnavailableError.
         """
         return self.near({})
 

@@ -26,8 +26,8 @@ class Block:
 
     Attributes:
         keys: (m,) internal numbers, rising.
-        vectors: (m or more, size) float32 by modality, or what an index packs them into.
-            Rows behind the m-th are empty.
+        vectors: (m or more, size) float32 by modality, or what an index packs them
+            into. Rows behind the m-th are empty.
         has: (m,) whether the person has a vector, by modality.
     """
 

@@ -41,7 +41,7 @@ class AnswerTransactions(Transactions):
     def give_feedback(
         self, request_id: str, person_id: str, same: bool, asked_by: str | None = None
     ) -> tuple[Modality, ...]:
-        """Store that the clip of an answer was (`same`) or was not of a person it named.
+        """Store whether the clip of an answer was of a person whom it named (`same`).
 
         It takes the place of earlier feedback. `asked_by`: only on an answer that this
         actor was given. Returns the modalities that named the person. Raises

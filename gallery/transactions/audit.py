@@ -15,8 +15,8 @@ class AuditTransactions(Transactions):
     ) -> tuple[Event, ...]:
         """List rows of the audit, newest first.
 
-        `before`: only rows of a lower number. `action`: only rows of this action. Raises
-        InvalidRequestError.
+        `before`: only rows of a lower number. `action`: only rows of this action.
+        Raises InvalidRequestError.
         """
         with self.database.read() as connection:
             return audit.page(connection, limit, before, action)

@@ -59,7 +59,7 @@ class PeopleTransactions(Transactions):
             return people.person_of(connection, people.key_of(connection, person_id))
 
     def find_person(self, person_id: str) -> Person | None:
-        """Read a person; None = nobody has this id. Raises InvalidNameError."""
+        """Read a person (None = nobody has this id). Raises InvalidNameError."""
         try:
             return self.get_person(person_id)
         except PersonNotFoundError:
@@ -79,9 +79,10 @@ class PeopleTransactions(Transactions):
             return people.count(connection)
 
     def update_person(self, person_id: str, **changes: Unpack[PersonChanges]) -> Person:
-        """Change name, note, consent or retention_days; what is not given stays.
+        """Change name, note, consent or retention_days.
 
-        Raises PersonNotFoundError, InvalidNameError, InvalidRequestError.
+        What is not given stays. Raises PersonNotFoundError, InvalidNameError,
+        InvalidRequestError.
         """
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
@@ -107,10 +108,11 @@ class PeopleTransactions(Transactions):
             _delete(connection, key, "delete_person", erasure)
 
     def merge_people(self, person_id: str, other: str) -> Person:
-        """Merge two entries of one person into the first (`gallery.records.merging.merge`).
+        """Merge two entries of one person into the first.
 
-        Nothing else of the other is left, also not in the bytes of the files. Raises
-        PersonNotFoundError, InvalidNameError, InvalidRequestError, EncoderMismatchError.
+        `gallery.records.merging.merge` has the rules. Nothing else of the other is
+        left, also not in the bytes of the files. Raises PersonNotFoundError,
+        InvalidNameError, InvalidRequestError, EncoderMismatchError.
         """
         if person_id == other:
             raise InvalidRequestError(
@@ -125,9 +127,10 @@ class PeopleTransactions(Transactions):
             return people.person_of(connection, key)
 
     def export_person(self, person_id: str) -> dict[str, Any]:
-        """Export everything that is stored on a person (`gallery.records.export.document`).
+        """Export everything that is stored on a person.
 
-        Raises PersonNotFoundError, StoreUnavailableError.
+        `gallery.records.export.document` has the form. Raises PersonNotFoundError,
+        StoreUnavailableError.
         """
         with self.database.read() as connection:
             key = people.key_of(connection, person_id)
@@ -183,7 +186,7 @@ class PeopleTransactions(Transactions):
 
 
 def _delete(connection: Connection, key: int, action: str, erasure: Erasure) -> None:
-    """Delete a person in this transaction; `action` is its name in the audit."""
+    """Delete a person in this transaction, under the name `action` in the audit."""
     erasure.traces |= forgetting.all_of(connection, key)
     erasure.uploads += people.remove(connection, key)
     people.note_change(connection, key, action=action, outcome="deleted")

@@ -54,10 +54,10 @@ class TemplateTransactions(Transactions):
         created together with the templates. Where somebody of that id is there already,
         perhaps since another request a moment ago, they are added to that person.
 
-        `replace` first removes all templates of a person who is there, as what is left of
-        an earlier clip may be of somebody else. A template made from the same file before
-        is kept instead of stored twice. `guard` runs once no other writer can change the
-        gallery, and may raise to stop the enrolment.
+        `replace` first removes all templates of a person who is there, as what is left
+        of an earlier clip may be of somebody else. A template made from the same file
+        before is kept instead of stored twice. `guard` runs once no other writer can
+        change the gallery, and may raise to stop the enrolment.
 
         Raises PersonNotFoundError, InvalidNameError, EncoderMismatchError,
         StorageFullError, StoreUnavailableError.
@@ -130,7 +130,7 @@ class TemplateTransactions(Transactions):
             return people.person_of(connection, target)
 
     def kept_media(self, template_id: str) -> dict[str, bytes]:
-        """Read the media stored with a template, by kind; empty when there are none.
+        """Read the media stored with a template, by kind.
 
         The kinds are in `gallery.records.stored_media`. Raises StoreUnavailableError.
         """

@@ -1,12 +1,12 @@
 """Copies a gallery to another database, of whatever kind.
 
 People, templates, kept media, feedback, keys and the audit are copied. One transaction
-reads the source and one writes the target, so a copy that is stopped at any moment leaves
-the target empty. Internal numbers stay, and so do those that were used once: the audit
-goes on to refer to the same people, and its chain stays whole.
+reads the source and one writes the target, so a copy that is stopped at any moment
+leaves the target empty. Internal numbers stay, and so do those that were used once: the
+audit goes on to refer to the same people, and its chain stays whole.
 
-Batch jobs are not copied: their clips lie in the media folder, and two services must not
-do them twice.
+Batch jobs are not copied: their clips lie in the media folder, and two services must
+not do them twice.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Progress = Callable[[str, int], object]
 def copy_gallery(
     source: Store, target: Store, progress: Progress = lambda _table, _rows: None
 ) -> dict[str, int]:
-    """Copy all of `source` into the empty `target`, and return the number of rows by table.
+    """Copy `source` into the empty `target`, and return the number of rows by table.
 
     Sealed values stay as they are, so both must have the same key.
 
     Raises InvalidRequestError for a target that is not empty, StoreUnavailableError and
-    StorageFullError. Raises StoreUnavailableError, too, when what arrived is not what was
-    sent: the target is left empty then.
+    StorageFullError. Raises StoreUnavailableError, too, when what arrived is not what
+    was sent: the target is left empty then.
     """
     if source.codec.key_id != target.codec.key_id:
         raise ValueError("Both galleries must be sealed with the same key.")

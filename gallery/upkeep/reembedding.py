@@ -1,11 +1,11 @@
 """Embeds templates again after a change of models, from the media kept with them.
 
-Media are kept with DUET_KEEP_MEDIA=1 (`gallery/records/stored_media.py`). New vectors are
-staged beside their templates (table `reembedded`), a few in each transaction, so a run
-that was killed goes on where it was. Until all are there the old templates serve, also in
-a service that is running: it neither sees nor misses anything. The switch is one
-transaction. Ids, clips and kept media of the templates stay; only vector and encoder id
-change.
+Media are kept with DUET_KEEP_MEDIA=1 (`gallery/records/stored_media.py`). New vectors
+are staged beside their templates (table `reembedded`), a few in each transaction, so a
+run that was killed goes on where it was. Until all are there the old templates serve,
+also in a service that is running: it neither sees nor misses anything. The switch is
+one transaction. Ids, clips and kept media of the templates stay; only vector and
+encoder id change.
 
 Templates without kept media cannot be embedded again. The switch refuses to leave them
 behind, or drops them on request.
@@ -106,8 +106,9 @@ class Reembedding:
     def switch(self, *, drop: bool = False) -> int:
         """Put the staged vectors in place of the old ones, and return how many.
 
-        All of it is one transaction. `drop` deletes templates without kept media. Raises
-        EncoderMismatchError when a template would be left behind: nothing changes then.
+        All of it is one transaction. `drop` deletes templates without kept media.
+        Raises EncoderMismatchError when a template would be left behind: nothing
+        changes then.
         """
         with self._store.erasing() as (connection, erasure):
             left = self._left(connection)
@@ -225,7 +226,7 @@ def _staged() -> ColumnElement[bool]:
 
 
 def _enrolled_again() -> ColumnElement[bool]:
-    """Condition on `templates`: the person has one of the same clip by the new model."""
+    """Condition on `templates`: the new model has made one of the same clip."""
     other = templates.alias()
     conditions = (
         other.c.person_key == templates.c.person_key,

@@ -1,4 +1,4 @@
-"""Consent, retention, encryption, kept media, feedback, API keys, and a chained audit."""
+"""Consent, retention, encryption, kept media, feedback, API keys, chained audit."""
 
 from __future__ import annotations
 

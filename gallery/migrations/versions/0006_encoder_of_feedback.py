@@ -1,7 +1,7 @@
 """Encoder that made the score of an answer.
 
-Scores of two models are not calibrated together. NULL = from before; such a row is never
-used.
+Scores of two models are not calibrated together. NULL = from before; such a row is
+never used.
 """
 
 from __future__ import annotations
