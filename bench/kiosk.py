@@ -21,7 +21,7 @@ import click
 from playwright.sync_api import Page
 
 from bench.clips import enroll
-from tests.browser.chromium import CHROMIUM, chromium, page_of, performer
+from tests.support.chromium import CHROMIUM, chromium, page_of, performer
 from tests.support.media import write_clip
 from tests.support.service import Service, running
 

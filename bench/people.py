@@ -25,7 +25,7 @@ from playwright.sync_api import Browser
 from bench.gallery import vectors
 from gallery.store import NewPerson, NewTemplate, Store, open_store
 from network.serving.card import read_card
-from tests.browser.chromium import CHROMIUM, chromium, page_of
+from tests.support.chromium import CHROMIUM, chromium, page_of
 from tests.support.service import running
 from utils.arrays import unit
 from utils.config import Settings

@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
+from tests.support.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
 from tests.support.media import silence, speech, write_clip, write_video
 from tests.support.media_sound import Samples
 from tests.support.service import ROOT, Service, running

@@ -9,7 +9,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.chromium import SIZES
+from tests.support.chromium import SIZES
 
 SERIOUS = ("serious", "critical")
 

@@ -13,9 +13,9 @@ import pytest
 import requests
 from playwright.sync_api import Page, Response, expect
 
-from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast, Enrol
 from tests.browser.looks import look
+from tests.support.chromium import chromium, page_of
 from tests.support.media import scene, write_photo
 from tests.support.service import ROOT, Service
 

@@ -17,9 +17,9 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import chromium, page_of
 from tests.browser.conftest import Cast
 from tests.browser.looks import look
+from tests.support.chromium import chromium, page_of
 from tests.support.service import ROOT, Service, environment, running
 
 EN = json.loads((ROOT / "web/pages/static/i18n/en.json").read_text(encoding="utf-8"))

@@ -1,110 +1,253 @@
-"""The layer rule, read from the imports of every module (AST; nothing is imported):
-imports only point down.
+"""What every folder may import: imports only point down, and never in a circle.
+
+They are read from the source (tests/house/imports.py), also those in functions, under
+`TYPE_CHECKING` and those by a name in a string. docs/architecture.md draws the picture.
 """
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+import sys
+from collections.abc import Iterable
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TOP = ("app", "app_web", "cli")
-_PURE = {"utils", "scoring"}
-_BASE = {*_PURE, "align", "network"}
-_GALLERY = {*_BASE, "gallery"}
-_CORE = {*_GALLERY, "recognition"}
-ALLOWED = {
+from tests.house.imports import (
+    FOLDERS,
+    SUPPORT,
+    Import,
+    Kind,
+    circle_of_modules,
+    circle_within,
+    folder_of,
+    imports,
+    imports_of,
+    modules,
+    ours,
+    packages,
+)
+
+PURE = {"scoring", "utils"}
+GALLERY = {*PURE, "gallery"}
+RECOGNITION = {*GALLERY, "recognition"}
+PRODUCT = {*RECOGNITION, "align", "network", "assembly"}
+MAY_IMPORT = {
     "utils": set(),
     "scoring": {"utils"},
     "align": {"utils"},
-    "network": {"scoring", "utils"},
-    "gallery": _PURE,
-    "recognition": {*_PURE, "gallery"},
-    "assembly": _CORE,
-    "jobs": {*_CORE, "assembly"},
-    "train": _CORE,
-    "web": {*_CORE, "assembly", "jobs"},
-    "commands": {*_CORE, "assembly", "jobs", "train"},
+    "network": PURE,
+    "gallery": PURE,
+    "recognition": GALLERY,
+    "assembly": {*RECOGNITION, "align", "network"},
+    "jobs": {*RECOGNITION, "assembly"},
+    "train": {*RECOGNITION, "align", "network"},
+    "web": {*PRODUCT, "jobs"},
+    "commands": {*PRODUCT, "jobs", "train"},
     "cli": {"commands"},
-    "app": {*_CORE, "web"},
-    "app_web": {*_CORE, "web"},
+    "app": {"web"},
+    "app_web": {"web"},
+    "Request": set(),
+    "bench": {*PRODUCT, "jobs", "train", "tests"},
+    "deploy": {"tests"},
+    "docs": {"cli", "utils", "web"},
 }
-LAYERS = set(ALLOWED)
-KERAS_USERS = {"network", "train"}
-FLASK_USERS = {"web", "app", "app_web"}
+"""For every folder and program, the others that it may import."""
+
+SUBFOLDERS_MAY_IMPORT = {
+    "gallery": {
+        "migrations": set(),
+        "database": {"migrations"},
+        "encryption": {"database"},
+        "records": {"database", "encryption"},
+        "search": {"database", "encryption", "records"},
+        "transactions": {"database", "encryption", "records"},
+        "overview": {"records"},
+        "upkeep": {"encryption", "records"},
+    },
+    "network": {
+        "backbones": set(),
+        "frontends": set(),
+        "serving": {"backbones", "frontends"},
+    },
+    "train": {
+        "data": set(),
+        "loop": {"data"},
+        "face": {"data", "loop"},
+        "voice": {"data", "loop"},
+        "fusion": {"data", "loop"},
+        "calibration": {"data", "fusion"},
+        "measure": {"calibration", "data", "face", "fusion", "voice"},
+    },
+    "web": {
+        "wire": set(),
+        "guard": {"wire"},
+        "api": {"guard", "wire"},
+        "compat": {"api", "guard", "wire"},
+        "pages": set(),
+        "server": {"guard", "wire"},
+    },
+}
+"""The same for the sub-folders of a folder; its own modules are open to all of them."""
+
+FRONTS = {"app", "app_web", "docs", "web"}
+USERS = {
+    "keras": {"network", "train"},
+    "tensorflow": {"network", "train"},
+    "flask": FRONTS,
+    "flask_restx": FRONTS,
+    "werkzeug": FRONTS,
+    "gunicorn": {"web"},
+    "celery": {"jobs"},
+    "mtcnn": {"align"},
+}
+"""The only folders that may import a library."""
+
+LOADED_LATE = {"keras", "mtcnn", "onnxruntime", "tensorflow"}
+"""Libraries that are imported where they are used, so that nothing else waits for them."""
+
+LATE_FOLDERS = {"align", "assembly", "commands", "gallery", "jobs", "recognition", "utils", "web"}
 
 
-def sources() -> list[Path]:
-    found = [ROOT / f"{name}.py" for name in TOP] + [
-        f for layer in ALLOWED for f in sorted((ROOT / layer).rglob("*.py"))
+def described(found: Iterable[Import]) -> str:
+    """One import a line."""
+    return "\n".join(str(one) for one in found)
+
+
+def subfolder_of(module: str, folder: str) -> str:
+    """The sub-folder of `folder` that a module is in; empty if it is in none."""
+    parts = module.split(".")
+    is_below = parts[0] == folder and ".".join(parts[:2]) in packages()
+    return parts[1] if is_below and len(parts) > 1 else ""
+
+
+def test_every_folder_is_in_the_plan() -> None:
+    assert {folder_of(name) for name in modules()} - {"tests"} == set(MAY_IMPORT)
+    for folder, plan in SUBFOLDERS_MAY_IMPORT.items():
+        assert {subfolder_of(name, folder) for name in modules()} - {""} == set(plan)
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_folder_imports_what_it_may(folder: str) -> None:
+    wrong = [
+        one
+        for one in ours(Kind)
+        if folder_of(one.module) == folder
+        and folder_of(one.target) not in {folder, *MAY_IMPORT[folder]}
     ]
-    return [f for f in found if f.exists()]
+    assert not wrong, described(wrong)
 
 
-def layer_of(path: Path) -> str:
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+@pytest.mark.parametrize("folder", SUBFOLDERS_MAY_IMPORT)
+def test_a_subfolder_imports_what_it_may(folder: str) -> None:
+    wrong = []
+    for one in ours(Kind):
+        source = subfolder_of(one.module, folder)
+        target = subfolder_of(one.target, folder)
+        if source and target and target not in {source, *SUBFOLDERS_MAY_IMPORT[folder][source]}:
+            wrong.append(one)
+    assert not wrong, described(wrong)
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Top-level packages that a module imports, in functions too."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide the layer"
-            names.add((node.module or "").split(".")[0])
-    return names
-
-
-def at_import_time(tree: ast.Module) -> set[str]:
-    """Top-level packages imported as soon as the module is (not those inside
-    functions).
-    """
-    body = [
-        n
-        for n in tree.body
-        if not isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+@pytest.mark.parametrize("library", USERS)
+def test_a_library_is_imported_where_it_may_be(library: str) -> None:
+    wrong = [
+        one
+        for one in imports()
+        if folder_of(one.target) == library
+        and folder_of(one.module) not in {*USERS[library], "tests", "bench"}
     ]
-    return imports(ast.Module(body=body, type_ignores=[]))
+    assert not wrong, described(wrong)
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    layer = layer_of(path)
-    used = imports(tree)
-    assert (used & LAYERS) - {layer} <= ALLOWED[layer], (
-        f"{layer} may import {sorted(ALLOWED[layer])} only"
-    )
-    if layer not in KERAS_USERS:
-        assert not used & {"keras", "tensorflow"}, (
-            "only network/ and train/ import Keras or TensorFlow"
-        )
-    if "mtcnn" in used:
-        assert layer == "align", "mtcnn is used in align only"
-    if layer not in FLASK_USERS:
-        assert not used & {"flask", "flask_restx", "werkzeug"}, (
-            "only web/, app.py and app_web.py know HTTP"
-        )
-    if layer in ("utils", "align", "gallery", "recognition", "web"):
-        assert not at_import_time(tree) & {"mtcnn", "onnxruntime"}, (
-            "heavy runtimes are imported where they are loaded"
-        )
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    wrong = [
+        one
+        for one in imports()
+        if folder_of(one.target) in LOADED_LATE
+        and folder_of(one.module) in LATE_FOLDERS
+        and one.kind is Kind.RUN
+        and not one.in_function
+    ]
+    assert not wrong, described(wrong)
+
+
+@pytest.mark.parametrize("kinds", [(Kind.RUN, Kind.NAME), tuple(Kind)], ids=["run", "types"])
+def test_no_modules_import_each_other_in_a_circle(kinds: tuple[Kind, ...]) -> None:
+    circle = circle_of_modules(kinds)
+    assert not circle, " → ".join(circle)
+
+
+@pytest.mark.parametrize("kinds", [(Kind.RUN, Kind.NAME), tuple(Kind)], ids=["run", "types"])
+@pytest.mark.parametrize("folder", packages(), ids=lambda name: name or "all")
+def test_no_rooms_of_a_folder_import_each_other_in_a_circle(
+    folder: str, kinds: tuple[Kind, ...]
+) -> None:
+    circle = circle_within(folder, kinds)
+    assert not circle, " → ".join(circle)
 
 
 def test_the_client_needs_the_standard_library_and_requests_only() -> None:
-    tree = ast.parse((ROOT / "Request.py").read_text(encoding="utf-8"))
-    import sys
-
-    assert imports(tree) <= set(sys.stdlib_module_names) | {"requests", "__future__"}
+    used = {folder_of(one.target) for one in imports() if one.module == "Request"}
+    assert used <= set(sys.stdlib_module_names) | {"requests", "__future__"}
 
 
-def test_utils_imports_nothing_of_ours() -> None:
-    assert all(
-        not imports(ast.parse(f.read_text())) & (LAYERS - {"utils"})
-        for f in (ROOT / "utils").rglob("*.py")
-    )
+def test_tests_share_their_support_alone() -> None:
+    """Benchmarks and the check of the deployment use the same."""
+    wrong = [
+        one
+        for one in ours(Kind)
+        if folder_of(one.target) == "tests"
+        and folder_of(one.target, 2) not in {SUPPORT, folder_of(one.module, 2)}
+    ]
+    assert not wrong, described(wrong)
+
+
+def test_support_of_tests_needs_no_benchmark() -> None:
+    wrong = [
+        one
+        for one in ours(Kind)
+        if folder_of(one.module, 2) == SUPPORT and folder_of(one.target) in {"bench", "deploy"}
+    ]
+    assert not wrong, described(wrong)
+
+
+# ---- whether all this would notice
+
+
+SOURCE = '''
+"""Text that names web.state in a sentence."""
+import utils.clock
+from typing import TYPE_CHECKING
+from gallery import store
+if TYPE_CHECKING:
+    from web.factory import create_app
+TASK = "train.face.task"
+WORKER = "web.server.gunicorn_worker.Worker"
+def late() -> None:
+    import jobs.worker
+'''
+
+
+def test_imports_of_every_kind_are_read() -> None:
+    found = {(one.target, one.kind, one.in_function) for one in imports_of("x", SOURCE)}
+    assert found == {
+        ("utils.clock", Kind.RUN, False),
+        ("typing", Kind.RUN, False),
+        ("gallery.store", Kind.RUN, False),
+        ("web.factory", Kind.TYPES, False),
+        ("train.face.task", Kind.NAME, False),
+        ("web.server.gunicorn_worker", Kind.NAME, False),
+        ("jobs.worker", Kind.RUN, True),
+    }
+
+
+def test_relative_imports_are_refused() -> None:
+    with pytest.raises(AssertionError, match="relative import"):
+        list(imports_of("gallery.store", "from . import names"))
+
+
+def test_sources_are_read() -> None:
+    assert len(modules()) > 300
+    assert len(list(ours(Kind))) > 1000
+    assert set(FOLDERS) <= {folder_of(name) for name in modules()}
+    assert all(ast.parse(file.read_text(encoding="utf-8")) for file in modules().values())
