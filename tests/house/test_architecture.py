@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "jobs": {*RECOGNITION, "assembly"},
     "train": {*RECOGNITION, "align", "network"},
     "web": {*PRODUCT, "jobs"},
-    "commands": {*PRODUCT, "jobs", "train"},
+    "commands": {*PRODUCT, "bench", "jobs", "train"},
     "cli": {"commands"},
     "app": {"web"},
     "app_web": {"web"},

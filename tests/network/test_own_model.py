@@ -15,7 +15,7 @@ from network.frontends.kaldi import KaldiSpec, kaldi_fbank
 from network.serving.card import read_card
 from network.serving.encoder import load_face_encoder, load_voice_encoder
 from network.serving.inputs import FaceInput
-from tests.support.own_networks import (
+from tests.network.own_networks import (
     IMAGENET,
     add_model,
     face_network,

@@ -22,8 +22,8 @@ from flask.testing import FlaskClient
 import cli
 from assembly import build_recognizer
 from network.serving.card import read_card
+from tests.network.own_networks import IMAGENET, add_model, face_network, voice_network
 from tests.support.media import write_clip
-from tests.support.own_networks import IMAGENET, add_model, face_network, voice_network
 from tests.support.shapes import assert_error, send
 from tests.support.tiny import tiny_models
 from train.data.datasets import Listing, read_listing
