@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,8 @@ from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
-from tests.support.disk import limit_pages
 from tests.support.gallery_parts import (
     CALIBRATION,
-    ClipAligner,
     StubEncoders,
     StubFace,
     StubFusion,
@@ -29,20 +26,13 @@ from tests.support.gallery_parts import (
     make_recognizer,
     outcomes,
 )
-from tests.support.waiting import LIMIT_S, until
-from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
+from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import (
-    BusyError,
-    DuplicatePersonError,
     EncoderMismatchError,
     MediaTypeError,
     NoBiometricError,
-    PersonExistsError,
-    PersonNotFoundError,
-    TemplateNotFoundError,
 )
-from utils.media import Capture
-from utils.modality import Embedding, Modality, PerModality
+from utils.modality import Modality, PerModality
 
 # ---- identify
 
@@ -282,64 +272,6 @@ def test_extrapolated_threshold_is_said(tmp_path: Path, clip: Callable[..., Path
     made.close()
 
 
-# ---- verify
-
-
-def test_verify_person(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    answer = verify_person(gallery, clip(face=1, voice=1, sample=1), "ann")
-    assert [v.outcome for v in answer.verdicts.values()] == ["same"] * 3
-    assert answer.fmr == 0.01
-    assert answer.verdicts.face.threshold == pytest.approx(0.103)
-    answer = verify_person(gallery, clip(face=2, voice=2, sample=1), "ann")
-    assert [v.outcome for v in answer.verdicts.values()] == ["different"] * 3
-
-
-def test_verify_by_one_modality(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    answer = verify_person(gallery, clip(face=1, sample=1), "ann")
-    assert answer.verdicts.fused == answer.verdicts.face
-    assert (answer.verdicts.voice.outcome, answer.verdicts.voice.score) == ("no_probe", None)
-    enroll_person(gallery, clip, "vocal", voice=30)
-    answer = verify_person(gallery, clip(face=30, voice=30, sample=1), "vocal")
-    assert answer.verdicts.fused == answer.verdicts.voice
-    assert answer.verdicts.face.outcome == "no_probe"
-    assert [(h.code, h.text) for h in answer.observation.hints] == [
-        ("not_comparable", "No face template is stored for vocal.")
-    ]
-    assert verify_person(gallery, clip(face=30), "vocal").verdicts.fused.outcome == "no_probe"
-
-
-def test_verify_against_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    """One bad template of three does not decide."""
-    for sample in (1, 2):
-        enroll(gallery, "ann", clip(face=1, voice=1, sample=sample))
-    enroll(gallery, "ann", clip(face=60, voice=60))
-    assert (
-        verify_person(gallery, clip(face=1, voice=1, sample=3), "ann").verdicts.fused.outcome
-        == "same"
-    )
-
-
-def test_verify_nobody(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    with pytest.raises(PersonNotFoundError):
-        verify_person(gallery, clip(face=1), "nobody")
-
-
-def test_verify_clips(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    answer = verify_clips(gallery, clip(face=70, voice=70), clip(face=70, voice=70, sample=1))
-    assert [v.outcome for v in answer.verdicts.values()] == ["same"] * 3
-    answer = verify_clips(gallery, clip(face=70, voice=70), clip(face=71, voice=71))
-    assert answer.verdicts.fused.outcome == "different"
-    answer = verify_clips(gallery, clip(face=70, voice=70), clip(voice=70, sample=1))
-    assert (answer.verdicts.fused, answer.verdicts.face.outcome) == (
-        answer.verdicts.voice,
-        "no_probe",
-    )
-    assert verify_clips(gallery, clip(face=70), clip(voice=70)).verdicts.fused.outcome == "no_probe"
-    with pytest.raises(NoBiometricError, match="The reference"):
-        verify_clips(gallery, clip(face=70), clip(picture=True))
-    assert gallery.store.count() == 3
-
-
 # ---- encoders change
 
 
@@ -373,98 +305,3 @@ def test_other_models(tmp_path: Path, clip: Callable[..., Path]) -> None:
     assert new.stale_templates() == ()
     assert identify(new, clip(face=2, voice=2, sample=2)).observation.hints == ()
     new.close()
-
-
-# ---- people, audit, slots
-
-
-def test_people(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    assert gallery.store.count() == 3
-    with pytest.raises(PersonExistsError):
-        gallery.store.create_person("ann")
-    assert [p.person_id for p in gallery.store.list_people("bo").people] == ["bob"]
-    gallery.store.update_person("ann", name="Anne")
-    assert identify(gallery, clip(face=1, voice=1, sample=1)).decisions.fused.match.name == "Anne"
-    gallery.store.delete_template("ann", gallery.store.list_templates("ann")[0].template_id)
-    with pytest.raises(TemplateNotFoundError):
-        gallery.store.delete_template("ann", "0" * 32)
-    gallery.store.delete_person("ann")
-    assert (
-        identify(gallery, clip(face=1, voice=1, sample=1)).decisions.fused.outcome
-        == Outcome.UNKNOWN
-    )
-    gallery.store.check()
-
-
-def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    identify(gallery, clip(face=1, voice=1, sample=1))
-    gallery.store.create_person("new")
-    with pytest.raises(DuplicatePersonError):
-        enroll(gallery, "new", clip(face=1, voice=1, sample=1))
-    refused, _, identified = gallery.store.events(3)
-    assert (identified.action, identified.outcome) == ("identify", "accepted")
-    assert (refused.action, refused.outcome) == ("enroll", "duplicate_refused")
-    assert refused.person_key == identified.person_key
-
-
-def test_full_disk_does_not_keep_people_from_being_recognised(
-    gallery: Recognizer, clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    limit_pages(gallery.store, 1)
-    gallery.store.database._engine.dispose()
-    answers = [identify(gallery, clip(face=1, voice=1, sample=sample)) for sample in range(60)]
-    assert outcomes(answers[-1])[0] == ("accepted", "ann")
-    assert "the audit missed identify accepted: storage_full" in caplog.text
-
-
-class SlowAligner(ClipAligner):
-    """Counts how many clips are read at the same time, and waits to be let go."""
-
-    def __init__(self) -> None:
-        self.now = self.most = 0
-        self.go = threading.Event()
-        self._lock = threading.Lock()
-
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
-        with self._lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        self.go.wait(LIMIT_S)
-        with self._lock:
-            self.now -= 1
-        return super().analyse(path, filename=filename)
-
-
-def test_slots(tmp_path: Path, clip: Callable[..., Path]) -> None:
-    aligner = SlowAligner()
-    made = make_recognizer(tmp_path / "s", wait_s=0.3, aligner=aligner, slots=2)
-    path = clip(face=1)
-    results = []
-
-    def ask() -> None:
-        try:
-            results.append(identify(made, path).decisions.face.outcome.value)
-        except BusyError as error:
-            results.append(error.code)
-            until(lambda: aligner.now == 2)
-            aligner.go.set()
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert aligner.most == 2
-    assert sorted(results) == ["busy", "unknown", "unknown"]
-    made.close()
-
-
-def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
-    class Broken(StubFace):
-        def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-            return replace(super().embed(faces, weights), vector=np.full(512, np.nan, np.float32))
-
-    made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))
-    with pytest.raises(ValueError, match="unit length"):
-        identify(made, clip(face=1))
-    made.close()

@@ -53,3 +53,8 @@ def enroll(client: FlaskClient, who: str, **more: Any) -> dict[str, Any]:
     response = send(client, f"/v1/people/{who}/templates", media=media(face=who, voice=who), **more)
     assert response.status_code == 201, response.get_data(as_text=True)
     return response.get_json()
+
+
+def person_ids(client: FlaskClient) -> list[str]:
+    """The ids of all people, in the order of the list."""
+    return [person["person_id"] for person in client.get("/v1/people").get_json()["people"]]

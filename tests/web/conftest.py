@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+import pytest
+from flask.testing import FlaskClient
+
 from tests.support.fixtures import app, client, clip, gallery, recognizer, settings
+from tests.support.shapes import enroll, media
 
 __all__ = ["app", "client", "clip", "gallery", "recognizer", "settings"]
+
+
+@pytest.fixture
+def templates(client: FlaskClient) -> dict[str, str]:
+    """Ann and Ben with a face and a voice each, an answer r1 that named Ann; answers
+    with values for URLs.
+    """
+    first = enroll(client, "ann")
+    enroll(client, "ben")
+    asked = client.post(
+        "/v1/identify",
+        data={"media": media(face="ann", voice="ann", take=5)},
+        headers={"X-Request-ID": "r1"},
+    )
+    assert asked.get_json()["fused"]["match"]["person_id"] == "ann"
+    return {
+        "template": first["templates"][0]["template_id"],
+        "voice": first["templates"][1]["template_id"],
+    }

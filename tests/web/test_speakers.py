@@ -1,91 +1,19 @@
-"""The voice API: recordings as files or as base64 in JSON, speakers who are named or
-said to be unknown, and its scale of confidence.
-"""
+"""The voice API: recordings as files or as base64 in JSON; speakers are named or unknown."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import math
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from gallery.records.feed import PersonRef
-from recognition import voice_confidence
-from recognition.decision import Rule, decide
-from recognition.matching import Candidate
-from tests.support.gallery_parts import CALIBRATION, clip
+from tests.support.gallery_parts import clip
 from tests.support.shapes import assert_error, enroll, media, send
+from tests.support.speakers import coded, identify, register, sound
 from utils.config import Settings
-from utils.modality import Modality, PerModality
-
-CALIBRATIONS = PerModality.of(lambda _: CALIBRATION)
-
-
-def sound(who: str, take: int = 1, **more: Any) -> bytes:
-    """A recording of somebody."""
-    return clip(voice=who, take=take, **more)
-
-
-def coded(who: str, take: int = 1) -> str:
-    return base64.b64encode(sound(who, take)).decode()
-
-
-def register(client: FlaskClient, who: str, *takes: int, **more: Any) -> TestResponse:
-    files = [(io.BytesIO(sound(who, take)), f"{who}-{take}.wav") for take in takes or (1,)]
-    return send(client, "/speakers/register", speaker_id=who, audio=files, **more)
-
-
-def identify(client: FlaskClient, who: str, take: int = 9, **more: Any) -> TestResponse:
-    return send(
-        client, "/speakers/identify", audio=(io.BytesIO(sound(who, take)), "probe.wav"), **more
-    )
-
-
-# ---- the scale
-
-
-def candidate(score: float, level: float = 0.0) -> Candidate:
-    strength = score - level
-    llr = float(CALIBRATION.llr(strength))
-    probability = float(CALIBRATION.probability(strength))
-    return Candidate(
-        PersonRef(1, "ann", "Ann"), Modality.VOICE, score, level, 1.0, strength, llr, probability
-    )
-
-
-@pytest.mark.parametrize("people", [1, 20, 5000])
-@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
-def test_a_speaker_is_named_exactly_from_the_threshold_on(people: int, threshold: float) -> None:
-    rule = Rule(0.01, people, CALIBRATIONS, voice_confidence.evidence(threshold))
-    for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
-        decision = decide([candidate(score)], Modality.VOICE, rule)
-        found = voice_confidence.confidence(decision, threshold)
-        assert 0.0 <= found <= 1.0
-        inside = min(max(threshold, 1e-6), 1 - 1e-6)
-        assert (decision.match is not None) == (found >= inside) or math.isclose(found, inside)
-
-
-def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score() -> (
-    None
-):
-    def at(score: float, threshold: float, level: float = 0.0) -> float | None:
-        rule = Rule(0.01, 20, CALIBRATIONS, voice_confidence.evidence(threshold))
-        decision = decide([candidate(score, level)], Modality.VOICE, rule)
-        return voice_confidence.confidence(decision, threshold)
-
-    for score in (0.05, 0.14, 0.3):
-        assert at(score, 0.2) == pytest.approx(at(score, 0.95), abs=1e-9)
-    assert at(0.9, 0.2, level=0.85) == pytest.approx(at(0.9, 0.95, level=0.85), abs=1e-9), (
-        "where no cosine could be high enough"
-    )
-    assert at(0.05, 0.7) < at(0.14, 0.7) < at(0.3, 0.7)
-    own, _ = Rule(0.01, 20, CALIBRATIONS).threshold(Modality.VOICE)
-    assert at(own, 0.7) == pytest.approx(0.7)
 
 
 def test_at_0_7_the_answer_is_that_of_v1_identify(client: FlaskClient) -> None:
@@ -241,102 +169,6 @@ def test_list_show_delete(client: FlaskClient) -> None:
 
 def test_health_is_the_same(client: FlaskClient) -> None:
     assert client.get("/health").get_json() == client.get("/v1/health").get_json()
-
-
-# ---- batch
-
-
-def test_batch_of_files_with_a_bad_one(client: FlaskClient) -> None:
-    register(client, "ann")
-    files = [
-        (io.BytesIO(sound("ann", 2)), "a.wav"),
-        (io.BytesIO(b"no sound"), "bad.wav"),
-        (io.BytesIO(b""), "empty.wav"),
-        (io.BytesIO(sound("ben")), "b.wav"),
-    ]
-    answer = send(client, "/batch", files=files)
-    assert answer.status_code == 200, answer.get_data(as_text=True)
-    body = answer.get_json()
-    assert (body["totalItems"], body["successCount"], body["errorCount"]) == (4, 2, 2)
-    assert [r.get("error", {}).get("code") for r in body["results"]] == [
-        None,
-        "media_type",
-        "media_empty",
-        None,
-    ]
-    assert [r["filename"] for r in body["results"]] == ["a.wav", "bad.wav", "empty.wav", "b.wav"]
-    assert [r["result"]["identified"] for r in body["results"] if "result" in r] == [True, False]
-
-
-def test_feedback_on_an_item_of_a_batch(client: FlaskClient) -> None:
-    for who in ("ann", "ben"):
-        register(client, who)
-    answer = client.post(
-        "/batch",
-        json={
-            "operation": "identify",
-            "items": [{"audioData": coded(who, 2)} for who in ("ann", "ben")],
-        },
-        headers={"X-Request-ID": "x" * 64},
-    )
-    found = [r["result"] for r in answer.get_json()["results"]]
-    assert [f["request_id"] for f in found] == ["x" * 61 + "-0", "x" * 61 + "-1"]
-    for f in found:
-        said = {"person_id": f["speaker_id"], "same": False}
-        assert client.post(f"/v1/identifications/{f['request_id']}/feedback", json=said).get_json()[
-            "modalities"
-        ] == ["voice"]
-
-
-def test_batch_of_json_for_every_operation(client: FlaskClient) -> None:
-    def batch(operation: str, *items: object) -> dict[str, Any]:
-        answer = client.post("/batch", json={"operation": operation, "items": list(items)})
-        assert answer.status_code == 200, answer.get_data(as_text=True)
-        return answer.get_json()
-
-    made = batch(
-        "register",
-        *[{"anonymousId": who, "audioData": coded(who)} for who in ("ann", "ben")],
-        {"anonymousId": "x"},
-        "text",
-    )
-    assert (made["successCount"], made["errorCount"]) == (2, 2)
-    found = batch(
-        "identify",
-        {"audioData": coded("ben", 2)},
-        {"audioData": "%%%"},
-        {"audioData": coded("ann", 2), "threshold": 0.8},
-    )
-    assert [r.get("result", {}).get("speaker_id") for r in found["results"]] == ["ben", None, "ann"]
-    assert found["results"][1]["error"]["code"] == "invalid_request"
-    gone = batch("delete", {"anonymousId": "ann"}, {"anonymousId": "nobody"})
-    assert [r["status"] for r in gone["results"]] == ["success", "error"]
-    assert client.get("/speakers").get_json()["total"] == 1
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"operation": "identify", "items": []},
-        {"operation": "erase", "items": [1]},
-        {"items": [1]},
-        [],
-        {"operation": "identify", "items": [{}] * 33},
-        {"operation": "identify", "items": "x"},
-    ],
-)
-def test_bad_batches(client: FlaskClient, body: dict[str, Any] | list[Any]) -> None:
-    assert_error(client.post("/batch", json=body), 400, "invalid_request")
-
-
-def test_a_batch_holds_32_files(client: FlaskClient) -> None:
-    register(client, "ann")
-
-    def files(count: int) -> list[tuple[io.BytesIO, str]]:
-        return [(io.BytesIO(sound("ann", take)), f"{take}.wav") for take in range(count)]
-
-    assert send(client, "/batch", files=files(32), threshold="0.8").get_json()["successCount"] == 32
-    assert_error(send(client, "/batch", files=files(33)), 400, "invalid_request")
 
 
 # ---- bad input

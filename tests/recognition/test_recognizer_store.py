@@ -1,0 +1,125 @@
+"""The recognizer and its store: people, audit, a full disk, and slots."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recognition.recognizer import Recognizer
+from recognition.results import Outcome
+from tests.support.asking import enroll, identify
+from tests.support.disk import limit_pages
+from tests.support.gallery_parts import (
+    ClipAligner,
+    StubEncoders,
+    StubFace,
+    make_recognizer,
+    outcomes,
+)
+from tests.support.waiting import LIMIT_S, until
+from utils.arrays import Float32Array, ImageArray
+from utils.errors import (
+    BusyError,
+    DuplicatePersonError,
+    PersonExistsError,
+    TemplateNotFoundError,
+)
+from utils.media import Capture
+from utils.modality import Embedding
+
+
+def test_people(gallery: Recognizer, clip: Callable[..., Path]) -> None:
+    assert gallery.store.count() == 3
+    with pytest.raises(PersonExistsError):
+        gallery.store.create_person("ann")
+    assert [p.person_id for p in gallery.store.list_people("bo").people] == ["bob"]
+    gallery.store.update_person("ann", name="Anne")
+    assert identify(gallery, clip(face=1, voice=1, sample=1)).decisions.fused.match.name == "Anne"
+    gallery.store.delete_template("ann", gallery.store.list_templates("ann")[0].template_id)
+    with pytest.raises(TemplateNotFoundError):
+        gallery.store.delete_template("ann", "0" * 32)
+    gallery.store.delete_person("ann")
+    assert (
+        identify(gallery, clip(face=1, voice=1, sample=1)).decisions.fused.outcome
+        == Outcome.UNKNOWN
+    )
+    gallery.store.check()
+
+
+def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) -> None:
+    identify(gallery, clip(face=1, voice=1, sample=1))
+    gallery.store.create_person("new")
+    with pytest.raises(DuplicatePersonError):
+        enroll(gallery, "new", clip(face=1, voice=1, sample=1))
+    refused, _, identified = gallery.store.events(3)
+    assert (identified.action, identified.outcome) == ("identify", "accepted")
+    assert (refused.action, refused.outcome) == ("enroll", "duplicate_refused")
+    assert refused.person_key == identified.person_key
+
+
+def test_full_disk_does_not_keep_people_from_being_recognised(
+    gallery: Recognizer, clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    limit_pages(gallery.store, 1)
+    gallery.store.database._engine.dispose()
+    answers = [identify(gallery, clip(face=1, voice=1, sample=sample)) for sample in range(60)]
+    assert outcomes(answers[-1])[0] == ("accepted", "ann")
+    assert "the audit missed identify accepted: storage_full" in caplog.text
+
+
+class SlowAligner(ClipAligner):
+    """Counts how many clips are read at the same time, and waits to be let go."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.go = threading.Event()
+        self._lock = threading.Lock()
+
+    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.go.wait(LIMIT_S)
+        with self._lock:
+            self.now -= 1
+        return super().analyse(path, filename=filename)
+
+
+def test_slots(tmp_path: Path, clip: Callable[..., Path]) -> None:
+    aligner = SlowAligner()
+    made = make_recognizer(tmp_path / "s", wait_s=0.3, aligner=aligner, slots=2)
+    path = clip(face=1)
+    results = []
+
+    def ask() -> None:
+        try:
+            results.append(identify(made, path).decisions.face.outcome.value)
+        except BusyError as error:
+            results.append(error.code)
+            until(lambda: aligner.now == 2)
+            aligner.go.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert aligner.most == 2
+    assert sorted(results) == ["busy", "unknown", "unknown"]
+    made.close()
+
+
+def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
+    class Broken(StubFace):
+        def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
+            return replace(super().embed(faces, weights), vector=np.full(512, np.nan, np.float32))
+
+    made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))
+    with pytest.raises(ValueError, match="unit length"):
+        identify(made, clip(face=1))
+    made.close()

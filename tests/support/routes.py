@@ -1,0 +1,22 @@
+"""The routes of the service, those that need a key among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from flask import Flask
+
+from web.guard import roles
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
+    """(key in the table of roles, method, URL) of everything that the service answers."""
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield f"{method} {rule.rule}", method, re.sub("<[^>]+>", "ann", rule.rule)
+
+
+def closed(app: Flask) -> list[tuple[str, str, str]]:
+    """Those that need a key."""
+    return [found for found in routes(app) if roles.ROUTES[found[0]] != roles.OPEN]
