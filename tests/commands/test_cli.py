@@ -49,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
-    def invoke(*words: object, **more: Any) -> Result:
-        return CliRunner().invoke(cli.cli, [str(word) for word in words], **more)
+    def invoke(command: str, *words: object, **more: Any) -> Result:
+        return CliRunner().invoke(cli.cli, [*command.split(), *map(str, words)], **more)
 
     return invoke
 

@@ -39,19 +39,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Store) -> Callable[..., Result]:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
 
-    def invoke(*words: object, **more: Any) -> Result:
-        return CliRunner().invoke(cli.cli, ["people", *(str(word) for word in words)], **more)
+    def invoke(command: str, *words: object, **more: Any) -> Result:
+        return CliRunner().invoke(cli.cli, ["people", *command.split(), *map(str, words)], **more)
 
     return invoke
 
 
 def test_create_update_show(run: Callable[..., Result], store: Store) -> None:
-    made = run("create", "cem", "--name", "Cem", "--consent", "signed", "--retention-days", "30")
+    made = run("create cem --name Cem --consent signed --retention-days 30")
     assert made.exit_code == 0, made.output
     shown = run("show", "cem").output
     assert "consent: signed" in shown
     assert f"expires: {datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}" in shown
-    assert run("update", "cem", "--name", "Cem Roe", "--retention-days", "none").exit_code == 0
+    assert run("update cem --name", "Cem Roe", "--retention-days", "none").exit_code == 0
     person = store.get_person("cem")
     assert (person.name, person.consent, person.expires_at) == ("Cem Roe", "signed", None)
     assert run("update", "cem", "--consent", "").exit_code == 0
@@ -92,14 +92,14 @@ def test_templates_are_listed_moved_and_deleted(run: Callable[..., Result], stor
         first.template_id,
         "face",
     ]
-    assert run("templates", "ann", "--move", first.template_id, "--to", "ben").exit_code == 0
+    assert run("templates ann --move", first.template_id, "--to", "ben").exit_code == 0
     assert store.get_person("ben").templates == {"face": 2, "voice": 1}
     assert (
         "last_template"
-        in run("templates", "ann", "--move", second.template_id, "--to", "cem", "--create").output
+        in run("templates ann --move", second.template_id, "--to", "cem", "--create").output
     )
     ours = store.list_templates("ben")[0].template_id
-    assert run("templates", "ben", "--move", ours, "--to", "cem", "--create").exit_code == 0
+    assert run("templates ben --move", ours, "--to", "cem", "--create").exit_code == 0
     assert store.get_person("cem").templates == {"face": 1, "voice": 0}
     left = next(t for t in store.list_templates("ben") if t.modality == "face")
     assert run("templates", "ben", "--delete", left.template_id).exit_code == 0

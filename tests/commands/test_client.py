@@ -59,8 +59,8 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[..., Result]:
     for name, value in (("DATA_DIR", folder / "data"), ("MODEL_DIR", folder / "models")):
         monkeypatch.setenv(f"DUET_{name}", str(value))
 
-    def invoke(*words: object, **more: Any) -> Result:
-        return CliRunner().invoke(cli.cli, ["client", *map(str, words)], **more)
+    def invoke(command: str, *words: object, **more: Any) -> Result:
+        return CliRunner().invoke(cli.cli, ["client", *command.split(), *map(str, words)], **more)
 
     return invoke
 
@@ -72,7 +72,7 @@ def at(service: Service) -> tuple[str, ...]:
 
 @pytest.fixture
 def ann(run: Callable[..., Result], at: tuple[str, ...], folder: Path) -> Iterator[None]:
-    registered = run("register", "ann", folder / "ann.wav", "--name", "Ann Lee", *at)
+    registered = run("register ann", folder / "ann.wav", "--name", "Ann Lee", *at)
     assert registered.exit_code == 0, registered.output
     assert "1 recording of ann" in registered.stdout
     yield
@@ -210,7 +210,7 @@ def test_a_service_that_was_stopped(
     run: Callable[..., Result], folder: Path, tmp_path: Path
 ) -> None:
     with running(tmp_path, "app.py", model_dir=folder / "models") as short:
-        assert run("register", "zoe", folder / "ann.wav", "--server", short.url).exit_code == 0
+        assert run("register zoe", folder / "ann.wav", "--server", short.url).exit_code == 0
     result = run(
         "identify",
         folder / "again.wav",
@@ -343,11 +343,11 @@ def test_microphone(
         sys.modules, "sounddevice", Microphone(speech(0), silence(4.0), speech(0), speech(3))
     )
     assert "microphone: " in run("identify", "--microphone", "4", *at).stdout
-    heard = run("listen", "--seconds", "4", "--times", "2", *at)
+    heard = run("listen --seconds 4 --times 2", *at)
     assert heard.exit_code == 0, heard.output
     assert heard.stdout.splitlines()[0] == "1: nobody speaks"
     assert heard.stdout.splitlines()[1].startswith("2: ")
-    assert run("register", "zoe", "--microphone", "4", "--force", *at).exit_code == 0
+    assert run("register zoe --microphone 4 --force", *at).exit_code == 0
     assert run("delete", "zoe", "--yes", *at).exit_code == 0
     result = run("identify", "--microphone", "4", *at)
     assert "needs a microphone" in result.stderr
@@ -361,8 +361,6 @@ def test_no_microphone(
         monkeypatch.setitem(sys.modules, "sounddevice", None)
         assert "no sounddevice" in run("identify", "--microphone", "1").stderr
     else:  # whatever this machine has: neither PortAudio nor a device is a traceback
-        result = run(
-            "identify", "--microphone", "0.5", "--server", f"http://127.0.0.1:{free_port()}"
-        )
+        result = run("identify --microphone 0.5 --server", f"http://127.0.0.1:{free_port()}")
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: ")

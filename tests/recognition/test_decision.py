@@ -59,19 +59,23 @@ def test_threshold_gives_the_stated_rate() -> None:
 
 
 def test_accepted() -> None:
-    found = decide([candidate("a", 0.5), candidate("b", 0.1)], FACE, RULE)
+    decision = decide([candidate("a", 0.5), candidate("b", 0.1)], FACE, RULE)
     threshold = CALIBRATION.threshold(1 - 0.99**0.1)[0]
-    assert found.outcome == Outcome.ACCEPTED
-    assert (found.match.person_id, found.match.name, found.runner_up.person_id) == ("a", "A", "b")
-    assert found.threshold == pytest.approx(threshold, abs=1e-9)
-    assert found.margin == pytest.approx(0.5 - threshold)
+    assert decision.outcome == Outcome.ACCEPTED
+    assert (decision.match.person_id, decision.match.name, decision.runner_up.person_id) == (
+        "a",
+        "A",
+        "b",
+    )
+    assert decision.threshold == pytest.approx(threshold, abs=1e-9)
+    assert decision.margin == pytest.approx(0.5 - threshold)
     assert (
-        found.reason
+        decision.reason
         == "Recognised by face; 0.36 above the threshold, probability over 99.99 %, 1 % of"
         " strangers would be named"
     )
-    assert found.evidence == pytest.approx(CALIBRATION.slope * found.margin)
-    assert not found.extrapolated
+    assert decision.evidence == pytest.approx(CALIBRATION.slope * decision.margin)
+    assert not decision.extrapolated
 
 
 def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
@@ -83,14 +87,14 @@ def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
         (0.3 + 0.5 * strength + 1e-6, Outcome.ACCEPTED),
         (0.3 + 0.5 * strength - 1e-6, Outcome.UNKNOWN),
     ):
-        found = decide(
+        decision = decide(
             [replace(candidate("a", score), level=0.3, scale=0.5, strength=(score - 0.3) / 0.5)],
             FACE,
             RULE,
         )
-        assert found.outcome == outcome
-        assert found.threshold == pytest.approx(0.3 + 0.5 * strength)
-        assert found.margin == pytest.approx(score - found.threshold)
+        assert decision.outcome == outcome
+        assert decision.threshold == pytest.approx(0.3 + 0.5 * strength)
+        assert decision.margin == pytest.approx(score - decision.threshold)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +108,8 @@ def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
     ],
 )
 def test_probabilities_in_words_are_never_certain(probability: float, words: str) -> None:
-    found = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
-    assert f"probability {words}," in found.reason
+    decision = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
+    assert f"probability {words}," in decision.reason
 
 
 def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not() -> None:
@@ -115,10 +119,10 @@ def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not() -> None:
 
 
 def test_a_stranger_is_given_no_name() -> None:
-    found = decide([candidate("a", 0.1), candidate("b", 0.05)], FACE, RULE)
-    assert (found.outcome, found.match, found.runner_up) == (Outcome.UNKNOWN, None, None)
-    assert found.margin < 0
-    assert found.reason == "Nobody in the gallery is similar enough"
+    decision = decide([candidate("a", 0.1), candidate("b", 0.05)], FACE, RULE)
+    assert (decision.outcome, decision.match, decision.runner_up) == (Outcome.UNKNOWN, None, None)
+    assert decision.margin < 0
+    assert decision.reason == "Nobody in the gallery is similar enough"
 
 
 def test_what_is_no_number_is_nobody() -> None:
@@ -133,32 +137,16 @@ def test_more_people_raise_the_threshold() -> None:
 def test_extrapolation_is_said() -> None:
     rule = Rule(0.01, 1000, CALIBRATIONS)
     for score in (0.5, 0.1):
-        found = decide([candidate("a", score)], FACE, rule)
-        assert found.extrapolated
-        assert "extrapolated" in found.reason
+        decision = decide([candidate("a", score)], FACE, rule)
+        assert decision.extrapolated
+        assert "extrapolated" in decision.reason
 
 
 def test_empty_and_not_enrolled() -> None:
     assert decide([], FACE, Rule(0.01, 0, CALIBRATIONS)).reason == "The gallery is empty"
-    found = decide([], VOICE, RULE)
-    assert (found.outcome, found.threshold, found.margin) == (Outcome.UNKNOWN, None, None)
-    assert found.reason == "Nobody in the gallery is enrolled by voice"
-
-
-def _decide_fused(
-    fused: Decision | None,
-    face: Decision,
-    voice: Decision,
-    rule: Rule,
-    other: Mapping[Modality, float],
-) -> Decision:
-    return decide_fused(fused, {FACE: face, VOICE: voice}, other, rule)
-
-
-def _find_duplicate(
-    fused: Decision, face: Decision, voice: Decision, person_id: str, rule: Rule
-) -> tuple[Match, Modality] | None:
-    return find_duplicate(PerModality(fused=fused, face=face, voice=voice), person_id, rule)
+    decision = decide([], VOICE, RULE)
+    assert (decision.outcome, decision.threshold, decision.margin) == (Outcome.UNKNOWN, None, None)
+    assert decision.reason == "Nobody in the gallery is enrolled by voice"
 
 
 def accepted(person_id: str, score: float = 0.5, modality: Modality = FACE) -> Decision:
@@ -170,6 +158,23 @@ UNKNOWN = decide([candidate("z", 0.0)], FACE, RULE)
 AGAINST = {FACE: -5.0, VOICE: -5.0}
 
 
+def _decide_fused(
+    fused: Decision | None,
+    face: Decision,
+    voice: Decision,
+    *,
+    other: Mapping[Modality, float] = AGAINST,
+    rule: Rule = RULE,
+) -> Decision:
+    return decide_fused(fused, {FACE: face, VOICE: voice}, other, rule)
+
+
+def _find_duplicate(
+    fused: Decision, face: Decision, voice: Decision, *, person_id: str, rule: Rule = RULE
+) -> tuple[Match, Modality] | None:
+    return find_duplicate(PerModality(fused=fused, face=face, voice=voice), person_id, rule)
+
+
 def voice_of(person_id: str, score: float = 0.5) -> Decision:
     return accepted(person_id, score, VOICE)
 
@@ -179,23 +184,15 @@ def score_of(llr: float) -> float:
 
 
 def test_conflict_needs_two_confident_answers() -> None:
-    assert (
-        _decide_fused(UNKNOWN, accepted("a"), voice_of("b"), RULE, AGAINST).outcome
-        == Outcome.CONFLICT
-    )
-    assert (
-        _decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST).outcome
-        == Outcome.CONFLICT
-    )
+    assert _decide_fused(UNKNOWN, accepted("a"), voice_of("b")).outcome == Outcome.CONFLICT
+    assert _decide_fused(accepted("a"), accepted("a"), voice_of("b")).outcome == Outcome.CONFLICT
     for face, voice in (
         (accepted("a"), voice_of("a")),
         (accepted("a"), UNKNOWN),
         (accepted("a", BARELY), voice_of("b")),
         (accepted("a"), voice_of("b", BARELY)),
     ):
-        assert _decide_fused(accepted("a", 0.4, FUSED), face, voice, RULE, AGAINST) == accepted(
-            "a", 0.4, FUSED
-        )
+        assert _decide_fused(accepted("a", 0.4, FUSED), face, voice) == accepted("a", 0.4, FUSED)
 
 
 def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
@@ -213,9 +210,9 @@ def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
         voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
         assert voice.outcome == Outcome.ACCEPTED
         assert voice.match.probability > 0.99
-        found = _decide_fused(right, face, voice, rule, AGAINST)
-        assert found.outcome == expected
-        assert (found == right) == (expected == Outcome.ACCEPTED)
+        decision = _decide_fused(right, face, voice, rule=rule)
+        assert decision.outcome == expected
+        assert (decision == right) == (expected == Outcome.ACCEPTED)
 
 
 def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
@@ -225,22 +222,22 @@ def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
         assert (
             _decide_fused(
-                right, accepted("a"), voice_of("b"), RULE, {FACE: other, VOICE: -5.0}
+                right, accepted("a"), voice_of("b"), other={FACE: other, VOICE: -5.0}
             ).outcome
             == expected
         )
         assert (
             _decide_fused(
-                right, accepted("a"), voice_of("b"), RULE, {FACE: -5.0, VOICE: other}
+                right, accepted("a"), voice_of("b"), other={FACE: -5.0, VOICE: other}
             ).outcome
             == expected
         )
 
 
 def test_conflict_names_nobody() -> None:
-    found = _decide_fused(accepted("a"), accepted("a"), voice_of("b"), RULE, AGAINST)
-    assert (found.match, found.runner_up, found.threshold) == (None, None, None)
-    assert found.reason == "The face and the voice belong to two different people of the gallery"
+    decision = _decide_fused(accepted("a"), accepted("a"), voice_of("b"))
+    assert (decision.match, decision.runner_up, decision.threshold) == (None, None, None)
+    assert decision.reason == "The face and the voice belong to two different people of the gallery"
 
 
 def test_fused_just_below_its_threshold() -> None:
@@ -248,18 +245,18 @@ def test_fused_just_below_its_threshold() -> None:
     low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
     weak_voice = decide([candidate("c", 0.05, VOICE)], VOICE, RULE)
     for other in ({FACE: 0.0}, {FACE: 3.0}, {}):
-        assert _decide_fused(low, accepted("a"), weak_voice, RULE, other) == accepted("a")
-    found = _decide_fused(low, accepted("a"), weak_voice, RULE, {FACE: -0.1})
-    assert (found.outcome, found.match, found.modality) == (Outcome.UNKNOWN, None, FUSED)
+        assert _decide_fused(low, accepted("a"), weak_voice, other=other) == accepted("a")
+    decision = _decide_fused(low, accepted("a"), weak_voice, other={FACE: -0.1})
+    assert (decision.outcome, decision.match, decision.modality) == (Outcome.UNKNOWN, None, FUSED)
     assert (
-        found.reason
+        decision.reason
         == "Nobody in the gallery is similar enough: the face alone is recognised, but the voice"
         " speaks against that person"
     )
     weak_face = decide([candidate("c", 0.05)], FACE, RULE)
-    assert _decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: 1.0}) == voice_of("b")
+    assert _decide_fused(low, weak_face, voice_of("b"), other={VOICE: 1.0}) == voice_of("b")
     assert (
-        _decide_fused(low, weak_face, voice_of("b"), RULE, {VOICE: -1.0}).outcome == Outcome.UNKNOWN
+        _decide_fused(low, weak_face, voice_of("b"), other={VOICE: -1.0}).outcome == Outcome.UNKNOWN
     )
 
 
@@ -269,7 +266,7 @@ def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
     assert llr < 0
     assert (
         _decide_fused(
-            low, accepted("a", BARELY), voice_of("a", BARELY), RULE, {FACE: llr, VOICE: llr}
+            low, accepted("a", BARELY), voice_of("a", BARELY), other={FACE: llr, VOICE: llr}
         ).match.person_id
         == "a"
     )
@@ -278,27 +275,28 @@ def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
 @pytest.mark.parametrize("single", [accepted("a"), UNKNOWN])
 def test_one_modality_is_the_fused_answer(single: Decision) -> None:
     nothing = no_probe("The clip has no sound")
-    for found in (
-        _decide_fused(None, single, nothing, RULE, {}),
-        _decide_fused(None, nothing, single, RULE, {}),
+    for decision in (
+        _decide_fused(None, single, nothing, other={}),
+        _decide_fused(None, nothing, single, other={}),
     ):
-        assert found == replace(single, reason=f"{single.reason}. The clip has no sound")
+        assert decision == replace(single, reason=f"{single.reason}. The clip has no sound")
 
 
 def test_duplicates() -> None:
     other = accepted("other")
     me = accepted("me")
     spoken = voice_of("other")
-    assert _find_duplicate(other, UNKNOWN, UNKNOWN, "me", RULE) == (other.match, FACE)
-    duplicate = _find_duplicate(accepted("other", 0.5, FUSED), UNKNOWN, UNKNOWN, "me", RULE)
+    assert _find_duplicate(other, UNKNOWN, UNKNOWN, person_id="me") == (other.match, FACE)
+    by_both = accepted("other", 0.5, FUSED)
+    duplicate = _find_duplicate(by_both, UNKNOWN, UNKNOWN, person_id="me")
     assert duplicate is not None
     assert duplicate[1] == FUSED
-    assert _find_duplicate(UNKNOWN, other, UNKNOWN, "me", RULE) == (other.match, FACE)
-    assert _find_duplicate(UNKNOWN, UNKNOWN, spoken, "me", RULE) == (spoken.match, VOICE)
-    assert _find_duplicate(UNKNOWN, me, spoken, "me", RULE) == (spoken.match, VOICE)
-    assert _find_duplicate(UNKNOWN, accepted("other", BARELY), UNKNOWN, "me", RULE) is None
-    assert _find_duplicate(me, other, spoken, "me", RULE) is None
-    assert _find_duplicate(UNKNOWN, UNKNOWN, UNKNOWN, "me", RULE) is None
+    assert _find_duplicate(UNKNOWN, other, UNKNOWN, person_id="me") == (other.match, FACE)
+    assert _find_duplicate(UNKNOWN, UNKNOWN, spoken, person_id="me") == (spoken.match, VOICE)
+    assert _find_duplicate(UNKNOWN, me, spoken, person_id="me") == (spoken.match, VOICE)
+    assert _find_duplicate(UNKNOWN, accepted("other", BARELY), UNKNOWN, person_id="me") is None
+    assert _find_duplicate(me, other, spoken, person_id="me") is None
+    assert _find_duplicate(UNKNOWN, UNKNOWN, UNKNOWN, person_id="me") is None
 
 
 def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
@@ -308,10 +306,12 @@ def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
     for people in (1, 10):
         rule = Rule(0.01, people, CALIBRATIONS)
         least = math.log(99 * 99 * people)
-        for llr, found in ((least - 0.1, False), (least + 0.1, True)):
+        for llr, duplicate in ((least - 0.1, False), (least + 0.1, True)):
             voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
             assert voice.outcome == Outcome.ACCEPTED
-            assert (_find_duplicate(UNKNOWN, UNKNOWN, voice, "new", rule) is not None) == found
+            assert (
+                _find_duplicate(UNKNOWN, UNKNOWN, voice, person_id="new", rule=rule) is not None
+            ) == duplicate
 
 
 def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate() -> None:
@@ -320,19 +320,21 @@ def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate()
     flat = replace(CALIBRATION, slope=1.0, intercept=0.0)
     rule = Rule(0.01, people, PerModality.of(lambda _: flat))
     bar, _ = flat.threshold(1 - (1 - 0.01 / people) ** (1 / people))
-    for score, found in ((bar - 1e-6, False), (bar + 1e-6, True)):
+    for score, duplicate in ((bar - 1e-6, False), (bar + 1e-6, True)):
         face = decide([replace(candidate("b", score), probability=0.6)], FACE, rule)
-        assert (_find_duplicate(UNKNOWN, face, UNKNOWN, "new", rule) is not None) == found
+        assert (
+            _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=rule) is not None
+        ) == duplicate
     few = replace(rule, people=PLACE - 1)
     face = decide([replace(candidate("b", bar + 1e-6), probability=0.6)], FACE, few)
-    assert _find_duplicate(UNKNOWN, face, UNKNOWN, "new", few) is None
+    assert _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=few) is None
 
 
 def test_the_same_recording_is_always_a_duplicate() -> None:
     flat = replace(CALIBRATION, slope=0.001, intercept=0.0)
     rule = Rule(0.01, 1000, PerModality.of(lambda _: flat))
     face = decide([replace(candidate("b", 0.96), probability=0.6)], FACE, rule)
-    assert _find_duplicate(UNKNOWN, face, UNKNOWN, "new", rule) == (face.match, FACE)
+    assert _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=rule) == (face.match, FACE)
 
 
 def alone(score: float) -> Comparison:
