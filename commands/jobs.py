@@ -72,13 +72,14 @@ def watch(place: Workplace, job: Job) -> None:
         tqdm(total=job.files, unit="clip", disable=None) as progress,
     ):
         try:
-            while job.finished_at is None:
+            while True:
                 _check_folder(job)
                 workers = [_start_worker(pool, place, job, ended) for _ in range(slots)]
                 job = _wait_for(workers, place.jobs, job.job_id, progress)
-                if job.finished_at is None:
-                    # A service has the last files, or the database takes nothing now
-                    ended.wait(WATCH_S)
+                if job.finished_at is not None:
+                    break
+                # A service has the last files, or the database takes nothing now
+                ended.wait(WATCH_S)
         except KeyboardInterrupt:
             tqdm.write(f"Interrupted. Resume with: cli.py jobs run {job.job_id}", file=sys.stderr)
             raise

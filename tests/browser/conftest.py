@@ -1,6 +1,4 @@
-"""One service for the browser tests, somebody whom it gets to know and a stranger, and
-how a page is looked at.
-"""
+"""One service for the browser tests, the people in front of it, and their pages."""
 
 from __future__ import annotations
 
@@ -43,8 +41,9 @@ def no_errors() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who appears: two clips of one person, one of another, and the same two people in
-    front of the fake camera.
+    """Who appears: two clips of one person, one of another.
+
+    The same two people also stand in front of the fake camera.
     """
 
     enrolled: Path
@@ -55,8 +54,10 @@ class Cast:
 
 
 def _photographed(path: Path, sound: Samples) -> Path:
-    """A clip of the photograph that comes with Matplotlib (Grace Hopper, by the US
-    Navy, in the public domain): to the networks all drawn people are relatives.
+    """Write a clip of the photograph that comes with Matplotlib.
+
+    Grace Hopper, by the US Navy, in the public domain. To the networks all drawn
+    people are relatives.
     """
     with Image.open(Path(matplotlib.get_data_path()) / "sample_data/grace_hopper.jpg") as photo:
         head = np.asarray(photo.convert("RGB").crop((16, 20, 496, 500)))
@@ -74,9 +75,10 @@ def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
 
 @pytest.fixture(scope="session")
 def cast(tmp_path_factory: pytest.TempPathFactory) -> Cast:
-    """Real talking faces where the research clips are here; else a drawn one with a
-    synthetic voice, and as the stranger a photograph that keeps silent: synthetic
-    voices are all alike too.
+    """Real talking faces where the research clips are here.
+
+    Else a drawn one with a synthetic voice. The stranger is then a photograph that
+    keeps silent, because synthetic voices are all alike too.
     """
     folder = tmp_path_factory.mktemp("cast")
     if CLIPS.exists():
@@ -88,7 +90,13 @@ def cast(tmp_path_factory: pytest.TempPathFactory) -> Cast:
         again = write_clip(folder / "again.mp4", person=9, seconds=5, take=1)
         other = _photographed(folder / "other.mp4", speech(8, 5.0))
         stranger = _photographed(folder / "stranger.mp4", silence(5.0))
-    return Cast(enrolled, again, other, performer(again, folder), performer(stranger, folder))
+    return Cast(
+        enrolled=enrolled,
+        again=again,
+        other=other,
+        enrolled_person=performer(again, folder),
+        stranger=performer(stranger, folder),
+    )
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""How a page looks and whether everybody can use it: screenshots on every screen,
-nothing wider than the screen, axe-core.
+"""How a page looks, and whether everybody can use it.
+
+Screenshots on every screen, nothing wider than the screen, and axe-core.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -18,7 +20,8 @@ def look(
     page: Page, pictures: Path, name: str, *, schemes: tuple[str, ...] = ("light", "dark")
 ) -> None:
     """Take a picture of the state on every screen, light and dark, and check it there.
-    Leaves the page as it was.
+
+    The page is as before afterwards.
     """
     before = page.viewport_size
     for scheme in schemes:
@@ -40,10 +43,11 @@ def look(
 def assert_usable(page: Page, where: str) -> None:
     """No serious finding of axe-core (contrast, labels, roles, focus order ...)."""
     page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
-    found = Axe().run(page).response["violations"]
-    serious = [
-        f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}"
-        for v in found
-        if v["impact"] in SERIOUS
-    ]
+    violations = Axe().run(page).response["violations"]
+    serious = [_describe(one) for one in violations if one["impact"] in SERIOUS]
     assert not serious, f"{where}: {serious}"
+
+
+def _describe(violation: dict[str, Any]) -> str:
+    places = [node["target"] for node in violation["nodes"][:3]]
+    return f"{violation['id']}: {violation['help']}: {places}"

@@ -1,5 +1,6 @@
-"""The kiosk in a real browser against the real service: somebody in front of the camera
-is enrolled, recognised, unknown.
+"""The kiosk in a real browser against the real service.
+
+Somebody in front of the camera is enrolled, recognised, unknown.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def page(service: Service, cast: Cast) -> Iterator[Page]:
 
 
 def switch_on(page: Page) -> None:
-    """Until the live view is there: where camera and microphone are allowed already,
-    the page opens them by itself.
+    """Open the live view and wait until it is there.
+
+    Where camera and microphone are allowed already, the page opens them by itself.
     """
     expect(page.locator("#start")).to_be_visible()
 

@@ -1,5 +1,7 @@
-"""A service that wants a key, is asked too often, and goes away: what somebody at the
-kiosk sees, and the way on; what a kiosk's own key is enough for.
+"""What somebody at the kiosk sees when the service refuses or goes away.
+
+The service wants a key, is asked too often, or is gone. Each has a way on. Also:
+what a kiosk's own key is enough for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""/people in a real browser: enrol, rename, merge, delete; the map with a clip in it,
-and the matrix.
-"""
+"""/people in a real browser: enrol, rename, merge, delete, the map and the matrix."""
 
 from __future__ import annotations
 

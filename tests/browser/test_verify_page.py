@@ -1,6 +1,4 @@
-"""/verify in a real browser: two clips, one of them recorded, and a person of the
-gallery.
-"""
+"""/verify in a real browser: two clips, one of them recorded, and a person."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""The command line over a real gallery, the shipped networks and media that the tests
-make.
+"""The command line over a real gallery, with the shipped networks.
+
+The media are made by the tests.
 """
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ from gallery.database.open import open_database
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from tests.support import media_sound
 from tests.support.media import text_as_video, write_clip
-from train.data.datasets import Listing, read_listing, shared_data_dir
+from train.data.datasets import Item, Listing, read_listing, shared_data_dir
 from train.data.sounds import decode_float
 from utils.arrays import RATE_HZ
 
@@ -31,8 +33,9 @@ SPEAKERS = ("so1228", "so9610")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """people/ann and people/ben with a clip each, people/"two words", and a text file
-    that is called a video.
+    """Folders of people: ann and "two words" with a clip each, and zoe.
+
+    The clip of zoe is a text file that is called a video.
     """
     made = tmp_path_factory.mktemp("clips")
     for person, name in enumerate(("ann", "two words", "zoe")):
@@ -151,24 +154,27 @@ def verified(result: Result) -> dict[str, list[str]]:
 
 
 def by_voice(result: Result) -> tuple[float, str]:
-    """Score and verdict of two sound files, checked for what must be true of any: there
-    is no face, so the voice is the whole answer.
+    """Score and verdict of two sound files.
+
+    There is no face, so the voice is the whole answer. What must be true of any such
+    answer is checked.
     """
-    found = verified(result)
-    assert found["face alone"] == ["-", "-", "-", "no_probe"]
-    assert found["face and voice"] == found["voice alone"]
-    score, threshold, probability = (float(number) for number in found["voice alone"][:3])
+    rows = verified(result)
+    assert rows["face alone"] == ["-", "-", "-", "no_probe"]
+    assert rows["face and voice"] == rows["voice alone"]
+    score, threshold, probability = (float(number) for number in rows["voice alone"][:3])
     assert 0 <= probability <= 1
-    assert found["voice alone"][3] == ("same" if score >= threshold else "different")
+    assert rows["voice alone"][3] == ("same" if score >= threshold else "different")
     assert "false match rate of 1.00%" in result.output
-    return score, found["voice alone"][3]
+    return score, rows["voice alone"][3]
 
 
 def test_two_recordings_are_verified_by_sound_alone(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
-    """Synthetic voices resemble each other more than people do, so that only the one
-    who is the same is sure of the verdict.
+    """The verdict is certain only for the person who is the same.
+
+    Synthetic voices resemble each other more than people do.
     """
     for name, person, take in (("a-1", 3, 0), ("a-2", 3, 1), ("b-1", 7, 0)):
         soundfile.write(
@@ -182,6 +188,11 @@ def test_two_recordings_are_verified_by_sound_alone(
     assert same > other
 
 
+def files_of(listing: Listing, person: str) -> list[Item]:
+    """The first eight files of a person of speechocean762."""
+    return [item for item in listing.items if item.label == f"speechocean762/{person}"][:8]
+
+
 @pytest.mark.skipif(
     not (shared_data_dir() / "voices.csv").is_file(),
     reason="needs the research data (DUET_SHARED_DATA)",
@@ -189,21 +200,15 @@ def test_two_recordings_are_verified_by_sound_alone(
 def test_two_people_are_told_apart_by_sound_alone(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
-    """People whom no network was trained on; four sentences in each recording."""
+    """People whom no network was trained on, with four sentences in each recording."""
     everything = read_listing(shared_data_dir() / "voices.csv", "audio", "dev")
-    files = {
-        person: [i for i in everything.items if i.label == f"speechocean762/{person}"][:8]
-        for person in SPEAKERS
-    }
-    recordings = {
-        f"{person}-{half}.wav": own[half::2] for person, own in files.items() for half in (0, 1)
-    }
-    for name, items in recordings.items():
-        said = Listing(everything.root, tuple(items)).read_all()
+    for person, half in itertools.product(SPEAKERS, (0, 1)):
+        items = tuple(files_of(everything, person)[half::2])
         waves = [
-            decode_float(data, RATE_HZ, item.path) for data, item in zip(said, items, strict=True)
+            decode_float(data, RATE_HZ, item.path)
+            for data, item in zip(Listing(everything.root, items).read_all(), items, strict=True)
         ]
-        soundfile.write(tmp_path / name, np.concatenate(waves), RATE_HZ)
+        soundfile.write(tmp_path / f"{person}-{half}.wav", np.concatenate(waves), RATE_HZ)
     first, second = SPEAKERS
     same = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{first}-1.wav"))
     other = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{second}-0.wav"))
@@ -212,7 +217,7 @@ def test_two_people_are_told_apart_by_sound_alone(
 
 def test_replace_leaves_one_clip(run: Callable[..., Result], folder: Path) -> None:
     run("enroll", folder / "people/ann/clip.mp4", "--person", "ann")
-    assert run("enroll", folder / "again.mp4", "--person", "ann", "--replace").exit_code == 0
+    assert run("enroll --person ann --replace", folder / "again.mp4").exit_code == 0
     assert run("people", "show", "ann").output.count("quality") == 2
 
 
@@ -231,12 +236,12 @@ def test_convert_never_writes_two_videos_to_one_file(
 ) -> None:
     same = folder / "again.mp4"
     result = run(
-        "convert", same, folder / "people/ann/../../again.mp4", "--to", tmp_path / "new", "--force"
+        "convert --force --to", tmp_path / "new", same, folder / "people/ann/../../again.mp4"
     )
     assert result.exit_code == 1
     assert "output_refused" in result.output
     assert run("convert", same, "--to", tmp_path / "new").exit_code == 1
-    assert run("convert", same, "--to", tmp_path / "new", "--force").exit_code == 0
+    assert run("convert --force", same, "--to", tmp_path / "new").exit_code == 0
     (tmp_path / "new" / "again.mp4").write_bytes(same.read_bytes())
     sound = (tmp_path / "new" / "again.wav").read_bytes()
     result = run(

@@ -1,4 +1,4 @@
-"""`cli.py people ...` over a real gallery; none of it loads the networks."""
+"""`cli.py people ...` over a real gallery. None of it loads the networks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_create_update_show(run: Callable[..., Result], store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "text"),
     [
         (["update", "ann"], 2, "Nothing to change"),
         (["update", "ann", "--retention-days", "soon"], 2, "whole number"),
@@ -78,11 +78,11 @@ def test_create_update_show(run: Callable[..., Result], store: Store) -> None:
     ],
 )
 def test_what_is_refused(
-    run: Callable[..., Result], store: Store, words: list[str], status: int, said: str
+    run: Callable[..., Result], store: Store, words: list[str], status: int, text: str
 ) -> None:
     result = run(*words)
     assert result.exit_code == status
-    assert said in result.output
+    assert text in result.output
     assert store.count() == 2
 
 
@@ -92,14 +92,14 @@ def test_templates_are_listed_moved_and_deleted(run: Callable[..., Result], stor
         first.template_id,
         "face",
     ]
-    assert run("templates ann --move", first.template_id, "--to", "ben").exit_code == 0
+    assert run(f"templates ann --to ben --move {first.template_id}").exit_code == 0
     assert store.get_person("ben").templates == {"face": 2, "voice": 1}
     assert (
         "last_template"
-        in run("templates ann --move", second.template_id, "--to", "cem", "--create").output
+        in run(f"templates ann --create --to cem --move {second.template_id}").output
     )
     ours = store.list_templates("ben")[0].template_id
-    assert run("templates ben --move", ours, "--to", "cem", "--create").exit_code == 0
+    assert run(f"templates ben --create --to cem --move {ours}").exit_code == 0
     assert store.get_person("cem").templates == {"face": 1, "voice": 0}
     left = next(t for t in store.list_templates("ben") if t.modality == "face")
     assert run("templates", "ben", "--delete", left.template_id).exit_code == 0

@@ -1,5 +1,6 @@
-"""The terminal client against a real service over a real socket: what it says, who
-answered, and what happens when nobody does.
+"""The terminal client against a real service over a real socket.
+
+What it prints, who answered, and what happens when nobody does.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Networks with random weights, and recordings: ann.wav, again.wav (of the same
-    bytes), quiet.wav, text.wav.
+    """Networks with random weights, and recordings.
+
+    ann.wav, again.wav (of the same bytes), quiet.wav, text.wav.
     """
     made = tmp_path_factory.mktemp("client")
     tiny_models(made / "models")
@@ -53,8 +55,9 @@ def service(folder: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[..., Result]:
-    """The command, with the settings of this machine: the same gallery file as the
-    service's.
+    """The command, with the settings of this machine.
+
+    Its gallery is the file of the service.
     """
     for name, value in (("DATA_DIR", folder / "data"), ("MODEL_DIR", folder / "models")):
         monkeypatch.setenv(f"DUET_{name}", str(value))
@@ -82,10 +85,10 @@ def ann(run: Callable[..., Result], at: tuple[str, ...], folder: Path) -> Iterat
 def test_the_way_of_a_speaker(
     run: Callable[..., Result], at: tuple[str, ...], ann: None, service: Service, folder: Path
 ) -> None:
-    found = run("identify", folder / "again.wav", *at)
-    assert found.exit_code == 0, found.output
-    assert found.stdout.startswith("again.wav: ann (Ann Lee), confidence 1.0")
-    assert found.stderr == f"answered by {service.url}\n"
+    answer = run("identify", folder / "again.wav", *at)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("again.wav: ann (Ann Lee), confidence 1.0")
+    assert answer.stderr == f"answered by {service.url}\n"
     listed = run("list", *at)
     assert (listed.stdout, listed.stderr) == ("ann\tAnn Lee\t1 recording\n", "1 speaker\n")
     body = json.loads(run("identify", folder / "again.wav", "--json", *at).stdout)
@@ -130,13 +133,7 @@ def test_a_wrong_key_is_told_and_nobody_else_is_asked(
     run: Callable[..., Result], service: Service, folder: Path, key: str
 ) -> None:
     result = run(
-        "identify",
-        folder / "ann.wav",
-        "--server",
-        service.url,
-        "--api-key",
-        key,
-        "--local-fallback",
+        f"identify --local-fallback --server {service.url} --api-key", key, folder / "ann.wav"
     )
     assert result.exit_code == 1
     assert "key_required" in result.stderr
@@ -196,10 +193,10 @@ def test_without_a_service_the_gallery_of_this_machine_answers(
     for field in ("identified", "speaker_id", "name", "threshold", "reason"):
         assert here[field] == there[field]
     assert here["confidence"] == pytest.approx(there["confidence"], abs=1e-6)
-    told = run("identify", folder / "again.wav", *nobody)
-    assert told.stdout.startswith("again.wav: ann (Ann Lee)")
-    assert "no connection" in told.stderr
-    assert "Answered by the gallery of this machine" in told.stderr
+    answer = run("identify", folder / "again.wav", *nobody)
+    assert answer.stdout.startswith("again.wav: ann (Ann Lee)")
+    assert "no connection" in answer.stderr
+    assert "Answered by the gallery of this machine" in answer.stderr
     many = run("batch", folder / "ann.wav", folder / "text.wav", *nobody)
     assert many.exit_code == 1
     assert "ann.wav: ann (Ann Lee)" in many.stdout
@@ -212,11 +209,8 @@ def test_a_service_that_was_stopped(
     with running(tmp_path, "app.py", model_dir=folder / "models") as short:
         assert run("register zoe", folder / "ann.wav", "--server", short.url).exit_code == 0
     result = run(
-        "identify",
+        f"identify --local-fallback --server {short.url}",
         folder / "again.wav",
-        "--server",
-        short.url,
-        "--local-fallback",
         env={"DUET_DATA_DIR": str(tmp_path / "data")},
     )
     assert result.exit_code == 0, result.output
@@ -256,8 +250,9 @@ def test_a_client_that_does_not_fall_back_loads_no_network(folder: Path) -> None
 def test_the_lines_of_the_documentation_work(
     service: Service, folder: Path, tmp_path: Path
 ) -> None:
-    """Every block of docs/voice-api.md with curl is run as it stands, against another
-    port.
+    """Every block of docs/voice-api.md with curl is run as it stands.
+
+    Only the port is another.
     """
     blocks = [
         b
@@ -316,8 +311,9 @@ def test_wrong_use(run: Callable[..., Result], folder: Path) -> None:
 
 
 class Microphone(types.ModuleType):
-    """What the package sounddevice does, with a recording instead of a device: tests
-    run where nobody listens.
+    """What the package sounddevice does, with a recording instead of a device.
+
+    Tests run where nobody listens.
     """
 
     class PortAudioError(Exception):

@@ -1,5 +1,6 @@
-"""Jobs through Celery with a real Redis and real worker processes: also when the broker
-goes away, and when a worker is killed.
+"""Jobs through Celery, with a real Redis and real worker processes.
+
+Also when the broker goes away, and when a worker is killed.
 """
 
 from __future__ import annotations
@@ -105,8 +106,10 @@ def is_begun(url: str, job_id: str) -> bool:
 def send_and_catch(
     process: subprocess.Popen[bytes], url: str, clip: Path, then: signal.Signals
 ) -> tuple[str, dict[str, int]]:
-    """Send a job and then the signal to its worker, amid the work: another job where
-    one was done before anybody looked. The job, and how far it was.
+    """Send a job and then the signal to its worker, amid the work.
+
+    Where a job was done before anybody looked, another one is sent. Returns the job,
+    and how far it was.
     """
     while True:
         job_id = send(url, clip, FILES)

@@ -140,8 +140,10 @@ def test_a_file_that_is_gone_when_its_turn_comes(
 def test_a_job_on_a_folder_that_is_elsewhere_is_left_to_others(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem], tmp_path: Path
 ) -> None:
-    """As a service sees what `cli.py enroll` of another machine, or of a user whose
-    files it may not read, has begun.
+    """A service sees a job of a folder that it cannot read.
+
+    `cli.py enroll` of another machine has begun it, or of a user whose files the
+    service may not read.
     """
     folder = tmp_path / "of somebody"
     held = jobs.create(

@@ -83,8 +83,10 @@ def test_two_services_on_one_database_share_a_job(
 
 
 def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
-    """By the system, once it has computed for so long after its first file: on a slow
-    machine later. By itself with the eighth.
+    """Enrol until the system or the process itself ends it.
+
+    The system does so once the process has computed for `cpu_s` after its first file:
+    on a slow machine later. The process does so with its eighth file.
     """
     recognizer = recognizer_of(settings)
     files = itertools.count()
@@ -103,8 +105,9 @@ def _enrol_and_be_killed(settings: Settings, cpu_s: float) -> None:
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(
     recognizer: Recognizer, jobs: Jobs, settings: Settings, media: Path
 ) -> None:
-    """A process that works on a job is killed again and again at random moments; in the
-    end every clip was enrolled exactly once.
+    """A process that works on a job is killed again and again at random moments.
+
+    In the end every clip was enrolled exactly once.
     """
     job = jobs.create(new("enroll", many_people(media, 40)))
     context = multiprocessing.get_context("forkserver")

@@ -47,8 +47,9 @@ def candidate(person_id: str, score: float, modality: Modality = FACE) -> Candid
 
 
 def test_threshold_gives_the_stated_rate() -> None:
-    """Independent Gaussian impostors in the numbers that the gallery has: the share
-    that reaches the threshold is the stated one.
+    """The share of impostors that reaches the threshold is the stated one.
+
+    The impostors are independent Gaussians, as many as the gallery has people.
     """
     rng = np.random.default_rng(3)
     for people in (1, 5):
@@ -79,9 +80,7 @@ def test_accepted() -> None:
 
 
 def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
-    """Level and scale of the candidate turn the strength that is asked for into a
-    cosine.
-    """
+    """Level and scale of the candidate turn a strength into a cosine."""
     strength = RULE.threshold(FACE)[0]
     for score, outcome in (
         (0.3 + 0.5 * strength + 1e-6, Outcome.ACCEPTED),
@@ -196,8 +195,9 @@ def test_conflict_needs_two_confident_answers() -> None:
 
 
 def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
-    """99 to 1 is what an impostor in a hundred reaches: among many people some voice
-    does, and more is asked for.
+    """Among many people more than 99 to 1 is asked of a voice.
+
+    99 to 1 is what an impostor in a hundred reaches: among many people some voice does.
     """
     rule = Rule(0.01, 1000, CALIBRATIONS)
     right = decide([candidate("a", 0.5, FUSED)], FUSED, rule)
@@ -300,8 +300,9 @@ def test_duplicates() -> None:
 
 
 def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
-    """One enrolment in a hundred is of somebody who is there already: 99 to 1 after
-    that, among N people, is 99 · 99 · N to 1.
+    """One enrolment in a hundred is of somebody who is there already.
+
+    99 to 1 after that, among N people, is 99 · 99 · N to 1.
     """
     for people in (1, 10):
         rule = Rule(0.01, people, CALIBRATIONS)

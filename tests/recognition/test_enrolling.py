@@ -1,5 +1,6 @@
-"""Enrolling with the recognizer over a real database: more clips of a person,
-duplicates, first sight. Stand-ins for alignment and networks only.
+"""Enrolling with the recognizer: more clips of a person, duplicates, first sight.
+
+The database is real. Alignment and networks are stand-ins.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def test_enroll_nobody(recognizer: Recognizer, clip: Callable[..., Path]) -> Non
 
 
 def test_a_score_is_over_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
-    """The same for strangers and for the person, and the same when identifying as when
-    verifying.
+    """The score is the same when identifying as when verifying.
+
+    For strangers and for the person.
     """
     probes = {who: clip(face=who, voice=who, sample=7, noise=0.9) for who in (1, 9)}
 
@@ -208,13 +210,13 @@ def test_first_sight_of_somebody_who_is_deleted_meanwhile(
     gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Known when looked up, gone when stored: registered anew."""
-    known = gallery.store.find_person
+    find_person = gallery.store.find_person
 
     def deleted_after(person_id: str) -> object:
-        found = known(person_id)
-        if found is not None:
+        person = find_person(person_id)
+        if person is not None:
             gallery.store.delete_person(person_id)
-        return found
+        return person
 
     monkeypatch.setattr(gallery.store, "find_person", deleted_after)
     result = first_sight(gallery, "ann", clip(face=1, voice=1, sample=1), re_register=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def oracle(
     has: Mapping[int, str], vectors: Mapping[Modality, Float32Array], modality: Modality
 ) -> list[tuple[float, float, str, Modality]]:
     """Best two of (llr, score, person_id, modality), one person after the other."""
-    found = []
+    scored = []
     for i, modalities in has.items():
         person = probe(
             ("f" in modalities and i) or None, ("v" in modalities and i) or None, noise=0.0
@@ -86,8 +87,8 @@ def oracle(
             by = FACE if modalities == "f" else VOICE
         if by in person:
             score = float(vectors[by] @ person[by])
-            found.append((float(CALIBRATIONS[by].llr(score)), score, f"p{i}", by))
-    return sorted(found, reverse=True)[:2]
+            scored.append((float(CALIBRATIONS[by].llr(score)), score, f"p{i}", by))
+    return sorted(scored, reverse=True)[:2]
 
 
 @pytest.mark.parametrize("who", range(1, 10))
@@ -95,11 +96,11 @@ def oracle(
 def test_equals_the_loop(gallery: Gallery, who: int, modality: Modality) -> None:
     has, snapshot = gallery
     vectors = probe(who, who)
-    found = rank(snapshot, vectors, modality)
+    ranked = rank(snapshot, vectors, modality)
     expected = oracle(has, vectors, modality)
-    assert [(c.person.person_id, c.modality) for c in found] == [(e[2], e[3]) for e in expected]
-    np.testing.assert_allclose([c.score for c in found], [e[1] for e in expected], atol=1e-5)
-    np.testing.assert_allclose([c.llr for c in found], [e[0] for e in expected], atol=1e-3)
+    assert [(c.person.person_id, c.modality) for c in ranked] == [(e[2], e[3]) for e in expected]
+    np.testing.assert_allclose([c.score for c in ranked], [e[1] for e in expected], atol=1e-5)
+    np.testing.assert_allclose([c.llr for c in ranked], [e[0] for e in expected], atol=1e-3)
 
 
 @pytest.mark.parametrize(("face", "voice"), [(1, 2), (5, 7), (7, 5), (2, 8), (9, 3)])
@@ -112,8 +113,9 @@ def test_mixed_probes_equal_the_loop(gallery: Gallery, face: int, voice: int) ->
 
 
 def test_people_are_compared_on_the_calibrated_scale(gallery: Gallery) -> None:
-    """A face-only and a voice-only person at the same cosine: the better calibrated
-    modality weighs more, not the higher cosine.
+    """The better calibrated modality weighs more, not the higher cosine.
+
+    A face-only and a voice-only person are at the same cosine.
     """
     _, snapshot = gallery
     face = direction("face", 5)
@@ -148,33 +150,34 @@ def test_scores_are_cosines_even_after_rounding(gallery: Gallery) -> None:
     assert rank(snapshot, exact, FACE)[0].score <= 1.0
 
 
+def both_templates(number: int, sample: int) -> list[NewTemplate]:
+    """A face and a voice of somebody."""
+    return [
+        NewTemplate(embedding(modality, number, sample, 0.8), 1.0, f"{number}-{sample}")
+        for modality in (FACE, VOICE)
+    ]
+
+
 def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> None:
-    """Over all templates of a modality; fused over pairs of them."""
+    """The mean is over all templates of a modality, fused over pairs of them."""
     store = open_gallery(tmp_path)
     people = {f"p{i}": [(i, sample) for sample in range(1 + i % 4)] for i in range(1, 6)}
     for name, clips in people.items():
         store.create_person(name)
         for i, sample in clips:
-            store.enroll(
-                name,
-                [
-                    NewTemplate(embedding(m, i, sample, 0.8), 1.0, f"{i}-{sample}")
-                    for m in (FACE, VOICE)
-                ],
-            )
+            store.enroll(name, both_templates(i, sample))
     snapshot = MemoryIndex(store, StubEncoders()).snapshot()
     rows = {snapshot.refs[int(key)].person_id: row for row, key in enumerate(snapshot.keys)}
     for who in (2, 9):
         vectors = probe(who, who, sample=50)
-        for name, clips in people.items():
-            for modality in ALL:
-                templates = np.stack([probe(i, i, sample)[modality] for i, sample in clips])
-                expected = float(np.mean(templates @ vectors[modality])) / np.linalg.norm(
-                    templates.mean(axis=0)
-                )
-                assert snapshot.vectors[modality][rows[name]] @ vectors[modality] == pytest.approx(
-                    expected, abs=1e-6
-                )
+        for name, modality in itertools.product(people, ALL):
+            templates = np.stack([probe(i, i, sample)[modality] for i, sample in people[name]])
+            expected = float(np.mean(templates @ vectors[modality])) / np.linalg.norm(
+                templates.mean(axis=0)
+            )
+            assert snapshot.vectors[modality][rows[name]] @ vectors[modality] == pytest.approx(
+                expected, abs=1e-6
+            )
         assert rank(snapshot, vectors, FUSED)[0].person.person_id == "p2" or who == 9
     store.close()
 
@@ -185,13 +188,13 @@ def test_ratio_of_one_person(gallery: Gallery) -> None:
     search = Search(snapshot, vectors, CALIBRATIONS, speech_s=0.0)
     for ref in snapshot.refs.values():
         for modality, kind in ((FACE, "f"), (VOICE, "v")):
-            found = search.llr_of(ref, modality)
+            llr = search.llr_of(ref, modality)
             number = int(ref.person_id[1:])
             if kind in has[number]:
                 score = vectors[modality] @ probe(number, number, noise=0.0)[modality]
-                assert found == pytest.approx(float(CALIBRATIONS[modality].llr(score)), abs=1e-3)
+                assert llr == pytest.approx(float(CALIBRATIONS[modality].llr(score)), abs=1e-3)
             else:
-                assert found is None
+                assert llr is None
     assert (
         Search(snapshot, probe(1), CALIBRATIONS, speech_s=0.0).llr_of(
             snapshot.refs[int(snapshot.keys[0])], VOICE
@@ -253,8 +256,8 @@ def by_hand(snapshot: Snapshot, vector: Float32Array, row: int) -> float:
 def test_strengths_follow_from_cohort_and_others(tmp_path: Path, people: int) -> None:
     snapshot, _ = crowd(tmp_path, people)
     vector = direction("face", 1, 5, 1.0)
-    found = rank(snapshot, {FACE: vector}, FACE, NORMED_EVERYWHERE)
-    for candidate in found:
+    ranked = rank(snapshot, {FACE: vector}, FACE, NORMED_EVERYWHERE)
+    for candidate in ranked:
         row = int(np.flatnonzero(snapshot.keys == candidate.person.key)[0])
         assert candidate.strength == pytest.approx(by_hand(snapshot, vector, row), abs=1e-5)
         assert candidate.llr == pytest.approx(2.0 * candidate.strength - 4.0)
@@ -263,12 +266,13 @@ def test_strengths_follow_from_cohort_and_others(tmp_path: Path, people: int) ->
         )
         assert candidate.score_at(candidate.strength) == pytest.approx(candidate.score)
         assert candidate.score_at(1e6) == 1.0
-    assert found[0].person.person_id == "p1"
+    assert ranked[0].person.person_id == "p1"
 
 
 def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
-    """By the logarithm of the seconds over 3; as of 6 s beyond that, and nothing where
-    they are not known.
+    """Level and scale move by the logarithm of the seconds over 3.
+
+    Beyond 6 s as of 6 s, and not at all where the seconds are unknown.
     """
     snapshot, _ = crowd(tmp_path, 1)
     vector = direction("face", 1, 5, 1.0)
@@ -287,13 +291,14 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
         assert compare(vector, reference, NORMED, speech_s=speech_s).strength == pytest.approx(
             expected, rel=1e-5
         )
-        found = Search(snapshot, {FACE: vector}, NORMED_EVERYWHERE, speech_s=speech_s).rank(FACE)[0]
-        assert found.strength == pytest.approx(expected, rel=1e-5)
+        best = Search(snapshot, {FACE: vector}, NORMED_EVERYWHERE, speech_s=speech_s).rank(FACE)[0]
+        assert best.strength == pytest.approx(expected, rel=1e-5)
 
 
 def test_of_two_clips_neither_is_the_probe() -> None:
-    """A verification of two clips heeds the cohort and the seconds of both, and gives
-    the same answer either way round.
+    """A verification of two clips gives the same answer either way round.
+
+    It heeds the cohort and the seconds of both.
     """
     first = direction("face", 1, 5, 1.0)
     second = direction("face", 1, 7, 0.6)
@@ -311,13 +316,15 @@ def test_of_two_clips_neither_is_the_probe() -> None:
 
 
 def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
-    """The same cosine of the same probe: the score that a name needs is higher among
-    people who resemble the probe.
+    """A name needs a higher score among people who resemble the probe.
+
+    The probe and its cosine are the same.
     """
     needed = []
     for number, alike in enumerate((0.0, 1.0)):
-        (tmp_path / f"{number}").mkdir()
-        snapshot, common = crowd(tmp_path / f"{number}", 30, alike)
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        snapshot, common = crowd(folder, 30, alike)
         vector = direction("face", 99) + common
         best = rank(
             snapshot,
@@ -332,11 +339,11 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
 def test_two_sides_alone_have_no_others() -> None:
     probe_vector = direction("face", 1, 1, 0.8)
     reference = direction("face", 1)
-    found = compare(probe_vector, reference, NORMED, speech_s=0.0)
+    comparison = compare(probe_vector, reference, NORMED, speech_s=0.0)
     level, scale = NORMED.norm.probe(probe_vector[None])
-    assert found.score == pytest.approx(float(probe_vector @ reference))
-    assert found.strength == pytest.approx(
-        (found.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0]
+    assert comparison.score == pytest.approx(float(probe_vector @ reference))
+    assert comparison.strength == pytest.approx(
+        (comparison.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0]
     )
-    assert compare(probe_vector, reference, CALIBRATION, speech_s=0.0).strength == found.score
+    assert compare(probe_vector, reference, CALIBRATION, speech_s=0.0).strength == comparison.score
     assert COHORT.shape[1] == EMBEDDING_SIZE

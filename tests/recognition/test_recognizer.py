@@ -152,8 +152,9 @@ def strength_of(decision: Decision) -> float:
 def test_the_seconds_of_speech_reach_the_strengths(
     tmp_path: Path, clip: Callable[..., Path]
 ) -> None:
-    """Level +0.1 for every factor of e in seconds: the same voice with longer speech is
-    told by so much less; a face by nothing.
+    """The strength of a voice falls with the seconds of its speech, that of a face does not.
+
+    The level rises by 0.1 for every factor of e in seconds.
     """
     numbers = Coefficients(
         level=(0.0, 0.0, 0.0, 0.1),
@@ -215,9 +216,7 @@ class DoubtfulFusion(StubFusion):
 
 
 def test_both_alone_are_enough(tmp_path: Path, clip: Callable[..., Path]) -> None:
-    """Face and voice name the person each alone: then the fused answer names nobody
-    else and not nobody.
-    """
+    """The fused answer names the person whom face and voice each name alone."""
     made = make_recognizer(tmp_path / "d", StubEncoders(fusion=DoubtfulFusion()))
     for i, person_id in enumerate(("ann", "bob"), 1):
         enroll_person(made, clip, person_id, face=i, voice=i)

@@ -1,9 +1,10 @@
-"""Short speech gives no over-confident scores: its strength is set against its cohort
-scores and its seconds (`scoring/norms.py`). Here that is measured, with the networks
-that serve.
+"""Short speech gives no over-confident scores.
 
-    python -m pytest tests/recognition/test_short_speech.py -s        prints the figures, those
-    without the seconds too
+Its strength is set against its cohort scores and its seconds (`scoring/norms.py`).
+Here that is measured, with the networks that serve. To print the figures, those
+without the seconds too:
+
+    python -m pytest tests/recognition/test_short_speech.py -s
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Voices:
-    """Embeddings (n, 512) by the seconds that the speech was cut to, the seconds (n,)
+    """Embeddings of people, whole and cut.
+
+    Embeddings (n, 512) by the seconds that the speech was cut to, the seconds (n,)
     that there were, and whose they are (n,).
     """
 
@@ -57,11 +60,13 @@ class Voices:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of probes of one length against whole files: equal error rate of the strengths,
-    cost of the log-likelihood ratios in bits and the least that any other ratios of the
-    same order would cost, their means by class, shares of pairs of two people above the
-    threshold of `STATED` (with an interval that the true share lies below with 5 %,
-    above with 5 %) and of pairs of one person below it.
+    """Figures of probes of one length against whole files.
+
+    Equal error rate of the strengths. Cost of the log-likelihood ratios in bits, and
+    the least that any other ratios of the same order would cost. Their means by class.
+    Shares of pairs of two people above the threshold of `STATED` and of pairs of one
+    person below it. The true share is below the interval of the first with 5 %, and
+    above it with 5 %.
     """
 
     eer: float
@@ -75,8 +80,9 @@ class Figures:
 
 
 def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices:
-    """All files of some of the speakers of a list of trials: the speech in them, whole
-    and cut.
+    """Embed all files of some of the speakers of a list of trials.
+
+    The speech in them, whole and cut.
     """
     person_of = read_trials(DATA / "trials" / f"{trials}.txt").people()
     rng = np.random.default_rng(SEED)
@@ -95,17 +101,19 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
             rows.append([encoder.embed(Waveform(wave, RATE_HZ)).vector for wave in waves])
             seconds.append([len(wave) / RATE_HZ for wave in waves])
             person.append(item.label)
-    lengths = {s: np.array([row[i] for row in seconds], np.float32) for i, s in enumerate(SECONDS)}
+    vectors = np.stack(rows, axis=1)
+    lengths = np.array(seconds, np.float32).T
     return Voices(
-        {s: np.stack([row[i] for row in rows]) for i, s in enumerate(SECONDS)},
-        lengths,
+        dict(zip(SECONDS, vectors, strict=True)),
+        dict(zip(SECONDS, lengths, strict=True)),
         np.array(person),
     )
 
 
 def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
-    """As if the cohort had been made without these people: nobody who is measured may
-    be in it.
+    """Take these people out of the cohort.
+
+    Nobody who is measured may be in it.
     """
     norm = calibration.norm
     assert isinstance(norm, CohortNorm)
@@ -117,20 +125,21 @@ def figures(
     voices: Voices,
     calibration: Calibration,
     seconds: float,
-    told: bool = True,
+    timed: bool = True,
     two_clips: bool = False,
 ) -> Figures:
-    """Every probe of this length against every whole file but its own, as
-    `recognition.matching.compare` does it against a person or, for `two_clips`, another
-    clip; unless `told`, as if nobody knew how long the speech is.
+    """Compare every probe of this length with every whole file but its own.
+
+    As `recognition.matching.compare` does it against a person or, for `two_clips`,
+    another clip. Unless `timed`, as if nobody knew how long the speech is.
     """
     probes = voices.vectors[seconds]
     references = voices.vectors[WHOLE]
-    level, scale = calibration.norm.probe(probes, voices.seconds[seconds] if told else 0.0)
+    level, scale = calibration.norm.probe(probes, voices.seconds[seconds] if timed else 0.0)
     levels = level[:, None] + calibration.norm.person(references)
     scales = scale[:, None]
     if two_clips:
-        level, scale = calibration.norm.probe(references, voices.seconds[WHOLE] if told else 0.0)
+        level, scale = calibration.norm.probe(references, voices.seconds[WHOLE] if timed else 0.0)
         levels = (levels + level + calibration.norm.person(probes)[:, None]) / 2
         scales = (scales + scale) / 2
     strength = (probes @ references.T - levels) / scales
@@ -142,26 +151,24 @@ def figures(
     llr = calibration.llr(strength)
     wrong = passed[~same]
     between = bootstrap_interval(lambda index: float(wrong[index].mean()), pairs[~same], level=0.9)
-    cost = (
-        metrics.cllr(llr[other], same[other].astype(int)),
-        least_cllr(llr[other], same[other].astype(int)),
-    )
-    rate = metrics.eer(strength[other], same[other].astype(int)).value
+    labels = same[other].astype(int)
     return Figures(
-        rate,
-        *cost,
-        float(llr[same & other].mean()),
-        float(llr[~same].mean()),
-        float(wrong.mean()),
-        between,
-        float(1 - passed[same & other].mean()),
+        eer=metrics.eer(strength[other], labels).value,
+        cllr=metrics.cllr(llr[other], labels),
+        least_cllr=least_cllr(llr[other], labels),
+        same=float(llr[same & other].mean()),
+        different=float(llr[~same].mean()),
+        fmr=float(wrong.mean()),
+        fmr_between=between,
+        fnmr=float(1 - passed[same & other].mean()),
     )
 
 
 def least_cllr(llr: np.ndarray, labels: np.ndarray) -> float:
-    """Cost of the best calibrated ratios that are in the order of `llr`, by isotonic
-    regression (Brümmer and du Preez 2006, "Application-independent evaluation of
-    speaker detection"), each class counting for half.
+    """Cost of the best calibrated ratios that are in the order of `llr`.
+
+    By isotonic regression (Brümmer and du Preez 2006, "Application-independent
+    evaluation of speaker detection"). Each class counts for half.
     """
     weights = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
     posterior = np.clip(IsotonicRegression().fit(llr, labels, weights).predict(llr), 1e-9, 1 - 1e-9)
@@ -169,18 +176,18 @@ def least_cllr(llr: np.ndarray, labels: np.ndarray) -> float:
 
 
 def measured(trials: str, people: int = PEOPLE) -> dict[float, Figures]:
-    """Figures by seconds of speech in the probe; printed."""
+    """Compute and print the figures by seconds of speech in the probe."""
     encoder = load_voice_encoder(ROOT / "best_model" / "voice")
     voices = embedded(encoder, trials, people)
     calibration = without_people_of(voices, encoder.calibration)
-    found = {seconds: figures(voices, calibration, seconds) for seconds in SECONDS}
-    untold = {seconds: figures(voices, calibration, seconds, told=False) for seconds in SECONDS}
+    timed = {seconds: figures(voices, calibration, seconds) for seconds in SECONDS}
+    untold = {seconds: figures(voices, calibration, seconds, timed=False) for seconds in SECONDS}
     clips = {seconds: figures(voices, calibration, seconds, two_clips=True) for seconds in SECONDS}
     print(
         f"\n{trials}: {len(set(voices.person))} people, {len(voices.person)} files; probe  EER "
         f" Cllr (least)  mean llr same / different  FMR at {STATED:.0%} (90 %)  FNMR"
     )
-    for name, figures_of in (("", found), (", seconds untold", untold), (", two clips", clips)):
+    for name, figures_of in (("", timed), (", seconds untold", untold), (", two clips", clips)):
         for seconds, one in figures_of.items():
             print(
                 f"  {(f'{seconds:g} s' if seconds else 'whole') + name:22} {one.eer:.2%} "
@@ -188,13 +195,14 @@ def measured(trials: str, people: int = PEOPLE) -> dict[float, Figures]:
                 f" {one.fmr:.2%} ({one.fmr_between.low:.2%} to {one.fmr_between.high:.2%}) "
                 f" {one.fnmr:.1%}"
             )
-    return found
+    return timed
 
 
 @pytest.fixture(scope="module")
 def held_out() -> dict[float, Figures]:
-    """Of speakers whom no network was trained on, recorded as those were whom the
-    scores were calibrated with.
+    """Figures of speakers whom no network was trained on.
+
+    They were recorded as those were with whom the scores were calibrated.
     """
     return measured("so762_dev")
 
@@ -208,7 +216,7 @@ def test_no_more_strangers_pass_than_twice_the_stated_share(
 
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_the_ratios_mislead_nobody(held_out: dict[float, Figures], seconds: float) -> None:
-    """What over- or under-confidence costs, in bits; ratios that say nothing cost 1."""
+    """What over- or under-confidence costs, in bits. Ratios that say nothing cost 1."""
     assert held_out[seconds].cllr - held_out[seconds].least_cllr < 0.1
 
 
@@ -217,9 +225,11 @@ def test_the_shorter_the_less_is_said_for_the_same_person(held_out: dict[float, 
 
 
 def test_where_the_cohort_is_of_another_place_short_speech_is_no_worse_than_long() -> None:
-    """Lectures in another language: the stated share is not kept there without a
-    gallery of that place, whatever the length.
+    """Lectures in another language.
+
+    Without a gallery of that place the stated share is not kept there, whatever the
+    length.
     """
-    found = measured("pansori_ko_dev", people=20)
+    figures_of = measured("pansori_ko_dev", people=20)
     for seconds in (2.0, 1.0):
-        assert found[seconds].fmr_between.low <= max(2 * STATED, found[WHOLE].fmr)
+        assert figures_of[seconds].fmr_between.low <= max(2 * STATED, figures_of[WHOLE].fmr)

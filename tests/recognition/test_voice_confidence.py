@@ -21,7 +21,14 @@ def candidate(score: float, level: float = 0.0) -> Candidate:
     llr = float(CALIBRATION.llr(strength))
     probability = float(CALIBRATION.probability(strength))
     return Candidate(
-        PersonRef(1, "ann", "Ann"), Modality.VOICE, score, level, 1.0, strength, llr, probability
+        person=PersonRef(1, "ann", "Ann"),
+        modality=Modality.VOICE,
+        score=score,
+        level=level,
+        scale=1.0,
+        strength=strength,
+        llr=llr,
+        probability=probability,
     )
 
 
@@ -31,10 +38,12 @@ def test_a_speaker_is_named_exactly_from_the_threshold_on(people: int, threshold
     rule = Rule(0.01, people, CALIBRATIONS, voice_confidence.evidence(threshold))
     for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
         decision = decide([candidate(score)], Modality.VOICE, rule)
-        found = voice_confidence.confidence(decision, threshold)
-        assert 0.0 <= found <= 1.0
+        confidence = voice_confidence.confidence(decision, threshold)
+        assert 0.0 <= confidence <= 1.0
         inside = min(max(threshold, 1e-6), 1 - 1e-6)
-        assert (decision.match is not None) == (found >= inside) or math.isclose(found, inside)
+        assert (decision.match is not None) == (confidence >= inside) or math.isclose(
+            confidence, inside
+        )
 
 
 def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_with_the_score() -> (

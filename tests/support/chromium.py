@@ -1,8 +1,7 @@
-"""Chromium for the tests of the pages: headless, with a camera and a microphone that
-play a clip.
+"""Headless Chromium for the tests of the pages.
 
-`CHROMIUM` is None where no Chromium is installed; the tests that need one then say so
-and are skipped.
+Its camera and its microphone play a clip. `CHROMIUM` is None where no Chromium is
+installed. The tests that need one are then skipped, and say so.
 """
 
 from __future__ import annotations
@@ -53,8 +52,9 @@ class Performer:
 
 
 def performer(clip: Path, folder: Path) -> Performer:
-    """A clip as the two files that Chromium's fake devices read: MJPEG, 640 × 480, and
-    WAV.
+    """Write a clip as the two files that Chromium's fake devices read.
+
+    MJPEG of 640 × 480 pixels, and WAV.
     """
     made = Performer(folder / f"{clip.stem}.mjpeg", folder / f"{clip.stem}.wav")
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(clip)]
@@ -66,8 +66,9 @@ def performer(clip: Path, folder: Path) -> Performer:
 
 
 def device_flags(who: Performer | None, cameras: int = 1, *, allowed: bool = True) -> list[str]:
-    """Chromium's flags for fake devices that show `who`; None = the real devices of
-    this machine, of which CI has none.
+    """List Chromium's flags for fake devices that show `who`.
+
+    None means the real devices of this machine. CI has none.
     """
     if who is None:
         return []
@@ -103,8 +104,9 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
 
 
 def page_of(browser: Browser, size: str = "kiosk", **options: Any) -> Page:
-    """A page in a context of its own, of a screen of SIZES. What goes wrong in it is
-    added to ERRORS.
+    """Open a page in a context of its own, of a screen of SIZES.
+
+    What goes wrong in it is added to ERRORS.
     """
     width, height = SIZES[size]
     viewport: ViewportSize = {"width": width, "height": height}

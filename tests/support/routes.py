@@ -19,4 +19,4 @@ def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
 
 def closed(app: Flask) -> list[tuple[str, str, str]]:
     """Those that need a key."""
-    return [found for found in routes(app) if roles.ROUTES[found[0]] != roles.OPEN]
+    return [route for route in routes(app) if roles.ROUTES[route[0]] != roles.OPEN]

@@ -13,8 +13,9 @@ __all__ = ["app", "client", "clip", "gallery", "recognizer", "settings"]
 
 @pytest.fixture
 def templates(client: FlaskClient) -> dict[str, str]:
-    """Ann and Ben with a face and a voice each, an answer r1 that named Ann; answers
-    with values for URLs.
+    """Ids of a template and of one of the voice of Ann, for URLs.
+
+    Ann and Ben are enrolled with a face and a voice each. The answer r1 names Ann.
     """
     first = enroll(client, "ann")
     enroll(client, "ben")

@@ -29,11 +29,11 @@ def test_export(keeping: FlaskClient) -> None:
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="person-ann.json"'
     assert answer.headers["Cache-Control"] == "no-store"
-    found = json.loads(answer.data)
-    assert found["person"]["person_id"] == "ann"
-    assert [len(t["vector"]) for t in found["templates"]] == [512, 512]
-    assert found["templates"][0]["media"]["faces"]["base64"]
-    assert [e["action"] for e in found["events"]] == ["create_person", "enroll"]
+    export = json.loads(answer.data)
+    assert export["person"]["person_id"] == "ann"
+    assert [len(t["vector"]) for t in export["templates"]] == [512, 512]
+    assert export["templates"][0]["media"]["faces"]["base64"]
+    assert [e["action"] for e in export["events"]] == ["create_person", "enroll"]
     assert_error(keeping.get("/v1/people/nobody/export"), 404, "person_not_found")
 
 

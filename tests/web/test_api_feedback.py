@@ -11,8 +11,8 @@ from tests.support.shapes import assert_error, media, send
 
 def test_feedback(client: FlaskClient, templates: dict[str, str], app: Flask) -> None:
     url = "/v1/identifications/r1/feedback"
-    kept = client.post(url, json={"person_id": "ann", "same": False}).get_json()
-    assert kept == {
+    feedback = client.post(url, json={"person_id": "ann", "same": False}).get_json()
+    assert feedback == {
         "request_id": "r1",
         "person_id": "ann",
         "same": False,

@@ -20,15 +20,17 @@ def outcomes(body: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def known(client: FlaskClient) -> FlaskClient:
+def enrolled_three(client: FlaskClient) -> FlaskClient:
     for who in ("ann", "ben", "cem"):
         enroll(client, who)
     return client
 
 
-def test_a_known_person(known: FlaskClient) -> None:
+def test_a_known_person(enrolled_three: FlaskClient) -> None:
     response = send(
-        known, "/v1/identify", media=media(face="ben", voice="ben", take=2, hints=["come_closer"])
+        enrolled_three,
+        "/v1/identify",
+        media=media(face="ben", voice="ben", take=2, hints=["come_closer"]),
     )
     assert response.status_code == 200
     body = response.get_json()
@@ -77,8 +79,8 @@ def test_a_known_person(known: FlaskClient) -> None:
     assert "vector" not in response.get_data(as_text=True)
 
 
-def test_a_stranger_gets_no_name(known: FlaskClient) -> None:
-    body = send(known, "/v1/identify", media=media(face="eve", voice="eve")).get_json()
+def test_a_stranger_gets_no_name(enrolled_three: FlaskClient) -> None:
+    body = send(enrolled_three, "/v1/identify", media=media(face="eve", voice="eve")).get_json()
     assert outcomes(body) == ["unknown"] * 3
     assert all(body[m]["match"] is None and body[m]["threshold"] is not None for m in MODALITIES)
 
@@ -89,44 +91,50 @@ def test_nobody_is_known_yet(client: FlaskClient) -> None:
     assert body["gallery"]["people"] == 0
 
 
-def test_one_modality_answers_alone(known: FlaskClient) -> None:
-    assert outcomes(send(known, "/v1/identify", media=media(face="ann", take=2)).get_json()) == [
+def test_one_modality_answers_alone(enrolled_three: FlaskClient) -> None:
+    assert outcomes(
+        send(enrolled_three, "/v1/identify", media=media(face="ann", take=2)).get_json()
+    ) == [
         "accepted",
         "accepted",
         "no_probe",
     ]
-    body = send(known, "/v1/identify", media=media(voice="ann", take=2)).get_json()
+    body = send(enrolled_three, "/v1/identify", media=media(voice="ann", take=2)).get_json()
     assert outcomes(body) == ["accepted", "no_probe", "accepted"]
     face = body["face"]
     assert [face[k] for k in ("match", "runner_up", "threshold", "margin")] == [None] * 4
     assert body["quality"]["face"] is None
 
 
-def test_face_and_voice_of_two_people(known: FlaskClient) -> None:
-    body = send(known, "/v1/identify", media=media(face="ann", voice="ben", take=2)).get_json()
+def test_face_and_voice_of_two_people(enrolled_three: FlaskClient) -> None:
+    body = send(
+        enrolled_three, "/v1/identify", media=media(face="ann", voice="ben", take=2)
+    ).get_json()
     assert outcomes(body) == ["conflict", "accepted", "accepted"]
     assert body["fused"]["match"] is None
 
 
-def test_neither_face_nor_speech(known: FlaskClient) -> None:
+def test_neither_face_nor_speech(enrolled_three: FlaskClient) -> None:
     error = assert_error(
-        send(known, "/v1/identify", media=media(hints=["no_face", "no_speech"])),
+        send(enrolled_three, "/v1/identify", media=media(hints=["no_face", "no_speech"])),
         422,
         "no_biometric",
     )
     assert {h["code"] for h in error["details"]["hints"]} >= {"no_face", "no_speech"}
 
 
-def test_nothing_is_stored(known: FlaskClient) -> None:
-    send(known, "/v1/identify", media=media(face="eve", voice="eve"))
-    assert known.get("/v1/people").get_json()["total"] == 3
-    assert known.get("/v1/people/ann").get_json()["templates"] == {"face": 1, "voice": 1}
+def test_nothing_is_stored(enrolled_three: FlaskClient) -> None:
+    send(enrolled_three, "/v1/identify", media=media(face="eve", voice="eve"))
+    assert enrolled_three.get("/v1/people").get_json()["total"] == 3
+    assert enrolled_three.get("/v1/people/ann").get_json()["templates"] == {"face": 1, "voice": 1}
 
 
-def test_who_is_forgotten_is_unknown(known: FlaskClient) -> None:
-    known.delete("/v1/people/ben")
+def test_who_is_forgotten_is_unknown(enrolled_three: FlaskClient) -> None:
+    enrolled_three.delete("/v1/people/ben")
     assert (
-        outcomes(send(known, "/v1/identify", media=media(face="ben", voice="ben")).get_json())
+        outcomes(
+            send(enrolled_three, "/v1/identify", media=media(face="ben", voice="ben")).get_json()
+        )
         == ["unknown"] * 3
     )
 
@@ -167,18 +175,22 @@ def test_two_files(client: FlaskClient) -> None:
         "no ending",
     ],
 )
-def test_the_files_name_does_not_matter(known: FlaskClient, name: str) -> None:
+def test_the_files_name_does_not_matter(enrolled_three: FlaskClient, name: str) -> None:
     assert (
         outcomes(
             send(
-                known, "/v1/identify", media=media(name=name, face="ann", voice="ann", take=2)
+                enrolled_three,
+                "/v1/identify",
+                media=media(name=name, face="ann", voice="ann", take=2),
             ).get_json()
         )
         == ["accepted"] * 3
     )
 
 
-def test_parallel_answers_are_those_of_one_after_another(known: FlaskClient, app: Flask) -> None:
+def test_parallel_answers_are_those_of_one_after_another(
+    enrolled_three: FlaskClient, app: Flask
+) -> None:
     def ask(who: str) -> dict[str, Any]:
         body = send(
             app.test_client(), "/v1/identify", media=media(face=who, voice=who, take=5)

@@ -1,5 +1,6 @@
-"""/v1/jobs over HTTP: uploads and server folders, progress, results, cancelling, and
-what is refused.
+"""/v1/jobs over HTTP: uploads and server folders, progress, results, cancelling.
+
+Also what is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from web.factory import create_app
 
 
 def files(*names: str, data: bytes | None = None) -> list[tuple[io.BytesIO, str]]:
-    """Uploads that are called so; the person is the part of the name before the hyphen."""
+    """Uploads of these names. The person is the part of the name before the hyphen."""
     return [
         (io.BytesIO(clip(face=n.split("-")[0], voice=n.split("-")[0]) if data is None else data), n)
         for n in names
@@ -38,8 +39,9 @@ def post(client: FlaskClient, **form: Any) -> Any:
 
 
 def finished(client: FlaskClient, job_id: str) -> dict[str, Any]:
-    """The job once it is done. The database is asked meanwhile: requests take from the
-    allowance.
+    """Wait until the job is done, and return it.
+
+    The database is asked meanwhile: requests take from the allowance.
     """
     jobs = Jobs(client.application.extensions["duet"].recognizer.store.database)
     until(lambda: jobs.get(job_id).finished_at)
@@ -103,8 +105,9 @@ def test_a_folder_of_the_server(client: FlaskClient, media: Path) -> None:
 def test_files_that_cannot_be_taken_fail_alone(
     client: FlaskClient, media: Path, tmp_path: Path
 ) -> None:
-    """Nobody's, of a name that is no id, or of bytes that are no text; what links lead
-    to outside is no file of the folder.
+    """Files of nobody, of a name that is no id, or of bytes that are no text.
+
+    What links lead to outside is no file of the folder.
     """
     people = media / "shop"
     sample = (media / "shop/ann/1.mp4").read_bytes()
@@ -295,7 +298,7 @@ def test_jobs_take_from_the_allowance(settings: Settings) -> None:
 
 @contextmanager
 def service(settings: Settings) -> Iterator[tuple[FlaskClient, str]]:
-    """A service of its own with a job that is done; its id."""
+    """A service of its own with a job that is done, and the id of the job."""
     for folder in (
         settings.storage.data_dir,
         *(

@@ -1,4 +1,4 @@
-"""/v1/people: create, list, show, change, forget; enrol and forget templates."""
+"""/v1/people: create, list, show, change and forget people, and their templates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""GET /v1/audit and /v1/audit/verify over HTTP; what is written into the audit:
-tests/gallery/test_audit.py.
+"""GET /v1/audit and /v1/audit/verify over HTTP.
+
+What is written into the audit is in tests/gallery/test_audit.py.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class TestAuditRoute:
         client.post("/v1/people", json={"person_id": "ben"})
         assert client.get(f"/v1/audit/verify?noted={head}").get_json()["whole"] is True
         other = head[:-1] + ("0" if head[-1] != "0" else "1")
-        found = client.get(f"/v1/audit/verify?noted={other}").get_json()
-        assert (found["whole"], [p["event_id"] for p in found["problems"]]) == (False, [1])
+        report = client.get(f"/v1/audit/verify?noted={other}").get_json()
+        assert (report["whole"], [p["event_id"] for p in report["problems"]]) == (False, [1])
 
     @pytest.mark.parametrize(
         "query", ["limit=0", "limit=1001", "before=0", "before=x", "page=2", "limit=1&limit=2"]

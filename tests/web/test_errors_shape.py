@@ -1,5 +1,6 @@
-"""One error shape on every path (tests/support/shapes.py states it), request ids, headers, and
-who may ask at all.
+"""One error shape on every path, request ids, headers, and who may ask at all.
+
+tests/support/shapes.py states the shape.
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def test_ten_megabytes_of_json(
 
 @pytest.mark.parametrize("text", BAD_TEXTS.values(), ids=BAD_TEXTS)
 def test_odd_texts(client: FlaskClient, templates: dict[str, str], text: str) -> None:
-    """As an id nowhere; as a name only where it is one line of readable text, and then
-    it comes back as it was sent.
+    """An odd text is nowhere an id, and a name only if it is one readable line.
+
+    The name then comes back as it was sent.
     """
     move = f"/v1/people/ann/templates/{templates['template']}/move"
     for url, body in (

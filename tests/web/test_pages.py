@@ -1,5 +1,6 @@
-"""The pages as they are served: policies, languages, texts, cache validators; what they
-do in a browser is in tests/browser.
+"""The pages as they are served: policies, languages, texts, cache validators.
+
+What they do in a browser is in tests/browser.
 """
 
 from __future__ import annotations
@@ -129,30 +130,18 @@ def used_texts() -> set[str]:
     """Keys and (ending with a dot) beginnings of keys that the pages and scripts name."""
     files = [*TEMPLATES.rglob("*.html"), *STATIC.rglob("*.js")]
     sources = [file.read_text(encoding="utf-8") for file in files]
-    return {
-        key
-        for source in sources
-        for key in re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", source)
-    }
+    return set(re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", "\n".join(sources)))
 
 
 def test_every_text_that_is_used_is_there_and_no_other() -> None:
     used = used_texts()
     texts = set(TEXTS["en"])
     kinds = {key.split(".")[0] for key in texts}
-    missing = {
-        key
-        for key in used
-        if key.split(".")[0] in kinds
-        and key not in texts
-        and not any(t.startswith(key) for t in texts)
-    }
-    assert not missing
-    unused = {
-        t
-        for t in texts
-        if t not in used and not any(t.startswith(key) for key in used if key.endswith((".", "_")))
-    }
+    for key in used:
+        if key.split(".")[0] in kinds:
+            assert key in texts or any(text.startswith(key) for text in texts), key
+    beginnings = tuple(key for key in used if key.endswith((".", "_")))
+    unused = {text for text in texts - used if not text.startswith(beginnings)}
     assert not unused
 
 

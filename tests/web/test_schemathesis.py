@@ -1,6 +1,8 @@
-"""Requests made up from the OpenAPI document, sent to the real WSGI application:
-nothing may break it, and every status must be described. Many of the files are clips of
-people, so that the requests get past the decoder. It takes about half a minute.
+"""Requests made up from the OpenAPI document, sent to the real WSGI application.
+
+Nothing may break it, and every status must be described. Many of the files are
+clips of people, so that the requests get past the decoder. It takes about half a
+minute.
 """
 
 from __future__ import annotations
@@ -50,11 +52,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 def wrong_answers(
     app: Flask, headers: dict[str, str], examples: int
 ) -> tuple[list[str], Counter[int]]:
-    """What was wrong, for each operation of the document with the first wrong answer;
-    and how many answers had which status. Every third request about a person is about
-    one who is there.
+    """Collect the first wrong answer of each operation, and count statuses.
+
+    Every third request about a person is about one who is there.
     """
-    found = []
+    wrong = []
     statuses = Counter[int]()
     for result in schemathesis.openapi.from_wsgi("/swagger.json", app).get_all_operations():
         operation = result.ok()
@@ -68,9 +70,9 @@ def wrong_answers(
             suppress_health_check=list(HealthCheck),
         )
         @given(operation.as_strategy(), st.sampled_from(["ann", None, None]))
-        def send(case: Any, known: str | None) -> None:
-            if known and "person_id" in (case.path_parameters or {}):
-                case.path_parameters["person_id"] = known
+        def send(case: Any, somebody: str | None) -> None:
+            if somebody and "person_id" in (case.path_parameters or {}):
+                case.path_parameters["person_id"] = somebody
             answer = case.call(headers={"Host": "localhost"} | headers)
             statuses[answer.status_code] += 1
             case.validate_response(answer, checks=CHECKS)
@@ -78,18 +80,18 @@ def wrong_answers(
         try:
             send()
         except FailureGroup as failures:
-            found.append(
+            wrong.append(
                 f"{operation.label}: "
                 + "; ".join(
                     f"{failure.title}: {failure.message}" for failure in failures.exceptions
                 )
             )
-    return found, statuses
+    return wrong, statuses
 
 
 def test_without_keys(app: Flask) -> None:
-    found, statuses = wrong_answers(app, {}, 12)
-    assert found == []
+    wrong, statuses = wrong_answers(app, {}, 12)
+    assert wrong == []
     assert statuses[401] == statuses[403] == statuses[429] == 0
     assert min(statuses[200], statuses[201], statuses[400], statuses[404]) > 0, (
         "the requests go deep enough to mean something"
@@ -100,7 +102,7 @@ def test_without_keys(app: Flask) -> None:
 def test_with_keys(app: Flask, role: Role | None) -> None:
     """Runs last: from the first key on the service asks for one."""
     key = Keys(app.extensions["duet"].recognizer.store.database).create(role or Role.ADMIN)[1]
-    found, statuses = wrong_answers(app, {"X-API-Key": key} if role else {}, 2)
-    assert found == []
+    wrong, statuses = wrong_answers(app, {"X-API-Key": key} if role else {}, 2)
+    assert wrong == []
     assert (statuses[401] > 0) == (role is None)
     assert (statuses[403] > 0) == (role in (Role.KIOSK, Role.AUDITOR))

@@ -1,5 +1,6 @@
-"""The programs app.py and app_web.py: what keeps them from starting, and one real
-process over real sockets.
+"""The programs app.py and app_web.py.
+
+What keeps them from starting, and one real process over real sockets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The voice API: recordings as files or as base64 in JSON; speakers are named or unknown."""
+"""The voice API: recordings as files or as base64 in JSON.
+
+Speakers are named or said to be unknown.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +45,21 @@ def test_register_and_identify_with_files(client: FlaskClient) -> None:
         2,
     )
     assert body["duplicate"] is None
-    found = identify(client, "ann").get_json()
-    assert (found["identified"], found["isKnownSpeaker"], found["speaker_id"], found["name"]) == (
+    answer = identify(client, "ann").get_json()
+    assert (
+        answer["identified"],
+        answer["isKnownSpeaker"],
+        answer["speaker_id"],
+        answer["name"],
+    ) == (
         True,
         True,
         "ann",
         "Ann Lee",
     )
-    assert found["confidence"] >= found["threshold"] == 0.7
-    assert found["metadata"] == {"nickname": "A"}
-    assert found["processingTime"] > 0
+    assert answer["confidence"] >= answer["threshold"] == 0.7
+    assert answer["metadata"] == {"nickname": "A"}
+    assert answer["processingTime"] > 0
     stored = client.get("/v1/people/ann/templates").get_json()["templates"]
     assert [t["modality"] for t in stored] == ["voice", "voice"]
 
@@ -60,12 +68,12 @@ def test_register_and_identify_as_the_clients_of_the_field_do(client: FlaskClien
     """JSON with base64, anonymousId, and an answer of 200."""
     sent = {"anonymousId": "ann", "audioData": coded("ann"), "metadata": {"별명": "앤"}}
     assert client.post("/speakers/register", json=sent).status_code == 200
-    found = client.post(
+    answer = client.post(
         "/speakers/identify",
         json={"audioData": coded("ann", 2), "threshold": 0.7, "metaverseContext": {"space": 1}},
     )
-    assert found.status_code == 200
-    assert (found.get_json()["anonymousId"], found.get_json()["isKnownSpeaker"]) == ("ann", True)
+    assert answer.status_code == 200
+    assert (answer.get_json()["anonymousId"], answer.get_json()["isKnownSpeaker"]) == ("ann", True)
     shown = client.get("/speakers/ann").get_json()
     assert (shown["anonymousId"], shown["audioCount"], shown["metadata"]) == (
         "ann",

@@ -45,13 +45,13 @@ def test_feedback_on_an_item_of_a_batch(client: FlaskClient) -> None:
         },
         headers={"X-Request-ID": "x" * 64},
     )
-    found = [r["result"] for r in answer.get_json()["results"]]
-    assert [f["request_id"] for f in found] == ["x" * 61 + "-0", "x" * 61 + "-1"]
-    for f in found:
-        said = {"person_id": f["speaker_id"], "same": False}
-        assert client.post(f"/v1/identifications/{f['request_id']}/feedback", json=said).get_json()[
-            "modalities"
-        ] == ["voice"]
+    answers = [r["result"] for r in answer.get_json()["results"]]
+    assert [f["request_id"] for f in answers] == ["x" * 61 + "-0", "x" * 61 + "-1"]
+    for f in answers:
+        feedback = {"person_id": f["speaker_id"], "same": False}
+        assert client.post(
+            f"/v1/identifications/{f['request_id']}/feedback", json=feedback
+        ).get_json()["modalities"] == ["voice"]
 
 
 def test_batch_of_json_for_every_operation(client: FlaskClient) -> None:
@@ -67,14 +67,18 @@ def test_batch_of_json_for_every_operation(client: FlaskClient) -> None:
         "text",
     )
     assert (made["successCount"], made["errorCount"]) == (2, 2)
-    found = batch(
+    answer = batch(
         "identify",
         {"audioData": coded("ben", 2)},
         {"audioData": "%%%"},
         {"audioData": coded("ann", 2), "threshold": 0.8},
     )
-    assert [r.get("result", {}).get("speaker_id") for r in found["results"]] == ["ben", None, "ann"]
-    assert found["results"][1]["error"]["code"] == "invalid_request"
+    assert [r.get("result", {}).get("speaker_id") for r in answer["results"]] == [
+        "ben",
+        None,
+        "ann",
+    ]
+    assert answer["results"][1]["error"]["code"] == "invalid_request"
     gone = batch("delete", {"anonymousId": "ann"}, {"anonymousId": "nobody"})
     assert [r["status"] for r in gone["results"]] == ["success", "error"]
     assert client.get("/speakers").get_json()["total"] == 1

@@ -29,21 +29,21 @@ def spec(client: FlaskClient) -> dict[str, Any]:
 
 
 def operations(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (f"{method.upper()} {path}", operation)
-        for path, item in spec["paths"].items()
-        for method, operation in item.items()
-        if method != "parameters"
-    ]
+    described = []
+    for path, item in spec["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                described.append((f"{method.upper()} {path}", operation))
+    return described
 
 
 def test_every_route_is_described(app: Flask, spec: dict[str, Any]) -> None:
-    routes = {
-        f"{method} {rule.rule}".replace("<string:", "{").replace(">", "}")
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-    assert {name for name, _ in operations(spec)} == routes - {"GET /", "GET /swagger.json"}
+    routes_of_app = set()
+    for rule in app.url_map.iter_rules():
+        url = rule.rule.replace("<string:", "{").replace(">", "}")
+        methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        routes_of_app |= {f"{method} {url}" for method in methods}
+    assert {name for name, _ in operations(spec)} == routes_of_app - {"GET /", "GET /swagger.json"}
 
 
 def test_every_field_has_a_description_and_an_example(spec: dict[str, Any]) -> None:
@@ -102,8 +102,9 @@ def test_answers_are_as_described(client: FlaskClient, spec: dict[str, Any]) -> 
 
 
 def check(spec: dict[str, Any], body: Any, about: dict[str, Any], where: str) -> None:
-    """Every described field is there, nothing else is, and the types fit (null where
-    the description says so).
+    """Check that every described field is there, nothing else is, and the types fit.
+
+    Null is allowed where the description says so.
     """
     if "allOf" in about or "$ref" in about:
         target = (about.get("allOf") or [about])[0]["$ref"].rsplit("/", 1)[1]
@@ -133,11 +134,8 @@ def examples_of(spec: dict[str, Any], field: str) -> list[Any]:
 
 def test_example_codes_and_stages_exist(spec: dict[str, Any]) -> None:
     models = spec["definitions"]
-    sources = "".join(
-        source.read_text(encoding="utf-8")
-        for layer in ("align", "recognition")
-        for source in (ROOT / layer).glob("*.py")
-    )
+    files = [*(ROOT / "align").glob("*.py"), *(ROOT / "recognition").glob("*.py")]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
     stages = {*re.findall(r'timed\([\w.\[\]]+, "(\w+)"\)', sources), "total"}
     examples = examples_of(spec, "timings_ms")
     assert examples

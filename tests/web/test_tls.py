@@ -1,5 +1,6 @@
-"""https by certificate and key file: what is wrong with them is said at start, and a
-real service speaks it.
+"""https by certificate and key file.
+
+What is wrong with the files is said at start, and a real service speaks https.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def write_pair(
     end_days: float = 1,
     passphrase: bytes | None = None,
 ) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, valid from and to so many days from now, and its
-    key.
+    """Write a certificate for 127.0.0.1 and its key.
+
+    The certificate is valid from and to so many days from now.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "duet")])

@@ -1,5 +1,6 @@
-"""Uploads: bounded, kept in one private folder, and gone when their request ends,
-however it ends.
+"""Uploads are bounded and kept in one private folder.
+
+They are gone when their request ends, however it ends.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ def seen(
     recognizer: Recognizer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[Path]]:
     """What lies in the temporary folder while a clip is identified."""
-    found: list[list[Path]] = []
+    listings: list[list[Path]] = []
     identify = recognizer.identify
 
     def watched(request: Any) -> Any:
-        found.append(left(settings))
+        listings.append(left(settings))
         return identify(request)
 
     monkeypatch.setattr(recognizer, "identify", watched)
-    return found
+    return listings
 
 
 def test_the_folder_is_private(client: FlaskClient, settings: Settings) -> None:

@@ -54,8 +54,9 @@ def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ThreadWorker, "handle", lambda self, conn: self.handle_request(None, conn))
 
     def answer(_: ThreadWorker, req: object, conn: SimpleNamespace) -> bytes:
-        """However long the body and the analysis take: nothing is left that would cut
-        them.
+        """Answer, however long the body and the analysis take.
+
+        Nothing is left that would cut them.
         """
         conn.head_timer.join(gunicorn_worker.HEAD_LIMIT_S / 2)
         assert not conn.head_timer.is_alive()

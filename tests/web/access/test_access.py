@@ -167,9 +167,7 @@ class TestReachable:
     def test_a_database_whose_keys_are_gone_opens_nothing(
         self, settings: Settings, recognizer: Recognizer, keys: Keys
     ) -> None:
-        """For example a backup from before the first key, put back while the service
-        runs.
-        """
+        """A backup from before the first key is put back while the service runs."""
         keys.create(Role.ADMIN)
         client = create_app(
             {"SETTINGS": settings.replace(host="0.0.0.0")}, recognizer

@@ -89,8 +89,9 @@ class TestKiosk:
         url: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Both find nobody enrolled before they read their clips: the second must not
-        add to what the first has stored.
+        """The second kiosk must not add to what the first has stored.
+
+        Both find nobody enrolled before they read their clips.
         """
         recognizer.store.create_person("ann")
         fields = {
