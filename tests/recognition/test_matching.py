@@ -171,7 +171,8 @@ def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> No
     for who in (2, 9):
         vectors = probe(who, who, sample=50)
         for name, modality in itertools.product(people, ALL):
-            templates = np.stack([probe(i, i, sample)[modality] for i, sample in people[name]])
+            probes = [probe(i, i, sample) for i, sample in people[name]]
+            templates = np.stack([vectors_of[modality] for vectors_of in probes])
             expected = float(np.mean(templates @ vectors[modality])) / np.linalg.norm(
                 templates.mean(axis=0)
             )

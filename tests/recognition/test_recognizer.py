@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,13 +149,9 @@ def strength_of(decision: Decision) -> float:
     return decision.match.strength
 
 
-def test_the_seconds_of_speech_reach_the_strengths(
-    tmp_path: Path, clip: Callable[..., Path]
-) -> None:
-    """The strength of a voice falls with the seconds of its speech, that of a face does not.
-
-    The level rises by 0.1 for every factor of e in seconds.
-    """
+@pytest.fixture
+def heeds_seconds(tmp_path: Path) -> Iterator[Recognizer]:
+    """A recognizer whose level of voices rises by 0.1 for every factor of e in seconds."""
     numbers = Coefficients(
         level=(0.0, 0.0, 0.0, 0.1),
         scale=(0.1, 0.0, 0.0, 0.0),
@@ -169,6 +165,15 @@ def test_the_seconds_of_speech_reach_the_strengths(
     recognizer = make_recognizer(
         tmp_path, StubEncoders(voice=StubVoice(calibration=replace(CALIBRATION, norm=norm)))
     )
+    yield recognizer
+    recognizer.close()
+
+
+def test_the_seconds_of_speech_reach_the_strengths(
+    heeds_seconds: Recognizer, clip: Callable[..., Path]
+) -> None:
+    """The strength of a voice falls with the seconds of its speech, that of a face does not."""
+    recognizer = heeds_seconds
     enroll_person(recognizer, clip, "ann", face=1, voice=1)
     heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
     answers = [identify(recognizer, one) for one in heard]
@@ -184,6 +189,13 @@ def test_the_seconds_of_speech_reach_the_strengths(
     assert identify(
         recognizer, clip(voice=1, sample=1, speech_s=1.5)
     ).decisions.voice.match.strength == pytest.approx(voice[0])
+
+
+def test_the_seconds_of_both_clips_reach_the_threshold(
+    heeds_seconds: Recognizer, clip: Callable[..., Path]
+) -> None:
+    recognizer = heeds_seconds
+    heard = [clip(face=1, voice=1, sample=1, speech_s=seconds) for seconds in (1.5, 3.0, 6.0)]
     pairs = (heard[0], heard[2]), (heard[2], heard[0]), (heard[1], heard[1]), (heard[2], heard[2])
     there, back, usual, longer = (
         verify_clips(recognizer, *pair).verdicts.voice.threshold for pair in pairs
@@ -192,7 +204,6 @@ def test_the_seconds_of_speech_reach_the_strengths(
         "1.5 s and 6 s, whichever is the probe, as twice 3 s"
     )
     assert longer - usual == pytest.approx(0.1 * np.log(2), rel=1e-4)
-    recognizer.close()
 
 
 def test_conflict(gallery: Recognizer, clip: Callable[..., Path]) -> None:

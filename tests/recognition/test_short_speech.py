@@ -121,6 +121,25 @@ def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
     return replace(calibration, norm=CohortNorm(norm.cohort[others], norm.numbers))
 
 
+def strengths_of(
+    voices: Voices, calibration: Calibration, seconds: float, *, timed: bool, two_clips: bool
+) -> Float32Array:
+    """Strengths of the probes of one length (rows) against the whole files (columns).
+
+    The arguments are those of `figures`.
+    """
+    probes = voices.vectors[seconds]
+    references = voices.vectors[WHOLE]
+    level, scale = calibration.norm.probe(probes, voices.seconds[seconds] if timed else 0.0)
+    levels = level[:, None] + calibration.norm.person(references)
+    scales = scale[:, None]
+    if two_clips:
+        level, scale = calibration.norm.probe(references, voices.seconds[WHOLE] if timed else 0.0)
+        levels = (levels + level + calibration.norm.person(probes)[:, None]) / 2
+        scales = (scales + scale) / 2
+    return (probes @ references.T - levels) / scales
+
+
 def figures(
     voices: Voices,
     calibration: Calibration,
@@ -133,17 +152,8 @@ def figures(
     As `recognition.matching.compare` does it against a person or, for `two_clips`,
     another clip. Unless `timed`, as if nobody knew how long the speech is.
     """
-    probes = voices.vectors[seconds]
-    references = voices.vectors[WHOLE]
-    level, scale = calibration.norm.probe(probes, voices.seconds[seconds] if timed else 0.0)
-    levels = level[:, None] + calibration.norm.person(references)
-    scales = scale[:, None]
-    if two_clips:
-        level, scale = calibration.norm.probe(references, voices.seconds[WHOLE] if timed else 0.0)
-        levels = (levels + level + calibration.norm.person(probes)[:, None]) / 2
-        scales = (scales + scale) / 2
-    strength = (probes @ references.T - levels) / scales
-    first, second = np.meshgrid(np.arange(len(probes)), np.arange(len(references)), indexing="ij")
+    strength = strengths_of(voices, calibration, seconds, timed=timed, two_clips=two_clips)
+    first, second = np.indices(strength.shape)
     pairs = np.stack([voices.person[first], voices.person[second]], axis=-1)
     same = pairs[..., 0] == pairs[..., 1]
     other = first != second

@@ -82,6 +82,20 @@ def test_a_setting_that_cannot_work(
     )
 
 
+def _run_cli(command: str, settings: dict[str, Any]) -> str:
+    """Run a command of cli.py, and return what it prints."""
+    result = subprocess.run(
+        [sys.executable, "cli.py", *command.split()],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return result.stdout
+
+
 def test_a_key_of_the_database_is_enough_to_listen_on_the_network(
     tmp_path: Path, models: Path
 ) -> None:
@@ -90,16 +104,8 @@ def test_a_key_of_the_database_is_enough_to_listen_on_the_network(
         "model_dir": models,
         "host": "0.0.0.0",
     }
-    made = subprocess.run(
-        [sys.executable, "cli.py", "keys", "create", "--role", "kiosk"],
-        cwd=ROOT,
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    headers = {"X-API-Key": made.stdout.strip()}
+    printed_key = _run_cli("keys create --role kiosk", settings)
+    headers = {"X-API-Key": printed_key.strip()}
     with running(tmp_path, **(settings | {"threads": 2})) as service:
         assert requests.get(service.url + "/v1/people", timeout=30).status_code == 401
         assert (
@@ -108,32 +114,16 @@ def test_a_key_of_the_database_is_enough_to_listen_on_the_network(
             ]
             == "forbidden"
         )
-    shown = subprocess.run(
-        [sys.executable, "cli.py", "audit", "show"],
-        cwd=ROOT,
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert [line.split("\t")[3] for line in shown.stdout.splitlines()] == [
+    events = _run_cli("audit show", settings)
+    assert [line.split("\t")[3] for line in events.splitlines()] == [
         "stop",
         "refuse",
         "refuse",
         "start",
         "create_key",
     ]
-    again = subprocess.run(
-        [sys.executable, "cli.py", "audit", "verify"],
-        cwd=ROOT,
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert again.stdout.startswith("5 rows, whole.")
+    report = _run_cli("audit verify", settings)
+    assert report.startswith("5 rows, whole.")
 
 
 def test_port_in_use(tmp_path: Path, models: Path) -> None:
