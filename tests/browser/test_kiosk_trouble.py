@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Cast
 from tests.browser.looks import look
@@ -34,14 +34,46 @@ def keyed(tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
+def check_insecure(browser: Browser, service: Service) -> None:
+    """Check what the kiosk says where it is not on https nor on this machine."""
+    insecure = browser.new_page()
+    insecure.goto(f"{service.url.replace('127.0.0.1', 'duet.example')}/kiosk")
+    insecure.click("#open")
+    expect(insecure.locator("#problem-title")).to_have_text(EN["device.insecure"])
+
+
+def give_key(page: Page) -> None:
+    """Give a wrong key, then the right one. The page keeps it nowhere."""
+    expect(page.locator("#give-key")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.fill("#key-input", "wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-problem")).to_have_text(EN["key.wrong"])
+    page.fill("#key-input", KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-dialog")).to_be_hidden()
+    expect(page.locator("#health")).to_have_attribute("data-state", "ok")
+    assert page.evaluate(
+        "[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]"
+    ) == [[], False]
+
+
+def ask_until_refused(page: Page, clip: Path) -> None:
+    """Send the clip until the service asks to wait: two clips are allowed."""
+    for _ in range(3):
+        page.click("#again")
+        expect(page.locator("#start")).to_be_visible()
+        page.set_input_files("input.file >> nth=1", clip)
+        expect(page.locator("main")).to_have_attribute("data-state", re.compile("answer|problem"))
+        if page.get_attribute("main", "data-state") == "problem":
+            break
+
+
 def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) -> None:
     with chromium(
         cast.enrolled_person, "--host-resolver-rules=MAP duet.example 127.0.0.1"
     ) as browser:
-        insecure = browser.new_page()
-        insecure.goto(f"{keyed.url.replace('127.0.0.1', 'duet.example')}/kiosk")
-        insecure.click("#open")
-        expect(insecure.locator("#problem-title")).to_have_text(EN["device.insecure"])
+        check_insecure(browser, keyed)
 
         page = page_of(browser)
         page.goto(f"{keyed.url}/kiosk")
@@ -50,30 +82,11 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast, pictures: Path) ->
         page.set_input_files("input.file >> nth=0", cast.again)
         expect(page.locator("#problem-title")).to_have_text(EN["problem.key"])
         look(page, pictures, "kiosk-key")
-        expect(page.locator("#give-key")).to_be_focused()
-        page.keyboard.press("Enter")
-        page.fill("#key-input", "wrong")
-        page.keyboard.press("Enter")
-        expect(page.locator("#key-problem")).to_have_text(EN["key.wrong"])
-        page.fill("#key-input", KEY)
-        page.keyboard.press("Enter")
-        expect(page.locator("#key-dialog")).to_be_hidden()
-        expect(page.locator("#health")).to_have_attribute("data-state", "ok")
-        assert page.evaluate(
-            "[Object.keys(localStorage), document.cookie.includes('k'.repeat(20))]"
-        ) == [[], False]
+        give_key(page)
         expect(page.locator("#resend")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#who")).to_have_text(EN["answer.unknown"])
-        for _ in range(3):  # two clips are allowed
-            page.click("#again")
-            expect(page.locator("#start")).to_be_visible()
-            page.set_input_files("input.file >> nth=1", cast.again)
-            expect(page.locator("main")).to_have_attribute(
-                "data-state", re.compile("answer|problem")
-            )
-            if page.get_attribute("main", "data-state") == "problem":
-                break
+        ask_until_refused(page, cast.again)
         expect(page.locator("#problem-title")).to_have_text(EN["problem.busy"])
         look(page, pictures, "kiosk-queue")
 

@@ -33,23 +33,22 @@ def people(service: Service) -> dict[str, str]:
     }
 
 
-def test_enrol_rename_merge_delete(
-    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
-) -> None:
-    page.goto(f"{service.url}/people")
-    expect(page.locator("#empty-title")).to_have_text(EN["people.none"])
-    look(page, pictures, "people-empty")
+def enrol_ann(page: Page, clip: Path, pictures: Path) -> None:
+    """Enrol Ann by the form, at first without a clip."""
     page.click("#new")
     page.fill("#new-name", "Ann Lee")
     page.fill("#new-id", "ann")
     page.click("#enrol-form .primary")
     expect(page.locator("#new-problem")).to_have_text(EN["people.missing_clip"])
     look(page, pictures, "people-new")
-    page.set_input_files("#new-clip input[type=file]", cast.enrolled)
+    page.set_input_files("#new-clip input[type=file]", clip)
     page.click("#enrol-form .primary")
     expect(page.locator("#rows tr")).to_have_count(1)
     expect(page.locator("#rows .avatar img")).to_be_visible()  # a picture is kept in this service
 
+
+def rename_while_it_loads(page: Page) -> None:
+    """Rename the person before the answer about her is there."""
     held: list[Route] = []
     page.route("**/v1/people/ann", lambda route: held.append(route))
     with page.expect_request("**/v1/people/ann"):
@@ -63,6 +62,17 @@ def test_enrol_rename_merge_delete(
     page.focus("#rename")
     page.keyboard.press("Enter")
     expect(page.locator("#person-name")).to_have_text("Ann Lee-Smith")
+
+
+def test_enrol_rename_merge_delete(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
+    page.goto(f"{service.url}/people")
+    expect(page.locator("#empty-title")).to_have_text(EN["people.none"])
+    look(page, pictures, "people-empty")
+    enrol_ann(page, cast.enrolled, pictures)
+
+    rename_while_it_loads(page)
     assert people(service) == {"ann": "Ann Lee-Smith"}
     enrol("ben", "Ben Ray", cast.other)
     page.set_input_files("#add-clip input[type=file]", cast.again)
