@@ -161,7 +161,9 @@ def both_templates(number: int, sample: int) -> list[NewTemplate]:
 def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> None:
     """The mean is over all templates of a modality, fused over pairs of them."""
     store = open_gallery(tmp_path)
-    people = {f"p{i}": [(i, sample) for sample in range(1 + i % 4)] for i in range(1, 6)}
+    people = {}
+    for i in range(1, 6):
+        people[f"p{i}"] = [(i, sample) for sample in range(1 + i % 4)]
     for name, clips in people.items():
         store.create_person(name)
         for i, sample in clips:
