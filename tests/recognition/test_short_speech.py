@@ -25,7 +25,7 @@ from train.data.datasets import Item, Listing, shared_data_dir
 from train.data.embed import speech_finder
 from train.data.protocols import read_trials
 from train.data.sounds import decode_float
-from utils.arrays import RATE_HZ, Float32Array
+from utils.arrays import RATE_HZ, Float32Array, Float64Array
 from utils.config import ROOT, CaptureSettings
 from utils.media import Waveform
 
@@ -123,7 +123,7 @@ def without_people_of(voices: Voices, calibration: Calibration) -> Calibration:
 
 def strengths_of(
     voices: Voices, calibration: Calibration, seconds: float, *, timed: bool, two_clips: bool
-) -> Float32Array:
+) -> Float64Array:
     """Strengths of the probes of one length (rows) against the whole files (columns).
 
     The arguments are those of `figures`.
