@@ -57,7 +57,7 @@ def umeyama(source_xy: Float32Array, target_xy: Float32Array) -> Float32Array:
     variance = (a**2).sum() / len(a)
     spread = np.sqrt(variance)
     if spread < _LEAST_SPREAD_PX:
-        raise ValueError(f"The points must not coincide. Received: a spread of {spread:.3f} px.")
+        raise ValueError(f"The points must not coincide. Received: spread={spread:.3f} px.")
     u, singular, vt = np.linalg.svd(b.T @ a / len(a))
     signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
     rotation = (u * signs) @ vt

@@ -286,8 +286,8 @@ def _unwrap(text: str) -> str:
 
 def _anchor(heading: str) -> str:
     """The anchor that GitHub gives a heading."""
-    kept = "".join(c for c in heading.lower() if c.isalnum() or c in " -_")
-    return kept.replace(" ", "-")
+    letters = "".join(c for c in heading.lower() if c.isalnum() or c in " -_")
+    return letters.replace(" ", "-")
 
 
 def main() -> None:

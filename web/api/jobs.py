@@ -174,7 +174,9 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
             f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
         )
     if person_id is not None and action == "identify":
-        raise InvalidRequestError("`person_id` belongs to the action enroll. Received: identify")
+        raise InvalidRequestError(
+            "`person_id` belongs to the action enroll. Received: action='identify'"
+        )
     return _JobRequest(
         action=action,
         force=parse.boolean(given.get("force") or False, "force"),

@@ -141,7 +141,7 @@ class Person(Resource):
         given = parse.json_object(CHANGES)
         if not given:
             raise InvalidRequestError(
-                f"One of {', '.join(CHANGES)} is required. Received: no field"
+                f"The body has no field. One of {', '.join(CHANGES)} is required."
             )
         return as_json.person(store().update_person(person_id, **given))
 

@@ -149,7 +149,7 @@ def _read_body() -> tuple[dict[str, Any], parse.Upload | None]:
         given = parse.form(tuple(FIELDS), FILE_FIELDS)
         sent = [upload for upload in map(parse.optional_upload, FILE_FIELDS) if upload]
         if len(sent) > 1:
-            raise InvalidRequestError("Send one file, in `media` or `file`. Received: both")
+            raise InvalidRequestError("Send one file, in `media` or in `file`, not in both.")
         return dict(given), (sent[0] if sent else None)
     if request.mimetype == parse.URLENCODED:
         return dict(parse.text_fields(tuple(FIELDS))), None

@@ -130,7 +130,7 @@ def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str
     Raises ContentTypeError, InvalidRequestError, MediaMissingError.
     """
     if not request.mimetype and not request.content_length:
-        raise MediaMissingError("The request must bring a clip. Received: an empty body")
+        raise MediaMissingError("The request must bring a clip, and its body is empty.")
     if request.mimetype != MULTIPART:
         raise ContentTypeError(
             f"This route reads {MULTIPART}. Received: {_received_type()}",
@@ -139,7 +139,7 @@ def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str
     for name in files:
         if name in request.form:
             raise MediaMissingError(
-                f"`{name}` must be a file. Received: text",
+                f"`{name}` is a text field. It must be a file.",
                 f"With curl, write -F {name}=@clip.mp4 (mind the @).",
             )
     return text_fields(allowed, files)
@@ -188,9 +188,7 @@ def uploads(names: Collection[str]) -> list[Upload]:
         chosen = filter(_is_chosen, request.files.getlist(name))
         files += [read_upload(file, name) for file in chosen]
     if not files:
-        raise MediaMissingError(
-            f"The request must bring a file in the field `{next(iter(names))}`. Received: no file"
-        )
+        raise MediaMissingError(f"The request has no file in the field `{next(iter(names))}`.")
     return files
 
 
@@ -200,7 +198,7 @@ def decode_upload(text: str, name: str) -> Upload:
     Raises MediaMissingError, InvalidRequestError, StorageFullError.
     """
     if not text:
-        raise MediaMissingError(f"`{name}` must hold a file in base64. Received: an empty text")
+        raise MediaMissingError(f"`{name}` is empty. It must hold a file in base64.")
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
