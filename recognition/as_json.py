@@ -198,11 +198,11 @@ def event(value: Event) -> dict[str, Any]:
     }
 
 
-def audit_verified(found: AuditReport) -> dict[str, Any]:
+def audit_verified(value: AuditReport) -> dict[str, Any]:
     """Whether the audit is whole."""
     return {
-        "whole": not found.problems,
-        "events": found.events,
-        "head": str(found.head),
-        "problems": [{"event_id": p.event_id, "text": p.text} for p in found.problems],
+        "whole": not value.problems,
+        "events": value.events,
+        "head": str(value.head),
+        "problems": [{"event_id": p.event_id, "text": p.text} for p in value.problems],
     }

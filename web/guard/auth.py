@@ -64,8 +64,8 @@ def admin_only(what: str) -> None:
     asking = caller()
     if asking is None or asking.role is not Role.ADMIN:
         raise RoleForbiddenError(
-            f"{what} needs the role admin. Received: a key for the role"
-            f" {asking.role if asking else 'none'}"
+            f"{what} needs the role admin. The key has the role"
+            f" {asking.role if asking else 'none'}."
         )
 
 
@@ -203,13 +203,12 @@ class _Guard:
         if asking is None:
             reason = g.refused
             self._note(address(), reason)
-            raise KeyRequiredError("This service needs an API key. Received: " + _REFUSED[reason])
+            raise KeyRequiredError(_REFUSED[reason])
         if asking.role not in roles.allowed():
             self._note(asking.actor, "wrong_role")
             needed = " or ".join(sorted(roles.allowed()))
             raise RoleForbiddenError(
-                f"This needs a key for the role {needed}. Received: a key for the role"
-                f" {asking.role}"
+                f"This needs a key for the role {needed}. The key has the role {asking.role}."
             )
 
     def _note(self, who: str, reason: str) -> None:
@@ -224,9 +223,9 @@ class _Guard:
 
 
 _REFUSED = {
-    "missing": "none",
-    "unknown": "one that is not known",
-    "revoked": "one that was revoked",
+    "missing": "This service needs an API key.",
+    "unknown": "This service does not know the API key.",
+    "revoked": "The API key is revoked.",
 }
 
 

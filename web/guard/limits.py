@@ -117,15 +117,15 @@ def _refuse(limit: RequestLimit) -> None:
     clips = limit.limit.amount // CLIP_COST
     window = f"{limit.limit.multiples} {limit.limit.GRANULARITY.name}"
     raise RateLimitedError(
-        f"A key, or an address without one, may send {clips} clips in {window}, or ten times as"
-        " many other requests. Received: more",
+        f"The rate limit is reached. A key, or an address without one, may send {clips} clips in"
+        f" {window}, or ten times as many other requests.",
         retry_after_s=_seconds_to(limit.reset_at),
     )
 
 
 def _too_many_wrong(reset_at: float) -> RateLimitedError:
     return RateLimitedError(
-        f"An address may send {WRONG_KEYS.amount} wrong keys in a minute. Received: more",
+        f"Too many wrong keys. An address may send {WRONG_KEYS.amount} in a minute.",
         "Check the key that is sent.",
         retry_after_s=_seconds_to(reset_at),
     )
