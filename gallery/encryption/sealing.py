@@ -111,9 +111,9 @@ def _associated(about: tuple[str, ...]) -> bytes:
 
 def other_key(sealed_by: str | None) -> StoreUnavailableError:
     """Make the error for a value that the key in use did not seal."""
-    by = "no key" if sealed_by is None else f"the key {sealed_by}"
+    sealed = "without a key" if sealed_by is None else f"with the key {sealed_by}"
     return StoreUnavailableError(
-        f"Stored values must be sealed by the key in use. Received: a value sealed by {by}",
+        f"The gallery is stored {sealed}, which is not how this program opens it.",
         "The encryption of the gallery was changed: restart the service with the key of the"
         " gallery.",
     )

@@ -236,8 +236,8 @@ def stale(
 def mismatch(stale_templates: Sequence[StaleTemplates]) -> EncoderMismatchError:
     """Make the error that says how many templates are of another model."""
     return EncoderMismatchError(
-        "Templates of another model cannot be compared with those of the model in use. Received: a"
-        f" gallery with {', '.join(map(_describe, stale_templates))} of another one",
+        f"The gallery has {', '.join(map(_describe, stale_templates))} of another model."
+        " These cannot be compared with templates of the model in use.",
         "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people"
         " again with replace=true, delete them, or go back to that model.",
         {

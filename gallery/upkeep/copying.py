@@ -71,8 +71,7 @@ def _refuse_filled(connection: Connection) -> None:
     filled = [table.name for table in TABLES if _rows_in(connection, table)]
     if filled:
         raise InvalidRequestError(
-            "A gallery is copied into an empty database. Received: one with rows in"
-            f" {', '.join(filled)}",
+            f"The database is not empty: it has rows in {', '.join(filled)}.",
             "Name another database with --to.",
         )
 

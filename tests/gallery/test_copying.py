@@ -199,7 +199,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "5 people" in done.output
     again = CliRunner().invoke(cli.cli, ["gallery", "copy", "--to", url])
     assert again.exit_code == 1
-    assert "empty database" in again.output
+    assert "The database is not empty" in again.output
     target = Store(open_database(url))
     assert target.count() == 5
     target.close()

@@ -109,7 +109,7 @@ def test_a_value_of_another_key_is_named() -> None:
         OTHER.open(stored, KEY.key_id, "id")
     with pytest.raises(StoreUnavailableError, match=KEY.key_id):
         PlainText().open(stored, KEY.key_id, "id")
-    with pytest.raises(StoreUnavailableError, match="no key"):
+    with pytest.raises(StoreUnavailableError, match="without a key"):
         KEY.open(b"vector", None, "id")
 
 

@@ -135,8 +135,8 @@ def test_command_line_prints_the_table_and_clear_errors(
             "cohort_size=1",
         ),
         (trial_lines(), ("--norm", "as"), "cohort=None"),
-        (trial_lines(), ("--keep-silent",), "keep_silent alone"),
-        (trial_lines(), ("--speech-only",), "speech_only with a face model"),
+        (trial_lines(), ("--keep-silent",), "speech_only=False"),
+        (trial_lines(), ("--speech-only",), "modality='face'"),
         (trial_lines(), ("--norm", "as", "--cohort", "COHORT", "--top", "1"), "top=1"),
     ],
     ids=[

@@ -78,7 +78,7 @@ def test_cfp_folder_as_published(tmp_path: Path) -> None:
     [
         ("2 a b\n", "voxceleb", "line 1"),
         ("1 a b\n1 a\n", "auto", "line 2"),
-        ("1 a b\n0 a b 2\n", "auto", "both"),
+        ("1 a b\n0 a b 2\n", "auto", "others have none"),
         ("", "auto", "without any"),
         ("10\t300\nA\t1\t2\n", "auto", "6000|10 ×"),
         ("1\t1\nA\t1\t2\nB x y z\n", "lfw", "line 3"),

@@ -145,7 +145,7 @@ def gallery_table(measured: Sequence[Best]) -> ImpostorTable:
     if len(rates) < 2:
         raise DatasetError(
             f"Calibration needs more people: {SUPPORT} pairs of different people must resemble each"
-            f" other. Received: people for galleries of {[best.size for best in measured]}"
+            f" other. Galleries of these sizes were measured: {[best.size for best in measured]}."
         )
     return ImpostorTable(tuple(rates), rising(np.array(means)))
 

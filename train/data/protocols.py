@@ -157,7 +157,7 @@ def _read_voxceleb(lines: Sequence[Line], name: str) -> Trials:
             )
         rows.append(parts)
     if len({len(parts) for parts in rows}) != 1:
-        raise DatasetError(f"Either every trial has a fold or none has. Received: both in {name}")
+        raise DatasetError(f"Some trials of {name} have a fold and others have none.")
     folds = [int(parts[3]) for parts in rows] if len(rows[0]) == 4 else None
     return _trials_of([(int(parts[0]), parts[1], parts[2]) for parts in rows], folds)
 

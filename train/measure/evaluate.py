@@ -86,8 +86,7 @@ class Options:
             )
         if self.keep_silent and not self.speech_only:
             raise DatasetError(
-                "keep_silent is about files that speech_only leaves out. Received: keep_silent"
-                " alone",
+                "keep_silent is about files that speech_only leaves out. Received: speech_only=False",
                 "Add --speech-only, or remove --keep-silent.",
             )
 
@@ -143,7 +142,7 @@ def embedder(options: Options, settings: CaptureSettings) -> Embed:
     modality = read_card(options.model).modality
     if modality == "face" and options.speech_only:
         raise DatasetError(
-            "Faces cannot be cut down to speech. Received: speech_only with a face model",
+            "speech_only cuts voices down to speech. Received: modality='face'",
             "Remove --speech-only.",
         )
     if modality == "face":

@@ -207,7 +207,7 @@ def _whiten(
     """
     first = voices[0]
     if first is None:
-        raise ValueError("`voices` must begin with one that the teacher heard. Received: None")
+        raise ValueError("The teacher did not hear the first of `voices`.")
     base = np.stack([_unit_or_zero(first.of_file(number)) for number in range(len(ids))])
     base = base.astype(np.float64)
     heard = np.linalg.norm(base, axis=1) > 0
