@@ -86,7 +86,8 @@ class Options:
             )
         if self.keep_silent and not self.speech_only:
             raise DatasetError(
-                "keep_silent is about files that speech_only leaves out. Received: speech_only=False",
+                "keep_silent is about files that speech_only leaves out."
+                " Received: speech_only=False",
                 "Add --speech-only, or remove --keep-silent.",
             )
 
