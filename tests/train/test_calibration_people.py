@@ -36,7 +36,8 @@ def test_cohorts_are_of_everybody_alike() -> None:
 
 
 def fuse(face: Float32Array, voice: Float32Array) -> Float32Array:
-    return np.concatenate([face, voice], axis=1) / np.float32(np.sqrt(2))
+    joined = np.concatenate([face, voice], axis=1) / np.float32(np.sqrt(2))
+    return joined.astype(np.float32)
 
 
 @pytest.fixture(scope="module")

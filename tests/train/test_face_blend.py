@@ -28,7 +28,8 @@ def test_a_face_depends_on_seed_and_number_alone() -> None:
     assert np.array_equal(one.face(7), other.face(7))
     assert not np.array_equal(one.face(7), one.face(8))
     assert not np.array_equal(one.face(7), Blender(crops(20), np.ones(20), seed=2).face(7))
-    assert (one.face(7).shape, one.face(7).dtype) == ((112, 112, 3), np.uint8)
+    assert one.face(7).shape == (112, 112, 3)
+    assert one.face(7).dtype == np.uint8
 
 
 def test_crops_of_no_weight_are_not_used() -> None:

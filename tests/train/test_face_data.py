@@ -134,7 +134,7 @@ def test_the_caches_name_says_whose_embeddings_they_are(
     """A bare file has the name that it always had; a card that feeds its network
     otherwise makes other embeddings.
     """
-    names = set()
+    names = set[str]()
     for path in (teacher, carded):
         cached_teacher(listing, tmp_path / "cache", path)
     names.update(file.name for file in (tmp_path / "cache").glob("*/teacher-*.npy"))

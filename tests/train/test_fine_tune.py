@@ -5,15 +5,19 @@ are, and weights that got worse are not published.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.support.own_voices import CONFIG, train
 from train.configuration import RunOptions, read_config
+
+if TYPE_CHECKING:
+    from train.loop.fine_tune import Start
+    from train.loop.trainer import Trainer
 
 pytestmark = pytest.mark.tf
 TABLE = "[fine_tune]\nkeep = {keep}\ntotal_steps = {steps}\npeak_rate = {rate}\n"
@@ -43,7 +47,7 @@ class Toy:
     name = "toy"
     metric = "none"
     inputs = "point"
-    serving_shape = (None, 6)
+    serving_shape: tuple[int | None, ...] | None = (None, 6)
     example_length = 1
 
     def __init__(self) -> None:
@@ -58,8 +62,8 @@ class Toy:
         )
         self.classifier = AngularMargin(5, name="classifier")
         self.classifier.build((None, 8))
-        self.heads = [self.classifier]
-        self.start = None
+        self.heads: Sequence[Any] = [self.classifier]
+        self.start: Start | None = None
         self.middles = np.random.default_rng(0).normal(size=(4, 6))
 
     def batch(self, step: int, progress: float) -> dict[str, np.ndarray]:
@@ -86,6 +90,9 @@ class Toy:
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
         return {"none": 0.0}
+
+    def card_input(self) -> dict[str, Any]:
+        return {}
 
 
 def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> None:
@@ -146,7 +153,7 @@ def stop_after(voices: Path, run: str, options: list[str], init: Path, steps: in
 
     step = Trainer.train_step
 
-    def stopping(self, number: int, progress: Any, batch: Any) -> Any:
+    def stopping(self: Trainer, number: int, progress: Any, batch: Any) -> Any:
         if number + 1 == steps:
             self.stop()
         return step(self, number, progress, batch)

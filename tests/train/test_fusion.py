@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -117,8 +117,8 @@ def test_a_batch_is_a_function_of_its_number() -> None:
 
 
 def test_missing_modalities_are_zeros_and_never_both() -> None:
-    tables = [people(40, conditions=("clean", "random"), seed=seed) for seed in (0, 1)]
-    persons = PseudoPersons(*tables, Draw(40, missing=0.4), 1)
+    faces, voices = (people(40, conditions=("clean", "random"), seed=seed) for seed in (0, 1))
+    persons = PseudoPersons(faces, voices, Draw(40, missing=0.4), 1)
     batch = persons.batch(0)
     lost = [~batch[f"probe_{name}"].any(axis=1) for name in ("face", "voice")]
     assert lost[0].any()
@@ -207,12 +207,13 @@ def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_p
     listing = Listing(tmp_path, tuple(Item(f"{person}.wav", str(person)) for person in range(2)))
     recipe = Recipe(("clean", "1 s"))
     options = VoiceOptions(NoiseBank([]), min_speech_s=0.5)
-    table = voice_table(Encoder(), listing, recipe, options=options, cache=tmp_path)
+    encoder: Any = Encoder()
+    table = voice_table(encoder, listing, recipe, options=options, cache=tmp_path)
     assert sorted(table.seconds.tolist()) == pytest.approx(sorted(n / RATE_HZ for n in heard))
     np.testing.assert_allclose(table.under("1 s").seconds, 1.0)
     served = [analyse_speech(Waveform(wave, RATE_HZ), 0.5).speech.duration_s for wave in waves]
     np.testing.assert_allclose(table.under("clean").seconds, served, atol=0.05)
-    again = voice_table(Encoder(), listing, recipe, options=options, cache=tmp_path)
+    again = voice_table(encoder, listing, recipe, options=options, cache=tmp_path)
     assert len(heard) == 4
     np.testing.assert_array_equal(again.seconds, table.seconds)
 
@@ -367,16 +368,17 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     def wide(table: Table) -> Table:
         return replace(table, vectors=np.pad(table.vectors, ((0, 0), (0, EMBEDDING_SIZE - 64))))
 
-    training = [
+    faces, voices = (
         wide(people(60, noise=1.5, conditions=("clean", "random"), size=64, seed=s)) for s in (1, 2)
-    ]
-    held = tuple(wide(table) for table in measured(1.5, 7))
+    )
+    held_faces, held_voices = (wide(table) for table in measured(1.5, 7))
+    held = (held_faces, held_voices)
     config = {
         "model": {"hidden": 16, "bound": 3.0, "train_projections": False},
         "loss": {"cllr": 1.0, "contrast": 0.2},
     }
     task = FusionTask(
-        PseudoPersons(*training, Draw(50), 1),
+        PseudoPersons(faces, voices, Draw(50), 1),
         HeldOut(held, held, held),
         config,
         {"face": "f-123456", "voice": "v-123456"},
@@ -386,7 +388,7 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     trainer = Trainer(task, options, tmp_path)
     trainer.run(lambda line: None)
     trainer.use_average()
-    clean, degraded = (training[0].under(name).vectors for name in ("clean", "random"))
+    clean, degraded = (faces.under(name).vectors for name in ("clean", "random"))
     gate = task.network.get_layer("face_gate")
     assert np.mean(np.asarray(gate(degraded))) < 0.8 * np.mean(np.asarray(gate(clean)))
     assert task.finalise_in(tmp_path)["advantage"] >= start

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from scoring import logistic
-from scoring.norms import NoNorm
+from scoring.norms import CohortNorm, NoNorm
 from tests.support.people_tables import SIZE, Crowd, Fitted, crowd
 from train.calibration.fit import fit_people
 from train.calibration.galleries import Arena, Fold
@@ -126,6 +126,7 @@ def test_confirmed_and_denied_answers_count(fitted: Fitted) -> None:
     assert with_answers(trials, []) is trials
     more = with_answers(trials, [(2.0, False), (3.0, True)])
     assert more.labels.sum() == trials.labels.sum() + 1
+    assert isinstance(calibration.norm, CohortNorm)
     people = People((both[0],), both[0].cohort, calibration.norm)
     doubted = fit_people(people, None, [(4.0, False)] * 3000)
     assert doubted.probability(4.0) < calibration.probability(4.0)

@@ -122,7 +122,7 @@ def _photograph(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     250 ground.
     """
     matrix = cv2.getRotationMatrix2D((56, 56), rng.uniform(-10, 10), rng.uniform(0.9, 1.3))
-    matrix[:, 2] += 125 - 56 + rng.uniform(-10, 10, 2)
+    matrix[:, 2] = matrix[:, 2] + 125 - 56 + rng.uniform(-10, 10, 2)
     return cv2.warpAffine(
         np.ascontiguousarray(crop),
         matrix,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ class Line:
 
     name = "line"
     metric = "score"
-    serving_shape = (None, 4)
+    serving_shape: tuple[int | None, ...] | None = (None, 4)
     example_length = 1
 
     def __init__(self, poison: bool = False) -> None:
@@ -31,7 +31,7 @@ class Line:
         self.network = keras.Model(
             features, keras.layers.Dense(2, name="out")(features), name="line_toy"
         )
-        self.heads = [keras.layers.Dense(2, name="head")]
+        self.heads: Sequence[Any] = [keras.layers.Dense(2, name="head")]
         self.heads[0].build((None, 2))
         self._truth = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
         self._poison = poison

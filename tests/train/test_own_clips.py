@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ class Probe:
         self.speech_s = 4.0
 
 
-def analyse(path: Path) -> Probe:
+def analyse(path: Path) -> Any:
     """p5's clips are broken, and p4 is silent."""
     if path.parent.name == "p5":
         raise MediaCorruptError("Broken.")
@@ -39,7 +40,8 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path: Path) -> 
     assert set(tables) == {"face"}  # only four people have a voice
     assert len(tables["face"]) == 10
     assert not tables["face"].seconds.any()
-    everybody = tables_of(tmp_path, lambda _path: Probe(*Modality), lines.append)
+    everything: Any = Probe(*Modality)
+    everybody = tables_of(tmp_path, lambda _path: everything, lines.append)
     assert {name: set(table.seconds.tolist()) for name, table in everybody.items()} == {
         "face": {0.0},
         "voice": {4.0},

@@ -31,7 +31,9 @@ def test_voxceleb_lists_with_and_without_folds(tmp_path: Path) -> None:
     assert trials.folds is None
     assert trials.people()["set/p03/1.png"] == "set/p03"
     (tmp_path / "t.txt").write_text(trial_lines(folds=True))
-    assert sorted(set(read_trials(tmp_path / "t.txt").folds)) == [1, 2, 3]
+    folds = read_trials(tmp_path / "t.txt").folds
+    assert folds is not None
+    assert sorted(set(folds)) == [1, 2, 3]
 
 
 def test_people_of_voxceleb_are_found_above_their_videos(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ LFW = "1\t1\nAnn\t1\t2\nAnn\t1\tBob\t3\n"
     ],
 )
 def test_a_list_is_the_same_however_an_editor_left_it(
-    tmp_path: Path, as_edited: Callable[..., object], kind: str
+    tmp_path: Path, as_edited: Callable[[str], str], kind: str
 ) -> None:
     for name, text in (("voxceleb", VOXCELEB), ("lfw", LFW)):
         (tmp_path / "t.txt").write_bytes(as_edited(text).encode())

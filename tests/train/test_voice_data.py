@@ -36,6 +36,7 @@ from train.voice.channels import render
 from train.voice.dev import VoiceTrials
 from train.voice.prosody import change_speed
 from train.voice.sampling import SampleOptions, VoiceSources
+from train.voice.targets import CropParts, Targets
 from train.voice.teacher import file_windows
 from train.voice.variants import CHANNELS, Variant, prosodies
 from utils.errors import DatasetError
@@ -70,7 +71,9 @@ def batches(listing: Listing, cache: Path) -> VoiceBatches:
     return make_batches(listing, cache, None)
 
 
-def make_batches(listing: Listing, cache: Path, targets: object, **options: object) -> VoiceBatches:
+def make_batches(
+    listing: Listing, cache: Path, targets: Targets | None, **options: Any
+) -> VoiceBatches:
     banks = [
         [cached_features(listing, cache, Variant(speed, "clean"), SPEC)] for speed in (1.0, 0.9)
     ]
@@ -281,9 +284,11 @@ def test_chances_must_be_of_the_voices_and_channels_there_are(
     listing: Listing, cache: Path, chances: dict[str, tuple[float, ...]], message: str
 ) -> None:
     bank = cached_features(listing, cache, Variant(1.0, "clean"), SPEC)
-    options = SampleOptions(
-        **{"voice_chances": (0.5, 0.5), "channel_chances": (0.4, 0.3, 0.3)} | chances
-    )
+    all_chances: dict[str, Any] = {
+        "voice_chances": (0.5, 0.5),
+        "channel_chances": (0.4, 0.3, 0.3),
+    }
+    options = SampleOptions(**all_chances | chances)
     with pytest.raises(DatasetError, match=message) as caught:
         sources = VoiceSources(listing, [[bank, bank], [bank]])
         VoiceBatches(sources, options, MelAugment(), SPEC, seed=1)
@@ -323,7 +328,7 @@ class Teacher:
 
     size = 2
 
-    def of_crop(self, voice: int, parts: list) -> np.ndarray:
+    def of_crop(self, voice: int, parts: CropParts) -> np.ndarray:
         assert all(len(frames) and (np.diff(frames) > 0).all() for _, frames in parts)
         return np.array([voice, parts[0][0]], np.float32)
 
@@ -342,9 +347,9 @@ class Listener:
     size = 1
 
     def __init__(self) -> None:
-        self.heard: list[list[tuple[int, np.ndarray]]] = []
+        self.heard: list[CropParts] = []
 
-    def of_crop(self, voice: int, parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    def of_crop(self, voice: int, parts: CropParts) -> np.ndarray:
         self.heard.append(parts)
         return np.zeros(1, np.float32)
 
@@ -415,7 +420,7 @@ def test_who_has_one_file_alone_is_drawn_from_disjoint_parts_of_it(
             assert max(seen, default=0) <= int(np.ceil(len(cut) / max(room, 1)))
 
 
-def stretch(parts: list[tuple[int, np.ndarray]], bank: Bank) -> tuple[float, float]:
+def stretch(parts: CropParts, bank: Bank) -> tuple[float, float]:
     """From where to where of their file a crop was cut, as shares of its length."""
     (number,), rows = {number for number, _ in parts}, np.concatenate([rows for _, rows in parts])
     return rows.min() / bank.lengths[number], (rows.max() + 1) / bank.lengths[number]
@@ -467,9 +472,12 @@ def test_trials_can_be_cut_to_a_duration(
     trials: VoiceTrials, seconds: float | None, frames: int
 ) -> None:
     seen = []
-    trials.embeddings(
-        lambda x: seen.append(x.shape) or np.zeros((len(x), 1), np.float32), seconds=seconds
-    )
+
+    def embed(features: np.ndarray) -> np.ndarray:
+        seen.append(features.shape)
+        return np.zeros((len(features), 1), np.float32)
+
+    trials.embeddings(embed, seconds=seconds)
     assert {shape[1:] for shape in seen} == {(frames, SPEC.n_mels)}
 
 

@@ -262,7 +262,7 @@ def test_a_voice_that_nobody_speaks_has_no_windows_of_the_teachers_length(
         size=SIZE,
     )
     assert result["windows"].shape == (0, SIZE)
-    np.savez(tmp_path / "nobody.npz", **result)
+    save_windows(tmp_path / "nobody.npz", result)
     targets = targets_of(listing, [write_windows(tmp_path / "a.npz"), tmp_path / "nobody.npz"])
     assert not targets.of_crop(1, [(0, np.arange(50))]).any()
 
@@ -289,10 +289,11 @@ def test_nothing_is_left_of_windows_that_cannot_be_written(tmp_path: Path) -> No
         def __array__(self, *_: object, **__: object) -> np.ndarray:
             raise OSError("no space left")
 
+    torn: Any = Torn()
     with pytest.raises(OSError, match="no space"):
         save_windows(
             tmp_path / "teacher.npz",
-            {"windows": np.zeros((0, SIZE)), "spans": np.zeros((0, 2)), "offsets": Torn()},
+            {"windows": np.zeros((0, SIZE)), "spans": np.zeros((0, 2)), "offsets": torn},
         )
     assert not list(tmp_path.iterdir())
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -87,9 +88,13 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
     features = log_mel(sound, task.spec)[None]
     asked = []
-    task._trials = SimpleNamespace(
-        equal_error_rates=lambda embed, **_: asked.append(embed(features)[0]) or {"held_out": 0.5}
-    )
+
+    def equal_error_rates(embed: Callable[[np.ndarray], Any], **_: object) -> dict[str, float]:
+        asked.append(embed(features)[0])
+        return {"held_out": 0.5}
+
+    trials: Any = SimpleNamespace(equal_error_rates=equal_error_rates)
+    task._trials = trials
     task.validate(full=False)
     np.testing.assert_allclose(asked[0], expected, atol=1e-4)
     assert np.abs(task._embed(features).numpy()[0] - expected).max() > 1e-3, (

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from train.data.datasets import Listing, group_of
 from train.voice.banks import Bank
-from train.voice.targets import TeacherTargets
+from train.voice.targets import Targets
 from utils.arrays import BoolArray, Float64Array
 from utils.errors import DatasetError
 
@@ -69,7 +69,7 @@ class VoiceSources:
     listing: Listing
     banks: Sequence[Sequence[Bank]]
     noise: Sequence[NDArray[Any]] = ()
-    targets: TeacherTargets | None = None
+    targets: Targets | None = None
     prosodies: int = 0
 
 

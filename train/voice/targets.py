@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,17 @@ class Windows:
         first, last = self.spans[part].T
         covered = np.searchsorted(frames, last) - np.searchsorted(frames, first)
         return covered.astype(np.float32) @ self.vectors[part].astype(np.float32)
+
+
+class Targets(Protocol):
+    """What a teacher says of crops."""
+
+    @property
+    def size(self) -> int:
+        """Length of the targets."""
+
+    def of_crop(self, voice: int, parts: CropParts) -> Float32Array:
+        """(d,) unit target of a crop made of `parts`, zeros for none."""
 
 
 class TeacherTargets:
