@@ -1,6 +1,4 @@
-"""The chain of the audit: what is changed, missing, inserted or moved in the database
-file is found and named.
-"""
+"""Chain of the audit: what is changed, missing, inserted or moved is reported."""
 
 from __future__ import annotations
 
@@ -63,9 +61,7 @@ def test_an_empty_chain(store_url: str) -> None:
 
 
 def test_the_hash_can_be_computed_from_its_description(store: Store) -> None:
-    """An independent reading of the docstring of `row_hash`, with json and hashlib
-    alone.
-    """
+    """Follow the docstring of `row_hash` with json and hashlib alone."""
     second, first = store.events(2, before=3)
     body = [
         first.hash,

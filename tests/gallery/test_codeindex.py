@@ -1,6 +1,4 @@
-"""The index of codes: it finds whom the exact one finds, with the exact scores, and
-stays in step with the database.
-"""
+"""Index of codes: it finds whom the exact index finds, with the exact scores."""
 
 from __future__ import annotations
 
@@ -51,8 +49,9 @@ def test_a_code_is_the_vector_but_for_rounding() -> None:
 
 @pytest.mark.parametrize("size", [4, 192, 512, 1024])
 def test_products_of_codes_are_exact(size: int) -> None:
-    """Also where the sum of the products is as large as it gets: float32 counts
-    integers up to 2^24.
+    """They are exact also where the sum of the products is as large as it gets.
+
+    float32 counts integers up to 2^24.
     """
     rng = np.random.default_rng(size)
     vectors = np.sign(rng.standard_normal((50, size))).astype(np.float32)
@@ -87,9 +86,7 @@ def test_finds_whom_the_exact_index_finds(store: Store, index: CodeIndex) -> Non
 
 
 def test_the_first_fifty_are_the_exact_ones(store: Store, index: CodeIndex) -> None:
-    """What the decision looks at, for people and for strangers, is what the exact index
-    would give.
-    """
+    """The decision looks at the same people as with the exact index, strangers too."""
     with store.database.write() as connection:
         fill(connection, store, 400)
     exact = MemoryIndex(store, StubEncoders()).snapshot()

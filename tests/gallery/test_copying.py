@@ -1,6 +1,4 @@
-"""A gallery from one database to another, in both directions: everything arrives as it
-was, or nothing.
-"""
+"""Copying a gallery to another database: everything arrives as it was, or nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Deletion is complete: what is forgotten is in no byte of the database, its log, or
-anything else in the data folder. Each test first finds what it looks for, so that one
-that looks for the wrong thing fails.
+"""Deletion is complete, in the database, its log and the rest of the data folder.
+
+Each test first finds the bytes that must go, so that a test that looks for the wrong
+ones fails.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def pieces(modality: Modality, identity: int, sample: int, noise: float = 0.5) -
 
 
 class DistinctAligner(ClipAligner):
-    """Pictures and sounds that differ: those of the stand-in are black and silent but
-    for what they say.
+    """Pictures and sounds that differ from each other.
+
+    Those of the stand-in are black and silent but for the numbers in them.
     """
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
@@ -87,9 +89,7 @@ class DistinctAligner(ClipAligner):
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
-    """A gallery where somebody is known by all that can be stored, and pieces of all of
-    it.
-    """
+    """A gallery with everything that can be stored on somebody, and fragments of it."""
     folder = tmp_path / "data"
     made = make_recognizer(folder, aligner=DistinctAligner(), keep_media=True)
     made.store._media_root = folder / "media"
@@ -159,9 +159,7 @@ TEXTS = [
 
 
 def templates_of(store: Store) -> list[bytes]:
-    """Pieces of the vectors of three clips, of what is kept with them, of the vectors
-    of the next model, and the hashes of the clips.
-    """
+    """Fragments of three clips: vectors, kept media, staged vectors, hashes."""
     infos = store.list_templates("walrus@example.com")
     media = [store.kept_media(info.template_id) for info in infos]
     with store.database.read() as connection:
@@ -193,9 +191,7 @@ def templates_of(store: Store) -> list[bytes]:
 def test_the_gallery_of_these_tests_holds_all_that_can_be_stored(
     full: tuple[Recognizer, list[bytes]], tmp_path: Path
 ) -> None:
-    """What is in no table here would not be looked for: a table that is added must be
-    filled above.
-    """
+    """A table that is added must be filled above, or nothing looks for its rows."""
     made, looked_for = full
     assert found_in(tmp_path / "data", *looked_for) == looked_for
     with made.store.database.read() as connection:
@@ -230,7 +226,7 @@ def test_a_person_whose_retention_is_over(
 
 
 def test_a_person_who_was_merged(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
-    """What was merged stays, under the first id; what named the other is gone."""
+    """What was merged stays under the first id, and what named the other is gone."""
     made, looked_for = full
     made.store.merge_people("other-2", "walrus@example.com")
     names = [
@@ -282,9 +278,7 @@ def test_templates_that_are_made_anew(full: tuple[Recognizer, list[bytes]], tmp_
 
 
 def test_a_sealed_gallery(tmp_path: Path) -> None:
-    """The ciphertext goes too: the key may be lost one day to somebody who has an old
-    copy of it.
-    """
+    """The ciphertext goes, too: somebody with an old copy may get the key one day."""
     store = open_gallery(tmp_path / "data", codec=Sealer(b"k" * 32))
     for i in range(8):
         store.enroll(NewPerson(f"p{i}"), [replace(face(i), media={"thumbnail": bytes([i]) * 3000})])
@@ -309,9 +303,7 @@ def opened(path: Path) -> int:
 
 
 def test_copies_that_sqlite_leaves_are_found_and_removed(store: Store, tmp_path: Path) -> None:
-    """Rows that grow are moved between pages and leave copies, which `secure_delete`
-    does not reach.
-    """
+    """Rows that grow move between pages and leave copies, beyond `secure_delete`."""
     noise = np.random.default_rng(1)
     ids = [f"{int(noise.integers(10**12)):012d}" for _ in range(600)]
     with store.database.write() as connection:
@@ -350,9 +342,7 @@ def test_unused_space_of_a_fresh_file_is_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [512, 4096, 65536])
 def test_unused_space_is_read_at_every_page_size(tmp_path: Path, size: int) -> None:
-    """Against what SQLite itself says is unused: a row that is deleted without
-    secure_delete, the last of its page, stays there.
-    """
+    """The last row of a page, deleted without `secure_delete`, stays in its space."""
     file = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     file.execute(f"PRAGMA page_size={size}")
     file.execute("PRAGMA secure_delete=OFF")
@@ -387,8 +377,9 @@ def test_many_traces_are_not_looked_for_one_by_one(
 def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after the transaction, before the bytes: the log still holds the row, and
-    nobody remembers what to look for.
+    """A process is killed after the transaction and before the bytes are removed.
+
+    The log still holds the row, and nobody remembers what to look for.
     """
     store = open_gallery(tmp_path / "data")
     store.create_person("p0", "Walrus000")
@@ -418,8 +409,9 @@ def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
 
 
 def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path: Path) -> None:
-    """Another process that ends removes the write-ahead log if it believes to be the
-    last: the locks of this one must still hold after it has looked through the bytes.
+    """The locks of a process still hold after it has read the bytes of the file.
+
+    Another process that ends removes the write-ahead log if it believes to be the last.
     """
     store = open_gallery(tmp_path / "data")
     for i in range(3):
@@ -451,8 +443,9 @@ def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path: Path) ->
 
 
 def test_a_busy_reader_delays_but_does_not_prevent(tmp_path: Path) -> None:
-    """Who reads an older state keeps the log from being emptied: the next deletion
-    makes up for it.
+    """A reader of an older state keeps the log from being emptied.
+
+    The next deletion makes up for it.
     """
     store = open_gallery(tmp_path / "data", busy_timeout_s=0.2)
     for i in range(3):

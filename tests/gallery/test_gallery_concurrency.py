@@ -1,6 +1,4 @@
-"""Threads and processes on one gallery: nothing half-written, nothing lost, nobody
-enrolled twice.
-"""
+"""Threads and processes on one gallery: nothing is lost, and nobody enrolled twice."""
 
 from __future__ import annotations
 
@@ -136,9 +134,7 @@ def test_one_person_under_many_ids_at_once_is_enrolled_once(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_one_person_under_two_ids_in_two_processes(tmp_path: Path, kind: str) -> None:
-    """The check for duplicates holds across processes: it runs while the other one
-    cannot write.
-    """
+    """The check for duplicates runs while no other process can write."""
     script = """
 made = make_recognizer(folder, database_url=sys.argv[3])
 clip = write_clip(folder / sys.argv[2], face=1, voice=1, sample=int(sys.argv[2]))
@@ -199,9 +195,7 @@ print(json.dumps(store.count() > 0))
 
 
 def test_searches_beside_enrolments_are_right(tmp_path: Path) -> None:
-    """Answers for people who stay are the same throughout, in parallel as one after
-    another.
-    """
+    """Answers for people who stay are the same in parallel as one after another."""
     made = make_recognizer(tmp_path / "g", slots=8)
     for i in range(1, 6):
         first_sight(made, f"p{i}", write_clip(tmp_path / f"e{i}", face=i, voice=i))
@@ -245,8 +239,9 @@ def test_duplicate_refused_in_threads_leaves_the_store_usable(tmp_path: Path) ->
 
 
 def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """A process that enrols, replaces and deletes is killed at random moments;
-    afterwards the gallery holds what it reported, whole.
+    """A process that enrols, replaces and deletes is killed at random moments.
+
+    Afterwards the gallery holds what it reported, whole.
     """
     script = """
 store = open_gallery(folder)

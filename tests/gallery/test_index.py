@@ -1,6 +1,4 @@
-"""The memory index: in step with the database after every kind of change, by any
-process, with snapshots that never change.
-"""
+"""Memory index: in step with the database, with snapshots that never change."""
 
 from __future__ import annotations
 
@@ -118,9 +116,7 @@ def test_what_is_seen_of_a_person(store: Store, index: MemoryIndex) -> None:
 
 
 def test_random_changes_keep_step_with_a_fresh_load(store: Store, index: MemoryIndex) -> None:
-    """After each of many random changes the updated snapshot says what a new index
-    reads from the file.
-    """
+    """After random changes the updated snapshot holds what a new index reads."""
     rng = np.random.default_rng(7)
     known: list[str] = []
     for step in range(120):
@@ -238,9 +234,7 @@ def test_a_person_with_more_templates_than_a_piece_of_reading(
 
 
 def test_parallel_readers_see_whole_states(store: Store, index: MemoryIndex) -> None:
-    """While a writer adds and removes pairs, every snapshot holds both of a pair or
-    none.
-    """
+    """A snapshot holds both people of a pair, or none, while pairs come and go."""
     stop = threading.Event()
     bad = []
 
@@ -334,8 +328,9 @@ def test_mean_is_brought_to_unit_length() -> None:
     ],
 )
 def test_pairs_of_templates(faces: str, voices: str, expected: list[tuple[int, int]]) -> None:
-    """The same clip first, the others in order, the shorter list over and over; every
-    template at least once.
+    """Pairs of the same clip come first, then the others in order.
+
+    The shorter list is used over and over, and every template at least once.
     """
     face, voice = (
         Templates(np.zeros(len(x), np.int64), list(x), np.zeros((len(x), 512), np.float32))

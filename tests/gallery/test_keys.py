@@ -1,6 +1,4 @@
-"""API keys in the gallery: shown once, stored hashed, refused once revoked, cheap to
-check.
-"""
+"""API keys: shown once, stored hashed, refused once revoked, cheap to check."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A process that enrols, replaces, deletes, merges, moves, renames and works on jobs is
-killed again and again, at random moments.
+"""A process that changes a gallery is killed again and again, at random moments.
 
-Afterwards the gallery is whole, nothing that was acknowledged is lost, and nothing
-half-done is there. `--kills N` makes it longer. Killed migrations, rotations and
-re-embeddings: test_migrations.py, test_rotation.py, test_reembedding.py.
+It enrols, replaces, deletes, merges, moves, renames and works on jobs. Afterwards the
+gallery is whole, nothing that was acknowledged is lost, and nothing half-done is there.
+`--kills N` makes it longer. Killed migrations, rotations and re-embeddings:
+test_migrations.py, test_rotation.py, test_reembedding.py.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ GONE = {"delete": 0, "merge": 1}
 
 @dataclass
 class Expected:
-    """What the journal says: who must be there, who must not, and who may be either
-    because a kill came in between.
+    """People by the journal: who must be there, who must not, and who may be either.
+
+    Either is allowed where a kill came in between.
     """
 
     there: set[str] = field(default_factory=set)

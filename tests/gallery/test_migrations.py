@@ -1,5 +1,6 @@
-"""The schema: revisions and tables agree, a database of the first release becomes one
-of today, also when killed or started twice.
+"""Schema: revisions and tables agree, and a database of the first release is upgraded.
+
+The upgrade survives a kill, and two starts at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The gallery as map and matrix: PCA against scikit-learn's, places and scores against
-what they are defined as, bounds.
-"""
+"""Map and matrix of the gallery, compared with scikit-learn and their definition."""
 
 from __future__ import annotations
 

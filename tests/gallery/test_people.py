@@ -1,6 +1,4 @@
-"""People in the store: terms, expiry, merging, splitting, on real SQLite and
-PostgreSQL.
-"""
+"""People in the store: retention, expiry, merging and splitting."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def test_nul_in_what_is_looked_for(store: Store) -> None:
 def test_expiry_is_looked_for_once_a_day_whatever_the_clock_says(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock that ran ahead when it was looked for last must not keep people for as
-    long as it ran ahead.
-    """
+    """A clock that once ran ahead must not keep people for as long as it ran ahead."""
     store.enroll(NewPerson("ann", retention_days=400), [face()])
     real = time.time()
     monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real + 300 * 86_400)
@@ -235,8 +231,9 @@ def test_of_two_ends_the_earlier_holds(
     second: tuple[None, int] | tuple[int, int],
     left: int | None,
 ) -> None:
-    """(days of retention, enrolled so many days ago) of both → days until the merged
-    person expires.
+    """The earlier end of retention holds for the merged person.
+
+    Both are (days of retention, enrolled so many days ago).
     """
     now = datetime.now(UTC)
     for person_id, (days, ago) in (("ann", first), ("bob", second)):
@@ -253,9 +250,7 @@ def test_of_two_ends_the_earlier_holds(
 
 
 def test_many_merges_at_once(store: Store) -> None:
-    """Every pair is merged from both ends: one is done, the other finds nobody. Nothing
-    is lost.
-    """
+    """Every pair is merged from both ends: one succeeds, and the other finds nobody."""
     for i in range(12):
         store.enroll(NewPerson(f"p{i:02d}"), [face(i), voice(i)])
 

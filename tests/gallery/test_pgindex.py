@@ -1,6 +1,4 @@
-"""Search inside PostgreSQL: it finds whom the index in memory finds, at once after
-every change by anybody.
-"""
+"""Search inside PostgreSQL: it finds whom the index in memory finds."""
 
 from __future__ import annotations
 
@@ -223,9 +221,10 @@ def test_other_encoders_are_not_compared_and_the_codes_made_anew(
 def test_all_who_are_wanted_are_found_through_the_graphs(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those who are enrolled by voice alone are a small part: the fused search must
-    find them all the same. Deleted people, who are in the graph until the server cleans
-    up, take nobody's place.
+    """The fused search finds the few people who are enrolled by voice alone, too.
+
+    Deleted people, who are in the graph until the server cleans up, take nobody's
+    place.
     """
     monkeypatch.setattr(postgres, "EXACT", 0)
     no_scans = make_url(url).update_query_dict({"options": "-c enable_seqscan=off"})
@@ -273,7 +272,7 @@ def enroll_in_a_process(url: str, first: int, count: int) -> None:
 
 
 def test_processes_see_each_other(url: str, store: Store, index: DatabaseIndex) -> None:
-    """Two more processes enrol; this one finds everybody."""
+    """This process finds everybody whom two others enrol."""
     context = multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=enroll_in_a_process, args=(url, 100 * n, 8)) for n in range(2)
@@ -292,7 +291,7 @@ def test_processes_see_each_other(url: str, store: Store, index: DatabaseIndex) 
 def test_a_recognizer_answers_as_over_a_file(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same clips, enrolled in both, give the same decisions; the codes are in use."""
+    """The same clips, enrolled in both, give the same decisions."""
     monkeypatch.setattr(postgres, "BEHIND", 3)
     here = make_recognizer(tmp_path)
     there = Recognizer(ClipAligner(), StubEncoders(), store, Settings.of(data_dir=tmp_path))

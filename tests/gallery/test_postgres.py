@@ -1,6 +1,4 @@
-"""PostgreSQL as the database: its schema, its faults in the words of the product, and
-that the service recovers by itself.
-"""
+"""PostgreSQL as the database: its schema, its faults, and recovery from them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Templates are made anew with other models from kept media: old ones serve until the
-switch, a killed run goes on, nothing is mixed.
+"""Templates made anew with other models from kept media.
+
+Old templates serve until the switch, a killed run goes on, and nothing is mixed.
 """
 
 from __future__ import annotations
@@ -205,8 +206,9 @@ def test_enrolled_again_by_the_new_model_meanwhile(
 
 
 def _reembed(url: str, cpu_s: float | None) -> None:
-    """Killed by the system once it has computed for so long after its first batch, by
-    itself after the second; None = not at all.
+    """Re-embed, and be killed by the system after some computing, or after two batches.
+
+    `cpu_s` None = not at all.
     """
     work = Reembedding(Store(open_database(url)), NEXT)
     batches = itertools.count()

@@ -1,6 +1,4 @@
-"""Changing the encryption of a gallery: nothing is lost, nothing old is left in the
-file, and after a kill it is simply run again.
-"""
+"""Rotation of the key: nothing is lost, and nothing old is left in the file."""
 
 from __future__ import annotations
 
@@ -216,8 +214,9 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path: Pat
 
 
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -> None:
-    """A real process, killed a few times while it rewrites, cleans up or finishes; the
-    last run ends the work.
+    """A process is killed while it rewrites, cleans up or finishes.
+
+    The last run ends the work.
     """
     people = 60
     fill(tmp_path, PLAIN, people)
@@ -271,9 +270,7 @@ rotation.rotate(open_database("sqlite:///{tmp_path / "duet.db"}"), new, old, pro
 
 
 def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched() -> None:
-    """The codes that the database searches hold vectors in the clear: they go, and come
-    back with a plain gallery.
-    """
+    """The codes hold vectors in the clear: they go, and come back with a plain gallery."""
     url = new_database()
     store = Store(open_database(url), PLAIN)
     for i in range(8):
@@ -338,7 +335,7 @@ def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path: Path)
 
 @pytest.mark.e2e
 def test_the_service_says_what_is_wrong_with_the_key(tmp_path: Path) -> None:
-    """One line, without the key, and no start; the right key starts it."""
+    """It prints one line without the key and does not start, until the key is right."""
     tiny_models(tmp_path / "models")
     given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
     key = new_key()

@@ -1,6 +1,4 @@
-"""Encryption at rest: what is stored opens with the right key in the right row only,
-and a stolen file without the key tells no vector.
-"""
+"""Encryption at rest: a value opens with the right key in the right row only."""
 
 from __future__ import annotations
 
@@ -66,8 +64,9 @@ def test_every_value_has_its_own_nonce() -> None:
 
 
 def test_the_form_is_that_of_the_standard() -> None:
-    """Test case 14 of the GCM specification (McGrew and Viega, 2005): a key and a nonce
-    of zeros, 16 zero bytes.
+    """Test case 14 of the GCM specification (McGrew and Viega, 2005).
+
+    Key and nonce are zeros, and so are the 16 bytes.
     """
     stored = bytes(12) + bytes.fromhex(
         "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"

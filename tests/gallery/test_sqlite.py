@@ -1,6 +1,4 @@
-"""The store on an SQLite file: complete deletion, file modes, and what happens when the
-disk does not play along.
-"""
+"""The store on an SQLite file: complete deletion, file modes, faults of the disk."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ def files_hold(folder: Path, *wanted: bytes) -> list[bool]:
 
 @pytest.mark.parametrize("position", [0, 17])
 def test_deletion_reaches_the_bytes(store: Store, tmp_path: Path, position: int) -> None:
-    """Among people with many templates, so that pages are split and merged around what
-    is deleted.
-    """
+    """Pages are split and merged around what is deleted, among many templates."""
     for i in range(24):
         store.enroll(
             NewPerson(

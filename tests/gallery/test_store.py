@@ -1,6 +1,4 @@
-"""What every store does, on a real SQLite file and on a real PostgreSQL: people,
-templates, audit.
-"""
+"""What every store does, on a real SQLite file and on a real PostgreSQL."""
 
 from __future__ import annotations
 
