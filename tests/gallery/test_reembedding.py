@@ -11,7 +11,6 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,41 +25,13 @@ from recognition.recognizer import Recognizer
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     StubEncoders,
-    StubFace,
-    StubVoice,
     make_recognizer,
     write_clip,
 )
+from tests.support.next_models import NEXT, NextFace, NextVoice
 from tests.support.postgres import new_database
-from utils.arrays import Float32Array, ImageArray
 from utils.errors import EncoderMismatchError
-from utils.media import Waveform
-from utils.modality import Embedding, Modality
-
-
-@dataclass
-class NextFace(StubFace):
-    """A face model whose vectors have nothing to do with those of the other."""
-
-    encoder_id: str = "face-2"
-
-    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        return Embedding(
-            np.roll(super().embed(faces, weights).vector, 100), Modality.FACE, self.encoder_id
-        )
-
-
-@dataclass
-class NextVoice(StubVoice):
-    encoder_id: str = "voice-2"
-
-    def embed(self, speech: Waveform) -> Embedding:
-        return Embedding(
-            np.roll(super().embed(speech).vector, 100), Modality.VOICE, self.encoder_id
-        )
-
-
-NEXT = StubEncoders(NextFace(), NextVoice())
+from utils.modality import Modality
 
 
 @pytest.fixture(params=["clear", "sealed", "postgres"])

@@ -7,96 +7,45 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
-from click.testing import CliRunner, Result
 from sqlalchemy import insert, select, text
 
-import cli
 from gallery.database.base import Database
 from gallery.database.open import open_database
 from gallery.encryption import rotation
-from gallery.encryption.sealing import KEY_BYTES, Codec, PlainText, Sealer, new_key, parse_key
+from gallery.encryption.sealing import KEY_BYTES, Sealer, new_key, parse_key
 from gallery.search.choose import GrowingIndex, open_index
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
-from gallery.tables import kept_media, reembedded, templates
-from tests.gallery.test_sealing import KEY, OTHER, bytes_of, is_plain, open_sealed
+from gallery.tables import reembedded, templates
 from tests.support.asking import first_sight, identify
 from tests.support.gallery_parts import StubEncoders, make_recognizer, write_clip
 from tests.support.postgres import new_database
-from tests.support.service import free_port, running, start_to_fail
+from tests.support.sealed_gallery import (
+    KEY,
+    OTHER,
+    PLAIN,
+    assert_no_plain_bytes,
+    assert_whole,
+    bytes_of,
+    fill,
+    is_plain,
+    open_sealed,
+    rotate,
+)
 from tests.support.templates import CURRENT, face, voice
-from tests.support.tiny import tiny_models
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.modality import Modality
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAIN = PlainText()
-MEDIA = b"a thumbnail of somebody's face, as it was kept" * 50
 
 
-def fill(folder: Path, codec: Codec, people: int = 8) -> None:
-    """A gallery with `people`, of each a face with a thumbnail and a voice."""
-    store = open_sealed(folder, codec)
-    for i in range(people):
-        store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
-    with store.database.write() as connection:
-        for key, template_id in connection.execute(
-            select(templates.c.key, templates.c.template_id).where(templates.c.modality == "face")
-        ):
-            connection.execute(
-                insert(kept_media).values(
-                    template_key=key,
-                    kind="thumbnail",
-                    sealed_by=codec.key_id,
-                    data=codec.seal(MEDIA, template_id, "thumbnail"),
-                )
-            )
-    store.close()
-
-
-def rotate(
-    folder: Path,
-    new: Codec,
-    *old: Codec,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> int:
-    database = open_database(f"sqlite:///{folder / 'duet.db'}")
-    try:
-        return rotation.rotate(database, new, old, progress)
-    finally:
-        database.close()
-
-
-def assert_whole(folder: Path, codec: Codec, people: int = 8) -> None:
-    """Every vector and thumbnail is there, stored with `codec` and nothing else."""
-    store = open_sealed(folder, codec)
-    for i in range(people):
-        found = store.vectors_of(f"p{i}", CURRENT)
-        assert np.array_equal(found[Modality.FACE].vectors[0], face(i).embedding.vector)
-        assert np.array_equal(found[Modality.VOICE].vectors[0], voice(i).embedding.vector)
-    with store.database.read() as connection:
-        assert set(connection.scalars(select(templates.c.sealed_by))) == {codec.key_id}
-        query = select(kept_media.c.data, kept_media.c.sealed_by, templates.c.template_id).join(
-            templates
-        )
-        rows = connection.execute(query).all()
-    assert len(rows) == people
-    assert {codec.open(data, by, template_id, "thumbnail") for data, by, template_id in rows} == {
-        MEDIA
-    }
-    store.close()
-
-
-def assert_no_plain_bytes(folder: Path, people: int = 8) -> None:
-    stored = bytes_of(folder)
-    assert not any(is_plain(stored, t) for i in range(people) for t in (face(i), voice(i)))
-    assert MEDIA[:64] not in stored
+def is_in(stored: bytes, sealed: bytes) -> bool:
+    """Whether a fragment of a sealed vector is in these bytes."""
+    return any(sealed[i : i + 32] in stored for i in range(0, len(sealed), 128))
 
 
 def test_from_none_to_a_key_to_another_and_back(tmp_path: Path) -> None:
@@ -112,9 +61,7 @@ def test_from_none_to_a_key_to_another_and_back(tmp_path: Path) -> None:
     assert rotate(tmp_path, OTHER, KEY) == 24
     assert_whole(tmp_path, OTHER)
     after = bytes_of(tmp_path)
-    assert not any(v[i : i + 32] in after for v in before for i in range(0, len(v), 128)), (
-        "what the old key sealed is gone too"
-    )
+    assert not any(is_in(after, v) for v in before), "what the old key sealed is gone too"
     assert rotate(tmp_path, PLAIN, OTHER) == 24
     assert_whole(tmp_path, PLAIN)
 
@@ -132,12 +79,12 @@ def test_the_index_answers_the_same_before_and_after(tmp_path: Path) -> None:
     sealed.close()
 
 
-def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "BATCH", 5)
     fill(tmp_path, PLAIN)
-    told = []
-    rotate(tmp_path, KEY, progress=lambda done, of: told.append((done, of)))
-    assert told == [(5, 24), (10, 24), (15, 24), (16, 24), (21, 24), (24, 24)]
+    calls = []
+    rotate(tmp_path, KEY, progress=lambda done, of: calls.append((done, of)))
+    assert calls == [(5, 24), (10, 24), (15, 24), (16, 24), (21, 24), (24, 24)]
 
 
 def test_a_missing_or_wrong_old_key_changes_nothing(tmp_path: Path) -> None:
@@ -213,6 +160,44 @@ def test_a_reader_who_holds_old_bytes_keeps_it_from_being_finished(tmp_path: Pat
     assert_no_plain_bytes(tmp_path)
 
 
+ROTATE = """
+# Rotates the gallery at URL, and is killed after some batches: by the system (SIGPROF)
+# once it has computed for so long after one, which is later on a slow machine, or by
+# itself after another one.
+import itertools, os, signal, sys
+from gallery.database.open import open_database
+from gallery.encryption import rotation
+from gallery.encryption.sealing import parse_key
+
+rotation.BATCH = 7
+url, after, cpu_s, most, *keys = sys.argv[1:]
+new, *old = [parse_key(key, "test") for key in keys]
+batches = itertools.count(1)
+
+def progress(done, left):
+    number = next(batches)
+    if number == int(after):
+        signal.setitimer(signal.ITIMER_PROF, float(cpu_s))
+    if number == int(most):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rotation.rotate(open_database(url), new, old, progress)
+"""
+
+
+def rotate_and_be_killed(
+    folder: Path, keys: list[str], *, after: int, cpu_s: float, most: int
+) -> int:
+    """Rotate to the first key in a process, and return its exit status."""
+    url = f"sqlite:///{folder / 'duet.db'}"
+    command = [sys.executable, "-c", ROTATE, url, after, cpu_s, most, *keys]
+    process = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert not process.stderr, process.stderr
+    return process.returncode
+
+
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -> None:
     """A process is killed while it rewrites, cleans up or finishes.
 
@@ -221,52 +206,26 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -
     people = 60
     fill(tmp_path, PLAIN, people)
     keys = [new_key() for _ in range(3)]
-    script = f"""
-import itertools, os, signal, sys
-from gallery.encryption import rotation
-from gallery.database.open import open_database
-from gallery.encryption.sealing import parse_key
-rotation.BATCH = 7
-after, cpu_s, most, *keys = sys.argv[1:]
-new, *old = [parse_key(k, "test") for k in keys]
-batches = itertools.count(1)
-def progress(done, left):
-    number = next(batches)
-    if number == int(after):
-        signal.setitimer(signal.ITIMER_PROF, float(cpu_s))
-    if number == int(most):
-        os.kill(os.getpid(), signal.SIGKILL)
-rotation.rotate(open_database("sqlite:///{tmp_path / "duet.db"}"), new, old, progress)
-# Killed by the system (SIGPROF) once it has computed for so long after a batch: on a
-# slow machine later
-"""
+    codecs = [parse_key(key, "test") for key in keys]
     rng = random.Random(7)
-    codecs = [parse_key(k, "test") for k in keys]
-    ended = []
+    exits = []
     for target in range(3):
-        # In one of the first batches; in any other, at the end, or after it
-        for cpu_s, more in ((0.02, 3), (0.4, 10**6)):
+        # In one of the first batches. Then in any other, at the end, or after it.
+        for longest_s, more in ((0.02, 3), (0.4, 10**6)):
             after = rng.randint(1, 8)
-            command = [
-                sys.executable,
-                "-c",
-                script,
-                after,
-                rng.uniform(0.001, cpu_s),
-                after + more,
-                keys[target],
-                *keys[:target],
-            ]
-            done = subprocess.run(
-                list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False
+            status = rotate_and_be_killed(
+                tmp_path,
+                [keys[target], *keys[:target]],
+                after=after,
+                cpu_s=rng.uniform(0.001, longest_s),
+                most=after + more,
             )
-            assert not done.stderr, done.stderr
-            ended.append(done.returncode)
+            exits.append(status)
         rotate(tmp_path, codecs[target], *codecs[:target])
         assert_whole(tmp_path, codecs[target], people)
         assert_no_plain_bytes(tmp_path, people)
-    assert set(ended[::2]) <= {-signal.SIGPROF, -signal.SIGKILL}, "it was at work"
-    assert set(ended[1::2]) <= {-signal.SIGPROF, 0}
+    assert set(exits[::2]) <= {-signal.SIGPROF, -signal.SIGKILL}, "it was at work"
+    assert set(exits[1::2]) <= {-signal.SIGPROF, 0}
 
 
 def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched() -> None:
@@ -289,11 +248,8 @@ def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched()
     assert isinstance(index, GrowingIndex)
     assert index.near(probe).people == 8
     with sealed.database.read() as connection:
-        assert {
-            by
-            for table in (templates, reembedded)
-            for by in connection.scalars(select(table.c.sealed_by))
-        } == {KEY.key_id}
+        for table in (templates, reembedded):
+            assert set(connection.scalars(select(table.c.sealed_by))) == {KEY.key_id}
     sealed.close()
     database = open_database(url)
     assert rotation.rotate(database, PLAIN, [KEY]) == 17
@@ -328,91 +284,3 @@ def test_vectors_that_wait_for_a_switch_of_models_are_sealed_too(tmp_path: Path)
     assert rotation.rotate(database, KEY) == 25
     database.close()
     assert b"v" * 64 not in bytes_of(tmp_path)
-
-
-# ---- the service
-
-
-@pytest.mark.e2e
-def test_the_service_says_what_is_wrong_with_the_key(tmp_path: Path) -> None:
-    """It prints one line without the key and does not start, until the key is right."""
-    tiny_models(tmp_path / "models")
-    given = {"data_dir": tmp_path / "data", "model_dir": tmp_path / "models", "port": free_port()}
-    key = new_key()
-    wrong = new_key()
-    fill(tmp_path / "data", parse_key(key, "test"))
-    for settings, words in (
-        ({}, "encrypted with the key"),
-        ({"encryption_key": wrong}, "encrypted with the key"),
-        ({"encryption_key": "short"}, "base64"),
-        ({"encryption_key_file": tmp_path / "none"}, "file with a key"),
-    ):
-        failed = start_to_fail("app.py", **given, **settings)
-        assert failed.returncode != 0
-        line = failed.stderr.strip()
-        assert line.startswith("Duet ID cannot start: ")
-        assert words in line
-        assert "\n" not in line
-        assert wrong not in line
-    with running(tmp_path, "app.py", model_dir=tmp_path / "models", encryption_key=key) as service:
-        assert requests.get(service.url + "/health", timeout=30).json()["people"] == 8
-
-
-# ---- the commands
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
-    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
-
-    def invoke(*words: object, **env: object) -> Result:
-        for name, value in env.items():
-            monkeypatch.setenv(f"DUET_{name}", str(value))
-        return CliRunner().invoke(cli.cli, ["keys", *map(str, words)])
-
-    return invoke
-
-
-def test_command_makes_a_key(run: Callable[..., Result], tmp_path: Path) -> None:
-    printed = run("new-encryption-key")
-    assert parse_key(printed.stdout, "stdout").key_id in printed.stderr
-    path = tmp_path / "key"
-    assert run("new-encryption-key", "--to", path).exit_code == 0
-    assert path.stat().st_mode & 0o777 == 0o600
-    text = path.read_text()
-    assert parse_key(text, "file")
-    again = run("new-encryption-key", "--to", path)
-    assert again.exit_code != 0
-    assert path.read_text() == text, "a key is never overwritten: what it sealed would be lost"
-
-
-def test_command_rotates_there_on_and_back(run: Callable[..., Result], tmp_path: Path) -> None:
-    fill(tmp_path, PLAIN)
-    first = new_key()
-    second = tmp_path / "second"
-    assert run("rotate-encryption").exit_code != 0, "no key is set and --to-plain not said"
-    result = run("rotate-encryption", ENCRYPTION_KEY=first)
-    assert result.exit_code == 0, result.output
-    assert "24 values" in result.output
-    assert_whole(tmp_path, parse_key(first, "x"))
-    run("new-encryption-key", "--to", second)
-    result = run("rotate-encryption", ENCRYPTION_KEY="", ENCRYPTION_KEY_FILE=second)
-    assert "--old-key-file" in result.output
-    result = run("rotate-encryption", ENCRYPTION_KEY_OLD=first)
-    assert result.exit_code == 0, result.output
-    assert_whole(tmp_path, parse_key(second.read_text(), "x"))
-    (tmp_path / "first").write_text(first)
-    (tmp_path / "first").chmod(0o600)
-    result = run(
-        "rotate-encryption",
-        "--old-key-file",
-        second,
-        ENCRYPTION_KEY=first,
-        ENCRYPTION_KEY_FILE="",
-        ENCRYPTION_KEY_OLD="",
-    )
-    assert result.exit_code == 0, result.output
-    result = run("rotate-encryption", "--to-plain")
-    assert result.exit_code == 0, result.output
-    assert "unset" in result.output.lower()
-    assert_whole(tmp_path, PLAIN)

@@ -12,42 +12,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gallery.database.open import open_database
 from gallery.encryption.sealing import (
     KEY_BYTES,
-    Codec,
     PlainText,
     Sealer,
     codec_of,
     new_key,
     parse_key,
 )
-from gallery.store import NewPerson, NewTemplate, Store
-from gallery.vectors import to_bytes
+from gallery.store import NewPerson
+from tests.support.sealed_gallery import (
+    KEY,
+    OTHER,
+    bytes_of,
+    is_any_plain,
+    is_plain,
+    open_sealed,
+)
 from tests.support.templates import CURRENT, face, voice
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.modality import Modality
-
-KEY = Sealer(b"k" * KEY_BYTES)
-OTHER = Sealer(b"o" * KEY_BYTES)
-
-
-def open_sealed(folder: Path, codec: Codec = KEY) -> Store:
-    """A store whose values are stored with `codec`."""
-    return Store(open_database(f"sqlite:///{folder / 'duet.db'}"), codec)
-
-
-def bytes_of(folder: Path) -> bytes:
-    """All that lies in the database and its log."""
-    return b"".join(f.read_bytes() for f in sorted(folder.glob("duet.db*")))
-
-
-def is_plain(stored: bytes, template: NewTemplate) -> bool:
-    """Whether the template's vector, or a piece of it, is in these bytes."""
-    vector = to_bytes(template.embedding)
-    return any(vector[i : i + 32] in stored for i in range(0, len(vector), 128))
-
 
 # ---- values
 
@@ -196,23 +181,19 @@ def test_a_stolen_file_tells_no_vector(tmp_path: Path) -> None:
     assert all(is_plain(bytes_of(tmp_path / "plain"), face(i)) for i in range(20)), (
         "the test finds what is there"
     )
-    assert not any(
-        is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i))
-    )
+    assert not is_any_plain(bytes_of(tmp_path / "sealed"), 20)
     for store in (plain, sealed):
         store.close()
-    assert not any(
-        is_plain(bytes_of(tmp_path / "sealed"), t) for i in range(20) for t in (face(i), voice(i))
-    )
+    assert not is_any_plain(bytes_of(tmp_path / "sealed"), 20)
 
 
 def test_vectors_come_back_as_they_were(tmp_path: Path) -> None:
     store = open_sealed(tmp_path)
     store.enroll(NewPerson("ann"), [face(1), voice(1)])
     for _ in range(2):
-        found = store.vectors_of("ann", CURRENT)
-        assert np.array_equal(found[Modality.FACE].vectors[0], face(1).embedding.vector)
-        assert np.array_equal(found[Modality.VOICE].vectors[0], voice(1).embedding.vector)
+        vectors = store.vectors_of("ann", CURRENT)
+        assert np.array_equal(vectors[Modality.FACE].vectors[0], face(1).embedding.vector)
+        assert np.array_equal(vectors[Modality.VOICE].vectors[0], voice(1).embedding.vector)
         store.close()
         store = open_sealed(tmp_path)
     store.close()

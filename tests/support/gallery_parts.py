@@ -76,6 +76,7 @@ def embedding(
     identity: int,
     sample: int = 0,
     noise: float = 0.0,
+    *,
     encoder_id: str | None = None,
 ) -> Embedding:
     """What the stand-in encoders make of a clip."""

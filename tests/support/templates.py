@@ -13,7 +13,7 @@ def face(
     identity: int = 1, sample: int = 0, encoder_id: str = "face-1", sha: str | None = None
 ) -> NewTemplate:
     """A face of this identity; `sha` is the hash of the clip it comes from."""
-    vector = embedding(Modality.FACE, identity, sample, 0.5, encoder_id)
+    vector = embedding(Modality.FACE, identity, sample, 0.5, encoder_id=encoder_id)
     return NewTemplate(vector, 0.8, sha or _hash_of(identity, sample))
 
 
@@ -22,6 +22,21 @@ def voice(identity: int = 1, sample: int = 0) -> NewTemplate:
     return NewTemplate(
         embedding(Modality.VOICE, identity, sample, 0.5), 0.7, _hash_of(identity, sample)
     )
+
+
+def templates(
+    identity: int, modalities: str = "fv", sample: int = 0, *, encoder_id: str | None = None
+) -> list[NewTemplate]:
+    """Templates of one clip, with a face ("f"), a voice ("v") or both."""
+    kinds = [Modality.FACE if m == "f" else Modality.VOICE for m in modalities]
+    return [
+        NewTemplate(
+            embedding(kind, identity, sample, 0.5, encoder_id=encoder_id),
+            0.8,
+            f"{identity}-{sample}",
+        )
+        for kind in kinds
+    ]
 
 
 def _hash_of(identity: int, sample: int) -> str:

@@ -16,8 +16,9 @@ from gallery.search.codes import CodeIndex, encode, scores
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.nearest import list_searches
 from gallery.store import NewPerson, Store
-from tests.gallery.test_pgindex import best, fill, probe, templates
 from tests.support.gallery_parts import StubEncoders, open_gallery
+from tests.support.searching import best, fill, probe
+from tests.support.templates import templates
 from utils.arrays import Float32Array
 from utils.modality import Modality
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from gallery.database.open import open_database
@@ -17,23 +15,22 @@ from gallery.encryption.sealing import new_key, parse_key
 from gallery.records import people
 from gallery.search import postgres
 from gallery.search.choose import GrowingIndex, open_index
-from gallery.search.memory import ALL, MemoryIndex, Snapshot
+from gallery.search.memory import ALL, MemoryIndex
 from gallery.search.postgres import DatabaseIndex
-from gallery.store import NewPerson, NewTemplate, Store
+from gallery.store import NewPerson, Store
 from recognition.recognizer import Recognizer
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     ClipAligner,
     StubEncoders,
     StubFace,
-    StubFusion,
     direction,
-    embedding,
     make_recognizer,
     write_clip,
 )
 from tests.support.postgres import new_database
-from utils.arrays import Float32Array
+from tests.support.searching import best, fill, probe
+from tests.support.templates import templates
 from utils.config import Settings
 from utils.errors import StoreUnavailableError
 from utils.modality import Modality
@@ -54,36 +51,6 @@ def store_url(url: str) -> str:
 @pytest.fixture
 def index(store: Store) -> DatabaseIndex:
     return DatabaseIndex(store, StubEncoders())
-
-
-def templates(
-    identity: int, modalities: str = "fv", sample: int = 0, encoder_id: str | None = None
-) -> list[NewTemplate]:
-    return [
-        NewTemplate(
-            embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
-            0.8,
-            f"{identity}-{sample}",
-        )
-        for m in modalities
-    ]
-
-
-def probe(identity: int, modalities: str = "fv", sample: int = 9) -> dict[Modality, Float32Array]:
-    found = {m: direction(m, identity, sample, 0.5) for m in (FACE, VOICE) if m[0] in modalities}
-    if len(found) == 2:
-        found[FUSED] = StubFusion().fuse(found[FACE][None], found[VOICE][None])[0]
-    return found
-
-
-def best(
-    snapshot: Snapshot, vectors: Mapping[Modality, Float32Array], modality: Modality
-) -> tuple[str, float]:
-    """person_id of the best in one modality, and the score."""
-    rows = np.flatnonzero(snapshot.has[modality])
-    scores = snapshot.vectors[modality][rows] @ vectors[modality]
-    row = rows[int(scores.argmax())]
-    return snapshot.refs[int(snapshot.keys[row])].person_id, float(scores.max())
 
 
 def test_a_store_in_postgresql_is_searched_inside_it(store: Store, url: str) -> None:
@@ -253,15 +220,6 @@ def test_all_who_are_wanted_are_found_through_the_graphs(
         assert best(index.near(probe(100 + i)), probe(100 + i), FUSED)[0] == f"many-{i}"
     assert len(index.near(probe(9001)).keys) > 64
     graphs.close()
-
-
-def fill(connection: Connection, store: Store, count: int) -> None:
-    from gallery.records import templates as templates_module
-
-    for i in range(count):
-        key = people.create(connection, NewPerson(f"many-{i}"))
-        for new in templates(100 + i):
-            templates_module.add(connection, key, new, store.codec)
 
 
 def enroll_in_a_process(url: str, first: int, count: int) -> None:

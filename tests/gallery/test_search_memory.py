@@ -14,16 +14,16 @@ import pytest
 
 from gallery.search import memory as index_module
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
-from gallery.store import NewPerson, NewTemplate, Store
+from gallery.store import NewPerson, Store
 from gallery.vectors import Templates, means, pairs
 from tests.support.gallery_parts import (
     StubEncoders,
     StubFace,
     StubFusion,
     direction,
-    embedding,
     open_gallery,
 )
+from tests.support.templates import templates
 from utils.arrays import Float32Array, unit
 from utils.errors import StoreUnavailableError
 from utils.modality import Modality
@@ -42,19 +42,6 @@ def store_url(sqlite_url: str) -> str:
 @pytest.fixture
 def index(store: Store) -> MemoryIndex:
     return MemoryIndex(store, StubEncoders())
-
-
-def templates(
-    identity: int, modalities: str = "fv", sample: int = 0, encoder_id: str | None = None
-) -> list[NewTemplate]:
-    return [
-        NewTemplate(
-            embedding(FACE if m == "f" else VOICE, identity, sample, 0.5, encoder_id),
-            0.8,
-            f"{identity}-{sample}",
-        )
-        for m in modalities
-    ]
 
 
 def as_dict(snapshot: Snapshot) -> Seen:
