@@ -48,10 +48,10 @@ def texts(store: Store) -> list[str]:
 
 
 def test_a_chain_that_nobody_touched(store: Store) -> None:
-    found = store.verify_audit()
-    assert found.problems == ()
-    assert found.events == found.head.event_id == ROWS
-    assert found.head.hash == store.events(1)[0].hash
+    report = store.verify_audit()
+    assert report.problems == ()
+    assert report.events == report.head.event_id == ROWS
+    assert report.head.hash == store.events(1)[0].hash
 
 
 def test_an_empty_chain(store_url: str) -> None:
@@ -95,9 +95,9 @@ def test_the_hash_can_be_computed_from_its_description(store: Store) -> None:
 )
 def test_a_changed_row(store: Store, column: str) -> None:
     tamper(store, f"UPDATE events SET {column} WHERE event_id = 5")
-    found = store.verify_audit().problems
-    assert found[0].event_id == 5
-    assert "row 5 was changed" in found[0].text
+    problems = store.verify_audit().problems
+    assert problems[0].event_id == 5
+    assert "row 5 was changed" in problems[0].text
 
 
 def test_a_changed_row_with_a_hash_that_fits_it(store: Store) -> None:

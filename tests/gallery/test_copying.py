@@ -66,13 +66,12 @@ def fill(store: Store) -> None:
 
 
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    rows = {}
     with store.database.read() as connection:
-        return {
-            t.name: [
-                tuple(row) for row in connection.execute(select(t).order_by(*t.primary_key.columns))
-            ]
-            for t in copying.TABLES
-        }
+        for table in copying.TABLES:
+            query = select(table).order_by(*table.primary_key.columns)
+            rows[table.name] = [tuple(row) for row in connection.execute(query)]
+    return rows
 
 
 @pytest.fixture

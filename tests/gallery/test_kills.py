@@ -126,7 +126,7 @@ def finish_jobs(recognizer: Recognizer, settings: Settings) -> None:
 def check(recognizer: Recognizer, expected: Expected) -> None:
     """The gallery holds what it must, and is whole."""
     with recognizer.store.database.read() as connection:
-        found = set(connection.scalars(select(people.c.person_id)))
+        present = set(connection.scalars(select(people.c.person_id)))
         lost_by_worker = set(
             connection.scalars(select(job_items.c.person_id).where(job_items.c.state == "failed"))
         )
@@ -139,8 +139,8 @@ def check(recognizer: Recognizer, expected: Expected) -> None:
         assert connection.scalar(select(func.count()).select_from(templates)) == media, (
             "a template without the media kept with it"
         )
-    assert expected.there - expected.unsure - lost_by_worker <= found
-    assert not (expected.gone - expected.unsure) & found
-    assert found <= expected.there | expected.unsure
+    assert expected.there - expected.unsure - lost_by_worker <= present
+    assert not (expected.gone - expected.unsure) & present
+    assert present <= expected.there | expected.unsure
     assert not given_away, "people whom an enrolment made without storing a template"
     assert recognizer.store.verify_audit().problems == ()

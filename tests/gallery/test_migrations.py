@@ -108,11 +108,12 @@ def schema(path: Path) -> list[tuple[str, ...]]:
 
 
 def columns(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    names = [name for _, name in schema(path)]
     with sqlite3.connect(path) as connection:
-        return {
-            name: sorted(row[1:4] for row in connection.execute(f"PRAGMA table_info({name})"))
-            for _, name in schema(path)
+        infos = {
+            name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names
         }
+    return {name: sorted(row[1:4] for row in rows) for name, rows in infos.items()}
 
 
 def test_head_is_the_latest_revision() -> None:

@@ -43,9 +43,9 @@ def test_a_probe_has_no_part_in_the_axes() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
 def test_few_templates(count: int) -> None:
     for method in (plane.pca, plane.tsne):
-        found = method(vectors(count))
-        assert found.points.shape == (count, 2)
-        assert np.isfinite(found.points).all()
+        drawn = method(vectors(count))
+        assert drawn.points.shape == (count, 2)
+        assert np.isfinite(drawn.points).all()
 
 
 def test_tsne_keeps_groups_together() -> None:
@@ -100,11 +100,12 @@ def get(client: FlaskClient, url: str) -> dict[str, Any]:
     ],
 )
 def test_map(people: FlaskClient, modality: str, ids: list[str]) -> None:
-    found = get(people, f"/v1/gallery/map?modality={modality}")
-    assert [p["person_id"] for p in found["points"]] == ids
-    assert (found["people"], found["total"], found["probe"]) == (len(set(ids)), 4, None)
-    assert max(abs(v) for p in found["points"] for v in (p["x"], p["y"])) == pytest.approx(1)
-    assert get(people, f"/v1/gallery/map?modality={modality}") == found, "always the same"
+    answer = get(people, f"/v1/gallery/map?modality={modality}")
+    assert [p["person_id"] for p in answer["points"]] == ids
+    assert (answer["people"], answer["total"], answer["probe"]) == (len(set(ids)), 4, None)
+    largest = max(max(abs(point["x"]), abs(point["y"])) for point in answer["points"])
+    assert largest == pytest.approx(1)
+    assert get(people, f"/v1/gallery/map?modality={modality}") == answer, "always the same"
 
 
 def test_map_with_a_clip(people: FlaskClient) -> None:
@@ -131,8 +132,8 @@ def test_map_of_a_search_and_of_nobody(people: FlaskClient) -> None:
 
 
 def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recognizer) -> None:
-    found = get(people, "/v1/gallery/similarity?modality=face")
-    assert [p["person_id"] for p in found["people"]] == ["ann", "ben", "cem"]
+    answer = get(people, "/v1/gallery/similarity?modality=face")
+    assert [p["person_id"] for p in answer["people"]] == ["ann", "ben", "cem"]
     stored = {
         who: unit(
             recognizer.store.vectors_of(who, {Modality.FACE: recognizer.encoder_ids.face})[
@@ -141,10 +142,10 @@ def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recogniz
         )
         for who in ("ann", "ben", "cem")
     }
-    scores = np.array(found["scores"], float)
+    scores = np.array(answer["scores"], float)
     assert scores[0, 1] == pytest.approx((stored["ann"] @ stored["ben"].T).mean(), abs=1e-3)
     assert scores[0, 0] == pytest.approx(stored["ann"][0] @ stored["ann"][1], abs=1e-3)
-    assert found["scores"][1][1] is None, "a single template is compared with nothing"
+    assert answer["scores"][1][1] is None, "a single template is compared with nothing"
     np.testing.assert_allclose(scores, scores.T)
     assert get(people, "/v1/gallery/similarity?search=nobody")["scores"] == []
 
@@ -175,6 +176,6 @@ def test_tsne_is_bounded(
 
 def test_the_latest_of_many_templates() -> None:
     owners = np.repeat(np.array([1, 2]), [3, 20])
-    kept, rows = overview._latest(owners, np.arange(23, dtype=np.float32)[:, None])
-    assert kept.tolist() == [1] * 3 + [2] * overview.MOST_EACH
+    latest, rows = overview._latest(owners, np.arange(23, dtype=np.float32)[:, None])
+    assert latest.tolist() == [1] * 3 + [2] * overview.MOST_EACH
     assert rows[-1, 0] == 22

@@ -89,7 +89,10 @@ def test_an_earlier_schema_is_brought_up_to_date(url: str) -> None:
 
 def test_starts_at_once_upgrade_once(url: str) -> None:
     first_release(url)
-    code = "import sys; from gallery.database.open import open_database; open_database(sys.argv[1]).close()"
+    code = (
+        "import sys; from gallery.database.open import open_database;"
+        " open_database(sys.argv[1]).close()"
+    )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -196,17 +199,17 @@ def test_read_only(store: Store, url: str) -> None:
 
 
 def test_locked_by_another_program(store: Store, url: str) -> None:
-    """Whoever waits too long for the writer before is told so, and may come again."""
+    """Whoever waits too long for the writer before gets an error, and may come again."""
     hasty = Store(open_database(with_option(url, "-c lock_timeout=200")))
     started = threading.Event()
     end = threading.Event()
 
-    def hold() -> None:
+    def write_for_long() -> None:
         with store.database.write():
             started.set()
             end.wait(60)
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=write_for_long)
     thread.start()
     started.wait(60)
     with pytest.raises(StoreUnavailableError, match="locked"):
@@ -271,9 +274,9 @@ def test_errors_and_logs_hold_no_vectors_or_names(
     # An integrity error is a defect of ours: it is passed on as it is
     with pytest.raises(Exception, match="odd") as caught:
         store.enroll(NewPerson("secret", "Secret Name"), [face()])
-    told = str(caught.value).split("DETAIL")[0] + caplog.text
-    assert "Secret" not in told
-    assert "\\x" not in told
+    texts = str(caught.value).split("DETAIL")[0] + caplog.text
+    assert "Secret" not in texts
+    assert "\\x" not in texts
 
 
 def test_killed_in_mid_transaction(store: Store, url: str) -> None:

@@ -161,7 +161,7 @@ def test_a_command_beside_a_service_that_has_deleted_somebody(tmp_path: Path) ->
 
     def other_process(person_id: str) -> int:
         """Create a person, and return how many there are."""
-        command = [sys.executable, "-c", CREATE_PERSON, tmp_path / "data", person_id]
+        command = [sys.executable, "-c", CREATE_PERSON, str(tmp_path / "data"), person_id]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert other_process("p3") == 3

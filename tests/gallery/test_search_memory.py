@@ -105,13 +105,13 @@ def test_what_is_seen_of_a_person(store: Store, index: MemoryIndex) -> None:
 def test_random_changes_keep_step_with_a_fresh_load(store: Store, index: MemoryIndex) -> None:
     """After random changes the updated snapshot holds what a new index reads."""
     rng = np.random.default_rng(7)
-    known: list[str] = []
+    ids: list[str] = []
     for step in range(120):
-        action = rng.integers(0, 6) if known else 0
-        who = str(rng.choice(known)) if known else ""
+        action = rng.integers(0, 6) if ids else 0
+        who = str(rng.choice(ids)) if ids else ""
         if action <= 1:
-            known.append(f"p{step}")
-            store.enroll(NewPerson(known[-1]), templates(step, ("f", "v", "fv")[rng.integers(3)]))
+            ids.append(f"p{step}")
+            store.enroll(NewPerson(ids[-1]), templates(step, ("f", "v", "fv")[rng.integers(3)]))
         elif action == 2:
             store.enroll(
                 who, templates(int(who[1:]), "fv", sample=step), replace=bool(rng.integers(2))
@@ -121,7 +121,7 @@ def test_random_changes_keep_step_with_a_fresh_load(store: Store, index: MemoryI
         elif action == 4 and store.list_templates(who):
             store.delete_template(who, store.list_templates(who)[0].template_id)
         elif action == 5:
-            known.remove(who)
+            ids.remove(who)
             store.delete_person(who)
         if rng.integers(3) == 0:  # several changes at once, too
             same(as_dict(index.snapshot()), as_dict(MemoryIndex(store, StubEncoders()).snapshot()))
@@ -294,11 +294,11 @@ def fails_after(calls: int, name: str) -> Callable[..., Any]:
 def test_mean_is_brought_to_unit_length() -> None:
     """One template stays what it is."""
     vectors = np.stack([direction("face", 1), direction("face", 2), direction("face", 3)])
-    keys, found = means(vectors, np.array([5, 5, 9]))
-    assert keys.tolist() == [5, 9]
+    owners, stands_for = means(vectors, np.array([5, 5, 9]))
+    assert owners.tolist() == [5, 9]
     probe = direction("face", 1, 1, 0.5)
     np.testing.assert_allclose(
-        found @ probe, [mean_of(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6
+        stands_for @ probe, [mean_of(vectors[:2]) @ probe, vectors[2] @ probe], atol=1e-6
     )
     np.testing.assert_allclose(means(vectors[2:], np.array([9]))[1][0], vectors[2], atol=1e-7)
 
@@ -323,7 +323,7 @@ def test_pairs_of_templates(faces: str, voices: str, expected: list[tuple[int, i
         Templates(np.zeros(len(x), np.int64), list(x), np.zeros((len(x), 512), np.float32))
         for x in (faces, voices)
     )
-    found = pairs(face, range(len(faces)), voice, range(len(voices)))
-    assert found == expected
-    assert {f for f, _ in found} == set(range(len(faces)))
-    assert {v for _, v in found} == set(range(len(voices)))
+    rows = pairs(face, range(len(faces)), voice, range(len(voices)))
+    assert rows == expected
+    assert {f for f, _ in rows} == set(range(len(faces)))
+    assert {v for _, v in rows} == set(range(len(voices)))

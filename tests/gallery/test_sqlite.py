@@ -45,12 +45,11 @@ def test_deletion_reaches_the_bytes(store: Store, tmp_path: Path, position: int)
         )
         for sample in range(1, 4):
             store.enroll(f"someone-{i:02d}@example.com", [face(i, sample), voice(i, sample)])
-    parts = [
-        to_bytes(e.embedding)[a : a + 32]
-        for s in range(4)
-        for e in (face(position, s), voice(position, s))
-        for a in (0, 1000, 2016)
-    ]
+    parts = []
+    for sample in range(4):
+        for template in (face(position, sample), voice(position, sample)):
+            stored = to_bytes(template.embedding)
+            parts += [stored[:32], stored[1000:][:32], stored[2016:]]
     words = [
         f"someone-{position:02d}".encode(),
         f"Zebra Name {position:02d}".encode(),
@@ -219,7 +218,7 @@ def test_errors_and_logs_hold_no_vectors_names_or_paths(
     with pytest.raises(StorageFullError) as caught:
         for i in range(50):
             store.enroll(NewPerson(f"secret{i}", "Secret Name"), [face(i)])
-    told = "".join(
+    texts = "".join(
         [
             caught.value.message,
             caught.value.hint,
@@ -228,11 +227,11 @@ def test_errors_and_logs_hold_no_vectors_names_or_paths(
             caplog.text,
         ]
     )
-    assert "Secret" not in told
-    # SQLAlchemy shows the values of a statement unless it is told not to
-    assert "face-1" not in told
-    assert "\\x" not in told
-    assert str(tmp_path) not in told
+    assert "Secret" not in texts
+    # SQLAlchemy shows the values of a statement by default.
+    assert "face-1" not in texts
+    assert "\\x" not in texts
+    assert str(tmp_path) not in texts
 
 
 def test_killed_in_mid_transaction(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Media that are kept with templates, and the export of all that is stored on a person."""
+"""Media stored with templates, and the export of everything on a person."""
 
 from __future__ import annotations
 
@@ -111,19 +111,19 @@ def test_export_holds_everything(tmp_path: Path) -> None:
     ).decisions.fused.match.person_id
     made.store.give_feedback("r1", named, True)
     made.store.merge_people("ann", "anna")
-    found = json.loads(json.dumps(made.store.export_person("ann")))
-    assert found["person"]["name"] == "Ann Lee"
-    assert found["person"]["retention_days"] == 90
-    assert [t["modality"] for t in found["templates"]] == ["face", "voice"] * 2
+    document = json.loads(json.dumps(made.store.export_person("ann")))
+    assert document["person"]["name"] == "Ann Lee"
+    assert document["person"]["retention_days"] == 90
+    assert [t["modality"] for t in document["templates"]] == ["face", "voice"] * 2
     np.testing.assert_array_equal(
-        np.array(found["templates"][0]["vector"], np.float32), direction("face", 1, 0, 0.5)
+        np.array(document["templates"][0]["vector"], np.float32), direction("face", 1, 0, 0.5)
     )
-    assert sorted(found["templates"][0]["media"]) == ["faces", "thumbnail"]
-    assert found["templates"][1]["media"]["speech"]["content_type"] == "audio/flac"
-    assert {row["modality"] for row in found["identifications"]} == {"face", "voice", "fused"}
-    assert found["feedback"]
-    assert all(row["same"] and row["request_id"] == "r1" for row in found["feedback"])
-    actions = [e["action"] for e in found["events"]]
+    assert sorted(document["templates"][0]["media"]) == ["faces", "thumbnail"]
+    assert document["templates"][1]["media"]["speech"]["content_type"] == "audio/flac"
+    assert {row["modality"] for row in document["identifications"]} == {"face", "voice", "fused"}
+    assert document["feedback"]
+    assert all(row["same"] and row["request_id"] == "r1" for row in document["feedback"])
+    actions = [e["action"] for e in document["events"]]
     assert actions.count("create_person") == 2, (
         "those of the entry that was merged into it are the person's too"
     )
