@@ -5,14 +5,14 @@ from __future__ import annotations
 from gallery.database.open import open_database
 from gallery.encryption.sealing import codec_of
 from gallery.records.people import NewPerson
-from gallery.records.templates import NewTemplate, mismatch, stale
+from gallery.records.templates import NewTemplate, mismatch
 from gallery.transactions.answers import AnswerTransactions
 from gallery.transactions.audit import AuditTransactions
 from gallery.transactions.people import PeopleTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
 from utils.config import Settings
 
-__all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store", "stale"]
+__all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store"]
 
 
 class Store(PeopleTransactions, TemplateTransactions, AnswerTransactions, AuditTransactions):

@@ -23,13 +23,13 @@ from gallery.records import feed
 from gallery.records.feed import PersonRef, Revision
 from gallery.records.templates import stale
 from gallery.results import StaleTemplates
-from gallery.search.reading import ALL, SINGLE, Reader
+from gallery.search.reading import ALL, Reader
 from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array
 from utils.modality import Modality
 
-__all__ = ["ALL", "SINGLE", "Index", "MemoryIndex", "Snapshot"]
+__all__ = ["ALL", "Index", "MemoryIndex", "Probe", "Snapshot"]
 
 Probe = Mapping[Modality, Float32Array]
 """Embeddings (size,) of one clip by modality."""

@@ -14,8 +14,8 @@ from gallery.records import feed
 from gallery.records.feed import Revision
 from gallery.results import StaleTemplates
 from gallery.search.memory import Probe, Snapshot
-from gallery.search.reading import SINGLE, Reader
-from utils.modality import Modality
+from gallery.search.reading import Reader
+from utils.modality import SINGLE, Modality
 
 
 @dataclass(frozen=True)

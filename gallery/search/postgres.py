@@ -30,11 +30,11 @@ from gallery.records import feed
 from gallery.records.templates import stale
 from gallery.search.memory import NEAREST, Probe, Snapshot
 from gallery.search.nearest import Nearest, list_searches, read_nearest
-from gallery.search.reading import ALL, SINGLE, Block, Reader
+from gallery.search.reading import ALL, Block, Reader
 from gallery.store import Store
 from utils.arrays import Float32Array
 from utils.errors import StorageFullError, StoreUnavailableError
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality
 
 log = logging.getLogger("duet.gallery")
 

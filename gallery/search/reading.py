@@ -14,9 +14,8 @@ from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.vectors import KeyArray, Templates, represent
 from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality
 
-SINGLE = (Modality.FACE, Modality.VOICE)
 ALL = (*SINGLE, Modality.FUSED)
 
 

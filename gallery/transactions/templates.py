@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from gallery import tables, vectors
 from gallery.encryption import rotation
 from gallery.names import validate_person_id
-from gallery.records import feed, forgetting, merging, people, stored_media, templates
+from gallery.records import feed, forgetting, merging, people, templates
 from gallery.records.people import NewPerson
 from gallery.records.templates import NewTemplate
-from gallery.results import Person, StaleTemplates, TemplateInfo
+from gallery.results import Person, TemplateInfo
 from gallery.transactions.base import Transactions
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
@@ -129,14 +129,6 @@ class TemplateTransactions(Transactions):
             target = merging.split(connection, key, template_id, other)
             return people.person_of(connection, target)
 
-    def kept_media(self, template_id: str) -> dict[str, bytes]:
-        """Read the media stored with a template, by kind.
-
-        The kinds are in `gallery.records.stored_media`. Raises StoreUnavailableError.
-        """
-        with self.database.read() as connection:
-            return stored_media.read(connection, self.codec, template_id)
-
     def vectors_of(
         self, person_id: str, encoder_ids: Mapping[Modality, str]
     ) -> dict[Modality, vectors.Templates]:
@@ -147,11 +139,6 @@ class TemplateTransactions(Transactions):
         with self.database.read() as connection:
             key = people.key_of(connection, person_id)
             return next(feed.read_templates(connection, self.codec, encoder_ids, [key]), {})
-
-    def stale(self, encoder_ids: Mapping[Modality, str]) -> tuple[StaleTemplates, ...]:
-        """Count the templates of other encoders than these, by modality."""
-        with self.database.read() as connection:
-            return templates.stale(connection, encoder_ids)
 
 
 def _find_or_create(connection: Connection, person: str | NewPerson) -> tuple[int, bool]:

@@ -33,7 +33,7 @@ from tests.support.gallery_parts import (
 )
 from tests.support.next_models import NEXT
 from tests.support.remains import present_in
-from tests.support.templates import face
+from tests.support.templates import face, kept_media
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -147,7 +147,7 @@ TEXTS = [
 def templates_of(store: Store) -> list[bytes]:
     """Fragments of three clips: vectors, kept media, staged vectors, hashes."""
     infos = store.list_templates(WALRUS)
-    media = [store.kept_media(info.template_id) for info in infos]
+    media = [kept_media(store, info.template_id) for info in infos]
     with store.database.read() as connection:
         ours = (
             select(reembedded.c.vector)
@@ -240,7 +240,7 @@ def test_a_person_who_was_merged(full: tuple[Recognizer, list[bytes]], tmp_path:
 def test_a_deleted_template(full: tuple[Recognizer, list[bytes]], tmp_path: Path) -> None:
     recognizer, _ = full
     first = recognizer.store.list_templates(WALRUS)[0]
-    media = recognizer.store.kept_media(first.template_id)
+    media = kept_media(recognizer.store, first.template_id)
     gone = [*pieces(Modality.FACE, 1, 0), *media_pieces([media])]
     assert present_in(tmp_path / "data", *gone) == gone
     recognizer.store.delete_template(WALRUS, first.template_id)

@@ -30,6 +30,7 @@ from tests.support.gallery_parts import (
 )
 from tests.support.next_models import NEXT, NextFace, NextVoice
 from tests.support.postgres import new_database
+from tests.support.templates import kept_media
 from utils.errors import EncoderMismatchError
 from utils.modality import Modality
 
@@ -93,7 +94,7 @@ def test_old_templates_serve_until_the_switch(
 
 def test_ids_and_kept_media_stay(old: Recognizer) -> None:
     before = old.store.list_templates("p1")
-    media = [old.store.kept_media(info.template_id) for info in before]
+    media = [kept_media(old.store, info.template_id) for info in before]
     work = Reembedding(old.store, NEXT)
     work.stage()
     work.switch()
@@ -102,7 +103,7 @@ def test_ids_and_kept_media_stay(old: Recognizer) -> None:
         (t.template_id, t.source_sha256, t.quality) for t in before
     ]
     assert {t.encoder_id for t in after} == {"face-2", "voice-2"}
-    assert [old.store.kept_media(info.template_id) for info in after] == media, (
+    assert [kept_media(old.store, info.template_id) for info in after] == media, (
         "a later model can do it again"
     )
 

@@ -14,6 +14,8 @@ from sqlalchemy.exc import DatabaseError
 
 from gallery.audit import ACTOR
 from gallery.database.open import open_database
+from gallery.records.templates import stale
+from gallery.results import StaleTemplates
 from gallery.store import NewPerson, NewTemplate, Store, Stored
 from gallery.vectors import from_bytes, to_bytes
 from tests.support.gallery_parts import direction, embedding
@@ -254,13 +256,13 @@ def test_replace_moves_a_person_to_the_new_encoder(store: Store) -> None:
     store.enroll(NewPerson("bob"), [face(2)])
     new = {Modality.FACE: "face-2", Modality.VOICE: "voice-1"}
     store.enroll("ann", [face(1, encoder_id="face-2")], replace=True)
-    assert [(s.modality, s.templates, s.people) for s in store.stale(new)] == [
-        (Modality.FACE, 1, 1)
-    ]
+    with store.database.read() as connection:
+        assert stale(connection, new) == (StaleTemplates(Modality.FACE, templates=1, people=1),)
     assert store.vectors_of("bob", new) == {}
     assert store.vectors_of("ann", new)[Modality.FACE].vectors.shape == (1, 512)
     store.delete_person("bob")
-    assert store.stale(new) == ()
+    with store.database.read() as connection:
+        assert stale(connection, new) == ()
     store.enroll(NewPerson("cleo"), [face(3, encoder_id="face-2")])
 
 

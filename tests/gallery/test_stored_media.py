@@ -17,7 +17,7 @@ from gallery.records.people import NewPerson
 from gallery.store import NewTemplate, Store
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import direction, make_recognizer, open_gallery, write_clip
-from tests.support.templates import CURRENT, face, voice
+from tests.support.templates import CURRENT, face, kept_media, voice
 from utils.errors import PersonNotFoundError, ThumbnailNotFoundError
 from utils.media import Waveform
 from utils.modality import Modality
@@ -43,7 +43,7 @@ def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: byte
     )
     clip = write_clip(tmp_path / "clip", face=3, voice=3, sample=7)
     stored = enroll(recognizer, "ann", clip, create=True).templates
-    face_media, voice_media = (recognizer.store.kept_media(t.template_id) for t in stored)
+    face_media, voice_media = (kept_media(recognizer.store, t.template_id) for t in stored)
     assert (sorted(face_media), sorted(voice_media)) == (["faces", "thumbnail"], ["speech"])
     vectors = recognizer.store.vectors_of("ann", CURRENT)
     encoders = recognizer._analyser._encoders
@@ -59,7 +59,7 @@ def test_media_are_kept_and_embed_to_the_same_template(tmp_path: Path, key: byte
     in_the_clear = face_media["faces"][:60] in (tmp_path / "data/duet.db-wal").read_bytes()
     assert in_the_clear is (key is None)
     recognizer.store.delete_template("ann", stored[0].template_id)
-    assert recognizer.store.kept_media(stored[0].template_id) == {}
+    assert kept_media(recognizer.store, stored[0].template_id) == {}
     with pytest.raises(ThumbnailNotFoundError):
         recognizer.store.thumbnail("ann")
     recognizer.close()
@@ -70,7 +70,7 @@ def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     stored = enroll(
         recognizer, "ann", write_clip(tmp_path / "clip", face=3, voice=3), create=True
     ).templates
-    assert [recognizer.store.kept_media(t.template_id) for t in stored] == [{}, {}]
+    assert [kept_media(recognizer.store, t.template_id) for t in stored] == [{}, {}]
     recognizer.close()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gallery.store import NewTemplate
+from gallery.records import stored_media
+from gallery.store import NewTemplate, Store
 from tests.support.gallery_parts import embedding
 from utils.modality import Modality
 
@@ -37,6 +38,12 @@ def templates(
         )
         for kind in kinds
     ]
+
+
+def kept_media(store: Store, template_id: str) -> dict[str, bytes]:
+    """Read the media stored with a template, by kind."""
+    with store.database.read() as connection:
+        return stored_media.read(connection, store.codec, template_id)
 
 
 def _hash_of(identity: int, sample: int) -> str:
