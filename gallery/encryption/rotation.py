@@ -240,13 +240,13 @@ def _unfinished(connection: Connection, target: str) -> ConfigError:
 def _mismatch(stored: str, given: str) -> ConfigError:
     if stored == NO_KEY:
         return ConfigError(
-            f"This gallery is stored in the clear. Received: {_name(given)}",
+            f"This gallery is stored in the clear, but {_name(given)} is set.",
             f"Encrypt it with {_ROTATE} (stop the service before), or unset {PREFIX}ENCRYPTION_KEY"
             f" and {PREFIX}ENCRYPTION_KEY_FILE.",
         )
-    received = "no key" if given == NO_KEY else _name(given)
+    setting = "no key" if given == NO_KEY else _name(given)
     return ConfigError(
-        f"This gallery is encrypted with {_name(stored)}. Received: {received}",
+        f"This gallery is encrypted with {_name(stored)}, but {setting} is set.",
         f"Set {PREFIX}ENCRYPTION_KEY, or {PREFIX}ENCRYPTION_KEY_FILE, to the key that it was"
         " encrypted with. Without that key nothing in it can be read.",
     )

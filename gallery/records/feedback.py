@@ -110,7 +110,7 @@ def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
     rows = _remembered(connection, new)
     if not rows:
         raise IdentificationNotFoundError(
-            "Feedback must be on a person whom an answer named. Received:"
+            "No remembered answer of this request names the person. Received:"
             f" request_id={new.request_id[:64]!a}"
         )
     connection.execute(

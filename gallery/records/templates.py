@@ -179,8 +179,8 @@ def refuse_two_models(connection: Connection, *conditions: ColumnElement[bool]) 
     mixed = list(connection.scalars(query))
     if mixed:
         raise EncoderMismatchError(
-            "All templates of a person must be of one model. Received:"
-            f" {' and '.join(mixed)} templates of two models",
+            "A person's templates of one modality must be of one model. The"
+            f" {' and '.join(mixed)} templates are of two.",
             "Enrol the person of the older model again with replace=true.",
         )
 

@@ -116,7 +116,7 @@ class PeopleTransactions(Transactions):
         """
         if person_id == other:
             raise InvalidRequestError(
-                f"Two people are merged, not one with itself. Received: {person_id[:128]!a} twice"
+                f"A person cannot be merged with itself. Received: {person_id[:128]!a} twice"
             )
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)

@@ -209,7 +209,7 @@ def test_two_models_are_not_merged(store: Store) -> None:
     store.enroll(NewPerson("bob"), [voice(2)])
     store.enroll("bob", [face(2, encoder_id="face-2")], replace=True)
     for pair in (("ann", "bob"), ("bob", "ann")):
-        with pytest.raises(EncoderMismatchError, match="face templates of two models"):
+        with pytest.raises(EncoderMismatchError, match="The face templates are of two"):
             store.merge_people(*pair)
     assert store.count() == 2
     assert store.get_person("ann").templates == {"face": 1, "voice": 1}
