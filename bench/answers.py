@@ -148,8 +148,8 @@ def select_pairs(items: Sequence[str], step: int = STEP) -> list[tuple[str, str]
     """Select pairs of neighbours, and pairs that lie half the list apart."""
     pairs = []
     for place in range(0, len(items), step):
-        for distance in (1, len(items) // 2):
-            pairs.append((items[place], items[(place + distance) % len(items)]))
+        others = (items[(place + distance) % len(items)] for distance in (1, len(items) // 2))
+        pairs += [(items[place], other) for other in others]
     return pairs
 
 

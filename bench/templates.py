@@ -126,8 +126,10 @@ def measure(modality: Modality, arenas: Sequence[tuple[Arena, Calibration]]) -> 
     samples = []
     for arena, calibration in arenas:
         threshold, _ = calibration.threshold(fmr_for_fpir(FPIR, people))
-        for enrolment in draw_enrolments(arena.templates, people):
-            samples.append(rates_of(arena, enrolment, threshold))
+        samples += [
+            rates_of(arena, enrolment, threshold)
+            for enrolment in draw_enrolments(arena.templates, people)
+        ]
     lines = []
     for name in RULES:
         # One row of rates for each number of templates.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -28,8 +28,6 @@ VOICE_LAYOUTS = ("ntc", "nct")
 # Heights and widths, in pixels, that a face network may take.
 FACE_SIZES_PX = (32, 512)
 
-T = TypeVar("T", bound="_Input")
-
 
 @dataclass(frozen=True)
 class _Input:
@@ -43,7 +41,7 @@ class _Input:
     output: str = ""
 
     @classmethod
-    def _from(cls: type[T], data: Mapping[str, Any]) -> T:
+    def _from(cls, data: Mapping[str, Any]) -> Self:
         names = sorted(field.name for field in fields(cls))
         if unknown := sorted(set(data) - set(names)):
             raise ModelError(

@@ -83,7 +83,7 @@ def cast(tmp_path_factory: pytest.TempPathFactory) -> Cast:
     folder = tmp_path_factory.mktemp("cast")
     if CLIPS.exists():
         person = CLIPS / "people" / "ar00"
-        enrolled, again = (sorted((person / kind).iterdir())[0] for kind in ("enroll", "test"))
+        enrolled, again = (min((person / kind).iterdir()) for kind in ("enroll", "test"))
         other = stranger = CLIPS / "strangers" / "talkvid_Language_en.mp4"
     else:
         enrolled = write_clip(folder / "enrolled.mp4", person=9, seconds=5)

@@ -218,7 +218,7 @@ def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) 
     with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         answers: list[Response] = []
-        page.on("response", lambda answer: answers.append(answer))
+        page.on("response", answers.append)
         page.goto(f"{service.url}/kiosk", wait_until="networkidle")
         sizes = {
             answer.url: len(answer.body())

@@ -257,7 +257,7 @@ def test_the_lines_of_the_documentation_work(
     blocks = [
         b
         for b in re.findall(
-            r"```sh\n(.*?)```", (ROOT / "docs/voice-api.md").read_text(encoding="utf-8"), re.S
+            r"```sh\n(.*?)```", (ROOT / "docs/voice-api.md").read_text(encoding="utf-8"), re.DOTALL
         )
         if "curl" in b
     ]

@@ -52,7 +52,8 @@ def start(script: str, folder: Path, *args: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stdout and process.stderr
+    assert process.stdout
+    assert process.stderr
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
 
@@ -260,7 +261,8 @@ for i in range(int(sys.argv[2]) * 1000, 10**9):
     rng = random.Random(4)
     for turn in range(6):
         process = start(script, tmp_path, str(turn))
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         process.stdin.write("go\n")
         process.stdin.flush()
         # However slow the disk is, something was acknowledged

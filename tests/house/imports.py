@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,9 +78,8 @@ def _name_of(file: Path) -> str:
 @cache
 def imports() -> tuple[Import, ...]:
     """Every import of every module."""
-    return tuple(
-        found for name, file in modules().items() for found in imports_of(name, file.read_text())
-    )
+    read = (imports_of(name, file.read_text("utf-8")) for name, file in modules().items())
+    return tuple(itertools.chain.from_iterable(read))
 
 
 def imports_of(module: str, source: str) -> Iterator[Import]:
@@ -94,11 +94,12 @@ class _Reader:
     def read(
         self, node: ast.AST, kind: Kind = Kind.RUN, in_function: bool = False
     ) -> Iterator[Import]:
-        """The imports of a node and of what is in it."""
+        """Read the imports of a node and of what is in it."""
+        line = getattr(node, "lineno", 0)
         for target in self._targets(node):
-            yield Import(self.module, target, kind, getattr(node, "lineno", 0), in_function)
-        if isinstance(node, ast.Constant) and (target := _named(node.value)):
-            yield Import(self.module, target, Kind.NAME, node.lineno, in_function)
+            yield Import(self.module, target, kind, line=line, in_function=in_function)
+        if isinstance(node, ast.Constant) and (name := _module_named(node.value)):
+            yield Import(self.module, name, Kind.NAME, line=line, in_function=in_function)
         inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.iter_child_nodes(node):
             typing = isinstance(node, ast.If) and _is_type_checking(node) and child in node.body
@@ -122,7 +123,7 @@ def _deepest(name: str) -> str:
     return name if name in modules() else name.rpartition(".")[0]
 
 
-def _named(value: object) -> str | None:
+def _module_named(value: object) -> str | None:
     """The module of ours that a text names, with or without a name in it."""
     if not isinstance(value, str) or not _DOTTED.fullmatch(value):
         return None

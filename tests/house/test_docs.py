@@ -119,7 +119,7 @@ def test_examples_of_the_client_parse(example: Example) -> None:
 def test_make_targets_exist(example: Example) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"\bmake ([a-z]+)", example.line):
-        assert re.search(rf"^{target}:", makefile, re.M), target
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_there_are_examples_to_check() -> None:

@@ -62,7 +62,7 @@ def test_options_of_the_table_exist() -> None:
     parameters = [option for command in kinds.commands.values() for option in command.params]
     options = {name for option in parameters for name in option.opts}
     table = MODELS[MODELS.index("| authors write |") : MODELS.index("Embeddings may have up to")]
-    used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.M)))
+    used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.MULTILINE)))
     assert used
     assert used <= options
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,9 +36,9 @@ def media(settings: Settings) -> Path:
 
 
 @pytest.fixture
-def clips(media: Path) -> Iterator[list[NewItem]]:
+def clips(media: Path) -> list[NewItem]:
     """Files of a job: ann, ben and cem with a clip each, and one that is no clip."""
     for name in ("ann", "ben", "cem"):
         (media / f"{name}.mp4").write_bytes(clip(face=name, voice=name))
     (media / "bad.mp4").write_bytes(b"no clip")
-    yield [NewItem(f"{name}.mp4", f"{name}.mp4", name) for name in ("ann", "bad", "ben", "cem")]
+    return [NewItem(f"{name}.mp4", f"{name}.mp4", name) for name in ("ann", "bad", "ben", "cem")]

@@ -136,7 +136,7 @@ def drawn(tmp_path: Path) -> Case:
         place = tmp_path / folder / f"p{person}"
         place.mkdir(parents=True, exist_ok=True)
         return write_clip(
-            place / f"{take}.mp4", person, 2.0, take, size=(480, 270), face_px=220, fps=10
+            place / f"{take}.mp4", person, 2.0, take=take, size=(480, 270), face_px=220, fps=10
         )
 
     for person in range(14):

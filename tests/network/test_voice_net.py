@@ -137,7 +137,8 @@ def test_shipped_weights_agree_in_keras_and_onnx() -> None:
     from network.serving.runtime import load_runtime
 
     card = read_card(SHIPPED)
-    assert card.parameters is not None and card.parameters <= 2_000_000
+    assert card.parameters is not None
+    assert card.parameters <= 2_000_000
     model = keras.saving.load_model(SHIPPED / "model.keras", compile=False)
     runtime = load_runtime("onnx", SHIPPED / card.file)
     rng = np.random.default_rng(1)

@@ -14,7 +14,7 @@ REFERENCE = DOCS / "reference"
 NO_CODE = frozenset({"data", "runs"})
 CODE = frozenset({".py", ".toml"})
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
-ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.S)
+ASSIGNMENT = re.compile(r"[A-Z_]+=.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def source_files() -> list[Path]:
 
 def code_blocks(text: str, language: str) -> list[str]:
     """The code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def examples() -> list[Example]:
@@ -79,7 +79,9 @@ def links(page: Path) -> list[tuple[Path, str]]:
 
 def anchors(page: Path) -> set[str]:
     """Anchors of the headings of a page, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", _without_code(page.read_text(encoding="utf-8")), re.M)
+    headings = re.findall(
+        r"^#+ (.+)$", _without_code(page.read_text(encoding="utf-8")), re.MULTILINE
+    )
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -91,4 +93,4 @@ def _lines(block: str) -> Iterator[str]:
 
 
 def _without_code(text: str) -> str:
-    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

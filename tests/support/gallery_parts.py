@@ -1,18 +1,20 @@
-"""Stand-ins for alignment and networks: clips are small JSON files that say who is seen
-and heard, and encoders give every identity its own direction plus the noise of the
-recording. Deterministic, no TensorFlow. Recognizer, store and database are the real
-ones.
+"""Stand-ins for alignment and networks; recognizer, store and database are real.
 
-`write_clip(path, face=1, voice=1, sample=2)` is a clip in a file, of people with
-numbers; `clip(face="ann", voice="ann", take=2)` the bytes of one of people with names,
-as somebody sends them.
+Clips are small JSON files that state who is seen and heard. Encoders give every
+identity its own direction plus the noise of the recording. Deterministic, no
+TensorFlow.
+
+`write_clip(path, face=1, voice=1, sample=2)` writes a clip of people with numbers.
+`clip(face="ann", voice="ann", take=2)` makes the bytes of one of people with names, as
+somebody sends them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,14 @@ from recognition.results import Enrolment, Identification
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from tests.support.asking import enroll
-from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray
+from utils.arrays import (
+    EMBEDDING_SIZE,
+    FACE_SIZE_PX,
+    RATE_HZ,
+    Float32Array,
+    Float64Array,
+    ImageArray,
+)
 from utils.config import Settings
 from utils.errors import MediaTypeError
 from utils.media import (
@@ -53,22 +62,31 @@ standard deviation of 1 / √512 = 0.044.
 """
 
 NUMBERS = {name: number for number, name in enumerate(("ann", "ben", "cem", "dan", "eve"), 1)}
-FACE_QUALITY = FaceQuality(80.0, 0.9, 0.0, 0.0, 0.5, 0.2, 0.8)
+FACE_QUALITY = FaceQuality(
+    size_px=80.0,
+    sharpness=0.9,
+    yaw=0.0,
+    roll_deg=0.0,
+    brightness=0.5,
+    contrast=0.2,
+    score=0.8,
+)
 
 
 def direction(kind: str, identity: int, sample: int = 0, noise: float = 0.0) -> Float32Array:
-    """(512,) of unit length: `identity`'s own direction, turned by a noise of length
-    `noise` that depends on `sample`.
+    """Direction of an identity, (512,) of unit length.
+
+    It is turned by a noise of length `noise` that depends on `sample`.
     """
-    own = _unit(np.random.default_rng([ord(kind[0]), identity]).standard_normal(EMBEDDING_SIZE))
-    turn = _unit(
-        np.random.default_rng([ord(kind[0]), identity, sample, 1]).standard_normal(EMBEDDING_SIZE)
-    )
-    return _unit(own + noise * turn).astype(np.float32)
+    own = _random_direction(ord(kind[0]), identity)
+    turn = _random_direction(ord(kind[0]), identity, sample, 1)
+    turned = own + noise * turn
+    return (turned / np.linalg.norm(turned)).astype(np.float32)
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.linalg.norm(x)
+def _random_direction(*seed: int) -> Float64Array:
+    vector = np.random.default_rng(seed).standard_normal(EMBEDDING_SIZE)
+    return np.asarray(vector / np.linalg.norm(vector), np.float64)
 
 
 def embedding(
@@ -79,10 +97,9 @@ def embedding(
     *,
     encoder_id: str | None = None,
 ) -> Embedding:
-    """What the stand-in encoders make of a clip."""
-    return Embedding(
-        direction(modality, identity, sample, noise), modality, encoder_id or f"{modality}-1"
-    )
+    """Embedding that the stand-in encoders make of a clip."""
+    vector = direction(modality, identity, sample, noise)
+    return Embedding(vector, modality, encoder_id or f"{modality}-1")
 
 
 def write_clip(
@@ -96,104 +113,122 @@ def write_clip(
     sound: bool | None = None,
     speech_s: float = 3.0,
 ) -> Path:
-    """A clip of somebody: numbers are identities, None = not in it."""
-    path.write_text(
-        json.dumps(
-            {
-                "face": face,
-                "voice": voice,
-                "sample": sample,
-                "noise": noise,
-                "speech_s": speech_s,
-                "picture": face is not None if picture is None else picture,
-                "sound": voice is not None if sound is None else sound,
-            }
-        )
-    )
+    """Write a clip of somebody: numbers are identities, None = not in it."""
+    content = {
+        "face": face,
+        "voice": voice,
+        "sample": sample,
+        "noise": noise,
+        "speech_s": speech_s,
+        "picture": face is not None if picture is None else picture,
+        "sound": voice is not None if sound is None else sound,
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
 def clip(
     face: str | None = None, voice: str | None = None, take: int = 1, hints: tuple[str, ...] = ()
 ) -> bytes:
-    """The bytes of a clip with picture and sound, of people of NUMBERS."""
-    who = {
-        kind: None if name is None else NUMBERS[name]
-        for kind, name in (("face", face), ("voice", voice))
+    """Bytes of a clip with picture and sound, of people of NUMBERS."""
+    content = {
+        "face": NUMBERS[face] if face else None,
+        "voice": NUMBERS[voice] if voice else None,
+        "sample": take,
+        "noise": 0.3,
+        "picture": True,
+        "sound": True,
+        "hints": hints,
     }
-    return json.dumps(
-        {**who, "sample": take, "noise": 0.3, "picture": True, "sound": True, "hints": hints}
-    ).encode()
+    return json.dumps(content).encode()
 
 
 class ClipAligner:
-    """Reads the clips above; a face carries identity, sample and noise in its first
-    pixels, a waveform in its first samples. What is no clip is refused as the real
-    aligner refuses it.
+    """Reads the clips above.
+
+    A face carries identity, sample and noise in its first pixel, a waveform in its
+    first samples. A file that is no clip is refused as the real aligner refuses it.
     """
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+        """Read a clip."""
         data = path.read_bytes()
-        try:
-            said = json.loads(data)
-            said["face"], said["voice"]
-        except (ValueError, TypeError, LookupError):
-            raise MediaTypeError(
-                "This is no media file that is read. Received: something else"
-            ) from None
-        faces: tuple[AlignedFace, ...] = ()
-        if said["face"] is not None:
-            image = np.zeros((112, 112, 3), np.uint8)
-            image[0, 0] = (said["face"], said["sample"], round(said["noise"] * 100))
-            detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
-            faces = (AlignedFace(image, detection, 0.0, FACE_QUALITY),)
-        speech = None
-        if said["voice"] is not None:
-            samples = np.zeros(round(said.get("speech_s", 3.0) * 16_000), np.float32)
-            samples[:3] = np.array([said["voice"], said["sample"], said["noise"] * 100]) / 256
-            speech = Waveform(samples, 16_000)
-        heard = SpeechQuality(
-            said.get("speech_s", 3.0) if speech else 0.0,
-            4.0,
-            20.0,
-            0.0,
-            -20.0,
-            0.7 if speech else 0.0,
-        )
+        content = _parse_clip(data)
+        hints = (Hint(code, code.replace("_", " ")) for code in content.get("hints", ()))
         return Capture(
-            FaceAnalysis(faces, len(faces), 1, FACE_QUALITY if faces else None),
-            SpeechAnalysis(speech, (), heard),
-            said["picture"],
-            said["sound"],
-            4.0,
-            hashlib.sha256(data).hexdigest(),
-            tuple(Hint(code, code.replace("_", " ")) for code in said.get("hints", ())),
-            {"decode": 1.0},
+            face_analysis=_analyse_face(content),
+            speech_analysis=_analyse_speech(content),
+            has_picture=content["picture"],
+            has_sound=content["sound"],
+            duration_s=4.0,
+            source_sha256=hashlib.sha256(data).hexdigest(),
+            hints=tuple(hints),
+            timings_ms={"decode": 1.0},
         )
+
+
+def _parse_clip(data: bytes) -> dict[str, Any]:
+    with suppress(ValueError):
+        content = json.loads(data)
+        if isinstance(content, dict) and {"face", "voice"} <= content.keys():
+            return content
+    raise MediaTypeError("The file is in no format that is read.")
+
+
+def _analyse_face(content: Mapping[str, Any]) -> FaceAnalysis:
+    if content["face"] is None:
+        return FaceAnalysis(faces=(), people_in_view=0, frames_read=1, quality=None)
+    image = np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+    image[0, 0] = (content["face"], content["sample"], round(content["noise"] * 100))
+    detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
+    face = AlignedFace(image, detection, 0.0, FACE_QUALITY)
+    return FaceAnalysis(faces=(face,), people_in_view=1, frames_read=1, quality=FACE_QUALITY)
+
+
+def _analyse_speech(content: Mapping[str, Any]) -> SpeechAnalysis:
+    is_heard = content["voice"] is not None
+    seconds = content.get("speech_s", 3.0) if is_heard else 0.0
+    quality = SpeechQuality(
+        speech_s=seconds,
+        duration_s=4.0,
+        snr_db=20.0,
+        clipping=0.0,
+        level_db=-20.0,
+        score=0.7 if is_heard else 0.0,
+    )
+    if not is_heard:
+        return SpeechAnalysis(None, (), quality)
+    samples = np.zeros(round(seconds * RATE_HZ), np.float32)
+    samples[:3] = np.array([content["voice"], content["sample"], content["noise"] * 100]) / 256
+    return SpeechAnalysis(Waveform(samples, RATE_HZ), (), quality)
 
 
 @dataclass
 class StubFace:
+    """Embeds the faces of the clips above."""
+
     encoder_id: str = "face-1"
     calibration: Calibration = CALIBRATION
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
+        """Embed the first face."""
         identity, sample, noise = (int(v) for v in faces[0, 0, 0])
-        return Embedding(
-            direction("face", identity, sample, noise / 100), Modality.FACE, self.encoder_id
-        )
+        vector = direction("face", identity, sample, noise / 100)
+        return Embedding(vector, Modality.FACE, self.encoder_id)
 
 
 @dataclass
 class StubVoice:
+    """Embeds the speech of the clips above."""
+
     encoder_id: str = "voice-1"
     calibration: Calibration = CALIBRATION
 
     def embed(self, speech: Waveform) -> Embedding:
+        """Embed the speech."""
         identity, sample, noise = (round(float(v) * 256) for v in speech.samples[:3])
-        return Embedding(
-            direction("voice", identity, sample, noise / 100), Modality.VOICE, self.encoder_id
-        )
+        vector = direction("voice", identity, sample, noise / 100)
+        return Embedding(vector, Modality.VOICE, self.encoder_id)
 
 
 @dataclass
@@ -204,33 +239,37 @@ class StubFusion:
     calibration: Calibration = CALIBRATION
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
+        """Fuse two arrays (n, 512)."""
         both = face + np.roll(voice, 7, axis=1)
         return (both / np.linalg.norm(both, axis=1, keepdims=True)).astype(np.float32)
 
 
 @dataclass
 class StubEncoders:
+    """The stand-ins together, as `network.serving.encoder.Encoders` has them."""
+
     face: StubFace = field(default_factory=StubFace)
     voice: StubVoice = field(default_factory=StubVoice)
     fusion: StubFusion = field(default_factory=StubFusion)
 
 
 def open_gallery(folder: Path, busy_timeout_s: float = 5.0, codec: Codec | None = None) -> Store:
-    """A store on a real file in `folder`."""
-    return Store(
-        open_database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s), codec, folder / "media"
-    )
+    """Open a store on a real file in `folder`."""
+    database = open_database(f"sqlite:///{folder / 'duet.db'}", busy_timeout_s)
+    return Store(database, codec, folder / "media")
 
 
 def recognizer_of(
     settings: Settings,
     encoders: StubEncoders | None = None,
+    *,
     wait_s: float = 60.0,
     aligner: ClipAligner | None = None,
     codec: Codec | None = None,
 ) -> Recognizer:
-    """A recognizer on the database of these settings."""
-    store = Store(open_database(settings.storage.gallery_url), codec, settings.storage.media_folder)
+    """Make a recognizer on the database of these settings."""
+    database = open_database(settings.storage.gallery_url)
+    store = Store(database, codec, settings.storage.media_folder)
     return Recognizer(
         aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s=wait_s
     )
@@ -239,27 +278,35 @@ def recognizer_of(
 def make_recognizer(
     folder: Path,
     encoders: StubEncoders | None = None,
+    *,
     wait_s: float = 60.0,
     aligner: ClipAligner | None = None,
     codec: Codec | None = None,
     **settings: Any,
 ) -> Recognizer:
-    """A recognizer on a real database: that of the setting `database_url`, or a file in
-    `folder`.
+    """Make a recognizer on a real database.
+
+    It is that of the setting `database_url`, or a file in `folder`.
     """
-    return recognizer_of(Settings.of(data_dir=folder, **settings), encoders, wait_s, aligner, codec)
+    return recognizer_of(
+        Settings.of(data_dir=folder, **settings),
+        encoders,
+        wait_s=wait_s,
+        aligner=aligner,
+        codec=codec,
+    )
 
 
 def enroll_person(
-    recognizer: Recognizer, clip: Callable[..., Path], person_id: str, **what: Any
+    recognizer: Recognizer, clip: Callable[..., Path], person_id: str, **content: Any
 ) -> Enrolment:
-    """Create a person and enrol a clip of `what`."""
+    """Create a person and enrol a clip with this content."""
     recognizer.store.create_person(person_id, person_id.title())
-    return enroll(recognizer, person_id, clip(**what))
+    return enroll(recognizer, person_id, clip(**content))
 
 
 def outcomes(answer: Identification) -> list[tuple[str, str | None]]:
-    """Of the three answers, each with the person it names."""
+    """Outcomes of the three answers, each with the person that it names."""
     return [
         (d.outcome.value, d.match.person_id if d.match else None) for d in answer.decisions.values()
     ]

@@ -1,16 +1,16 @@
-"""Media files that the tests make for themselves, in every container and codec that the
-product reads. Nobody was recorded for them.
+"""Media files in every container and codec that the product reads.
 
-A person is a number: their drawn face (`tests.support.drawn_faces`) and synthetic voice
-(`tests.support.media_sound`) are always the same. The quickest way to a clip:
-`write_clip(tmp_path / "a.mp4", person=1)`; to a photograph: `write_photo(tmp_path /
-"a.jpg", person=1)`.
+Nobody was recorded for them. A person is a number: their drawn face
+(`tests.support.drawn_faces`) and synthetic voice (`tests.support.media_sound`) are
+always the same. `write_clip(tmp_path / "a.mp4", person=1)` writes a clip,
+`write_photo(tmp_path / "a.jpg", person=1)` a photograph.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +45,7 @@ __all__ = [
     "write_video",
 ]
 
+MILLISECOND = Fraction(1, 1000)
 CODECS = {  # suffix → (video codec, sound codec)
     ".mp4": ("libx264", "aac"),
     ".mov": ("libx264", "aac"),
@@ -73,18 +74,25 @@ _OF_THE_FILE = (
 )
 
 
+_MOUTHS = (0, 0.3, 0.7, 1, 0.6, 0.2, 0.5, 0.1)
+"""How far the mouth is open, every second frame."""
+
+OWN_VOICE = -1
+
+
 def scene(
     person: int | None = 0,
     size: tuple[int, int] = (640, 360),
     face_px: int = 260,
     at: tuple[float, float] = (0.5, 0.5),
+    *,
     mouth: float = 0.0,
     turn: float = 0.0,
     light: float = 1.0,
     blur: float = 0.0,
     others: Sequence[tuple[int, tuple[float, float]]] = (),
 ) -> ImageArray:
-    """A picture (h, w, 3) uint8 RGB of a textured wall with a person in it.
+    """Draw a textured wall with a person before it, (h, w, 3) uint8 RGB.
 
     Args:
         person: number of the person, None for an empty room.
@@ -97,22 +105,22 @@ def scene(
         blur: standard deviation of a Gaussian blur, in pixels.
         others: more people, each with the place of the middle.
     """
-    width, height = size
-    rows, columns = np.mgrid[0:height, 0:width]
-    wall = np.stack(
-        [
-            150 + 20 * np.sin(columns / 37.0),
-            155 + 18 * np.cos(rows / 29.0),
-            150 + 15 * np.sin((rows + columns) / 41.0),
-        ],
-        -1,
-    )
-    image = wall.astype(np.uint8)
-    for number, place in [*([(person, at)] if person is not None else []), *others]:
+    image = _wall(size)
+    first = [] if person is None else [(person, at)]
+    for number, place in [*first, *others]:
         _paste(image, face(number, face_px, mouth, turn), place)
     if blur:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
     return np.clip(image.astype(np.float32) * light, 0, 255).astype(np.uint8)
+
+
+def _wall(size: tuple[int, int]) -> ImageArray:
+    width, height = size
+    rows, columns = np.mgrid[0:height, 0:width]
+    red = 150 + 20 * np.sin(columns / 37.0)
+    green = 155 + 18 * np.cos(rows / 29.0)
+    blue = 150 + 15 * np.sin((rows + columns) / 41.0)
+    return np.stack([red, green, blue], -1).astype(np.uint8)
 
 
 def _paste(image: ImageArray, patch: ImageArray, at: tuple[float, float]) -> None:
@@ -135,41 +143,38 @@ def talking_frames(
     size: tuple[int, int] = (640, 360),
     **look: Any,
 ) -> tuple[ImageArray, ...]:
-    """Frames of someone talking: the mouth opens and closes, the head moves a little.
-    `look` goes to `scene`.
+    """Draw frames of someone talking.
+
+    The mouth opens and closes, the head moves a little. `look` goes to `scene`.
     """
-    places = [(0.5 + 0.01 * np.sin(i / 11), 0.5 + 0.01 * np.sin(i / 7)) for i in range(8)]
-    kinds = [
-        scene(
-            person, size, mouth=(0, 0.3, 0.7, 1, 0.6, 0.2, 0.5, 0.1)[i], **{"at": places[i], **look}
-        )
-        for i in range(8)
-    ]
-    return tuple(kinds[i // 2 % 8] for i in range(round(seconds * fps)))
+    phases = []
+    for i, mouth in enumerate(_MOUTHS):
+        place = (0.5 + 0.01 * np.sin(i / 11), 0.5 + 0.01 * np.sin(i / 7))
+        phases.append(scene(person, size, mouth=mouth, **{"at": place, **look}))
+    return tuple(phases[i // 2 % len(phases)] for i in range(round(seconds * fps)))
 
 
 def write_clip(
     path: Path,
     person: int | None = 0,
     seconds: float = 3.0,
+    *,
     take: int = 0,
-    voice: int | None = -1,
+    voice: int | None = OWN_VOICE,
     **options: Any,
 ) -> Path:
-    """A clip of `person` (None = empty room) talking in the voice of `voice` (-1 =
-    their own, None = no sound track).
+    """Write a clip of `person` (None = empty room) talking in the voice of `voice`.
 
-    `options` with the names of `write_video`'s go there, the others (face_px, at, turn,
-    light, blur, others, size, fps) to the pictures.
+    No `voice` is no sound track. `options` with the names of `write_video`'s go there,
+    the others (face_px, at, turn, light, blur, others, size, fps) to the pictures.
     """
-    for_file = {k: options.pop(k) for k in tuple(options) if k in _OF_THE_FILE}
+    for_file = {name: options.pop(name) for name in _OF_THE_FILE if name in options}
     frames = talking_frames(person, seconds, **options)
-    sound = (
-        None
-        if voice is None
-        else speech((person or 0) if voice == -1 else voice, seconds, take=take)
-    )
-    return write_video(path, frames, sound, fps=options.get("fps", 25), **for_file)
+    sound = None
+    if voice is not None:
+        speaker = (person or 0) if voice == OWN_VOICE else voice
+        sound = speech(speaker, seconds, take=take)
+    return write_video(path, frames, sound, options.get("fps", 25), **for_file)
 
 
 def write_video(
@@ -187,8 +192,9 @@ def write_video(
     options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write frames (h, w, 3) uint8 RGB and mono sound at 48 kHz to a video file. Sides
-    must be even for most codecs.
+    """Write frames (h, w, 3) uint8 RGB and mono sound at 48 kHz to a video file.
+
+    Sides must be even for most codecs.
 
     Args:
         path: the container follows the suffix.
@@ -202,32 +208,28 @@ def write_video(
         options: of the container, such as {"movflags": "faststart"}.
         codec_options: of the video codec, instead of the quick ones.
     """
-    default_codec, default_sound_codec = CODECS[path.suffix]
-    codec = codec or default_codec
-    buffer = None if seekable else _Unseekable()
+    codec = codec or CODECS[path.suffix][0]
+    pipe = None if seekable else _Unseekable()
     kind = {".mkv": "matroska", ".mpg": "mpeg"}.get(path.suffix, path.suffix[1:])
-    with av.open(buffer or str(path), "w", format=kind, options=options or {}) as container:
+    with av.open(pipe or str(path), "w", format=kind, options=options or {}) as container:
         quick = _QUICK.get(codec, {}) if codec_options is None else codec_options
         pictures: Any = container.add_stream(codec, rate=fps, options=dict(quick))
         pictures.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if keyframe_every:
             pictures.codec_context.gop_size = keyframe_every
         if stamps_ms is not None:
-            pictures.codec_context.time_base = Fraction(1, 1000)
+            pictures.codec_context.time_base = MILLISECOND
         if rotate_deg:
             pictures.set_display_rotation(rotate_deg)
-        voice: Any = (
-            None
-            if sound is None
-            else container.add_stream(
-                sound_codec or default_sound_codec, rate=RATE_HZ, layout="mono"
-            )
-        )
-        _encode_frames(container, pictures, frames, fps, stamps_ms)
+        voice: Any = None
+        if sound is not None:
+            sound_codec = sound_codec or CODECS[path.suffix][1]
+            voice = container.add_stream(sound_codec, rate=RATE_HZ, layout="mono")
+        _encode_frames(container, pictures, frames, _times(fps, stamps_ms))
         if voice is not None:
             _encode_sound(container, voice, np.asarray(sound))
-    if buffer is not None:
-        path.write_bytes(buffer.getvalue())
+    if pipe is not None:
+        path.write_bytes(pipe.getvalue())
     return path
 
 
@@ -238,20 +240,24 @@ class _Unseekable(io.BytesIO):
     tell = None  # type: ignore[assignment]
 
 
+def _times(fps: int, stamps_ms: Sequence[int] | None) -> Iterator[tuple[int, Fraction]]:
+    """Time of each frame, and the unit that it is in."""
+    if stamps_ms is None:
+        return ((number, Fraction(1, fps)) for number in itertools.count())
+    return ((stamp_ms, MILLISECOND) for stamp_ms in stamps_ms)
+
+
 def _encode_frames(
     container: Any,
     stream: Any,
     frames: Iterable[ImageArray],
-    fps: int,
-    stamps_ms: Sequence[int] | None,
+    times: Iterable[tuple[int, Fraction]],
 ) -> None:
-    for i, image in enumerate(frames):
+    for i, (image, time) in enumerate(zip(frames, times, strict=False)):
         if i == 0:
             stream.height, stream.width = image.shape[:2]
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame.pts, frame.time_base = (
-            (i, Fraction(1, fps)) if stamps_ms is None else (stamps_ms[i], Fraction(1, 1000))
-        )
+        frame.pts, frame.time_base = time
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
@@ -272,8 +278,10 @@ def _encode_sound(container: Any, stream: Any, samples: Samples) -> None:
 
 
 def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
-    """A sound file: wav, flac, mp3 and ogg (Vorbis) by libsndfile, m4a (AAC), opus and
-    mka by ffmpeg's libraries.
+    """Write a sound file.
+
+    wav, flac, mp3 and ogg (Vorbis) by libsndfile; m4a (AAC), opus, mka and webm by
+    ffmpeg's libraries.
     """
     if path.suffix in (".wav", ".flac", ".mp3", ".ogg"):
         soundfile.write(path, samples, rate_hz)
@@ -293,8 +301,10 @@ def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
 def write_photo(
     path: Path, image: ImageArray | None = None, person: int = 0, orientation: int = 1
 ) -> Path:
-    """A photograph (jpg, png or webp); `orientation` is the EXIF value that says how to
-    turn it, the pixels are stored as given.
+    """Write a photograph (jpg, png or webp).
+
+    `orientation` is the EXIF value that says how to turn it. The pixels are stored as
+    they are given.
     """
     picture = Pillow.fromarray(scene(person, (480, 480), 380) if image is None else image)
     exif = picture.getexif()
@@ -304,13 +314,13 @@ def write_photo(
 
 
 def truncate(source: Path, path: Path, share: float) -> Path:
-    """A copy of the first `share` of the bytes of a file."""
+    """Copy the first `share` of the bytes of a file."""
     data = source.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path
 
 
 def text_as_video(path: Path) -> Path:
-    """A text under the name of a video."""
+    """Write a text under the name of a video."""
     path.write_text("This is no video at all.\n" * 200, encoding="utf-8")
     return path

@@ -60,7 +60,7 @@ def split_sentences(text: str) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     lines: list[str] = []
     for line in [*without_code.splitlines(), ""]:
         starts_anew = bool(ITEM.match(line))

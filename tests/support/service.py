@@ -71,6 +71,7 @@ def start_to_fail(program: str, **settings: object) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         timeout=120,
+        check=False,
     )
 
 

@@ -206,7 +206,7 @@ def test_bad_registrations(client: FlaskClient, form: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "speaker_id", ["../x", "a b", "", "x" * 200, "a\0b", "‮abc", "é", "<script>"]
+    "speaker_id", ["../x", "a b", "", "x" * 200, "a\0b", "\u202eabc", "é", "<script>"]
 )
 def test_bad_ids(client: FlaskClient, speaker_id: str) -> None:
     assert_error(
@@ -218,7 +218,7 @@ def test_bad_ids(client: FlaskClient, speaker_id: str) -> None:
     )
 
 
-@pytest.mark.parametrize("metadata", [{"x": "y" * 2000}, {"x": "‮"}, {"x": "\ud800"}])
+@pytest.mark.parametrize("metadata", [{"x": "y" * 2000}, {"x": "\u202e"}, {"x": "\ud800"}])
 def test_metadata_that_cannot_be_kept(client: FlaskClient, metadata: dict[str, Any]) -> None:
     sent = json.dumps({"speaker_id": "ann", "audioData": coded("ann"), "metadata": metadata})
     assert_error(

@@ -190,11 +190,18 @@ class TestRunning:
             "--api-key",
             "correct-horse",
         ]
-        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        refused = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
         assert refused.returncode == 2
         assert "--ca" in refused.stderr
         answered = subprocess.run(
-            [*command, "--ca", str(pair[0])], cwd=ROOT, capture_output=True, text=True, timeout=120
+            [*command, "--ca", str(pair[0])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert answered.returncode == 0, answered.stderr
         assert "Registered: ann" in answered.stdout

@@ -32,11 +32,12 @@ def write_report(
 def format_report(report: Mapping[str, Any]) -> str:
     """Format the report as text."""
     counts = report["trials"]
-    lines = [
+    heading = (
         f"{report['encoder']} on {counts['name']}: {counts['target']} target and"
         f" {counts['impostor']} impostor trials, {counts['people']} people, {counts['left_out']}"
         f" trials left out; normalisation: {report['normalisation']}"
-    ]
+    )
+    lines = [heading]
     for name, figure in report["verification"].items():
         threshold = "none" if figure["threshold"] is None else f"{figure['threshold']:.4f}"
         interval = _format_interval(figure.get("interval_95"))
