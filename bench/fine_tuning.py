@@ -11,7 +11,7 @@ network serves. Nothing is published. Both turns stand in every cell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,9 +97,13 @@ class FineTuning:
         return text.replace(CACHE_LINE, f'cache = "{cache.as_posix()}"')
 
 
+def _paths_of(listing: Listing) -> set[str]:
+    return {item.path for item in listing.items}
+
+
 def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dict[str, Trials]:
     """The lists elsewhere, and the place's own split into trials within either half."""
-    files = [{item.path for item in half.items} for half in (mine, others)]
+    files = [_paths_of(half) for half in (mine, others)]
     split = {
         "own people": lists[PLACE].without(files[1]),
         "others there": lists[PLACE].without(files[0]),
@@ -143,8 +147,12 @@ def main(model: Path, config: Path, steps: int | None) -> None:
 
 def format_row(name: str, turns: list[list[float]]) -> str:
     """Format the rates of both turns, by list."""
-    cells = [", ".join(f"{rate:.1f}" for rate in column) for column in np.transpose(turns)]
+    cells = [_format_cell(column) for column in np.transpose(turns)]
     return f"| {name} | {' | '.join(cells)} |"
+
+
+def _format_cell(rates: Iterable[float]) -> str:
+    return ", ".join(f"{rate:.1f}" for rate in rates)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ with held-out voices.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,9 @@ def measure(modality: Modality, arenas: Sequence[tuple[Arena, Calibration]]) -> 
     lines = []
     for name in RULES:
         # One row of rates for each number of templates.
-        means = np.mean([[rates[count, name] for count in COUNTS] for rates in samples], axis=0)
+        rows = itertools.product(samples, COUNTS)
+        table = np.array([rates[count, name] for rates, count in rows])
+        means = table.reshape(len(samples), len(COUNTS), -1).mean(axis=0)
         figures = " | ".join(f"{100 * rate:.2f}" for rate in means.T.flat)
         lines.append(f"| {modality} | {people} | {name} | {figures} |")
     return lines

@@ -37,6 +37,9 @@ TYPES = {
     "Path": "path",
     "Path | None": "path",
 }
+EXAMPLE = (
+    '{"error": {"code": "no_biometric", "message": "...", "hint": "...", "request_id": "..."}}'
+)
 METHODS = ("GET", "POST", "PATCH", "DELETE")
 UNEXPECTED = (
     str(status_of(DuetError)),
@@ -49,24 +52,34 @@ UNEXPECTED = (
 def settings_page() -> str:
     """Settings by subject, with name, type, default and meaning."""
     subjects = itertools.groupby(describe_settings(), key=lambda setting: setting.subject)
-    sections = [line for subject, settings in subjects for line in _subject(subject, settings)]
+    sections = itertools.chain.from_iterable(itertools.starmap(_subject, subjects))
     return _page(
         "Settings",
-        "Environment variables, read at start. The start fails with a message if a value cannot be"
-        " used. Example: `DUET_PORT=8080 DUET_FPIR=0.001 make run`.",
-        *sections,
+        [
+            (
+                "Environment variables, read at start. The start fails with a message if a value"
+                " cannot be used. Example: `DUET_PORT=8080 DUET_FPIR=0.001 make run`."
+            ),
+            *sections,
+        ],
     )
 
 
 def commands_page() -> str:
     """Commands of `cli.py` with usage, help and options."""
-    sections = [line for command in walk_commands(cli.cli) for line in _command_section(*command)]
+    sections = itertools.chain.from_iterable(
+        itertools.starmap(_command_section, walk_commands(cli.cli))
+    )
     return _page(
         "Commands",
-        "Run a command as `.venv/bin/python cli.py COMMAND`, or as `duet COMMAND` after"
-        " `pip install -e .`. Every command has `--help`. Exit status: 0 done, 1 something was"
-        " refused, 2 wrong use.",
-        *sections,
+        [
+            (
+                "Run a command as `.venv/bin/python cli.py COMMAND`, or as `duet COMMAND` after"
+                " `pip install -e .`. Every command has `--help`. Exit status: 0 done, 1"
+                " something was refused, 2 wrong use."
+            ),
+            *sections,
+        ],
     )
 
 
@@ -78,17 +91,23 @@ def routes_page() -> str:
         (f"[`{name}`](#{_anchor(name)})", _escape(operation["summary"]), _roles(name))
         for name, operation in operations
     ]
-    sections = [line for name, operation in operations for line in _route(name, operation)]
-    models = [line for model in sorted(document["definitions"].items()) for line in _model(*model)]
+    sections = itertools.chain.from_iterable(itertools.starmap(_route, operations))
+    models = itertools.chain.from_iterable(
+        itertools.starmap(_model, sorted(document["definitions"].items()))
+    )
     return _page(
         "Routes",
-        "The same description is served as Swagger UI at `/` and as JSON at `/swagger.json`."
-        " Errors have [one shape](errors.md).",
-        *_table(("route", "what it does", "roles"), overview),
-        *sections,
-        "",
-        "## Bodies and answers",
-        *models,
+        [
+            (
+                "The same description is served as Swagger UI at `/` and as JSON at"
+                " `/swagger.json`. Errors have [one shape](errors.md)."
+            ),
+            *_table(("route", "what it does", "roles"), overview),
+            *sections,
+            "",
+            "## Bodies and answers",
+            *models,
+        ],
     )
 
 
@@ -102,17 +121,19 @@ def errors_page() -> str:
     rows.append(UNEXPECTED)
     return _page(
         "Errors",
-        "Every error has one shape, with a stable `code`:",
-        "",
-        "```json",
-        '{"error": {"code": "no_biometric", "message": "...", "hint": "...", "request_id": "..."}}',
-        "```",
-        "",
-        "Some have `details` too. Where waiting helps, the header `Retry-After` says how long.",
-        *_table(("status", "code", "meaning", "advice"), rows),
-        "",
-        "These appear at the start of the service and on the command line only:",
-        *_table(("code", "meaning"), elsewhere),
+        [
+            "Every error has one shape, with a stable `code`:",
+            "",
+            "```json",
+            EXAMPLE,
+            "```",
+            "",
+            "Some have `details` too. Where waiting helps, the header `Retry-After` says how long.",
+            *_table(("status", "code", "meaning", "advice"), rows),
+            "",
+            "These appear at the start of the service and on the command line only:",
+            *_table(("code", "meaning"), elsewhere),
+        ],
     )
 
 
@@ -146,7 +167,7 @@ def error_classes() -> set[type[DuetError]]:
     """The error classes of the product that have no class below them."""
     named = [*vars(errors).values(), *vars(web.wire.errors).values()]
     classes = {value for value in named if isinstance(value, type) and issubclass(value, DuetError)}
-    bases = {base for error in classes for base in error.__mro__[1:]}
+    bases = set(itertools.chain.from_iterable(error.__mro__[1:] for error in classes))
     return classes - bases
 
 
@@ -261,8 +282,8 @@ def _summary(error: type[DuetError]) -> str:
     return _escape((error.__doc__ or "").strip().split("\n\n")[0])
 
 
-def _page(title: str, introduction: str, *lines: str) -> str:
-    return "\n".join([NOTE, "", f"# {title}", "", introduction, *lines]).rstrip() + "\n"
+def _page(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([NOTE, "", f"# {title}", "", *lines]).rstrip() + "\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -1,5 +1,6 @@
-"""End to end over a real socket, with the weights that are shipped: media that the
-tests make, and the real clips when they are there.
+"""End to end over a real socket, with the weights that are shipped.
+
+Media that the tests make, and the real clips when they are there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Batch jobs of real processes that are broken off: the service killed with SIGKILL,
-`cli.py enroll` interrupted with Ctrl-C.
+"""Batch jobs of real processes that are broken off.
+
+The service killed with SIGKILL, `cli.py enroll` interrupted with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def latest(folder: Path) -> Job | None:
 
 
 def killed_amid_a_job(service: Service, clip: Path, folder: Path) -> str:
-    """Send a job and kill the service at it, as the system does when memory runs out:
-    no process of it gets to do anything more. Another job where the first was done
+    """Send a job and kill the service at it, as the system does when memory runs out.
+
+    No process of it gets to do anything more. Another job where the first was done
     before anybody looked.
     """
     files = [("media", (f"{n}.mp4", clip.read_bytes())) for n in range(FILES)]
@@ -134,8 +136,9 @@ def is_begun(folder: Path, before: Job | None) -> bool:
 
 
 def interrupt(command: list[str], folder: Path, settings: dict[str, str]) -> None:
-    """Enrol a folder and press Ctrl-C amid it; again where it was done before anybody
-    looked.
+    """Enrol a folder and press Ctrl-C amid it.
+
+    Again where it was done before anybody looked.
     """
     while True:
         before = latest(folder)

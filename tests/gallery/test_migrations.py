@@ -113,7 +113,11 @@ def columns(path: Path) -> dict[str, list[tuple[object, ...]]]:
         infos = {
             name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names
         }
-    return {name: sorted(row[1:4] for row in rows) for name, rows in infos.items()}
+    return {name: _types(rows) for name, rows in infos.items()}
+
+
+def _types(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return sorted(row[1:4] for row in rows)
 
 
 def test_head_is_the_latest_revision() -> None:

@@ -146,7 +146,10 @@ def ours(kinds: Iterable[Kind]) -> Iterator[Import]:
 
 
 def circle_of_modules(kinds: Iterable[Kind]) -> list[str]:
-    """Modules that import each other in a circle; empty if there is none."""
+    """Modules that import each other in a circle.
+
+    Empty if there is none.
+    """
     return _circle((one.module, one.target) for one in ours(kinds))
 
 
@@ -165,7 +168,10 @@ def circle_within(folder: str, kinds: Iterable[Kind]) -> list[str]:
 
 
 def _room(module: str, depth: int) -> str:
-    """The folder of a module; what tests and benchmarks share is a room of its own."""
+    """The folder of a module.
+
+    What tests and benchmarks share is a room of its own.
+    """
     return SUPPORT if folder_of(module, 2) == SUPPORT else folder_of(module, depth)
 
 

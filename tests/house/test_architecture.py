@@ -114,7 +114,10 @@ def described(found: Iterable[Import]) -> str:
 
 
 def subfolder_of(module: str, folder: str) -> str:
-    """The sub-folder of `folder` that a module is in; empty if it is in none."""
+    """The sub-folder of `folder` that a module is in.
+
+    Empty if it is in none.
+    """
     parts = module.split(".")
     is_below = parts[0] == folder and ".".join(parts[:2]) in packages()
     return parts[1] if is_below and len(parts) > 1 else ""

@@ -1,5 +1,6 @@
-"""The files that run the service, held to the code: what they name exists; the layout
-itself is started by `python -m deploy.check`.
+"""The files that run the service, held to the code.
+
+What they name exists; the layout itself is started by `python -m deploy.check`.
 """
 
 from __future__ import annotations

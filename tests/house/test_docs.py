@@ -1,9 +1,12 @@
-"""The documentation is true: references match the code, examples parse, links lead
-somewhere, and every page is reached from the index.
+"""The documentation is true.
+
+References match the code, examples parse, links lead somewhere, and every page is
+reached from the index.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -140,7 +143,9 @@ def test_commands_in_the_text_exist(text: str) -> None:
         command = command.commands[words[0]]
         words = words[1:]
     command = command.load() if isinstance(command, Benchmark) else command
-    options = {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
+    options = set(
+        itertools.chain.from_iterable([*o.opts, *o.secondary_opts] for o in command.params)
+    )
     assert {word for word in words if word.startswith("--")} <= options
 
 

@@ -1,10 +1,13 @@
-"""docs/models.md and docs/training.md are true: scripts, options and cards in them are
-ones that the product reads, and the figures are those of the shipped cards.
+"""docs/models.md and docs/training.md are true.
+
+Scripts, options and cards in them are ones that the product reads, and the figures are
+those of the shipped cards.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from typing import Any
@@ -59,8 +62,10 @@ def test_options_of_the_table_exist() -> None:
     assert isinstance(add, click.Group)
     kinds = add.commands["add"]
     assert isinstance(kinds, click.Group)
-    parameters = [option for command in kinds.commands.values() for option in command.params]
-    options = {name for option in parameters for name in option.opts}
+    parameters = itertools.chain.from_iterable(
+        command.params for command in kinds.commands.values()
+    )
+    options = set(itertools.chain.from_iterable(option.opts for option in parameters))
     table = MODELS[MODELS.index("| authors write |") : MODELS.index("Embeddings may have up to")]
     used = set(re.findall(r"--[a-z-]+", re.sub(r"^\|[-|]+$", "", table, flags=re.MULTILINE)))
     assert used

@@ -1,5 +1,6 @@
-"""A disk that is full soon: `with small_disk(folder, "2m") as grow:` mounts a small
-file system there.
+"""A disk that is full soon.
+
+`with small_disk(folder, "2m") as grow:` mounts a small file system there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from gallery.store import Store
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], object]]:
-    """A file system of `size` in `folder`, which is created; call what it yields with a
-    larger size. Skips the test where nothing can be mounted.
+    """A file system of `size` in `folder`, which is created.
+
+    Call what it yields with a larger size. Skips the test where nothing can be mounted.
     """
     if os.geteuid():
         pytest.skip("mounting a small tmpfs needs root")

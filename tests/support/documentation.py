@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -46,12 +47,16 @@ def written_pages() -> list[Path]:
     return [page for page in all_pages() if page.parent != REFERENCE]
 
 
+def _files_of_code(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix in CODE]
+
+
 def source_files() -> list[Path]:
     """Every file of Python and configuration of the product and its tests."""
     folders = [
         x for x in ROOT.iterdir() if x.is_dir() and x.name[0] != "." and x.name not in NO_CODE
     ]
-    nested = [path for folder in folders for path in folder.rglob("*") if path.suffix in CODE]
+    nested = itertools.chain.from_iterable(map(_files_of_code, folders))
     return sorted([*ROOT.glob("*.py"), *nested])
 
 
@@ -62,12 +67,13 @@ def code_blocks(text: str, language: str) -> list[str]:
 
 def examples() -> list[Example]:
     """Every line of shell on every page, continued lines joined."""
-    return [
-        Example(page, line)
-        for page in all_pages()
-        for block in code_blocks(page.read_text(encoding="utf-8"), "sh")
-        for line in _lines(block)
-    ]
+    lines = []
+    for page in all_pages():
+        blocks = code_blocks(page.read_text(encoding="utf-8"), "sh")
+        lines += [
+            Example(page, line) for line in itertools.chain.from_iterable(map(_lines, blocks))
+        ]
+    return lines
 
 
 def links(page: Path) -> list[tuple[Path, str]]:

@@ -41,7 +41,10 @@ class _Canvas:
         angle: float = 0.0,
         depth: float = 0.0,
     ) -> None:
-        """Paint one ellipse; lengths in pixels, `angle` in degrees."""
+        """Paint one ellipse.
+
+        Lengths in pixels, `angle` in degrees.
+        """
         x, y = centre_xy
         mask: Float32Array = np.zeros((_SIDE, _SIDE), np.float32)
         cv2.ellipse(

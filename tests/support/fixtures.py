@@ -1,5 +1,6 @@
-"""Fixtures of more than one layer. The conftest of a folder imports those that its
-tests use.
+"""Fixtures of more than one layer.
+
+The conftest of a folder imports those that its tests use.
 
 A fixture imports what it needs when a test asks for it: a test of pure numbers pays
 for its own module alone.
@@ -44,7 +45,10 @@ def recognizer(settings: Settings) -> Iterator[Recognizer]:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Callable[..., Path]:
-    """Write a clip to a file of its own; tests/support/gallery_parts.py has its keywords."""
+    """Write a clip to a file of its own.
+
+    Tests/support/gallery_parts.py has its keywords.
+    """
     from tests.support.gallery_parts import write_clip
 
     numbers = itertools.count()

@@ -1,4 +1,6 @@
-"""Stand-ins for alignment and networks; recognizer, store and database are real.
+"""Stand-ins for alignment and networks.
+
+Recognizer, store and database are real.
 
 Clips are small JSON files that state who is seen and heard. Encoders give every
 identity its own direction plus the noise of the recording. Deterministic, no

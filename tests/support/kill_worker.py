@@ -1,5 +1,6 @@
-"""What tests/gallery/test_kills.py kills: a process that changes a gallery in every way there
-is, and notes what was acknowledged.
+"""What tests/gallery/test_kills.py kills.
+
+A process that changes a gallery in every way there is, and notes what was acknowledged.
 
 The journal is written with one `os.write` a line, so that a kill loses no line: `begin
 ACTION IDS`, then `end` once the call returned.
@@ -23,7 +24,10 @@ JOURNAL = "journal"
 
 
 class Worker:
-    """One life of the process; `number` tells it from the others."""
+    """One life of the process.
+
+    `number` tells it from the others.
+    """
 
     def __init__(self, folder: Path, number: int, url: str) -> None:
         self._folder = folder
@@ -120,8 +124,9 @@ class Worker:
             self._note("end")
 
     def job(self) -> None:
-        """Its files are enrolled by whoever lives long enough; the job itself is
-        acknowledged here.
+        """Its files are enrolled by whoever lives long enough.
+
+        The job itself is acknowledged here.
         """
         self._settings.storage.media_folder.mkdir(exist_ok=True)
         items = []

@@ -73,7 +73,9 @@ def speech(
     take: int = 0,
     rate_hz: int = RATE_HZ,
 ) -> Samples:
-    """Syllables in the voice of `person`; another `take` says other ones.
+    """Syllables in the voice of `person`.
+
+    Another `take` says other ones.
 
     They are a voiced source through formants, with hiss and pauses.
     """

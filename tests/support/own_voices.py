@@ -1,5 +1,7 @@
-"""A user's own speech: a few people's made-up voices, and a network of a few weights
-that is trained on them through the entry point.
+"""A user's own speech.
+
+A few people's made-up voices, and a network of a few weights that is trained on them
+through the entry point.
 """
 
 from __future__ import annotations

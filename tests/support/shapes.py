@@ -1,5 +1,7 @@
-"""The one error shape `{"error": {"code", "message", "hint", "request_id"}}`, checked
-by `assert_error` on every error path, and short ways to send requests.
+"""The one shape of an error, and short ways to send requests.
+
+An error is `{"error": {"code", "message", "hint", "request_id"}}`. `assert_error` checks
+it on every error path.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from tests.support.gallery_parts import clip
 
 
 def assert_error(response: TestResponse, status: int, code: str) -> dict[str, Any]:
-    """Check status, shape, headers and that nothing of the server leaks; answer with
-    the inner object.
+    """Check status, shape, headers and that nothing of the server leaks.
+
+    Answer with the inner object.
     """
     assert response.status_code == status, response.get_data(as_text=True)
     assert response.mimetype == "application/json"

@@ -1,5 +1,6 @@
-"""Waiting for what another process or thread does, on machines of any speed: for a
-condition, never for a time.
+"""Waiting for what another process or thread does, on machines of any speed.
+
+For a condition, never for a time.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,7 @@ def sort_speakers(sources: VoiceSources) -> Speakers:
     ids = np.array(sources.listing.label_ids())
     order = np.argsort(ids, kind="stable")
     files = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
-    held = [[_holds(bank, files) for bank in channels] for channels in sources.banks]
+    held = [_holds_by_channel(channels, files) for channels in sources.banks]
     # Each voice but the prosodies is a speaker of its own.
     own = len(sources.banks) - sources.prosodies
     spoken = np.array([channels[0] for channels in held[:own]])
@@ -109,6 +110,12 @@ def sort_speakers(sources: VoiceSources) -> Speakers:
     )
 
 
+def _holds_by_channel(
+    channels: Sequence[Bank], files: Sequence[NDArray[np.int64]]
+) -> list[BoolArray]:
+    return [_holds(bank, files) for bank in channels]
+
+
 def _holds(bank: Bank, files: Sequence[NDArray[np.int64]]) -> BoolArray:
     return np.array([bank.lengths[numbers].all() for numbers in files])
 
@@ -117,7 +124,7 @@ def _shortest_frames(banks: Sequence[Sequence[Bank]], files: NDArray[np.int64]) 
     """Frames of a speaker's only file in its shortest rendering, 0 for several files."""
     if len(files) > 1:
         return 0
-    lengths = [int(bank.lengths[files[0]]) for channels in banks for bank in channels]
+    lengths = [int(bank.lengths[files[0]]) for bank in itertools.chain.from_iterable(banks)]
     return min((length for length in lengths if length), default=0)
 
 
