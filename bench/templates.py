@@ -29,7 +29,7 @@ from train.calibration.gather import ResearchData
 from train.calibration.people import folds_of
 from train.data.datasets import shared_data_dir
 from train.data.tables import Codes, Table
-from train.measure.accuracy import crossed
+from train.measure.accuracy import cross_halves
 from utils.arrays import Float32Array, Float64Array, unit
 from utils.config import CaptureSettings
 from utils.modality import Modality
@@ -179,7 +179,7 @@ def main(model_dir: Path, data: Path | None) -> None:
     )
     print(heading())
     for modality, both in folds.items():
-        print("\n".join(measure(modality, crossed(both))), flush=True)
+        print("\n".join(measure(modality, cross_halves(both))), flush=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def reembed(drop: bool, stage_only: bool) -> None:
         work = Reembedding(store, load_encoders(settings.storage.model_dir))
         _stage(work)
         if stage_only:
-            left = work.left()
+            left = work.count_left()
             click.echo(
                 f"Staged: {count_noun(left.staged, 'template')}. Without kept media:"
                 f" {left.without_media}. Run it again to switch."
@@ -61,7 +61,7 @@ def reembed(drop: bool, stage_only: bool) -> None:
 
 
 def _stage(work: Reembedding) -> None:
-    left = work.left()
+    left = work.count_left()
     with tqdm(
         total=left.waiting + left.staged, initial=left.staged, unit="template", disable=None
     ) as progress:

@@ -165,7 +165,7 @@ class Client:
         return str(fused["match"]["person_id"] if fused["match"] else fused["outcome"])
 
 
-def served(logs: list[Path]) -> list[int]:
+def count_answers(logs: list[Path]) -> list[int]:
     """How many identifications each replica answered."""
     return [log.read_text(errors="replace").count("POST /v1/identify 200") for log in logs]
 
@@ -178,7 +178,7 @@ def walk(client: Client, clips: list[Path], logs: list[Path]) -> None:
     with clips[0].open("rb") as file:
         client.ask("POST", "/v1/people/ann/templates", 201, files={"media": file})
     answers = {client.identify(clips[0]) for _ in range(8)}
-    counts = served(logs)
+    counts = count_answers(logs)
     if answers != {"ann"} or min(counts) == 0:
         raise SystemExit(f"FAILED: answers {answers}, answered by the replicas {counts}")
     print(

@@ -47,7 +47,7 @@ def list_uploads(
             f"At most {MAX_UPLOADS} clips are taken at once. Received: {len(uploads)}",
             "Send several jobs.",
         )
-    items = [_uploaded(Path(upload.filename).name, action, person_id) for upload in uploads]
+    items = [_upload_item(Path(upload.filename).name, action, person_id) for upload in uploads]
     wanted = [
         upload.path for item, upload in zip(items, uploads, strict=True) if item.refused is None
     ]
@@ -88,7 +88,7 @@ def list_folder(
     return [_in_folder(path.relative_to(start), action, person_id) for path in paths]
 
 
-def _uploaded(name: str, action: str, person_id: str | None) -> NewItem:
+def _upload_item(name: str, action: str, person_id: str | None) -> NewItem:
     item = NewItem(name[:MAX_NAME], "", person_id, uploaded=True)
     if action == "identify" or person_id is not None:
         return item
@@ -104,7 +104,7 @@ def make_item(name: Path, person_id: str | None) -> NewItem:
     item = NewItem(shown[-MAX_NAME:], shown, person_id)
     if shown == str(name):
         return item
-    return _refused(
+    return _refuse(
         item,
         InvalidRequestError("The name of the file is not text in UTF-8.", "Rename the file."),
     )
@@ -117,10 +117,10 @@ def _in_folder(name: Path, action: str, person_id: str | None) -> NewItem:
     try:
         return replace(item, person_id=_owner(name))
     except DuetError as error:
-        return _refused(item, error)
+        return _refuse(item, error)
 
 
-def _refused(item: NewItem, error: DuetError) -> NewItem:
+def _refuse(item: NewItem, error: DuetError) -> NewItem:
     return replace(item, media="", refused=error)
 
 

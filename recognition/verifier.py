@@ -50,7 +50,7 @@ class Verifier:
     def _verify_by(
         self, modality: Modality, probe: Probe, reference: Vectors, reference_s: float | None
     ) -> Verdict:
-        by = _shared(modality, probe.vectors, reference)
+        by = _shared_modality(modality, probe.vectors, reference)
         calibration = self._calibrations[by or modality]
         if by is None:
             return decision.verify(None, calibration, self._fmr)
@@ -69,7 +69,7 @@ class Verifier:
         False where there is nothing to compare.
         """
         earlier = self.vectors_of(person_id)
-        by = _shared(Modality.FUSED, probe.vectors, earlier)
+        by = _shared_modality(Modality.FUSED, probe.vectors, earlier)
         if by is None:
             return False
         calibration = self._calibrations[by]
@@ -77,7 +77,7 @@ class Verifier:
         return not calibration.llr(comparison.strength) >= 0
 
 
-def _shared(modality: Modality, probe: Vectors, reference: Vectors) -> Modality | None:
+def _shared_modality(modality: Modality, probe: Vectors, reference: Vectors) -> Modality | None:
     """Find the modality that two sides are compared by.
 
     It is the one asked for. For FUSED without both modalities on both sides it is the

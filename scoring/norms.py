@@ -279,9 +279,9 @@ class CohortNorm:
             nothing.
         """
         top = np.sort(np.asarray(others, np.float64))[::-1][: min(OTHERS, count)]
-        return float((top - self.expected(count, len(top))).sum() / OTHERS) if len(top) else 0.0
+        return float((top - self.expect(count, len(top))).sum() / OTHERS) if len(top) else 0.0
 
-    def expected(self, count: int, nearest: int) -> Float64Array:
+    def expect(self, count: int, nearest: int) -> Float64Array:
         """Return the strengths (nearest,) of the highest of `count` impostors.
 
         The highest comes first.

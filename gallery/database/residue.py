@@ -49,7 +49,7 @@ def unused_space(file: int) -> Iterator[bytes]:
     while size and (chunk := os.pread(file, max(CHUNK_BYTES // size, 1) * size, position)):
         for start in range(0, len(chunk), size):
             header = FILE_HEADER_BYTES if position + start == 0 else 0
-            space = _unused(chunk[start : start + size], header)
+            space = _unused_part(chunk[start : start + size], header)
             if space.strip(b"\0"):
                 yield space
         position += len(chunk)
@@ -59,7 +59,7 @@ def _holds(space: bytes, traces: Collection[bytes]) -> bool:
     return any(trace in space for trace in traces)
 
 
-def _unused(page: bytes, header: int) -> bytes:
+def _unused_part(page: bytes, header: int) -> bytes:
     if len(page) <= header or page[header] not in TREE_PAGES:
         return b""
     cells = int.from_bytes(page[header + 3 : header + 5])

@@ -95,7 +95,7 @@ def check(connection: Connection, codec: Codec) -> None:
     """
     state = _state(connection)
     if NEXT in state:
-        raise _unfinished(connection, state[NEXT])
+        raise _unfinished_rotation(connection, state[NEXT])
     stored = state.get(KEY, NO_KEY)
     given = codec.key_id or NO_KEY
     if stored == given:
@@ -229,7 +229,7 @@ def _name(value: str) -> str:
     return "no encryption" if value == NO_KEY else f"the key {value}"
 
 
-def _unfinished(connection: Connection, target: str) -> ConfigError:
+def _unfinished_rotation(connection: Connection, target: str) -> ConfigError:
     left = sum(_count_other(connection, part, _key_id(target)) for part in _ALL)
     return ConfigError(
         f"Key rotation to {_name(target)} is not finished: {left} values are left.",

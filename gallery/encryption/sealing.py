@@ -86,7 +86,7 @@ class Sealer:
     def seal(self, value: bytes, *about: str) -> bytes:
         """Encrypt a value: nonce, ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, value, _associated(about))
+        return nonce + self._cipher.encrypt(nonce, value, _associated_data(about))
 
     def open(self, stored: bytes, sealed_by: str | None, *about: str) -> bytes:
         """Check the tag, and decrypt a value."""
@@ -96,7 +96,7 @@ class Sealer:
             raise other_key(sealed_by)
         try:
             return self._cipher.decrypt(
-                stored[:NONCE_BYTES], stored[NONCE_BYTES:], _associated(about)
+                stored[:NONCE_BYTES], stored[NONCE_BYTES:], _associated_data(about)
             )
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce and a tag
             raise StoreUnavailableError(
@@ -105,7 +105,7 @@ class Sealer:
             ) from None
 
 
-def _associated(about: tuple[str, ...]) -> bytes:
+def _associated_data(about: tuple[str, ...]) -> bytes:
     return json.dumps(about).encode()
 
 

@@ -107,7 +107,7 @@ def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
 
     Returns the modalities that named the person. Raises IdentificationNotFoundError.
     """
-    rows = _remembered(connection, new)
+    rows = _read_named(connection, new)
     if not rows:
         raise IdentificationNotFoundError(
             "No remembered answer of this request names the person. Received:"
@@ -122,7 +122,7 @@ def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
     return tuple(Modality(row.modality) for row in rows)
 
 
-def _remembered(connection: Connection, new: NewFeedback) -> Sequence[Row[Any]]:
+def _read_named(connection: Connection, new: NewFeedback) -> Sequence[Row[Any]]:
     """Rows of the answer that name the person."""
     query = select(identifications).where(
         identifications.c.request_id == new.request_id,

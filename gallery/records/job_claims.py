@@ -123,7 +123,7 @@ class JobClaims:
         with self._database.write() as connection:
             renewed = connection.execute(
                 update(job_items)
-                .where(*_held(claim, worker))
+                .where(*_is_held(claim, worker))
                 .values(leased_until=datetime.now(UTC) + timedelta(seconds=LEASE_S))
             )
             return bool(renewed.rowcount)
@@ -154,7 +154,7 @@ class JobClaims:
             forgotten = len(keys) < len(set(mentions))
             stored = connection.execute(
                 update(job_items)
-                .where(*_held(claim, worker))
+                .where(*_is_held(claim, worker))
                 .values(leased_until=None, worker=None, **(FORGOTTEN if forgotten else outcome))
             )
             if not stored.rowcount:
@@ -174,7 +174,7 @@ class JobClaims:
         with self._database.write() as connection:
             connection.execute(
                 update(job_items)
-                .where(*_held(claim, worker))
+                .where(*_is_held(claim, worker))
                 .values(
                     state=case((cancelled, "cancelled"), else_="waiting"),
                     worker=None,
@@ -262,7 +262,7 @@ def _same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:
     return items.c.job_key == item.job_key, items.c.person_id == item.person_id
 
 
-def _held(claim: Claim, worker: str) -> tuple[ColumnElement[bool], ...]:
+def _is_held(claim: Claim, worker: str) -> tuple[ColumnElement[bool], ...]:
     return (
         job_items.c.key == claim.key,
         job_items.c.state == "running",

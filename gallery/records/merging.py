@@ -30,7 +30,7 @@ def merge(connection: Connection, key: int, other: int) -> list[str]:
     moved = templates.move_all(connection, other, key)
     feedback.move(connection, key, other)
     uploads = people.remove(connection, other)
-    connection.execute(update(table).where(table.c.key == key).values(_merged(first, second)))
+    connection.execute(update(table).where(table.c.key == key).values(_merge(first, second)))
     details = {other: {"into": key}, key: {"other": other, "templates": moved}}
     _note(connection, "merge_people", "merged", details)
     return uploads
@@ -71,7 +71,7 @@ def _row(connection: Connection, key: int) -> Row[Any]:
     return connection.execute(select(table).where(table.c.key == key)).one()
 
 
-def _merged(first: Row[Any], second: Row[Any]) -> dict[str, Any]:
+def _merge(first: Row[Any], second: Row[Any]) -> dict[str, Any]:
     """Columns of the first entry after a merge."""
     values: dict[str, Any] = {
         "note": first.note or second.note,

@@ -81,10 +81,10 @@ class Reembedding:
             Modality.VOICE: encoders.voice.encoder_id,
         }
 
-    def left(self) -> Left:
+    def count_left(self) -> Left:
         """Count what is to be done. Raises StoreUnavailableError."""
         with self._store.database.read() as connection:
-            return self._left(connection)
+            return self._count_left(connection)
 
     def stage(self, progress: Callable[[int], object] = lambda _done: None) -> int:
         """Embed all templates that wait, and return how many.
@@ -111,13 +111,13 @@ class Reembedding:
         changes then.
         """
         with self._store.erasing() as (connection, erasure):
-            left = self._left(connection)
+            left = self._count_left(connection)
             _refuse_left(left, drop=drop)
             old = self._old()
             erasure.traces = forgetting.fragments_of(connection, old)
             owners = list(connection.scalars(select(templates.c.person_key).where(old).distinct()))
-            connection.execute(delete(templates).where(old, ~_staged()))
-            connection.execute(delete(templates).where(_staged(), _enrolled_again()))
+            connection.execute(delete(templates).where(old, ~_is_staged()))
+            connection.execute(delete(templates).where(_is_staged(), _is_enrolled_again()))
             _replace(connection)
             connection.execute(delete(reembedded))
             if owners:
@@ -142,7 +142,7 @@ class Reembedding:
         c = templates.c
         return or_(*(and_(c.modality == m, c.encoder_id != e) for m, e in self._ids.items()))
 
-    def _left(self, connection: Connection) -> Left:
+    def _count_left(self, connection: Connection) -> Left:
         old = select(func.count()).select_from(templates).where(self._old())
         owners_without_media = (
             select(people.c.person_id)
@@ -221,11 +221,11 @@ def _has_media_of(modality: Modality, kind: str) -> ColumnElement[bool]:
     return and_(templates.c.modality == modality, has_kind)
 
 
-def _staged() -> ColumnElement[bool]:
+def _is_staged() -> ColumnElement[bool]:
     return exists().where(reembedded.c.key == templates.c.key)
 
 
-def _enrolled_again() -> ColumnElement[bool]:
+def _is_enrolled_again() -> ColumnElement[bool]:
     """Condition on `templates`: the new model has made one of the same clip."""
     other = templates.alias()
     conditions = (
@@ -245,7 +245,7 @@ def _replace(connection: Connection) -> None:
         name: select(reembedded.c[name]).where(of_template).scalar_subquery()
         for name in ("vector", "encoder_id", "sealed_by")
     }
-    connection.execute(update(templates).where(_staged()).values(**values))
+    connection.execute(update(templates).where(_is_staged()).values(**values))
 
 
 def _refuse_left(left: Left, *, drop: bool) -> None:

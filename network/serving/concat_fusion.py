@@ -86,7 +86,7 @@ class ConcatFusion:
 
         Raises ModelError where face or voice has none.
         """
-        return summed(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
+        return add_up(_of_cosines(self._face.calibration), _of_cosines(self._voice.calibration))
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """Fuse embeddings of the same people, row by row.
@@ -116,7 +116,7 @@ def _of_cosines(calibration: Calibration) -> Calibration:
     return calibration.cosine or calibration
 
 
-def summed(face: Calibration, voice: Calibration) -> Calibration:
+def add_up(face: Calibration, voice: Calibration) -> Calibration:
     """Return the calibration of (a_f · s_f + a_v · s_v) / (a_f + a_v).
 
     Each a is a slope. The table is as deep as the shallower one of both. Below, it

@@ -75,7 +75,7 @@ def test_old_templates_serve_until_the_switch(
         named(fresh, tmp_path, 1)
     assert "reembed" in refused.value.hint
     work = Reembedding(fresh.store, NEXT)
-    assert work.left().waiting == 20
+    assert work.count_left().waiting == 20
     assert work.stage() == 20
     assert named(old, tmp_path, 3) == "p3", "the old model still serves"
     enroll(old, "late", write_clip(tmp_path / "clip", face=20, voice=20, sample=1), create=True)
@@ -87,7 +87,7 @@ def test_old_templates_serve_until_the_switch(
     assert [named(fresh, tmp_path, n) for n in (0, 9, 20)] == ["p0", "p9", "late"]
     with pytest.raises(EncoderMismatchError):
         named(old, tmp_path, 3)
-    assert work.left() == reembedding.Left(0, 0, 0, ())
+    assert work.count_left() == reembedding.Left(0, 0, 0, ())
     assert fresh.store.verify_audit().problems == ()
     fresh.close()
 
@@ -143,7 +143,7 @@ def test_what_has_no_media_is_named_or_dropped(tmp_path: Path) -> None:
 
 def test_only_one_model_changed(old: Recognizer) -> None:
     work = Reembedding(old.store, StubEncoders(face=NextFace()))
-    assert work.left().waiting == 10
+    assert work.count_left().waiting == 10
     work.stage()
     work.switch()
     assert {t.encoder_id for t in old.store.list_templates("p2")} == {"face-2", "voice-1"}
@@ -152,7 +152,7 @@ def test_only_one_model_changed(old: Recognizer) -> None:
 def test_yet_another_model_begins_anew(old: Recognizer) -> None:
     Reembedding(old.store, StubEncoders(NextFace("face-3"), NextVoice("voice-3"))).stage()
     work = Reembedding(old.store, NEXT)
-    assert work.left().waiting == 20
+    assert work.count_left().waiting == 20
     assert work.stage() == 20
     assert work.switch() == 20
     assert {t.encoder_id for t in old.store.list_templates("p1")} == {"face-2", "voice-2"}

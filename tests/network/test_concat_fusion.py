@@ -11,7 +11,7 @@ import pytest
 
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate
-from network.serving.concat_fusion import ConcatFusion, summed
+from network.serving.concat_fusion import ConcatFusion, add_up
 from recognition.matching import Search
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
@@ -117,7 +117,7 @@ def test_a_table_that_begins_below_the_median_is_summed_from_the_median_on() -> 
     early = Calibration(
         slope=10.0, intercept=-2.0, impostors=ImpostorTable((0.9, 0.5, 0.1), (-0.1, 0.0, 0.1))
     )
-    assert summed(late, early).impostors.rates[0] == 0.5
+    assert add_up(late, early).impostors.rates[0] == 0.5
 
 
 def measured(scores: np.ndarray, slope: float, deepest: float) -> Calibration:
@@ -142,7 +142,7 @@ def test_measured_false_match_rates_are_the_stated_ones(draw: Callable[..., Floa
     """Two million impostors: the rates of the convolved table are kept within a tenth."""
     rng = np.random.default_rng(0)
     face, voice = draw(rng, 2_000_000)
-    table = summed(measured(face, 30.0, 1e-5), measured(voice, 18.0, 1e-4))
+    table = add_up(measured(face, 30.0, 1e-5), measured(voice, 18.0, 1e-4))
     fused = (30 * rng.permutation(face) + 18 * rng.permutation(voice)) / 48
     for rate in (0.1, 0.01, 1e-3):
         threshold, extrapolated = table.threshold(rate)
@@ -155,7 +155,7 @@ def test_measured_false_match_rates_are_the_stated_ones(draw: Callable[..., Floa
 
 def test_a_modality_that_tells_nobody_apart_changes_nothing() -> None:
     useless = dataclasses.replace(VOICE, slope=1e-6)
-    table = summed(FACE, useless)
+    table = add_up(FACE, useless)
     for rate in table.impostors.rates:
         assert table.threshold(rate)[0] == pytest.approx(FACE.threshold(rate)[0], abs=0.0005)
 

@@ -251,7 +251,7 @@ def by_hand(snapshot: Snapshot, vector: Float32Array, row: int) -> float:
     others = np.sort(np.delete(bare, row))[::-1][:OTHERS]
     return float(
         bare[row]
-        - NUMBERS.others * (others - NORM.expected(len(bare) - 1, len(others))).sum() / OTHERS
+        - NUMBERS.others * (others - NORM.expect(len(bare) - 1, len(others))).sum() / OTHERS
     )
 
 

@@ -100,16 +100,16 @@ def test_a_fusion_whose_cohort_is_gone_does_not_serve(models: Models) -> None:
         card.require_calibration()
 
 
-def test_expected_strengths_of_the_nearest_fall_and_rise_with_the_number_of_people() -> None:
+def test_expect_of_the_nearest_fall_and_rise_with_the_number_of_people() -> None:
     norm = CohortNorm(np.eye(10, 16, dtype=np.float32), NUMBERS)
-    few = norm.expected(10, OTHERS)
-    many = norm.expected(100_000, OTHERS)
+    few = norm.expect(10, OTHERS)
+    many = norm.expect(100_000, OTHERS)
     assert (np.diff(few) < 0).all()
     assert (many > few).all()
     assert many[0] > NUMBERS.impostors.scores[-1]  # beyond the table
     assert norm.surplus(few, 10) == pytest.approx(0.0, abs=1e-9)
     assert norm.surplus(few + 1, 10) == pytest.approx(1.0)
-    assert norm.surplus(norm.expected(2, 2) + 1, 2) == pytest.approx(2 / OTHERS)
+    assert norm.surplus(norm.expect(2, 2) + 1, 2) == pytest.approx(2 / OTHERS)
     assert norm.surplus([], 0) == 0.0
 
 

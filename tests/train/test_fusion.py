@@ -26,7 +26,14 @@ from train.data.conditions import (
 from train.data.pseudo_people import CONDITIONS, compare, fused_table, halves
 from train.data.tables import Recipe, Table, VoiceOptions, _merge_views, select
 from train.fusion.batches import Draw, PseudoPersons
-from train.fusion.choice import as_markdown, figures_of, llr_sum, measure, objective, weighted
+from train.fusion.choice import (
+    as_markdown,
+    figures_of,
+    llr_sum,
+    measure,
+    objective,
+    weigh,
+)
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array
 from utils.errors import DatasetError
 from utils.media import Waveform
@@ -138,7 +145,7 @@ def test_too_few_people_are_refused() -> None:
 
 def test_comparisons_count_every_pair_and_fusion_of_independent_evidence_wins() -> None:
     faces, voices = measured(noise=2.2, seed=0)
-    trials = compare(faces, voices, weighted(1, 1), ("clean", "clean"), probes=3, joins=2)
+    trials = compare(faces, voices, weigh(1, 1), ("clean", "clean"), probes=3, joins=2)
     assert len(trials.labels) == 2 * 40 * 3 * 40
     assert trials.labels.sum() == 2 * 40 * 3
     figures = figures_of(trials)
@@ -151,8 +158,8 @@ def test_the_sum_of_ratios_trusts_the_better_modality_more() -> None:
     face, voice = llr_sum(good, bad)
     assert face > voice
     held = measured(1.0, 5)
-    results = {"sum": measure(*held, weighted(face, voice))}
-    assert objective(*held, weighted(1, 1)) < objective(*held, weighted(1, 1e-6))
+    results = {"sum": measure(*held, weigh(face, voice))}
+    assert objective(*held, weigh(1, 1)) < objective(*held, weigh(1, 1e-6))
     assert as_markdown(results).count("\n") == len(CONDITIONS) + 1
 
 
@@ -168,7 +175,7 @@ def test_fused_tables_join_files_one_to_one_and_keep_conditions() -> None:
     table = fused_table(
         faces,
         voices,
-        weighted(1, 1),
+        weigh(1, 1),
         [("clean", "clean"), ("blur", "clean")],
         rng=np.random.default_rng(0),
     )

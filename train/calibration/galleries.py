@@ -145,7 +145,7 @@ def surplus(bare: Float64Array, norm: CohortNorm) -> Float64Array:
     # One more than the nearest, as the entry itself may be among them.
     top = -np.sort(-np.partition(bare, count - nearest, axis=1)[:, count - nearest :], axis=1)
     without = np.where(bare >= top[:, [nearest]], bare, top[:, [nearest]])
-    return (top.sum(axis=1)[:, None] - without - norm.expected(count, nearest).sum()) / OTHERS
+    return (top.sum(axis=1)[:, None] - without - norm.expect(count, nearest).sum()) / OTHERS
 
 
 def strengths(bare: Float64Array, norm: Norm) -> Float64Array:

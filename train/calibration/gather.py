@@ -105,7 +105,7 @@ class ResearchData:
     def gather(self, encoders: Encoders) -> Gathered:
         """Embed the held-out people."""
         people = research_people(encoders, self.embed(encoders))
-        return _gathered(encoders, people)
+        return _gather(encoders, people)
 
     def embed(self, encoders: Encoders) -> ResearchTables:
         """Tables of everybody."""
@@ -145,10 +145,10 @@ class OwnClips:
         """Embed all clips as the service does it."""
         analyser = Analyser(Aligner(self.settings.capture), encoders, self.settings)
         people = own_people(encoders, tables_of(self.folder, analyser.analyse))
-        return _gathered(encoders, people, self.answers_of, is_own=True)
+        return _gather(encoders, people, self.answers_of, is_own=True)
 
 
-def _gathered(
+def _gather(
     encoders: Encoders,
     people: Mapping[Modality, People],
     answers_of: AnswersOf | None = None,

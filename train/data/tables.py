@@ -156,7 +156,7 @@ def face_table(
     clip's frames. Tables are kept in the folder `cache`, None for no cache.
     """
     file = _cache_file(cache, [FORMAT, encoder.encoder_id, repr(recipe), cache_key(listing)])
-    return _cached(file, listing, recipe, lambda: _build(listing, recipe, _Faces(encoder, recipe)))
+    return _load(file, listing, recipe, lambda: _build(listing, recipe, _Faces(encoder, recipe)))
 
 
 def voice_table(
@@ -184,7 +184,7 @@ def voice_table(
         ],
     )
     voices = _Voices(encoder, recipe, options)
-    return _cached(file, listing, recipe, lambda: _build(listing, recipe, voices))
+    return _load(file, listing, recipe, lambda: _build(listing, recipe, voices))
 
 
 def read_noises(listing: Listing) -> NoiseBank:
@@ -321,9 +321,7 @@ def _cache_file(cache: Path | None, key: Sequence[str]) -> Path | None:
     return cache / f"{name}.npz"
 
 
-def _cached(
-    file: Path | None, listing: Listing, recipe: Recipe, build: Callable[[], Table]
-) -> Table:
+def _load(file: Path | None, listing: Listing, recipe: Recipe, build: Callable[[], Table]) -> Table:
     """The table in `file`, built and written on the first call. None for no cache."""
     if file is None:
         return build()

@@ -97,7 +97,7 @@ def llr_sum(faces: Table, voices: Table) -> tuple[float, float]:
 
     They make the classical score fusion, as a baseline.
     """
-    trials = compare(faces, voices, weighted(1, 1), CONDITIONS[0], joins=JOINS)
+    trials = compare(faces, voices, weigh(1, 1), CONDITIONS[0], joins=JOINS)
     face, voice = (
         float(logistic.fit(scores[:, None], trials.labels)[0][0])
         for scores in (trials.face, trials.voice)
@@ -105,7 +105,7 @@ def llr_sum(faces: Table, voices: Table) -> tuple[float, float]:
     return face, voice
 
 
-def weighted(face_slope: float, voice_slope: float) -> Fuse:
+def weigh(face_slope: float, voice_slope: float) -> Fuse:
     """A fusion whose cosine is the weighted mean of both cosines.
 
     It concatenates both embeddings: (n, 1024) comes out.

@@ -196,7 +196,7 @@ class FusionTask:
         self.start_from_linear()
         linear, linear_weights = self._balance(self.network.get_weights(), 1.0)
         self.network.set_weights(linear_weights)
-        llr_sum = choice.weighted(*choice.llr_sum(*self.held_out.choose))
+        llr_sum = choice.weigh(*choice.llr_sum(*self.held_out.choose))
         results = choice.comparison(
             *self.held_out.report, {"LLR sum": llr_sum, "linear": self.fuse}
         )
@@ -273,7 +273,7 @@ def linear_weights(faces: Table, voices: Table) -> tuple[float, float]:
     The weighted cosine is then the log-likelihood ratio that is fitted jointly over all
     measured conditions.
     """
-    trials = [compare(faces, voices, choice.weighted(1, 1), condition) for condition in CONDITIONS]
+    trials = [compare(faces, voices, choice.weigh(1, 1), condition) for condition in CONDITIONS]
     features = np.concatenate([np.column_stack([part.face, part.voice]) for part in trials])
     slopes, _ = logistic.fit(features, np.concatenate([part.labels for part in trials]))
     face, voice = np.sqrt(np.maximum(slopes, 1e-3 * slopes.max()))

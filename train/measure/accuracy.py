@@ -213,7 +213,7 @@ def measure_all(folds: Mapping[Modality, Sequence[Fold]]) -> list[Row]:
     """
     rows: list[Row] = []
     for modality, both in folds.items():
-        arenas = crossed(both)
+        arenas = cross_halves(both)
         for setting in _settings(modality, both[0]):
             rows += measure(arenas, setting)
     return rows
@@ -228,7 +228,7 @@ def _settings(modality: Modality, fold: Fold) -> Iterator[Setting]:
             yield Setting(modality=modality, condition=fold.clean, size=size, kind=kind)
 
 
-def crossed(both: Sequence[Fold]) -> list[tuple[Arena, Calibration]]:
+def cross_halves(both: Sequence[Fold]) -> list[tuple[Arena, Calibration]]:
     """Each half with the calibration of the other one."""
     calibrations = [fit_people(People(folds=(fold,), cohort=fold.cohort)) for fold in both]
     return [

@@ -168,7 +168,7 @@ class _Guard:
         of host and origin raise.
         """
         g.caller = None
-        is_open = roles.allowed() == roles.OPEN
+        is_open = roles.allowed_roles() == roles.OPEN
         try:
             g.caller = self._find()
         except RateLimitedError:
@@ -204,9 +204,9 @@ class _Guard:
             reason = g.refused
             self._note(address(), reason)
             raise KeyRequiredError(_REFUSED[reason])
-        if asking.role not in roles.allowed():
+        if asking.role not in roles.allowed_roles():
             self._note(asking.actor, "wrong_role")
-            needed = " or ".join(sorted(roles.allowed()))
+            needed = " or ".join(sorted(roles.allowed_roles()))
             raise RoleForbiddenError(
                 f"This needs a key for the role {needed}. The key has the role {asking.role}."
             )

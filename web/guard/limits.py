@@ -46,7 +46,7 @@ class Limits:
             storage_uri="memory://",
             on_breach=_refuse,
             application_limits_cost=_cost,
-            application_limits_exempt_when=lambda: roles.allowed() == roles.OPEN,
+            application_limits_exempt_when=lambda: roles.allowed_roles() == roles.OPEN,
             application_limits=[] if allowance is None else [_times(allowance, CLIP_COST)],
         )
 

@@ -87,7 +87,7 @@ def route() -> str:
     return f"{method} {request.url_rule.rule}" if request.url_rule else ""
 
 
-def allowed() -> frozenset[Role]:
+def allowed_roles() -> frozenset[Role]:
     """Get the roles that may send this request."""
     if not request.url_rule or request.method == "OPTIONS":
         return ANYBODY

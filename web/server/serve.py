@@ -58,7 +58,7 @@ class Service(BaseApplication):
             "control_socket_disable": True,
             # Proxies are believed by DUET_TRUSTED_PROXIES alone (web/guard/auth.py)
             "forwarded_allow_ips": "",
-            "worker_exit": self._stopped,
+            "worker_exit": self._stop,
         }
         if self._settings.server.tls_cert and self._settings.server.tls_key:
             values |= {
@@ -87,7 +87,7 @@ class Service(BaseApplication):
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
         return app
 
-    def _stopped(self, _arbiter: Any, _worker: Any) -> None:
+    def _stop(self, _arbiter: Any, _worker: Any) -> None:
         """End the jobs and the audit. Runs in the worker when it ends."""
         if self._job_thread is not None:
             self._job_thread.stop(GRACE_S / 2)

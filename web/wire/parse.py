@@ -119,7 +119,7 @@ def checked_object(
     for name, value in body.items():
         if not _is_a(value, allowed[name]):
             raise InvalidRequestError(
-                f"`{name}` must be {_wanted(allowed[name])}. Received: {_kind(value)}"
+                f"`{name}` must be {_format_types(allowed[name])}. Received: {_kind(value)}"
             )
     return body
 
@@ -277,5 +277,5 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _wanted(types: type | tuple[type, ...]) -> str:
+def _format_types(types: type | tuple[type, ...]) -> str:
     return " or ".join(_kind(t()) for t in (types if isinstance(types, tuple) else (types,)))

@@ -145,12 +145,12 @@ class _TimedBody:
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        return self._timed(self._stream.read, size)
+        return self._read_in_time(self._stream.read, size)
 
     def readline(self, size: int = -1) -> bytes:
-        return self._timed(self._stream.readline, size)
+        return self._read_in_time(self._stream.readline, size)
 
-    def _timed(self, read: Callable[[int], bytes], size: int) -> bytes:
+    def _read_in_time(self, read: Callable[[int], bytes], size: int) -> bytes:
         try:
             if time.monotonic() > self._deadline:
                 raise TimeoutError
