@@ -17,6 +17,7 @@ from tests.support.documentation import ROOT, source_files
 
 SOURCES = [source for source in source_files() if source.suffix == ".py"]
 PRODUCT = [source for source in SOURCES if source.relative_to(ROOT).parts[0] != "tests"]
+AFTER = re.compile(r"Received: (.*)", re.DOTALL)
 VALUE = re.compile(r"([a-zA-Z_-]+[= ])?(['\"(<\[]*\{\}|\d|True|False|'[^']+')")
 """How a value looks in a message: {} is one that is filled in."""
 EMPTY_NAMES = frozenset({"known", "found", "told", "said", "kept", "tried", "owe", "settle"})
@@ -90,7 +91,7 @@ def find_docstring_faults(tree: ast.Module) -> list[tuple[int, str]]:
 
 def find_message_faults(tree: ast.Module) -> list[tuple[int, str]]:
     """What follows "Received:" and is no value."""
-    shown = [(line, re.findall(r"Received: (.*)", text, re.S)) for line, text in messages(tree)]
+    shown = [(line, AFTER.findall(text)) for line, text in messages(tree)]
     return [(line, after[0]) for line, after in shown if after and not VALUE.match(after[0])]
 
 
