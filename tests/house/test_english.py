@@ -7,6 +7,7 @@ names say what a thing is.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and text of every string. A value that is filled in reads as {}."""
-    inner = {id(part) for node in ast.walk(tree) for part in _parts(node)}
+    inner = set(map(id, itertools.chain.from_iterable(map(_parts, ast.walk(tree)))))
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield node.lineno, "".join(_piece(part) for part in node.values)
