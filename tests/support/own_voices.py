@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -18,6 +19,9 @@ from train.configuration import RunOptions
 from train.train_nets import train_network, training_command
 from train.voice.banks import write_bank
 from utils.config import CaptureSettings
+
+if TYPE_CHECKING:
+    from train.loop.task import TaskContext
 
 SPEAKERS = 9
 FILES = 2
@@ -65,6 +69,13 @@ def write_voices(root: Path) -> Path:
         CONFIG.format(cache=(root / "cache").as_posix()), encoding="utf-8"
     )
     return root
+
+
+def context_of(voices: Path) -> TaskContext:
+    """What a task is made in, beside its configuration."""
+    from train.loop.task import TaskContext
+
+    return TaskContext(seed=1, shared=voices, min_speech_s=0.5)
 
 
 def train(folder: Path, run: str, *more: str) -> int:

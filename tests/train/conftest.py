@@ -62,3 +62,17 @@ def fitted() -> Fitted:
 
     both = two_folds()
     return both, fit_people(People((both[0],), both[0].cohort))
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Listing:
+    """Speech of three people, two files of each."""
+    from tests.support.voice_batches import write_speech
+
+    return write_speech(tmp_path_factory.mktemp("speech"))
+
+
+@pytest.fixture(scope="module")
+def speech_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for banks of `speech`."""
+    return tmp_path_factory.mktemp("cache")

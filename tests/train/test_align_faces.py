@@ -1,5 +1,6 @@
-"""Photographs to aligned crops, with a detector's place taken by a function where only
-the files matter.
+"""Photographs to aligned crops.
+
+A function takes the place of a detector where only the files matter.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from utils.errors import DatasetError
 
 
 def centre(photo: np.ndarray) -> np.ndarray | None:
-    """The middle of a photograph; "no face" where it is black."""
+    """The middle of a photograph, or "no face" where it is black."""
     return (
         np.asarray(cv2.resize(photo[20:-20, 20:-20], (112, 112)), np.uint8) if photo.any() else None
     )

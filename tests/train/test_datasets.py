@@ -1,6 +1,4 @@
-"""Data sets: a folder of identities, a list file and a CSV beside a zip archive become
-the same listing.
-"""
+"""A folder of identities, a list file and a CSV beside a zip archive become the same listing."""
 
 from __future__ import annotations
 

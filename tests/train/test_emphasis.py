@@ -1,5 +1,6 @@
-"""The emphasis of a teacher in a network's last layer: cosines become what the head of
-the module says.
+"""The emphasis of a teacher in a network's last layer.
+
+Cosines become what the head of the module says.
 """
 
 from __future__ import annotations

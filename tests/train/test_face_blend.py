@@ -1,5 +1,6 @@
-"""Blended faces: what they are made of, how turned views are bent and aligned, and
-their way into batches.
+"""Blended faces.
+
+What they are made of, how turned views are bent and aligned, and their way into batches.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def test_crops_of_no_weight_are_not_used() -> None:
 
 
 def test_a_partner_is_another_crop_and_looks_alike() -> None:
-    """Of a light left half and a light right half the mirror image is taken that has
-    the light on the same side.
+    """The mirror image is taken that has the light on the same side.
+
+    One crop has a light left half, the other a light right half.
     """
     left = np.zeros((112, 112, 3), np.uint8)
     left[:, :56] = 200

@@ -1,6 +1,4 @@
-"""Face crops on their way into training: cache, teacher, augmentation, batches,
-held-out pairs.
-"""
+"""Face crops on their way into training: cache, teacher, augmentation, batches, held-out pairs."""
 
 from __future__ import annotations
 
@@ -78,8 +76,10 @@ def test_nothing_is_left_of_an_array_that_cannot_be_written(
 
 @pytest.fixture
 def carded(tmp_path: Path) -> Path:
-    """A face network with a card: mean of each colour on the left and on the right half
-    of a picture of 56 px, (n, h, w, bgr).
+    """A face network with a card.
+
+    It gives the mean of each colour on the left and on the right half of a picture of 56 px,
+    (n, h, w, bgr).
     """
     nodes = [
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
@@ -97,13 +97,13 @@ def carded(tmp_path: Path) -> Path:
     write_card(
         folder,
         Card(
-            "halves",
-            "face",
-            "onnx",
-            "model.onnx",
-            hash_file(folder / "model.onnx"),
-            6,
-            fed.to_dict(),
+            name="halves",
+            modality="face",
+            runtime="onnx",
+            file="model.onnx",
+            sha256=hash_file(folder / "model.onnx"),
+            embedding_size=6,
+            input=fed.to_dict(),
         ),
     )
     return folder
@@ -114,7 +114,7 @@ def test_a_teacher_with_a_card_is_fed_as_it_says(
 ) -> None:
     images = np.stack([crop(number) for number in range(3)])
     pixels = (
-        images[..., ::-1].reshape(3, 56, 2, 2, 28, 2, 3).mean(axis=(1, 2, 4, 5))
+        images[..., ::-1].reshape((3, 56, 2, 2, 28, 2, 3)).mean(axis=(1, 2, 4, 5))
         - [127.5, 100.0, 90.0]
     ) / [128.0, 64.0, 32.0]
     expected = pixels.transpose(0, 2, 1).reshape(3, 6)  # colour by colour
@@ -131,8 +131,9 @@ def test_a_teacher_with_a_card_is_fed_as_it_says(
 def test_the_caches_name_says_whose_embeddings_they_are(
     listing: Listing, tmp_path: Path, teacher: Path, carded: Path
 ) -> None:
-    """A bare file has the name that it always had; a card that feeds its network
-    otherwise makes other embeddings.
+    """A bare file has the name that it always had.
+
+    A card that feeds its network otherwise makes other embeddings.
     """
     names = set[str]()
     for path in (teacher, carded):
@@ -251,7 +252,8 @@ def test_cached_targets_do_not_know_the_view(
     expected = mean_of_views(cached_teacher(listing, tmp_path / "cache", teacher))
     targets = source.batch(2, 0.0)["teacher"]
     assert source.teacher_size == 6
-    assert all(any(np.array_equal(target, row) for row in expected) for target in targets)
+    for target in targets:
+        assert any(np.array_equal(target, row) for row in expected)
 
 
 def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:

@@ -1,5 +1,7 @@
-"""Fine-tuning: a network is held to what it knew, its classes start where their people
-are, and weights that got worse are not published.
+"""Fine-tuning of a network.
+
+It is held to what it knew, its classes start where their people are, and weights that got worse
+are not published.
 """
 
 from __future__ import annotations
@@ -127,8 +129,9 @@ def test_classes_start_where_their_people_are() -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_being_held(voices: Path, trained_voice: Path) -> None:
-    """The weights that it started from are in its checkpoint: neither --init nor the
-    model need be there any more.
+    """The weights that it started from are in its checkpoint.
+
+    Neither --init nor the model need be there any more.
     """
     for run in ("whole", "halves"):
         config_of(voices, run, 500.0, steps=8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,17 +54,16 @@ def people(
     size: int = EMBEDDING_SIZE,
     sets: int = 1,
 ) -> Table:
-    """People as random directions; condition c adds c times as much noise again and a
-    common direction, as degraded media do.
+    """People as random directions.
+
+    Condition c adds c times as much noise again and a common direction, as degraded media do.
     """
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(count, size))
     common = rng.normal(size=size)
     rows = [
         (p, p * files + f, c)
-        for p in range(count)
-        for f in range(files)
-        for c in range(len(conditions))
+        for p, f, c in itertools.product(range(count), range(files), range(len(conditions)))
     ]
     vectors = np.array(
         [
@@ -188,7 +189,7 @@ def test_fused_tables_join_files_one_to_one_and_keep_conditions() -> None:
 
 
 def test_a_table_of_voices_knows_how_long_the_speech_was_that_was_embedded(tmp_path: Path) -> None:
-    """Of what serving would embed; from the cache too."""
+    """The length is of what serving would embed, from the cache too."""
     import soundfile
 
     from align.speech import analyse_speech
@@ -251,12 +252,16 @@ def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart() -> None:
 def test_selection_is_fixed_and_takes_people_with_enough_files(tmp_path: Path) -> None:
     from train.data.datasets import Item, Listing
 
-    listing = Listing(tmp_path, tuple(Item(f"{p}/{f}", f"{p}") for p in range(9) for f in range(p)))
+    items: list[Item] = []
+    for p in range(9):
+        items += [Item(f"{p}/{f}", f"{p}") for f in range(p)]
+    listing = Listing(tmp_path, tuple(items))
     chosen = select(listing, per_person=3, people=4, least=2)
     assert chosen == select(listing, per_person=3, people=4, least=2)
     assert len(chosen.labels) == 4
     assert not {"0", "1"} & set(chosen.labels)
-    assert max(sum(item.label == label for item in chosen.items) for label in chosen.labels) <= 3
+    files = Counter(item.label for item in chosen.items)
+    assert max(files[label] for label in chosen.labels) <= 3
 
 
 def test_degradations_do_what_they_say_and_keep_shape() -> None:

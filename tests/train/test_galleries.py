@@ -31,8 +31,9 @@ def test_stated_rates_are_kept_on_other_people(fitted: Fitted, condition: str, s
 
 
 def test_stated_rates_are_kept_where_people_are_alike(fitted: Fitted) -> None:
-    """A common direction raises all cosines there. The others of the gallery show it.
-    Without them most strangers would be named.
+    """A common direction raises all cosines there.
+
+    The others of the gallery show it. Without them most strangers would be named.
     """
     _, calibration = fitted
     assert isinstance(calibration.norm, CohortNorm)

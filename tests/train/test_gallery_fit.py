@@ -1,5 +1,6 @@
-"""Calibrations from trials: fitted numbers against scikit-learn, depth of the table, and
-what people said about answers.
+"""Calibrations from trials.
+
+Fitted numbers against scikit-learn, depth of the table, and what people said about answers.
 """
 
 from __future__ import annotations

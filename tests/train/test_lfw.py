@@ -1,5 +1,7 @@
-"""LFW end to end: pairs.txt and a folder of photographs as published, aligned by our
-own aligner, accuracy over ten folds.
+"""LFW end to end.
+
+The input is pairs.txt and a folder of photographs as published, aligned by our own aligner, and the
+result is the accuracy over ten folds.
 
 The photographs are 250 × 250 with a face in the middle: drawn ones, and, where the
 research data is there, real crops put back (turned and resized) into a larger picture.
@@ -27,9 +29,7 @@ Photos = dict[str, list[np.ndarray]]
 
 
 def write_lfw(folder: Path, photos: Photos) -> None:
-    """`Name/Name_0001.jpg`, and pairs.txt with one matched and one mismatched pair a
-    fold.
-    """
+    """`Name/Name_0001.jpg`, and pairs.txt with one matched and one mismatched pair a fold."""
     for name, shots in photos.items():
         (folder / "lfw" / name).mkdir(parents=True)
         for number, shot in enumerate(shots, start=1):
@@ -90,8 +90,9 @@ def test_real_people_with_the_shipped_network(tmp_path: Path) -> None:
 
 
 def photographs(people: int) -> Photos:
-    """Two photographs each of people of the split `dev`, from the frontal list: crops
-    turned and resized into 250 × 250 px.
+    """Two photographs each of people of the split `dev`, from the frontal list.
+
+    They are crops, turned and resized into 250 × 250 px.
     """
     shared = shared_data_dir()
     rng = np.random.default_rng(0)
@@ -118,8 +119,9 @@ def photographs(people: int) -> Photos:
 
 
 def _photograph(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The crop, up to 10 degrees turned and 0.9 to 1.3 times as large, on a grey 250 ×
-    250 ground.
+    """The crop on a grey ground of 250 × 250 px.
+
+    It is up to 10 degrees turned and 0.9 to 1.3 times as large.
     """
     matrix = cv2.getRotationMatrix2D((56, 56), rng.uniform(-10, 10), rng.uniform(0.9, 1.3))
     matrix[:, 2] = matrix[:, 2] + 125 - 56 + rng.uniform(-10, 10, 2)

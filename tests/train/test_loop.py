@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.tf
 
 
 class Line:
-    """Learn y = x W from noisy samples; the dev metric is minus the mean squared error."""
+    """Learn y = x W from noisy samples.
+
+    The dev metric is minus the mean squared error.
+    """
 
     name = "line"
     metric = "score"
@@ -93,8 +97,13 @@ def test_validations_of_more_metrics_widen_the_journal(tmp_path: Path) -> None:
     ]
 
 
+def shapes_of(group: Sequence[Any]) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in group]
+
+
 def state(run: Trainer) -> list[np.ndarray]:
-    return [variable.numpy() for group in run._groups().values() for variable in group]
+    variables = itertools.chain.from_iterable(run._groups().values())
+    return [variable.numpy() for variable in variables]
 
 
 def test_learns_and_writes_its_journal(tmp_path: Path) -> None:
@@ -179,9 +188,7 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path) -> None:
 
     stopped_at(tmp_path, 3)
     file = tmp_path / "checkpoint.npz"
-    shapes = {
-        name: [tuple(v.shape) for v in group] for name, group in trainer(tmp_path)._groups().items()
-    }
+    shapes = {name: shapes_of(group) for name, group in trainer(tmp_path)._groups().items()}
     counters, groups = load_checkpoint(file, shapes)
     groups["network"][0] = np.zeros((5, 2), np.float32)
     save_checkpoint(file, counters, groups)

@@ -25,8 +25,9 @@ def test_trials_with_a_picture_without_a_face_are_left_out() -> None:
 
 
 def embeddings(people: int, files: int, offset: float, seed: int = 0) -> dict[str, np.ndarray]:
-    """Unit vectors; people differ by direction and by how near they are to everybody
-    (`offset`).
+    """Unit vectors of people who differ by direction and by how near they are to everybody.
+
+    `offset` is how much they differ by the latter.
     """
     rng = np.random.default_rng(seed)
     common = rng.normal(size=64)
@@ -41,7 +42,9 @@ def embeddings(people: int, files: int, offset: float, seed: int = 0) -> dict[st
 
 def all_trials(vectors: dict[str, np.ndarray]) -> Trials:
     names = sorted(vectors)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[:i]]
+    pairs: list[tuple[str, str]] = []
+    for i, a in enumerate(names):
+        pairs += [(a, b) for b in names[:i]]
     labels = np.array([int(a.split("/")[0] == b.split("/")[0]) for a, b in pairs])
     return Trials(labels, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
@@ -108,8 +111,9 @@ def test_every_figure_has_value_threshold_and_interval() -> None:
 
 
 def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them() -> None:
-    """Half the people are never found: over few of them the rate is uncertain however
-    many files each has.
+    """Half the people are never found.
+
+    Over few of them the rate is uncertain however many files each has.
     """
 
     def width(people: int) -> float:

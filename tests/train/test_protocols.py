@@ -180,8 +180,9 @@ def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_folders_that_two_people_share_name_nobody() -> None:
-    """All files in one folder: each then stands for itself, or there would be one
-    person and no interval.
+    """Each of the files, all in one folder, then stands for itself.
+
+    Otherwise there would be one person and no interval.
     """
     trials = Trials(
         np.array([1, 0]), ("clips/a1.wav", "clips/a1.wav"), ("clips/a2.wav", "clips/b1.wav")

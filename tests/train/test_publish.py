@@ -1,5 +1,6 @@
-"""Publishing: which model may replace which, what a kill leaves, and what a card says
-of data and paths.
+"""Publishing of models.
+
+Which may replace which, what a kill leaves, and what a card says of data and paths.
 """
 
 from __future__ import annotations

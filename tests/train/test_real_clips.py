@@ -1,5 +1,6 @@
-"""The fusion on real clips: trials, what is left out, and a folder of clips through
-alignment and networks.
+"""The fusion on real clips.
+
+Trials, what is left out, and a folder of clips through alignment and networks.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def clips() -> Clips:
-    """Ten people with four clips each: the face and the voice of a person plus as much
-    noise of each clip.
+    """Ten people with four clips each.
+
+    A clip is the face and the voice of a person plus as much noise of its own.
     """
     rng = np.random.default_rng(1)
     person = np.repeat(np.arange(10), 4)

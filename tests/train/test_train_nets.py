@@ -1,5 +1,6 @@
-"""The training command: what its options change, and a user's folder from first
-training to fine-tuning.
+"""The training command.
+
+What its options change, and a user's folder from first training to fine-tuning.
 """
 
 from __future__ import annotations
@@ -248,8 +249,9 @@ class Trainings:
 def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """One process trains to the end. Another is killed without notice after its first
-    checkpoint and started again.
+    """One process trains to the end.
+
+    Another is killed without notice after its first checkpoint and started again.
     """
     write_people(tmp_path / "own")
     write_small_config(tmp_path / "small.toml", checkpoint_minutes="0.0")

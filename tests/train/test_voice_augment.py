@@ -1,5 +1,6 @@
-"""Augmentation: every channel does what it says, keeps length and range, and is decided
-by its generator alone.
+"""Augmentation of voices.
+
+Every channel does what it says, keeps length and range, and is decided by its generator alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""What the teacher says of a crop: of its files, of its own stretch, whitened; and how
-the teacher is asked.
+"""What the teacher says of a crop, and how it is asked.
+
+It says it of the crop's files and of its own stretch, and whitened.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,10 @@ SIZE = 8
 def listing() -> Listing:
     return Listing(
         Path("nowhere"),
-        tuple(Item(f"{s}/{f}.wav", f"set/{s}") for s in range(SPEAKERS) for f in range(FILES)),
+        tuple(
+            Item(f"{s}/{f}.wav", f"set/{s}")
+            for s, f in itertools.product(range(SPEAKERS), range(FILES))
+        ),
     )
 
 
@@ -45,7 +50,7 @@ def targets_of(listing: Listing, files: Sequence[Path | None], **options: Any) -
 
 
 def write_windows(file: Path, seed: int = 0, silent: int | None = None) -> Path:
-    """Two windows a file, frames 0-160 and 100-260; none for the file `silent`."""
+    """Two windows a file, frames 0-160 and 100-260, but none for the file `silent`."""
     rng = np.random.default_rng(seed)
     count = [0 if number == silent else 2 for number in range(SPEAKERS * FILES)]
     vectors = rng.normal(size=(sum(count), SIZE)) + 5.0  # far from centred, as a ReLU's output is
@@ -94,8 +99,9 @@ def test_targets_are_centred_unit_vectors(listing: Listing, tmp_path: Path) -> N
 def test_the_teachers_windows_are_found_whatever_a_frame_is(
     listing: Listing, tmp_path: Path
 ) -> None:
-    """They are counted in frames of 10 ms; of 12.5 ms there are fewer in the same
-    stretch.
+    """They are counted in frames of 10 ms.
+
+    Of 12.5 ms there are fewer in the same stretch.
     """
     file = write_windows(tmp_path / "a.npz")
     usual, longer = (
@@ -115,10 +121,12 @@ def test_each_group_of_speakers_is_centred_by_itself(tmp_path: Path) -> None:
     labels = [f"{'street' if s % 2 else 'studio'}/{s}" for s in range(speakers)]
     listing = Listing(
         Path("nowhere"),
-        tuple(Item(f"{label}/{f}.wav", label) for label in labels for f in range(count)),
+        tuple(
+            Item(f"{label}/{f}.wav", label) for label, f in itertools.product(labels, range(count))
+        ),
     )
     rng = np.random.default_rng(0)
-    street = np.array([label.startswith("street") for label in labels for _ in range(count)])
+    street = np.repeat([label.startswith("street") for label in labels], count)
     vectors = rng.normal(size=(len(street), SIZE)) + np.where(street[:, None], 3.0, -3.0) * np.eye(
         1, SIZE
     )
@@ -270,8 +278,9 @@ def test_a_voice_that_nobody_speaks_has_no_windows_of_the_teachers_length(
 def test_whole_files_do_not_mix_with_another_teachers_windows(
     listing: Listing, tmp_path: Path
 ) -> None:
-    """The first voice alone has a target then: the windows of the second are of another
-    space, here also of another length.
+    """The first voice alone has a target then.
+
+    The windows of the second are of another space, here also of another length.
     """
     rows = np.random.default_rng(0).normal(size=(len(listing.items), SIZE + 3))
     np.savez(

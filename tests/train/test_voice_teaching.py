@@ -1,0 +1,153 @@
+"""Training of a voice network with a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from tests.support.own_voices import FILES, HELD_OUT, SPEAKERS, context_of
+
+pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def ask(voices: Path, config: Path) -> Result:
+    """Ask the teacher about the speech of `voices`, by the command."""
+    words = ["train", "voice-teacher", "--config", str(config), "--data", str(voices / "speech")]
+    return CliRunner().invoke(cli.cli, words)
+
+
+def test_losses_fall_with_a_teacher(voices: Path) -> None:
+    """The distillation path: a teacher that tells the speakers apart is followed."""
+    import tomllib
+
+    import tensorflow as tf
+
+    from train.data.datasets import read_listing
+    from train.loop.trainer import LoopOptions, Trainer
+    from train.voice.task import create
+
+    listing = read_listing(voices / "speech", "audio")
+    rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(
+        size=(len(listing.items), SPEAKERS)
+    )
+    np.savez(
+        voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows
+    )
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(voices / "speech")
+    config["teacher"] = {"whole": "teacher.npz"}
+    # Quick to learn
+    config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}
+    config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
+    config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
+    task = create(config, context_of(voices))
+    batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
+    before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
+    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(
+        lambda _: None
+    )
+    after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
+    assert set(before) == {"loss", "margin_head", "teacher", "relation"}
+    assert after["teacher"] < 0.9 * before["teacher"]
+    assert after["loss"] < before["loss"]
+
+
+def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
+    import tomllib
+
+    import tensorflow as tf
+
+    from train.voice.task import create
+
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(voices / "speech")
+    config["teacher"] = {"whole": "teacher.npz"}
+    task = create(config, context_of(voices))
+    for taught in (0, 1):
+        batch = task.batch(0, 0.0)
+        batch["target"] = np.zeros_like(batch["target"])
+        batch["target"][:taught, 0] = 1
+        losses = task.loss(
+            {name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5)
+        )
+        assert all(np.isfinite(float(value)) for value in losses.values())
+
+
+def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path) -> None:
+    """The teacher is asked about the files that are trained on, in every voice.
+
+    The training finds what it said.
+    """
+    import tomllib
+
+    from train.voice.task import create
+
+    config = voices / "taught.toml"
+    shared = (voices / "voice.toml").read_text(encoding="utf-8")
+    config.write_text(
+        f'{shared}\n[teacher]\nencoder = "{trained_voice.as_posix()}"\n', encoding="utf-8"
+    )
+    files = ask(voices, config).output.split()
+    assert [file.removesuffix(".npz").rpartition("_")[2] for file in files] == [
+        "s100",
+        "s090",
+        "s110f090",
+    ]
+    (found,) = (voices / "cache").glob(f"*/{files[0]}")
+    with np.load(found) as archive:
+        assert len(archive["offsets"]) == 1 + (SPEAKERS - HELD_OUT) * FILES
+        np.testing.assert_allclose(np.linalg.norm(archive["windows"], axis=1), 1, atol=1e-2)
+        assert archive["windows"].shape[1] == 32
+    written = found.stat().st_mtime_ns
+    assert ask(voices, config).exit_code == 0
+    assert found.stat().st_mtime_ns == written, "what is there is not made again"
+    told = tomllib.loads(config.read_text(encoding="utf-8"))
+    told["data"]["train"] = str(voices / "speech")
+    targets = create(told, context_of(voices)).batch(0, 0.5)["target"]
+    assert targets.shape[1] == 32
+    np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-2)
+
+
+def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(voices: Path) -> None:
+    config = voices / "absent.toml"
+    shared = (voices / "voice.toml").read_text(encoding="utf-8")
+    config.write_text(
+        f'{shared}\n[teacher]\nencoder = "{(voices / "absent").as_posix()}"\n', encoding="utf-8"
+    )
+    result = ask(voices, config)
+    assert result.exit_code == 1
+    assert "absent/card.json is missing" in result.stderr
+    assert "best_model" not in result.stderr
+    assert "--no-teacher" in result.stderr
+
+
+def test_without_windows_it_is_said_what_is_taken_instead(
+    voices: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from train.data.datasets import read_listing
+    from train.voice.sources import find_teacher
+
+    listing = read_listing(voices / "speech", "audio")
+    np.savez(
+        voices / "whole.npz",
+        path=np.array([item.path for item in listing.items]),
+        embedding=np.eye(len(listing.items)),
+    )
+    data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
+    find_teacher({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices)
+    assert "2 of 2 voices" in caplog.text
+    said = (
+        "The first voice and its prosodies take another encoder's embeddings of whole files"
+        " (whole.npz), the others are learned"
+    )
+    assert said in caplog.text
+
+
+def test_a_configuration_without_a_teacher_cannot_ask_one(voices: Path) -> None:
+    result = ask(voices, voices / "voice.toml")
+    assert result.exit_code == 1
+    assert "must name a teacher" in result.stderr
