@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PAGES := web/pages
+# Tests run in as many processes, a file in one of them.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help run api test quick lint lint-js unit test-js fmt fmt-js clean
@@ -18,8 +21,8 @@ api: .venv/installed ## start the JSON API alone
 
 test: lint unit test-js ## check style and types, run every test
 
-quick: lint test-js ## check style and types, run the tests without TensorFlow, browser or service
-	$(BIN)/python -m pytest -m "not (tf or e2e or browser or schemathesis or slow)"
+quick: lint test-js ## check style and types, run the tests that need no TensorFlow, browser, service or PostgreSQL
+	$(BIN)/python -m pytest $(PARALLEL) -m "not (tf or e2e or browser or postgres or schemathesis or slow)"
 
 lint: .venv/installed-dev lint-js ## check style, format and types, also of the pages' scripts
 	$(BIN)/ruff check .
@@ -27,7 +30,7 @@ lint: .venv/installed-dev lint-js ## check style, format and types, also of the 
 	$(BIN)/mypy
 
 unit: .venv/installed-dev ## run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
 
 fmt: .venv/installed-dev fmt-js ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .

@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT).parts[0]
         if marker := MARKER_OF_FOLDER.get(folder):
             item.add_marker(marker)
+        if _uses_postgres(item):
+            item.add_marker(pytest.mark.postgres)
     items.sort(key=_needs_tensorflow)
 
 
@@ -56,6 +58,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     loads = TENSORFLOW in sys.modules and not item.stash[_LOADED_BEFORE]
     if loads and not _needs_tensorflow(item):
         pytest.fail("This test loads TensorFlow: mark it with `pytest.mark.tf`.", pytrace=False)
+
+
+def _uses_postgres(item: pytest.Item) -> bool:
+    """Whether a test asks for a database in PostgreSQL, itself or by a parameter."""
+    if "postgres_url" in getattr(item, "fixturenames", ()):
+        return True
+    parameters = getattr(item, "callspec", None)
+    return parameters is not None and "postgres" in parameters.params.values()
 
 
 _LOADED_BEFORE = pytest.StashKey[bool]()
