@@ -90,7 +90,7 @@ def wrong_answers(
 
 
 def test_without_keys(app: Flask) -> None:
-    wrong, statuses = wrong_answers(app, {}, 12)
+    wrong, statuses = wrong_answers(app, {}, 24)
     assert wrong == []
     assert statuses[401] == statuses[403] == statuses[429] == 0
     assert min(statuses[200], statuses[201], statuses[400], statuses[404]) > 0, (
