@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.shared import open_store, refusals
-from gallery.records.keys import Role
+from gallery.results import Role
 
 
 @click.group()

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from utils.arrays import RATE_HZ
 from utils.errors import ConfigError
 
 
@@ -22,6 +21,8 @@ def record(seconds: float) -> Iterator[Path]:
     The file is removed at the end. Raises ConfigError without the package or a
     microphone.
     """
+    from utils.arrays import RATE_HZ  # NumPy: --help does without it
+
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not

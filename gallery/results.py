@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from utils.modality import Modality
 
 MAX_PAGE = 1000
 """Most entries in one page of any list."""
+
+
+class Role(StrEnum):
+    """What the holder of an API key may do: `web/guard/roles.py` lists the routes."""
+
+    ADMIN = "admin"
+    KIOSK = "kiosk"
+    AUDITOR = "auditor"
 
 
 @dataclass(frozen=True)

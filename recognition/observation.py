@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from utils.media import AlignedFace, FaceQuality, Hint, SpeechQuality, SpeechSegment
 from utils.modality import PerModality
@@ -42,7 +42,3 @@ class Observation:
     def speech_s(self) -> float:
         """Seconds of net speech. 0.0 without any."""
         return self.speech_quality.speech_s if self.speech_quality else 0.0
-
-    def with_hints(self, *hints: Hint) -> Observation:
-        """Add hints that came up after the analysis."""
-        return replace(self, hints=(*self.hints, *hints))

@@ -148,10 +148,6 @@ class Recognizer:
         """Cosine above which two average clips are verified as one person's."""
         return self._calibrations[modality].typical_cosine(self._settings.decision.fpir)
 
-    def stale_templates(self) -> tuple[StaleTemplates, ...]:
-        """List templates of other encoders than those in use, by modality."""
-        return self._identifier.refresh().stale
-
     def close(self) -> None:
         """Close the database."""
         self.store.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from utils.arrays import Float32Array
+if TYPE_CHECKING:
+    from utils.arrays import Float32Array
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -16,13 +16,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, exists, insert, select, update
 
 from gallery import audit
 from gallery.database.base import Database
+from gallery.results import Role
 from gallery.tables import api_keys
 from utils.errors import InvalidRequestError
 
@@ -30,14 +30,6 @@ PREFIX = "duet"
 MAX_LABEL = 80
 _MAX_KEY = 200
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}  # 16 MB and about 50 ms
-
-
-class Role(StrEnum):
-    """What the holder of an API key may do: `web/guard/roles.py` lists the routes."""
-
-    ADMIN = "admin"
-    KIOSK = "kiosk"
-    AUDITOR = "auditor"
 
 
 @dataclass(frozen=True)

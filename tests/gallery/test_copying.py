@@ -15,7 +15,8 @@ import cli
 from gallery import tables
 from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.upkeep import copying
 from gallery.upkeep.copying import copy_gallery

@@ -10,7 +10,8 @@ from sqlalchemy import event, select, update
 
 import cli
 from gallery.database.open import open_database
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from gallery.store import Store
 from gallery.tables import api_keys, metadata
 from utils.errors import InvalidRequestError

@@ -36,7 +36,3 @@ def test_unrelated_values_are_assigned_one_by_one(figures: Figures) -> None:
 
 def test_comprehensions_have_one_level(figures: Figures) -> None:
     assert figures.nested_comprehensions == []
-
-
-def test_docstrings_begin_with_one_phrase(figures: Figures) -> None:
-    assert figures.joined_first_lines == []

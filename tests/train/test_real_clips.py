@@ -16,7 +16,7 @@ from tests.support.media import write_clip
 from tests.support.tiny import tiny_models
 from train.data.conditions import NoiseBank
 from train.data.pseudo_people import CONDITIONS
-from train.fusion.choice import weighted
+from train.fusion.choice import weigh
 from train.measure.real_clips import (
     FACES,
     VOICES,
@@ -29,7 +29,7 @@ from train.measure.real_clips import (
 from utils.config import CaptureSettings
 from utils.errors import DatasetError
 
-BOTH = weighted(1, 1)
+BOTH = weigh(1, 1)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

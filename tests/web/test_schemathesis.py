@@ -20,7 +20,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.shapes import enroll
 from utils.config import Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
-from gallery.records.keys import Role
+from gallery.results import Role
 from utils.errors import IdentificationNotFoundError
 from web.api.people import JSON_ERRORS, PERSON_ERRORS
 from web.guard.auth import caller

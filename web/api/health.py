@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
-from gallery.records.keys import Role
+from gallery.results import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller

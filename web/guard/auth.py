@@ -17,7 +17,8 @@ from flask import Flask, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gallery.audit import ACTOR
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from utils.config import PREFIX, Settings, is_loopback
 from utils.errors import ConfigError, KeyRequiredError, StorageFullError, StoreUnavailableError
 from web.guard import roles

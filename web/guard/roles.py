@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from flask import request
 
-from gallery.records.keys import Role
+from gallery.results import Role
 
 OPEN = frozenset[Role]()
 """No key is asked for: health, the description of the API, and pages, which must load

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from recognition.recognizer import Recognizer
 from utils.config import Settings
 from web.factory import create_app

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete
 
 from gallery.audit import ACTOR
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from gallery.tables import api_keys
 from recognition.recognizer import Recognizer
 from tests.support.gallery_parts import open_gallery

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gallery.records.keys import Role
+from gallery.results import Role
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, enroll, media
 from tests.support.waiting import LIMIT_S

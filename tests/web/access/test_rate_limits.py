@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gallery.records.keys import Keys, Role
+from gallery.records.keys import Keys
+from gallery.results import Role
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, media
 from utils.config import Settings
