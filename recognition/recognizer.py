@@ -123,7 +123,7 @@ class Recognizer:
             for probe in probes
         ]
         stored, duplicate = self._enroller.store(request, probes)
-        if stored.known_before == len(stored.templates):
+        if stored.stored_before == len(stored.templates):
             hints[-1] = (*hints[-1], ALREADY_ENROLLED)
         return Enrolment(
             person=stored.person,

@@ -29,12 +29,12 @@ class Stored:
 
     Attributes:
         templates: the templates of this clip.
-        known_before: how many of them were stored before.
+        stored_before: how many of them were stored before.
     """
 
     person: Person
     templates: tuple[TemplateInfo, ...]
-    known_before: int
+    stored_before: int
 
 
 class TemplateTransactions(Transactions):
@@ -84,15 +84,15 @@ class TemplateTransactions(Transactions):
         stored = tuple(templates.add(connection, key, template, self.codec) for template in new)
         if not before:
             people.note_enrolment(connection, key)
-        known_before = sum(info.template_id in before for info in stored)
+        stored_before = sum(info.template_id in before for info in stored)
         people.note_change(
             connection,
             key,
             action="enroll",
             outcome="replaced" if replaced else "stored",
-            detail={"templates": len(stored), "known": known_before},
+            detail={"templates": len(stored), "known": stored_before},
         )
-        return Stored(people.person_of(connection, key), stored, known_before)
+        return Stored(people.person_of(connection, key), stored, stored_before)
 
     def list_templates(self, person_id: str) -> tuple[TemplateInfo, ...]:
         """List the templates of a person, oldest first. Raises PersonNotFoundError."""

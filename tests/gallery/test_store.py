@@ -182,7 +182,7 @@ def test_person_and_templates_come_together_or_not_at_all(store: Store) -> None:
 def test_templates_of_a_new_person_who_is_there_are_added(store: Store) -> None:
     store.enroll(NewPerson("ann", "Ann"), [face(), voice()])
     stored = store.enroll(NewPerson("ann", "Somebody"), [face(2)])
-    assert (stored.person.name, stored.known_before) == ("Ann", 0)
+    assert (stored.person.name, stored.stored_before) == ("Ann", 0)
     assert len(store.list_templates("ann")) == 3
     assert [e.action for e in store.events(3)] == ["enroll", "enroll", "create_person"]
 
@@ -198,7 +198,7 @@ def test_the_same_file_is_stored_once(store: Store) -> None:
     first = store.enroll(NewPerson("ann"), [face(), voice()])
     again = store.enroll("ann", [face(), voice()])
     assert again.templates == first.templates
-    assert (first.known_before, again.known_before) == (0, 2)
+    assert (first.stored_before, again.stored_before) == (0, 2)
 
 
 def test_replace_leaves_nothing_of_earlier_clips(store: Store) -> None:
