@@ -65,7 +65,10 @@ def _uses_postgres(item: pytest.Item) -> bool:
     if "postgres_url" in getattr(item, "fixturenames", ()):
         return True
     parameters = getattr(item, "callspec", None)
-    return parameters is not None and "postgres" in parameters.params.values()
+    if parameters is None:
+        return False
+    # A parameter may be an array, which has no truth value to compare by.
+    return any(isinstance(v, str) and v == "postgres" for v in parameters.params.values())
 
 
 _LOADED_BEFORE = pytest.StashKey[bool]()
