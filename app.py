@@ -1,5 +1,6 @@
 """The API service: `python app.py` serves JSON only, for terminals and kiosks.
-app_web.py adds Swagger UI.
+
+`app_web.py` adds Swagger UI.
 """
 
 from __future__ import annotations

@@ -58,14 +58,10 @@ def _refuse_loss(source: Path, target: Path, overwrite: bool) -> None:
         return
     if target.samefile(source):
         raise OutputError(
-            f"The WAV file must not be its own source. Received: {source.name} for both.",
-            "Name another folder with --to.",
+            f"The WAV file must not be its own source. Received: {source.name} for both."
         )
     if not overwrite:
-        raise OutputError(
-            f"The WAV file {target.name} exists.",
-            "Overwrite it with --force, or name another folder with --to.",
-        )
+        raise OutputError(f"The WAV file {target.name} exists.")
 
 
 def _write(source: Path, target: Path) -> float:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import click
 import numpy as np
 
-from bench.voices import embed_all, load_trials, own_encoder, rates
+from bench.voices import MODEL, embed_all, load_trials, own_encoder, rates
 from train.configuration import CONFIGS, RunOptions, read_config
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.protocols import Trials
@@ -112,13 +112,7 @@ def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dic
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=Path("best_model/voice"),
-    show_default=True,
-    help="Folder of a voice model.",
-)
+@MODEL
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

@@ -237,6 +237,15 @@ def load_noises(source: Path, cache_dir: Path) -> NoiseBank:
     return NoiseBank([as_float(samples) for samples in loud])
 
 
+MODEL = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=Path("best_model/voice"),
+    show_default=True,
+    help="Folder of a voice model.",
+)
+
+
 def load_trials() -> VoiceTrials:
     """The dev lists of the shipped configuration."""
     data = read_config("voice")["data"]
@@ -247,13 +256,7 @@ def load_trials() -> VoiceTrials:
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=Path("best_model/voice"),
-    show_default=True,
-    help="Folder of a voice model.",
-)
+@MODEL
 @click.option("--only", multiple=True, help="This condition alone. May be repeated.")
 @click.option(
     "--clips",

@@ -33,7 +33,13 @@ HINTS = _MEDIA | {
         "Name the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "List the jobs with: cli.py jobs list",
-    "encoder_mismatch": "The models changed since these people were enrolled: enrol them again.",
+    "encoder_mismatch": (
+        "Where their media were kept, cli.py reembed makes the templates anew. Else enrol the"
+        " people of the other model again with --replace, delete them, or go back to that model."
+    ),
+    "output_refused": (
+        "Name another folder with --to. --force overwrites a file that exists, never a source."
+    ),
     "store_unavailable": "Nothing was stored. Run the command again in a few seconds.",
     "storage_full": "Nothing was stored. Free some disk space.",
 }

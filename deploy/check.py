@@ -22,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import requests
@@ -40,7 +42,7 @@ def free_port() -> int:
 
 
 def until(true: Callable[[], object], what: str, limit_s: float = START_S) -> None:
-    """Wait for it. Raises SystemExit."""
+    """Wait until `true` holds. Raises SystemExit after `limit_s` seconds."""
     deadline = time.monotonic() + limit_s
     while not true():
         if time.monotonic() > deadline:
@@ -52,7 +54,7 @@ def until(true: Callable[[], object], what: str, limit_s: float = START_S) -> No
 def process(
     command: list[str], log: Path, env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is ended with the check."""
+    """Run a program until the end of the check."""
     with log.open("wb") as out:
         running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -78,8 +80,8 @@ def postgres(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-def certificate(folder: Path) -> None:
-    """A certificate for localhost that signs itself, as nginx.conf names it."""
+def make_certificate(folder: Path) -> None:
+    """Make a certificate for localhost that signs itself, where nginx.conf expects it."""
     (folder / "tls").mkdir()
     subprocess.run(
         [
@@ -105,8 +107,8 @@ def certificate(folder: Path) -> None:
     )
 
 
-def nginx_config(folder: Path, port: int, replicas: list[int]) -> Path:
-    """nginx.conf as it stands, with the ports and folders of this run."""
+def write_nginx_config(folder: Path, port: int, replicas: list[int]) -> Path:
+    """Write nginx.conf with the ports and folders of this run."""
     text = (HERE / "nginx.conf").read_text(encoding="utf-8")
     changes = {
         "listen 8443 ssl": f"listen 127.0.0.1:{port} ssl",
@@ -128,7 +130,7 @@ def nginx_config(folder: Path, port: int, replicas: list[int]) -> Path:
 
 
 def wait_for_replica(replica: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it can answer. Raises SystemExit when it ended instead."""
+    """Wait until a replica can answer. Raises SystemExit if it ended instead."""
     until(
         lambda: "is ready" in log.read_text() or replica.poll() is not None,
         "the start of a replica",
@@ -149,7 +151,7 @@ class Client:
         self._session.trust_env = False
 
     def ask(self, method: str, path: str, expected: int, **more: object) -> requests.Response:
-        """Raises SystemExit for another status."""
+        """Send a request. Raises SystemExit for another status than `expected`."""
         answer = self._session.request(method, self._url + path, timeout=120, **more)  # type: ignore[arg-type]
         if answer.status_code != expected:
             raise SystemExit(
@@ -159,14 +161,14 @@ class Client:
         return answer
 
     def identify(self, clip: Path) -> str:
-        """Who is in the clip: an id, or the outcome."""
+        """Ask who is in the clip. Returns an id, or the outcome."""
         with clip.open("rb") as file:
             fused = self.ask("POST", "/v1/identify", 200, files={"media": file}).json()["fused"]
         return str(fused["match"]["person_id"] if fused["match"] else fused["outcome"])
 
 
 def count_answers(logs: list[Path]) -> list[int]:
-    """How many identifications each replica answered."""
+    """Count the identifications that each replica answered."""
     return [log.read_text(errors="replace").count("POST /v1/identify 200") for log in logs]
 
 
@@ -187,8 +189,8 @@ def walk(client: Client, clips: list[Path], logs: list[Path]) -> None:
     )
 
 
-def job(client: Client, clips: list[Path]) -> None:
-    """A batch job that the worker does."""
+def do_job(client: Client, clips: list[Path]) -> None:
+    """Have the worker do a batch job."""
     files = [("media", (f"{n}.mp4", clips[0].read_bytes())) for n in range(4)]
     job_id = client.ask("POST", "/v1/jobs", 202, files=files).json()["job_id"]
     until(
@@ -198,8 +200,8 @@ def job(client: Client, clips: list[Path]) -> None:
     print("ok  a job of 4 clips done by the worker")
 
 
-def refusals(url: str, certificate: Path) -> None:
-    """Nobody is answered without a key, and a forwarded address is not believed."""
+def check_refusals(url: str, certificate: Path) -> None:
+    """Check that nobody is answered without a key, whatever address is forwarded."""
     answer = requests.get(
         f"{url}/v1/people",
         timeout=30,
@@ -209,6 +211,102 @@ def refusals(url: str, certificate: Path) -> None:
     if answer.status_code != 401:
         raise SystemExit(f"FAILED: without a key the answer was {answer.status_code}")
     print("ok  no answer without a key")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The running layout: a client of its proxy, the replicas and their logs."""
+
+    url: str
+    certificate: Path
+    client: Client
+    replicas: list[subprocess.Popen[bytes]]
+    logs: list[Path]
+
+
+def start_redis(stack: ExitStack, folder: Path) -> str:
+    """Start Redis with a password of its own. Returns its URL."""
+    port = free_port()
+    password = secrets.token_hex(16)
+    options = {
+        "--port": str(port),
+        "--bind": "127.0.0.1",
+        "--requirepass": password,
+        "--dir": str(folder),
+    }
+    command = ["redis-server", *chain.from_iterable(options.items())]
+    stack.enter_context(process(command, folder / "redis.log"))
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def start_services(
+    stack: ExitStack, folder: Path, settings: dict[str, str], ports: list[int]
+) -> tuple[list[subprocess.Popen[bytes]], list[Path]]:
+    """Start a replica on each port and one worker. Returns the replicas and their logs."""
+    logs = [folder / f"replica-{n}.log" for n in range(1, len(ports) + 1)]
+    replicas = [
+        stack.enter_context(
+            process([sys.executable, "app_web.py"], log, settings | {"DUET_PORT": str(port)})
+        )
+        for port, log in zip(ports, logs, strict=True)
+    ]
+    worker = [sys.executable, "cli.py", "worker", "--threads", "1"]
+    stack.enter_context(process(worker, folder / "worker.log", settings))
+    for log, replica in zip(logs, replicas, strict=True):
+        wait_for_replica(replica, log)
+    return replicas, logs
+
+
+def start_proxy(stack: ExitStack, folder: Path, ports: list[int]) -> str:
+    """Start nginx in front of the replicas. Returns its URL."""
+    port = free_port()
+    config = write_nginx_config(folder, port, ports)
+    command = ["nginx", "-c", str(config), "-g", "daemon off;"]
+    stack.enter_context(process(command, folder / "nginx.log"))
+    until(
+        lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0,
+        "the start of nginx (see deploy/nginx.conf)",
+        30,
+    )
+    return f"https://localhost:{port}"
+
+
+def start_layout(stack: ExitStack, folder: Path) -> Layout:
+    """Start PostgreSQL, Redis, two replicas, a worker and nginx."""
+    make_certificate(folder)
+    key = secrets.token_hex(24)
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("DUET_")}
+    settings = bare | {
+        "DUET_DATABASE_URL": stack.enter_context(postgres(folder)),
+        "DUET_API_KEY": key,
+        "DUET_TRUSTED_PROXIES": "1",
+        "DUET_BROKER_URL": start_redis(stack, folder),
+        "DUET_DATA_DIR": str(folder / "data"),
+    }
+    ports = [free_port(), free_port()]
+    replicas, logs = start_services(stack, folder, settings, ports)
+    url = start_proxy(stack, folder, ports)
+    print("ok  PostgreSQL, Redis, two replicas, a worker and nginx are running")
+    pem = folder / "tls/cert.pem"
+    return Layout(
+        url=url, certificate=pem, client=Client(url, key, pem), replicas=replicas, logs=logs
+    )
+
+
+def lose_a_replica(layout: Layout, clip: Path) -> None:
+    """Kill one replica. The other must go on answering."""
+    layout.replicas[0].kill()
+    if {layout.client.identify(clip) for _ in range(4)} != {"ann"}:
+        raise SystemExit("FAILED: with one replica gone the answer was another")
+    print("ok  one replica killed: the other answers")
+
+
+def delete_the_person(client: Client, clip: Path) -> None:
+    """Delete the person, who must be unknown at once."""
+    client.ask("DELETE", "/v1/people/ann", 204)
+    if client.identify(clip) != "unknown":
+        raise SystemExit("FAILED: a deleted person was recognised")
+    print("ok  deleted, and unknown at once")
 
 
 def main() -> int:
@@ -223,76 +321,12 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="duet-check-")))
         folder.chmod(0o711)
         clips = [write_clip(folder / f"{n}.mp4", person=n) for n in range(2)]
-        certificate(folder)
-        redis_port = free_port()
-        proxy_port = free_port()
-        ports = [free_port(), free_port()]
-        password = secrets.token_hex(16)
-        key = secrets.token_hex(24)
-        stack.enter_context(
-            process(
-                [
-                    "redis-server",
-                    "--port",
-                    str(redis_port),
-                    "--bind",
-                    "127.0.0.1",
-                    "--requirepass",
-                    password,
-                    "--dir",
-                    str(folder),
-                ],
-                folder / "redis.log",
-            )
-        )
-        bare = {k: v for k, v in os.environ.items() if not k.startswith("DUET_")}
-        settings = bare | {
-            "DUET_DATABASE_URL": stack.enter_context(postgres(folder)),
-            "DUET_API_KEY": key,
-            "DUET_TRUSTED_PROXIES": "1",
-            "DUET_BROKER_URL": f"redis://:{password}@127.0.0.1:{redis_port}/0",
-            "DUET_DATA_DIR": str(folder / "data"),
-        }
-        logs = [folder / f"replica-{n}.log" for n in (1, 2)]
-        replicas = [
-            stack.enter_context(
-                process([sys.executable, "app_web.py"], log, settings | {"DUET_PORT": str(port)})
-            )
-            for port, log in zip(ports, logs, strict=True)
-        ]
-        stack.enter_context(
-            process(
-                [sys.executable, "cli.py", "worker", "--threads", "1"],
-                folder / "worker.log",
-                settings,
-            )
-        )
-        for log, replica in zip(logs, replicas, strict=True):
-            wait_for_replica(replica, log)
-        config = nginx_config(folder, proxy_port, ports)
-        stack.enter_context(
-            process(["nginx", "-c", str(config), "-g", "daemon off;"], folder / "nginx.log")
-        )
-        url = f"https://localhost:{proxy_port}"
-        pem = folder / "tls/cert.pem"
-        client = Client(url, key, pem)
-        until(
-            lambda: socket.socket().connect_ex(("127.0.0.1", proxy_port)) == 0,
-            "the start of nginx (see deploy/nginx.conf)",
-            30,
-        )
-        print("ok  PostgreSQL, Redis, two replicas, a worker and nginx are running")
-        refusals(url, pem)
-        walk(client, clips, logs)
-        job(client, clips)
-        replicas[0].kill()
-        if {client.identify(clips[0]) for _ in range(4)} != {"ann"}:
-            raise SystemExit("FAILED: with one replica gone the answer was another")
-        print("ok  one replica killed: the other answers")
-        client.ask("DELETE", "/v1/people/ann", 204)
-        if client.identify(clips[0]) != "unknown":
-            raise SystemExit("FAILED: a deleted person was recognised")
-        print("ok  deleted, and unknown at once")
+        layout = start_layout(stack, folder)
+        check_refusals(layout.url, layout.certificate)
+        walk(layout.client, clips, layout.logs)
+        do_job(layout.client, clips)
+        lose_a_replica(layout, clips[0])
+        delete_the_person(layout.client, clips[0])
     return 0
 
 

@@ -6,12 +6,11 @@ is it this person (`verify`). Web, command line and batch jobs all ask it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from gallery.overview.overview import Overview
 from gallery.ports import Aligner, Encoders
-from gallery.results import StaleTemplates, TemplateInfo
+from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
 from gallery.store import Store, mismatch
 from recognition.analysis import WAIT_S, Analyser, Probe
@@ -25,7 +24,7 @@ from recognition.requests import (
     VerificationRequest,
 )
 from recognition.results import Enrolment, Identification, Verification
-from recognition.verifier import Vectors, Verifier
+from recognition.verifier import Verifier
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import NoBiometricError
@@ -141,8 +140,16 @@ class Recognizer:
         StoreUnavailableError, and what `observe` raises.
         """
         if isinstance(request.reference, str):
-            return self._verify_person(request.clip, request.reference)
-        return self._verify_clips(request.clip, request.reference)
+            # Whether the person exists is asked before the clip is read.
+            templates = self.store.list_templates(request.reference)
+            probe = self.observe(request.clip)
+            answer = self._verifier.verify_person(probe, request.reference, templates)
+            self._journal.note_verification(answer, request.reference)
+            return answer
+        probe = self.observe(request.clip)
+        answer = self._verifier.verify_clips(probe, self._observe_reference(request.reference))
+        self._journal.note_verification(answer, None)
+        return answer
 
     def pair_threshold(self, modality: Modality) -> float:
         """Cosine above which two average clips are verified as one person's."""
@@ -152,75 +159,18 @@ class Recognizer:
         """Close the database."""
         self.store.close()
 
-    def _has_person(self, request: EnrolmentRequest) -> bool:
-        if isinstance(request.person, str):
-            return bool(self.store.get_person(request.person))
-        return self.store.find_person(request.person_id) is not None
-
-    def _verify_person(self, clip: Clip, person_id: str) -> Verification:
-        templates = self.store.list_templates(person_id)
-        probe = self.observe(clip)
-        vectors = self._verifier.vectors_of(person_id)
-        if not vectors.keys() & probe.embeddings.keys():
-            self._refuse_stale(probe, templates)
-        answer = self._compare(
-            probe,
-            vectors,
-            hints=_not_comparable(probe, vectors, f"No {{}} template is stored for {person_id}."),
-        )
-        self._journal.note_verification(answer, person_id)
-        return answer
-
-    def _verify_clips(self, clip: Clip, reference: Clip) -> Verification:
-        probe = self.observe(clip)
+    def _observe_reference(self, clip: Clip) -> Probe:
         try:
-            other = self.observe(reference)
+            return self.observe(clip)
         except NoBiometricError as error:
             raise NoBiometricError(
                 f"The reference: {error.message}", error.hint, error.details
             ) from None
-        answer = self._compare(
-            probe,
-            other.vectors,
-            hints=_not_comparable(probe, other.vectors, "The reference has no usable {}."),
-            other=other,
-        )
-        self._journal.note_verification(answer, None)
-        return answer
 
-    def _compare(
-        self,
-        probe: Probe,
-        vectors: Vectors,
-        *,
-        hints: Sequence[Hint],
-        other: Probe | None = None,
-    ) -> Verification:
-        verdicts = self._verifier.verify(probe, vectors, other.speech_s if other else None)
-        return Verification(
-            verdicts=verdicts,
-            observation=probe.observation(*hints),
-            reference=other.observation() if other else None,
-            fmr=self._settings.decision.fpir,
-        )
-
-    def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:
-        """Raise EncoderMismatchError if other encoders made what could be compared."""
-        counts = Counter(
-            t.modality
-            for t in templates
-            if t.modality in probe.embeddings and t.encoder_id != self.encoder_ids[t.modality]
-        )
-        if counts:
-            raise mismatch([StaleTemplates(m, counts[m], 1) for m in SINGLE if counts[m]])
-
-
-def _not_comparable(probe: Probe, vectors: Vectors, text: str) -> list[Hint]:
-    return [
-        Hint("not_comparable", text.format(modality))
-        for modality in probe.embeddings
-        if modality not in vectors
-    ]
+    def _has_person(self, request: EnrolmentRequest) -> bool:
+        if isinstance(request.person, str):
+            return bool(self.store.get_person(request.person))
+        return self.store.find_person(request.person_id) is not None
 
 
 def _stale_hints(stale: Sequence[StaleTemplates]) -> list[Hint]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from gallery.store import Store
+from gallery.results import StaleTemplates, TemplateInfo
+from gallery.store import Store, mismatch
 from gallery.vectors import represent
 from recognition import decision
 from recognition.analysis import Analyser, Probe
 from recognition.matching import Calibrations, compare
-from recognition.results import Verdict
+from recognition.results import Verdict, Verification
 from utils.arrays import Float32Array
+from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
 
 Vectors = Mapping[Modality, Float32Array]
@@ -35,17 +38,54 @@ class Verifier:
         represented = represent(stored, self._analyser.fuse)
         return {modality: vectors[0] for modality, (_, vectors) in represented.items()}
 
-    def verify(
+    def verify_person(
+        self, probe: Probe, person_id: str, templates: Sequence[TemplateInfo]
+    ) -> Verification:
+        """Compare a probe with a person who has these templates.
+
+        Raises PersonNotFoundError, and EncoderMismatchError if other encoders made all
+        that could be compared.
+        """
+        vectors = self.vectors_of(person_id)
+        if not vectors.keys() & probe.embeddings.keys():
+            self._refuse_stale(probe, templates)
+        hints = _not_comparable(probe, vectors, f"No {{}} template is stored for {person_id}.")
+        return Verification(
+            verdicts=self._verify(probe, vectors),
+            observation=probe.observation(*hints),
+            reference=None,
+            fmr=self._fmr,
+        )
+
+    def verify_clips(self, probe: Probe, reference: Probe) -> Verification:
+        """Compare two probes. The verdicts do not depend on their order."""
+        vectors = reference.vectors
+        hints = _not_comparable(probe, vectors, "The reference has no usable {}.")
+        return Verification(
+            verdicts=self._verify(probe, vectors, reference.speech_s),
+            observation=probe.observation(*hints),
+            reference=reference.observation(),
+            fmr=self._fmr,
+        )
+
+    def _verify(
         self, probe: Probe, reference: Vectors, reference_s: float | None = None
     ) -> PerModality[Verdict]:
-        """Compare a probe with a reference.
-
-        `reference_s`: seconds of speech in the reference where that is a clip.
-        """
+        """Decide by each modality. `reference_s`: seconds of speech in a reference clip."""
         verdicts = PerModality.of(lambda m: self._verify_by(m, probe, reference, reference_s))
         return PerModality(
             fused=decision.verify_fused(verdicts), face=verdicts.face, voice=verdicts.voice
         )
+
+    def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:
+        encoder_ids = self._analyser.encoder_ids
+        counts = Counter(
+            t.modality
+            for t in templates
+            if t.modality in probe.embeddings and t.encoder_id != encoder_ids[t.modality]
+        )
+        if counts:
+            raise mismatch([StaleTemplates(m, counts[m], 1) for m in SINGLE if counts[m]])
 
     def _verify_by(
         self, modality: Modality, probe: Probe, reference: Vectors, reference_s: float | None
@@ -87,3 +127,11 @@ def _shared_modality(modality: Modality, probe: Vectors, reference: Vectors) -> 
         return modality
     both = [m for m in SINGLE if m in probe and m in reference]
     return both[0] if modality == Modality.FUSED and both else None
+
+
+def _not_comparable(probe: Probe, vectors: Vectors, text: str) -> list[Hint]:
+    return [
+        Hint("not_comparable", text.format(modality))
+        for modality in probe.embeddings
+        if modality not in vectors
+    ]

@@ -167,8 +167,8 @@ def _init_requests(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        sent_id = request.headers.get("X-Request-ID", "")
+        g.request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
         g.started = time.perf_counter()
 
     @app.after_request

@@ -180,8 +180,7 @@ def refuse_two_models(connection: Connection, *conditions: ColumnElement[bool]) 
     if mixed:
         raise EncoderMismatchError(
             "A person's templates of one modality must be of one model. The"
-            f" {' and '.join(mixed)} templates are of two.",
-            "Enrol the person of the older model again with replace=true.",
+            f" {' and '.join(mixed)} templates are of two."
         )
 
 
@@ -238,9 +237,7 @@ def mismatch(stale_templates: Sequence[StaleTemplates]) -> EncoderMismatchError:
     return EncoderMismatchError(
         f"The gallery has {', '.join(map(_describe, stale_templates))} of another model."
         " These cannot be compared with templates of the model in use.",
-        "Where their media were kept, `cli.py reembed` makes them anew. Else enrol these people"
-        " again with replace=true, delete them, or go back to that model.",
-        {
+        details={
             "stale": [
                 {"modality": str(s.modality), "templates": s.templates, "people": s.people}
                 for s in stale_templates

@@ -248,13 +248,13 @@ class TestRealClips:
             (person.name, who(client.identify(min((person / "test").iterdir()))["fused"]))
             for person in people
         ]
-        assert sum(truth == found for truth, found in named) >= FEW - 1, named
-        assert all(found in (truth, None) for truth, found in named), named
+        assert sum(truth == named_id for truth, named_id in named) >= FEW - 1, named
+        assert all(named_id in (truth, None) for truth, named_id in named), named
         strangers = {
             clip.name: who(client.identify(clip)["fused"])
             for clip in sorted((CLIPS / "strangers").iterdir())[:FEW]
         }
-        assert sum(found is not None for found in strangers.values()) <= 1, strangers
+        assert sum(named_id is not None for named_id in strangers.values()) <= 1, strangers
 
     def test_awkward_clips_never_break_the_service(self, client: Client) -> None:
         answers = {

@@ -108,9 +108,9 @@ LOADED_LATE = {"keras", "mtcnn", "onnxruntime", "tensorflow"}
 LATE_FOLDERS = {"align", "assembly", "commands", "gallery", "jobs", "recognition", "utils", "web"}
 
 
-def described(found: Iterable[Import]) -> str:
+def described(read_imports: Iterable[Import]) -> str:
     """One import a line."""
-    return "\n".join(str(one) for one in found)
+    return "\n".join(str(one) for one in read_imports)
 
 
 def subfolder_of(module: str, folder: str) -> str:
@@ -232,8 +232,8 @@ def late() -> None:
 
 
 def test_imports_of_every_kind_are_read() -> None:
-    found = {(one.target, one.kind, one.in_function) for one in imports_of("x", SOURCE)}
-    assert found == {
+    read_imports = {(one.target, one.kind, one.in_function) for one in imports_of("x", SOURCE)}
+    assert read_imports == {
         ("utils.clock", Kind.RUN, False),
         ("typing", Kind.RUN, False),
         ("gallery.store", Kind.RUN, False),

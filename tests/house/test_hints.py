@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from web.wire.errors import RETRY_AFTER_S, STATUS
 from web.wire.hints import HINTS as WEB_HINTS
 
 CODES = {error.code for error in error_classes()}
+ROOT = Path(__file__).resolve().parents[2]
+FRONT_WORDS = re.compile(r"/v1|X-API-Key|\b(force|replace)=true|(?<!-)--[a-z]")
 HTTP_WORDS = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE|routes?|headers?|multipart)\b|/v1|X-API-Key")
 
 
@@ -51,3 +55,15 @@ def test_an_error_brings_its_own_hint_or_gets_that_of_the_front() -> None:
     }
     assert fill_hint(own.to_dict(), COMMAND_HINTS) == own.to_dict()
     assert DuetError("Something went wrong.").to_dict(WEB_HINTS)["hint"] == ""
+
+
+@pytest.mark.parametrize("folder", ["align", "gallery", "jobs", "recognition"])
+def test_what_every_front_shares_speaks_of_none(folder: str) -> None:
+    """Errors raised below the fronts name no route, field or option."""
+    texts = []
+    for source in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
+                texts += [ast.unparse(argument) for argument in node.args]
+    assert texts
+    assert [text for text in texts if FRONT_WORDS.search(text)] == []

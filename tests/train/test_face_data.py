@@ -276,10 +276,10 @@ def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher
 
 
 def test_hold_out_keeps_people_apart(listing: Listing) -> None:
-    kept, held = hold_out(listing, 0.1, seed=1)
-    assert not set(kept.labels) & set(held.labels)
+    rest, held = hold_out(listing, 0.1, seed=1)
+    assert not set(rest.labels) & set(held.labels)
     assert len(held.labels) == 5
-    assert len(kept.items) + len(held.items) == 24
+    assert len(rest.items) + len(held.items) == 24
     with pytest.raises(DatasetError, match="at least 7 identities"):
         hold_out(Listing(listing.root, listing.items[:9]), 0.1, seed=1)
 

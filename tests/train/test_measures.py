@@ -19,9 +19,9 @@ def test_trials_with_a_picture_without_a_face_are_left_out() -> None:
     trials = Trials(
         np.array([1, 0, 0]), ("a/1", "a/1", "b/1"), ("a/2", "b/1", "c/1"), np.array([1, 1, 2])
     )
-    kept = trials.without({"c/1"})
-    assert kept.labels.tolist() == [1, 0]
-    assert kept.folds.tolist() == [1, 1]
+    remaining = trials.without({"c/1"})
+    assert remaining.labels.tolist() == [1, 0]
+    assert remaining.folds.tolist() == [1, 1]
 
 
 def embeddings(people: int, files: int, offset: float, seed: int = 0) -> dict[str, np.ndarray]:
@@ -102,12 +102,12 @@ def test_every_figure_has_value_threshold_and_interval() -> None:
     figures = verification(score(trials, vectors), trials, replicates=40)
     for figure in figures.values():
         assert {"value", "threshold", "interval_95"} <= set(figure)
-    found = identification(
+    report = identification(
         vectors, {name: name.split("/")[0] for name in vectors}, size=10, replicates=40
     )
-    assert_intervals({"verification": figures, "identification": [found]})
-    low, high = found["rank1_interval_95"]
-    assert found["rank1"] == 1.0 or low < high
+    assert_intervals({"verification": figures, "identification": [report]})
+    low, high = report["rank1_interval_95"]
+    assert report["rank1"] == 1.0 or low < high
 
 
 def test_the_interval_of_rank_1_is_over_people_and_narrower_with_more_of_them() -> None:

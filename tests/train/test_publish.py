@@ -163,7 +163,7 @@ def test_the_hash_of_a_data_set_is_of_its_files_not_of_its_place(tmp_path: Path)
 
     files = {"ann/1.png": b"1", "bob/1.png": b"22"}
     assert digest(tmp_path / "here", files) == digest(tmp_path / "there", files)
-    found = [
+    digests = [
         digest(tmp_path / str(number), other)
         for number, other in enumerate(
             (
@@ -174,7 +174,7 @@ def test_the_hash_of_a_data_set_is_of_its_files_not_of_its_place(tmp_path: Path)
             )
         )
     ]
-    assert len(set(found)) == 4
+    assert len(set(digests)) == 4
 
 
 def test_no_absolute_path_is_in_a_card() -> None:
@@ -189,8 +189,8 @@ def test_no_absolute_path_is_in_a_card() -> None:
         },
         "loop": {},
     }
-    kept = {
+    expected = {
         "data": {"train": "own", "dev": "faces.csv", "held_out": 0.1, "both": ["y.csv", 3, True]},
         "loop": {},
     }
-    assert without_paths(table) == kept
+    assert without_paths(table) == expected

@@ -101,9 +101,9 @@ def test_a_folder_of_clips(tmp_path: Path) -> None:
     settings = CaptureSettings()
     embedder = ClipEmbedder(encoders, noises, settings.min_speech_s)
     lines: list[str] = []
-    found = embed_clips(folder, Aligner(settings), embedder, lines.append)
-    assert found.person.tolist() == [0, 0, 1, 1]
-    assert not np.allclose(found.face["clean"], found.face["blur"])
-    assert not np.allclose(found.voice["clean"], found.voice["1 s"])
-    assert as_markdown(found, encoders.fusion.fuse).count("\n") == 1 + len(CONDITIONS)
+    table = embed_clips(folder, Aligner(settings), embedder, lines.append)
+    assert table.person.tolist() == [0, 0, 1, 1]
+    assert not np.allclose(table.face["clean"], table.face["blur"])
+    assert not np.allclose(table.voice["clean"], table.voice["1 s"])
+    assert as_markdown(table, encoders.fusion.fuse).count("\n") == 1 + len(CONDITIONS)
     assert [line[:23] for line in lines] == ["left out: ann/notes.mp4"]

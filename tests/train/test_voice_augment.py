@@ -174,7 +174,7 @@ def test_without_strengths_augmentation_is_the_front_end(speech: np.ndarray) -> 
 
 def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
     power = mel_power(speech, SPEC)
-    found = set()
+    outcomes = set()
     for seed in range(20):
         rng = np.random.default_rng(seed)
         same = np.random.default_rng(seed)
@@ -182,11 +182,11 @@ def test_what_is_reversed_is_the_same_backwards(speech: np.ndarray) -> None:
         perhaps = va.augment_mel(
             power, None, va.MelAugment(reversed_chance=0.4), spec=SPEC, rng=same
         )
-        found.add((np.array_equal(perhaps, forwards), np.array_equal(perhaps, forwards[::-1])))
+        outcomes.add((np.array_equal(perhaps, forwards), np.array_equal(perhaps, forwards[::-1])))
         assert same.random() != rng.random(), (
             "without the chance nothing is drawn for it: what was trained before can be repeated"
         )
-    assert found == {(True, False), (False, True)}
+    assert outcomes == {(True, False), (False, True)}
 
 
 def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
@@ -194,12 +194,12 @@ def test_trimming_takes_out_pauses_and_nothing_loud(speech: np.ndarray) -> None:
     rows = np.log(mel_power(speech, SPEC) + 1e-12).astype(np.float16)
     loudest = int(np.exp(rows.astype(np.float32)).sum(axis=1).argmax())
     for seed in range(10):
-        kept = va.speech_frames(
+        frames_left = va.speech_frames(
             np.concatenate([rows, pause]), va.MelAugment(), np.random.default_rng(seed)
         )
-        assert 0 < len(kept) <= len(rows) + 20
-        assert loudest in kept
-        assert (np.diff(kept) > 0).all()
+        assert 0 < len(frames_left) <= len(rows) + 20
+        assert loudest in frames_left
+        assert (np.diff(frames_left) > 0).all()
 
 
 def centroid_hz(samples: np.ndarray) -> float:

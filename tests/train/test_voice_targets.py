@@ -308,8 +308,8 @@ def test_nothing_is_left_of_windows_that_cannot_be_written(tmp_path: Path) -> No
 
 
 def test_voices_of_a_configuration() -> None:
-    found = voices({"speeds": [1.0, 0.9], "disguises": [[0.85, 1.08]], "fluent": ["talks"]})
-    assert [(variant.voice, tuple(groups)) for variant, groups in found] == [
+    variants = voices({"speeds": [1.0, 0.9], "disguises": [[0.85, 1.08]], "fluent": ["talks"]})
+    assert [(variant.voice, tuple(groups)) for variant, groups in variants] == [
         ("s100", ()),
         ("s090", ()),
         ("s085f108", ("talks",)),
@@ -330,6 +330,6 @@ def test_another_prosody_is_taught_what_the_teacher_said_of_the_same_words(
     targets = targets_of(
         listing, [write_windows(tmp_path / "a.npz")], crop_share=1.0, prosodies=[0.5]
     )
-    said = targets.of_crop(0, [(5, np.arange(0, 90))])
-    np.testing.assert_allclose(targets.of_crop(1, [(5, np.arange(0, 180))]), said, atol=2e-3)
-    assert said @ targets.of_crop(1, [(5, np.arange(400, 500))]) < 0.99
+    target = targets.of_crop(0, [(5, np.arange(0, 90))])
+    np.testing.assert_allclose(targets.of_crop(1, [(5, np.arange(0, 180))]), target, atol=2e-3)
+    assert target @ targets.of_crop(1, [(5, np.arange(400, 500))]) < 0.99

@@ -97,17 +97,17 @@ def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path)
         "s090",
         "s110f090",
     ]
-    (found,) = (voices / "cache").glob(f"*/{files[0]}")
-    with np.load(found) as archive:
+    (archive_file,) = (voices / "cache").glob(f"*/{files[0]}")
+    with np.load(archive_file) as archive:
         assert len(archive["offsets"]) == 1 + (SPEAKERS - HELD_OUT) * FILES
         np.testing.assert_allclose(np.linalg.norm(archive["windows"], axis=1), 1, atol=1e-2)
         assert archive["windows"].shape[1] == 32
-    written = found.stat().st_mtime_ns
+    written = archive_file.stat().st_mtime_ns
     assert ask(voices, config).exit_code == 0
-    assert found.stat().st_mtime_ns == written, "what is there is not made again"
-    told = tomllib.loads(config.read_text(encoding="utf-8"))
-    told["data"]["train"] = str(voices / "speech")
-    targets = create(told, context_of(voices)).batch(0, 0.5)["target"]
+    assert archive_file.stat().st_mtime_ns == written, "what is there is not made again"
+    table = tomllib.loads(config.read_text(encoding="utf-8"))
+    table["data"]["train"] = str(voices / "speech")
+    targets = create(table, context_of(voices)).batch(0, 0.5)["target"]
     assert targets.shape[1] == 32
     np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-2)
 
@@ -140,11 +140,11 @@ def test_without_windows_it_is_said_what_is_taken_instead(
     data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
     find_teacher({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices)
     assert "2 of 2 voices" in caplog.text
-    said = (
+    notice = (
         "The first voice and its prosodies take another encoder's embeddings of whole files"
         " (whole.npz), the others are learned"
     )
-    assert said in caplog.text
+    assert notice in caplog.text
 
 
 def test_a_configuration_without_a_teacher_cannot_ask_one(voices: Path) -> None:

@@ -55,14 +55,14 @@ class Feedback(Resource):
         comparisons become trials of the next calibration; the gallery stays as it is.
         """
         parse.check_query()
-        given = parse.json_object({"person_id": str, "same": bool}, ("person_id", "same"))
+        fields = parse.json_object({"person_id": str, "same": bool}, ("person_id", "same"))
         modalities = store().give_feedback(
-            request_id, given["person_id"], same=given["same"], asked_by=_only_asked_by()
+            request_id, fields["person_id"], same=fields["same"], asked_by=_only_asked_by()
         )
         return {
             "request_id": request_id,
-            "person_id": given["person_id"],
-            "same": given["same"],
+            "person_id": fields["person_id"],
+            "same": fields["same"],
             "modalities": list(map(str, modalities)),
         }
 

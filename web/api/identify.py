@@ -117,11 +117,11 @@ class Verify(Resource):
         is stored.
         """
         parse.check_query()
-        given = parse.form(("person_id", "show"), ("media", "reference"))
+        fields = parse.form(("person_id", "show"), ("media", "reference"))
         clip = parse.upload("media")
         reference = parse.optional_upload("reference")
         # Swagger UI sends an empty text for what was left out
-        person_id = given.get("person_id") or None
+        person_id = fields.get("person_id") or None
         if (person_id is None) == (reference is None):
             raise InvalidRequestError(
                 "Send either `person_id` or `reference`. Received:"
@@ -133,6 +133,6 @@ class Verify(Resource):
             VerificationRequest(clip.clip, reference.clip if reference else str(person_id))
         )
         body = as_json.verification(answer, g.request_id)
-        if parse.boolean(given.get("show", False), "show"):
+        if parse.boolean(fields.get("show", False), "show"):
             body["compared"] = show_compared(answer)
         return body

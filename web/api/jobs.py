@@ -136,12 +136,14 @@ class JobList(Resource):
         """
         parse.check_query()
         request.max_form_parts = MAX_UPLOADS + len(FIELDS)
-        asked = _read_request(parse.form(FIELDS, ("media",)))
+        job_request = _read_request(parse.form(FIELDS, ("media",)))
         job_id = uuid.uuid4().hex
-        items = _list_items(asked, job_id)
+        items = _list_items(job_request, job_id)
         try:
             job = jobs().create(
-                NewJob(asked.action, items, force=asked.force, replace=asked.replace),
+                NewJob(
+                    job_request.action, items, force=job_request.force, replace=job_request.replace
+                ),
                 ACTOR.get(),
                 job_id,
             )
@@ -186,21 +188,23 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
     )
 
 
-def _list_items(asked: _JobRequest, job_id: str) -> list[NewItem]:
+def _list_items(job_request: _JobRequest, job_id: str) -> list[NewItem]:
     """List the clips of a new job. Uploaded ones are kept on the disk."""
     uploads = [file for file in request.files.getlist("media") if file.filename]
-    if bool(uploads) == bool(asked.folder):
+    if bool(uploads) == bool(job_request.folder):
         raise MediaMissingError(
             f"Send clips in `media`, or `folder`. Received: {'both' if uploads else 'neither'}"
         )
-    if asked.folder:
-        return list_media_folder(settings(), asked.folder, asked.action, asked.person_id)
+    if job_request.folder:
+        return list_media_folder(
+            settings(), job_request.folder, job_request.action, job_request.person_id
+        )
     return list_uploads(
         [_read_upload(file) for file in uploads],
         job_id=job_id,
         settings=settings(),
-        action=asked.action,
-        person_id=asked.person_id,
+        action=job_request.action,
+        person_id=job_request.person_id,
     )
 
 

@@ -109,12 +109,12 @@ class People(Resource):
         Send at least one of `person_id` and `name`. Clips are enrolled afterwards.
         """
         parse.check_query()
-        given = parse.json_object({"person_id": str, **CHANGES})
-        if "person_id" not in given and "name" not in given:
+        fields = parse.json_object({"person_id": str, **CHANGES})
+        if "person_id" not in fields and "name" not in fields:
             raise InvalidRequestError(
-                f"`name` or `person_id` is required. Received: {', '.join(given) or 'no field'}"
+                f"`name` or `person_id` is required. Received: {', '.join(fields) or 'no field'}"
             )
-        person = store().create_person(**given)
+        person = store().create_person(**fields)
         return as_json.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
 
 
@@ -138,12 +138,12 @@ class Person(Resource):
     def patch(self, person_id: str) -> dict[str, Any]:
         """Change name, note, consent or retention of a person. What is not sent stays."""
         parse.check_query()
-        given = parse.json_object(CHANGES)
-        if not given:
+        fields = parse.json_object(CHANGES)
+        if not fields:
             raise InvalidRequestError(
                 f"The body has no field. One of {', '.join(CHANGES)} is required."
             )
-        return as_json.person(store().update_person(person_id, **given))
+        return as_json.person(store().update_person(person_id, **fields))
 
     @ns.doc(id="delete_person")
     @ns.response(204, "the person and everything on them is forgotten")
@@ -188,9 +188,9 @@ class Templates(Resource):
         (DUET_KEEP_MEDIA=1).
         """
         parse.check_query()
-        given = parse.form(("replace", "force"), ("media",))
-        replace = parse.boolean(given.get("replace", False), "replace")
-        force = parse.boolean(given.get("force", False), "force")
+        fields = parse.form(("replace", "force"), ("media",))
+        replace = parse.boolean(fields.get("replace", False), "replace")
+        force = parse.boolean(fields.get("force", False), "force")
 
         def guard() -> None:
             if replace or force or any(store().get_person(person_id).templates.values()):

@@ -59,8 +59,8 @@ class Merge(Resource):
         undone.
         """
         parse.check_query()
-        given = parse.json_object({"other": str}, ("other",))
-        return as_json.person(store().merge_people(person_id, given["other"]))
+        fields = parse.json_object({"other": str}, ("other",))
+        return as_json.person(store().merge_people(person_id, fields["other"]))
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>/move")
@@ -81,19 +81,19 @@ class MoveTemplate(Resource):
         from.
         """
         parse.check_query()
-        given = parse.json_object({"to": str, "create": bool, "name": str})
-        return as_json.person(store().move_template(person_id, template_id, _read_target(given)))
+        fields = parse.json_object({"to": str, "create": bool, "name": str})
+        return as_json.person(store().move_template(person_id, template_id, _read_target(fields)))
 
 
-def _read_target(given: dict[str, Any]) -> str | NewPerson:
-    if given.get("create", False):
-        return NewPerson(given.get("to", new_person_id()), given.get("name"))
-    if "to" not in given or "name" in given:
+def _read_target(fields: dict[str, Any]) -> str | NewPerson:
+    if fields.get("create", False):
+        return NewPerson(fields.get("to", new_person_id()), fields.get("name"))
+    if "to" not in fields or "name" in fields:
         raise InvalidRequestError(
             f"`to` names a person who is there; `create`: true makes one, who may have a `name`. "
-            f"Received: {', '.join(given) or 'no field'}"
+            f"Received: {', '.join(fields) or 'no field'}"
         )
-    to: str = given["to"]
+    to: str = fields["to"]
     return to
 
 

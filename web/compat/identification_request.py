@@ -111,30 +111,30 @@ class IdentificationRequest(Resource):
         is not used, and a missing `name` is taken from the file's.
         """
         parse.check_query()
-        given, upload = _read_body()
-        asked = _read_request(given, upload)
-        return show_answer(identify_on_sight(recognizer(), asked))
+        fields, upload = _read_body()
+        sight = _read_request(fields, upload)
+        return show_answer(identify_on_sight(recognizer(), sight))
 
 
-def _read_request(given: dict[str, Any], upload: parse.Upload | None) -> FirstSightRequest:
+def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstSightRequest:
     """Read the fields, and find the clip.
 
     Raises InvalidRequestError, InvalidNameError, RoleForbiddenError, PathForbiddenError,
     MediaNotFoundError.
     """
-    name = given.get("name") or (upload.filename if upload else "")
+    name = fields.get("name") or (upload.filename if upload else "")
     if not name:
         raise InvalidRequestError("`name` is required, like ann@example.com-1.mp4.")
     check_clip_name(name)
     person_id = parse_clip_name(name)
-    re_register = parse.boolean(given.get("re_register", False), "re_register")
-    force = parse.boolean(given.get("force", False), "force")
+    re_register = parse.boolean(fields.get("re_register", False), "re_register")
+    force = parse.boolean(fields.get("force", False), "force")
     if re_register or force:
         admin_only("To replace what is stored of a person, or to force")
     if upload:
         path = upload.path
     else:
-        path = find_clip(settings().storage.media_folder, given.get("path_dir", ""), name)
+        path = find_clip(settings().storage.media_folder, fields.get("path_dir", ""), name)
     return FirstSightRequest(
         person_id=person_id,
         clip=ClipFile(path, name),
@@ -146,11 +146,11 @@ def _read_request(given: dict[str, Any], upload: parse.Upload | None) -> FirstSi
 
 def _read_body() -> tuple[dict[str, Any], parse.Upload | None]:
     if request.mimetype == parse.MULTIPART:
-        given = parse.form(tuple(FIELDS), FILE_FIELDS)
+        fields = parse.form(tuple(FIELDS), FILE_FIELDS)
         sent = [upload for upload in map(parse.optional_upload, FILE_FIELDS) if upload]
         if len(sent) > 1:
             raise InvalidRequestError("Send one file, in `media` or in `file`, not in both.")
-        return dict(given), (sent[0] if sent else None)
+        return dict(fields), (sent[0] if sent else None)
     if request.mimetype == parse.URLENCODED:
         return dict(parse.text_fields(tuple(FIELDS))), None
     return parse.json_object(FIELDS), None

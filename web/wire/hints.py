@@ -45,11 +45,11 @@ HINTS = {
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
-    "duplicate_person": (
-        "If these are really two people, enrol with force (force=true; --force on the command"
-        " line)."
+    "duplicate_person": "If these are really two people, enrol with force=true.",
+    "encoder_mismatch": (
+        "Enrol the people of the other model again with replace=true, delete them, or go back to"
+        " that model. Where their media were kept, the operator can make the templates anew."
     ),
-    "encoder_mismatch": "The models changed since these people were enrolled: enrol them again.",
     "store_unavailable": "Nothing was stored. Ask again in a few seconds.",
     "storage_full": "Nothing was stored. Free some disk space on the server.",
 }

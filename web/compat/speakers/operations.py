@@ -28,12 +28,12 @@ from web.state import recognizer, store
 from web.wire import parse
 
 
-def register(asked: VoiceRequest) -> dict[str, Any]:
+def register(voice_request: VoiceRequest) -> dict[str, Any]:
     """Store voice templates of a speaker, who is created if need be."""
-    speaker_id = read_speaker_id(asked.values)
-    force = parse.boolean(asked.values.get("force", False), "force")
-    name = validate_name(asked.values["name"]) if asked.values.get("name") else None
-    note = _merge_note(asked.values.get("metadata"), store().find_person(speaker_id))
+    speaker_id = read_speaker_id(voice_request.values)
+    force = parse.boolean(voice_request.values.get("force", False), "force")
+    name = validate_name(voice_request.values["name"]) if voice_request.values.get("name") else None
+    note = _merge_note(voice_request.values.get("metadata"), store().find_person(speaker_id))
 
     def guard() -> None:
         _refuse_changes(speaker_id, name=name, note=note, force=force)
@@ -44,7 +44,7 @@ def register(asked: VoiceRequest) -> dict[str, Any]:
     enrolment = recognizer().enroll(
         EnrolmentRequest(
             person=NewPerson(speaker_id, name, note or ""),
-            clips=tuple(upload.clip for upload in asked.clips),
+            clips=tuple(upload.clip for upload in voice_request.clips),
             modality=Modality.VOICE,
             force=force,
             guard=guard,
@@ -85,23 +85,24 @@ def _merge_note(metadata: dict[str, Any] | None, person: Person | None) -> str |
     return validate_note(json.dumps(stored | metadata, ensure_ascii=False), "`metadata` as JSON")
 
 
-def identify(asked: VoiceRequest) -> dict[str, Any]:
+def identify(voice_request: VoiceRequest) -> dict[str, Any]:
     """Say who speaks in the recording."""
-    if len(asked.clips) != 1:
+    if len(voice_request.clips) != 1:
         raise InvalidRequestError(
-            f"One recording is identified; POST /batch takes several. Received: {len(asked.clips)}"
+            "One recording is identified; POST /batch takes several. Received:"
+            f" {len(voice_request.clips)}"
         )
-    threshold = read_threshold(asked.values)
-    request_id = asked.request_id or g.request_id
+    threshold = read_threshold(voice_request.values)
+    request_id = voice_request.request_id or g.request_id
     answer = recognizer().identify(
-        voice_confidence.ask_by_voice(asked.clips[0].clip, threshold, request_id)
+        voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
     )
     return show_identification(answer, threshold, request_id)
 
 
-def delete(asked: VoiceRequest) -> dict[str, Any]:
+def delete(voice_request: VoiceRequest) -> dict[str, Any]:
     """Forget a speaker."""
-    speaker_id = read_speaker_id(asked.values)
+    speaker_id = read_speaker_id(voice_request.values)
     store().delete_person(speaker_id)
     return show_deletion(speaker_id)
 
