@@ -6,6 +6,8 @@ PAGES := web/pages
 # Tests run in as many processes, a file in one of them.
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
+# Folders whose tests ask no service and no browser.
+QUICK := $(addprefix tests/,align gallery house network recognition scoring train utils)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help run api test quick lint lint-js unit test-js fmt fmt-js clean
@@ -22,7 +24,7 @@ api: .venv/installed ## start the JSON API alone
 test: lint unit test-js ## check style and types, run every test
 
 quick: lint test-js ## check style and types, run the tests that need no TensorFlow, browser, service or PostgreSQL
-	$(BIN)/python -m pytest $(PARALLEL) -m "not (tf or e2e or browser or postgres or schemathesis or slow)"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not (tf or postgres or slow)" $(QUICK)
 
 lint: .venv/installed-dev lint-js ## check style, format and types, also of the pages' scripts
 	$(BIN)/ruff check .

@@ -48,8 +48,7 @@ def video_to_wav(source: Path, target: Path, *, overwrite: bool = False) -> floa
             return _write(source, draft)
     except OSError as error:
         raise OutputError(
-            f"The WAV file {target.name} cannot be written: {error.strerror}.",
-            "Name a folder that you may write to with --to.",
+            f"The WAV file {target.name} cannot be written: {error.strerror}."
         ) from error
 
 

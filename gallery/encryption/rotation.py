@@ -196,7 +196,7 @@ def _refuse_missing(connection: Connection, codecs: Mapping[str | None, Codec]) 
         raise ConfigError(
             f"A rotation needs the keys that the gallery is stored with now: {', '.join(missing)}."
             f" Received: {given}",
-            f"Give the old key by --old-key-file or {PREFIX}ENCRYPTION_KEY_OLD.",
+            f"Give the old key as well, for example in {PREFIX}ENCRYPTION_KEY_OLD.",
         )
 
 

@@ -105,7 +105,7 @@ class Keys:
         if row is None:
             raise InvalidRequestError(
                 f"There is no key of this id. Received: {key_id[:40]!r}",
-                "`cli.py keys list` shows the ids.",
+                "The list of keys shows the ids.",
             )
         return _as_key(row)
 

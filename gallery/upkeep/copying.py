@@ -72,7 +72,7 @@ def _refuse_filled(connection: Connection) -> None:
     if filled:
         raise InvalidRequestError(
             f"The database is not empty: it has rows in {', '.join(filled)}.",
-            "Name another database with --to.",
+            "Name another database.",
         )
 
 

@@ -262,6 +262,6 @@ def _refuse_left(left: Left, *, drop: bool) -> None:
         raise EncoderMismatchError(
             f"{left.without_media} templates have no kept media to be embedded again from. They"
             f" are of: {names}{more}",
-            "Delete these templates with --drop and enrol these people again, or stay with the"
-            " model that they are of.",
+            "Drop these templates and enrol these people again, or stay with the model that they"
+            " are of.",
         )

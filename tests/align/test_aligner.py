@@ -20,6 +20,8 @@ from utils.config import ROOT, CaptureSettings
 from utils.errors import MediaTypeError
 from utils.media import Capture
 
+pytestmark = pytest.mark.slow
+
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"
 needs_clips = pytest.mark.skipif(
     not CLIPS.is_dir(), reason="the research clips are not on this machine (DUET_SHARED_DATA)"

@@ -23,6 +23,8 @@ from align.hints import advise_on_file
 from tests.support import media
 from utils.config import ROOT, CaptureSettings
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ReadLimits(max_frames=2)
 SECONDS = 4.0
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"

@@ -19,6 +19,8 @@ from gallery.database.open import open_database
 from gallery.store import Store
 from utils.errors import InvalidRequestError, StoreUnavailableError
 
+pytestmark = pytest.mark.slow
+
 ROWS = 10
 
 

@@ -24,6 +24,8 @@ from tests.support.postgres import new_database
 from tests.support.templates import face, voice
 from utils.errors import DuetError, DuplicatePersonError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -25,6 +25,8 @@ from tests.support.postgres import new_database
 from utils.errors import InvalidRequestError, StoreUnavailableError
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 
 def templates(
     identity: int, sample: int = 0, media: dict[str, bytes] | None = None

@@ -37,6 +37,8 @@ from tests.support.templates import face, kept_media
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store_url(sqlite_url: str) -> str:

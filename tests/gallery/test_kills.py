@@ -31,6 +31,8 @@ from tests.support.postgres import new_database
 from tests.support.waiting import until
 from utils.config import Settings
 
+pytestmark = pytest.mark.slow
+
 GONE = {"delete": 0, "merge": 1}
 """Which of the people that an action names is gone after it."""
 

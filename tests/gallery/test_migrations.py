@@ -25,6 +25,8 @@ from tests.support.gallery_parts import direction
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 FIRST_RELEASE = """
 CREATE TABLE meta (
   name VARCHAR(40) NOT NULL, value VARCHAR(200) NOT NULL, CONSTRAINT pk_meta PRIMARY KEY (name)

@@ -17,6 +17,8 @@ from utils.arrays import Float32Array
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 
 def vectors(n: int, seed: int = 0) -> Float32Array:
     return unit(np.random.default_rng(seed).normal(size=(n, 512)).astype(np.float32))

@@ -30,6 +30,8 @@ from utils.errors import (
 )
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

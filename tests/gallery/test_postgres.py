@@ -20,6 +20,8 @@ from tests.support.postgres import new_database, run_on_server, server_folder
 from tests.support.templates import face, voice
 from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(postgres_url: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commands.hints import HINTS as COMMAND_HINTS
 from gallery.database.open import open_database
 from gallery.encryption.sealing import Codec, Sealer
 from gallery.store import Store
@@ -33,6 +34,8 @@ from tests.support.postgres import new_database
 from tests.support.templates import kept_media
 from utils.errors import EncoderMismatchError
 from utils.modality import Modality
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["clear", "sealed", "postgres"])
@@ -73,7 +76,7 @@ def test_old_templates_serve_until_the_switch(
     fresh = make_recognizer(tmp_path, NEXT, codec=codec, keep_media=True, database_url=url)
     with pytest.raises(EncoderMismatchError) as refused:
         named(fresh, tmp_path, 1)
-    assert "reembed" in refused.value.hint
+    assert "reembed" in refused.value.to_dict(COMMAND_HINTS)["hint"]
     work = Reembedding(fresh.store, NEXT)
     assert work.count_left().waiting == 20
     assert work.stage() == 20

@@ -20,6 +20,8 @@ from tests.support.gallery_parts import open_gallery
 from tests.support.remains import present_in
 from tests.support.templates import face, voice
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store_url(sqlite_url: str) -> str:

@@ -77,7 +77,7 @@ def test_command_rotates_there_on_and_back(run: Callable[..., Result], tmp_path:
     assert_whole(tmp_path, parse_key(first, "x"))
     run("new-encryption-key", "--to", second)
     result = run("rotate-encryption", ENCRYPTION_KEY="", ENCRYPTION_KEY_FILE=second)
-    assert "--old-key-file" in result.output
+    assert "DUET_ENCRYPTION_KEY_OLD" in result.output
     result = run("rotate-encryption", ENCRYPTION_KEY_OLD=first)
     assert result.exit_code == 0, result.output
     assert_whole(tmp_path, parse_key(second.read_text(), "x"))

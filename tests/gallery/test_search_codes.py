@@ -22,6 +22,8 @@ from tests.support.templates import templates
 from utils.arrays import Float32Array
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 FACE, VOICE, FUSED = ALL
 
 

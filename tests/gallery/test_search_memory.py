@@ -28,6 +28,8 @@ from utils.arrays import Float32Array, unit
 from utils.errors import StoreUnavailableError
 from utils.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 FACE, VOICE, FUSED = ALL
 
 Seen = dict[str, tuple[str, dict[Modality, Float32Array]]]

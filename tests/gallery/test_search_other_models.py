@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.hints import HINTS as COMMAND_HINTS
 from gallery.ports import Encoders
 from gallery.search.codes import CodeIndex
 from gallery.search.memory import ALL, Index, MemoryIndex
@@ -92,7 +93,7 @@ def test_the_recognizer_says_that_the_models_changed(tmp_path: Path) -> None:
     for ask in (identify, lambda made, path: verify_person(made, path, "old")):
         with pytest.raises(EncoderMismatchError, match="1 face template of 1 person") as caught:
             ask(recognizer, clip)
-        assert "reembed" in caught.value.hint
+        assert "reembed" in caught.value.to_dict(COMMAND_HINTS)["hint"]
     for modality in Modality:
         assert recognizer.overview.map_of(modality).places == ()
         assert recognizer.overview.similarity(modality).people == ()

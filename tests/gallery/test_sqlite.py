@@ -19,6 +19,8 @@ from tests.support.gallery_parts import open_gallery
 from tests.support.templates import face, voice
 from utils.errors import ConfigError, PersonNotFoundError, StorageFullError, StoreUnavailableError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store_url(sqlite_url: str) -> str:

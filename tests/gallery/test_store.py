@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from commands.hints import HINTS as COMMAND_HINTS
 from gallery.audit import ACTOR
 from gallery.database.open import open_database
 from gallery.records.templates import stale
@@ -249,7 +248,6 @@ def test_another_encoder_is_refused_and_counted(store: Store) -> None:
         store.enroll(NewPerson("cleo"), [face(3, encoder_id="face-2"), voice(3)])
     assert "3 face templates of 2 people" in caught.value.message
     assert "replace=true" in caught.value.to_dict(WEB_HINTS)["hint"]
-    assert "--replace" in caught.value.to_dict(COMMAND_HINTS)["hint"]
     assert caught.value.details["stale"] == [{"modality": "face", "templates": 3, "people": 2}]
     assert store.count() == 2
 

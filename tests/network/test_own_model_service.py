@@ -32,6 +32,8 @@ from utils.config import ROOT, Settings
 from utils.errors import ModelError
 from web.factory import create_app
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data"))
 TEACHER = DATA / "teachers" / "mobilefacenet_ms1m.onnx"
 CLIPS = DATA / "clips"

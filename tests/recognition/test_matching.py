@@ -26,6 +26,8 @@ from tests.support.gallery_parts import (
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.modality import Modality, PerModality
 
+pytestmark = pytest.mark.slow
+
 FACE, VOICE, FUSED = ALL
 SHIFTED = Calibration(slope=30.0, intercept=-2.0, impostors=ImpostorTable((0.5, 0.1), (0.0, 0.1)))
 CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=SHIFTED)

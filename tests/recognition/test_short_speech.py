@@ -39,10 +39,13 @@ SEED = 0
 # precision
 SAME_FILE = 0.999
 
-pytestmark = pytest.mark.skipif(
-    not (DATA / "trials" / "so762_dev.txt").is_file(),
-    reason="needs the research data (DUET_SHARED_DATA)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (DATA / "trials" / "so762_dev.txt").is_file(),
+        reason="needs the research data (DUET_SHARED_DATA)",
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from train.face.blend import Blender, turn
 from train.face.blend_cache import SHARD, BlendSource, cached_blends, make_blender
 from train.face.teacher import Teacher
 
+pytestmark = pytest.mark.slow
+
 
 def crops(number: int) -> np.ndarray:
     return np.stack([crop(seed) for seed in range(number)])

@@ -29,6 +29,8 @@ from train.calibration.gallery_fit import (
 from train.calibration.people import People
 from utils.errors import DatasetError
 
+pytestmark = pytest.mark.slow
+
 
 def draw_trials(seed: int = 0, impostors: int = 20_000) -> ScoredTrials:
     rng = np.random.default_rng(seed)

@@ -23,6 +23,8 @@ import cli
 from tests.support.drawn_faces import face
 from train.data.datasets import shared_data_dir
 
+pytestmark = pytest.mark.slow
+
 FOLDS = 10
 BEST_FACE = Path(__file__).parents[2] / "best_model" / "face"
 Photos = dict[str, list[np.ndarray]]

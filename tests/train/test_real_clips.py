@@ -29,6 +29,8 @@ from train.measure.real_clips import (
 from utils.config import CaptureSettings
 from utils.errors import DatasetError
 
+pytestmark = pytest.mark.slow
+
 BOTH = weigh(1, 1)
 
 

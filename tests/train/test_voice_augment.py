@@ -24,6 +24,8 @@ from train.voice.channels import (
 from train.voice.prosody import change_speed, perturb_prosody, warp_formants
 from train.voice.variants import CHANNELS, Variant
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 16000
 SPEC = FrontendSpec()
 
