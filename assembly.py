@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from align.aligner import Aligner
+from align.decoders import Decoders
 from gallery.store import open_store
 from network.serving.encoder import Encoders, load_encoders
 from recognition.recognizer import Recognizer
@@ -22,23 +23,31 @@ from utils.config import Settings
 from utils.media import Waveform
 
 
-def build_recognizer(settings: Settings, *, warm: bool = False) -> Recognizer:
+def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer:
     """Build the recognizer that `settings` describe.
 
-    The face detector is loaded when the first clip is read. With `warm` it is loaded
-    now, and every part is used once, so that the first request takes no longer than the
-    next. People whose retention is over are deleted first.
+    The face detector is loaded when the first clip is read, and media are decoded in
+    this process. With `serving` they are decoded in processes of their own, as the
+    clips of strangers must be. Every part is then used once, so that the first request
+    takes no longer than the next. People whose retention is over are deleted first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
     encoders = load_encoders(settings.storage.model_dir)
-    aligner = Aligner(settings.capture)
+    aligner = _make_aligner(settings, serving)
     store = open_store(settings)
     store.forget_expired_when_due()
     recognizer = Recognizer(aligner, encoders, store, settings)
-    if warm:
+    if serving:
         warm_up(aligner, encoders)
     return recognizer
+
+
+def _make_aligner(settings: Settings, serving: bool) -> Aligner:
+    if not serving:
+        return Aligner(settings.capture)
+    decoders = Decoders(settings.capture, settings.limits.slots)
+    return Aligner(settings.capture, decoders.read)
 
 
 def warm_up(aligner: Aligner, encoders: Encoders) -> None:

@@ -5,7 +5,9 @@ Importing this module loads no network; `Aligner.load` does. TensorFlow is not n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -19,7 +21,10 @@ from align.limits import ReadLimits
 from align.speech import analyse_speech
 from utils.clock import timed
 from utils.config import CaptureSettings
-from utils.media import Capture, FaceDetection, Frame
+from utils.media import Capture, Clip, FaceDetection, Frame, SpeechAnalysis
+
+Reader = Callable[[Path, str | None], AbstractContextManager[tuple[Clip, dict[str, float]]]]
+"""Reads a clip by its path and its sender's name for it, with the times that it took."""
 
 # Rows and columns of a picture from one that counts for its brightness to the next
 _BRIGHTNESS_STEP = 8
@@ -28,9 +33,11 @@ _BRIGHTNESS_STEP = 8
 class Aligner:
     """Makes a `Capture` of a media file. One instance serves all threads."""
 
-    def __init__(self, settings: CaptureSettings) -> None:
+    def __init__(self, settings: CaptureSettings, read: Reader | None = None) -> None:
+        """Read clips by `read` (`align.decoders`), or else in this process."""
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings)
+        self._read = read or self._read_here
         self._detector = FaceDetector()
 
     def load(self) -> None:
@@ -60,13 +67,25 @@ class Aligner:
         return capture
 
     def _analyse(self, path: Path, filename: str | None) -> Capture:
-        clip, timings = read_timed(path, self._limits, filename)
+        started = time.perf_counter()
+        with self._read(path, filename) as (clip, timings):
+            read_ms = (time.perf_counter() - started) * 1000
+            timings["decode"] = read_ms - timings["sound"]
+            return self._examine(clip, timings)
+
+    @contextmanager
+    def _read_here(
+        self, path: Path, filename: str | None
+    ) -> Iterator[tuple[Clip, dict[str, float]]]:
+        yield read_timed(path, self._limits, filename)
+
+    def _examine(self, clip: Clip, timings: dict[str, float]) -> Capture:
         with timed(timings, "detect"):
             detections = find_faces(self._detector, clip.frames)
         with timed(timings, "align"):
             faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
         with timed(timings, "speech"):
-            speech = analyse_speech(clip.waveform, self._settings.min_speech_s)
+            speech = _hear(clip, self._settings.min_speech_s)
         view = _glance(clip.frames, detections)
         return Capture(
             face_analysis=faces,
@@ -78,6 +97,13 @@ class Aligner:
             hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
             timings_ms=timings,
         )
+
+
+def _hear(clip: Clip, min_speech_s: float) -> SpeechAnalysis:
+    """Analyse the first sound with speech, or the first sound where none has any."""
+    first = analyse_speech(clip.waveform, min_speech_s)
+    others = (analyse_speech(sound, min_speech_s) for sound in clip.waveforms[1:])
+    return next((speech for speech in chain([first], others) if speech.speech), first)
 
 
 def _glance(frames: Sequence[Frame], detections: Sequence[Sequence[FaceDetection]]) -> View:

@@ -6,7 +6,6 @@ in memory. Times are seconds from the start of the stream they belong to.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from align.limits import ReadLimits
+from align.limits import Deadline, ReadLimits
 from align.sniff import MediaKind
 from utils.errors import MediaCorruptError, MediaTooLongError
 
@@ -65,6 +64,8 @@ class Track:
 class Demuxed:
     """The picture and sound packets of one file.
 
+    `audio` is the sound track with the default flag, or else the first one, and
+    `other_audio` are those beside it.
     `duration_s` is that of the whole file as far as it is known, `stated_s` what the
     header says (0 = nothing). `is_all_read` says that it has no other streams but cover
     art, `to_the_end` that no limit stopped the reading.
@@ -76,11 +77,13 @@ class Demuxed:
     stated_s: float
     is_all_read: bool
     to_the_end: bool = True
+    other_audio: tuple[Track, ...] = ()
 
     @property
     def end_s(self) -> float:
-        """Where the last packet of both tracks ends, by the clock of the file."""
-        return max(self.video.end_s, self.audio.end_s)
+        """Where the last packet of all tracks ends, by the clock of the file."""
+        tracks = (self.video, self.audio, *self.other_audio)
+        return max(track.end_s for track in tracks)
 
 
 @contextmanager
@@ -103,46 +106,49 @@ def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
 
 
 def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
-    """Read the packets of the first picture and the first sound stream.
+    """Read the packets of the first picture stream and of the sound streams.
 
     Raises:
         MediaTooLongError: the file is longer than `limits.max_clip_s`.
     """
     stated_s = (container.duration or 0) / 1e6
     _refuse_long(stated_s, limits)
-    tracks = _choose_streams(container)
+    video = _choose_streams(container, "video")[:1]
+    audio = sorted(_choose_streams(container, "audio"), key=_is_secondary)[: limits.max_sounds]
+    tracks = [*video, *audio]
     result = Demuxed(
-        video=tracks.get("video", Track()),
-        audio=tracks.get("audio", Track()),
+        video=video[0] if video else Track(),
+        audio=audio[0] if audio else Track(),
         duration_s=stated_s,
         stated_s=stated_s,
         is_all_read=_is_all_read(container, tracks),
+        other_audio=tuple(audio[1:]),
     )
     if not tracks:
         return result
-    reader = _PacketReader(list(tracks.values()), limits, stop_early=stated_s > 0)
+    reader = _PacketReader(tracks, limits, stop_early=stated_s > 0)
     result.to_the_end = reader.read(container)
     _refuse_long(reader.end_s, limits)
     result.duration_s = max(stated_s, reader.end_s)
     return result
 
 
-def _choose_streams(container: InputContainer) -> dict[str, Track]:
-    """Choose the first picture stream that is no cover art, and the first sound stream."""
-    tracks: dict[str, Track] = {}
-    for stream in container.streams:
-        if (
-            stream.type in ("video", "audio")
-            and stream.type not in tracks
-            and not _is_cover(stream)
-            and stream.codec_context is not None
-        ):
-            tracks[stream.type] = Track(stream, stated_end_s=_stated_end_s(stream))
-    return tracks
+def _choose_streams(container: InputContainer, kind: str) -> list[Track]:
+    """Choose the streams of a kind that can be decoded and are no cover art."""
+    return [
+        Track(stream, stated_end_s=_stated_end_s(stream))
+        for stream in container.streams
+        if stream.type == kind and not _is_cover(stream) and stream.codec_context is not None
+    ]
 
 
-def _is_all_read(container: InputContainer, tracks: dict[str, Track]) -> bool:
-    chosen = [track.stream for track in tracks.values()]
+def _is_secondary(track: Track) -> bool:
+    """Whether the track lacks the default flag."""
+    return not track.stream.disposition & Disposition.default
+
+
+def _is_all_read(container: InputContainer, tracks: list[Track]) -> bool:
+    chosen = [track.stream for track in tracks]
     return all(stream in chosen or _is_cover(stream) for stream in container.streams)
 
 
@@ -166,7 +172,7 @@ class _PacketReader:
         self._tracks = {track.stream.index: track for track in tracks}
         self._limits = limits
         self._stop_early = stop_early
-        self._deadline = time.monotonic() + limits.decode_s
+        self._deadline = Deadline(limits.decode_s)
         self._size = 0
         self._past_end: set[int] = set()
         self.end_s = 0.0
@@ -203,7 +209,7 @@ class _PacketReader:
     def _is_enough(self) -> bool:
         return (
             self.end_s > self._limits.max_clip_s
-            or time.monotonic() > self._deadline
+            or self._deadline.is_over
             or (self._stop_early and len(self._past_end) == len(self._tracks))
         )
 

@@ -62,7 +62,7 @@ def read_timed(
 def _read_photo(path: Path, limits: ReadLimits) -> Clip:
     return Clip(
         frames=(read_photo(path, limits),),
-        waveform=None,
+        waveforms=(),
         duration_s=0.0,
         source_sha256=hash_file(path),
     )
@@ -75,15 +75,21 @@ def _read_tracks(
         tracks = demux(container, limits)
         frames = decode_frames(tracks.video, limits)
         with timed(timings_ms, "sound"):
-            waveform = decode_sound(tracks.audio, limits)
-    _refuse_empty(frames, waveform, tracks, kind)
+            sounds = _decode_sounds(tracks, limits)
+    _refuse_empty(frames, sounds, tracks, kind)
     return Clip(
         frames=frames,
-        waveform=waveform,
+        waveforms=sounds,
         duration_s=tracks.duration_s,
         source_sha256=hash_file(path),
         missing_s=measure_missing_s(path, kind.demuxer, tracks),
     )
+
+
+def _decode_sounds(tracks: Demuxed, limits: ReadLimits) -> tuple[Waveform, ...]:
+    """Decode the sound tracks, the one to be heard first. Those that fail are left out."""
+    sounds = [decode_sound(track, limits) for track in (tracks.audio, *tracks.other_audio)]
+    return tuple(sound for sound in sounds if sound is not None)
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:
@@ -114,9 +120,9 @@ def identify_kind(path: Path, name: str) -> MediaKind:
 
 
 def _refuse_empty(
-    frames: tuple[Frame, ...], waveform: Waveform | None, tracks: Demuxed, kind: MediaKind
+    frames: tuple[Frame, ...], sounds: tuple[Waveform, ...], tracks: Demuxed, kind: MediaKind
 ) -> None:
-    if frames or waveform is not None:
+    if frames or sounds:
         return
     if tracks.video.stream is None and tracks.audio.stream is None:
         raise MediaCorruptError(f"The {kind.name} file holds neither a picture nor a sound track.")

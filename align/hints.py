@@ -33,6 +33,7 @@ CODES = (
     "noisy",
     "clipping",
     "too_quiet",
+    "several_sounds",
 )
 
 # Mean brightness below which a picture shows nothing
@@ -157,7 +158,10 @@ def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettin
         return [_NO_SOUND]
     if speech.speech is None or speech.quality.speech_s < settings.min_speech_s:
         return [_say_more("no_speech", speech.quality, settings.good_speech_s)]
-    return _advise_on_speech(speech.quality, settings.good_speech_s)
+    hints = _advise_on_speech(speech.quality, settings.good_speech_s)
+    if len(clip.waveforms) > 1:
+        hints.append(_name_sounds(len(clip.waveforms)))
+    return hints
 
 
 def _advise_on_speech(quality: SpeechQuality, good_speech_s: float) -> list[Hint]:
@@ -192,6 +196,14 @@ def _say_more(code: str, quality: SpeechQuality, good_speech_s: float) -> Hint:
         " needed."
     )
     return Hint(code, text)
+
+
+def _name_sounds(count: int) -> Hint:
+    text = (
+        f"The file has {count} sound tracks, and one is heard: the default one, or else the"
+        " first with speech."
+    )
+    return Hint("several_sounds", text)
 
 
 def _reduce_noise(quality: SpeechQuality) -> Hint:

@@ -5,6 +5,7 @@ No file can take the service's time or memory.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from utils.config import CaptureSettings
@@ -20,20 +21,22 @@ class ReadLimits:
     - `read_s`: how much of a clip is read, from its start.
     - `max_clip_s`: the longest clip that is accepted.
     - `max_frames`: how many frames are sampled.
+    - `max_sounds`: how many sound tracks are read.
     - `max_side_px`: the longest side of an image; larger ones are shrunk.
     - `max_frame_px`, `max_photo_px`: the most pixels of a video frame or photograph;
       larger ones are refused.
-    - `decode_s`: the time after which decoding stops with what it has.
+    - `decode_s`: the processor time after which decoding stops with what it has.
     - `max_bytes`: how many compressed bytes are held.
     """
 
     read_s: float = 60.0
     max_clip_s: float = 600.0
     max_frames: int = 12
+    max_sounds: int = 4
     max_side_px: int = 1280
     max_frame_px: int = 36_000_000
     max_photo_px: int = 64_000_000
-    decode_s: float = 30.0
+    decode_s: float = 60.0
     max_bytes: int = 512 * _MEBI
 
     @classmethod
@@ -44,6 +47,22 @@ class ReadLimits:
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
         )
+
+
+class Deadline:
+    """The end of an allowance of processor time.
+
+    The time is that of this process with all its threads. So a clip loses nothing on a
+    machine that is busy with other work.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end_s = time.process_time() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the allowance is used up."""
+        return time.process_time() > self._end_s
 
 
 def refuse_many_pixels(size: tuple[int, int], most: int, *, hint: str) -> None:

@@ -5,15 +5,20 @@ Damage costs the damaged packets only.
 
 from __future__ import annotations
 
-import time
-
 import av
 import numpy as np
 
 from align.container import Track
-from align.limits import ReadLimits
+from align.limits import Deadline, ReadLimits
 from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
+
+# Channels that are looked at one by one. All of them count for the mean.
+_CHANNELS = 8
+
+# Correlation of a channel with the mean of the others below which they cancel out. With
+# channels that have nothing in common it is 0, give or take some hundredths.
+_OUT_OF_PHASE = -0.1
 
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
@@ -24,60 +29,93 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
     """
     if track.stream is None or not track.packets:
         return None
-    deadline = time.monotonic() + limits.decode_s
+    deadline = Deadline(limits.decode_s)
     codec = track.stream.codec_context
     mixer = _Mixer()
-    parts = []
     for packet in [*(p.packet for p in track.packets), None]:
         try:
             for frame in codec.decode(packet):
-                parts += mixer.push(frame)
+                mixer.push(frame)
         except (av.error.FFmpegError, ValueError):
             continue
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             break
-    parts += mixer.push(None)
-    return _to_waveform(parts, limits.read_s)
+    return _to_waveform(mixer.finish(), limits.read_s)
+
+
+def mix(channels: Float32Array) -> Float32Array:
+    """Mix channels (n, channels) to one (n,).
+
+    It is their mean. Where they cancel each other out, as after a swapped wire, it is
+    the loudest one alone. ffmpeg's own mixing of floats adds them up, and would drive
+    loud stereo beyond full scale.
+    """
+    mean = np.asarray(channels.mean(axis=1), np.float32)
+    if channels.shape[1] == 1:
+        return mean
+    single = channels[:, :_CHANNELS]
+    loudest = single[:, int(np.argmax(np.einsum("nc,nc->c", single, single)))]
+    others = mean * channels.shape[1] - loudest
+    return loudest if _correlate(loudest, others) < _OUT_OF_PHASE else mean
+
+
+def _correlate(one: Float32Array, other: Float32Array) -> float:
+    """Correlation in [-1, 1], and 0 where one of them is constant."""
+    first = one - one.mean()
+    second = other - other.mean()
+    scale = float(np.sqrt(np.dot(first, first) * np.dot(second, second)))
+    return float(np.dot(first, second)) / scale if scale > 0 else 0.0
 
 
 class _Mixer:
-    """Resampler to 16 kHz mono, renewed when the format changes in mid-stream.
+    """Resampler to 16 kHz, renewed when the format changes in mid-stream.
 
-    Mono is the mean of the channels. ffmpeg's own mixing of floats adds them up, and
-    would drive loud stereo beyond full scale.
+    Each stretch of one format is mixed by itself. Samples are interleaved: PyAV's
+    arrays of separate planes end the process at eight channels and more.
     """
 
     def __init__(self) -> None:
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[object, ...] = ()
+        self._stretch: list[Float32Array] = []
+        self._mixed: list[Float32Array] = []
 
-    def push(self, frame: av.AudioFrame | None) -> list[Float32Array]:
-        """Take the next frame, or None to flush, and return the samples that are ready."""
-        if frame is None or _format_of(frame) == self._format:
-            return self._resample(frame)
-        flushed = self._resample(None)
-        self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=RATE_HZ)
-        self._format = _format_of(frame)
-        return flushed + self._resample(frame)
+    def push(self, frame: av.AudioFrame) -> None:
+        """Take the next frame."""
+        if _format_of(frame) != self._format:
+            self._end_stretch()
+            self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
+            self._format = _format_of(frame)
+        self._resample(frame)
 
-    def _resample(self, frame: av.AudioFrame | None) -> list[Float32Array]:
+    def finish(self) -> Float32Array:
+        """Return all samples (n,)."""
+        self._end_stretch()
+        return np.concatenate(self._mixed) if self._mixed else np.zeros(0, np.float32)
+
+    def _end_stretch(self) -> None:
+        self._resample(None)
+        if self._stretch:
+            samples = np.nan_to_num(np.concatenate(self._stretch))
+            self._mixed.append(mix(np.clip(samples, -1.0, 1.0)))
+        self._stretch = []
+
+    def _resample(self, frame: av.AudioFrame | None) -> None:
         if self._resampler is None:
-            return []
+            return
         try:
             frames = self._resampler.resample(frame)
         except av.error.EOFError:
-            return []
-        return [np.asarray(f.to_ndarray(), np.float32).mean(axis=0) for f in frames]
+            return
+        for ready in frames:
+            samples = np.asarray(ready.to_ndarray(), np.float32)
+            self._stretch.append(samples.reshape(-1, ready.layout.nb_channels))
 
 
 def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:
     return (frame.format.name, frame.layout.name, frame.sample_rate)
 
 
-def _to_waveform(parts: list[Float32Array], read_s: float) -> Waveform | None:
-    if not parts:
-        return None
-    samples = np.concatenate(parts)[: int(read_s * RATE_HZ)].astype(np.float32)
-    if not len(samples):
-        return None
-    return Waveform(np.clip(np.nan_to_num(samples), -1.0, 1.0), RATE_HZ)
+def _to_waveform(samples: Float32Array, read_s: float) -> Waveform | None:
+    samples = samples[: int(read_s * RATE_HZ)].astype(np.float32)
+    return Waveform(samples, RATE_HZ) if len(samples) else None

@@ -50,12 +50,19 @@ def analyse_speech(waveform: Waveform | None, min_speech_s: float) -> SpeechAnal
         raise ValueError(
             f"Speech is analysed at {RATE_HZ} Hz. Received: rate_hz={waveform.rate_hz}."
         )
+    waveform = _remove_offset(waveform)
     segments = find_speech(waveform.samples)
     quality = assess_speech(waveform, segments)
     speech = None
     if quality.speech_s >= min_speech_s:
         speech = Waveform(cut_speech(waveform, segments), RATE_HZ)
     return SpeechAnalysis(speech=speech, segments=segments, quality=quality)
+
+
+def _remove_offset(waveform: Waveform) -> Waveform:
+    """Take off the constant part (DC) that a cheap microphone adds."""
+    samples = waveform.samples
+    return Waveform(samples - samples.mean(dtype=np.float64).astype(np.float32), RATE_HZ)
 
 
 def cut_speech(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ import av
 import numpy as np
 
 from align.container import TimedPacket, Track
-from align.limits import ReadLimits, refuse_many_pixels
+from align.limits import Deadline, ReadLimits, refuse_many_pixels
 from align.sampling import Group, plan
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
@@ -71,12 +70,12 @@ class _Decoder:
         self._codec.thread_type = "AUTO"
         self._codec.thread_count = _THREADS
         self._codec.options = {"max_pixels": str(limits.max_frame_px)}
-        self._deadline = time.monotonic() + limits.decode_s
+        self._deadline = Deadline(limits.decode_s)
 
     @property
     def is_late(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self._deadline
+        """Whether the allowance of processor time is used up."""
+        return self._deadline.is_over
 
     def decode(self, group: Group) -> list[Frame]:
         """Decode the wanted frames of a group."""
@@ -136,7 +135,7 @@ class _Decoder:
 def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
     if not frames:
         raise MediaTooLargeError(
-            f"No picture of the clip could be decoded within {limits.decode_s:g} s.",
+            f"No picture of the clip could be decoded in {limits.decode_s:g} s of processor time.",
             _EXCESSIVE,
         )
 

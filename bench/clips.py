@@ -97,7 +97,10 @@ def ask_for_answer(service: Service, clip: Path) -> dict[str, Any]:
 
 
 def resident_mb(service: Service) -> float:
-    """Resident memory of the serving process, in MB."""
-    lines = Path(f"/proc/{service.worker_pids()[0]}/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024 / 1e6
+    """Memory of the serving process and its decoders, in MB. What they share counts once."""
+    total_kb = 0
+    for pid in [*service.worker_pids(), *service.decoder_pids()]:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("Pss:"))
+        total_kb += int(line.split()[1])
+    return total_kb * 1024 / 1e6

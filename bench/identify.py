@@ -57,10 +57,12 @@ def decode_only(clip: Path) -> tuple[float, float]:
 
 
 def processor_ms(service: Service) -> float:
-    """Processor time that the serving process has used so far."""
-    text = Path(f"/proc/{service.worker_pids()[0]}/stat").read_text()
-    fields = text.rsplit(")", 1)[1].split()
-    return 1000 * (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    """Processor time that the serving process and its decoders have used so far."""
+    ticks = 0
+    for pid in [*service.worker_pids(), *service.decoder_pids()]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return 1000 * ticks / TICKS_PER_S
 
 
 def print_row(name: str, times: Sequence[float]) -> None:

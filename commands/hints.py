@@ -13,6 +13,7 @@ _MEDIA = {
         " or webp for face only."
     ),
     "media_corrupt": "The file is damaged or cut off: record or copy it again.",
+    "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Use a clip of a few seconds.",
     "duplicate_person": "If these are really two people, repeat the command with --force.",
 }

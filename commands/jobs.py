@@ -36,7 +36,7 @@ def open_workplace() -> Iterator[Workplace]:
     from jobs.worker import Workplace
 
     settings = Settings.from_env()
-    built = build_recognizer(settings)
+    built = build_recognizer(settings, serving=True)
     try:
         yield Workplace(built, Jobs(built.store.database), settings)
     finally:

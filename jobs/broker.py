@@ -122,7 +122,7 @@ def run_worker(settings: Settings, threads: int) -> None:
     from gallery.records.jobs import Jobs
     from jobs.worker import Workplace, work
 
-    recognizer = build_recognizer(settings, warm=True)
+    recognizer = build_recognizer(settings, serving=True)
     place = Workplace(recognizer, Jobs(recognizer.store.database), settings)
     ended = threading.Event()
 

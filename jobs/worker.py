@@ -30,6 +30,7 @@ from utils.errors import (
     BusyError,
     DuetError,
     MediaNotFoundError,
+    MediaUnreadableError,
     StorageFullError,
     StoreUnavailableError,
 )
@@ -127,6 +128,8 @@ def _finish(place: Workplace, claim: Claim, worker: str) -> None:
     except NOT_NOW:
         raise
     except DuetError as error:
+        if isinstance(error, MediaUnreadableError):
+            log.warning("job %s: %s", claim.job_id, error.message)
         mentioned = {error.details["person_id"]} if "person_id" in error.details else set()
         outcome = _Outcome(error=error.to_dict(), mentions=frozenset(mentioned))
     except Exception as unexpected:  # one file must not end the job

@@ -14,6 +14,7 @@ DuetError
 │   ├── MediaTooLargeError: media_too_large
 │   ├── MediaTypeError: media_type
 │   ├── MediaCorruptError: media_corrupt
+│   ├── MediaUnreadableError: media_unreadable
 │   ├── MediaTooLongError: media_too_long
 │   └── NoBiometricError: no_biometric
 ├── GalleryError
@@ -158,6 +159,12 @@ class MediaTypeError(MediaError):
 
 class MediaCorruptError(MediaError):
     """The right type, but broken."""
+
+
+class MediaUnreadableError(MediaError):
+    """The decoder died of it, hung, or wanted too much memory or time."""
+
+    code = "media_unreadable"
 
 
 class MediaTooLongError(MediaError):

@@ -42,18 +42,23 @@ class Frame:
 class Clip:
     """What is read of one media file.
 
-    `frames` is empty for sound alone. `waveform` is None without a sound track that can
-    be decoded. `duration_s` is that of the whole file as far as it is known, and 0.0 for
-    a photograph. `source_sha256` is the hash of the file's bytes. `missing_s` is how
-    much of what the file says it holds is missing at its end, and 0.0 where it does not
-    say.
+    `frames` is empty for sound alone. `waveforms` has one for each sound track that can
+    be decoded, first the one that is to be heard. `duration_s` is that of the whole file
+    as far as it is known, and 0.0 for a photograph. `source_sha256` is the hash of the
+    file's bytes. `missing_s` is how much of what the file says it holds is missing at
+    its end, and 0.0 where it does not say.
     """
 
     frames: tuple[Frame, ...]
-    waveform: Waveform | None
+    waveforms: tuple[Waveform, ...]
     duration_s: float
     source_sha256: str
     missing_s: float = 0.0
+
+    @property
+    def waveform(self) -> Waveform | None:
+        """The sound that is to be heard. None without one."""
+        return self.waveforms[0] if self.waveforms else None
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def create_app(
     if recognizer is None:
         from assembly import build_recognizer
 
-        recognizer = build_recognizer(settings, warm=True)
+        recognizer = build_recognizer(settings, serving=True)
     app.extensions["duet"] = _make_state(settings, recognizer)
     return app
 

@@ -29,7 +29,7 @@ GOOD_SPEECH = SpeechQuality(
     speech_s=4.0, duration_s=5.0, snr_db=25, clipping=0.0, level_db=-20, score=1.0
 )
 SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
-CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), SOUND, 5.0, "")
+CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), (SOUND,), 5.0, "")
 VIEW = View(0.5, 120)
 
 
@@ -99,7 +99,7 @@ def test_several_people() -> None:
 
 
 def test_no_sound_and_no_speech() -> None:
-    assert codes(clip=replace(CLIP, waveform=None)) == ["no_sound"]
+    assert codes(clip=replace(CLIP, waveforms=())) == ["no_sound"]
     assert codes(speech=replace(GOOD_SPEECH, speech_s=0.3), enough=False) == ["no_speech"]
 
 
@@ -112,6 +112,6 @@ def test_the_text_about_speech_names_what_was_heard_and_what_is_needed() -> None
 
 
 def test_what_was_not_sent_is_not_asked_for() -> None:
-    photo = Clip(CLIP.frames, None, 0.0, "")
+    photo = Clip(CLIP.frames, (), 0.0, "")
     assert codes(clip=photo, enough=False) == []
     assert codes(clip=replace(CLIP, frames=()), face=None, people=0) == []

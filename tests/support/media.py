@@ -20,6 +20,7 @@ import av
 import cv2
 import numpy as np
 import soundfile
+from av.stream import Disposition
 from PIL import Image as Pillow
 
 from tests.support.drawn_faces import face
@@ -42,6 +43,7 @@ __all__ = [
     "write_clip",
     "write_photo",
     "write_sound",
+    "write_tracks",
     "write_video",
 ]
 
@@ -227,7 +229,7 @@ def write_video(
             voice = container.add_stream(sound_codec, rate=RATE_HZ, layout="mono")
         _encode_frames(container, pictures, frames, _times(fps, stamps_ms))
         if voice is not None:
-            _encode_sound(container, voice, np.asarray(sound))
+            _encode_channels(container, voice, np.asarray(sound)[:, None])
     if pipe is not None:
         path.write_bytes(pipe.getvalue())
     return path
@@ -262,21 +264,6 @@ def _encode_frames(
     container.mux(stream.encode(None))
 
 
-def _encode_sound(container: Any, stream: Any, samples: Samples) -> None:
-    codec = stream.codec_context
-    resampler = av.AudioResampler(
-        format=codec.format, layout="mono", rate=RATE_HZ, frame_size=codec.frame_size or 1024
-    )
-    frame = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
-    )
-    frame.sample_rate = RATE_HZ
-    frame.pts = 0
-    for part in [*resampler.resample(frame), *resampler.resample(None)]:
-        container.mux(stream.encode(part))
-    container.mux(stream.encode(None))
-
-
 def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
     """Write a sound file.
 
@@ -294,8 +281,42 @@ def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
     }
     kind, codec = kinds[path.suffix]
     with av.open(str(path), "w", format=kind) as container:
-        _encode_sound(container, container.add_stream(codec, rate=RATE_HZ, layout="mono"), samples)
+        stream = container.add_stream(codec, rate=RATE_HZ, layout="mono")
+        _encode_channels(container, stream, samples[:, None])
     return path
+
+
+def write_tracks(
+    path: Path, tracks: Sequence[Samples], *, layout: str = "mono", default: int | None = None
+) -> Path:
+    """Write a sound file of several tracks at `RATE_HZ`, as mkv or m4a by its suffix.
+
+    A track is (n,), or (n, channels) in the order of `layout`. The one with the number
+    `default` has the default flag, or none.
+    """
+    kind, codec = {".mkv": ("matroska", "pcm_s16le"), ".m4a": ("mp4", "aac")}[path.suffix]
+    with av.open(str(path), "w", format=kind) as container:
+        streams = [container.add_stream(codec, rate=RATE_HZ, layout=layout) for _ in tracks]
+        for number, stream in enumerate(streams):
+            is_default = number == default
+            stream.disposition = Disposition.default if is_default else Disposition(0)
+        for samples, stream in zip(tracks, streams, strict=True):
+            _encode_channels(container, stream, samples.reshape(len(samples), -1))
+    return path
+
+
+def _encode_channels(container: Any, stream: Any, samples: Samples) -> None:
+    codec = stream.codec_context
+    resampler = av.AudioResampler(
+        format=codec.format, layout=codec.layout, rate=RATE_HZ, frame_size=codec.frame_size or 1024
+    )
+    interleaved = np.ascontiguousarray(samples.reshape(1, -1), np.float32)
+    frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=codec.layout)
+    frame.sample_rate = RATE_HZ
+    frame.pts = 0
+    for part in [*resampler.resample(frame), *resampler.resample(None)]:
+        container.mux(stream.encode(part))
+    container.mux(stream.encode(None))
 
 
 def write_photo(

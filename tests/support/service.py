@@ -46,6 +46,15 @@ class Service:
             .split()
         ]
 
+    def decoder_pids(self) -> list[int]:
+        """The processes that decode media for those that answer."""
+        return [
+            int(pid)
+            for worker in self.worker_pids()
+            for children in Path(f"/proc/{worker}/task").glob("*/children")
+            for pid in children.read_text().split()
+        ]
+
     def temporary_files(self) -> list[Path]:
         """Uploads that lie on the disk now."""
         return list((self.data_dir / "tmp").iterdir())

@@ -286,9 +286,12 @@ class TestRunning:
             connection.putheader(name, value)
         connection.endheaders(asked.body[:-100_000])
         until(lambda: len(service.temporary_files()) == 1)
+        decoders = service.decoder_pids()
+        assert len(decoders) == 2
         service.process.send_signal(signal.SIGTERM)
         connection.send(asked.body[-100_000:])
         assert connection.getresponse().status == 200
         connection.close()
         assert service.process.wait(LIMIT_S) == 0
         assert service.temporary_files() == []
+        assert not any(Path(f"/proc/{pid}").exists() for pid in decoders)

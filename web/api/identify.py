@@ -40,6 +40,7 @@ UPLOAD_ERRORS = (
     errors.MediaTypeError,
     errors.MediaEmptyError,
     errors.MediaCorruptError,
+    errors.MediaUnreadableError,
     errors.MediaTooLongError,
     errors.NoBiometricError,
     errors.EncoderMismatchError,

@@ -23,6 +23,7 @@ from utils.errors import (
     DuetError,
     KeyRequiredError,
     MediaTooLargeError,
+    MediaUnreadableError,
     RequestError,
     StorageFullError,
 )
@@ -59,6 +60,7 @@ STATUS = {
     "media_corrupt": 422,
     "media_empty": 422,
     "media_too_long": 422,
+    "media_unreadable": 422,
     "no_biometric": 422,
     "rate_limited": 429,
     "broker_unavailable": 503,
@@ -196,6 +198,8 @@ def to_response(error: DuetError) -> Response:
 def _on_duet(error: DuetError) -> Response:
     if status_of(error) >= 500:
         log.error("request_id=%s %s", g.request_id, where(error))
+    if isinstance(error, MediaUnreadableError):
+        log.warning("request_id=%s %s", g.request_id, error.message)
     return to_response(error)
 
 

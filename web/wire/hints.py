@@ -33,6 +33,7 @@ HINTS = {
         " or webp for face only."
     ),
     "media_corrupt": "The file is damaged or cut off: record or upload it again.",
+    "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
     # The gallery
     "person_not_found": "List the people with GET /v1/people.",

@@ -1,0 +1,68 @@
+"""The process that decodes media for the service: one file after the other.
+
+`align.decoder_process` starts it, and hands it a socket and a shared memory. It holds neither
+networks nor the gallery, and it may neither write nor reach the network
+(`align.confinement`).
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from align.confinement import Confinement, allow_processor_time, confine
+from align.decode import read_timed
+from align.handover import hand_over
+from align.heap import bound_heap, keep_heap
+from align.limits import ReadLimits
+from utils.errors import DuetError
+from utils.media import Clip
+
+Read = Callable[[Path, ReadLimits, str | None], tuple[Clip, dict[str, float]]]
+
+
+def serve(read: Read = read_timed) -> None:
+    """Answer until the other end closes the socket.
+
+    The arguments of the program are the descriptors of the socket and of the memory. The
+    first message is a `Confinement`. A message is the arguments of `read`.
+    """
+    connection = Connection(int(sys.argv[1]))
+    memory = mmap.mmap(int(sys.argv[2]), 0)
+    bound_heap()
+    keep_heap()
+    bounds: Confinement = connection.recv()
+    confine(bounds)
+    connection.send_bytes(b"{}")
+    while True:
+        try:
+            arguments = connection.recv()
+        except EOFError:
+            return
+        allow_processor_time(bounds.processor_s)
+        answer = _answer(read, arguments, memoryview(memory))
+        connection.send_bytes(json.dumps(answer).encode())
+
+
+def _answer(
+    read: Read, arguments: tuple[Path, ReadLimits, str | None], memory: memoryview
+) -> dict[str, Any]:
+    try:
+        clip, timings_ms = read(*arguments)
+        return {"clip": hand_over(clip, memory), "timings_ms": timings_ms}
+    except DuetError as error:
+        details = {"message": error.message, "hint": error.hint, "details": error.details}
+        return {"error": type(error).__name__, **details}
+    except MemoryError:
+        return {"failure": "memory"}
+    except Exception as unexpected:  # its text may hold a path
+        return {"failure": type(unexpected).__name__}
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,110 @@
+"""A small pool of processes that decode media for the service.
+
+Decoders are programs in C that read what strangers send. One that crashes, loops or eats
+memory ends its own process: one file is refused, and a new process takes its place.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from align.confinement import Confinement
+from align.decoder_process import DecoderProcess, SharedMemory
+from align.handover import needed_bytes, take_over
+from align.limits import ReadLimits
+from utils import errors
+from utils.config import CaptureSettings
+from utils.errors import MediaError, MediaUnreadableError
+from utils.media import Clip
+
+# Of each process this much shared memory stays in use between two files. It is what a
+# clip of 1280 × 720 takes.
+_LASTING_BYTES = 40 << 20
+
+
+class Decoders:
+    """Reads clips in processes of their own. One instance serves all threads."""
+
+    def __init__(
+        self,
+        settings: CaptureSettings,
+        count: int,
+        *,
+        bounds: Confinement | None = None,
+        program: str = "align.decoder_program",
+    ) -> None:
+        """Start `count` processes that run the module `program`."""
+        limits = ReadLimits.from_settings(settings)
+        self._decoders = [_Decoder(limits, bounds or Confinement(), program) for _ in range(count)]
+        self._idle: queue.LifoQueue[_Decoder] = queue.LifoQueue()
+        for decoder in self._decoders:
+            self._idle.put(decoder)
+
+    @contextmanager
+    def read(self, path: Path, filename: str | None) -> Iterator[tuple[Clip, dict[str, float]]]:
+        """Read a clip as `align.decode.read_timed` does, in one of the processes.
+
+        The arrays of the clip are valid within the context only.
+
+        Raises:
+            MediaUnreadableError: the process died, hung, or wanted too much.
+            MediaError: what `read_timed` raises.
+        """
+        decoder = self._idle.get()
+        try:
+            yield decoder.read(path, filename)
+        finally:
+            decoder.tidy()
+            self._idle.put(decoder)
+
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the processes."""
+        return [decoder.process.pid for decoder in self._decoders]
+
+    def close(self) -> None:
+        """End the processes."""
+        for decoder in self._decoders:
+            decoder.process.end()
+
+
+class _Decoder:
+    """A process, the one that comes after it, and the memory that they share with us."""
+
+    def __init__(self, limits: ReadLimits, bounds: Confinement, program: str) -> None:
+        self._limits = limits
+        self._bounds = bounds
+        self._program = program
+        self._memory = SharedMemory(needed_bytes(limits))
+        self.process = self._start()
+
+    def read(self, path: Path, filename: str | None) -> tuple[Clip, dict[str, float]]:
+        if not self.process.is_alive:
+            self.process = self._start()
+        answer = self.process.ask(path.absolute(), self._limits, filename)
+        if "clip" not in answer:
+            raise self._to_error(answer)
+        return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
+
+    def tidy(self) -> None:
+        """Give memory back, and start a new process where this one has ended."""
+        self._memory.release(_LASTING_BYTES)
+        if not self.process.is_alive:
+            self.process = self._start()
+
+    def _start(self) -> DecoderProcess:
+        return DecoderProcess(self._memory, self._bounds, self._program)
+
+    def _to_error(self, answer: dict[str, Any]) -> MediaError:
+        kind = getattr(errors, str(answer.get("error")), None)
+        if isinstance(kind, type) and issubclass(kind, MediaError):
+            return kind(answer["message"], answer["hint"], answer["details"])
+        if answer.get("failure") == "memory":
+            what = f"needs more than {self._bounds.memory_mb} MB of memory"
+        else:
+            what = f"failed ({answer.get('failure')})"
+        return MediaUnreadableError(f"The file cannot be decoded: its decoder {what}.")

@@ -1,0 +1,116 @@
+"""Which sound of a file is heard: channels, tracks, and what hardware adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from align.aligner import Aligner
+from align.decode import ReadLimits, read_clip
+from align.sound import mix
+from align.speech import analyse_speech
+from tests.support import media
+from utils.arrays import RATE_HZ, Float32Array
+from utils.config import CaptureSettings
+from utils.media import Capture, Waveform
+
+LIMITS = ReadLimits()
+SPEECH = media.speech(1, 3.0)
+SILENCE = media.silence(3.0)
+
+
+def read_samples(path: Path) -> Float32Array:
+    waveform = read_clip(path, LIMITS).waveform
+    assert waveform is not None
+    return waveform.samples
+
+
+def hear(path: Path) -> Capture:
+    return Aligner(CaptureSettings()).analyse(path)
+
+
+def hints_of(capture: Capture) -> set[str]:
+    return {hint.code for hint in capture.hints}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "layout", "channels"),
+    [
+        (".m4a", "5.1", 6),
+        (".m4a", "7.1", 8),
+        (".mkv", "7.1", 8),
+        (".mkv", "hexadecagonal", 16),
+        (".mkv", "22.2", 24),
+    ],
+)
+def test_many_channels_are_mixed_like_one(
+    tmp_path: Path, suffix: str, layout: str, channels: int
+) -> None:
+    everywhere = np.repeat(media.tone(1.0, level=0.3)[:, None], channels, axis=1)
+    path = media.write_tracks(tmp_path / f"a{suffix}", [everywhere], layout=layout)
+    level = float(np.sqrt(np.mean(read_samples(path)[2000:-2000] ** 2)))
+    assert level == pytest.approx(0.3 / np.sqrt(2), rel=0.2)
+
+
+def test_channels_out_of_phase_give_one_of_them(tmp_path: Path) -> None:
+    opposed = np.stack([SPEECH, -0.8 * SPEECH], axis=1)
+    path = media.write_tracks(tmp_path / "a.mkv", [opposed], layout="stereo")
+    one = read_samples(media.write_tracks(tmp_path / "b.mkv", [SPEECH]))
+    np.testing.assert_allclose(read_samples(path), one, atol=2e-3)
+
+
+def test_one_channel_of_six_that_is_turned_round_cancels_nothing() -> None:
+    rng = np.random.default_rng(0)
+    tone = media.tone(1.0, rate_hz=RATE_HZ)
+    channels = np.repeat(tone[:, None], 6, axis=1)
+    channels[:, 3] *= -0.5
+    assert np.std(mix(channels)) > 0.5 * np.std(tone)
+    apart = rng.normal(0, 0.1, (RATE_HZ, 2)).astype(np.float32)
+    np.testing.assert_array_equal(mix(apart), apart.mean(axis=1), "what differs is mixed")
+
+
+def test_the_track_with_the_default_flag_is_heard(tmp_path: Path) -> None:
+    other = media.speech(2, 3.0)
+    path = media.write_tracks(tmp_path / "a.mkv", [other, SPEECH], default=1)
+    alone = read_samples(media.write_tracks(tmp_path / "b.mkv", [SPEECH]))
+    np.testing.assert_array_equal(read_samples(path), alone)
+    capture = hear(path)
+    assert "several_sounds" in hints_of(capture)
+    alone_quality = hear(tmp_path / "b.mkv").speech_analysis.quality
+    assert capture.speech_analysis.quality == alone_quality
+
+
+@pytest.mark.parametrize("silent", [SILENCE, media.noise(3.0, 0.01), media.music(3.0)])
+@pytest.mark.parametrize("default", [0, None])
+def test_else_the_first_track_with_speech_is_heard(
+    tmp_path: Path, silent: Float32Array, default: int | None
+) -> None:
+    path = media.write_tracks(tmp_path / "a.mkv", [silent, SPEECH], default=default)
+    capture = hear(path)
+    assert capture.speech_analysis.quality.speech_s > 1.5
+    assert "several_sounds" in hints_of(capture)
+
+
+def test_without_speech_in_any_track_there_is_none(tmp_path: Path) -> None:
+    path = media.write_tracks(tmp_path / "a.mkv", [SILENCE, media.tone(3.0)])
+    assert "no_speech" in hints_of(hear(path))
+
+
+def test_a_single_track_has_no_hint_about_tracks(tmp_path: Path) -> None:
+    path = media.write_tracks(tmp_path / "a.mkv", [SPEECH])
+    assert "several_sounds" not in hints_of(hear(path))
+
+
+@pytest.mark.parametrize("offset", [-0.3, 0.05, 0.6])
+def test_a_constant_offset_changes_no_judgement(offset: float) -> None:
+    samples = media.speech(1, 3.0, 0.3, rate_hz=RATE_HZ)
+    clean = analyse_speech(Waveform(samples, RATE_HZ), 0.5)
+    shifted = analyse_speech(Waveform(samples + np.float32(offset), RATE_HZ), 0.5)
+    for name in ("speech_s", "snr_db", "level_db", "score"):
+        expected = getattr(clean.quality, name)
+        assert getattr(shifted.quality, name) == pytest.approx(expected, abs=0.2), name
+    assert shifted.quality.clipping == clean.quality.clipping == 0
+    assert shifted.speech is not None
+    assert abs(float(shifted.speech.samples.mean())) < 0.01

@@ -1,0 +1,116 @@
+"""A decoder that misbehaves when a file asks it to, in the process of a real one.
+
+`Decoders(..., program="tests.support.hostile_decoder")` runs it. A file that begins with
+one of the words of `TRICKS` sets it off. Other files are decoded as usual.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from align.decode import read_timed
+from align.decoder_program import serve
+from align.limits import ReadLimits
+from utils.media import Clip
+
+
+def _segfault() -> None:
+    ctypes.string_at(1)
+
+
+def _loop() -> None:
+    while True:
+        pass
+
+
+def _hang() -> None:
+    signal.pause()
+
+
+def _eat_memory() -> None:
+    pieces = []
+    while True:
+        pieces.append(bytearray(64 << 20))
+
+
+def _abort_for_memory() -> None:
+    try:
+        _eat_memory()
+    except MemoryError:
+        os.abort()
+
+
+def _exit() -> None:
+    os._exit(3)
+
+
+def _fail() -> None:
+    raise RuntimeError("/a/path")
+
+
+def _use_network() -> None:
+    try:
+        socket.socket()
+    except PermissionError:
+        raise RuntimeError from None
+
+
+def _run_a_program() -> None:
+    try:
+        subprocess.run(["/bin/true"], check=False)
+    except PermissionError:
+        raise RuntimeError from None
+
+
+def _write_a_file() -> None:
+    with Path(f"/tmp/duet-hostile-{os.getpid()}").open("wb", buffering=0) as file:
+        Path(file.name).unlink()
+        try:
+            file.write(b"x")
+        except OSError:
+            raise RuntimeError from None
+
+
+def _read_secrets() -> None:
+    if "DUET_API_KEY" not in os.environ:
+        raise RuntimeError
+
+
+def _import_heavy() -> None:
+    if not {"tensorflow", "onnxruntime", "sqlalchemy", "flask", "cv2"} & sys.modules.keys():
+        raise RuntimeError
+
+
+TRICKS: dict[bytes, Callable[[], None]] = {
+    b"segfault": _segfault,
+    b"loop": _loop,
+    b"hang": _hang,
+    b"memory": _eat_memory,
+    b"abort": _abort_for_memory,
+    b"exit": _exit,
+    b"fail": _fail,
+    b"network": _use_network,
+    b"program": _run_a_program,
+    b"write": _write_a_file,
+    b"secrets": _read_secrets,
+    b"heavy": _import_heavy,
+}
+
+
+def read(path: Path, limits: ReadLimits, filename: str | None) -> tuple[Clip, dict[str, float]]:
+    """Do what the file asks for, or else read it."""
+    if path.is_file():
+        word = path.read_bytes()[:16].split(b"\n")[0]
+        TRICKS.get(word, lambda: None)()
+    return read_timed(path, limits, filename)
+
+
+if __name__ == "__main__":
+    serve(read)
