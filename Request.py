@@ -19,12 +19,14 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import requests
 
 TIMEOUT_S = (5, 180)
+MOST_TIMES = 20
 MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
 
 
@@ -37,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if not args.clip.is_file():
         return fail(f"No such file: {args.clip}")
     try:
-        answer = send(args)
+        answer = send_when_free(args)
     except requests.exceptions.SSLError:
         return fail(
             f"The certificate of {args.url} is not trusted here. If it is your own, add --ca"
@@ -101,6 +103,18 @@ def _add_clip_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only identify, never register, and explain the answer",
     )
+
+
+def send_when_free(args: argparse.Namespace) -> requests.Response:
+    """Upload the clip, again and again while the service is busy."""
+    for _ in range(MOST_TIMES - 1):
+        answer = send(args)
+        if answer.status_code != 503 or '"busy"' not in answer.text:
+            return answer
+        wait_s = int(answer.headers.get("Retry-After", "5"))
+        print(f"The service is busy. The clip is sent again in {wait_s} s ...", file=sys.stderr)
+        time.sleep(wait_s)
+    return send(args)
 
 
 def send(args: argparse.Namespace) -> requests.Response:

@@ -127,7 +127,8 @@ class Probe:
 class Analyser:
     """Aligner and encoders behind `settings.limits.slots` slots.
 
-    A clip waits for its slot at most `wait_s` seconds.
+    A clip waits for its slot at most `wait_s` seconds. No more than half of the threads
+    of the service wait, so that the others answer what is no clip.
     """
 
     def __init__(
@@ -138,6 +139,8 @@ class Analyser:
         self._settings = settings
         self._wait_s = wait_s
         self._slots = threading.BoundedSemaphore(settings.limits.slots)
+        self._most_waiting = max(1, settings.limits.threads // 2)
+        self._places = threading.BoundedSemaphore(settings.limits.slots + self._most_waiting)
         self.encoder_ids = PerModality(
             fused=encoders.fusion.encoder_id,
             face=encoders.face.encoder_id,
@@ -185,15 +188,16 @@ class Analyser:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._wait_s):
-            raise BusyError(
-                f"All {self._settings.limits.slots} recognition slots were taken for"
-                f" {self._wait_s:g} s."
-            )
-        try:
+        slots = self._settings.limits.slots
+        with (
+            _hold(self._places, 0, f"{self._most_waiting} clips wait for their turn already."),
+            _hold(
+                self._slots,
+                self._wait_s,
+                f"All {slots} recognition slots were taken for {self._wait_s:g} s.",
+            ),
+        ):
             yield
-        finally:
-            self._slots.release()
 
     def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
         embeddings: dict[Modality, Embedding] = {}
@@ -218,6 +222,17 @@ class Analyser:
         if Modality.VOICE not in embeddings:
             missing[Modality.VOICE] = _why_no_voice(capture, self._settings.capture.min_speech_s)
         return missing
+
+
+@contextmanager
+def _hold(places: threading.Semaphore, wait_s: float, refusal: str) -> Iterator[None]:
+    """Hold one of the places. Raises BusyError where none is free within `wait_s`."""
+    if not places.acquire(timeout=wait_s):
+        raise BusyError(refusal)
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _why_no_face(capture: Capture) -> str:

@@ -89,8 +89,14 @@ class LimitSettings(_Subject):
         " requests are allowed. Empty: no limit.",
     )
     max_upload_mb: int = _setting(64, "Largest request body, in MB.", 1, 4096)
-    threads: int = _setting(8, "Requests that are served at the same time.", 1, 256)
-    slots: int = _setting(2, "Clips that are analysed at the same time. Others wait.", 1, 64)
+    threads: int = _setting(32, "Requests that are served at the same time.", 1, 256)
+    slots: int = _setting(
+        2,
+        "Clips that are analysed at the same time. Others wait, at most half as many as there"
+        " are threads.",
+        1,
+        64,
+    )
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,31 @@ def test_slots(tmp_path: Path, clip: Callable[..., Path]) -> None:
     made.close()
 
 
+def test_a_long_queue_is_refused_at_once(tmp_path: Path, clip: Callable[..., Path]) -> None:
+    aligner = SlowAligner()
+    made = make_recognizer(tmp_path / "s", aligner=aligner, slots=1, threads=4)
+    path = clip(face=1)
+    results: list[str] = []
+
+    def ask() -> None:
+        try:
+            results.append(identify(made, path).decisions.face.outcome.value)
+        except BusyError as error:
+            results.append(error.message)
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for t in threads:
+        t.start()
+    until(lambda: len(results) == 2)
+    assert set(results) == {"2 clips wait for their turn already."}
+    aligner.go.set()
+    for t in threads:
+        t.join()
+    assert results[2:] == ["unknown"] * 3
+    assert identify(made, path).decisions.face.outcome == "unknown"
+    made.close()
+
+
 def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
     class Broken(StubFace):
         def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:

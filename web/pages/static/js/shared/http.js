@@ -1,4 +1,5 @@
 // Requests to the service. Every failure is an ApiError.
+import { sendWhenFree } from "./busy.js";
 import { errorFromAnswer, serverGone } from "./errors.js";
 import { keyHeaders } from "./key.js";
 
@@ -54,7 +55,17 @@ function jsonOptions(body) {
 }
 
 /**
- * POST a form with files and return the JSON answer.
+ * POST a form with files and return the JSON answer. A busy service is asked again.
+ * @template T
+ * @param {string} url
+ * @param {FormFields} fields
+ * @param {OnProgress} [onProgress]
+ * @returns {Promise<T>}
+ */
+export const uploadForm = (url, fields, onProgress) =>
+  sendWhenFree(() => uploadOnce(url, fields, onProgress));
+
+/**
  * `fetch` reports no progress of an upload, so this is an XMLHttpRequest.
  * @template T
  * @param {string} url
@@ -62,7 +73,7 @@ function jsonOptions(body) {
  * @param {OnProgress} onProgress
  * @returns {Promise<T>}
  */
-export function uploadForm(url, fields, onProgress = () => {}) {
+function uploadOnce(url, fields, onProgress = () => {}) {
   const request = new XMLHttpRequest();
   request.open("POST", url);
   for (const [name, value] of Object.entries(keyHeaders())) {
