@@ -48,12 +48,11 @@ class Service:
 
     def decoder_pids(self) -> list[int]:
         """The processes that decode media for those that answer."""
-        return [
-            int(pid)
-            for worker in self.worker_pids()
-            for children in Path(f"/proc/{worker}/task").glob("*/children")
-            for pid in children.read_text().split()
-        ]
+        pids: list[int] = []
+        for worker in self.worker_pids():
+            for children in Path(f"/proc/{worker}/task").glob("*/children"):
+                pids += map(int, children.read_text().split())
+        return pids
 
     def temporary_files(self) -> list[Path]:
         """Uploads that lie on the disk now."""
