@@ -78,7 +78,7 @@ def _open_source(
     from train.data.datasets import shared_data_dir
 
     if folder is None:
-        yield ResearchData(data or shared_data_dir(), settings.capture.min_speech_s)
+        yield ResearchData(data or shared_data_dir(), settings)
     elif not feedback:
         yield OwnClips(folder, settings)
     else:

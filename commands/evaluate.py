@@ -220,7 +220,7 @@ def _research_data(folder: Path | None) -> ResearchData:
     from train.calibration.gather import ResearchData
     from train.data.datasets import shared_data_dir
 
-    return ResearchData(folder or shared_data_dir(), Settings.from_env().capture.min_speech_s)
+    return ResearchData(folder or shared_data_dir(), Settings.from_env())
 
 
 def _write(out: Path, text: str) -> None:

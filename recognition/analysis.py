@@ -18,6 +18,7 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import stored_media
 from gallery.store import NewTemplate
 from gallery.vectors import check
+from recognition.matching import Side
 from recognition.observation import Observation
 from utils.arrays import Float32Array
 from utils.clock import timed
@@ -105,6 +106,26 @@ class Probe:
         if speech is None or Modality.VOICE not in self.embeddings:
             return 0.0
         return speech.duration_s
+
+    @property
+    def sides(self) -> dict[Modality, Side]:
+        """What is compared, with the length and quality that its ratios shrink with."""
+        face = self.capture.face_analysis.quality
+        voice = self.capture.speech_analysis.quality
+        scores = {
+            Modality.FACE: (face.score,) if face else (),
+            Modality.VOICE: (voice.score,),
+        }
+        scores[Modality.FUSED] = scores[Modality.FACE] + scores[Modality.VOICE]
+        seconds = self.speech_s
+        return {
+            modality: Side(
+                vector=vector,
+                speech_s=0.0 if modality == Modality.FACE else seconds,
+                quality=scores[modality],
+            )
+            for modality, vector in self.vectors.items()
+        }
 
     @property
     def templates(self) -> list[NewTemplate]:

@@ -70,6 +70,7 @@ def verdict(value: Verdict) -> dict[str, Any]:
         "score": number(value.score),
         "threshold": number(value.threshold),
         "probability": number(value.probability),
+        "decided_by": value.modality.value if value.modality else None,
     }
 
 

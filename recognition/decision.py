@@ -6,21 +6,20 @@ decisions, so a fused decision that rests on one modality is that modality's dec
 The threshold is stated as a cosine beside the score: the one that this probe needs for
 this person (`Candidate.score_at`). So it differs from clip to clip.
 
-The fused decision follows these rules, in this order:
+Nothing is accepted with a probability below one half.
 
-1. Conflict, naming nobody: face and voice each confidently name a different person.
-   Confident means accepted, and 99 to 1 in favour even after looking at N people:
-   log-likelihood ratio >= ln(99 N). An impostor reaches such a ratio in at most one of
-   99 N comparisons, so a chance match of a weak voice does not block the right face. Each
-   side must also prefer its own person to the other's by 99 to 1, so a voice that fits
-   both people does not block it either.
-2. The fused score, when it is accepted.
-3. The face or the voice alone, when it is accepted and the other one does not speak
-   against the person: log-likelihood ratio >= 0, or accepted too, or nothing to compare.
-   So face and voice never both name a person whom the fused decision does not name. To
-   take one without looking at the other would add its false positives to those stated.
-   This rule adds only strangers who pass one and resemble the person in the other.
-4. Unknown.
+The fused decision weighs four stories about the person whom the fused score, the face or
+the voice accepts, in this order (`recognition/stories.py`):
+
+- Accepted, where the likeliest story is that face and voice are both that person's, and
+  it is likelier than all others together. The answer is "by face and voice" where each
+  speaks for the person by itself, with `SUPPORT` or more. It is by the accepted one of
+  the two where the other one hardly says anything: it is missing, short, noisy, blurred.
+- Conflict, naming nobody, where one of the two speaks against the person whom the other
+  one names.
+- Unknown otherwise.
+
+`DecisionSettings.require_both` asks for more: face and voice must both accept the same person.
 
 A clip that is another person of the gallery stops an enrolment. That takes stronger
 evidence than a name, because filling a gallery asks N times whether somebody new is
@@ -43,10 +42,16 @@ from dataclasses import dataclass, replace
 
 from recognition.matching import Calibrations, Candidate, Comparison
 from recognition.results import Decision, Match, Outcome, Verdict
-from scoring.calibration import Calibration, fmr_for_fpir
+from recognition.stories import Evidence, Story, weigh
+from scoring.calibration import fmr_for_fpir, probability_of
 from scoring.norms import OTHERS
-from utils.modality import Modality, PerModality
+from utils.config import DecisionSettings
+from utils.modality import SINGLE, Modality, PerModality
 
+EVEN = 0.5
+"""Probability below which no story is believed."""
+SUPPORT = math.log(10)
+"""Log-likelihood ratio from which a modality speaks for a person by itself."""
 CONFIDENT_ODDS = 99
 ENROLLED_BEFORE_ODDS = 1 / 99
 SAME_RECORDING = 0.95
@@ -65,23 +70,34 @@ class Rule:
     """What a decision is made by.
 
     Attributes:
-        fpir: stated false positive identification rate.
+        settings: the rates that are stated.
         people: number of people in the gallery.
         calibrations: one for each modality.
         beyond: log-likelihood ratio that is asked for beyond the threshold.
     """
 
-    fpir: float
+    settings: DecisionSettings
     people: int
     calibrations: Calibrations
     beyond: float = 0.0
 
+    @property
+    def fpir(self) -> float:
+        """Stated false positive identification rate."""
+        return self.settings.fpir
+
     def threshold(self, modality: Modality) -> tuple[float, bool]:
-        """Strength to reach, and whether it is extrapolated."""
-        strength, extrapolated = self.calibrations[modality].threshold(
-            fmr_for_fpir(self.fpir, self.people)
-        )
-        return strength + self.beyond / self.calibrations[modality].slope, extrapolated
+        """Strength that the stated rate asks for, and whether it is extrapolated."""
+        return self.calibrations[modality].threshold(fmr_for_fpir(self.fpir, self.people))
+
+    def threshold_for(self, candidate: Candidate) -> tuple[float, bool]:
+        """Strength that this candidate must reach, and whether it is extrapolated.
+
+        Unless less is asked for, the odds are even there at least.
+        """
+        strength, extrapolated = self.threshold(candidate.modality)
+        even = candidate.strength + (min(self.beyond, 0.0) - candidate.llr) / candidate.slope
+        return max(strength + self.beyond / candidate.slope, even), extrapolated
 
     def duplicate_evidence(self, modality: Modality) -> float:
         """Evidence that somebody new reaches at 1/N of the stated rate.
@@ -99,11 +115,11 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
     if not candidates:
         return _nothing(Outcome.UNKNOWN, _why_nobody(modality, rule))
     best = candidates[0]
-    strength, extrapolated = rule.threshold(best.modality)
+    strength, extrapolated = rule.threshold_for(best)
     threshold = best.score_at(strength)
     margin = best.score - threshold
     # Evidence is of strengths: the margin ends where the threshold, as a cosine, is 1.
-    evidence = rule.calibrations[best.modality].slope * (best.strength - strength)
+    evidence = best.slope * (best.strength - strength)
     note = _EXTRAPOLATED if extrapolated else ""
     decision = Decision(
         outcome=Outcome.UNKNOWN,
@@ -116,14 +132,14 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
     )
     if not margin >= 0:  # a score that is not a number is no match either
         return decision
-    return replace(
+    accepted = replace(
         decision,
         outcome=Outcome.ACCEPTED,
-        reason=f"{_why_accepted(best, margin, rule)}{note}",
         match=best.match,
         runner_up=candidates[1].match if len(candidates) > 1 else None,
         evidence=max(evidence, 0.0),
     )
+    return replace(accepted, reason=_why_accepted(accepted, rule))
 
 
 def _why_nobody(modality: Modality, rule: Rule) -> str:
@@ -132,10 +148,13 @@ def _why_nobody(modality: Modality, rule: Rule) -> str:
     return f"Nobody in the gallery is enrolled by {_BY[modality]}"
 
 
-def _why_accepted(best: Candidate, margin: float, rule: Rule) -> str:
+def _why_accepted(decision: Decision, rule: Rule) -> str:
+    assert decision.match is not None
+    assert decision.modality is not None
     return (
-        f"Recognised by {_BY[best.modality]}; {margin:.2f} above the threshold, probability"
-        f" {_percent(best.probability)}, {_percent(rule.fpir)} of strangers would be named"
+        f"Recognised by {_BY[decision.modality]}; {decision.margin:.2f} above the threshold,"
+        f" probability {_percent(decision.match.probability)}, {_percent(rule.fpir)} of strangers"
+        f" would be named{_EXTRAPOLATED if decision.extrapolated else ''}"
     )
 
 
@@ -147,7 +166,7 @@ def no_probe(reason: str) -> Decision:
 def decide_fused(
     fused: Decision | None,
     single: Mapping[Modality, Decision],
-    other: Mapping[Modality, float],
+    evidence: Mapping[str, Evidence],
     rule: Rule,
 ) -> Decision:
     """Decide by both modalities once the single ones are decided (rules above).
@@ -156,60 +175,78 @@ def decide_fused(
         fused: decision by the fused score. None = the clip has one modality only, and
             its decision stands, with the reason why the other one is missing.
         single: decisions by face and by voice.
-        other: `other[m]` is the log-likelihood ratio that the other modality gives to
-            the person whom `m` names, as far as there is something to compare.
+        evidence: what the clip says of everybody whom a decision names, by person id.
+        rule: what is decided by.
     """
     face = single[Modality.FACE]
     voice = single[Modality.VOICE]
+    if rule.settings.require_both and not _name_the_same(face, voice):
+        return _refuse_one(face, voice)
     if fused is None:
         present, missing = (voice, face) if face.outcome == Outcome.NO_PROBE else (face, voice)
         return replace(present, reason=f"{present.reason}. {missing.reason}")
-    if is_conflict(single, other, rule):
+    named = next((d for d in (fused, face, voice) if d.match is not None), fused)
+    if named.match is None:
+        return fused
+    of_person = evidence[named.match.person_id]
+    stories = weigh(of_person, rule.settings.mixed_odds)
+    if stories[Story.BOTH] >= EVEN:
+        return _accept(named, single, of_person, probability=stories[Story.BOTH], rule=rule)
+    likeliest = max(stories, key=lambda story: stories[story])
+    if likeliest in (Story.FACE_ONLY, Story.VOICE_ONLY):
+        return _conflict(of_person, likeliest)
+    return _nothing(Outcome.UNKNOWN, "Face and voice together are not similar enough to anybody")
+
+
+def _accept(
+    named: Decision,
+    single: Mapping[Modality, Decision],
+    evidence: Evidence,
+    *,
+    probability: float,
+    rule: Rule,
+) -> Decision:
+    """Accept by both, or by the one that is accepted where the other one says too little."""
+    silent = evidence.silent(SUPPORT)
+    alone = [m for m in SINGLE if m not in silent and _name_the_same(single[m], named)]
+    note = ""
+    if silent and alone:
+        named = single[alone[0]]
+        note = f". The {silent[0]} says too little to confirm it"
+    assert named.match is not None
+    accepted = replace(named, match=replace(named.match, probability=probability))
+    return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
+
+
+def _conflict(evidence: Evidence, likeliest: Story) -> Decision:
+    """Say who speaks for whom, without a name."""
+    lone, other = ("face", "voice") if likeliest == Story.FACE_ONLY else ("voice", "face")
+    rival = evidence.voice_rival if other == "voice" else evidence.face_rival
+    if rival > 0:
         return _nothing(
             Outcome.CONFLICT, "The face and the voice belong to two different people of the gallery"
         )
-    if fused.outcome != Outcome.UNKNOWN:
-        return fused
-    for alone, rest in ((face, voice), (voice, face)):
-        by = alone.modality
-        if alone.match is None or by is None:
-            continue
-        if other.get(by, 0.0) >= 0 or _name_the_same(alone, rest):
-            return alone
-        reason = f"the {by} alone is recognised, but the {rest.modality} speaks against that person"
-        fused = replace(fused, reason=f"{fused.reason}: {reason}")
-    return fused
+    return _nothing(
+        Outcome.CONFLICT,
+        f"The {lone} is like somebody of the gallery, and the {other} speaks against that person",
+    )
+
+
+def _refuse_one(face: Decision, voice: Decision) -> Decision:
+    """Name nobody by one modality alone."""
+    texts = [
+        f"by {d.modality or m}: {d.outcome}" for m, d in zip(SINGLE, (face, voice), strict=True)
+    ]
+    return _nothing(
+        Outcome.UNKNOWN,
+        f"Face and voice must both name the same person. Received: {', '.join(texts)}",
+    )
 
 
 def _name_the_same(one: Decision, other: Decision) -> bool:
     if one.match is None or other.match is None:
         return False
     return one.match.person_id == other.match.person_id
-
-
-def is_confident(decision: Decision, rule: Rule) -> bool:
-    """Whether a single modality names somebody beyond what chance brings among so many."""
-    return _llr(decision) >= math.log(CONFIDENT_ODDS * max(rule.people, 1))
-
-
-def is_conflict(
-    single: Mapping[Modality, Decision], other: Mapping[Modality, float], rule: Rule
-) -> bool:
-    """Whether face and voice confidently name two different people.
-
-    Each must also prefer its own person to the other's. Arguments as `decide_fused`.
-    """
-    face = single[Modality.FACE]
-    voice = single[Modality.VOICE]
-    if face.match is None or voice.match is None or _name_the_same(face, voice):
-        return False
-    clear = math.log(CONFIDENT_ODDS)
-    return (
-        is_confident(face, rule)
-        and is_confident(voice, rule)
-        and _llr(voice) - other.get(Modality.FACE, -math.inf) >= clear
-        and _llr(face) - other.get(Modality.VOICE, -math.inf) >= clear
-    )
 
 
 def _llr(decision: Decision) -> float:
@@ -251,36 +288,43 @@ def _is_duplicate(decision: Decision, rule: Rule) -> bool:
     return rule.people >= PLACE and decision.evidence >= rule.duplicate_evidence(decision.modality)
 
 
-def verify(comparison: Comparison | None, calibration: Calibration, fmr: float) -> Verdict:
+def verify(comparison: Comparison | None, calibrations: Calibrations, fmr: float) -> Verdict:
     """Decide 1:1 at the false match rate `fmr`. `comparison` None = nothing to compare."""
     if comparison is None:
         return Verdict("no_probe")
-    strength, extrapolated = calibration.pair_threshold(fmr)
+    strength, extrapolated = calibrations[comparison.modality].pair_threshold(fmr)
     threshold = min(comparison.level + comparison.scale * strength, 1.0)
+    same = comparison.score >= threshold and comparison.llr >= 0
     return Verdict(
-        outcome="same" if comparison.score >= threshold else "different",
+        outcome="same" if same else "different",
         score=comparison.score,
         threshold=threshold,
-        probability=float(calibration.probability(comparison.strength)),
+        probability=float(probability_of(comparison.llr)),
         extrapolated=extrapolated,
+        modality=comparison.modality,
     )
 
 
-def verify_fused(verdicts: PerModality[Verdict]) -> Verdict:
-    """Decide 1:1 by both modalities once each has its verdict.
-
-    As when identifying, the face or the voice alone counts when it says "same", the
-    fused score does not, and the other one does not speak against it.
-    """
-    face = verdicts.face
-    voice = verdicts.voice
-    if verdicts.fused.outcome != "different":
-        return verdicts.fused
-    for alone, rest in ((face, voice), (voice, face)):
-        supported = rest.outcome == "same" or (rest.probability or 0.0) >= 0.5
-        if alone.outcome == "same" and supported:
-            return alone
-    return verdicts.fused
+def verify_fused(
+    verdicts: PerModality[Verdict], evidence: Evidence, settings: DecisionSettings
+) -> Verdict:
+    """Decide 1:1 by both modalities once each has its verdict, as when identifying."""
+    fused = verdicts.fused
+    both = verdicts.face.outcome == verdicts.voice.outcome == "same"
+    if settings.require_both and not both:
+        return replace(fused, outcome="different") if fused.outcome == "same" else fused
+    same = [v for v in (fused, verdicts.face, verdicts.voice) if v.outcome == "same"]
+    if evidence.face is None or evidence.voice is None or not same:
+        return fused
+    stories = weigh(evidence, settings.mixed_odds)
+    probability = stories[Story.BOTH]
+    if probability < EVEN:
+        is_mixed = max(stories[Story.FACE_ONLY], stories[Story.VOICE_ONLY]) > EVEN
+        outcome = "conflict" if is_mixed else "different"
+        return replace(fused, outcome=outcome, probability=probability)
+    silent = evidence.silent(SUPPORT)
+    alone = [verdicts[m] for m in SINGLE if m not in silent and verdicts[m].outcome == "same"]
+    return replace(alone[0] if silent and alone else same[0], probability=probability)
 
 
 def _percent(share: float) -> str:

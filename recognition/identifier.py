@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gallery.records.feed import PersonRef
 from gallery.search.memory import Index, Snapshot
 from recognition import decision
 from recognition.analysis import Probe
 from recognition.decision import Rule
-from recognition.matching import Calibrations, Candidate, Search
+from recognition.matching import Calibrations, Candidate, Search, Sides
 from recognition.results import Decision
+from recognition.stories import Evidence
+from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality
 
 
@@ -24,12 +28,14 @@ class Answer:
 
 
 class Identifier:
-    """Searches the gallery and decides at a stated false positive identification rate."""
+    """Searches the gallery and decides as the settings state."""
 
-    def __init__(self, index: Index, calibrations: Calibrations, fpir: float) -> None:
+    def __init__(
+        self, index: Index, calibrations: Calibrations, settings: DecisionSettings
+    ) -> None:
         self._index = index
         self._calibrations = calibrations
-        self._fpir = fpir
+        self._settings = settings
 
     def refresh(self) -> Snapshot:
         """Bring the index up to date, which may take long after many changes."""
@@ -39,38 +45,52 @@ class Identifier:
         """Decide who the probe is. `beyond` as of `Rule`."""
         snapshot = self._index.near(probe.vectors)
         rule = Rule(
-            fpir=self._fpir,
+            settings=self._settings,
             people=snapshot.people,
             calibrations=self._calibrations,
             beyond=beyond,
         )
-        search = Search(snapshot, probe.vectors, self._calibrations, speech_s=probe.speech_s)
-        ranked = {m: search.rank(m) for m in probe.vectors}
-        decisions = {m: decision.decide(ranked[m], m, rule) for m in probe.vectors}
-        single = {m: decisions.get(m) or decision.no_probe(probe.missing[m]) for m in SINGLE}
-        fused = decision.decide_fused(
-            decisions.get(Modality.FUSED), single, _other_llrs(search, ranked, single), rule
-        )
-        return Answer(
-            decisions=PerModality(
-                fused=fused, face=single[Modality.FACE], voice=single[Modality.VOICE]
-            ),
-            rule=rule,
-            snapshot=snapshot,
-        )
+        decisions = identify(probe.sides, snapshot, rule, missing=probe.missing)
+        return Answer(decisions=decisions, rule=rule, snapshot=snapshot)
 
 
-def _other_llrs(
-    search: Search,
-    ranked: Mapping[Modality, Sequence[Candidate]],
-    single: Mapping[Modality, Decision],
-) -> dict[Modality, float]:
-    """What the other modality says of the person whom a modality names."""
-    llrs = {}
-    for modality, other in (SINGLE, SINGLE[::-1]):
-        if single[modality].match is None:
-            continue
-        llr = search.llr_of(ranked[modality][0].person, other)
-        if llr is not None:
-            llrs[modality] = llr
-    return llrs
+def identify(
+    probe: Sides, snapshot: Snapshot, rule: Rule, *, missing: Mapping[Modality, str]
+) -> PerModality[Decision]:
+    """Decide who of the snapshot a probe is, by both modalities, by face and by voice.
+
+    `missing` says why a modality is not there, in words.
+    """
+    search = Search(snapshot, probe, rule.calibrations)
+    ranked = {m: search.rank(m) for m in probe}
+    decisions = {m: decision.decide(ranked[m], m, rule) for m in probe}
+    single = {m: decisions.get(m) or decision.no_probe(missing[m]) for m in SINGLE}
+    fused = decision.decide_fused(
+        decisions.get(Modality.FUSED), single, _evidence(search, ranked), rule
+    )
+    return PerModality(fused=fused, face=single[Modality.FACE], voice=single[Modality.VOICE])
+
+
+def _evidence(
+    search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
+) -> dict[str, Evidence]:
+    """What the probe says of everybody who comes first by a modality, by person id."""
+    firsts = [candidates[0].person for candidates in ranked.values() if candidates]
+    return {person.person_id: _evidence_of(person, search, ranked) for person in firsts}
+
+
+def _evidence_of(
+    person: PersonRef, search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
+) -> Evidence:
+    rivals = {}
+    for modality in SINGLE:
+        others = [c.llr for c in ranked.get(modality, ()) if c.person.key != person.key]
+        rivals[modality] = max(others, default=-math.inf) - math.log(search.people)
+    joint = search.llr_of(person, Modality.FUSED)
+    return Evidence(
+        face=search.llr_of(person, Modality.FACE),
+        voice=search.llr_of(person, Modality.VOICE),
+        joint=-math.inf if joint is None else joint,
+        face_rival=rivals[Modality.FACE],
+        voice_rival=rivals[Modality.VOICE],
+    )

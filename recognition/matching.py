@@ -22,18 +22,12 @@ import numpy as np
 from gallery.records.feed import PersonRef
 from gallery.search.memory import Snapshot
 from recognition.results import Match
-from scoring.calibration import Calibration
+from scoring.calibration import Calibration, Quality, probability_of
 from scoring.norms import OTHERS
 from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from utils.modality import Modality, PerModality
 
 Calibrations = PerModality[Calibration]
-ProbeVectors = Mapping[Modality, Float32Array]
-"""Embeddings (512,) of one clip by modality.
-
-With face and voice there is the fused one too, of the fusion's size.
-"""
-
 SHORTLIST = 50
 """Number of people, of the highest cosines, whose strengths are computed.
 
@@ -43,10 +37,27 @@ _BEST = 2
 
 
 @dataclass(frozen=True)
+class Side:
+    """What is asked about: an embedding (size,) of one clip by one modality.
+
+    `speech_s`: seconds of speech in the clip, 0 = none, or unknown.
+    """
+
+    vector: Float32Array
+    speech_s: float = 0.0
+    quality: Quality = ()
+
+
+Sides = Mapping[Modality, Side]
+"""One clip by modality. With face and voice there is the fused side too."""
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A person of the gallery compared with the probe, by one modality.
 
-    `score` is a cosine in [-1, 1], and `score` = `level` + `scale` · `strength`.
+    `score` is a cosine in [-1, 1], and `score` = `level` + `scale` · `strength`. The
+    log-likelihood ratio `llr` rises by `slope` with each strength.
     """
 
     person: PersonRef
@@ -55,8 +66,13 @@ class Candidate:
     level: float
     scale: float
     strength: float
+    slope: float
     llr: float
-    probability: float
+
+    @property
+    def probability(self) -> float:
+        """Probability, at even prior odds, that both are one person."""
+        return float(probability_of(self.llr))
 
     @property
     def match(self) -> Match:
@@ -81,66 +97,66 @@ class Candidate:
 class Comparison:
     """Two sides compared without a gallery around them. Fields as of `Candidate`."""
 
+    modality: Modality
     score: float
     level: float
     scale: float
     strength: float
+    llr: float
 
 
 def compare(
-    probe: Float32Array,
-    reference: Float32Array,
-    calibration: Calibration,
-    *,
-    speech_s: float,
-    reference_s: float | None = None,
+    modality: Modality, probe: Side, reference: Float32Array | Side, calibration: Calibration
 ) -> Comparison:
-    """Compare two embeddings (size,) of one modality.
+    """Compare a clip with what stands for a person (size,), or with another clip.
 
-    Args:
-        probe: embedding of a clip.
-        reference: what stands for a person, however long that person spoke. With
-            `reference_s` it is of another clip: then both are probes, level and scale
-            are the means of both, and the order of the two does not matter.
-        calibration: of their modality.
-        speech_s, reference_s: seconds of speech in the clips; 0 = none, or unknown.
+    Of two clips both are probes: level, scale and ratio are the means of both, and the
+    order of the two does not matter. Nothing tells how alike people of their place are,
+    so they count as of one that was measured (`CohortNorm.deduction`).
     """
-    score = float(np.clip(probe @ reference, -1.0, 1.0))
-    level, scale = _level_and_scale(probe, reference, calibration, speech_s)
-    if reference_s is not None:
-        other_level, other_scale = _level_and_scale(reference, probe, calibration, reference_s)
-        level = (level + other_level) / 2
-        scale = (scale + other_scale) / 2
-    return Comparison(score=score, level=level, scale=scale, strength=(score - level) / scale)
+    if isinstance(reference, Side):
+        sides = [(probe, reference.vector), (reference, probe.vector)]
+    else:
+        sides = [(probe, reference)]
+    level, scale = np.mean([_level_and_scale(*side, calibration) for side in sides], axis=0)
+    score = float(np.clip(probe.vector @ sides[0][1], -1.0, 1.0))
+    strength = float((score - level) / scale)
+    ratios = [calibration.llr(strength, side.quality) for side, _ in sides]
+    return Comparison(
+        modality=modality,
+        score=score,
+        level=float(level),
+        scale=float(scale),
+        strength=strength,
+        llr=float(np.mean(ratios)),
+    )
 
 
 def _level_and_scale(
-    probe: Float32Array, person: Float32Array, calibration: Calibration, speech_s: float
+    probe: Side, person: Float32Array, calibration: Calibration
 ) -> tuple[float, float]:
-    levels, scales = calibration.norm.probe(probe[None], speech_s)
-    return float(levels[0] + calibration.norm.person(person[None])[0]), float(scales[0])
+    norm = calibration.norm
+    level, scale = norm.probe(probe.vector[None], probe.speech_s)
+    raised = norm.person(person[None])[0] + scale[0] * norm.deduction()
+    return float(level[0] + raised), float(scale[0])
 
 
 class Search:
     """A probe against a snapshot of the gallery.
 
-    Each modality is searched once, when it is first asked for. `speech_s`: seconds of
-    speech in the probe; 0 = none, or unknown.
+    Each modality is searched once, when it is first asked for.
     """
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        probe: ProbeVectors,
-        calibrations: Calibrations,
-        *,
-        speech_s: float,
-    ) -> None:
+    def __init__(self, snapshot: Snapshot, probe: Sides, calibrations: Calibrations) -> None:
         self._snapshot = snapshot
         self._probe = probe
         self._calibrations = calibrations
-        self._speech_s = speech_s
         self._searches: dict[Modality, _ModalitySearch] = {}
+
+    @property
+    def people(self) -> int:
+        """Number of people who are searched."""
+        return self._snapshot.people
 
     def rank(self, modality: Modality) -> tuple[Candidate, ...]:
         """Find the two best people of the gallery in one modality, best first.
@@ -184,8 +200,7 @@ class Search:
                 self._snapshot,
                 modality,
                 self._probe[modality],
-                calibration=self._calibrations[modality],
-                speech_s=self._speech_s,
+                self._calibrations[modality],
             )
         return self._searches[modality]
 
@@ -197,18 +212,18 @@ class _ModalitySearch:
         self,
         snapshot: Snapshot,
         modality: Modality,
-        vector: Float32Array,
-        *,
+        side: Side,
         calibration: Calibration,
-        speech_s: float,
     ) -> None:
         self._snapshot = snapshot
         self._modality = modality
         self._calibration = calibration
         self._vectors = snapshot.vectors[modality]
         has = snapshot.has[modality]
-        self._cosines = np.where(has, np.clip(self._vectors @ vector, -1.0, 1.0), -np.inf)
-        level, scale = calibration.norm.probe(vector[None], speech_s)
+        cosines = np.clip(self._vectors @ side.vector, -1.0, 1.0)
+        self._cosines = np.where(has, cosines, -np.inf)
+        self._line = calibration.line(side.quality)
+        level, scale = calibration.norm.probe(side.vector[None], side.speech_s)
         self._level = float(level[0])
         self._scale = float(scale[0])
         self._count = snapshot.count(modality)
@@ -243,8 +258,7 @@ class _ModalitySearch:
         level = level + self._scale * deduction
         score = float(self._cosines[row])
         strength = (score - level) / self._scale
-        llr = float(self._calibration.llr(strength))
-        probability = float(self._calibration.probability(strength))
+        slope, intercept = self._line
         person = self._snapshot.refs[int(self._snapshot.keys[row])]
         return Candidate(
             person=person,
@@ -253,6 +267,6 @@ class _ModalitySearch:
             level=level,
             scale=self._scale,
             strength=strength,
-            llr=llr,
-            probability=probability,
+            slope=slope,
+            llr=slope * strength + intercept,
         )

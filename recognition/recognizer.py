@@ -65,11 +65,9 @@ class Recognizer:
         self.scale_ids = self._calibrations.map(lambda calibration: calibration.scale_id)
         self._journal = Journal(store)
         self._identifier = Identifier(
-            open_index(store, encoders), self._calibrations, settings.decision.fpir
+            open_index(store, encoders), self._calibrations, settings.decision
         )
-        self._verifier = Verifier(
-            store, self._analyser, self._calibrations, fmr=settings.decision.fpir
-        )
+        self._verifier = Verifier(store, self._analyser, self._calibrations, settings.decision)
         self.overview = Overview(
             store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
         )

@@ -125,9 +125,10 @@ class Enrolment:
 class Verdict:
     """1:1 decision by one modality.
 
-    `outcome` is "same", "different" or "no_probe". Without a probe the score (a cosine),
+    `outcome` is "same", "different" or "no_probe", and for both together "conflict" too,
+    where face or voice speaks against the person. Without a probe the score (a cosine),
     the threshold and the probability are None. `extrapolated`: the threshold lies beyond
-    the measured error rates.
+    the measured error rates. `modality`: whose score and threshold these are.
     """
 
     outcome: str
@@ -135,6 +136,7 @@ class Verdict:
     threshold: float | None = None
     probability: float | None = None
     extrapolated: bool = False
+    modality: Modality | None = None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from gallery.results import StaleTemplates, TemplateInfo
 from gallery.store import Store, mismatch
 from gallery.vectors import represent
 from recognition import decision
 from recognition.analysis import Analyser, Probe
-from recognition.matching import Calibrations, compare
+from recognition.matching import Calibrations, Comparison, Sides, compare
 from recognition.results import Verdict, Verification
+from recognition.stories import Evidence
 from utils.arrays import Float32Array
+from utils.config import DecisionSettings
 from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
 
@@ -24,12 +27,16 @@ class Verifier:
     """Compares two sides at a stated false match rate."""
 
     def __init__(
-        self, store: Store, analyser: Analyser, calibrations: Calibrations, *, fmr: float
+        self,
+        store: Store,
+        analyser: Analyser,
+        calibrations: Calibrations,
+        settings: DecisionSettings,
     ) -> None:
         self._store = store
         self._analyser = analyser
         self._calibrations = calibrations
-        self._fmr = fmr
+        self._settings = settings
 
     def vectors_of(self, person_id: str) -> dict[Modality, Float32Array]:
         """Read what stands for a person. Raises PersonNotFoundError."""
@@ -51,10 +58,10 @@ class Verifier:
             self._refuse_stale(probe, templates)
         hints = _not_comparable(probe, vectors, f"No {{}} template is stored for {person_id}.")
         return Verification(
-            verdicts=self._verify(probe, vectors),
+            verdicts=self._judge(probe.sides, vectors),
             observation=probe.observation(*hints),
             reference=None,
-            fmr=self._fmr,
+            fmr=self._settings.fpir,
         )
 
     def verify_clips(self, probe: Probe, reference: Probe) -> Verification:
@@ -62,20 +69,14 @@ class Verifier:
         vectors = reference.vectors
         hints = _not_comparable(probe, vectors, "The reference has no usable {}.")
         return Verification(
-            verdicts=self._verify(probe, vectors, reference.speech_s),
+            verdicts=self._judge(probe.sides, reference.sides),
             observation=probe.observation(*hints),
             reference=reference.observation(),
-            fmr=self._fmr,
+            fmr=self._settings.fpir,
         )
 
-    def _verify(
-        self, probe: Probe, reference: Vectors, reference_s: float | None = None
-    ) -> PerModality[Verdict]:
-        """Decide by each modality. `reference_s`: seconds of speech in a reference clip."""
-        verdicts = PerModality.of(lambda m: self._verify_by(m, probe, reference, reference_s))
-        return PerModality(
-            fused=decision.verify_fused(verdicts), face=verdicts.face, voice=verdicts.voice
-        )
+    def _judge(self, probe: Sides, reference: Sides | Vectors) -> PerModality[Verdict]:
+        return judge(probe, reference, self._calibrations, self._settings)
 
     def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:
         encoder_ids = self._analyser.encoder_ids
@@ -87,37 +88,46 @@ class Verifier:
         if counts:
             raise mismatch([StaleTemplates(m, counts[m], 1) for m in SINGLE if counts[m]])
 
-    def _verify_by(
-        self, modality: Modality, probe: Probe, reference: Vectors, reference_s: float | None
-    ) -> Verdict:
-        by = _shared_modality(modality, probe.vectors, reference)
-        calibration = self._calibrations[by or modality]
-        if by is None:
-            return decision.verify(None, calibration, self._fmr)
-        comparison = compare(
-            probe.vectors[by],
-            reference[by],
-            calibration,
-            speech_s=probe.speech_s,
-            reference_s=reference_s,
-        )
-        return decision.verify(comparison, calibration, self._fmr)
-
     def is_unlike(self, probe: Probe, person_id: str) -> bool:
         """Whether the probe is more likely of somebody else than of the person.
 
         False where there is nothing to compare.
         """
         earlier = self.vectors_of(person_id)
-        by = _shared_modality(Modality.FUSED, probe.vectors, earlier)
-        if by is None:
-            return False
-        calibration = self._calibrations[by]
-        comparison = compare(probe.vectors[by], earlier[by], calibration, speech_s=probe.speech_s)
-        return not calibration.llr(comparison.strength) >= 0
+        compared = _compare(Modality.FUSED, probe.sides, earlier, self._calibrations)
+        return compared is not None and not compared.llr >= 0
 
 
-def _shared_modality(modality: Modality, probe: Vectors, reference: Vectors) -> Modality | None:
+def judge(
+    probe: Sides,
+    reference: Sides | Vectors,
+    calibrations: Calibrations,
+    settings: DecisionSettings,
+) -> PerModality[Verdict]:
+    """Decide whether two sides are one person: by both modalities, by face, by voice."""
+    compared = {m: _compare(m, probe, reference, calibrations) for m in Modality}
+    verdicts = PerModality.of(lambda m: decision.verify(compared[m], calibrations, settings.fpir))
+    ratios = {m: one.llr for m, one in compared.items() if one is not None}
+    evidence = Evidence(
+        face=ratios.get(Modality.FACE),
+        voice=ratios.get(Modality.VOICE),
+        joint=ratios.get(Modality.FUSED, -math.inf),
+    )
+    fused = decision.verify_fused(verdicts, evidence, settings)
+    return PerModality(fused=fused, face=verdicts.face, voice=verdicts.voice)
+
+
+def _compare(
+    modality: Modality, probe: Sides, reference: Sides | Vectors, calibrations: Calibrations
+) -> Comparison | None:
+    """Compare by this modality or, for both, by the one that the sides share."""
+    by = _shared_modality(modality, probe, reference)
+    return None if by is None else compare(by, probe[by], reference[by], calibrations[by])
+
+
+def _shared_modality(
+    modality: Modality, probe: Container[Modality], reference: Container[Modality]
+) -> Modality | None:
     """Find the modality that two sides are compared by.
 
     It is the one asked for. For FUSED without both modalities on both sides it is the

@@ -12,6 +12,9 @@ evaluation of speaker detection"):
     llr(strength) = slope · strength + intercept        natural logarithm, at even prior
                                                         odds
 
+Both numbers shrink with the quality of the probe (`Calibration.line`): a blurred face or
+a second of speech says less, for somebody as against them.
+
 The threshold for a false match rate (FMR) is read from the measured strengths of
 impostors (`scoring/impostor_table.py`). Open set: with N enrolled people
 FPIR = 1 − (1 − FMR)^N, so FMR = 1 − (1 − FPIR)^(1/N).
@@ -19,7 +22,7 @@ FPIR = 1 − (1 − FMR)^N, so FMR = 1 − (1 − FPIR)^(1/N).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +35,19 @@ from utils.arrays import Float32Array, Float64Array
 
 # Names of the columns of the table of impostors in a card.
 COLUMNS = ("impostor_fmr", "impostor_score")
+# A slope keeps this share of itself, however poor the probe is.
+LEAST_SLOPE = 0.02
+Quality = Sequence[float]
+"""Scores in [0, 1] of the qualities of a probe: of face, of speech, or of both.
+
+Empty: unknown, which counts as good.
+"""
+
+
+def probability_of(llr: npt.ArrayLike) -> Float64Array:
+    """Return the probability, at even prior odds, of log-likelihood ratios (any shape)."""
+    # The logistic function, written so that it cannot overflow.
+    return 0.5 * (1.0 + np.tanh(np.asarray(llr, np.float64) / 2))
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,8 @@ class Calibration:
 
     `impostors` holds the strengths of impostors in a gallery. `norm` turns cosines into
     strengths. `cosine` is the calibration of bare cosines of the same encoder, for uses
-    that have no cohort.
+    that have no cohort. `slope_lost` and `intercept_lost` say what slope and intercept
+    lose where a quality is 0 instead of 1, a number for each quality of a probe.
     """
 
     slope: float
@@ -48,6 +65,8 @@ class Calibration:
     impostors: ImpostorTable
     norm: Norm = field(default=NoNorm(), compare=False)
     cosine: Calibration | None = None
+    slope_lost: tuple[float, ...] = ()
+    intercept_lost: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.slope <= 0:
@@ -64,14 +83,22 @@ class Calibration:
         """
         return self.norm.scale_id
 
-    def llr(self, strength: npt.ArrayLike) -> Float64Array:
-        """Return the natural log-likelihood ratio of `strength` (any shape)."""
-        return self.slope * np.asarray(strength, dtype=np.float64) + self.intercept
+    def line(self, quality: Quality = ()) -> tuple[float, float]:
+        """Return slope and intercept of the ratio for a probe of this quality."""
+        missing = 1.0 - np.asarray(quality, np.float64)
+        if not len(missing) or not self.slope_lost:
+            return self.slope, self.intercept
+        slope = max(self.slope - missing @ self.slope_lost, LEAST_SLOPE * self.slope)
+        return float(slope), float(self.intercept - missing @ self.intercept_lost)
 
-    def probability(self, strength: npt.ArrayLike) -> Float64Array:
+    def llr(self, strength: npt.ArrayLike, quality: Quality = ()) -> Float64Array:
+        """Return the natural log-likelihood ratio of `strength` (any shape)."""
+        slope, intercept = self.line(quality)
+        return slope * np.asarray(strength, dtype=np.float64) + intercept
+
+    def probability(self, strength: npt.ArrayLike, quality: Quality = ()) -> Float64Array:
         """Return the probability, at even prior odds, that both sides are one person."""
-        # The logistic function, written so that it cannot overflow.
-        return 0.5 * (1.0 + np.tanh(self.llr(strength) / 2))
+        return probability_of(self.llr(strength, quality))
 
     def threshold(self, fmr: float) -> tuple[float, bool]:
         """Find the strength that impostors in a gallery reach at the rate `fmr`.
@@ -101,6 +128,9 @@ class Calibration:
             "intercept": self.intercept,
             **self.impostors.to_dict(*COLUMNS),
         }
+        if self.slope_lost:
+            data["slope_lost"] = list(self.slope_lost)
+            data["intercept_lost"] = list(self.intercept_lost)
         if isinstance(self.norm, CohortNorm):
             data["norm"] = self.norm.to_dict()
         if self.cosine:
@@ -124,6 +154,8 @@ class Calibration:
             impostors=ImpostorTable.from_dict(data, *COLUMNS),
             norm=_read_norm(data, cohort),
             cosine=cls.from_dict(data["cosine"]) if "cosine" in data else None,
+            slope_lost=tuple(data.get("slope_lost", ())),
+            intercept_lost=tuple(data.get("intercept_lost", ())),
         )
 
 

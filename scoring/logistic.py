@@ -24,7 +24,10 @@ SMALLEST_STEP = 1e-6
 
 
 def fit(
-    features: npt.ArrayLike, labels: npt.ArrayLike, support: int | None = None
+    features: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    support: int | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> tuple[Float64Array, float]:
     """Fit slopes (d,) and intercept: llr = features · slopes + intercept.
 
@@ -33,6 +36,7 @@ def fit(
         labels: (n,) of 0 and 1, both present.
         support: How many target trials these are worth, where several are of the same
             people. None: all.
+        weights: (n,) how much each trial counts within its class. None: alike.
 
     Raises:
         ValueError: There is one class only, or the shapes do not fit.
@@ -47,7 +51,8 @@ def fit(
     mean = x.mean(axis=0)
     spread = np.maximum(x.std(axis=0), 1e-12)
     z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
-    weight = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
+    own = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    weight = own * np.where(y == 1, 0.5 / (own @ y), 0.5 / (own @ (1 - y)))
     targets = support or y.sum()
     impostors = len(y) - y.sum()
     expected = np.where(y == 1, (targets + 1) / (targets + 2), 1 / (impostors + 2))

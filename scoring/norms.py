@@ -19,6 +19,8 @@ AS-norm with four differences, for the stated error rates of identification:
 - The other people of the gallery are a cohort that follows the place. Where they score
   higher than strangers from elsewhere would (one studio, one microphone, one family),
   the score that a name needs rises with them (`surplus`).
+- Few others tell little of their place. Strangers there count as those of the places
+  that were measured, and the more others there are, the less (`Coefficients.place`).
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ REFERENCE_S = 3.0
 SPEECH_S = (0.5, 6.0)
 # Nearest other people of the gallery whose scores are compared with those expected.
 OTHERS = 5
+# Other people up to whom a place counts as the places that were measured. The nearest of
+# so few say too little.
+PRIOR_PEOPLE = 10
 # Names of the columns of the table of impostors in a card.
 COLUMNS = ("null_rate", "null_score")
 
@@ -127,7 +132,7 @@ class NoNorm:
         """Return how far people (n, size) raise the level: 0 (n,)."""
         return np.zeros(len(np.asarray(vectors)))
 
-    def deduction(self, others: npt.ArrayLike, count: int) -> float:
+    def deduction(self, others: npt.ArrayLike = (), count: int = 0) -> float:
         """Return what the other people of a gallery take off a strength: nothing."""
         del others, count
         return 0.0
@@ -151,7 +156,9 @@ class Coefficients:
     The weights of t are 0 for faces. `person` · (m' - `person_mean`) is added to the
     level for a person whose own nearest cohort scores have the mean m'. `impostors`
     holds strengths of impostors without a gallery, from a rate near 1 on. `others` in
-    [0, 1] is the weight of the surplus.
+    [0, 1] is the weight of the surplus. `place` is how much more strangers of one place
+    resemble each other than strangers from anywhere do, as a strength. None: it was not
+    measured, and the surplus alone counts.
     """
 
     level: Weights
@@ -161,6 +168,7 @@ class Coefficients:
     person_mean: float
     others: float
     impostors: ImpostorTable
+    place: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.level) != 4 or len(self.scale) != 4:
@@ -187,6 +195,7 @@ class Coefficients:
             "person": self.person,
             "person_mean": self.person_mean,
             "others": self.others,
+            **({} if self.place is None else {"place": self.place}),
             **self.impostors.to_dict(*COLUMNS),
         }
 
@@ -200,6 +209,7 @@ class Coefficients:
             person=data["person"],
             person_mean=data["person_mean"],
             others=data["others"],
+            place=data.get("place"),
             impostors=ImpostorTable.from_dict(data, *COLUMNS),
         )
 
@@ -210,7 +220,7 @@ def _four(weights: list[float]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class CohortNorm:
-    """Strength of a comparison: (cosine - level) / scale - others · surplus.
+    """Strength of a comparison: (cosine - level) / scale - deduction.
 
     `cohort` is (n, size) float32 of unit length. About one unit of strength is a decade
     of the false match rate: the larger, the rarer among impostors.
@@ -259,27 +269,36 @@ class CohortNorm:
             cohort_features(vectors, self.cohort)[:, 1] - self.numbers.person_mean
         )
 
-    def deduction(self, others: npt.ArrayLike, count: int) -> float:
-        """Return what the other people of a gallery take off a strength.
+    def deduction(self, others: npt.ArrayLike = (), count: int = 0) -> float:
+        """Return what the place takes off a strength. Arguments as `surplus`."""
+        return float(self.weigh_place(self.surplus(others, count), count))
 
-        Arguments as `surplus`.
+    def weigh_place(self, surplus: npt.ArrayLike, count: int) -> Float64Array:
+        """Return what `count` other people with this surplus (any shape) take off.
+
+        Up to `PRIOR_PEOPLE` of them it is `place`, whatever their surplus is. Beyond, the
+        weight of `place` falls with the square of their number. Without `place`, fewer
+        than `OTHERS` count for less.
         """
-        return self.numbers.others * self.surplus(others, count)
+        seen = self.numbers.others * np.asarray(surplus, np.float64)
+        if self.numbers.place is None:
+            return seen * min(count, OTHERS) / OTHERS
+        prior = min(1.0, (PRIOR_PEOPLE / max(count, 1)) ** 2)
+        return prior * self.numbers.place + (1 - prior) * seen
 
     def surplus(self, others: npt.ArrayLike, count: int) -> float:
         """Return how much higher other people score than as many impostors would.
 
         Args:
-            others: Strengths of the nearest other people, before any surplus is taken
-                off, in any order.
+            others: Strengths of the nearest other people, before anything is taken off,
+                in any order.
             count: How many other people there are.
 
         Returns:
-            Mean over the `OTHERS` highest. Fewer people count for less, none for
-            nothing.
+            Mean over the `OTHERS` highest, 0 without others.
         """
         top = np.sort(np.asarray(others, np.float64))[::-1][: min(OTHERS, count)]
-        return float((top - self.expect(count, len(top))).sum() / OTHERS) if len(top) else 0.0
+        return float((top - self.expect(count, len(top))).mean()) if len(top) else 0.0
 
     def expect(self, count: int, nearest: int) -> Float64Array:
         """Return the strengths (nearest,) of the highest of `count` impostors.

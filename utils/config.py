@@ -202,6 +202,18 @@ class DecisionSettings(_Subject):
         1e-6,
         0.5,
     )
+    mixed_odds: float = _setting(
+        0.5,
+        "Prior odds of a mixed clip, with the face of one person and the voice of another, to a"
+        " clip of one person. Lower: a voice that speaks against the face is heeded less.",
+        1e-6,
+        100,
+    )
+    require_both: bool = _setting(
+        False,
+        "Name a person by face and voice only where each of the two names that person, as a"
+        " door should.",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """The second step of a calibration: fit it to the people. Nothing is read or written.
 
-Per modality and fused, three things are made:
+Per modality and fused, four things are made:
 
 - the numbers by which a probe's scores are set against a cohort of strangers and
   against the other people of a gallery (`train/calibration/norm_fit.py`);
-- the log-likelihood ratio of the resulting strength, by logistic regression;
+- how much more people of one place resemble each other (`place_fit.py`);
+- the log-likelihood ratio of the resulting strength, by logistic regression over all
+  conditions and places, with what it loses with the quality of the probe;
 - a table of the strengths of impostors by false match rate, measured in galleries
   (`train/calibration/gallery_fit.py`).
 
@@ -14,15 +16,19 @@ beyond their table is the present one's, moved to fit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
 from scoring.norms import CohortNorm, NoNorm, Norm
 from train.calibration.galleries import Arena
 from train.calibration.gallery_fit import (
-    calibration_in_galleries,
+    FEW_DRAWS,
+    ScoredTrials,
+    best_strengths,
     calibration_of,
+    gallery_table,
     gallery_trials,
     of_trials,
     splice,
@@ -31,6 +37,7 @@ from train.calibration.gallery_fit import (
 from train.calibration.gather import Gathered
 from train.calibration.norm_fit import fit_norm
 from train.calibration.people import People
+from train.calibration.place_fit import with_place
 from utils.modality import Modality
 
 
@@ -66,21 +73,46 @@ def fit_people(
     Raises:
         DatasetError: There are too few people.
     """
-    norm = _norm_for(people)
-    arenas = [Arena(fold, norm) for fold in people.folds]
-    calibration = calibration_in_galleries(arenas, norm)
-    if answers:
-        trials = with_answers(gallery_trials(arenas), answers)
-        answered = of_trials(trials, calibration.impostors)
-        calibration = replace(calibration, slope=answered.slope, intercept=answered.intercept)
-    if previous is not None and type(previous.norm) is type(norm):
+    calibration = fit_ratio(people, *fit_elsewhere(people), answers)
+    if previous is not None and type(previous.norm) is type(calibration.norm):
         calibration = splice(calibration, previous)
-    if people.pairs is None or not isinstance(norm, CohortNorm):
+    if people.pairs is None or not isinstance(calibration.norm, CohortNorm):
         return calibration
     return replace(calibration, cosine=calibration_of(people.pairs))
 
 
-def _norm_for(people: People) -> Norm:
+def fit_elsewhere(people: People) -> tuple[Norm, ImpostorTable]:
+    """Fit what needs no place: the norm, and the table of impostors."""
+    norm = people.norm or NoNorm()
     if people.norm is None and people.cohort is not None:
-        return CohortNorm(people.cohort, fit_norm(people.folds))
-    return people.norm or NoNorm()
+        norm = CohortNorm(people.cohort, fit_norm(people.folds))
+    return norm, gallery_table(best_strengths([Arena(fold, norm) for fold in people.folds]))
+
+
+def fit_ratio(
+    people: People,
+    norm: Norm,
+    impostors: ImpostorTable,
+    answers: Sequence[tuple[float, bool]] = (),
+) -> Calibration:
+    """Fit the place and the log-likelihood ratio. Arguments as of `fit_people`."""
+    if people.places and isinstance(norm, CohortNorm):
+        norm = with_place(norm, people.places)
+    trials = list(ratio_trials(people, norm))
+    trials[0] = with_answers(trials[0], answers)
+    return replace(of_trials(trials, impostors), norm=norm)
+
+
+def ratio_trials(people: People, norm: Norm) -> Iterator[ScoredTrials]:
+    """Make the trials that log-likelihood ratios are fitted on, in sets that weigh alike.
+
+    They are clean and degraded ones, and those of places, one to one and in galleries.
+    """
+    arenas = [Arena(fold, norm) for fold in people.folds]
+    yield gallery_trials(arenas)
+    for condition in people.folds[0].table.conditions[1:]:
+        yield gallery_trials(arenas, condition, draws=FEW_DRAWS)
+    if people.places:
+        places = [Arena(fold, norm) for fold in people.places]
+        yield gallery_trials(places, size=1)
+        yield gallery_trials(places, draws=FEW_DRAWS)

@@ -45,12 +45,14 @@ class Gallery:
         owner: (p,) whose probe it is.
         enrolled: (N,) whose entry it is.
         alone: (N,) whether the entry is its person's only one.
+        quality: (p, k) qualities of the probes, as of `Table`.
     """
 
     bare: Float64Array
     owner: Codes
     enrolled: Codes
     alone: BoolArray
+    quality: Float32Array
 
     @property
     def strangers(self) -> BoolArray:
@@ -111,7 +113,11 @@ class Arena:
         keep = np.isin(probes.person, everybody) & ~np.isin(probes.file, self.templates.file[rows])
         alone = np.bincount(enrolled, minlength=enrolled.max() + 1)[enrolled] == 1
         return Gallery(
-            bare=bare[keep][:, rows], owner=probes.person[keep], enrolled=enrolled, alone=alone
+            bare=bare[keep][:, rows],
+            owner=probes.person[keep],
+            enrolled=enrolled,
+            alone=alone,
+            quality=probes.quality[keep],
         )
 
     def _entries(self, order: Codes, size: int, most: int, rng: np.random.Generator) -> Codes:
@@ -145,13 +151,13 @@ def surplus(bare: Float64Array, norm: CohortNorm) -> Float64Array:
     # One more than the nearest, as the entry itself may be among them.
     top = -np.sort(-np.partition(bare, count - nearest, axis=1)[:, count - nearest :], axis=1)
     without = np.where(bare >= top[:, [nearest]], bare, top[:, [nearest]])
-    return (top.sum(axis=1)[:, None] - without - norm.expect(count, nearest).sum()) / OTHERS
+    return (top.sum(axis=1)[:, None] - without - norm.expect(count, nearest).sum()) / nearest
 
 
 def strengths(bare: Float64Array, norm: Norm) -> Float64Array:
     """(p, N) strengths as the service finds them in this gallery."""
     if isinstance(norm, CohortNorm):
-        return bare - norm.numbers.others * surplus(bare, norm)
+        return bare - norm.weigh_place(surplus(bare, norm), bare.shape[1] - 1)
     return bare
 
 

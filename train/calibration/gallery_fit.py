@@ -22,7 +22,7 @@ from scoring.norms import Norm
 from train.calibration.galleries import Arena, Gallery, best_entries, strengths
 from train.calibration.norm_fit import rising
 from train.data.tables import Table
-from utils.arrays import Float64Array
+from utils.arrays import Float32Array, Float64Array
 from utils.errors import DatasetError
 
 # Different pairs of people that an entry of a table must rest on.
@@ -32,6 +32,8 @@ SIZES = (1, 3, 6, 12, 25, 50, 100)
 TRIAL_SIZE = 25
 # A quarter of the draws moves a threshold by 0.03 of a strength from seed to seed.
 DRAWS = 48
+# Draws for the ratio of each further condition and place.
+FEW_DRAWS = 8
 SEED = 1
 # Share of strangers above a strength from which a table reads. Beyond it,
 # 1 - (1 - q)^(1/N) is mostly chance.
@@ -49,11 +51,13 @@ class ScoredTrials:
         scores: (n,).
         labels: (n,), 1 for the same person.
         pair: (n,) number of the pair of people.
+        quality: (n, k) qualities of the probes. k = 0 where they do not count.
     """
 
     scores: Float64Array
     labels: npt.NDArray[np.int64]
     pair: npt.NDArray[np.int64]
+    quality: Float32Array
 
     @property
     def targets(self) -> int:
@@ -74,16 +78,6 @@ class Best:
     size: int
     strength: Float64Array
     pair: npt.NDArray[np.int64]
-
-
-def calibration_in_galleries(arenas: Sequence[Arena], norm: Norm) -> Calibration:
-    """Calibrate strengths under `norm` on the people of `arenas`.
-
-    Raises:
-        DatasetError: There are too few people.
-    """
-    impostors = gallery_table(best_strengths(arenas))
-    return replace(of_trials(gallery_trials(arenas), impostors), norm=norm)
 
 
 def best_strengths(arenas: Sequence[Arena]) -> list[Best]:
@@ -158,21 +152,26 @@ def _strength_at(best: Best, rate: float) -> float | None:
     return strength if len(np.unique(best.pair[best.strength >= strength])) >= SUPPORT else None
 
 
-def gallery_trials(arenas: Sequence[Arena], condition: str | None = None) -> ScoredTrials:
+def gallery_trials(
+    arenas: Sequence[Arena],
+    condition: str | None = None,
+    *,
+    size: int = TRIAL_SIZE,
+    draws: int = DRAWS,
+) -> ScoredTrials:
     """Compare every probe with everybody, in galleries drawn at random.
-
-    Galleries are of `TRIAL_SIZE` people, or as many as there are.
 
     Args:
         arenas: The people.
         condition: Condition of the probes, None for clean.
+        size: People of a gallery, fewer where there are not as many.
+        draws: Galleries of each arena.
     """
     parts = []
     for arena in arenas:
-        size = min(TRIAL_SIZE, _room(arena))
-        for number in range(DRAWS):
+        for number in range(draws):
             rng = np.random.default_rng([SEED + 1, number])
-            gallery = arena.draw(size, rng, condition=condition)
+            gallery = arena.draw(min(size, _room(arena)), rng, condition=condition)
             parts.append(_trials_in(gallery, arena.norm))
     return join_trials(parts)
 
@@ -184,6 +183,7 @@ def _trials_in(gallery: Gallery, norm: Norm) -> ScoredTrials:
         scores=strengths(gallery.bare, norm).ravel(),
         labels=label.ravel().astype(np.int64),
         pair=pair.ravel(),
+        quality=np.repeat(gallery.quality, len(gallery.enrolled), axis=0),
     )
 
 
@@ -193,21 +193,51 @@ def join_trials(parts: Sequence[ScoredTrials]) -> ScoredTrials:
         scores=np.concatenate([part.scores for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         pair=np.concatenate([part.pair for part in parts]),
+        quality=np.concatenate([part.quality for part in parts]),
     )
 
 
-def of_trials(trials: ScoredTrials, impostors: ImpostorTable) -> Calibration:
-    """Fit a calibration to trials, with a table of impostors.
+def of_trials(parts: Sequence[ScoredTrials], impostors: ImpostorTable) -> Calibration:
+    """Fit a calibration to sets of trials that weigh alike, with a table of impostors.
+
+    Where the first set has qualities, slope and intercept lose with them.
 
     Raises:
         DatasetError: Targets do not score above impostors.
     """
-    slopes, intercept = logistic.fit(trials.scores[:, None], trials.labels, trials.targets)
+    trials = join_trials(parts)
+    weights = np.concatenate([_weights_of(part) for part in parts])
+    missing = 1.0 - trials.quality.astype(np.float64)
+    scores = trials.scores[:, None]
+    slopes = np.zeros(1 + 2 * missing.shape[1])
+    used = np.ones(len(slopes), bool)
+    features = np.hstack([scores, -scores * missing, -missing])
+    slopes[used], intercept = logistic.fit(features, trials.labels, trials.targets, weights)
+    # A poor probe says no more than a good one.
+    used[1 : 1 + missing.shape[1]] = slopes[1 : 1 + missing.shape[1]] > 0
+    if not used.all():
+        slopes[~used] = 0.0
+        slopes[used], intercept = logistic.fit(
+            features[:, used], trials.labels, trials.targets, weights
+        )
     if slopes[0] <= 0:
         raise DatasetError(
             f"Calibration needs targets that score above impostors. Received: slope {slopes[0]:.3g}"
         )
-    return Calibration(slope=float(slopes[0]), intercept=intercept, impostors=impostors)
+    slope_lost, intercept_lost = np.split(slopes[1:], 2)
+    return Calibration(
+        slope=float(slopes[0]),
+        intercept=intercept,
+        impostors=impostors,
+        slope_lost=tuple(slope_lost.tolist()),
+        intercept_lost=tuple(intercept_lost.tolist()),
+    )
+
+
+def _weights_of(part: ScoredTrials) -> Float64Array:
+    """Weights (n,) that sum to 1 in either class."""
+    targets = part.labels.sum()
+    return np.where(part.labels == 1, 1 / max(targets, 1), 1 / max(len(part.labels) - targets, 1))
 
 
 def calibration_of(trials: ScoredTrials) -> Calibration:
@@ -218,7 +248,7 @@ def calibration_of(trials: ScoredTrials) -> Calibration:
     """
     rates = supported_rates(trials)
     scores = np.quantile(trials.scores[trials.labels == 0], 1 - rates)
-    return of_trials(trials, ImpostorTable(tuple(rates.tolist()), rising(scores)))
+    return of_trials([trials], ImpostorTable(tuple(rates.tolist()), rising(scores)))
 
 
 def supported_rates(trials: ScoredTrials) -> Float64Array:
@@ -251,6 +281,7 @@ def trials_of(templates: Table, probes: Table) -> ScoredTrials:
         scores=scores[other],
         labels=(first == second)[other].astype(np.int64),
         pair=_pair_number(*np.broadcast_arrays(first, second))[other],
+        quality=np.zeros((int(other.sum()), 0), np.float32),
     )
 
 
@@ -279,5 +310,6 @@ def with_answers(trials: ScoredTrials, answers: Sequence[tuple[float, bool]]) ->
         scores=np.array(strength, np.float64),
         labels=np.array(same, np.int64),
         pair=-1 - np.arange(len(answers)),
+        quality=np.ones((len(answers), trials.quality.shape[1]), np.float32),
     )
     return join_trials([trials, answered])

@@ -23,6 +23,7 @@ from train.calibration.people import (
     present_calibration,
     research_people,
 )
+from train.calibration.places import PLACES, Place, PlaceReader
 from train.data.datasets import read_listing
 from train.data.held_out import CACHE, Selection, cohort_voices, held_out_faces, held_out_voices
 from train.data.tables import VoiceOptions, read_noises
@@ -74,16 +75,17 @@ class ResearchData:
 
     Attributes:
         folder: The research data.
-        min_speech_s: Least net speech that the service embeds, in seconds.
+        settings: Settings of the service, by which clips are read.
         faces, voices, noise: Data sets in the folder.
         face_files, voice_files: Files of each person.
         face_match, voice_match: Parts of the paths of held-out files.
         cohort_groups, cohort_files: See above.
+        places: People of one place each.
         cache: Folder of the tables, None for no cache.
     """
 
     folder: Path
-    min_speech_s: float
+    settings: Settings
     faces: str = "faces.csv"
     voices: str = "voices.csv"
     noise: str = "voices.csv"
@@ -100,6 +102,7 @@ class ResearchData:
         "librispeech_resemblyzer",
     )
     cohort_files: int = 2
+    places: tuple[Place, ...] = PLACES
     cache: Path | None = CACHE
 
     def gather(self, encoders: Encoders) -> Gathered:
@@ -110,7 +113,8 @@ class ResearchData:
     def embed(self, encoders: Encoders) -> ResearchTables:
         """Tables of everybody."""
         noises = read_noises(read_listing(self.folder / self.noise, "audio", "noise"))
-        options = VoiceOptions(noises=noises, min_speech_s=self.min_speech_s)
+        options = VoiceOptions(noises=noises, min_speech_s=self.settings.capture.min_speech_s)
+        reader = place_reader(self.folder, encoders, self.settings, self.cache)
         faces = Selection(self.folder / self.faces, self.face_files, self.face_match)
         voices = Selection(self.folder / self.voices, self.voice_files, self.voice_match)
         return ResearchTables(
@@ -124,7 +128,21 @@ class ResearchData:
                 files=self.cohort_files,
                 cache=self.cache,
             ),
+            places=[tables for place in self.places if (tables := reader.read(place))],
         )
+
+
+def place_reader(
+    root: Path, encoders: Encoders, settings: Settings, cache: Path | None
+) -> PlaceReader:
+    """Make a reader of places in the folder `root` of the research data."""
+    analyser = Analyser(Aligner(settings.capture), encoders, settings)
+    return PlaceReader(
+        root=root,
+        analyse=analyser.analyse,
+        encoder_ids=tuple(analyser.encoder_ids.to_dict().values()),
+        cache=cache,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from recognition.analysis import Probe
+from recognition.matching import Side
 from train.data.tables import Table
-from utils.arrays import Float32Array
 from utils.errors import DatasetError, MediaError
 from utils.modality import Modality
 
@@ -24,19 +24,11 @@ Analyse = Callable[[Path], Probe]
 
 @dataclass(frozen=True)
 class _Row:
-    """An embedding (size,) of a clip.
-
-    Attributes:
-        person: Whose it is.
-        clip: Number of the clip.
-        vector: The embedding.
-        seconds: Seconds of speech in it, 0 for a face.
-    """
+    """What a clip shows of a person by one modality. `clip` is its number."""
 
     person: str
     clip: int
-    vector: Float32Array
-    seconds: float
+    side: Side
 
 
 def tables_of(
@@ -55,18 +47,9 @@ def tables_of(
     Raises:
         DatasetError: No modality has enough people.
     """
-    rows: dict[Modality, list[_Row]] = {modality: [] for modality in Modality}
     clips = _list_clips(folder)
-    for number, (person, clip) in enumerate(tqdm(clips, unit="clip", disable=None)):
-        try:
-            probe = analyse(clip)
-        except MediaError as error:
-            report(f"left out: {person}/{clip.name}: {error.message}")
-            continue
-        for modality, vector in probe.vectors.items():
-            seconds = 0.0 if modality == Modality.FACE else probe.speech_s
-            rows[modality].append(_Row(person=person, clip=number, vector=vector, seconds=seconds))
-    tables = {modality: _table_of(part) for modality, part in rows.items() if _is_enough(part)}
+    embedded = embed_clips(clips, analyse, report)
+    tables = {modality: table for modality, table in embedded.items() if _is_enough(table)}
     if not tables:
         people = len({person for person, _ in clips})
         raise DatasetError(
@@ -74,6 +57,27 @@ def tables_of(
             f" least. Received: {len(clips)} files of {people} people"
         )
     return tables
+
+
+def embed_clips(
+    clips: Sequence[tuple[str, Path]],
+    analyse: Analyse,
+    report: Callable[[str], None] = tqdm.write,
+) -> dict[Modality, Table]:
+    """Embed clips, each with the name of its person.
+
+    There is a table for each modality that a clip shows. Arguments as of `tables_of`.
+    """
+    rows: dict[Modality, list[_Row]] = {modality: [] for modality in Modality}
+    for number, (person, clip) in enumerate(tqdm(clips, unit="clip", disable=None)):
+        try:
+            probe = analyse(clip)
+        except MediaError as error:
+            report(f"left out: {person}/{clip.name}: {error.message}")
+            continue
+        for modality, side in probe.sides.items():
+            rows[modality].append(_Row(person=person, clip=number, side=side))
+    return {modality: _table_of(part) for modality, part in rows.items() if part}
 
 
 def _list_clips(folder: Path) -> list[tuple[str, Path]]:
@@ -86,20 +90,20 @@ def _list_clips(folder: Path) -> list[tuple[str, Path]]:
     return clips
 
 
-def _is_enough(rows: Sequence[_Row]) -> bool:
+def _is_enough(table: Table) -> bool:
     """Whether `MIN_PEOPLE` people have two clips."""
-    people = [row.person for row in rows]
-    return sum(people.count(name) > 1 for name in set(people)) >= MIN_PEOPLE
+    return int((np.bincount(table.person) > 1).sum()) >= MIN_PEOPLE
 
 
 def _table_of(rows: Sequence[_Row]) -> Table:
     names = sorted({row.person for row in rows})
     return Table(
-        vectors=np.stack([row.vector for row in rows]),
+        vectors=np.stack([row.side.vector for row in rows]),
         person=np.array([names.index(row.person) for row in rows]),
         file=np.array([row.clip for row in rows]),
         condition=np.zeros(len(rows), np.int64),
         names=tuple(names),
         conditions=("clean",),
-        seconds=np.array([row.seconds for row in rows], np.float32),
+        seconds=np.array([row.side.speech_s for row in rows], np.float32),
+        quality=np.array([row.side.quality for row in rows], np.float32),
     )

@@ -7,7 +7,7 @@ the place. They are set against the cohort that the models have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +40,13 @@ class ResearchTables:
             condition.
         cohort_voices: (n, size), people whom the network was trained on, for the cohort
             alone.
+        places: People of one place each, by modality.
     """
 
     faces: Table
     voices: Table
     cohort_voices: Float32Array
+    places: Sequence[Mapping[Modality, Table]] = ()
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class People:
         norm: The norm that serves. None where it is to be fitted to the folds, if there
             is a cohort.
         pairs: Comparisons of single clips, None for none.
+        places: People of one place each, set against the cohort that serves.
     """
 
     folds: tuple[Fold, ...]
     cohort: Float32Array | None
     norm: CohortNorm | None = None
     pairs: ScoredTrials | None = None
+    places: tuple[Fold, ...] = ()
 
 
 def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality, People]:
@@ -71,14 +75,16 @@ def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality
     faces = as_stored(cohort_of(tables.faces))
     voices = as_stored(mix(cohort_of(tables.voices), tables.cohort_voices))
     fused = joined_cohort(encoders.fusion.fuse, faces, voices)
+    cohorts = {Modality.FACE: faces, Modality.VOICE: voices, Modality.FUSED: fused}
+    pairs = {Modality.FACE: _clean_pairs(tables.faces), Modality.VOICE: _clean_pairs(tables.voices)}
     return {
-        Modality.FACE: People(
-            folds=folds[Modality.FACE], cohort=faces, pairs=_clean_pairs(tables.faces)
-        ),
-        Modality.VOICE: People(
-            folds=folds[Modality.VOICE], cohort=voices, pairs=_clean_pairs(tables.voices)
-        ),
-        Modality.FUSED: People(folds=folds[Modality.FUSED], cohort=fused),
+        modality: People(
+            folds=folds[modality],
+            cohort=cohort,
+            pairs=pairs.get(modality),
+            places=tuple(Fold(t[modality], cohort) for t in tables.places if modality in t),
+        )
+        for modality, cohort in cohorts.items()
     }
 
 

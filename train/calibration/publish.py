@@ -126,4 +126,9 @@ def _thin_out(part: ScoredTrials) -> ScoredTrials:
     """All targets and a random choice of the impostors."""
     rng = np.random.default_rng(SEED)
     keep = (part.labels == 1) | (rng.random(len(part.labels)) < PLOTTED / len(part.labels))
-    return ScoredTrials(scores=part.scores[keep], labels=part.labels[keep], pair=part.pair[keep])
+    return ScoredTrials(
+        scores=part.scores[keep],
+        labels=part.labels[keep],
+        pair=part.pair[keep],
+        quality=part.quality[keep],
+    )

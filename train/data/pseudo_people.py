@@ -164,7 +164,8 @@ def fused_table(
 
     Each person's k-th face file is joined with the k-th voice file under each of the
     `conditions`. A file that lacks a condition is left out there. The conditions of the
-    table are named "face/voice". Its seconds are the voice's.
+    table are named "face/voice". Its seconds are the voice's, its
+    quality has a column for each.
     """
     pairs = list(
         zip(
@@ -184,6 +185,7 @@ def fused_table(
         names=tuple(f"{faces.names[face]}+{voices.names[voice]}" for face, voice in pairs),
         conditions=tuple("/".join(pair) for pair in conditions),
         seconds=voices.seconds[voice_rows],
+        quality=np.hstack([faces.quality[face_rows], voices.quality[voice_rows]]),
     )
 
 

@@ -11,13 +11,16 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from align.speech import analyse_speech
+from align.quality import assess_face
+from align.speech import analyse_speech, assess_speech
+from align.warp import TEMPLATE_XY
 from network.serving.encoder import FaceEncoder, VoiceEncoder
 from train.data import conditions
 from train.data.conditions import VIEWS, NoiseBank
@@ -25,14 +28,28 @@ from train.data.crops import decode_crop
 from train.data.datasets import Item, Listing, cache_key
 from train.data.embed import embed_crops, embed_waves
 from train.data.sounds import decode_float
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, ImageArray, unit
-from utils.media import Waveform
+from utils.arrays import (
+    EMBEDDING_SIZE,
+    FACE_SIZE_PX,
+    RATE_HZ,
+    BoolArray,
+    Float32Array,
+    ImageArray,
+    unit,
+)
+from utils.media import FaceDetection, SpeechAnalysis, SpeechSegment, Waveform
 from utils.whole_file import whole_file
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")
-# Version of the cached files. Version 1 had no seconds.
-FORMAT = "2"
+# Version of the cached files. Version 1 had no seconds, version 2 no quality.
+FORMAT = "3"
+# A crop counts as found for certain, upright and as large as it is.
+_FOUND = FaceDetection(
+    box_xyxy=np.array([0, 0, FACE_SIZE_PX, FACE_SIZE_PX], np.float32),
+    landmarks_xy=TEMPLATE_XY,
+    score=1.0,
+)
 # RMS below which a recording of the noise split is silence.
 MIN_NOISE_LEVEL = 1e-3
 
@@ -49,6 +66,8 @@ class Table:
         names: The people.
         conditions: The conditions, the clean one first.
         seconds: (n,) float32, speech that a vector was made of. 0 for none or unknown.
+        quality: (n, k) float32 in [0, 1], the scores of `FaceQuality`, of
+            `SpeechQuality`, or of both for fused vectors.
     """
 
     vectors: Float32Array
@@ -58,6 +77,7 @@ class Table:
     names: tuple[str, ...]
     conditions: tuple[str, ...]
     seconds: Float32Array
+    quality: Float32Array
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -75,6 +95,7 @@ class Table:
             file=self.file[keep],
             condition=self.condition[keep],
             seconds=self.seconds[keep],
+            quality=self.quality[keep],
         )
 
     def of_people(self, people: npt.ArrayLike) -> Table:
@@ -199,17 +220,36 @@ def read_noises(listing: Listing) -> NoiseBank:
     return NoiseBank(loud)
 
 
+@dataclass(frozen=True)
+class _Rendering(Generic[T]):
+    """A file under a condition.
+
+    Attributes:
+        code: Number of the condition.
+        medium: What is embedded.
+        quality: Score in [0, 1], as the service finds it.
+        seconds: Seconds of speech, 0 without sound.
+    """
+
+    code: int
+    medium: T
+    quality: float
+    seconds: float = 0.0
+
+    @property
+    def bare(self) -> _Rendering[None]:
+        """Its figures without the medium, which is large."""
+        return _Rendering(code=self.code, medium=None, quality=self.quality, seconds=self.seconds)
+
+
 class _Media(Protocol[T]):
     """Renders files of one kind and embeds the renderings."""
 
-    def render(self, data: bytes, name: str, rng: np.random.Generator) -> Iterator[tuple[int, T]]:
-        """The number of a condition, and the file under it."""
+    def render(self, data: bytes, name: str, rng: np.random.Generator) -> Iterator[_Rendering[T]]:
+        """The file under each condition."""
 
     def embed(self, media: Sequence[T]) -> Float32Array:
         """(n, 512) embeddings of n renderings."""
-
-    def seconds(self, medium: T) -> float:
-        """Seconds of speech in a rendering, 0 without sound."""
 
 
 @dataclass(frozen=True)
@@ -219,20 +259,21 @@ class _Faces:
 
     def render(
         self, data: bytes, name: str, rng: np.random.Generator
-    ) -> Iterator[tuple[int, ImageArray]]:
+    ) -> Iterator[_Rendering[ImageArray]]:
         face = decode_crop(data, name)
         for code, condition in enumerate(self.recipe.conditions):
             count = self.recipe.views if condition == "clean" else 1
             for view in conditions.views(face, rng, count):
-                yield code, conditions.degrade_face(view, condition, rng)
+                yield _as_face(code, conditions.degrade_face(view, condition, rng))
         for _ in range(self.recipe.random):
-            yield len(self.recipe.conditions), conditions.random_face(face, rng)
+            yield _as_face(len(self.recipe.conditions), conditions.random_face(face, rng))
 
     def embed(self, media: Sequence[ImageArray]) -> Float32Array:
         return embed_crops(self.encoder, media)
 
-    def seconds(self, medium: ImageArray) -> float:  # noqa: ARG002  as for voices
-        return 0.0
+
+def _as_face(code: int, face: ImageArray) -> _Rendering[ImageArray]:
+    return _Rendering(code=code, medium=face, quality=assess_face(face, _FOUND).score)
 
 
 @dataclass(frozen=True)
@@ -243,32 +284,56 @@ class _Voices:
 
     def render(
         self, data: bytes, name: str, rng: np.random.Generator
-    ) -> Iterator[tuple[int, Float32Array]]:
+    ) -> Iterator[_Rendering[Float32Array]]:
         wave = decode_float(data, RATE_HZ, name)
-        speech = self._speech_of(wave)
+        clean = self._analyse(wave)
+        speech = _samples_of(clean)
         noises = self.options.noises
         for code, condition in enumerate(self.recipe.conditions):
             # Noise is there before the service looks for speech.
-            if condition.endswith(" dB"):
-                noisy = conditions.degrade_voice(wave, condition, noises, rng)
-                degraded = self._speech_of(noisy)
+            if condition == "clean":
+                heard = clean
+            elif condition.endswith(" dB"):
+                heard = self._analyse(conditions.degrade_voice(wave, condition, noises, rng))
             else:
-                degraded = conditions.degrade_voice(speech, condition, noises, rng)
-            if len(degraded):
-                yield code, degraded
+                heard = _as_speech(conditions.degrade_voice(speech, condition, noises, rng))
+            if heard.speech is not None:
+                yield _as_voice(code, heard)
         for _ in range(self.recipe.random if len(speech) else 0):
-            yield len(self.recipe.conditions), conditions.random_voice(speech, noises, rng)
+            heard = _as_speech(conditions.random_voice(speech, noises, rng))
+            yield _as_voice(len(self.recipe.conditions), heard)
 
     def embed(self, media: Sequence[Float32Array]) -> Float32Array:
         return embed_waves(self.encoder, media)
 
-    def seconds(self, medium: Float32Array) -> float:
-        return len(medium) / RATE_HZ
+    def _analyse(self, wave: Float32Array) -> SpeechAnalysis:
+        """The speech of a waveform, None where the service would not embed it."""
+        return analyse_speech(Waveform(wave, RATE_HZ), self.options.min_speech_s)
 
-    def _speech_of(self, wave: Float32Array) -> Float32Array:
-        """The speech of a waveform, empty where the service would not embed it."""
-        speech = analyse_speech(Waveform(wave, RATE_HZ), self.options.min_speech_s).speech
-        return np.zeros(0, np.float32) if speech is None else speech.samples
+
+def _samples_of(heard: SpeechAnalysis) -> Float32Array:
+    return np.zeros(0, np.float32) if heard.speech is None else heard.speech.samples
+
+
+def _as_speech(wave: Float32Array) -> SpeechAnalysis:
+    """A waveform that is speech from end to end."""
+    whole = Waveform(wave, RATE_HZ)
+    segments = (SpeechSegment(0.0, whole.duration_s),)
+    return SpeechAnalysis(
+        speech=whole if len(wave) else None,
+        segments=segments,
+        quality=assess_speech(whole, segments),
+    )
+
+
+def _as_voice(code: int, heard: SpeechAnalysis) -> _Rendering[Float32Array]:
+    samples = _samples_of(heard)
+    return _Rendering(
+        code=code,
+        medium=samples,
+        quality=heard.quality.score,
+        seconds=len(samples) / RATE_HZ,
+    )
 
 
 def _build(listing: Listing, recipe: Recipe, media: _Media[T]) -> Table:
@@ -278,27 +343,28 @@ def _build(listing: Listing, recipe: Recipe, media: _Media[T]) -> Table:
     for randomly degraded ones.
     """
 
-    def embed_file(number: int, data: bytes) -> tuple[list[int], Float32Array, list[float]]:
+    def embed_file(number: int, data: bytes) -> tuple[list[_Rendering[None]], Float32Array]:
         item = listing.items[number]
         rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
         rendered = list(media.render(data, item.path, rng))
         vectors = np.zeros((0, EMBEDDING_SIZE), np.float32)
         if rendered:
-            vectors = media.embed([medium for _, medium in rendered])
-        seconds = [media.seconds(medium) for _, medium in rendered]
-        return [code for code, _ in rendered], vectors, seconds
+            vectors = media.embed([one.medium for one in rendered])
+        return [one.bare for one in rendered], vectors
 
     with ThreadPoolExecutor() as pool:
         parts = list(pool.map(embed_file, range(len(listing.items)), listing.read_all()))
-    sizes = [len(codes) for codes, _, _ in parts]
+    sizes = [len(rendered) for rendered, _ in parts]
+    renderings = list(chain.from_iterable(rendered for rendered, _ in parts))
     table = Table(
-        vectors=np.concatenate([vectors for _, vectors, _ in parts]),
+        vectors=np.concatenate([vectors for _, vectors in parts]),
         person=np.repeat(listing.label_ids(), sizes),
         file=np.repeat(np.arange(len(sizes)), sizes),
-        condition=np.concatenate([codes for codes, _, _ in parts]).astype(np.int64),
+        condition=np.array([one.code for one in renderings], np.int64),
         names=listing.labels,
         conditions=recipe.all_conditions,
-        seconds=np.concatenate([seconds for _, _, seconds in parts]).astype(np.float32),
+        seconds=np.array([one.seconds for one in renderings], np.float32),
+        quality=np.array([[one.quality] for one in renderings], np.float32),
     )
     return _merge_views(table, random=len(recipe.conditions))
 
@@ -333,6 +399,7 @@ def _load(file: Path | None, listing: Listing, recipe: Recipe, build: Callable[[
                 vectors=table.vectors,
                 codes=np.stack([table.person, table.file, table.condition]),
                 seconds=table.seconds,
+                quality=table.quality,
             )
     with np.load(file) as archive:
         person, file_number, condition = archive["codes"]
@@ -344,4 +411,5 @@ def _load(file: Path | None, listing: Listing, recipe: Recipe, build: Callable[[
             names=listing.labels,
             conditions=recipe.all_conditions,
             seconds=archive["seconds"],
+            quality=archive["quality"],
         )

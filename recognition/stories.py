@@ -1,0 +1,92 @@
+"""Four stories about a clip and a person, weighed against each other. Pure.
+
+Face and voice are both the person's, or neither is. Or the clip is mixed: the face is
+the person's and the voice is not (a photograph with sound, a dub, somebody else who
+speaks), or the voice is and the face is not.
+
+Let f and v be the log-likelihood ratios of face and voice (this person against a
+stranger), u that of both together, and h the prior odds of either kind of mixed clip to
+a clip of one person. Face and voice are independent given whose they are. So the odds of
+each story to "both" are
+
+    face only     h · (e^−v + e^(w − v))
+    voice only    h · (e^−f + e^(g − f))
+    neither       e^−u
+
+In a mixed clip the other half is a stranger's, or that of any of the N people of the
+gallery. w and g are the ratios of the strongest other one by voice and by face, less
+ln N. u is the ratio of the fused network, or f + v where that is higher: noise in one
+modality spoils the fused score and not the sum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from utils.modality import Modality
+
+_LIMIT = 500.0
+
+
+class Story(StrEnum):
+    """Whose face and whose voice are in a clip."""
+
+    BOTH = "both"
+    FACE_ONLY = "face_only"
+    VOICE_ONLY = "voice_only"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a clip says of one person: natural log-likelihood ratios.
+
+    Attributes:
+        face, voice: None where there is nothing to compare. That is for nobody, and
+            against nobody.
+        joint: of the fused score.
+        face_rival, voice_rival: of the strongest other person of the gallery, less the
+            logarithm of the number of people.
+    """
+
+    face: float | None
+    voice: float | None
+    joint: float
+    face_rival: float = -math.inf
+    voice_rival: float = -math.inf
+
+    def silent(self, support: float) -> list[Modality]:
+        """The modalities that do not speak for the person with `support` or more."""
+        ratios = {Modality.FACE: self.face, Modality.VOICE: self.voice}
+        return [m for m, ratio in ratios.items() if ratio is None or ratio < support]
+
+
+def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
+    """Find the probability of each story. They sum to 1.
+
+    Args:
+        evidence: what the clip says of the person.
+        mixed: prior odds of a mixed clip, h > 0.
+    """
+    joint = max(evidence.joint, (evidence.face or 0.0) + (evidence.voice or 0.0))
+    odds = {
+        Story.BOTH: 1.0,
+        Story.FACE_ONLY: mixed * _somebody_else(evidence.voice, evidence.voice_rival),
+        Story.VOICE_ONLY: mixed * _somebody_else(evidence.face, evidence.face_rival),
+        Story.NEITHER: _exp(-joint),
+    }
+    total = sum(odds.values())
+    return {story: value / total for story, value in odds.items()}
+
+
+def _somebody_else(own: float | None, rival: float) -> float:
+    """Likelihood of what is heard (or seen) if it is not the person's, to that if it is."""
+    stranger = 0.0 if own is None else _exp(-own)
+    return stranger + _exp(rival - (own or 0.0))
+
+
+def _exp(exponent: float) -> float:
+    """The exponential, bounded so that no sum overflows."""
+    return math.exp(max(min(exponent, _LIMIT), -_LIMIT))
