@@ -38,7 +38,7 @@ from gallery.search.choose import open_index
 from gallery.search.memory import Index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
-from recognition.matching import Search
+from recognition.matching import Search, Side
 from tests.support.gallery_parts import StubEncoders
 from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.modality import Embedding, Modality, PerModality
@@ -178,7 +178,8 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
             products.append(matrix_product(matrix, probe[first]))
         began = time.perf_counter()
         before = time.thread_time()
-        search = Search(index.near(probe), probe, CALIBRATIONS, speech_s=0.0)
+        sides = {modality: Side(vector) for modality, vector in probe.items()}
+        search = Search(index.near(probe), sides, CALIBRATIONS)
         ranked = {modality: search.rank(modality) for modality in probe}
         times.append(time.perf_counter() - began)
         worked.append(time.thread_time() - before)

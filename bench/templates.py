@@ -31,7 +31,7 @@ from train.data.datasets import shared_data_dir
 from train.data.tables import Codes, Table
 from train.measure.accuracy import cross_halves
 from utils.arrays import Float32Array, Float64Array, unit
-from utils.config import CaptureSettings
+from utils.config import Settings
 from utils.modality import Modality
 
 COUNTS = (1, 2, 4)
@@ -171,7 +171,7 @@ def heading() -> str:
 def main(model_dir: Path, data: Path | None) -> None:
     """Print the table."""
     encoders = load_encoders(model_dir)
-    research = ResearchData(data or shared_data_dir(), CaptureSettings().min_speech_s)
+    research = ResearchData(data or shared_data_dir(), Settings.from_env())
     folds = folds_of(research.embed(encoders), encoders.fusion.fuse)
     print(
         f"Face: {encoders.face.encoder_id}; voice: {encoders.voice.encoder_id};"

@@ -20,6 +20,7 @@ from gallery.store import NewTemplate
 from gallery.vectors import check
 from recognition.matching import Side
 from recognition.observation import Observation
+from scoring.calibration import Quality
 from utils.arrays import Float32Array
 from utils.clock import timed
 from utils.config import Settings
@@ -112,11 +113,11 @@ class Probe:
         """What is compared, with the length and quality that its ratios shrink with."""
         face = self.capture.face_analysis.quality
         voice = self.capture.speech_analysis.quality
-        scores = {
+        scores: dict[Modality, Quality] = {
             Modality.FACE: (face.score,) if face else (),
             Modality.VOICE: (voice.score,),
         }
-        scores[Modality.FUSED] = scores[Modality.FACE] + scores[Modality.VOICE]
+        scores[Modality.FUSED] = (*scores[Modality.FACE], *scores[Modality.VOICE])
         seconds = self.speech_s
         return {
             modality: Side(

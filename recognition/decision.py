@@ -93,11 +93,11 @@ class Rule:
     def threshold_for(self, candidate: Candidate) -> tuple[float, bool]:
         """Strength that this candidate must reach, and whether it is extrapolated.
 
-        Unless less is asked for, the odds are even there at least.
+        The odds are even there at least, unless `beyond` asks for less.
         """
         strength, extrapolated = self.threshold(candidate.modality)
-        even = candidate.strength + (min(self.beyond, 0.0) - candidate.llr) / candidate.slope
-        return max(strength + self.beyond / candidate.slope, even), extrapolated
+        even = candidate.strength - candidate.llr / candidate.slope
+        return max(strength, even) + self.beyond / candidate.slope, extrapolated
 
     def duplicate_evidence(self, modality: Modality) -> float:
         """Evidence that somebody new reaches at 1/N of the stated rate.
@@ -212,10 +212,14 @@ def _accept(
     note = ""
     if silent and alone:
         named = single[alone[0]]
-        note = f". The {silent[0]} says too little to confirm it"
+        note = f". The {silent[0]} {_why_silent(evidence.of(silent[0]))}"
     assert named.match is not None
     accepted = replace(named, match=replace(named.match, probability=probability))
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
+
+
+def _why_silent(ratio: float | None) -> str:
+    return "has nothing to be compared with" if ratio is None else "says too little to confirm it"
 
 
 def _conflict(evidence: Evidence, likeliest: Story) -> Decision:

@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality
 
 _LIMIT = 500.0
 
@@ -59,8 +59,12 @@ class Evidence:
 
     def silent(self, support: float) -> list[Modality]:
         """The modalities that do not speak for the person with `support` or more."""
-        ratios = {Modality.FACE: self.face, Modality.VOICE: self.voice}
-        return [m for m, ratio in ratios.items() if ratio is None or ratio < support]
+        ratios = [(m, self.of(m)) for m in SINGLE]
+        return [m for m, ratio in ratios if ratio is None or ratio < support]
+
+    def of(self, modality: Modality) -> float | None:
+        """The ratio of the face or of the voice."""
+        return self.face if modality == Modality.FACE else self.voice
 
 
 def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:

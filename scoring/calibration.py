@@ -88,8 +88,9 @@ class Calibration:
         missing = 1.0 - np.asarray(quality, np.float64)
         if not len(missing) or not self.slope_lost:
             return self.slope, self.intercept
-        slope = max(self.slope - missing @ self.slope_lost, LEAST_SLOPE * self.slope)
-        return float(slope), float(self.intercept - missing @ self.intercept_lost)
+        slope = self.slope - float(missing @ self.slope_lost)
+        intercept = self.intercept - float(missing @ self.intercept_lost)
+        return max(slope, LEAST_SLOPE * self.slope), intercept
 
     def llr(self, strength: npt.ArrayLike, quality: Quality = ()) -> Float64Array:
         """Return the natural log-likelihood ratio of `strength` (any shape)."""

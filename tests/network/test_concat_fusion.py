@@ -12,7 +12,7 @@ import pytest
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate
 from network.serving.concat_fusion import ConcatFusion, add_up
-from recognition.matching import Search
+from recognition.matching import Search, Side
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from tests.support.gallery_parts import (
@@ -180,7 +180,8 @@ def test_the_gallery_takes_vectors_of_this_size(tmp_path: Path) -> None:
     }
     probe[Modality.FUSED] = both.fuse(probe[Modality.FACE][None], probe[Modality.VOICE][None])[0]
     calibrations = PerModality(fused=both.calibration, face=CALIBRATION, voice=CALIBRATION)
-    best = {m: Search(snapshot, probe, calibrations, speech_s=0.0).rank(m)[0] for m in Modality}
+    sides = {m: Side(vector) for m, vector in probe.items()}
+    best = {m: Search(snapshot, sides, calibrations).rank(m)[0] for m in Modality}
     assert {c.person.person_id for c in best.values()} == {"p5"}
     assert best[Modality.FUSED].llr == pytest.approx(
         best[Modality.FACE].llr + best[Modality.VOICE].llr, abs=1e-3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,15 +20,20 @@ from recognition.decision import (
     verify_fused,
 )
 from recognition.matching import Candidate, Comparison
-from recognition.results import Decision, Match, Outcome
-from tests.support.gallery_parts import CALIBRATION
+from recognition.results import Decision, Match, Outcome, Verdict
+from recognition.stories import Evidence
+from tests.support import gallery_parts
+from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
 FACE = Modality.FACE
 VOICE = Modality.VOICE
 FUSED = Modality.FUSED
+# The odds are even below the threshold.
+CALIBRATION = replace(gallery_parts.CALIBRATION, intercept=-6.0)
 CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATION)
-RULE = Rule(0.01, 10, CALIBRATIONS)
+STATED = DecisionSettings()
+RULE = Rule(STATED, 10, CALIBRATIONS)
 
 
 def candidate(person_id: str, score: float, modality: Modality = FACE) -> Candidate:
@@ -41,8 +45,8 @@ def candidate(person_id: str, score: float, modality: Modality = FACE) -> Candid
         level=0.0,
         scale=1.0,
         strength=score,
+        slope=CALIBRATION.slope,
         llr=float(CALIBRATION.llr(score)),
-        probability=float(CALIBRATION.probability(score)),
     )
 
 
@@ -53,7 +57,7 @@ def test_threshold_gives_the_stated_rate() -> None:
     """
     rng = np.random.default_rng(3)
     for people in (1, 5):
-        threshold, extrapolated = Rule(0.01, people, CALIBRATIONS).threshold(FACE)
+        threshold, extrapolated = Rule(STATED, people, CALIBRATIONS).threshold(FACE)
         best = rng.normal(0, 1 / math.sqrt(512), (100_000, people)).max(axis=1)
         assert not extrapolated
         assert 0.007 < (best >= threshold).mean() < 0.013
@@ -97,17 +101,11 @@ def test_the_threshold_is_the_score_that_this_probe_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "words"),
-    [
-        (0.5, "50 %"),
-        (0.996, "99.6 %"),
-        (0.99996, "over 99.99 %"),
-        (0.0004, "0.04 %"),
-        (1e-9, "under 0.01 %"),
-    ],
+    ("llr", "words"),
+    [(0.0, "50 %"), (5.52, "99.6 %"), (10.1, "over 99.99 %")],
 )
-def test_probabilities_in_words_are_never_certain(probability: float, words: str) -> None:
-    decision = decide([replace(candidate("a", 0.5), probability=probability)], FACE, RULE)
+def test_probabilities_in_words_are_never_certain(llr: float, words: str) -> None:
+    decision = decide([replace(candidate("a", 0.5), llr=llr)], FACE, RULE)
     assert f"probability {words}," in decision.reason
 
 
@@ -115,6 +113,18 @@ def test_exactly_the_threshold_is_accepted_and_a_hair_below_is_not() -> None:
     threshold = RULE.threshold(FACE)[0]
     assert decide([candidate("a", threshold)], FACE, RULE).outcome == Outcome.ACCEPTED
     assert decide([candidate("a", threshold - 1e-9)], FACE, RULE).outcome == Outcome.UNKNOWN
+
+
+def test_nothing_is_accepted_below_one_half() -> None:
+    """The stated rate alone would take less, as of a good network it does."""
+    even = 0.2
+    flat = replace(CALIBRATION, intercept=-60.0 * even)
+    rule = replace(RULE, calibrations=PerModality.of(lambda _: flat))
+    assert rule.threshold(FACE)[0] < even
+    for score, outcome in ((even + 1e-6, Outcome.ACCEPTED), (even - 1e-6, Outcome.UNKNOWN)):
+        decision = decide([replace(candidate("a", score), llr=float(flat.llr(score)))], FACE, rule)
+        assert decision.outcome == outcome
+        assert decision.threshold == pytest.approx(even)
 
 
 def test_a_stranger_is_given_no_name() -> None:
@@ -129,12 +139,12 @@ def test_what_is_no_number_is_nobody() -> None:
 
 
 def test_more_people_raise_the_threshold() -> None:
-    thresholds = [Rule(0.01, n, CALIBRATIONS).threshold(FACE)[0] for n in (1, 10, 100, 1000)]
+    thresholds = [Rule(STATED, n, CALIBRATIONS).threshold(FACE)[0] for n in (1, 10, 100, 1000)]
     assert thresholds == sorted(set(thresholds))
 
 
 def test_extrapolation_is_said() -> None:
-    rule = Rule(0.01, 1000, CALIBRATIONS)
+    rule = Rule(STATED, 1000, CALIBRATIONS)
     for score in (0.5, 0.1):
         decision = decide([candidate("a", score)], FACE, rule)
         assert decision.extrapolated
@@ -142,7 +152,7 @@ def test_extrapolation_is_said() -> None:
 
 
 def test_empty_and_not_enrolled() -> None:
-    assert decide([], FACE, Rule(0.01, 0, CALIBRATIONS)).reason == "The gallery is empty"
+    assert decide([], FACE, Rule(STATED, 0, CALIBRATIONS)).reason == "The gallery is empty"
     decision = decide([], VOICE, RULE)
     assert (decision.outcome, decision.threshold, decision.margin) == (Outcome.UNKNOWN, None, None)
     assert decision.reason == "Nobody in the gallery is enrolled by voice"
@@ -154,7 +164,12 @@ def accepted(person_id: str, score: float = 0.5, modality: Modality = FACE) -> D
 
 BARELY = RULE.threshold(FACE)[0] + 0.001
 UNKNOWN = decide([candidate("z", 0.0)], FACE, RULE)
-AGAINST = {FACE: -5.0, VOICE: -5.0}
+CLEAR = 9.0
+
+
+def both(face: float | None, voice: float | None, **more: float) -> Evidence:
+    """Evidence of a clip for somebody, fused as if face and voice were independent."""
+    return Evidence(face=face, voice=voice, joint=(face or 0.0) + (voice or 0.0), **more)
 
 
 def _decide_fused(
@@ -162,10 +177,13 @@ def _decide_fused(
     face: Decision,
     voice: Decision,
     *,
-    other: Mapping[Modality, float] = AGAINST,
-    rule: Rule = RULE,
+    evidence: Evidence | None = None,
+    settings: DecisionSettings = STATED,
 ) -> Decision:
-    return decide_fused(fused, {FACE: face, VOICE: voice}, other, rule)
+    """`evidence` is about everybody who is named."""
+    about = dict.fromkeys("abc", evidence or both(CLEAR, CLEAR))
+    rule = Rule(settings, 10, CALIBRATIONS)
+    return decide_fused(fused, {FACE: face, VOICE: voice}, about, rule)
 
 
 def _find_duplicate(
@@ -182,102 +200,98 @@ def score_of(llr: float) -> float:
     return (llr - CALIBRATION.intercept) / CALIBRATION.slope
 
 
-def test_conflict_needs_two_confident_answers() -> None:
-    assert _decide_fused(UNKNOWN, accepted("a"), voice_of("b")).outcome == Outcome.CONFLICT
-    assert _decide_fused(accepted("a"), accepted("a"), voice_of("b")).outcome == Outcome.CONFLICT
-    for face, voice in (
-        (accepted("a"), voice_of("a")),
-        (accepted("a"), UNKNOWN),
-        (accepted("a", BARELY), voice_of("b")),
-        (accepted("a"), voice_of("b", BARELY)),
+FUSED_A = accepted("a", 0.4, FUSED)
+
+
+def test_by_face_and_voice_where_each_speaks_for_the_person() -> None:
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
+    assert decision.match.probability == pytest.approx(1.0, abs=1e-3)
+    assert "Recognised by face and voice" in decision.reason
+
+
+@pytest.mark.parametrize("silent", [0.0, 1.0, -0.3])
+def test_a_voice_that_says_too_little_leaves_the_face_alone(silent: float) -> None:
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(CLEAR, silent))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
+    assert decision.reason.startswith("Recognised by face;")
+    assert decision.reason.endswith("The voice says too little to confirm it")
+    assert 0.5 < decision.match.probability < 0.9, "it heeds the voice"
+    other = _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=both(silent, CLEAR))
+    assert (other.outcome, other.modality) == (Outcome.ACCEPTED, VOICE)
+
+
+@pytest.mark.parametrize("fused", [FUSED_A, UNKNOWN])
+def test_where_one_speaks_against_the_person_nobody_is_named(fused: Decision) -> None:
+    for face, voice, evidence in (
+        (accepted("a"), UNKNOWN, both(CLEAR, -3.0)),
+        (UNKNOWN, voice_of("a"), both(-3.0, CLEAR)),
     ):
-        assert _decide_fused(accepted("a", 0.4, FUSED), face, voice) == accepted("a", 0.4, FUSED)
+        decision = _decide_fused(fused, face, voice, evidence=evidence)
+        assert decision.outcome == Outcome.CONFLICT
+        assert (decision.match, decision.runner_up, decision.threshold) == (None, None, None)
+        assert "speaks against that person" in decision.reason
 
 
-def test_a_chance_match_of_the_voice_does_not_block_the_face() -> None:
-    """Among many people more than 99 to 1 is asked of a voice.
-
-    99 to 1 is what an impostor in a hundred reaches: among many people some voice does.
-    """
-    rule = Rule(0.01, 1000, CALIBRATIONS)
-    right = decide([candidate("a", 0.5, FUSED)], FUSED, rule)
-    face = decide([candidate("a", 0.5)], FACE, rule)
-    for llr, expected in (
-        (math.log(99) + 2, Outcome.ACCEPTED),
-        (math.log(99_000) - 0.1, Outcome.ACCEPTED),
-        (math.log(99_000) + 0.1, Outcome.CONFLICT),
-    ):
-        voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
-        assert voice.outcome == Outcome.ACCEPTED
-        assert voice.match.probability > 0.99
-        decision = _decide_fused(right, face, voice, rule=rule)
-        assert decision.outcome == expected
-        assert (decision == right) == (expected == Outcome.ACCEPTED)
+def test_face_and_voice_of_two_people_of_the_gallery() -> None:
+    mixed = both(CLEAR, 0.5, voice_rival=CLEAR - math.log(10))
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("b"), evidence=mixed)
+    assert decision.outcome == Outcome.CONFLICT
+    assert decision.reason == "The face and the voice belong to two different people of the gallery"
 
 
 def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
-    right = accepted("a", 0.4, FUSED)
-    best = float(CALIBRATION.llr(0.5))
-    for other, expected in ((best - 4.0, Outcome.ACCEPTED), (best - 5.0, Outcome.CONFLICT)):
-        assert (
-            _decide_fused(
-                right, accepted("a"), voice_of("b"), other={FACE: other, VOICE: -5.0}
-            ).outcome
-            == expected
-        )
-        assert (
-            _decide_fused(
-                right, accepted("a"), voice_of("b"), other={FACE: -5.0, VOICE: other}
-            ).outcome
-            == expected
-        )
+    brothers = both(CLEAR, CLEAR - 1, voice_rival=CLEAR - math.log(10))
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("b"), evidence=brothers)
+    assert (decision.outcome, decision.match.person_id) == (Outcome.ACCEPTED, "a")
 
 
-def test_conflict_names_nobody() -> None:
-    decision = _decide_fused(accepted("a"), accepted("a"), voice_of("b"))
-    assert (decision.match, decision.runner_up, decision.threshold) == (None, None, None)
-    assert decision.reason == "The face and the voice belong to two different people of the gallery"
+def test_both_lean_towards_a_person_whom_neither_would_name_alone() -> None:
+    decision = _decide_fused(FUSED_A, UNKNOWN, UNKNOWN, evidence=both(1.5, 1.5))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
 
 
-def test_fused_just_below_its_threshold() -> None:
-    """One modality alone is enough when the other does not speak against that person."""
-    low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
-    weak_voice = decide([candidate("c", 0.05, VOICE)], VOICE, RULE)
-    for other in ({FACE: 0.0}, {FACE: 3.0}, {}):
-        assert _decide_fused(low, accepted("a"), weak_voice, other=other) == accepted("a")
-    decision = _decide_fused(low, accepted("a"), weak_voice, other={FACE: -0.1})
-    assert (decision.outcome, decision.match, decision.modality) == (Outcome.UNKNOWN, None, FUSED)
-    assert (
-        decision.reason
-        == "Nobody in the gallery is similar enough: the face alone is recognised, but the voice"
-        " speaks against that person"
-    )
-    weak_face = decide([candidate("c", 0.05)], FACE, RULE)
-    assert _decide_fused(low, weak_face, voice_of("b"), other={VOICE: 1.0}) == voice_of("b")
-    assert (
-        _decide_fused(low, weak_face, voice_of("b"), other={VOICE: -1.0}).outcome == Outcome.UNKNOWN
-    )
+def test_neither() -> None:
+    evidence = Evidence(face=-0.1, voice=-0.1, joint=-5.0)
+    decision = _decide_fused(FUSED_A, UNKNOWN, UNKNOWN, evidence=evidence)
+    assert (decision.outcome, decision.match) == (Outcome.UNKNOWN, None)
+    assert _decide_fused(UNKNOWN, UNKNOWN, UNKNOWN) == UNKNOWN
 
 
-def test_both_alone_name_nobody_whom_the_fused_answer_does_not() -> None:
-    low = decide([candidate("a", RULE.threshold(FUSED)[0] - 0.01, FUSED)], FUSED, RULE)
-    llr = float(CALIBRATION.llr(BARELY))  # below 0: of a good network, thresholds can be
-    assert llr < 0
-    assert (
-        _decide_fused(
-            low, accepted("a", BARELY), voice_of("a", BARELY), other={FACE: llr, VOICE: llr}
-        ).match.person_id
-        == "a"
-    )
+def test_who_has_no_voice_is_named_by_the_face() -> None:
+    """Nothing is for or against, unless the voice is somebody else's of the gallery."""
+    of_face = accepted("a", 0.4)
+    decision = _decide_fused(of_face, of_face, UNKNOWN, evidence=both(CLEAR, None))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
+    assert decision.match.probability > 0.99
+    other = both(CLEAR, None, voice_rival=5.0)
+    decision = _decide_fused(of_face, of_face, voice_of("b"), evidence=other)
+    assert decision.outcome == Outcome.CONFLICT
+
+
+def test_both_are_required() -> None:
+    """A door names nobody by one of the two."""
+    door = DecisionSettings(require_both=True)
+    named = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), settings=door)
+    assert (named.outcome, named.modality) == (Outcome.ACCEPTED, FUSED)
+    nothing = no_probe("The clip has no sound")
+    for fused, face, voice in (
+        (FUSED_A, accepted("a"), UNKNOWN),
+        (FUSED_A, accepted("a"), voice_of("b")),
+        (None, accepted("a"), nothing),
+    ):
+        decision = _decide_fused(fused, face, voice, settings=door)
+        assert (decision.outcome, decision.match) == (Outcome.UNKNOWN, None)
+        assert decision.reason.startswith("Face and voice must both name the same person.")
 
 
 @pytest.mark.parametrize("single", [accepted("a"), UNKNOWN])
 def test_one_modality_is_the_fused_answer(single: Decision) -> None:
     nothing = no_probe("The clip has no sound")
     for decision in (
-        _decide_fused(None, single, nothing, other={}),
-        _decide_fused(None, nothing, single, other={}),
+        _decide_fused(None, single, nothing),
+        _decide_fused(None, nothing, single),
     ):
         assert decision == replace(single, reason=f"{single.reason}. The clip has no sound")
 
@@ -305,7 +319,7 @@ def test_a_chance_match_of_the_voice_does_not_keep_from_enrolling() -> None:
     99 to 1 after that, among N people, is 99 · 99 · N to 1.
     """
     for people in (1, 10):
-        rule = Rule(0.01, people, CALIBRATIONS)
+        rule = Rule(STATED, people, CALIBRATIONS)
         least = math.log(99 * 99 * people)
         for llr, duplicate in ((least - 0.1, False), (least + 0.1, True)):
             voice = decide([candidate("b", score_of(llr), VOICE)], VOICE, rule)
@@ -319,53 +333,80 @@ def test_in_a_gallery_that_is_known_somebody_new_is_refused_at_the_stated_rate()
     """Over the enrolment of all N people: each at 1/N of it."""
     people = 40
     flat = replace(CALIBRATION, slope=1.0, intercept=0.0)
-    rule = Rule(0.01, people, PerModality.of(lambda _: flat))
+    rule = Rule(STATED, people, PerModality.of(lambda _: flat))
     bar, _ = flat.threshold(1 - (1 - 0.01 / people) ** (1 / people))
     for score, duplicate in ((bar - 1e-6, False), (bar + 1e-6, True)):
-        face = decide([replace(candidate("b", score), probability=0.6)], FACE, rule)
+        face = decide([replace(candidate("b", score), llr=0.4, slope=1.0)], FACE, rule)
         assert (
             _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=rule) is not None
         ) == duplicate
     few = replace(rule, people=PLACE - 1)
-    face = decide([replace(candidate("b", bar + 1e-6), probability=0.6)], FACE, few)
+    face = decide([replace(candidate("b", bar + 1e-6), llr=0.4, slope=1.0)], FACE, few)
     assert _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=few) is None
 
 
 def test_the_same_recording_is_always_a_duplicate() -> None:
     flat = replace(CALIBRATION, slope=0.001, intercept=0.0)
-    rule = Rule(0.01, 1000, PerModality.of(lambda _: flat))
-    face = decide([replace(candidate("b", 0.96), probability=0.6)], FACE, rule)
+    rule = Rule(STATED, 1000, PerModality.of(lambda _: flat))
+    face = decide([replace(candidate("b", 0.96), llr=0.4, slope=1.0)], FACE, rule)
     assert _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=rule) == (face.match, FACE)
 
 
-def alone(score: float) -> Comparison:
-    return Comparison(score, 0.0, 1.0, score)
+def alone(score: float, modality: Modality = FACE) -> Comparison:
+    return Comparison(
+        modality=modality,
+        score=score,
+        level=0.0,
+        scale=1.0,
+        strength=score,
+        llr=float(CALIBRATION.llr(score)),
+    )
 
 
-def test_verify_fused() -> None:
-    same, different = (verify(alone(score), CALIBRATION, 0.01) for score in (0.5, 0.0))
-    unsure = verify(alone(RULE.threshold(FACE)[0]), CALIBRATION, 1e-6)
-    nothing = verify(None, CALIBRATION, 0.01)
-    assert (unsure.outcome, unsure.probability > 0.5) == ("different", False)
-    likely = verify(alone(score_of(1.0)), CALIBRATION, 1e-6)
-    assert (likely.outcome, likely.probability > 0.5) == ("different", True)
-    for fused, face, voice, expected in (
-        (same, different, different, FUSED),
-        (different, same, likely, FACE),
-        (different, likely, same, VOICE),
-        (different, same, same, FACE),
-        (different, same, different, FUSED),
-        (different, different, same, FUSED),
-        (different, different, nothing, FUSED),
-        (nothing, same, nothing, FUSED),
+def _verify_both(
+    face: float | None, voice: float | None, settings: DecisionSettings = STATED
+) -> Verdict:
+    """Verdict of both about sides of these ratios, None where there is nothing."""
+
+    def judge(ratio: float | None, modality: Modality) -> Verdict:
+        comparison = None if ratio is None else alone(score_of(ratio), modality)
+        return verify(comparison, CALIBRATIONS, 0.01)
+
+    shared = voice if face is None else face
+    evidence = both(face, voice)
+    joint = shared if face is None or voice is None else evidence.joint
+    verdicts = PerModality(
+        fused=judge(joint, FUSED), face=judge(face, FACE), voice=judge(voice, VOICE)
+    )
+    return verify_fused(verdicts, evidence, settings)
+
+
+def test_verify_weighs_four_stories() -> None:
+    for face, voice, outcome, by in (
+        (CLEAR, CLEAR, "same", FUSED),
+        (CLEAR, 0.0, "same", FACE),
+        (0.0, CLEAR, "same", VOICE),
+        (CLEAR, -3.0, "conflict", FUSED),
+        (-3.0, CLEAR, "conflict", FUSED),
+        (-3.0, -3.0, "different", FUSED),
+        (CLEAR, None, "same", FUSED),
+        (None, None, "no_probe", None),
     ):
-        verdicts = PerModality(fused=fused, face=face, voice=voice)
-        assert verify_fused(verdicts) is verdicts[expected]
+        verdict = _verify_both(face, voice)
+        assert (verdict.outcome, verdict.modality) == (outcome, by)
+        assert (verdict.outcome == "same") == ((verdict.probability or 0.0) >= 0.5)
+
+
+def test_verify_by_both_that_are_required() -> None:
+    door = DecisionSettings(require_both=True)
+    assert _verify_both(CLEAR, CLEAR, door).outcome == "same"
+    assert _verify_both(CLEAR, 0.0, door).outcome == "different"
+    assert _verify_both(CLEAR, None, door).outcome == "different"
 
 
 def test_verify() -> None:
     threshold = CALIBRATION.threshold(0.01)[0]
-    same = verify(alone(threshold), CALIBRATION, 0.01)
+    same = verify(alone(threshold), CALIBRATIONS, 0.01)
     assert (same.outcome, same.score, same.threshold, same.extrapolated) == (
         "same",
         threshold,
@@ -373,7 +414,8 @@ def test_verify() -> None:
         False,
     )
     assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
-    assert verify(alone(threshold - 1e-6), CALIBRATION, 0.01).outcome == "different"
-    assert verify(None, CALIBRATION, 0.01).outcome == "no_probe"
-    assert verify(alone(0.9), CALIBRATION, 1e-6).extrapolated
-    assert verify(alone(math.nan), CALIBRATION, 0.01).outcome == "different"
+    assert verify(alone(threshold - 1e-6), CALIBRATIONS, 0.01).outcome == "different"
+    assert verify(None, CALIBRATIONS, 0.01).outcome == "no_probe"
+    assert verify(alone(0.9), CALIBRATIONS, 1e-6).extrapolated
+    assert verify(alone(math.nan), CALIBRATIONS, 0.01).outcome == "different"
+    assert verify(alone(0.099), CALIBRATIONS, 0.4).outcome == "different", "below one half"

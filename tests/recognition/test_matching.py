@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.store import NewPerson, NewTemplate
-from recognition.matching import Calibrations, Candidate, Search, compare
+from recognition.matching import Calibrations, Candidate, Search, Side, Sides, compare
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, Coefficients, CohortNorm
@@ -42,7 +43,11 @@ def rank(
     modality: Modality,
     calibrations: Calibrations = CALIBRATIONS,
 ) -> tuple[Candidate, ...]:
-    return Search(snapshot, vectors, calibrations, speech_s=0.0).rank(modality)
+    return Search(snapshot, sides(vectors), calibrations).rank(modality)
+
+
+def sides(vectors: Mapping[Modality, Float32Array], speech_s: float = 0.0) -> Sides:
+    return {m: Side(vector=vector, speech_s=speech_s) for m, vector in vectors.items()}
 
 
 @pytest.fixture
@@ -190,7 +195,7 @@ def test_the_score_of_a_person_is_the_cosine_with_the_mean(tmp_path: Path) -> No
 def test_ratio_of_one_person(gallery: Gallery) -> None:
     has, snapshot = gallery
     vectors = probe(1, 2)
-    search = Search(snapshot, vectors, CALIBRATIONS, speech_s=0.0)
+    search = Search(snapshot, sides(vectors), CALIBRATIONS)
     for ref in snapshot.refs.values():
         for modality, kind in ((FACE, "f"), (VOICE, "v")):
             llr = search.llr_of(ref, modality)
@@ -201,7 +206,7 @@ def test_ratio_of_one_person(gallery: Gallery) -> None:
             else:
                 assert llr is None
     assert (
-        Search(snapshot, probe(1), CALIBRATIONS, speech_s=0.0).llr_of(
+        Search(snapshot, sides(probe(1)), CALIBRATIONS).llr_of(
             snapshot.refs[int(snapshot.keys[0])], VOICE
         )
         is None
@@ -293,10 +298,11 @@ def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
         expected = (
             reference @ vector - level[0] - 0.03 * t - NORMED.norm.person(reference[None])[0]
         ) / (scale[0] + 0.01 * t)
-        assert compare(vector, reference, NORMED, speech_s=speech_s).strength == pytest.approx(
+        probe_side = Side(vector, speech_s)
+        assert compare(FACE, probe_side, reference, NORMED).strength == pytest.approx(
             expected, rel=1e-5
         )
-        best = Search(snapshot, {FACE: vector}, NORMED_EVERYWHERE, speech_s=speech_s).rank(FACE)[0]
+        best = Search(snapshot, {FACE: probe_side}, NORMED_EVERYWHERE).rank(FACE)[0]
         assert best.strength == pytest.approx(expected, rel=1e-5)
 
 
@@ -307,13 +313,13 @@ def test_of_two_clips_neither_is_the_probe() -> None:
     """
     first = direction("face", 1, 5, 1.0)
     second = direction("face", 1, 7, 0.6)
-    there = compare(first, second, NORMED, speech_s=6.0, reference_s=1.0)
-    back = compare(second, first, NORMED, speech_s=1.0, reference_s=6.0)
+    there = compare(VOICE, Side(first, 6.0), Side(second, 1.0), NORMED)
+    back = compare(VOICE, Side(second, 1.0), Side(first, 6.0), NORMED)
     assert there.score == pytest.approx(back.score)
     assert there.strength == pytest.approx(back.strength)
     ways = (
-        compare(first, second, NORMED, speech_s=6.0),
-        compare(second, first, NORMED, speech_s=1.0),
+        compare(VOICE, Side(first, 6.0), second, NORMED),
+        compare(VOICE, Side(second, 1.0), first, NORMED),
     )
     assert ways[0].strength != pytest.approx(ways[1].strength, abs=0.01)
     assert there.level == pytest.approx((ways[0].level + ways[1].level) / 2)
@@ -344,11 +350,47 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
 def test_two_sides_alone_have_no_others() -> None:
     probe_vector = direction("face", 1, 1, 0.8)
     reference = direction("face", 1)
-    comparison = compare(probe_vector, reference, NORMED, speech_s=0.0)
+    comparison = compare(FACE, Side(probe_vector), reference, NORMED)
     level, scale = NORMED.norm.probe(probe_vector[None])
     assert comparison.score == pytest.approx(float(probe_vector @ reference))
     assert comparison.strength == pytest.approx(
         (comparison.score - level[0] - NORMED.norm.person(reference[None])[0]) / scale[0]
     )
-    assert compare(probe_vector, reference, CALIBRATION, speech_s=0.0).strength == comparison.score
+    plain = compare(FACE, Side(probe_vector), reference, CALIBRATION)
+    assert plain.strength == comparison.score
     assert COHORT.shape[1] == EMBEDDING_SIZE
+
+
+PLACED = replace(NORMED, norm=CohortNorm(COHORT, replace(NUMBERS, place=1.5)))
+
+
+def test_few_people_count_as_of_a_place_that_was_measured(tmp_path: Path) -> None:
+    """One to one, and among so few that the nearest say nothing of the place."""
+    snapshot, _ = crowd(tmp_path, 4)
+    vector = direction("face", 2, 5, 1.0)
+    everywhere = PerModality(fused=PLACED, face=PLACED, voice=PLACED)
+    best = rank(snapshot, {FACE: vector}, FACE, everywhere)[0]
+    row = int(np.argmax(snapshot.vectors[FACE] @ vector))
+    level, scale = NORM.probe(vector[None])
+    person = NORM.person(snapshot.vectors[FACE][row][None])[0]
+    expected = (best.score - level[0] - person) / scale[0] - 1.5
+    assert best.strength == pytest.approx(expected, rel=1e-5)
+    alone = compare(FACE, Side(vector), snapshot.vectors[FACE][row], PLACED)
+    assert alone.strength == pytest.approx(expected, rel=1e-5)
+    assert alone.score == pytest.approx(alone.level + alone.scale * alone.strength)
+
+
+def test_a_poor_clip_says_less(gallery: Gallery) -> None:
+    """The ratio of the same vectors shrinks with the quality, for and against people."""
+    _, snapshot = gallery
+    shrinking = replace(CALIBRATION, slope_lost=(50.0,), intercept_lost=(-10.0,))
+    everywhere = PerModality(fused=shrinking, face=shrinking, voice=shrinking)
+    for who, sign in ((1, 1), (9, -1)):
+        ratios = [
+            Search(snapshot, {FACE: Side(direction("face", who), 0.0, (quality,))}, everywhere)
+            .rank(FACE)[0]
+            .llr
+            for quality in (1.0, 0.5, 0.0)
+        ]
+        assert sorted(ratios, key=abs, reverse=True) == ratios
+        assert all(sign * ratio > 0 for ratio in ratios[:1])

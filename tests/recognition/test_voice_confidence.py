@@ -11,15 +11,15 @@ from recognition import voice_confidence
 from recognition.decision import Rule, decide
 from recognition.matching import Candidate
 from tests.support.gallery_parts import CALIBRATION
+from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
+STATED = DecisionSettings()
 CALIBRATIONS = PerModality.of(lambda _: CALIBRATION)
 
 
 def candidate(score: float, level: float = 0.0) -> Candidate:
     strength = score - level
-    llr = float(CALIBRATION.llr(strength))
-    probability = float(CALIBRATION.probability(strength))
     return Candidate(
         person=PersonRef(1, "ann", "Ann"),
         modality=Modality.VOICE,
@@ -27,15 +27,15 @@ def candidate(score: float, level: float = 0.0) -> Candidate:
         level=level,
         scale=1.0,
         strength=strength,
-        llr=llr,
-        probability=probability,
+        slope=CALIBRATION.slope,
+        llr=float(CALIBRATION.llr(strength)),
     )
 
 
 @pytest.mark.parametrize("people", [1, 20, 5000])
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 0.7, 0.9, 0.999, 1.0])
 def test_a_speaker_is_named_exactly_from_the_threshold_on(people: int, threshold: float) -> None:
-    rule = Rule(0.01, people, CALIBRATIONS, voice_confidence.evidence(threshold))
+    rule = Rule(STATED, people, CALIBRATIONS, voice_confidence.evidence(threshold))
     for score in (-0.5, 0.0, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0):
         decision = decide([candidate(score)], Modality.VOICE, rule)
         confidence = voice_confidence.confidence(decision, threshold)
@@ -50,7 +50,7 @@ def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_wi
     None
 ):
     def at(score: float, threshold: float, level: float = 0.0) -> float | None:
-        rule = Rule(0.01, 20, CALIBRATIONS, voice_confidence.evidence(threshold))
+        rule = Rule(STATED, 20, CALIBRATIONS, voice_confidence.evidence(threshold))
         decision = decide([candidate(score, level)], Modality.VOICE, rule)
         return voice_confidence.confidence(decision, threshold)
 
@@ -60,5 +60,5 @@ def test_the_confidence_of_a_voice_does_not_depend_on_the_threshold_and_rises_wi
         "where no cosine could be high enough"
     )
     assert at(0.05, 0.7) < at(0.14, 0.7) < at(0.3, 0.7)
-    own, _ = Rule(0.01, 20, CALIBRATIONS).threshold(Modality.VOICE)
+    own, _ = Rule(STATED, 20, CALIBRATIONS).threshold_for(candidate(0.3))
     assert at(own, 0.7) == pytest.approx(0.7)

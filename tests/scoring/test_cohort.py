@@ -55,6 +55,7 @@ def models(tmp_path: Path) -> Models:
         names=(),
         conditions=("clean",),
         seconds=np.zeros(0, np.float32),
+        quality=np.zeros((0, 1), np.float32),
     )
     people = {name: People((Fold(nobody, cohort),), cohort) for name, cohort in cohorts.items()}
     made = {
@@ -109,7 +110,8 @@ def test_expect_of_the_nearest_fall_and_rise_with_the_number_of_people() -> None
     assert many[0] > NUMBERS.impostors.scores[-1]  # beyond the table
     assert norm.surplus(few, 10) == pytest.approx(0.0, abs=1e-9)
     assert norm.surplus(few + 1, 10) == pytest.approx(1.0)
-    assert norm.surplus(norm.expect(2, 2) + 1, 2) == pytest.approx(2 / OTHERS)
+    assert norm.surplus(norm.expect(2, 2) + 1, 2) == pytest.approx(1.0)
+    assert norm.deduction(norm.expect(2, 2) + 1, 2) == pytest.approx(NUMBERS.others * 2 / OTHERS)
     assert norm.surplus([], 0) == 0.0
 
 

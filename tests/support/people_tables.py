@@ -60,6 +60,7 @@ class Crowd:
             names=tuple(f"set/{number}" for number in range(self.people)),
             conditions=self.conditions,
             seconds=np.zeros(len(vectors), np.float32),
+            quality=(1 / (1 + condition))[:, None].astype(np.float32),
         )
 
 

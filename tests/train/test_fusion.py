@@ -17,7 +17,8 @@ from train.data.conditions import (
     NoiseBank,
 )
 from train.data.pseudo_people import CONDITIONS, compare, fused_table, halves
-from train.data.tables import Recipe, Table, VoiceOptions, _merge_views, select
+from train.data.renderings import Recipe, VoiceOptions
+from train.data.tables import Table, _merge_views, select
 from train.fusion.batches import Draw, PseudoPersons
 from train.fusion.choice import (
     as_markdown,
@@ -74,6 +75,7 @@ def people(
         names,
         tuple(conditions),
         np.linspace(1, 9, len(vectors), dtype=np.float32),
+        np.linspace(0, 1, len(vectors), dtype=np.float32)[:, None],
     )
 
 
@@ -227,6 +229,7 @@ def test_views_of_a_clip_become_one_row_and_random_ones_stay_apart() -> None:
         ("a",),
         ("clean", "random"),
         np.arange(6, dtype=np.float32),
+        np.ones((6, 1), np.float32),
     )
     merged = _merge_views(table, random=1)
     assert sorted(zip(merged.file.tolist(), merged.condition.tolist(), strict=True)) == [

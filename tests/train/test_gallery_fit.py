@@ -5,6 +5,8 @@ Fitted numbers against scikit-learn, depth of the table, and what people said ab
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -21,22 +23,29 @@ from train.calibration.gallery_fit import (
     calibration_of,
     gallery_table,
     gallery_trials,
+    of_trials,
     splice,
     supported_rates,
     trials_of,
     with_answers,
 )
 from train.calibration.people import People
+from train.calibration.place_fit import MARGIN, strangers, with_place
+from utils.arrays import Float32Array
 from utils.errors import DatasetError
 
 pytestmark = pytest.mark.slow
+
+
+def quality(count: int, columns: int) -> Float32Array:
+    return np.ones((count, columns), np.float32)
 
 
 def draw_trials(seed: int = 0, impostors: int = 20_000) -> ScoredTrials:
     rng = np.random.default_rng(seed)
     labels = np.repeat([1, 0], [500, impostors])
     scores = rng.normal(np.where(labels == 1, 0.35, 0.1), 0.1)
-    return ScoredTrials(scores, labels, np.arange(len(labels)) // 10)
+    return ScoredTrials(scores, labels, np.arange(len(labels)) // 10, quality(len(labels), 0))
 
 
 def test_logistic_fit_equals_scikit_learn() -> None:
@@ -89,7 +98,7 @@ def test_the_table_goes_as_deep_as_pairs_of_people_support() -> None:
     threshold = np.quantile(part.scores[part.labels == 0], 1 - rates[-1])
     above = (part.labels == 0) & (part.scores >= threshold)
     assert len(np.unique(part.pair[above])) >= SUPPORT - 1
-    one_pair = ScoredTrials(part.scores, part.labels, np.zeros(len(part.labels), np.int64))
+    one_pair = replace(part, pair=np.zeros(len(part.labels), np.int64))
     with pytest.raises(DatasetError, match="10 pairs"):
         supported_rates(one_pair)
 
@@ -108,7 +117,7 @@ def test_own_calibration_keeps_the_tail_of_the_previous_one() -> None:
     rng = np.random.default_rng(5)
     few = draw_trials(1, 300)
     own = calibration_of(
-        ScoredTrials(few.scores + 0.05, few.labels, rng.permutation(len(few.labels)))
+        replace(few, scores=few.scores + 0.05, pair=rng.permutation(len(few.labels)))
     )
     joined = splice(own, previous)
     assert joined.slope == own.slope
@@ -121,6 +130,48 @@ def test_own_calibration_keeps_the_tail_of_the_previous_one() -> None:
     assert threshold == pytest.approx(
         previous.threshold(previous.impostors.rates[-1])[0] + 0.05, abs=0.06
     )
+
+
+def test_poor_probes_say_less() -> None:
+    """Of noisier probes a ratio shrinks, and it is not against people by the noise alone."""
+    good = draw_trials()
+    rng = np.random.default_rng(2)
+    target = good.labels == 1
+    worse = np.where(target, good.scores - 0.15, good.scores)
+    parts = [
+        replace(good, quality=quality(len(target), 1)),
+        replace(
+            good,
+            scores=worse + 0.1 * rng.normal(size=len(target)),
+            quality=0 * quality(len(target), 1),
+        ),
+    ]
+    calibration = of_trials(parts, calibration_of(good).impostors)
+    for score in (-0.1, 0.4):
+        clear, faint = (float(calibration.llr(score, (quality,))) for quality in (1.0, 0.0))
+        assert abs(faint) < abs(clear)
+        assert clear * score > 0
+    assert calibration.llr(0.2, (0.5,)) == pytest.approx(
+        np.mean([calibration.llr(0.2, (quality,)) for quality in (0.0, 1.0)])
+    )
+
+
+def test_people_of_one_place_need_more(fitted: Fitted) -> None:
+    """A gallery of one keeps the stated rate among people who are all alike."""
+    both, calibration = fitted
+    assert isinstance(calibration.norm, CohortNorm)
+    norm = calibration.norm
+    place = Fold(crowd(people=20, shift=0.8, seed=7), both[0].cohort)
+    placed = with_place(norm, [place])
+    assert placed.numbers.place > 1.0
+    fresh = crowd(people=20, shift=0.8, seed=8)
+    threshold, _ = calibration.pair_threshold(0.01)
+    passed = [
+        np.mean(strangers(fresh, norm) - less >= threshold) for less in (0.0, placed.deduction())
+    ]
+    assert passed[0] > 0.03
+    assert passed[1] <= 0.01
+    assert with_place(norm, [Fold(crowd(people=3), both[0].cohort)]).numbers.place == MARGIN
 
 
 def test_confirmed_and_denied_answers_count(fitted: Fitted) -> None:

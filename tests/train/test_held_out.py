@@ -14,7 +14,7 @@ from network.frontends.log_mel import FrontendSpec
 from tests.support import media_sound
 from train.data.conditions import NoiseBank
 from train.data.held_out import cohort_voices
-from train.data.tables import VoiceOptions
+from train.data.renderings import VoiceOptions
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ
 from utils.config import CaptureSettings
 from utils.media import Waveform

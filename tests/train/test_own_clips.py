@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recognition.matching import Side
 from train.calibration.own_clips import tables_of
 from utils.arrays import EMBEDDING_SIZE
 from utils.errors import DatasetError, MediaCorruptError
@@ -19,8 +20,14 @@ class Probe:
 
     def __init__(self, *modalities: Modality) -> None:
         rng = np.random.default_rng(0)
-        self.vectors = {m: rng.normal(size=EMBEDDING_SIZE).astype(np.float32) for m in modalities}
-        self.speech_s = 4.0
+        self.sides = {
+            m: Side(
+                vector=rng.normal(size=EMBEDDING_SIZE).astype(np.float32),
+                speech_s=0.0 if m == Modality.FACE else 4.0,
+                quality=(0.5, 1.0) if m == Modality.FUSED else (0.5,),
+            )
+            for m in modalities
+        }
 
 
 def analyse(path: Path) -> Any:
@@ -47,6 +54,7 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path: Path) -> 
         "voice": {4.0},
         "fused": {4.0},
     }
+    assert everybody[Modality.FUSED].quality[0].tolist() == [0.5, 1.0]
     assert len(lines) == 2
     assert "p5" in lines[0]
     with pytest.raises(DatasetError, match="5 people"):

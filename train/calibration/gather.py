@@ -26,7 +26,8 @@ from train.calibration.people import (
 from train.calibration.places import PLACES, Place, PlaceReader
 from train.data.datasets import read_listing
 from train.data.held_out import CACHE, Selection, cohort_voices, held_out_faces, held_out_voices
-from train.data.tables import VoiceOptions, read_noises
+from train.data.renderings import VoiceOptions
+from train.data.tables import read_noises
 from utils.config import Settings
 from utils.modality import Modality
 

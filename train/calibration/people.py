@@ -77,15 +77,16 @@ def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality
     fused = joined_cohort(encoders.fusion.fuse, faces, voices)
     cohorts = {Modality.FACE: faces, Modality.VOICE: voices, Modality.FUSED: fused}
     pairs = {Modality.FACE: _clean_pairs(tables.faces), Modality.VOICE: _clean_pairs(tables.voices)}
-    return {
-        modality: People(
+    people = {}
+    for modality, cohort in cohorts.items():
+        places = [place[modality] for place in tables.places if modality in place]
+        people[modality] = People(
             folds=folds[modality],
             cohort=cohort,
             pairs=pairs.get(modality),
-            places=tuple(Fold(t[modality], cohort) for t in tables.places if modality in t),
+            places=tuple(Fold(table, cohort) for table in places),
         )
-        for modality, cohort in cohorts.items()
-    }
+    return people
 
 
 def _clean_pairs(table: Table) -> ScoredTrials:

@@ -15,7 +15,8 @@ import numpy as np
 from network.serving.encoder import FaceEncoder, VoiceEncoder
 from train.data.conditions import FACE_CONDITIONS, VOICE_CONDITIONS
 from train.data.datasets import Listing, group_of, read_listing
-from train.data.tables import Recipe, Table, VoiceOptions, face_table, select, voice_table
+from train.data.renderings import Recipe, VoiceOptions
+from train.data.tables import Table, face_table, select, voice_table
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 
 CACHE = Path("data/cache/fusion")

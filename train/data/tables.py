@@ -8,48 +8,34 @@ encoder, the files and the conditions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from align.quality import assess_face
-from align.speech import analyse_speech, assess_speech
-from align.warp import TEMPLATE_XY
 from network.serving.encoder import FaceEncoder, VoiceEncoder
-from train.data import conditions
-from train.data.conditions import VIEWS, NoiseBank
-from train.data.crops import decode_crop
+from train.data.conditions import NoiseBank
 from train.data.datasets import Item, Listing, cache_key
-from train.data.embed import embed_crops, embed_waves
+from train.data.renderings import Faces, Media, Recipe, Rendering, VoiceOptions, Voices
 from train.data.sounds import decode_float
 from utils.arrays import (
     EMBEDDING_SIZE,
-    FACE_SIZE_PX,
     RATE_HZ,
     BoolArray,
     Float32Array,
-    ImageArray,
     unit,
 )
-from utils.media import FaceDetection, SpeechAnalysis, SpeechSegment, Waveform
 from utils.whole_file import whole_file
 
 Codes = npt.NDArray[np.int64]
 T = TypeVar("T")
 # Version of the cached files. Version 1 had no seconds, version 2 no quality.
 FORMAT = "3"
-# A crop counts as found for certain, upright and as large as it is.
-_FOUND = FaceDetection(
-    box_xyxy=np.array([0, 0, FACE_SIZE_PX, FACE_SIZE_PX], np.float32),
-    landmarks_xy=TEMPLATE_XY,
-    score=1.0,
-)
 # RMS below which a recording of the noise split is silence.
 MIN_NOISE_LEVEL = 1e-3
 
@@ -103,42 +89,6 @@ class Table:
         return self.rows(np.isin(self.person, people))
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the files of a table are rendered.
-
-    Attributes:
-        conditions: Every file is rendered once under each of these.
-        random: How many randomly degraded versions of each are added (condition
-            "random").
-        views: Frames of a clip that are simulated from one still. Their mean is taken.
-        seed: Seed of all chance.
-    """
-
-    conditions: tuple[str, ...]
-    random: int = 0
-    views: int = VIEWS
-    seed: int = 0
-
-    @property
-    def all_conditions(self) -> tuple[str, ...]:
-        """Names of the conditions that the table will hold."""
-        return (*self.conditions, "random") if self.random else self.conditions
-
-
-@dataclass(frozen=True)
-class VoiceOptions:
-    """How the voices of a table are heard.
-
-    Attributes:
-        noises: Recordings that degrade the speech.
-        min_speech_s: Least net speech that the service embeds, in seconds.
-    """
-
-    noises: NoiseBank
-    min_speech_s: float
-
-
 def select(
     listing: Listing,
     per_person: int,
@@ -177,7 +127,7 @@ def face_table(
     clip's frames. Tables are kept in the folder `cache`, None for no cache.
     """
     file = _cache_file(cache, [FORMAT, encoder.encoder_id, repr(recipe), cache_key(listing)])
-    return _load(file, listing, recipe, lambda: _build(listing, recipe, _Faces(encoder, recipe)))
+    return _load(file, listing, recipe, lambda: _build(listing, recipe, Faces(encoder, recipe)))
 
 
 def voice_table(
@@ -204,7 +154,7 @@ def voice_table(
             f"min_speech_s={options.min_speech_s:g}",
         ],
     )
-    voices = _Voices(encoder, recipe, options)
+    voices = Voices(encoder, recipe, options)
     return _load(file, listing, recipe, lambda: _build(listing, recipe, voices))
 
 
@@ -220,130 +170,14 @@ def read_noises(listing: Listing) -> NoiseBank:
     return NoiseBank(loud)
 
 
-@dataclass(frozen=True)
-class _Rendering(Generic[T]):
-    """A file under a condition.
-
-    Attributes:
-        code: Number of the condition.
-        medium: What is embedded.
-        quality: Score in [0, 1], as the service finds it.
-        seconds: Seconds of speech, 0 without sound.
-    """
-
-    code: int
-    medium: T
-    quality: float
-    seconds: float = 0.0
-
-    @property
-    def bare(self) -> _Rendering[None]:
-        """Its figures without the medium, which is large."""
-        return _Rendering(code=self.code, medium=None, quality=self.quality, seconds=self.seconds)
-
-
-class _Media(Protocol[T]):
-    """Renders files of one kind and embeds the renderings."""
-
-    def render(self, data: bytes, name: str, rng: np.random.Generator) -> Iterator[_Rendering[T]]:
-        """The file under each condition."""
-
-    def embed(self, media: Sequence[T]) -> Float32Array:
-        """(n, 512) embeddings of n renderings."""
-
-
-@dataclass(frozen=True)
-class _Faces:
-    encoder: FaceEncoder
-    recipe: Recipe
-
-    def render(
-        self, data: bytes, name: str, rng: np.random.Generator
-    ) -> Iterator[_Rendering[ImageArray]]:
-        face = decode_crop(data, name)
-        for code, condition in enumerate(self.recipe.conditions):
-            count = self.recipe.views if condition == "clean" else 1
-            for view in conditions.views(face, rng, count):
-                yield _as_face(code, conditions.degrade_face(view, condition, rng))
-        for _ in range(self.recipe.random):
-            yield _as_face(len(self.recipe.conditions), conditions.random_face(face, rng))
-
-    def embed(self, media: Sequence[ImageArray]) -> Float32Array:
-        return embed_crops(self.encoder, media)
-
-
-def _as_face(code: int, face: ImageArray) -> _Rendering[ImageArray]:
-    return _Rendering(code=code, medium=face, quality=assess_face(face, _FOUND).score)
-
-
-@dataclass(frozen=True)
-class _Voices:
-    encoder: VoiceEncoder
-    recipe: Recipe
-    options: VoiceOptions
-
-    def render(
-        self, data: bytes, name: str, rng: np.random.Generator
-    ) -> Iterator[_Rendering[Float32Array]]:
-        wave = decode_float(data, RATE_HZ, name)
-        clean = self._analyse(wave)
-        speech = _samples_of(clean)
-        noises = self.options.noises
-        for code, condition in enumerate(self.recipe.conditions):
-            # Noise is there before the service looks for speech.
-            if condition == "clean":
-                heard = clean
-            elif condition.endswith(" dB"):
-                heard = self._analyse(conditions.degrade_voice(wave, condition, noises, rng))
-            else:
-                heard = _as_speech(conditions.degrade_voice(speech, condition, noises, rng))
-            if heard.speech is not None:
-                yield _as_voice(code, heard)
-        for _ in range(self.recipe.random if len(speech) else 0):
-            heard = _as_speech(conditions.random_voice(speech, noises, rng))
-            yield _as_voice(len(self.recipe.conditions), heard)
-
-    def embed(self, media: Sequence[Float32Array]) -> Float32Array:
-        return embed_waves(self.encoder, media)
-
-    def _analyse(self, wave: Float32Array) -> SpeechAnalysis:
-        """The speech of a waveform, None where the service would not embed it."""
-        return analyse_speech(Waveform(wave, RATE_HZ), self.options.min_speech_s)
-
-
-def _samples_of(heard: SpeechAnalysis) -> Float32Array:
-    return np.zeros(0, np.float32) if heard.speech is None else heard.speech.samples
-
-
-def _as_speech(wave: Float32Array) -> SpeechAnalysis:
-    """A waveform that is speech from end to end."""
-    whole = Waveform(wave, RATE_HZ)
-    segments = (SpeechSegment(0.0, whole.duration_s),)
-    return SpeechAnalysis(
-        speech=whole if len(wave) else None,
-        segments=segments,
-        quality=assess_speech(whole, segments),
-    )
-
-
-def _as_voice(code: int, heard: SpeechAnalysis) -> _Rendering[Float32Array]:
-    samples = _samples_of(heard)
-    return _Rendering(
-        code=code,
-        medium=samples,
-        quality=heard.quality.score,
-        seconds=len(samples) / RATE_HZ,
-    )
-
-
-def _build(listing: Listing, recipe: Recipe, media: _Media[T]) -> Table:
+def _build(listing: Listing, recipe: Recipe, media: Media[T]) -> Table:
     """Render and embed all files.
 
     Rows of the same file and condition (views of one clip) become one, their mean, but
     for randomly degraded ones.
     """
 
-    def embed_file(number: int, data: bytes) -> tuple[list[_Rendering[None]], Float32Array]:
+    def embed_file(number: int, data: bytes) -> tuple[list[Rendering[None]], Float32Array]:
         item = listing.items[number]
         rng = np.random.default_rng([recipe.seed, *hashlib.sha256(item.path.encode()).digest()[:8]])
         rendered = list(media.render(data, item.path, rng))

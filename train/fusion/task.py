@@ -31,10 +31,9 @@ from scoring import logistic
 from train.data.datasets import read_listing
 from train.data.held_out import CACHE, Selection, held_out_faces, held_out_voices
 from train.data.pseudo_people import CONDITIONS, compare, halves
+from train.data.renderings import Recipe, VoiceOptions
 from train.data.tables import (
-    Recipe,
     Table,
-    VoiceOptions,
     face_table,
     read_noises,
     select,
