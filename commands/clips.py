@@ -172,6 +172,9 @@ def format_verification(clip: Path, answer: Verification, json_line: bool) -> st
             f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
         )
         lines.append(f"{MODALITIES[modality]:16}{figures}  {verdict.outcome}")
+    by = answer.verdicts.fused.modality
+    if answer.verdicts.fused.outcome == "same" and by is not None:
+        lines.append(f"Decided by {MODALITIES[by]}.")
     lines.append(f"Thresholds aim at a false match rate of {answer.fmr:.2%}.")
     lines += [f"hint: {hint.text}" for hint in answer.observation.hints]
     return "\n".join(lines)

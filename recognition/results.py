@@ -12,7 +12,7 @@ from itertools import chain
 from gallery.results import Person, TemplateInfo
 from recognition.observation import Observation
 from utils.media import Hint
-from utils.modality import Modality, PerModality
+from utils.modality import SINGLE, Modality, PerModality
 
 
 class Outcome(StrEnum):
@@ -85,6 +85,16 @@ class Identification:
     people: int
     fpir: float
     scale_ids: PerModality[str]
+
+    @property
+    def unconfirmed_by(self) -> Modality | None:
+        """The modality of the clip that does not confirm who is named by the other one."""
+        fused = self.decisions.fused
+        others = [m for m in SINGLE if m != fused.modality]
+        if fused.match is None or len(others) != 1:
+            return None
+        is_there = self.decisions[others[0]].outcome is not Outcome.NO_PROBE
+        return others[0] if is_there else None
 
     @property
     def named_ids(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""Decisions: thresholds from the stated rate, unknown, conflict, duplicates, 1:1."""
+"""Decisions: thresholds from the stated rate, unknown, conflict, duplicates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from recognition.decision import (
     decide_fused,
     find_duplicate,
     no_probe,
-    verify,
-    verify_fused,
 )
-from recognition.matching import Candidate, Comparison
-from recognition.results import Decision, Match, Outcome, Verdict
+from recognition.matching import Candidate
+from recognition.results import Decision, Match, Outcome
 from recognition.stories import Evidence
 from tests.support import gallery_parts
 from utils.config import DecisionSettings
@@ -350,72 +348,3 @@ def test_the_same_recording_is_always_a_duplicate() -> None:
     rule = Rule(STATED, 1000, PerModality.of(lambda _: flat))
     face = decide([replace(candidate("b", 0.96), llr=0.4, slope=1.0)], FACE, rule)
     assert _find_duplicate(UNKNOWN, face, UNKNOWN, person_id="new", rule=rule) == (face.match, FACE)
-
-
-def alone(score: float, modality: Modality = FACE) -> Comparison:
-    return Comparison(
-        modality=modality,
-        score=score,
-        level=0.0,
-        scale=1.0,
-        strength=score,
-        llr=float(CALIBRATION.llr(score)),
-    )
-
-
-def _verify_both(
-    face: float | None, voice: float | None, settings: DecisionSettings = STATED
-) -> Verdict:
-    """Verdict of both about sides of these ratios, None where there is nothing."""
-
-    def judge(ratio: float | None, modality: Modality) -> Verdict:
-        comparison = None if ratio is None else alone(score_of(ratio), modality)
-        return verify(comparison, CALIBRATIONS, 0.01)
-
-    shared = voice if face is None else face
-    evidence = both(face, voice)
-    joint = shared if face is None or voice is None else evidence.joint
-    verdicts = PerModality(
-        fused=judge(joint, FUSED), face=judge(face, FACE), voice=judge(voice, VOICE)
-    )
-    return verify_fused(verdicts, evidence, settings)
-
-
-def test_verify_weighs_four_stories() -> None:
-    for face, voice, outcome, by in (
-        (CLEAR, CLEAR, "same", FUSED),
-        (CLEAR, 0.0, "same", FACE),
-        (0.0, CLEAR, "same", VOICE),
-        (CLEAR, -3.0, "conflict", FUSED),
-        (-3.0, CLEAR, "conflict", FUSED),
-        (-3.0, -3.0, "different", FUSED),
-        (CLEAR, None, "same", FUSED),
-        (None, None, "no_probe", None),
-    ):
-        verdict = _verify_both(face, voice)
-        assert (verdict.outcome, verdict.modality) == (outcome, by)
-        assert (verdict.outcome == "same") == ((verdict.probability or 0.0) >= 0.5)
-
-
-def test_verify_by_both_that_are_required() -> None:
-    door = DecisionSettings(require_both=True)
-    assert _verify_both(CLEAR, CLEAR, door).outcome == "same"
-    assert _verify_both(CLEAR, 0.0, door).outcome == "different"
-    assert _verify_both(CLEAR, None, door).outcome == "different"
-
-
-def test_verify() -> None:
-    threshold = CALIBRATION.threshold(0.01)[0]
-    same = verify(alone(threshold), CALIBRATIONS, 0.01)
-    assert (same.outcome, same.score, same.threshold, same.extrapolated) == (
-        "same",
-        threshold,
-        threshold,
-        False,
-    )
-    assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
-    assert verify(alone(threshold - 1e-6), CALIBRATIONS, 0.01).outcome == "different"
-    assert verify(None, CALIBRATIONS, 0.01).outcome == "no_probe"
-    assert verify(alone(0.9), CALIBRATIONS, 1e-6).extrapolated
-    assert verify(alone(math.nan), CALIBRATIONS, 0.01).outcome == "different"
-    assert verify(alone(0.099), CALIBRATIONS, 0.4).outcome == "different", "below one half"

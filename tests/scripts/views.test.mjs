@@ -6,7 +6,7 @@ import { EN } from "./page.mjs";
 const JS = "../../web/pages/static/js";
 const { adviceFor, explain } = await import(`${JS}/kiosk/answer-view.js`);
 const { waysOn } = await import(`${JS}/kiosk/problem-view.js`);
-const { comparisonOf } = await import(`${JS}/shared/bars.js`);
+const { comparisonOf, describeSilence } = await import(`${JS}/shared/bars.js`);
 const { initialsOf } = await import(`${JS}/shared/avatar.js`);
 const { DeviceError } = await import(`${JS}/shared/devices.js`);
 const { errorFromAnswer, serverGone } = await import(`${JS}/shared/errors.js`);
@@ -53,6 +53,9 @@ describe("an answer without a name", () => {
   it("is explained by what stands out", () => {
     const cases = [
       [answer({ fused: "conflict" }), "answer.conflict"],
+      [answer({ fused: "conflict", face: "accepted" }), "answer.conflict_voice"],
+      [answer({ fused: "conflict", voice: "accepted" }), "answer.conflict_face"],
+      [answer({ face: "accepted" }), "answer.both_needed"],
       [answer({ people: 0 }), "answer.empty"],
       [answer({ face: "no_probe" }), "answer.voice_only"],
       [answer({ voice: "no_probe" }), "answer.face_only"],
@@ -67,6 +70,25 @@ describe("an answer without a name", () => {
     assert.deepEqual(adviceFor({ ...answer({}), hints }), [EN["hint.too_dark"]]);
     assert.deepEqual(adviceFor(answer({ people: 0 })), []);
     assert.deepEqual(adviceFor(answer({ fused: "accepted" })), []);
+  });
+});
+
+describe("who does not confirm a name", () => {
+  const answers = (decided_by, voice) => ({
+    fused: { decided_by },
+    face: { outcome: "accepted" },
+    voice: { outcome: voice },
+  });
+
+  it("is the other one of the clip, if it says too little", () => {
+    const silent = EN["answer.silent_voice"];
+    assert.equal(describeSilence(answers("face", "unknown")), silent);
+    assert.equal(describeSilence(answers("face", "no_probe")), "");
+    assert.equal(describeSilence(answers("fused", "unknown")), "");
+    assert.equal(
+      describeSilence(answers("voice", "accepted")),
+      EN["answer.silent_face"],
+    );
   });
 });
 

@@ -21,7 +21,13 @@ def test_against_a_person(client: FlaskClient) -> None:
         client, "/v1/verify", media=media(face="ann", voice="ann", take=2), person_id="ann"
     ).get_json()
     assert outcomes(same) == ["same"] * 3
-    assert set(same["face"]) == {"outcome", "score", "threshold", "probability"}
+    assert set(same["face"]) == {
+        "outcome",
+        "score",
+        "threshold",
+        "probability",
+        "decided_by",
+    }
     assert same["face"]["score"] > same["face"]["threshold"]
     different = send(
         client, "/v1/verify", media=media(face="eve", voice="eve"), person_id="ann"

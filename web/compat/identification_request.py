@@ -209,8 +209,12 @@ def show_answer(result: FirstSight) -> dict[str, str]:
 
 
 def _notices(result: FirstSight) -> Iterator[str]:
-    if result.identification.decisions.fused.outcome is Outcome.CONFLICT:
-        yield f"{result.identification.decisions.fused.reason}."
+    identification = result.identification
+    if identification.decisions.fused.outcome is Outcome.CONFLICT:
+        yield f"{identification.decisions.fused.reason}."
+    if (silent := identification.unconfirmed_by) is not None:
+        by = identification.decisions.fused.modality
+        yield f"Recognised by {by} alone: the {silent} says too little to confirm it."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
         yield (

@@ -56,10 +56,11 @@ declare namespace Api {
   }
 
   interface Verdict {
-    outcome: "same" | "different" | "no_probe";
+    outcome: "same" | "different" | "no_probe" | "conflict";
     score: number | null;
     threshold: number | null;
     probability: number | null;
+    decided_by: Modality | null;
   }
 
   /** `faces`: WebP in base64. `speech_s`: start and end of each stretch in seconds. */

@@ -25,7 +25,9 @@ MATCH = make_model(
     name=text_field("display name", "Ann Lee"),
     score=float_field("cosine of the two embeddings, in [-1, 1]", 0.713251),
     probability=float_field(
-        "probability that both are the same person at even prior odds, in [0, 1]", 0.998713
+        "probability that both are the same person at even prior odds, in [0, 1]; of a fused"
+        " match, that face and voice are both this person's",
+        0.998713,
     ),
 )
 OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
@@ -33,7 +35,8 @@ DECISION = make_model(
     "Decision",
     outcome=text_field(
         "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality"
-        " is not in the clip; conflict: face and voice are accepted as two different people",
+        " is not in the clip; conflict: of face and voice, one is like a person of the gallery and"
+        " the other speaks against that person",
         "accepted",
         enum=OUTCOMES,
     ),
@@ -125,12 +128,20 @@ IDENTIFICATION = make_model(
 VERDICT = make_model(
     "Verdict",
     outcome=text_field(
-        "no_probe: this modality is not in both", "same", enum=["same", "different", "no_probe"]
+        "no_probe: this modality is not in both; conflict: of face and voice, one says same and"
+        " the other speaks against it",
+        "same",
+        enum=["same", "different", "no_probe", "conflict"],
     ),
     score=float_field("cosine, in [-1, 1]; null without a probe", 0.713251),
     threshold=float_field("score that had to be reached; null without a probe", 0.301122),
     probability=float_field(
         "probability of one person at even prior odds; null without a probe", 0.998713
+    ),
+    decided_by=text_field(
+        "fused, face or voice: whose score and threshold these are; null without a probe",
+        "fused",
+        x_nullable=True,
     ),
 )
 COMPARED_SIDE = make_model(

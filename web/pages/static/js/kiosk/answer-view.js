@@ -1,5 +1,5 @@
 // The answer in words: who, how sure, why not, and what would help.
-import { showBars, showLines, showName } from "../shared/bars.js";
+import { describeSilence, showBars, showLines, showName } from "../shared/bars.js";
 import { buttonById, byId } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
 import { describeSureness, formatPercent } from "../shared/format.js";
@@ -45,19 +45,27 @@ const describeNobody = ({ fused }) =>
  * @param {Api.Identification} answer
  * @param {Api.Match} match
  */
-const describeMatch = ({ fused }, { probability }) =>
-  t("answer.sure", {
+export function describeMatch(answer, { probability }) {
+  const sure = t("answer.sure", {
     words: describeSureness(probability),
     percent: formatPercent(probability),
-    by: t(`recognised.${fused.decided_by ?? "fused"}`),
+    by: t(`recognised.${answer.fused.decided_by ?? "fused"}`),
   });
+  return `${sure} ${describeSilence(answer)}`.trim();
+}
 
 /**
  * Explain in one sentence why nobody is named.
  * @param {Api.Identification} answer
  */
 export function explain({ fused, face, voice, gallery }) {
-  if (fused.outcome === "conflict") return t("answer.conflict");
+  const isFaceKnown = face.outcome === "accepted";
+  const isVoiceKnown = voice.outcome === "accepted";
+  if (fused.outcome === "conflict") {
+    if (isFaceKnown === isVoiceKnown) return t("answer.conflict");
+    return t(isFaceKnown ? "answer.conflict_voice" : "answer.conflict_face");
+  }
+  if (isFaceKnown || isVoiceKnown) return t("answer.both_needed");
   if (!gallery.people) return t("answer.empty");
   if (face.outcome === "no_probe") return t("answer.voice_only");
   if (voice.outcome === "no_probe") return t("answer.face_only");

@@ -30,6 +30,20 @@ export function comparisonOf(answer) {
 }
 
 /**
+ * Say which of the two does not confirm who is named by the other one; empty if both do.
+ * @param {Answers} answers
+ */
+export function describeSilence({ fused, face, voice }) {
+  if (fused.decided_by === "face" && voice.outcome !== "no_probe") {
+    return t("answer.silent_voice");
+  }
+  if (fused.decided_by === "voice" && face.outcome !== "no_probe") {
+    return t("answer.silent_face");
+  }
+  return "";
+}
+
+/**
  * Fill `list` with the three bars of an answer.
  * @param {HTMLElement} list
  * @param {Answers} answers
@@ -71,9 +85,8 @@ const createText = (className, textContent) =>
  * @param {boolean} isPassed
  */
 function describeVerdict(answer, comparison, isPassed) {
-  if (!comparison) {
-    return t(answer.outcome === "conflict" ? "bars.conflict" : "bars.nothing");
-  }
+  if (answer.outcome === "conflict") return t("bars.conflict");
+  if (!comparison) return t("bars.nothing");
   return t(isPassed ? "bars.passed" : "bars.failed", {
     score: formatNumber(comparison.score, 2),
     threshold: formatNumber(comparison.threshold, 2),

@@ -1,5 +1,5 @@
 // The result of a comparison: in words, as bars, and as a table of figures.
-import { MODALITIES, showBars, showLines } from "../shared/bars.js";
+import { MODALITIES, describeSilence, showBars, showLines } from "../shared/bars.js";
 import { byId, create } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
 import { describeSureness, formatNumber, formatPercent } from "../shared/format.js";
@@ -15,7 +15,7 @@ export function showResult(verification) {
   const { fused, hints, fmr } = verification;
   byId("result-title").textContent = t(`verify.${fused.outcome}`);
   byId("result-title").dataset.same = String(fused.outcome === "same");
-  byId("result-sure").textContent = describeCertainty(fused);
+  byId("result-sure").textContent = describeCertainty(verification);
   showLines(byId("result-hints"), hints.map(describeHint));
   showBars(byId("result-bars"), verification);
   const rows = MODALITIES.map((modality) =>
@@ -35,13 +35,16 @@ function revealResult() {
   result.scrollIntoView({ block: "nearest" });
 }
 
-/** @param {Api.Verdict} verdict */
-function describeCertainty({ outcome, probability }) {
+/** @param {Api.Verification} verification */
+export function describeCertainty(verification) {
+  const { outcome, probability } = verification.fused;
+  if (outcome === "conflict") return t("verify.conflict_about");
   if (outcome !== "same" || probability === null) return "";
-  return t("answer.certainty", {
+  const certainty = t("answer.certainty", {
     words: describeSureness(probability),
     percent: formatPercent(probability),
   });
+  return `${certainty} ${describeSilence(verification)}`.trim();
 }
 
 /**

@@ -1,0 +1,62 @@
+"""The four stories against Bayes' rule written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from recognition.stories import Evidence, Story, weigh
+
+MIXED = 0.5
+
+
+def by_bayes(face: float, voice: float, mixed: float) -> dict[Story, float]:
+    """Posteriors from likelihoods, of a stranger each 1, and the prior of each story."""
+    weights = {
+        Story.BOTH: math.exp(face + voice),
+        Story.FACE_ONLY: mixed * math.exp(face),
+        Story.VOICE_ONLY: mixed * math.exp(voice),
+        Story.NEITHER: 1.0,
+    }
+    total = sum(weights.values())
+    return {story: weight / total for story, weight in weights.items()}
+
+
+@pytest.mark.parametrize("face", [-6.0, -1.0, 0.0, 2.0, 7.0])
+@pytest.mark.parametrize("voice", [-4.0, 0.0, 5.0])
+@pytest.mark.parametrize("mixed", [0.01, MIXED, 3.0])
+def test_of_two_independent_ratios_it_is_the_rule_of_bayes(
+    face: float, voice: float, mixed: float
+) -> None:
+    stories = weigh(Evidence(face=face, voice=voice, joint=face + voice), mixed)
+    for story, probability in by_bayes(face, voice, mixed).items():
+        assert stories[story] == pytest.approx(probability)
+
+
+def test_another_person_of_the_gallery_explains_a_voice_better_than_a_stranger() -> None:
+    """Who is one of N counts as N times rarer than strangers all together."""
+    alone = Evidence(face=9.0, voice=2.0, joint=11.0)
+    rival = 5.0
+    known = Evidence(face=9.0, voice=2.0, joint=11.0, voice_rival=rival - math.log(20))
+    odds = [weigh(e, MIXED)[Story.FACE_ONLY] / weigh(e, MIXED)[Story.BOTH] for e in (alone, known)]
+    assert odds[0] == pytest.approx(MIXED * math.exp(-2.0))
+    assert odds[1] - odds[0] == pytest.approx(MIXED * math.exp(rival - 2.0) / 20)
+
+
+def test_what_is_missing_is_for_nobody_and_against_nobody() -> None:
+    stories = weigh(Evidence(face=3.0, voice=None, joint=3.0), MIXED)
+    assert stories[Story.FACE_ONLY] == pytest.approx(0.0)
+    assert stories[Story.BOTH] > 0.9
+
+
+def test_a_spoilt_fused_score_does_not_outweigh_the_sum() -> None:
+    spoilt = Evidence(face=8.0, voice=1.0, joint=-4.0)
+    assert weigh(spoilt, MIXED)[Story.NEITHER] < 1e-3
+
+
+@pytest.mark.parametrize("ratio", [-1e6, 1e6])
+def test_extreme_ratios_stay_finite(ratio: float) -> None:
+    stories = weigh(Evidence(face=ratio, voice=ratio, joint=ratio), MIXED)
+    assert sum(stories.values()) == pytest.approx(1.0)
+    assert stories[Story.BOTH] == pytest.approx(float(ratio > 0))

@@ -1,0 +1,98 @@
+"""1:1 verdicts: the stated rate, even odds at least, and four stories about both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from recognition.decision import verify, verify_fused
+from recognition.matching import Comparison
+from recognition.results import Verdict
+from recognition.stories import Evidence
+from tests.support import gallery_parts
+from utils.config import DecisionSettings
+from utils.modality import Modality, PerModality
+
+FACE = Modality.FACE
+VOICE = Modality.VOICE
+FUSED = Modality.FUSED
+STATED = DecisionSettings()
+# The odds are even below the threshold.
+CALIBRATION = replace(gallery_parts.CALIBRATION, intercept=-6.0)
+CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATION)
+CLEAR = 9.0
+
+
+def alone(score: float, modality: Modality = FACE) -> Comparison:
+    return Comparison(
+        modality=modality,
+        score=score,
+        level=0.0,
+        scale=1.0,
+        strength=score,
+        llr=float(CALIBRATION.llr(score)),
+    )
+
+
+def _verify_both(
+    face: float | None, voice: float | None, settings: DecisionSettings = STATED
+) -> Verdict:
+    """Verdict of both about sides of these ratios, None where there is nothing."""
+
+    def judge(ratio: float | None, modality: Modality) -> Verdict:
+        comparison = (
+            None
+            if ratio is None
+            else alone((ratio - CALIBRATION.intercept) / CALIBRATION.slope, modality)
+        )
+        return verify(comparison, CALIBRATIONS, 0.01)
+
+    shared = voice if face is None else face
+    evidence = Evidence(face=face, voice=voice, joint=(face or 0.0) + (voice or 0.0))
+    joint = shared if face is None or voice is None else evidence.joint
+    verdicts = PerModality(
+        fused=judge(joint, FUSED), face=judge(face, FACE), voice=judge(voice, VOICE)
+    )
+    return verify_fused(verdicts, evidence, settings)
+
+
+def test_verify_weighs_four_stories() -> None:
+    for face, voice, outcome, by in (
+        (CLEAR, CLEAR, "same", FUSED),
+        (CLEAR, 0.0, "same", FACE),
+        (0.0, CLEAR, "same", VOICE),
+        (CLEAR, -3.0, "conflict", FUSED),
+        (-3.0, CLEAR, "conflict", FUSED),
+        (-3.0, -3.0, "different", FUSED),
+        (CLEAR, None, "same", FUSED),
+        (None, None, "no_probe", None),
+    ):
+        verdict = _verify_both(face, voice)
+        assert (verdict.outcome, verdict.modality) == (outcome, by)
+        assert (verdict.outcome == "same") == ((verdict.probability or 0.0) >= 0.5)
+
+
+def test_verify_by_both_that_are_required() -> None:
+    door = DecisionSettings(require_both=True)
+    assert _verify_both(CLEAR, CLEAR, door).outcome == "same"
+    assert _verify_both(CLEAR, 0.0, door).outcome == "different"
+    assert _verify_both(CLEAR, None, door).outcome == "different"
+
+
+def test_verify() -> None:
+    threshold = CALIBRATION.threshold(0.01)[0]
+    same = verify(alone(threshold), CALIBRATIONS, 0.01)
+    assert (same.outcome, same.score, same.threshold, same.extrapolated) == (
+        "same",
+        threshold,
+        threshold,
+        False,
+    )
+    assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
+    assert verify(alone(threshold - 1e-6), CALIBRATIONS, 0.01).outcome == "different"
+    assert verify(None, CALIBRATIONS, 0.01).outcome == "no_probe"
+    assert verify(alone(0.9), CALIBRATIONS, 1e-6).extrapolated
+    assert verify(alone(math.nan), CALIBRATIONS, 0.01).outcome == "different"
+    assert verify(alone(0.099), CALIBRATIONS, 0.4).outcome == "different", "below one half"
