@@ -175,8 +175,9 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     from train.measure.norms import eer_of_folds
 
     encoders = load_encoders(model_dir or Settings.from_env().storage.model_dir)
-    folds = folds_of(_research_data(data).embed(encoders), encoders.fusion.fuse)
-    rates = as_markdown(measure_all(folds))
+    tables = _research_data(data).embed(encoders)
+    folds = folds_of(tables, encoders.fusion.fuse)
+    rates = as_markdown(measure_all(folds, tables.places))
     title = "Equal error rates of pairs of clips, in percent:"
     _write(out, f"{rates}\n\n{title}\n\n{eer_of_folds(folds)}")
 
@@ -214,6 +215,50 @@ def evaluate_clips(folder: Path, model_dir: Path | None, noise: str) -> None:
         folder, Aligner(settings.capture), embedder, lambda line: click.echo(line, err=True)
     )
     click.echo(as_markdown(clips, encoders.fusion.fuse))
+
+
+@evaluate.command("room")
+@MODEL_DIR
+@DATA
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("data/runs/room.md"),
+    show_default=True,
+    help="Markdown file.",
+)
+@refusals
+def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
+    """Measure decisions among people who were filmed in one place.
+
+    How many mixed clips (the face of one, the voice of another) are accepted, what that
+    costs genuine ones, and how many strangers of the same place are given a name. The
+    people are those of the research data's folder clips/people, left out of the
+    calibration in turns.
+    """
+    from align.aligner import Aligner
+    from network.serving.encoder import load_encoders
+    from train.calibration.people import research_people
+    from train.data.datasets import read_listing
+    from train.data.tables import read_noises
+    from train.measure.real_clips import ClipEmbedder, embed_room
+    from train.measure.room import Calibrator
+    from train.measure.room_tables import Room, mixed_table, strangers_table
+
+    settings = Settings.from_env()
+    encoders = load_encoders(model_dir or settings.storage.model_dir)
+    research = _research_data(data)
+    listing = read_listing(research.folder / research.noise, "audio", "noise")
+    embedder = ClipEmbedder(
+        encoders=encoders,
+        noises=read_noises(listing),
+        min_speech_s=settings.capture.min_speech_s,
+    )
+    folder = research.folder / "clips" / "people"
+    clips = embed_room(folder, Aligner(settings.capture), embedder)
+    calibrator = Calibrator(research_people(encoders, research.embed(encoders)))
+    room = Room(clips, calibrator, encoders.fusion.fuse, settings.decision)
+    _write(out, f"{mixed_table(room)}\n\n{strangers_table(room)}")
 
 
 def _research_data(folder: Path | None) -> ResearchData:

@@ -13,8 +13,9 @@ the voice accepts, in this order (`recognition/stories.py`):
 
 - Accepted, where the likeliest story is that face and voice are both that person's, and
   it is likelier than all others together. The answer is "by face and voice" where each
-  speaks for the person by itself, with `SUPPORT` or more. It is by the accepted one of
-  the two where the other one hardly says anything: it is missing, short, noisy, blurred.
+  speaks for the person by itself, with `SUPPORT` or more and for nobody else as much. It
+  is by the accepted one of the two where the other one does not: it is missing, short,
+  noisy, blurred, or much like somebody else's.
 - Conflict, naming nobody, where one of the two speaks against the person whom the other
   one names.
 - Unknown otherwise.
@@ -212,21 +213,17 @@ def _accept(
     note = ""
     if silent and alone:
         named = single[alone[0]]
-        note = f". The {silent[0]} {_why_silent(evidence.of(silent[0]))}"
+        note = f". The {silent[0]} does not confirm it"
     assert named.match is not None
     accepted = replace(named, match=replace(named.match, probability=probability))
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
-
-
-def _why_silent(ratio: float | None) -> str:
-    return "has nothing to be compared with" if ratio is None else "says too little to confirm it"
 
 
 def _conflict(evidence: Evidence, likeliest: Story) -> Decision:
     """Say who speaks for whom, without a name."""
     lone, other = ("face", "voice") if likeliest == Story.FACE_ONLY else ("voice", "face")
     rival = evidence.voice_rival if other == "voice" else evidence.face_rival
-    if rival > 0:
+    if rival > math.log(evidence.people):
         return _nothing(
             Outcome.CONFLICT, "The face and the voice belong to two different people of the gallery"
         )

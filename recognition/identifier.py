@@ -85,7 +85,7 @@ def _evidence_of(
     rivals = {}
     for modality in SINGLE:
         others = [c.llr for c in ranked.get(modality, ()) if c.person.key != person.key]
-        rivals[modality] = max(others, default=-math.inf) - math.log(search.people)
+        rivals[modality] = max(others, default=-math.inf)
     joint = search.llr_of(person, Modality.FUSED)
     return Evidence(
         face=search.llr_of(person, Modality.FACE),
@@ -93,4 +93,5 @@ def _evidence_of(
         joint=-math.inf if joint is None else joint,
         face_rival=rivals[Modality.FACE],
         voice_rival=rivals[Modality.VOICE],
+        people=search.people,
     )

@@ -15,8 +15,8 @@ each story to "both" are
 
 In a mixed clip the other half is a stranger's, or that of any of the N people of the
 gallery. w and g are the ratios of the strongest other one by voice and by face, less
-ln N. u is the ratio of the fused network, or f + v where that is higher: noise in one
-modality spoils the fused score and not the sum.
+ln N: each of them is as rare as that. u is the ratio of the fused network, or f + v
+where that is higher: noise in one modality spoils the fused score and not the sum.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Evidence:
         face, voice: None where there is nothing to compare. That is for nobody, and
             against nobody.
         joint: of the fused score.
-        face_rival, voice_rival: of the strongest other person of the gallery, less the
-            logarithm of the number of people.
+        face_rival, voice_rival: of the strongest other person of the gallery.
+        people: number of people in the gallery.
     """
 
     face: float | None
@@ -56,15 +56,19 @@ class Evidence:
     joint: float
     face_rival: float = -math.inf
     voice_rival: float = -math.inf
+    people: int = 1
 
     def silent(self, support: float) -> list[Modality]:
-        """The modalities that do not speak for the person with `support` or more."""
-        ratios = [(m, self.of(m)) for m in SINGLE]
-        return [m for m, ratio in ratios if ratio is None or ratio < support]
+        """The modalities that do not speak for the person by themselves.
 
-    def of(self, modality: Modality) -> float | None:
-        """The ratio of the face or of the voice."""
-        return self.face if modality == Modality.FACE else self.voice
+        Their ratio is below `support`, or somebody else's is higher.
+        """
+        pairs = ((self.face, self.face_rival), (self.voice, self.voice_rival))
+        return [
+            modality
+            for modality, (own, rival) in zip(SINGLE, pairs, strict=True)
+            if own is None or own < max(support, rival)
+        ]
 
 
 def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
@@ -74,11 +78,12 @@ def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
         evidence: what the clip says of the person.
         mixed: prior odds of a mixed clip, h > 0.
     """
+    share = math.log(evidence.people)
     joint = max(evidence.joint, (evidence.face or 0.0) + (evidence.voice or 0.0))
     odds = {
         Story.BOTH: 1.0,
-        Story.FACE_ONLY: mixed * _somebody_else(evidence.voice, evidence.voice_rival),
-        Story.VOICE_ONLY: mixed * _somebody_else(evidence.face, evidence.face_rival),
+        Story.FACE_ONLY: mixed * _somebody_else(evidence.voice, evidence.voice_rival - share),
+        Story.VOICE_ONLY: mixed * _somebody_else(evidence.face, evidence.face_rival - share),
         Story.NEITHER: _exp(-joint),
     }
     total = sum(odds.values())

@@ -167,7 +167,8 @@ CLEAR = 9.0
 
 def both(face: float | None, voice: float | None, **more: float) -> Evidence:
     """Evidence of a clip for somebody, fused as if face and voice were independent."""
-    return Evidence(face=face, voice=voice, joint=(face or 0.0) + (voice or 0.0), **more)
+    joint = (face or 0.0) + (voice or 0.0)
+    return Evidence(face=face, voice=voice, joint=joint, people=10, **more)
 
 
 def _decide_fused(
@@ -213,7 +214,7 @@ def test_a_voice_that_says_too_little_leaves_the_face_alone(silent: float) -> No
     decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(CLEAR, silent))
     assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
     assert decision.reason.startswith("Recognised by face;")
-    assert decision.reason.endswith("The voice says too little to confirm it")
+    assert decision.reason.endswith("The voice does not confirm it")
     assert 0.5 < decision.match.probability < 0.9, "it heeds the voice"
     other = _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=both(silent, CLEAR))
     assert (other.outcome, other.modality) == (Outcome.ACCEPTED, VOICE)
@@ -232,7 +233,7 @@ def test_where_one_speaks_against_the_person_nobody_is_named(fused: Decision) ->
 
 
 def test_face_and_voice_of_two_people_of_the_gallery() -> None:
-    mixed = both(CLEAR, 0.5, voice_rival=CLEAR - math.log(10))
+    mixed = both(CLEAR, 0.5, voice_rival=CLEAR)
     decision = _decide_fused(FUSED_A, accepted("a"), voice_of("b"), evidence=mixed)
     assert decision.outcome == Outcome.CONFLICT
     assert decision.reason == "The face and the voice belong to two different people of the gallery"
@@ -240,9 +241,10 @@ def test_face_and_voice_of_two_people_of_the_gallery() -> None:
 
 def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
-    brothers = both(CLEAR, CLEAR - 1, voice_rival=CLEAR - math.log(10))
+    brothers = both(CLEAR, CLEAR - 1, voice_rival=CLEAR)
     decision = _decide_fused(FUSED_A, accepted("a"), voice_of("b"), evidence=brothers)
     assert (decision.outcome, decision.match.person_id) == (Outcome.ACCEPTED, "a")
+    assert decision.modality == FACE, "the voice is more like somebody else"
 
 
 def test_both_lean_towards_a_person_whom_neither_would_name_alone() -> None:

@@ -38,7 +38,7 @@ def test_another_person_of_the_gallery_explains_a_voice_better_than_a_stranger()
     """Who is one of N counts as N times rarer than strangers all together."""
     alone = Evidence(face=9.0, voice=2.0, joint=11.0)
     rival = 5.0
-    known = Evidence(face=9.0, voice=2.0, joint=11.0, voice_rival=rival - math.log(20))
+    known = Evidence(face=9.0, voice=2.0, joint=11.0, voice_rival=rival, people=20)
     odds = [weigh(e, MIXED)[Story.FACE_ONLY] / weigh(e, MIXED)[Story.BOTH] for e in (alone, known)]
     assert odds[0] == pytest.approx(MIXED * math.exp(-2.0))
     assert odds[1] - odds[0] == pytest.approx(MIXED * math.exp(rival - 2.0) / 20)

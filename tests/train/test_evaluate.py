@@ -22,6 +22,24 @@ PEOPLE = 12
 FILES = 3
 
 
+def test_a_picture_whose_only_partner_has_no_face_is_a_stranger(
+    tmp_path: Path, face_model: Path, media: Path
+) -> None:
+    """It is in no trial that can be used, and it is a probe of somebody all the same."""
+    archive = tmp_path / "faces.zip"
+    shutil.copy(media, archive)
+    blank = cv2.imencode(".png", np.full((250, 250, 3), 128, np.uint8))[1].tobytes()
+    crop = cv2.imencode(".png", np.full((112, 112, 3), 90, np.uint8))[1].tobytes()
+    with zipfile.ZipFile(archive, "a") as out:
+        out.writestr("set/p99/0.png", crop)
+        out.writestr("set/p99/1.png", blank)
+    (tmp_path / "t.txt").write_text(trial_lines() + "1 set/p99/0.png set/p99/1.png\n")
+    options = Options(face_model, tmp_path / "t.txt", archive, people=(6,), replicates=0)
+    report = evaluate(options, CaptureSettings())
+    assert report["trials"]["left_out"] == 1
+    assert report["identification"][0]["strangers"] == PEOPLE + 1 - 6
+
+
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of crops: a random grid of colours for each person, with noise."""

@@ -20,7 +20,6 @@ FACE_CONDITIONS = ("clean", "blur", "dark")
 VOICE_CONDITIONS = ("clean", "noise 0 dB", "1 s", "2 s")
 BLUR_PX = 18
 DARK_GAIN = 0.08
-NOISE_SNR_DB = 0.0
 # Frames of a clip that are simulated from one still.
 VIEWS = 2
 
@@ -53,11 +52,15 @@ def degrade_face(face: ImageArray, condition: str, rng: np.random.Generator) -> 
 def degrade_voice(
     wave: Float32Array, condition: str, noises: NoiseBank, rng: np.random.Generator
 ) -> Float32Array:
-    """Apply one of `VOICE_CONDITIONS`. "clean" returns the waveform itself."""
+    """Apply one of `VOICE_CONDITIONS`, or one with other figures.
+
+    "clean" returns the waveform itself.
+    """
     if condition == "clean":
         return wave
     if condition.endswith(" dB"):
-        return add_noise(wave, noises.draw(len(wave), rng), NOISE_SNR_DB)
+        snr_db = float(condition.split()[-2])
+        return add_noise(wave, noises.draw(len(wave), rng), snr_db)
     return cut(wave, float(condition.removesuffix(" s")), rng)
 
 

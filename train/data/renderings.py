@@ -121,8 +121,13 @@ class Faces:
         return embed_crops(self.encoder, media)
 
 
+def assess_crop(face: ImageArray) -> float:
+    """The quality of an aligned crop (112, 112, 3), in [0, 1]."""
+    return assess_face(face, _FOUND).score
+
+
 def _as_face(code: int, face: ImageArray) -> Rendering[ImageArray]:
-    return Rendering(code=code, medium=face, quality=assess_face(face, _FOUND).score)
+    return Rendering(code=code, medium=face, quality=assess_crop(face))
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,11 @@ class Voices:
             elif condition.endswith(" dB"):
                 heard = self._analyse(conditions.degrade_voice(wave, condition, noises, rng))
             else:
-                heard = _as_speech(conditions.degrade_voice(speech, condition, noises, rng))
+                heard = as_speech(conditions.degrade_voice(speech, condition, noises, rng))
             if heard.speech is not None:
                 yield _as_voice(code, heard)
         for _ in range(self.recipe.random if len(speech) else 0):
-            heard = _as_speech(conditions.random_voice(speech, noises, rng))
+            heard = as_speech(conditions.random_voice(speech, noises, rng))
             yield _as_voice(len(self.recipe.conditions), heard)
 
     def embed(self, media: Sequence[Float32Array]) -> Float32Array:
@@ -164,7 +169,7 @@ def _samples_of(heard: SpeechAnalysis) -> Float32Array:
     return np.zeros(0, np.float32) if heard.speech is None else heard.speech.samples
 
 
-def _as_speech(wave: Float32Array) -> SpeechAnalysis:
+def as_speech(wave: Float32Array) -> SpeechAnalysis:
     """A waveform that is speech from end to end."""
     whole = Waveform(wave, RATE_HZ)
     segments = (SpeechSegment(0.0, whole.duration_s),)

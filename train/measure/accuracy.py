@@ -33,12 +33,13 @@ from train.calibration.galleries import (
     strengths,
 )
 from train.calibration.people import People
+from train.data.tables import Table
 from utils.arrays import BoolArray
 from utils.modality import Modality
 
 DRAWS = 20
 SEED = 5
-SIZES = (10, 50, 100, 300)
+SIZES = (1, 3, 5, 10, 20, 50, 100, 300)
 FPIRS = (0.01, 0.05)
 # People of a half who stay out, at least.
 STRANGERS = 12
@@ -205,15 +206,19 @@ def _interval(named: BoolArray, identity: npt.NDArray[np.int64]) -> tuple[float,
     return float(low), float(high)
 
 
-def measure_all(folds: Mapping[Modality, Sequence[Fold]]) -> list[Row]:
-    """Measure all lines.
+def measure_all(
+    folds: Mapping[Modality, Sequence[Fold]],
+    places: Sequence[Mapping[Modality, Table]] = (),
+) -> list[Row]:
+    """Measure all lines. `places` hold people of one place each, by modality.
 
     Face, voice and fused, clean and degraded, and clean ones of people who resemble
     each other.
     """
     rows: list[Row] = []
     for modality, both in folds.items():
-        arenas = cross_halves(both)
+        there = [place[modality] for place in places if modality in place]
+        arenas = cross_halves(both, there)
         for setting in _settings(modality, both[0]):
             rows += measure(arenas, setting)
     return rows
@@ -228,9 +233,20 @@ def _settings(modality: Modality, fold: Fold) -> Iterator[Setting]:
             yield Setting(modality=modality, condition=fold.clean, size=size, kind=kind)
 
 
-def cross_halves(both: Sequence[Fold]) -> list[tuple[Arena, Calibration]]:
-    """Each half with the calibration of the other one."""
-    calibrations = [fit_people(People(folds=(fold,), cohort=fold.cohort)) for fold in both]
+def cross_halves(
+    both: Sequence[Fold], places: Sequence[Table] = ()
+) -> list[tuple[Arena, Calibration]]:
+    """Each half with the calibration of the other one, and of these places."""
+    calibrations = [
+        fit_people(
+            People(
+                folds=(fold,),
+                cohort=fold.cohort,
+                places=tuple(Fold(table, fold.cohort) for table in places),
+            )
+        )
+        for fold in both
+    ]
     return [
         (Arena(both[half], calibrations[1 - half].norm), calibrations[1 - half]) for half in (0, 1)
     ]

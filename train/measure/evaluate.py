@@ -123,7 +123,8 @@ def evaluate(
         "normalisation": options.norm,
         "verification": verification(scores, usable, options.replicates),
         "identification": [
-            identification(embedded.vectors, usable.people(), size, options.replicates)
+            # A picture whose only partner has no face is in no usable trial.
+            identification(embedded.vectors, trials.people(), size, options.replicates)
             for size in options.people
         ],
     }

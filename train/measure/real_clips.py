@@ -19,15 +19,18 @@ from tqdm import tqdm
 from align.aligner import Aligner
 from align.speech import analyse_speech
 from network.serving.encoder import Encoders
+from recognition.matching import Side
 from scoring import metrics
 from train.data.conditions import NoiseBank, degrade_face, degrade_voice
 from train.data.pseudo_people import CONDITIONS, Condition, Fuse
+from train.data.renderings import as_speech, assess_crop
+from train.measure.room import RoomClip
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import DatasetError, MediaError
-from utils.media import Capture, Waveform
+from utils.media import Capture, SpeechAnalysis, Waveform
 
 FACES = tuple(dict.fromkeys(face for face, _ in CONDITIONS))
-VOICES = tuple(dict.fromkeys(voice for _, voice in CONDITIONS))
+VOICES = (*dict.fromkeys(voice for _, voice in CONDITIONS), "noise 5 dB", "2 s")
 
 
 @dataclass(frozen=True)
@@ -71,29 +74,41 @@ class ClipEmbedder:
     min_speech_s: float
     _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
-    def embed_faces(self, capture: Capture) -> dict[str, Float32Array]:
-        """Face embeddings by condition."""
+    def embed_faces(self, capture: Capture) -> dict[str, Side]:
+        """Faces by condition."""
+        return {condition: self._embed_faces(capture, condition) for condition in FACES}
+
+    def _embed_faces(self, capture: Capture, condition: str) -> Side:
         faces = capture.face_analysis.faces
+        images = [degrade_face(face.image, condition, self._rng) for face in faces]
+        scores = [
+            face.quality.score if condition == "clean" else assess_crop(image)
+            for face, image in zip(faces, images, strict=True)
+        ]
         weights = np.array([face.quality.score for face in faces], np.float32)
-        vectors: dict[str, Float32Array] = {}
-        for condition in FACES:
-            images = [degrade_face(face.image, condition, self._rng) for face in faces]
-            vectors[condition] = self.encoders.face.embed(np.stack(images), weights).vector
-        return vectors
+        vector = self.encoders.face.embed(np.stack(images), weights).vector
+        return Side(vector=vector, quality=(float(np.mean(scores)),))
 
-    def embed_voices(self, speech: Waveform) -> dict[str, Float32Array]:
-        """Voice embeddings by condition, NaN where too little speech is left."""
-        return {condition: self._embed_voice(speech, condition) for condition in VOICES}
+    def embed_voices(self, capture: Capture, speech: Waveform) -> dict[str, Side | None]:
+        """Voices by condition, None where too little speech is left."""
+        clean = capture.speech_analysis
+        return {condition: self._embed_voice(clean, speech, condition) for condition in VOICES}
 
-    def _embed_voice(self, speech: Waveform, condition: str) -> Float32Array:
+    def _embed_voice(self, clean: SpeechAnalysis, speech: Waveform, condition: str) -> Side | None:
         """The speech degraded, and found again in what noise leaves of it."""
-        samples = degrade_voice(speech.samples, condition, self.noises, self._rng)
-        heard: Waveform | None = Waveform(samples, speech.rate_hz)
-        if condition.endswith(" dB"):
-            heard = analyse_speech(heard, self.min_speech_s).speech
-        if heard is None:
-            return np.full(EMBEDDING_SIZE, np.nan, np.float32)
-        return self.encoders.voice.embed(heard).vector
+        heard = clean
+        if condition != "clean":
+            samples = degrade_voice(speech.samples, condition, self.noises, self._rng)
+            heard = as_speech(samples)
+            if condition.endswith(" dB"):
+                heard = analyse_speech(heard.speech, self.min_speech_s)
+        if heard.speech is None:
+            return None
+        return Side(
+            vector=self.encoders.voice.embed(heard.speech).vector,
+            speech_s=heard.speech.duration_s,
+            quality=(heard.quality.score,),
+        )
 
 
 def embed_clips(
@@ -110,25 +125,43 @@ def embed_clips(
     Raises:
         DatasetError: There is no clip with a face and speech.
     """
+    clips = embed_room(folder, aligner, embedder, report)
+    names = sorted({clip.person for clip in clips})
+    return Clips(
+        person=np.array([names.index(clip.person) for clip in clips]),
+        face={condition: _stack([clip.face[condition] for clip in clips]) for condition in FACES},
+        voice={
+            condition: _stack([clip.voice[condition] for clip in clips]) for condition in VOICES
+        },
+    )
+
+
+def embed_room(
+    folder: Path,
+    aligner: Aligner,
+    embedder: ClipEmbedder,
+    report: Callable[[str], None] = tqdm.write,
+) -> list[RoomClip]:
+    """Embed the clips as `embed_clips` does, with what ratios shrink with.
+
+    A clip in a folder `enroll` enrols its person. Raises DatasetError.
+    """
     files = _list_clips(folder)
-    names = sorted({name for _, name in files})
-    person: list[int] = []
-    faces: list[dict[str, Float32Array]] = []
-    voices: list[dict[str, Float32Array]] = []
-    for capture, speech, name in _captures(aligner, files, report):
-        person.append(names.index(name))
-        faces.append(embedder.embed_faces(capture))
-        voices.append(embedder.embed_voices(speech))
-    if not person:
+    clips = [
+        RoomClip(
+            person=name,
+            enrols=file.parent.name == "enroll",
+            face=embedder.embed_faces(capture),
+            voice=embedder.embed_voices(capture, speech),
+        )
+        for capture, speech, (file, name) in _captures(aligner, files, report)
+    ]
+    if not clips:
         raise DatasetError(
             "There must be clips with a face and speech, in a folder for each person. None of"
             f" {len(files)} files has both."
         )
-    return Clips(
-        person=np.array(person),
-        face={condition: _stack(faces, condition) for condition in FACES},
-        voice={condition: _stack(voices, condition) for condition in VOICES},
-    )
+    return clips
 
 
 def _list_clips(folder: Path) -> list[tuple[Path, str]]:
@@ -141,7 +174,7 @@ def _list_clips(folder: Path) -> list[tuple[Path, str]]:
 
 def _captures(
     aligner: Aligner, files: Iterable[tuple[Path, str]], report: Callable[[str], None]
-) -> Iterator[tuple[Capture, Waveform, str]]:
+) -> Iterator[tuple[Capture, Waveform, tuple[Path, str]]]:
     for clip, name in tqdm(files, unit="clip", disable=None):
         try:
             capture = aligner.analyse(clip)
@@ -150,11 +183,12 @@ def _captures(
             continue
         speech = capture.speech_analysis.speech
         if capture.face_analysis.faces and speech is not None:
-            yield capture, speech, name
+            yield capture, speech, (clip, name)
 
 
-def _stack(rows: Iterable[Mapping[str, Float32Array]], condition: str) -> Float32Array:
-    return np.stack([row[condition] for row in rows])
+def _stack(sides: Iterable[Side | None]) -> Float32Array:
+    nothing = np.full(EMBEDDING_SIZE, np.nan, np.float32)
+    return np.stack([nothing if side is None else side.vector for side in sides])
 
 
 def measure_clips(clips: Clips, fuse: Fuse, condition: Condition) -> ClipRates:

@@ -214,7 +214,7 @@ def _notices(result: FirstSight) -> Iterator[str]:
         yield f"{identification.decisions.fused.reason}."
     if (silent := identification.unconfirmed_by) is not None:
         by = identification.decisions.fused.modality
-        yield f"Recognised by {by} alone: the {silent} says too little to confirm it."
+        yield f"Recognised by {by} alone: the {silent} does not confirm it."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
         yield (

@@ -1,0 +1,225 @@
+"""Tables of decisions in one room: `cli.py evaluate room`.
+
+The people are the presenters of `train.calibration.places`, filmed in the same studios,
+and the speakers of GRID. Presenters are divided at random several times. Each time the
+calibration is fitted to one part of them and to the other data, and the other part is
+asked about. All people are in the gallery, unless the line says that one is not.
+
+A mixed clip has the face of one person and the voice of another of the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recognition.results import Decision, Verdict
+from train.data.pseudo_people import Fuse
+from train.measure.room import Answer, Calibrator, RoomClip, Service, count
+from utils.config import DecisionSettings
+
+SEED = 9
+ROTATIONS = 4
+# Presenters whom a calibration is fitted to. A gallery of ten needs eleven others.
+FITTED = 8
+FITTED_FOR_TEN = 5
+SMALL = (1, 3, 5)
+TEN = (10,)
+# Galleries of each size and rotation.
+DRAWS = 8
+CONDITIONS = (
+    ("clean", "clean"),
+    ("clean", "noise 5 dB"),
+    ("clean", "2 s"),
+    ("clean", "1 s"),
+    ("blur", "clean"),
+    ("dark", "clean"),
+)
+Named = tuple[str, Answer]
+"""A question by name, and an answer."""
+OUTCOMES: dict[str, Callable[[Answer], bool]] = {
+    "right": lambda answer: answer.is_accepted and answer.right,
+    "right, by face and voice": lambda answer: answer.is_by_both and answer.right,
+    "another name": lambda answer: answer.is_accepted and not answer.right,
+    "conflict": lambda answer: answer.outcome == "conflict",
+}
+
+
+class Room:
+    """The clips of the people, and services calibrated without some of them."""
+
+    def __init__(
+        self,
+        clips: Sequence[RoomClip],
+        calibrator: Calibrator,
+        fuse: Fuse,
+        settings: DecisionSettings,
+    ) -> None:
+        """Take the clips, and what the services are made of."""
+        self.presenters = sorted({clip.person for clip in clips if clip.presents})
+        self.others = sorted({clip.person for clip in clips if not clip.presents})
+        self.enrolments = [clip for clip in clips if clip.enrols]
+        self._clips = clips
+        self._calibrator = calibrator
+        self._fuse = fuse
+        self._settings = settings
+
+    def rotate(self, fitted: int) -> Iterator[tuple[Service, list[str]]]:
+        """Services calibrated on `fitted` presenters, and the people left out."""
+        for number in range(ROTATIONS):
+            order = np.random.default_rng([SEED, number]).permutation(self.presenters).tolist()
+            held_out = order[fitted:] + self.others
+            calibrations = self._calibrator.without(held_out)
+            yield Service(self._fuse, self._settings, calibrations), held_out
+
+    def clips_of(self, people: Sequence[str], *, enrols: bool | None = None) -> list[RoomClip]:
+        """Clips of these people, all or those that enrol them or do not."""
+        of_people = [clip for clip in self._clips if clip.person in people]
+        return [clip for clip in of_people if enrols is None or clip.enrols == enrols]
+
+    def without(self, person: str) -> list[RoomClip]:
+        """Enrolments of everybody but this person."""
+        return [clip for clip in self.enrolments if clip.person != person]
+
+
+def mixed_table(room: Room) -> str:
+    """Make the table of mixed and of genuine clips."""
+    mixed: list[Named] = []
+    genuine: list[Named] = []
+    for service, held_out in room.rotate(FITTED):
+        door = replace(service, settings=replace(service.settings, require_both=True))
+        mixed += _ask_mixed(room, service, held_out)
+        mixed += [(f"{name}, both required", a) for name, a in _ask_mixed(room, door, held_out)]
+        genuine += _ask_genuine(room, service, held_out)
+    lines = [
+        *_head("mixed clips"),
+        *_lines(mixed, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both}),
+        "",
+        *_head("genuine clips"),
+        *_lines(genuine, OUTCOMES),
+    ]
+    return "\n".join(lines)
+
+
+def _by_both(answer: Answer) -> bool:
+    return answer.is_by_both
+
+
+def _pairs(clips: Sequence[RoomClip]) -> Iterator[tuple[RoomClip, RoomClip]]:
+    """Each clip's face with a voice of each other person of the same place."""
+    rng = np.random.default_rng(SEED)
+    for face in clips:
+        voices: dict[str, list[RoomClip]] = {}
+        for clip in clips:
+            if clip.person != face.person and clip.presents == face.presents:
+                voices.setdefault(clip.person, []).append(clip)
+        for own in voices.values():
+            yield face, own[int(rng.integers(len(own)))]
+
+
+def _ask_mixed(room: Room, service: Service, held_out: Sequence[str]) -> Iterator[Named]:
+    everybody = service.gallery(room.enrolments)
+    lacking = {name: service.gallery(room.without(name)) for name in held_out}
+    stored = {clip.person: clip for clip in room.enrolments}
+    for face, voice in _pairs(room.clips_of(held_out, enrols=False)):
+        people = (face.person, voice.person)
+        probe = service.probe(face.face["clean"], voice.voice["clean"])
+        for name, gallery in (
+            ("identify, both enrolled", everybody),
+            ("identify, the voice is not enrolled", lacking[voice.person]),
+            ("identify, the face is not enrolled", lacking[face.person]),
+        ):
+            yield name, _of_decision(service.identify(probe, gallery).fused, people)
+        for name, person in (
+            ("verify with the person of the face", face.person),
+            ("verify with the person of the voice", voice.person),
+        ):
+            yield name, _of_verdict(service.verify(probe, stored[person]).fused, people)
+
+
+def _ask_genuine(room: Room, service: Service, held_out: Sequence[str]) -> Iterator[Named]:
+    everybody = service.gallery(room.enrolments)
+    stored = {clip.person: clip for clip in room.enrolments}
+    for clip in room.clips_of(held_out, enrols=False):
+        people = (clip.person, clip.person)
+        for face, voice in CONDITIONS:
+            probe = service.probe(clip.face[face], clip.voice[voice])
+            answer = _of_decision(service.identify(probe, everybody).fused, people)
+            yield f"identify, {face} / {voice}", answer
+        probe = service.probe(clip.face["clean"], clip.voice["clean"])
+        verdict = service.verify(probe, stored[clip.person]).fused
+        yield "verify, clean / clean", _of_verdict(verdict, people)
+
+
+def strangers_table(room: Room) -> str:
+    """Make the table of strangers of the same place who are given a name or verified."""
+    answers: list[Named] = []
+    for fitted, sizes in ((FITTED, SMALL), (FITTED_FOR_TEN, TEN)):
+        for service, held_out in room.rotate(fitted):
+            people = [name for name in held_out if name in room.presenters]
+            answers += _ask_strangers(room, service, people, sizes)
+            if fitted == FITTED:
+                answers += _ask_pairs(room, service, people)
+    rows = _lines(answers, {"accepted": lambda answer: answer.is_accepted})
+    return "\n".join([*_head("presenters who are strangers, 1 % stated"), *rows])
+
+
+def _ask_strangers(
+    room: Room, service: Service, people: Sequence[str], sizes: Iterable[int]
+) -> Iterator[Named]:
+    """Galleries of some of the people, and everybody else of them as strangers."""
+    for size in sizes:
+        for number in range(DRAWS):
+            rng = np.random.default_rng([SEED, size, number])
+            enrolled = rng.permutation(people)[:size].tolist()
+            clips = [room.clips_of([name]) for name in enrolled]
+            gallery = service.gallery([own[int(rng.integers(len(own)))] for own in clips])
+            strangers = [name for name in people if name not in enrolled]
+            for name in strangers:
+                own = room.clips_of([name])
+                clip = own[int(rng.integers(len(own)))]
+                probe = service.probe(clip.face["clean"], clip.voice["clean"])
+                for modality, decision in service.identify(probe, gallery).items():
+                    yield f"gallery of {size}, {modality}", _of_decision(decision, (name, name))
+
+
+def _ask_pairs(room: Room, service: Service, people: Sequence[str]) -> Iterator[Named]:
+    """Everybody against the enrolment of everybody else."""
+    stored = room.clips_of(people, enrols=True)
+    for clip in room.clips_of(people, enrols=False):
+        probe = service.probe(clip.face["clean"], clip.voice["clean"])
+        for other in stored:
+            if other.person != clip.person:
+                pair = (clip.person, other.person)
+                for modality, verdict in service.verify(probe, other).items():
+                    yield f"verify, {modality}", _of_verdict(verdict, pair)
+
+
+def _of_decision(decision: Decision, people: tuple[str, str]) -> Answer:
+    named = decision.match.person_id if decision.match else ""
+    return Answer(
+        people=people,
+        outcome=str(decision.outcome),
+        by=str(decision.modality or ""),
+        right=named in ("", people[0]),
+    )
+
+
+def _of_verdict(verdict: Verdict, people: tuple[str, str]) -> Answer:
+    return Answer(people=people, outcome=verdict.outcome, by=str(verdict.modality or ""))
+
+
+def _head(title: str) -> tuple[str, str]:
+    return f"| {title} | percent (95 %) | answers |", "|---|---|---|"
+
+
+def _lines(answers: Sequence[Named], chosen: dict[str, Callable[[Answer], bool]]) -> Iterator[str]:
+    """A line for each question and each kind of answer that is chosen."""
+    by_name: dict[str, list[Answer]] = {}
+    for name, answer in answers:
+        by_name.setdefault(name, []).append(answer)
+    for name, part in by_name.items():
+        for kind, is_chosen in chosen.items():
+            yield str(count(f"{name}: {kind}", part, is_chosen))
