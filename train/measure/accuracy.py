@@ -237,16 +237,10 @@ def cross_halves(
     both: Sequence[Fold], places: Sequence[Table] = ()
 ) -> list[tuple[Arena, Calibration]]:
     """Each half with the calibration of the other one, and of these places."""
-    calibrations = [
-        fit_people(
-            People(
-                folds=(fold,),
-                cohort=fold.cohort,
-                places=tuple(Fold(table, fold.cohort) for table in places),
-            )
-        )
-        for fold in both
-    ]
+    calibrations = []
+    for fold in both:
+        rooms = tuple(Fold(table, fold.cohort) for table in places)
+        calibrations.append(fit_people(People((fold,), fold.cohort, places=rooms)))
     return [
         (Arena(both[half], calibrations[1 - half].norm), calibrations[1 - half]) for half in (0, 1)
     ]

@@ -8,7 +8,7 @@ with a face and speech count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,10 +129,8 @@ def embed_clips(
     names = sorted({clip.person for clip in clips})
     return Clips(
         person=np.array([names.index(clip.person) for clip in clips]),
-        face={condition: _stack([clip.face[condition] for clip in clips]) for condition in FACES},
-        voice={
-            condition: _stack([clip.voice[condition] for clip in clips]) for condition in VOICES
-        },
+        face={condition: _stack(clips, "face", condition) for condition in FACES},
+        voice={condition: _stack(clips, "voice", condition) for condition in VOICES},
     )
 
 
@@ -186,8 +184,9 @@ def _captures(
             yield capture, speech, (clip, name)
 
 
-def _stack(sides: Iterable[Side | None]) -> Float32Array:
+def _stack(clips: Sequence[RoomClip], modality: str, condition: str) -> Float32Array:
     nothing = np.full(EMBEDDING_SIZE, np.nan, np.float32)
+    sides: list[Side | None] = [getattr(clip, modality)[condition] for clip in clips]
     return np.stack([nothing if side is None else side.vector for side in sides])
 
 

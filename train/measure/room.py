@@ -25,6 +25,7 @@ from train.calibration.fit import fit_elsewhere, fit_ratio
 from train.calibration.galleries import Fold
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
+from utils.arrays import Float32Array
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
@@ -134,10 +135,14 @@ class Service:
         """Enrol people with one clean clip each."""
         probes = [self.probe(clip.face["clean"], clip.voice["clean"]) for clip in clips]
         numbers = range(1, len(clips) + 1)
+
+        def stack(modality: Modality) -> Float32Array:
+            return np.stack([probe[modality].vector for probe in probes])
+
         return Snapshot(
             revision=Revision("", "", 0),
             keys=np.array(numbers),
-            vectors={m: np.stack([probe[m].vector for probe in probes]) for m in Modality},
+            vectors={modality: stack(modality) for modality in Modality},
             has={m: np.ones(len(clips), bool) for m in Modality},
             refs={n: PersonRef(n, clips[n - 1].person, "") for n in numbers},
             stale=(),
