@@ -64,8 +64,9 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
     Each is timed over `seconds`.
     """
     from train.data.datasets import shared_data_dir
+    from train.loop.options import LoopOptions
     from train.loop.task import TaskContext
-    from train.loop.trainer import LoopOptions, Trainer
+    from train.loop.trainer import Trainer
     from train.tasks import create_task
     from utils.config import CaptureSettings
 

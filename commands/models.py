@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
+from commands.models_export import models_export
 from commands.shared import FILE, refusals
 
 
 @click.group()
 def models() -> None:
     """Use networks other than the shipped ones (docs/models.md)."""
+
+
+models.add_command(models_export)
 
 
 @models.group("add")

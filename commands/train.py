@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from commands.shared import refusals
 from train import train_nets
+from train.configuration import RUNS, read_task
+from train.train_nets import run_options
 from utils.config import Settings
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
+COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
 
 
-@click.group()
-def train() -> None:
-    """Train a network, or prepare its data."""
+@click.group(invoke_without_command=True)
+@train_nets.with_options
+@refusals
+def train(config: Path | None, run_dir: Path | None, **values: Any) -> None:
+    """Train a network, or prepare its data.
+
+    With --config, the configuration says which network (`task`), and the run lies in
+    data/runs/<name of the configuration>.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand:
+        if any(context.get_parameter_source(name) == COMMAND_LINE for name in context.params):
+            raise click.UsageError("Options come after the name of the command.")
+        return
+    if config is None:
+        click.echo(context.get_help())
+        context.exit(2)
+    folder = run_dir or RUNS / config.stem
+    fields = {**values, "config": config, "run_dir": folder}
+    train_nets.train_and_exit(run_options(read_task(config), fields))
 
 
 for _command in train_nets.main.commands.values():

@@ -21,6 +21,8 @@ TASK_NAMES = ("face", "fusion", "voice")
 CONFIGS = Path(__file__).parent / "configs"
 RUNS = Path("data/runs")
 MODELS = Path("best_model")
+# Keys of [data] that name a data set.
+SOURCES = ("train", "dev", "noise")
 COPY = "Copy one from train/configs/ and change that."
 
 
@@ -34,6 +36,7 @@ class RunOptions:
         run_dir: Folder of the run, None for data/runs/<name>.
         data: A folder of identities or a list file to train on instead.
         init: Model folder whose weights it starts from.
+        resume: There must be a run to continue.
         no_teacher: Train from labels alone.
         budget_minutes: Length of the schedule in minutes, None for the configuration's.
         total_steps: Length of the schedule in steps, None for the configuration's.
@@ -41,6 +44,8 @@ class RunOptions:
         out: Folder of the finished model, None for best_model/<name>.
         force: Replace a better model too, or one measured on other data.
         publish: Do not train. Publish the last checkpoint.
+        weights: Model of the run's folder to publish, such as "best" or "epoch_0003",
+            "" for the averaged weights of the end.
         threads: Threads of TensorFlow, 0 for all cores.
     """
 
@@ -49,6 +54,7 @@ class RunOptions:
     run_dir: Path | None = None
     data: Path | None = None
     init: Path | None = None
+    resume: bool = False
     no_teacher: bool = False
     budget_minutes: float | None = None
     total_steps: int | None = None
@@ -56,6 +62,7 @@ class RunOptions:
     out: Path | None = None
     force: bool = False
     publish: bool = False
+    weights: str = ""
     threads: int = 0
 
     @property
@@ -86,9 +93,17 @@ def read_config(
         no_teacher: Leave the teacher out.
 
     Raises:
-        ConfigError: The file cannot be read, or has no table `[data]`.
+        ConfigError: The file cannot be read, has no table `[data]`, or is of another
+            network.
     """
-    config = _parse(file or CONFIGS / f"{name}.toml")
+    file = file or CONFIGS / f"{name}.toml"
+    config = _parse(file)
+    if config.get("task", name) != name:
+        raise ConfigError(
+            f"{file.name} must configure the {name} network. Received: task={config['task']!r}",
+            "Train it with: cli.py train --config FILE",
+        )
+    _find_data(config["data"], file.parent)
     if data:
         config["data"]["train"] = str(data.resolve())
         for key in ("dev_pairs", "dev_trials", "fluent"):
@@ -99,6 +114,32 @@ def read_config(
     if no_teacher:
         config.pop("teacher", None)
     return config
+
+
+def read_task(file: Path) -> str:
+    """Read which network a configuration trains: one of `TASK_NAMES`. Raises ConfigError."""
+    task = _parse(file).get("task")
+    if task not in TASK_NAMES:
+        raise ConfigError(
+            f"task must be one of {', '.join(TASK_NAMES)} in {file.name}. Received: task={task!r}",
+            'Write it in the first line: task = "voice"',
+        )
+    return str(task)
+
+
+def _find_data(data: dict[str, Any], folder: Path) -> None:
+    """Make paths absolute that lead to files beside the configuration or from here.
+
+    The others start from the research data.
+    """
+    for table in (data, data.get("dev_trials", {}), data.get("dev_pairs", {})):
+        for key, value in table.items():
+            if not isinstance(value, str) or (table is data and key not in SOURCES):
+                continue
+            places = (folder / value, Path(value))
+            existing = [place for place in places if place.exists()]
+            if existing:
+                table[key] = str(existing[0].resolve())
 
 
 @contextmanager

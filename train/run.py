@@ -21,14 +21,19 @@ from train.data.datasets import read_listing, shared_data_dir
 from train.loop import fine_tune
 from train.loop.checkpoint import CHECKPOINT_FILE
 from train.loop.initial import begin, read_origin
+from train.loop.journal import format_metrics
+from train.loop.opening import describe_network, save_config
+from train.loop.options import LoopOptions
 from train.loop.publish import Result, files_sha256, publish, validation_data, without_paths
 from train.loop.task import Task, TaskContext
-from train.loop.trainer import LoopOptions, Trainer, format_metrics
+from train.loop.trainer import Trainer
 from train.tasks import create_task
 from utils.errors import CheckpointError
 
 # In the folder of a run: the data that it began with.
 DATA_FILE = "data.txt"
+# Lengths of the schedule, of which one is set.
+NO_LENGTH = {"total_steps": 0, "epochs": 0.0, "budget_minutes": 0.0}
 # Exit status: trained, but the present model stays.
 NOT_REPLACED = 3
 
@@ -53,14 +58,22 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
     trainer = start(options, config, min_speech_s)
     # Before the training: the data may change while it runs.
     about = describe_run(options, config, trainer.run_dir)
+    trainer.about = about
     if options.publish:
         metrics = trainer.validate(full=True)
     else:
-        metrics = trainer.run(lambda line: print(line, flush=True))
+        print_line(describe_network(trainer.task))
+        save_config(trainer.run_dir, config, trainer.options)
+        metrics = trainer.run(print_line)
     if trainer.stopping:
         print(f"Stopped at step {trainer.step}. Start it again to continue.")
         return 0
     return finish(trainer, metrics, about, options)
+
+
+def print_line(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
 
 
 def start(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -> Trainer:
@@ -87,6 +100,8 @@ def start(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
     if tuned and not begun:
         fine_tune.imprint(cast("fine_tune.Tunable", task))
     trainer = Trainer(task, loop, run_dir)
+    if options.weights:
+        trainer.choose_saved(options.weights)
     if tuned and not begun:
         fine_tune.save_start_metrics(run_dir, trainer.validate(full=True))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -118,12 +133,12 @@ def loop_options(
     with as_config_error():
         table = dict(config["loop"])
         if tuned:
-            table |= {"total_steps": 0, "budget_minutes": 0.0}
+            table |= NO_LENGTH
             table |= fine_tune.read_options(config).loop
         if options.total_steps:
-            table |= {"total_steps": options.total_steps, "budget_minutes": 0.0}
+            table |= NO_LENGTH | {"total_steps": options.total_steps}
         elif options.budget_minutes:
-            table |= {"total_steps": 0, "budget_minutes": options.budget_minutes}
+            table |= NO_LENGTH | {"budget_minutes": options.budget_minutes}
         return LoopOptions(**table)
 
 
@@ -145,12 +160,17 @@ def begin_run(options: RunOptions, config: Mapping[str, Any], task: Task, run_di
     """Put a new run on its first weights, and save what it begins with.
 
     Raises:
-        CheckpointError: It is to be published without a checkpoint.
+        CheckpointError: It is to be published or continued without a checkpoint.
     """
     if options.publish:
         raise CheckpointError(
             f"--publish needs a run with a checkpoint. Received: {run_dir.name} without one",
             "Name the folder of the run with --run-dir, or train first.",
+        )
+    if options.resume:
+        raise CheckpointError(
+            f"--resume needs a run with a checkpoint. Received: {run_dir.name} without one",
+            "Leave it out to begin a run, or name the folder of the run with --run-dir.",
         )
     begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
     # Of a run that was killed before its first checkpoint.

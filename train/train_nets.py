@@ -9,13 +9,13 @@ was measured on other data.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from train.configuration import TASK_NAMES, RunOptions
+from train.configuration import MODELS, TASK_NAMES, RunOptions
 from utils.config import Settings
 from utils.errors import DuetError
 
@@ -30,6 +30,14 @@ OPTIONS = (
         "--init",
         type=PATH,
         help="Start from the weights in this model folder. A face network may have fewer blocks.",
+    ),
+    click.option("--resume", is_flag=True, help="Continue a run, and refuse to begin a new one."),
+    click.option(
+        "--fine-tune",
+        type=PATH,
+        is_flag=False,
+        flag_value=str(MODELS),
+        help="As --init with --no-teacher [without a folder: the model that serves].",
     ),
     click.option("--no-teacher", is_flag=True, help="Train from labels alone."),
     click.option("--budget-minutes", type=float, help="Length of the schedule, in minutes."),
@@ -46,6 +54,11 @@ OPTIONS = (
         "--force", is_flag=True, help="Replace a better model too, or one measured on other data."
     ),
     click.option("--publish", is_flag=True, help="Do not train. Publish the last checkpoint."),
+    click.option(
+        "--weights",
+        default="",
+        help="Publish this model of the run's folder: best, epoch_0003 [default: the average].",
+    ),
     click.option("--threads", default=0, help="Threads of TensorFlow [default: all cores]."),
 )
 
@@ -53,6 +66,21 @@ OPTIONS = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Train a network and publish it."""
+
+
+def run_options(name: str, values: Mapping[str, Any]) -> RunOptions:
+    """The options of a training of the network `name`, from those of the command line.
+
+    Raises click.UsageError.
+    """
+    fields = dict(values)
+    start = fields.pop("fine_tune")
+    if start is not None:
+        if fields["resume"] or fields["init"]:
+            raise click.UsageError("--fine-tune begins a run: leave out --resume and --init.")
+        fields["init"] = MODELS / name if start == MODELS else start
+        fields["no_teacher"] = True
+    return RunOptions(name=name, **fields)
 
 
 def train_network(options: RunOptions, min_speech_s: float) -> int:
@@ -69,20 +97,23 @@ def training_command(name: str) -> click.Command:
     """Make the command that trains the network `name`."""
 
     @click.command(name, help=f"Train the {name} network.")
-    @_with_options
+    @with_options
     def command(**values: Any) -> None:
-        try:
-            status = train_network(
-                RunOptions(name=name, **values), Settings.from_env().capture.min_speech_s
-            )
-        except DuetError as error:
-            raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
-        click.get_current_context().exit(status)
+        train_and_exit(run_options(name, values))
 
     return command
 
 
-def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+def train_and_exit(options: RunOptions) -> None:
+    """Train, and end the command with the status of the training."""
+    try:
+        status = train_network(options, Settings.from_env().capture.min_speech_s)
+    except DuetError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    click.get_current_context().exit(status)
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(OPTIONS):
         function = option(function)
     return function

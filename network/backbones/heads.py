@@ -1,6 +1,6 @@
-"""Heads and losses for training: margin classifier, teacher projection, relations.
+"""Distillation from a teacher's embeddings: by cosine, and by relations.
 
-They work on embeddings (n, d) float32 of any modality.
+Both work on embeddings (n, d) float32 of any modality.
 """
 
 from __future__ import annotations
@@ -11,60 +11,6 @@ import keras
 import tensorflow as tf
 
 from network.backbones.blocks import PACKAGE
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class AngularMargin(keras.layers.Layer):
-    """Classifier with an additive angular margin.
-
-    ArcFace: Deng et al. 2019, arXiv:1801.07698. Logits are scale × cos(θ), for the true
-    class scale × cos(θ + margin). Where θ + margin would pass π, the linear continuation
-    of that paper's code is used.
-    """
-
-    def __init__(self, classes: int, scale: float = 32.0, **kwargs: Any) -> None:
-        """Set the number of identities and the factor on the cosines."""
-        super().__init__(**kwargs)
-        if classes < 2:
-            raise ValueError(f"A classifier needs at least 2 classes. Received: classes={classes}")
-        self.classes = classes
-        self.scale = scale
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create one centre per class, (d, classes)."""
-        shape = (input_shape[-1], self.classes)
-        self.kernel = self.add_weight(shape=shape, initializer="glorot_normal", name="kernel")
-
-    def call(
-        self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float = 0.0
-    ) -> tf.Tensor:
-        """Return the logits (n, classes) of embeddings.
-
-        Args:
-            embeddings: (n, d) float32.
-            labels: True classes (n,).
-            margin: Margin of the true class in radians.
-        """
-        centres = tf.math.l2_normalize(tf.convert_to_tensor(self.kernel), axis=0)
-        cosines = tf.matmul(tf.math.l2_normalize(embeddings, axis=1), centres)
-        places = tf.stack([tf.range(tf.shape(labels)[0]), tf.cast(labels, tf.int32)], axis=1)
-        true = tf.clip_by_value(tf.gather_nd(cosines, places), -1 + 1e-6, 1 - 1e-6)
-        shifted = tf.cos(tf.acos(true) + margin)
-        hard = true - tf.sin(margin) * margin
-        target = tf.where(true > tf.cos(3.14159265 - margin), shifted, hard)
-        return self.scale * tf.tensor_scatter_nd_update(cosines, places, target)
-
-    def loss(
-        self, embeddings: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor | float
-    ) -> tf.Tensor:
-        """Return the mean cross-entropy, a scalar."""
-        logits = self(embeddings, labels, margin=margin)
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of `__init__`."""
-        config: dict[str, Any] = super().get_config()
-        return config | {"classes": self.classes, "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -21,8 +21,11 @@ from typing import Any
 import keras
 
 from network.backbones.face_mobile import build_face_mobile
+from network.backbones.face_mobilefacenet import build_mobilefacenet
 from network.backbones.face_patch import build_face_patch
 from network.backbones.fusion import build_fusion
+from network.backbones.voice_ecapa import build_voice_ecapa
+from network.backbones.voice_resnet import build_voice_resnet
 from network.backbones.voice_separable import build_voice_separable
 from utils.modality import Modality
 
@@ -38,7 +41,10 @@ class Backbone:
 BACKBONES: dict[str, Backbone] = {
     "patchface": Backbone(Modality.FACE, build_face_patch),
     "mobileface": Backbone(Modality.FACE, build_face_mobile),
+    "mobilefacenet": Backbone(Modality.FACE, build_mobilefacenet),
     "voice_separable": Backbone(Modality.VOICE, build_voice_separable),
+    "ecapa_tdnn": Backbone(Modality.VOICE, build_voice_ecapa),
+    "resnet34_thin": Backbone(Modality.VOICE, build_voice_resnet),
     "fusion_gated": Backbone(Modality.FUSED, build_fusion),
 }
 

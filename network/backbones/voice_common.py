@@ -36,30 +36,37 @@ class AttentiveStatistics(layers.Layer):
     2 * channels): means, then standard deviations. Float32 inside, whatever the policy.
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Set the size of the attention network's hidden layer."""
+    def __init__(self, units: int, context: bool = False, **kwargs: Any) -> None:
+        """Set the attention network.
+
+        Args:
+            units: Size of its hidden layer.
+            context: It also sees the mean and deviation of every channel over the whole
+                utterance (ECAPA-TDNN).
+        """
         super().__init__(**kwargs)
         self.units = units
+        self.context = context
         self.hidden = layers.Dense(units, activation="tanh", name="hidden")
         self.weight = layers.Dense(1, name="weight")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the attention network for the channels of the input."""
-        self.weight = layers.Dense(input_shape[-1], name="weight")
-        self.hidden.build(input_shape)
+        channels = input_shape[-1]
+        self.weight = layers.Dense(channels, name="weight")
+        self.hidden.build((*input_shape[:-1], (3 if self.context else 1) * channels))
         self.weight.build((*input_shape[:-1], self.units))
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
         """Pool (n, steps, channels) to (n, 2 * channels)."""
-        scores = keras.ops.cast(self.weight(self.hidden(inputs)), "float32")
         values = keras.ops.cast(inputs, "float32")
+        seen = _with_context(values) if self.context else inputs
+        scores = keras.ops.cast(self.weight(self.hidden(seen)), "float32")
         # keras.ops.softmax, but without its warning for an utterance of a single step.
         scores = keras.ops.exp(scores - keras.ops.max(scores, axis=1, keepdims=True))
         attention = scores / keras.ops.sum(scores, axis=1, keepdims=True)
-        mean = keras.ops.sum(attention * values, axis=1)
-        square = keras.ops.sum(attention * values * values, axis=1)
-        deviation = keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
+        mean, deviation = _weighted_moments(values, attention)
         return keras.ops.concatenate([mean, deviation], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -68,7 +75,23 @@ class AttentiveStatistics(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "units": self.units, "context": self.context}
+
+
+def _weighted_moments(values: Any, weights: Any) -> tuple[Any, Any]:
+    """Mean and standard deviation over time, (n, channels) each, by weights that sum to 1."""
+    mean = keras.ops.sum(weights * values, axis=1)
+    square = keras.ops.sum(weights * values * values, axis=1)
+    return mean, keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
+
+
+def _with_context(values: Any) -> Any:
+    """Append mean and deviation over time to every step: (n, steps, 3 * channels)."""
+    mean = keras.ops.mean(values, axis=1, keepdims=True)
+    square = keras.ops.mean(values * values, axis=1, keepdims=True)
+    deviation = keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
+    everywhere = [keras.ops.broadcast_to(x, keras.ops.shape(values)) for x in (mean, deviation)]
+    return keras.ops.concatenate([values, *everywhere], axis=-1)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

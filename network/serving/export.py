@@ -68,7 +68,7 @@ def count_multiply_adds(model: keras.Model, input_shape: tuple[int, ...] | None 
         input_shape: Shape of the input without the batch axis. None: the model's own.
     """
     shapes = [tensor.shape[1:] for tensor in model.inputs] if input_shape is None else [input_shape]
-    graph = _frozen_graph(model, shapes)
+    graph = freeze(model, shapes).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     profile = tf.compat.v1.profiler.profile(graph, options=options)
@@ -81,8 +81,12 @@ def count_multiply_adds(model: keras.Model, input_shape: tuple[int, ...] | None 
     return int(operations // 2)
 
 
-def _frozen_graph(model: keras.Model, shapes: Sequence[Sequence[int | None]]) -> tf.Graph:
-    """Trace `model` for one input, with its weights as constants."""
+def freeze(model: keras.Model, shapes: Sequence[Sequence[int | None]]) -> Any:
+    """Trace `model` for one input, with its weights as constants.
+
+    `shapes` are those of its inputs without the batch axis, None for a free size. A
+    `ConcreteFunction` comes back, whose `graph` holds the operations.
+    """
     from tensorflow.python.framework.convert_to_constants import (  # private path, used only here
         convert_variables_to_constants_v2,
     )
@@ -91,7 +95,7 @@ def _frozen_graph(model: keras.Model, shapes: Sequence[Sequence[int | None]]) ->
     function = tf.function(
         lambda *x: model(x[0] if len(x) == 1 else list(x), training=False)
     ).get_concrete_function(*signature)
-    return convert_variables_to_constants_v2(function).graph
+    return convert_variables_to_constants_v2(function)
 
 
 def _leaves(profile: Any) -> list[Any]:

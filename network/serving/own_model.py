@@ -159,11 +159,11 @@ def _are_alike(first: Float32Array, second: Float32Array) -> bool:
 
 def _made_up_batches(inputs: FaceInput | VoiceInput) -> list[Float32Array]:
     if isinstance(inputs, FaceInput):
-        return [inputs.prepare(_pictures())]
-    return [inputs.prepare(sound) for sound in _sounds()]
+        return [inputs.prepare(made_up_pictures())]
+    return [inputs.prepare(sound) for sound in made_up_sounds()]
 
 
-def _pictures() -> ImageArray:
+def made_up_pictures() -> ImageArray:
     """Draw (3, 112, 112, 3) uint8: noise, an edge across, an edge down."""
     rng = np.random.default_rng(0)
     middle = FACE_SIZE_PX // 2
@@ -175,7 +175,7 @@ def _pictures() -> ImageArray:
     return pictures
 
 
-def _sounds() -> list[Float32Array]:
+def made_up_sounds() -> list[Float32Array]:
     """Make two seconds of noise, and three of a buzz with harmonics of 140 Hz."""
     noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_S * RATE_HZ)
     time_s = np.arange((SPEECH_S + 1) * RATE_HZ) / RATE_HZ

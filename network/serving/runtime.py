@@ -41,18 +41,19 @@ class Runtime(Protocol):
 class OnnxRuntime:
     """A network in an ONNX file under onnxruntime on the CPU."""
 
-    def __init__(self, path: Path, output: str = "") -> None:
+    def __init__(self, path: Path, output: str = "", *, threads: int = 0) -> None:
         """Load the file.
 
         Args:
             path: The ONNX file.
             output: Name of the output that is read. Empty: the first.
+            threads: Threads of one run, 0 for all cores.
 
         Raises:
             ModelError: The file cannot be loaded, takes something else than float32, or
                 has no such output.
         """
-        self._session = _open_session(path)
+        self._session = _open_session(path, threads)
         nodes = self._session.get_inputs()
         if other := sorted({node.type for node in nodes} - {"tensor(float)"}):
             raise ModelError(
@@ -83,10 +84,11 @@ class OnnxRuntime:
         return np.asarray(output, dtype=np.float32)
 
 
-def _open_session(path: Path) -> ort.InferenceSession:
+def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
     # Waiting threads sleep rather than spin: decoding and detection of other requests
     # need the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -48,6 +48,8 @@ def voice_metrics() -> dict[str, Any]:
 def test_scripts_parse_and_have_a_name_that_a_command_runs(script: str) -> None:
     ast.parse(script)
     name = script.splitlines()[0].removeprefix("# ")
+    if "/" in name:  # a module of the product: tests/train/test_added_backbone.py
+        return
     assert any(line.endswith(f"bin/python {name}") for line in LINES)
 
 

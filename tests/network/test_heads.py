@@ -18,7 +18,7 @@ def embeddings() -> np.ndarray:
 
 
 def test_angular_margin_is_added_to_the_true_angle_only(embeddings: np.ndarray) -> None:
-    from network.backbones.heads import AngularMargin
+    from network.backbones.classifiers import AngularMargin
 
     head = AngularMargin(5, scale=10.0)
     labels = np.array([0, 1, 2, 3, 4, 0], np.int32)
@@ -35,7 +35,7 @@ def test_angular_margin_is_added_to_the_true_angle_only(embeddings: np.ndarray) 
 
 
 def test_angular_margin_makes_the_task_harder_everywhere() -> None:
-    from network.backbones.heads import AngularMargin
+    from network.backbones.classifiers import AngularMargin
 
     head = AngularMargin(2, scale=1.0)
     head.build((None, 2))
@@ -51,7 +51,7 @@ def test_angular_margin_makes_the_task_harder_everywhere() -> None:
 def test_angular_margin_loss_has_gradients_at_the_poles() -> None:
     import tensorflow as tf
 
-    from network.backbones.heads import AngularMargin
+    from network.backbones.classifiers import AngularMargin
 
     head = AngularMargin(2)
     head.build((None, 2))
@@ -64,7 +64,7 @@ def test_angular_margin_loss_has_gradients_at_the_poles() -> None:
 
 
 def test_a_classifier_needs_two_classes() -> None:
-    from network.backbones.heads import AngularMargin
+    from network.backbones.classifiers import AngularMargin
 
     with pytest.raises(ValueError, match="classes=1"):
         AngularMargin(1)

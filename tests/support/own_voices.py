@@ -15,8 +15,7 @@ import numpy as np
 import soundfile
 
 from tests.support import media_sound
-from train.configuration import RunOptions
-from train.train_nets import train_network, training_command
+from train.train_nets import run_options, train_network, training_command
 from train.voice.banks import write_bank
 from utils.config import CaptureSettings
 
@@ -53,6 +52,7 @@ voice_chances = [0.4, 0.2, 0.2, 0.2]
 channel_chances = [0.4, 0.3, 0.3]
 [loop]
 total_steps = 6
+keep_epochs = 0
 """
 
 
@@ -94,4 +94,4 @@ def train_with(name: str, words: Sequence[str]) -> int:
     Returns the exit status. Raises what a training raises.
     """
     context = training_command(name).make_context(name, list(words))
-    return train_network(RunOptions(name=name, **context.params), CaptureSettings().min_speech_s)
+    return train_network(run_options(name, context.params), CaptureSettings().min_speech_s)

@@ -51,11 +51,12 @@ class Toy:
     inputs = "point"
     serving_shape: tuple[int | None, ...] | None = (None, 6)
     example_length = 1
+    epoch_steps = 10
 
     def __init__(self) -> None:
         import keras
 
-        from network.backbones.heads import AngularMargin
+        from network.backbones.classifiers import AngularMargin
 
         keras.utils.set_random_seed(0)
         point = keras.Input((6,))
@@ -99,7 +100,8 @@ class Toy:
 
 def test_what_was_known_is_kept_the_more_the_more_it_counts(tmp_path: Path) -> None:
     from train.loop.fine_tune import attach_start
-    from train.loop.trainer import LoopOptions, Trainer
+    from train.loop.options import LoopOptions
+    from train.loop.trainer import Trainer
 
     moved = []
     for keep in (0.0, 20.0, 500.0):

@@ -345,7 +345,8 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     import keras
 
     from train.fusion.task import FusionTask, HeldOut
-    from train.loop.trainer import LoopOptions, Trainer
+    from train.loop.options import LoopOptions
+    from train.loop.trainer import Trainer
 
     keras.utils.set_random_seed(1)
 

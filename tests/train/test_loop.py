@@ -26,6 +26,7 @@ class Line:
     metric = "score"
     serving_shape: tuple[int | None, ...] | None = (None, 4)
     example_length = 1
+    epoch_steps = 10
 
     def __init__(self, poison: bool = False) -> None:
         import keras
@@ -64,7 +65,8 @@ class Line:
 
 
 def trainer(folder: Path, task: Line | None = None, **changes: Any) -> Trainer:
-    from train.loop.trainer import LoopOptions, Trainer
+    from train.loop.options import LoopOptions
+    from train.loop.trainer import Trainer
 
     options = {
         "total_steps": 30,
@@ -137,7 +139,7 @@ def test_curves_do_not_double_back_after_a_kill(tmp_path: Path) -> None:
     stopped_at(tmp_path, 7)
     journal = Journal(tmp_path)  # of a run that was killed two steps after its checkpoint
     journal.record_metrics(Position(7, 7 * 16, 1.0), {"score": -0.5})
-    for step in (7, 8, 9):
+    for step in (8, 9):
         at = Position(step, 16 * step, 1.0 + step)
         journal.record(at, {"loss": 1e-7, "extra": 1e6}, every=1)
     journal.record_metrics(Position(9, 9 * 16, 2.0), {"score": -0.25})
@@ -215,7 +217,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_schedule_in_steps_and_in_minutes() -> None:
-    from train.loop.trainer import LoopOptions
+    from train.loop.options import LoopOptions
 
     steps = LoopOptions(total_steps=100, peak_rate=1.0, final_rate=0.1, warmup=0.1)
     assert steps.progress(50, 1e9) == 0.5

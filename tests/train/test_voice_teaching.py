@@ -27,7 +27,8 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
     import tensorflow as tf
 
     from train.data.datasets import read_listing
-    from train.loop.trainer import LoopOptions, Trainer
+    from train.loop.options import LoopOptions
+    from train.loop.trainer import Trainer
     from train.voice.task import create
 
     listing = read_listing(voices / "speech", "audio")

@@ -103,7 +103,8 @@ def read_listing(source: Path, kind: str = "image", split: str = "train") -> Lis
 
     Args:
         source: A folder with one sub-folder per identity; or a list file with lines
-            `path<TAB>label`, paths relative to the file's folder; or a CSV with the
+            `path<TAB>label`, paths relative to the file's folder or to the present one;
+            or a CSV with the
             columns `path`, `identity` (or `speaker`) and `split`, whose files lie in a
             zip archive of the same name.
         kind: "image" or "audio": which file suffixes a folder of identities is searched
@@ -221,7 +222,14 @@ def _from_list_file(file: Path) -> Listing:
                 f" {file.name}"
             )
         items.append(Item(path.strip(), label.strip()))
-    return _sorted_listing(file.parent, items)
+    return _sorted_listing(_root_of(file, items), items)
+
+
+def _root_of(file: Path, items: list[Item]) -> Path:
+    """The folder that the paths of a list file start from: its own, else the present one."""
+    beside = file.parent
+    first = items[0].path if items else ""
+    return Path() if not (beside / first).exists() and Path(first).exists() else beside
 
 
 def _from_csv(file: Path, split: str) -> Listing:

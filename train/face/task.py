@@ -5,6 +5,7 @@ The classifier has an angular margin.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
+from network.backbones.heads import TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
 from train.data.datasets import Listing, hold_out, read_listing
 from train.face.augment import AugmentOptions
@@ -69,6 +70,7 @@ class FaceTask:
         """Build network and heads for `batches`. `pairs` is the dev set, None for none."""
         self._batches = batches
         self._pairs = pairs
+        self.epoch_steps = math.ceil(len(batches.labels) / batches.options.batch_size)
         self._options = options
         self.metric = list(pairs.lists)[-1] if pairs else ""
         self.network = _build(options.backbone, options.precision)
@@ -90,6 +92,7 @@ class FaceTask:
         labels = tf.boolean_mask(batch["label"], labelled)
         classified = tf.boolean_mask(embeddings, labelled)
         parts = {"margin_head": self.classifier.loss(classified, labels, margin)}
+        parts["accuracy"] = self.classifier.accuracy(classified, labels)
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
@@ -158,7 +161,7 @@ class FaceTask:
     def _build_heads(self) -> None:
         batches = self._batches
         classes = int(batches.labels.max()) + 1
-        self.classifier = AngularMargin(classes, self._options.losses.scale, name="classifier")
+        self.classifier = self._options.losses.make_classifier(classes)
         self._projection: TeacherProjection | None = None
         self.heads: Sequence[keras.layers.Layer] = [self.classifier]
         if batches.teacher_size:

@@ -103,6 +103,8 @@ class FusionTask:
     metric = "advantage"
     serving_shape: tuple[int | None, ...] | None = None
     example_length = 1
+    # Pseudo-persons are drawn without end: an epoch only divides the log.
+    epoch_steps = 100
 
     def __init__(
         self,

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from network.backbones.heads import AngularMargin, relation_loss
+from network.backbones.classifiers import Classifier
+from network.backbones.heads import relation_loss
 from train.loop.task import Batch
 from utils.arrays import Float32Array
 
@@ -87,7 +87,7 @@ class Tunable(Protocol):
     network: keras.Model
     heads: Sequence[keras.layers.Layer]
     inputs: str
-    classifier: AngularMargin
+    classifier: Classifier
     start: Start | None
 
     def batch(self, step: int, progress: float) -> Batch:
@@ -134,19 +134,19 @@ def imprint(task: Tunable) -> None:
     About `LOOKS` samples per class are looked at. Classes that are not met keep their
     random centres.
     """
-    kernel = task.classifier.kernel.numpy()
-    sums = np.zeros_like(kernel)
+    classes = task.classifier.classes
+    sums: dict[int, Float32Array] = {}
     seen = 0
     step = 0
-    while seen < LOOKS * kernel.shape[1] and step < MOST_BATCHES:
+    while seen < LOOKS * classes and step < MOST_BATCHES:
         batch = task.batch(step, 0.0)
         labelled = batch["label"] >= 0
         embeddings = task.embed(batch[task.inputs])
-        np.add.at(sums.T, batch["label"][labelled], embeddings[labelled])
+        for label, embedding in zip(batch["label"][labelled], embeddings[labelled], strict=True):
+            sums[int(label)] = sums.get(int(label), 0) + embedding
         seen += len(labelled)
         step += 1
-    lengths = np.linalg.norm(sums, axis=0)
-    task.classifier.kernel.assign(np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), kernel))
+    task.classifier.set_centres(sums)
 
 
 def save_start_metrics(run_dir: Path, metrics: Mapping[str, float]) -> None:

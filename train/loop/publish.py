@@ -20,6 +20,8 @@ from utils.errors import ModelError
 from utils.file_hash import hash_file
 from utils.whole_file import whole_files
 
+# Ends of the names of figures that describe an operating point.
+DESCRIPTIVE = ("_min_dcf", "_threshold")
 NOT_COMPARABLE = "The present model and the new one cannot be compared"
 
 
@@ -88,7 +90,7 @@ def reason_to_refuse(folder: Path, result: Result) -> str:
     if present is None or (task.name == "fusion" and present.input != task.card_input()):
         return ""  # a fusion of other encoders cannot serve any more
     measured = present.metrics.get("dev", {})
-    if different := sorted(set(measured) ^ set(result.metrics)):
+    if different := sorted(_comparable_names(measured) ^ _comparable_names(result.metrics)):
         return f"{NOT_COMPARABLE}: only one of them has the metric {different[0]}"
     data = validation_data(result.about["training"])
     if not data or validation_data(present.training) != data:
@@ -100,6 +102,14 @@ def reason_to_refuse(folder: Path, result: Result) -> str:
     if new > old:
         return ""
     return f"The present model is at least as good: {task.metric} {old:.4f}, the new one {new:.4f}"
+
+
+def _comparable_names(metrics: Mapping[str, float]) -> set[str]:
+    """Names of the metrics that both of two models must have.
+
+    Figures that only describe an operating point are newer than some cards.
+    """
+    return {name for name in metrics if not name.endswith(DESCRIPTIVE)}
 
 
 def _present_card(folder: Path) -> Card | None:
@@ -158,25 +168,36 @@ def without_paths(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def make_card(result: Result, weights: Path) -> Card:
-    """The card of the ONNX file `weights`. New weights have no calibration yet."""
-    task = result.task
-    about = result.about
+def count_work(task: Task) -> int:
+    """Count the multiply-adds of a task's network for one input.
+
+    Of a varying length, `task.example_length` is taken.
+    """
     shape = task.serving_shape
     example = tuple(size or task.example_length for size in shape[1:]) if shape else None
+    return count_multiply_adds(task.network, example)
+
+
+def make_card(result: Result, weights: Path, runtime: str = "onnx") -> Card:
+    """The card of the file `weights`. New weights have no calibration yet.
+
+    Multiply-adds take seconds to count, and stand in the cards of ONNX files alone.
+    """
+    task = result.task
+    about = result.about
     metrics = {"dev": dict(result.metrics), "protocol": about.get("protocol", "")}
     if "yardsticks" in about:
         metrics["yardsticks"] = about["yardsticks"]
     return Card(
         name=task.network.name.replace("_", "-"),
         modality="fused" if task.name == "fusion" else task.name,
-        runtime="onnx",
-        file="model.onnx",
+        runtime=runtime,
+        file=f"model.{runtime}",
         sha256=hash_file(weights),
         embedding_size=task.network.output_shape[-1],
         input=task.card_input(),
         parameters=count_parameters(task.network),
-        multiply_adds=count_multiply_adds(task.network, example),
+        multiply_adds=count_work(task) if runtime == "onnx" else None,
         source=about.get("source", ""),
         terms=about.get("terms", ""),
         training=dict(about["training"]),

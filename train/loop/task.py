@@ -45,6 +45,8 @@ class Task(Protocol):
             inputs, which keep their shapes.
         example_length: Value of the varying sizes (but the batch) when multiply-adds
             are counted.
+        epoch_steps: Steps of an epoch: about as many samples as there are training
+            files.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Task(Protocol):
     metric: str
     serving_shape: tuple[int | None, ...] | None
     example_length: int
+    epoch_steps: int
 
     def batch(self, step: int, progress: float) -> Batch:
         """Make training batch number `step`, from several threads.

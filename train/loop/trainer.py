@@ -1,10 +1,10 @@
 """The training loop that every network shares: what a `Trainer` does with a `Task`.
 
-A task knows its data, network and loss. The trainer owns the optimizer (AdamW),
-learning-rate schedule, gradient clipping, the exponential moving average (EMA) of the
-weights, prefetching, checkpoints, logs and curves. Everything that a step depends on is
-in the checkpoint, and a batch is a pure function of its step number. So a run that was
-killed goes on exactly where its last checkpoint stood.
+A task knows its data, network and loss. The trainer owns the optimizer, learning-rate
+schedule, gradient clipping, the exponential moving average (EMA) of the weights,
+prefetching, checkpoints, logs, curves and the models of epochs. Everything that a step
+depends on is in the checkpoint, and a batch is a pure function of its step number. So a
+run that was killed goes on exactly where its last checkpoint stood.
 """
 
 from __future__ import annotations
@@ -14,85 +14,28 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from network.backbones.registry import load_network
+from train.loop import saved
 from train.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from train.loop.journal import Journal, Position
+from train.loop.journal import DRAW_PAUSE_S, Journal, Place, Position, format_metrics, stamp
+from train.loop.optimizers import add_decay, make_optimizer
+from train.loop.options import LoopOptions
 from train.loop.task import Batch, Task
-
-NO_DECAY = ("bias", "gamma", "beta", "alpha")
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """Settings of the loop (table `[loop]` of a training configuration).
-
-    Attributes:
-        total_steps: Length of the schedule in steps, 0 where `budget_minutes` sets it.
-        budget_minutes: Length of the schedule in minutes of training (validation
-            counts, pauses between runs do not), 0 where `total_steps` sets it. Such a
-            run adapts to the machine but is not repeatable bit by bit.
-        peak_rate: Highest learning rate, after the warm-up.
-        final_rate: Learning rate at the end of the cosine.
-        warmup: Part of the schedule in which the learning rate rises linearly, in
-            [0, 1).
-        weight_decay: AdamW's decoupled decay, for kernels only.
-        clip_norm: Largest global norm of the gradient.
-        ema_decay: Decay of the weights' moving average per step (smaller in the first
-            steps).
-        log_steps, validate_minutes, checkpoint_minutes: How often each happens.
-        workers: Threads that prepare batches ahead.
-
-    Raises:
-        ValueError: Both lengths are set, or none.
-    """
-
-    total_steps: int = 0
-    budget_minutes: float = 0.0
-    peak_rate: float = 2e-3
-    final_rate: float = 1e-5
-    warmup: float = 0.01
-    weight_decay: float = 0.02
-    clip_norm: float = 5.0
-    ema_decay: float = 0.999
-    log_steps: int = 20
-    validate_minutes: float = 8.0
-    checkpoint_minutes: float = 4.0
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if (self.total_steps > 0) == (self.budget_minutes > 0):
-            raise ValueError(
-                "Exactly one of total_steps and budget_minutes must be above 0. "
-                f"Received: total_steps={self.total_steps}, budget_minutes={self.budget_minutes}"
-            )
-
-    def progress(self, step: int, seconds: float) -> float:
-        """The part of the schedule that is over, in [0, 1].
-
-        It follows from `step` steps or from `seconds` of training.
-        """
-        done = step / self.total_steps if self.total_steps else seconds / (60 * self.budget_minutes)
-        return min(done, 1.0)
-
-    def learning_rate(self, progress: float) -> float:
-        """Linear warm-up, then half a cosine from `peak_rate` down to `final_rate`."""
-        if progress < self.warmup:
-            return self.peak_rate * max(progress / self.warmup, 0.01)
-        cosine = 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
-        return self.final_rate + (self.peak_rate - self.final_rate) * cosine
 
 
 class Trainer:
     """Trains a task's network in a run folder.
 
-    The folder holds checkpoint.npz, log.csv, validation.csv and curves.png.
+    The folder holds checkpoint.npz, log.csv, validation.csv, epochs.csv, curves.png and
+    `models/` (`train.loop.saved`). `about` has the fields of the cards of these models
+    (`train.loop.publish.Result`).
     """
 
     def __init__(self, task: Task, options: LoopOptions, run_dir: Path) -> None:
@@ -104,6 +47,7 @@ class Trainer:
         self.task = task
         self.options = options
         self.run_dir = run_dir
+        self.about: Mapping[str, Any] = {"training": {}}
         self.step = 0
         self.seconds = 0.0
         self.samples = 0
@@ -116,7 +60,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """The part of the schedule that is over, in [0, 1]."""
-        return self.options.progress(self.step, self.seconds)
+        return self._progress_at(self.step)
 
     def run(self, report: Callable[[str], None] = print) -> dict[str, float]:
         """Train to the end of the schedule, or until `stop`.
@@ -127,26 +71,34 @@ class Trainer:
         Raises:
             FloatingPointError: The loss is not finite.
         """
-        self._journal.rewind(self.step)
+        self._journal.begin(self._position())
         metrics: dict[str, float] = {}
         last_validation = last_checkpoint = self.seconds
         started = time.monotonic() - self.seconds
         for step, progress, batch in self.batches():
             losses = self.train_step(step, progress, batch)
             self.seconds = time.monotonic() - started
-            if self._journal.record(self._position(), losses, every=self.options.log_steps):
-                report(self._journal.line(self.progress))
-            if self.seconds - last_validation > 60 * self.options.validate_minutes:
-                metrics = self.validate(full=False)
-                report(f"validation at step {self.step}: {format_metrics(metrics)}")
+            place = self._place()
+            is_over = place.ends_epoch or self.progress >= 1
+            every = self.options.log_steps
+            if self._journal.record(self._position(), losses, every=every, now=is_over):
+                report(self._journal.line(place))
+            # The end is validated in full, below.
+            if self.progress < 1 and self._must_validate(place, last_validation):
+                metrics = self._validate_at(place, report, full=False)
                 self.seconds = last_validation = time.monotonic() - started
+            elif self.progress < 1 and place.ends_epoch:
+                self._save_at(place, {})
             if self.seconds - last_checkpoint > 60 * self.options.checkpoint_minutes:
                 last_checkpoint = self.seconds
                 self.checkpoint()
             if self.stopping:
                 break
         self.checkpoint()
-        return metrics if self.stopping else self.validate(full=True)
+        if not self.stopping:
+            metrics = self._validate_at(self._place(), report, full=True)
+        self._journal.draw()
+        return metrics
 
     def stop(self) -> None:
         """Ask `run` to end after the present step, with a checkpoint.
@@ -160,13 +112,8 @@ class Trainer:
 
         The training weights are put back afterwards.
         """
-        raw = [variable.numpy() for variable in self._network]
-        self.use_average()
-        try:
+        with self._with_average():
             metrics = self.task.validate(full, self.progress)
-        finally:
-            for variable, value in zip(self._network, raw, strict=True):
-                variable.assign(value)
         self._journal.record_metrics(self._position(), metrics)
         return metrics
 
@@ -174,6 +121,56 @@ class Trainer:
         """Put the EMA weights into the network (before an export)."""
         for variable, average in zip(self._network, self._average, strict=True):
             variable.assign(average)
+
+    def choose_saved(self, name: str) -> None:
+        """Take the weights of a model in the run's folder for the average ones.
+
+        Raises:
+            CheckpointError: There is no such model.
+        """
+        weights = load_network(saved.find_model(self.run_dir, name)).get_weights()
+        for average, value in zip(self._average, weights, strict=True):
+            average.assign(value)
+
+    @contextmanager
+    def _with_average(self) -> Iterator[None]:
+        """Work with the EMA weights, and put the training weights back."""
+        raw = [variable.numpy() for variable in self._network]
+        self.use_average()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._network, raw, strict=True):
+                variable.assign(value)
+
+    def _must_validate(self, place: Place, last: float) -> bool:
+        """Whether it is time, after a validation at `last` seconds."""
+        minutes = self.options.validate_minutes
+        return place.ends_epoch if minutes == 0 else self.seconds - last > 60 * minutes
+
+    def _validate_at(
+        self, place: Place, report: Callable[[str], None], *, full: bool
+    ) -> dict[str, float]:
+        """Validate, save what is to be saved, and report the metrics."""
+        metrics = self.validate(full)
+        report(stamp(f"Test epoch: [{place.epoch}/{place.epochs}], {format_metrics(metrics)}"))
+        self._save_at(place, metrics)
+        return metrics
+
+    def _save_at(self, place: Place, metrics: Mapping[str, float]) -> None:
+        """Save the model of an epoch that is over, and the best one so far.
+
+        `metrics` are empty where the network was not validated.
+        """
+        ends_epoch = place.ends_epoch or self.progress >= 1
+        with self._with_average():
+            model = saved.SavedModel(self.task, self.about, metrics, self._position())
+            if ends_epoch and self.options.keep_epochs:
+                saved.save_epoch(model, self.run_dir, place.epoch, self.options.keep_epochs)
+            saved.save_if_best(model, self.run_dir)
+        if ends_epoch:
+            self._journal.record_epoch(place.epoch, self._position(), place.first_step)
+        self._journal.draw(pause_s=DRAW_PAUSE_S)
 
     def checkpoint(self) -> None:
         """Write everything that the next step depends on, atomically."""
@@ -195,7 +192,7 @@ class Trainer:
             try:
                 while self.progress < 1:
                     while len(queue) < ahead:
-                        progress = self.options.progress(step, self.seconds)
+                        progress = self._progress_at(step)
                         queue.append((step, progress, pool.submit(self.task.batch, step, progress)))
                         step += 1
                     number, progress, future = queue.popleft()
@@ -231,6 +228,22 @@ class Trainer:
     def _position(self) -> Position:
         return Position(step=self.step, samples=self.samples, seconds=self.seconds)
 
+    def _progress_at(self, step: int) -> float:
+        return self.options.progress(step, self.seconds, self.task.epoch_steps)
+
+    def _place(self) -> Place:
+        """Where the run stands after its last step, in epochs."""
+        each = self.task.epoch_steps
+        steps = self.step / max(self.progress, 1e-9)
+        epoch = max(math.ceil(self.step / each), 1)
+        return Place(
+            epoch=epoch,
+            epochs=max(math.ceil(round(steps / each, 6)), epoch),
+            batch=(self.step - 1) % each + 1,
+            batches=each,
+            progress=self.progress,
+        )
+
     def _build_variables(self) -> None:
         task = self.task
         self._network = list(task.network.variables)
@@ -239,11 +252,7 @@ class Trainer:
         for head in task.heads:
             self._heads += head.variables
             self._trainable += head.trainable_variables
-        self._optimizer = keras.optimizers.AdamW(
-            self.options.peak_rate, weight_decay=self.options.weight_decay, epsilon=1e-7
-        )
-        self._optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
-        self._optimizer.build(self._trainable)
+        self._optimizer = make_optimizer(self.options, self._trainable)
         self._average = [
             tf.Variable(variable.numpy(), trainable=False) for variable in self._network
         ]
@@ -280,12 +289,8 @@ class Trainer:
         variables = [variable.value for variable in self._trainable]
         gradients = tape.gradient(losses["loss"], variables)
         gradients, norm = tf.clip_by_global_norm(gradients, self.options.clip_norm)
+        gradients = add_decay(gradients, self._trainable, self.options)
         self._optimizer.apply(gradients, self._trainable)
         for variable, average in zip(self._network, self._average, strict=True):
             average.assign_add((1 - decay) * (tf.cast(variable.value, average.dtype) - average))
         return losses | {"gradient_norm": norm}
-
-
-def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Metrics in one line."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())

@@ -19,6 +19,7 @@ A crop that finds too little in its part (pauses are trimmed) begins it again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,7 @@ class VoiceBatches:
         self._augment = augment
         self._spec = spec
         self._seed = seed
+        self.epoch_steps = math.ceil(len(sources.listing.items) / options.batch_size)
         self._drawn = sort_speakers(sources)
         check_heard(options, self._drawn.held)
         self._speaker_edges = upper_edges(speaker_chances(sources, options))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from network.frontends.log_mel import FrontendSpec, log_mel
-from scoring.metrics import eer
+from scoring.metrics import eer, min_dcf
 from train.data.datasets import Item, Listing
 from train.data.protocols import Trials, read_trials
 from train.data.sounds import as_float
@@ -28,6 +28,8 @@ Embed = Callable[[Float32Array], Float32Array]
 # Frames of a batch.
 BATCH_FRAMES = 12000
 MOST_TRIALS = 5000
+# Prior of a target trial in the detection cost, with equal costs.
+P_TARGET = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,22 @@ class VoiceTrials:
             name: eer(self._cosines(vectors, trials), trials.labels).value
             for name, trials in self.lists.items()
         }
+
+    def error_rates(self, embed: Embed, *, step_frames: int = 1) -> dict[str, float]:
+        """EER, minDCF and the threshold of the EER of each list.
+
+        They are named `<list>_eer`, `<list>_min_dcf` (normalised, `P_TARGET`, equal
+        costs) and `<list>_threshold`. Arguments as in `equal_error_rates`.
+        """
+        vectors = self.embeddings(embed, step_frames=step_frames)
+        rates: dict[str, float] = {}
+        for name, trials in self.lists.items():
+            cosines = self._cosines(vectors, trials)
+            point = eer(cosines, trials.labels)
+            rates[f"{name}_eer"] = point.value
+            rates[f"{name}_min_dcf"] = min_dcf(cosines, trials.labels, P_TARGET).value
+            rates[f"{name}_threshold"] = point.threshold
+        return rates
 
     def embeddings(
         self, embed: Embed, *, step_frames: int = 1, seconds: float | None = None

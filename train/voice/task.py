@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from network.backbones.heads import AngularMargin, TeacherProjection, relation_loss
+from network.backbones.heads import TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
 from network.frontends.log_mel import FrontendSpec
 from train.data.datasets import group_of
@@ -113,6 +113,7 @@ class VoiceTask:
     def __init__(self, batches: VoiceBatches, trials: VoiceTrials, options: VoiceOptions) -> None:
         self._batches = batches
         self._trials = trials
+        self.epoch_steps = batches.epoch_steps
         self._losses = options.losses
         self.spec = options.spec
         self._serving = options.serving
@@ -138,6 +139,7 @@ class VoiceTask:
         embeddings = self.network(batch["features"], training=self.start is None)
         margin = weights.margin_at(progress)
         parts = {"margin_head": self.classifier.loss(embeddings, batch["label"], margin)}
+        parts["accuracy"] = self.classifier.accuracy(embeddings, batch["label"])
         total = weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"], parts["relation"] = _distillation(
@@ -156,12 +158,13 @@ class VoiceTask:
         `progress` changes nothing here.
 
         Returns:
-            EER of each list and `mean_score`, 1 minus their mean (higher is better).
+            EER, minDCF and threshold of each list (`VoiceTrials.error_rates`), and
+            `mean_score`, 1 minus the mean EER (higher is better).
         """
         del progress
-        rates = self._trials.equal_error_rates(self.embed, step_frames=1 if full else 16)
-        metrics = {f"{name}_eer": value for name, value in rates.items()}
-        metrics[self.metric] = 1 - float(np.mean(list(rates.values())))
+        metrics = self._trials.error_rates(self.embed, step_frames=1 if full else 16)
+        rates = [value for name, value in metrics.items() if name.endswith("_eer")]
+        metrics[self.metric] = 1 - float(np.mean(rates))
         return metrics | (self._by_duration() if full else {})
 
     def finalise_weights(self) -> dict[str, float]:
@@ -194,7 +197,7 @@ class VoiceTask:
 
     def _build_heads(self) -> None:
         batches = self._batches
-        self.classifier = AngularMargin(batches.classes, self._losses.scale, name="classifier")
+        self.classifier = self._losses.make_classifier(batches.classes)
         self._projection: TeacherProjection | None = None
         self.heads: Sequence[keras.layers.Layer] = [self.classifier]
         if batches.target_size:
