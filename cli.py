@@ -24,6 +24,7 @@ from commands import (
     plot,
     reembed,
     train,
+    verify,
 )
 
 
@@ -38,7 +39,7 @@ def cli() -> None:
 for _command in (
     clips.enroll,
     clips.identify,
-    clips.verify,
+    verify.verify,
     clips.convert,
     people.people,
     keys.keys,

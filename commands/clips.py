@@ -18,7 +18,7 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.records.jobs import Jobs, NewItem
-    from recognition.results import Identification, Verification
+    from recognition.results import Identification
 
 MODALITIES = {
     Modality.FUSED: "face and voice",
@@ -131,52 +131,6 @@ def format_identification(clip: Path, answer: Identification, json_line: bool) -
             who += f", threshold {decision.threshold:.3f}"
         lines.append(f"  by {MODALITIES[modality]:15} {who}. {decision.reason}")
     lines += [f"  hint: {hint.text}" for hint in answer.observation.hints]
-    return "\n".join(lines)
-
-
-@click.command()
-@click.argument("clip", type=FILE)
-@click.argument("reference", type=FILE, required=False)
-@click.option(
-    "--person",
-    "person_id",
-    help="Compare with this person of the gallery instead of a second clip.",
-)
-@JSON
-@refusals
-def verify(clip: Path, reference: Path | None, person_id: str | None, json_lines: bool) -> None:
-    """Say whether CLIP and REFERENCE are the same person.
-
-    Prints score, threshold, probability and verdict.
-    """
-    from recognition.requests import ClipFile, VerificationRequest
-
-    if (reference is None) == (person_id is None):
-        raise click.UsageError("Name either a second clip or --person ID.")
-    other = ClipFile(reference, reference.name) if reference else str(person_id)
-    with open_recognizer() as opened:
-        answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
-    click.echo(format_verification(clip, answer, json_lines))
-
-
-def format_verification(clip: Path, answer: Verification, json_line: bool) -> str:
-    """Format a verification as one JSON object, or as a table."""
-    from recognition import as_json
-
-    if json_line:
-        return json.dumps({"clip": clip.name, **as_json.verification(answer)}, ensure_ascii=False)
-    lines = [f"{'':16} {'score':>7} {'threshold':>9} {'probability':>11}  verdict"]
-    for modality, verdict in answer.verdicts.items():
-        columns = ((verdict.score, 7), (verdict.threshold, 9), (verdict.probability, 11))
-        figures = "".join(
-            f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
-        )
-        lines.append(f"{MODALITIES[modality]:16}{figures}  {verdict.outcome}")
-    by = answer.verdicts.fused.modality
-    if answer.verdicts.fused.outcome == "same" and by is not None:
-        lines.append(f"Decided by {MODALITIES[by]}.")
-    lines.append(f"Thresholds aim at a false match rate of {answer.fmr:.2%}.")
-    lines += [f"hint: {hint.text}" for hint in answer.observation.hints]
     return "\n".join(lines)
 
 

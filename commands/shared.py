@@ -47,14 +47,14 @@ def format_error(code: str, message: str, hint: str) -> str:
 
 
 @contextmanager
-def open_recognizer() -> Iterator[Recognizer]:
-    """Open the recognizer over the gallery that the settings name.
+def open_recognizer(settings: Settings | None = None) -> Iterator[Recognizer]:
+    """Open the recognizer over the gallery that the settings name: the environment's.
 
     The face detector, slow to load, waits until a clip is read.
     """
     from assembly import build_recognizer
 
-    built = build_recognizer(Settings.from_env())
+    built = build_recognizer(settings or Settings.from_env())
     try:
         yield built
     finally:

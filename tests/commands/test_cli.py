@@ -160,7 +160,7 @@ def by_voice(result: Result) -> tuple[float, str]:
     answer is checked.
     """
     rows = verified(result)
-    assert rows["face alone"] == ["-", "-", "-", "no_probe"]
+    assert rows["face alone"] == ["-", "-", "-", "nothing", "to", "compare"]
     assert rows["face and voice"] == rows["voice alone"]
     score, threshold, probability = (float(number) for number in rows["voice alone"][:3])
     assert 0 <= probability <= 1
@@ -186,6 +186,18 @@ def test_two_recordings_are_verified_by_sound_alone(
     other, _ = by_voice(run("verify", tmp_path / "a-1.wav", tmp_path / "b-1.wav"))
     assert verdict == "same"
     assert same > other
+    words = [
+        "-C",
+        tmp_path / "infer.toml",
+        "-S1",
+        tmp_path / "a-1.wav",
+        "-S2",
+        tmp_path / "a-2.wav",
+    ]
+    (tmp_path / "infer.toml").write_text("fmr = 0.001\n", encoding="utf-8")
+    answer = run("verify", *words, "--lang", "ko")
+    assert answer.output.count("비교할 것 없음") == 1
+    assert "false match rate of 0.10%" in answer.output
 
 
 def files_of(listing: Listing, person: str) -> list[Item]:

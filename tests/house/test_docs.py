@@ -61,7 +61,7 @@ def make_paths(words: list[str]) -> None:
 
 def parse_command(command: click.Command, words: list[str]) -> None:
     """Parse the words as the real program does. Nothing is executed."""
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and not words[0].startswith("-"):
         command = command.commands[words[0]]
         words = words[1:]
     command.make_context(command.name, list(words))
@@ -139,7 +139,7 @@ def test_there_are_examples_to_check() -> None:
 def test_commands_in_the_text_exist(text: str) -> None:
     words = text.removeprefix("python ").split()[1:]
     command: click.Command = cli.cli
-    while isinstance(command, click.Group) and words and re.fullmatch("[a-z-]+", words[0]):
+    while isinstance(command, click.Group) and words and re.fullmatch("[a-z][a-z-]*", words[0]):
         command = command.commands[words[0]]
         words = words[1:]
     command = command.load() if isinstance(command, Benchmark) else command

@@ -95,7 +95,7 @@ def test_a_backbone_of_no_or_another_modality_is_refused(
 ) -> None:
     from network.backbones.registry import build_backbone
 
-    with pytest.raises(ValueError, match=f"one of patchface, mobileface. Received.*{name}"):
+    with pytest.raises(ValueError, match=f"one of patchface, mobileface, mobilefacenet. Received.*{name}"):
         build_backbone(name, modality)
 
 

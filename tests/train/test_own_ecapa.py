@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,9 @@ def write_corpus(folder: Path) -> None:
         (folder / f"{name}_list.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     trials = []
     for one, other in itertools.combinations(lists["test"], 2):
-        (left, who), (right, whom) = one.split("\t"), other.split("\t")
-        trials.append(f"{int(who == whom)} {left} {right}")
+        left, who = one.split("\t")
+        right, other_who = other.split("\t")
+        trials.append(f"{int(who == other_who)} {left} {right}")
     (folder / "trials.txt").write_text("\n".join(trials) + "\n", encoding="utf-8")
 
 
@@ -70,7 +72,7 @@ def write_config(file: Path) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def run(*words: object) -> Result:
+def run(words: Sequence[object]) -> Result:
     result = CliRunner().invoke(cli.cli, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return result
@@ -85,7 +87,7 @@ def test_an_ecapa_tdnn_is_trained_evaluated_exported_and_served(
     models = tiny_models(tmp_path / "models")
     for file in (models / "voice").iterdir():
         file.unlink()
-    output = run("train", "--config", "ecapa.toml", "--out", models / "voice").output
+    output = run(["train", "--config", "ecapa.toml", "--out", models / "voice"]).output
     check_log(output)
     check_run(tmp_path / "data" / "runs" / "ecapa")
     card = read_card(models / "voice")
@@ -125,14 +127,14 @@ def check_run(folder: Path) -> None:
 
 def evaluate(model: Path) -> None:
     words = ["--model", model, "--trials", "dataset/trials.txt", "--media", "dataset"]
-    run("evaluate", "trials", *words, "--replicates", 0, "--out", "measured")
+    run(["evaluate", "trials", *words, "--replicates", 0, "--out", "measured"])
     measured = json.loads(Path("measured/report.json").read_text(encoding="utf-8"))
     assert "eer" in json.dumps(measured)
 
 
 def check_exports(model: Path) -> None:
     for kind in ("tflite", "onnx"):
-        output = run("models", "export", model, "--format", kind, "--to", "app").output
+        output = run(["models", "export", model, "--format", kind, "--to", "app"]).output
         difference = float(re.search(r"largest difference ([\d.e-]+)", output)[1])
         assert difference < 1e-3
     card = json.loads(Path("app/ecapa-tdnn.json").read_text(encoding="utf-8"))
@@ -143,7 +145,8 @@ def serve(models: Path) -> None:
     """Calibrate on the speech, and let the product embed and judge with the network."""
     from network.serving.encoder import load_encoders
 
-    run("calibrate", "dataset/speech", "--model-dir", models, "--no-feedback", "--out", "plots")
+    words = ["--model-dir", models, "--no-feedback", "--out", "plots"]
+    run(["calibrate", "dataset/speech", *words])
     encoders = load_encoders(models)
     assert encoders.voice.encoder_id.startswith("ecapa-tdnn-")
     assert encoders.voice.calibration.slope > 0

@@ -9,7 +9,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from commands.clips import format_identification, format_verification
+from commands.clips import format_identification
+from commands.verify import format_verification
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from jobs.worker import Workplace, work
 from recognition.recognizer import Recognizer

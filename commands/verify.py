@@ -1,0 +1,128 @@
+"""Verification: are two clips of the same person?"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.clips import JSON, MODALITIES
+from commands.shared import FILE, open_recognizer, refusals
+from utils.config import PREFIX, Settings
+from utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recognition.results import Verification
+
+VERDICTS = {
+    "en": {"same": "same", "different": "different", "no_probe": "nothing to compare"},
+    "ko": {"same": "같음", "different": "다름", "no_probe": "비교할 것 없음"},
+    "zh": {"same": "相同", "different": "不同", "no_probe": "没有可比内容"},
+}
+"""The words of the pages for each outcome, by language."""
+
+
+@click.command()
+@click.argument("clip", type=FILE, required=False)
+@click.argument("reference", type=FILE, required=False)
+@click.option("-S1", "first", type=FILE, help="The same as CLIP.")
+@click.option("-S2", "second", type=FILE, help="The same as REFERENCE.")
+@click.option(
+    "--person",
+    "person_id",
+    help="Compare with this person of the gallery instead of a second clip.",
+)
+@click.option(
+    "-C",
+    "--config",
+    type=FILE,
+    help='Settings as TOML, by their names in lower case, such as model_dir = "my_models".',
+)
+@click.option(
+    "--lang",
+    type=click.Choice(list(VERDICTS)),
+    default="en",
+    show_default=True,
+    help="Language of the verdict.",
+)
+@JSON
+@refusals
+def verify(
+    *,
+    clip: Path | None,
+    reference: Path | None,
+    first: Path | None,
+    second: Path | None,
+    person_id: str | None,
+    config: Path | None,
+    lang: str,
+    json_lines: bool,
+) -> None:
+    """Say whether CLIP and REFERENCE are the same person.
+
+    Prints score, threshold, probability and verdict.
+    """
+    from recognition.requests import ClipFile, VerificationRequest
+
+    clip = _either(clip, first, "CLIP and -S1")
+    reference = _either(reference, second, "REFERENCE and -S2")
+    if clip is None or (reference is None) == (person_id is None):
+        raise click.UsageError("Name a clip, and either a second clip or --person ID.")
+    other = ClipFile(reference, reference.name) if reference else str(person_id)
+    with open_recognizer(read_settings(config)) as opened:
+        answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
+    click.echo(format_verification(clip, answer, json_lines, lang))
+
+
+def read_settings(config: Path | None) -> Settings:
+    """Read the settings of the environment, and those of a TOML file over them.
+
+    Raises ConfigError.
+    """
+    if config is None:
+        return Settings.from_env()
+    try:
+        table = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"A file of settings must be TOML in UTF-8. Received: {config.name}: {error}"
+        ) from error
+    texts = {PREFIX + name.upper(): _as_text(value) for name, value in table.items()}
+    return Settings.from_env({**os.environ, **texts})
+
+
+def format_verification(clip: Path, answer: Verification, json_line: bool, lang: str = "en") -> str:
+    """Format a verification as one JSON object, or as a table."""
+    from recognition import as_json
+
+    if json_line:
+        return json.dumps({"clip": clip.name, **as_json.verification(answer)}, ensure_ascii=False)
+    lines = [f"{'':16} {'score':>7} {'threshold':>9} {'probability':>11}  verdict"]
+    for modality, verdict in answer.verdicts.items():
+        columns = ((verdict.score, 7), (verdict.threshold, 9), (verdict.probability, 11))
+        figures = "".join(
+            f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
+        )
+        word = VERDICTS[lang][verdict.outcome]
+        lines.append(f"{MODALITIES[modality]:16}{figures}  {word}")
+    by = answer.verdicts.fused.modality
+    if answer.verdicts.fused.outcome == "same" and by is not None:
+        lines.append(f"Decided by {MODALITIES[by]}.")
+    lines.append(f"Thresholds aim at a false match rate of {answer.fmr:.2%}.")
+    lines += [f"hint: {hint.text}" for hint in answer.observation.hints]
+    return "\n".join(lines)
+
+
+def _either(one: Path | None, other: Path | None, names: str) -> Path | None:
+    if one is not None and other is not None:
+        raise click.UsageError(f"{names} name the same clip: leave one of them out.")
+    return one or other
+
+
+def _as_text(value: object) -> str:
+    """A value of TOML as an environment variable states it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
