@@ -10,6 +10,8 @@ import click
 
 from commands.models_export import models_export
 from commands.shared import FILE, refusals
+from utils.errors import ModelError
+from utils.file_hash import hash_file
 
 
 @click.group()
@@ -34,6 +36,7 @@ def add_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--name", default="", help="Name in the encoder id; default: that of the file."
         ),
+        click.option("--sha256", default="", help="Refuse a file with another hash than this."),
         click.option(
             "--output",
             default="",
@@ -115,11 +118,14 @@ def parse_channels(_: click.Context, option: click.Parameter, value: str) -> tup
     help="Take the mean with the embedding of the mirror image: surer, in twice the time.",
 )
 @refusals
-def models_add_face(file: Path, folder: Path, *, name: str, terms: str, **inputs: Any) -> None:
+def models_add_face(
+    file: Path, folder: Path, *, name: str, terms: str, sha256: str, **inputs: Any
+) -> None:
     """Add a face network, FILE.onnx.
 
     It takes aligned faces (five-point template of ArcFace).
     """
+    check_hash(file, sha256)
     add_and_explain("face", file, folder, inputs=inputs, name=name, terms=terms)
 
 
@@ -171,14 +177,26 @@ def models_add_face(file: Path, folder: Path, *, name: str, terms: str, **inputs
     ),
 )
 @refusals
-def models_add_voice(file: Path, folder: Path, *, name: str, terms: str, **kaldi: Any) -> None:
+def models_add_voice(
+    file: Path, folder: Path, *, name: str, terms: str, sha256: str, **kaldi: Any
+) -> None:
     """Add a speaker network, FILE.onnx.
 
     It takes Kaldi's filterbank features of 16 kHz speech: windows of 25 ms every 10 ms.
     """
+    check_hash(file, sha256)
     inputs = {key: kaldi.pop(key) for key in ("layout", "output", "time_reversal")}
     inputs["kaldi"] = kaldi
     add_and_explain("voice", file, folder, inputs=inputs, name=name, terms=terms)
+
+
+def check_hash(file: Path, sha256: str) -> None:
+    """Raise ModelError unless a file has the stated hash. "" is any."""
+    if sha256 and hash_file(file) != sha256.lower():
+        raise ModelError(
+            f"{file.name} must have the hash {sha256[:12]}…. Received: {hash_file(file)[:12]}…",
+            "Fetch the file again, from where its authors publish it.",
+        )
 
 
 def add_and_explain(

@@ -26,6 +26,7 @@ from tests.network.own_networks import (
 from tests.support.tiny import random_faces, save_onnx
 from utils.arrays import RATE_HZ, unit
 from utils.errors import ModelError
+from utils.file_hash import hash_file
 from utils.media import Waveform
 
 
@@ -52,6 +53,14 @@ def test_card_of_an_added_face_model(tmp_path: Path) -> None:
     made = load_face_encoder(tmp_path / "m" / "face").embed_each(images)
     np.testing.assert_allclose(made[:, :64], unit(expected), atol=1e-4)
     assert not made[:, 64:].any()
+
+
+def test_only_a_file_with_the_stated_hash_is_added(tmp_path: Path) -> None:
+    file = face_network(tmp_path / "a.onnx")
+    refused = refuse_model("face", file, tmp_path / "face", f"--sha256 {'0' * 64}")
+    assert "must have the hash 000000000000…" in refused
+    result = add_model("face", file, tmp_path / "face", f"--sha256 {hash_file(file).upper()}")
+    assert result.exit_code == 0, result.output
 
 
 def test_folder_of_another_model_is_not_overwritten(tmp_path: Path) -> None:

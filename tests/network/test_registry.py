@@ -95,7 +95,8 @@ def test_a_backbone_of_no_or_another_modality_is_refused(
 ) -> None:
     from network.backbones.registry import build_backbone
 
-    with pytest.raises(ValueError, match=f"one of patchface, mobileface, mobilefacenet. Received.*{name}"):
+    names = "patchface, mobileface, mobilefacenet"
+    with pytest.raises(ValueError, match=f"one of {names}. Received.*{name}"):
         build_backbone(name, modality)
 
 
