@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from recognition.results import Verification
 
 VERDICTS = {
-    "en": {"same": "same", "different": "different", "no_probe": "nothing to compare"},
-    "ko": {"same": "같음", "different": "다름", "no_probe": "비교할 것 없음"},
-    "zh": {"same": "相同", "different": "不同", "no_probe": "没有可比内容"},
+    "en": {
+        "same": "same",
+        "different": "different",
+        "conflict": "conflict",
+        "no_probe": "nothing to compare",
+    },
+    "ko": {
+        "same": "같음",
+        "different": "다름",
+        "conflict": "서로 다름",
+        "no_probe": "비교할 것 없음",
+    },
+    "zh": {"same": "相同", "different": "不同", "conflict": "不一致", "no_probe": "没有可比内容"},
 }
 """The words of the pages for each outcome, by language."""
 
