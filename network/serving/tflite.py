@@ -78,8 +78,8 @@ def _float_parts(plain: bytes) -> tuple[list[str], list[str]]:
     for operation in interpreter._get_ops_details():
         names.add(operation["op_name"])
         output = tensors[operation["outputs"][0]]
-        *leading, _ = output["shape_signature"]
-        if operation["op_name"] == "FULLY_CONNECTED" and set(leading) <= {1}:
+        leading = set(output["shape_signature"][:-1])
+        if operation["op_name"] == "FULLY_CONNECTED" and leading <= {1}:
             vectors.append(output["name"])
     return sorted(names - {*WIDE, "DELEGATE"}), vectors
 
