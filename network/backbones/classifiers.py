@@ -231,8 +231,8 @@ class SphereFace2(Classifier):
         """
         odds = self.balance / ((1 - self.balance) * (self.classes - 1))
         # σ(−x) / σ(x) = exp(−x)
-        logit = math.log(odds)
-        return logit - self.scale * (2 * 0.5**self.power - 1)
+        similarity = 2 * math.pow(0.5, self.power) - 1
+        return math.log(odds) - self.scale * similarity
 
 
 CLASSIFIERS: dict[str, type[Classifier]] = {

@@ -52,9 +52,10 @@ class AttentiveStatistics(layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the attention network for the channels of the input."""
-        channels = input_shape[-1]
+        *leading, channels = input_shape
+        assert channels is not None
         self.weight = layers.Dense(channels, name="weight")
-        self.hidden.build((*input_shape[:-1], (3 if self.context else 1) * channels))
+        self.hidden.build((*leading, (3 if self.context else 1) * channels))
         self.weight.build((*input_shape[:-1], self.units))
         super().build(input_shape)
 

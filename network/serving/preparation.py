@@ -20,8 +20,8 @@ def describe_preparation(inputs: FaceInput | VoiceInput) -> list[str]:
     """List the steps from a picture or from sound to an embedding, as sentences."""
     if isinstance(inputs, FaceInput):
         return _of_faces(inputs)
-    kaldi = isinstance(inputs.frontend, KaldiSpec)
-    features = _of_kaldi(inputs.frontend) if kaldi else _of_log_mel(inputs.frontend)
+    front = inputs.frontend
+    features = _of_kaldi(front) if isinstance(front, KaldiSpec) else _of_log_mel(front)
     steps = ["Take mono speech at 16 kHz in [-1, 1], without its pauses.", *features]
     order = "frames, bands" if inputs.layout == "ntc" else "bands, frames"
     steps.append(f"Feed float32 of the shape (1, {order}).")

@@ -143,7 +143,7 @@ def test_sphereface2_starts_in_balance() -> None:
     ("name", "options"),
     [("aam", {"sub_centres": 0}), ("sphereface2", {"balance": 1.0}), ("sphereface2", {"power": 0})],
 )
-def test_impossible_options_are_refused(name: str, options: dict[str, float]) -> None:
+def test_impossible_options_are_refused(name: str, options: dict[str, Any]) -> None:
     from network.backbones.classifiers import CLASSIFIERS
 
     with pytest.raises(ValueError, match="Received"):

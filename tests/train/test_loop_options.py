@@ -129,9 +129,9 @@ def test_the_margin_grows_over_its_ramp() -> None:
     fast = replace(linear, margin_growth="exponential")
     halfway = 0.4 * (1 - 0.001**0.5) / 0.999
     assert [float(fast.margin_at(x)) for x in (0.1, 0.4, 0.9)] == pytest.approx([0, halfway, 0.4])
-    for key in ("classifier", "margin_growth"):
+    for wrong in ({"classifier": "other"}, {"margin_growth": "other"}):
         with pytest.raises(ValueError, match="must be one of"):
-            replace(linear, **{key: "other"})
+            replace(linear, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.tf
