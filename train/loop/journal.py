@@ -252,7 +252,8 @@ def _draw_log(
     axes.set_xlabel("samples seen" if over == "samples" else over)
     axes.set_title(title)
     if names:
-        axes.legend(fontsize=8)
+        # The best place takes seconds to find on a busy machine.
+        axes.legend(fontsize=8, loc="upper right")
 
 
 def _append(file: Path, row: Mapping[str, float]) -> None:
