@@ -30,6 +30,19 @@ def test_perfect_and_useless_embeddings(trials: VoiceTrials) -> None:
     assert same["held_out"] == pytest.approx(0.5)
 
 
+def test_a_list_has_an_eer_a_cost_and_the_threshold_of_the_eer(trials: VoiceTrials) -> None:
+    """Two of three speakers sound alike: at cosines of 1 and 0 nothing is in between."""
+    who = np.repeat([0, 0, 1], FILES)
+    numbers = iter(np.eye(2, dtype=np.float32)[who])
+    rates = trials.error_rates(lambda x: np.stack([next(numbers) for _ in x]), step_frames=200)
+    cosines = trials._cosines(np.eye(2, dtype=np.float32)[who], trials.lists["held_out"])
+    labels = trials.lists["held_out"].labels
+    false_accepts = float((cosines[labels == 0] == 1).mean())
+    assert rates["held_out_eer"] == pytest.approx(false_accepts / (1 + false_accepts))
+    assert rates["held_out_min_dcf"] == pytest.approx(min(1.0, 99 * false_accepts))
+    assert 0 <= rates["held_out_threshold"] <= 1
+
+
 @pytest.mark.parametrize(
     ("seconds", "frames"),
     [(None, SPEC.frames(19200)), (1.0, SPEC.frames(16000)), (9.0, SPEC.frames(19200))],
