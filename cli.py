@@ -23,7 +23,9 @@ from commands import (
     people,
     plot,
     reembed,
+    speech,
     train,
+    transcribe,
     verify,
 )
 
@@ -41,6 +43,8 @@ for _command in (
     clips.identify,
     verify.verify,
     clips.convert,
+    transcribe.transcribe,
+    speech.speech,
     people.people,
     keys.keys,
     audit.audit,

@@ -21,8 +21,8 @@ from utils.media import SpeechSegment
 
 # Samples that the network judges at a time, and those before them that it sees as well
 WINDOW = 512
+WINDOW_S = WINDOW / RATE_HZ
 _CONTEXT = 64
-_WINDOW_S = WINDOW / RATE_HZ
 _RATE_INPUT = np.array(RATE_HZ, np.int64)
 
 # Probability at which speech begins, and below which it ends
@@ -124,16 +124,21 @@ class Segmenter:
                 segments += self.finish()
         return segments
 
+    @property
+    def open_s(self) -> float:
+        """Seconds since the open segment began. 0.0 where none is open."""
+        return 0.0 if self._start is None else (self._count - self._start) * WINDOW_S
+
     def finish(self) -> list[SpeechSegment]:
         """Close the open segment and return it, unless it is too short."""
         start = self._start
         self._start = None
-        if start is None or (self._stop - start) * _WINDOW_S < _LEAST_SPEECH_S:
+        if start is None or (self._stop - start) * WINDOW_S < _LEAST_SPEECH_S:
             return []
-        return [SpeechSegment(start * _WINDOW_S, self._stop * _WINDOW_S)]
+        return [SpeechSegment(start * WINDOW_S, self._stop * WINDOW_S)]
 
     def _is_over(self) -> bool:
-        pause_s = (self._count - self._stop) * _WINDOW_S
+        pause_s = (self._count - self._stop) * WINDOW_S
         return self._start is not None and pause_s >= _LEAST_PAUSE_S
 
     def _extend(self) -> None:

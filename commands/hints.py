@@ -38,6 +38,7 @@ HINTS = _MEDIA | {
         "Where their media were kept, cli.py reembed makes the templates anew. Else enrol the"
         " people of the other model again with --replace, delete them, or go back to that model."
     ),
+    "speech_unavailable": "Install it: .venv/bin/pip install -r requirements-speech.txt",
     "output_refused": (
         "Name another folder with --to. --force overwrites a file that exists, never a source."
     ),

@@ -232,6 +232,27 @@ class JobSettings(_Subject):
 
 
 @dataclass(frozen=True)
+class SpeechSettings(_Subject):
+    """Speech to text, which is an extra (docs/speech.md)."""
+
+    speech_model: str = _setting(
+        "",
+        "What writes down speech: base, tiny.en, or a folder with a Whisper model in the form of"
+        " CTranslate2. Empty: base where it is installed, else tiny.en.",
+    )
+    speech_threads: int = _setting(
+        0,
+        "Threads that write down speech. 0: half of the processors, so that the rest is left for"
+        " clips.",
+        0,
+        256,
+    )
+    max_speech_s: float = _setting(
+        14400.0, "Longest recording that is written down, in seconds.", 1, 86400
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of the service, by subject.
 
@@ -245,6 +266,7 @@ class Settings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:

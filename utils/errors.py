@@ -31,6 +31,7 @@ DuetError
 │   ├── StorageFullError: storage_full
 │   └── BrokerUnavailableError: broker_unavailable
 ├── ModelError: model_unavailable
+├── SpeechUnavailableError: speech_unavailable
 ├── DatasetError: dataset
 ├── OutputError: output_refused
 ├── CheckpointError: checkpoint
@@ -261,6 +262,12 @@ class ModelError(DuetError):
     """Weights or card are missing, or are not what the card says."""
 
     code = "model_unavailable"
+
+
+class SpeechUnavailableError(DuetError):
+    """Speech to text is an extra that is not installed."""
+
+    code = "speech_unavailable"
 
 
 class ConfigError(DuetError):

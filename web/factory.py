@@ -17,6 +17,7 @@ from gallery.records.keys import Keys
 from jobs.thread import JobThread
 from jobs.worker import Workplace
 from recognition.recognizer import Recognizer
+from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
 from web import VERSION
@@ -121,6 +122,7 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
         keys=keys,
         jobs=jobs,
         job_thread=JobThread(Workplace(recognizer, jobs, settings)),
+        scribe=Scribe(settings),
     )
 
 

@@ -12,6 +12,7 @@ from gallery.records.keys import Keys
 from gallery.store import Store
 from jobs.thread import JobThread
 from recognition.recognizer import Recognizer
+from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError
 
@@ -25,6 +26,7 @@ class State:
     keys: Keys
     jobs: Jobs
     job_thread: JobThread
+    scribe: Scribe
 
 
 def _state() -> State:
@@ -45,6 +47,11 @@ def recognizer() -> Recognizer:
 def store() -> Store:
     """Get the gallery of the application that answers this request."""
     return recognizer().store
+
+
+def scribe() -> Scribe:
+    """Get what writes down speech."""
+    return _state().scribe
 
 
 def keys() -> Keys:

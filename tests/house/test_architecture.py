@@ -30,7 +30,7 @@ from tests.house.imports import (
 PURE = {"scoring", "utils"}
 GALLERY = {*PURE, "gallery"}
 RECOGNITION = {*GALLERY, "recognition"}
-PRODUCT = {*RECOGNITION, "align", "network", "assembly"}
+PRODUCT = {*RECOGNITION, "align", "network", "speech", "assembly"}
 MAY_IMPORT = {
     "utils": set(),
     "scoring": {"utils"},
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "network": PURE,
     "gallery": PURE,
     "recognition": GALLERY,
+    "speech": {*RECOGNITION, "align"},
     "assembly": {*RECOGNITION, "align", "network"},
     "jobs": {*RECOGNITION, "assembly"},
     "train": {*RECOGNITION, "align", "network"},
@@ -99,13 +100,25 @@ USERS = {
     "gunicorn": {"web"},
     "celery": {"jobs"},
     "mtcnn": {"align"},
+    "faster_whisper": {"speech"},
+    "ctranslate2": {"speech"},
 }
 """The only folders that may import a library."""
 
-LOADED_LATE = {"keras", "mtcnn", "onnxruntime", "tensorflow"}
+LOADED_LATE = {"faster_whisper", "keras", "mtcnn", "onnxruntime", "tensorflow"}
 """Libraries that are imported where they are used, so that nothing else waits for them."""
 
-LATE_FOLDERS = {"align", "assembly", "commands", "gallery", "jobs", "recognition", "utils", "web"}
+LATE_FOLDERS = {
+    "align",
+    "assembly",
+    "commands",
+    "gallery",
+    "jobs",
+    "recognition",
+    "speech",
+    "utils",
+    "web",
+}
 
 
 def described(read_imports: Iterable[Import]) -> str:

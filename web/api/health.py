@@ -10,7 +10,7 @@ from gallery.results import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller
-from web.state import recognizer, store
+from web.state import recognizer, scribe, store
 from web.wire import parse
 from web.wire.schema.base import document_errors
 from web.wire.schema.service import HEALTH
@@ -44,4 +44,5 @@ def health() -> dict[str, Any]:
         "people": store().count(),
         "encoders": recognizer().encoder_ids.to_dict(),
         "models_loaded": True,
+        "speech_to_text": scribe().is_available,
     }

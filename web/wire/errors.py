@@ -63,6 +63,7 @@ STATUS = {
     "media_unreadable": 422,
     "no_biometric": 422,
     "rate_limited": 429,
+    "speech_unavailable": 501,
     "broker_unavailable": 503,
     "busy": 503,
     "model_unavailable": 503,

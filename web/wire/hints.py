@@ -51,6 +51,11 @@ HINTS = {
         "Enrol the people of the other model again with replace=true, delete them, or go back to"
         " that model. Where their media were kept, the operator can make the templates anew."
     ),
+    # Speech to text
+    "speech_unavailable": (
+        "On the server, install it with `.venv/bin/pip install -r requirements-speech.txt`, then"
+        " start the service again."
+    ),
     "store_unavailable": "Nothing was stored. Ask again in a few seconds.",
     "storage_full": "Nothing was stored. Free some disk space on the server.",
 }

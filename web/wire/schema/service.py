@@ -30,4 +30,7 @@ HEALTH = make_model(
         example={"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
     ),
     models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),
+    speech_to_text=fields.Boolean(
+        description="speech to text is installed (likewise)", example=True
+    ),
 )

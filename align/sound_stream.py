@@ -1,0 +1,119 @@
+"""Decoding the sound of a file block by block, however long it is.
+
+`align.sound` holds a whole clip, of bounded length. Here a block is decoded when it is
+asked for, so hours of sound need as much memory as seconds. Samples are 16 kHz mono
+float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from align.container import open_container
+from align.decode import identify_kind
+from align.sound import Mixer, to_full_scale
+from utils.arrays import RATE_HZ, Float32Array
+from utils.errors import MediaCorruptError, MediaTooLongError, NoBiometricError
+
+_BLOCK = RATE_HZ  # 1 s
+
+
+@dataclass(frozen=True)
+class SoundStream:
+    """The sound of an open file.
+
+    Attributes:
+        blocks: samples (n,) in order, about a second each.
+        duration_s: length that the file states, 0.0 where it states none.
+    """
+
+    blocks: Iterator[Float32Array]
+    duration_s: float
+
+
+@contextmanager
+def open_sound(path: Path, *, max_s: float, filename: str | None = None) -> Iterator[SoundStream]:
+    """Open the sound of a video or sound file.
+
+    Args:
+        path: the file.
+        max_s: the longest sound that is accepted, in seconds.
+        filename: what the sender calls the file, for messages.
+
+    Raises:
+        MediaNotFoundError, MediaEmptyError, MediaTypeError: there is no such file, or
+            it is in no format that is read.
+        NoBiometricError: it has no sound.
+        MediaTooLongError: it is longer than `max_s`, which a file that states no length
+            shows only while its blocks are read.
+        MediaCorruptError: it cannot be opened, or no block of it can be decoded.
+    """
+    kind = identify_kind(path, filename or path.name)
+    if kind.is_photo:
+        raise NoBiometricError(f"A picture has no sound. Received: {kind.name!r}")
+    with open_container(path, kind) as container:
+        if not container.streams.audio:
+            raise NoBiometricError("The file has no sound track.")
+        duration_s = (container.duration or 0) / 1e6
+        _refuse_long(duration_s, max_s)
+        yield SoundStream(_bounded(_join(_decode(container)), max_s), duration_s)
+
+
+def _decode(container: InputContainer) -> Iterator[Float32Array]:
+    """Yield the samples of each packet. Damage costs the damaged packets only."""
+    mixer = Mixer()
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except (av.error.FFmpegError, ValueError):
+            break
+        yield from _decode_packet(packet, mixer)
+    yield from mixer.push(None)
+
+
+def _decode_packet(packet: av.Packet[Any], mixer: Mixer) -> Iterator[Float32Array]:
+    try:
+        for frame in packet.decode():
+            yield from mixer.push(frame)
+    except (av.error.FFmpegError, ValueError):
+        return
+
+
+def _join(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
+    """Join short parts to blocks of about a second, within [-1, 1]."""
+    pending: list[Float32Array] = []
+    for part in parts:
+        pending.append(part)
+        if sum(map(len, pending)) >= _BLOCK:
+            yield to_full_scale(np.concatenate(pending))
+            pending = []
+    if pending:
+        yield to_full_scale(np.concatenate(pending))
+
+
+def _bounded(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:
+    count = 0
+    for block in blocks:
+        count += len(block)
+        _refuse_long(count / RATE_HZ, max_s)
+        yield block
+    if not count:
+        raise MediaCorruptError("No sound in the file can be decoded: it is damaged or cut off.")
+
+
+def _refuse_long(duration_s: float, max_s: float) -> None:
+    if duration_s > max_s:
+        raise MediaTooLongError(
+            f"A recording may last {max_s:g} s. Received: {duration_s:.0f} s or more."
+        )

@@ -1,0 +1,1 @@
+"""Speech: from sound to words, to turns, and to who speaks."""

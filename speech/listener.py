@@ -1,0 +1,157 @@
+"""From a stream of sound to pieces of speech, with nothing else in them.
+
+Quiet sound is raised first: the voice activity network misses the beginning of speech
+whose peaks lie below a hundredth of full scale. Samples are 16 kHz mono float32 in
+[-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from align.vad import WINDOW, WINDOW_S, Segmenter, SpeechProbabilities
+from utils.arrays import RATE_HZ, Float32Array
+from utils.media import SpeechSegment
+
+# Kept before and after the speech: soft beginnings and endings belong to it
+_PADDING = round(0.2 * RATE_HZ)
+
+# Speech without a pause is cut at the next dip after the first of these, and anyway
+# after the second
+_CUT_AT_DIP_S = 18.0
+_CUT_S = 27.0
+_DIP = 0.5
+
+# What no window of a segment reaches is a dog, a door or a laugh. Measured on recordings
+# of noise: docs/speech.md
+_CERTAIN = 0.9
+
+# Peaks below the first are raised to the second, by the third at most
+_QUIET = 0.1
+_RAISED = 0.3
+_MOST_GAIN = 100.0
+# How much of the peak is remembered from one window to the next: half in 2 s
+_MEMORY = 0.5 ** (WINDOW_S / 2.0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Speech with a little before and after it.
+
+    `start` counts samples of the stream. `segment` is the speech alone.
+    """
+
+    start: int
+    samples: Float32Array
+    segment: SpeechSegment
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / RATE_HZ
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first sample."""
+        return self.start / RATE_HZ
+
+
+class Listener:
+    """Finds the speech in one stream. No sample is in two pieces."""
+
+    def __init__(self) -> None:
+        self._level = _Level()
+        self._probabilities = SpeechProbabilities()
+        self._segmenter = Segmenter()
+        # Samples from `_first` on, and the probabilities of the windows from there
+        self._samples = np.zeros(0, np.float32)
+        self._first = 0
+        self._rest = np.zeros(0, np.float32)
+        self._judged: list[float] = []
+        self._judged_before = 0
+        self._used = 0
+
+    def accept(self, samples: Float32Array) -> list[Piece]:
+        """Take the next samples (n,) and return the pieces that ended."""
+        pending = np.concatenate([self._rest, samples], dtype=np.float32)
+        count = len(pending) // WINDOW * WINDOW
+        self._rest = pending[count:].copy()
+        return self._take(pending[:count])
+
+    def finish(self) -> list[Piece]:
+        """End the stream and return the pieces that were still open."""
+        missing = -len(self._rest) % WINDOW
+        pieces = self.accept(np.zeros(missing, np.float32))
+        return pieces + self._cut(self._segmenter.finish())
+
+    def _take(self, samples: Float32Array) -> list[Piece]:
+        self._samples = np.concatenate([self._samples, samples])
+        pieces: list[Piece] = []
+        for probability in self._probabilities.accept(self._level.raise_quiet(samples)):
+            self._judged.append(float(probability))
+            segments = self._segmenter.accept([probability])
+            if self._must_cut(float(probability)):
+                segments += self._segmenter.finish()
+            pieces += self._cut(segments)
+        self._forget()
+        return pieces
+
+    def _must_cut(self, probability: float) -> bool:
+        open_s = self._segmenter.open_s
+        return open_s >= _CUT_S or (open_s >= _CUT_AT_DIP_S and probability < _DIP)
+
+    def _cut(self, segments: list[SpeechSegment]) -> list[Piece]:
+        return [self._cut_one(s) for s in segments if self._is_certain(s)]
+
+    def _cut_one(self, segment: SpeechSegment) -> Piece:
+        end_of_all = self._first + len(self._samples)
+        start = max(self._used, self._first, round(segment.start_s * RATE_HZ) - _PADDING)
+        end = min(end_of_all, round(segment.end_s * RATE_HZ) + _PADDING)
+        self._used = end
+        samples = self._samples[start - self._first : end - self._first]
+        gain = _gain(float(np.abs(samples).max(initial=0.0)))
+        return Piece(start=start, samples=samples * np.float32(gain), segment=segment)
+
+    def _is_certain(self, segment: SpeechSegment) -> bool:
+        first = round(segment.start_s / WINDOW_S) - self._judged_before
+        last = round(segment.end_s / WINDOW_S) - self._judged_before
+        return max(self._judged[max(0, first) : last], default=0.0) >= _CERTAIN
+
+    def _forget(self) -> None:
+        """Drop what lies before the open segment and its padding."""
+        open_windows = round(self._segmenter.open_s / WINDOW_S)
+        windows = max(0, len(self._judged) - open_windows - _PADDING // WINDOW - 1)
+        self._judged = self._judged[windows:]
+        self._judged_before += windows
+        self._samples = self._samples[windows * WINDOW :]
+        self._first += windows * WINDOW
+
+
+def _gain(peak: float) -> float:
+    return 1.0 if peak >= _QUIET else min(_MOST_GAIN, _RAISED / max(peak, 1e-9))
+
+
+class _Level:
+    """Raises quiet sound by a gain that follows the peaks of the last seconds.
+
+    Speech that begins softly is raised unevenly: enough to be found, not to be heard.
+    """
+
+    def __init__(self) -> None:
+        self._peak = 0.0
+
+    def raise_quiet(self, samples: Float32Array) -> Float32Array:
+        """Raise samples (n,), of whole windows."""
+        if not len(samples):
+            return samples
+        windows = samples.reshape(-1, WINDOW)
+        peaks = np.abs(windows).max(axis=1)
+        gains = np.array([_gain(self._follow(float(peak))) for peak in peaks], np.float32)
+        raised = windows * gains[:, None]
+        return np.asarray(np.clip(raised, -1.0, 1.0).reshape(-1), np.float32)
+
+    def _follow(self, peak: float) -> float:
+        self._peak = max(peak, self._peak * _MEMORY)
+        return self._peak

@@ -1,0 +1,80 @@
+"""One recording or one stream, from sound to lines of text.
+
+All state of a recording is here. The engine is shared and holds none. Each sample is
+decoded once.
+"""
+
+from __future__ import annotations
+
+from speech.filters import filter_passage
+from speech.lines import Line, make_lines
+from speech.listener import Listener, Piece
+from speech.ports import Transcriber
+from speech.windows import Packer, Window
+from utils.arrays import RATE_HZ, Float32Array
+
+
+class TranscriptionSession:
+    """Writes down what is said in one stream, however it is cut into blocks.
+
+    Attributes:
+        language: code of the language that was stated, or detected in the first window.
+            None before.
+        language_probability: 1.0 for a stated language.
+    """
+
+    def __init__(
+        self, transcriber: Transcriber, *, language: str | None = None, prompt: str = ""
+    ) -> None:
+        self.language = language
+        self.language_probability = 1.0
+        self._transcriber = transcriber
+        self._prompt = prompt
+        self._listener = Listener()
+        self._packer = Packer()
+        self._pieces: list[Piece] = []
+        self._count = 0
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of the stream so far."""
+        return self._count / RATE_HZ
+
+    def accept(self, samples: Float32Array) -> list[Line]:
+        """Take the next samples (n,), 16 kHz mono, and return the lines that are done.
+
+        Raises what the engine raises.
+        """
+        self._count += len(samples)
+        return self._write(self._packer.accept(self._note(self._listener.accept(samples))))
+
+    def finish(self) -> list[Line]:
+        """End the stream and return the lines that are left."""
+        pieces = self._note(self._listener.finish())
+        return self._write([*self._packer.accept(pieces), *self._packer.finish()])
+
+    def take_pieces(self) -> list[Piece]:
+        """Take the pieces of speech that were found since the last call."""
+        pieces = self._pieces
+        self._pieces = []
+        return pieces
+
+    def _note(self, pieces: list[Piece]) -> list[Piece]:
+        self._pieces += pieces
+        return pieces
+
+    def _write(self, windows: list[Window]) -> list[Line]:
+        lines: list[Line] = []
+        for window in windows:
+            lines += self._write_one(window)
+        return lines
+
+    def _write_one(self, window: Window) -> list[Line]:
+        passage = self._transcriber.transcribe(
+            window.samples, language=self.language, prompt=self._prompt
+        )
+        if self.language is None:
+            self.language = passage.language
+            self.language_probability = passage.language_probability
+        spoken = filter_passage(passage)
+        return make_lines(map(window.place, spoken.words), spoken)

@@ -1,0 +1,177 @@
+"""Whisper by faster-whisper and CTranslate2, in 8-bit integers, without PyTorch.
+
+Each window of sound is encoded once and decoded greedily. What Whisper is known to do
+on sound without words is kept from it:
+
+- No fallback to higher temperatures, and no text of earlier windows as a prompt.
+- As many tokens as the seconds of sound can hold, and no more.
+- Tokens in scripts that the language is not written in are suppressed.
+
+Whisper: A. Radford et al., "Robust Speech Recognition via Large-Scale Weak
+Supervision", 2022. The times of words follow its cross-attention.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from speech.models import WEIGHTS, Weights
+from speech.ports import LONGEST_S, Passage, SpeechModel, Word
+from speech.scripts import is_foreign
+from utils.arrays import RATE_HZ, Float32Array
+from utils.errors import ModelError, SpeechUnavailableError
+
+# Nobody says more than so many tokens: fast Korean has about 12 a second
+_TOKENS_A_SECOND = 20
+_LEAST_TOKENS = 16
+_MOST_FRAMES = 3000
+_TO_WORD_START = "\"'“¿([{-"
+_TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
+
+
+class WhisperTranscriber:
+    """A Whisper model, shared by all threads."""
+
+    def __init__(self, weights: Weights, *, threads: int) -> None:
+        """Load the weights.
+
+        Raises:
+            SpeechUnavailableError: faster-whisper is not installed.
+            ModelError: the weights cannot be loaded.
+        """
+        self._whisper = _load(weights, threads)
+        languages = tuple(sorted(self._whisper.supported_languages))
+        self.model = SpeechModel(
+            name=weights.model.name,
+            sha256=weights.model.sha256,
+            languages=languages,
+            licence=weights.model.licence,
+        )
+        self._tokenizer_of = cache(self._make_tokenizer)
+        self._suppressed_of = cache(self._find_suppressed)
+
+    def transcribe(
+        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+    ) -> Passage:
+        """Write down what is said in `speech`, as `Transcriber.transcribe` has it."""
+        if len(speech) > LONGEST_S * RATE_HZ:
+            raise ValueError(
+                f"A window may have {LONGEST_S:g} s. Received: {len(speech) / RATE_HZ:.1f} s"
+            )
+        features = self._whisper.feature_extractor(speech)[:, :_MOST_FRAMES]
+        encoded = self._whisper.encode(_pad(features))
+        probability = 1.0
+        if language is None:
+            language, probability = self._detect_language(encoded)
+        tokens, scores = self._decode(encoded, language, prompt, len(speech) / RATE_HZ)
+        return Passage(
+            words=self._time_words(encoded, language, tokens, features.shape[1]),
+            language=language,
+            language_probability=probability,
+            **scores,
+        )
+
+    def _detect_language(self, encoded: Any) -> tuple[str, float]:
+        if not self._whisper.model.is_multilingual:
+            return "en", 1.0
+        token, probability = self._whisper.model.detect_language(encoded)[0][0]
+        return token[2:-2], float(probability)  # <|ko|>
+
+    def _decode(
+        self, encoded: Any, language: str, prompt: str, seconds: float
+    ) -> tuple[list[int], dict[str, float]]:
+        """Decode a window to its tokens and what they are worth."""
+        from faster_whisper.transcribe import get_compression_ratio
+
+        tokenizer = self._tokenizer_of(language)
+        earlier = tokenizer.encode(" " + prompt.strip()) if prompt.strip() else []
+        start = self._whisper.get_prompt(tokenizer, earlier, without_timestamps=True)
+        budget = _LEAST_TOKENS + int(seconds * _TOKENS_A_SECOND)
+        result = self._whisper.model.generate(
+            encoded,
+            [start],
+            beam_size=1,
+            max_length=min(len(start) + budget, self._whisper.max_length),
+            suppress_tokens=self._suppressed_of(language),
+            return_scores=True,
+            return_no_speech_prob=True,
+            sampling_temperature=0.0,
+        )[0]
+        tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+        count = len(result.sequences_ids[0])
+        text = tokenizer.decode(tokens).strip()
+        return tokens, {
+            "mean_log_probability": float(result.scores[0]) * count / (count + 1),
+            "no_speech_probability": float(result.no_speech_prob),
+            "compression_ratio": get_compression_ratio(text) if text else 0.0,
+        }
+
+    def _time_words(
+        self, encoded: Any, language: str, tokens: list[int], frames: int
+    ) -> tuple[Word, ...]:
+        from faster_whisper.transcribe import merge_punctuations
+
+        if not tokens:
+            return ()
+        tokenizer = self._tokenizer_of(language)
+        timed = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)[0]
+        merge_punctuations(timed, _TO_WORD_START, _TO_WORD_END)
+        return tuple(
+            Word(
+                text=one["word"],
+                start_s=float(one["start"]),
+                end_s=float(one["end"]),
+                probability=float(one["probability"]),
+            )
+            for one in timed
+            if one["word"]
+        )
+
+    def _make_tokenizer(self, language: str) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        return Tokenizer(
+            self._whisper.hf_tokenizer,
+            self._whisper.model.is_multilingual,
+            task="transcribe",
+            language=language,
+        )
+
+    def _find_suppressed(self, language: str) -> list[int]:
+        """Tokens that are no speech, and those in scripts foreign to the language."""
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        tokenizer = self._tokenizer_of(language)
+        texts = self._whisper.hf_tokenizer.decode_batch([[i] for i in range(tokenizer.eot)])
+        foreign = [i for i, text in enumerate(texts) if is_foreign(text, language)]
+        return list(get_suppressed_tokens(tokenizer, [-1, *foreign]))
+
+
+def _load(weights: Weights, threads: int) -> Any:
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise SpeechUnavailableError("The engine of speech to text is not installed.") from error
+    try:
+        return WhisperModel(
+            str(weights.folder or weights.model.name),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=threads,
+            files=dict(weights.files) or None,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError, KeyError) as error:
+        raise ModelError(
+            f"The speech model {weights.model.name} cannot be loaded: its {WEIGHTS} or its"
+            " settings are broken."
+        ) from error
+
+
+def _pad(features: Float32Array) -> Float32Array:
+    """Fill features (mels, n) up with zeros to (mels, 3000), as faster-whisper does."""
+    missing = _MOST_FRAMES - features.shape[1]
+    return np.pad(features, ((0, 0), (0, missing))).astype(np.float32)

@@ -1,0 +1,120 @@
+"""Transcripts: lines with a speaker each, and what is written of them.
+
+`FORMATS` are the forms a transcript is written in, the names those of OpenAI's API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from speech.lines import Line, join_words
+from speech.ports import Word
+from speech.subtitles import write_srt, write_text, write_vtt
+
+TEXT_FORMATS = {"text": write_text, "srt": write_srt, "vtt": write_vtt}
+JSON_FORMATS = ("json", "verbose_json")
+FORMATS = (*TEXT_FORMATS, *JSON_FORMATS)
+
+
+@dataclass(frozen=True)
+class SpokenLine:
+    """A line and who says it. An empty `speaker`: nobody was asked for."""
+
+    line: Line
+    speaker: str = ""
+
+    @property
+    def start_s(self) -> float:
+        """Start of the first word."""
+        return self.line.start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the last word."""
+        return self.line.end_s
+
+    @property
+    def text(self) -> str:
+        """All words."""
+        return self.line.text
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is said in a recording, and when.
+
+    `language` is None where nothing is said and none was stated.
+    """
+
+    lines: tuple[SpokenLine, ...]
+    language: str | None
+    duration_s: float
+
+    @property
+    def text(self) -> str:
+        """All lines, with a space between two."""
+        return " ".join(line.text for line in self.lines)
+
+    @property
+    def words(self) -> list[Word]:
+        """All words."""
+        words: list[Word] = []
+        for line in self.lines:
+            words += line.line.words
+        return words
+
+
+def to_json(transcript: Transcript) -> dict[str, Any]:
+    """Write the text alone."""
+    return {"text": transcript.text}
+
+
+def to_verbose_json(
+    transcript: Transcript, granularities: Sequence[str] = ("segment", "word")
+) -> dict[str, Any]:
+    """Write text, lines and words with their times and figures."""
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": transcript.language or "",
+        "duration": round(transcript.duration_s, 3),
+        "text": transcript.text,
+    }
+    if "segment" in granularities:
+        body["segments"] = [_segment(number, line) for number, line in enumerate(transcript.lines)]
+    if "word" in granularities:
+        body["words"] = [word_to_json(word) for word in transcript.words]
+    return body
+
+
+def word_to_json(word: Word) -> dict[str, Any]:
+    """Write a word without the space before it."""
+    return {
+        "word": join_words([word]),
+        "start": round(word.start_s, 3),
+        "end": round(word.end_s, 3),
+        "probability": round(word.probability, 4),
+    }
+
+
+def write_lines(lines: Iterable[SpokenLine], form: str) -> str:
+    """Write lines as text, srt or vtt."""
+    return TEXT_FORMATS[form](lines)
+
+
+def _segment(number: int, spoken: SpokenLine) -> dict[str, Any]:
+    """A line in the form of OpenAI's segments, `seek`, `tokens` and `temperature` included."""
+    line = spoken.line
+    return {
+        "id": number,
+        "seek": round(line.start_s * 100),
+        "start": round(line.start_s, 3),
+        "end": round(line.end_s, 3),
+        "text": line.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": round(line.mean_log_probability, 4),
+        "compression_ratio": round(line.compression_ratio, 4),
+        "no_speech_prob": round(line.no_speech_probability, 4),
+    }

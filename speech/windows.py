@@ -1,0 +1,69 @@
+"""Packing pieces of speech into windows of half a minute, and times back again. Pure.
+
+An engine works as long on one second as on thirty. So the pauses between pieces are
+left out, and as many pieces as fit make one window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from speech.listener import Piece
+from speech.ports import LONGEST_S, Word
+from utils.arrays import RATE_HZ, Float32Array
+
+
+@dataclass(frozen=True)
+class Window:
+    """Pieces of speech that an engine is given together."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def samples(self) -> Float32Array:
+        """The sound of all pieces (n,)."""
+        return np.concatenate([piece.samples for piece in self.pieces])
+
+    def place(self, word: Word) -> Word:
+        """Move a word from the time of the window to that of the stream.
+
+        The middle of the word says which piece it belongs to. Its ends stay in there.
+        """
+        middle_s = (word.start_s + word.end_s) / 2
+        before_s = 0.0
+        piece = self.pieces[0]
+        for piece in self.pieces:
+            if middle_s < before_s + piece.duration_s or piece is self.pieces[-1]:
+                break
+            before_s += piece.duration_s
+        start_s = min(max(word.start_s - before_s, 0.0), piece.duration_s)
+        end_s = min(max(word.end_s - before_s, start_s), piece.duration_s)
+        return replace(word, start_s=piece.start_s + start_s, end_s=piece.start_s + end_s)
+
+
+class Packer:
+    """Packs the pieces of one stream."""
+
+    def __init__(self, longest_s: float = LONGEST_S) -> None:
+        self._longest = round(longest_s * RATE_HZ)
+        self._pieces: list[Piece] = []
+
+    def accept(self, pieces: list[Piece]) -> list[Window]:
+        """Take the next pieces and return the windows that are full."""
+        windows: list[Window] = []
+        for piece in pieces:
+            if self._count() + len(piece.samples) > self._longest:
+                windows += self.finish()
+            self._pieces.append(piece)
+        return windows
+
+    def finish(self) -> list[Window]:
+        """Return the window that is not full, if there is one."""
+        pieces = self._pieces
+        self._pieces = []
+        return [Window(tuple(pieces))] if pieces else []
+
+    def _count(self) -> int:
+        return sum(len(piece.samples) for piece in self._pieces)
