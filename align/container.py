@@ -114,7 +114,7 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
     stated_s = (container.duration or 0) / 1e6
     _refuse_long(stated_s, limits)
     video = _choose_streams(container, "video")[:1]
-    audio = sorted(_choose_streams(container, "audio"), key=_is_secondary)[: limits.max_sounds]
+    audio = choose_sounds(container)[: limits.max_sounds]
     tracks = [*video, *audio]
     result = Demuxed(
         video=video[0] if video else Track(),
@@ -131,6 +131,11 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
     _refuse_long(reader.end_s, limits)
     result.duration_s = max(stated_s, reader.end_s)
     return result
+
+
+def choose_sounds(container: InputContainer) -> list[Track]:
+    """Choose the sound streams that can be decoded, the one with the default flag first."""
+    return sorted(_choose_streams(container, "audio"), key=_is_secondary)
 
 
 def _choose_streams(container: InputContainer, kind: str) -> list[Track]:

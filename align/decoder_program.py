@@ -32,21 +32,41 @@ def serve(read: Read = read_timed) -> None:
     The arguments of the program are the descriptors of the socket and of the memory. The
     first message is a `Confinement`. A message is the arguments of `read`.
     """
-    connection = Connection(int(sys.argv[1]))
-    memory = mmap.mmap(int(sys.argv[2]), 0)
-    bound_heap()
     keep_heap()
-    bounds: Confinement = connection.recv()
-    confine(bounds)
-    connection.send_bytes(b"{}")
+    connection, memory, bounds = get_ready()
     while True:
         try:
             arguments = connection.recv()
         except EOFError:
             return
         allow_processor_time(bounds.processor_s)
-        answer = _answer(read, arguments, memoryview(memory))
+        answer = _answer(read, arguments, memory)
         connection.send_bytes(json.dumps(answer).encode())
+
+
+def get_ready() -> tuple[Connection, memoryview, Confinement]:
+    """Take what the service hands over, and give up what is not needed.
+
+    Returns:
+        The socket, the shared memory, and the bounds that hold from now on.
+    """
+    connection = Connection(int(sys.argv[1]))
+    memory = mmap.mmap(int(sys.argv[2]), 0)
+    bound_heap()
+    bounds: Confinement = connection.recv()
+    confine(bounds)
+    connection.send_bytes(b"{}")
+    return connection, memoryview(memory), bounds
+
+
+def describe_failure(error: Exception) -> dict[str, Any]:
+    """Describe what went wrong with a file, for the service."""
+    if isinstance(error, DuetError):
+        details = {"message": error.message, "hint": error.hint, "details": error.details}
+        return {"error": type(error).__name__, **details}
+    if isinstance(error, MemoryError):
+        return {"failure": "memory"}
+    return {"failure": type(error).__name__}  # its text may hold a path
 
 
 def _answer(
@@ -55,13 +75,8 @@ def _answer(
     try:
         clip, timings_ms = read(*arguments)
         return {"clip": hand_over(clip, memory), "timings_ms": timings_ms}
-    except DuetError as error:
-        details = {"message": error.message, "hint": error.hint, "details": error.details}
-        return {"error": type(error).__name__, **details}
-    except MemoryError:
-        return {"failure": "memory"}
-    except Exception as unexpected:  # its text may hold a path
-        return {"failure": type(unexpected).__name__}
+    except Exception as error:
+        return describe_failure(error)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class _Decoder:
             self.process = self._start()
         answer = self.process.ask(path.absolute(), self._limits, filename)
         if "clip" not in answer:
-            raise self._to_error(answer)
+            raise to_error(answer, self._bounds)
         return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
 
     def tidy(self) -> None:
@@ -99,12 +99,14 @@ class _Decoder:
     def _start(self) -> DecoderProcess:
         return DecoderProcess(self._memory, self._bounds, self._program)
 
-    def _to_error(self, answer: dict[str, Any]) -> MediaError:
-        kind = getattr(errors, str(answer.get("error")), None)
-        if isinstance(kind, type) and issubclass(kind, MediaError):
-            return kind(answer["message"], answer["hint"], answer["details"])
-        if answer.get("failure") == "memory":
-            what = f"needs more than {self._bounds.memory_mb} MB of memory"
-        else:
-            what = f"failed ({answer.get('failure')})"
-        return MediaUnreadableError(f"The file cannot be decoded: its decoder {what}.")
+
+def to_error(answer: dict[str, Any], bounds: Confinement) -> MediaError:
+    """Make the error that the answer of a process describes."""
+    kind = getattr(errors, str(answer.get("error")), None)
+    if isinstance(kind, type) and issubclass(kind, MediaError):
+        return kind(answer["message"], answer["hint"], answer["details"])
+    if answer.get("failure") == "memory":
+        what = f"needs more than {bounds.memory_mb} MB of memory"
+    else:
+        what = f"failed ({answer.get('failure')})"
+    return MediaUnreadableError(f"The file cannot be decoded: its decoder {what}.")

@@ -67,26 +67,51 @@ def _correlate(one: Float32Array, other: Float32Array) -> float:
     return float(np.dot(first, second)) / scale if scale > 0 else 0.0
 
 
-class _Mixer:
+class Resampler:
     """Resampler to 16 kHz, renewed when the format changes in mid-stream.
 
-    Each stretch of one format is mixed by itself. Samples are interleaved: PyAV's
-    arrays of separate planes end the process at eight channels and more.
+    Samples are interleaved: PyAV's arrays of separate planes end the process at eight
+    channels and more.
     """
 
     def __init__(self) -> None:
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[object, ...] = ()
+
+    def is_new_format(self, frame: av.AudioFrame) -> bool:
+        """Whether `frame` begins a stretch of another format than the one before it."""
+        return _format_of(frame) != self._format
+
+    def push(self, frame: av.AudioFrame | None) -> list[Float32Array]:
+        """Take the next frame, or None at the end of a stretch of one format.
+
+        Returns:
+            Samples (n, channels) that are ready, in [-1, 1].
+        """
+        if frame is not None and self.is_new_format(frame):
+            self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
+            self._format = _format_of(frame)
+        if self._resampler is None:
+            return []
+        try:
+            return [_to_channels(ready) for ready in self._resampler.resample(frame)]
+        except av.error.EOFError:
+            return []
+
+
+class _Mixer:
+    """Resamples to 16 kHz mono. Each stretch of one format is mixed by itself."""
+
+    def __init__(self) -> None:
+        self._resampler = Resampler()
         self._stretch: list[Float32Array] = []
         self._mixed: list[Float32Array] = []
 
     def push(self, frame: av.AudioFrame) -> None:
         """Take the next frame."""
-        if _format_of(frame) != self._format:
+        if self._resampler.is_new_format(frame):
             self._end_stretch()
-            self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
-            self._format = _format_of(frame)
-        self._resample(frame)
+        self._stretch += self._resampler.push(frame)
 
     def finish(self) -> Float32Array:
         """Return all samples (n,)."""
@@ -94,22 +119,15 @@ class _Mixer:
         return np.concatenate(self._mixed) if self._mixed else np.zeros(0, np.float32)
 
     def _end_stretch(self) -> None:
-        self._resample(None)
+        self._stretch += self._resampler.push(None)
         if self._stretch:
-            samples = np.nan_to_num(np.concatenate(self._stretch))
-            self._mixed.append(mix(np.clip(samples, -1.0, 1.0)))
+            self._mixed.append(mix(np.concatenate(self._stretch)))
         self._stretch = []
 
-    def _resample(self, frame: av.AudioFrame | None) -> None:
-        if self._resampler is None:
-            return
-        try:
-            frames = self._resampler.resample(frame)
-        except av.error.EOFError:
-            return
-        for ready in frames:
-            samples = np.asarray(ready.to_ndarray(), np.float32)
-            self._stretch.append(samples.reshape(-1, ready.layout.nb_channels))
+
+def _to_channels(frame: av.AudioFrame) -> Float32Array:
+    samples = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
+    return np.clip(np.nan_to_num(samples), -1.0, 1.0)
 
 
 def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:

