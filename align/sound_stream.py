@@ -67,7 +67,7 @@ def open_sound(path: Path, *, max_s: float, filename: str | None = None) -> Iter
         duration_s = (container.duration or 0) / 1e6
         _refuse_long(duration_s, max_s)
         blocks = _join(_decode(container, tracks[0].stream))
-        yield SoundStream(_bounded(blocks, max_s), duration_s)
+        yield SoundStream(_bound(blocks, max_s), duration_s)
 
 
 def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
@@ -83,7 +83,7 @@ def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
     yield from resampler.push(None)
 
 
-def _decode_packet(packet: av.Packet[Any], resampler: Resampler) -> Iterator[Float32Array]:
+def _decode_packet(packet: Any, resampler: Resampler) -> Iterator[Float32Array]:
     try:
         for frame in packet.decode():
             if resampler.is_new_format(frame):
@@ -120,7 +120,7 @@ def _gather(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
         yield np.concatenate(gathered)
 
 
-def _bounded(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:
+def _bound(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:
     count = 0
     for block in blocks:
         count += len(block)

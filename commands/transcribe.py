@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
@@ -43,7 +43,7 @@ SUFFIXES = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verb
 )
 @click.option("--force", is_flag=True, help="Overwrite transcripts that are there already.")
 @refusals
-def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: str | bool) -> None:
+def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: Any) -> None:
     """Write down what is said in each recording.
 
     Sound and video files of any length up to DUET_MAX_SPEECH_S are read, in bounded
@@ -98,7 +98,7 @@ def _follow(writing: Writing, name: str) -> Transcript:
     return Transcript(lines=lines, language=session.language, duration_s=session.heard_s)
 
 
-def _bar(writing: Writing, name: str) -> tqdm[None]:
+def _bar(writing: Writing, name: str) -> tqdm[Any]:
     return tqdm(
         total=round(writing.duration_s) or None,
         unit="s",
@@ -108,7 +108,7 @@ def _bar(writing: Writing, name: str) -> tqdm[None]:
     )
 
 
-def _spoken(writing: Writing, bar: tqdm[None]) -> Iterator[SpokenLine]:
+def _spoken(writing: Writing, bar: tqdm[Any]) -> Iterator[SpokenLine]:
     """Yield the lines, and show words and speed beside the seconds that were heard."""
     from speech.transcripts import SpokenLine
 

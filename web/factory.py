@@ -21,7 +21,7 @@ from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
 from web import VERSION
-from web.api import audit, feedback, gallery, health, identify, person
+from web.api import audit, feedback, gallery, health, identify, person, transcriptions
 from web.api import jobs as api_jobs
 from web.compat import identification_request
 from web.compat.speakers import routes as speakers
@@ -34,6 +34,7 @@ from web.wire.schema.base import MODELS
 log = logging.getLogger("duet.web")
 NAMESPACES = (
     identify.ns,
+    transcriptions.ns,
     person.ns,
     feedback.ns,
     gallery.ns,

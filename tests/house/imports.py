@@ -30,6 +30,7 @@ FOLDERS = (
     "network",
     "recognition",
     "scoring",
+    "speech",
     "tests",
     "train",
     "utils",

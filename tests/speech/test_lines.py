@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from speech.lines import count_columns, join_words, split_words
 from speech.ports import Word
 
@@ -40,7 +42,7 @@ def test_no_words_make_no_line() -> None:
 
 def test_no_word_is_lost() -> None:
     made = words("a b. c d e? f " * 9, each_s=0.7)
-    assert [w for line in split_words(made) for w in line] == made
+    assert list(chain.from_iterable(split_words(made))) == made
 
 
 def test_wide_letters_count_twice() -> None:

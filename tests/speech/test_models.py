@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from utils.errors import ModelError, SpeechUnavailableError
 
 
 @pytest.fixture
-def in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Two packages that hold the weights b"one two" of a model "half", one half each."""
     for package, content in (("weights_one", b"one "), ("weights_two", b"two")):
         (tmp_path / package).mkdir()

@@ -35,6 +35,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /health": OPEN,
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
+    "POST /v1/audio/transcriptions": KIOSK,
     "POST /Identification_Request": KIOSK,  # re_register: admins
     "POST /speakers/identify": KIOSK,  # a threshold below 0.7: admins
     "POST /speakers/register": KIOSK,  # of a person without templates, without force: else admins
@@ -70,6 +71,7 @@ CLIPS = frozenset(
     {
         "POST /v1/identify",
         "POST /v1/verify",
+        "POST /v1/audio/transcriptions",
         "POST /Identification_Request",
         f"POST {PERSON}/templates",
         "POST /v1/gallery/map",

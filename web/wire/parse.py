@@ -124,13 +124,19 @@ def checked_object(
     return body
 
 
-def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str, str]:
+def form(
+    allowed: Collection[str] = (),
+    files: Collection[str] = (),
+    *,
+    lists: Collection[str] = (),
+) -> dict[str, str]:
     """Read the text fields of a form that may hold these fields and files.
 
-    Raises ContentTypeError, InvalidRequestError, MediaMissingError.
+    Fields of `lists` may come several times, and `texts` reads them all. Raises
+    ContentTypeError, InvalidRequestError, MediaMissingError.
     """
     if not request.mimetype and not request.content_length:
-        raise MediaMissingError("The request must bring a clip, and its body is empty.")
+        raise MediaMissingError("The request must bring a file, and its body is empty.")
     if request.mimetype != MULTIPART:
         raise ContentTypeError(
             f"This route reads {MULTIPART}. Received: {_received_type()}",
@@ -142,16 +148,35 @@ def form(allowed: Collection[str] = (), files: Collection[str] = ()) -> dict[str
                 f"`{name}` is a text field. It must be a file.",
                 f"With curl, write -F {name}=@clip.mp4 (mind the @).",
             )
-    return text_fields(allowed, files)
+    return text_fields(allowed, files, lists=lists)
 
 
-def text_fields(allowed: Collection[str], files: Collection[str] = ()) -> dict[str, str]:
+def text_fields(
+    allowed: Collection[str], files: Collection[str] = (), *, lists: Collection[str] = ()
+) -> dict[str, str]:
     """Read the text fields of the form, checked by name. Raises InvalidRequestError."""
-    _check_names(request.form.keys(), allowed, "form field")
+    _check_names(request.form.keys(), (*allowed, *lists), "form field")
     _check_names(request.files.keys(), files, "file field")
     for name in allowed:
         _once(request.form.getlist(name), name)
     return dict(request.form.items())
+
+
+def texts(name: str, choices: Collection[str]) -> list[str]:
+    """Read all values of a field, each one of `choices`. Raises InvalidRequestError."""
+    values = request.form.getlist(name)
+    for value in values:
+        choice(value, name, choices)
+    return values
+
+
+def choice(value: str, name: str, choices: Collection[str]) -> str:
+    """Check that a value is one of `choices`. Raises InvalidRequestError."""
+    if value not in choices:
+        raise InvalidRequestError(
+            f"`{name}` must be one of {', '.join(choices)}. Received: {value[:40]!r}"
+        )
+    return value
 
 
 def upload(name: str) -> Upload:
@@ -163,7 +188,8 @@ def upload(name: str) -> Upload:
     if file is None:
         raise MediaMissingError(
             f"The request must bring a file in the field `{name}`. Received:"
-            f" {', '.join(request.files) or 'no file'}"
+            f" {', '.join(request.files) or 'no file'}",
+            f"Send it as multipart/form-data in the field `{name}`.",
         )
     return file
 

@@ -1,0 +1,41 @@
+"""Schema of transcripts, in OpenAI's form."""
+
+from __future__ import annotations
+
+from flask_restx import fields
+
+from web.wire.schema.base import float_field, int_field, make_model, text_field
+
+TRANSCRIPT_WORD = make_model(
+    "TranscriptWord",
+    word=text_field("the word", "Printing,"),
+    start=float_field("when it begins, in seconds", 0.26),
+    end=float_field("when it ends, in seconds", 0.82),
+    probability=float_field("how sure the engine is, in [0, 1]", 0.93),
+)
+TRANSCRIPT_SEGMENT = make_model(
+    "TranscriptSegment",
+    id=int_field("number of the line, from 0", 0),
+    seek=int_field("start in hundredths of a second", 26),
+    start=float_field("when it begins, in seconds", 0.26),
+    end=float_field("when it ends, in seconds", 4.1),
+    text=text_field("what is said", "Printing, in the only sense with which we are concerned"),
+    tokens=fields.List(fields.Integer, description="always empty", example=[], required=True),
+    temperature=float_field("always 0", 0.0),
+    avg_logprob=float_field("mean logarithm of the probability of its tokens", -0.17),
+    compression_ratio=float_field("high where a text repeats itself", 1.4),
+    no_speech_prob=float_field("the engine's own guess that nobody speaks", 0.1),
+)
+TRANSCRIPTION = make_model(
+    "Transcription",
+    text=text_field("all that is said", "Printing, in the only sense with which ..."),
+    task=text_field(
+        "`transcribe` (only with verbose_json, as all below)", "transcribe", required=False
+    ),
+    language=text_field("code of the language", "en", required=False),
+    duration=float_field("length of the recording in seconds", 9.66, required=False),
+    segments=fields.List(
+        fields.Nested(TRANSCRIPT_SEGMENT), description="lines with their times and figures"
+    ),
+    words=fields.List(fields.Nested(TRANSCRIPT_WORD), description="words with their times"),
+)
