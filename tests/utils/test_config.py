@@ -68,7 +68,7 @@ def test_settings_by_name_are_those_of_their_subject() -> None:
     changed = settings.replace(threads=2, job_days=1.0)
     assert (changed.decision.fpir, changed.limits.slots) == (0.05, 1)
     assert (changed.limits.threads, changed.jobs.job_days) == (2, 1.0)
-    assert settings.limits.threads == 8
+    assert settings.limits.threads == 32
     with pytest.raises(ConfigError, match="DUET_SLOTS"):
         settings.replace(slots=0)
     with pytest.raises(TypeError, match="colour"):
@@ -97,7 +97,7 @@ def test_folders_follow_the_data_folder(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_variable_of_its_own_and_a_sentence() -> None:
     described = describe_settings()
-    assert len({setting.variable for setting in described}) == len(described) == 29
+    assert len({setting.variable for setting in described}) == len(described) == 34
     for setting in described:
         assert setting.variable.startswith("DUET_")
         assert setting.help.endswith(".")
