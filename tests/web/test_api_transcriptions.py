@@ -146,7 +146,7 @@ def test_without_the_extra(client: FlaskClient, monkeypatch: pytest.MonkeyPatch)
 def openai_client(app: Flask) -> Iterator[Any]:
     """The real client of OpenAI's API, over the service without a socket."""
     openai = pytest.importorskip("openai", reason="requirements-dev.txt is not installed")
-    import httpx
+    httpx = pytest.importorskip("httpx2", reason="requirements-dev.txt is not installed")
 
     transport = httpx.WSGITransport(app=app)
     with httpx.Client(transport=transport) as http:

@@ -42,6 +42,26 @@ GRANULES = ("segment", "word")
 STREAMED = ("json", "text")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
+ERRORS = (
+    errors.KeyRequiredError,
+    errors.InvalidRequestError,
+    errors.MediaMissingError,
+    UploadBrokenError,
+    UploadTimeoutError,
+    errors.MediaTooLargeError,
+    ContentTypeError,
+    errors.MediaTypeError,
+    errors.MediaEmptyError,
+    errors.MediaCorruptError,
+    errors.MediaUnreadableError,
+    errors.MediaTooLongError,
+    errors.NoBiometricError,
+    errors.SpeechUnavailableError,
+    errors.ModelError,
+    errors.BusyError,
+    errors.StorageFullError,
+)
+
 transcription_form = ns.parser()
 transcription_form.add_argument(
     "file",
@@ -99,26 +119,7 @@ class Transcriptions(Resource):
     @ns.doc(id="transcribe")
     @ns.expect(transcription_form)
     @ns.response(200, "the text, in the form that was asked for", TRANSCRIPTION)
-    @document_errors(
-        ns,
-        errors.KeyRequiredError,
-        errors.InvalidRequestError,
-        errors.MediaMissingError,
-        UploadBrokenError,
-        UploadTimeoutError,
-        errors.MediaTooLargeError,
-        ContentTypeError,
-        errors.MediaTypeError,
-        errors.MediaEmptyError,
-        errors.MediaCorruptError,
-        errors.MediaUnreadableError,
-        errors.MediaTooLongError,
-        errors.NoBiometricError,
-        errors.SpeechUnavailableError,
-        errors.ModelError,
-        errors.BusyError,
-        errors.StorageFullError,
-    )
+    @document_errors(ns, *ERRORS)
     def post(self) -> Response:
         """Write down what is said. Where nobody speaks, the text is empty.
 
