@@ -57,7 +57,7 @@ def export_for_app(
 
     Args:
         model: Folder of a face or voice model.
-        target: Folder for `<name>.<kind>` and `<name>.json`.
+        target: Folder for `<name>.<kind>` and `<name>.<kind>.json`.
         kind: "tflite" or "onnx".
         inputs: Prepared inputs (1, ...) to compare with, which represent what will come.
         int8: Quantise weights and activations to 8 bits by `inputs`.
@@ -75,7 +75,7 @@ def export_for_app(
             _write_onnx(model / card.file, draft, inputs if int8 else ())
     served = load_runtime(card.runtime, model / card.file, card.input.get("output", ""))
     exported = _compare(file, served.run, inputs)
-    with whole_file(target / f"{name}.json") as draft:
+    with whole_file(target / f"{file.name}.json") as draft:
         draft.write_text(_format_card(card, exported), encoding="utf-8")
     return exported
 

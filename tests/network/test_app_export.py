@@ -56,7 +56,7 @@ def test_both_sizes_of_a_file_agree_with_the_service(
             assert float(re.search(r"largest difference ([\de.-]+)", result.output)[1]) < 1e-3
         sizes.append(next(tmp_path.glob(f"{NAMES[name]}{'-int8' if words else ''}.{kind}")))
     assert sizes[1].stat().st_size < 0.6 * sizes[0].stat().st_size
-    card = json.loads((tmp_path / f"{NAMES[name]}.json").read_text(encoding="utf-8"))
+    card = json.loads((tmp_path / f"{NAMES[name]}.{kind}.json").read_text(encoding="utf-8"))
     assert card["input"] == json.loads((SHIPPED / name / "card.json").read_text())["input"]
     assert card["preparation"][-1].startswith("Bring the embedding to unit length")
 

@@ -137,7 +137,7 @@ def check_exports(model: Path) -> None:
         output = run(["models", "export", model, "--format", kind, "--to", "app"]).output
         difference = float(re.search(r"largest difference ([\d.e-]+)", output)[1])
         assert difference < 1e-3
-    card = json.loads(Path("app/ecapa-tdnn.json").read_text(encoding="utf-8"))
+    card = json.loads(Path("app/ecapa-tdnn.onnx.json").read_text(encoding="utf-8"))
     assert any("mel filters" in step for step in card["preparation"])
 
 
