@@ -8,9 +8,13 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
 # Folders whose tests ask no service and no browser.
 QUICK := $(addprefix tests/,align gallery house network recognition scoring train utils)
+# What `make accuracy` measures, on which data, and where the tables go.
+CARDS := $(wildcard best_model/*/card.json)
+DUET_SHARED_DATA ?= ../shared/data
+TABLES := docs/measurements/tables
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run api test quick lint lint-js unit test-js fmt fmt-js clean
+.PHONY: help run api test quick accuracy lint lint-js unit test-js fmt fmt-js clean
 
 help: ## print what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -25,6 +29,19 @@ test: lint unit test-js ## check style and types, run every test
 
 quick: lint test-js ## check style and types, run the tests that need no TensorFlow, browser, service or PostgreSQL
 	$(BIN)/python -m pytest $(PARALLEL) -m "not (tf or postgres or slow)" $(QUICK)
+
+# A table that is newer than the cards is not measured again, so an interruption costs one.
+accuracy: $(TABLES)/room.md $(TABLES)/clips.md $(TABLES)/open_set.md ## measure the models in use again (an hour or more, goes on where it stopped)
+
+$(TABLES)/room.md: $(CARDS) | .venv/installed
+	$(BIN)/python cli.py evaluate room --model-dir best_model --out $@
+
+$(TABLES)/open_set.md: $(CARDS) | .venv/installed
+	$(BIN)/python cli.py evaluate open-set --model-dir best_model --out $@
+
+$(TABLES)/clips.md: $(CARDS) | .venv/installed
+	$(BIN)/python cli.py evaluate clips $(DUET_SHARED_DATA)/clips/people --model-dir best_model > $@.part
+	mv $@.part $@
 
 lint: .venv/installed-dev lint-js ## check style, format and types, also of the pages' scripts
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from scoring.impostor_table import ImpostorTable
 from scoring.norms import CohortNorm, NoNorm, Norm
 from train.calibration.galleries import Arena
 from train.calibration.gallery_fit import (
+    DRAWS,
     FEW_DRAWS,
     ScoredTrials,
     best_strengths,
@@ -94,25 +95,30 @@ def fit_ratio(
     norm: Norm,
     impostors: ImpostorTable,
     answers: Sequence[tuple[float, bool]] = (),
+    *,
+    draws: int = DRAWS,
 ) -> Calibration:
-    """Fit the place and the log-likelihood ratio. Arguments as of `fit_people`."""
+    """Fit the place and the log-likelihood ratio.
+
+    Arguments as of `fit_people`. `draws`: galleries that are drawn of clean clips.
+    """
     if people.places and isinstance(norm, CohortNorm):
         norm = with_place(norm, people.places)
-    trials = list(ratio_trials(people, norm))
+    trials = list(ratio_trials(people, norm, draws))
     trials[0] = with_answers(trials[0], answers)
     return replace(of_trials(trials, impostors), norm=norm)
 
 
-def ratio_trials(people: People, norm: Norm) -> Iterator[ScoredTrials]:
+def ratio_trials(people: People, norm: Norm, draws: int) -> Iterator[ScoredTrials]:
     """Make the trials that log-likelihood ratios are fitted on, in sets that weigh alike.
 
     They are clean and degraded ones, and those of places, one to one and in galleries.
     """
     arenas = [Arena(fold, norm) for fold in people.folds]
-    yield gallery_trials(arenas)
+    yield gallery_trials(arenas, draws=draws)
     for condition in people.folds[0].table.conditions[1:]:
         yield gallery_trials(arenas, condition, draws=FEW_DRAWS)
     if people.places:
         places = [Arena(fold, norm) for fold in people.places]
-        yield gallery_trials(places, size=1)
+        yield gallery_trials(places, size=1, draws=draws)
         yield gallery_trials(places, draws=FEW_DRAWS)

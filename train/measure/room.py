@@ -23,6 +23,7 @@ from scoring.bootstrap import bootstrap_interval
 from scoring.calibration import Calibration
 from train.calibration.fit import fit_elsewhere, fit_ratio
 from train.calibration.galleries import Fold
+from train.calibration.gallery_fit import FEW_DRAWS
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
 from utils.arrays import Float32Array
@@ -177,7 +178,8 @@ class Calibrator:
         people = self._people[modality]
         places = tuple(_leave_out(fold, held_out) for fold in people.places)
         left = tuple(fold for fold in places if len(fold.table))
-        return fit_ratio(replace(people, places=left), *self._bases[modality])
+        # There are many of them: each is fitted to fewer galleries than the one that serves.
+        return fit_ratio(replace(people, places=left), *self._bases[modality], draws=FEW_DRAWS)
 
 
 def same_person(name: str) -> str:

@@ -1,0 +1,91 @@
+"""Measures of decisions in one room, on made-up people whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recognition.matching import Calibrations, Side
+from tests.support.gallery_parts import CALIBRATION, StubFusion, direction
+from train.measure.real_clips import FACES, VOICES
+from train.measure.room import Answer, RoomClip, count
+from train.measure.room_tables import Room, mixed_table, strangers_table
+from utils.config import DecisionSettings
+from utils.modality import PerModality
+
+# The odds are even where hardly a stranger comes.
+CLEAR = replace(CALIBRATION, intercept=-15.0)
+PEOPLE = [f"ar{number:02}" for number in range(16)] + ["grid_1", "grid_2"]
+
+
+class Calibrators:
+    """Gives one calibration, and notes whom it was to leave out."""
+
+    def __init__(self) -> None:
+        self.left_out: list[set[str]] = []
+
+    def without(self, held_out: Collection[str]) -> Calibrations:
+        self.left_out.append(set(held_out))
+        return PerModality(fused=CLEAR, face=CLEAR, voice=CLEAR)
+
+
+def clips() -> list[RoomClip]:
+    """Three clips each, of faces and voices that nobody shares."""
+    made = []
+    for number, person in enumerate(PEOPLE):
+        for take in range(3):
+            face = Side(direction("face", number, take, 0.5), quality=(1.0,))
+            voice = Side(direction("voice", number, take, 0.5), 4.0, (1.0,))
+            made.append(
+                RoomClip(
+                    person, take == 0, dict.fromkeys(FACES, face), dict.fromkeys(VOICES, voice)
+                )
+            )
+    return made
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """Cells of the lines by their first one."""
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in lines}
+
+
+@pytest.fixture(scope="module")
+def room() -> tuple[Room, Calibrators]:
+    calibrators = Calibrators()
+    fuse = StubFusion().fuse
+    return Room(clips(), calibrators, fuse, DecisionSettings()), calibrators  # type: ignore[arg-type]
+
+
+def test_mixed_clips_of_clear_people_are_all_caught(room: tuple[Room, Calibrators]) -> None:
+    made = rows(mixed_table(room[0]))
+    assert made["identify, both enrolled: accepted"][0].startswith("0.0 ")
+    assert made["verify with the person of the face: accepted"][0].startswith("0.0 ")
+    assert made["identify, clean / clean: right, by face and voice"][0].startswith("100.0 ")
+    assert made["identify, clean / clean: conflict"][0].startswith("0.0 ")
+
+
+def test_strangers_of_clear_people_are_named_by_nothing(room: tuple[Room, Calibrators]) -> None:
+    made = rows(strangers_table(room[0]))
+    for question in ("gallery of 1, fused", "gallery of 10, face", "verify, voice"):
+        assert made[f"{question}: accepted"][0].startswith("0.0 ")
+
+
+def test_who_is_measured_is_left_out(room: tuple[Room, Calibrators]) -> None:
+    measured, calibrators = room
+    before = len(calibrators.left_out)
+    for (_, held_out), number in zip(measured.rotate(5), range(before, before + 9), strict=False):
+        assert calibrators.left_out[number] == set(held_out)
+        assert len(held_out) == 11 + 2
+
+
+def test_a_share_has_an_interval_over_people() -> None:
+    answers = [Answer((f"{n}", f"{n}"), "accepted" if n % 4 == 0 else "unknown") for n in range(40)]
+    line = count("name", answers, lambda answer: answer.is_accepted)
+    assert line.share == 0.25
+    assert 0.1 < line.low < 0.25 < line.high < 0.45
+    assert str(line) == f"| name | 25.0 ({100 * line.low:.1f} to {100 * line.high:.1f}) | 40 |"
+    assert np.isclose(count("all", answers, lambda _: True).low, 1.0)
