@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from commands.shared import open_store, refusals
 from gallery.results import MAX_PAGE, Person
 from utils.whole_file import whole_file
 from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.store import Store
 
 NO_END = "none"
 
@@ -59,11 +62,32 @@ def people_list(search: str) -> None:
     """One line per person: id, name, templates by modality."""
     offset = 0
     with open_store() as store:
+        _warn_of_clock(store)
         while (page := store.list_people(search, offset, MAX_PAGE)).people:
             for person in page.people:
                 click.echo(f"{person.person_id}\t{person.name}\t{_format_counts(person)}")
             offset += MAX_PAGE
     click.echo(count_noun(page.total, "person", "people"), err=True)
+
+
+@people.command("trust-clock")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@refusals
+def people_trust_clock(yes: bool) -> None:
+    """Take the clock of this machine for right, so that people are deleted by term again.
+
+    The service doubts a clock that is more than a day off the time that has passed, as
+    after a long time switched off.
+    """
+    with open_store() as store:
+        jump = store.find_clock_jump()
+        if jump is None:
+            click.echo("The clock is trusted already.")
+            return
+        if not yes:
+            click.confirm(f"{jump}. Is it right?", abort=True)
+        store.trust_clock()
+    click.echo("The clock is trusted.")
 
 
 @people.command("show")
@@ -238,6 +262,16 @@ def people_delete(person_id: str, yes: bool) -> None:
             )
         store.delete_person(person_id)
     click.echo(f"Deleted {person_id}.")
+
+
+def _warn_of_clock(store: Store) -> None:
+    jump = store.find_clock_jump()
+    if jump is not None:
+        click.echo(
+            f"Warning: {jump}. Nobody is deleted by term until it agrees again. If it is"
+            " right: cli.py people trust-clock",
+            err=True,
+        )
 
 
 def _format_counts(person: Person) -> str:

@@ -21,7 +21,7 @@ from gallery.names import (
     validate_person_id,
     validate_retention_days,
 )
-from gallery.records import job_files
+from gallery.records import clock, job_files
 from gallery.records.stored_media import THUMBNAIL
 from gallery.results import MAX_PAGE, PeoplePage, Person
 from gallery.tables import changes, kept_media, people, templates
@@ -83,7 +83,9 @@ def create(connection: Connection, new: NewPerson) -> int:
     if find(connection, person_id) is not None:
         raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
     inserted = connection.execute(
-        insert(people).values(person_id=person_id, created_at=datetime.now(UTC), **values)
+        insert(people).values(
+            person_id=person_id, created_at=clock.now_for_terms(connection), **values
+        )
     ).inserted_primary_key
     assert inserted is not None
     key = int(inserted[0])
@@ -131,7 +133,9 @@ def note_change(
 def note_enrolment(connection: Connection, key: int) -> None:
     """Start the retention period now."""
     connection.execute(
-        update(people).where(people.c.key == key).values(enrolled_at=datetime.now(UTC))
+        update(people)
+        .where(people.c.key == key)
+        .values(enrolled_at=clock.now_for_terms(connection))
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gallery import audit
-from gallery.records import feedback, people
+from gallery.records import clock, feedback, people
 from gallery.records.feedback import NamedPerson, NewFeedback
 from gallery.transactions.base import Transactions
 from utils.modality import Modality
@@ -35,7 +35,8 @@ class AnswerTransactions(Transactions):
             if key is not None:
                 people.note_seen(connection, key)
             if request_id and self._feedback_days:
-                feedback.forget_old(connection, self._feedback_days)
+                if clock.find_jump(connection) is None:
+                    feedback.forget_old(connection, self._feedback_days)
                 feedback.remember(connection, request_id, named)
 
     def give_feedback(

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from sqlalchemy import Connection
 
 from gallery import audit
 from gallery.names import new_person_id
-from gallery.records import export, feedback, forgetting, merging, people, stored_media
+from gallery.records import clock, export, feedback, forgetting, merging, people, stored_media
+from gallery.records.clock import ClockJump
 from gallery.records.people import NewPerson, PersonChanges
 from gallery.results import PeoplePage, Person
 from gallery.transactions.base import Erasure, Transactions
 from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
 
+log = logging.getLogger("duet.gallery")
 LOOK_AGAIN_S = 86_400.0
 """Seconds between two looks for people who have expired, where no end is nearer."""
+
+CLOCK_LOOK_S = 3600.0
+DOUBT_LOOK_S = 60.0
+"""Seconds between two looks at the clock, and those while it cannot be trusted."""
 
 
 class PeopleTransactions(Transactions):
@@ -28,6 +34,11 @@ class PeopleTransactions(Transactions):
     _look_at = 0.0
     # Time of the last look, by a clock that is never set.
     _looked_at = -LOOK_AGAIN_S
+    _clock_looked_at = -LOOK_AGAIN_S
+    _clock_shown = 0.0
+
+    clock_jump: ClockJump | None = None
+    """What is wrong with the clock, by the last look. Nothing is deleted by term then."""
 
     def create_person(
         self,
@@ -155,9 +166,12 @@ class PeopleTransactions(Transactions):
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and return how many.
 
-        Answers that were remembered for too long go, too.
+        Answers that were remembered for too long go, too. While the clock cannot be
+        trusted, nobody is deleted.
         """
-        now = datetime.now(UTC)
+        if self.look_at_clock():
+            return 0
+        now = clock.now()
         with self.erasing() as (connection, erasure):
             ends = people.with_end(connection)
             due = [key for key, end in ends if end <= now]
@@ -173,6 +187,12 @@ class PeopleTransactions(Transactions):
 
         That is so also when the clock was set back. Otherwise it costs nothing.
         """
+        if self._is_clock_due():
+            was_wrong = self.clock_jump is not None
+            if self.look_at_clock():
+                return
+            if was_wrong:
+                self._look_at = 0.0
         if time.time() < self._look_at and time.monotonic() < self._looked_at + LOOK_AGAIN_S:
             return
         # Other requests of this moment go on.
@@ -183,6 +203,42 @@ class PeopleTransactions(Transactions):
             self.forget_expired()
         finally:
             audit.ACTOR.reset(actor)
+
+    def look_at_clock(self) -> ClockJump | None:
+        """Compare the clock with the time that has passed (`gallery.records.clock`)."""
+        self._clock_looked_at = time.monotonic()
+        self._clock_shown = time.time()
+        with self.database.write() as connection:
+            jump = clock.look(connection)
+            if (jump is None) != (self.clock_jump is None):
+                outcome = "agrees" if jump is None else "doubted"
+                detail = {"days": round(jump.days, 1)} if jump else {}
+                audit.append(connection, "clock", outcome, detail=detail)
+        if jump and not self.clock_jump:
+            log.error("%s. Nothing is deleted by term.", jump)
+        if self.clock_jump and not jump:
+            log.warning("The clock agrees again.")
+        self.clock_jump = jump
+        return jump
+
+    def find_clock_jump(self) -> ClockJump | None:
+        """Compare the clock with the time that has passed, and note nothing."""
+        with self.database.read() as connection:
+            return clock.find_jump(connection)
+
+    def trust_clock(self) -> ClockJump | None:
+        """Take the clock for right from now on, and return how far it was off."""
+        with self.database.write() as connection:
+            jump = clock.trust(connection)
+        self.clock_jump = None
+        return jump
+
+    def _is_clock_due(self) -> bool:
+        """Whether the last look at the clock is long ago, or the clock was set since."""
+        passed_s = time.monotonic() - self._clock_looked_at
+        off_s = abs(time.time() - self._clock_shown - passed_s)
+        again_s = DOUBT_LOOK_S if self.clock_jump else CLOCK_LOOK_S
+        return passed_s >= again_s or off_s > clock.JUMP.total_seconds()
 
 
 def _delete(connection: Connection, key: int, action: str, erasure: Erasure) -> None:
