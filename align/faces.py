@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import astuple
+from itertools import chain
 from typing import cast
 
 import cv2
@@ -18,7 +19,7 @@ import numpy as np
 from align.cascade import detect
 from align.detector_networks import Networks, load_networks
 from align.quality import assess_face
-from align.tracks import Track, choose_main, count_people, link
+from align.tracks import LIKELY, Track, choose_main, count_people, link
 from align.warp import align, is_plausible
 from utils.arrays import Float64Array, ImageArray
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame
@@ -26,6 +27,7 @@ from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, F
 # Pixels of the copies that are looked at, and how many frames the thorough look takes
 FAST_PX = 320 * 240
 THOROUGH_PX = 1280 * 720
+CLOSE_PX = 2048 * 1536
 _THOROUGH_FRAMES = 4
 
 # Smaller pictures hold no face that could be used
@@ -82,18 +84,24 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
     """Find the faces in each frame.
 
-    A fast look at all frames comes first. Where it finds nothing, a thorough look at a
-    few frames finds faces that are far away.
+    A fast look at all frames comes first. Where it finds nobody, a thorough look at a
+    few frames finds faces that are far away, and a close look those that are small in a
+    large photograph.
     """
     images = [frame.image for frame in frames]
     detections = detector.detect(images, FAST_PX)
-    if any(detections) or not images or not _would_see_more(images[0]):
-        return detections
-    evenly = np.linspace(0, len(images) - 1, _THOROUGH_FRAMES)
-    chosen = np.unique(evenly.round().astype(int))
-    faces = detector.detect([images[i] for i in chosen], THOROUGH_PX)
-    for index, faces_of_frame in zip(chosen, faces, strict=True):
-        detections[index] = faces_of_frame
+    before_px = FAST_PX
+    for about_px in (THOROUGH_PX, CLOSE_PX):
+        if not images or _is_anybody_clear(detections):
+            break
+        if not _would_see_more(images[0], before_px, about_px):
+            continue
+        evenly = np.linspace(0, len(images) - 1, _THOROUGH_FRAMES)
+        chosen = np.unique(evenly.round().astype(int))
+        faces = detector.detect([images[i] for i in chosen], about_px)
+        for index, faces_of_frame in zip(chosen, faces, strict=True):
+            detections[index] = faces_of_frame or detections[index]
+        before_px = about_px
     return detections
 
 
@@ -120,11 +128,16 @@ def analyse_faces(
     )
 
 
-def _would_see_more(image: ImageArray) -> bool:
-    """Whether the thorough look uses larger copies than the fast one."""
+def _is_anybody_clear(detections: Sequence[Sequence[FaceDetection]]) -> bool:
+    """Whether a face was found that may be the main person's."""
+    return any(face.score >= LIKELY for face in chain.from_iterable(detections))
+
+
+def _would_see_more(image: ImageArray, before_px: int, about_px: int) -> bool:
+    """Whether a look at `about_px` uses larger copies than the one before it."""
     height, width = image.shape[:2]
-    fast = shrink_factor(width, height, FAST_PX)
-    return fast != shrink_factor(width, height, THOROUGH_PX)
+    before = shrink_factor(width, height, before_px)
+    return before != shrink_factor(width, height, about_px)
 
 
 def _shrink(image: ImageArray, factor: int) -> ImageArray:

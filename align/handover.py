@@ -26,7 +26,8 @@ def needed_bytes(limits: ReadLimits) -> int:
     frames_px = limits.max_frames * limits.max_side_px**2
     sounds = int(limits.read_s * RATE_HZ) * 4 * limits.max_sounds
     arrays = limits.max_frames + limits.max_sounds
-    return frames_px * 3 + sounds + arrays * _ALIGNMENT
+    most_px = max(frames_px, limits.kept_photo_px)
+    return most_px * 3 + sounds + arrays * _ALIGNMENT
 
 
 def hand_over(clip: Clip, memory: memoryview) -> dict[str, Any]:

@@ -22,7 +22,9 @@ class ReadLimits:
     - `max_clip_s`: the longest clip that is accepted.
     - `max_frames`: how many frames are sampled.
     - `max_sounds`: how many sound tracks are read.
-    - `max_side_px`: the longest side of an image; larger ones are shrunk.
+    - `max_side_px`: the longest side of a video frame; larger ones are shrunk.
+    - `kept_photo_px`: the most pixels that are kept of a photograph; larger ones are
+      shrunk. It is much, as a face may be small in it.
     - `max_frame_px`, `max_photo_px`: the most pixels of a video frame or photograph;
       larger ones are refused.
     - `decode_s`: the processor time after which decoding stops with what it has.
@@ -34,6 +36,7 @@ class ReadLimits:
     max_frames: int = 12
     max_sounds: int = 4
     max_side_px: int = 1280
+    kept_photo_px: int = 24_000_000
     max_frame_px: int = 36_000_000
     max_photo_px: int = 64_000_000
     decode_s: float = 60.0

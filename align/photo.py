@@ -1,14 +1,16 @@
-"""Reading a photograph (jpg, png, webp) as RGB of bounded size.
+"""Reading a photograph (jpg, png, webp, heic, avif) as RGB of bounded size.
 
 It is turned upright as its EXIF orientation says.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 
 import numpy as np
+from pi_heif import register_heif_opener
 from PIL import Image, ImageOps
 
 from align.limits import ReadLimits, refuse_many_pixels
@@ -17,7 +19,7 @@ from utils.errors import MediaCorruptError, MediaTooLargeError
 from utils.media import Frame
 
 # JPEG includes MPO, the one with several pictures that phones write
-_FORMATS = ("JPEG", "PNG", "WEBP")
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 _EXCESSIVE = "Send a smaller picture."
 _BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError)
 
@@ -29,12 +31,15 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
         MediaCorruptError: it is damaged.
         MediaTooLargeError: it has more than `limits.max_photo_px` pixels.
     """
+    register_heif_opener()
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             refuse_many_pixels(picture.size, limits.max_photo_px, hint=_EXCESSIVE)
+            shrink = min(1.0, math.sqrt(limits.kept_photo_px / math.prod(picture.size)))
+            size = (int(picture.width * shrink), int(picture.height * shrink))
             # Lets JPEG decode at a half, quarter or eighth
-            picture.draft("RGB", (limits.max_side_px, limits.max_side_px))
-            return Frame(_to_array(picture, limits.max_side_px), time_s=0.0)
+            picture.draft("RGB", size)
+            return Frame(_to_array(picture, max(size)), time_s=0.0)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise MediaTooLargeError(
             "The picture has too many pixels to be read.", _EXCESSIVE

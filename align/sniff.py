@@ -12,18 +12,9 @@ from dataclasses import dataclass
 
 SNIFF_BYTES = 512
 _TS_PACKET = 188
-_PICTURE_BRANDS = (
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"mif1",
-    b"msf1",
-    b"avif",
-    b"avis",
-)
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_PICTURE_BRANDS = _AVIF_BRANDS + _HEIC_BRANDS
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid")
 
 
@@ -48,6 +39,7 @@ _SIGNATURES = (
     (b"\x1a\x45\xdf\xa3", MediaKind("webm or mkv", "matroska")),
     (b"OggS", MediaKind("ogg", "ogg")),
     (b"fLaC", MediaKind("flac", "flac")),
+    (b"#!AMR", MediaKind("amr", "amr")),
     (b"ID3", MediaKind("mp3", "mp3")),
     (b"\x00\x00\x01\xba", MediaKind("mpg", "mpeg")),
     (b"\x00\x00\x01\xb3", MediaKind("mpg", "mpegvideo")),
@@ -78,8 +70,6 @@ def sniff(head: bytes) -> MediaKind | None:
 
 def describe(head: bytes) -> str:
     """Describe content that is not read, for a message, such as "a GIF picture"."""
-    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
-        return "a picture in HEIC or AVIF format"
     for magic, words in _OTHER_SIGNATURES:
         if head.startswith(magic):
             return words
@@ -106,12 +96,23 @@ def _sniff_photo(head: bytes) -> MediaKind | None:
         return MediaKind("png", "")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return MediaKind("webp", "")
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
+        return MediaKind(_name_heif(head), "")
     return None
 
 
+def _name_heif(head: bytes) -> str:
+    """Tell AVIF from HEIC by all brands: the first may be that of any picture."""
+    size = int.from_bytes(head[:4], "big")
+    brands = {head[at : at + 4] for at in range(8, min(size, len(head)), 4)}
+    return "avif" if brands.intersection(_AVIF_BRANDS) else "heic"
+
+
 def _sniff_riff(head: bytes) -> MediaKind | None:
-    if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
+    if head[:4] in (b"RIFF", b"RF64", b"RIFX", b"BW64") and head[8:12] == b"WAVE":
         return MediaKind("wav", "wav")
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return MediaKind("aiff", "aiff")
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return MediaKind("avi", "avi")
     return None

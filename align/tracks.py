@@ -22,10 +22,10 @@ _GROWTH = 2.0
 # Share of the frames in which a person must be seen to count
 _STEADY_SHARE = 0.25
 
-# Mean detector score of a track: a steady one of _LIKELY may be the main person, one of
+# Mean detector score of a track: a steady one of LIKELY may be the main person, one of
 # _SURE is somebody. Measured: 0.97 or more for the people of 93 clips; 0.82 to 0.92 for
 # hands and paws that were taken for faces.
-_LIKELY = 0.9
+LIKELY = 0.9
 _SURE = 0.95
 
 # Faces of less than this share of the main person's area are background
@@ -117,7 +117,7 @@ def choose_main(tracks: Sequence[Track], frame_count: int) -> Track | None:
     That is the steady track with the largest area × share of frames × detector score.
     Without one, a face that is seen only briefly counts when the detector is sure of it.
     """
-    steady = [t for t in select_steady(tracks, frame_count) if t.confidence >= _LIKELY]
+    steady = [t for t in select_steady(tracks, frame_count) if t.confidence >= LIKELY]
     candidates = steady or [t for t in tracks if t.confidence >= _SURE]
     return max(
         candidates,

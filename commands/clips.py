@@ -47,6 +47,7 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
     interrupted, the service or `cli.py jobs run` continues it.
     """
     from gallery.records.jobs import NewJob  # the database: --help does without it
+    from jobs.clips import count_documents
 
     items = _list_clips(path, person_id)
     root = path.parent if path.is_file() else path
@@ -60,6 +61,9 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
         f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
         f" {count_noun(len(people), 'person', 'people')}."
     )
+    documents = count_documents(path) if path.is_dir() else 0
+    if documents:
+        click.echo(f"{count_noun(documents, 'file')} that are no clips were left alone.")
     report(failures)
 
 

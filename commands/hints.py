@@ -9,8 +9,8 @@ _MEDIA = {
     "media_empty": "The recording failed: record again.",
     "media_too_large": "Use a shorter clip: a few seconds are enough.",
     "media_type": (
-        "Use mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png"
-        " or webp for face only."
+        "Use mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg, m4a, amr or aiff for voice"
+        " only; jpg, png, webp, heic or avif for face only."
     ),
     "media_corrupt": "The file is damaged or cut off: record or copy it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",

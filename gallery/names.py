@@ -6,6 +6,7 @@ display name is any Unicode text of one line that does not reorder the text arou
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import unicodedata
@@ -16,6 +17,8 @@ MAX_ID = 128
 MAX_NAME = 200
 MAX_NOTE = 2000
 MAX_RETENTION_DAYS = 36500
+_MAX_SLUG = 40
+_DIGEST = 10
 
 _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -24,7 +27,7 @@ _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 # Controls, lone surrogates, line and paragraph separators.
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MEDIA_SUFFIX = re.compile(
-    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|jpe?g|png|webp)\Z",
+    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|amr|aiff?|jpe?g|png|webp|hei[cf]|avif)\Z",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -97,8 +100,24 @@ def new_person_id() -> str:
     return "p" + secrets.token_hex(6)
 
 
-def parse_clip_name(name: str) -> str:
-    """Read the person_id in the name of a clip, such as "email-number.mp4".
+def make_person_id(name: str) -> str:
+    """Make the id of a person from a name in any script.
+
+    A name that is an id stays as it is. Of any other, it is the letters and digits that
+    an id may have, and a digest of the name: case, width and the encoding of accents do
+    not matter. Raises InvalidNameError.
+    """
+    text = validate_name(name)
+    if _ID.fullmatch(text) or len(text) > MAX_ID or re.search(r"[/\\]|^\.", text):
+        return validate_person_id(text)
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:_MAX_SLUG]
+    digest = hashlib.sha256(search_key(text).encode()).hexdigest()[:_DIGEST]
+    return f"{slug or 'p'}_{digest}"
+
+
+def read_clip_person(name: str) -> str:
+    """Read who is in a clip from the name of its file, such as "email-number.mp4".
 
     It is the part before the last hyphen, as an e-mail address may have hyphens itself.
     Without a hyphen it is the whole name. The ending of a media file is left out.
@@ -106,7 +125,21 @@ def parse_clip_name(name: str) -> str:
     """
     stem = _MEDIA_SUFFIX.sub("", _text(name, "A clip's name"))
     before, hyphen, _ = stem.rpartition("-")
-    return validate_person_id(before if hyphen else stem)
+    return before if hyphen else stem
+
+
+def parse_clip_name(name: str) -> str:
+    """Make the person_id of the person in the name of a clip. Raises InvalidNameError."""
+    return make_person_id(read_clip_person(name))
+
+
+def display_name(person_id: str, name: str) -> str | None:
+    """The name to show of a person whose id was made from it. None where it was not."""
+    try:
+        text = validate_name(name)
+        return text if text != person_id == make_person_id(text) else None
+    except InvalidNameError:
+        return None
 
 
 def search_key(text: str) -> str:
@@ -133,8 +166,8 @@ def _is_seen(character: str) -> bool:
 
 
 def _excerpt(value: object) -> str:
-    """Excerpt of at most 40 characters for a message, escaped to ASCII."""
+    """Excerpt of at most 40 characters for a message. What cannot be seen is escaped."""
     if not isinstance(value, str):
         return type(value).__name__
     rest = f" ... ({len(value)} characters)" if len(value) > 40 else ""
-    return ascii(value[:40]) + rest
+    return repr(value[:40]) + rest

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gallery.names import parse_clip_name, validate_person_id
+from gallery.names import make_person_id, parse_clip_name
 from gallery.records.jobs import NewItem
 from jobs.uploads import keep_uploads
 from utils.config import Settings
@@ -19,6 +19,10 @@ from utils.errors import DuetError, InvalidRequestError, MediaNotFoundError, Pat
 
 MAX_UPLOADS = 1000
 MAX_NAME = 255
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+_DOCUMENTS = frozenset(
+    {".txt", ".md", ".rtf", ".pdf", ".doc", ".docx", ".csv", ".xls", ".xlsx", ".json", ".xml"}
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def list_media_folder(
     start = _folder_below(root, folder)
     items = list_folder(start, action, person_id, within=root)
     if not items:
-        raise MediaNotFoundError(f"The folder holds no clips. Received: {folder[:80]!a}")
+        raise MediaNotFoundError(f"The folder holds no clips. Received: {folder[:80]!r}")
     return [
         item if item.refused else replace(item, media=str((start / item.media).relative_to(root)))
         for item in items
@@ -78,14 +82,24 @@ def list_folder(
 ) -> list[NewItem]:
     """List the clips of a folder and its folders by name, with paths relative to `start`.
 
-    They are enrolled for `person_id`, else for the person whose id is the name of the
-    first folder. Hidden files are left out, and those that links lead to outside
-    `within`.
+    They are enrolled for `person_id`, else for the person whose name or id is that of
+    the first folder. Hidden files and documents (`is_document`) are left out, and those
+    that links lead to outside `within`.
     """
-    paths = sorted(_files(start))
+    paths = sorted(path for path in _files(start) if not is_document(path))
     if within is not None:
         paths = [path for path in paths if path.resolve().is_relative_to(within)]
     return [_in_folder(path.relative_to(start), action, person_id) for path in paths]
+
+
+def count_documents(start: Path) -> int:
+    """Count the files of a folder that are left alone, as they are no clips."""
+    return sum(is_document(path) for path in _files(start))
+
+
+def is_document(path: Path) -> bool:
+    """Whether a file is one that systems and people put beside clips."""
+    return path.name.casefold() in _SYSTEM_FILES or path.suffix.casefold() in _DOCUMENTS
 
 
 def _upload_item(name: str, action: str, person_id: str | None) -> NewItem:
@@ -132,10 +146,10 @@ def _owner(name: Path) -> str:
     if len(name.parts) < 2:
         raise InvalidRequestError(
             "The clips of each person must be in a folder of their own. Received:"
-            f" {name.name[:80]!a}, outside such a folder",
+            f" {name.name[:80]!r}, outside such a folder",
             "Move it, or name the person of all clips.",
         )
-    return validate_person_id(name.parts[0])
+    return make_person_id(name.parts[0])
 
 
 def _files(start: Path) -> Iterator[Path]:
@@ -168,11 +182,11 @@ def _folder_below(root: Path, folder: str) -> Path:
         is_inside = exists = False
     if not is_inside or any(_hidden(part) for part in path.relative_to(root).parts):
         raise PathForbiddenError(
-            f"`folder` must be a folder below the media root. Received: {folder[:80]!a}"
+            f"`folder` must be a folder below the media root. Received: {folder[:80]!r}"
         )
     if not exists:
         raise MediaNotFoundError(
-            f"There is no such folder below the media root. Received: {folder[:80]!a}"
+            f"There is no such folder below the media root. Received: {folder[:80]!r}"
         )
     return path
 

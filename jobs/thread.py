@@ -48,6 +48,12 @@ class JobThread:
         if self._thread is not None:
             self._thread.join(wait_s)
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended although nobody stopped it."""
+        ended = self._thread is not None and not self._thread.is_alive()
+        return ended and not self._stop.is_set()
+
     def _run(self) -> None:
         tidy_at = 0.0
         while not self._stop.is_set():

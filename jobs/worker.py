@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gallery.audit import ACTOR
+from gallery.names import display_name, read_clip_person
 from gallery.records.job_claims import LEASE_S, Claim
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import Jobs
@@ -166,7 +167,7 @@ def _enroll(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
     assert claim.person_id is not None
     enrolment = recognizer.enroll(
         EnrolmentRequest(
-            person=NewPerson(claim.person_id),
+            person=NewPerson(claim.person_id, _name_of(claim, claim.person_id)),
             clips=(clip,),
             replace=claim.replace,
             force=claim.force,
@@ -176,6 +177,13 @@ def _enroll(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
     # Texts on a person change, and a copy in a result would outlive the change.
     result["person"] |= {"note": "", "consent": ""}
     return _Outcome(result=result, mentions=frozenset(enrolment.named_ids))
+
+
+def _name_of(claim: Claim, person_id: str) -> str | None:
+    """The name to show of a person whose id was made from a folder or from the file."""
+    path = Path(claim.name)
+    name = path.parts[0] if len(path.parts) > 1 else read_clip_person(claim.name)
+    return display_name(person_id, name)
 
 
 def _path_of(settings: Settings, claim: Claim) -> Path:

@@ -182,7 +182,8 @@ def _init_requests(app: Flask) -> None:
             {"Content-Security-Policy": API_CSP, "Cache-Control": "no-store"}
             | pages.headers_for(request.endpoint)
         )
-        route = request.url_rule.rule if request.url_rule else "-"
+        # Of a URL that is no route, the path says who asks for what
+        route = request.url_rule.rule if request.url_rule else ascii(request.path[:200])
         method = request.method if request.method.isalpha() else "-"
         took_ms = 1000 * (time.perf_counter() - g.started)
         line = f"{method} {route} {response.status_code} {took_ms:.0f} ms"

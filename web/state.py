@@ -64,6 +64,11 @@ def jobs() -> Jobs:
     return _state().jobs
 
 
+def job_thread() -> JobThread:
+    """Get the thread that works on batch jobs."""
+    return _state().job_thread
+
+
 def wake_jobs(job: Job) -> None:
     """Have a new job worked on, by workers of the broker or by the thread of the service.
 

@@ -111,7 +111,7 @@ def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
     if not rows:
         raise IdentificationNotFoundError(
             "No remembered answer of this request names the person. Received:"
-            f" request_id={new.request_id[:64]!a}"
+            f" request_id={new.request_id[:64]!r}"
         )
     connection.execute(
         delete(feedback).where(

@@ -255,7 +255,7 @@ def _item_values(job_key: int, position: int, item: NewItem) -> dict[str, Any]:
 def _row(connection: Connection, job_id: str) -> Row[Any]:
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
     if row is None:
-        raise JobNotFoundError(f"There is no job of this id. Received: {job_id[:40]!a}")
+        raise JobNotFoundError(f"There is no job of this id. Received: {job_id[:40]!r}")
     return row
 
 

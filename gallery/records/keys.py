@@ -62,7 +62,7 @@ class Keys:
         if len(label) > MAX_LABEL or not (label.isprintable() or not label):
             raise InvalidRequestError(
                 f"The label must be at most {MAX_LABEL} printable characters. Received:"
-                f" {label[:40]!a}"
+                f" {label[:40]!r}"
             )
         key_id = secrets.token_hex(4)
         secret = secrets.token_urlsafe(32)

@@ -82,6 +82,7 @@ def create(connection: Connection, new: NewPerson) -> int:
     )
     if find(connection, person_id) is not None:
         raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
+    _refuse_confusable(connection, person_id)
     inserted = connection.execute(
         insert(people).values(
             person_id=person_id, created_at=clock.now_for_terms(connection), **values
@@ -91,6 +92,17 @@ def create(connection: Connection, new: NewPerson) -> int:
     key = int(inserted[0])
     note_change(connection, key, action="create_person", outcome="created")
     return key
+
+
+def _refuse_confusable(connection: Connection, person_id: str) -> None:
+    """Raise PersonExistsError for an id that differs from another in case only."""
+    same = func.lower(people.c.person_id) == person_id.lower()
+    other = connection.scalar(select(people.c.person_id).where(same))
+    if other is not None:
+        raise PersonExistsError(
+            "The person_id must differ from others in more than upper and lower case."
+            f" Received: {person_id!r}, beside {other!r}"
+        )
 
 
 def change(connection: Connection, key: int, new_values: PersonChanges) -> None:
@@ -238,7 +250,7 @@ def page_of(connection: Connection, search: str, offset: int, limit: int) -> Peo
         )
     if "\0" in search:
         raise InvalidRequestError(
-            f"search must not contain NUL characters. Received: {search[:40]!a}"
+            f"search must not contain NUL characters. Received: {search[:40]!r}"
         )
     matches = people.c.search.contains(search_key(search), autoescape=True)
     total = connection.scalar(select(func.count()).select_from(people).where(matches)) or 0

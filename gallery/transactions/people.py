@@ -127,7 +127,7 @@ class PeopleTransactions(Transactions):
         """
         if person_id == other:
             raise InvalidRequestError(
-                f"A person cannot be merged with itself. Received: {person_id[:128]!a} twice"
+                f"A person cannot be merged with itself. Received: {person_id[:128]!r} twice"
             )
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)

@@ -121,7 +121,7 @@ class TemplateTransactions(Transactions):
         """
         if person_id == to:
             raise InvalidRequestError(
-                f"A template must be moved to another person. Received: {person_id[:128]!a} twice"
+                f"A template must be moved to another person. Received: {person_id[:128]!r} twice"
             )
         with self.database.write() as connection:
             key = people.key_of(connection, person_id)

@@ -67,7 +67,6 @@ def test_text_renamed_to_mp4_is_named_as_text(tmp_path: Path) -> None:
         (b"%PDF-1.7 ....", "PDF"),
         (b"PK\x03\x04......", "zip"),
         (b"GIF89a.....", "GIF"),
-        (b"\x00\x00\x00\x18ftypheic....", "HEIC"),
         (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "text"),
         (b"\xff\xfeh\x00i\x00", "text"),

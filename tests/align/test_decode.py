@@ -10,9 +10,11 @@ import av
 import cv2
 import imageio_ffmpeg
 import numpy as np
+import pillow_heif
 import pytest
 
 from align.decode import ReadLimits, read_clip, read_timed
+from align.sniff import sniff
 from tests.support import media
 from tests.support.pictures import VIDEOS, draw_corners, grey_frames, number_of
 from utils.errors import (
@@ -49,13 +51,40 @@ def test_every_sound_format_gives_16_khz_mono(tmp_path: Path, suffix: str) -> No
     assert loudest_hz(clip.waveform.samples) == pytest.approx(300, abs=6)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".heic", ".avif"])
 def test_every_picture_format_gives_one_frame(tmp_path: Path, suffix: str) -> None:
     clip = read_clip(media.write_photo(tmp_path / f"a{suffix}", draw_corners()), LIMITS)
     assert clip.waveform is None
     assert clip.duration_s == 0
     (frame,) = clip.frames
     assert np.abs(frame.image.astype(int) - draw_corners()).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["amr", "aiff", "bw64"])
+def test_sound_of_phones_and_broadcasters(tmp_path: Path, kind: str) -> None:
+    path = media.write_rare_sound(tmp_path / "a.bin", media.tone(1.0, 300), kind)
+    waveform = read_clip(path, LIMITS).waveform
+    assert waveform is not None
+    assert waveform.duration_s == pytest.approx(1.0, abs=0.1)
+    assert loudest_hz(waveform.samples) == pytest.approx(300, abs=6)
+
+
+def test_heic_and_avif_are_told_apart_by_all_their_brands() -> None:
+    for brands, name in ((b"heic\0\0\0\0mif1heic", "heic"), (b"mif1\0\0\0\0mif1avif", "avif")):
+        kind = sniff(b"\x00\x00\x00\x18ftyp" + brands + b"\0\0\0\x08free")
+        assert kind is not None
+        assert (kind.name, kind.is_photo) == (name, True)
+
+
+def test_a_heic_of_a_phone_held_upright_is_turned(tmp_path: Path) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise
+    picture = Image.fromarray(np.ascontiguousarray(np.rot90(draw_corners())))
+    pillow_heif.from_pillow(picture).save(tmp_path / "a.heic", exif=exif.tobytes(), quality=95)
+    (frame,) = read_clip(tmp_path / "a.heic", LIMITS).frames
+    assert np.abs(frame.image.astype(int) - draw_corners()).mean() < 6
 
 
 def loudest_hz(samples: np.ndarray) -> float:

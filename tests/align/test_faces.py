@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,17 @@ import pytest
 
 from align.cascade import detect, pyramid_scales, suppress, to_squares
 from align.detector_networks import load_networks
-from align.faces import FAST_PX, FaceDetector, analyse_faces, find_faces, shrink_factor
+from align.faces import (
+    FAST_PX,
+    FaceDetector,
+    analyse_faces,
+    find_faces,
+    shrink_factor,
+)
+from align.limits import ReadLimits
+from align.photo import read_photo
 from tests.support.drawn_faces import face
-from tests.support.media import scene
+from tests.support.media import scene, write_photo
 from utils.arrays import Float64Array, ImageArray
 from utils.errors import ModelError
 from utils.media import FaceDetection, Frame
@@ -181,6 +190,21 @@ def test_a_distant_face_is_found_by_the_thorough_look(detector: FaceDetector) ->
     analysis = analyse_faces(frames_of(*[far] * 6), detections, 24)
     assert len(analysis.faces) == 4
     assert analysis.faces[0].quality.size_px == pytest.approx(28, abs=6)
+
+
+def test_a_small_face_in_a_large_photograph_is_cut_from_the_photograph(
+    detector: FaceDetector, tmp_path: Path
+) -> None:
+    photo = scene(2, (4000, 3000), 110, (0.7, 0.3))
+    path = write_photo(tmp_path / "a.jpg", photo)
+    frame = read_photo(path, ReadLimits())
+    assert frame.image.shape == (3000, 4000, 3), "nothing is shrunk"
+    assert detector.detect([frame.image], FAST_PX) == [[]]
+    analysis = analyse_faces([frame], find_faces(detector, [frame]), 24)
+    assert len(analysis.faces) == 1
+    face_px = analysis.faces[0].quality.size_px
+    assert face_px == pytest.approx(47, abs=10)
+    assert analysis.faces[0].detection.centre_xy == pytest.approx([2800, 900], abs=40)
 
 
 def test_an_empty_room_holds_nobody(detector: FaceDetector) -> None:

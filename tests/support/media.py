@@ -19,6 +19,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import pillow_heif
 import soundfile
 from av.stream import Disposition
 from PIL import Image as Pillow
@@ -42,6 +43,7 @@ __all__ = [
     "truncate",
     "write_clip",
     "write_photo",
+    "write_rare_sound",
     "write_sound",
     "write_tracks",
     "write_video",
@@ -286,6 +288,20 @@ def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
     return path
 
 
+def write_rare_sound(path: Path, samples: Samples, kind: str) -> Path:
+    """Write a sound file: amr (telephones), aiff, or bw64 (broadcasters)."""
+    if kind == "amr":
+        with av.open(str(path), "w", format="amr") as container:
+            stream = container.add_stream("libopencore_amrnb", rate=8000, layout="mono")
+            _encode_channels(container, stream, samples[:, None])
+    elif kind == "aiff":
+        soundfile.write(path, samples, RATE_HZ, format="AIFF")
+    else:
+        soundfile.write(path, samples, RATE_HZ, format="RF64")
+        path.write_bytes(b"BW64" + path.read_bytes()[4:])
+    return path
+
+
 def write_tracks(
     path: Path, tracks: Sequence[Samples], *, layout: str = "mono", default: int | None = None
 ) -> Path:
@@ -308,7 +324,10 @@ def write_tracks(
 def _encode_channels(container: Any, stream: Any, samples: Samples) -> None:
     codec = stream.codec_context
     resampler = av.AudioResampler(
-        format=codec.format, layout=codec.layout, rate=RATE_HZ, frame_size=codec.frame_size or 1024
+        format=codec.format,
+        layout=codec.layout,
+        rate=codec.sample_rate,
+        frame_size=codec.frame_size or 1024,
     )
     interleaved = np.ascontiguousarray(samples.reshape(1, -1), np.float32)
     frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=codec.layout)
@@ -322,7 +341,7 @@ def _encode_channels(container: Any, stream: Any, samples: Samples) -> None:
 def write_photo(
     path: Path, image: ImageArray | None = None, person: int = 0, orientation: int = 1
 ) -> Path:
-    """Write a photograph (jpg, png or webp).
+    """Write a photograph (jpg, png, webp, heic or avif).
 
     `orientation` is the EXIF value that says how to turn it. The pixels are stored as
     they are given.
@@ -330,7 +349,10 @@ def write_photo(
     picture = Pillow.fromarray(scene(person, (480, 480), 380) if image is None else image)
     exif = picture.getexif()
     exif[0x0112] = orientation
-    picture.save(path, exif=exif)
+    if path.suffix == ".heic":
+        pillow_heif.from_pillow(picture).save(path, exif=exif.tobytes(), quality=95)
+    else:
+        picture.save(path, exif=exif)
     return path
 
 

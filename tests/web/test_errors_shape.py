@@ -194,12 +194,12 @@ def test_log_line_holds_no_names(client: FlaskClient, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, logger="duet.web"):
         enroll(client, "ann")
         client.get("/v1/people/ann?x=secret")
-        client.get("/ann/secret")
+        client.get("/no/such%0apage?x=secret")
     lines = [r.getMessage() for r in caplog.records if r.name == "duet.web"]
     assert any(
         line.startswith("POST /v1/people/<string:person_id>/templates 201 ") for line in lines
     )
-    assert any(line.startswith("GET - 404 ") for line in lines)
+    assert any(line.startswith("GET '/no/such\\npage' 404 ") for line in lines)
     assert "ann" not in caplog.text
     assert "secret" not in caplog.text
 

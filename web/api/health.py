@@ -1,7 +1,9 @@
-"""GET /v1/health: whether the service can answer, and with what."""
+"""GET /v1/health: whether the service can answer, with what, and what hinders it."""
 
 from __future__ import annotations
 
+import shutil
+import time
 from typing import Any
 
 from flask_restx import Namespace, Resource
@@ -10,12 +12,17 @@ from gallery.results import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller
-from web.state import recognizer, scribe, store
+from web.state import job_thread, recognizer, scribe, settings, store
 from web.wire import parse
 from web.wire.schema.base import document_errors
-from web.wire.schema.service import HEALTH
+from web.wire.schema.service import HEALTH, STATUS
 
 ns = Namespace("service", "The service itself", path="/v1")
+
+SLOW_S = 1.0
+"""A database that takes longer for a small question is called slow."""
+
+LEAST_ROOM_BYTES = 256 << 20
 
 
 @ns.route("/health", endpoint="health")
@@ -26,19 +33,50 @@ class Health(Resource):
     @ns.response(200, "requests can be answered", HEALTH)
     @document_errors(ns, StoreUnavailableError)
     def get(self) -> dict[str, Any]:
-        """Tell whether requests can be answered. Needs no key, but tells more with one."""
+        """Tell whether requests can be answered. Needs no key, but tells more with one.
+
+        `degraded` names what hinders the service while it goes on.
+        """
         return health()
+
+
+@ns.route("/health/live", endpoint="health_live")
+class Live(Resource):
+    """Whether the process runs."""
+
+    @ns.doc(id="live", security=[])
+    @ns.response(200, "the process runs", STATUS)
+    def get(self) -> dict[str, str]:
+        """Tell that the process runs, whatever the database does."""
+        parse.check_query()
+        return {"status": "ok"}
+
+
+@ns.route("/health/ready", endpoint="health_ready")
+class Ready(Resource):
+    """Whether requests can be answered now."""
+
+    @ns.doc(id="ready", security=[])
+    @ns.response(200, "requests can be answered", STATUS)
+    @document_errors(ns, StoreUnavailableError)
+    def get(self) -> dict[str, str]:
+        """Tell whether the networks are loaded and the database answers."""
+        parse.check_query()
+        store().check()
+        return {"status": "ok"}
 
 
 def health() -> dict[str, Any]:
     """State of the service, as far as the caller may know it."""
     parse.check_query()
-    store().check()
+    reasons = find_reasons()
+    status = "degraded" if reasons else "ok"
     asking = caller()
     if asking is None or asking.role is Role.AUDITOR:
-        return {"status": "ok"}
+        return {"status": status}
     return {
-        "status": "ok",
+        "status": status,
+        "reasons": reasons,
         "version": VERSION,
         "role": str(asking.role),
         "people": store().count(),
@@ -46,3 +84,19 @@ def health() -> dict[str, Any]:
         "models_loaded": True,
         "speech_to_text": scribe().is_available,
     }
+
+
+def find_reasons() -> list[dict[str, str]]:
+    """Find what hinders the service. Raises StoreUnavailableError."""
+    started = time.perf_counter()
+    store().check()
+    answer_s = time.perf_counter() - started
+    free = shutil.disk_usage(settings().storage.data_dir).free
+    jump = store().clock_jump
+    checks = {
+        "database_slow": f"The database took {answer_s:.1f} s." if answer_s > SLOW_S else "",
+        "disk_full": f"{free / 1e6:.0f} MB are free." if free < LEAST_ROOM_BYTES else "",
+        "clock": f"{jump}. Nothing is deleted by term." if jump else "",
+        "worker_dead": "Batch jobs are not worked on." if job_thread().is_dead else "",
+    }
+    return [{"code": code, "text": text} for code, text in checks.items() if text]

@@ -49,8 +49,8 @@ UPLOAD_ERRORS = (
     errors.StorageFullError,
 )
 MEDIA_HELP = (
-    "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a (voice only); jpg, png, webp"
-    " (face only)"
+    "the clip: mp4, mov, webm, mpg, avi, mkv; wav, flac, mp3, ogg, m4a, amr, aiff (voice only);"
+    " jpg, png, webp, heic, avif (face only)"
 )
 
 identify_form = ns.parser()

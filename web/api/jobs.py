@@ -173,7 +173,7 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
     person_id = given.get("person_id") or None
     if action not in ACTIONS:
         raise InvalidRequestError(
-            f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!a}"
+            f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!r}"
         )
     if person_id is not None and action == "identify":
         raise InvalidRequestError(
@@ -224,7 +224,7 @@ class OneJob(Resource):
         state = parse.query_text("state")
         if state and state not in STATES:
             raise InvalidRequestError(
-                f"`state` must be one of {', '.join(STATES)}. Received: {state[:40]!a}"
+                f"`state` must be one of {', '.join(STATES)}. Received: {state[:40]!r}"
             )
         items = jobs().items(job_id, offset, limit, (state,) if state else ())
         return {

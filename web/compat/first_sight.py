@@ -27,7 +27,8 @@ class FirstSightRequest:
     """Identify `clip`, and register it under `person_id` if nothing is stored there.
 
     `re_register` replaces what is stored. `force` stores a clip of somebody who is
-    registered under another id. The answer is remembered under `request_id`.
+    registered under another id. The answer is remembered under `request_id`. `name` is
+    shown of a new person.
     """
 
     person_id: str
@@ -35,6 +36,7 @@ class FirstSightRequest:
     re_register: bool = False
     force: bool = False
     request_id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _register(
     try:
         enrolment = recognizer.enroll(
             EnrolmentRequest(
-                person=NewPerson(request.person_id),
+                person=NewPerson(request.person_id, request.name),
                 clips=(probe,),
                 replace=True,
                 force=request.force,

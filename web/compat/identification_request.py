@@ -16,7 +16,7 @@ from flask import g, request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
-from gallery.names import parse_clip_name
+from gallery.names import display_name, parse_clip_name, read_clip_person
 from recognition.requests import ClipFile
 from recognition.results import Decision, Outcome
 from utils.errors import (
@@ -137,6 +137,7 @@ def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstS
         path = find_clip(settings().storage.media_folder, fields.get("path_dir", ""), name)
     return FirstSightRequest(
         person_id=person_id,
+        name=display_name(person_id, read_clip_person(name)),
         clip=ClipFile(path, name),
         re_register=re_register,
         force=force,
@@ -166,7 +167,7 @@ def check_clip_name(name: str) -> None:
     ):
         raise InvalidNameError(
             f"`name` must be a file name of at most {MAX_NAME_BYTES} bytes, without folders and"
-            f" control characters. Received: {name[:40]!a}",
+            f" control characters. Received: {name[:40]!r}",
             "The folder goes into `path_dir`.",
         )
 
@@ -186,12 +187,12 @@ def find_clip(root: Path, path_dir: str, name: str) -> Path:
         exists = False
     if not inside:
         raise PathForbiddenError(
-            f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!a}"
+            f"`path_dir` must be a folder below the media root. Received: {path_dir[:80]!r}"
         )
     if not exists:
         raise MediaNotFoundError(
-            f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!a}, "
-            f"name={name[:80]!a}",
+            f"There is no such clip below the media root. Received: path_dir={path_dir[:80]!r}, "
+            f"name={name[:80]!r}",
             "Check both, or upload the clip in the field `media`.",
         )
     return path

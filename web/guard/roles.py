@@ -32,6 +32,8 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /swaggerui/<path:filename>": OPEN,
     "GET /swagger.json": OPEN,
     "GET /v1/health": OPEN,
+    "GET /v1/health/live": OPEN,
+    "GET /v1/health/ready": OPEN,
     "GET /health": OPEN,
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins

@@ -29,8 +29,8 @@ HINTS = {
         "Send a shorter clip (a few seconds are enough), or raise DUET_MAX_UPLOAD_MB."
     ),
     "media_type": (
-        "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg or m4a for voice only; jpg, png"
-        " or webp for face only."
+        "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg, m4a, amr or aiff for voice"
+        " only; jpg, png, webp, heic or avif for face only."
     ),
     "media_corrupt": "The file is damaged or cut off: record or upload it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",

@@ -96,7 +96,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
-            raise InvalidRequestError(f"Duplicate field {name[:40]!a} in the JSON object.")
+            raise InvalidRequestError(f"Duplicate field {name[:40]!r} in the JSON object.")
         values[name] = value
     return values
 

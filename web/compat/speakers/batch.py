@@ -45,7 +45,7 @@ def read_json_batch() -> tuple[str, list[BatchItem]]:
     name = body["operation"]
     if name not in OPERATIONS:
         raise InvalidRequestError(
-            f"`operation` must be one of {', '.join(OPERATIONS)}. Received: {name[:40]!a}"
+            f"`operation` must be one of {', '.join(OPERATIONS)}. Received: {name[:40]!r}"
         )
     _check_count(len(body["items"]))
     operation = OPERATIONS[name]

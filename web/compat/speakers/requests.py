@@ -87,7 +87,7 @@ def read_threshold(values: Values) -> float:
         threshold = math.nan
     if not 0.0 <= threshold <= 1.0:
         raise InvalidRequestError(
-            f"`threshold` must be a number from 0 to 1. Received: {str(value)[:40]!a}"
+            f"`threshold` must be a number from 0 to 1. Received: {str(value)[:40]!r}"
         )
     if threshold < OWN_THRESHOLD:
         admin_only(f"A threshold below {OWN_THRESHOLD}")
@@ -100,5 +100,5 @@ def _parse_metadata(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InvalidRequestError(f"`metadata` must be a JSON object. Received: {text[:40]!a}")
+        raise InvalidRequestError(f"`metadata` must be a JSON object. Received: {text[:40]!r}")
     return value

@@ -13,9 +13,21 @@ from web.wire.schema.base import (
     text_field,
 )
 
+STATUS = make_model("Status", status=text_field("ok", "ok"))
+
+REASON = make_model(
+    "HealthReason",
+    code=text_field("disk_full, clock, worker_dead or database_slow", "disk_full"),
+    text=text_field("what is wrong", "120 MB are free."),
+)
+
 HEALTH = make_model(
     "Health",
-    status=text_field("ok when requests can be answered", "ok"),
+    status=text_field("ok, or degraded where something hinders the service", "ok"),
+    reasons=fields.List(
+        fields.Nested(REASON),
+        description="what hinders the service (with a good key, or where no key is set)",
+    ),
     version=text_field(
         "version of the service (with a good key, or where no key is set)", "1.0.0", required=False
     ),

@@ -1,0 +1,72 @@
+"""What health says of a service that goes on, but not as it should."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from gallery.records import clock
+from tests.support.shapes import assert_error
+from utils.errors import StoreUnavailableError
+
+
+def codes(client: FlaskClient) -> list[str]:
+    body = client.get("/v1/health").get_json()
+    reasons = [reason["code"] for reason in body["reasons"]]
+    assert body["status"] == ("degraded" if reasons else "ok")
+    return reasons
+
+
+def test_all_is_well(client: FlaskClient) -> None:
+    assert codes(client) == []
+    for part in ("live", "ready"):
+        answer = client.get(f"/v1/health/{part}")
+        assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
+
+
+def test_a_clock_that_jumps(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert codes(client) == []
+    real = time.time()
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    monkeypatch.setattr(clock, "now", lambda: ahead)
+    monkeypatch.setattr(time, "time", lambda: real + 400 * 86_400)
+    assert codes(client) == ["clock"]
+
+
+def test_a_full_disk(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=5_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert codes(client) == ["disk_full"]
+
+
+def test_a_worker_that_ended(client: FlaskClient, app: Flask) -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    job_thread = app.extensions["duet"].job_thread
+    job_thread._thread = ended
+    assert codes(client) == ["worker_dead"]
+    job_thread.stop()
+
+
+def test_a_slow_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.api.health.SLOW_S", 0.0)
+    assert codes(client) == ["database_slow"]
+
+
+def test_live_needs_no_database_and_ready_does(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StoreUnavailableError("locked")
+
+    monkeypatch.setattr(app.extensions["duet"].recognizer.store, "check", fail)
+    assert client.get("/v1/health/live").status_code == 200
+    assert_error(client.get("/v1/health/ready"), 503, "store_unavailable")
