@@ -242,6 +242,7 @@ def people_purge() -> None:
     The service does the same at its start and while it runs.
     """
     with open_store() as store:
+        _warn_of_clock(store)
         forgotten = store.forget_expired()
     click.echo(f"{count_noun(forgotten, 'person', 'people')} forgotten.")
 

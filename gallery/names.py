@@ -27,7 +27,8 @@ _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 # Controls, lone surrogates, line and paragraph separators.
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MEDIA_SUFFIX = re.compile(
-    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|amr|aiff?|jpe?g|png|webp|hei[cf]|avif)\Z",
+    r"\.(mp4|m4v|mov|3gp|webm|mpe?g|avi|mkv|wav|flac|mp3|ogg|oga|opus|m4a|aac|amr|aiff?"
+    r"|jpe?g|png|webp|hei[cf]|avif)\Z",
     re.IGNORECASE | re.ASCII,
 )
 

@@ -55,6 +55,10 @@ def due(store: Store, machine: Machine) -> Store:
     return store
 
 
+def days_off(store: Store) -> float:
+    return store.clock_jump.days if store.clock_jump else 0.0
+
+
 @pytest.mark.parametrize("jump", [400 * DAY, 31 * DAY, -400 * DAY])
 def test_a_jump_deletes_nobody_until_the_clock_agrees_again(
     due: Store, machine: Machine, jump: timedelta, caplog: pytest.LogCaptureFixture
@@ -65,11 +69,10 @@ def test_a_jump_deletes_nobody_until_the_clock_agrees_again(
         assert due.forget_expired() == 0
         assert due.forget_expired() == 0
     assert caplog.text.count("Nothing is deleted by term") == 1
-    assert due.clock_jump is not None
-    assert due.clock_jump.days == pytest.approx(jump / DAY, abs=0.01)
+    assert days_off(due) == pytest.approx(jump / DAY, abs=0.01)
     machine.shown = right
     assert due.forget_expired() == 0
-    assert due.clock_jump is None
+    assert days_off(due) == 0
     machine.wait(30 * DAY)
     assert due.forget_expired() == 1
     outcomes = [event.outcome for event in due.events(action="clock")]
@@ -134,9 +137,9 @@ def test_requests_look_again_at_once_when_the_clock_was_set(
     machine.shown += 400 * DAY
     monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real + 400 * 86_400)
     due.forget_expired_when_due()
-    assert due.clock_jump is not None
+    assert days_off(due) == pytest.approx(400, abs=0.01)
     assert due.count() == 1
     machine.shown -= 400 * DAY
     monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real)
     due.forget_expired_when_due()
-    assert due.clock_jump is None
+    assert days_off(due) == 0
