@@ -74,11 +74,11 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(
 ) -> None:
     result = run("enroll", folder / "people")
     assert result.exit_code == 1
-    assert "1 of 3 clips enrolled, 1 person." in result.output
-    assert "two words/clip.mp4: invalid_name" in result.output
+    assert "2 of 3 clips enrolled, 2 people." in result.output
     assert "zoe/notes.mp4: media_" in result.output
     listed = run("people", "list")
     assert "ann\tann\t1 face, 1 voice" in listed.output
+    assert "\ttwo words\t1 face, 1 voice" in listed.output
     assert "zoe" not in listed.output, "a person whose only clip was refused is not kept"
 
 
