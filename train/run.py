@@ -172,7 +172,8 @@ def begin_run(options: RunOptions, config: Mapping[str, Any], task: Task, run_di
             f"--resume needs a run with a checkpoint. Received: {run_dir.name} without one",
             "Leave it out to begin a run, or name the folder of the run with --run-dir.",
         )
-    begin(task.network, options.init, run_dir, task.card_input().get("frontend"))
+    fed = task.card_input()
+    begin(task.network, options.init, run_dir, fed.get("frontend") or fed.get("kaldi"))
     # Of a run that was killed before its first checkpoint.
     (run_dir / fine_tune.BEFORE_FILE).unlink(missing_ok=True)
     (run_dir / DATA_FILE).write_text(data_key(options, config) + "\n", encoding="utf-8")

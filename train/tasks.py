@@ -43,9 +43,10 @@ def _create_face(config: Mapping[str, Any], context: TaskContext) -> Task:
 
 
 def _create_voice(config: Mapping[str, Any], context: TaskContext) -> Task:
-    from train.voice.task import create
+    from train.voice import distil, task
 
-    return create(config, context)
+    taught_by_network = "network" in config.get("teacher", {})
+    return (distil if taught_by_network else task).create(config, context)
 
 
 def _create_fusion(config: Mapping[str, Any], context: TaskContext) -> Task:

@@ -24,6 +24,7 @@ from network.backbones.face_mobile import build_face_mobile
 from network.backbones.face_mobilefacenet import build_mobilefacenet
 from network.backbones.face_patch import build_face_patch
 from network.backbones.fusion import build_fusion
+from network.backbones.voice_campplus import build_voice_campplus
 from network.backbones.voice_ecapa import build_voice_ecapa
 from network.backbones.voice_resnet import build_voice_resnet
 from network.backbones.voice_separable import build_voice_separable
@@ -45,6 +46,7 @@ BACKBONES: dict[str, Backbone] = {
     "voice_separable": Backbone(Modality.VOICE, build_voice_separable),
     "ecapa_tdnn": Backbone(Modality.VOICE, build_voice_ecapa),
     "resnet34_thin": Backbone(Modality.VOICE, build_voice_resnet),
+    "voice_campplus": Backbone(Modality.VOICE, build_voice_campplus),
     "fusion_gated": Backbone(Modality.FUSED, build_fusion),
 }
 

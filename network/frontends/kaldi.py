@@ -1,25 +1,28 @@
 """Kaldi-compatible filterbank features.
 
-For speaker models that were trained on them (WeSpeaker, 3D-Speaker, ECAPA and others).
-They are computed by `kaldi-native-fbank`, an optional package that is imported when a
-model's card asks for these features. Logarithms are natural. Dither is 0, so that the
-same speech always gives the same features. The shipped voice network has its own front
-end, `network.frontends.log_mel`.
+Most speaker models were trained on them (WeSpeaker, 3D-Speaker, ECAPA and others). They
+agree with Kaldi's own to float32 precision. Logarithms are natural. Dither is 0, so that
+the same speech always gives the same features. The shipped voice network has its own
+front end, `network.frontends.log_mel`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from utils.arrays import RATE_HZ, Float32Array
+from utils.arrays import RATE_HZ, Float32Array, Float64Array
 from utils.errors import ModelError
 
 WINDOWS = ("povey", "hamming", "hann", "rectangular", "blackman")
-INSTALL = "Install it: pip install -r requirements-optional.txt"
+# Kaldi takes logarithms of nothing smaller.
+LEAST_ENERGY = float(np.finfo(np.float32).eps)
+# Frames that are transformed at once: an hour of speech needs no more memory than this.
+FRAMES_AT_ONCE = 20000
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,30 @@ class KaldiSpec:
                 f" scale={self.scale:g}"
             )
 
+    @property
+    def window_samples(self) -> int:
+        """Window length in samples."""
+        return int(self.rate_hz * self.window_ms / 1000)
+
+    @property
+    def hop_samples(self) -> int:
+        """Hop in samples."""
+        return int(self.rate_hz * self.hop_ms / 1000)
+
+    def frames(self, n_samples: int) -> int:
+        """Count the frames that `kaldi_fbank` makes of `n_samples`.
+
+        There is one at least: shorter input is zero-padded.
+        """
+        n_samples = max(n_samples, self.window_samples)
+        if self.snip_edges:
+            return 1 + (n_samples - self.window_samples) // self.hop_samples
+        return (n_samples + self.hop_samples // 2) // self.hop_samples
+
+    def samples(self, frames: int) -> int:
+        """Count the samples that make so many frames."""
+        return self.window_samples + (frames - 1) * self.hop_samples
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON types, for a card."""
         return asdict(self)
@@ -92,48 +119,86 @@ def kaldi_fbank(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
     Returns:
         (frames, n_mels) float32, natural logarithm. Each column has mean 0 when
         `spec.mean_norm`.
-
-    Raises:
-        ModelError: `kaldi-native-fbank` is not installed.
     """
-    knf = load_kaldi()
-    window = round(spec.rate_hz * spec.window_ms / 1000)
-    padded = np.pad(np.asarray(samples, np.float32), (0, max(0, window - len(samples))))
-    fbank = knf.OnlineFbank(_options(knf, spec))
-    fbank.accept_waveform(spec.rate_hz, (padded * np.float32(spec.scale)).tolist())
-    fbank.input_finished()
-    frames = [fbank.get_frame(i) for i in range(fbank.num_frames_ready)]
-    features = np.stack(frames).astype(np.float32)
+    return log_energy(kaldi_power(samples, spec), spec)
+
+
+def kaldi_power(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
+    """Compute the filterbank energies of one utterance, before the logarithm.
+
+    Arguments as for `kaldi_fbank`. Returns (frames, n_mels) float32, 0 or more.
+    """
+    padding = max(0, spec.window_samples - len(samples))
+    padded = np.pad(np.asarray(samples, np.float64) * spec.scale, (0, padding))
+    starts = np.arange(spec.frames(len(padded))) * spec.hop_samples
+    if not spec.snip_edges:
+        starts += spec.hop_samples // 2 - spec.window_samples // 2
+    parts = [
+        _frame_power(padded, starts[first : first + FRAMES_AT_ONCE], spec)
+        for first in range(0, len(starts), FRAMES_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def log_energy(power: Float32Array, spec: KaldiSpec) -> Float32Array:
+    """Turn energies (frames, n_mels) of one whole utterance into features.
+
+    See `kaldi_fbank`.
+    """
+    features = np.log(np.maximum(power, np.float32(LEAST_ENERGY)))
     if spec.mean_norm:
         features -= features.mean(axis=0, dtype=np.float64).astype(np.float32)
     return features
 
 
-def load_kaldi() -> Any:
-    """Import `kaldi_native_fbank`. Raises ModelError where it is not installed."""
-    try:
-        import kaldi_native_fbank
-    except ImportError:
-        raise ModelError(
-            "This voice model needs the package kaldi-native-fbank, which is not installed.",
-            INSTALL,
-        ) from None
-    return kaldi_native_fbank
+def _frame_power(samples: Float64Array, starts: Any, spec: KaldiSpec) -> Float32Array:
+    """Energies of the windows that begin at `starts`, mirrored beyond both ends."""
+    places = starts[:, None] + np.arange(spec.window_samples)
+    last = 2 * len(samples) - 1
+    places = np.mod(places, last + 1)
+    frames = samples[np.minimum(places, last - places)]
+    if spec.remove_dc:
+        frames = frames - frames.mean(axis=1, keepdims=True)
+    before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    frames = (frames - spec.preemphasis * before) * _window(spec)
+    spectrum = np.fft.rfft(frames, _transform_samples(spec))
+    power = spectrum.real**2 + spectrum.imag**2
+    return np.asarray(power[:, :-1] @ _mel_filters(spec), np.float32)
 
 
-def _options(knf: Any, spec: KaldiSpec) -> Any:
-    options = knf.FbankOptions()
-    frame = options.frame_opts
-    mel = options.mel_opts
-    frame.dither = 0.0
-    frame.samp_freq = spec.rate_hz
-    frame.frame_length_ms = spec.window_ms
-    frame.frame_shift_ms = spec.hop_ms
-    frame.window_type = spec.window
-    frame.preemph_coeff = spec.preemphasis
-    frame.remove_dc_offset = spec.remove_dc
-    frame.snip_edges = spec.snip_edges
-    mel.num_bins = spec.n_mels
-    mel.low_freq = spec.fmin_hz
-    mel.high_freq = spec.fmax_hz
-    return options
+def _transform_samples(spec: KaldiSpec) -> int:
+    """The next power of 2 that the window fits into."""
+    return 1 << (spec.window_samples - 1).bit_length()
+
+
+@cache
+def _window(spec: KaldiSpec) -> Float64Array:
+    """Make the window (window_samples,)."""
+    around = 2 * np.pi * np.arange(spec.window_samples)
+    turn = around / (spec.window_samples - 1)
+    windows: dict[str, Float64Array] = {
+        "povey": (0.5 - 0.5 * np.cos(turn)) ** 0.85,
+        # Periodic, as in kaldi-native-fbank and PyTorch.
+        "hann": 0.5 - 0.5 * np.cos(around / spec.window_samples),
+        "hamming": 0.54 - 0.46 * np.cos(turn),
+        "rectangular": np.ones_like(turn),
+        "blackman": 0.42 - 0.5 * np.cos(turn) + 0.08 * np.cos(2 * turn),
+    }
+    return windows[spec.window]
+
+
+@cache
+def _mel_filters(spec: KaldiSpec) -> Float64Array:
+    """Make the filters (transform / 2, n_mels): triangles on the mel scale."""
+    nyquist_hz = spec.rate_hz / 2
+    top_hz = spec.fmax_hz if spec.fmax_hz > 0 else nyquist_hz + spec.fmax_hz
+    edges = np.linspace(_mel(spec.fmin_hz), _mel(top_hz), spec.n_mels + 2)
+    half = _transform_samples(spec) // 2
+    bins = _mel(np.arange(half) * nyquist_hz / half)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.maximum(np.minimum(rising, falling), 0.0)
+
+
+def _mel(frequency_hz: Any) -> Any:
+    return 1127.0 * np.log1p(np.asarray(frequency_hz) / 700.0)

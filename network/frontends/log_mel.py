@@ -94,6 +94,10 @@ class FrontendSpec:
         """
         return 1 + max(0, n_samples - self.n_fft) // self.hop_samples
 
+    def samples(self, frames: int) -> int:
+        """Count the samples that make so many frames."""
+        return self.n_fft + (frames - 1) * self.hop_samples
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON types, for a card."""
         return asdict(self)

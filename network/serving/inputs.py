@@ -14,8 +14,9 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from network.frontends.kaldi import KaldiSpec, kaldi_fbank, load_kaldi
-from network.frontends.log_mel import FrontendSpec, log_mel
+from network.frontends.features import Spec, card_entry, features_of
+from network.frontends.kaldi import KaldiSpec
+from network.frontends.log_mel import FrontendSpec
 from network.serving.runtime import Runtime, Shape
 from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
 from utils.errors import ModelError
@@ -171,7 +172,7 @@ class VoiceInput(_Input):
             (docs/research/voice.md).
     """
 
-    frontend: FrontendSpec | KaldiSpec = FrontendSpec()
+    frontend: Spec = FrontendSpec()
     layout: str = "ntc"
     time_reversal: bool = False
 
@@ -209,41 +210,27 @@ class VoiceInput(_Input):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a card holds as `input`."""
-        kind = "kaldi" if isinstance(self.frontend, KaldiSpec) else "frontend"
         return {
             "name": self.name,
             "output": self.output,
             "layout": self.layout,
             "time_reversal": self.time_reversal,
-            kind: self.frontend.to_dict(),
+            **card_entry(self.frontend),
         }
 
     def prepare(self, samples: Float32Array) -> Float32Array:
         """Turn samples (n,) in [-1, 1] at 16 kHz into what the network is fed, float32.
 
         With `time_reversal` the same backwards is a second utterance.
-
-        Raises:
-            ModelError: The front end is not installed.
         """
-        features = self._features(samples)
+        features = features_of(samples, self.frontend)
         both = np.stack([features, features[::-1]]) if self.time_reversal else features[None]
         return np.ascontiguousarray(
             both.transpose(0, 2, 1) if self.layout == "nct" else both, dtype=np.float32
         )
 
-    def _features(self, samples: Float32Array) -> Float32Array:
-        if isinstance(self.frontend, KaldiSpec):
-            return kaldi_fbank(samples, self.frontend)
-        return log_mel(samples, self.frontend)
-
     def check(self, runtime: Runtime) -> None:
-        """Raise ModelError unless the network takes what `prepare` makes.
-
-        What makes it must be installed, too.
-        """
-        if isinstance(self.frontend, KaldiSpec):
-            load_kaldi()
+        """Raise ModelError unless the network takes what `prepare` makes."""
         mels = self.frontend.n_mels
         shapes: tuple[Shape, ...] = ((None, None, mels), (None, mels, None))
         self._check(runtime, dict(zip(VOICE_LAYOUTS, shapes, strict=True)), self.layout)

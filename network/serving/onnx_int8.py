@@ -16,7 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from utils.arrays import Float32Array
 
-WIDE = ["Conv", "MatMul"]
+WIDE = ("Conv", "MatMul")
 
 
 class _Inputs(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime states no types
@@ -32,10 +32,20 @@ class _Inputs(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime state
         return None if one is None else {self._name: one}
 
 
-def quantise_onnx(file: Path, target: Path, inputs: Sequence[Float32Array]) -> None:
-    """Write the network of one input in `file` in 8 bits as `target`.
+def quantise_onnx(
+    file: Path,
+    target: Path,
+    inputs: Sequence[Float32Array],
+    *,
+    operations: Sequence[str] = WIDE,
+) -> None:
+    """Write a network of one input in 8 bits.
 
-    `inputs` (1, ...) represent what will come.
+    Args:
+        file: The network in float32.
+        target: The file to write, which may be the same.
+        inputs: (1, ...) each. They represent what will come.
+        operations: What is quantised, by its name in ONNX.
     """
     graph = onnx.load(file).graph
     quantize_static(
@@ -43,7 +53,7 @@ def quantise_onnx(file: Path, target: Path, inputs: Sequence[Float32Array]) -> N
         str(target),
         _Inputs(graph.input[0].name, inputs),
         per_channel=True,
-        op_types_to_quantize=WIDE,
+        op_types_to_quantize=list(operations),
         nodes_to_exclude=_float_nodes(graph),
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,

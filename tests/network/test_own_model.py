@@ -234,7 +234,6 @@ def test_a_card_written_by_hand_is_checked_when_it_is_loaded(tmp_path: Path) -> 
 
 
 def test_card_of_an_added_voice_model(tmp_path: Path) -> None:
-    pytest.importorskip("kaldi_native_fbank")
     file = voice_network(tmp_path / "v.onnx")
     options = "--layout nct --mels 40 --window hamming --no-mean-norm"
     result = add_model("voice", file, tmp_path / "voice", options)
@@ -251,7 +250,6 @@ def test_card_of_an_added_voice_model(tmp_path: Path) -> None:
 
 
 def test_a_voice_model_that_is_the_same_backwards_may_hear_it_too(tmp_path: Path) -> None:
-    pytest.importorskip("kaldi_native_fbank")
     file = voice_network(tmp_path / "v.onnx")
     options = "--layout nct --mels 40 --time-reversal --no-mean-norm"
     result = add_model("voice", file, tmp_path / "voice", options)
@@ -259,7 +257,6 @@ def test_a_voice_model_that_is_the_same_backwards_may_hear_it_too(tmp_path: Path
 
 
 def test_an_added_voice_model_may_hear_speech_backwards_too(tmp_path: Path) -> None:
-    pytest.importorskip("kaldi_native_fbank")
     weights = np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)
     nodes = [
         helper.make_node("Gather", ["x", "first"], ["m"], axis=2),
@@ -289,6 +286,5 @@ def test_an_added_voice_model_may_hear_speech_backwards_too(tmp_path: Path) -> N
 def test_wrong_voice_settings(
     tmp_path: Path, shape: tuple[str | int, ...] | None, options: str, part: str
 ) -> None:
-    pytest.importorskip("kaldi_native_fbank")
     file = voice_network(tmp_path / "v.onnx", shape=shape)
     assert part in refuse_model("voice", file, tmp_path / "voice", options)

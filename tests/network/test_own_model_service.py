@@ -123,7 +123,6 @@ def _name(decision: dict[str, Any]) -> str:
 @pytest.fixture
 def drawn(tmp_path: Path) -> Case:
     """Drawn people with synthetic voices, and models with random weights."""
-    pytest.importorskip("kaldi_native_fbank")
     models = tmp_path / "models"
     face = face_network(tmp_path / "f.onnx")
     voice = voice_network(tmp_path / "v.onnx")

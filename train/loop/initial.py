@@ -118,7 +118,8 @@ def _check_frontend(init: Path, frontend: Mapping[str, Any] | None) -> None:
 
     A model without its card is not checked.
     """
-    learned = read_card(init).input.get("frontend") if (init / CARD_FILE).is_file() else None
+    fed = read_card(init).input if (init / CARD_FILE).is_file() else {}
+    learned = fed.get("frontend") or fed.get("kaldi")
     if not frontend or not learned:
         return
     different = sorted(name for name in frontend if frontend[name] != learned.get(name))

@@ -18,6 +18,9 @@ from train.loop.options import LoopOptions
 # Parts of the names of variables that do not decay.
 NO_DECAY = ("bias", "gamma", "beta", "alpha")
 EPSILON = 1e-7
+# Sizes of a tensor that a relative step is at least and at most a share of.
+LEAST_SIZE = 0.01
+MOST_SIZE = 0.3
 
 
 def _adamw(options: LoopOptions) -> keras.optimizers.Optimizer:
@@ -36,8 +39,28 @@ def _sgd(options: LoopOptions) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(options.peak_rate, momentum=options.momentum)
 
 
+class RelativeAdam(keras.optimizers.Adam):
+    """Adam whose learning rate is a share of the size of each tensor.
+
+    It suits weights that were inherited rather than drawn: a step that is small for one
+    tensor would wreck another. The size is the root mean square of the present values, as
+    in Adafactor (Shazeer and Stern 2018, arXiv:1804.04235).
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Change `variable` by one step."""
+        size = tf.sqrt(tf.reduce_mean(tf.square(tf.convert_to_tensor(variable))))
+        share = tf.clip_by_value(size, LEAST_SIZE, MOST_SIZE)
+        super().update_step(gradient, variable, learning_rate * share)
+
+
+def _relative_adam(options: LoopOptions) -> keras.optimizers.Optimizer:
+    return RelativeAdam(options.peak_rate, beta_2=0.98, epsilon=EPSILON)
+
+
 OPTIMIZERS: Mapping[str, Callable[[LoopOptions], keras.optimizers.Optimizer]] = {
     "adamw": _adamw,
+    "relative_adam": _relative_adam,
     "adam": _adam,
     "sgd": _sgd,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from train.loop.schedules import SCHEDULES, Rates, learning_rate
 
-OPTIMIZER_NAMES = ("adamw", "adam", "sgd")
+OPTIMIZER_NAMES = ("adamw", "relative_adam", "adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LoopOptions:
         budget_minutes: Length of the schedule in minutes of training (validation
             counts, pauses between runs do not). Such a run adapts to the machine but is
             not repeatable bit by bit.
-        optimizer: "adamw", "adam" or "sgd" (`train.loop.optimizers`).
+        optimizer: "adamw", "relative_adam", "adam" or "sgd" (`train.loop.optimizers`).
         momentum: Of "sgd".
         schedule: Of the learning rate: a name in `train.loop.schedules`.
         peak_rate: Highest learning rate, after the warm-up.

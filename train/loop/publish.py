@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from network.serving.card import CARD_FILE, Card, format_card, read_card
-from network.serving.export import count_multiply_adds, count_parameters, export_onnx
+from network.serving.export import (
+    count_multiply_adds,
+    count_parameters,
+    export_onnx,
+    quantise_convolutions,
+)
 from train.data.datasets import Listing
 from train.loop.task import Task
 from utils.errors import ModelError
@@ -75,6 +80,11 @@ def publish(
     with whole_files(*(target / name for name in names)) as (keras_file, onnx_file, card_file):
         task.network.save(keras_file)
         export_onnx(task.network, onnx_file, task.serving_shape)
+        if inputs := getattr(task, "int8_inputs", ()):
+            # onnxruntime's tools take a second to import.
+            from network.serving.onnx_int8 import quantise_onnx
+
+            quantise_onnx(onnx_file, onnx_file, inputs, operations=("Conv",))
         card_file.write_text(format_card(make_card(result, onnx_file)), encoding="utf-8")
     return Published(folder=target, refused=refused)
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from network.frontends.log_mel import FrontendSpec, normalise
+from network.frontends.features import Spec, features_of_power
+from network.frontends.log_mel import FrontendSpec
 from utils.arrays import BoolArray, Float32Array
 
 
@@ -66,7 +67,7 @@ def augment_mel(
     noise: Float32Array | None,
     options: MelAugment,
     *,
-    spec: FrontendSpec,
+    spec: Spec,
     rng: np.random.Generator,
 ) -> Float32Array:
     """Turn the mel powers of a crop into varied features for the network.
@@ -89,8 +90,9 @@ def augment_mel(
     power = power * _tilt(power.shape[1], options.tilt_db, rng)
     if rng.random() < options.band_chance:
         power = cut_band(power, rng)
-    floored = replace(spec, floor_db=float(rng.uniform(*options.floor_db)))
-    features = mask(normalise(power, floored), options, rng)
+    if isinstance(spec, FrontendSpec):
+        spec = replace(spec, floor_db=float(rng.uniform(*options.floor_db)))
+    features = mask(features_of_power(power, spec), options, rng)
     if options.reversed_chance and rng.random() < options.reversed_chance:
         return features[::-1]
     return features

@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from network.frontends.log_mel import SILENCE_POWER, FrontendSpec, mel_power
+from network.frontends.features import Spec, power_of
+from network.frontends.log_mel import SILENCE_POWER, FrontendSpec
 from train.data.datasets import Listing, cache_key, group_of, hold_out, read_listing
 from train.data.sounds import as_float, decode_audio
 from train.voice.channels import render, simulate_rooms
@@ -74,6 +75,9 @@ def training_files(
     There are no held-out speakers where the table names trials of its own.
     """
     listing = read_listing(shared / data["train"], "audio")
+    left_out = set(data.get("leave_out", ()))
+    items = tuple(item for item in listing.items if group_of(item.label) not in left_out)
+    listing = Listing(listing.root, items)
     return (listing, None) if data.get("dev_trials") else hold_out(listing, data["held_out"], seed)
 
 
@@ -101,12 +105,12 @@ def _decode_all(listing: Listing, rate_hz: int) -> Iterator[NDArray[np.int16]]:
         yield samples
 
 
-def log_power(samples: Float32Array, spec: FrontendSpec) -> NDArray[np.float16]:
+def log_power(samples: Float32Array, spec: Spec) -> NDArray[np.float16]:
     """(frames, n_mels) natural logarithm of the mel power of (n,) samples.
 
     float16, as the banks store it.
     """
-    return np.log(np.maximum(mel_power(samples, spec), SILENCE_POWER)).astype(np.float16)
+    return np.log(np.maximum(power_of(samples, spec), SILENCE_POWER)).astype(np.float16)
 
 
 def cached_rooms(base: Path, rate_hz: int = RATE_HZ, count: int = ROOMS, seed: int = 0) -> Bank:
@@ -121,7 +125,7 @@ def cached_features(
     listing: Listing,
     base: Path,
     variant: Variant,
-    spec: FrontendSpec,
+    spec: Spec,
     *,
     groups: Collection[str] = (),
     seed: int = 0,
@@ -155,7 +159,7 @@ class _Rendering:
     """How files are rendered to log-mel powers."""
 
     variant: Variant
-    spec: FrontendSpec
+    spec: Spec
     rooms: list[Float32Array]
     seed: int
 
@@ -183,12 +187,14 @@ def subset_mark(groups: Collection[str]) -> str:
     return f"_{hashlib.sha256(repr(sorted(groups)).encode()).hexdigest()[:6]}" if groups else ""
 
 
-def features_dir(listing: Listing, base: Path, spec: FrontendSpec) -> Path:
+def features_dir(listing: Listing, base: Path, spec: Spec) -> Path:
     """Folder of the feature banks of a data set under one front end.
 
     Floor and mean normalisation come later and change nothing in it.
     """
-    spec = replace(spec, floor_db=70.0, mean_norm=True)
+    spec = replace(spec, mean_norm=True)
+    if isinstance(spec, FrontendSpec):
+        spec = replace(spec, floor_db=70.0)
     return base / cache_key(listing) / f"mel_{hashlib.sha256(repr(spec).encode()).hexdigest()[:8]}"
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from network.frontends.log_mel import FrontendSpec, normalise
+from network.frontends.features import Spec, features_of_power
 from train.data.datasets import group_of
 from train.voice.augment import MelAugment, augment_mel, speech_frames, stationary_noise
 from train.voice.banks import Bank
@@ -56,6 +56,7 @@ MIN_NOISE_POWER = 1e-7
 @dataclass(frozen=True)
 class _Sample:
     features: Float32Array
+    clean: Float32Array
     label: int
     target: Float32Array
 
@@ -73,11 +74,16 @@ class VoiceBatches:
         sources: VoiceSources,
         options: SampleOptions,
         augment: MelAugment,
-        spec: FrontendSpec,
+        spec: Spec,
         *,
         seed: int,
+        clean: bool = False,
     ) -> None:
-        """Sort the files by speaker and check that everybody can be drawn."""
+        """Sort the files by speaker and check that everybody can be drawn.
+
+        `clean` asks for the crops without variation too.
+        """
+        self._with_clean = clean
         self.speakers = sources.listing.labels
         if len(self.speakers) < 2:
             raise DatasetError(
@@ -124,15 +130,23 @@ class VoiceBatches:
             for number in files[:SOME_FILES]:
                 rows = self._banks[0][0][int(number)][:frames]
                 power = np.exp(rows.astype(np.float32))
-                speech.setdefault(group, []).append(normalise(power, self._spec))
+                speech.setdefault(group, []).append(features_of_power(power, self._spec))
         return speech
+
+    def first_utterances(self, frames: int) -> list[Float32Array]:
+        """Clean speech of each speaker: the beginning of the longest file, as features."""
+        bank = self._banks[0][0]
+        longest = [files[np.argmax(bank.lengths[files])] for files in self._drawn.files]
+        rows = [bank[int(number)][:frames].astype(np.float32) for number in longest]
+        return [features_of_power(np.exp(part), self._spec) for part in rows]
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """Draw batch number `step`.
 
         Returns:
             `features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a
-            teacher, `target` (n, d) float32 (zeros where there is none).
+            teacher, `target` (n, d) float32 (zeros where there is none). `clean` holds
+            the features of the same crops without variation, where it is asked for.
         """
         rng = np.random.default_rng([self._seed, step])
         frames = self._draw_length(progress, rng)
@@ -147,6 +161,8 @@ class VoiceBatches:
             "features": np.stack([sample.features for sample in samples]),
             "label": np.array([sample.label for sample in samples], np.int32),
         }
+        if self._with_clean:
+            batch["clean"] = np.stack([sample.clean for sample in samples])
         if self._targets is not None:
             targets = np.stack([sample.target for sample in samples])
             batch["target"] = targets.astype(np.float32)
@@ -183,7 +199,10 @@ class VoiceBatches:
         if self._targets is not None:
             target = self._targets.of_crop(voice, parts)
         return _Sample(
-            features=features, label=int(self._drawn.classes[voice, speaker]), target=target
+            features=features,
+            clean=features_of_power(power, self._spec),
+            label=int(self._drawn.classes[voice, speaker]),
+            target=target,
         )
 
     def _draw_voice(self, speaker: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from network.frontends.log_mel import FrontendSpec, log_mel
+from network.frontends.features import Spec, features_of
 from scoring.metrics import eer, min_dcf
 from train.data.datasets import Item, Listing
 from train.data.protocols import Trials, read_trials
@@ -46,7 +46,7 @@ class VoiceTrials:
     waves: Bank
     places: Mapping[str, int]
     lists: Mapping[str, Trials]
-    spec: FrontendSpec
+    spec: Spec
 
     def equal_error_rates(
         self, embed: Embed, *, step_frames: int = 1, seconds: float | None = None
@@ -115,8 +115,7 @@ class VoiceTrials:
         return np.einsum("ij,ij->i", left, right).astype(np.float64)
 
     def _features(self, samples: Float32Array, frames: int) -> Float32Array:
-        length = self.spec.n_fft + (frames - 1) * self.spec.hop_samples
-        return log_mel(samples[:length], self.spec)
+        return features_of(samples[: self.spec.samples(frames)], self.spec)
 
 
 def middle(samples: Float32Array, seconds: float | None, rate_hz: int) -> Float32Array:
@@ -132,7 +131,7 @@ def middle(samples: Float32Array, seconds: float | None, rate_hz: int) -> Float3
 
 
 def published_trials(
-    listing: Listing, lists: Mapping[str, Path], cache: Path, spec: FrontendSpec
+    listing: Listing, lists: Mapping[str, Path], cache: Path, spec: Spec
 ) -> VoiceTrials:
     """Read trial lists over the files of `listing`, named as their metrics will be.
 
@@ -144,7 +143,7 @@ def published_trials(
     return _with_waves(listing, trials, cache, spec)
 
 
-def held_out_trials(listing: Listing, cache: Path, spec: FrontendSpec, seed: int) -> VoiceTrials:
+def held_out_trials(listing: Listing, cache: Path, spec: Spec, seed: int) -> VoiceTrials:
     """Draw trials within and across the speakers of `listing`.
 
     All within are taken, and as many across, at most `MOST_TRIALS` of each.
@@ -183,7 +182,7 @@ def _pairs_across(
 
 
 def _with_waves(
-    listing: Listing, lists: Mapping[str, Trials], cache: Path, spec: FrontendSpec
+    listing: Listing, lists: Mapping[str, Trials], cache: Path, spec: Spec
 ) -> VoiceTrials:
     places = {item.path: number for number, item in enumerate(listing.items)}
     for name, trials in lists.items():

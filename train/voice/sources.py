@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from network.frontends.log_mel import FrontendSpec
+from network.frontends.features import Spec
 from network.serving.card import CARD_FILE, read_card
 from train.data.datasets import Listing, read_listing
 from train.voice.banks import Bank, cached_features, training_files
@@ -25,7 +25,7 @@ CLEAN = Variant(1.0, "clean")
 
 
 def read_sources(
-    config: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec
+    config: Mapping[str, Any], seed: int, shared: Path, spec: Spec
 ) -> tuple[VoiceSources, VoiceTrials]:
     """Make or open everything that a voice training reads.
 
@@ -55,7 +55,7 @@ def read_sources(
     return sources, trials
 
 
-def open_banks(data: Mapping[str, Any], listing: Listing, spec: FrontendSpec) -> list[list[Bank]]:
+def open_banks(data: Mapping[str, Any], listing: Listing, spec: Spec) -> list[list[Bank]]:
     """Feature banks by voice and channel.
 
     Speeds go through every channel, disguises and prosodies are clean. The first voice
@@ -128,7 +128,7 @@ def _stand_in(absent: Sequence[bool], whole: Path | None) -> str:
 
 
 def _split(
-    data: Mapping[str, Any], seed: int, shared: Path, spec: FrontendSpec
+    data: Mapping[str, Any], seed: int, shared: Path, spec: Spec
 ) -> tuple[Listing, VoiceTrials]:
     """Training files, and the dev lists or else trials of held-out speakers."""
     cache = Path(data["cache"])
@@ -140,7 +140,7 @@ def _split(
     return listing, published_trials(dev, lists, cache, spec)
 
 
-def _read_noise(source: Path, cache: Path, spec: FrontendSpec) -> list[NDArray[Any]]:
+def _read_noise(source: Path, cache: Path, spec: Spec) -> list[NDArray[Any]]:
     """Log-mel powers of the noise files, without impulse responses.
 
     There are none where `source` does not exist.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from network.backbones.heads import TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
-from network.frontends.log_mel import FrontendSpec
+from network.frontends.features import Spec, card_entry, read_spec
 from train.data.datasets import group_of
 from train.loop.fine_tune import Start, batch_progress
 from train.loop.losses import VOICE_LOSSES, LossOptions
@@ -45,6 +45,8 @@ class ServingOptions:
     Attributes:
         time_reversal: Average the embeddings of the utterance and of its time-reversed
             copy, in validation too.
+        int8_convolutions: Let the convolutions of the ONNX file compute with 8-bit
+            integers.
         centred_on: Data sets whose mean embedding is taken out when the network is
             published (`train/voice/centring.py`), none for nothing.
         centring: Its weight. A run that starts from centred weights keeps their centre
@@ -56,15 +58,16 @@ class ServingOptions:
     """
 
     time_reversal: bool = False
+    int8_convolutions: bool = False
     centred_on: tuple[str, ...] = ()
     centring: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.time_reversal, bool):
-            raise ValueError(
-                "time_reversal must be true or false. Received:"
-                f" time_reversal={self.time_reversal!r}"
-            )
+        for name in ("time_reversal", "int8_convolutions"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"{name} must be true or false. Received: {name}={getattr(self, name)!r}"
+                )
         if not isinstance(self.centred_on, tuple) or not all(
             isinstance(name, str) for name in self.centred_on
         ):
@@ -90,7 +93,7 @@ class VoiceOptions:
 
     network: Mapping[str, Any]
     losses: LossOptions
-    spec: FrontendSpec
+    spec: Spec
     serving: ServingOptions
 
 
@@ -180,9 +183,23 @@ class VoiceTask:
         centre(self.network, speech, self._serving.centring, self._serving.time_reversal)
         return self.validate(full=True)
 
+    @property
+    def int8_inputs(self) -> list[Float32Array]:
+        """Features (1, frames, n_mels) that set the ranges of 8-bit convolutions.
+
+        None are needed for float32.
+        """
+        if not self._serving.int8_convolutions:
+            return []
+        return [one[None] for one in self._batches.batch(0, 1.0)["features"]]
+
+    def first_utterances(self, frames: int) -> list[Float32Array]:
+        """Clean speech of each speaker, features (at most `frames`, n_mels)."""
+        return self._batches.first_utterances(frames)
+
     def card_input(self) -> dict[str, Any]:
         """The front end that serves, and whether speech is embedded backwards too."""
-        return {"frontend": self.spec.to_dict(), "time_reversal": self._serving.time_reversal}
+        return {**card_entry(self.spec), "time_reversal": self._serving.time_reversal}
 
     def embed(self, features: Float32Array) -> Float32Array:
         """Embed (n, frames, n_mels) features with the present weights.
@@ -215,7 +232,7 @@ class VoiceTask:
         return metrics
 
 
-def build_network(network: Mapping[str, Any], spec: FrontendSpec) -> keras.Model:
+def build_network(network: Mapping[str, Any], spec: Spec) -> keras.Model:
     """Build the untrained network that a table `[network]` names, for a front end."""
     options = {"backbone": DEFAULT_BACKBONE, **network}
     name = options.pop("backbone")
@@ -258,7 +275,18 @@ def create(config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
             `augment`, `teacher` (may be missing), `loss` and `serving`.
         context: Seed, and folder of the research data.
     """
-    spec = FrontendSpec(**config.get("frontend", {}))
+    return VoiceTask(*read_parts(config, context))
+
+
+def read_parts(
+    config: Mapping[str, Any], context: TaskContext, *, clean: bool = False
+) -> tuple[VoiceBatches, VoiceTrials, VoiceOptions]:
+    """Read what a voice task is made of.
+
+    `clean` asks for batches that hold the crops without variation too. Other arguments
+    as for `create`.
+    """
+    spec = read_spec(config.get("frontend", {}))
     sources, trials = read_sources(config, context.seed, context.shared, spec)
     batches = VoiceBatches(
         sources,
@@ -266,6 +294,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
         MelAugment(**_with_tuples(config.get("augment", {}))),
         spec,
         seed=context.seed,
+        clean=clean,
     )
     options = VoiceOptions(
         network=_with_tuples(config.get("network", {})),
@@ -273,7 +302,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
         spec=spec,
         serving=ServingOptions(**_with_tuples(config.get("serving", {}))),
     )
-    return VoiceTask(batches, trials, options)
+    return batches, trials, options
 
 
 def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:

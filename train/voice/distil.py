@@ -1,0 +1,158 @@
+"""Fine-tuning of a network that inherited CAM++, against CAM++ itself.
+
+The original hears each crop as it was recorded, and the smaller network with noise, echo,
+a narrow band and masks. It learns the output of each block and transit, the embedding,
+and the cosines within the batch. The head, the first layer, the thresholds and the last
+layer stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from network.backbones.dense_temporal import ClampedDense, ContextLayer
+from network.backbones.heads import relation_loss
+from network.backbones.registry import load_network
+from train.loop.task import TaskContext
+from train.voice.batches import VoiceBatches
+from train.voice.dev import VoiceTrials
+from train.voice.task import VoiceOptions, VoiceTask, read_parts
+from utils.errors import DatasetError
+
+BLOCKS = (1, 2, 3)
+# What a channel's error is divided by: its variance and this share of the mean variance.
+LEAST_VARIANCE = 0.1
+NO_TEACHER = "cli.py train voice-inherit writes it, together with the network to start from."
+
+
+@dataclass(frozen=True)
+class DistilOptions:
+    """How the original teaches (table `[teacher]` of the configuration).
+
+    Attributes:
+        network: The original as a Keras file.
+        cosine: Weight of 1 - cosine with the original's embedding.
+        relation: Weight of the squared difference of the cosines within a batch.
+        reversed_chance: Part of the crops that both hear backwards.
+    """
+
+    network: Path
+    cosine: float = 2.0
+    relation: float = 5.0
+    reversed_chance: float = 0.3
+
+
+class DistilTask(VoiceTask):
+    """Trains a smaller `voice_campplus` against the original.
+
+    See `train.loop.task.Task`. Arguments as for `VoiceTask`, with the original's
+    options. `batches` hold the clean crops too.
+
+    Raises:
+        DatasetError: The original is not there.
+    """
+
+    def __init__(
+        self,
+        batches: VoiceBatches,
+        trials: VoiceTrials,
+        options: VoiceOptions,
+        *,
+        teacher: DistilOptions,
+        seed: int,
+    ) -> None:
+        super().__init__(batches, trials, options)
+        if not teacher.network.is_file():
+            raise DatasetError(
+                f"The network that teaches must be there. Received: {teacher.network.name}",
+                NO_TEACHER,
+            )
+        self._teacher = teacher
+        self._seed = seed
+        self._theirs = _with_blocks(load_network(teacher.network))
+        self._ours = _with_blocks(self.network)
+        _freeze(self.network)
+
+    def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
+        """Features as they are varied, and clean."""
+        batch = self._batches.batch(step, progress)
+        rng = np.random.default_rng([self._seed, step, 1])
+        turned = rng.random(len(batch["label"])) < self._teacher.reversed_chance
+        for name in ("features", "clean"):
+            batch[name][turned] = batch[name][turned, ::-1]
+        return batch
+
+    def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Weighted sum of the losses, and each by itself."""
+        del progress
+        *taught, wanted = self._theirs(batch["clean"], training=False)
+        *learned, embeddings = self._ours(batch["features"], training=True)
+        misfits = [_misfit(*pair) for pair in zip(learned, taught, strict=True)]
+        parts = {
+            "blocks": tf.reduce_mean(misfits),
+            "cosine": 1 - tf.reduce_mean(tf.reduce_sum(embeddings * wanted, axis=1)),
+            "relation": relation_loss(embeddings, wanted),
+        }
+        total = parts["blocks"] + self._teacher.cosine * parts["cosine"]
+        return {"loss": total + self._teacher.relation * parts["relation"], **parts}
+
+    def _build_heads(self) -> None:
+        """There is nothing to train beside the network."""
+        self.heads: Sequence[keras.layers.Layer] = []
+
+
+def _with_blocks(network: keras.Model) -> keras.Model:
+    """The network with the outputs of blocks and transits beside its embedding."""
+    outputs: list[keras.KerasTensor] = []
+    for block in BLOCKS:
+        transit = network.get_layer(f"transit{block}")
+        outputs += [transit.input, transit.output]
+    return keras.Model(network.input, [*outputs, network.output])
+
+
+def _freeze(network: keras.Model) -> None:
+    """Let blocks and transits alone be trained, and not their thresholds.
+
+    Gradients of what reads activations that are never negative agree in sign. Steps of
+    equal size there would wreck what the weights inherited.
+    """
+    for layer in network.layers:
+        layer.trainable = isinstance(layer, ClampedDense | ContextLayer)
+        if isinstance(layer, ClampedDense):
+            layer.floor.trainable = False
+        elif isinstance(layer, ContextLayer):
+            layer.narrow.floor.trainable = False
+
+
+def _misfit(learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
+    """Mean squared error over the variance of each channel.
+
+    The student may lack the last channels.
+    """
+    wanted = taught[..., : learned.shape[-1]]
+    variance = tf.math.reduce_variance(wanted, axis=(0, 1))
+    scale = variance + LEAST_VARIANCE * tf.reduce_mean(variance)
+    return tf.reduce_mean(tf.square(learned - wanted) / scale)
+
+
+def create(config: Mapping[str, Any], context: TaskContext) -> DistilTask:
+    """Build the task from a training configuration whose teacher is a network.
+
+    Args:
+        config: As for `train.voice.task.create`. The table `teacher` holds
+            `DistilOptions`.
+        context: Seed, and folder of the research data.
+    """
+    table = dict(config["teacher"])
+    teacher = DistilOptions(network=Path(table.pop("network")), **table)
+    others = {name: value for name, value in config.items() if name != "teacher"}
+    parts = read_parts(others, context, clean=True)
+    return DistilTask(*parts, teacher=teacher, seed=context.seed)
