@@ -127,8 +127,8 @@ def voice_inherit(wheel: Path, *, config: Path, data: Path | None, seed: int, ou
     settings = read_config("voice", config, data=data)
     # TensorFlow takes seconds to import.
     from train.data.datasets import shared_data_dir
+    from train.loop.journal import format_metrics
     from train.loop.task import TaskContext
-    from train.loop.trainer import format_metrics
     from train.voice.inheritance import inherit_from, publish_inherited
 
     least_s = Settings.from_env().capture.min_speech_s

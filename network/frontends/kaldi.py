@@ -197,7 +197,8 @@ def _mel_filters(spec: KaldiSpec) -> Float64Array:
     bins = _mel(np.arange(half) * nyquist_hz / half)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(np.minimum(rising, falling), 0.0)
+    filters: Float64Array = np.maximum(np.minimum(rising, falling), 0.0)
+    return filters
 
 
 def _mel(frequency_hz: Any) -> Any:

@@ -44,6 +44,7 @@ CASES = {
         Modality.VOICE, {"channels": 16, "scale": 4, "squeezed": 8, "joined_channels": 24}
     ),
     "resnet34_thin": Case(Modality.VOICE, {"width": 4, "blocks": (1, 1, 1, 1)}),
+    "voice_campplus": Case(Modality.VOICE, {"bottlenecks": ((12, 8), (8, 4), (8,)), "context": 6}),
 }
 VOICES = [name for name, case in CASES.items() if case.modality is Modality.VOICE]
 FACES = [name for name, case in CASES.items() if case.modality is Modality.FACE]
@@ -183,6 +184,9 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any]]] = [
     ("ecapa_tdnn", {"scale": 1}),
     ("resnet34_thin", {"n_mels": 20}),
     ("resnet34_thin", {"blocks": (1, 1)}),
+    ("voice_campplus", {"n_mels": 20}),
+    ("voice_campplus", {"context": 0}),
+    ("voice_campplus", {"bottlenecks": ((8,), (8,))}),
 ]
 
 

@@ -38,9 +38,9 @@ def random_tensors(seed: int = 0) -> dict[str, Array]:
     for stage in (1, 2):
         for block in (0, 1):
             name = f"head.layer{stage}.{block}"
-            for part in (1, 2):
-                weight(f"{name}.conv{part}", 32, 32, 3, 3)
-                norm(f"{name}.bn{part}", 32)
+            for half in (1, 2):
+                weight(f"{name}.conv{half}", 32, 32, 3, 3)
+                norm(f"{name}.bn{half}", 32)
         weight(f"head.layer{stage}.0.shortcut.0", 32, 32, 1, 1)
         norm(f"head.layer{stage}.0.shortcut.1", 32)
     weight("head.conv2", 32, 32, 3, 3)
@@ -57,8 +57,7 @@ def random_tensors(seed: int = 0) -> dict[str, Array]:
             weight(f"{name}.cam_layer.linear_local", 32, 128, 3)
             for part, rows, columns in (("linear1", 64, 128), ("linear2", 32, 64)):
                 weight(f"{name}.cam_layer.{part}", rows, columns, 1)
-                bias = rng.normal(0, 0.1, rows).astype(np.float32)
-                tensors[f"{name}.cam_layer.{part}.bias"] = bias
+                tensors[f"{name}.cam_layer.{part}.bias"] = rng.normal(0, 0.1, rows)
             channels += 32
         norm(f"xvector.transit{block}.nonlinear.batchnorm", channels)
         weight(f"xvector.transit{block}.linear", channels // 2, channels, 1)
@@ -114,8 +113,8 @@ def _layer(tensors: Tensors, name: str, x: Array, dilation: int) -> Array:
     hidden = _relu(_norm(tensors, f"{name}.nonlinear2.batchnorm", hidden))
     context = np.repeat(hidden.mean(axis=1, keepdims=True), hidden.shape[1], axis=1)
     for start in range(0, hidden.shape[1], 100):
-        part = slice(start, start + 100)
-        context[:, part] += hidden[:, part].mean(axis=1, keepdims=True)
+        steps = slice(start, start + 100)
+        context[:, steps] += hidden[:, steps].mean(axis=1, keepdims=True)
     mask = context
     for part, activation in (("linear1", _relu), ("linear2", _sigmoid)):
         kernel = tensors[f"{name}.cam_layer.{part}.weight"][:, :, 0]

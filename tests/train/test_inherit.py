@@ -132,7 +132,7 @@ def test_the_larger_network_fine_tunes_the_smaller_one(voices: Path, tmp_path: P
     assert load_voice_encoder(tmp_path / "out").embed(speech).vector.shape == (512,)
 
 
-def run_command(*words: str | Path) -> str:
+def run_command(*words: object) -> str:
     from cli import cli
 
     return CliRunner().invoke(cli, ["train", "voice-inherit", *map(str, words)]).output

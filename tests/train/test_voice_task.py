@@ -51,7 +51,7 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
 ) -> None:
     import tomllib
 
-    from network.frontends.log_mel import log_mel
+    from network.frontends.features import features_of
     from network.serving.encoder import load_voice_encoder
     from train.voice.task import create
     from utils.media import Waveform
@@ -69,7 +69,7 @@ def test_what_was_trained_backwards_too_serves_and_is_validated_as_the_mean_of_b
     task.network.load_weights(voices / "backwards_model" / "model.keras")
     sound = media_sound.speech(3, 1.5, rate_hz=16000)
     expected = encoder.embed(Waveform(sound, 16000)).vector[:32]
-    features = log_mel(sound, task.spec)[None]
+    features = features_of(sound, task.spec)[None]
     asked = []
 
     def error_rates(embed: Callable[[np.ndarray], Any], **_: object) -> dict[str, float]:

@@ -17,7 +17,6 @@ from network.serving.export import (
     count_multiply_adds,
     count_parameters,
     export_onnx,
-    quantise_convolutions,
 )
 from train.data.datasets import Listing
 from train.loop.task import Task

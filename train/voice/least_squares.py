@@ -74,23 +74,34 @@ def separate(
         Pointwise kernel (c, g), and taps (3, g).
     """
     square, cross = _moments(hidden, outputs, dilation)
-    ridge_at = POINT_RIDGE * np.mean([np.trace(square[tap, tap]) for tap in range(3)])
     point, taps = _closest(kernel)
-    points, columns = [], []
+    points: list[Rows] = []
+    columns: list[Rows] = []
     for unit in range(outputs.shape[-1]):
-        one = point[:, unit]
-        three = taps[:, unit]
-        for _ in range(ROUNDS):
-            matrix = np.tensordot(np.outer(three, three), square, 2)
-            matrix += ridge_at / len(matrix) * np.eye(len(matrix))
-            one = np.linalg.solve(matrix, three @ cross[:, :, unit])
-            small = (square @ one) @ one + TAP_RIDGE * np.eye(3)
-            three = np.linalg.solve(small, cross[:, :, unit] @ one)
-            length = np.linalg.norm(three) + 1e-9
-            one, three = one * length, three / length
+        one, three = _separate_unit(square, cross[:, :, unit], point[:, unit], taps[:, unit])
         points.append(one)
         columns.append(three)
     return np.stack(points, axis=1), np.stack(columns, axis=1)
+
+
+def _separate_unit(
+    square: Float64Array, cross: Float64Array, point: Rows, taps: Rows
+) -> tuple[Rows, Rows]:
+    """Fit one output: its pointwise weights (c,), and its taps (3,) of length 1.
+
+    `square` and `cross` are what `_moments` gives, `cross` for this output alone.
+    """
+    channels = len(point)
+    variance = np.mean([np.trace(square[tap, tap]) for tap in range(3)]) / channels
+    for _ in range(ROUNDS):
+        matrix = np.tensordot(np.outer(taps, taps), square, 2)
+        matrix += POINT_RIDGE * variance * np.eye(channels)
+        point = np.linalg.solve(matrix, taps @ cross)
+        taps = np.linalg.solve((square @ point) @ point + TAP_RIDGE * np.eye(3), cross @ point)
+        length = np.linalg.norm(taps) + 1e-9
+        point = point * length
+        taps = taps / length
+    return point, taps
 
 
 def _moments(hidden: Rows, outputs: Rows, dilation: int) -> tuple[Float64Array, Float64Array]:
