@@ -10,6 +10,7 @@ The input is not masked: it holds one utterance, or several of equal length.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         sizes = [self.n_mels, self.embedding_size, self.context]
-        sizes += [width for block in self.bottlenecks for width in block]
+        sizes += itertools.chain.from_iterable(self.bottlenecks)
         if self.n_mels % 8 or len(self.bottlenecks) != 3 or min(sizes) < 1:
             raise ValueError(
                 "Sizes must be positive, `n_mels` a multiple of 8, and `bottlenecks` of three"

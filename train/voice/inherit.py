@@ -168,11 +168,11 @@ class _Body:
         while channels.shape[-1] < kernel.shape[0]:
             place += 1
             layer = self._teacher.get_layer(f"block{block}_layer{place}")
-            channels = self._joined(layer, channels)
+            channels = self._append_output(layer, channels)
         outputs: Float32Array = self._teacher.get_layer(f"transit{block}")(channels).numpy()
         return outputs
 
-    def _joined(self, layer: ContextLayer, channels: Float32Array) -> Float32Array:
+    def _append_output(self, layer: ContextLayer, channels: Float32Array) -> Float32Array:
         added = layer([tf.constant(channels), *self._segments]).numpy()
         return np.concatenate([channels, added], axis=-1)
 
@@ -191,8 +191,8 @@ class _Body:
         ours.point.kernel.assign(point)
         ours.taps.assign(taps)
         self._fit_mask(theirs, ours, (original, hidden), units)
-        self._ours = self._joined(ours, self._ours)
-        self._theirs = self._joined(theirs, self._theirs)
+        self._ours = self._append_output(ours, self._ours)
+        self._theirs = self._append_output(theirs, self._theirs)
 
     def _fit_clamped(
         self, ours: ClampedDense, theirs: ClampedDense, wanted: Float32Array, units: Channels
