@@ -52,7 +52,7 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
         lambda _: None
     )
     after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
-    assert set(before) == {"loss", "margin_head", "teacher", "relation"}
+    assert set(before) == {"loss", "margin_head", "accuracy", "teacher", "relation"}
     assert after["teacher"] < 0.9 * before["teacher"]
     assert after["loss"] < before["loss"]
 
