@@ -6,9 +6,23 @@ import math
 
 import pytest
 
+from recognition.observation import Observation
+from recognition.results import Decision, Identification, Match, Outcome
 from recognition.stories import Evidence, Story, weigh
+from utils.modality import Modality, PerModality
 
 MIXED = 0.5
+NOTHING = Observation(
+    faces=(),
+    face_quality=None,
+    people_in_view=0,
+    speech_segments=(),
+    speech_quality=None,
+    duration_s=0.0,
+    hints=(),
+    encoder_ids=PerModality("", "", ""),
+    timings_ms={},
+)
 
 
 def by_bayes(face: float, voice: float, mixed: float) -> dict[Story, float]:
@@ -60,3 +74,31 @@ def test_extreme_ratios_stay_finite(ratio: float) -> None:
     stories = weigh(Evidence(face=ratio, voice=ratio, joint=ratio), MIXED)
     assert sum(stories.values()) == pytest.approx(1.0)
     assert stories[Story.BOTH] == pytest.approx(float(ratio > 0))
+
+
+@pytest.mark.parametrize(
+    ("by", "voice", "silent"),
+    [
+        (Modality.FACE, Outcome.UNKNOWN, Modality.VOICE),
+        (Modality.FACE, Outcome.NO_PROBE, None),
+        (Modality.FUSED, Outcome.UNKNOWN, None),
+        (Modality.VOICE, Outcome.ACCEPTED, Modality.FACE),
+    ],
+)
+def test_an_answer_knows_who_does_not_confirm_it(
+    by: Modality, voice: Outcome, silent: Modality | None
+) -> None:
+    match = Match(person_id="ann", name="Ann", score=0.8, probability=0.8)
+    decisions = PerModality(
+        fused=Decision(outcome=Outcome.ACCEPTED, reason="", match=match, modality=by),
+        face=Decision(outcome=Outcome.ACCEPTED, reason="", match=match),
+        voice=Decision(outcome=voice, reason=""),
+    )
+    answer = Identification(
+        decisions=decisions,
+        observation=NOTHING,
+        people=1,
+        fpir=0.01,
+        scale_ids=PerModality("", "", ""),
+    )
+    assert answer.unconfirmed_by == silent
