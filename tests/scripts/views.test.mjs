@@ -70,6 +70,7 @@ describe("an answer without a name", () => {
     assert.deepEqual(adviceFor({ ...answer({}), hints }), [EN["hint.too_dark"]]);
     assert.deepEqual(adviceFor(answer({ people: 0 })), []);
     assert.deepEqual(adviceFor(answer({ fused: "accepted" })), []);
+    assert.deepEqual(adviceFor(answer({ fused: "conflict" })), []);
   });
 });
 

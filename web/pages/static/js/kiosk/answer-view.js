@@ -78,6 +78,6 @@ export function explain({ fused, face, voice, gallery }) {
  */
 export function adviceFor({ fused, hints, gallery }) {
   if (hints.length) return hints.map(describeHint);
-  const isStranger = fused.outcome !== "accepted" && gallery.people > 0;
+  const isStranger = fused.outcome === "unknown" && gallery.people > 0;
   return isStranger ? [t("answer.advice")] : [];
 }
