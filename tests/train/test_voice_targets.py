@@ -65,16 +65,6 @@ def write_windows(file: Path, seed: int = 0, silent: int | None = None) -> Path:
     return file
 
 
-def write_whole(file: Path, listing: Listing, count: int | None = None) -> Path:
-    vectors = np.random.default_rng(0).normal(size=(len(listing.items), SIZE))[:count] + 5.0
-    np.savez(
-        file,
-        path=np.array([item.path for item in listing.items][:count]),
-        embedding=vectors.astype(np.float16),
-    )
-    return file
-
-
 def test_frames_count_for_the_windows_that_cover_them() -> None:
     vectors = np.eye(2, 4, dtype=np.float16)
     heard = Windows(vectors, np.array([[0, 160], [100, 260]], np.int32), np.array([0, 0, 2]))
@@ -188,26 +178,6 @@ def test_what_the_teacher_did_not_hear_has_no_target(listing: Listing, tmp_path:
     assert not targets.of_crop(2, [(3, np.arange(50))]).any()
 
 
-def test_whole_files_stand_in_for_the_first_voice(listing: Listing, tmp_path: Path) -> None:
-    targets = targets_of(
-        listing, [tmp_path / "none.npz"], whole=write_whole(tmp_path / "whole.npz", listing)
-    )
-    early, late = (
-        targets.of_crop(0, [(4, frames)]) for frames in (np.arange(50), np.arange(700, 750))
-    )
-    np.testing.assert_allclose(early, late, atol=1e-6)
-    assert np.linalg.norm(early) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_teacher_of_other_files_is_refused(listing: Listing, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="not found") as caught:
-        targets_of(listing, [tmp_path / "none.npz"], whole=tmp_path / "neither.npz")
-    assert "--no-teacher" in caught.value.hint
-    with pytest.raises(DatasetError, match="without them"):
-        whole = write_whole(tmp_path / "t.npz", listing, count=1)
-        targets_of(listing, [tmp_path / "none.npz"], whole=whole)
-
-
 @pytest.mark.parametrize(
     ("kept", "starts"),
     [(10, [0]), (300, [0]), (340, [0]), (400, [0, 100]), (500, [0, 200]), (600, [0, 200, 300])],
@@ -275,22 +245,12 @@ def test_a_voice_that_nobody_speaks_has_no_windows_of_the_teachers_length(
     assert not targets.of_crop(1, [(0, np.arange(50))]).any()
 
 
-def test_whole_files_do_not_mix_with_another_teachers_windows(
+def test_without_windows_of_the_first_voice_there_is_no_target(
     listing: Listing, tmp_path: Path
 ) -> None:
-    """The first voice alone has a target then.
-
-    The windows of the second are of another space, here also of another length.
-    """
-    rows = np.random.default_rng(0).normal(size=(len(listing.items), SIZE + 3))
-    np.savez(
-        tmp_path / "whole.npz", path=np.array([item.path for item in listing.items]), embedding=rows
-    )
-    targets = targets_of(
-        listing, [None, write_windows(tmp_path / "b.npz")], whole=tmp_path / "whole.npz"
-    )
-    assert targets.of_crop(0, [(0, np.arange(50))]).any()
-    assert not targets.of_crop(1, [(0, np.arange(50))]).any()
+    with pytest.raises(DatasetError, match="must have heard the first voice") as caught:
+        targets_of(listing, [tmp_path / "none.npz", write_windows(tmp_path / "b.npz")])
+    assert "--no-teacher" in caught.value.hint
 
 
 def test_nothing_is_left_of_windows_that_cannot_be_written(tmp_path: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import shutil
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,27 +25,48 @@ def ask(voices: Path, config: Path) -> Result:
     return CliRunner().invoke(cli.cli, words)
 
 
-def test_losses_fall_with_a_teacher(voices: Path) -> None:
-    """The distillation path: a teacher that tells the speakers apart is followed."""
-    import tomllib
+@pytest.fixture(scope="module")
+def taught(voices: Path, trained_voice: Path) -> dict[str, Any]:
+    """A configuration whose teacher tells the speakers apart by the first voice."""
+    from network.serving.card import read_card, write_card
+    from train.voice.banks import training_files
+    from train.voice.teacher import save_windows, teacher_file
+    from train.voice.variants import Variant
 
+    encoder = voices / "knowing"
+    shutil.copytree(trained_voice, encoder)
+    write_card(encoder, dataclasses.replace(read_card(encoder), name="knowing"))
+    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
+    config["data"]["train"] = str(voices / "speech")
+    config["teacher"] = {"encoder": str(encoder)}
+    listing, _ = training_files(config["data"], 1, voices)
+    files = len(listing.items)
+    noise = np.random.default_rng(0).normal(size=(files, SPEAKERS))
+    file = teacher_file(
+        listing,
+        Path(config["data"]["cache"]),
+        read_card(encoder).encoder_id,
+        variant=Variant(1.0, "clean"),
+        groups=(),
+    )
+    windows: dict[str, np.ndarray] = {
+        "windows": np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * noise,
+        "spans": np.array([[0, 10**6]] * files, np.int32),
+        "offsets": np.arange(files + 1),
+    }
+    save_windows(file, windows)
+    return config
+
+
+def test_losses_fall_with_a_teacher(voices: Path, taught: dict[str, Any]) -> None:
+    """The distillation path: a teacher that tells the speakers apart is followed."""
     import tensorflow as tf
 
-    from train.data.datasets import read_listing
     from train.loop.options import LoopOptions
     from train.loop.trainer import Trainer
     from train.voice.task import create
 
-    listing = read_listing(voices / "speech", "audio")
-    rows = np.eye(SPEAKERS)[listing.label_ids()] + 0.01 * np.random.default_rng(0).normal(
-        size=(len(listing.items), SPEAKERS)
-    )
-    np.savez(
-        voices / "teacher.npz", path=np.array([item.path for item in listing.items]), embedding=rows
-    )
-    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"] = str(voices / "speech")
-    config["teacher"] = {"whole": "teacher.npz"}
+    config = copy.deepcopy(taught)
     # Quick to learn
     config["data"] |= {"channels": ["clean"], "fluent_channels": [], "disguises": [], "prosody": []}
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
@@ -57,21 +83,16 @@ def test_losses_fall_with_a_teacher(voices: Path) -> None:
     assert after["loss"] < before["loss"]
 
 
-def test_a_batch_without_any_target_has_finite_losses(voices: Path) -> None:
-    import tomllib
-
+def test_a_batch_without_any_target_has_finite_losses(voices: Path, taught: dict[str, Any]) -> None:
     import tensorflow as tf
 
     from train.voice.task import create
 
-    config = tomllib.loads((voices / "voice.toml").read_text(encoding="utf-8"))
-    config["data"]["train"] = str(voices / "speech")
-    config["teacher"] = {"whole": "teacher.npz"}
-    task = create(config, context_of(voices))
-    for taught in (0, 1):
+    task = create(taught, context_of(voices))
+    for count in (0, 1):
         batch = task.batch(0, 0.0)
         batch["target"] = np.zeros_like(batch["target"])
-        batch["target"][:taught, 0] = 1
+        batch["target"][:count, 0] = 1
         losses = task.loss(
             {name: tf.constant(value) for name, value in batch.items()}, tf.constant(0.5)
         )
@@ -83,8 +104,6 @@ def test_a_model_with_a_card_teaches_the_next(voices: Path, trained_voice: Path)
 
     The training finds what it said.
     """
-    import tomllib
-
     from train.voice.task import create
 
     config = voices / "taught.toml"
@@ -126,26 +145,14 @@ def test_a_teacher_that_is_not_there_is_asked_for_by_its_own_name(voices: Path) 
     assert "--no-teacher" in result.stderr
 
 
-def test_without_windows_it_is_said_what_is_taken_instead(
-    voices: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_voices_without_windows_are_counted(voices: Path, caplog: pytest.LogCaptureFixture) -> None:
     from train.data.datasets import read_listing
     from train.voice.sources import find_teacher
 
     listing = read_listing(voices / "speech", "audio")
-    np.savez(
-        voices / "whole.npz",
-        path=np.array([item.path for item in listing.items]),
-        embedding=np.eye(len(listing.items)),
-    )
     data = {"speeds": [1.0, 0.9], "cache": str(voices / "cache")}
-    find_teacher({"encoder": "nowhere", "whole": "whole.npz"}, data, listing, voices)
-    assert "2 of 2 voices" in caplog.text
-    notice = (
-        "The first voice and its prosodies take another encoder's embeddings of whole files"
-        " (whole.npz), the others are learned"
-    )
-    assert notice in caplog.text
+    find_teacher({"encoder": "nowhere"}, data, listing)
+    assert "2 of 2 voices have no teacher's windows" in caplog.text
 
 
 def test_a_configuration_without_a_teacher_cannot_ask_one(voices: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def read_sources(
         noise = _read_noise(shared / data["noise"], cache, spec)
     targets = None
     if config.get("teacher"):
-        files = find_teacher(config["teacher"], data, listing, shared)
+        files = find_teacher(config["teacher"], data, listing)
         targets = load_targets(replace(files, hop_ms=spec.hop_ms), listing)
     sources = VoiceSources(
         listing=listing,
@@ -80,12 +80,11 @@ def open_banks(data: Mapping[str, Any], listing: Listing, spec: Spec) -> list[li
 
 
 def find_teacher(
-    teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing, shared: Path
+    teacher: Mapping[str, Any], data: Mapping[str, Any], listing: Listing
 ) -> TeacherFiles:
-    """Find the teacher's embeddings for a table `[teacher]`.
+    """Find the embeddings of the `encoder` of a table `[teacher]`, by window.
 
-    They are those of `encoder` by window where that is there, otherwise those of whole
-    files. A warning says which voices learn from labels alone.
+    A warning says how many voices have none. They learn from labels alone.
     """
     encoder = Path(teacher.get("encoder", ""))
     files: list[Path | None] = [None] * len(voices(data))
@@ -96,35 +95,18 @@ def find_teacher(
             teacher_file(listing, cache, name, variant=voice, groups=groups)
             for voice, groups in voices(data)
         ]
-    whole = shared / teacher["whole"] if "whole" in teacher else None
-    absent = [file is None or not file.is_file() for file in files]
-    if any(absent):
+    if absent := sum(file is None or not file.is_file() for file in files):
         log.warning(
             "%d of %d voices have no teacher's windows, which cli.py train voice-teacher makes."
-            " %s learned from labels alone.",
-            sum(absent),
+            " They are learned from labels alone.",
+            absent,
             len(files),
-            _stand_in(absent, whole),
         )
     return TeacherFiles(
         voices=files,
-        whole=whole,
         crop_share=teacher.get("crop_share", 0.5),
         prosodies=[voice.speed for voice in prosodies(data)],
     )
-
-
-def _stand_in(absent: Sequence[bool], whole: Path | None) -> str:
-    """What the first voice takes if its windows are `absent`.
-
-    It begins the sentence about the voices without a teacher.
-    """
-    if absent[0] and whole is not None:
-        return (
-            "The first voice and its prosodies take another encoder's embeddings of whole files"
-            f" ({whole.name}), the others are"
-        )
-    return "They are"
 
 
 def _split(

@@ -37,8 +37,6 @@ NO_TEACHER = (
 FEW_SPEAKERS = 10
 # The teacher's windows are counted in frames of so much.
 TEACHER_HOP_MS = 10.0
-# Last frame of a window that covers its file, however long.
-EVERYWHERE = 10**6
 
 
 @dataclass(frozen=True)
@@ -138,9 +136,6 @@ class TeacherFiles:
     Attributes:
         voices: A file per voice, as `train.voice.teacher` writes them. A voice without
             one is learned from labels alone.
-        whole: An .npz file with `path` and `embedding` of whole files. It stands in for
-            the first voice's file where that is missing. It is another teacher's, so
-            the other voices (but not the prosodies) are learned from labels alone then.
         crop_share: See `TeacherTargets`.
         prosodies: Speeds of more voices, which are the first voice's people with
             another prosody and have its targets.
@@ -148,7 +143,6 @@ class TeacherFiles:
     """
 
     voices: Sequence[Path | None]
-    whole: Path | None = None
     crop_share: float = 0.5
     prosodies: Sequence[float] = ()
     hop_ms: float = TEACHER_HOP_MS
@@ -158,12 +152,11 @@ def load_targets(files: TeacherFiles, listing: Listing) -> TeacherTargets:
     """Load the teacher's targets for the files of `listing`.
 
     Raises:
-        DatasetError: There is no embedding for the first voice, or none of the
-            listing's files.
+        DatasetError: There are no windows of the first voice.
     """
     voices = [_read_windows(file) for file in files.voices]
     if voices[0] is None:
-        voices = [_read_whole_files(files.whole, listing), *[None] * (len(voices) - 1)]
+        raise DatasetError("The teacher must have heard the first voice of all speech.", NO_TEACHER)
     speed = files.hop_ms / TEACHER_HOP_MS
     voices = [windows and windows.at_speed(speed) for windows in voices]
     groups = [group_of(label) for label in listing.labels]
@@ -183,31 +176,6 @@ def _read_windows(file: Path | None) -> Windows | None:
         return Windows(
             vectors=archive["windows"], spans=archive["spans"], offsets=archive["offsets"]
         )
-
-
-def _read_whole_files(file: Path | None, listing: Listing) -> Windows:
-    """Each file's embedding as one window over all of it."""
-    if file is None:
-        raise DatasetError("The configuration names no embeddings of the teacher.", NO_TEACHER)
-    if not file.is_file():
-        raise DatasetError(
-            f"The teacher's embeddings must be there. Received: {file.name} (not found)", NO_TEACHER
-        )
-    with np.load(file) as archive:
-        rows = dict(zip(archive["path"].tolist(), archive["embedding"], strict=True))
-    heard = [item.path in rows for item in listing.items]
-    if sum(heard) < 2:
-        raise DatasetError(
-            f"The teacher's embeddings must be of the training files. Received: {file.name} without"
-            " them",
-            NO_TEACHER,
-        )
-    vectors = np.stack([rows[item.path] for item in listing.items if item.path in rows])
-    return Windows(
-        vectors=vectors.astype(np.float16),
-        spans=np.array([[0, EVERYWHERE]] * len(vectors), np.int32),
-        offsets=np.concatenate([[0], np.cumsum(heard)]),
-    )
 
 
 def _whiten(

@@ -39,9 +39,8 @@ SHORTEST = RATE_HZ
 PAUSE_DB = 40.0
 REACH_FRAMES = 12
 NO_ENCODER = (
-    "docs/models.md says how the shipped network's teacher is made. Without one, `cli.py train"
-    " voice` takes the embeddings of whole files if there are any, or learns from labels alone"
-    " (--no-teacher)."
+    "docs/training.md says how the shipped network's teacher is made. Without one, `cli.py train"
+    " voice --no-teacher` learns from labels alone."
 )
 
 
