@@ -106,7 +106,7 @@ def read_config(
     _find_data(config["data"], file.parent)
     if data:
         config["data"]["train"] = str(data.resolve())
-        for key in ("dev_pairs", "dev_trials", "fluent"):
+        for key in ("dev_pairs", "dev_trials", "fluent", "unlabelled"):
             config["data"].pop(key, None)
         for key in ("centred_on", "centring"):
             config.get("serving", {}).pop(key, None)

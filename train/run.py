@@ -174,6 +174,8 @@ def begin_run(options: RunOptions, config: Mapping[str, Any], task: Task, run_di
         )
     fed = task.card_input()
     begin(task.network, options.init, run_dir, fed.get("frontend") or fed.get("kaldi"))
+    if options.init and (fit_projection := getattr(task, "fit_projection", None)):
+        fit_projection()
     # Of a run that was killed before its first checkpoint.
     (run_dir / fine_tune.BEFORE_FILE).unlink(missing_ok=True)
     (run_dir / DATA_FILE).write_text(data_key(options, config) + "\n", encoding="utf-8")

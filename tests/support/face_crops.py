@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
+from network.serving.card import Card, write_card
+from network.serving.inputs import FaceInput
+from tests.support.tiny import save_onnx
 from train.data.datasets import Listing, read_listing
 from train.face.augment import AugmentOptions
 from train.face.batches import BatchOptions, FaceBatches
+from train.face.teacher import TeacherNetwork
 from utils.arrays import FACE_SIZE_PX, ImageArray
+from utils.file_hash import hash_file
 
 CROPS = 24
 CROPS_PER_PERSON = 3
@@ -34,25 +40,42 @@ def write_crops(folder: Path) -> Listing:
     return read_listing(folder)
 
 
-def write_teacher(file: Path) -> Path:
-    """Write a network with the signature of the teacher.
+def write_teacher(folder: Path) -> TeacherNetwork:
+    """Write a face network with a card, to be a teacher.
 
     It gives the mean of each colour on the left and on the right half.
     """
     halves = [FACE_SIZE_PX, FACE_SIZE_PX // 2]
     nodes = [
-        helper.make_node(
-            "AveragePool", ["input0"], ["halves"], kernel_shape=halves, strides=halves
-        ),
-        helper.make_node("Flatten", ["halves"], ["output"]),
+        helper.make_node("AveragePool", ["x"], ["halves"], kernel_shape=halves, strides=halves),
+        helper.make_node("Flatten", ["halves"], ["out"]),
     ]
-    shape: list[str | int] = ["n", 3, FACE_SIZE_PX, FACE_SIZE_PX]
-    image = helper.make_tensor_value_info("input0", TensorProto.FLOAT, shape)
-    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6])
-    graph = helper.make_graph(nodes, "teacher", [image], [output])
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), file)
-    return file
+    fed = FaceInput(
+        layout="nchw",
+        scale=1 / 255,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
+    write_network(folder, ["n", 3, FACE_SIZE_PX, FACE_SIZE_PX], nodes, fed)
+    return TeacherNetwork(folder)
+
+
+def write_network(
+    folder: Path, shape: Sequence[str | int], nodes: Sequence[onnx.NodeProto], fed: FaceInput
+) -> None:
+    """Write a face network from "x" of this shape to six numbers "out", with its card."""
+    folder.mkdir()
+    save_onnx(folder / "model.onnx", {"x": shape}, nodes, {})
+    card = Card(
+        name=folder.name,
+        modality="face",
+        runtime="onnx",
+        file="model.onnx",
+        sha256=hash_file(folder / "model.onnx"),
+        embedding_size=6,
+        input=fed.to_dict(),
+    )
+    write_card(folder, card)
 
 
 def batches(listing: Listing, folder: Path, **changes: Any) -> FaceBatches:

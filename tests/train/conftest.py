@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.people_tables import Fitted
     from train.data.datasets import Listing
+    from train.face.teacher import TeacherNetwork
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +47,11 @@ def listing(tmp_path: Path) -> Listing:
 
 
 @pytest.fixture
-def teacher(tmp_path: Path) -> Path:
-    """A network with the signature of a teacher of faces."""
+def teacher(tmp_path: Path) -> TeacherNetwork:
+    """A small teacher of faces."""
     from tests.support.face_crops import write_teacher
 
-    return write_teacher(tmp_path / "teacher.onnx")
+    return write_teacher(tmp_path / "teacher")
 
 
 @pytest.fixture(scope="session")

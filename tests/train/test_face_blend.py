@@ -5,6 +5,8 @@ What they are made of, how turned views are bent and aligned, and their way into
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,10 +15,10 @@ import pytest
 
 from tests.support.face_crops import batches, crop
 from train.data.datasets import Listing, read_listing
-from train.face.batches import UNKNOWN, TeacherOptions, mean_of_views
-from train.face.blend import Blender, turn
+from train.face.batches import UNKNOWN, TeacherOptions
+from train.face.blend import Blender, lopsidedness, thumbnails, turn
 from train.face.blend_cache import SHARD, BlendSource, cached_blends, make_blender
-from train.face.teacher import Teacher
+from train.face.teacher import Teacher, TeacherNetwork
 
 pytestmark = pytest.mark.slow
 
@@ -25,21 +27,25 @@ def crops(number: int) -> np.ndarray:
     return np.stack([crop(seed) for seed in range(number)])
 
 
+def make(images: np.ndarray, weights: Sequence[float] = (), seed: int = 1) -> Blender:
+    """A blender that wants all crops equally, or as `weights` say."""
+    wanted = np.array(weights or np.ones(len(images)), np.float32)
+    return Blender(images, thumbnails(images), wanted, seed=seed)
+
+
 def test_a_face_depends_on_seed_and_number_alone() -> None:
-    one, other = (Blender(crops(20), np.ones(20), seed=1) for _ in range(2))
+    one, other = (make(crops(20), seed=1) for _ in range(2))
     one.face(3)
     assert np.array_equal(one.face(7), other.face(7))
     assert not np.array_equal(one.face(7), one.face(8))
-    assert not np.array_equal(one.face(7), Blender(crops(20), np.ones(20), seed=2).face(7))
+    assert not np.array_equal(one.face(7), make(crops(20), seed=2).face(7))
     assert one.face(7).shape == (112, 112, 3)
     assert one.face(7).dtype == np.uint8
 
 
 def test_crops_of_no_weight_are_not_used() -> None:
     images = np.stack([np.full((112, 112, 3), value, np.uint8) for value in (40, 60, 200)])
-    faces = np.stack(
-        [Blender(images, np.array([1.0, 1.0, 0.0]), seed=1).face(number) for number in range(60)]
-    )
+    faces = np.stack([make(images, (1.0, 1.0, 0.0)).face(number) for number in range(60)])
     assert faces.max() <= 61
     assert {40, 60} <= set(np.unique(faces))
 
@@ -53,7 +59,7 @@ def test_a_partner_is_another_crop_and_looks_alike() -> None:
     left[:, :56] = 200
     right = np.ascontiguousarray(left[:, ::-1])
     right[:4] = 90  # not the mirror image to the pixel
-    blender = Blender(np.stack([left, right]), np.ones(2), seed=1)
+    blender = make(np.stack([left, right]))
     partner = blender._partner(0, np.random.default_rng(0))
     assert np.array_equal(partner, right[:, ::-1])
 
@@ -78,33 +84,37 @@ def test_a_turned_face_keeps_its_eyes_in_line_and_comes_closer_together() -> Non
         assert widths[far] < widths[1 - far], "the eye that turns away grows narrow"
 
 
-def test_blends_are_made_once_and_can_grow(listing: Listing, tmp_path: Path, teacher: Path) -> None:
-    images, vectors = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), 1)
-    assert (len(images), vectors.shape) == (SHARD, (SHARD, 2, 6))
+def test_blends_are_made_once_and_can_grow(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
+) -> None:
+    source = BlendSource(listing, tmp_path / "cache", (teacher,), 1)
+    images, vectors = cached_blends(source, 1)
+    assert (len(images), vectors.shape) == (SHARD, (SHARD, 6))
     shown = np.stack([images[row] for row in (0, SHARD - 1)])
-    assert np.allclose(vectors[[0, SHARD - 1]], Teacher(teacher).embed_both(shown), atol=2e-3)
-    files = sorted(tmp_path.glob("cache/*/blends-*.npy"))
-    assert len(files) == 2
-    written = [file.stat().st_mtime_ns for file in files]
-    files[1].unlink()  # as a kill between the two files would leave it
-    again, _ = cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)
-    assert files[0].stat().st_mtime_ns > written[0]
+    assert np.allclose(vectors[[0, SHARD - 1]], Teacher([teacher]).embed(shown), atol=2e-3)
+    faces = source.images_file(0)
+    written = faces.stat().st_mtime_ns
+    source.teacher_file(0, teacher).unlink()  # as a kill between the two files would leave it
+    again, same = cached_blends(source, SHARD)
+    assert faces.stat().st_mtime_ns == written, "another teacher describes the same faces"
     assert np.array_equal(again[SHARD - 1], images[SHARD - 1])
+    assert np.array_equal(same, vectors)
+    once = replace(source, mirror=False)
+    described = Teacher([teacher], mirror=False).embed(shown)
+    assert np.allclose(cached_blends(once, 1)[1][[0, SHARD - 1]], described, atol=2e-3)
 
 
 def test_blends_fill_their_share_of_a_batch(
     listing: Listing,
     tmp_path: Path,
-    teacher: Path,
+    teacher: TeacherNetwork,
 ) -> None:
-    options = TeacherOptions(teacher, blends=SHARD, blend_share=0.3)
+    options = TeacherOptions((teacher,), blends=SHARD, blend_share=0.3)
     source = batches(listing, tmp_path, teacher=options)
     batch = source.batch(5, 0.0)
     assert (batch["label"][7:] == UNKNOWN).all()
     assert (batch["label"][:7] >= 0).all()
-    expected = mean_of_views(
-        cached_blends(BlendSource(listing, tmp_path / "cache", teacher, 1), SHARD)[1]
-    )
+    _, expected = cached_blends(BlendSource(listing, tmp_path / "cache", (teacher,), 1), SHARD)
     assert all((target == expected).all(axis=1).any() for target in batch["teacher"][7:])
     seen = np.concatenate([source._rows(source._pools[1], step) for step in range(SHARD // 3)])
     assert len(set(seen.tolist())) == len(seen), "each once in an epoch"
@@ -115,21 +125,29 @@ def test_blends_fill_their_share_of_a_batch(
 )
 def test_impossible_blends_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="blend"):
-        TeacherOptions(Path("teacher.onnx"), **wrong)  # type: ignore[arg-type]
+        TeacherOptions((TeacherNetwork(Path("teacher")),), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_face_that_looks_aside_is_lopsided() -> None:
+    even = np.concatenate([crops(2)[:, :, :56], crops(2)[:, :, 55::-1]], axis=2)
+    small = thumbnails(np.concatenate([even, crops(2)]))
+    straight = lopsidedness(small)
+    assert straight[:2].max() < 0.05 < straight[2:].min()
+    assert np.allclose(straight, lopsidedness(small[:, :, ::-1]), atol=1e-6)
 
 
 @pytest.mark.tf
 def test_nobodys_faces_have_no_part_in_the_margin_loss(
     listing: Listing,
     tmp_path: Path,
-    teacher: Path,
+    teacher: TeacherNetwork,
 ) -> None:
     import tensorflow as tf
 
     from train.face.task import FaceOptions, FaceTask
 
     source = batches(
-        listing, tmp_path, teacher=TeacherOptions(teacher, blends=1), resolutions=((0.0, 48),)
+        listing, tmp_path, teacher=TeacherOptions((teacher,), blends=1), resolutions=((0.0, 48),)
     )
     task = FaceTask(source, None, FaceOptions("patchface"))
     batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
@@ -143,15 +161,41 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 
 
 @pytest.mark.tf
+def test_a_warm_start_fits_the_projection_to_the_teacher(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
+) -> None:
+    import tensorflow as tf
+
+    from train.face.task import FACE_LOSSES, FaceOptions, FaceTask
+
+    source = batches(
+        listing, tmp_path, teacher=TeacherOptions((teacher,)), resolutions=((0.0, 48),)
+    )
+    task = FaceTask(source, None, FaceOptions("patchface", replace(FACE_LOSSES, margin_head=0.0)))
+    assert task.classifier is None, "nothing has to tell the people apart"
+    batch = {name: tf.constant(value) for name, value in source.batch(40, 0.0).items()}
+    before = task.loss(batch, tf.constant(0.0))
+    assert set(before) == {"loss", "teacher", "relation"}
+    views = source.batch(40, 0.0)["image"]
+
+    def teacher_loss() -> float:
+        return float(task.heads[0].loss(tf.constant(task.embed(views)), batch["teacher"]))
+
+    unfitted = teacher_loss()
+    task.fit_projection()
+    assert teacher_loss() < 0.7 * unfitted
+
+
+@pytest.mark.tf
 def test_what_is_published_has_the_emphasis_of_its_teacher(
     listing: Listing,
     tmp_path: Path,
-    teacher: Path,
+    teacher: TeacherNetwork,
 ) -> None:
     from train.face.emphasis import DENSE, emphasis
     from train.face.task import FaceOptions, FaceTask
 
-    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
+    source = batches(listing, tmp_path, teacher=TeacherOptions((teacher,)))
     task = FaceTask(source, None, FaceOptions("patchface", teacher_emphasis=0.8))
     before = task.network.get_layer(DENSE).get_weights()[0]
     projection = task.heads[1].kernel.numpy()
@@ -163,7 +207,9 @@ def test_what_is_published_has_the_emphasis_of_its_teacher(
         FaceOptions("patchface", teacher_emphasis=-1.0)
 
 
-def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Path) -> None:
+def test_side_blends_are_made_of_lopsided_crops_only(
+    tmp_path: Path, teacher: TeacherNetwork
+) -> None:
     for number in range(20):
         image = np.full((112, 112, 3), 80, np.uint8)
         # Red on the left; three crops have an uneven share of it
@@ -174,8 +220,8 @@ def test_side_blends_are_made_of_lopsided_crops_only(tmp_path: Path, teacher: Pa
         file.parent.mkdir(parents=True)
         cv2.imwrite(str(file), image[..., ::-1])
     people = read_listing(tmp_path / "faces")
-    blender = make_blender(BlendSource(people, tmp_path / "cache", teacher, 1, sides=True))
+    blender = make_blender(BlendSource(people, tmp_path / "cache", (teacher,), 1, sides=True))
     red = np.stack([blender.face(number)[56, :, 0] for number in range(40)])
     assert (red == 80).any(axis=1).all(), "each has a part without red"
-    everyone = make_blender(BlendSource(people, tmp_path / "cache", teacher, 1))
+    everyone = make_blender(BlendSource(people, tmp_path / "cache", (teacher,), 1))
     assert not all((everyone.face(number)[56, :, 0] == 80).any() for number in range(40))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import cv2
@@ -12,19 +11,25 @@ import pytest
 from onnx import helper
 
 from bench.training import VARIANTS, configuration
-from network.serving.card import Card, read_card, write_card
+from network.serving.card import read_card, write_card
 from network.serving.inputs import FaceInput
-from tests.support.face_crops import batches, crop
-from tests.support.tiny import save_onnx
+from tests.support.face_crops import batches, crop, write_network
 from train.data.datasets import Listing, hold_out, read_listing
 from train.data.protocols import Trials
 from train.face.augment import AugmentOptions, augment
-from train.face.batches import TeacherOptions, mean_of_views, resize
+from train.face.batches import UNKNOWN, TeacherOptions, resize
 from train.face.cache import cached_images, save_array
 from train.face.dev import FacePairs, held_out_pairs
-from train.face.teacher import Teacher, cached_teacher, teacher_tag
+from train.face.teacher import (
+    Teacher,
+    TeacherNetwork,
+    cached_teacher,
+    cached_views,
+    read_networks,
+    teacher_tag,
+)
+from utils.arrays import unit
 from utils.errors import DatasetError
-from utils.file_hash import hash_file
 
 EVERYTHING = AugmentOptions(
     misaligned=1.0, shrunk=1.0, coded=1.0, blurred=1.0, lit=1.0, tinted=1.0, covered=1.0, grey=1.0
@@ -75,42 +80,28 @@ def test_nothing_is_left_of_an_array_that_cannot_be_written(
 
 
 @pytest.fixture
-def carded(tmp_path: Path) -> Path:
-    """A face network with a card.
+def carded(tmp_path: Path) -> TeacherNetwork:
+    """A face network with a card of its own.
 
     It gives the mean of each colour on the left and on the right half of a picture of 56 px,
     (n, h, w, bgr).
     """
     nodes = [
-        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Transpose", ["x"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node(
             "AveragePool", ["planes"], ["halves"], kernel_shape=[56, 28], strides=[56, 28]
         ),
         helper.make_node("Flatten", ["halves"], ["out"]),
     ]
-    folder = tmp_path / "carded"
-    folder.mkdir()
-    save_onnx(folder / "model.onnx", {"pixels": ["n", 56, 56, 3]}, nodes, {})
     fed = FaceInput(
         mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0), size_px=56, channels="bgr", mirror=True
     )
-    write_card(
-        folder,
-        Card(
-            name="halves",
-            modality="face",
-            runtime="onnx",
-            file="model.onnx",
-            sha256=hash_file(folder / "model.onnx"),
-            embedding_size=6,
-            input=fed.to_dict(),
-        ),
-    )
-    return folder
+    write_network(tmp_path / "carded", ["n", 56, 56, 3], nodes, fed)
+    return TeacherNetwork(tmp_path / "carded")
 
 
-def test_a_teacher_with_a_card_is_fed_as_it_says(
-    listing: Listing, tmp_path: Path, carded: Path
+def test_a_teacher_is_fed_as_its_card_says(
+    listing: Listing, tmp_path: Path, carded: TeacherNetwork
 ) -> None:
     images = np.stack([crop(number) for number in range(3)])
     pixels = (
@@ -119,72 +110,105 @@ def test_a_teacher_with_a_card_is_fed_as_it_says(
     ) / [128.0, 64.0, 32.0]
     expected = pixels.transpose(0, 2, 1).reshape(3, 6)  # colour by colour
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    assert np.allclose(Teacher(carded).embed(images), expected, atol=0.02)
-    mirrored = Teacher(carded).embed(images[:, :, ::-1])
-    assert np.allclose(Teacher(carded).embed_both(images)[:, 1], mirrored, atol=1e-5), (
-        "mirror images by themselves, whatever the card says"
-    )
-    source = batches(listing, tmp_path, teacher=TeacherOptions(carded))
+    once = Teacher([carded], mirror=False)
+    assert np.allclose(once.embed(images), expected, atol=0.02), "whatever its card says of mirrors"
+    both = Teacher([carded]).embed(images)
+    sides = unit(once.embed(images) + once.embed(images[:, :, ::-1]))
+    assert np.allclose(both, sides, atol=1e-5)
+    source = batches(listing, tmp_path, teacher=TeacherOptions((carded,)))
     assert source.batch(0, 0.0)["teacher"].shape == (10, 6)
 
 
-def test_the_caches_name_says_whose_embeddings_they_are(
-    listing: Listing, tmp_path: Path, teacher: Path, carded: Path
+def test_cosines_of_several_networks_are_weighted(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork, carded: TeacherNetwork
 ) -> None:
-    """A bare file has the name that it always had.
+    images = np.stack([crop(number) for number in range(4)])
+    first, second = (Teacher([network]).embed(images) for network in (teacher, carded))
+    heavy = dataclasses.replace(carded, weight=3.0)
+    joint = Teacher([teacher, heavy]).embed(images)
+    assert joint.shape == (4, 12)
+    assert np.allclose(joint @ joint.T, first @ first.T / 4 + second @ second.T * 3 / 4, atol=1e-5)
+    cached = cached_teacher(listing, tmp_path / "cache", (teacher, heavy))
+    place = [item.path for item in listing.items].index("person0/2.png")
+    assert np.allclose(cached[place], joint[2], atol=2e-3)
+    with pytest.raises(ValueError, match=r"positive\. Received: weight=0"):
+        TeacherNetwork(carded.path, weight=0)
 
-    A card that feeds its network otherwise makes other embeddings.
-    """
-    names = set[str]()
-    for path in (teacher, carded):
-        cached_teacher(listing, tmp_path / "cache", path)
-    names.update(file.name for file in (tmp_path / "cache").glob("*/teacher-*.npy"))
-    assert f"teacher-{hashlib.sha256(teacher.read_bytes()).hexdigest()[:8]}.npy" in names
-    assert len(names) == 2
-    card = read_card(carded)
+
+def test_the_caches_name_says_whose_embeddings_they_are(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork, carded: TeacherNetwork
+) -> None:
+    """A card that feeds its network otherwise makes other embeddings."""
+    cached_teacher(listing, tmp_path / "cache", (teacher, carded))
+    cached_teacher(listing, tmp_path / "cache", (carded,), mirror=False)
+    names = {file.name for file in (tmp_path / "cache").glob("*/teacher-*.npy")}
+    assert len(names) == 3
+    card = read_card(carded.path)
     write_card(
-        carded, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False})
+        carded.path, dataclasses.replace(card, terms="MIT", input={**card.input, "mirror": False})
     )
     teacher_tag.cache_clear()
-    assert f"teacher-{teacher_tag(carded)}.npy" in names, "these change nothing"
-    write_card(carded, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
+    assert f"teacher-{teacher_tag(carded.path)}.npy" in names, "these change nothing"
+    write_card(carded.path, dataclasses.replace(card, input={**card.input, "scale": 0.5}))
     teacher_tag.cache_clear()
-    assert f"teacher-{teacher_tag(carded)}.npy" not in names
+    assert f"teacher-{teacher_tag(carded.path)}.npy" not in names
 
 
 @pytest.mark.parametrize("view", ["cached", "augmented"])
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("none.onnx", r"none\.onnx \(not found\)"), ("empty", r"empty/card\.json is missing")],
-)
-def test_a_teacher_that_is_not_there(
-    listing: Listing, tmp_path: Path, view: str, name: str, message: str
-) -> None:
+def test_a_teacher_that_is_not_there(listing: Listing, tmp_path: Path, view: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match=message) as caught:
-        batches(listing, tmp_path, teacher=TeacherOptions(tmp_path / name, view=view))
+    options = TeacherOptions((TeacherNetwork(tmp_path / "empty"),), view=view)
+    with pytest.raises(DatasetError, match=r"empty/card\.json is missing") as caught:
+        batches(listing, tmp_path, teacher=options)
     assert "--no-teacher" in caught.value.hint
     assert str(tmp_path) not in caught.value.message
+
+
+def test_faces_without_names_are_described_by_the_teacher_alone(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
+) -> None:
+    (tmp_path / "more" / "nobody").mkdir(parents=True)
+    for number in (60, 61, 62):
+        cv2.imwrite(str(tmp_path / f"more/nobody/{number}.png"), crop(number)[..., ::-1])
+    more = (read_listing(tmp_path / "more"),)
+    options = TeacherOptions((teacher,), mirror=False)
+    source = batches(
+        listing, tmp_path, batch_size=27, teacher=options, unlabelled=more, augmentation=None
+    )
+    batch = source.batch(0, 0.0)
+    nobody = batch["label"] == UNKNOWN
+    assert nobody.sum() == 3, "each face once in an epoch"
+    once = Teacher([teacher], mirror=False)
+    described = once.embed(np.stack([crop(number) for number in (60, 61, 62)]))
+    assert np.allclose(np.sort(batch["teacher"][nobody], 0), np.sort(described, 0), atol=2e-3)
+    alone = batches(listing, tmp_path, batch_size=27, unlabelled=more)
+    assert (alone.batch(0, 0.0)["label"] != UNKNOWN).all(), "labels alone teach nothing of them"
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_the_benchmark_trains_can_be_trained(variant: str) -> None:
     config = configuration("face", variant, 64)
-    assert TeacherOptions(**config["teacher"]).path == config["teacher"]["path"]
+    networks = read_networks(config["teacher"]["networks"])
+    assert TeacherOptions(**config["teacher"] | {"networks": networks}).networks == networks
     assert config["data"]["resolutions"] == [[0.0, 64]]
     assert ("augment" in config) == (variant != "plain")
 
 
 def test_teacher_sees_crop_and_mirror_image(
-    listing: Listing, tmp_path: Path, teacher: Path
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
 ) -> None:
-    pairs = cached_teacher(listing, tmp_path / "cache", teacher, batch=5)
+    images = cached_images(listing, tmp_path / "cache")
+    file = tmp_path / "views.npy"
+    pairs = cached_views(file, images, teacher.path, mirror=True)
     assert pairs.shape == (24, 2, 6)
     assert np.allclose(np.linalg.norm(pairs.astype(np.float32), axis=2), 1, atol=2e-3)
     assert np.allclose(pairs[:, 0, 0::2], pairs[:, 1, 1::2], atol=0.05), (
         "left and right halves change places"
     )
     assert not np.allclose(pairs[:, 0], pairs[:, 1], atol=0.05)
+    written = file.stat().st_mtime_ns
+    assert np.array_equal(cached_views(file, images, teacher.path, mirror=True), pairs)
+    assert file.stat().st_mtime_ns == written, "the second time nothing is embedded"
 
 
 def test_augmentation_is_a_function_of_the_seed() -> None:
@@ -246,33 +270,34 @@ def test_resolution_grows_with_progress(listing: Listing, tmp_path: Path) -> Non
 
 
 def test_cached_targets_do_not_know_the_view(
-    listing: Listing, tmp_path: Path, teacher: Path
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
 ) -> None:
-    source = batches(listing, tmp_path, teacher=TeacherOptions(teacher))
-    expected = mean_of_views(cached_teacher(listing, tmp_path / "cache", teacher))
+    source = batches(listing, tmp_path, teacher=TeacherOptions((teacher,)))
+    expected = cached_teacher(listing, tmp_path / "cache", (teacher,))
     targets = source.batch(2, 0.0)["teacher"]
     assert source.teacher_size == 6
     for target in targets:
         assert any(np.array_equal(target, row) for row in expected)
 
 
-def test_targets_of_the_augmented_view(listing: Listing, tmp_path: Path, teacher: Path) -> None:
+def test_targets_of_the_augmented_view(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
+) -> None:
     source = batches(
         listing,
         tmp_path,
-        teacher=TeacherOptions(teacher, view="augmented"),
+        teacher=TeacherOptions((teacher,), view="augmented"),
         resolutions=((0.0, 64), (0.5, 112)),
     )
     batch = source.batch(2, 1.0)
-    assert np.allclose(
-        batch["teacher"], mean_of_views(Teacher(teacher).embed_both(batch["image"])), atol=1e-6
-    )
+    assert source.teacher_size == 6
+    assert np.allclose(batch["teacher"], Teacher([teacher]).embed(batch["image"]), atol=1e-6)
     assert source.batch(2, 0.0)["image"].shape[1] == 64
     assert np.allclose(source.batch(2, 0.0)["teacher"], batch["teacher"]), (
         "the teacher sees the full resolution"
     )
     with pytest.raises(ValueError, match="view"):
-        TeacherOptions(teacher, view="sideways")
+        TeacherOptions((teacher,), view="sideways")
 
 
 def test_hold_out_keeps_people_apart(listing: Listing) -> None:

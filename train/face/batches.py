@@ -19,8 +19,8 @@ from train.data.datasets import Listing
 from train.face.augment import AugmentOptions, augment
 from train.face.blend_cache import BlendSource, Shards, cached_blends
 from train.face.cache import cached_images
-from train.face.teacher import Teacher, cached_teacher
-from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray, unit
+from train.face.teacher import Teacher, TeacherNetwork, cached_teacher
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray
 
 # The label of a blended face.
 UNKNOWN = -1
@@ -34,12 +34,11 @@ class TeacherOptions:
     """Where the targets of the distillation come from (table `[teacher]`).
 
     Attributes:
-        path: The teacher's model folder (a network with a card), or its ONNX file (see
-            `train.face.teacher.Teacher`).
-        view: "cached": the mean of the embeddings of the clean crop and its mirror
-            image, computed once; "augmented": the same mean over the very view that the
-            student sees, computed for each batch (slower).
-        threads: Threads of the teacher's runtime for "augmented", where it is a file.
+        networks: The teacher's networks.
+        view: "cached": the embedding of the clean crop, computed once; "augmented": of
+            the very view that the student sees, computed for each batch (slower).
+        mirror: Targets are the mean of the embeddings of both mirror images, for twice
+            the teacher's time.
         blends: How many faces are blended from the crops beforehand, for the teacher
             alone to describe ("cached" only).
         side_blends: The same of crops seen from the side only.
@@ -49,9 +48,9 @@ class TeacherOptions:
         ValueError: The view is unknown, or blends would have no target.
     """
 
-    path: Path
+    networks: tuple[TeacherNetwork, ...]
     view: str = "cached"
-    threads: int = 1
+    mirror: bool = True
     blends: int = 0
     side_blends: int = 0
     blend_share: float = 0.5
@@ -87,6 +86,7 @@ class BatchOptions:
             views have which size.
         augmentation: None for clean crops (mirrored at random only).
         teacher: None for training from labels alone.
+        unlabelled: Sets of crops for the teacher alone to describe.
 
     Raises:
         ValueError: `batch_size` is below 2.
@@ -97,6 +97,7 @@ class BatchOptions:
     resolutions: tuple[tuple[float, int], ...] = ((0.0, FACE_SIZE_PX),)
     augmentation: AugmentOptions | None = None
     teacher: TeacherOptions | None = None
+    unlabelled: tuple[Listing, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
@@ -125,7 +126,7 @@ class Pool:
         salt: Sets its order apart from other pools'.
     """
 
-    images: ImageArray | Shards
+    images: Shards
     labels: npt.NDArray[np.int32]
     targets: Float32Array | None
     per_batch: int
@@ -140,10 +141,9 @@ class FaceBatches:
 
         `cache` is the folder of decoded crops and teacher embeddings.
         """
-        self.images = cached_images(listing, cache)
-        self.labels = np.array(listing.label_ids(), np.int32)
         self.options = options
         self._pools = _make_pools(listing, cache, options)
+        self.labels = self._pools[0].labels
         self._teacher = _live_teacher(options.teacher)
         self._permutation = lru_cache(maxsize=4)(self._new_permutation)
 
@@ -154,7 +154,7 @@ class FaceBatches:
             return int(self._pools[0].targets.shape[1])
         if self._teacher is None:
             return 0
-        return int(self._teacher.embed(np.asarray(self.images[:1])).shape[1])
+        return int(self._teacher.embed(self._pools[0].images[0][None]).shape[1])
 
     def size_px(self, progress: float) -> int:
         """Height and width of the views at this progress."""
@@ -165,7 +165,8 @@ class FaceBatches:
 
         Returns:
             image (b, s, s, 3) uint8, label (b,) int32 and perhaps teacher (b, t)
-            float32. Blended faces come last and have the label `UNKNOWN`.
+            float32. Faces without a name have the label `UNKNOWN`, blended ones come
+            last.
         """
         rng = np.random.default_rng((self.options.seed, step))
         size = self.size_px(progress)
@@ -187,7 +188,7 @@ class FaceBatches:
         if targets:
             batch["teacher"] = np.concatenate(targets)
         elif self._teacher is not None:
-            batch["teacher"] = mean_of_views(self._teacher.embed_both(batch["image"]))
+            batch["teacher"] = self._teacher.embed(batch["image"])
             batch["image"] = resize(batch["image"], size)
         return batch
 
@@ -213,12 +214,17 @@ class FaceBatches:
 
 def _make_pools(listing: Listing, cache: Path, options: BatchOptions) -> list[Pool]:
     teacher = options.teacher
+    sets = (listing, *options.unlabelled) if teacher else (listing,)
     targets = None
     if teacher is not None and teacher.view == "cached":
-        targets = mean_of_views(cached_teacher(listing, cache, teacher.path))
+        described = [cached_teacher(each, cache, teacher.networks, teacher.mirror) for each in sets]
+        targets = np.concatenate(described)
+    images = Shards([cached_images(each, cache) for each in sets])
+    labels = np.full(len(images), UNKNOWN, np.int32)
+    labels[: len(listing.items)] = listing.label_ids()
     crops = Pool(
-        images=cached_images(listing, cache),
-        labels=np.array(listing.label_ids(), np.int32),
+        images=images,
+        labels=labels,
         targets=targets,
         per_batch=options.batch_size - options.blends,
         salt=CROPS_SALT,
@@ -232,7 +238,7 @@ def _live_teacher(teacher: TeacherOptions | None) -> Teacher | None:
     """The teacher that is asked for each batch, if any."""
     if teacher is None or teacher.view == "cached":
         return None
-    return Teacher(teacher.path, teacher.threads)
+    return Teacher(teacher.networks, teacher.mirror)
 
 
 def _blend_pool(
@@ -240,11 +246,16 @@ def _blend_pool(
 ) -> Pool:
     """Both kinds of blended faces, as the teacher's options say."""
     parts: list[ImageArray] = []
-    vectors: list[npt.NDArray[np.float16]] = []
+    vectors: list[Float32Array] = []
     for number, sides in ((teacher.blends, False), (teacher.side_blends, True)):
         if number:
             source = BlendSource(
-                listing=listing, base=cache, teacher=teacher.path, seed=options.seed, sides=sides
+                listing=listing,
+                base=cache,
+                teacher=teacher.networks,
+                seed=options.seed,
+                sides=sides,
+                mirror=teacher.mirror,
             )
             images, embeddings = cached_blends(source, number)
             parts += images.parts
@@ -253,15 +264,10 @@ def _blend_pool(
     return Pool(
         images=faces,
         labels=np.full(len(faces), UNKNOWN, np.int32),
-        targets=mean_of_views(np.concatenate(vectors)),
+        targets=np.concatenate(vectors),
         per_batch=options.blends,
         salt=BLENDS_SALT,
     )
-
-
-def mean_of_views(pairs: npt.NDArray[np.floating[Any]]) -> Float32Array:
-    """Unit-norm mean of two unit vectors each: (n, 2, d) to (n, d) float32."""
-    return unit(pairs.astype(np.float32).mean(axis=1))
 
 
 def resize(images: ImageArray, size_px: int) -> ImageArray:

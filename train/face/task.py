@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from network.backbones.classifiers import Classifier
 from network.backbones.heads import TeacherProjection, relation_loss
 from network.backbones.registry import build_backbone
 from train.data.datasets import Listing, hold_out, read_listing
@@ -23,11 +24,16 @@ from train.face.augment import AugmentOptions
 from train.face.batches import BatchOptions, FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
+from train.face.teacher import read_networks
 from train.loop.fine_tune import Start, batch_progress
 from train.loop.losses import FACE_LOSSES, LossOptions
 from train.loop.task import TaskContext
 from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX, Float32Array, ImageArray
 from utils.modality import Modality
+
+# Batches that the projection to the teacher is fitted on, and how much it is held small.
+FIT_BATCHES = 32
+FIT_RIDGE = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,17 @@ class FaceTask:
         weights = self._options.losses
         images = tf.cast(batch["image"], tf.float32)
         embeddings = self.network(images, training=self.start is None)
-        margin = weights.margin_at(progress)
-        labelled = batch["label"] >= 0  # blended faces are nobody's
-        labels = tf.boolean_mask(batch["label"], labelled)
-        classified = tf.boolean_mask(embeddings, labelled)
-        parts = {"margin_head": self.classifier.loss(classified, labels, margin)}
-        parts["accuracy"] = self.classifier.accuracy(classified, labels)
-        total = weights.margin_head * parts["margin_head"]
+        parts: dict[str, tf.Tensor] = {}
+        total = tf.constant(0.0)
+        if self.classifier is not None:
+            labelled = batch["label"] >= 0  # blended faces are nobody's
+            labels = tf.boolean_mask(batch["label"], labelled)
+            classified = tf.boolean_mask(embeddings, labelled)
+            parts["margin_head"] = self.classifier.loss(
+                classified, labels, weights.margin_at(progress)
+            )
+            parts["accuracy"] = self.classifier.accuracy(classified, labels)
+            total += weights.margin_head * parts["margin_head"]
         if self._projection is not None:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
             parts["relation"] = relation_loss(embeddings, batch["teacher"])
@@ -158,15 +168,32 @@ class FaceTask:
         ]
         return np.concatenate([part.numpy() for part in parts])
 
+    def fit_projection(self) -> None:
+        """Fit the projection to the teacher by least squares, with the present weights.
+
+        From random values, the first steps would pull the embeddings anywhere. Without
+        a teacher nothing happens.
+        """
+        if self._projection is None:
+            return
+        batches = [self._batches.batch(step, 1.0) for step in range(FIT_BATCHES)]
+        student = np.concatenate([self.embed(batch["image"]) for batch in batches])
+        teacher = np.concatenate([batch["teacher"] for batch in batches])
+        gram = student.T @ student
+        gram += FIT_RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram), dtype=np.float32)
+        self._projection.kernel.assign(np.linalg.solve(gram, student.T @ teacher))
+
     def _build_heads(self) -> None:
         batches = self._batches
-        classes = int(batches.labels.max()) + 1
-        self.classifier = self._options.losses.make_classifier(classes)
+        losses = self._options.losses
+        self.classifier: Classifier | None = None
         self._projection: TeacherProjection | None = None
-        self.heads: Sequence[keras.layers.Layer] = [self.classifier]
+        if losses.margin_head > 0 or not batches.teacher_size:
+            self.classifier = losses.make_classifier(int(batches.labels.max()) + 1)
         if batches.teacher_size:
             self._projection = TeacherProjection(batches.teacher_size, name="projection")
-            self.heads = [self.classifier, self._projection]
+        both = (self.classifier, self._projection)
+        self.heads: Sequence[keras.layers.Layer] = [head for head in both if head is not None]
         for head in self.heads:
             head.build((None, EMBEDDING_SIZE))
 
@@ -206,7 +233,8 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             seed=context.seed,
             resolutions=tuple((float(start), int(size)) for start, size in data["resolutions"]),
             augmentation=AugmentOptions(**config["augment"]) if "augment" in config else None,
-            teacher=_teacher_options(config.get("teacher"), context.shared),
+            teacher=_teacher_options(config.get("teacher")),
+            unlabelled=_unlabelled(config, context.shared),
         ),
     )
     options = FaceOptions(
@@ -229,7 +257,13 @@ def _split(data: Mapping[str, Any], context: TaskContext) -> tuple[Listing, Face
     return listing, published_pairs(context.shared / data["dev"], lists, cache)
 
 
-def _teacher_options(table: Mapping[str, Any] | None, shared: Path) -> TeacherOptions | None:
+def _unlabelled(config: Mapping[str, Any], shared: Path) -> tuple[Listing, ...]:
+    """Crops without names, which a teacher alone can describe."""
+    sources = config["data"].get("unlabelled", []) if config.get("teacher") else []
+    return tuple(read_listing(shared / source) for source in sources)
+
+
+def _teacher_options(table: Mapping[str, Any] | None) -> TeacherOptions | None:
     if not table:
         return None
-    return TeacherOptions(**{**table, "path": shared / table["path"]})
+    return TeacherOptions(**{**table, "networks": read_networks(table["networks"])})

@@ -1,19 +1,20 @@
 """The teacher of a face network, and its embeddings of the training crops.
 
-The teacher costs about as much as a training step of the student, so its embeddings are
-computed once per data set. They lie beside the decoded crops (`train/face/cache.py`) as
-`teacher-<hash>.npy`, (n, 2, d) float16: unit-norm embeddings of each crop and of its
-mirror image.
+A teacher is one network with a card or several. Its embeddings cost more than a
+training step of the student, so they are computed once per data set. Those of each
+network lie beside the decoded crops (`train/face/cache.py`) as `teacher-<hash>.npy`,
+(n, v, d) float16 of unit norm: of each crop, and with `mirror` of its mirror image.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,110 +26,138 @@ from train.data.datasets import Listing, cache_key
 from train.face.cache import cached_images, save_array
 from utils.arrays import Float32Array, ImageArray, unit
 from utils.errors import DatasetError, ModelError
-from utils.file_hash import hash_file
 
-# A teacher without a card was trained on x / 255, then (x - mean) / std per RGB channel
-# (the common ImageNet statistics).
-TEACHER_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-TEACHER_STD = np.array([0.229, 0.224, 0.225], np.float32)
 NO_TEACHER = (
-    "Put the teacher there ([teacher] path of the configuration), or train from labels alone:"
+    "docs/training.md says how the shipped network's teacher is made. Or train from labels alone:"
     " --no-teacher."
 )
-Embed = Callable[[ImageArray], Float32Array]
+# Faces that a teacher embeds at once.
+BATCH = 25
+
+
+@dataclass(frozen=True)
+class TeacherNetwork:
+    """One network of a teacher.
+
+    Attributes:
+        path: Its model folder, whose card says what it is fed.
+        weight: How much its cosines count beside those of the others, over 0.
+
+    Raises:
+        ValueError: `weight` is not positive.
+    """
+
+    path: Path
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ValueError(f"weight must be positive. Received: weight={self.weight}")
 
 
 class Teacher:
-    """A face network whose embeddings the student learns to reproduce."""
+    """Face networks whose embeddings the student learns to reproduce."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        """Load the teacher at `path`.
+    def __init__(self, networks: Sequence[TeacherNetwork], mirror: bool = True) -> None:
+        """Load `networks`, at least one.
 
-        Args:
-            path: A model folder, whose card says what the network is fed; or an ONNX
-                file with the input (n, 3, 112, 112) float32, normalised by
-                `TEACHER_MEAN` and `TEACHER_STD`, and the output (n, d).
-            threads: Of the runtime, for a file.
+        `mirror` asks them about mirror images too.
 
         Raises:
-            DatasetError: There is no teacher, or the folder is no model's.
-            ModelError: The network does not fit its card.
+            DatasetError: A network's folder is no model's.
+            ModelError: A network does not fit its card.
         """
-        self._embed = _with_card(path) if path.is_dir() else _without_card(path, threads)
+        self._encoders = [_load_encoder(network.path) for network in networks]
+        self._weights = [network.weight for network in networks]
+        self._mirror = mirror
 
     def embed(self, images: ImageArray) -> Float32Array:
         """Embed (n, 112, 112, 3) uint8 RGB crops: (n, d) float32, unit norm."""
-        return self._embed(images)
-
-    def embed_both(self, images: ImageArray) -> Float32Array:
-        """Embed crops and their mirror images: (n, 2, d) float32, unit norm."""
-        mirrored = np.ascontiguousarray(images[:, :, ::-1])
-        return np.stack([self.embed(images), self.embed(mirrored)], axis=1)
+        views = [_views(encoder, images, self._mirror) for encoder in self._encoders]
+        return join_networks([mean_of_views(each) for each in views], self._weights)
 
 
 def cached_teacher(
-    listing: Listing, base: Path, teacher: Path, batch: int = 64
-) -> npt.NDArray[np.float16]:
-    """Teacher embeddings of every crop and its mirror image.
+    listing: Listing, base: Path, networks: Sequence[TeacherNetwork], mirror: bool = True
+) -> Float32Array:
+    """The teacher's embeddings of every crop, as `Teacher.embed` gives them.
 
-    Computed on the first call, (n, 2, d) float16.
+    Those of each network are computed on the first call.
     """
-    file = base / cache_key(listing) / f"teacher-{teacher_tag(teacher)}.npy"
+    images = cached_images(listing, base)
+    parts = []
+    for network in networks:
+        file = base / cache_key(listing) / f"teacher-{teacher_tag(network.path, mirror)}.npy"
+        parts.append(mean_of_views(cached_views(file, images, network.path, mirror)))
+    return join_networks(parts, [network.weight for network in networks])
+
+
+def cached_views(
+    file: Path, images: ImageArray, folder: Path, mirror: bool
+) -> npt.NDArray[np.float16]:
+    """Embeddings of `images` by the network in `folder`, made where `file` is missing.
+
+    Returns:
+        (n, 1, d), with `mirror` (n, 2, d), of unit norm.
+    """
     if not file.exists():
-        images = cached_images(listing, base)
-        network = Teacher(teacher)
+        encoder = _load_encoder(folder)
         vectors = [
-            network.embed_both(np.asarray(images[start : start + batch]))
-            for start in range(0, len(images), batch)
+            _views(encoder, np.asarray(images[start : start + BATCH]), mirror)
+            for start in range(0, len(images), BATCH)
         ]
         save_array(file, np.concatenate(vectors).astype(np.float16))
-    return np.load(file)
+    return np.asarray(np.load(file))
 
 
-@lru_cache(maxsize=4)
-def teacher_tag(teacher: Path) -> str:
-    """What names the files of this teacher's embeddings.
+def join_networks(vectors: Sequence[Float32Array], weights: Sequence[float]) -> Float32Array:
+    """Join unit vectors (n, d) of several networks to unit vectors (n, d + ...).
 
-    A hash of its weights and, with a card, of what they are fed.
+    Their cosines are the weighted means of the networks' cosines.
     """
-    if not teacher.is_dir():
-        return hash_file(_require_file(teacher))[:8]
-    card = _read_teacher_card(teacher)
-    content = f"{card.sha256} {json.dumps(card.input, sort_keys=True)}".encode()
-    return hashlib.sha256(content).hexdigest()[:8]
+    scaled = [np.float32(weight**0.5) * each for each, weight in zip(vectors, weights, strict=True)]
+    return unit(np.concatenate(scaled, axis=1))
 
 
-def _with_card(folder: Path) -> Embed:
+def mean_of_views(views: npt.NDArray[np.floating[Any]]) -> Float32Array:
+    """Unit-norm mean of unit vectors: (n, v, d) to (n, d) float32."""
+    return unit(views.astype(np.float32).mean(axis=1))
+
+
+@lru_cache(maxsize=8)
+def teacher_tag(folder: Path, mirror: bool = True) -> str:
+    """What names the files of this network's embeddings.
+
+    A hash of its weights and of what they are fed.
+    """
+    card = _read_teacher_card(folder)
+    content = f"{card.sha256} {json.dumps(card.input, sort_keys=True)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:8] + ("" if mirror else "-once")
+
+
+def read_networks(table: Sequence[Mapping[str, Any]]) -> tuple[TeacherNetwork, ...]:
+    """The networks that a configuration names. Paths start from the project."""
+    return tuple(TeacherNetwork(**{**entry, "path": Path(entry["path"])}) for entry in table)
+
+
+def _views(encoder: FaceEncoder, images: ImageArray, mirror: bool) -> Float32Array:
+    size = encoder.card.embedding_size
+    views = [images]
+    if mirror:
+        views.append(np.ascontiguousarray(images[:, :, ::-1]))
+    return np.stack([encoder.embed_each(view)[:, :size] for view in views], axis=1)
+
+
+def _load_encoder(folder: Path) -> FaceEncoder:
     card = _read_teacher_card(folder)
     runtime = load_runtime(card.runtime, folder / card.file, card.input.get("output", ""))
-    encoder = FaceEncoder(card, runtime)
-    return lambda images: encoder.embed_each(images)[:, : card.embedding_size]
-
-
-def _without_card(file: Path, threads: int) -> Embed:
-    # Needed by training with a teacher only.
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        str(_require_file(file)), options, providers=["CPUExecutionProvider"]
-    )
-    name = session.get_inputs()[0].name
-
-    def embed(images: ImageArray) -> Float32Array:
-        pixels = (images.astype(np.float32) / np.float32(255) - TEACHER_MEAN) / TEACHER_STD
-        planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        (vectors,) = session.run(None, {name: planes})
-        return unit(np.asarray(vectors, np.float32))
-
-    return embed
+    return FaceEncoder(card, runtime)
 
 
 def _read_teacher_card(folder: Path) -> Card:
     """The card of a teacher's folder, without mirror images.
 
-    The teacher embeds one picture at a time: mirror images are asked about by
+    The network embeds one picture at a time: mirror images are asked about by
     themselves.
     """
     try:
@@ -136,13 +165,3 @@ def _read_teacher_card(folder: Path) -> Card:
     except ModelError as error:
         raise DatasetError(error.message, NO_TEACHER) from error
     return replace(card, input={**card.input, "mirror": False})
-
-
-def _require_file(teacher: Path) -> Path:
-    if not teacher.is_file():
-        raise DatasetError(
-            f"The teacher must be a model folder or an ONNX file. Received: {teacher.name} (not"
-            " found)",
-            NO_TEACHER,
-        )
-    return teacher

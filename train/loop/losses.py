@@ -41,7 +41,8 @@ class LossOptions:
             a linear projection.
         relation: Weight of the distillation by relations: agreement of all cosines
             within the batch with the teacher's.
-        margin_head: Weight of the classifier.
+        margin_head: Weight of the classifier. A face network with a teacher has no
+            classifier where it is 0.
         classifier: Its name in `network.backbones.classifiers`.
         sub_centres: Centres of each class, of which the nearest counts.
         margin: Its margin: in radians for "aam", else in units of the cosine.
