@@ -182,6 +182,40 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     _write(out, f"{rates}\n\n{title}\n\n{eer_of_folds(folds)}")
 
 
+@evaluate.command("bias")
+@MODEL_DIR
+@click.option(
+    "--labels",
+    type=PATH,
+    help="CSV with path, age, gender and group, beside its zip [default: that of the data].",
+)
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("data/runs/bias.md"),
+    show_default=True,
+    help="Markdown file.",
+)
+@refusals
+def evaluate_bias(model_dir: Path | None, labels: Path | None, out: Path) -> None:
+    """Measure false matches of faces by group, age and gender.
+
+    The faces are aligned crops of different people. The stated rate is DUET_FPIR. Faces
+    that the detector does not find in their crops are counted.
+    """
+    from network.serving.encoder import load_face_encoder
+    from train.data.datasets import shared_data_dir
+    from train.data.photos import photo_aligner
+    from train.measure.bias import as_markdown, measure_bias, read_faces
+
+    settings = Settings.from_env()
+    encoder = load_face_encoder((model_dir or settings.storage.model_dir) / "face")
+    source = labels or shared_data_dir() / "faces2.csv"
+    faces = read_faces(source, encoder, photo_aligner(settings.capture.min_face_px))
+    fmr = settings.decision.fpir
+    _write(out, as_markdown(measure_bias(faces, encoder.calibration, fmr), fmr))
+
+
 @evaluate.command("clips")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @MODEL_DIR
