@@ -12,6 +12,7 @@ The vectors stay the same. What changes is what such files often come with:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def fold_onnx(file: Path, target: Path) -> None:
     graph = model.graph
     constants = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
     nodes = list(_without_prelu(list(_run_constants(graph.node, constants)), constants))
-    used = {name for node in nodes for name in node.input}
+    used = set(chain.from_iterable(node.input for node in nodes))
     inputs = [value for value in graph.input if value.name in used - set(constants)]
     if len(inputs) != 1:
         raise ModelError(
@@ -85,7 +86,8 @@ def _without_prelu(nodes: list[onnx.NodeProto], constants: Constants) -> Iterato
         if slope is None or slope.ndim < 3 or slope.size != slope.shape[-3]:
             yield node
             continue
-        source, result = node.input[0], node.output[0]
+        source = node.input[0]
+        result = node.output[0]
         kernel = slope.reshape(-1, 1, 1, 1).astype(np.float32)
         constants[f"{result}_all"] = kernel
         constants[f"{result}_positive"] = 1 - kernel

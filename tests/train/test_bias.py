@@ -39,7 +39,7 @@ def test_people_who_resemble_each_other_are_matched_more_often() -> None:
     count = 2 * ENTRIES
     faces = Faces(
         vectors=np.concatenate([people(count, 0.0), people(count + 1, 0.4)]),
-        found=np.arange(2 * count + 1) < count + 1,
+        detected=np.arange(2 * count + 1) < count + 1,
         classes={"group": ["apart"] * count + ["alike"] * (count + 1)},
     )
     everybody, alike, apart = measure_bias(faces, bare(0.3), 0.01)
@@ -64,7 +64,7 @@ def test_people_who_resemble_each_other_are_matched_more_often() -> None:
 def test_classes_of_few_faces_have_no_line() -> None:
     faces = Faces(
         vectors=people(FEWEST, 0.0),
-        found=np.ones(FEWEST, bool),
+        detected=np.ones(FEWEST, bool),
         classes={"gender": ["female"] * (FEWEST - 1) + ["male"]},
     )
     (everybody,) = measure_bias(faces, bare(0.3), 0.01)
@@ -85,7 +85,7 @@ def test_labels_are_those_of_the_file(tmp_path: Path, face_model: Path) -> None:
 
     encoder = load_face_encoder(face_model)
     faces = read_faces(tmp_path / "faces.csv", encoder, align)
-    assert faces.found.tolist() == [True, False], "in the order of the file"
+    assert faces.detected.tolist() == [True, False], "in the order of the file"
     assert np.allclose(faces.vectors, encoder.embed_each(np.stack([crop(1), crop(0)])), atol=1e-6)
     assert faces.classes == {
         "group": ["black", "asian"],

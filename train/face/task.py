@@ -234,7 +234,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             resolutions=tuple((float(start), int(size)) for start, size in data["resolutions"]),
             augmentation=AugmentOptions(**config["augment"]) if "augment" in config else None,
             teacher=_teacher_options(config.get("teacher")),
-            unlabelled=_unlabelled(config, context.shared),
+            unlabelled=_read_nameless(config, context.shared),
         ),
     )
     options = FaceOptions(
@@ -257,7 +257,7 @@ def _split(data: Mapping[str, Any], context: TaskContext) -> tuple[Listing, Face
     return listing, published_pairs(context.shared / data["dev"], lists, cache)
 
 
-def _unlabelled(config: Mapping[str, Any], shared: Path) -> tuple[Listing, ...]:
+def _read_nameless(config: Mapping[str, Any], shared: Path) -> tuple[Listing, ...]:
     """Crops without names, which a teacher alone can describe."""
     sources = config["data"].get("unlabelled", []) if config.get("teacher") else []
     return tuple(read_listing(shared / source) for source in sources)

@@ -63,12 +63,12 @@ class Faces:
 
     Attributes:
         vectors: (n, 512) float32 embeddings of unit length.
-        found: (n,) whether the detector finds the face in its crop.
+        detected: (n,) whether the detector finds the face in its crop.
         classes: n names by what they are about, such as "gender".
     """
 
     vectors: Float32Array
-    found: BoolArray
+    detected: BoolArray
     classes: Mapping[str, Sequence[str]]
 
 
@@ -140,7 +140,7 @@ def read_faces(source: Path, encoder: FaceEncoder, align: Align) -> Faces:
     ]
     return Faces(
         vectors=embed_crops(encoder, crops),
-        found=np.array([align(pad(crop)) is not None for crop in crops]),
+        detected=np.array([align(pad(crop)) is not None for crop in crops]),
         classes={
             "group": [row["group"] for row in rows],
             "age": [_age_band(int(row["age"])) for row in rows],
@@ -215,7 +215,7 @@ def _row(faces: Faces, decider: Decider, name: str, members: Places) -> Row:
     return Row(
         name=name,
         faces=len(members),
-        not_found=float(1 - faces.found[members].mean()),
+        not_found=float(1 - faces.detected[members].mean()),
         mean=float(pairs.mean()),
         high=float(np.quantile(pairs, 0.99)),
         by_cosine=_rate(decider.by_cosine(cosines)),
