@@ -15,7 +15,7 @@ from network.serving.runtime import OnnxRuntime
 from utils.errors import ModelError
 
 RNG = np.random.default_rng(3)
-WEIGHTS = {
+WEIGHTS: dict[str, np.ndarray] = {
     "packed": RNG.integers(-9, 9, (4, 3, 3, 3)).astype(np.int8),
     "step": np.array(0.1, np.float32),
     "slope": RNG.normal(size=(4, 1, 1)).astype(np.float32),

@@ -166,7 +166,8 @@ def test_a_warm_start_fits_the_projection_to_the_teacher(
 ) -> None:
     import tensorflow as tf
 
-    from train.face.task import FACE_LOSSES, FaceOptions, FaceTask
+    from train.face.task import FaceOptions, FaceTask
+    from train.loop.losses import FACE_LOSSES
 
     source = batches(
         listing, tmp_path, teacher=TeacherOptions((teacher,)), resolutions=((0.0, 48),)
