@@ -28,8 +28,7 @@ from utils.arrays import Float32Array, ImageArray, unit
 from utils.errors import DatasetError, ModelError
 
 NO_TEACHER = (
-    "docs/training.md says how the shipped network's teacher is made. Or train from labels alone:"
-    " --no-teacher."
+    "docs/training.md says how the teacher is made. Or train from labels alone: --no-teacher."
 )
 # Faces that a teacher embeds at once.
 BATCH = 25

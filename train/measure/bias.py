@@ -260,6 +260,7 @@ def _table_of(vectors: Float32Array) -> Table:
         names=tuple(map(str, numbers)),
         conditions=("clean",),
         seconds=np.zeros(len(vectors), np.float32),
+        quality=np.ones((len(vectors), 1), np.float32),
     )
 
 
