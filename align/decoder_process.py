@@ -103,10 +103,10 @@ class DecoderProcess:
     def _receive(self, stall_s: float) -> dict[str, Any]:
         """Wait for an answer, as long as the process does anything at all."""
         try:
-            used_s = self._processor_s()
+            used_s = processor_s_of(self.pid)
             while not self._connection.poll(stall_s):
                 before_s = used_s
-                used_s = self._processor_s()
+                used_s = processor_s_of(self.pid)
                 if used_s == before_s:
                     self._process.kill()
                     self.end()
@@ -115,10 +115,6 @@ class DecoderProcess:
             return answer
         except (EOFError, OSError, ValueError):
             raise self._explain_death() from None
-
-    def _processor_s(self) -> float:
-        # The clock of a process by its id, as clock_getcpuclockid(3) makes it on Linux
-        return time.clock_gettime(~self.pid << 3 | 2)
 
     def _explain_death(self) -> MediaUnreadableError:
         self.end()
@@ -130,6 +126,12 @@ class DecoderProcess:
             what = f"took more than {self._bounds.processor_s} s of processor time"
             return _unreadable(what, name)
         return _unreadable(f"died ({name})", name)
+
+
+def processor_s_of(pid: int) -> float:
+    """Processor time that a process has used, in seconds."""
+    # Its clock, as clock_getcpuclockid(3) makes it on Linux
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def _unreadable(what: str, name: str = "") -> MediaUnreadableError:

@@ -14,6 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import av
@@ -23,10 +24,13 @@ import numpy as np
 
 from align.container import demux, open_container
 from align.decode import ReadLimits, identify_kind, read_clip
+from align.decoder_process import processor_s_of
+from align.decoders import Decoders
 from align.sound import decode_sound
 from align.video import decode_frames
 from bench.clips import ffmpeg
 from tests.support.media import noise, speech, talking_frames, write_video
+from utils.config import CaptureSettings
 
 FRAMES = 12
 
@@ -39,6 +43,18 @@ def ffmpeg_null(clip: Path) -> None:
 def product(clip: Path) -> None:
     """`align.decode.read_clip`: sampled frames and sound."""
     read_clip(clip, ReadLimits(max_frames=FRAMES))
+
+
+def product_apart(clip: Path) -> None:
+    """The same in a process of its own, as the service does it."""
+    with decoders().read(clip, None):
+        pass
+
+
+@cache
+def decoders() -> Decoders:
+    """One process that decodes."""
+    return Decoders(CaptureSettings(max_frames=FRAMES), 1)
 
 
 def product_frames(clip: Path) -> None:
@@ -104,6 +120,7 @@ def opencv_and_moviepy(clip: Path) -> None:
 READERS: tuple[Callable[[Path], None], ...] = (
     ffmpeg_null,
     product,
+    product_apart,
     product_frames,
     product_sound,
     pyav_all,
@@ -133,9 +150,10 @@ def measure(
 
 
 def processor_s() -> float:
-    """Processor time of this process and its finished children, in seconds."""
+    """Processor time of this process, its finished children and the decoder, in seconds."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    apart_s = sum(processor_s_of(pid) for pid in decoders().pids)
+    return apart_s + sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def make_clip(path: Path) -> Path:
