@@ -18,17 +18,25 @@ import numpy as np
 
 from align.cascade import detect
 from align.detector_networks import Networks, load_networks
+from align.looks import CLOSE_PX, FAST_PX, THOROUGH_PX, look_again, select_upright
+from align.mouth import measure_motion
 from align.quality import assess_face
-from align.tracks import LIKELY, Track, choose_main, count_people, link
+from align.tracks import (
+    LIKELY,
+    Track,
+    View,
+    choose_main,
+    count_people,
+    link,
+    select_candidates,
+    select_others,
+)
 from align.warp import align, is_plausible
 from utils.arrays import Float64Array, ImageArray
-from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame
+from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, OtherFace
 
-# Pixels of the copies that are looked at, and how many frames the thorough look takes
-FAST_PX = 320 * 240
-THOROUGH_PX = 1280 * 720
-CLOSE_PX = 2048 * 1536
-_THOROUGH_FRAMES = 4
+# Frames that are looked at a second time
+_SECOND_LOOK_FRAMES = 4
 
 # Smaller pictures hold no face that could be used
 _LEAST_SIDE_PX = 24
@@ -84,25 +92,32 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
     """Find the faces in each frame.
 
-    A fast look at all frames comes first. Where it finds nobody, a thorough look at a
-    few frames finds faces that are far away, and a close look those that are small in a
-    large photograph.
+    A fast look at all frames comes first. Where it finds nothing that is sure, a few
+    frames are looked at again in other ways (`align.looks`), until one is sure.
     """
     images = [frame.image for frame in frames]
     detections = detector.detect(images, FAST_PX)
-    before_px = FAST_PX
-    for about_px in (THOROUGH_PX, CLOSE_PX):
-        if not images or _is_anybody_clear(detections):
+    if not images or _is_sure(select_upright(detections)):
+        return detections
+    evenly = np.linspace(0, len(images) - 1, _SECOND_LOOK_FRAMES)
+    chosen = np.unique(evenly.round().astype(int)).tolist()
+    few = [images[i] for i in chosen]
+    if min(few[0].shape[:2]) < _LEAST_SIDE_PX:
+        return detections
+    closely = _list_larger_looks(images[0])
+    for faces in look_again(detector.detect, few, closely):
+        if _is_sure(faces) or (any(faces) and not any(detections)):
+            detections = [[] for _ in images]
+            for index, faces_of_frame in zip(chosen, faces, strict=True):
+                detections[index] = faces_of_frame
+        if _is_sure(faces):
             break
-        if not _would_see_more(images[0], before_px, about_px):
-            continue
-        evenly = np.linspace(0, len(images) - 1, _THOROUGH_FRAMES)
-        chosen = np.unique(evenly.round().astype(int))
-        faces = detector.detect([images[i] for i in chosen], about_px)
-        for index, faces_of_frame in zip(chosen, faces, strict=True):
-            detections[index] = faces_of_frame or detections[index]
-        before_px = about_px
     return detections
+
+
+def _is_sure(detections: Sequence[Sequence[FaceDetection]]) -> bool:
+    """Whether a face is found that may be the main person's."""
+    return any(face.score >= LIKELY for face in chain.from_iterable(detections))
 
 
 def analyse_faces(
@@ -118,26 +133,48 @@ def analyse_faces(
         min_face_px: narrower faces are left out.
     """
     tracks = link([_select_wide(faces, min_face_px) for faces in detections])
-    main = choose_main(tracks, len(frames))
-    faces = _align_track(frames, main) if main else []
+    candidates = select_candidates(tracks, len(frames))
+    main = _choose_main(frames, candidates)
+    if main is None:
+        return FaceAnalysis(faces=(), people_in_view=0, frames_read=len(frames), quality=None)
+    faces = _align_track(frames, main)
     return FaceAnalysis(
         faces=tuple(faces),
-        people_in_view=count_people(tracks, len(frames)),
+        people_in_view=count_people(tracks, main, len(frames)),
         frames_read=len(frames),
         quality=_median_quality(faces),
+        others=tuple(
+            OtherFace(
+                faces=tuple(_align_track(frames, track)),
+                is_together=not set(track.frames).isdisjoint(main.frames),
+            )
+            for track in select_others(tracks, main, len(frames))
+        ),
     )
 
 
-def _is_anybody_clear(detections: Sequence[Sequence[FaceDetection]]) -> bool:
-    """Whether a face was found that may be the main person's."""
-    return any(face.score >= LIKELY for face in chain.from_iterable(detections))
+def _choose_main(frames: Sequence[Frame], candidates: Sequence[Track]) -> Track | None:
+    """Choose the main person. Mouths are only looked at where there is a choice."""
+    if len(candidates) < 2:
+        return next(iter(candidates), None)
+    height, width = frames[0].image.shape[:2]
+    motions = [measure_motion(_cut_out(frames, track)) for track in candidates]
+    return choose_main(candidates, motions, View(width, height, len(frames)))
 
 
-def _would_see_more(image: ImageArray, before_px: int, about_px: int) -> bool:
-    """Whether a look at `about_px` uses larger copies than the one before it."""
+def _cut_out(frames: Sequence[Frame], track: Track) -> list[ImageArray]:
+    """The aligned faces of a track in order of time."""
+    places = zip(track.frames, track.detections, strict=True)
+    return [align(frames[index].image, face.landmarks_xy) for index, face in places]
+
+
+def _list_larger_looks(image: ImageArray) -> list[int]:
+    """List the looks that use larger copies than the one before, by their pixels."""
     height, width = image.shape[:2]
-    before = shrink_factor(width, height, before_px)
-    return before != shrink_factor(width, height, about_px)
+    looks = (FAST_PX, THOROUGH_PX, CLOSE_PX)
+    factors = [shrink_factor(width, height, about_px) for about_px in looks]
+    steps = zip(looks[1:], factors, factors[1:], strict=False)
+    return [about_px for about_px, before, after in steps if after != before]
 
 
 def _shrink(image: ImageArray, factor: int) -> ImageArray:
@@ -174,8 +211,8 @@ def _select_wide(faces: Sequence[FaceDetection], min_face_px: float) -> list[Fac
 def _align_track(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
     """Align the face of a track in each of its frames. The best face comes first."""
     faces = []
-    for index, detection in zip(track.frames, track.detections, strict=True):
-        image = align(frames[index].image, detection.landmarks_xy)
+    images = _cut_out(frames, track)
+    for index, detection, image in zip(track.frames, track.detections, images, strict=True):
         face = AlignedFace(
             image=image,
             detection=detection,

@@ -26,6 +26,7 @@ CODES = (
     "too_bright",
     "blurred",
     "look_at_camera",
+    "turned",
     "several_people",
     "no_sound",
     "no_speech",
@@ -44,6 +45,7 @@ _DARK = 0.18
 _BRIGHT = 0.85
 _BLURRED = 0.2
 _TURNED = 0.6
+_SIDEWAYS_DEG = 60.0
 
 # Bounds of the quality of speech
 _NOISY_DB = 8.0
@@ -67,6 +69,9 @@ _DARK_FACE = Hint("too_dark", "The face is too dark: turn towards the light.")
 _BRIGHT_FACE = Hint("too_bright", "The face is too bright: turn away from the light.")
 _BLURRED_FACE = Hint("blurred", "The picture is blurred: hold still, or wipe the lens.")
 _TURNED_FACE = Hint("look_at_camera", "The face is turned away: look into the camera.")
+_SIDEWAYS = Hint(
+    "turned", "The picture is turned: set the camera or the screen upright, or turn the video."
+)
 _NO_SOUND = Hint("no_sound", "There is no sound: allow the microphone and record again.")
 _OVERDRIVEN = Hint(
     "clipping",
@@ -146,6 +151,7 @@ def _advise_on_face(quality: FaceQuality, good_face_px: float) -> list[Hint]:
             (quality.brightness > _BRIGHT, _BRIGHT_FACE),
             (quality.sharpness < _BLURRED, _BLURRED_FACE),
             (abs(quality.yaw) > _TURNED, _TURNED_FACE),
+            (abs(quality.roll_deg) > _SIDEWAYS_DEG, _SIDEWAYS),
         ]
     )
 

@@ -1,6 +1,7 @@
 """Linking the faces of the sampled frames over time, and choosing the main person.
 
-One track is one person. Pure functions, no pixels.
+One track is one person, unless a cut puts another face in the same place: that takes
+the embeddings (`recognition/agreement.py`). Pure functions, no pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from itertools import chain
 
 import numpy as np
 
+from align.mouth import STILL
 from utils.media import FaceDetection
 
 # Two detections may be one person up to this distance of the centres, in widths of the
@@ -27,6 +29,15 @@ _STEADY_SHARE = 0.25
 # hands and paws that were taken for faces.
 LIKELY = 0.9
 _SURE = 0.95
+
+# Mouths that move this much less than another one do not talk
+_TALKING_SHARE = 0.25
+
+# How much of the weight of a face is left at the edge of the picture (e^-2), and of one
+# that reaches over the edge by more than a share of its width
+_CENTRAL = 2.0
+_CUT_SHARE = 0.1
+_CUT_FACTOR = 0.25
 
 # Faces of less than this share of the main person's area are background
 _RELATIVE_AREA = 0.1
@@ -53,6 +64,33 @@ class Track:
     def confidence(self) -> float:
         """Mean detector score."""
         return float(np.mean([face.score for face in self.detections]))
+
+
+@dataclass(frozen=True)
+class View:
+    """What faces are seen in: the size of the frames in pixels, and their number."""
+
+    width_px: int
+    height_px: int
+    frame_count: int
+
+    def prominence(self, track: Track) -> float:
+        """How much a track looks like the main person.
+
+        It is area × share of frames × detector score, less away from the centre, and
+        less for a face that the edge cuts.
+        """
+        share = len(track.frames) / self.frame_count
+        place = float(np.mean([self._place(face) for face in track.detections]))
+        return track.area_px * share * track.confidence * place
+
+    def _place(self, face: FaceDetection) -> float:
+        middle = np.array([self.width_px, self.height_px]) / 2
+        away = np.hypot(*(face.centre_xy - middle)) / (min(self.width_px, self.height_px) / 2)
+        x1, y1, x2, y2 = face.box_xyxy
+        outside = max(-x1, -y1, x2 - self.width_px, y2 - self.height_px)
+        is_cut = outside > _CUT_SHARE * face.width_px
+        return float(np.exp(-_CENTRAL * away**2)) * (_CUT_FACTOR if is_cut else 1.0)
 
 
 def link(detections: Sequence[Sequence[FaceDetection]]) -> list[Track]:
@@ -111,27 +149,43 @@ def select_steady(tracks: Sequence[Track], frame_count: int) -> list[Track]:
     return [track for track in tracks if len(track.frames) >= least]
 
 
-def choose_main(tracks: Sequence[Track], frame_count: int) -> Track | None:
-    """Choose the main person.
+def select_candidates(tracks: Sequence[Track], frame_count: int) -> list[Track]:
+    """Select the tracks that may be the main person.
 
-    That is the steady track with the largest area × share of frames × detector score.
-    Without one, a face that is seen only briefly counts when the detector is sure of it.
+    They are steady and likely. Without one, a face that is seen only briefly counts when
+    the detector is sure of it.
     """
     steady = [t for t in select_steady(tracks, frame_count) if t.confidence >= LIKELY]
-    candidates = steady or [t for t in tracks if t.confidence >= _SURE]
-    return max(
-        candidates,
-        key=lambda track: track.area_px * len(track.frames) / frame_count * track.confidence,
-        default=None,
-    )
+    return steady or [t for t in tracks if t.confidence >= _SURE]
 
 
-def count_people(tracks: Sequence[Track], frame_count: int) -> int:
+def choose_main(tracks: Sequence[Track], motions: Sequence[float], view: View) -> Track | None:
+    """Choose the main person: who talks, else who is central and uncut, else the largest.
+
+    A picture of somebody is still. It is the main face only where nothing moves. Among
+    several who move, those count whose mouths move most.
+
+    Args:
+        tracks: who may be the main person (`select_candidates`).
+        motions: how much the mouth of each moves (`align.mouth`).
+        view: what the tracks are seen in.
+    """
+    least = max(STILL, _TALKING_SHARE * max(motions, default=0.0))
+    talking = [t for t, motion in zip(tracks, motions, strict=True) if motion >= least]
+    return max(talking or tracks, key=view.prominence, default=None)
+
+
+def select_others(tracks: Sequence[Track], main: Track, frame_count: int) -> list[Track]:
+    """Select the other people: steady or seen twice, or seen in a picture, and sure."""
+    least = 1 if frame_count < 4 else 2
+    return [t for t in tracks if t is not main and len(t.frames) >= least and t.confidence >= _SURE]
+
+
+def count_people(tracks: Sequence[Track], main: Track | None, frame_count: int) -> int:
     """Count the people in view: the most steady tracks that are seen in one frame.
 
     Doubtful faces, and those that are tiny beside the main person's, do not count.
     """
-    main = choose_main(tracks, frame_count)
     if main is None:
         return 0
     least_px = _RELATIVE_AREA * main.area_px

@@ -16,9 +16,10 @@ BENCHMARKS = {
     "identify": "Time an identification by a running service, and measure its memory.",
     "kiosk": "Time the kiosk: from the end of a recording to the answer on the screen.",
     "load": "Measure the throughput of a running service.",
+    "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "people": "Time the page /people in a browser.",
     "templates": "Compare what can stand for a person of several templates.",
     "training": "Measure how fast a face or voice network trains.",
     "voices": "Measure a voice network by list, duration and channel.",
 }
-"""What each benchmark does, by name. "fine-tuning" is the module `bench.fine_tuning`."""
+"""What each benchmark does, by name. "fine-tuning" is the module `bench.fine_tuning`, and so on."""

@@ -262,7 +262,7 @@ def batch(client: Client, files: tuple[Path, ...]) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Register even if the voice matches somebody else.",
+    help="Register even if the voice matches somebody else, or there are two voices.",
 )
 @click.option(
     "--microphone", "seconds", type=SECONDS, help="Record so many seconds instead of reading files."

@@ -38,7 +38,11 @@ JSON = click.option("--json", "json_lines", is_flag=True, help="One JSON object 
 @click.option(
     "--replace", is_flag=True, help="Replace what is stored for the person by the new clips."
 )
-@click.option("--force", is_flag=True, help="Enrol even if the clip matches somebody else.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Enrol even if the clip matches somebody else, is not of one person, or is poor.",
+)
 @refusals
 def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> None:
     """Enrol one clip, or a folder with one folder of clips per person.

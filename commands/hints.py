@@ -15,6 +15,14 @@ _MEDIA = {
     "media_corrupt": "The file is damaged or cut off: record or copy it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Use a clip of a few seconds.",
+    "mixed_people": "Use a clip of one person, or repeat the command with --force.",
+    "several_people": (
+        "Use a clip with one person in view. With --force the main face is enrolled."
+    ),
+    "poor_quality": "Record again, nearer and in better light, or repeat the command with --force.",
+    "unlike_person": (
+        "Check that the person is the right one. If it is, repeat the command with --force."
+    ),
     "duplicate_person": "If these are really two people, repeat the command with --force.",
 }
 

@@ -42,6 +42,9 @@ class FaceEncoder(Protocol):
         `faces` are (n, 112, 112, 3) uint8 RGB, `weights` (n,) ≥ 0.
         """
 
+    def embed_each(self, faces: ImageArray) -> Float32Array:
+        """Embed each face by itself: (n, 112, 112, 3) uint8 RGB give (n, 512) float32."""
+
 
 class VoiceEncoder(Protocol):
     """Turns speech into a voice embedding."""

@@ -139,6 +139,15 @@ reembedded = Table(
     Column("sealed_by", String(16)),
 )
 
+# Entries that look like one person and are two, in the operator's word; the smaller key
+# comes first.
+distinct_people = Table(
+    "distinct_people",
+    metadata,
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True),
+    Column("other_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 # Answers of the latest identifications, by request id, so that people can say that it
 # was not them. They are kept for some days.
 identifications = Table(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import stored_media
 from gallery.store import NewTemplate
 from gallery.vectors import check
+from recognition import agreement
+from recognition.agreement import Sample
 from recognition.matching import Side
 from recognition.observation import Observation
 from scoring.calibration import Quality
@@ -25,10 +27,18 @@ from utils.arrays import Float32Array
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import BusyError, NoBiometricError
-from utils.media import Capture, Hint
+from utils.media import AlignedFace, Capture, FaceAnalysis, Hint, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 
 WAIT_S = 60.0
+
+# So that faces of no quality still count, where there are no others
+LEAST_WEIGHT = 1e-3
+
+MIXED_FACES = Hint(
+    "mixed_people",
+    "The clip shows one person after the other: one at a time, please.",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,8 @@ class Probe:
         vectors: the same as arrays (size,), with the fused one where both are there.
         missing: why a modality is not there, in words.
         encoder_ids: encoders of the embeddings.
+        odd_faces_s: when somebody else's face is seen in the place of the main person's,
+            in seconds. These faces are left out.
         keep_media: an enrolment keeps faces and speech beside the vectors.
         timings_ms: time of each stage; later stages add theirs.
         started: clock when the clip came, in seconds.
@@ -51,6 +63,7 @@ class Probe:
     vectors: Mapping[Modality, Float32Array]
     missing: Mapping[Modality, str]
     encoder_ids: PerModality[str]
+    odd_faces_s: tuple[float, ...] = ()
     keep_media: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
@@ -95,10 +108,14 @@ class Probe:
             speech_segments=capture.speech_analysis.segments,
             speech_quality=capture.speech_analysis.quality,
             duration_s=capture.duration_s,
-            hints=(*capture.hints, *hints),
+            hints=(*capture.hints, *self._own_hints, *hints),
             encoder_ids=self.encoder_ids,
             timings_ms=self.timings_ms | total,
         )
+
+    @property
+    def _own_hints(self) -> tuple[Hint, ...]:
+        return (MIXED_FACES,) if self.odd_faces_s else ()
 
     @property
     def speech_s(self) -> float:
@@ -146,6 +163,15 @@ class Probe:
         ]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The faces of the main person and their embedding. Empty without a face."""
+
+    faces: FaceAnalysis
+    embeddings: Mapping[Modality, Embedding] = field(default_factory=dict)
+    odd_faces_s: tuple[float, ...] = ()
+
+
 class Analyser:
     """Aligner and encoders behind `settings.limits.slots` slots.
 
@@ -180,7 +206,9 @@ class Analyser:
             timings = {"wait": (time.perf_counter() - started) * 1000}
             capture = self._aligner.analyse(path, filename=filename)
             timings.update(capture.timings_ms)
-            embeddings = self._embed(capture, timings)
+            seen = self._embed_faces(capture.face_analysis, timings)
+            capture = replace(capture, face_analysis=seen.faces)
+            embeddings = {**seen.embeddings, **self._embed_speech(capture, timings)}
             missing = self._explain_missing(capture, embeddings)
             if not embeddings:
                 raise _nothing_usable(capture, missing)
@@ -192,6 +220,7 @@ class Analyser:
             vectors=vectors,
             missing=missing,
             encoder_ids=self.encoder_ids,
+            odd_faces_s=seen.odd_faces_s,
             keep_media=self._settings.privacy.keep_media,
             timings_ms=timings,
             started=started,
@@ -221,19 +250,64 @@ class Analyser:
         ):
             yield
 
-    def _embed(self, capture: Capture, timings: dict[str, float]) -> dict[Modality, Embedding]:
-        embeddings: dict[Modality, Embedding] = {}
-        faces = capture.face_analysis.faces
+    def _embed_faces(self, analysis: FaceAnalysis, timings: dict[str, float]) -> _Seen:
+        """Embed the main person, without faces of somebody else in the same place."""
+        if not analysis.faces:
+            return _Seen(analysis)
+        with timed(timings, "face_embedding"):
+            sample = self.embed_sample(analysis.faces)
+            is_odd = agreement.find_odd_faces(sample, self._encoders.face.calibration)
+            vector = sample.part(~is_odd).mean
+        embedding = check(Embedding(vector, Modality.FACE, self.encoder_ids.face))
+        odd = [face for face, odd in zip(analysis.faces, is_odd, strict=True) if odd]
+        own = tuple(face for face, odd in zip(analysis.faces, is_odd, strict=True) if not odd)
+        return _Seen(
+            faces=replace(analysis, faces=own),
+            embeddings={Modality.FACE: embedding},
+            odd_faces_s=tuple(sorted(face.time_s for face in odd)),
+        )
+
+    def _embed_speech(
+        self, capture: Capture, timings: dict[str, float]
+    ) -> dict[Modality, Embedding]:
         speech = capture.speech_analysis.speech
-        if faces:
-            images = np.stack([f.image for f in faces])
-            weights = np.array([f.quality.score for f in faces], np.float32)
-            with timed(timings, "face_embedding"):
-                embeddings[Modality.FACE] = check(self._encoders.face.embed(images, weights))
-        if speech is not None:
-            with timed(timings, "voice_embedding"):
-                embeddings[Modality.VOICE] = check(self._encoders.voice.embed(speech))
-        return embeddings
+        if speech is None:
+            return {}
+        with timed(timings, "voice_embedding"):
+            return {Modality.VOICE: check(self._encoders.voice.embed(speech))}
+
+    def probe_of(self, other: OtherFace, probe: Probe) -> Probe:
+        """Make a probe of somebody else in the clip of `probe`, by face alone."""
+        vector = self.embed_sample(other.faces).mean
+        faces = replace(
+            probe.capture.face_analysis, faces=other.faces, quality=other.faces[0].quality
+        )
+        return replace(
+            probe,
+            capture=replace(probe.capture, face_analysis=faces),
+            embeddings={Modality.FACE: Embedding(vector, Modality.FACE, self.encoder_ids.face)},
+            vectors={Modality.FACE: vector},
+            missing={Modality.VOICE: "Others in view are asked about by face alone"},
+            odd_faces_s=(),
+        )
+
+    def embed_sample(self, faces: Sequence[AlignedFace]) -> Sample:
+        """Embed faces of one person, one or more, each by itself."""
+        images = np.stack([face.image for face in faces])
+        weights = np.array([face.quality.score for face in faces], np.float32)
+        return Sample(self._encoders.face.embed_each(images), np.maximum(weights, LEAST_WEIGHT))
+
+    def embed_parts(self, speech: Waveform) -> Sample | None:
+        """Embed the parts of the speech, each by itself. None where it is too short."""
+        parts = agreement.cut_parts(speech.samples, speech.rate_hz)
+        if not parts:
+            return None
+        embeddings = [self._encoders.voice.embed(Waveform(p, speech.rate_hz)) for p in parts]
+        return Sample(
+            vectors=np.stack([embedding.vector for embedding in embeddings]),
+            weights=np.ones(len(parts), np.float32),
+            speech_s=speech.duration_s / len(parts),
+        )
 
     def _explain_missing(
         self, capture: Capture, embeddings: Mapping[Modality, Embedding]

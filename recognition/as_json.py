@@ -19,6 +19,7 @@ from recognition.results import (
     Enrolment,
     Identification,
     Match,
+    OtherPerson,
     Verdict,
     Verification,
 )
@@ -63,6 +64,16 @@ def decision(value: Decision) -> dict[str, Any]:
     }
 
 
+def other_person(value: OtherPerson) -> dict[str, Any]:
+    """Somebody else in view. Outcome and match are null where nobody asked."""
+    by_face = value.decision
+    return {
+        "box_xyxy": [number(edge) for edge in value.box_xyxy],
+        "outcome": by_face.outcome.value if by_face else None,
+        "match": match(by_face.match) if by_face else None,
+    }
+
+
 def verdict(value: Verdict) -> dict[str, Any]:
     """1:1 verdict by one modality."""
     return {
@@ -103,6 +114,7 @@ def identification(result: Identification, request_id: str | None = None) -> dic
     """Who is in a clip. `request_id` is what feedback on the answer refers to."""
     return {
         **result.decisions.map(decision).to_dict(),
+        "others": [other_person(other) for other in result.others],
         "gallery": {"people": result.people, "fpir": number(result.fpir)},
         **observation(result.observation),
         "request_id": request_id,

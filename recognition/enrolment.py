@@ -1,8 +1,8 @@
-"""Enrolment: the checks before templates are stored, and the storing."""
+"""Enrolment: the storing of templates, and who else the clips may be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from gallery.store import Store, Stored
@@ -10,11 +10,11 @@ from recognition import decision
 from recognition.analysis import Probe
 from recognition.identifier import Identifier
 from recognition.journal import Journal
+from recognition.one_person import OnePerson
 from recognition.requests import EnrolmentRequest
 from recognition.results import Match
-from recognition.verifier import Verifier
 from utils.clock import timed
-from utils.errors import DuplicatePersonError
+from utils.errors import ClipRefusedError, DuplicatePersonError
 from utils.media import Hint
 from utils.modality import Modality
 
@@ -29,42 +29,41 @@ ALREADY_ENROLLED = Hint(
 
 
 class Enroller:
-    """Stores templates, unless the clips are somebody else of the gallery."""
+    """Stores templates, unless the clips are of several people, or of somebody else."""
 
     def __init__(
-        self, store: Store, identifier: Identifier, verifier: Verifier, journal: Journal
+        self, store: Store, identifier: Identifier, one_person: OnePerson, journal: Journal
     ) -> None:
         self._store = store
         self._identifier = identifier
-        self._verifier = verifier
+        self._one_person = one_person
         self._journal = journal
 
-    def warnings(self, person_id: str, probe: Probe) -> tuple[Hint, ...]:
-        """Warn of a clip that is unlike what is stored of the person."""
-        return (UNLIKE_EARLIER,) if self._verifier.is_unlike(probe, person_id) else ()
-
     def store(
-        self, request: EnrolmentRequest, probes: Sequence[Probe]
-    ) -> tuple[Stored, Match | None]:
+        self, request: EnrolmentRequest, probes: Sequence[Probe], *, compare_with_earlier: bool
+    ) -> tuple[Stored, Match | None, tuple[Hint, ...]]:
         """Store the templates of the probes, all or none.
 
-        Returns what was stored, and who else the clips are when `force` let them pass.
-        The check for duplicates runs while no other writer can add the same person
-        under yet another id. Raises what `Recognizer.enroll` raises.
+        Returns what was stored, and, when `force` let them pass, who else the clips are
+        and that they are unlike earlier ones. The check for duplicates runs while no
+        other writer can add the same person under yet another id. Raises what
+        `Recognizer.enroll` raises.
         """
         duplicates: list[Match] = []
+        fault = None if request.force else self._one_person.find_fault(probes)
+        if fault:
+            self._note_refusal(fault)
+            raise fault
+        unlike = None
+        if compare_with_earlier:
+            unlike = self._one_person.find_unlike(probes, request.person_id)
         self._identifier.refresh()  # what takes long is read before the write lock is held
 
         def guard() -> None:
             request.guard()
-            for probe in probes:
-                duplicate = self._find_duplicate(probe, request.person_id)
-                if duplicate is None:
-                    continue
-                match, modality = duplicate
-                duplicates.append(match)
-                if not request.force:
-                    raise _duplicate_error(request.person_id, match, modality)
+            duplicates.extend(self._check_duplicates(request, probes))
+            if unlike and not request.force:
+                raise unlike
 
         try:
             with timed(probes[0].timings_ms, "store"):
@@ -74,10 +73,30 @@ class Enroller:
                     replace=request.replace,
                     guard=guard,
                 )
-        except DuplicatePersonError:
-            self._journal.note("enroll", "duplicate_refused", person_id=duplicates[0].person_id)
+        except DuplicatePersonError as error:
+            duplicate_id = error.details["person_id"]
+            self._journal.note("enroll", "duplicate_refused", person_id=duplicate_id)
             raise
-        return stored, duplicates[0] if duplicates else None
+        except ClipRefusedError as error:
+            self._note_refusal(error, request.person_id)
+            raise
+        return stored, next(iter(duplicates), None), (UNLIKE_EARLIER,) if unlike else ()
+
+    def _check_duplicates(
+        self, request: EnrolmentRequest, probes: Sequence[Probe]
+    ) -> Iterator[Match]:
+        """Find who else the clips are. Raises DuplicatePersonError, unless by force."""
+        for probe in probes:
+            duplicate = self._find_duplicate(probe, request.person_id)
+            if duplicate is None:
+                continue
+            match, modality = duplicate
+            if not request.force:
+                raise _duplicate_error(request.person_id, match, modality)
+            yield match
+
+    def _note_refusal(self, error: ClipRefusedError, person_id: str | None = None) -> None:
+        self._journal.note("enroll", "refused", person_id=person_id, detail={"why": error.code})
 
     def _find_duplicate(self, probe: Probe, person_id: str) -> tuple[Match, Modality] | None:
         answer = self._identifier.decide(probe)

@@ -36,6 +36,9 @@ class Journal:
                 "voice": str(answer.decisions.voice.outcome),
                 **detail,
             }
+        if request.all_faces:
+            named = [other for other in answer.others if other.decision and other.decision.match]
+            detail["others_named"] = len(named)
         self._write(
             request.action,
             outcome,

@@ -6,7 +6,7 @@ is it this person (`verify`). Web, command line and batch jobs all ask it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gallery.overview.overview import Overview
 from gallery.ports import Aligner, Encoders
@@ -14,16 +14,18 @@ from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
 from gallery.store import Store, mismatch
 from recognition.analysis import WAIT_S, Analyser, Probe
+from recognition.duplicates import DuplicateSearch
 from recognition.enrolment import ALREADY_ENROLLED, Enroller
 from recognition.identifier import Identifier
 from recognition.journal import Journal
+from recognition.one_person import OnePerson
 from recognition.requests import (
     Clip,
     EnrolmentRequest,
     IdentificationRequest,
     VerificationRequest,
 )
-from recognition.results import Enrolment, Identification, Verification
+from recognition.results import Enrolment, Identification, OtherPerson, Verification
 from recognition.verifier import Verifier
 from utils.clock import timed
 from utils.config import Settings
@@ -42,6 +44,7 @@ class Recognizer:
         encoder_ids: encoders in use.
         scale_ids: scales of the strengths (`Calibration.scale_id`).
         overview: pictures of the gallery, drawn with these encoders.
+        duplicates: finds entries that look like one person.
     """
 
     def __init__(
@@ -71,7 +74,11 @@ class Recognizer:
         self.overview = Overview(
             store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
         )
-        self._enroller = Enroller(store, self._identifier, self._verifier, self._journal)
+        self.duplicates = DuplicateSearch(store, self.overview, self._calibrations)
+        one_person = OnePerson(
+            self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality
+        )
+        self._enroller = Enroller(store, self._identifier, one_person, self._journal)
 
     def observe(self, clip: Clip, modality: Modality | None = None) -> Probe:
         """Align and embed a clip, for several questions about it.
@@ -101,6 +108,7 @@ class Recognizer:
             people=snapshot.people,
             fpir=self._settings.decision.fpir,
             scale_ids=self.scale_ids,
+            others=tuple(self._look_at_others(probe, decide=request.all_faces)),
         )
         self._journal.note_identification(request, identification)
         return identification
@@ -109,25 +117,21 @@ class Recognizer:
         """Store what clips show of a person as templates.
 
         Raises PersonNotFoundError, DuplicatePersonError (`details`: person_id, name,
-        score, probability, modality), InvalidNameError, EncoderMismatchError,
+        score, probability, modality), ClipRefusedError, InvalidNameError, EncoderMismatchError,
         StorageFullError, StoreUnavailableError, and what `observe` and the guard raise.
         """
         exists = self._has_person(request)
         probes = [self.observe(clip, request.modality) for clip in request.clips]
-        compare_with_earlier = exists and not request.replace
-        hints = [
-            self._enroller.warnings(request.person_id, probe) if compare_with_earlier else ()
-            for probe in probes
-        ]
-        stored, duplicate = self._enroller.store(request, probes)
+        stored, duplicate, hints = self._enroller.store(
+            request, probes, compare_with_earlier=exists and not request.replace
+        )
         if stored.stored_before == len(stored.templates):
-            hints[-1] = (*hints[-1], ALREADY_ENROLLED)
+            hints = (*hints, ALREADY_ENROLLED)
+        *first, last = probes
         return Enrolment(
             person=stored.person,
             templates=stored.templates,
-            observations=tuple(
-                probe.observation(*extra) for probe, extra in zip(probes, hints, strict=True)
-            ),
+            observations=(*(probe.observation() for probe in first), last.observation(*hints)),
             duplicate=duplicate,
         )
 
@@ -156,6 +160,15 @@ class Recognizer:
     def close(self) -> None:
         """Close the database."""
         self.store.close()
+
+    def _look_at_others(self, probe: Probe, *, decide: bool) -> Iterator[OtherPerson]:
+        """List everybody else in view, with who they are by face if `decide` says so."""
+        for other in probe.capture.face_analysis.others:
+            decision = None
+            if decide:
+                answer = self._identifier.decide(self._analyser.probe_of(other, probe))
+                decision = answer.decisions.face
+            yield OtherPerson(other.faces[0].detection.box_xyxy, decision)
 
     def _observe_reference(self, clip: Clip) -> Probe:
         try:

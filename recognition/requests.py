@@ -41,6 +41,7 @@ class IdentificationRequest:
         request_id: the answer is remembered under it, for feedback; None = it is not.
         action: name of the question in the audit.
         outcome: outcome in the audit; None = that of the fused decision.
+        all_faces: identify everybody else in view too, by face.
     """
 
     clip: Clip
@@ -49,6 +50,7 @@ class IdentificationRequest:
     request_id: str | None = None
     action: str = "identify"
     outcome: str | None = None
+    all_faces: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class EnrolmentRequest:
             together with the templates, unless somebody of that id is there already.
         modality: store this modality alone; None = all that the clips have.
         replace: first remove the templates that are stored of the person.
-        force: store even if the clip is somebody else of the gallery.
+        force: store even if the clip is somebody else of the gallery, if it is not of one
+            person, or if it is of poor quality.
         guard: runs before anything is stored, and may raise to stop it.
     """
 

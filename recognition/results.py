@@ -11,6 +11,7 @@ from itertools import chain
 
 from gallery.results import Person, TemplateInfo
 from recognition.observation import Observation
+from utils.arrays import Float32Array
 from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
 
@@ -71,6 +72,18 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class OtherPerson:
+    """Somebody else in view.
+
+    `box_xyxy` (4,) is where the best of the faces is, in pixels of its frame. `decision`
+    by face is None where it was not asked for.
+    """
+
+    box_xyxy: Float32Array
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
 class Identification:
     """Who is in a clip: a decision by both modalities, by face and by voice.
 
@@ -78,6 +91,7 @@ class Identification:
         people: number of people in the gallery.
         fpir: false positive identification rate that the thresholds aim at.
         scale_ids: scales of the strengths (`Calibration.scale_id`).
+        others: everybody else in view.
     """
 
     decisions: PerModality[Decision]
@@ -85,6 +99,7 @@ class Identification:
     people: int
     fpir: float
     scale_ids: PerModality[str]
+    others: tuple[OtherPerson, ...] = ()
 
     @property
     def unconfirmed_by(self) -> Modality | None:
@@ -100,7 +115,8 @@ class Identification:
     def named_ids(self) -> set[str]:
         """Ids of all people that the answer names."""
         ids = set[str]()
-        for decision in self.decisions.values():
+        theirs = [other.decision for other in self.others if other.decision]
+        for decision in (*self.decisions.values(), *theirs):
             ids.update(m.person_id for m in (decision.match, decision.runner_up) if m)
         return ids
 

@@ -10,6 +10,7 @@ from gallery.results import StaleTemplates, TemplateInfo
 from gallery.store import Store, mismatch
 from gallery.vectors import represent
 from recognition import decision
+from recognition.agreement import Sample, compare_parts, llr_of
 from recognition.analysis import Analyser, Probe
 from recognition.matching import Calibrations, Comparison, Sides, compare
 from recognition.results import Verdict, Verification
@@ -88,14 +89,19 @@ class Verifier:
         if counts:
             raise mismatch([StaleTemplates(m, counts[m], 1) for m in SINGLE if counts[m]])
 
-    def is_unlike(self, probe: Probe, person_id: str) -> bool:
-        """Whether the probe is more likely of somebody else than of the person.
+    def compare_with(self, probe: Probe, reference: Sides | Vectors, modality: Modality) -> float:
+        """Log-likelihood ratio of one person by one modality that both sides have."""
+        compared = _compare(modality, probe.sides, reference, self._calibrations)
+        assert compared is not None
+        return compared.llr
 
-        False where there is nothing to compare.
-        """
-        earlier = self.vectors_of(person_id)
-        compared = _compare(Modality.FUSED, probe.sides, earlier, self._calibrations)
-        return compared is not None and not compared.llr >= 0
+    def llr_of_faces(self, one: Sample, other: Sample) -> float:
+        """Log-likelihood ratio that the faces of one clip are one person's."""
+        return llr_of(one, other, self._calibrations.face)
+
+    def llr_of_voices(self, parts: Sample) -> tuple[float, Sequence[int]]:
+        """Compare the parts of one speech, as `recognition.agreement.compare_parts`."""
+        return compare_parts(parts, self._calibrations.voice)
 
 
 def judge(

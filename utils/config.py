@@ -189,6 +189,12 @@ class CaptureSettings(_Subject):
         10,
         2000,
     )
+    min_enroll_quality: float = _setting(
+        0.2,
+        "Quality, from 0 to 1, below which a face or speech is enrolled by force alone.",
+        0,
+        1,
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,12 @@ DuetError
 │   ├── MediaCorruptError: media_corrupt
 │   ├── MediaUnreadableError: media_unreadable
 │   ├── MediaTooLongError: media_too_long
-│   └── NoBiometricError: no_biometric
+│   ├── NoBiometricError: no_biometric
+│   └── ClipRefusedError: only `force` enrols the clip
+│       ├── MixedPeopleError: mixed_people
+│       ├── SeveralPeopleError: several_people
+│       ├── PoorQualityError: poor_quality
+│       └── UnlikePersonError: unlike_person
 ├── GalleryError
 │   ├── PersonNotFoundError: person_not_found
 │   ├── PersonExistsError: person_exists
@@ -178,6 +183,34 @@ class NoBiometricError(MediaError):
     """Neither a usable face nor usable speech, see `details["hints"]`."""
 
     code = "no_biometric"
+
+
+class ClipRefusedError(MediaError):
+    """The clip is not enrolled unless it is forced: `details` says what was seen."""
+
+
+class MixedPeopleError(ClipRefusedError):
+    """The faces, the parts of the speech, or the clips of a request are of two people."""
+
+    code = "mixed_people"
+
+
+class SeveralPeopleError(ClipRefusedError):
+    """Several people are in view, and nothing says whose clip it is."""
+
+    code = "several_people"
+
+
+class PoorQualityError(ClipRefusedError):
+    """The face or the speech is too poor to know the person by."""
+
+    code = "poor_quality"
+
+
+class UnlikePersonError(ClipRefusedError):
+    """The clip is more likely of somebody else than of the person it is enrolled for."""
+
+    code = "unlike_person"
 
 
 class GalleryError(DuetError):

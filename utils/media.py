@@ -124,16 +124,28 @@ class AlignedFace:
 
 
 @dataclass(frozen=True)
+class OtherFace:
+    """Faces of somebody beside the main person, best first.
+
+    `is_together` says that both are seen in one frame. Otherwise they come in turn.
+    """
+
+    faces: tuple[AlignedFace, ...]
+    is_together: bool
+
+
+@dataclass(frozen=True)
 class FaceAnalysis:
     """Faces of the main person, best first, and how many people are in view.
 
-    `quality` is None when there is no face.
+    `quality` is None when there is no face. `others` are the other people.
     """
 
     faces: tuple[AlignedFace, ...]
     people_in_view: int
     frames_read: int
     quality: FaceQuality | None
+    others: tuple[OtherFace, ...] = ()
 
 
 @dataclass(frozen=True)

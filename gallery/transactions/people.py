@@ -11,7 +11,16 @@ from sqlalchemy import Connection
 
 from gallery import audit
 from gallery.names import new_person_id
-from gallery.records import clock, export, feedback, forgetting, merging, people, stored_media
+from gallery.records import (
+    clock,
+    distinct,
+    export,
+    feedback,
+    forgetting,
+    merging,
+    people,
+    stored_media,
+)
 from gallery.records.clock import ClockJump
 from gallery.records.people import NewPerson, PersonChanges
 from gallery.results import PeoplePage, Person
@@ -136,6 +145,32 @@ class PeopleTransactions(Transactions):
             erasure.uploads += merging.merge(connection, key, second)
             erasure.traces = before - forgetting.all_of(connection, key)
             return people.person_of(connection, key)
+
+    def mark_distinct(self, person_id: str, other: str) -> None:
+        """Remember that two entries that look alike are two people.
+
+        Raises PersonNotFoundError, InvalidNameError, InvalidRequestError.
+        """
+        if person_id == other:
+            raise InvalidRequestError(
+                f"A person cannot differ from itself. Received: {person_id[:128]!a} twice"
+            )
+        with self.database.write() as connection:
+            key = people.key_of(connection, person_id)
+            second = people.key_of(connection, other)
+            if distinct.remember(connection, key, second):
+                audit.append(
+                    connection,
+                    "mark_distinct",
+                    "stored",
+                    person_key=key,
+                    detail={"other": second},
+                )
+
+    def distinct_pairs(self) -> set[distinct.Pair]:
+        """Read which entries are two people by the operator's word."""
+        with self.database.read() as connection:
+            return distinct.read(connection)
 
     def export_person(self, person_id: str) -> dict[str, Any]:
         """Export everything that is stored on a person.

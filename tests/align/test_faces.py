@@ -17,14 +17,9 @@ import pytest
 
 from align.cascade import detect, pyramid_scales, suppress, to_squares
 from align.detector_networks import load_networks
-from align.faces import (
-    FAST_PX,
-    FaceDetector,
-    analyse_faces,
-    find_faces,
-    shrink_factor,
-)
+from align.faces import FaceDetector, analyse_faces, find_faces, shrink_factor
 from align.limits import ReadLimits
+from align.looks import FAST_PX
 from align.photo import read_photo
 from tests.support.drawn_faces import face
 from tests.support.media import scene, write_photo
@@ -242,3 +237,38 @@ def test_faces_below_the_least_width_are_left_out(detector: FaceDetector) -> Non
     detections = find_faces(detector, frames)
     assert analyse_faces(frames, detections, 24).faces
     assert analyse_faces(frames, detections, 150).faces == ()
+
+
+FILLED = (slice(140, 295), slice(120, 280))
+"""Rows and columns of a drawn face from the brows to the chin."""
+
+
+def test_a_face_that_fills_the_picture_is_found(detector: FaceDetector) -> None:
+    picture = np.ascontiguousarray(face(0, 400)[FILLED])
+    assert [f for f in detector.detect([picture], FAST_PX)[0] if f.score >= 0.9] == []
+    frames = frames_of(picture)
+    (faces,) = find_faces(detector, frames)
+    assert faces[0].score >= 0.9
+    eyes = faces[0].landmarks_xy[:2]
+    assert np.all(np.abs(eyes[:, 1] - 42) < 10)
+    assert np.all(np.abs(eyes[:, 0] - [39, 121]) < 10)
+    assert analyse_faces(frames, [faces], 24).faces
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_picture_is_looked_at_upright(detector: FaceDetector, turns: int) -> None:
+    upright = scene(2, (480, 360), 260)
+    frames = frames_of(np.ascontiguousarray(np.rot90(upright, turns)))
+    analysis = analyse_faces(frames, find_faces(detector, frames), 24)
+    expected = analyse_faces(frames_of(upright), find_faces(detector, frames_of(upright)), 24)
+    difference = analysis.faces[0].image.astype(int) - expected.faces[0].image
+    assert np.abs(difference).mean() < 12
+    assert analysis.quality is not None
+    assert abs(analysis.quality.roll_deg) > 60
+
+
+def test_pictures_without_a_face_stay_so_however_they_are_looked_at(
+    detector: FaceDetector,
+) -> None:
+    frames = frames_of(scene(None, (480, 360)))
+    assert find_faces(detector, frames) == [[]]

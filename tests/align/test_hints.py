@@ -69,6 +69,8 @@ def test_a_good_clip_needs_no_advice() -> None:
         ({"sharpness": 0.1}, "blurred"),
         ({"yaw": -0.8}, "look_at_camera"),
         ({"yaw": 0.8}, "look_at_camera"),
+        ({"roll_deg": 88.0}, "turned"),
+        ({"roll_deg": -90.0}, "turned"),
     ],
 )
 def test_advice_about_the_face(change: dict[str, float], code: str) -> None:

@@ -2,15 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from align.tracks import choose_main, count_people, link, select_steady
+from align import tracks as tracks_module
+from align.tracks import Track, View, link, select_candidates, select_others, select_steady
 from utils.media import FaceDetection
+
+STILL = 0.0
+MOVES = 0.1
 
 
 def at(x: float, y: float, width: float = 100, score: float = 0.99) -> FaceDetection:
     box = np.array([x - width / 2, y - width * 0.65, x + width / 2, y + width * 0.65], np.float32)
     return FaceDetection(box, np.zeros((5, 2), np.float32), score)
+
+
+def choose_main(
+    tracks: Sequence[Track], frame_count: int, motions: Sequence[float] = ()
+) -> Track | None:
+    """Choose the main person in frames of 640 × 360. Without motions all mouths are still."""
+    candidates = select_candidates(tracks, frame_count)
+    view = View(640, 360, frame_count)
+    return tracks_module.choose_main(candidates, motions or [STILL] * len(candidates), view)
+
+
+def count_people(tracks: Sequence[Track], frame_count: int) -> int:
+    """Count the people beside the main person, and that one."""
+    return tracks_module.count_people(tracks, choose_main(tracks, frame_count), frame_count)
+
+
+def main_place(frames: list[list[FaceDetection]], motions: Sequence[float] = ()) -> float:
+    """Where the middle of the main face is, from left to right."""
+    main = choose_main(link(frames), len(frames), motions)
+    assert main is not None
+    return float(main.detections[0].centre_xy[0])
+
+
+def test_who_talks_is_the_main_person() -> None:
+    frames = [[at(320, 180, 160), at(100, 180, 80)] for _ in range(12)]
+    assert main_place(frames) == 320
+    assert main_place(frames, [STILL, MOVES]) == 100
+    assert main_place(frames, [0.012, 0.03]) == 100
+    assert main_place(frames, [MOVES, MOVES]) == 320
+
+
+def test_a_listener_who_moves_a_little_is_not_the_main_person() -> None:
+    frames = [[at(320, 180, 160), at(100, 180, 80)] for _ in range(12)]
+    assert main_place(frames, [0.03, 0.3]) == 100
+
+
+def test_the_central_one_comes_before_the_largest() -> None:
+    assert main_place([[at(320, 180, 100), at(540, 180, 140)]]) == 320
+    assert main_place([[at(320, 180, 60), at(440, 180, 140)]]) == 440
+
+
+def test_the_uncut_one_comes_before_the_largest() -> None:
+    assert main_place([[at(200, 180, 100), at(400, 360, 120)]]) == 200
+
+
+def test_others_are_sure_and_seen_twice() -> None:
+    frames = [[at(320, 200), at(100, 200)] if i < 2 else [at(320, 200)] for i in range(12)]
+    frames[5] = [*frames[5], at(560, 100)]
+    frames[7] = [*frames[7], at(320, 60, 40, score=0.85)]
+    frames[8] = [*frames[8], at(320, 60, 40, score=0.85)]
+    tracks = link(frames)
+    main = choose_main(tracks, 12)
+    assert main is not None
+    (other,) = select_others(tracks, main, 12)
+    assert other.frames == [0, 1]
+    assert len(select_others(link([[at(320, 200), at(100, 200)]]), main, 1)) == 2
 
 
 def test_two_people_who_move_stay_two_tracks() -> None:

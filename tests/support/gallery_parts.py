@@ -214,9 +214,13 @@ class StubFace:
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         """Embed the first face."""
-        identity, sample, noise = (int(v) for v in faces[0, 0, 0])
-        vector = direction("face", identity, sample, noise / 100)
-        return Embedding(vector, Modality.FACE, self.encoder_id)
+        return Embedding(self.embed_each(faces[:1])[0], Modality.FACE, self.encoder_id)
+
+    def embed_each(self, faces: ImageArray) -> Float32Array:
+        """Embed each face."""
+        pixels = faces[:, 0, 0].astype(int).tolist()
+        vectors = [direction("face", who, sample, noise / 100) for who, sample, noise in pixels]
+        return np.stack(vectors)
 
 
 @dataclass

@@ -61,6 +61,7 @@ def test_a_known_person(enrolled_three: FlaskClient) -> None:
         "fused",
         "face",
         "voice",
+        "others",
         "gallery",
         "quality",
         "people_in_view",
@@ -72,6 +73,7 @@ def test_a_known_person(enrolled_three: FlaskClient) -> None:
     for modality in MODALITIES:
         assert body[modality]["decided_by"] == modality
         check_names_ben(body[modality])
+    assert body["others"] == []
     assert body["gallery"] == {"people": 3, "fpir": 0.01}
     assert body["quality"]["face"]["size_px"] == 80
     assert body["quality"]["voice"]["speech_s"] == 3

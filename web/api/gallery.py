@@ -1,4 +1,4 @@
-"""/v1/gallery: the gallery as a map and as a matrix.
+"""/v1/gallery: the gallery as a map and as a matrix, and its duplicates.
 
 Answers hold places and scores, never vectors.
 """
@@ -16,6 +16,7 @@ from werkzeug.datastructures import FileStorage
 from gallery.overview import overview
 from gallery.overview.overview import GalleryMap, Similarity
 from recognition.as_json import number
+from recognition.duplicates import Duplicate
 from utils import errors
 from utils.arrays import Float32Array
 from utils.errors import InvalidRequestError
@@ -25,6 +26,7 @@ from web.state import recognizer
 from web.wire import parse
 from web.wire.schema.base import document_errors
 from web.wire.schema.gallery import (
+    DUPLICATES,
     GALLERY_MAP,
     SIMILARITY,
 )
@@ -59,6 +61,15 @@ MATRIX: dict[str, dict[str, object]] = WHICH | {
         "description": f"at most this many people, by id, 1 to {overview.MAX_MATRIX_PEOPLE}",
         "type": "integer",
         "default": overview.MAX_MATRIX_PEOPLE,
+    },
+}
+MOST_PEOPLE = overview.MAX_COMPARED_PEOPLE
+PAIRS: dict[str, dict[str, object]] = {
+    "search": WHICH["search"],
+    "limit": {
+        "description": f"compare at most this many people, by id, 1 to {MOST_PEOPLE}",
+        "type": "integer",
+        "default": MOST_PEOPLE,
     },
 }
 READ_ERRORS = (
@@ -112,6 +123,37 @@ class Matrix(Resource):
         return _show_matrix(
             recognizer().overview.similarity(query.modality, query.search, query.limit)
         )
+
+
+@ns.route("/duplicates")
+class DuplicatePairs(Resource):
+    """Which entries look like one person."""
+
+    @ns.doc(id="gallery_duplicates", params=PAIRS)
+    @ns.response(200, "pairs of entries to merge, or to mark as two people", DUPLICATES)
+    @document_errors(ns, *READ_ERRORS)
+    def get(self) -> dict[str, Any]:
+        """List pairs of entries that look like one person.
+
+        Face and voice are compared as far as both have them. Pairs that are marked as
+        two people are left out.
+        """
+        parse.check_query(PAIRS)
+        limit = parse.query_int("limit", MOST_PEOPLE, 1, MOST_PEOPLE)
+        duplicates = recognizer().duplicates.find(parse.query_text("search"), limit)
+        return {
+            "people": duplicates.people,
+            "total": duplicates.total,
+            "pairs": [_show_pair(pair) for pair in duplicates.pairs],
+        }
+
+
+def _show_pair(pair: Duplicate) -> dict[str, Any]:
+    both = (pair.one, pair.other)
+    return {
+        "people": [{"person_id": ref.person_id, "name": ref.name} for ref in both],
+        "probability": number(pair.probability),
+    }
 
 
 @dataclass(frozen=True)

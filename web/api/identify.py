@@ -58,6 +58,14 @@ identify_form.add_argument(
     "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
 )
 
+identify_form.add_argument(
+    "all_faces",
+    location="form",
+    choices=("true", "false"),
+    default="false",
+    help="true: `others` tells who everybody else in view is, by face",
+)
+
 verify_form = ns.parser()
 verify_form.add_argument(
     "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
@@ -97,9 +105,12 @@ class Identify(Resource):
         named, for feedback under its `request_id`.
         """
         parse.check_query()
-        parse.form(files=("media",))
+        fields = parse.form(("all_faces",), ("media",))
+        all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
         clip = parse.upload("media")
-        answer = recognizer().identify(IdentificationRequest(clip.clip, request_id=g.request_id))
+        answer = recognizer().identify(
+            IdentificationRequest(clip.clip, request_id=g.request_id, all_faces=all_faces)
+        )
         return as_json.identification(answer, g.request_id)
 
 

@@ -97,7 +97,8 @@ job_form.add_argument(
     location="form",
     choices=("true", "false"),
     default="false",
-    help="enroll: store even if a clip looks like somebody who is known under another id",
+    help="enroll: store even if a clip looks like somebody who is known under another id, is not of"
+    " one person, or is poor",
 )
 job_form.add_argument(
     "replace",

@@ -38,6 +38,12 @@ UNDO = timedelta(minutes=10)
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 WRITE_ERRORS = (*READ_ERRORS, errors.StorageFullError)
 PERSON_ERRORS = (PersonNotFoundError, errors.InvalidNameError)
+REFUSALS = (
+    errors.MixedPeopleError,
+    errors.SeveralPeopleError,
+    errors.PoorQualityError,
+    errors.UnlikePersonError,
+)
 JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, errors.MediaTooLargeError)
 CHANGES: dict[str, type | tuple[type, ...]] = {
     "name": str,
@@ -81,7 +87,8 @@ enroll_form.add_argument(
     location="form",
     choices=("true", "false"),
     default="false",
-    help="true: store even if the clip looks like somebody who is known under another id",
+    help="true: store even if the clip looks like somebody who is known under another id, is not of"
+    " one person, or is poor",
 )
 
 
@@ -180,7 +187,7 @@ class Templates(Resource):
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
     @ns.response(201, "what was stored", ENROLLED)
-    @document_errors(ns, *PERSON_ERRORS, errors.DuplicatePersonError, *UPLOAD_ERRORS)
+    @document_errors(ns, *PERSON_ERRORS, errors.DuplicatePersonError, *REFUSALS, *UPLOAD_ERRORS)
     def post(self, person_id: str) -> tuple[dict[str, Any], int]:
         """Enrol a clip: store a template of the face, of the voice, or of both.
 

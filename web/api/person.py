@@ -26,6 +26,7 @@ from web.state import store
 from web.wire import parse
 from web.wire.schema.base import document_errors
 from web.wire.schema.people import (
+    DISTINCT,
     MERGE,
     MOVE,
     PERSON,
@@ -61,6 +62,26 @@ class Merge(Resource):
         parse.check_query()
         fields = parse.json_object({"other": str}, ("other",))
         return as_json.person(store().merge_people(person_id, fields["other"]))
+
+
+@ns.route("/<string:person_id>/distinct")
+@ns.doc(params=PERSON_ID)
+class Distinct(Resource):
+    """Two entries that look alike are two people."""
+
+    @ns.doc(id="mark_distinct")
+    @ns.expect(DISTINCT)
+    @ns.response(204, "the two are no duplicates")
+    @document_errors(ns, *PERSON_ERRORS, *JSON_ERRORS)
+    def post(self, person_id: str) -> tuple[str, int]:
+        """Remember that another person who looks the same is somebody else.
+
+        The two are no longer listed by GET /v1/gallery/duplicates.
+        """
+        parse.check_query()
+        fields = parse.json_object({"other": str}, ("other",))
+        store().mark_distinct(person_id, fields["other"])
+        return "", 204
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>/move")

@@ -15,7 +15,7 @@ from recognition.analysis import Probe
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest, IdentificationRequest
 from recognition.results import Identification, Match
-from utils.errors import DuplicatePersonError
+from utils.errors import ClipRefusedError, DuplicatePersonError
 
 
 class _TakenError(Exception):
@@ -27,8 +27,8 @@ class FirstSightRequest:
     """Identify `clip`, and register it under `person_id` if nothing is stored there.
 
     `re_register` replaces what is stored. `force` stores a clip of somebody who is
-    registered under another id. The answer is remembered under `request_id`. `name` is
-    shown of a new person.
+    registered under another id, or that is not of one person. The answer is remembered
+    under `request_id`. `name` is shown of a new person.
     """
 
     person_id: str
@@ -45,47 +45,64 @@ class FirstSight:
 
     `registered`: templates of the clip were stored under `person_id`. `duplicate`: the
     clip is somebody who is registered under another id, so only `force` stores it.
+    `refusal`: why else only `force` stores it.
     """
 
     person_id: str
     identification: Identification
     registered: bool
-    duplicate: Match | None
+    duplicate: Match | None = None
+    refusal: ClipRefusedError | None = None
+
+
+@dataclass(frozen=True)
+class _Registration:
+    """What came of a registration. Fields as of `FirstSight`."""
+
+    registered: bool = False
+    duplicate: Match | None = None
+    refusal: ClipRefusedError | None = None
+
+    @property
+    def outcome(self) -> str | None:
+        """Outcome in the audit. None where nothing became of it."""
+        if self.registered:
+            return "registered"
+        if self.refusal:
+            return self.refusal.code
+        return "duplicate" if self.duplicate else None
 
 
 def identify_on_sight(recognizer: Recognizer, request: FirstSightRequest) -> FirstSight:
     """Register the clip if it is the first one of the person, and identify it.
 
     Raises InvalidNameError and what `Recognizer.identify` and `Recognizer.enroll`
-    raise, except DuplicatePersonError.
+    raise, except DuplicatePersonError and ClipRefusedError.
     """
     validate_person_id(request.person_id)
     probe = recognizer.observe(request.clip)
-    registered = False
-    duplicate = None
+    registration = _Registration()
     if request.re_register or not _has_templates(recognizer.store.find_person(request.person_id)):
-        registered, duplicate = _register(recognizer, request, probe)
-    outcome = "duplicate" if duplicate else None
+        registration = _register(recognizer, request, probe)
     identification = recognizer.identify(
         IdentificationRequest(
             clip=probe,
             request_id=request.request_id,
             action="first_sight",
-            outcome="registered" if registered else outcome,
+            outcome=registration.outcome,
         )
     )
     return FirstSight(
         person_id=request.person_id,
         identification=identification,
-        registered=registered,
-        duplicate=duplicate,
+        registered=registration.registered,
+        duplicate=registration.duplicate,
+        refusal=registration.refusal,
     )
 
 
-def _register(
-    recognizer: Recognizer, request: FirstSightRequest, probe: Probe
-) -> tuple[bool, Match | None]:
-    """Store the clip. Returns whether it was stored, and who else it is."""
+def _register(recognizer: Recognizer, request: FirstSightRequest, probe: Probe) -> _Registration:
+    """Store the clip, if nothing speaks against it."""
 
     def guard() -> None:
         if not request.re_register and _has_templates(
@@ -105,15 +122,18 @@ def _register(
         )
     except DuplicatePersonError as error:
         details = error.details
-        return False, Match(
+        match = Match(
             person_id=details["person_id"],
             name=details["name"],
             score=details["score"],
             probability=details["probability"],
         )
+        return _Registration(duplicate=match)
+    except ClipRefusedError as error:
+        return _Registration(refusal=error)
     except _TakenError:
-        return False, None
-    return True, enrolment.duplicate
+        return _Registration()
+    return _Registration(registered=True, duplicate=enrolment.duplicate)
 
 
 def _has_templates(person: Person | None) -> bool:

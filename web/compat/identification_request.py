@@ -2,8 +2,8 @@
 
 The clip is a file below the media root (`path_dir` and `name`), or comes with the
 request. Whoever is seen for the first time under the person part of `name` is
-registered; a person who is known under another id is reported, and stored again with
-`force` alone.
+registered; a person who is known under another id, and a clip that is not of one person,
+are reported, and stored with `force` alone.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ request_form.add_argument(
     location="form",
     choices=("True", "False"),
     default="False",
-    help="True stores the clip even if it looks like somebody who is known under another id",
+    help="True stores the clip even if it looks like somebody who is known under another id, or is"
+    " not of one person",
 )
 
 
@@ -224,6 +225,9 @@ def _notices(result: FirstSight) -> Iterator[str]:
         )
         if not result.registered:
             yield "If these are two people, send it again with force=true."
+    elif result.refusal is not None:
+        yield f"Not registered as {result.person_id}: {result.refusal.message.rstrip('.')}."
+        yield "To register the clip all the same, send it again with force=true."
     elif result.registered:
         yield f"Registered: {result.person_id}."
 

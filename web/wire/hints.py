@@ -35,6 +35,21 @@ HINTS = {
     "media_corrupt": "The file is damaged or cut off: record or upload it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
+    "mixed_people": (
+        "Send a clip of one person. If it is one person all the same, enrol with force=true."
+    ),
+    "several_people": (
+        "Send a clip with one person in view, without pictures of others. With force=true the main"
+        " face is enrolled."
+    ),
+    "poor_quality": (
+        "Record again, nearer and in better light, with a whole sentence. force=true enrols the"
+        " clip as it is."
+    ),
+    "unlike_person": (
+        "Check that the person is the right one. If it is, enrol with force=true, or replace what"
+        " is stored with replace=true."
+    ),
     # The gallery
     "person_not_found": "List the people with GET /v1/people.",
     "person_exists": "Choose another person_id, or enrol a clip for the person who is there.",

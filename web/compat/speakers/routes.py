@@ -17,7 +17,7 @@ from recognition.voice_confidence import OWN_THRESHOLD
 from utils.errors import DuplicatePersonError, InvalidNameError, StoreUnavailableError
 from web.api.health import health
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
-from web.api.people import MAX_OFFSET, PERSON_ERRORS, READ_ERRORS, WRITE_ERRORS
+from web.api.people import MAX_OFFSET, PERSON_ERRORS, READ_ERRORS, REFUSALS, WRITE_ERRORS
 from web.compat.speakers import schema
 from web.compat.speakers.answers import show_speaker
 from web.compat.speakers.batch import MAX_BATCH, read_file_batch, read_json_batch, run_batch
@@ -80,7 +80,8 @@ register_form.add_argument(
     location="form",
     choices=("true", "false"),
     default="false",
-    help="true: store even if the voice is like that of somebody who is known under another id",
+    help="true: store even if the voice is like that of somebody who is known under another id, or"
+    " the recordings are not of one person",
 )
 batch_form = ns.parser()
 batch_form.add_argument(
@@ -121,7 +122,9 @@ class Register(Resource):
     )
     @ns.expect(register_form)
     @ns.response(200, "what is stored of the speaker now", schema.SPEAKER_REGISTERED)
-    @document_errors(ns, RoleForbiddenError, InvalidNameError, DuplicatePersonError, *UPLOAD_ERRORS)
+    @document_errors(
+        ns, RoleForbiddenError, InvalidNameError, DuplicatePersonError, *REFUSALS, *UPLOAD_ERRORS
+    )
     def post(self) -> dict[str, Any]:
         """Store recordings of a speaker, all or none. A new speaker is created.
 

@@ -46,10 +46,17 @@ declare namespace Api {
     decided_by: Modality | null;
   }
 
+  interface OtherPerson {
+    box_xyxy: number[];
+    outcome: string | null;
+    match: Match | null;
+  }
+
   interface Identification {
     fused: Decision;
     face: Decision;
     voice: Decision;
+    others: OtherPerson[];
     gallery: { people: number };
     hints: Hint[];
     request_id: string;
@@ -125,6 +132,17 @@ declare namespace Api {
     shown: [number, number] | null;
     probe: Place | null;
     points: (PersonRef & Place)[];
+  }
+
+  interface DuplicatePair {
+    people: [PersonRef, PersonRef];
+    probability: number;
+  }
+
+  interface Duplicates {
+    people: number;
+    total: number;
+    pairs: DuplicatePair[];
   }
 
   /** `scores[row][column]`: null on the diagonal of a person with one template. */

@@ -39,6 +39,17 @@ SIMILAR_PERSON = make_model(
     person_id=text_field("unique id", "ann@example.com"),
     name=text_field("display name", "Ann Lee"),
 )
+DUPLICATE = make_model(
+    "DuplicatePair",
+    people=list_field(SIMILAR_PERSON, "the two entries"),
+    probability=float_field("probability that both are one person, at even prior odds", 0.999998),
+)
+DUPLICATES = make_model(
+    "Duplicates",
+    people=int_field("people who were compared", 20),
+    total=int_field("people who fit the search", 20),
+    pairs=list_field(DUPLICATE, "the likeliest first, 100 at most"),
+)
 SIMILARITY = make_model(
     "Similarity",
     modality=text_field("which embeddings", "fused", enum=["face", "voice", "fused"]),

@@ -93,6 +93,10 @@ MERGE = make_model(
     "Merge",
     other=text_field("id of the person who becomes part of this one", "ann.lee@example.com"),
 )
+DISTINCT = make_model(
+    "Distinct",
+    other=text_field("id of the person who is somebody else", "twin@example.com"),
+)
 MOVE = make_model(
     "Move",
     to=text_field(

@@ -106,7 +106,9 @@ GALLERY = make_model(
 )
 COMMON: dict[str, fields.Raw] = {
     "quality": model_field(QUALITY, "how good the clip is"),
-    "people_in_view": int_field("people seen in the clip; the largest steady face is used", 1),
+    "people_in_view": int_field(
+        "people seen in the clip; the main face is used: who talks, else the central one", 1
+    ),
     "hints": list_field(HINT, "how to do better next time; empty when all is well"),
     "encoders": raw_field(
         "which networks answered, by modality",
@@ -117,11 +119,27 @@ COMMON: dict[str, fields.Raw] = {
     ),
     "request_id": REQUEST_ID_FIELD,
 }
+OTHER_PERSON = make_model(
+    "OtherPerson",
+    box_xyxy=fields.List(
+        fields.Float,
+        description="left, top, right and bottom of the face, in pixels of its frame",
+        required=True,
+        example=[411.5, 98.0, 578.2, 297.4],
+    ),
+    outcome=text_field(
+        "by face: accepted or unknown; null unless `all_faces` is asked for",
+        "unknown",
+        x_nullable=True,
+    ),
+    match=model_field(MATCH, "the person; null unless accepted", allow_null=True),
+)
 IDENTIFICATION = make_model(
     "Identification",
     fused=model_field(DECISION, "by face and voice together"),
     face=model_field(DECISION, "by face alone"),
     voice=model_field(DECISION, "by voice alone"),
+    others=list_field(OTHER_PERSON, "everybody else in view"),
     gallery=model_field(GALLERY, "what was searched"),
     **COMMON,
 )

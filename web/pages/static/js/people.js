@@ -1,4 +1,5 @@
 // Entry of /people: the list, the dialogs, the map and the matrix, kept in step.
+import { DuplicatesView } from "./people/duplicates.js";
 import { EnrolDialog } from "./people/enrol-dialog.js";
 import { PeopleList } from "./people/list.js";
 import { MapView } from "./people/map.js";
@@ -16,12 +17,14 @@ const personDialog = new PersonDialog(refresh);
 const list = new PeopleList(getSearch, (person) => personDialog.open(person));
 const map = new MapView(getSearch);
 const matrix = new MatrixView(getSearch);
+const duplicates = new DuplicatesView(getSearch, refresh);
 new EnrolDialog(refresh);
 
 function refresh() {
   list.load();
   map.refresh();
   matrix.refresh();
+  duplicates.refresh();
 }
 
 /** Search from the first page on. */

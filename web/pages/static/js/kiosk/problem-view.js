@@ -29,6 +29,10 @@ const TITLES = {
   rate_limited: "problem.busy",
   key_required: "problem.key",
   no_biometric: "problem.nothing",
+  mixed_people: "problem.refused",
+  several_people: "problem.refused",
+  poor_quality: "problem.refused",
+  unlike_person: "problem.refused",
 };
 
 /**

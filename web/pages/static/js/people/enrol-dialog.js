@@ -1,7 +1,7 @@
 // The dialog that enrols somebody new.
 import { ClipField } from "../shared/clip-field.js";
 import { buttonById, byId, inputById, withButtonsDisabled } from "../shared/dom.js";
-import { asApiError, duplicateOf } from "../shared/errors.js";
+import { asApiError, duplicateOf, isForceable } from "../shared/errors.js";
 import { addClip, enrolPerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import { describeRefusal } from "./refusal.js";
@@ -69,6 +69,13 @@ export class EnrolDialog {
   /** @param {ApiError} error */
   #showError(error) {
     this.#showProblem(describeRefusal(error), duplicateOf(error));
+    if (isForceable(error)) this.#offerForce(t("people.force"));
+  }
+
+  /** @param {string} text on the button that enrols the clip all the same */
+  #offerForce(text) {
+    byId("new-refused").hidden = false;
+    byId("new-other").textContent = text;
   }
 
   /**
@@ -79,9 +86,11 @@ export class EnrolDialog {
     this.#duplicate = duplicate;
     byId("new-problem").textContent = text;
     byId("new-problem").hidden = !text;
-    byId("new-duplicate").hidden = !duplicate;
+    byId("new-refused").hidden = true;
+    byId("new-same").hidden = !duplicate;
     const name = duplicate?.name ?? "";
     byId("new-same").textContent = t("people.add_to", { name });
+    if (duplicate) this.#offerForce(t("people.two_people"));
   }
 }
 

@@ -2,7 +2,7 @@
 import { createAvatar } from "../shared/avatar.js";
 import { ClipField } from "../shared/clip-field.js";
 import { buttonById, byId, create, inputById } from "../shared/dom.js";
-import { asApiError, describeHint } from "../shared/errors.js";
+import { asApiError, describeHint, isForceable } from "../shared/errors.js";
 import { addClip, deletePerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import { confirmAction } from "./confirm.js";
@@ -111,14 +111,29 @@ export class PersonDialog {
 
   /** @param {File} media */
   async #addClip(media) {
-    const follow = (/** @type {number} */ share) => this.#clip.showProgress(share);
     try {
-      const { hints } = await addClip(this.#shown, { media }, follow);
+      const { hints } = await this.#sendClip(media);
       await this.#refresh();
       showStatus([t("people.added"), ...hints.map(describeHint)].join(" "));
       this.onChange();
     } finally {
       this.#clip.forget();
+    }
+  }
+
+  /**
+   * Send a clip, and once more by force if the operator passes over a refusal.
+   * @param {File} media
+   */
+  async #sendClip(media) {
+    const follow = (/** @type {number} */ share) => this.#clip.showProgress(share);
+    try {
+      return await addClip(this.#shown, { media }, follow);
+    } catch (error) {
+      const refusal = asApiError(error);
+      if (!isForceable(refusal)) throw refusal;
+      if (!(await confirmAction(refusal.message, t("people.force")))) throw refusal;
+      return addClip(this.#shown, { media, force: true }, follow);
     }
   }
 

@@ -29,6 +29,15 @@ export const mergePeople = (person, other) =>
   sendJson("POST", `${personUrl(person)}/merge`, { other: other.person_id });
 
 /**
+ * Remember that two entries that look alike are two people.
+ * @param {Api.PersonRef} person
+ * @param {Api.PersonRef} other
+ * @returns {Promise<null>}
+ */
+export const markDistinct = (person, other) =>
+  sendJson("POST", `${personUrl(person)}/distinct`, { other: other.person_id });
+
+/**
  * List the templates of a person.
  * @param {Api.PersonRef} person
  * @returns {Promise<{ templates: Api.Template[] }>}
@@ -57,6 +66,14 @@ export function mapGallery(query, media) {
   const url = `/v1/gallery/map?${queryOf(query)}`;
   return media ? uploadForm(url, { media }) : sendJson("GET", url);
 }
+
+/**
+ * List the entries that look like one person.
+ * @param {{ search: string }} query
+ * @returns {Promise<Api.Duplicates>}
+ */
+export const findDuplicates = (query) =>
+  sendJson("GET", `/v1/gallery/duplicates?${queryOf(query)}`);
 
 /**
  * Compare every two people of the gallery.

@@ -79,6 +79,20 @@ export function duplicateOf({ code, details }) {
   return { person_id, name };
 }
 
+/** Refusals of a clip that the operator may pass over. */
+const REFUSALS = new Set([
+  "mixed_people",
+  "several_people",
+  "poor_quality",
+  "unlike_person",
+]);
+
+/**
+ * Whether the clip would be enrolled by force, whoever it is like.
+ * @param {ApiError} error
+ */
+export const isForceable = ({ code }) => REFUSALS.has(code);
+
 /**
  * Return an ApiError and throw anything else on: that is a fault of the page.
  * @param {unknown} error

@@ -1,0 +1,71 @@
+"""How much the mouth of a face moves from one frame to the next. Pure.
+
+The aligned faces of a track are compared one after the other. The mouth of each is looked
+for in the face before it, a few pixels around its place, by the normalised correlation of
+the pixels (J. P. Lewis, "Fast normalized cross-correlation", Vision Interface 1995). So
+neither a shaking camera, nor the jitter of the landmarks, nor the light counts as motion.
+A mouth that opens and closes does.
+
+Measured with the 12 frames of a clip: 0.03 to 0.4 for people who talk, 0.000 for pictures
+in a video, up to 0.012 for photographs in front of a shaking camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from utils.arrays import Float32Array, ImageArray
+
+STILL = 0.02
+"""Motion below which a face is a picture, or somebody who does not talk."""
+
+# Rows and columns of the mouth in an aligned face, and how far it may be off its place
+_MOUTH = (slice(76, 108), slice(34, 78))
+_REACH_PX = 4
+
+# Evens out the noise of the sensor
+_BLUR_PX = 1.2
+
+
+def measure_changes(images: Sequence[ImageArray]) -> Float32Array:
+    """Measure how the mouth changes from each aligned face to the next.
+
+    Args:
+        images: n aligned faces (112, 112, 3) uint8 RGB, in order of time.
+
+    Returns:
+        (n - 1,) float32 in [0, 2]: one less the correlation of the two mouths.
+    """
+    grey = [_soften(image) for image in images]
+    pairs = pairwise(grey)
+    return np.array([_change(before, after) for before, after in pairs], np.float32)
+
+
+def measure_motion(images: Sequence[ImageArray]) -> float:
+    """Measure how much the mouth of a track moves: the upper quartile of its changes.
+
+    0.0 for fewer than two faces, which show no motion.
+    """
+    changes = measure_changes(images)
+    return float(np.quantile(changes, 0.75)) if len(changes) else 0.0
+
+
+def _soften(image: ImageArray) -> Float32Array:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), _BLUR_PX), np.float32)
+
+
+def _change(before: Float32Array, after: Float32Array) -> float:
+    rows, columns = _MOUTH
+    mouth = np.ascontiguousarray(after[rows, columns])
+    around = before[
+        rows.start - _REACH_PX : rows.stop + _REACH_PX,
+        columns.start - _REACH_PX : columns.stop + _REACH_PX,
+    ]
+    likeness = cv2.matchTemplate(np.ascontiguousarray(around), mouth, cv2.TM_CCOEFF_NORMED)
+    # A mouth without any contrast correlates with nothing, and does not move either
+    return 1.0 - float(likeness.max()) if mouth.std() > 1.0 else 0.0

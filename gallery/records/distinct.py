@@ -1,0 +1,28 @@
+"""Entries that look like one person and are two, in the operator's word.
+
+Each pair is stored once, the smaller internal number first.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from gallery.tables import distinct_people as table
+
+Pair = tuple[int, int]
+"""Internal numbers of two people, the smaller one first."""
+
+
+def remember(connection: Connection, key: int, other: int) -> bool:
+    """Store that two entries are two people. Returns False where it was stored before."""
+    pair = (min(key, other), max(key, other))
+    if pair in read(connection):
+        return False
+    connection.execute(insert(table).values(person_key=pair[0], other_key=pair[1]))
+    return True
+
+
+def read(connection: Connection) -> set[Pair]:
+    """Read all pairs."""
+    rows = connection.execute(select(table.c.person_key, table.c.other_key))
+    return {(row.person_key, row.other_key) for row in rows}
