@@ -122,18 +122,18 @@ def measure(bench: Bench, clips: Sequence[Seen]) -> Iterator[tuple[str, list[boo
     fine = [seen for seen, fault in zip(clips, faults, strict=True) if fault is None]
     pairs = list(itertools.permutations(fine, 2))
     own = [(a, b) for a, b in pairs if a.person == b.person]
-    yield "one person: a further clip", [_is_refused(bench, *pair) for pair in own]
+    yield "one person: a further clip", [_is_refused(bench, a, b) for a, b in own]
     rng = np.random.default_rng(0)
     foreign = [(a, b) for a, b in pairs if a.person != b.person]
     chosen = rng.permutation(len(foreign))[: _OTHERS * len(fine)]
     drawn = [foreign[i] for i in chosen]
-    yield "two people: a further clip", [_is_refused(bench, *pair) for pair in drawn]
+    yield "two people: a further clip", [_is_refused(bench, a, b) for a, b in drawn]
     for share, title in ((1 / 2, "half"), (1 / 6, "a sixth")):
         yield (
             f"two people: {title} of the faces",
-            [bench.shows_two(*pair, share) for pair in drawn],
+            [bench.shows_two(a, b, share) for a, b in drawn],
         )
-    voices = [bench.has_two(*pair) for pair in drawn]
+    voices = [bench.has_two(a, b) for a, b in drawn]
     yield "two people: half of the speech", [heard for heard in voices if heard is not None]
 
 

@@ -5,7 +5,7 @@ most, by 2-means along their first principal component (K. Pearson 1901; S. Lloy
 "Least squares quantization in PCM", IEEE TIT 28(2), 1982). The means of the two groups
 are then compared like two clips. Faces of one track, or one voice in one recording,
 resemble each other more than two clips of a person do. So the bounds below ask little of
-one person, and two people fail them. `train/measure/enrolment.py` measures both.
+one person, and two people fail them. `cli.py bench one-person` measures both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from utils.arrays import BoolArray, Float32Array
 from utils.modality import Modality
 
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
-LEAST_LLR = {Modality.FACE: math.log(99), Modality.VOICE: -math.log(3)}
+LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
 
 # A single odd face is a wrong detection rather than a second person
 LEAST_FACES = 2

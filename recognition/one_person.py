@@ -7,6 +7,7 @@ with each other, and with what is stored of the person.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -25,8 +26,9 @@ from utils.errors import (
 )
 from utils.modality import SINGLE, Modality
 
-# Log-likelihood ratio below which a clip is unlike a person: more likely of somebody else
-LEAST_LIKE = 0.0
+# Log-likelihood ratio below which a clip is unlike a person. A voice changes more from day
+# to day than a face does.
+LEAST_LIKE = {Modality.FACE: 0.0, Modality.VOICE: -math.log(9)}
 
 
 class OnePerson:
@@ -144,7 +146,7 @@ class OnePerson:
             if modality not in probe.vectors or modality not in other:
                 continue
             llr = self._verifier.compare_with(probe, other, modality)
-            if not llr >= LEAST_LIKE:
+            if not llr >= LEAST_LIKE[modality]:
                 return modality, float(probability_of(llr))
         return None, 1.0
 
