@@ -9,9 +9,7 @@ and landmarks are turned back, so that the warp puts the face upright.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
-import cv2
 import numpy as np
 
 from align.quality import measure_roll_deg
@@ -33,6 +31,7 @@ _BORDER = 0.5
 _TURNS = (1, 3, 2)
 
 _MOST_ROLL_DEG = 45.0
+_GREY = 127
 
 
 def look_again(
@@ -92,11 +91,8 @@ def _change_each(
 
 def _frame(image: ImageArray, border: int) -> ImageArray:
     """Put a grey border of so many pixels around an image."""
-    sides = dict.fromkeys(("top", "bottom", "left", "right"), border)
-    framed = cv2.copyMakeBorder(
-        image, **sides, borderType=cv2.BORDER_CONSTANT, value=(127, 127, 127)
-    )
-    return cast(ImageArray, framed)
+    sides = ((border, border), (border, border), (0, 0))
+    return np.pad(image, sides, constant_values=_GREY)
 
 
 def _move(face: FaceDetection, by_px: float) -> FaceDetection:

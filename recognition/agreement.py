@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gallery.vectors import unit
 from recognition.matching import Side, compare
 from scoring.calibration import Calibration
-from utils.arrays import BoolArray, Float32Array
+from utils.arrays import BoolArray, Float32Array, unit
 from utils.modality import Modality
 
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
@@ -66,7 +65,8 @@ class Sample:
     @property
     def mean(self) -> Float32Array:
         """Weighted mean (size,) at unit length."""
-        mean: Float32Array = unit((self.vectors * self.weights[:, None]).sum(axis=0)[None])[0]
+        total = (self.vectors * self.weights[:, None]).sum(axis=0, keepdims=True)
+        mean: Float32Array = unit(total)[0]
         return mean
 
 

@@ -44,6 +44,7 @@ def fill(store: Store) -> None:
             templates(i),
         )
     store.enroll("p1", templates(1, 1, {"thumbnail": b"a picture"}))
+    store.mark_distinct("p2", "p3")
     store.delete_person("p5")  # whose number must not be given again
     with store.database.write() as connection:
         connection.execute(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,6 @@ from utils.errors import (
     TemplateNotFoundError,
 )
 from utils.media import Capture
-from utils.modality import Embedding
 
 
 def test_people(gallery: Recognizer, clip: Callable[..., Path]) -> None:
@@ -141,8 +139,8 @@ def test_a_long_queue_is_refused_at_once(tmp_path: Path, clip: Callable[..., Pat
 
 def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
     class Broken(StubFace):
-        def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-            return replace(super().embed(faces, weights), vector=np.full(512, np.nan, np.float32))
+        def embed_each(self, faces: ImageArray) -> Float32Array:
+            return np.full((len(faces), 512), np.nan, np.float32)
 
     made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))
     with pytest.raises(ValueError, match="unit length"):

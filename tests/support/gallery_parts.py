@@ -38,6 +38,7 @@ from utils.arrays import (
     Float32Array,
     Float64Array,
     ImageArray,
+    unit,
 )
 from utils.config import Settings
 from utils.errors import MediaTypeError
@@ -213,8 +214,9 @@ class StubFace:
     calibration: Calibration = CALIBRATION
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        """Embed the first face."""
-        return Embedding(self.embed_each(faces[:1])[0], Modality.FACE, self.encoder_id)
+        """Embed the faces as the mean of their embeddings."""
+        total = (self.embed_each(faces) * weights[:, None]).sum(axis=0, keepdims=True)
+        return Embedding(unit(total)[0], Modality.FACE, self.encoder_id)
 
     def embed_each(self, faces: ImageArray) -> Float32Array:
         """Embed each face."""

@@ -18,9 +18,8 @@ class NextFace(StubFace):
 
     encoder_id: str = "face-2"
 
-    def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        vector = np.roll(super().embed(faces, weights).vector, 100)
-        return Embedding(vector, Modality.FACE, self.encoder_id)
+    def embed_each(self, faces: ImageArray) -> Float32Array:
+        return np.roll(super().embed_each(faces), 100, axis=1)
 
 
 @dataclass
