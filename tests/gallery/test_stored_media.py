@@ -115,9 +115,10 @@ def test_export_holds_everything(tmp_path: Path) -> None:
     assert document["person"]["name"] == "Ann Lee"
     assert document["person"]["retention_days"] == 90
     assert [t["modality"] for t in document["templates"]] == ["face", "voice"] * 2
-    np.testing.assert_array_equal(
-        np.array(document["templates"][0]["vector"], np.float32), direction("face", 1, 0, 0.5)
-    )
+    exported = np.array(document["templates"][0]["vector"], np.float32)
+    stored = made.store.vectors_of("ann", CURRENT)[Modality.FACE].vectors[0]
+    np.testing.assert_array_equal(exported, stored)
+    np.testing.assert_allclose(exported, direction("face", 1, 0, 0.5), rtol=1e-6)
     assert sorted(document["templates"][0]["media"]) == ["faces", "thumbnail"]
     assert document["templates"][1]["media"]["speech"]["content_type"] == "audio/flac"
     assert {row["modality"] for row in document["identifications"]} == {"face", "voice", "fused"}
