@@ -162,6 +162,6 @@ def _find_several(probe: Probe) -> Iterator[ClipRefusedError]:
         " people",
         details={
             "people_in_view": faces.people_in_view,
-            "boxes": [np.round(box, 1).tolist() for box in boxes],
+            "boxes": [np.round(box.astype(float), 1).tolist() for box in boxes],
         },
     )
