@@ -1,11 +1,20 @@
-"""Models of speech to text."""
+"""Models of speech to text, and their error rates."""
 
 from __future__ import annotations
 
-import click
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from commands.shared import refusals
+import click
+from tqdm import tqdm
+
+from commands.shared import FILE, refusals
 from utils.config import Settings
+from utils.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from speech.evaluation import Result
 
 
 @click.group()
@@ -28,3 +37,66 @@ def speech_models() -> None:
         if model.languages:
             click.echo(f"  languages: {model.languages}. Licence: {model.licence}")
             click.echo(f"  sha256: {model.sha256}")
+
+
+@speech.command("evaluate")
+@click.argument("manifest", type=FILE)
+@click.option(
+    "--media",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder or zip archive that the paths are in [default: the folder of the manifest].",
+)
+@click.option("--language", help="Code of the language [default: detected in each utterance].")
+@click.option("--snr", "snr_db", type=float, help="Add white noise at this ratio in dB.")
+@click.option("--direct", is_flag=True, help="Ask the engine without voice activity and filters.")
+@click.option("--limit", default=0, show_default=True, help="Utterances to measure; 0: all.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON file for the whole report, with every speaker and the worst utterances.",
+)
+@refusals
+def speech_evaluate(manifest: Path, media: Path | None, out: Path | None, **values: Any) -> None:
+    """Measure error rates on the recordings of MANIFEST.
+
+    It is a CSV file with the columns path, text and, where it is known, speaker. Texts
+    with digits are left out.
+    """
+    from speech.evaluation import summarise
+
+    results, left_out = _measure(manifest, media or manifest.parent, **values)
+    report = summarise(results)
+    for measure in ("cer_without_spaces", "cer", "wer"):
+        one = report[measure]
+        interval = one["interval_95"]
+        around = f" (95 %: {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+        click.echo(f"{measure}: {one['rate']:.1%}{around}")
+    click.echo(
+        f"{report['utterances']} utterances, {left_out} left out for their digits,"
+        f" {report['duration_s']} s, {report['processor_time_per_second']} s of processor time"
+        " a second"
+    )
+    if out is not None:
+        with whole_file(out) as draft:
+            draft.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _measure(
+    manifest: Path,
+    media: Path,
+    *,
+    language: str | None,
+    snr_db: float | None,
+    direct: bool,
+    limit: int,
+) -> tuple[list[Result], int]:
+    """Measure the utterances of a manifest, and count those that are left out."""
+    from speech.evaluation import evaluate, read_manifest, write_by_session, write_directly
+    from speech.scribe import Scribe
+
+    utterances, left_out = read_manifest(manifest)
+    utterances = utterances[: limit or None]
+    transcriber = Scribe(Settings.from_env()).load()
+    write = (write_directly if direct else write_by_session)(transcriber, language)
+    results = evaluate(utterances, media, write, snr_db=snr_db)
+    return list(tqdm(results, total=len(utterances), unit="utterance", disable=None)), left_out

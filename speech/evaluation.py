@@ -1,0 +1,244 @@
+"""Error rates of an engine on recordings whose words are there.
+
+A manifest is a CSV file with the columns `path`, `text` and, where it is known,
+`speaker`. Texts with digits are left out and counted, because digits may be spoken in
+several ways.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from align.sound_stream import open_sound
+from scoring.bootstrap import bootstrap_interval
+from speech.error_rates import (
+    NORMALISER,
+    Errors,
+    count_character_errors,
+    count_word_errors,
+    total,
+)
+from speech.ports import LONGEST_S, Transcriber
+from speech.session import TranscriptionSession
+from utils.arrays import RATE_HZ, Float32Array, IndexArray
+from utils.errors import DatasetError
+
+MEASURES = ("cer_without_spaces", "cer", "wer")
+_DURATIONS_S = (2, 5, 10)
+_WORST = 10
+_LONGEST_FILE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A line of a manifest."""
+
+    path: str
+    text: str
+    speaker: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an engine wrote of an utterance, with the errors by measure."""
+
+    utterance: Utterance
+    written: str
+    duration_s: float
+    processor_s: float
+    errors: dict[str, Errors]
+
+
+Write = Callable[[Float32Array], str]
+"""Writes down what is said in a sound (n,)."""
+
+
+def read_manifest(file: Path) -> tuple[list[Utterance], int]:
+    """Read the utterances without digits, and count those that are left out.
+
+    Raises DatasetError.
+    """
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    if not rows or not {"path", "text"} <= rows[0].keys():
+        raise DatasetError("A manifest has the columns path and text, and a row at least.")
+    utterances = [Utterance(row["path"], row["text"], row.get("speaker") or "") for row in rows]
+    plain = [u for u in utterances if u.text.strip() and not any(c.isdigit() for c in u.text)]
+    if not plain:
+        raise DatasetError("The manifest holds no text without digits.")
+    return plain, len(rows) - len(plain)
+
+
+def write_by_session(transcriber: Transcriber, language: str | None) -> Write:
+    """Write as the product does: voice activity, windows, filters."""
+
+    def write(samples: Float32Array) -> str:
+        session = TranscriptionSession(transcriber, language=language)
+        lines = [*session.accept(samples), *session.finish()]
+        return " ".join(line.text for line in lines)
+
+    return write
+
+
+def write_directly(transcriber: Transcriber, language: str | None) -> Write:
+    """Write with the engine alone, of the first half minute, to see what the rest costs."""
+
+    def write(samples: Float32Array) -> str:
+        first = samples[: int(LONGEST_S * RATE_HZ)]
+        return transcriber.transcribe(first, language=language).text
+
+    return write
+
+
+def evaluate(
+    utterances: Iterable[Utterance], media: Path, write: Write, *, snr_db: float | None = None
+) -> Iterator[Result]:
+    """Write each utterance down and count the errors.
+
+    Args:
+        utterances: what is said.
+        media: folder or zip archive that the paths are in.
+        write: what is measured.
+        snr_db: white noise is added at this ratio; None = none is.
+
+    Raises MediaError.
+    """
+    for utterance in utterances:
+        samples = _read(media, utterance.path)
+        if snr_db is not None:
+            samples = add_noise(samples, snr_db)
+        started = time.process_time()
+        written = write(samples)
+        processor_s = time.process_time() - started
+        yield Result(
+            utterance=utterance,
+            written=written,
+            duration_s=len(samples) / RATE_HZ,
+            processor_s=processor_s,
+            errors=count_all(utterance.text, written),
+        )
+
+
+def count_all(said: str, written: str) -> dict[str, Errors]:
+    """Count the errors by each measure."""
+    return {
+        "cer_without_spaces": count_character_errors(said, written, spaces=False),
+        "cer": count_character_errors(said, written, spaces=True),
+        "wer": count_word_errors(said, written),
+    }
+
+
+def add_noise(samples: Float32Array, snr_db: float) -> Float32Array:
+    """Add white noise to samples (n,), always the same for one length."""
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    level = np.sqrt(power / 10 ** (snr_db / 10))
+    noise = np.random.default_rng(0).normal(0.0, level, len(samples))
+    return np.clip(samples + noise, -1.0, 1.0).astype(np.float32)
+
+
+def summarise(results: list[Result]) -> dict[str, Any]:
+    """Sum results up: rates with intervals, by speaker, by duration, and the worst."""
+    duration_s = sum(r.duration_s for r in results)
+    worst = sorted(results, key=lambda r: -_rate(r, MEASURES[0]))[:_WORST]
+    return {
+        "normaliser": NORMALISER,
+        "utterances": len(results),
+        "duration_s": round(duration_s, 1),
+        "processor_time_per_second": round(
+            sum(r.processor_s for r in results) / max(duration_s, 1e-9), 3
+        ),
+        **{measure: _describe(results, measure) for measure in MEASURES},
+        "by_speaker": _group(results, lambda r: r.utterance.speaker or "-"),
+        "by_duration": _group(results, lambda r: _name_duration(r.duration_s)),
+        "worst": [_show(result) for result in worst],
+    }
+
+
+def _describe(results: list[Result], measure: str) -> dict[str, Any]:
+    errors = total(r.errors[measure] for r in results)
+    return {
+        "rate": round(errors.rate, 4),
+        "interval_95": _interval(results, measure),
+        "substitutions": errors.substitutions,
+        "deletions": errors.deletions,
+        "insertions": errors.insertions,
+        "length": errors.length,
+    }
+
+
+def _interval(results: list[Result], measure: str) -> list[float] | None:
+    """Interval by bootstrap over speakers. None for fewer than two."""
+    speakers = [r.utterance.speaker for r in results]
+    if len(set(speakers)) < 2:
+        return None
+
+    def rate(rows: IndexArray) -> float:
+        return total(results[row].errors[measure] for row in rows).rate
+
+    interval = bootstrap_interval(rate, speakers)
+    return [round(interval.low, 4), round(interval.high, 4)]
+
+
+def _group(results: list[Result], key: Callable[[Result], str]) -> dict[str, Any]:
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return {
+        name: {
+            "utterances": len(group),
+            **{m: round(total(r.errors[m] for r in group).rate, 4) for m in MEASURES},
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def _name_duration(seconds: float) -> str:
+    for limit_s in _DURATIONS_S:
+        if seconds < limit_s:
+            return f"below {limit_s} s"
+    return f"{_DURATIONS_S[-1]} s and more"
+
+
+def _rate(result: Result, measure: str) -> float:
+    return result.errors[measure].rate if result.errors[measure].length else 0.0
+
+
+def _show(result: Result) -> dict[str, Any]:
+    return {
+        "path": result.utterance.path,
+        "said": result.utterance.text,
+        "written": result.written,
+        MEASURES[0]: round(_rate(result, MEASURES[0]), 4),
+    }
+
+
+def _read(media: Path, name: str) -> Float32Array:
+    with (
+        _locate(media, name) as path,
+        open_sound(path, max_s=_LONGEST_FILE_S, filename=name) as sound,
+    ):
+        return np.concatenate(list(sound.blocks))
+
+
+@contextmanager
+def _locate(media: Path, name: str) -> Iterator[Path]:
+    """Find a file of the folder, or take it out of the archive for a while."""
+    if media.is_dir():
+        yield media / name
+        return
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(media) as archive:
+        try:
+            path = archive.extract(name, folder)
+        except KeyError:
+            raise DatasetError(f"The archive lacks a file. Received: {name!r}") from None
+        yield Path(path)
