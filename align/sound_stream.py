@@ -133,5 +133,6 @@ def _bound(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Arra
 def _refuse_long(duration_s: float, max_s: float) -> None:
     if duration_s > max_s:
         raise MediaTooLongError(
-            f"A recording may last {max_s:g} s. Received: {duration_s:.0f} s or more."
+            f"A recording may last {max_s:g} s. Received: {duration_s:.0f} s or more.",
+            "Cut the recording into parts.",
         )

@@ -52,29 +52,29 @@ def normalise(text: str) -> str:
     return " ".join("".join(signs).replace("'", "").split())
 
 
-def count_character_errors(said: str, written: str, *, spaces: bool) -> Errors:
+def count_character_errors(reference: str, written: str, *, spaces: bool) -> Errors:
     """Count the errors of characters, with spaces or without."""
-    sides = [normalise(said), normalise(written)]
+    sides = [normalise(reference), normalise(written)]
     if not spaces:
         sides = [side.replace(" ", "") for side in sides]
     return count_errors(*sides)
 
 
-def count_word_errors(said: str, written: str) -> Errors:
+def count_word_errors(reference: str, written: str) -> Errors:
     """Count the errors of words."""
-    return count_errors(normalise(said).split(), normalise(written).split())
+    return count_errors(normalise(reference).split(), normalise(written).split())
 
 
-def count_errors(said: Sequence[str], written: Sequence[str]) -> Errors:
+def count_errors(reference: Sequence[str], written: Sequence[str]) -> Errors:
     """Count the fewest changes. Among ways of equal cost, substitutions come first."""
     row = [Errors(insertions=j) for j in range(len(written) + 1)]
-    for i, sign in enumerate(said, 1):
+    for i, sign in enumerate(reference, 1):
         previous = row
         row = [Errors(deletions=i)]
         for j, other in enumerate(written, 1):
             row.append(_cheapest(previous[j - 1], previous[j], row[-1], is_same=sign == other))
     best = row[-1]
-    return best + Errors(length=len(said))
+    return best + Errors(length=len(reference))
 
 
 def total(errors: Iterable[Errors]) -> Errors:

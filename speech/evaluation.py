@@ -8,6 +8,7 @@ several ways.
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 import time
 import zipfile
@@ -34,6 +35,7 @@ from utils.arrays import RATE_HZ, Float32Array, IndexArray
 from utils.errors import DatasetError
 
 MEASURES = ("cer_without_spaces", "cer", "wer")
+_HAS_DIGIT = re.compile(r"\d")
 _DURATIONS_S = (2, 5, 10)
 _WORST = 10
 _LONGEST_FILE_S = 3600.0
@@ -73,7 +75,7 @@ def read_manifest(file: Path) -> tuple[list[Utterance], int]:
     if not rows or not {"path", "text"} <= rows[0].keys():
         raise DatasetError("A manifest has the columns path and text, and a row at least.")
     utterances = [Utterance(row["path"], row["text"], row.get("speaker") or "") for row in rows]
-    plain = [u for u in utterances if u.text.strip() and not any(c.isdigit() for c in u.text)]
+    plain = [u for u in utterances if u.text.strip() and not _HAS_DIGIT.search(u.text)]
     if not plain:
         raise DatasetError("The manifest holds no text without digits.")
     return plain, len(rows) - len(plain)
@@ -129,12 +131,12 @@ def evaluate(
         )
 
 
-def count_all(said: str, written: str) -> dict[str, Errors]:
+def count_all(reference: str, written: str) -> dict[str, Errors]:
     """Count the errors by each measure."""
     return {
-        "cer_without_spaces": count_character_errors(said, written, spaces=False),
-        "cer": count_character_errors(said, written, spaces=True),
-        "wer": count_word_errors(said, written),
+        "cer_without_spaces": count_character_errors(reference, written, spaces=False),
+        "cer": count_character_errors(reference, written, spaces=True),
+        "wer": count_word_errors(reference, written),
     }
 
 
@@ -165,7 +167,7 @@ def summarise(results: list[Result]) -> dict[str, Any]:
 
 
 def _describe(results: list[Result], measure: str) -> dict[str, Any]:
-    errors = total(r.errors[measure] for r in results)
+    errors = _total(results, measure)
     return {
         "rate": round(errors.rate, 4),
         "interval_95": _interval(results, measure),
@@ -183,7 +185,7 @@ def _interval(results: list[Result], measure: str) -> list[float] | None:
         return None
 
     def rate(rows: IndexArray) -> float:
-        return total(results[row].errors[measure] for row in rows).rate
+        return _total((results[row] for row in rows), measure).rate
 
     interval = bootstrap_interval(rate, speakers)
     return [round(interval.low, 4), round(interval.high, 4)]
@@ -193,13 +195,16 @@ def _group(results: list[Result], key: Callable[[Result], str]) -> dict[str, Any
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(key(result), []).append(result)
-    return {
-        name: {
-            "utterances": len(group),
-            **{m: round(total(r.errors[m] for r in group).rate, 4) for m in MEASURES},
-        }
-        for name, group in sorted(groups.items())
-    }
+    return {name: _sum_up(group) for name, group in sorted(groups.items())}
+
+
+def _sum_up(group: list[Result]) -> dict[str, Any]:
+    rates = {m: round(_total(group, m).rate, 4) for m in MEASURES}
+    return {"utterances": len(group), **rates}
+
+
+def _total(results: Iterable[Result], measure: str) -> Errors:
+    return total(result.errors[measure] for result in results)
 
 
 def _name_duration(seconds: float) -> str:
@@ -216,7 +221,7 @@ def _rate(result: Result, measure: str) -> float:
 def _show(result: Result) -> dict[str, Any]:
     return {
         "path": result.utterance.path,
-        "said": result.utterance.text,
+        "reference": result.utterance.text,
         "written": result.written,
         MEASURES[0]: round(_rate(result, MEASURES[0]), 4),
     }

@@ -18,10 +18,17 @@ _MOST_COMPRESSION = 2.4
 _LEAST_LOG_PROBABILITY = -1.0
 _MOST_NO_SPEECH = 0.6
 
+# A window with less speech than this may be a sneeze: doubtful text is dropped anyway
+_SHORT_S = 1.0
+_LEAST_SHORT_LOG_PROBABILITY = -0.75
 
-def filter_passage(passage: Passage) -> Passage:
-    """Take out what nobody said. A passage that is dropped keeps its figures."""
-    if _repeats(passage) or _is_silence(passage):
+
+def filter_passage(passage: Passage, speech_s: float) -> Passage:
+    """Take out what nobody said. A passage that is dropped keeps its figures.
+
+    `speech_s`: net speech in the window of the passage, in seconds.
+    """
+    if _repeats(passage) or _is_silence(passage) or _is_sneeze(passage, speech_s):
         return replace(passage, words=())
     words = tuple(w for w in passage.words if not is_foreign(w.text, passage.language))
     return replace(passage, words=words)
@@ -36,3 +43,7 @@ def _is_silence(passage: Passage) -> bool:
         passage.no_speech_probability > _MOST_NO_SPEECH
         and passage.mean_log_probability < _LEAST_LOG_PROBABILITY
     )
+
+
+def _is_sneeze(passage: Passage, speech_s: float) -> bool:
+    return speech_s < _SHORT_S and passage.mean_log_probability < _LEAST_SHORT_LOG_PROBABILITY

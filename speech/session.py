@@ -76,5 +76,5 @@ class TranscriptionSession:
         if self.language is None:
             self.language = passage.language
             self.language_probability = passage.language_probability
-        spoken = filter_passage(passage)
+        spoken = filter_passage(passage, window.speech_s)
         return make_lines(map(window.place, spoken.words), spoken)

@@ -26,6 +26,11 @@ class Window:
         """The sound of all pieces (n,)."""
         return np.concatenate([piece.samples for piece in self.pieces])
 
+    @property
+    def speech_s(self) -> float:
+        """Seconds of net speech."""
+        return sum(piece.segment.end_s - piece.segment.start_s for piece in self.pieces)
+
     def place(self, word: Word) -> Word:
         """Move a word from the time of the window to that of the stream.
 

@@ -36,7 +36,7 @@ EXAMPLES = examples()
 WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in written_pages())
 INLINE = re.findall(r"`([^`\n]+)`", WRITTEN)
 PLACEHOLDERS = {f"{PREFIX}NAME", f"{PREFIX}SHARED_DATA"}
-FILES = re.compile(r"[\w./-]+\.(mp4|wav|png|onnx|whl|txt|toml|json|zip|key|crt)")
+FILES = re.compile(r"[\w./-]+\.(mp4|wav|png|onnx|whl|txt|csv|toml|json|zip|key|crt)")
 FOLDERS = re.compile(r"[\w.][\w.-]*(/[\w.-]+)*/?")
 README_WORDS = 700
 MEDIAN_WORDS = 20

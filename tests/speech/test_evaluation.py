@@ -54,7 +54,7 @@ def test_a_report_sums_up(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert report["wer"]["interval_95"] == [0.0, 0.5]
     assert report["by_speaker"]["ben"]["wer"] == 0.0
     assert report["by_duration"]["below 2 s"]["utterances"] == 2
-    assert report["worst"][0]["said"] == "one two"
+    assert report["worst"][0]["reference"] == "one two"
 
 
 def test_media_may_be_an_archive(manifest: Path) -> None:

@@ -21,23 +21,30 @@ PASSAGE = Passage(
 
 
 def test_plain_speech_stays() -> None:
-    assert filter_passage(PASSAGE) == PASSAGE
+    assert filter_passage(PASSAGE, 3.0) == PASSAGE
     doubtful = replace(PASSAGE, mean_log_probability=-1.3)
-    assert filter_passage(doubtful) == doubtful
+    assert filter_passage(doubtful, 3.0) == doubtful
 
 
 def test_repetition_goes() -> None:
-    assert filter_passage(replace(PASSAGE, compression_ratio=2.5)).words == ()
+    assert filter_passage(replace(PASSAGE, compression_ratio=2.5), 3.0).words == ()
 
 
 def test_doubtful_text_goes_where_the_engine_hears_nobody() -> None:
     silent = replace(PASSAGE, no_speech_probability=0.9, mean_log_probability=-1.3)
-    assert filter_passage(silent).text == ""
+    assert filter_passage(silent, 3.0).text == ""
+
+
+def test_a_sneeze_says_nothing_and_a_short_word_does() -> None:
+    sneeze = replace(PASSAGE, mean_log_probability=-0.8)
+    assert filter_passage(sneeze, 0.5).words == ()
+    assert filter_passage(sneeze, 1.2) == sneeze
+    assert filter_passage(PASSAGE, 0.3) == PASSAGE
 
 
 def test_words_in_a_foreign_script_go() -> None:
     mixed = replace(PASSAGE, words=(*PASSAGE.words, Word(" 字幕", 1.0, 1.5, probability=0.4)))
-    assert filter_passage(mixed).text == "안녕 TV"
+    assert filter_passage(mixed, 3.0).text == "안녕 TV"
 
 
 @pytest.mark.parametrize(
