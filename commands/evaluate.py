@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import refusals
+from commands.evaluate_folder import evaluate_folder
+from commands.shared import DefaultGroup, refusals
 from utils.config import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +33,19 @@ MODEL_DIR = click.option(
 DATA = click.option("--data", type=PATH, help="Research data [default: DUET_SHARED_DATA].")
 
 
-@click.group()
+class _Evaluate(DefaultGroup):
+    default = "folder"
+
+
+@click.group(cls=_Evaluate)
 def evaluate() -> None:
-    """Measure the error rates of encoders and of the whole decision."""
+    """Measure how often answers are right, and the error rates of encoders.
+
+    `cli.py evaluate FOLDER` is short for `cli.py evaluate folder FOLDER`.
+    """
+
+
+evaluate.add_command(evaluate_folder)
 
 
 @evaluate.command("trials")

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+class DefaultGroup(click.Group):
+    """Commands, one of which (`default`) is run where none of them is named."""
+
+    default = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the default command before words that name none."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
 def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     """Print the product's own errors as one message instead of a traceback."""
 

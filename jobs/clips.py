@@ -21,7 +21,10 @@ MAX_UPLOADS = 1000
 MAX_NAME = 255
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _DOCUMENTS = frozenset(
-    {".txt", ".md", ".rtf", ".pdf", ".doc", ".docx", ".csv", ".xls", ".xlsx", ".json", ".xml"}
+    {".txt", ".md", ".rst", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".pages", ".csv", ".tsv"}
+    | {".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".odp", ".json", ".xml", ".yaml", ".yml"}
+    | {".toml", ".ini", ".cfg", ".log", ".html", ".htm", ".url", ".lnk", ".desktop", ".srt"}
+    | {".vtt", ".py", ".sh", ".bat", ".db", ".tmp", ".bak"}
 )
 
 

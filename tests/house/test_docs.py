@@ -62,8 +62,9 @@ def make_paths(words: list[str]) -> None:
 def parse_command(command: click.Command, words: list[str]) -> None:
     """Parse the words as the real program does. Nothing is executed."""
     while isinstance(command, click.Group) and not words[0].startswith("-"):
-        command = command.commands[words[0]]
-        words = words[1:]
+        known = words[0] in command.commands
+        command = command.commands[words[0] if known else getattr(command, "default", "")]
+        words = words[1:] if known else words
     command.make_context(command.name, list(words))
 
 
@@ -140,8 +141,9 @@ def test_commands_in_the_text_exist(text: str) -> None:
     words = text.removeprefix("python ").split()[1:]
     command: click.Command = cli.cli
     while isinstance(command, click.Group) and words and re.fullmatch("[a-z][a-z-]*", words[0]):
-        command = command.commands[words[0]]
-        words = words[1:]
+        known = words[0] in command.commands
+        command = command.commands[words[0] if known else getattr(command, "default", "")]
+        words = words[1:] if known else words
     command = command.load() if isinstance(command, Benchmark) else command
     options = set(
         itertools.chain.from_iterable([*o.opts, *o.secondary_opts] for o in command.params)
