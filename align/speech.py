@@ -26,6 +26,9 @@ _GUARD_S = 0.1
 _LEAST_REST_S = 0.3
 
 _FULL_SCALE = 0.985
+
+# Samples at full scale are clipped if they are as far from the constant part
+_LEAST_SWING = 0.25
 _FLOOR_DB = -90.0
 _TOP_SNR_DB = 60.0
 _BLOCK = RATE_HZ // 50  # 20 ms
@@ -50,9 +53,9 @@ def analyse_speech(waveform: Waveform | None, min_speech_s: float) -> SpeechAnal
         raise ValueError(
             f"Speech is analysed at {RATE_HZ} Hz. Received: rate_hz={waveform.rate_hz}."
         )
-    waveform = _remove_offset(waveform)
-    segments = find_speech(waveform.samples)
+    segments = find_speech(_remove_offset(waveform).samples)
     quality = assess_speech(waveform, segments)
+    waveform = _remove_offset(waveform)
     speech = None
     if quality.speech_s >= min_speech_s:
         speech = Waveform(cut_speech(waveform, segments), RATE_HZ)
@@ -96,12 +99,16 @@ def cut_rest(
 
 
 def assess_speech(waveform: Waveform, segments: Sequence[SpeechSegment]) -> SpeechQuality:
-    """Measure the quality of a waveform that has its speech in `segments`."""
+    """Measure the quality of a waveform that has its speech in `segments`.
+
+    A constant offset counts for nothing but for clipping: it brings samples to full scale.
+    """
+    clipping = measure_clipping(waveform.samples)
+    waveform = _remove_offset(waveform)
     speech_s = float(sum(s.end_s - s.start_s for s in segments))
     speech = cut_speech(waveform, segments, padding_s=0.0)
     level_db = _to_db(float(np.mean(speech**2))) if len(speech) else _FLOOR_DB
     snr_db = estimate_snr_db(speech, cut_rest(waveform, segments))
-    clipping = float(np.mean(np.abs(waveform.samples) >= _FULL_SCALE))
     return SpeechQuality(
         speech_s=speech_s,
         duration_s=waveform.duration_s,
@@ -110,6 +117,12 @@ def assess_speech(waveform: Waveform, segments: Sequence[SpeechSegment]) -> Spee
         level_db=level_db,
         score=score_speech(speech_s, snr_db, clipping, level_db),
     )
+
+
+def measure_clipping(samples: Float32Array) -> float:
+    """Measure the share of samples (n,) that swing to full scale, in [0, 1]."""
+    swing = np.abs(samples - samples.mean(dtype=np.float64))
+    return float(np.mean((np.abs(samples) >= _FULL_SCALE) & (swing >= _LEAST_SWING)))
 
 
 def estimate_snr_db(speech: Float32Array, rest: Float32Array) -> float:

@@ -112,6 +112,8 @@ def test_clipping_and_level() -> None:
     assert clean.clipping == 0
     assert driven.clipping > 0.05
     assert driven.score < clean.score
+    off_centre = analyse_speech(wave(voice(2.0, level=0.005) + np.float32(0.99)), 0.5).quality
+    assert off_centre.clipping == 0
     assert quiet.level_db == pytest.approx(clean.level_db - 40, abs=1.5)
 
 

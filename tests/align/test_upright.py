@@ -70,7 +70,7 @@ def test_exif_orientation_is_obeyed(tmp_path: Path, orientation: int) -> None:
 
 
 def test_large_pictures_are_shrunk_to_the_bound(tmp_path: Path) -> None:
-    limits = ReadLimits(max_frames=2, max_side_px=100)
+    limits = ReadLimits(max_frames=2, max_side_px=100, kept_photo_px=6000)
     video = media.write_video(tmp_path / "a.mp4", grey_frames(4), None, 4)
     photo = media.write_photo(tmp_path / "a.jpg", draw_corners())
     assert read_clip(video, limits).frames[0].image.shape == (60, 100, 3)

@@ -335,10 +335,11 @@ class Microphone(types.ModuleType):
 def test_microphone(
     run: Callable[..., Result], at: tuple[str, ...], ann: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(
-        sys.modules, "sounddevice", Microphone(speech(0), silence(4.0), speech(0), speech(3))
-    )
-    assert "microphone: " in run("identify", "--microphone", "4", *at).stdout
+    said = [speech(person, rate_hz=16_000) for person in (0, 0, 3)]
+    takes = [said[0], silence(4.0, 16_000), *said[1:]]
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(*takes))
+    named = run("identify", "--microphone", "4", *at)
+    assert "microphone: " in named.stdout, named.output
     heard = run("listen --seconds 4 --times 2", *at)
     assert heard.exit_code == 0, heard.output
     assert heard.stdout.splitlines()[0] == "1: nobody speaks"

@@ -96,7 +96,18 @@ def sgd(value: float, gradients: list[float], rate: float, decay: float) -> floa
     return value
 
 
-RULES = {"adamw": adamw, "adam": adam, "sgd": sgd}
+def relative_adam(value: float, gradients: list[float], rate: float, decay: float) -> float:
+    first = second = 0.0
+    for step, gradient in enumerate(gradients, 1):
+        pulled = gradient + decay * value
+        first = 0.9 * first + 0.1 * pulled
+        second = 0.98 * second + 0.02 * pulled**2
+        corrected = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.98**step)) + 1e-7)
+        value -= rate * min(max(abs(value), 0.01), 0.3) * corrected
+    return value
+
+
+RULES = {"adamw": adamw, "relative_adam": relative_adam, "adam": adam, "sgd": sgd}
 
 
 @pytest.mark.tf
