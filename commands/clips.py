@@ -18,7 +18,7 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.records.jobs import Jobs, NewItem
-    from recognition.results import Identification
+    from recognition.results import Identification, OtherPerson
 
 MODALITIES = {
     Modality.FUSED: "face and voice",
@@ -102,9 +102,10 @@ def _list_failures(jobs: Jobs, job_id: str) -> list[str]:
 
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=FILE)
+@click.option("--all-faces", is_flag=True, help="Say who everybody else in view is, by face.")
 @JSON
 @refusals
-def identify(clips: tuple[Path, ...], json_lines: bool) -> None:
+def identify(clips: tuple[Path, ...], all_faces: bool, json_lines: bool) -> None:
     """Say who is in each clip: by both modalities, by face and by voice."""
     from recognition.requests import ClipFile, IdentificationRequest
 
@@ -112,7 +113,8 @@ def identify(clips: tuple[Path, ...], json_lines: bool) -> None:
     with open_recognizer() as opened:
         for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
             try:
-                answer = opened.identify(IdentificationRequest(ClipFile(clip, clip.name)))
+                request = IdentificationRequest(ClipFile(clip, clip.name), all_faces=all_faces)
+                answer = opened.identify(request)
             except DuetError as error:
                 failures.append(f"{clip.name}: {describe(error)}")
                 continue
@@ -138,8 +140,20 @@ def format_identification(clip: Path, answer: Identification, json_line: bool) -
         if decision.threshold is not None:
             who += f", threshold {decision.threshold:.3f}"
         lines.append(f"  by {MODALITIES[modality]:15} {who}. {decision.reason}")
+    lines += [f"  also in view: {_format_other(other)}" for other in answer.others]
     lines += [f"  hint: {hint.text}" for hint in answer.observation.hints]
     return "\n".join(lines)
+
+
+def _format_other(other: OtherPerson) -> str:
+    """Format somebody else in view: where, and who it is if that was asked."""
+    left, top, right, bottom = other.box_xyxy.round().astype(int).tolist()
+    where = f"a face from ({left}, {top}) to ({right}, {bottom})"
+    if other.decision is None:
+        return where
+    match = other.decision.match
+    who = f"{match.name} ({match.person_id})" if match else str(other.decision.outcome)
+    return f"{where}, {who}"
 
 
 @click.command()

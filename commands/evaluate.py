@@ -276,10 +276,10 @@ def evaluate_clips(folder: Path, model_dir: Path | None, noise: str) -> None:
 def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
     """Measure decisions among people who were filmed in one place.
 
-    How many mixed clips (the face of one, the voice of another) are accepted, what that
-    costs genuine ones, and how many strangers of the same place are given a name. The
-    people are those of the research data's folder clips/people, left out of the
-    calibration in turns.
+    How many mixed clips (the face of one, the voice of another) and attacks are accepted,
+    what that costs genuine ones, and how many strangers of the same place are given a
+    name. The people are those of the research data's folder clips/people, left out of
+    the calibration in turns. The attacks are those of liveness/attacks.
     """
     from align.aligner import Aligner
     from network.serving.encoder import load_encoders
@@ -288,7 +288,7 @@ def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
     from train.data.tables import read_noises
     from train.measure.real_clips import ClipEmbedder, embed_room
     from train.measure.room import Calibrator
-    from train.measure.room_tables import Room, mixed_table, strangers_table
+    from train.measure.room_tables import Room, attacks_table, mixed_table, strangers_table
 
     settings = Settings.from_env()
     encoders = load_encoders(model_dir or settings.storage.model_dir)
@@ -299,11 +299,13 @@ def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
         noises=read_noises(listing),
         min_speech_s=settings.capture.min_speech_s,
     )
-    folder = research.folder / "clips" / "people"
-    clips = embed_room(folder, Aligner(settings.capture), embedder)
+    aligner = Aligner(settings.capture)
+    clips = embed_room(research.folder / "clips" / "people", aligner, embedder)
+    attacks = embed_room(research.folder / "liveness" / "attacks", aligner, embedder)
     calibrator = Calibrator(research_people(encoders, research.embed(encoders)))
     room = Room(clips, calibrator, encoders.fusion.fuse, settings.decision)
-    _write(out, f"{mixed_table(room)}\n\n{strangers_table(room)}")
+    tables = (mixed_table(room), attacks_table(room, attacks), strangers_table(room))
+    _write(out, "\n\n".join(tables))
 
 
 def _research_data(folder: Path | None) -> ResearchData:

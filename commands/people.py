@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_store, refusals
+from commands.shared import open_recognizer, open_store, refusals
 from gallery.results import MAX_PAGE, Person
 from utils.whole_file import whole_file
 from utils.wording import count_noun
@@ -52,7 +52,7 @@ RETENTION = click.option(
 
 @click.group()
 def people() -> None:
-    """The people of the gallery: list, show, create, change, merge, export, delete."""
+    """The people of the gallery: list, show, create, change, merge, compare, export, delete."""
 
 
 @people.command("list")
@@ -163,6 +163,33 @@ def people_merge(person_id: str, other: str, yes: bool) -> None:
             )
         merged = store.merge_people(person_id, other)
     click.echo(f"Merged {other} into {person_id}: {_format_counts(merged)}.")
+
+
+@people.command("duplicates")
+@click.option("--search", default="", help="Only people whose id or name holds this text.")
+@refusals
+def people_duplicates(search: str) -> None:
+    """List the pairs of entries that look like one person, one a line: ids, probability.
+
+    Merge them (`people merge`), or say that they are two people (`people distinct`).
+    """
+    with open_recognizer() as opened:
+        found = opened.duplicates.find(search)
+    for pair in found.pairs:
+        click.echo(f"{pair.one.person_id}\t{pair.other.person_id}\t{pair.probability:.3f}")
+    compared = count_noun(found.people, "entry", "entries")
+    click.echo(f"{count_noun(len(found.pairs), 'pair')} among {compared}", err=True)
+
+
+@people.command("distinct")
+@click.argument("person_id")
+@click.argument("other")
+@refusals
+def people_distinct(person_id: str, other: str) -> None:
+    """Remember that PERSON_ID and OTHER, who look alike, are two people."""
+    with open_store() as store:
+        store.mark_distinct(person_id, other)
+    click.echo(f"{person_id} and {other} are two people.")
 
 
 @people.command("templates")

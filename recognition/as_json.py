@@ -115,6 +115,7 @@ def identification(result: Identification, request_id: str | None = None) -> dic
     return {
         **result.decisions.map(decision).to_dict(),
         "others": [other_person(other) for other in result.others],
+        "duplicates": list(result.duplicates),
         "gallery": {"people": result.people, "fpir": number(result.fpir)},
         **observation(result.observation),
         "request_id": request_id,

@@ -41,6 +41,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from recognition.likeness import SAME_RECORDING, least_llr
 from recognition.matching import Calibrations, Candidate, Comparison
 from recognition.results import Decision, Match, Outcome, Verdict
 from recognition.stories import Evidence, Story, weigh
@@ -54,8 +55,6 @@ EVEN = 0.5
 SUPPORT = math.log(10)
 """Log-likelihood ratio from which a modality speaks for a person by itself."""
 CONFIDENT_ODDS = 99
-ENROLLED_BEFORE_ODDS = 1 / 99
-SAME_RECORDING = 0.95
 PLACE = 4 * OTHERS
 """Number of people from which a gallery's own statistics keep people apart.
 
@@ -94,9 +93,11 @@ class Rule:
     def threshold_for(self, candidate: Candidate) -> tuple[float, bool]:
         """Strength that this candidate must reach, and whether it is extrapolated.
 
-        The odds are even there at least, unless `beyond` asks for less.
+        The odds are even there at least, unless `beyond` asks for less. Entries of one
+        person count once.
         """
-        strength, extrapolated = self.threshold(candidate.modality)
+        rule = replace(self, people=self.people - len(candidate.entries))
+        strength, extrapolated = rule.threshold(candidate.modality)
         even = candidate.strength - candidate.llr / candidate.slope
         return max(strength, even) + self.beyond / candidate.slope, extrapolated
 
@@ -138,6 +139,7 @@ def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> D
         outcome=Outcome.ACCEPTED,
         match=best.match,
         runner_up=candidates[1].match if len(candidates) > 1 else None,
+        entries=best.entries,
         evidence=max(evidence, 0.0),
     )
     return replace(accepted, reason=_why_accepted(accepted, rule))
@@ -245,9 +247,7 @@ def _refuse_one(face: Decision, voice: Decision) -> Decision:
 
 
 def _name_the_same(one: Decision, other: Decision) -> bool:
-    if one.match is None or other.match is None:
-        return False
-    return one.match.person_id == other.match.person_id
+    return not one.named_ids.isdisjoint(other.named_ids)
 
 
 def _llr(decision: Decision) -> float:
@@ -270,7 +270,7 @@ def find_duplicate(
     for modality, decision in decisions.items():
         if decision.match is None or not _is_duplicate(decision, rule):
             continue
-        if decision.match.person_id != person_id:
+        if person_id not in decision.named_ids:
             return decision.match, decision.modality or modality
         # The clip is this person by both: what one modality says does not count.
         if modality == Modality.FUSED:
@@ -282,9 +282,9 @@ def _is_duplicate(decision: Decision, rule: Rule) -> bool:
     assert decision.match is not None
     assert decision.modality is not None
     assert decision.evidence is not None
-    if decision.match.score >= SAME_RECORDING or _llr(decision) >= math.log(
-        CONFIDENT_ODDS / ENROLLED_BEFORE_ODDS * max(rule.people, 1)
-    ):
+    if decision.match.score >= SAME_RECORDING or _llr(decision) >= least_llr(
+        rule.people
+    ) + math.log(CONFIDENT_ODDS):
         return True
     return rule.people >= PLACE and decision.evidence >= rule.duplicate_evidence(decision.modality)
 

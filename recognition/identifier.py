@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gallery.records.feed import PersonRef
 from gallery.search.memory import Index, Snapshot
 from recognition import decision
 from recognition.analysis import Probe
 from recognition.decision import Rule
 from recognition.matching import Calibrations, Candidate, Search, Sides
-from recognition.results import Decision
+from recognition.results import Decision, Outcome
 from recognition.stories import Evidence
 from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality
@@ -53,6 +52,21 @@ class Identifier:
         decisions = identify(probe.sides, snapshot, rule, missing=probe.missing)
         return Answer(decisions=decisions, rule=rule, snapshot=snapshot)
 
+    def decide_alone(self, probe: Probe, modality: Modality, beyond: float = 0.0) -> Answer:
+        """Decide by one modality. Where the other one speaks against that, name nobody.
+
+        Raises NoBiometricError when the clip lacks the modality.
+        """
+        alone = self.decide(probe.only(modality), beyond)
+        if len(probe.embeddings) == 1 or alone.decisions[modality].match is None:
+            return alone
+        fused = self.decide(probe).decisions.fused
+        if fused.outcome is not Outcome.CONFLICT:
+            return alone
+        asked = (Modality.FUSED, modality)
+        decisions = PerModality.of(lambda m: fused if m in asked else alone.decisions[m])
+        return replace(alone, decisions=decisions)
+
 
 def identify(
     probe: Sides, snapshot: Snapshot, rule: Rule, *, missing: Mapping[Modality, str]
@@ -75,23 +89,27 @@ def _evidence(
     search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
 ) -> dict[str, Evidence]:
     """What the probe says of everybody who comes first by a modality, by person id."""
-    firsts = [candidates[0].person for candidates in ranked.values() if candidates]
-    return {person.person_id: _evidence_of(person, search, ranked) for person in firsts}
+    firsts = [candidates[0] for candidates in ranked.values() if candidates]
+    return {first.person.person_id: _evidence_of(first, search, ranked) for first in firsts}
 
 
 def _evidence_of(
-    person: PersonRef, search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
+    first: Candidate, search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
 ) -> Evidence:
+    """The best of all entries of the person counts, and they are no rivals."""
+    own: dict[Modality, float | None] = {}
     rivals = {}
-    for modality in SINGLE:
-        others = [c.llr for c in ranked.get(modality, ()) if c.person.key != person.key]
+    for modality in Modality:
+        llrs = [search.llr_of(ref, modality) for ref in (first.person, *first.entries)]
+        own[modality] = max((llr for llr in llrs if llr is not None), default=None)
+        others = [c.llr for c in ranked.get(modality, ()) if not c.is_same(first.person)]
         rivals[modality] = max(others, default=-math.inf)
-    joint = search.llr_of(person, Modality.FUSED)
+    joint = own[Modality.FUSED]
     return Evidence(
-        face=search.llr_of(person, Modality.FACE),
-        voice=search.llr_of(person, Modality.VOICE),
+        face=own[Modality.FACE],
+        voice=own[Modality.VOICE],
         joint=-math.inf if joint is None else joint,
         face_rival=rivals[Modality.FACE],
         voice_rival=rivals[Modality.VOICE],
-        people=search.people,
+        people=search.people - len(first.entries),
     )

@@ -5,7 +5,7 @@ The cosine of a person is that of the probe and what stands for the person
 First it is set against a cohort of strangers, by an AS-norm that heeds how long the clip
 speaks. Then it is set against the nearest other people of the gallery: people of one
 place resemble each other, and need more to be told apart. Only a shortlist of the
-nearest people takes part.
+nearest people takes part. Entries of one person are no other people to each other.
 
 The fused search compares by both modalities where a person has both, and else by the one
 that there is. Strengths of different modalities mean different things, so people are
@@ -14,13 +14,14 @@ ordered by the calibrated log-likelihood ratio.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from gallery.records.feed import PersonRef
 from gallery.search.memory import Snapshot
+from recognition.likeness import Entries, find_alike
 from recognition.results import Match
 from scoring.calibration import Calibration, Quality, probability_of
 from scoring.norms import OTHERS
@@ -33,7 +34,8 @@ SHORTLIST = 50
 
 The enrolled side moves a level by little, so the best person is one of them.
 """
-_BEST = 2
+LOOKED_AT = 20
+"""Number of people, of the highest strengths, among whom entries of one person are found."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Candidate:
     """A person of the gallery compared with the probe, by one modality.
 
     `score` is a cosine in [-1, 1], and `score` = `level` + `scale` · `strength`. The
-    log-likelihood ratio `llr` rises by `slope` with each strength.
+    log-likelihood ratio `llr` rises by `slope` with each strength. `entries` are others
+    that look like the same person.
     """
 
     person: PersonRef
@@ -68,11 +71,16 @@ class Candidate:
     strength: float
     slope: float
     llr: float
+    entries: tuple[PersonRef, ...] = ()
 
     @property
     def probability(self) -> float:
         """Probability, at even prior odds, that both are one person."""
         return float(probability_of(self.llr))
+
+    def is_same(self, person: PersonRef) -> bool:
+        """Whether this is an entry of the same person."""
+        return any(ref.key == person.key for ref in (self.person, *self.entries))
 
     @property
     def match(self) -> Match:
@@ -161,6 +169,8 @@ class Search:
     def rank(self, modality: Modality) -> tuple[Candidate, ...]:
         """Find the two best people of the gallery in one modality, best first.
 
+        Of several entries of one person the best counts.
+
         FUSED, for a probe with face and voice, compares each person by what is stored
         of that person.
         """
@@ -192,7 +202,23 @@ class Search:
             if rows.any():
                 search = self._by(modality)
                 candidates += search.candidates(search.nearest(rows))
-        return tuple(sorted(candidates, key=lambda c: (-c.llr, c.person.key))[:_BEST])
+        ranked = sorted(candidates, key=lambda c: (-c.llr, c.person.key))
+        others = [c for c in ranked if not ranked[0].is_same(c.person)]
+        return (*ranked[:1], *others[:1])
+
+    def _find_alike(self, rows: IndexArray) -> BoolArray:
+        """Find which of n rows look like one person (n, n).
+
+        Not those that are two people by the operator's word.
+        """
+        entries = Entries(self._snapshot.vectors, self._snapshot.has).part(rows)
+        alike = find_alike(entries, self._calibrations, self.people)
+        keys = self._snapshot.keys[rows].tolist()
+        for one, other in np.argwhere(alike).tolist():
+            if (keys[one], keys[other]) in self._snapshot.distinct:
+                alike[one, other] = False
+                alike[other, one] = False
+        return alike
 
     def _by(self, modality: Modality) -> _ModalitySearch:
         if modality not in self._searches:
@@ -200,7 +226,8 @@ class Search:
                 self._snapshot,
                 modality,
                 self._probe[modality],
-                self._calibrations[modality],
+                calibration=self._calibrations[modality],
+                find_alike=self._find_alike,
             )
         return self._searches[modality]
 
@@ -213,7 +240,9 @@ class _ModalitySearch:
         snapshot: Snapshot,
         modality: Modality,
         side: Side,
+        *,
         calibration: Calibration,
+        find_alike: Callable[[IndexArray], BoolArray],
     ) -> None:
         self._snapshot = snapshot
         self._modality = modality
@@ -229,9 +258,12 @@ class _ModalitySearch:
         self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
         strengths = (self._cosines[shortlist] - self._levels(shortlist)) / self._scale
-        order = np.argsort(-strengths)[: OTHERS + 1]
+        order = np.argsort(-strengths)
         self._top_rows = shortlist[order]
         self._top = strengths[order]
+        # Others than those who come near the probe leave no surplus
+        near = self._top_rows[:LOOKED_AT][self._top[:LOOKED_AT] > 0]
+        self._alike = find_alike(near) if len(near) > 1 else np.ones((len(near), len(near)), bool)
 
     def nearest(self, rows: BoolArray) -> IndexArray:
         """The `SHORTLIST` rows of the highest cosines where `rows` is true."""
@@ -252,16 +284,16 @@ class _ModalitySearch:
         return self._level + self._calibration.norm.person(self._vectors[rows])
 
     def _candidate(self, row: int, level: float) -> Candidate:
+        same = self._same_as(row)
         deduction = self._calibration.norm.deduction(
-            self._top[self._top_rows != row][:OTHERS], self._count - 1
+            self._top[~same][:OTHERS], self._count - max(int(same.sum()), 1)
         )
         level = level + self._scale * deduction
         score = float(self._cosines[row])
         strength = (score - level) / self._scale
         slope, intercept = self._line
-        person = self._snapshot.refs[int(self._snapshot.keys[row])]
         return Candidate(
-            person=person,
+            person=self._ref(row),
             modality=self._modality,
             score=score,
             level=level,
@@ -269,4 +301,16 @@ class _ModalitySearch:
             strength=strength,
             slope=slope,
             llr=slope * strength + intercept,
+            entries=tuple(self._ref(other) for other in self._top_rows[same] if other != row),
         )
+
+    def _same_as(self, row: int) -> BoolArray:
+        """Which of the top rows are entries of the person of this row, itself included."""
+        same: BoolArray = np.asarray(self._top_rows == row)
+        near = len(self._alike)
+        for alike in self._alike[same[:near]]:
+            same[:near] |= alike
+        return same
+
+    def _ref(self, row: int) -> PersonRef:
+        return self._snapshot.refs[int(self._snapshot.keys[row])]

@@ -25,7 +25,13 @@ from recognition.requests import (
     IdentificationRequest,
     VerificationRequest,
 )
-from recognition.results import Enrolment, Identification, OtherPerson, Verification
+from recognition.results import (
+    Enrolment,
+    Identification,
+    OtherPerson,
+    Verification,
+    list_duplicates,
+)
 from recognition.verifier import Verifier
 from utils.clock import timed
 from utils.config import Settings
@@ -96,19 +102,26 @@ class Recognizer:
 
         Raises what `observe` raises, EncoderMismatchError, StoreUnavailableError.
         """
-        probe = self.observe(request.clip, request.modality)
+        whole = self.observe(request.clip)
+        probe = whole if request.modality is None else whole.only(request.modality)
         with timed(probe.timings_ms, "search"):
-            answer = self._identifier.decide(probe, request.beyond)
+            if request.modality is None:
+                answer = self._identifier.decide(probe, request.beyond)
+            else:
+                answer = self._identifier.decide_alone(whole, request.modality, request.beyond)
         snapshot = answer.snapshot
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
+        duplicates = list_duplicates(answer.decisions)
+        hints = (*_stale_hints(snapshot.stale), *_duplicate_hints(duplicates))
         identification = Identification(
             decisions=answer.decisions,
-            observation=probe.observation(*_stale_hints(snapshot.stale)),
+            observation=probe.observation(*hints),
             people=snapshot.people,
             fpir=self._settings.decision.fpir,
             scale_ids=self.scale_ids,
             others=tuple(self._look_at_others(probe, decide=request.all_faces)),
+            duplicates=duplicates,
         )
         self._journal.note_identification(request, identification)
         return identification
@@ -182,6 +195,16 @@ class Recognizer:
         if isinstance(request.person, str):
             return bool(self.store.get_person(request.person))
         return self.store.find_person(request.person_id) is not None
+
+
+def _duplicate_hints(ids: Sequence[str]) -> list[Hint]:
+    if not ids:
+        return []
+    text = (
+        f"Several entries look like one person: {', '.join(ids)}. Merge them, or say that they"
+        " are two people."
+    )
+    return [Hint("duplicate_entries", text)]
 
 
 def _stale_hints(stale: Sequence[StaleTemplates]) -> list[Hint]:

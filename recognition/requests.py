@@ -35,7 +35,8 @@ class IdentificationRequest:
     """Who is in the clip?
 
     Attributes:
-        modality: ask by this modality alone; None = by all that the clip has.
+        modality: ask by this modality alone; None = by all that the clip has. Nobody is
+            named where the other modality of the clip speaks against it.
         beyond: natural log-likelihood ratio asked for beyond the threshold; negative
             values ask for less.
         request_id: the answer is remembered under it, for feedback; None = it is not.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
+from gallery.records.feed import PersonRef
 from gallery.results import Person, TemplateInfo
 from recognition.observation import Observation
 from utils.arrays import Float32Array
@@ -58,6 +59,7 @@ class Decision:
         extrapolated: the threshold lies beyond the measured error rates.
         evidence: natural log-likelihood ratio of the best person less that of the
             threshold.
+        entries: other entries of the gallery that look like the person named.
     """
 
     outcome: Outcome
@@ -69,6 +71,26 @@ class Decision:
     modality: Modality | None = None
     extrapolated: bool = False
     evidence: float | None = None
+    entries: tuple[PersonRef, ...] = ()
+
+    @property
+    def named_ids(self) -> set[str]:
+        """Ids of the person named, under all entries. Empty where nobody is."""
+        if self.match is None:
+            return set()
+        return {self.match.person_id, *(ref.person_id for ref in self.entries)}
+
+
+def list_duplicates(decisions: PerModality[Decision]) -> tuple[str, ...]:
+    """List the ids of the entries that look like the person named, if there are several.
+
+    The person is whom both together name, else the face, else the voice.
+    """
+    named = [decision.named_ids for decision in decisions.values() if decision.match]
+    ids = set[str]()
+    for one in named:
+        ids |= one if one & named[0] else set()
+    return tuple(sorted(ids)) if len(ids) > 1 else ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +114,7 @@ class Identification:
         fpir: false positive identification rate that the thresholds aim at.
         scale_ids: scales of the strengths (`Calibration.scale_id`).
         others: everybody else in view.
+        duplicates: ids of the entries that look like the person named. Empty for one.
     """
 
     decisions: PerModality[Decision]
@@ -100,6 +123,7 @@ class Identification:
     fpir: float
     scale_ids: PerModality[str]
     others: tuple[OtherPerson, ...] = ()
+    duplicates: tuple[str, ...] = ()
 
     @property
     def unconfirmed_by(self) -> Modality | None:
@@ -117,7 +141,8 @@ class Identification:
         ids = set[str]()
         theirs = [other.decision for other in self.others if other.decision]
         for decision in (*self.decisions.values(), *theirs):
-            ids.update(m.person_id for m in (decision.match, decision.runner_up) if m)
+            ids |= decision.named_ids
+            ids |= {decision.runner_up.person_id} if decision.runner_up else set()
         return ids
 
 

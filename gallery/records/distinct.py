@@ -5,7 +5,7 @@ Each pair is stored once, the smaller internal number first.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, or_, select
 
 from gallery.tables import distinct_people as table
 
@@ -22,7 +22,17 @@ def remember(connection: Connection, key: int, other: int) -> bool:
     return True
 
 
-def read(connection: Connection) -> set[Pair]:
+def read(connection: Connection) -> frozenset[Pair]:
     """Read all pairs."""
     rows = connection.execute(select(table.c.person_key, table.c.other_key))
-    return {(row.person_key, row.other_key) for row in rows}
+    return frozenset((row.person_key, row.other_key) for row in rows)
+
+
+def move(connection: Connection, key: int, other: int) -> None:
+    """Store of the person `key` whom the person `other` is not."""
+    is_of_other = or_(table.c.person_key == other, table.c.other_key == other)
+    rows = connection.execute(select(table.c.person_key, table.c.other_key).where(is_of_other))
+    for one, two in rows.all():
+        third = two if one == other else one
+        if third != key:
+            remember(connection, key, third)

@@ -19,7 +19,8 @@ import numpy as np
 from sqlalchemy import Connection
 
 from gallery.ports import Encoders
-from gallery.records import feed
+from gallery.records import distinct, feed
+from gallery.records.distinct import Pair
 from gallery.records.feed import PersonRef, Revision
 from gallery.records.templates import stale
 from gallery.results import StaleTemplates
@@ -60,6 +61,7 @@ class Snapshot:
         people: number of people who can be recognised.
         totals: number of people who can be recognised, by modality, where only the
             nearest are in it.
+        distinct: entries that are two people by the operator's word.
     """
 
     revision: Revision
@@ -70,6 +72,7 @@ class Snapshot:
     stale: tuple[StaleTemplates, ...]
     people: int
     totals: Mapping[Modality, int] | None = None
+    distinct: frozenset[Pair] = frozenset()
 
     def count(self, modality: Modality) -> int:
         """Count the people who can be recognised in this modality."""
@@ -182,6 +185,7 @@ class MemoryIndex:
             refs=refs,
             stale=old_templates,
             people=len(block.keys),
+            distinct=distinct.read(connection),
         )
 
     def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
@@ -207,6 +211,7 @@ class MemoryIndex:
             refs=refs,
             stale=old_templates,
             people=people,
+            distinct=distinct.read(connection),
         )
         crowded = len(keys) > _MOST_ROWS * people + _LEAST_ROWS
         return self._move_together(snapshot) if crowded else snapshot

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from gallery.records import feed
+from gallery.records import distinct, feed
 from gallery.records.feed import Revision
 from gallery.results import StaleTemplates
 from gallery.search.memory import Probe, Snapshot
@@ -50,6 +50,7 @@ def read_nearest(
         stale=nearest.stale,
         people=nearest.people,
         totals=nearest.totals,
+        distinct=distinct.read(connection),
     )
 
 

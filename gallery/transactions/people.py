@@ -159,15 +159,15 @@ class PeopleTransactions(Transactions):
             key = people.key_of(connection, person_id)
             second = people.key_of(connection, other)
             if distinct.remember(connection, key, second):
-                audit.append(
+                people.note_change(
                     connection,
-                    "mark_distinct",
-                    "stored",
-                    person_key=key,
+                    key,
+                    action="mark_distinct",
+                    outcome="stored",
                     detail={"other": second},
                 )
 
-    def distinct_pairs(self) -> set[distinct.Pair]:
+    def distinct_pairs(self) -> frozenset[distinct.Pair]:
         """Read which entries are two people by the operator's word."""
         with self.database.read() as connection:
             return distinct.read(connection)

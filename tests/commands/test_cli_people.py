@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import cli
 from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import people
+from recognition.recognizer import Recognizer
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import make_recognizer, write_clip
 from tests.support.templates import face, voice
@@ -68,6 +70,8 @@ def test_create_update_show(run: Callable[..., Result], store: Store) -> None:
         (["create", "../x"], 1, "invalid_name"),
         (["merge", "ann", "ann", "--yes"], 1, "invalid_request"),
         (["merge", "ann", "nobody", "--yes"], 1, "person_not_found"),
+        (["distinct", "ann", "ann"], 1, "invalid_request"),
+        (["distinct", "ann", "nobody"], 1, "person_not_found"),
         (["templates", "ann", "--move", "0"], 2, "--to"),
         (["templates", "ann", "--create"], 2, "--to"),
         (["templates", "ann", "--delete", "0"], 1, "template_not_found"),
@@ -111,6 +115,24 @@ def test_merge_asks(run: Callable[..., Result], store: Store) -> None:
     assert store.count() == 2
     assert "2 face, 2 voice" in run("merge", "ann", "ben", input="y\n").output
     assert store.count() == 1
+
+
+def test_duplicates_are_listed_until_they_are_two_people(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(make_recognizer(tmp_path / "data")) as recognizer:
+        again = write_clip(tmp_path / "clip", face=1, voice=1, sample=7)
+        enroll(recognizer, "ann2", again, create=True, force=True)
+
+    def open_again() -> closing[Recognizer]:
+        return closing(make_recognizer(tmp_path / "data"))
+
+    monkeypatch.setattr("commands.people.open_recognizer", open_again)
+    found = run("duplicates")
+    assert found.stdout.split("\t")[:2] == ["ann", "ann2"], found.output
+    assert found.stderr == "1 pair among 3 entries\n"
+    assert run("distinct ann2 ann").exit_code == 0
+    assert run("duplicates").stdout == ""
 
 
 def test_export(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recognition.likeness import Entries, compare_entries, least_llr
+from recognition import as_json
+from recognition.likeness import Entries, compare_entries, find_alike, least_llr
 from recognition.matching import Side, compare
 from recognition.recognizer import Recognizer
-from tests.support.asking import enroll
+from recognition.results import Outcome
+from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import CALIBRATION, direction
+from utils.arrays import unit
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from utils.modality import SINGLE, Modality, PerModality
 
@@ -26,30 +31,60 @@ def pairs(recognizer: Recognizer, search: str = "") -> list[set[str]]:
     return [{pair.one.person_id, pair.other.person_id} for pair in found]
 
 
-def entries(*people: tuple[int | None, int | None]) -> Entries:
+def entries(*people: tuple[int | None, int | None], take: int = 0) -> Entries:
     """Entries of a face and a voice, by numbers. None = without."""
     vectors = {}
     has = {}
     for modality, numbers in zip(SINGLE, zip(*people, strict=True), strict=True):
         has[modality] = np.array([number is not None for number in numbers])
-        vectors[modality] = np.stack([direction(modality, number or 0) for number in numbers])
+        vectors[modality] = np.stack([direction(modality, n or 0, take, 0.5) for n in numbers])
     return Entries(vectors, has)
 
 
 def test_ratios_are_those_of_two_clips_added() -> None:
-    two = entries((1, 1), (1, 2))
-    llrs = compare_entries(two, two, CALIBRATIONS)
-    face = two.vectors[Modality.FACE]
-    comparison = compare(Modality.FACE, Side(face[0]), Side(face[1]), CALIBRATION)
-    assert llrs[0, 0] == pytest.approx(2 * comparison.llr)
+    one = entries((1, 1), (1, 2))
+    other = entries((1, 1), (1, 2), take=1)
+    llrs = compare_entries(one, other, CALIBRATIONS)
+    by_hand = [
+        compare(m, Side(one.vectors[m][0]), Side(other.vectors[m][0]), CALIBRATION).llr
+        for m in SINGLE
+    ]
+    assert llrs[0, 0] == pytest.approx(sum(by_hand))
     assert llrs[0, 1] == -np.inf  # the voice speaks against it
-    np.testing.assert_array_equal(llrs, llrs.T)
+    np.testing.assert_allclose(compare_entries(other, one, CALIBRATIONS), llrs.T, rtol=1e-5)
+
+
+def test_one_recording_is_one_person_whatever_the_ratios_say() -> None:
+    flat = PerModality.of(lambda _: replace(CALIBRATION, slope=0.1, intercept=0.0))
+    one = entries((1, 1), (2, None))
+    assert np.diag(compare_entries(one, one, flat)).tolist() == [np.inf, np.inf]
+    again = compare_entries(one, entries((1, 1), (2, None), take=1), flat)
+    assert (again < least_llr(2)).all()
+
+
+def test_entries_that_look_like_a_third_one_are_one_person() -> None:
+    """Each take is like the next one alone."""
+    ends = [direction("face", number) for number in range(4)]
+    chain = np.stack([unit((a + b)[None])[0] for a, b in pairwise(ends)])
+    assert chain[0] @ chain[2] < 0.1
+    steep = replace(CALIBRATION, slope=100.0, intercept=-40.0)
+    made = Entries(
+        {Modality.FACE: chain, Modality.VOICE: chain},
+        {Modality.FACE: np.ones(3, bool), Modality.VOICE: np.zeros(3, bool)},
+    )
+    assert find_alike(made, PerModality(steep, steep, steep), 3).all()
+    strict = replace(CALIBRATION, slope=100.0, intercept=-60.0)
+    alone = find_alike(made, PerModality(strict, strict, strict), 3)
+    assert alone.tolist() == np.eye(3, dtype=bool).tolist()
 
 
 def test_what_cannot_be_compared_is_no_duplicate() -> None:
-    llrs = compare_entries(entries((1, None)), entries((None, 1), (1, 1)), CALIBRATIONS)
+    one = entries((1, None))
+    other = entries((None, 1), (1, 1), take=1)
+    llrs = compare_entries(one, other, CALIBRATIONS)
     assert llrs[0, 0] == -np.inf
-    assert llrs[0, 1] == pytest.approx(float(CALIBRATION.llr(1.0)))
+    cosine = one.vectors[Modality.FACE][0] @ other.vectors[Modality.FACE][1]
+    assert llrs[0, 1] == pytest.approx(float(CALIBRATION.llr(cosine)), rel=1e-5)
     assert least_llr(100) > least_llr(1) > 0
 
 
@@ -76,6 +111,35 @@ def test_two_people_in_the_operators_word_are_left_out(gallery: Recognizer, clip
     assert [event.action for event in gallery.store.events(2)].count("mark_distinct") == 1
     gallery.store.delete_person("twin")
     assert gallery.store.distinct_pairs() == set()
+
+
+def test_a_merge_keeps_who_is_somebody_else(gallery: Recognizer, clip: Clip) -> None:
+    for number, name in enumerate(("twin", "twin2"), 1):
+        path = clip(face=1, voice=1, sample=number)
+        enroll(gallery, name, path, create=True, force=True)
+    gallery.store.mark_distinct("ann", "twin2")
+    gallery.store.merge_people("twin", "twin2")
+    assert pairs(gallery) == []
+
+
+def test_an_answer_lists_the_entries_of_one_person(gallery: Recognizer, clip: Clip) -> None:
+    enroll(gallery, "ann2", clip(face=1, voice=1, sample=1), create=True, force=True)
+    answer = identify(gallery, clip(face=1, voice=1, sample=5))
+    assert answer.duplicates == ("ann", "ann2")
+    assert {"ann", "ann2"} <= answer.named_ids
+    for decision in answer.decisions.values():
+        assert decision.outcome == Outcome.ACCEPTED
+        assert decision.named_ids == {"ann", "ann2"}
+        assert decision.runner_up is not None
+        assert decision.runner_up.person_id not in {"ann", "ann2"}
+    (hint,) = answer.observation.hints
+    assert hint.code == "duplicate_entries"
+    assert "ann, ann2" in hint.text
+    assert as_json.identification(answer)["duplicates"] == ["ann", "ann2"]
+    # One more clip of the person is no clip of somebody else
+    enroll(gallery, "ann", clip(face=1, voice=1, sample=6))
+    gallery.store.mark_distinct("ann", "ann2")
+    assert identify(gallery, clip(face=1, voice=1, sample=5)).duplicates == ()
 
 
 def test_nobody_is_distinct_from_themselves_or_from_nobody(gallery: Recognizer) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
-from gallery.store import NewPerson, NewTemplate
+from gallery.store import NewPerson, NewTemplate, Store
+from recognition.decision import Rule, decide
 from recognition.matching import Calibrations, Candidate, Search, Side, Sides, compare
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
@@ -25,6 +26,7 @@ from tests.support.gallery_parts import (
     open_gallery,
 )
 from utils.arrays import EMBEDDING_SIZE, Float32Array
+from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
 pytestmark = pytest.mark.slow
@@ -345,6 +347,41 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
         )[0]
         needed.append(best.score_at(1.0))
     assert needed[1] > needed[0] + 0.1
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Iterator[Store]:
+    """Twenty people by face."""
+    store = open_gallery(tmp_path)
+    for i in range(1, 21):
+        store.enroll(NewPerson(f"p{i}"), [NewTemplate(embedding(FACE, i, 0, 0.5), 1.0, str(i))])
+    yield store
+    store.close()
+
+
+def test_a_person_under_several_ids_is_recognised_as_well(copies: Store) -> None:
+    """The entries are no crowd for each other, unless they are twins."""
+    index = MemoryIndex(copies, StubEncoders())
+    vector = direction("face", 1, 50, 0.5)
+    decisions = []
+    for ids in range(1, 8):
+        if ids > 1:
+            template = NewTemplate(embedding(FACE, 1, ids, 0.5), 1.0, f"copy {ids}")
+            copies.enroll(NewPerson(f"p1-{ids}"), [template])
+        ranked = rank(index.snapshot(), {FACE: vector}, FACE, NORMED_EVERYWHERE)
+        rule = Rule(DecisionSettings(), index.snapshot().people, NORMED_EVERYWHERE)
+        decisions.append(decide(ranked, FACE, rule))
+        assert len(decisions[-1].named_ids) == ids
+        assert not decisions[-1].runner_up.person_id.startswith("p1-")
+    margins = [decision.margin for decision in decisions]
+    assert min(margins) > margins[0] - 0.05
+    for one, other in itertools.combinations(sorted(decisions[-1].named_ids), 2):
+        copies.mark_distinct(other, one)
+    ranked = rank(index.snapshot(), {FACE: vector}, FACE, NORMED_EVERYWHERE)
+    assert [c.entries for c in ranked] == [(), ()]
+    assert ranked[1].person.person_id.startswith("p1")
+    twins = decide(ranked, FACE, rule)
+    assert twins.margin < margins[-1] - 0.05
 
 
 def test_two_sides_alone_have_no_others() -> None:

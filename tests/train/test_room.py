@@ -12,7 +12,7 @@ from recognition.matching import Calibrations, Side
 from tests.support.gallery_parts import CALIBRATION, StubFusion, direction
 from train.measure.real_clips import FACES, VOICES
 from train.measure.room import Answer, RoomClip, count
-from train.measure.room_tables import Room, mixed_table, strangers_table
+from train.measure.room_tables import Room, attacks_table, mixed_table, strangers_table
 from utils.config import DecisionSettings
 from utils.modality import PerModality
 
@@ -66,6 +66,18 @@ def test_mixed_clips_of_clear_people_are_all_caught(room: tuple[Room, Calibrator
     assert made["verify with the person of the face: accepted"][0].startswith("0.0 ")
     assert made["identify, clean / clean: right, by face and voice"][0].startswith("100.0 ")
     assert made["identify, clean / clean: conflict"][0].startswith("0.0 ")
+
+
+def test_attacks_with_another_voice_are_caught(room: tuple[Room, Calibrators]) -> None:
+    def attack(kind: str, number: int) -> RoomClip:
+        face = Side(direction("face", number), quality=(1.0,))
+        voice = Side(direction("voice", number), 4.0, (1.0,))
+        return RoomClip(kind, False, dict.fromkeys(FACES, face), dict.fromkeys(VOICES, voice))
+
+    made = rows(attacks_table(room[0], [attack("dubbed", 70), attack("dubbed", 71)]))
+    for question in ("identify, dubbed", "verify, dubbed", "verify, dubbed, both required"):
+        assert made[f"{question}: accepted"][0].startswith("0.0 ")
+        assert made[f"{question}: accepted"][1] == f"{4 * 2 * 6}"
 
 
 def test_strangers_of_clear_people_are_named_by_nothing(room: tuple[Room, Calibrators]) -> None:

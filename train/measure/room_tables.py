@@ -5,7 +5,10 @@ and the speakers of GRID. Presenters are divided at random several times. Each t
 calibration is fitted to one part of them and to the other data, and the other part is
 asked about. All people are in the gallery, unless the line says that one is not.
 
-A mixed clip has the face of one person and the voice of another of the same place.
+A mixed clip has the face of one person and the voice of another of the same place. An
+attack is a clip that was made: a dub, a moved mouth, a photograph with sound. The person
+attacked is enrolled with the face of that very clip, and with the voice of one of the
+people. So the face is as sure as it can be, and the voice is not that person's.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ SMALL = (1, 3, 5)
 TEN = (10,)
 # Galleries of each size and rotation.
 DRAWS = 8
+# People whose voices are enrolled with the face of an attack.
+ATTACKED = 6
 CONDITIONS = (
     ("clean", "clean"),
     ("clean", "noise 5 dB"),
@@ -151,6 +156,34 @@ def _ask_genuine(room: Room, service: Service, held_out: Sequence[str]) -> Itera
         probe = service.probe(clip.face["clean"], clip.voice["clean"])
         verdict = service.verify(probe, stored[clip.person]).fused
         yield "verify, clean / clean", _of_verdict(verdict, people)
+
+
+def attacks_table(room: Room, attacks: Sequence[RoomClip]) -> str:
+    """Make the table of attacks. The person of each is the kind of attack."""
+    answers: list[Named] = []
+    for service, held_out in room.rotate(FITTED):
+        door = replace(service, settings=replace(service.settings, require_both=True))
+        answers += _ask_attacks(room, service, held_out, attacks)
+        strict = _ask_attacks(room, door, held_out, attacks)
+        answers += [(f"{name}, both required", answer) for name, answer in strict]
+    rows = _lines(answers, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both})
+    return "\n".join([*_head("attacks with another voice"), *rows])
+
+
+def _ask_attacks(
+    room: Room, service: Service, held_out: Sequence[str], attacks: Sequence[RoomClip]
+) -> Iterator[Named]:
+    rng = np.random.default_rng(SEED)
+    for clip in attacks:
+        probe = service.probe(clip.face["clean"], clip.voice["clean"])
+        for voice in room.clips_of(rng.permutation(held_out)[:ATTACKED].tolist(), enrols=True):
+            people = (clip.person, voice.person)
+            attacked = replace(voice, person=clip.person, face=clip.face)
+            gallery = service.gallery([attacked, *room.without(voice.person)])
+            decision = service.identify(probe, gallery).fused
+            yield f"identify, {clip.person}", _of_decision(decision, people)
+            verdict = service.verify(probe, attacked).fused
+            yield f"verify, {clip.person}", _of_verdict(verdict, people)
 
 
 def strangers_table(room: Room) -> str:

@@ -217,6 +217,9 @@ def _notices(result: FirstSight) -> Iterator[str]:
     if (silent := identification.unconfirmed_by) is not None:
         by = identification.decisions.fused.modality
         yield f"Recognised by {by} alone: the {silent} does not confirm it."
+    if identification.duplicates:
+        entries = ", ".join(identification.duplicates)
+        yield f"Several entries look like one person: {entries}. Merge them."
     if result.duplicate is not None:
         done = "Registered" if result.registered else "Not registered"
         yield (

@@ -57,6 +57,7 @@ declare namespace Api {
     face: Decision;
     voice: Decision;
     others: OtherPerson[];
+    duplicates: string[];
     gallery: { people: number };
     hints: Hint[];
     request_id: string;

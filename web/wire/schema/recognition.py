@@ -140,6 +140,13 @@ IDENTIFICATION = make_model(
     face=model_field(DECISION, "by face alone"),
     voice=model_field(DECISION, "by voice alone"),
     others=list_field(OTHER_PERSON, "everybody else in view"),
+    duplicates=fields.List(
+        fields.String,
+        description="ids of the entries that look like the person named, to be merged; empty where"
+        " one entry does",
+        required=True,
+        example=["ann@example.com", "ann.lee@example.com"],
+    ),
     gallery=model_field(GALLERY, "what was searched"),
     **COMMON,
 )
