@@ -174,11 +174,11 @@ def people_duplicates(search: str) -> None:
     Merge them (`people merge`), or say that they are two people (`people distinct`).
     """
     with open_recognizer() as opened:
-        found = opened.duplicates.find(search)
-    for pair in found.pairs:
+        alike = opened.duplicates.find(search)
+    for pair in alike.pairs:
         click.echo(f"{pair.one.person_id}\t{pair.other.person_id}\t{pair.probability:.3f}")
-    compared = count_noun(found.people, "entry", "entries")
-    click.echo(f"{count_noun(len(found.pairs), 'pair')} among {compared}", err=True)
+    compared = count_noun(alike.people, "entry", "entries")
+    click.echo(f"{count_noun(len(alike.pairs), 'pair')} among {compared}", err=True)
 
 
 @people.command("distinct")

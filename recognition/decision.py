@@ -13,12 +13,12 @@ the voice accepts, in this order (`recognition/stories.py`):
 
 - Accepted, where the likeliest story is that face and voice are both that person's, and
   it is likelier than all others together. The answer is "by face and voice" where each
-  speaks for the person by itself, with `SUPPORT` or more and for nobody else as much. It
-  is by the accepted one of the two where the other one does not: it is missing, short,
-  noisy, blurred, or much like somebody else's.
+  speaks for the person by itself: it is accepted, or has `SUPPORT` or more, and is like
+  nobody else as much. It is by the accepted one of the two where the other one does not:
+  it is missing, short, noisy, blurred, or much like somebody else's.
 - Conflict, naming nobody, where one of the two speaks against the person whom the other
   one names.
-- Unknown otherwise.
+- Unknown otherwise, also where both together would do and each alone says too little.
 
 `DecisionSettings.require_both` asks for more: face and voice must both accept the same person.
 
@@ -62,6 +62,7 @@ Among fewer, the nearest person may well be of another sex or age.
 """
 
 _BY = {Modality.FACE: "face", Modality.VOICE: "voice", Modality.FUSED: "face and voice"}
+_TOO_LITTLE = "Neither the face nor the voice is enough by itself"
 _EXTRAPOLATED = " (the threshold is extrapolated: error rates this low were not measured)"
 
 
@@ -210,12 +211,14 @@ def _accept(
     rule: Rule,
 ) -> Decision:
     """Accept by both, or by the one that is accepted where the other one says too little."""
-    silent = evidence.silent(SUPPORT)
-    alone = [m for m in SINGLE if m not in silent and _name_the_same(single[m], named)]
+    alone = [m for m in SINGLE if _name_the_same(single[m], named)]
+    silent = [m for m in evidence.silent(SUPPORT) if m not in alone]
     note = ""
     if silent and alone:
         named = single[alone[0]]
         note = f". The {silent[0]} does not confirm it"
+    elif silent and not evidence.has_both(SUPPORT):
+        return _nothing(Outcome.UNKNOWN, _TOO_LITTLE)
     assert named.match is not None
     accepted = replace(named, match=replace(named.match, probability=probability))
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
@@ -323,9 +326,11 @@ def verify_fused(
         is_mixed = max(stories[Story.FACE_ONLY], stories[Story.VOICE_ONLY]) > EVEN
         outcome = "conflict" if is_mixed else "different"
         return replace(fused, outcome=outcome, probability=probability)
-    silent = evidence.silent(SUPPORT)
-    alone = [verdicts[m] for m in SINGLE if m not in silent and verdicts[m].outcome == "same"]
-    return replace(alone[0] if silent and alone else same[0], probability=probability)
+    alone = [m for m in SINGLE if verdicts[m].outcome == "same"]
+    silent = [m for m in evidence.silent(SUPPORT) if m not in alone]
+    if silent and not alone:
+        return replace(fused, outcome="different", probability=probability)
+    return replace(verdicts[alone[0]] if silent else same[0], probability=probability)
 
 
 def _percent(share: float) -> str:

@@ -70,6 +70,10 @@ class Evidence:
             if own is None or own < max(support, rival)
         ]
 
+    def has_both(self, support: float) -> bool:
+        """Whether face and voice each speak for the person, whoever else they are like."""
+        return min(self.face or 0.0, self.voice or 0.0) >= support
+
 
 def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
     """Find the probability of each story. They sum to 1.

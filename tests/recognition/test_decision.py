@@ -247,9 +247,15 @@ def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     assert decision.modality == FACE, "the voice is more like somebody else"
 
 
-def test_both_lean_towards_a_person_whom_neither_would_name_alone() -> None:
-    decision = _decide_fused(FUSED_A, UNKNOWN, UNKNOWN, evidence=both(1.5, 1.5))
+@pytest.mark.parametrize("rival", [-math.inf, 4.0])
+def test_each_speaks_for_a_person_whom_neither_would_name_alone(rival: float) -> None:
+    clear = both(3.0, 3.5, voice_rival=rival)
+    decision = _decide_fused(FUSED_A, UNKNOWN, UNKNOWN, evidence=clear)
     assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
+    for evidence in (both(1.5, 1.5), both(3.0, 0.5), both(0.5, 3.0)):
+        decision = _decide_fused(FUSED_A, UNKNOWN, UNKNOWN, evidence=evidence)
+        assert (decision.outcome, decision.match) == (Outcome.UNKNOWN, None)
+        assert decision.reason == "Neither the face nor the voice is enough by itself"
 
 
 def test_neither() -> None:
@@ -268,6 +274,15 @@ def test_who_has_no_voice_is_named_by_the_face() -> None:
     other = both(CLEAR, None, voice_rival=5.0)
     decision = _decide_fused(of_face, of_face, voice_of("b"), evidence=other)
     assert decision.outcome == Outcome.CONFLICT
+
+
+def test_what_is_accepted_by_itself_is_not_silent() -> None:
+    """Where the odds are even is the threshold of a good network."""
+    weak = both(1.0, 1.0)
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=weak)
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(1.0, 0.3))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
 
 
 def test_both_are_required() -> None:

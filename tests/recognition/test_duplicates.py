@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gallery.search.memory import MemoryIndex
+from gallery.store import NewPerson, NewTemplate, Store
 from recognition import as_json
+from recognition.decision import Rule, decide
 from recognition.likeness import Entries, compare_entries, find_alike, least_llr
-from recognition.matching import Side, compare
+from recognition.matching import Candidate, Search, Side, compare
 from recognition.recognizer import Recognizer
 from recognition.results import Outcome
 from tests.support.asking import enroll, identify
-from tests.support.gallery_parts import CALIBRATION, direction
+from tests.support.gallery_parts import (
+    CALIBRATION,
+    StubEncoders,
+    direction,
+    embedding,
+    open_gallery,
+)
+from tests.support.norms import NORMED_EVERYWHERE
 from utils.arrays import unit
+from utils.config import DecisionSettings
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from utils.modality import SINGLE, Modality, PerModality
 
 Clip = Callable[..., Path]
+FACE = Modality.FACE
 CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATION)
 
 
@@ -65,7 +77,7 @@ def test_one_recording_is_one_person_whatever_the_ratios_say() -> None:
 def test_entries_that_look_like_a_third_one_are_one_person() -> None:
     """Each take is like the next one alone."""
     ends = [direction("face", number) for number in range(4)]
-    chain = np.stack([unit((a + b)[None])[0] for a, b in pairwise(ends)])
+    chain = np.stack([unit((a + b)[None])[0] for a, b in itertools.pairwise(ends)])
     assert chain[0] @ chain[2] < 0.1
     steep = replace(CALIBRATION, slope=100.0, intercept=-40.0)
     made = Entries(
@@ -152,3 +164,43 @@ def test_nobody_is_distinct_from_themselves_or_from_nobody(gallery: Recognizer) 
 def test_an_empty_gallery_has_no_duplicates(recognizer: Recognizer) -> None:
     found = recognizer.duplicates.find()
     assert (found.pairs, found.people, found.total) == ((), 0, 0)
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Iterator[Store]:
+    """Twenty people by face."""
+    store = open_gallery(tmp_path)
+    for i in range(1, 21):
+        store.enroll(NewPerson(f"p{i}"), [NewTemplate(embedding(FACE, i, 0, 0.5), 1.0, str(i))])
+    yield store
+    store.close()
+
+
+def test_a_person_under_several_ids_is_recognised_as_well(copies: Store) -> None:
+    """The entries are no crowd for each other, unless they are twins."""
+    index = MemoryIndex(copies, StubEncoders())
+    vector = direction("face", 1, 50, 0.5)
+
+    def search() -> tuple[Candidate, ...]:
+        probe = {FACE: Side(vector)}
+        return Search(index.snapshot(), probe, NORMED_EVERYWHERE).rank(FACE)
+
+    decisions = []
+    for ids in range(1, 8):
+        if ids > 1:
+            template = NewTemplate(embedding(FACE, 1, ids, 0.5), 1.0, f"copy {ids}")
+            copies.enroll(NewPerson(f"p1-{ids}"), [template])
+        ranked = search()
+        rule = Rule(DecisionSettings(), index.snapshot().people, NORMED_EVERYWHERE)
+        decisions.append(decide(ranked, FACE, rule))
+        assert len(decisions[-1].named_ids) == ids
+        assert not decisions[-1].runner_up.person_id.startswith("p1-")
+    margins = [decision.margin or 0.0 for decision in decisions]
+    assert min(margins) > margins[0] - 0.05
+    for one, other in itertools.combinations(sorted(decisions[-1].named_ids), 2):
+        copies.mark_distinct(other, one)
+    ranked = search()
+    assert [c.entries for c in ranked] == [(), ()]
+    assert ranked[1].person.person_id.startswith("p1")
+    twins = decide(ranked, FACE, rule)
+    assert (twins.margin or 0.0) < margins[-1] - 0.05

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
-from gallery.store import NewPerson, NewTemplate, Store
-from recognition.decision import Rule, decide
+from gallery.store import NewPerson, NewTemplate
 from recognition.matching import Calibrations, Candidate, Search, Side, Sides, compare
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
-from scoring.norms import OTHERS, Coefficients, CohortNorm
+from scoring.norms import OTHERS, CohortNorm
 from tests.support.gallery_parts import (
     CALIBRATION,
     StubEncoders,
@@ -25,8 +24,8 @@ from tests.support.gallery_parts import (
     embedding,
     open_gallery,
 )
+from tests.support.norms import COHORT, NORM, NORMED, NORMED_EVERYWHERE, NUMBERS
 from utils.arrays import EMBEDDING_SIZE, Float32Array
-from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
 pytestmark = pytest.mark.slow
@@ -217,25 +216,6 @@ def test_ratio_of_one_person(gallery: Gallery) -> None:
 
 # ---- against a cohort and the others
 
-COHORT = np.stack([direction("cohort", i) for i in range(60)])
-NUMBERS = Coefficients(
-    level=(0.01, 0.9, 0.2, 0.03),
-    scale=(0.02, 0.1, 0.8, 0.01),
-    least_scale=0.005,
-    person=0.4,
-    person_mean=0.05,
-    others=0.8,
-    impostors=ImpostorTable((0.9, 0.5, 0.1, 0.01, 1e-3), (-2.0, -1.0, 0.0, 1.0, 2.0)),
-)
-NORM = CohortNorm(COHORT, NUMBERS)
-NORMED = Calibration(
-    slope=2.0,
-    intercept=-4.0,
-    impostors=ImpostorTable((0.5, 0.1, 0.01), (-1.0, 0.0, 1.0)),
-    norm=NORM,
-)
-NORMED_EVERYWHERE = PerModality(fused=NORMED, face=NORMED, voice=NORMED)
-
 
 def crowd(tmp_path: Path, count: int, alike: float = 0.0) -> tuple[Snapshot, Float32Array]:
     """People by face, each of whom has a part of one common direction."""
@@ -347,41 +327,6 @@ def test_where_people_are_alike_more_is_needed(tmp_path: Path) -> None:
         )[0]
         needed.append(best.score_at(1.0))
     assert needed[1] > needed[0] + 0.1
-
-
-@pytest.fixture
-def copies(tmp_path: Path) -> Iterator[Store]:
-    """Twenty people by face."""
-    store = open_gallery(tmp_path)
-    for i in range(1, 21):
-        store.enroll(NewPerson(f"p{i}"), [NewTemplate(embedding(FACE, i, 0, 0.5), 1.0, str(i))])
-    yield store
-    store.close()
-
-
-def test_a_person_under_several_ids_is_recognised_as_well(copies: Store) -> None:
-    """The entries are no crowd for each other, unless they are twins."""
-    index = MemoryIndex(copies, StubEncoders())
-    vector = direction("face", 1, 50, 0.5)
-    decisions = []
-    for ids in range(1, 8):
-        if ids > 1:
-            template = NewTemplate(embedding(FACE, 1, ids, 0.5), 1.0, f"copy {ids}")
-            copies.enroll(NewPerson(f"p1-{ids}"), [template])
-        ranked = rank(index.snapshot(), {FACE: vector}, FACE, NORMED_EVERYWHERE)
-        rule = Rule(DecisionSettings(), index.snapshot().people, NORMED_EVERYWHERE)
-        decisions.append(decide(ranked, FACE, rule))
-        assert len(decisions[-1].named_ids) == ids
-        assert not decisions[-1].runner_up.person_id.startswith("p1-")
-    margins = [decision.margin for decision in decisions]
-    assert min(margins) > margins[0] - 0.05
-    for one, other in itertools.combinations(sorted(decisions[-1].named_ids), 2):
-        copies.mark_distinct(other, one)
-    ranked = rank(index.snapshot(), {FACE: vector}, FACE, NORMED_EVERYWHERE)
-    assert [c.entries for c in ranked] == [(), ()]
-    assert ranked[1].person.person_id.startswith("p1")
-    twins = decide(ranked, FACE, rule)
-    assert twins.margin < margins[-1] - 0.05
 
 
 def test_two_sides_alone_have_no_others() -> None:
