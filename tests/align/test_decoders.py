@@ -68,6 +68,13 @@ def test_a_clip_is_the_one_that_this_process_would_read(decoders: Decoders, clip
         assert set(timings_ms) == {"decode", "sound"}
 
 
+def test_many_short_clips_leave_nothing_behind(decoders: Decoders, clip: Path) -> None:
+    """The frames of each would hold 64 MB of address space of the 512 MB there are."""
+    for _ in range(24):
+        with decoders.read(clip, "a.mp4") as (there, _timings_ms):
+            assert len(there.frames) == 4
+
+
 def test_a_picture_and_a_sound_alone(decoders: Decoders, tmp_path: Path) -> None:
     with decoders.read(media.write_photo(tmp_path / "a.png", draw_corners()), None) as (photo, _):
         np.testing.assert_array_equal(photo.frames[0].image, draw_corners())
