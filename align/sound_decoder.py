@@ -15,7 +15,7 @@ import numpy as np
 from align.confinement import Confinement
 from align.decoder_process import DecoderProcess, SharedMemory
 from align.decoders import to_error
-from align.sound_stream import BLOCK, SoundStream
+from align.sound_stream import BLOCK, MOST_CHANNELS, SoundStream
 from utils.arrays import Float32Array
 
 _BLOCK_BYTES = BLOCK * np.dtype(np.float32).itemsize
@@ -23,7 +23,12 @@ _BLOCK_BYTES = BLOCK * np.dtype(np.float32).itemsize
 
 @contextmanager
 def open_sound_apart(
-    path: Path, *, max_s: float, filename: str | None = None, bounds: Confinement | None = None
+    path: Path,
+    *,
+    max_s: float,
+    filename: str | None = None,
+    is_separate: bool = False,
+    bounds: Confinement | None = None,
 ) -> Iterator[SoundStream]:
     """Open a recording as `align.sound_stream.open_sound` does, in another process.
 
@@ -32,18 +37,20 @@ def open_sound_apart(
         MediaError: what `open_sound` raises.
     """
     bounds = bounds or Confinement()
-    memory = SharedMemory(_BLOCK_BYTES)
+    memory = SharedMemory(_BLOCK_BYTES * (MOST_CHANNELS if is_separate else 1))
     process = DecoderProcess(memory, bounds, "align.sound_program")
     try:
-        opened = process.ask(path.absolute(), max_s, filename)
+        opened = process.ask(path.absolute(), max_s, filename, is_separate)
         _check(opened, bounds)
-        yield SoundStream(_receive(process, memory, bounds), opened["duration_s"])
+        channels = opened["channels"]
+        blocks = _receive(process, memory, bounds, channels)
+        yield SoundStream(blocks, opened["duration_s"], channels)
     finally:
         process.end()
 
 
 def _receive(
-    process: DecoderProcess, memory: SharedMemory, bounds: Confinement
+    process: DecoderProcess, memory: SharedMemory, bounds: Confinement, channels: int
 ) -> Iterator[Float32Array]:
     while True:
         answer = process.ask()
@@ -51,7 +58,8 @@ def _receive(
         count = answer["count"]
         if not count:
             return
-        yield np.frombuffer(memory.view, np.float32, count).copy()
+        samples = np.frombuffer(memory.view, np.float32, count * channels).copy()
+        yield samples if channels == 1 else samples.reshape(count, channels)
 
 
 def _check(answer: dict[str, Any], bounds: Confinement) -> None:

@@ -33,12 +33,12 @@ def serve() -> None:
 
 
 def _answer(
-    path: Path, max_s: float, filename: str | None, *, memory: memoryview
+    path: Path, max_s: float, filename: str | None, is_separate: bool, *, memory: memoryview
 ) -> Iterator[dict[str, Any]]:
-    """Yield the length of the sound, then the size of each block, and 0 at the end."""
+    """Yield length and channels of the sound, then the size of each block, and 0 at the end."""
     try:
-        with open_sound(path, max_s=max_s, filename=filename) as sound:
-            yield {"duration_s": sound.duration_s}
+        with open_sound(path, max_s=max_s, filename=filename, is_separate=is_separate) as sound:
+            yield {"duration_s": sound.duration_s, "channels": sound.channels}
             for block in sound.blocks:
                 memory[: block.nbytes] = block.tobytes()
                 yield {"count": len(block)}

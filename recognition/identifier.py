@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gallery.search.memory import Index, Snapshot
+from gallery.store import mismatch
 from recognition import decision
 from recognition.analysis import Probe
 from recognition.decision import Rule
-from recognition.matching import Calibrations, Candidate, Search, Sides
+from recognition.matching import Calibrations, Candidate, Search, Side, Sides
 from recognition.results import Decision, Outcome
 from recognition.stories import Evidence
 from utils.config import DecisionSettings
@@ -66,6 +67,20 @@ class Identifier:
         asked = (Modality.FUSED, modality)
         decisions = PerModality.of(lambda m: fused if m in asked else alone.decisions[m])
         return replace(alone, decisions=decisions)
+
+    def decide_voice(self, voice: Side, among: Snapshot | None = None) -> Decision:
+        """Decide whose a voice is, of the gallery or of the people in `among`.
+
+        Raises EncoderMismatchError, StoreUnavailableError.
+        """
+        snapshot = among or self._index.near({Modality.VOICE: voice.vector})
+        if not snapshot.people and snapshot.stale:
+            raise mismatch(snapshot.stale)
+        rule = Rule(
+            settings=self._settings, people=snapshot.people, calibrations=self._calibrations
+        )
+        ranked = Search(snapshot, {Modality.VOICE: voice}, rule.calibrations).rank(Modality.VOICE)
+        return decision.decide(ranked, Modality.VOICE, rule)
 
 
 def identify(

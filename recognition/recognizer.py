@@ -33,6 +33,7 @@ from recognition.results import (
     list_duplicates,
 )
 from recognition.verifier import Verifier
+from recognition.voices import Voices
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import NoBiometricError
@@ -49,6 +50,7 @@ class Recognizer:
         store: the gallery that is searched.
         encoder_ids: encoders in use.
         scale_ids: scales of the strengths (`Calibration.scale_id`).
+        voices: the voices of recordings.
         overview: pictures of the gallery, drawn with these encoders.
         duplicates: finds entries that look like one person.
     """
@@ -80,6 +82,7 @@ class Recognizer:
         self.overview = Overview(
             store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
         )
+        self.voices = Voices(store, encoders.voice, self._identifier, self._journal)
         self.duplicates = DuplicateSearch(store, self.overview, self._calibrations)
         one_person = OnePerson(
             self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality

@@ -10,15 +10,23 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from align.sound_decoder import open_sound_apart
 from align.sound_stream import SoundStream
+from speech.diarise import Naming
 from speech.lines import Line
 from speech.models import is_installed, load_weights
 from speech.ports import SpeechModel, Transcriber
 from speech.session import TranscriptionSession
+from speech.track import Track, join_lines, name_lines
+from speech.transcripts import Transcript
+from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import BusyError, InvalidRequestError, SpeechUnavailableError
 
@@ -34,12 +42,16 @@ class Recording:
         filename: the name that its sender gave it; None = its own.
         language: code of the language that is spoken; None = it is detected, once.
         prompt: names and words that may come up.
+        naming: how those who speak are named; None = they are not.
+        is_separate: each channel holds one person, as in the recording of a call.
     """
 
     path: Path
     filename: str | None = None
     language: str | None = None
     prompt: str = ""
+    naming: Naming | None = None
+    is_separate: bool = False
 
 
 class Writing:
@@ -47,22 +59,59 @@ class Writing:
 
     Attributes:
         duration_s: length that the file states, 0.0 where it states none.
-        session: what was made of the sound so far.
     """
 
-    def __init__(self, sound: SoundStream, session: TranscriptionSession) -> None:
+    def __init__(self, sound: SoundStream, recording: Recording, transcriber: Transcriber) -> None:
         self.duration_s = sound.duration_s
-        self.session = session
-        self._sound = sound
+        self._blocks = sound.blocks
+        self._naming = recording.naming
+        self._tracks = [_open_track(recording, transcriber) for _ in range(sound.channels)]
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of the recording so far."""
+        return self._tracks[0].session.heard_s
+
+    @property
+    def language(self) -> str | None:
+        """Code of the language that was stated, or detected so far."""
+        return next((t.session.language for t in self._tracks if t.session.language), None)
 
     def lines(self) -> Iterator[list[Line]]:
         """Yield the lines that each block of sound completes, mostly none.
 
         Raises MediaError, and what the engine raises.
         """
-        for block in self._sound.blocks:
-            yield self.session.accept(block)
-        yield self.session.finish()
+        for block in self._blocks:
+            yield self._accept(block.reshape(len(block), -1))
+        yield list(chain.from_iterable(track.finish() for track in self._tracks))
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        """All lines with those who say them, once `lines` has ended.
+
+        Raises EncoderMismatchError, StoreUnavailableError.
+        """
+        named = name_lines(self._tracks, self._naming) if self._naming else None
+        lines = join_lines(self._tracks) if named is None else named
+        return Transcript(tuple(lines), self.language, self.heard_s)
+
+    def _accept(self, block: Float32Array) -> list[Line]:
+        """Take samples (n, channels)."""
+        lines: list[Line] = []
+        for track, samples in zip(self._tracks, block.T, strict=True):
+            lines += track.accept(np.ascontiguousarray(samples))
+        return lines
+
+
+def _open_track(recording: Recording, transcriber: Transcriber) -> Track:
+    session = TranscriptionSession(
+        transcriber, language=recording.language, prompt=recording.prompt
+    )
+    naming = recording.naming
+    if naming and recording.is_separate:
+        naming = replace(naming, count=1)
+    return Track(session, naming)
 
 
 class Scribe:
@@ -103,13 +152,13 @@ class Scribe:
         transcriber = self.load()
         _check_language(recording.language, transcriber.model)
         sound = open_sound_apart(
-            recording.path, max_s=self._settings.max_speech_s, filename=recording.filename
+            recording.path,
+            max_s=self._settings.max_speech_s,
+            filename=recording.filename,
+            is_separate=recording.is_separate,
         )
         with self._slot(), sound as stream:
-            session = TranscriptionSession(
-                transcriber, language=recording.language, prompt=recording.prompt
-            )
-            yield Writing(stream, session)
+            yield Writing(stream, recording, transcriber)
 
     def _load(self) -> Transcriber:
         if not self.is_available:

@@ -5,25 +5,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from speech.lines import Line, join_words
 from speech.ports import Word
+from speech.speakers import Speaker
 from speech.subtitles import write_srt, write_text, write_vtt
 
 TEXT_FORMATS = {"text": write_text, "srt": write_srt, "vtt": write_vtt}
-JSON_FORMATS = ("json", "verbose_json")
+DIARIZED = "diarized_json"
+JSON_FORMATS = ("json", "verbose_json", DIARIZED)
 FORMATS = (*TEXT_FORMATS, *JSON_FORMATS)
 
 
 @dataclass(frozen=True)
 class SpokenLine:
-    """A line and who says it. An empty `speaker`: nobody was asked for."""
+    """A line and who says it.
+
+    Attributes:
+        line: the words.
+        who: whose voice it is; None = that was not asked.
+        is_inferred: the turn is too short to be decided by itself: it goes by what the
+            same voice says elsewhere.
+        overlaps: somebody else speaks at the same time.
+    """
 
     line: Line
-    speaker: str = ""
+    who: Speaker | None = None
+    is_inferred: bool = False
+    overlaps: bool = False
+
+    @property
+    def speaker(self) -> str:
+        """Name, or number of the stranger. Empty where that was not asked."""
+        return self.who.label if self.who else ""
+
+    @property
+    def outcome(self) -> str:
+        """Outcome of the speaker, or "inferred"."""
+        outcome = self.who.outcome if self.who else ""
+        return "inferred" if self.is_inferred and outcome == "named" else outcome
 
     @property
     def start_s(self) -> float:
@@ -88,6 +111,34 @@ def to_verbose_json(
     return body
 
 
+def to_diarized_json(transcript: Transcript) -> dict[str, Any]:
+    """Write the lines with those who say them."""
+    return {
+        "task": "transcribe",
+        "language": transcript.language or "",
+        "duration": round(transcript.duration_s, 3),
+        "text": transcript.text,
+        "segments": [diarized_segment(n, line) for n, line in enumerate(transcript.lines)],
+    }
+
+
+def diarized_segment(number: int, spoken: SpokenLine) -> dict[str, Any]:
+    """Write a line in the form of OpenAI's diarised segments, with whose voice it is."""
+    who = spoken.who
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{number:04}",
+        "start": round(spoken.start_s, 3),
+        "end": round(spoken.end_s, 3),
+        "text": spoken.text,
+        "speaker": spoken.speaker,
+        "person_id": who.person_id if who else None,
+        "outcome": spoken.outcome,
+        "probability": round(who.probability, 4) if who and who.probability else None,
+        "overlap": spoken.overlaps,
+    }
+
+
 def word_to_json(word: Word) -> dict[str, Any]:
     """Write a word without the space before it."""
     return {
@@ -118,3 +169,11 @@ def _segment(number: int, spoken: SpokenLine) -> dict[str, Any]:
         "compression_ratio": round(line.compression_ratio, 4),
         "no_speech_prob": round(line.no_speech_probability, 4),
     }
+
+
+WRITE_JSON: Mapping[str, Callable[[Transcript], dict[str, Any]]] = {
+    "json": to_json,
+    "verbose_json": to_verbose_json,
+    DIARIZED: to_diarized_json,
+}
+"""What writes a transcript in each of the JSON formats."""

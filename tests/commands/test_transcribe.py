@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
@@ -13,7 +14,14 @@ from click.testing import CliRunner, Result
 import cli
 from speech import models
 from speech.scribe import Scribe
-from tests.support.recordings import ENGLISH, WordyEngine, needs_recordings, syllables
+from tests.support.recordings import (
+    DATA,
+    ENGLISH,
+    WordyEngine,
+    needs_recordings,
+    read_talk,
+    syllables,
+)
 from utils.arrays import RATE_HZ
 
 
@@ -116,3 +124,40 @@ def test_a_real_recording(tmp_path: Path) -> None:
     assert "the only sense with which we are at present concerned" in " ".join(
         result.stdout.split()
     )
+
+
+@pytest.fixture
+def telephone(tmp_path: Path) -> Path:
+    """A folder of people: Diane and Sheila of the talk, each with some of her turns."""
+    pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")
+    talk = read_talk("sample")
+    turns = {
+        "Diane": ((8.4, 9.9), (11.1, 14.4), (18.7, 21.4)),
+        "Sheila": ((14.8, 17.9), (21.9, 27.7)),
+    }
+    for name, times in turns.items():
+        folder = tmp_path / "people" / name
+        folder.mkdir(parents=True)
+        own = [talk[round(start * RATE_HZ) : round(end * RATE_HZ)] for start, end in times]
+        soundfile.write(folder / "a.wav", np.concatenate(own), RATE_HZ)
+    return tmp_path / "people"
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_people_of_the_gallery_are_named_in_a_talk(telephone: Path, tmp_path: Path) -> None:
+    env = {"DUET_DATA_DIR": str(tmp_path / "data"), "DUET_SPEECH_MODEL": "tiny.en"}
+    enrolled = CliRunner().invoke(cli.cli, ["enroll", str(telephone)], env=env)
+    assert enrolled.exit_code == 0, enrolled.output
+    talk = DATA / "turns" / "sample.opus"
+    result = run(talk, "--who", "--num-speakers", "2", env=env)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("Diane: ") and "New Jersey" in line for line in lines)
+    assert any(line.startswith("Sheila: ") and "Texas" in line for line in lines)
+    only = run(talk, "--speaker", "Diane", "--format", "diarized_json", env=env)
+    speakers = {segment["speaker"] for segment in json.loads(only.stdout)["segments"]}
+    assert "Sheila" not in speakers
+    nobody = run(talk, "--who", "--speaker", "Eve", env=env)
+    assert nobody.exit_code == 1
+    assert "Received: 'Eve'" in nobody.output

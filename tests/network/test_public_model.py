@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -18,6 +19,7 @@ from network.serving.encoder import load_face_encoder, load_voice_encoder
 from tests.support import drawn_faces, media_sound
 from tests.support.documentation import DOCS, code_blocks
 from utils.arrays import RATE_HZ, Float32Array
+from utils.config import ROOT
 from utils.file_hash import hash_file
 from utils.media import Waveform
 
@@ -77,6 +79,13 @@ def test_the_public_models_of_the_page_are_added_and_embed(
     assert vectors[0] @ vectors[1] < 0.99
     same = [speak(3, take) for take in (0, 1)]
     assert same[0] @ same[1] > same[0] @ speak(7, 0)
+    shipped = ROOT / "best_model" / "segmentation" / "model.onnx"
+    assert list_weights(Path("others/segmentation.onnx")) == list_weights(shipped)
+
+
+def list_weights(file: Path) -> list[tuple[str, bytes]]:
+    """Names and contents of the weights in an ONNX file."""
+    return [(weight.name, weight.raw_data) for weight in onnx.load(file).graph.initializer]
 
 
 def speak(person: int, take: int) -> Float32Array:

@@ -76,6 +76,13 @@ def read_english(name: str) -> Float32Array:
     return np.asarray(samples, np.float32)
 
 
+def read_talk(name: str) -> Float32Array:
+    """One of the talks of several people, 16 kHz (n,)."""
+    samples, rate_hz = soundfile.read(DATA / "turns" / f"{name}.opus", dtype="float32")
+    assert rate_hz == RATE_HZ
+    return np.asarray(samples, np.float32)
+
+
 @functools.cache
 def tiny_english() -> object:
     """The real engine with its smallest model, loaded once."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.fixtures import app, client, clip, gallery, recognizer, settings
@@ -29,3 +33,16 @@ def templates(client: FlaskClient) -> dict[str, str]:
         "template": first["templates"][0]["template_id"],
         "voice": first["templates"][1]["template_id"],
     }
+
+
+@pytest.fixture
+def openai_client(app: Flask) -> Iterator[Any]:
+    """The real client of OpenAI's API, over the service without a socket."""
+    openai = pytest.importorskip("openai", reason="requirements-dev.txt is not installed")
+    httpx = pytest.importorskip("httpx2", reason="requirements-dev.txt is not installed")
+
+    transport = httpx.WSGITransport(app=app)
+    with httpx.Client(transport=transport) as http:
+        yield openai.OpenAI(
+            api_key="none", base_url="http://127.0.0.1/v1", http_client=http, max_retries=0
+        )

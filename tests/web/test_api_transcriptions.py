@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -140,19 +139,6 @@ def test_without_the_extra(client: FlaskClient, monkeypatch: pytest.MonkeyPatch)
     error = assert_error(send(client, URL, file=wav()), 501, "speech_unavailable")
     assert "pip install -r requirements-speech.txt" in error["hint"]
     assert client.get("/v1/health").get_json()["speech_to_text"] is False
-
-
-@pytest.fixture
-def openai_client(app: Flask) -> Iterator[Any]:
-    """The real client of OpenAI's API, over the service without a socket."""
-    openai = pytest.importorskip("openai", reason="requirements-dev.txt is not installed")
-    httpx = pytest.importorskip("httpx2", reason="requirements-dev.txt is not installed")
-
-    transport = httpx.WSGITransport(app=app)
-    with httpx.Client(transport=transport) as http:
-        yield openai.OpenAI(
-            api_key="none", base_url="http://127.0.0.1/v1", http_client=http, max_retries=0
-        )
 
 
 def test_the_client_of_openai(openai_client: Any) -> None:

@@ -9,22 +9,21 @@ from typing import Any
 
 from flask import Response, g, jsonify, stream_with_context
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
-from speech.scribe import Recording, Writing
+from speech.scribe import Writing
 from speech.transcripts import (
-    FORMATS,
+    DIARIZED,
     TEXT_FORMATS,
-    SpokenLine,
+    WRITE_JSON,
     Transcript,
-    to_json,
+    diarized_segment,
     to_verbose_json,
     write_lines,
 )
 from utils import errors
-from utils.errors import DuetError, InvalidRequestError
+from utils.errors import DuetError
+from web.api.transcription_form import Asked, read_asked, transcription_form
 from web.state import scribe
-from web.wire import parse
 from web.wire.errors import (
     ContentTypeError,
     UploadBrokenError,
@@ -36,10 +35,6 @@ from web.wire.schema.transcription import TRANSCRIPTION
 
 ns = Namespace("audio", "What is said in a recording, and when", path="/v1/audio")
 
-GRANULARITIES = "timestamp_granularities[]"
-FIELDS = ("model", "language", "prompt", "response_format", "temperature", "stream")
-GRANULES = ("segment", "word")
-STREAMED = ("json", "text")
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 ERRORS = (
@@ -56,59 +51,12 @@ ERRORS = (
     errors.MediaUnreadableError,
     errors.MediaTooLongError,
     errors.NoBiometricError,
+    errors.EncoderMismatchError,
     errors.SpeechUnavailableError,
     errors.ModelError,
     errors.BusyError,
     errors.StorageFullError,
-)
-
-transcription_form = ns.parser()
-transcription_form.add_argument(
-    "file",
-    type=FileStorage,
-    location="files",
-    required=True,
-    help="the recording: any sound or video file that a clip may be",
-)
-transcription_form.add_argument(
-    "model", location="form", default="whisper-1", help="any name: the service has one model"
-)
-transcription_form.add_argument(
-    "language",
-    location="form",
-    default="",
-    help="code of the language that is spoken, as ko or en. Without it, it is detected, once",
-)
-transcription_form.add_argument(
-    "prompt", location="form", default="", help="names and words that may come up"
-)
-transcription_form.add_argument(
-    "response_format",
-    location="form",
-    choices=FORMATS,
-    default="json",
-    help="form of the answer. All but json and verbose_json are plain text",
-)
-transcription_form.add_argument(
-    "temperature", location="form", choices=("0",), default="0", help="0: nothing is guessed"
-)
-transcription_form.add_argument(
-    GRANULARITIES,
-    location="form",
-    action="append",
-    choices=GRANULES,
-    default=["segment"],
-    help="which times verbose_json has. May come twice",
-)
-transcription_form.add_argument(
-    "stream",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help=(
-        "true: the text comes while it is written, as server-sent events"
-        " `transcript.text.delta`, and `transcript.text.done` at the end"
-    ),
+    errors.StoreUnavailableError,
 )
 
 
@@ -126,74 +74,53 @@ class Transcriptions(Resource):
         Nothing is stored. Clients of OpenAI's API work with the address of this service
         and a key of it.
         """
-        parse.check_query()
-        fields = parse.form(FIELDS, ("file",), lists=(GRANULARITIES,))
-        granularities = parse.texts(GRANULARITIES, GRANULES) or ["segment"]
-        form = parse.choice(fields.get("response_format") or "json", "response_format", FORMATS)
-        _check_temperature(fields.get("temperature") or "0")
-        recording = _read_recording(fields)
-        if parse.boolean(fields.get("stream") or False, "stream"):
-            parse.choice(form, "response_format", STREAMED)
-            return _stream(recording)
-        with scribe().open(recording) as writing:
-            transcript = _write(writing)
-        return _answer(transcript, form, granularities)
+        asked = read_asked()
+        if asked.is_streamed:
+            return _stream(asked)
+        with scribe().open(asked.recording) as writing:
+            for _ in writing.lines():
+                pass
+            transcript = writing.transcript
+        return _answer(transcript, asked)
 
 
-def _check_temperature(text: str) -> None:
-    try:
-        is_zero = float(text) == 0
-    except ValueError:
-        is_zero = False
-    if not is_zero:
-        raise InvalidRequestError(
-            f"`temperature` must be 0: nothing is guessed. Received: {text[:40]!r}"
-        )
+def _answer(transcript: Transcript, asked: Asked) -> Response:
+    if asked.form in TEXT_FORMATS:
+        text = write_lines(transcript.lines, asked.form)
+        return Response(text, mimetype=MEDIA_TYPES[asked.form])
+    if asked.form == "verbose_json":
+        return jsonify(to_verbose_json(transcript, asked.granularities))
+    return jsonify(WRITE_JSON[asked.form](transcript))
 
 
-def _read_recording(fields: dict[str, str]) -> Recording:
-    file = parse.upload("file")
-    return Recording(
-        path=file.path,
-        filename=file.filename,
-        language=fields.get("language") or None,
-        prompt=fields.get("prompt", ""),
-    )
-
-
-def _write(writing: Writing) -> Transcript:
-    lines: list[SpokenLine] = []
-    for block in writing.lines():
-        lines += map(SpokenLine, block)
-    session = writing.session
-    return Transcript(lines=tuple(lines), language=session.language, duration_s=session.heard_s)
-
-
-def _answer(transcript: Transcript, form: str, granularities: list[str]) -> Response:
-    if form in TEXT_FORMATS:
-        return Response(write_lines(transcript.lines, form), mimetype=MEDIA_TYPES[form])
-    if form == "json":
-        return jsonify(to_json(transcript))
-    return jsonify(to_verbose_json(transcript, granularities))
-
-
-def _stream(recording: Recording) -> Response:
+def _stream(asked: Asked) -> Response:
     """Answer with events. What is wrong with the file at once is an error as ever."""
     stack = ExitStack()
-    writing = stack.enter_context(scribe().open(recording))
-    response = Response(stream_with_context(_events(writing)), mimetype="text/event-stream")
+    writing = stack.enter_context(scribe().open(asked.recording))
+    events = _events(writing, with_speakers=asked.form == DIARIZED)
+    response = Response(stream_with_context(events), mimetype="text/event-stream")
     response.call_on_close(stack.close)
     return response
 
 
-def _events(writing: Writing) -> Iterator[str]:
+def _events(writing: Writing, *, with_speakers: bool) -> Iterator[str]:
     texts: list[str] = []
     try:
         for block in writing.lines():
             for line in block:
                 delta = f" {line.text}" if texts else line.text
                 texts.append(delta)
-                yield _event({"type": "transcript.text.delta", "delta": delta})
+                yield _event(
+                    {
+                        "type": "transcript.text.delta",
+                        "delta": delta,
+                        "start": round(line.start_s, 3),
+                        "end": round(line.end_s, 3),
+                    }
+                )
+        if with_speakers:
+            for number, spoken in enumerate(writing.transcript.lines):
+                yield _event(diarized_segment(number, spoken))
     except DuetError as error:
         yield _event(error_body(error, g.request_id))
         return

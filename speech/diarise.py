@@ -1,0 +1,120 @@
+"""Voices of a recording told apart, and named by the gallery.
+
+`Diariser` listens beside the engine that writes the words. At the end it knows the turns,
+and `name_voices` says whose voices they are. A voice is named by the open-set decision
+that clips are decided by, pooled over all that it says alone. Strangers are numbered
+among themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gallery.search.memory import Snapshot
+from recognition.matching import Side
+from recognition.results import Decision
+from recognition.voices import Voices
+from speech.clusters import group_voices
+from speech.speakers import LEAST_S, Diarisation, Speaker, to_speaker
+from speech.turns import Groups, Turn, make_turns, mark_activity
+from speech.voice_windows import VoiceWindow, VoiceWindows
+from utils.arrays import Float32Array, unit
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The voices of one recording, or of one channel of it, before they are named.
+
+    `vectors` (512,) pool what each voice says alone, by its number.
+    """
+
+    turns: tuple[Turn, ...]
+    vectors: Mapping[int, Float32Array]
+
+    def clean_s(self, voice: int) -> float:
+        """Seconds in which a voice speaks alone."""
+        return sum(turn.clean_s for turn in self.turns if turn.voice == voice)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the voices of a recording are named.
+
+    Attributes:
+        voices: what knows voices.
+        among: the people who may be named; None = all of the gallery.
+        count: how many people speak; None = it is found.
+    """
+
+    voices: Voices
+    among: Snapshot | None = None
+    count: int | None = None
+
+
+class Diariser:
+    """Tells the voices of one recording apart, however it is cut into blocks."""
+
+    def __init__(self, naming: Naming) -> None:
+        self._naming = naming
+        self._looking = VoiceWindows(naming.voices.embed)
+        self._windows: list[VoiceWindow] = []
+
+    def accept(self, samples: Float32Array) -> None:
+        """Take the next samples (n,), 16 kHz mono."""
+        self._windows += self._looking.accept(samples)
+
+    def finish(self) -> Heard:
+        """End the recording and tell its voices apart."""
+        self._windows += self._looking.finish()
+        groups = group_voices(self._windows, self._naming.voices.compare, count=self._naming.count)
+        turns = make_turns(mark_activity(self._windows, groups))
+        return Heard(tuple(turns), pool_vectors(self._windows, groups))
+
+
+def name_voices(heard: Heard, naming: Naming) -> Diarisation:
+    """Name the voices of a recording, in the order in which they begin to speak.
+
+    Whom it names is noted in the audit. Raises EncoderMismatchError,
+    StoreUnavailableError.
+    """
+    speakers: dict[int, Speaker] = {}
+    strangers = 0
+    for voice in dict.fromkeys(turn.voice for turn in heard.turns):
+        decision = _decide(heard, voice, naming)
+        strangers += decision is None or decision.match is None
+        speakers[voice] = to_speaker(decision, strangers)
+    naming.voices.note({s.person_id for s in speakers.values() if s.person_id}, strangers)
+    return Diarisation(heard.turns, speakers)
+
+
+def _decide(heard: Heard, voice: int, naming: Naming) -> Decision | None:
+    """Decide whose a voice is. None: there is too little of it."""
+    clean_s = heard.clean_s(voice)
+    if clean_s < LEAST_S:
+        return None
+    return naming.voices.decide(Side(heard.vectors[voice], speech_s=clean_s), naming.among)
+
+
+def join_channels(channels: Sequence[Heard]) -> Heard:
+    """Join the voices of several channels, each of which keeps its own."""
+    turns: list[Turn] = []
+    vectors: dict[int, Float32Array] = {}
+    for channel, heard in enumerate(channels):
+        numbers = {voice: len(vectors) + place for place, voice in enumerate(heard.vectors)}
+        vectors |= {numbers[voice]: vector for voice, vector in heard.vectors.items()}
+        turns += [replace(turn, voice=numbers[turn.voice], channel=channel) for turn in heard.turns]
+    return Heard(tuple(sorted(turns, key=lambda turn: turn.start_s)), vectors)
+
+
+def pool_vectors(windows: Sequence[VoiceWindow], groups: Groups) -> dict[int, Float32Array]:
+    """Pool what each group says alone: means of vectors, weighted by seconds, (512,)."""
+    sums: dict[int, Float32Array] = {}
+    for (number, place), group in groups.items():
+        voice = windows[number].voices[place]
+        assert voice.vector is not None
+        part = voice.vector * np.float32(voice.clean_s)
+        sums[group] = sums[group] + part if group in sums else part
+    return {group: unit(total[None])[0] for group, total in sums.items()}

@@ -1,0 +1,60 @@
+"""Who speaks: a person of the gallery, or a stranger with a number. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recognition.results import Decision
+from speech.turns import Turn
+
+LEAST_S = 1.0
+"""Seconds of a voice alone from which it is decided whose it is."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Whose a voice is.
+
+    Attributes:
+        label: the name, or "unknown 1", "unknown 2", ... in the order in which strangers
+            begin to speak.
+        person_id: of the gallery; None for strangers, and for voices that a request
+            brought along.
+        outcome: "named", "unknown", or "open" where there is too little of the voice.
+        probability: calibrated probability that it is the person who is named.
+    """
+
+    label: str
+    person_id: str | None
+    outcome: str
+    probability: float | None = None
+
+
+NOBODY = Speaker("unknown", None, "open")
+"""Who says words in which no voice could be told."""
+
+
+@dataclass(frozen=True)
+class Diarisation:
+    """The turns of a recording, and the speaker of each voice by its number."""
+
+    turns: tuple[Turn, ...]
+    speakers: Mapping[int, Speaker]
+
+    def of_channel(self, channel: int) -> Diarisation:
+        """Those turns alone that are heard in a channel."""
+        turns = tuple(turn for turn in self.turns if turn.channel == channel)
+        return Diarisation(turns, self.speakers)
+
+
+def to_speaker(decision: Decision | None, stranger: int) -> Speaker:
+    """Say whose a voice is. `stranger` is its number where nobody is named.
+
+    `decision` None: there is too little of the voice.
+    """
+    if decision is None or decision.match is None:
+        outcome = "open" if decision is None else "unknown"
+        return Speaker(f"unknown {stranger}", None, outcome)
+    match = decision.match
+    return Speaker(match.name, match.person_id or None, "named", match.probability)

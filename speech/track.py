@@ -1,0 +1,64 @@
+"""One channel of a recording: the words and the voices of the same sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from speech.attribution import attribute
+from speech.diarise import Diariser, Naming, join_channels, name_voices
+from speech.lines import Line
+from speech.session import TranscriptionSession
+from speech.speakers import Speaker
+from speech.transcripts import SpokenLine
+from utils.arrays import Float32Array
+
+
+class Track:
+    """Writes down one channel, and tells its voices apart where they are to be named.
+
+    Attributes:
+        session: what was made of the sound so far.
+        diariser: what hears the voices; None = they are not asked for.
+        lines: all lines so far.
+    """
+
+    def __init__(self, session: TranscriptionSession, naming: Naming | None = None) -> None:
+        self.session = session
+        self.diariser = Diariser(naming) if naming else None
+        self.lines: list[Line] = []
+
+    def accept(self, samples: Float32Array) -> list[Line]:
+        """Take the next samples (n,) and return the lines that are done."""
+        if self.diariser:
+            self.diariser.accept(samples)
+        return self._keep(self.session.accept(samples))
+
+    def finish(self) -> list[Line]:
+        """End the channel and return the lines that are left."""
+        return self._keep(self.session.finish())
+
+    def _keep(self, lines: list[Line]) -> list[Line]:
+        self.lines += lines
+        return lines
+
+
+def join_lines(tracks: Sequence[Track]) -> list[SpokenLine]:
+    """Join the lines of all channels. With several, each is a speaker of its own."""
+    spoken: list[SpokenLine] = []
+    for number, track in enumerate(tracks, 1):
+        who = Speaker(f"channel {number}", None, "open") if len(tracks) > 1 else None
+        spoken += [SpokenLine(line, who) for line in track.lines]
+    return sorted(spoken, key=lambda line: line.start_s)
+
+
+def name_lines(tracks: Sequence[Track], naming: Naming) -> list[SpokenLine]:
+    """Join the lines of all channels, with those who say them.
+
+    Raises EncoderMismatchError, StoreUnavailableError.
+    """
+    heard = join_channels([track.diariser.finish() for track in tracks if track.diariser])
+    diarisation = name_voices(heard, naming)
+    spoken: list[SpokenLine] = []
+    for number, track in enumerate(tracks):
+        spoken += attribute(track.lines, diarisation.of_channel(number))
+    return sorted(spoken, key=lambda line: line.start_s)

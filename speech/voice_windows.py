@@ -1,0 +1,115 @@
+"""The voices in each ten seconds of a stream: when each speaks, and a vector of each.
+
+A stream is looked at in windows that overlap, so that a voice is told apart by all that
+surrounds it. Which voices of two windows are one is decided later (`speech.clusters`).
+Samples are 16 kHz mono float32 in [-1, 1]. A frame lasts `align.segmentation.STEP_S`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from align.segmentation import STEP, STEP_S, WINDOW_S, segment_voices
+from utils.arrays import RATE_HZ, BoolArray, Float32Array
+
+HOP = 148 * STEP
+"""Samples from one window to the next: 2.5 s, so that four windows see each moment."""
+_WINDOW = round(WINDOW_S * RATE_HZ)
+
+# Less speech of one voice alone makes no vector, and more makes no better one
+_LEAST_S = 0.4
+_MOST_S = 6.0
+
+# A frame's own samples begin here, counted from the first that it sees
+_MIDDLE = 360
+
+Embed = Callable[[Float32Array], Float32Array]
+"""Speech (n,) of one voice to a vector (512,) of unit length."""
+
+
+@dataclass(frozen=True)
+class LocalVoice:
+    """A voice within one window.
+
+    Attributes:
+        active: (frames,) whether it speaks.
+        clean_s: seconds in which it speaks alone.
+        vector: (512,) of what it says alone. None: that is too little.
+    """
+
+    active: BoolArray
+    clean_s: float
+    vector: Float32Array | None
+
+
+@dataclass(frozen=True)
+class VoiceWindow:
+    """What is heard in a window.
+
+    `first` counts frames of the stream up to the window, which has `frames` of them.
+    """
+
+    first: int
+    frames: int
+    voices: tuple[LocalVoice, ...]
+
+
+class VoiceWindows:
+    """Listens to one stream, however it is cut into blocks."""
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        # Samples from `_first` on, which is where the next window begins
+        self._samples = np.zeros(0, np.float32)
+        self._first = 0
+        self._heard = 0
+
+    def accept(self, samples: Float32Array) -> list[VoiceWindow]:
+        """Take the next samples (n,) and return the windows that are full."""
+        self._samples = np.concatenate([self._samples, samples])
+        windows: list[VoiceWindow] = []
+        while len(self._samples) >= _WINDOW:
+            windows.append(self.look(self._samples[:_WINDOW], self._first))
+            self._heard = self._first + _WINDOW
+            self._samples = self._samples[HOP:]
+            self._first += HOP
+        return windows
+
+    def finish(self) -> list[VoiceWindow]:
+        """End the stream and return the last window, which ends with it."""
+        if self._first + len(self._samples) <= self._heard:
+            return []
+        return [self.look(self._samples, self._first)]
+
+    def look(self, samples: Float32Array, start: int) -> VoiceWindow:
+        """Look at one window (n,) that begins at the sample `start`, a multiple of `STEP`."""
+        active = segment_voices(samples)
+        alone = active.sum(axis=1) == 1
+        voices = [
+            self._hear(samples, active[:, voice], alone)
+            for voice in np.flatnonzero(active.any(axis=0))
+        ]
+        return VoiceWindow(start // STEP, len(active), tuple(voices))
+
+    def _hear(self, samples: Float32Array, active: BoolArray, alone: BoolArray) -> LocalVoice:
+        clean = active & alone
+        clean_s = float(np.count_nonzero(clean) * STEP_S)
+        if clean_s < _LEAST_S:
+            return LocalVoice(active, clean_s, None)
+        speech = np.concatenate([samples[start:end] for start, end in _samples_of(clean)])
+        return LocalVoice(active, clean_s, self._embed(speech[: round(_MOST_S * RATE_HZ)]))
+
+
+def find_runs(active: BoolArray) -> list[tuple[int, int]]:
+    """Find where `active` (n,) is true: the first row of each run, and the one after it."""
+    edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def _samples_of(active: BoolArray) -> Iterator[tuple[int, int]]:
+    """Yield the samples of each run of frames."""
+    for start, end in find_runs(active):
+        yield start * STEP + _MIDDLE, end * STEP + _MIDDLE

@@ -1,0 +1,204 @@
+"""POST /v1/audio/transcriptions with those who speak, in OpenAI's form and beyond."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from flask.testing import FlaskClient
+
+from speech.scribe import Scribe
+from tests.support.gallery_parts import StubVoice, direction
+from tests.support.recordings import WordyEngine, silence, syllables
+from tests.support.shapes import assert_error, enroll, send
+from utils.arrays import RATE_HZ, Float32Array
+from utils.media import Waveform
+from utils.modality import Embedding, Modality
+
+URL = "/v1/audio/transcriptions"
+STRANGER = 77
+Sounds = Callable[[int], None]
+
+
+@pytest.fixture(autouse=True)
+def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
+    """An engine that writes a word each half second."""
+    engine = WordyEngine()
+    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
+    return engine
+
+
+@pytest.fixture
+def sounds_like(monkeypatch: pytest.MonkeyPatch) -> Sounds:
+    """Have all speech sound like one person, by number (Ann is 1, Ben is 2)."""
+
+    def set_person(person: int) -> None:
+        def embed(_: StubVoice, __: Waveform) -> Embedding:
+            return Embedding(direction("voice", person, 3, 0.2), Modality.VOICE, "voice-1")
+
+        monkeypatch.setattr(StubVoice, "embed", embed)
+
+    return set_person
+
+
+@pytest.fixture
+def people(client: FlaskClient, sounds_like: Sounds) -> FlaskClient:
+    """Ann and Ben are enrolled, and all speech sounds like Ann from then on."""
+    enroll(client, "ann")
+    enroll(client, "ben")
+    sounds_like(1)
+    return client
+
+
+def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
+    buffer = io.BytesIO()
+    sound = syllables(3.0) if sound is None else sound
+    soundfile.write(buffer, sound, RATE_HZ, format="WAV")
+    buffer.seek(0)
+    return buffer, "talk.wav"
+
+
+def data_url(sound: Float32Array) -> str:
+    return "data:audio/wav;base64," + base64.b64encode(wav(sound)[0].read()).decode()
+
+
+def ask(client: FlaskClient, **fields: Any) -> Any:
+    fields = {"file": wav(), "response_format": "diarized_json"} | fields
+    return send(client, URL, **fields)
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(part.removeprefix("data: ")) for part in text.split("\n\n") if part]
+
+
+def test_a_person_of_the_gallery_is_named(people: FlaskClient) -> None:
+    body = ask(people).get_json()
+    (segment,) = body["segments"]
+    assert segment["type"] == "transcript.text.segment"
+    assert (segment["speaker"], segment["person_id"]) == ("Ann", "ann")
+    assert (segment["outcome"], segment["overlap"]) == ("named", False)
+    assert segment["probability"] > 0.9
+    assert segment["text"] == body["text"]
+    (row, *_) = people.get("/v1/audit?action=transcribe").get_json()["events"]
+    assert row["outcome"] == "named"
+    assert row["person_key"] is not None
+
+
+def test_a_stranger_has_a_number_and_never_the_nearest_name(
+    people: FlaskClient, sounds_like: Sounds
+) -> None:
+    sounds_like(STRANGER)
+    (segment,) = ask(people).get_json()["segments"]
+    assert (segment["speaker"], segment["person_id"]) == ("unknown 1", None)
+    assert (segment["outcome"], segment["probability"]) == ("unknown", None)
+
+
+def test_speakers_may_be_restricted(people: FlaskClient) -> None:
+    (segment,) = ask(people, **{"speaker_names[]": ["ann", "ben"]}).get_json()["segments"]
+    assert segment["person_id"] == "ann"
+    (segment,) = ask(people, **{"speaker_names[]": "ben"}).get_json()["segments"]
+    assert segment["speaker"] == "unknown 1"
+    error = assert_error(ask(people, **{"speaker_names[]": "eve"}), 400, "invalid_request")
+    assert "Received: 'eve'" in error["message"]
+
+
+def test_known_speakers_are_of_this_request_alone(people: FlaskClient, sounds_like: Sounds) -> None:
+    sounds_like(STRANGER)
+    known = {
+        "known_speaker_names[]": "Agent",
+        "known_speaker_references[]": data_url(syllables(3.0)),
+    }
+    (segment,) = ask(people, **known).get_json()["segments"]
+    assert (segment["speaker"], segment["person_id"]) == ("Agent", None)
+    assert segment["outcome"] == "named"
+    (segment,) = ask(people).get_json()["segments"]
+    assert segment["speaker"] == "unknown 1"
+    assert people.get("/v1/people").get_json()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"num_speakers": "0"}, 400, "invalid_request"),
+        ({"num_speakers": "two"}, 400, "invalid_request"),
+        ({"channels": "left"}, 400, "invalid_request"),
+        ({"who": "me"}, 400, "invalid_request"),
+        ({"chunking_strategy": "vad"}, 400, "invalid_request"),
+        ({"known_speaker_names[]": "Agent"}, 400, "invalid_request"),
+        (
+            {"known_speaker_names[]": "A", "known_speaker_references[]": "http://x/a.wav"},
+            400,
+            "invalid_request",
+        ),
+        (
+            {
+                "known_speaker_names[]": "A",
+                "known_speaker_references[]": data_url(silence(3.0)),
+            },
+            422,
+            "no_biometric",
+        ),
+    ],
+)
+def test_fields_that_cannot_be_used(
+    people: FlaskClient, fields: dict[str, str], status: int, code: str
+) -> None:
+    assert_error(ask(people, **fields), status, code)
+
+
+def test_plain_formats_say_who_speaks_where_it_is_asked(people: FlaskClient) -> None:
+    text = ask(people, response_format="text", who="true").get_data(as_text=True)
+    assert text.startswith("Ann: w0")
+    vtt = ask(people, response_format="vtt", who="true").get_data(as_text=True)
+    assert "<v Ann>w0" in vtt
+    assert ask(people, response_format="text").get_data(as_text=True).startswith("w0")
+
+
+def test_each_channel_is_one_person(people: FlaskClient) -> None:
+    both = np.stack(
+        [
+            np.concatenate([syllables(3.0, 1), silence(4.0)]),
+            np.concatenate([silence(4.0), syllables(3.0, 2)]),
+        ],
+        axis=1,
+    )
+    body = ask(people, file=wav(both), channels="separate").get_json()
+    first, second = body["segments"]
+    assert first["end"] < 3.6 < second["start"]
+    text = ask(people, file=wav(both), channels="separate", response_format="text")
+    lines = text.get_data(as_text=True).splitlines()
+    assert [line[:9] for line in lines] == ["channel 1", "channel 2"]
+
+
+def test_speakers_stream_after_the_words(people: FlaskClient) -> None:
+    sent = events(ask(people, stream="true").get_data(as_text=True))
+    assert [event["type"] for event in sent] == [
+        "transcript.text.delta",
+        "transcript.text.segment",
+        "transcript.text.done",
+    ]
+    assert sent[0]["start"] < sent[0]["end"]
+    assert sent[1]["speaker"] == "Ann"
+
+
+def test_the_client_of_openai_hears_known_speakers(
+    openai_client: Any, people: FlaskClient, sounds_like: Sounds
+) -> None:
+    sounds_like(STRANGER)
+    diarized = openai_client.audio.transcriptions.create(
+        model="gpt-4o-transcribe-diarize",
+        file=("talk.wav", wav()[0]),
+        response_format="diarized_json",
+        chunking_strategy="auto",
+        known_speaker_names=["Agent"],
+        known_speaker_references=[data_url(syllables(3.0))],
+    )
+    assert type(diarized).__name__ == "TranscriptionDiarized"
+    assert diarized.segments[0].speaker == "Agent"
+    assert diarized.segments[0].outcome == "named"
