@@ -15,6 +15,9 @@ from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from speech.evaluation import Result
+    from speech.ports import Transcriber
+
+TEXT = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -46,6 +49,15 @@ def speech_models() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="Folder or zip archive that the paths are in [default: the folder of the manifest].",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["whisper", "ctc"]),
+    help="What writes [default: what the model is for].",
+)
+@click.option("--model", help="Name or folder of the model [default: DUET_SPEECH_MODEL].")
+@click.option("--beam", "width", default=1, show_default=True, help="Width of the beam of ctc.")
+@click.option("--words", type=TEXT, help="Text of the only words that ctc may write.")
+@click.option("--ngram", type=TEXT, help="N-gram in the ARPA format that guides ctc.")
 @click.option("--language", help="Code of the language [default: detected in each utterance].")
 @click.option("--snr", "snr_db", type=float, help="Add white noise at this ratio in dB.")
 @click.option("--direct", is_flag=True, help="Ask the engine without voice activity and filters.")
@@ -89,14 +101,35 @@ def _measure(
     snr_db: float | None,
     direct: bool,
     limit: int,
+    engine: str | None,
+    **chosen: Any,
 ) -> tuple[list[Result], int]:
     """Measure the utterances of a manifest, and count those that are left out."""
     from speech.evaluation import evaluate, read_manifest, write_by_session, write_directly
-    from speech.scribe import Scribe
 
     utterances, left_out = read_manifest(manifest)
     utterances = utterances[: limit or None]
-    transcriber = Scribe(Settings.from_env()).load()
+    transcriber = _load_engine(engine, **chosen)
     write = (write_directly if direct else write_by_session)(transcriber, language)
     results = evaluate(utterances, media, write, snr_db=snr_db)
     return list(tqdm(results, total=len(utterances), unit="utterance", disable=None)), left_out
+
+
+def _load_engine(
+    engine: str | None, *, model: str | None, width: int, words: Path | None, ngram: Path | None
+) -> Transcriber:
+    """Load what is to be measured."""
+    from speech.ctc.options import CtcOptions
+    from speech.engines import count_threads, load_engine
+    from speech.scribe import Scribe
+
+    settings = Settings.from_env()
+    stated = CtcOptions(width=width, words=words, ngram=ngram)
+    if not (engine or model) and stated == CtcOptions():
+        return Scribe(settings).load()
+    return load_engine(
+        model or settings.speech.speech_model,
+        threads=count_threads(settings.speech.speech_threads),
+        engine=engine or "",
+        options=stated if stated != CtcOptions() else None,
+    )

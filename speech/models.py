@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from network.serving.card import read_card
+from speech.ctc.options import is_ctc_folder
 from speech.ports import SpeechModel
 from utils.errors import ModelError, SpeechUnavailableError
 from utils.file_hash import hash_file
@@ -22,6 +24,7 @@ WEIGHTS = "model.bin"
 _REQUIRED = (WEIGHTS, "config.json", "tokenizer.json")
 _OTHERS = ("config.json", "tokenizer.json", "vocabulary.txt")
 ENGLISH = ("en",)
+OWN = "The operator's own"
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def load_weights(name: str) -> Weights:
             name=folder.name,
             sha256=hash_file(folder / WEIGHTS),
             languages=(),
-            licence="The operator's own",
+            licence=OWN,
         ),
         folder=folder,
     )
@@ -138,6 +141,8 @@ def list_models(name: str) -> Iterator[ModelEntry]:
 
 
 def _own_entry(name: str) -> ModelEntry:
+    if is_ctc_folder(name):
+        return _ctc_entry(Path(name))
     try:
         model = load_weights(name).model
     except ModelError as error:
@@ -153,6 +158,23 @@ def _own_entry(name: str) -> ModelEntry:
     )
 
 
+def _ctc_entry(folder: Path) -> ModelEntry:
+    """A network that was trained: its card says what it is."""
+    try:
+        card = read_card(folder)
+    except ModelError as error:
+        return ModelEntry(
+            name=folder.name, state=error.message, languages="", licence="", sha256=""
+        )
+    return ModelEntry(
+        name=card.name,
+        state="ready",
+        languages=str(card.input.get("language", "")),
+        licence=card.terms or OWN,
+        sha256=card.sha256,
+    )
+
+
 def _state_of(name: str) -> str:
     try:
         load_weights(name)
@@ -163,6 +185,8 @@ def _state_of(name: str) -> str:
 
 def is_installed(name: str) -> bool:
     """Whether the engine and the weights of a model are there. Reads no weights."""
+    if is_ctc_folder(name):
+        return True
     if find_spec("faster_whisper") is None:
         return False
     packaged = {p.name: p.is_installed for p in _PACKAGED}

@@ -6,7 +6,6 @@ recording and keeps it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ import numpy as np
 from align.sound_decoder import open_sound_apart
 from align.sound_stream import SoundStream
 from speech.diarise import Naming
+from speech.engines import count_threads, load_engine
 from speech.lines import Line
-from speech.models import is_installed, load_weights
+from speech.models import is_installed
 from speech.ports import SpeechModel, Transcriber
 from speech.session import TranscriptionSession
 from speech.track import Track, join_lines, name_lines
@@ -163,10 +163,8 @@ class Scribe:
     def _load(self) -> Transcriber:
         if not self.is_available:
             raise SpeechUnavailableError("Speech to text is not installed.")
-        from speech.transcriber_whisper import WhisperTranscriber
-
-        threads = self._settings.speech_threads or max(1, (os.cpu_count() or 1) // 2)
-        return WhisperTranscriber(load_weights(self._settings.speech_model), threads=threads)
+        threads = count_threads(self._settings.speech_threads)
+        return load_engine(self._settings.speech_model, threads=threads)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -17,12 +17,14 @@ from utils.errors import ConfigError
 
 # Kinds of the files that each network is trained on.
 KINDS = {"face": "image", "voice": "audio"}
-TASK_NAMES = ("face", "fusion", "voice")
+TASK_NAMES = ("face", "fusion", "speech", "voice")
 CONFIGS = Path(__file__).parent / "configs"
 RUNS = Path("data/runs")
 MODELS = Path("best_model")
+# Of networks that are not shipped, and serve only where they are named.
+OWN_MODELS = Path("data/models")
 # Keys of [data] that name a data set.
-SOURCES = ("train", "dev", "noise")
+SOURCES = ("train", "dev", "noise", "vocabulary")
 COPY = "Copy one from train/configs/ and change that."
 
 
@@ -41,7 +43,7 @@ class RunOptions:
         budget_minutes: Length of the schedule in minutes, None for the configuration's.
         total_steps: Length of the schedule in steps, None for the configuration's.
         seed: Seed of all chance.
-        out: Folder of the finished model, None for best_model/<name>.
+        out: Folder of the finished model, None for the one of `default_folder`.
         force: Replace a better model too, or one measured on other data.
         publish: Do not train. Publish the last checkpoint.
         weights: Model of the run's folder to publish, such as "best" or "epoch_0003",
@@ -73,11 +75,16 @@ class RunOptions:
     @property
     def model_folder(self) -> Path:
         """Where the finished model goes."""
-        return self.out or MODELS / self.name
+        return self.out or default_folder(self.name)
 
     def read_config(self) -> dict[str, Any]:
         """Read the configuration that these options ask for. Raises ConfigError."""
         return read_config(self.name, self.config, data=self.data, no_teacher=self.no_teacher)
+
+
+def default_folder(name: str) -> Path:
+    """Where a finished model goes: best_model/<name>, or data/models/speech."""
+    return (OWN_MODELS if name == "speech" else MODELS) / name
 
 
 def read_config(

@@ -16,12 +16,14 @@ from typing import Any, cast
 import cv2
 import tensorflow as tf
 
+from network.serving.card import SPEECH
 from train.configuration import KINDS, MODELS, RunOptions, as_config_error
-from train.data.datasets import read_listing, shared_data_dir
+from train.data.corpora import read_corpus
+from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.loop import fine_tune
 from train.loop.checkpoint import CHECKPOINT_FILE
 from train.loop.initial import begin, read_origin
-from train.loop.journal import format_metrics
+from train.loop.journal import format_metrics, stamp
 from train.loop.opening import describe_network, save_config
 from train.loop.options import LoopOptions
 from train.loop.publish import Result, files_sha256, publish, validation_data, without_paths
@@ -63,6 +65,8 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
         metrics = trainer.validate(full=True)
     else:
         print_line(describe_network(trainer.task))
+        if describe_data := getattr(trainer.task, "describe_data", None):
+            print_line(stamp(describe_data()))
         save_config(trainer.run_dir, config, trainer.options)
         metrics = trainer.run(print_line)
     if trainer.stopping:
@@ -173,7 +177,13 @@ def begin_run(options: RunOptions, config: Mapping[str, Any], task: Task, run_di
             "Leave it out to begin a run, or name the folder of the run with --run-dir.",
         )
     fed = task.card_input()
-    begin(task.network, options.init, run_dir, fed.get("frontend") or fed.get("kaldi"))
+    begin(
+        task.network,
+        options.init,
+        run_dir,
+        fed.get("frontend") or fed.get("kaldi"),
+        convert=getattr(task, "convert_saved", None),
+    )
     if options.init and (fit_projection := getattr(task, "fit_projection", None)):
         fit_projection()
     # Of a run that was killed before its first checkpoint.
@@ -190,11 +200,17 @@ def data_key(options: RunOptions, config: Mapping[str, Any]) -> str:
     table = {key: value for key, value in config["data"].items() if key not in ("train", "cache")}
     files = ""
     if source := config["data"].get("train"):
-        files = files_sha256(read_listing(shared_data_dir() / source, KINDS[options.name]))
+        files = files_sha256(read_files(options.name, source))
     # The seed chooses the people held out, where no list names them.
     drawn = None if any(key.startswith("dev_") for key in table) else options.seed
     content = [table, config.get("frontend"), files, drawn]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_files(name: str, source: str) -> Listing:
+    """The files that the network `name` learns from. Those of speech have their texts as label."""
+    path = shared_data_dir() / source
+    return read_corpus(path).listing if name == SPEECH else read_listing(path, KINDS[name])
 
 
 def check_data(run_dir: Path, key: str) -> None:
@@ -226,7 +242,7 @@ def describe_run(options: RunOptions, config: Mapping[str, Any], run_dir: Path) 
         training["before"] = before
     # Without dev lists, some of the people are held out.
     if not validation_data(training):
-        listing = read_listing(shared_data_dir() / config["data"]["train"], KINDS[options.name])
+        listing = read_files(options.name, config["data"]["train"])
         training["files_sha256"] = files_sha256(listing)
     return {**config.get("card", {}), "training": training}
 
@@ -265,15 +281,17 @@ def finish(
     if published.refused:
         print(f"{published.refused}. Written to {published.folder}. --force replaces the model.")
         return NOT_REPLACED
-    print(f"Written to {published.folder}. Next: {_calibration_command(folder)}")
+    print(f"Written to {published.folder}. Next: {_next_command(options.name, folder)}")
     return 0
 
 
-def _calibration_command(folder: Path) -> str:
-    """The command that calibrates a model in `folder`.
+def _next_command(name: str, folder: Path) -> str:
+    """The command that calibrates a model in `folder`, or measures one that writes.
 
     The model that serves can be calibrated on the research data.
     """
+    if name == SPEECH:
+        return f"cli.py speech evaluate MANIFEST --engine ctc --model {folder}"
     if folder.resolve().parent == MODELS.resolve():
         return "cli.py calibrate"
     models = folder.parent

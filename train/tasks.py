@@ -20,7 +20,7 @@ def create_task(name: str, config: Mapping[str, Any], context: TaskContext) -> T
     Chance is seeded first, so that the first weights are the same each time.
 
     Args:
-        name: "face", "voice" or "fusion".
+        name: "face", "voice", "fusion" or "speech".
         config: Parsed configuration.
         context: Seed, folder of the research data, and serving settings.
 
@@ -55,8 +55,15 @@ def _create_fusion(config: Mapping[str, Any], context: TaskContext) -> Task:
     return create(config, context)
 
 
+def _create_speech(config: Mapping[str, Any], context: TaskContext) -> Task:
+    from train.speech.task import create
+
+    return create(config, context)
+
+
 CREATORS: Mapping[str, Callable[[Mapping[str, Any], TaskContext], Task]] = {
     "face": _create_face,
     "voice": _create_voice,
     "fusion": _create_fusion,
+    "speech": _create_speech,
 }

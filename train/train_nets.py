@@ -1,4 +1,4 @@
-"""Train a network: `python -m train.train_nets face|voice|fusion`, as `cli.py train`.
+"""Train a network: `python -m train.train_nets face|voice|fusion|speech`, as `cli.py train`.
 
 There is one configuration file each under `train/configs/`. A run lives in its run
 folder: started again it continues from the last checkpoint. In the end the averaged
@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from train.configuration import MODELS, TASK_NAMES, RunOptions
+from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from utils.config import Settings
 from utils.errors import DuetError
 
@@ -48,7 +48,9 @@ OPTIONS = (
     ),
     click.option("--seed", default=1, show_default=True, help="Seed of all chance."),
     click.option(
-        "--out", type=PATH, help="Folder of the finished model [default: best_model/NAME]."
+        "--out",
+        type=PATH,
+        help="Folder of the finished model [default: best_model/NAME, data/models/speech].",
     ),
     click.option(
         "--force", is_flag=True, help="Replace a better model too, or one measured on other data."
@@ -78,7 +80,7 @@ def run_options(name: str, values: Mapping[str, Any]) -> RunOptions:
     if start is not None:
         if fields["resume"] or fields["init"]:
             raise click.UsageError("--fine-tune begins a run: leave out --resume and --init.")
-        fields["init"] = MODELS / name if start == MODELS else start
+        fields["init"] = default_folder(name) if start == MODELS else start
         fields["no_teacher"] = True
     return RunOptions(name=name, **fields)
 

@@ -243,8 +243,9 @@ class SpeechSettings(_Subject):
 
     speech_model: str = _setting(
         "",
-        "What writes down speech: base, tiny.en, or a folder with a Whisper model in the form of"
-        " CTranslate2. Empty: base where it is installed, else tiny.en.",
+        "What writes down speech: base, tiny.en, a folder with a Whisper model in the form of"
+        " CTranslate2, or one that cli.py train speech made. Empty: base where it is installed,"
+        " else tiny.en.",
     )
     speech_threads: int = _setting(
         0,

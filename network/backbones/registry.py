@@ -9,6 +9,9 @@ it in `BACKBONES`, and a configuration chooses it by name (`backbone = "patchfac
 - a fusion network takes two embeddings (n, 512), face and voice
 
 and each gives embeddings (n, size) float32 of unit length.
+
+`SPEECH_NETWORKS` are those that write: from log-mel features (n, frames, n_mels) to
+logarithms of the probabilities of signs (n, steps, outputs).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from network.backbones.face_mobile import build_face_mobile
 from network.backbones.face_mobilefacenet import build_mobilefacenet
 from network.backbones.face_patch import build_face_patch
 from network.backbones.fusion import build_fusion
+from network.backbones.speech_deepspeech2 import build_deepspeech2
 from network.backbones.voice_campplus import build_voice_campplus
 from network.backbones.voice_ecapa import build_voice_ecapa
 from network.backbones.voice_resnet import build_voice_resnet
@@ -49,6 +53,23 @@ BACKBONES: dict[str, Backbone] = {
     "voice_campplus": Backbone(Modality.VOICE, build_voice_campplus),
     "fusion_gated": Backbone(Modality.FUSED, build_fusion),
 }
+
+SPEECH_NETWORKS: dict[str, Callable[..., keras.Model]] = {"deepspeech2": build_deepspeech2}
+
+
+def build_speech_network(name: str, **options: Any) -> keras.Model:
+    """Build an untrained network of `SPEECH_NETWORKS`.
+
+    Raises:
+        ValueError: There is no such network, or an option has an impossible value.
+        TypeError: The network has no such option.
+    """
+    if name not in SPEECH_NETWORKS:
+        raise ValueError(
+            f"A speech network must be one of {', '.join(SPEECH_NETWORKS)}. Received:"
+            f" backbone={name!r}"
+        )
+    return SPEECH_NETWORKS[name](**options)
 
 
 def backbone_names(modality: Modality) -> tuple[str, ...]:

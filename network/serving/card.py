@@ -22,6 +22,7 @@ from utils.whole_file import whole_file
 
 CARD_FILE = "card.json"
 RUNTIMES = ("onnx", "keras")
+SPEECH = "speech"
 COHORT_FILE = "cohort.npy"
 CALIBRATE = (
     "Make it: cli.py calibrate FOLDER --model-dir DIR, where DIR holds face/ and voice/ and"
@@ -36,15 +37,16 @@ class Card:
 
     Attributes:
         name: First part of the encoder's id.
-        modality: "face", "voice" or "fused".
+        modality: "face", "voice" or "fused", or "speech" for a network that writes.
         runtime: What serves the weights, "onnx" or "keras".
         file: Name of the file of the weights.
         sha256: Hash of that file.
         embedding_size: Length of an embedding, 1 to 512. Shorter embeddings are padded
-            with zeros, which changes no cosine.
+            with zeros, which changes no cosine. 0 for "speech", which embeds nothing.
         input: What the network is fed, as `FaceInput` or `VoiceInput` of
             `network.serving.inputs` describe it. For a fusion: the ids of its encoders,
-            `{"face": encoder_id, "voice": encoder_id}`.
+            `{"face": encoder_id, "voice": encoder_id}`. For speech: the front end, the
+            `language` and the `signs` of the outputs from 2 on.
         calibration: What `Calibration.to_dict` returned. It may be missing while a model
             is being made, not when it serves.
 
@@ -72,7 +74,8 @@ class Card:
                 f"A card's runtime must be one of {', '.join(RUNTIMES)}. Received:"
                 f" runtime={self.runtime!r}"
             )
-        if not 1 <= self.embedding_size <= EMBEDDING_SIZE:
+        embeds = self.modality != SPEECH
+        if not embeds <= self.embedding_size <= embeds * EMBEDDING_SIZE:
             raise ModelError(
                 f"An embedding must have 1 to {EMBEDDING_SIZE} numbers. Received:"
                 f" embedding_size={self.embedding_size}"

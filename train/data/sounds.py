@@ -8,9 +8,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.arrays import Float32Array
+from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError
 
+# Sound without a header, as KsponSpeech has it.
+RAW_SUFFIX = ".pcm"
 FULL_SCALE = np.float32(32768)
 
 
@@ -25,6 +27,8 @@ def decode_audio(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:
     Raises:
         DatasetError: The file cannot be decoded, or holds no sound.
     """
+    if name.endswith(RAW_SUFFIX):
+        return _decode_raw(data, rate_hz, name)
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
     frames: list[av.AudioFrame] = []
     try:
@@ -39,6 +43,17 @@ def decode_audio(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:
     if not frames:
         raise DatasetError(f"Every listed file must hold sound. {name} holds no samples.")
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+
+
+def _decode_raw(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:
+    """Samples without a header: 16 bit, little-endian, 16 kHz mono."""
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+    if not len(samples) or rate_hz != RATE_HZ:
+        raise DatasetError(
+            f"A file {RAW_SUFFIX} must hold 16-bit samples at {RATE_HZ} Hz, which are trained on at"
+            f" this rate. Received: {name} for {rate_hz} Hz, with {len(samples)} samples"
+        )
+    return samples.astype(np.int16)
 
 
 def as_float(samples: NDArray[np.int16]) -> Float32Array:

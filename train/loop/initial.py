@@ -6,7 +6,8 @@ A saved face network may have fewer blocks.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def begin(
     init: Path | None,
     run_dir: Path,
     frontend: Mapping[str, Any] | None = None,
+    *,
+    convert: Callable[[Path, Weights], Weights] | None = None,
 ) -> None:
     """Put `network` where a new run in `run_dir` starts.
 
@@ -44,13 +47,15 @@ def begin(
         init: A model folder whose weights it starts from, None for its random ones.
         run_dir: Folder of the run.
         frontend: What makes its features of sound, None for a network without sound.
+        convert: Fits the weights of a network, saved in this folder, to `network`.
 
     Raises:
         ModelError: As `start_from` and `network.serving.card.read_card` do, or the
             weights learned from another front end.
     """
     if init:
-        start_from(network, init / "model.keras")
+        fit = None if convert is None else partial(convert, init)
+        start_from(network, init / "model.keras", fit)
         _check_frontend(init, frontend)
     run_dir.mkdir(parents=True, exist_ok=True)
     origin = _model_name(init) if init else RANDOM
@@ -66,12 +71,15 @@ def read_origin(run_dir: Path) -> str:
     return file.read_text(encoding="utf-8").strip() if file.is_file() else "not recorded"
 
 
-def start_from(network: keras.Model, file: Path) -> None:
+def start_from(
+    network: keras.Model, file: Path, fit: Callable[[Weights], Weights] | None = None
+) -> None:
     """Copy the weights of the network saved in `file`, layer by layer, by name.
 
     Bottlenecks with a shortcut that the saved network lacks begin as the identity. So
     the deeper network computes what the saved one does ("Net2Net", Chen et al. 2016,
     arXiv:1511.05641) and learns on from there. Only face networks have such blocks.
+    `fit` changes the saved weights first.
 
     Raises:
         ModelError: The saved network cannot be read, has weights that `network` has no
@@ -79,6 +87,7 @@ def start_from(network: keras.Model, file: Path) -> None:
             network.
     """
     saved = _read_weights(file)
+    saved = fit(saved) if fit else saved
     layers = {layer.name: layer for layer in network.layers if layer.weights}
     if misfits := _misfits(network, saved):
         raise ModelError(

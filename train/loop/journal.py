@@ -215,22 +215,27 @@ def _parse_row(row: Mapping[str, str]) -> dict[str, float]:
 
 
 def draw_curves(run_dir: Path) -> None:
-    """Draw losses and dev metrics, per step above and per epoch below: `curves.png`."""
+    """Draw losses, dev metrics and learning rate: `curves.png`.
+
+    They are over the samples above, and over the epochs below.
+    """
     # Half a second, only when a curve is drawn.
     from matplotlib.figure import Figure
 
     epochs = read_log(run_dir / EPOCHS_LOG)
-    figure = Figure(figsize=(10, 8 if epochs else 4), layout="constrained")
-    axes = figure.subplots(2 if epochs else 1, 2, squeeze=False)
+    figure = Figure(figsize=(15, 8 if epochs else 4), layout="constrained")
+    axes = figure.subplots(2 if epochs else 1, 3, squeeze=False)
     losses = read_log(run_dir / LOSSES_LOG)
     metrics = read_log(run_dir / METRICS_LOG)
     _draw_log(axes[0, 0], losses, "samples", "training, per step")
     _draw_log(axes[0, 1], metrics, "samples", "dev metrics (average weights)")
+    _draw_rate(axes[0, 2], losses, "samples")
     if epochs:
         measured = set(metrics[0] if metrics else {})
         _draw_log(axes[1, 0], epochs, "epoch", "training, per epoch", hide=measured)
         learned = set(losses[0] if losses else {})
         _draw_log(axes[1, 1], epochs, "epoch", "dev metrics, per epoch", hide=learned)
+        _draw_rate(axes[1, 2], epochs, "epoch")
     for left in axes[:, 0]:
         left.set_yscale("log")
     figure.savefig(run_dir / "curves.png", dpi=110)
@@ -254,6 +259,14 @@ def _draw_log(
     if names:
         # The best place takes seconds to find on a busy machine.
         axes.legend(fontsize=8, loc="upper right")
+
+
+def _draw_rate(axes: Any, rows: list[dict[str, float]], over: str) -> None:
+    """Draw the learning rate over a column of a log."""
+    points = [(row[over], row["rate"]) for row in rows if "rate" in row]
+    if points:
+        axes.plot(*zip(*points, strict=True))
+    axes.set(title="learning rate", xlabel="samples seen" if over == "samples" else over)
 
 
 def _append(file: Path, row: Mapping[str, float]) -> None:

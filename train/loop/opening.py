@@ -9,6 +9,7 @@ from typing import Any
 
 import tomli_w
 
+from network.serving.card import SPEECH
 from network.serving.export import count_parameters
 from train.loop.journal import stamp
 from train.loop.options import LoopOptions
@@ -23,11 +24,12 @@ CONFIG_FILE = "config.toml"
 def describe_network(task: Task) -> str:
     """The size of the network, the number of classes and that of batches, in a line."""
     network = task.network
-    unit = "second of speech" if task.name == "voice" else "input"
+    unit = "second of speech" if task.name in ("voice", SPEECH) else "input"
+    written = "signs" if task.name == SPEECH else "embeddings of"
     parts = [
         f"Network {network.name}: {count_parameters(network):,} parameters",
         f"{count_work(task):,} multiply-adds for one {unit}",
-        f"embeddings of {network.output_shape[-1]}",
+        f"{written} {network.output_shape[-1]}",
     ]
     classifier = getattr(task, "classifier", None)
     if classifier is not None:

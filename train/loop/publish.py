@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network.serving.card import CARD_FILE, Card, format_card, read_card
+from network.serving.card import CARD_FILE, SPEECH, Card, format_card, read_card
 from network.serving.export import (
     count_multiply_adds,
     count_parameters,
@@ -148,6 +148,7 @@ def validation_data(training: Mapping[str, Any]) -> dict[str, Any]:
         "files_sha256": training["files_sha256"],
         "seed": training.get("seed"),
         "held_out": data.get("held_out"),
+        "dev": data.get("dev"),
     }
 
 
@@ -180,8 +181,11 @@ def without_paths(value: Any) -> Any:
 def count_work(task: Task) -> int:
     """Count the multiply-adds of a task's network for one input.
 
-    Of a varying length, `task.example_length` is taken.
+    Of a varying length, `task.example_length` is taken. A task whose network has
+    recurrent layers counts for itself.
     """
+    if count := getattr(task, "count_work", None):
+        return int(count())
     shape = task.serving_shape
     example = tuple(size or task.example_length for size in shape[1:]) if shape else None
     return count_multiply_adds(task.network, example)
@@ -203,7 +207,7 @@ def make_card(result: Result, weights: Path, runtime: str = "onnx") -> Card:
         runtime=runtime,
         file=f"model.{runtime}",
         sha256=hash_file(weights),
-        embedding_size=task.network.output_shape[-1],
+        embedding_size=0 if task.name == SPEECH else task.network.output_shape[-1],
         input=task.card_input(),
         parameters=count_parameters(task.network),
         multiply_adds=count_work(task) if runtime == "onnx" else None,

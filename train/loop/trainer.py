@@ -153,6 +153,8 @@ class Trainer:
     ) -> dict[str, float]:
         """Validate, save what is to be saved, and report the metrics."""
         metrics = self.validate(full)
+        if write_report := getattr(self.task, "write_report", None):
+            write_report(self.run_dir, place.epoch)
         report(stamp(f"Test epoch: [{place.epoch}/{place.epochs}], {format_metrics(metrics)}"))
         self._save_at(place, metrics)
         return metrics
@@ -246,7 +248,8 @@ class Trainer:
 
     def _build_variables(self) -> None:
         task = self.task
-        self._network = list(task.network.variables)
+        # Not `variables`: recurrent layers have counters of chance among those.
+        self._network = list(task.network.weights)
         self._trainable = list(task.network.trainable_variables)
         self._heads: list[Any] = []
         for head in task.heads:

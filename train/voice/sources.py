@@ -40,7 +40,7 @@ def read_sources(
     listing, trials = _split(data, seed, shared, spec)
     noise: list[NDArray[Any]] = []
     if data.get("noise"):
-        noise = _read_noise(shared / data["noise"], cache, spec)
+        noise = read_noise(shared / data["noise"], cache, spec)
     targets = None
     if config.get("teacher"):
         files = find_teacher(config["teacher"], data, listing)
@@ -122,7 +122,7 @@ def _split(
     return listing, published_trials(dev, lists, cache, spec)
 
 
-def _read_noise(source: Path, cache: Path, spec: Spec) -> list[NDArray[Any]]:
+def read_noise(source: Path, cache: Path, spec: Spec) -> list[NDArray[Any]]:
     """Log-mel powers of the noise files, without impulse responses.
 
     There are none where `source` does not exist.
