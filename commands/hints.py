@@ -42,6 +42,7 @@ HINTS = _MEDIA | {
         "Name the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "List the jobs with: cli.py jobs list",
+    "transcript_not_found": "List the transcripts with: cli.py transcripts list",
     "encoder_mismatch": (
         "Where their media were kept, cli.py reembed makes the templates anew. Else enrol the"
         " people of the other model again with --replace, delete them, or go back to that model."

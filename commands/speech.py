@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from speech.evaluation import Result
     from speech.ports import Transcriber
 
-TEXT = click.Path(dir_okay=False, path_type=Path)
+TEXT = click.Path(path_type=Path)
 
 
 @click.group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from utils.modality import Modality
 
@@ -83,6 +84,68 @@ class PeoplePage:
     total: int
     offset: int
     limit: int
+
+
+@dataclass(frozen=True)
+class SpokenTurn:
+    """A turn of a recording that is to be kept.
+
+    Attributes:
+        start_s, end_s: from the start of the recording, in seconds.
+        text: what is said.
+        words: the words with their times, as JSON values.
+        person_id: who speaks; None = nobody of the gallery.
+        speaker: what somebody else is called, such as "unknown 1".
+        outcome: how the speaker was found.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    words: tuple[dict[str, Any], ...] = ()
+    person_id: str | None = None
+    speaker: str = ""
+    outcome: str = "unknown"
+
+
+@dataclass(frozen=True)
+class NewTranscript:
+    """A transcript that is to be kept. `title` is the name of the file."""
+
+    title: str
+    language: str
+    duration_s: float
+    turns: tuple[SpokenTurn, ...]
+
+
+@dataclass(frozen=True)
+class KeptTurn(SpokenTurn):
+    """A turn as it is kept. `speaker` is the present name of the person.
+
+    `is_deleted`: the person was deleted, and with them what they said.
+    """
+
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True)
+class KeptTranscript:
+    """A kept transcript. In a list it comes without its turns."""
+
+    transcript_id: str
+    created_at: datetime
+    title: str
+    language: str
+    duration_s: float
+    turns: tuple[KeptTurn, ...] = ()
+
+
+@dataclass(frozen=True)
+class TranscriptPage:
+    """Part of the list of kept transcripts, and how many there are in total."""
+
+    transcripts: tuple[KeptTranscript, ...]
+    total: int
 
 
 @dataclass(frozen=True)

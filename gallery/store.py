@@ -10,13 +10,20 @@ from gallery.transactions.answers import AnswerTransactions
 from gallery.transactions.audit import AuditTransactions
 from gallery.transactions.people import PeopleTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
+from gallery.transactions.transcripts import TranscriptTransactions
 from utils.config import Settings
 
 __all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store"]
 
 
-class Store(PeopleTransactions, TemplateTransactions, AnswerTransactions, AuditTransactions):
-    """People, templates, answers and the audit of one gallery.
+class Store(
+    PeopleTransactions,
+    TemplateTransactions,
+    AnswerTransactions,
+    TranscriptTransactions,
+    AuditTransactions,
+):
+    """People, templates, answers, transcripts and the audit of one gallery.
 
     Shared by all requests and threads.
     """

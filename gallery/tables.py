@@ -148,6 +148,43 @@ distinct_people = Table(
     Column("other_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
+# Transcripts of recordings, with DUET_KEEP_TRANSCRIPTS=1 only.
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("transcript_id", String(32), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    # Who asked.
+    Column("actor", String(80), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("duration_s", Float, nullable=False),
+    # Name of the file; NULL = somebody who speaks in it was deleted.
+    Column("title", LargeBinary),
+    Column("sealed_by", String(16)),
+    sqlite_autoincrement=True,
+)
+
+transcript_turns = Table(
+    "transcript_turns",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("turn_id", String(32), nullable=False, unique=True),
+    Column("transcript_key", ForeignKey("transcripts.key", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("start_s", Float, nullable=False),
+    Column("end_s", Float, nullable=False),
+    # NULL = nobody of the gallery, or somebody who was deleted.
+    Column("person_key", ForeignKey("people.key", ondelete="SET NULL"), index=True),
+    Column("speaker", String(80), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    # What is said; NULL = the person who says it was deleted.
+    Column("data", LargeBinary),
+    Column("sealed_by", String(16)),
+    UniqueConstraint("transcript_key", "position"),
+    sqlite_autoincrement=True,
+)
+
 # Answers of the latest identifications, by request id, so that people can say that it
 # was not them. They are kept for some days.
 identifications = Table(

@@ -159,6 +159,9 @@ class PrivacySettings(_Subject):
         "1: keep aligned faces, speech and a thumbnail with each template, so that later models"
         " can embed them again. 0: keep vectors only.",
     )
+    keep_transcripts: bool = _setting(
+        False, "1: keep transcripts, encrypted as templates are. 0: keep none."
+    )
     feedback_days: int = _setting(
         7,
         "Days for which the service remembers whom an answer named, so that people can report a"
@@ -243,9 +246,8 @@ class SpeechSettings(_Subject):
 
     speech_model: str = _setting(
         "",
-        "What writes down speech: base, tiny.en, a folder with a Whisper model in the form of"
-        " CTranslate2, or one that cli.py train speech made. Empty: base where it is installed,"
-        " else tiny.en.",
+        "What writes down speech: base, tiny.en, or a folder: a Whisper model for CTranslate2, or"
+        " what cli.py train speech made. Empty: base where it is installed, else tiny.en.",
     )
     speech_threads: int = _setting(
         0,

@@ -33,6 +33,7 @@ DuetError
 │   ├── EncoderMismatchError: encoder_mismatch
 │   ├── StoreUnavailableError: store_unavailable
 │   ├── JobNotFoundError: job_not_found
+│   ├── TranscriptNotFoundError: transcript_not_found
 │   ├── StorageFullError: storage_full
 │   └── BrokerUnavailableError: broker_unavailable
 ├── ModelError: model_unavailable
@@ -259,6 +260,12 @@ class JobNotFoundError(GalleryError):
     """Nothing of this job id."""
 
     code = "job_not_found"
+
+
+class TranscriptNotFoundError(GalleryError):
+    """No transcript of this id is kept."""
+
+    code = "transcript_not_found"
 
 
 class DuplicatePersonError(GalleryError):

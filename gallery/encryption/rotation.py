@@ -33,7 +33,14 @@ from sqlalchemy import (
 
 from gallery.database.base import Database
 from gallery.encryption.sealing import Codec, PlainText, other_key
-from gallery.tables import kept_media, meta, reembedded, templates
+from gallery.tables import (
+    kept_media,
+    meta,
+    reembedded,
+    templates,
+    transcript_turns,
+    transcripts,
+)
 from utils.config import PREFIX
 from utils.errors import ConfigError, StoreUnavailableError
 
@@ -62,7 +69,7 @@ class _Sealed:
     def rows(self) -> Select[Any]:
         """Select key, value, sealed_by and then what the value is bound to."""
         columns = (self.table.c.key, self.value, self.table.c.sealed_by, *self.about)
-        return select(*columns).select_from(self.source)
+        return select(*columns).select_from(self.source).where(self.value.is_not(None))
 
 
 _T = templates.c
@@ -84,6 +91,18 @@ _ALL = (
         value=reembedded.c.vector,
         about=(_T.template_id, _T.modality, reembedded.c.encoder_id),
         source=reembedded.join(templates, _T.key == reembedded.c.key),
+    ),
+    _Sealed(
+        table=transcripts,
+        value=transcripts.c.title,
+        about=(transcripts.c.transcript_id,),
+        source=transcripts,
+    ),
+    _Sealed(
+        table=transcript_turns,
+        value=transcript_turns.c.data,
+        about=(transcript_turns.c.turn_id,),
+        source=transcript_turns,
     ),
 )
 
@@ -214,7 +233,7 @@ def _write(connection: Connection, rows: Mapping[str, str]) -> None:
 def _count_other(connection: Connection, part: _Sealed, key_id: str | None) -> int:
     """Count the values that are not stored with the key `key_id`."""
     other = part.table.c.sealed_by.is_distinct_from(key_id)
-    return connection.scalar(select(func.count()).where(other)) or 0
+    return connection.scalar(select(func.count()).where(other, part.value.is_not(None))) or 0
 
 
 def _has_rows(connection: Connection, part: _Sealed) -> bool:

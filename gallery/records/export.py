@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
-from gallery.records import feedback, people, stored_media
+from gallery.records import feedback, people, stored_media, transcripts
 from gallery.records.job_files import files_about
 from gallery.tables import events, job_items, jobs, templates
 
@@ -55,6 +55,7 @@ def document(connection: Connection, codec: Codec, key: int) -> dict[str, Any]:
         },
         "templates": [_template(connection, codec, row) for row in rows],
         **feedback.of_person(connection, key),
+        "transcripts": transcripts.of_person(connection, codec, key),
         "jobs": _jobs(connection, key, person.person_id),
         "events": _events(connection, key),
     }

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from gallery.records import people as people_records
+from gallery.records import transcripts
 from gallery.records.job_files import files_about
 from gallery.tables import (
     feedback,
@@ -70,7 +71,8 @@ def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[byte
 def all_of(connection: Connection, key: int) -> set[bytes]:
     """Everything that names or shows a person, or leads to them.
 
-    Answers that named them and files of jobs lead to them.
+    Answers that named them and files of jobs lead to them. Their turns in transcripts
+    hold what they said.
     """
     about = files_about(key, people_records.id_of(connection, key))
     queries = (
@@ -83,6 +85,7 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
     for query in queries:
         leads.update(text.encode() for text in connection.scalars(query))
     mine = templates.c.person_key == key
+    leads |= transcripts.fragments_of(connection, key)
     return texts_of(connection, key) | fragments_of(connection, mine) | leads
 
 

@@ -21,7 +21,7 @@ from gallery.names import (
     validate_person_id,
     validate_retention_days,
 )
-from gallery.records import clock, job_files
+from gallery.records import clock, job_files, transcripts
 from gallery.records.stored_media import THUMBNAIL
 from gallery.results import MAX_PAGE, PeoplePage, Person
 from gallery.tables import changes, kept_media, people, templates
@@ -118,10 +118,12 @@ def change(connection: Connection, key: int, new_values: PersonChanges) -> None:
 def remove(connection: Connection, key: int) -> list[str]:
     """Delete a person with everything that belongs to them.
 
-    That is templates and their media, answers that named them, feedback, and what jobs
-    hold. Returns the uploads of jobs to remove (paths below the media root).
+    That is templates and their media, answers that named them, feedback, what they say
+    in transcripts, and what jobs hold. Returns the uploads of jobs to remove (paths
+    below the media root).
     """
     uploads = job_files.forget_person(connection, key, id_of(connection, key))
+    transcripts.forget_person(connection, key)
     connection.execute(delete(people).where(people.c.key == key))
     return uploads
 

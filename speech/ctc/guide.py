@@ -103,7 +103,7 @@ def read_words(file: Path, vocabulary: Vocabulary) -> frozenset[str]:
             write.
     """
     words = frozenset(map(vocabulary.spell, normalise(read_text(file)).split()))
-    foreign = sorted({c for word in words for c in word} - set(vocabulary.signs))
+    foreign = sorted(set("".join(words)) - set(vocabulary.signs))
     if foreign or not words:
         raise ModelError(
             f"A list of words holds words in the signs of the network. Received: {file.name} with"

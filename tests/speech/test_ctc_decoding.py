@@ -17,7 +17,9 @@ from utils.arrays import Float32Array
 from utils.errors import ModelError
 
 VOCABULARY = Vocabulary("ab ")
-A, B, SPACE = 2, 3, 4
+A = 2
+B = 3
+SPACE = 4
 ARPA = """\\data\\
 ngram 1=5
 ngram 2=2

@@ -32,6 +32,7 @@ _TRANSCRIPTS = "*.trans.txt"
 _ENCODINGS = ("utf-8-sig", "cp949")
 # "(70%)/(칠 십 퍼센트)": as it is written, and as it is spoken
 _TWO_WAYS = re.compile(r"\(([^()]*)\)\s*/\s*\(([^()]*)\)")
+_HAS_DIGIT = re.compile(r"\d")
 # Breath, laughter and noise, and marks of fillers, repetitions and doubt
 _MARKS = re.compile(r"\b[blonu]/|[/*+]")
 
@@ -97,7 +98,7 @@ def read_corpus(source: Path, split: str = "train") -> Corpus:
 
 def _corpus(root: Path, rows: list[Utterance], source: Path) -> Corpus:
     plain = [Utterance(one.path, normalise(one.text), one.speaker) for one in rows]
-    usable = [one for one in plain if one.text and not any(c.isdigit() for c in one.text)]
+    usable = [one for one in plain if one.text and not _HAS_DIGIT.search(one.text)]
     if not usable:
         raise DatasetError(
             f"A corpus needs at least one recording with a text without digits. {source.name}"

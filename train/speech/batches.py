@@ -163,11 +163,12 @@ class SpeechBatches:
         frames = self._frames()
         ordered = usable[np.argsort(frames[usable], kind="stable")]
         count = min(self._options.buckets, len(ordered))
+        signs = np.array([len(labels) for labels in self._labels])
         return [
             _Bucket(
                 members=part,
                 frames=-(-int(frames[part].max()) // GRAIN) * GRAIN,
-                signs=max(len(self._labels[member]) for member in part),
+                signs=int(signs[part].max()),
             )
             for part in np.array_split(ordered, count)
         ]

@@ -47,6 +47,7 @@ STATUS = {
     "person_not_found": 404,
     "template_not_found": 404,
     "thumbnail_not_found": 404,
+    "transcript_not_found": 404,
     "method_not_allowed": 405,
     "upload_timeout": 408,
     "duplicate_person": 409,

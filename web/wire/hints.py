@@ -61,6 +61,9 @@ HINTS = {
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
+    "transcript_not_found": (
+        "Transcripts are kept with the setting DUET_KEEP_TRANSCRIPTS=1, until they are deleted."
+    ),
     "duplicate_person": "If these are really two people, enrol with force=true.",
     "encoder_mismatch": (
         "Enrol the people of the other model again with replace=true, delete them, or go back to"

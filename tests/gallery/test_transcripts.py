@@ -1,0 +1,138 @@
+"""Kept transcripts: stored, read with the present names, exported, and deleted with a person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from gallery.encryption import rotation
+from gallery.encryption.sealing import PlainText, Sealer
+from gallery.results import KeptTurn, NewTranscript, SpokenTurn
+from gallery.store import Store
+from tests.support.gallery_parts import open_gallery
+from tests.support.remains import present_in
+from utils.errors import InvalidRequestError, TranscriptNotFoundError
+
+WORDS = {"word": "secretly", "start": 0.2, "end": 0.6, "probability": 0.9}
+TALK = NewTranscript(
+    title="annas talk.wav",
+    language="en",
+    duration_s=7.5,
+    turns=(
+        SpokenTurn(
+            0.0, 2.0, "Anna says this secretly", (WORDS,), person_id="anna", outcome="named"
+        ),
+        SpokenTurn(2.0, 4.5, "A stranger answers", speaker="unknown 1"),
+        SpokenTurn(4.5, 7.0, "And Ben is here, too", person_id="ben", outcome="inferred"),
+        SpokenTurn(7.0, 7.5, "Gone", person_id="nobody", speaker="Nobody", outcome="named"),
+    ),
+)
+
+
+@pytest.fixture
+def people(store: Store) -> Store:
+    """A store with Anna and Ben."""
+    store.create_person("anna", "Anna")
+    store.create_person("ben", "Ben")
+    return store
+
+
+def actions(store: Store) -> list[str]:
+    return [event.action for event in store.events(limit=10)]
+
+
+def test_a_transcript_is_read_with_the_present_names(people: Store) -> None:
+    kept = people.keep_transcript(TALK)
+    people.update_person("ben", name="Benjamin")
+    read = people.read_transcript(kept)
+    assert (read.title, read.language, read.duration_s) == ("annas talk.wav", "en", 7.5)
+    assert [turn.speaker for turn in read.turns] == ["Anna", "unknown 1", "Benjamin", ""]
+    assert [turn.person_id for turn in read.turns] == ["anna", None, "ben", None]
+    assert read.turns[0] == KeptTurn(
+        **{**asdict(TALK.turns[0]), "words": (WORDS,), "speaker": "Anna"}
+    )
+    assert {"read_transcript", "keep_transcript"} < set(actions(people))
+
+
+def test_they_are_listed_newest_first_and_deleted(people: Store) -> None:
+    first, second = (people.keep_transcript(TALK) for _ in range(2))
+    page = people.list_transcripts(limit=1)
+    assert (page.total, [one.transcript_id for one in page.transcripts]) == (2, [second])
+    assert people.list_transcripts(offset=1).transcripts[0].transcript_id == first
+    people.delete_transcript(second)
+    assert people.list_transcripts().total == 1
+    assert actions(people)[0] == "delete_transcript"
+    for call in (people.read_transcript, people.delete_transcript):
+        with pytest.raises(TranscriptNotFoundError, match="Received"):
+            call(second)
+    with pytest.raises(InvalidRequestError):
+        people.list_transcripts(limit=0)
+
+
+def test_a_person_is_exported_with_what_they_say(people: Store) -> None:
+    kept = people.keep_transcript(TALK)
+    (turn,) = people.export_person("anna")["transcripts"]
+    assert turn["transcript_id"] == kept
+    assert (turn["text"], turn["words"]) == ("Anna says this secretly", [WORDS])
+    assert (turn["start_s"], turn["end_s"]) == (0.0, 2.0)
+    assert people.export_person("ben")["transcripts"][0]["text"] == "And Ben is here, too"
+
+
+def test_turns_are_deleted_with_their_person(people: Store) -> None:
+    kept = people.keep_transcript(TALK)
+    people.delete_person("anna")
+    read = people.read_transcript(kept)
+    assert read.title == ""
+    assert read.turns[0] == KeptTurn(0.0, 2.0, "", outcome="named", is_deleted=True)
+    assert [turn.text for turn in read.turns[1:]] == [turn.text for turn in TALK.turns[1:]]
+    assert not any(turn.is_deleted for turn in read.turns[1:])
+
+
+def test_merged_entries_say_what_both_said(people: Store) -> None:
+    kept = people.keep_transcript(TALK)
+    people.merge_people("anna", "ben")
+    read = people.read_transcript(kept)
+    assert [turn.person_id for turn in read.turns] == ["anna", None, "anna", None]
+    assert read.turns[2].text == "And Ben is here, too"
+    assert read.title == "annas talk.wav"
+
+
+@pytest.mark.slow
+def test_nothing_is_left_in_the_bytes(tmp_path: Path) -> None:
+    store = open_gallery(tmp_path)
+    for number in range(40):
+        store.create_person(f"p{number}")
+    store.create_person("anna", "Anna")
+    store.create_person("ben", "Ben")
+    for _ in range(20):
+        other = store.keep_transcript(TALK)
+    wanted = [b"Anna says this secretly", b"annas talk.wav"]
+    assert present_in(tmp_path, *wanted) == wanted
+    store.delete_person("anna")
+    assert present_in(tmp_path, *wanted) == []
+    assert present_in(tmp_path, b"And Ben is here")
+    store.delete_transcript(other)
+    store.delete_person("ben")
+    assert present_in(tmp_path, b"And Ben is here") == []
+    store.close()
+
+
+def test_they_are_sealed_and_rotate_with_the_key(tmp_path: Path) -> None:
+    keys = [Sealer(bytes([number]) * 32) for number in (1, 2)]
+    store = open_gallery(tmp_path, codec=keys[0])
+    store.create_person("anna", "Anna")
+    kept = [store.keep_transcript(TALK) for _ in range(2)]
+    store.create_person("ben", "Ben")
+    store.keep_transcript(TALK)
+    store.delete_person("ben")
+    assert present_in(tmp_path, b"Anna says", b"annas talk", b"secretly") == []
+    rotation.rotate(store.database, keys[1], [keys[0]])
+    store.close()
+    store = open_gallery(tmp_path, codec=keys[1])
+    assert store.read_transcript(kept[0]).turns[0].text == "Anna says this secretly"
+    assert store.read_transcript(kept[1]).title == "annas talk.wav"
+    rotation.rotate(store.database, PlainText(), [keys[1]])
+    store.close()
+    assert present_in(tmp_path, b"Anna says this")
