@@ -58,6 +58,7 @@ def test_a_known_person(enrolled_three: FlaskClient) -> None:
     assert response.status_code == 200
     body = response.get_json()
     assert set(body) == {
+        "duplicates",
         "fused",
         "face",
         "voice",

@@ -104,7 +104,8 @@ def test_a_known_person_under_a_second_id_is_reported(client: FlaskClient, root:
     for force in ("True", True):
         forced = ask(client, "anna-1.mp4", "", force=force).get_json()
     assert client.get("/v1/people/anna").get_json()["templates"] == {"face": 1, "voice": 1}
-    assert "notice" not in forced, "the second time the id is known"
+    assert "force=true" not in forced["notice"], "the second time the id is known"
+    assert "ann@example.com, anna. Merge them." in forced["notice"]
 
 
 def test_the_face_of_one_and_the_voice_of_another(client: FlaskClient, root: Path) -> None:

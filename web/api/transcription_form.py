@@ -222,13 +222,13 @@ transcription_form.add_argument(
     KNOWN_NAMES,
     location="form",
     action="append",
-    help="names of people who need not be in the gallery, for this request alone",
+    help="names of people outside the gallery, for this request alone. Without it, nobody",
 )
 transcription_form.add_argument(
     KNOWN_REFERENCES,
     location="form",
     action="append",
-    help=f"speech of each of them as a data URL, as many as names, {MOST_KNOWN} at most",
+    help=f"speech of each as a data URL, {MOST_KNOWN} at most. Without it, there are no names",
 )
 transcription_form.add_argument(
     "num_speakers",
