@@ -21,7 +21,7 @@ from align.faces import FaceDetector, analyse_faces, find_faces, shrink_factor
 from align.limits import ReadLimits
 from align.looks import FAST_PX
 from align.photo import read_photo
-from tests.support.drawn_faces import face
+from demo.faces import face
 from tests.support.media import scene, write_photo
 from utils.arrays import Float64Array, ImageArray
 from utils.errors import ModelError

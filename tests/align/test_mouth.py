@@ -8,7 +8,7 @@ import pytest
 from align.faces import FaceDetector, find_faces
 from align.mouth import STILL, measure_changes, measure_motion
 from align.warp import align
-from tests.support.drawn_faces import face
+from demo.faces import face
 from utils.arrays import ImageArray
 from utils.media import Frame
 

@@ -8,7 +8,7 @@ import pytest
 
 from align.quality import assess_face, estimate_yaw, measure_roll_deg, measure_sharpness, score_face
 from align.warp import TEMPLATE_XY, align
-from tests.support.drawn_faces import face
+from demo.faces import face
 from utils.media import FaceDetection, FaceQuality
 
 LANDMARKS = (np.array([[159, 181], [241, 181], [200, 234], [172, 276], [228, 276]]) * 1.0).astype(

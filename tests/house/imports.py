@@ -23,6 +23,7 @@ FOLDERS = (
     "align",
     "bench",
     "commands",
+    "demo",
     "deploy",
     "docs",
     "gallery",

@@ -13,11 +13,12 @@ import soundfile
 from click.testing import CliRunner
 
 import cli
+from demo import faces as drawn_faces
 from network.frontends.kaldi import KaldiSpec
 from network.frontends.log_mel import FrontendSpec
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.preparation import describe_preparation
-from tests.support import drawn_faces, media_sound
+from tests.support import media_sound
 from utils.arrays import RATE_HZ
 from utils.config import ROOT
 

@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from demo import faces as drawn_faces
 from network.serving.card import read_card
 from network.serving.encoder import load_face_encoder, load_voice_encoder
-from tests.support import drawn_faces, media_sound
+from tests.support import media_sound
 from tests.support.documentation import DOCS, code_blocks
 from utils.arrays import RATE_HZ, Float32Array
 from utils.config import ROOT

@@ -90,10 +90,16 @@ def running(folder: Path, program: str = "app_web.py", **settings: object) -> It
     """Start `program` with its data in `folder`, wait until it is ready, end it afterwards."""
     port = free_port()
     log = folder / "service.log"
-    env = environment({"data_dir": folder / "data", "port": port, **settings})
+    # Options come before the environment, which names a port that is refused
+    options = ["--port", str(port), "--data-dir", str(folder / "data")]
+    env = environment({"port": 1, **settings})
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, program], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, program, *options],
+            cwd=ROOT,
+            env=env,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     service = Service(f"http://127.0.0.1:{port}", process, folder / "data", log)
     try:

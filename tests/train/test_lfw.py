@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from tests.support.drawn_faces import face
+from demo.faces import face
 from train.data.datasets import shared_data_dir
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Drawn people with made voices, for a first trial without a camera and for tests."""
