@@ -12,6 +12,7 @@ machine and the packages of requirements-dev.txt. Exit status 0: everything held
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -189,6 +190,23 @@ def walk(client: Client, clips: list[Path], logs: list[Path]) -> None:
     )
 
 
+def check_base_path(layout: Layout) -> None:
+    """Check that pages and links work below /duet, and that a client cannot move them."""
+    for base, sent in (("/duet", {}), ("", {"X-Forwarded-Prefix": "/evil"})):
+        page = layout.client.ask("GET", f"{base}/kiosk", 200, headers=sent).text
+        styles = re.findall(r'href="(/[^"]+\.css)"', page)
+        if not styles or not all(style.startswith(f"{base}/static/") for style in styles):
+            raise SystemExit(f"FAILED: the kiosk below {base or '/'} links to {styles}")
+        layout.client.ask("GET", styles[0], 200)
+        described = layout.client.ask("GET", f"{base}/swagger.json", 200).json()
+        if described["basePath"].rstrip("/") != base:
+            raise SystemExit(f"FAILED: Swagger UI would ask {described['basePath']}")
+    person = {"person_id": "eve", "consent": "a check of the layout"}
+    where = layout.client.ask("POST", "/duet/v1/people", 201, json=person).headers["Location"]
+    layout.client.ask("DELETE", where, 204)
+    print(f"ok  pages, Swagger UI and links below a path ({where})")
+
+
 def do_job(client: Client, clips: list[Path]) -> None:
     """Have the worker do a batch job."""
     files = [("media", (f"{n}.mp4", clips[0].read_bytes())) for n in range(4)]
@@ -323,6 +341,7 @@ def main() -> int:
         clips = [write_clip(folder / f"{n}.mp4", person=n) for n in range(2)]
         layout = start_layout(stack, folder)
         check_refusals(layout.url, layout.certificate)
+        check_base_path(layout)
         walk(layout.client, clips, layout.logs)
         do_job(layout.client, clips)
         lose_a_replica(layout, clips[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Variables with the same prefix that are no settings of the service: research data for
 # training and tests
 OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
+
+
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 def _setting(
@@ -55,6 +59,11 @@ class ServerSettings(_Subject):
         "127.0.0.1", "Address to listen on. Any address but loopback needs an API key."
     )
     port: int = _setting(5000, "TCP port.", 1, 65535)
+    url: str = _setting(
+        "",
+        "Address at which clients reach the service: printed at start, and asked by Request.py"
+        " and `cli.py client`. Empty: this machine at DUET_PORT.",
+    )
     api_key: str = _setting(
         "",
         "An admin key for the header X-API-Key, beside those of `cli.py keys`. Without any key"
@@ -68,15 +77,25 @@ class ServerSettings(_Subject):
     tls_key: Path | None = _setting(None, "Private key of the certificate, in a PEM file.")
     trusted_proxies: int = _setting(
         0,
-        "Number of proxies before the service that set X-Forwarded-For, -Proto and -Host.",
+        "Number of proxies before the service that set X-Forwarded-For, -Proto, -Host and -Prefix.",
         0,
         10,
+    )
+    base_path: str = _setting(
+        "",
+        "Path of a proxy below which the service is, such as /duet. Empty: the root of the host,"
+        " or what a trusted proxy states in X-Forwarded-Prefix.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be set together.")
+        if not _BASE_PATH.fullmatch(self.base_path):
+            raise ConfigError(
+                f"{PREFIX}BASE_PATH must be a path such as /duet, without a slash at its end."
+                f" Received: {self.base_path[:80]!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -347,6 +366,12 @@ def describe_settings() -> list[SettingDescription]:
         )
         for subject, setting in _fields()
     ]
+
+
+def url_of_service() -> str:
+    """Address that a client on this machine asks: DUET_URL, else the port of DUET_PORT."""
+    port = os.environ.get(PREFIX + "PORT") or ServerSettings.port
+    return os.environ.get(PREFIX + "URL") or f"http://127.0.0.1:{port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -27,6 +27,7 @@ from web.compat import identification_request
 from web.compat.speakers import routes as speakers
 from web.guard import auth
 from web.pages import pages
+from web.server.base_path import BasePath
 from web.state import State, store
 from web.wire import errors, uploads
 from web.wire.schema.base import MODELS
@@ -96,6 +97,7 @@ def create_app(
     app.config.from_mapping(config or {})
     app.json.sort_keys = False  # type: ignore[attr-defined]
     settings: Settings = app.config.setdefault("SETTINGS", None) or Settings.from_env()
+    app.wsgi_app = BasePath(app.wsgi_app, settings.server.base_path)  # type: ignore[method-assign]
     _init_requests(app)
     errors.init_app(app)
     uploads.init_app(app, settings)

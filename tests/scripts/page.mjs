@@ -21,7 +21,7 @@ class Storage {
   }
 }
 
-globalThis.document = { documentElement: { lang: "en" } };
+globalThis.document = { documentElement: { lang: "en", dataset: {} } };
 globalThis.sessionStorage = new Storage();
 globalThis.fetch = async (url, options) =>
   String(url).startsWith("/static/")

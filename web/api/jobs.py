@@ -154,7 +154,7 @@ class JobList(Resource):
             )
             raise
         wake_jobs(job)
-        return job_body(job), 202, {"Location": f"/v1/jobs/{job.job_id}"}
+        return job_body(job), 202, {"Location": f"{request.script_root}/v1/jobs/{job.job_id}"}
 
 
 @dataclass(frozen=True)

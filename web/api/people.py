@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import g
+from flask import g, request
 from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
@@ -122,7 +122,11 @@ class People(Resource):
                 f"`name` or `person_id` is required. Received: {', '.join(fields) or 'no field'}"
             )
         person = store().create_person(**fields)
-        return as_json.person(person), 201, {"Location": f"/v1/people/{person.person_id}"}
+        return (
+            as_json.person(person),
+            201,
+            {"Location": f"{request.script_root}/v1/people/{person.person_id}"},
+        )
 
 
 @ns.route("/<string:person_id>")

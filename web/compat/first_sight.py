@@ -6,7 +6,8 @@ recognizer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gallery.names import validate_person_id
 from gallery.results import Person
@@ -28,7 +29,7 @@ class FirstSightRequest:
 
     `re_register` replaces what is stored. `force` stores a clip of somebody who is
     registered under another id, or that is not of one person. The answer is remembered
-    under `request_id`. `name` is shown of a new person.
+    under `request_id`. `name` is shown of a new person. `detail` is more for the audit.
     """
 
     person_id: str
@@ -37,6 +38,7 @@ class FirstSightRequest:
     force: bool = False
     request_id: str | None = None
     name: str | None = None
+    detail: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def identify_on_sight(recognizer: Recognizer, request: FirstSightRequest) -> Fir
             request_id=request.request_id,
             action="first_sight",
             outcome=registration.outcome,
+            detail=request.detail,
         )
     )
     return FirstSight(

@@ -8,6 +8,7 @@ are reported, and stored with `force` alone.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ FILE_FIELDS = ("media", "file")
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "path_dir": str,
+    "ip_address": str,
     "re_register": (bool, str),
     "force": (bool, str),
 }
@@ -68,6 +70,11 @@ request_form.add_argument(
     "path_dir",
     location="form",
     help="folder of the clip below the media root; missing = the media root itself",
+)
+request_form.add_argument(
+    "ip_address",
+    location="form",
+    help="address of the terminal, as it states it: noted in the audit, and never trusted",
 )
 request_form.add_argument(
     "re_register",
@@ -143,7 +150,22 @@ def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstS
         re_register=re_register,
         force=force,
         request_id=g.request_id,
+        detail=_note_address(fields),
     )
+
+
+def _note_address(fields: dict[str, Any]) -> dict[str, str]:
+    """Note what the terminal says its address is. Nothing else goes by it.
+
+    The audit takes no text of a client, so that a name cannot get into it.
+    """
+    text = fields.get("ip_address", "").strip()
+    if not text:
+        return {}
+    try:
+        return {"stated_address": str(ipaddress.ip_address(text))}
+    except ValueError:
+        return {"stated_address": "not an IP address"}
 
 
 def _read_body() -> tuple[dict[str, Any], parse.Upload | None]:

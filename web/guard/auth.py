@@ -146,7 +146,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
     if settings.server.trusted_proxies:
         hops = settings.server.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        )
 
     @app.teardown_request
     def forget_actor(_error: BaseException | None) -> None:

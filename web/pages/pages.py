@@ -92,6 +92,7 @@ def page(name: str, **values: object) -> Response:
             page=name,
             lang=language,
             languages=LANGUAGES,
+            root=request.script_root,
             t=translations.__getitem__,
             **values,
         )
@@ -103,6 +104,7 @@ def page(name: str, **values: object) -> Response:
             LANGUAGE_COOKIE,
             language,
             max_age=A_YEAR_S,
+            path=request.script_root or "/",
             samesite="Strict",
             httponly=True,
             secure=request.is_secure,
@@ -112,7 +114,7 @@ def page(name: str, **values: object) -> Response:
 
 def swagger_page(api: Api) -> Response:
     """The page that loads Swagger UI with the description of `api`."""
-    return page("swagger", specs_url="/swagger.json", api_title=api.title)
+    return page("swagger", specs_url=f"{request.script_root}/swagger.json", api_title=api.title)
 
 
 @blueprint.get("/kiosk")

@@ -26,8 +26,15 @@ HEAD_LIMIT_S = 30
 """The handshake and the headers of a request must be there in so long, however steadily
 they trickle in.
 """
+FIRST_BYTE_S = 5.0
+"""How long a thread waits for the first byte of a new connection."""
 LINGER_S = 2.0
+_HANDSHAKE = b"\x16"  # type of the first record of TLS (RFC 8446, 5.1)
 LINGER_READS = 16
+
+
+class TlsSpokenError(Exception):
+    """A client speaks https to a port that speaks http."""
 
 
 class Worker(ThreadWorker):
@@ -45,9 +52,23 @@ class Worker(ThreadWorker):
         conn.head_timer.daemon = True
         conn.head_timer.start()
         try:
+            if self._is_spoken_to_in_tls(conn):
+                self.handle_error(None, conn.sock, conn.client, TlsSpokenError())
+                return False
             return super().handle(conn)
         finally:
             conn.head_timer.cancel()
+
+    def _is_spoken_to_in_tls(self, conn: Any) -> bool:
+        """Whether a client begins with a handshake of TLS on a port that speaks http.
+
+        It would wait for an answer, and the service for the end of a line.
+        """
+        if self.cfg.is_ssl or conn.initialized or not conn.wait_for_data(FIRST_BYTE_S):
+            return False
+        with suppress(OSError):
+            return conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == _HANDSHAKE
+        return False
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request whose head is there."""
@@ -105,6 +126,8 @@ def _refusal(exc: BaseException) -> tuple[int, DuetError]:
         return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
     if isinstance(exc, ssl.SSLError):
         return 400, InvalidRequestError("This port speaks https.", "Write https:// in the address.")
+    if isinstance(exc, TlsSpokenError):
+        return 400, InvalidRequestError("This port speaks http.", "Write http:// in the address.")
     return 500, DuetError(
         "Something went wrong inside the service.",
         "Ask the operator to look this request_id up in the log.",

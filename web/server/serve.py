@@ -14,6 +14,7 @@ import logging
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,6 +86,8 @@ class Service(BaseApplication):
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
+        if self._swagger_ui:
+            print(list_pages(url_of(self._settings)), flush=True)
         return app
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
@@ -113,11 +116,20 @@ def configuration(settings: Settings) -> dict[str, str | float]:
 
 
 def url_of(settings: Settings) -> str:
-    """Write the address at which a browser on this machine finds the service."""
+    """Write the address at which a browser finds the service: DUET_URL, or this machine."""
+    if settings.server.url:
+        return settings.server.url.rstrip("/")
     any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
     host = any_address.get(settings.server.host, settings.server.host)
     scheme = "https" if settings.server.tls_cert else "http"
-    return f"{scheme}://{_bracket(host)}:{settings.server.port}"
+    base = settings.server.base_path
+    return f"{scheme}://{_bracket(host)}:{settings.server.port}{base}"
+
+
+def list_pages(url: str) -> str:
+    """List the pages that people open, one a line."""
+    pages = {"kiosk": "who stands before the camera", "people": "who is enrolled"}
+    return "\n".join(f"  {url}/{name:8}{what}" for name, what in pages.items())
 
 
 def _bracket(host: str) -> str:
@@ -203,10 +215,10 @@ def settings_help() -> str:
     return "\b\nSettings (environment variables):\n" + "\n".join(rows)
 
 
-def run(swagger_ui: bool) -> None:
-    """Serve until a signal ends it."""
+def run(swagger_ui: bool, **options: Any) -> None:
+    """Serve until a signal ends it. `options` come before settings of the environment."""
     try:
-        settings = Settings.from_env()
+        settings = Settings.from_env().replace(**options)
         check_start(settings)
     except DuetError as error:
         fail(error)
@@ -219,7 +231,14 @@ def command(name: str, about: str, swagger_ui: bool) -> click.Command:
 
     @click.command(name, help=about, epilog=settings_help())
     @click.version_option(VERSION, prog_name="Duet ID")
-    def main() -> None:
-        run(swagger_ui)
+    @click.option("--host", help="Address to listen on [default: DUET_HOST].")
+    @click.option("--port", type=int, help="TCP port [default: DUET_PORT].")
+    @click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+        help="Folder of the gallery [default: DUET_DATA_DIR].",
+    )
+    def main(**options: Any) -> None:
+        run(swagger_ui, **{name: value for name, value in options.items() if value is not None})
 
     return main

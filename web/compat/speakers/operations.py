@@ -120,12 +120,13 @@ class Operation:
 
 
 _IDS: Fields = {"speaker_id": str, "anonymousId": str}
+_CONTEXT: Fields = {"metaverseContext": dict}
+"""What clients of the voice API send along everywhere. It is accepted and ignored."""
 OPERATIONS = {
     "register": Operation(
-        register, {**_IDS, "audioData": str, "name": str, "metadata": dict, "force": bool}
+        register,
+        {**_IDS, **_CONTEXT, "audioData": str, "name": str, "metadata": dict, "force": bool},
     ),
-    "identify": Operation(
-        identify, {"audioData": str, "threshold": (int, float), "metaverseContext": dict}
-    ),
-    "delete": Operation(delete, _IDS, needs_recording=False),
+    "identify": Operation(identify, {**_CONTEXT, "audioData": str, "threshold": (int, float)}),
+    "delete": Operation(delete, {**_IDS, **_CONTEXT}, needs_recording=False),
 }

@@ -22,7 +22,9 @@ MAX_JSON_BYTES = 8_000_000
 
 Longer recordings come as files.
 """
-JSON_ONLY = ("audioData", "metaverseContext")
+JSON_ONLY = ("audioData",)
+OBJECTS = ("metadata", "metaverseContext")
+"""Fields that are JSON objects. In a form they come as text."""
 
 Values = Mapping[str, Any]
 Fields = Mapping[str, type | tuple[type, ...]]
@@ -50,8 +52,7 @@ def read_request(fields: Fields) -> VoiceRequest:
         return read_object(parse.json_object(fields, ("audioData",), MAX_JSON_BYTES))
     names = [name for name in fields if name not in JSON_ONLY]
     values: dict[str, Any] = dict(parse.form(names, FILES))
-    if "metadata" in values:
-        values["metadata"] = _parse_metadata(values["metadata"])
+    values |= {name: _parse_object(values[name], name) for name in OBJECTS if name in values}
     return VoiceRequest(values, parse.uploads(FILES))
 
 
@@ -94,11 +95,11 @@ def read_threshold(values: Values) -> float:
     return threshold
 
 
-def _parse_metadata(text: str) -> dict[str, Any]:
+def _parse_object(text: str, name: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InvalidRequestError(f"`metadata` must be a JSON object. Received: {text[:40]!r}")
+        raise InvalidRequestError(f"`{name}` must be a JSON object. Received: {text[:40]!r}")
     return value

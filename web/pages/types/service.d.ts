@@ -24,6 +24,7 @@ declare namespace Api {
   /** `version` and `role` are missing when the service needs another key. */
   interface Health {
     status: string;
+    reasons?: { code: string; text: string }[];
     version?: string;
     role?: string;
   }

@@ -31,7 +31,7 @@ async function checkService() {
     const health = await getHealth();
     role = health.role ?? null;
     const isOpen = health.version !== undefined; // told only to those with a good key
-    showHealth(isOpen ? "ok" : "key", describeHealth(health));
+    showHealth(stateOf(health), describeHealth(health));
     buttonById("key-button").hidden = isOpen && !getKey();
     return isOpen;
   } catch {
@@ -41,8 +41,18 @@ async function checkService() {
 }
 
 /** @param {Api.Health} health */
-const describeHealth = ({ version }) =>
-  version === undefined ? t("header.key_needed") : t("header.ok", { version });
+function stateOf({ status, version }) {
+  if (version === undefined) return "key";
+  return status === "degraded" ? "degraded" : "ok";
+}
+
+/** @param {Api.Health} health */
+function describeHealth({ version, reasons = [] }) {
+  if (version === undefined) return t("header.key_needed");
+  if (reasons.length === 0) return t("header.ok", { version });
+  const trouble = reasons.map(({ code }) => t(`header.trouble.${code}`));
+  return `${t("header.degraded")}: ${trouble.join(", ")}`;
+}
 
 /**
  * Show a state of the service. Unchanged text is left alone, or it would be read out

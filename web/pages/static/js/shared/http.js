@@ -2,6 +2,7 @@
 import { sendWhenFree } from "./busy.js";
 import { errorFromAnswer, serverGone } from "./errors.js";
 import { keyHeaders } from "./key.js";
+import { at } from "./root.js";
 
 /** @typedef {(share: number) => void} OnProgress follows an upload from 0 to 1 */
 /** @typedef {Record<string, Blob | string | boolean | null | undefined>} FormFields */
@@ -21,7 +22,7 @@ const EXTENSIONS = {
  */
 export async function fetchWithKey(url, options = {}) {
   try {
-    return await fetch(url, {
+    return await fetch(at(url), {
       ...options,
       headers: { ...keyHeaders(), ...options.headers },
     });
@@ -75,7 +76,7 @@ export const uploadForm = (url, fields, onProgress) =>
  */
 function uploadOnce(url, fields, onProgress = () => {}) {
   const request = new XMLHttpRequest();
-  request.open("POST", url);
+  request.open("POST", at(url));
   for (const [name, value] of Object.entries(keyHeaders())) {
     request.setRequestHeader(name, value);
   }

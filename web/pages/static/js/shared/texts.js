@@ -1,10 +1,11 @@
 // Texts in the page's language, from the file that the server fills the page with.
+import { at } from "./root.js";
 
 /** Tag of the page's language, such as "en". */
 export const language = document.documentElement.lang || "en";
 
 /** @type {Record<string, string>} */
-const texts = await (await fetch(`/static/i18n/${language}.json`)).json();
+const texts = await (await fetch(at(`/static/i18n/${language}.json`))).json();
 
 // Hebrew, Arabic and their neighbours.
 const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/u;
