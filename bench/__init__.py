@@ -19,6 +19,7 @@ BENCHMARKS = {
     "load": "Measure the throughput of a running service.",
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "people": "Time the page /people in a browser.",
+    "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
     "templates": "Compare what can stand for a person of several templates.",
     "training": "Measure how fast a face or voice network trains.",
     "voices": "Measure a voice network by list, duration and channel.",

@@ -5,8 +5,9 @@ Each client posts a 5 s clip again and again, for a bounded time.
 For each number of recognition slots (DUET_SLOTS) a service is started on a free port
 with an empty data folder and the clip of `bench identify`; it has one process of eight
 threads, as it is served. Prints clips/s, time of a request at the median, the 95th and
-the 99th percentile, requests that failed, resident memory after each step, and whether
-every answer equals the one that a single client got before. With `--processes 2` two
+the 99th percentile, requests that failed or were told to come later (503 `busy`),
+resident memory after each step, and whether every answer equals the one that a single
+client got before. With `--processes 2` two
 services share the gallery and the clients are dealt out to them: what a second gunicorn
 worker would give.
 """
@@ -43,17 +44,20 @@ class Question:
 class Tally:
     """Requests of one client, or of all clients.
 
-    Holds times in seconds of answered requests, failures, and answers unlike the first.
+    Holds times in seconds of answered requests, failures, answers 503 `busy`, and answers
+    unlike the first.
     """
 
     times: list[float] = field(default_factory=list)
     failed: int = 0
+    busy: int = 0
     unlike: int = 0
 
     def add(self, other: Tally) -> None:
         """Join another client's."""
         self.times += other.times
         self.failed += other.failed
+        self.busy += other.busy
         self.unlike += other.unlike
 
 
@@ -63,11 +67,21 @@ def ask_until(end: float, service: Service, question: Question, tally: Tally) ->
         started = time.perf_counter()
         try:
             unlike = ask_for_answer(service, question.clip) != question.expected
-        except requests.RequestException:
-            tally.failed += 1
+        except requests.RequestException as error:
+            if _is_busy(error):
+                tally.busy += 1
+                time.sleep(1)
+            else:
+                tally.failed += 1
             continue
         tally.times.append(time.perf_counter() - started)
         tally.unlike += unlike
+
+
+def _is_busy(error: requests.RequestException) -> bool:
+    """Whether the service has asked to come again later."""
+    answer = error.response
+    return answer is not None and answer.status_code == 503 and "Retry-After" in answer.headers
 
 
 def load(
@@ -108,7 +122,8 @@ def measure(slots: int, processes: int, clients: Sequence[int], seconds: float) 
             memory = sum(map(resident_mb, services))
             print(
                 f"| {processes} | {slots} | {count} | {len(tally.times) / took:.2f} | {p50:.0f} |"
-                f" {p95:.0f} | {p99:.0f} | {tally.failed} | {tally.unlike} | {memory:.0f} |",
+                f" {p95:.0f} | {p99:.0f} | {tally.failed} | {tally.busy} | {tally.unlike} |"
+                f" {memory:.0f} |",
                 flush=True,
             )
 
@@ -134,10 +149,10 @@ def main(seconds: float, clients: Sequence[int], slots: Sequence[int], processes
     """Print the table."""
     print(f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; {seconds:g} s a step\n")
     print(
-        "| processes | slots | clients | clips/s | p50 ms | p95 ms | p99 ms | failed | answers"
-        " unlike the serial one | resident MB |"
+        "| processes | slots | clients | clips/s | p50 ms | p95 ms | p99 ms | failed | busy |"
+        " answers unlike the serial one | resident MB |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for number in slots:
         measure(number, processes, clients, seconds)
 
