@@ -1,5 +1,8 @@
 """Train a network: `python -m train.train_nets face|voice|fusion|speech`, as `cli.py train`.
 
+`cd train; python train_nets.py` works too. Without a command it fine-tunes the face and
+the voice network on the clips in `./dataset/<person>/`.
+
 There is one configuration file each under `train/configs/`. A run lives in its run
 folder: started again it continues from the last checkpoint. In the end the averaged
 weights are written to `best_model/<name>`, unless a model is there that is better, or
@@ -9,14 +12,19 @@ was measured on other data.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+if __package__ in (None, ""):  # as a file: Python looks for modules beside it alone
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
-from utils.config import Settings
+from utils.config import ROOT, Settings
 from utils.errors import DuetError
 
 PATH = click.Path(path_type=Path)
@@ -65,9 +73,33 @@ OPTIONS = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Train a network and publish it."""
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.option("--dataset", type=PATH, help="Folder with a folder of clips per person.")
+@click.option("--total-steps", type=int, help="Length of each training, in steps.")
+@click.option("--threads", default=0, help="Threads of TensorFlow [default: all cores].")
+@click.pass_context
+def main(context: click.Context, /, dataset: Path | None, **lengths: int | None) -> None:
+    """Train a network and publish it.
+
+    Without a command, fine-tune the face and the voice network on people's clips: videos
+    or frames in ./dataset/<person>/, or in the folder that --dataset names. The models go
+    to my_models/.
+    """
+    if context.invoked_subcommand:
+        return
+    # Its libraries take a second to import.
+    from train.own_dataset import find_dataset, prepare_all, train_on
+
+    settings = Settings.from_env().capture
+    given = {name: value for name, value in lengths.items() if value}
+    try:
+        folder = find_dataset(dataset, Path.cwd())
+        os.chdir(ROOT)
+        data = prepare_all(folder, settings)
+        status = train_on(data, given, lambda o: train_network(o, settings.min_speech_s))
+    except DuetError as error:
+        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+    context.exit(status)
 
 
 def run_options(name: str, values: Mapping[str, Any]) -> RunOptions:
@@ -108,11 +140,28 @@ def training_command(name: str) -> click.Command:
 
 def train_and_exit(options: RunOptions) -> None:
     """Train, and end the command with the status of the training."""
+    options = leave_own_folder(options)
     try:
         status = train_network(options, Settings.from_env().capture.min_speech_s)
     except DuetError as error:
         raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
     click.get_current_context().exit(status)
+
+
+def leave_own_folder(options: RunOptions) -> RunOptions:
+    """Go to the root of the repository from the folder `train`, where runs and models are.
+
+    Returns the options with paths that lead to the same files.
+    """
+    here = Path.cwd()
+    if here != ROOT / "train":
+        return options
+    os.chdir(ROOT)
+    paths = {name: value for name, value in vars(options).items() if isinstance(value, Path)}
+    if not (here / (options.init or "")).is_dir():
+        paths.pop("init", None)  # the model that serves
+    below: dict[str, Any] = {name: here / path for name, path in paths.items()}
+    return replace(options, **below)
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:

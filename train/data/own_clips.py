@@ -1,0 +1,115 @@
+"""Training data from people's clips: `dataset/<person>/<video or frames>`.
+
+Faces become aligned crops (112, 112, 3), and speech becomes 16 kHz mono WAV files, cut and
+aligned as the service does it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import soundfile
+
+from utils.errors import MediaError
+from utils.media import AlignedFace, Capture, Waveform
+from utils.whole_file import whole_file
+
+Analyse = Callable[[Path], Capture]
+
+PIECE_S = 4.0
+"""Speech is cut into pieces of this length. A person needs two of them."""
+
+_LEAST_PIECE_S = 1.5
+_QUALITY = 90  # of the WebP files, in percent
+
+
+@dataclass
+class Prepared:
+    """What became of the clips.
+
+    Attributes:
+        people: people of whom there is a face or speech.
+        faces, voices: files that were written, or were there already.
+        left_out: clips that show nothing or cannot be read, with the reason.
+    """
+
+    people: set[str] = field(default_factory=set)
+    faces: int = 0
+    voices: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+def list_clips(dataset: Path) -> list[Path]:
+    """List the files of a data set by name, relative to it: `<person>/...`.
+
+    Hidden files and folders are left alone.
+    """
+    names: list[Path] = []
+    for folder, below, files in os.walk(dataset):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        here = Path(folder).relative_to(dataset)
+        names += [here / name for name in files if here.parts and not name.startswith(".")]
+    return sorted(names)
+
+
+def prepare(dataset: Path, clip: Path, out: Path, analyse: Analyse) -> tuple[int, int]:
+    """Write the faces and the speech of one clip of `dataset`.
+
+    They go to `out`/faces/<person> and `out`/voices/<person>. A clip that was done before
+    is not done again, unless it changed.
+
+    Args:
+        dataset: the folder with a folder per person.
+        clip: path of the clip, relative to it.
+        out: folder of the data that training takes.
+        analyse: finds faces and speech of a file.
+
+    Returns:
+        The number of face crops and of pieces of speech.
+
+    Raises:
+        MediaError: the clip cannot be read, or shows neither.
+    """
+    note = out / "done" / clip.with_name(clip.name + ".txt")
+    stamp = str((dataset / clip).stat().st_mtime_ns)
+    if note.is_file() and (parts := note.read_text("ascii").split())[0] == stamp:
+        return int(parts[1]), int(parts[2])
+    capture = analyse(dataset / clip)
+    person = clip.parts[0]
+    name = "-".join(clip.parts[1:])
+    faces = list(_write_faces(capture.face_analysis.faces, out / "faces" / person / name))
+    voices = list(_write_speech(capture.speech_analysis.speech, out / "voices" / person / name))
+    if not faces and not voices:
+        raise MediaError("neither a face nor speech is in it")
+    with whole_file(note) as draft:
+        draft.write_text(f"{stamp} {len(faces)} {len(voices)}", "ascii")
+    return len(faces), len(voices)
+
+
+def _write_faces(faces: tuple[AlignedFace, ...], stem: Path) -> Iterator[Path]:
+    for number, face in enumerate(faces):
+        bgr = np.ascontiguousarray(face.image[..., ::-1])
+        _, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+        target = stem.with_name(f"{stem.name}-{number}.webp")
+        with whole_file(target) as draft:
+            draft.write_bytes(data.tobytes())
+        yield target
+
+
+def _write_speech(speech: Waveform | None, stem: Path) -> Iterator[Path]:
+    if speech is None:
+        return
+    size = round(PIECE_S * speech.rate_hz)
+    for number, start in enumerate(range(0, len(speech.samples), size)):
+        piece = speech.samples[start : start + size]
+        if len(piece) < _LEAST_PIECE_S * speech.rate_hz:
+            continue
+        target = stem.with_name(f"{stem.name}-{number}.wav")
+        with whole_file(target) as draft, draft.open("wb") as file:
+            soundfile.write(file, piece, speech.rate_hz, format="WAV", subtype="PCM_16")
+        yield target
