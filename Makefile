@@ -1,5 +1,6 @@
 # Two commands do everything: `make run` and `make test`. Both create the virtual environment
 # .venv first and need no system package.
+SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 PAGES := web/pages
@@ -8,6 +9,12 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
 # Folders whose tests ask no service and no browser.
 QUICK := $(addprefix tests/,align gallery house network recognition scoring train utils)
+# Installs a file of requirements, with a line for each package as it comes.
+define install
+@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r $(1) \
+  | { grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages)' || true; }; \
+  exit $${PIPESTATUS[0]}
+endef
 # What `make accuracy` measures, on which data, and where the tables go.
 CARDS := $(wildcard best_model/*/card.json)
 DUET_SHARED_DATA ?= ../shared/data
@@ -74,18 +81,19 @@ clean: ## remove the virtual environment and caches (never the data)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed. Received: $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed: TensorFlow has no package for others." \
+	    "Received: $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "Python lacks its venv module. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 .venv/installed: requirements.txt | $(BIN)/python
 	@echo "Installing the packages of requirements.txt (once, a minute or two) ..."
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(call install,requirements.txt)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	$(call install,requirements-dev.txt)
 	@touch $@
 
 $(PAGES)/node_modules/.package-lock.json: $(PAGES)/package-lock.json

@@ -7,6 +7,9 @@ It needs the standard library and `requests` only, and uploads the clip to
 name is reported, and registered with `--force` only. With `--identify` nothing is ever
 registered, and the whole answer of `/v1/identify` is explained.
 
+Without a clip on the command line, it asks for one. The address is DUET_URL, or else this
+machine at DUET_PORT.
+
 Examples:
     python Request.py anna@example.org-1.mp4
     python Request.py clip.mp4 --name anna@example.org-2.mp4 --re-register
@@ -18,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -36,11 +40,16 @@ def main(argv: list[str] | None = None) -> int:
     Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
     """
     args = parse(argv)
+    args.clip = args.clip or ask_for_clip()
+    if args.clip is None:
+        return fail("Name a clip: python Request.py CLIP")
     if not args.clip.is_file():
         return fail(f"No such file: {args.clip}")
     try:
         answer = send_when_free(args)
-    except requests.exceptions.SSLError:
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+            return fail(f"{args.url} does not speak https. Does the service speak http://?")
         return fail(
             f"The certificate of {args.url} is not trusted here. If it is your own, add --ca"
             " service.crt"
@@ -57,18 +66,56 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="Request.py", description="Ask a running Duet ID service who is in a clip."
     )
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="video, sound or picture file")
+    parser.add_argument(
+        "clip",
+        type=Path,
+        nargs="?",
+        metavar="CLIP",
+        help="video, sound or picture file (default: it is asked for)",
+    )
     _add_service_options(parser)
     _add_clip_options(parser)
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     return parser.parse_args(argv)
 
 
+def default_url() -> str:
+    """Address of the service: DUET_URL, else this machine at DUET_PORT or 5000."""
+    port = os.environ.get("DUET_PORT") or "5000"
+    return os.environ.get("DUET_URL") or f"http://127.0.0.1:{port}"
+
+
+def ask_for_clip() -> Path | None:
+    """Ask for a clip until a file is named. None where nothing is."""
+    while True:
+        try:
+            text = input("Clip (video, sound or picture; drop a file here, or Enter to end): ")
+        except (EOFError, KeyboardInterrupt):
+            return None
+        if not text.strip():
+            return None
+        path = read_path(text)
+        if path.is_file():
+            return path
+        print(f"No such file: {path}", file=sys.stderr)
+
+
+def read_path(text: str) -> Path:
+    """Read a path as it is typed, pasted, or dropped into a terminal with quotes."""
+    path = Path(text.strip()).expanduser()
+    if path.is_file() or os.name == "nt":
+        return Path(text.strip().strip('"')).expanduser() if os.name == "nt" else path
+    try:
+        return Path(*shlex.split(text)[:1]).expanduser()
+    except ValueError:  # a quote that is not closed
+        return path
+
+
 def _add_service_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
-        default="http://127.0.0.1:5000",
-        help="address of the service (default: %(default)s)",
+        default=default_url(),
+        help="address of the service (default: DUET_URL, or DUET_PORT here: %(default)s)",
     )
     parser.add_argument(
         "--api-key",

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from utils.python_version import check_python
+
+check_python()  # before the packages, which other versions lack
+
 from web.server.serve import command
 
 main = command(

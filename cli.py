@@ -6,6 +6,10 @@ The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 w
 
 from __future__ import annotations
 
+from utils.python_version import check_python
+
+check_python()  # before the packages, which other versions lack
+
 import click
 
 from commands import (
@@ -14,6 +18,7 @@ from commands import (
     calibrate,
     client,
     clips,
+    demo,
     encryption,
     evaluate,
     gallery,
@@ -27,11 +32,13 @@ from commands import (
     train,
     transcribe,
     verify,
+    wording,
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def cli() -> None:
+@wording.LANGUAGE
+def cli(lang: str | None) -> None:
     """Identify people by face and voice.
 
     Settings are DUET_* environment variables. docs/reference/settings.md lists them.
@@ -39,6 +46,7 @@ def cli() -> None:
 
 
 for _command in (
+    demo.demo,
     clips.enroll,
     clips.identify,
     verify.verify,

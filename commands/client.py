@@ -20,6 +20,7 @@ from commands.hints import HINTS, SERVER_HINTS
 from commands.microphone import record
 from commands.shared import FILE, format_error, open_recognizer, refusals, report
 from commands.voice_server import UnreachableError, VoiceServer, read_error
+from utils.config import url_of_service
 from utils.errors import DuetError
 from utils.wording import count_noun
 
@@ -135,8 +136,8 @@ def add_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--server",
         "url",
-        default="http://127.0.0.1:5000",
-        show_default=True,
+        default=url_of_service,
+        show_default="DUET_URL, or http://127.0.0.1 at DUET_PORT",
         help="Address of the service.",
     )
     @click.option(

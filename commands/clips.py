@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from commands.jobs import format_item_error, open_workplace, watch
 from commands.shared import FILE, describe, open_recognizer, refusals, report
+from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.records.jobs import Jobs, NewItem
-    from recognition.results import Identification, OtherPerson
+    from recognition.results import Decision, Identification, OtherPerson
 
 MODALITIES = {
     Modality.FUSED: "face and voice",
@@ -104,8 +105,11 @@ def _list_failures(jobs: Jobs, job_id: str) -> list[str]:
 @click.argument("clips", nargs=-1, required=True, type=FILE)
 @click.option("--all-faces", is_flag=True, help="Say who everybody else in view is, by face.")
 @JSON
+@LANGUAGE
 @refusals
-def identify(clips: tuple[Path, ...], all_faces: bool, json_lines: bool) -> None:
+def identify(
+    clips: tuple[Path, ...], *, all_faces: bool, json_lines: bool, lang: str | None
+) -> None:
     """Say who is in each clip: by both modalities, by face and by voice."""
     from recognition.requests import ClipFile, IdentificationRequest
 
@@ -118,41 +122,53 @@ def identify(clips: tuple[Path, ...], all_faces: bool, json_lines: bool) -> None
             except DuetError as error:
                 failures.append(f"{clip.name}: {describe(error)}")
                 continue
-            tqdm.write(format_identification(clip, answer, json_lines))
+            tqdm.write(format_identification(clip, answer, json_lines, lang or language()))
     report(failures)
 
 
-def format_identification(clip: Path, answer: Identification, json_line: bool) -> str:
+def format_identification(
+    clip: Path, answer: Identification, json_line: bool, lang: str = "en"
+) -> str:
     """Format an identification as one JSON object, or as lines of text."""
     from recognition import as_json
 
     if json_line:
         return json.dumps({"clip": clip.name, **as_json.identification(answer)}, ensure_ascii=False)
-    lines = [f"{clip.name} ({count_noun(answer.people, 'person', 'people')} in the gallery)"]
+    lines = [f"{clip.name} ({WORDS[lang].gallery.format(n=answer.people)})"]
     for modality, decision in answer.decisions.items():
-        match = decision.match
-        who = str(decision.outcome)
-        if match is not None:
-            who = (
-                f"{match.name} ({match.person_id}), p = {match.probability:.3f},"
-                f" score {match.score:.3f}"
-            )
-        if decision.threshold is not None:
-            who += f", threshold {decision.threshold:.3f}"
-        lines.append(f"  by {MODALITIES[modality]:15} {who}. {decision.reason}")
-    lines += [f"  also in view: {_format_other(other)}" for other in answer.others]
-    lines += [f"  hint: {hint.text}" for hint in answer.observation.hints]
+        by = WORDS[lang].by.format(by=modality_words(modality, lang))
+        lines.append(f"  {by:18} {_format_decision(decision, lang)}")
+    lines += [f"  {WORDS[lang].also}: {_format_other(other, lang)}" for other in answer.others]
+    lines += [f"  {format_hint(hint, lang)}" for hint in answer.observation.hints]
     return "\n".join(lines)
 
 
-def _format_other(other: OtherPerson) -> str:
+def _format_decision(decision: Decision, lang: str) -> str:
+    """Format who it is, the figures, and in English the reason."""
+    match = decision.match
+    probability, score, threshold = WORDS[lang].figures
+    if match is None:
+        who = WORDS[lang].outcomes[decision.outcome]
+    else:
+        figures = f"{probability} = {match.probability:.3f}, {score} {match.score:.3f}"
+        who = f"{match.name} ({match.person_id}), {figures}"
+    if decision.threshold is not None:
+        who += f", {threshold} {decision.threshold:.3f}"
+    return f"{who}. {decision.reason}" if lang == "en" else who
+
+
+def _format_other(other: OtherPerson, lang: str) -> str:
     """Format somebody else in view: where, and who it is if that was asked."""
     left, top, right, bottom = other.box_xyxy.round().astype(int).tolist()
-    where = f"a face from ({left}, {top}) to ({right}, {bottom})"
+    where = WORDS[lang].face_at.format(box=f"({left}, {top}) - ({right}, {bottom})")
     if other.decision is None:
         return where
     match = other.decision.match
-    who = f"{match.name} ({match.person_id})" if match else str(other.decision.outcome)
+    who = (
+        f"{match.name} ({match.person_id})"
+        if match
+        else WORDS[lang].outcomes[other.decision.outcome]
+    )
     return f"{where}, {who}"
 
 

@@ -113,7 +113,7 @@ def _open(settings: Settings, split: bool) -> Iterator[Recognizer]:
             settings = settings.replace(
                 data_dir=Path(folder), database_url="", media_root=None, keep_media=False
             )
-        click.echo("Loading the networks ...", err=True)
+        click.echo("Loading the networks, some seconds ...", err=True)
         opened = build_recognizer(settings, serving=True)
         try:
             yield opened
@@ -201,9 +201,9 @@ def _ask(
 
 def _answer(recognizer: Recognizer, clip: LabelledClip, owner: str | None) -> LabelledAnswer:
     from recognition.labelled import LabelledAnswer
-    from recognition.requests import ClipFile, IdentificationRequest
+    from recognition.requests import EVALUATE, ClipFile, IdentificationRequest
 
-    request = IdentificationRequest(ClipFile(clip.path, clip.name), action="evaluate")
+    request = IdentificationRequest(ClipFile(clip.path, clip.name), action=EVALUATE)
     decisions = recognizer.identify(request).decisions
     return LabelledAnswer(clip.name, clip.label, owner, decisions)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -69,7 +69,8 @@ def watch(place: Workplace, job: Job) -> None:
     slots = min(place.settings.limits.slots, job.files)
     with (
         ThreadPoolExecutor(slots) as pool,
-        tqdm(total=job.files, unit="clip", disable=None) as progress,
+        # What was done before counts for no speed
+        tqdm(total=job.files, initial=_count_finished(job), unit="clip", disable=None) as progress,
     ):
         try:
             while True:
@@ -124,9 +125,13 @@ def _check_folder(job: Job) -> None:
 
 
 def _show_progress(progress: tqdm[NoReturn], job: Job) -> None:
-    finished = sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
-    progress.update(finished - progress.n)
+    progress.update(_count_finished(job) - progress.n)
     progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed")
+
+
+def _count_finished(job: Job) -> int:
+    """Count the files that nobody has to work on any more."""
+    return sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
 
 
 def format_item_error(item: JobItem) -> str:
@@ -134,10 +139,14 @@ def format_item_error(item: JobItem) -> str:
     return format_error(**fill_hint(item.error, HINTS)) if item.error else ""
 
 
-def format_job(job: Job) -> str:
-    """Format a job as one line: id, action, state, time, files by state."""
+def format_job(job: Job, interrupted: Collection[str] = ()) -> str:
+    """Format a job as one line: id, action, state, time, files by state.
+
+    The state of those whose id is in `interrupted` is that nobody works on them.
+    """
     counts = ", ".join(f"{n} {state}" for state, n in job.counts.items())
-    return f"{job.job_id}\t{job.action}\t{job.state}\t{job.created_at:%Y-%m-%d %H:%M:%S}\t{counts}"
+    state = "interrupted" if job.job_id in interrupted else job.state
+    return f"{job.job_id}\t{job.action}\t{state}\t{job.created_at:%Y-%m-%d %H:%M:%S}\t{counts}"
 
 
 @click.group()
@@ -150,8 +159,9 @@ def jobs() -> None:
 def jobs_list() -> None:
     """One line per job, newest first: id, action, state, time, files by state."""
     with open_jobs() as (all_jobs, _):
+        interrupted = all_jobs.interrupted_jobs()
         for job in all_jobs.latest():
-            click.echo(format_job(job))
+            click.echo(format_job(job, interrupted))
 
 
 @jobs.command("show")
@@ -164,7 +174,7 @@ def jobs_show(job_id: str, as_json: bool) -> None:
 
     with open_jobs() as (all_jobs, _):
         if not as_json:
-            click.echo(format_job(all_jobs.get(job_id)))
+            click.echo(format_job(all_jobs.get(job_id), all_jobs.interrupted_jobs()))
         for item in all_jobs.items(job_id, limit=MAX_FILES):
             click.echo(format_item_json(item) if as_json else format_item(item))
 
@@ -198,7 +208,7 @@ def jobs_run(job_id: str) -> None:
     """Work on a job here until it is done, for example one that was interrupted."""
     with open_workplace() as place:
         watch(place, place.jobs.get(job_id))
-        click.echo(format_job(place.jobs.get(job_id)))
+        click.echo(format_job(place.jobs.get(job_id), place.jobs.interrupted_jobs()))
 
 
 @jobs.command("cancel")

@@ -66,6 +66,7 @@ def open_recognizer(settings: Settings | None = None) -> Iterator[Recognizer]:
     """
     from assembly import build_recognizer
 
+    click.echo("Loading the networks, some seconds ...", err=True)
     built = build_recognizer(settings or Settings.from_env())
     try:
         yield built

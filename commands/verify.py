@@ -10,30 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.clips import JSON, MODALITIES
+from commands.clips import JSON
 from commands.shared import FILE, open_recognizer, refusals
+from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.config import PREFIX, Settings
 from utils.errors import ConfigError
 
 if TYPE_CHECKING:
     from recognition.results import Verification
-
-VERDICTS = {
-    "en": {
-        "same": "same",
-        "different": "different",
-        "conflict": "conflict",
-        "no_probe": "nothing to compare",
-    },
-    "ko": {
-        "same": "같음",
-        "different": "다름",
-        "conflict": "서로 다름",
-        "no_probe": "비교할 것 없음",
-    },
-    "zh": {"same": "相同", "different": "不同", "conflict": "不一致", "no_probe": "没有可比内容"},
-}
-"""The words of the pages for each outcome, by language."""
 
 
 @click.command()
@@ -52,13 +36,7 @@ VERDICTS = {
     type=FILE,
     help='Settings as TOML, by their names in lower case, such as model_dir = "my_models".',
 )
-@click.option(
-    "--lang",
-    type=click.Choice(list(VERDICTS)),
-    default="en",
-    show_default=True,
-    help="Language of the verdict.",
-)
+@LANGUAGE
 @JSON
 @refusals
 def verify(
@@ -69,7 +47,7 @@ def verify(
     second: Path | None,
     person_id: str | None,
     config: Path | None,
-    lang: str,
+    lang: str | None,
     json_lines: bool,
 ) -> None:
     """Say whether CLIP and REFERENCE are the same person.
@@ -85,7 +63,7 @@ def verify(
     other = ClipFile(reference, reference.name) if reference else str(person_id)
     with open_recognizer(read_settings(config)) as opened:
         answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
-    click.echo(format_verification(clip, answer, json_lines, lang))
+    click.echo(format_verification(clip, answer, json_lines, lang or language()))
 
 
 def read_settings(config: Path | None) -> Settings:
@@ -117,13 +95,13 @@ def format_verification(clip: Path, answer: Verification, json_line: bool, lang:
         figures = "".join(
             f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
         )
-        word = VERDICTS[lang][verdict.outcome]
-        lines.append(f"{MODALITIES[modality]:16}{figures}  {word}")
+        word = WORDS[lang].verdicts[verdict.outcome]
+        lines.append(f"{modality_words(modality, lang):16}{figures}  {word}")
     by = answer.verdicts.fused.modality
     if answer.verdicts.fused.outcome == "same" and by is not None:
-        lines.append(f"Decided by {MODALITIES[by]}.")
-    lines.append(f"Thresholds aim at a false match rate of {answer.fmr:.2%}.")
-    lines += [f"hint: {hint.text}" for hint in answer.observation.hints]
+        lines.append(WORDS[lang].decided_by.format(by=modality_words(by, lang)))
+    lines.append(WORDS[lang].aim.format(fmr=f"{answer.fmr:.2%}"))
+    lines += [format_hint(hint, lang) for hint in answer.observation.hints]
     return "\n".join(lines)
 
 

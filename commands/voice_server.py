@@ -86,6 +86,12 @@ class VoiceServer:
                 method, self.url + route, headers=self._headers, timeout=self._timeout, **more
             )
         except requests.exceptions.SSLError as error:
+            if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+                raise ServerError(
+                    "server_address",
+                    f"The server does not speak https. Received: {self.url}",
+                    "Write http:// in the address, if the server is on this machine.",
+                ) from error
             raise ServerError(
                 "server_certificate",
                 "This machine does not trust the certificate of the server.",

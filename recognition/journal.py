@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gallery.records.feedback import NamedPerson
 from gallery.store import Store
-from recognition.requests import IdentificationRequest
+from recognition.requests import EVALUATE, IdentificationRequest
 from recognition.results import Identification, Verification
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
@@ -29,7 +29,8 @@ class Journal:
         """Note an identification in the audit, and who was named for feedback."""
         fused = answer.decisions.fused
         outcome = request.outcome or str(fused.outcome)
-        detail: dict[str, str | int] = {"people": answer.people}
+        detail: dict[str, str | int] = {"people": answer.people, **request.detail}
+        seen = fused.match if request.action != EVALUATE else None
         if request.action == "identify":
             detail = {
                 "face": str(answer.decisions.face.outcome),
@@ -45,7 +46,7 @@ class Journal:
             lambda: self._store.record_answer(
                 request.action,
                 outcome,
-                person_id=fused.match.person_id if fused.match else None,
+                person_id=seen.person_id if seen else None,
                 named=named_people(answer),
                 detail=detail,
                 request_id=request.request_id,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gallery.store import NewPerson
@@ -12,6 +12,10 @@ from utils.modality import Modality
 
 Guard = Callable[[], None]
 """Runs once no other writer can change the gallery, and may raise to stop an enrolment."""
+
+
+EVALUATE = "evaluate"
+"""Action of a question that counts for nothing: nobody was seen."""
 
 
 def allow() -> None:
@@ -43,6 +47,7 @@ class IdentificationRequest:
         action: name of the question in the audit.
         outcome: outcome in the audit; None = that of the fused decision.
         all_faces: identify everybody else in view too, by face.
+        detail: more for the row in the audit, which holds no names.
     """
 
     clip: Clip
@@ -52,6 +57,7 @@ class IdentificationRequest:
     action: str = "identify"
     outcome: str | None = None
     all_faces: bool = False
+    detail: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
+        _check_writable(self._path)
         self._busy_timeout_s = busy_timeout_s
         self._descriptors: dict[str, int] = {}
         engine = create_engine(
@@ -276,6 +277,24 @@ def _path_of(url: URL) -> Path:
             " DUET_DATABASE_URL=sqlite:////folder/duet.db."
         )
     return Path(url.database).resolve()
+
+
+def _check_writable(path: Path) -> None:
+    """Raise ConfigError for a file or folder that cannot be written.
+
+    A search needs it too: readers note themselves beside the file.
+    """
+    folder = next(folder for folder in path.parents if folder.exists())
+    is_writable = os.access(folder, os.W_OK | os.X_OK)
+    if is_writable and (not path.exists() or os.access(path, os.W_OK)):
+        return
+    is_mounted_so = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    why = "the file system is read-only" if is_mounted_so else "this user may only read it"
+    raise ConfigError(
+        "The folder of the gallery must be one that can be written. Received:"
+        f" {path.parent} ({why})",
+        "Change its owner or its mode, or name another folder: DUET_DATA_DIR.",
+    )
 
 
 def _make_file(path: Path) -> None:

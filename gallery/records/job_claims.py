@@ -118,6 +118,14 @@ class JobClaims:
         with self._database.read() as connection:
             return list(connection.scalars(query))
 
+    def interrupted_jobs(self) -> set[str]:
+        """Ids of the jobs that were begun and that nobody works on."""
+        of_job = job_items.c.job_key == jobs.c.key
+        begun = exists().where(of_job, job_items.c.state != "waiting", job_items.c.attempts > 0)
+        query = select(jobs.c.job_id).where(jobs.c.job_id.in_(self.idle_jobs()), begun)
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
     def renew(self, claim: Claim, worker: str) -> bool:
         """Hold a file for another lease. Returns False when the worker lost it."""
         with self._database.write() as connection:

@@ -1,4 +1,4 @@
-"""Request.py against a service that is busy at first."""
+"""Request.py: the clip that it asks for, its address, a service that is busy at first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import ClassVar
 
 import pytest
 
-from Request import main
+import Request
+from Request import default_url, main
+from utils.config import url_of_service
 
 
 class BusyTwice(BaseHTTPRequestHandler):
@@ -58,3 +60,55 @@ def test_a_busy_service_is_asked_again(
     assert printed.err.count("The service is busy. The clip is sent again") == 2
     assert len(set(BusyTwice.requests)) == 1, "the whole clip is sent each time"
     assert len(BusyTwice.requests) == 3
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Answer what is asked with these lines, then with the end of the input."""
+    left = iter(lines)
+
+    def answer(_prompt: str) -> str:
+        try:
+            return next(left)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+
+
+def test_without_a_clip_it_asks_for_one_until_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "Ann's first-1.mp4"
+    clip.write_bytes(b"a clip")
+    type_in(monkeypatch, "nowhere.mp4", f'"{clip}"')
+    assert Request.ask_for_clip() == clip
+    assert "No such file: nowhere.mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lines", [(), ("",), ("  ",)])
+def test_nothing_named_is_wrong_use(
+    monkeypatch: pytest.MonkeyPatch, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, *lines)
+    assert main([]) == 2
+    assert "Name a clip" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "typed", ["{0}", " {0} ", "'{0}'", '"{0}"', r"{1}"], ids=["plain", "spaces", "'", '"', "\\"]
+)
+def test_a_path_is_read_as_terminals_give_it(tmp_path: Path, typed: str) -> None:
+    clip = tmp_path / "two words.mp4"
+    clip.write_bytes(b"")
+    assert Request.read_path(typed.format(clip, str(clip).replace(" ", "\\ "))) == clip
+
+
+def test_the_address_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DUET_URL", "DUET_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    assert default_url() == url_of_service() == "http://127.0.0.1:5000"
+    monkeypatch.setenv("DUET_PORT", "8080")
+    assert default_url() == url_of_service() == "http://127.0.0.1:8080"
+    monkeypatch.setenv("DUET_URL", "https://duet.example.org/id")
+    assert default_url() == url_of_service() == "https://duet.example.org/id"
+    assert Request.parse(["a.mp4"]).url == "https://duet.example.org/id"

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from commands.verify import VERDICTS, read_settings
+from commands.verify import read_settings
+from commands.wording import WORDS
 from utils.config import ROOT
 from utils.errors import ConfigError
 
 
-@pytest.mark.parametrize("lang", VERDICTS)
+@pytest.mark.parametrize("lang", WORDS)
 def test_verdicts_are_the_words_of_the_pages(lang: str) -> None:
     file = ROOT / "web" / "pages" / "static" / "i18n" / f"{lang}.json"
     texts = json.loads(file.read_text(encoding="utf-8"))
@@ -23,7 +24,7 @@ def test_verdicts_are_the_words_of_the_pages(lang: str) -> None:
         for key, text in texts.items()
         if key.startswith("verdict.")
     }
-    assert words == VERDICTS[lang]
+    assert words == WORDS[lang].verdicts
 
 
 def test_a_file_of_settings_comes_before_the_environment(

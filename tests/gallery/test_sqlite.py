@@ -174,6 +174,12 @@ def test_locked_by_another_program(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"Received: /proc/sys \(.*\)") as refused:
+        open_database("sqlite:////proc/sys/duet.db")
+    assert "DUET_DATA_DIR" in refused.value.hint
+
+
 def test_read_only(store: Store) -> None:
     from sqlalchemy import event
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from commands.jobs import format_job
 from gallery.records.job_claims import MAX_ATTEMPTS
 from gallery.records.jobs import Jobs, NewItem
 from jobs.worker import Workplace, work
@@ -42,6 +43,23 @@ def test_what_a_killed_worker_held_is_done_again_once(
     assert not jobs.finish(held, "killed", result={"late": True}), (
         "a worker that was thought dead keeps nothing"
     )
+
+
+def test_a_job_that_was_begun_and_that_nobody_works_on_is_interrupted(
+    recognizer: Recognizer, jobs: Jobs, clips: list[NewItem]
+) -> None:
+    job = jobs.create(new("identify", clips[:3]))
+    later = jobs.create(new("identify", clips[:1]))
+    assert jobs.interrupted_jobs() == set(), "neither was begun"
+    first = claim(jobs, "a")
+    assert jobs.interrupted_jobs() == set(), "one is at work"
+    jobs.finish(first, "a", result={})
+    assert jobs.interrupted_jobs() == {job.job_id}
+    assert "\tinterrupted\t" in format_job(jobs.get(job.job_id), jobs.interrupted_jobs())
+    assert "\twaiting\t" in format_job(jobs.get(later.job_id), jobs.interrupted_jobs())
+    claim(jobs, "killed")
+    lose_worker(recognizer)
+    assert jobs.interrupted_jobs() == {job.job_id}
 
 
 def test_a_file_that_kills_its_workers_is_given_up(

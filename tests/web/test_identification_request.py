@@ -65,6 +65,32 @@ def test_first_sight_registers_and_the_next_clip_is_recognised(
     }
 
 
+@pytest.mark.parametrize(
+    ("stated", "noted"),
+    [
+        ("192.168.1.20", "192.168.1.20"),
+        (" ::1 ", "::1"),
+        ("Ann's terminal", "not an IP address"),
+        ("", None),
+    ],
+)
+def test_the_address_that_a_terminal_states_is_noted_and_not_believed(
+    client: FlaskClient, root: Path, stated: str, noted: str | None
+) -> None:
+    """The form of its clients: name, ip_address, path_dir, re_register."""
+    form = {
+        "name": "ann@example.com-1.mp4",
+        "ip_address": stated,
+        "path_dir": "lobby",
+        "re_register": "False",
+    }
+    answer = client.post(URL, data=form)
+    assert (answer.status_code, answer.get_json()["100001"]) == (200, FUSED + "ann@example.com")
+    (row,) = client.get("/v1/audit?action=first_sight").get_json()["events"]
+    assert row["detail"].get("stated_address") == noted
+    assert ask(client, ip_address=4).status_code == 400
+
+
 @pytest.mark.parametrize("again", [True, "True", "true"])
 def test_re_register_replaces(client: FlaskClient, root: Path, again: object) -> None:
     ask(client)

@@ -101,7 +101,7 @@ def test_the_browsers_language(page_client: FlaskClient, wanted: str, tag: str) 
     assert answer.headers["Content-Language"] == tag
     assert {"Accept-Language", "Cookie"} <= set(answer.headers["Vary"].split(", "))
     text = answer.get_data(as_text=True)
-    assert f'<html lang="{tag}">' in text
+    assert f'<html lang="{tag}" ' in text
     assert TEXTS[tag]["kiosk.start"] in text
 
 

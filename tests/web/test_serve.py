@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.tiny import tiny_models
 from tests.support.waiting import LIMIT_S, until
 
 PROGRAMS = ("app.py", "app_web.py")
+PAGES = ("kiosk", "people")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -197,7 +199,9 @@ class TestRunning:
     """One process for all of these."""
 
     def test_says_that_it_is_ready(self, service: Service) -> None:
-        assert f"Duet ID is ready: {service.url} (Swagger UI)" in service.log.read_text()
+        printed = service.log.read_text()
+        assert f"Duet ID is ready: {service.url} (Swagger UI)" in printed
+        assert re.findall(r"http\S+/\w+", printed) == [f"{service.url}/{p}" for p in PAGES]
         assert "WARNING" not in service.log.read_text()
         health = requests.get(service.url + "/v1/health", timeout=30)
         assert health.json()["models_loaded"] is True
@@ -269,6 +273,20 @@ class TestRunning:
         assert b"application/json" in head
         error = json.loads(body)["error"]
         assert set(error) == {"code", "message", "hint", "request_id"}
+
+    def test_https_is_told_that_the_port_speaks_http(self, service: Service) -> None:
+        started = time.monotonic()
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(service.url.replace("http:", "https:"), timeout=60)
+        assert time.monotonic() - started < 20, "it is not left to wait"
+        until(lambda: "TlsSpokenError" in service.log.read_text())
+        clip = Path(__file__)
+        url = ["--url", service.url.replace("http:", "https:")]
+        asked = [sys.executable, "Request.py", str(clip), *url]
+        done = subprocess.run(
+            asked, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, "does not speak https" in done.stderr) == (2, True)
 
     def test_a_stop_lets_the_running_request_end(self, service: Service, clip: Path) -> None:
         """Last of all: the service is gone afterwards."""

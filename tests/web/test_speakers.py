@@ -67,6 +67,7 @@ def test_register_and_identify_with_files(client: FlaskClient) -> None:
 def test_register_and_identify_as_the_clients_of_the_field_do(client: FlaskClient) -> None:
     """JSON with base64, anonymousId, and an answer of 200."""
     sent = {"anonymousId": "ann", "audioData": coded("ann"), "metadata": {"별명": "앤"}}
+    sent["metaverseContext"] = {"space": 1, "near": ["ben"]}
     assert client.post("/speakers/register", json=sent).status_code == 200
     answer = client.post(
         "/speakers/identify",

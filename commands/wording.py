@@ -1,0 +1,144 @@
+"""Words of verdicts and advice in English, Korean and Chinese: `cli.py --lang ko`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+import click
+
+from utils.config import ROOT
+from utils.media import Hint
+from utils.modality import Modality, PerModality
+
+# The pages say the same advice. Their texts are files, one for each language.
+_TEXTS = ROOT / "web" / "pages" / "static" / "i18n"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the command line says in one language.
+
+    Attributes:
+        modalities: what an answer goes by.
+        outcomes: of an identification without a name, by `Outcome`.
+        verdicts: of a verification.
+        gallery: how many people were searched, with `{n}`.
+        figures: words for probability, score and threshold.
+        by: introduces what an answer goes by, with `{by}`.
+        decided_by: says what a verdict goes by, with `{by}`.
+        aim: states the false match rate, with `{fmr}`.
+        hint: introduces advice.
+        also: introduces somebody else in view.
+        face_at: says where a face is, with `{box}`.
+    """
+
+    modalities: PerModality[str]
+    outcomes: dict[str, str]
+    verdicts: dict[str, str]
+    gallery: str
+    figures: tuple[str, str, str]
+    by: str
+    decided_by: str
+    aim: str
+    hint: str
+    also: str
+    face_at: str
+
+
+WORDS = {
+    "en": Words(
+        modalities=PerModality("face and voice", "face alone", "voice alone"),
+        outcomes={"unknown": "unknown", "conflict": "conflict", "no_probe": "nothing to compare"},
+        verdicts={
+            "same": "same",
+            "different": "different",
+            "conflict": "conflict",
+            "no_probe": "nothing to compare",
+        },
+        gallery="people in the gallery: {n}",
+        figures=("p", "score", "threshold"),
+        by="by {by}",
+        decided_by="Decided by {by}.",
+        aim="Thresholds aim at a false match rate of {fmr}.",
+        hint="hint",
+        also="also in view",
+        face_at="a face at {box}",
+    ),
+    "ko": Words(
+        modalities=PerModality("얼굴과 목소리", "얼굴만", "목소리만"),
+        outcomes={
+            "unknown": "모르는 사람",
+            "conflict": "얼굴과 목소리가 서로 다른 사람",
+            "no_probe": "비교할 것 없음",
+        },
+        verdicts={
+            "same": "같음",
+            "different": "다름",
+            "conflict": "서로 다름",
+            "no_probe": "비교할 것 없음",
+        },
+        gallery="등록된 사람 {n}명",
+        figures=("확률", "점수", "임계값"),
+        by="{by}",
+        decided_by="판정 근거: {by}.",
+        aim="임계값의 목표 오인식률은 {fmr}입니다.",
+        hint="도움말",
+        also="함께 보이는 사람",
+        face_at="{box} 위치의 얼굴",
+    ),
+    "zh": Words(
+        modalities=PerModality("脸和声音", "只凭脸", "只凭声音"),
+        outcomes={
+            "unknown": "不认识",
+            "conflict": "脸和声音不是同一个人",
+            "no_probe": "没有可比内容",
+        },
+        verdicts={
+            "same": "相同",
+            "different": "不同",
+            "conflict": "不一致",
+            "no_probe": "没有可比内容",
+        },
+        gallery="已登记 {n} 人",
+        figures=("概率", "得分", "阈值"),
+        by="{by}",
+        decided_by="判定依据：{by}。",
+        aim="阈值对应的目标误匹配率为 {fmr}。",
+        hint="提示",
+        also="画面中还有",
+        face_at="{box} 处的脸",
+    ),
+}
+"""The words of the pages, where they say the same."""
+
+LANGUAGE = click.option(
+    "--lang",
+    type=click.Choice(list(WORDS)),
+    default=None,
+    help="Language of verdicts and advice [default: en].",
+)
+
+
+def language() -> str:
+    """The language that was chosen before the name of the command: `cli.py --lang ko`."""
+    context = click.get_current_context(silent=True)
+    chosen = context.find_root().params.get("lang") if context else None
+    return str(chosen or "en")
+
+
+def format_hint(hint: Hint, lang: str) -> str:
+    """Word advice. In English it has figures, elsewhere it is the text of the pages."""
+    text = hint.text if lang == "en" else _texts(lang).get(f"hint.{hint.code}", hint.text)
+    return f"{WORDS[lang].hint}: {text}"
+
+
+def modality_words(modality: Modality, lang: str) -> str:
+    """Word what an answer goes by."""
+    return WORDS[lang].modalities[modality]
+
+
+@cache
+def _texts(lang: str) -> dict[str, str]:
+    return dict(json.loads((_TEXTS / f"{lang}.json").read_text(encoding="utf-8")))

@@ -1,0 +1,73 @@
+"""Verdicts and advice of the command line in three languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import cli
+from align.hints import CODES
+from commands.clips import format_identification
+from commands.wording import WORDS, format_hint, language
+from recognition.observation import Observation
+from recognition.results import Decision, Identification, Match, Outcome
+from utils.media import Hint
+from utils.modality import PerModality
+
+
+def answer() -> Identification:
+    """Ann by face, nobody by voice, and advice."""
+    ann = Match("ann", "Ann", 0.9, 0.99)
+    decisions = PerModality(
+        Decision(Outcome.CONFLICT, "The voice speaks against it"),
+        Decision(Outcome.ACCEPTED, "Recognised by face", ann, threshold=0.5),
+        Decision(Outcome.NO_PROBE, "The clip has no sound"),
+    )
+    ids = PerModality("f", "a", "v")
+    seen = Observation(
+        faces=(),
+        face_quality=None,
+        people_in_view=1,
+        speech_segments=(),
+        speech_quality=None,
+        duration_s=1.0,
+        hints=(Hint("no_sound", "There is no sound: allow the microphone."),),
+        encoder_ids=ids,
+        timings_ms={},
+    )
+    return Identification(decisions, seen, people=3, fpir=0.01, scale_ids=ids)
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_an_identification_is_worded(lang: str) -> None:
+    text = format_identification(Path("a.mp4"), answer(), json_line=False, lang=lang)
+    words = WORDS[lang]
+    head, fused, face, voice, advice = text.splitlines()
+    assert words.gallery.format(n=3) in head
+    assert words.outcomes["conflict"] in fused
+    assert "Ann (ann)" in face
+    assert all(figure in face for figure in words.figures)
+    assert words.outcomes["no_probe"] in voice
+    assert advice.strip().startswith(words.hint)
+    assert ("Recognised by face" in text) is (lang == "en")
+    assert ("There is no sound" in text) is (lang == "en")
+
+
+@pytest.mark.parametrize("lang", ["ko", "zh"])
+def test_all_advice_on_a_clip_is_translated(lang: str) -> None:
+    told = {code: format_hint(Hint(code, "in English"), lang) for code in CODES}
+    assert not [code for code, text in told.items() if "English" in text]
+    assert "in English" in format_hint(Hint("of_tomorrow", "in English"), lang)
+
+
+def test_the_language_comes_before_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    command = click.Command("tell", callback=lambda: told.append(language()))
+    monkeypatch.setitem(cli.cli.commands, "tell", command)
+    for words in (["tell"], ["--lang", "zh", "tell"]):
+        assert CliRunner().invoke(cli.cli, words).exit_code == 0
+    assert told == ["en", "zh"]
+    assert CliRunner().invoke(cli.cli, ["--lang", "xx", "tell"]).exit_code == 2
