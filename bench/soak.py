@@ -132,7 +132,7 @@ def make_hostile(folder: Path, clip: Path) -> list[Path]:
 
 def _png_header(width: int, height: int) -> bytes:
     """A picture that says how large it is, with little behind it."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = b"IHDR" + struct.pack(">II", width, height) + bytes((8, 2, 0, 0, 0))
     body = b"IDAT" + zlib.compress(bytes(1 << 20))
     chunks = (
         struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (head, body)

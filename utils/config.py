@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import ConfigError
+from utils.setting_values import check_range, parse_value
 
 PREFIX = "DUET_"
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,8 @@ class _Subject:
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
-            _check_range(setting, getattr(self, setting.name))
+            bounds = setting.metadata["low"], setting.metadata["high"]
+            check_range(_variable(setting), getattr(self, setting.name), *bounds)
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ class Settings:
             ConfigError: a variable is unknown, or its value cannot be used.
         """
         env = os.environ if env is None else env
-        fields = {PREFIX + setting.name.upper(): setting for _, setting in _fields()}
+        fields = {_variable(setting): setting for _, setting in _fields()}
         ours = [name for name in env if name.startswith(PREFIX)]
         unknown = sorted(set(ours) - fields.keys() - OTHER_VARIABLES)
         if unknown:
@@ -323,7 +325,9 @@ class Settings:
                 "See the table of settings in docs/reference/settings.md.",
             )
         given = {name: setting for name, setting in fields.items() if env.get(name)}
-        return cls.of(**{s.name: _parse(s, env[name]) for name, s in given.items()})
+        return cls.of(
+            **{s.name: parse_value(name, str(s.type), env[name]) for name, s in given.items()}
+        )
 
     def replace(self, **values: Any) -> Settings:
         """Copy the settings with other values, by their names as in `of`."""
@@ -358,7 +362,7 @@ def describe_settings() -> list[SettingDescription]:
     """Describe all settings, by subject and in the order of their fields."""
     return [
         SettingDescription(
-            variable=PREFIX + setting.name.upper(),
+            variable=_variable(setting),
             subject=subject,
             kind=str(setting.type),
             default=setting.default,
@@ -384,41 +388,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _variable(setting: dataclasses.Field[Any]) -> str:
+    """Name of the variable of the environment that holds a setting."""
+    return PREFIX + setting.name.upper()
+
+
 def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
     """Yield the name of the subject and the field of each setting."""
     for subject in dataclasses.fields(Settings):
         for setting in dataclasses.fields(subject.default_factory):  # type: ignore[arg-type]
             yield subject.name, setting
-
-
-def _parse(setting: dataclasses.Field[Any], text: str) -> Any:
-    name = PREFIX + setting.name.upper()
-    kind = str(setting.type)
-    if kind == "bool":
-        return _parse_flag(name, text)
-    if kind in ("int", "float"):
-        return _parse_number(name, kind, text)
-    return Path(text).resolve() if kind.startswith("Path") else text
-
-
-def _parse_flag(name: str, text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ConfigError(f"{name} must be 0 or 1. Received: {text!r}")
-    return text == "1"
-
-
-def _parse_number(name: str, kind: str, text: str) -> int | float:
-    try:
-        return int(text) if kind == "int" else float(text)
-    except ValueError:
-        raise ConfigError(f"{name} must be a number. Received: {text!r}") from None
-
-
-def _check_range(setting: dataclasses.Field[Any], value: Any) -> None:
-    low = setting.metadata["low"]
-    high = setting.metadata["high"]
-    if low is not None and not low <= value <= high:
-        raise ConfigError(
-            f"{PREFIX}{setting.name.upper()} must be between {low:g} and {high:g}."
-            f" Received: {value!r}"
-        )

@@ -26,8 +26,8 @@ from web.api import jobs as api_jobs
 from web.compat import identification_request
 from web.compat.speakers import routes as speakers
 from web.guard import auth
+from web.guard.base_path import BasePath
 from web.pages import pages
-from web.server.base_path import BasePath
 from web.state import State, store
 from web.wire import errors, uploads
 from web.wire.schema.base import MODELS

@@ -285,7 +285,7 @@ def _check_writable(path: Path) -> None:
     A search needs it too: readers note themselves beside the file.
     """
     folder = next(folder for folder in path.parents if folder.exists())
-    is_writable = os.access(folder, os.W_OK | os.X_OK)
+    is_writable = os.access(folder, os.W_OK | os.X_OK) or not folder.is_dir()
     if is_writable and (not path.exists() or os.access(path, os.W_OK)):
         return
     is_mounted_so = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

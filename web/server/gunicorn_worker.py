@@ -67,7 +67,8 @@ class Worker(ThreadWorker):
         if self.cfg.is_ssl or conn.initialized or not conn.wait_for_data(FIRST_BYTE_S):
             return False
         with suppress(OSError):
-            return conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == _HANDSHAKE
+            first = conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return bytes(first) == _HANDSHAKE
         return False
 
     def handle_request(self, req: Any, conn: Any) -> Any:
