@@ -12,7 +12,7 @@ QUICK := $(addprefix tests/,align gallery house network recognition scoring trai
 # Installs a file of requirements, with a line for each package as it comes.
 define install
 @$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r $(1) \
-  | { grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages)' || true; }; \
+  | { grep --line-buffered -oE '^((Collecting|Processing) [^ ]+|Installing collected packages)' || true; }; \
   exit $${PIPESTATUS[0]}
 endef
 # What `make accuracy` measures, on which data, and where the tables go.

@@ -50,11 +50,20 @@ def list_clips(dataset: Path) -> list[Path]:
     Hidden files and folders are left alone.
     """
     names: list[Path] = []
-    for folder, below, files in os.walk(dataset):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        here = Path(folder).relative_to(dataset)
-        names += [here / name for name in files if here.parts and not name.startswith(".")]
+    people = [folder for folder in dataset.iterdir() if folder.is_dir()]
+    for person in people:  # a folder may be a link, those below are not followed
+        if not person.name.startswith("."):
+            names += _list_files(person, dataset)
     return sorted(names)
+
+
+def _list_files(person: Path, dataset: Path) -> list[Path]:
+    names: list[Path] = []
+    for folder, below, files in os.walk(person):
+        below[:] = [name for name in below if not name.startswith(".")]
+        here = Path(folder).relative_to(dataset)
+        names += [here / name for name in files if not name.startswith(".")]
+    return names
 
 
 def prepare(dataset: Path, clip: Path, out: Path, analyse: Analyse) -> tuple[int, int]:
