@@ -55,7 +55,7 @@ MAY_IMPORT = {
 }
 """For every folder and program, the others that it may import."""
 
-SUBFOLDERS_MAY_IMPORT = {
+SUBFOLDERS_MAY_IMPORT: dict[str, dict[str, set[str]]] = {
     "gallery": {
         "migrations": set(),
         "database": {"migrations"},

@@ -50,7 +50,7 @@ function stateOf({ status, version }) {
 function describeHealth({ version, reasons = [] }) {
   if (version === undefined) return t("header.key_needed");
   if (reasons.length === 0) return t("header.ok", { version });
-  const trouble = reasons.map(({ code }) => t(`header.trouble.${code}`));
+  const trouble = reasons.map(({ code }) => t(`trouble.${code}`));
   return `${t("header.degraded")}: ${trouble.join(", ")}`;
 }
 
