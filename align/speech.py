@@ -65,6 +65,8 @@ def analyse_speech(waveform: Waveform | None, min_speech_s: float) -> SpeechAnal
 def _remove_offset(waveform: Waveform) -> Waveform:
     """Take off the constant part (DC) that a cheap microphone adds."""
     samples = waveform.samples
+    if not len(samples):
+        return waveform
     return Waveform(samples - samples.mean(dtype=np.float64).astype(np.float32), RATE_HZ)
 
 
@@ -121,6 +123,8 @@ def assess_speech(waveform: Waveform, segments: Sequence[SpeechSegment]) -> Spee
 
 def measure_clipping(samples: Float32Array) -> float:
     """Measure the share of samples (n,) that swing to full scale, in [0, 1]."""
+    if not len(samples):
+        return 0.0
     swing = np.abs(samples - samples.mean(dtype=np.float64))
     return float(np.mean((np.abs(samples) >= _FULL_SCALE) & (swing >= _LEAST_SWING)))
 

@@ -7,6 +7,7 @@ import pytest
 
 from align.speech import (
     analyse_speech,
+    assess_speech,
     cut_rest,
     cut_speech,
     estimate_snr_db,
@@ -114,6 +115,7 @@ def test_clipping_and_level() -> None:
     assert driven.score < clean.score
     off_centre = analyse_speech(wave(voice(2.0, level=0.005) + np.float32(0.99)), 0.5).quality
     assert off_centre.clipping == 0
+    assert assess_speech(wave(np.zeros(0, np.float32)), ()).clipping == 0
     assert quiet.level_db == pytest.approx(clean.level_db - 40, abs=1.5)
 
 
