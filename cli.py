@@ -31,6 +31,7 @@ from commands import (
     speech,
     train,
     transcribe,
+    transcripts,
     verify,
     wording,
 )
@@ -52,6 +53,7 @@ for _command in (
     verify.verify,
     clips.convert,
     transcribe.transcribe,
+    transcripts.transcripts,
     speech.speech,
     people.people,
     keys.keys,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, describe, refusals, report
+from commands.shared import FILE, describe, open_store, refusals, report
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
 from utils.whole_file import whole_file
@@ -88,7 +88,8 @@ def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: Any)
     settings = Settings.from_env()
     failures = []
     with _open_naming(settings, values) as naming:
-        request = _Request(naming=naming, **values)
+        is_kept = settings.privacy.keep_transcripts
+        request = _Request(naming=naming, is_kept=is_kept, **values)
         scribe = Scribe(settings)
         for recording in recordings:
             try:
@@ -108,6 +109,7 @@ class _Request:
     channels: str
     force: bool
     naming: Naming | None
+    is_kept: bool
 
 
 @contextmanager
@@ -147,12 +149,21 @@ def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Reques
     with scribe.open(recording) as writing:
         _follow(writing, path.name)
         transcript = writing.transcript
+    if request.is_kept:
+        _keep(transcript, path.name)
     text = format_transcript(transcript, request.form)
     if target is None:
         click.echo(text, nl=False)
         return
     _save(target, text)
     click.echo(str(target))
+
+
+def _keep(transcript: Transcript, title: str) -> None:
+    from speech.keeping import keep
+
+    with open_store() as store:
+        click.echo(f"Kept: {keep(store, transcript, title)}", err=True)
 
 
 def _follow(writing: Writing, name: str) -> None:

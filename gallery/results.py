@@ -122,10 +122,8 @@ class NewTranscript:
 class KeptTurn(SpokenTurn):
     """A turn as it is kept. `speaker` is the present name of the person.
 
-    `is_deleted`: the person was deleted, and with them what they said.
+    Of a person who was deleted it has the times alone, and the outcome "deleted".
     """
-
-    is_deleted: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,16 @@ from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
 from web import VERSION
-from web.api import audit, feedback, gallery, health, identify, person, transcriptions
+from web.api import (
+    audit,
+    feedback,
+    gallery,
+    health,
+    identify,
+    person,
+    transcriptions,
+    transcripts,
+)
 from web.api import jobs as api_jobs
 from web.compat import identification_request
 from web.compat.speakers import routes as speakers
@@ -36,6 +45,7 @@ log = logging.getLogger("duet.web")
 NAMESPACES = (
     identify.ns,
     transcriptions.ns,
+    transcripts.ns,
     person.ns,
     feedback.ns,
     gallery.ns,

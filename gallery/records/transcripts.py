@@ -30,6 +30,7 @@ from utils.errors import InvalidRequestError, TranscriptNotFoundError
 
 FRAGMENT_BYTES = 64
 MOST_SPEAKER = 80
+DELETED = "deleted person"
 
 
 def keep(connection: Connection, codec: Codec, new: NewTranscript) -> str:
@@ -123,7 +124,7 @@ def forget_person(connection: Connection, person_key: int) -> None:
     connection.execute(
         update(transcript_turns)
         .where(transcript_turns.c.person_key == person_key)
-        .values(person_key=None, data=None, sealed_by=None)
+        .values(person_key=None, speaker=DELETED, outcome="deleted", data=None, sealed_by=None)
     )
 
 
@@ -136,11 +137,17 @@ def of_person(connection: Connection, codec: Codec, person_key: int) -> list[dic
         .where(c.person_key == person_key)
         .order_by(c.key)
     )
-    names = ("transcript_id", "created_at", "start_s", "end_s")
-    return [
-        {**{name: row._mapping[name] for name in names}, **_open(codec, row)}
-        for row in connection.execute(query)
-    ]
+    return [_exported(codec, row) for row in connection.execute(query)]
+
+
+def _exported(codec: Codec, row: Row[Any]) -> dict[str, Any]:
+    return {
+        "transcript_id": row.transcript_id,
+        "created_at": row.created_at,
+        "start_s": row.start_s,
+        "end_s": row.end_s,
+        **_open(codec, row),
+    }
 
 
 def _with_person(person_key: int) -> Any:
@@ -181,7 +188,6 @@ def _turn(codec: Codec, row: Row[Any]) -> KeptTurn:
         person_id=row.person_id,
         speaker=row.name or row.speaker,
         outcome=row.outcome,
-        is_deleted=row.data is None,
         text=content["text"],
         words=tuple(content["words"]),
     )

@@ -85,9 +85,9 @@ def test_turns_are_deleted_with_their_person(people: Store) -> None:
     people.delete_person("anna")
     read = people.read_transcript(kept)
     assert read.title == ""
-    assert read.turns[0] == KeptTurn(0.0, 2.0, "", outcome="named", is_deleted=True)
+    assert read.turns[0] == KeptTurn(0.0, 2.0, "", speaker="deleted person", outcome="deleted")
     assert [turn.text for turn in read.turns[1:]] == [turn.text for turn in TALK.turns[1:]]
-    assert not any(turn.is_deleted for turn in read.turns[1:])
+    assert "deleted" not in [turn.outcome for turn in read.turns[1:]]
 
 
 def test_merged_entries_say_what_both_said(people: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, g, jsonify, stream_with_context
 from flask_restx import Namespace, Resource
 
+from speech.keeping import keep
 from speech.scribe import Writing
 from speech.transcripts import (
     DIARIZED,
@@ -23,7 +24,7 @@ from speech.transcripts import (
 from utils import errors
 from utils.errors import DuetError
 from web.api.transcription_form import Asked, read_asked, transcription_form
-from web.state import scribe
+from web.state import scribe, settings, store
 from web.wire.errors import (
     ContentTypeError,
     UploadBrokenError,
@@ -35,6 +36,7 @@ from web.wire.schema.transcription import TRANSCRIPTION
 
 ns = Namespace("audio", "What is said in a recording, and when", path="/v1/audio")
 
+KEPT_HEADER = "X-Transcript-Id"
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 ERRORS = (
@@ -71,8 +73,9 @@ class Transcriptions(Resource):
     def post(self) -> Response:
         """Write down what is said. Where nobody speaks, the text is empty.
 
-        Nothing is stored. Clients of OpenAI's API work with the address of this service
-        and a key of it.
+        Nothing is stored, unless the service keeps transcripts (DUET_KEEP_TRANSCRIPTS).
+        Then the header X-Transcript-Id names the one that is kept. Clients of OpenAI's
+        API work with the address of this service and a key of it.
         """
         asked = read_asked()
         if asked.is_streamed:
@@ -81,7 +84,17 @@ class Transcriptions(Resource):
             for _ in writing.lines():
                 pass
             transcript = writing.transcript
-        return _answer(transcript, asked)
+        answer = _answer(transcript, asked)
+        if transcript_id := _keep(transcript, asked):
+            answer.headers[KEPT_HEADER] = transcript_id
+        return answer
+
+
+def _keep(transcript: Transcript, asked: Asked) -> str:
+    """Keep a transcript where the service is to, and return its id, else ""."""
+    if not settings().privacy.keep_transcripts:
+        return ""
+    return keep(store(), transcript, asked.recording.filename or "")
 
 
 def _answer(transcript: Transcript, asked: Asked) -> Response:
@@ -97,13 +110,13 @@ def _stream(asked: Asked) -> Response:
     """Answer with events. What is wrong with the file at once is an error as ever."""
     stack = ExitStack()
     writing = stack.enter_context(scribe().open(asked.recording))
-    events = _events(writing, with_speakers=asked.form == DIARIZED)
+    events = _events(writing, asked)
     response = Response(stream_with_context(events), mimetype="text/event-stream")
     response.call_on_close(stack.close)
     return response
 
 
-def _events(writing: Writing, *, with_speakers: bool) -> Iterator[str]:
+def _events(writing: Writing, asked: Asked) -> Iterator[str]:
     texts: list[str] = []
     try:
         for block in writing.lines():
@@ -118,13 +131,15 @@ def _events(writing: Writing, *, with_speakers: bool) -> Iterator[str]:
                         "end": round(line.end_s, 3),
                     }
                 )
-        if with_speakers:
+        if asked.form == DIARIZED:
             for number, spoken in enumerate(writing.transcript.lines):
                 yield _event(diarized_segment(number, spoken))
+        transcript_id = _keep(writing.transcript, asked)
     except DuetError as error:
         yield _event(error_body(error, g.request_id))
         return
-    yield _event({"type": "transcript.text.done", "text": "".join(texts)})
+    done = {"type": "transcript.text.done", "text": "".join(texts)}
+    yield _event(done | ({"transcript_id": transcript_id} if transcript_id else {}))
 
 
 def _event(data: dict[str, Any]) -> str:

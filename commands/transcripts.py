@@ -1,0 +1,72 @@
+"""Transcripts that are kept in the gallery: list, show and delete them."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from commands.shared import open_store, refusals
+
+FORMATS = ("text", "srt", "vtt", "json")
+
+
+@click.group()
+def transcripts() -> None:
+    """Look after kept transcripts (DUET_KEEP_TRANSCRIPTS=1, docs/speech.md)."""
+
+
+@transcripts.command("list")
+@click.option("--limit", default=50, show_default=True, help="At most so many.")
+@click.option("--offset", default=0, show_default=True, help="Leave so many out.")
+@refusals
+def transcripts_list(limit: int, offset: int) -> None:
+    """List kept transcripts, newest first.
+
+    Columns: id, time, seconds, language, name of the file.
+    """
+    with open_store() as store:
+        page = store.list_transcripts(offset, limit)
+    for one in page.transcripts:
+        columns = (
+            one.transcript_id,
+            f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+            f"{one.duration_s:.1f}",
+            one.language or "-",
+            one.title or "-",
+        )
+        click.echo("\t".join(columns))
+
+
+@transcripts.command("show")
+@click.argument("transcript_id")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="Plain text, subtitles, or JSON.",
+)
+@refusals
+def transcripts_show(transcript_id: str, form: str) -> None:
+    """Print a kept transcript, with the present names of those who speak."""
+    from speech.keeping import kept_with_turns_to_json
+    from speech.transcripts import TEXT_FORMATS
+
+    with open_store() as store:
+        transcript = store.read_transcript(transcript_id)
+    if form == "json":
+        click.echo(json.dumps(kept_with_turns_to_json(transcript), ensure_ascii=False))
+    else:
+        click.echo(TEXT_FORMATS[form](transcript.turns), nl=False)
+
+
+@transcripts.command("delete")
+@click.argument("transcript_id")
+@refusals
+def transcripts_delete(transcript_id: str) -> None:
+    """Delete a kept transcript, also from the bytes of the database."""
+    with open_store() as store:
+        store.delete_transcript(transcript_id)
+    click.echo(f"Deleted: {transcript_id}")

@@ -1,0 +1,51 @@
+"""Transcripts that are kept, on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+import cli
+from speech.scribe import Scribe
+from tests.support.recordings import WordyEngine, syllables
+from utils.arrays import RATE_HZ
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recording, an empty gallery, and an engine that writes a word each half second."""
+    monkeypatch.setattr(Scribe, "_load", lambda _: WordyEngine())
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    soundfile.write(tmp_path / "talk.wav", syllables(3.0), RATE_HZ)
+    return tmp_path / "talk.wav"
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.cli, words)
+
+
+def test_nothing_is_kept_unless_it_is_asked(talk: Path) -> None:
+    assert run("transcribe", str(talk)).exit_code == 0
+    assert run("transcripts", "list").output == ""
+
+
+def test_what_is_kept_is_listed_shown_and_deleted(
+    talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_KEEP_TRANSCRIPTS", "1")
+    written = run("transcribe", str(talk))
+    transcript_id = written.stderr.split()[-1]
+    assert run("transcripts", "list").output.split("\t")[0] == transcript_id
+    assert run("transcripts", "show", transcript_id).output == written.stdout
+    shown = run("transcripts", "show", transcript_id, "--format", "json").output
+    assert json.loads(shown)["title"] == "talk.wav"
+    assert run("transcripts", "show", transcript_id, "--format", "vtt").output.startswith("WEBVTT")
+    assert run("transcripts", "delete", transcript_id).exit_code == 0
+    gone = run("transcripts", "show", transcript_id)
+    assert gone.exit_code == 1
+    assert "transcript_not_found" in gone.output
+    assert "cli.py transcripts list" in gone.output
