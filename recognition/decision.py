@@ -198,7 +198,7 @@ def decide_fused(
         return _accept(named, single, of_person, probability=stories[Story.BOTH], rule=rule)
     likeliest = max(stories, key=lambda story: stories[story])
     if likeliest in (Story.FACE_ONLY, Story.VOICE_ONLY):
-        return _conflict(of_person, likeliest)
+        return _conflict(single, likeliest)
     return _nothing(Outcome.UNKNOWN, "Face and voice together are not similar enough to anybody")
 
 
@@ -224,11 +224,10 @@ def _accept(
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
 
 
-def _conflict(evidence: Evidence, likeliest: Story) -> Decision:
+def _conflict(single: Mapping[Modality, Decision], likeliest: Story) -> Decision:
     """Say who speaks for whom, without a name."""
-    lone, other = ("face", "voice") if likeliest == Story.FACE_ONLY else ("voice", "face")
-    rival = evidence.voice_rival if other == "voice" else evidence.face_rival
-    if rival > math.log(evidence.people):
+    lone, other = SINGLE if likeliest == Story.FACE_ONLY else SINGLE[::-1]
+    if single[other].match is not None:
         return _nothing(
             Outcome.CONFLICT, "The face and the voice belong to two different people of the gallery"
         )

@@ -239,6 +239,13 @@ def test_face_and_voice_of_two_people_of_the_gallery() -> None:
     assert decision.reason == "The face and the voice belong to two different people of the gallery"
 
 
+def test_a_voice_that_nobody_is_named_by_is_not_said_to_be_somebodys() -> None:
+    mixed = both(CLEAR, 0.5, voice_rival=CLEAR)
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=mixed)
+    assert decision.outcome == Outcome.CONFLICT
+    assert "the voice speaks against that person" in decision.reason
+
+
 def test_a_voice_that_fits_both_people_is_no_conflict() -> None:
     """Brothers: the voice names b, but a, whom the face names, is nearly as likely."""
     brothers = both(CLEAR, CLEAR - 1, voice_rival=CLEAR)
