@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
-from itertools import chain
 from typing import cast
 
 import cv2
@@ -23,6 +22,7 @@ from align.mouth import measure_motion
 from align.quality import assess_face
 from align.tracks import (
     LIKELY,
+    SURE,
     Track,
     View,
     choose_main,
@@ -38,8 +38,17 @@ from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, F
 # Frames that are looked at a second time
 _SECOND_LOOK_FRAMES = 4
 
+# Share of the frames in which a first look must be sure
+_STEADY_SHARE = 0.8
+
+# Frames more in which another look must be sure
+_MORE_FRAMES = 2
+
 # Smaller pictures hold no face that could be used
 _LEAST_SIDE_PX = 24
+
+Faces = Sequence[Sequence[FaceDetection]]
+"""Per frame the detections."""
 
 _THREADS = min(2, os.cpu_count() or 1)
 
@@ -92,32 +101,59 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
 def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
     """Find the faces in each frame.
 
-    A fast look at all frames comes first. Where it finds nothing that is sure, a few
-    frames are looked at again in other ways (`align.looks`), until one is sure.
+    A fast look at all frames comes first. Where it is not sure in most of them, a few
+    frames are looked at again in other ways (`align.looks`). The best of these looks
+    counts where it is sure in two of the few more than the first was. Faces that lie on
+    their side are found now and then, misplaced, and all of the time once they stand.
     """
     images = [frame.image for frame in frames]
     detections = detector.detect(images, FAST_PX)
-    if not images or _is_sure(select_upright(detections)):
+    upright = select_upright(detections)
+    if not images or _count_sure(upright) >= _STEADY_SHARE * len(images):
         return detections
     evenly = np.linspace(0, len(images) - 1, _SECOND_LOOK_FRAMES)
     chosen = np.unique(evenly.round().astype(int)).tolist()
     few = [images[i] for i in chosen]
     if min(few[0].shape[:2]) < _LEAST_SIDE_PX:
         return detections
-    closely = _list_larger_looks(images[0])
-    for faces in look_again(detector.detect, few, closely):
-        if _is_sure(faces) or (any(faces) and not any(detections)):
-            detections = [[] for _ in images]
-            for index, faces_of_frame in zip(chosen, faces, strict=True):
-                detections[index] = faces_of_frame
-        if _is_sure(faces):
+    closely = [] if _count_sure(upright) else _list_larger_looks(images[0])
+    best = _choose_look(look_again(detector.detect, few, closely))
+    if not _is_better(best, detections, chosen):
+        return detections
+    found: list[list[FaceDetection]] = [[] for _ in images]
+    for index, faces in zip(chosen, best, strict=True):
+        found[index] = faces
+    return found
+
+
+def _choose_look(looks: Iterable[list[list[FaceDetection]]]) -> list[list[FaceDetection]]:
+    """Choose the first look that is quite sure in every frame, else the surest one."""
+    best: list[list[FaceDetection]] = []
+    for faces in looks:
+        if not best or _rate(faces) > _rate(best):
+            best = faces
+        if _count_sure(faces, SURE) == len(faces):
             break
-    return detections
+    return best
 
 
-def _is_sure(detections: Sequence[Sequence[FaceDetection]]) -> bool:
-    """Whether a face is found that may be the main person's."""
-    return any(face.score >= LIKELY for face in chain.from_iterable(detections))
+def _is_better(best: Faces, first: Faces, chosen: Sequence[int]) -> bool:
+    """Whether a look at the chosen frames is better than the first one at all of them."""
+    upright = select_upright(first)
+    if not _count_sure(upright):
+        return _count_sure(best) > 0 or (any(best) and not any(first))
+    return _count_sure(best) >= _count_sure([upright[i] for i in chosen]) + _MORE_FRAMES
+
+
+def _rate(detections: Faces) -> tuple[int, float]:
+    """In how many frames a look is sure, and the sum of the best scores."""
+    scores = [max((face.score for face in faces), default=0.0) for faces in detections]
+    return _count_sure(detections), sum(scores)
+
+
+def _count_sure(detections: Faces, least: float = LIKELY) -> int:
+    """Count the frames with a face that may be the main person's."""
+    return sum(any(face.score >= least for face in faces) for faces in detections)
 
 
 def analyse_faces(

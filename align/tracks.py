@@ -25,10 +25,10 @@ _GROWTH = 2.0
 _STEADY_SHARE = 0.25
 
 # Mean detector score of a track: a steady one of LIKELY may be the main person, one of
-# _SURE is somebody. Measured: 0.97 or more for the people of 93 clips; 0.82 to 0.92 for
+# SURE is somebody. Measured: 0.97 or more for the people of 93 clips; 0.82 to 0.92 for
 # hands and paws that were taken for faces.
 LIKELY = 0.9
-_SURE = 0.95
+SURE = 0.95
 
 # Mouths that move this much less than another one do not talk
 _TALKING_SHARE = 0.25
@@ -156,7 +156,7 @@ def select_candidates(tracks: Sequence[Track], frame_count: int) -> list[Track]:
     the detector is sure of it.
     """
     steady = [t for t in select_steady(tracks, frame_count) if t.confidence >= LIKELY]
-    return steady or [t for t in tracks if t.confidence >= _SURE]
+    return steady or [t for t in tracks if t.confidence >= SURE]
 
 
 def choose_main(tracks: Sequence[Track], motions: Sequence[float], view: View) -> Track | None:
@@ -178,7 +178,7 @@ def choose_main(tracks: Sequence[Track], motions: Sequence[float], view: View) -
 def select_others(tracks: Sequence[Track], main: Track, frame_count: int) -> list[Track]:
     """Select the other people: steady or seen twice, or seen in a picture, and sure."""
     least = 1 if frame_count < 4 else 2
-    return [t for t in tracks if t is not main and len(t.frames) >= least and t.confidence >= _SURE]
+    return [t for t in tracks if t is not main and len(t.frames) >= least and t.confidence >= SURE]
 
 
 def count_people(tracks: Sequence[Track], main: Track | None, frame_count: int) -> int:
@@ -190,6 +190,6 @@ def count_people(tracks: Sequence[Track], main: Track | None, frame_count: int) 
         return 0
     least_px = _RELATIVE_AREA * main.area_px
     steady = select_steady(tracks, frame_count)
-    people = [t for t in steady if t.area_px >= least_px and t.confidence >= _SURE]
+    people = [t for t in steady if t.area_px >= least_px and t.confidence >= SURE]
     seen = Counter(chain.from_iterable(track.frames for track in people))
     return max(seen.values(), default=1)

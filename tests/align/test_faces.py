@@ -21,6 +21,7 @@ from align.faces import FaceDetector, analyse_faces, find_faces, shrink_factor
 from align.limits import ReadLimits
 from align.looks import FAST_PX
 from align.photo import read_photo
+from align.quality import measure_roll_deg
 from demo.faces import face
 from tests.support.media import scene, write_photo
 from utils.arrays import Float64Array, ImageArray
@@ -265,6 +266,28 @@ def test_a_turned_picture_is_looked_at_upright(detector: FaceDetector, turns: in
     assert np.abs(difference).mean() < 12
     assert analysis.quality is not None
     assert abs(analysis.quality.roll_deg) > 60
+
+
+class Fooled(FaceDetector):
+    """Takes something for a face in every third frame of the first look."""
+
+    def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
+        """Find the faces, and what is none."""
+        detections = super().detect(images, about_px)
+        if len(images) == 6:
+            points = np.array([[40, 50], [70, 50], [55, 70], [42, 85], [68, 85]], np.float32)
+            phantom = FaceDetection(np.array([30, 30, 80, 100], np.float32), points, 0.98)
+            for faces in detections[::3]:
+                faces.append(phantom)
+        return detections
+
+
+def test_a_face_that_is_seen_now_and_then_does_not_hide_a_turned_one() -> None:
+    turned = np.ascontiguousarray(np.rot90(scene(2, (480, 360), 260), 1))
+    faces = [faces for faces in find_faces(Fooled(), frames_of(*[turned] * 6)) if faces]
+    assert len(faces) == 4
+    for (found,) in faces:
+        assert abs(measure_roll_deg(found.landmarks_xy)) > 60
 
 
 def test_pictures_without_a_face_stay_so_however_they_are_looked_at(
