@@ -45,8 +45,9 @@ class CtcTranscriber:
         """
         card = read_ctc_card(folder)
         self._input = _read_frontend(card)
-        self._vocabulary = Vocabulary(card.input["signs"])
+        self._vocabulary = _read_vocabulary(card)
         self._runtime = _open(folder, card, threads)
+        self._check_outputs(card)
         options = options or find_options(folder)
         self._width = max(options.width, DEFAULT_WIDTH if options.is_guided else 1)
         self._guide = self._read_guide(options)
@@ -66,7 +67,7 @@ class CtcTranscriber:
             raise ValueError(
                 f"A window may have {LONGEST_S:g} s. Received: {len(speech) / RATE_HZ:.1f} s"
             )
-        logarithms = self._runtime.run(features_of(speech, self._input.frontend)[None])[0]
+        logarithms = self._hear(speech)
         spelling = self._decode(logarithms)
         words = tuple(self._words(spelling, len(speech) / RATE_HZ / len(logarithms)))
         return Passage(
@@ -77,6 +78,21 @@ class CtcTranscriber:
             no_speech_probability=0.0,
             compression_ratio=_compression("".join(word.text for word in words)),
         )
+
+    def _check_outputs(self, card: Card) -> None:
+        """Raise ModelError unless the network has an output for each sign."""
+        silence = np.zeros(RATE_HZ, np.float32)
+        outputs = self._hear(silence).shape[-1]
+        if outputs != self._vocabulary.size:
+            raise ModelError(
+                f"The network {card.name} has {outputs} outputs, but its card lists"
+                f" {self._vocabulary.size} with blank and unknown sign."
+            )
+
+    def _hear(self, speech: Float32Array) -> Float32Array:
+        """Logarithms of probabilities (steps, outputs) of samples (n,)."""
+        features = features_of(speech, self._input.frontend)
+        return np.asarray(self._runtime.run(features[None])[0], np.float32)
 
     def _decode(self, logarithms: Float32Array) -> Spelling:
         if self._width == 1:
@@ -122,6 +138,13 @@ def _read_frontend(card: Card) -> VoiceInput:
     """Read the front end of a card, as a voice network has it."""
     about = ("language", "signs")
     return VoiceInput.from_dict({n: value for n, value in card.input.items() if n not in about})
+
+
+def _read_vocabulary(card: Card) -> Vocabulary:
+    try:
+        return Vocabulary(card.input["signs"])
+    except ValueError as error:
+        raise ModelError(f"The signs of the card of {card.name} cannot be used: {error}") from error
 
 
 def _open(folder: Path, card: Card, threads: int) -> Runtime:

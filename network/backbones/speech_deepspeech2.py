@@ -18,6 +18,9 @@ from keras import layers
 from network.backbones.blocks import FastBatchNorm
 
 CELLS = {"gru": layers.GRU, "lstm": layers.LSTM}
+# Of the moving statistics: every step of every utterance counts, so one batch says much,
+# and trainings of few recordings have few batches
+MOMENTUM = 0.95
 # Name of the layer whose outputs are the signs
 SIGNS = "signs"
 
@@ -94,7 +97,7 @@ def _convolve(x: Any, channels: int, name: str, time_stride: int) -> Any:
     x = layers.Conv2D(
         channels, 11, strides=(time_stride, 2), padding="same", use_bias=False, name=name
     )(x)
-    x = FastBatchNorm(name=f"{name}_norm")(x)
+    x = FastBatchNorm(MOMENTUM, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -102,4 +105,4 @@ def _listen(x: Any, shape: Shape, name: str) -> Any:
     """Run a recurrent layer in both directions, and normalise what it says."""
     cell = CELLS[shape.cell](shape.units, return_sequences=True, name=f"{name}_cell")
     x = layers.Bidirectional(cell, name=name)(x)
-    return FastBatchNorm(name=f"{name}_norm")(x)
+    return FastBatchNorm(MOMENTUM, name=f"{name}_norm")(x)

@@ -257,3 +257,15 @@ def test_models_of_another_kind_are_no_engines(tmp_path: Path) -> None:
         CtcTranscriber(make_grid_face(tmp_path / "face"), threads=1)
     with pytest.raises(ModelError, match="missing"):
         CtcTranscriber(tmp_path / "none", threads=1)
+
+
+def test_a_card_that_does_not_fit_its_network_is_refused(folder: Path, tmp_path: Path) -> None:
+    from speech.transcriber_ctc import CtcTranscriber
+
+    card = json.loads((folder / "first_model" / "card.json").read_text(encoding="utf-8"))
+    (tmp_path / "model.onnx").write_bytes((folder / "first_model" / "model.onnx").read_bytes())
+    for signs, rule in (("가나", "70 outputs"), ("가가", "cannot be used")):
+        card["input"]["signs"] = signs
+        (tmp_path / "card.json").write_text(json.dumps(card), encoding="utf-8")
+        with pytest.raises(ModelError, match=rule):
+            CtcTranscriber(tmp_path, threads=1)
