@@ -72,8 +72,12 @@ def look_turned(
     turned = [np.ascontiguousarray(np.rot90(image, turns)) for image in images]
     size = images[0].shape[1::-1]
     upright = select_upright(detect(turned, FAST_PX))
-    detections = [[face for face in faces if face.score >= _LEAST_TURNED] for faces in upright]
+    detections = [_leave_out_weak(faces) for faces in upright]
     return _change_each(detections, lambda face: _turn_back(face, turns, size))
+
+
+def _leave_out_weak(faces: Sequence[FaceDetection]) -> list[FaceDetection]:
+    return [face for face in faces if face.score >= _LEAST_TURNED]
 
 
 def select_upright(detections: Sequence[Sequence[FaceDetection]]) -> list[list[FaceDetection]]:
