@@ -80,6 +80,12 @@ class DuetApi(Api):
         """Pass on."""
         return original_handler(e)
 
+    @property
+    def __schema__(self) -> dict[str, Any]:
+        """Description of the API, which is made once, with the path of this request."""
+        description: dict[str, Any] = super().__schema__
+        return {**description, "basePath": request.script_root or "/"}
+
     def _register_apidoc(self, app: Flask) -> None:
         """Swagger UI's files are served with its page only."""
         if self._doc:

@@ -72,6 +72,11 @@ def test_scripts_swagger_and_links(based: FlaskClient, proxied: FlaskClient) -> 
         assert "Path=/duet" in cookie
 
 
+def test_what_one_request_came_by_is_nothing_to_the_next(proxied: FlaskClient) -> None:
+    for headers, base in ((STATED, "/duet"), (KEY, "/"), (STATED, "/duet")):
+        assert proxied.get("/swagger.json", headers=headers).get_json()["basePath"] == base
+
+
 def test_a_path_that_only_begins_like_it_is_another_one(based: FlaskClient) -> None:
     assert based.get("/duets/kiosk").status_code == 404
     assert based.get("/duet").status_code == 200

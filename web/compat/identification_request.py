@@ -99,7 +99,11 @@ class IdentificationRequest(Resource):
 
     @ns.doc(
         id="identification_request",
-        params={"name": {"example": "ann@example.com-1.mp4"}, "path_dir": {"example": "lobby"}},
+        params={
+            "name": {"example": "ann@example.com-1.mp4"},
+            "path_dir": {"example": "lobby"},
+            "ip_address": {"example": "192.168.1.20"},
+        },
     )
     @ns.expect(request_form)
     @ns.response(
