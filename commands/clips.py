@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from commands.jobs import format_item_error, open_workplace, watch
+from commands.jobs import list_failures, open_workplace, watch
 from commands.shared import FILE, describe, open_recognizer, refusals, report
 from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
@@ -18,7 +18,7 @@ from utils.modality import Modality
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
-    from gallery.records.jobs import Jobs, NewItem
+    from gallery.records.jobs import NewItem
     from recognition.results import Decision, Identification, OtherPerson
 
 MODALITIES = {
@@ -61,7 +61,7 @@ def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> Non
         job = place.jobs.create(new)
         watch(place, job)
         people = Counter(item.person_id for item in place.jobs.every_item(job.job_id, "done"))
-        failures = _list_failures(place.jobs, job.job_id)
+        failures = list_failures(place.jobs, job.job_id)
     click.echo(
         f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
         f" {count_noun(len(people), 'person', 'people')}."
@@ -88,17 +88,6 @@ def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:
             f"The folder must hold one folder of clips per person. No clip is in {path}"
         )
     return items
-
-
-def _list_failures(jobs: Jobs, job_id: str) -> list[str]:
-    """List the files that were not enrolled, one a line, with the reason."""
-    failed = [
-        f"{item.name}: {format_item_error(item)}" for item in jobs.every_item(job_id, "failed")
-    ]
-    cancelled = [
-        f"{item.name}: the job was cancelled" for item in jobs.every_item(job_id, "cancelled")
-    ]
-    return failed + cancelled
 
 
 @click.command()

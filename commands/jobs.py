@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Event
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from tqdm import tqdm
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobs.worker import Workplace
 
 WATCH_S = 0.5
+MOST_SHOWN = 4
 
 
 @contextmanager
@@ -34,11 +35,13 @@ def open_workplace() -> Iterator[Workplace]:
     from assembly import build_recognizer
     from gallery.records.jobs import Jobs
     from jobs.worker import Workplace
+    from speech.scribe import Scribe
 
     settings = Settings.from_env()
     built = build_recognizer(settings, serving=True)
     try:
-        yield Workplace(built, Jobs(built.store.database), settings)
+        jobs = Jobs(built.store.database, built.store.codec)
+        yield Workplace(built, jobs, settings, Scribe(settings))
     finally:
         built.close()
 
@@ -52,7 +55,7 @@ def open_jobs() -> Iterator[tuple[Jobs, Settings]]:
     settings = Settings.from_env()
     store = open_store(settings)
     try:
-        yield Jobs(store.database), settings
+        yield Jobs(store.database, store.codec), settings
     finally:
         store.close()
 
@@ -70,7 +73,7 @@ def watch(place: Workplace, job: Job) -> None:
     with (
         ThreadPoolExecutor(slots) as pool,
         # What was done before counts for no speed
-        tqdm(total=job.files, initial=_count_finished(job), unit="clip", disable=None) as progress,
+        tqdm(total=job.files, initial=_count_finished(job), unit="file", disable=None) as progress,
     ):
         try:
             while True:
@@ -105,7 +108,8 @@ def _wait_for(workers: list[Future[int]], jobs: Jobs, job_id: str, progress: tqd
     from concurrent.futures import wait
 
     while wait(workers, WATCH_S).not_done:
-        _show_progress(progress, jobs.get(job_id))
+        job = jobs.get(job_id)
+        _show_progress(progress, job, _describe_recordings(jobs, job))
     for worker in workers:
         worker.result()
     job = jobs.get(job_id)
@@ -124,9 +128,25 @@ def _check_folder(job: Job) -> None:
         )
 
 
-def _show_progress(progress: tqdm[NoReturn], job: Job) -> None:
+def _describe_recordings(jobs: Jobs, job: Job) -> str:
+    """Say how far the recordings are that are being written down."""
+    if job.action != "transcribe":
+        return ""
+    running = jobs.items(job.job_id, limit=MOST_SHOWN, states=("running",))
+    return "".join(f", {format_progress(item.progress)}" for item in running if item.progress)
+
+
+def format_progress(progress: Mapping[str, Any]) -> str:
+    """Format how far a recording is."""
+    return (
+        f"{progress['heard_s']:.0f} of {progress['duration_s']:.0f} s, {progress['words']} words,"
+        f" {progress['real_time_factor']:.2f} x real time, {progress['left_s']:.0f} s left"
+    )
+
+
+def _show_progress(progress: tqdm[NoReturn], job: Job, recordings: str = "") -> None:
     progress.update(_count_finished(job) - progress.n)
-    progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed")
+    progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed{recordings}")
 
 
 def _count_finished(job: Job) -> int:
@@ -137,6 +157,17 @@ def _count_finished(job: Job) -> int:
 def format_item_error(item: JobItem) -> str:
     """Say in one line why a file failed. Empty if it did not."""
     return format_error(**fill_hint(item.error, HINTS)) if item.error else ""
+
+
+def list_failures(jobs: Jobs, job_id: str) -> list[str]:
+    """List the files that came to nothing, one a line, with the reason."""
+    failed = [
+        f"{item.name}: {format_item_error(item)}" for item in jobs.every_item(job_id, "failed")
+    ]
+    cancelled = [
+        f"{item.name}: the job was cancelled" for item in jobs.every_item(job_id, "cancelled")
+    ]
+    return failed + cancelled
 
 
 def format_job(job: Job, interrupted: Collection[str] = ()) -> str:
@@ -187,6 +218,8 @@ def format_item_json(item: JobItem) -> str:
 
 def format_item(item: JobItem) -> str:
     """Format a file of a job as one line: state, name, result."""
+    if item.state == "running" and item.progress:
+        return f"  {item.state:9} {item.name}  {format_progress(item.progress)}"
     return f"  {item.state:9} {item.name}  {format_result(item)}"
 
 
@@ -198,6 +231,8 @@ def format_result(item: JobItem) -> str:
         decision = item.result["fused"]
         match = decision["match"]
         return str(match["person_id"] if match else decision["outcome"])
+    if item.result and "segments" in item.result:
+        return f"{len(item.result['words'])} words"
     return f"enrolled for {item.person_id}" if item.state == "done" else ""
 
 

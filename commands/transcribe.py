@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from commands.jobs import list_failures, open_workplace, watch
 from commands.shared import FILE, describe, open_store, refusals, report
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
@@ -75,14 +77,25 @@ SUFFIXES = {
     help="Folder for the transcripts. Without it they are printed.",
 )
 @click.option("--force", is_flag=True, help="Overwrite transcripts that are there already.")
+@click.option(
+    "--job",
+    "as_job",
+    is_flag=True,
+    help="Make it a batch job, which goes on where it was interrupted (`cli.py jobs run`).",
+)
 @refusals
-def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: Any) -> None:
+def transcribe(
+    recordings: tuple[Path, ...], folder: Path | None, as_job: bool, **values: Any
+) -> None:
     """Write down what is said in each recording.
 
     Sound and video files of any length up to DUET_MAX_SPEECH_S are read, in bounded
     memory. A language that is stated saves mistakes. docs/speech.md says what to
     install first.
     """
+    if as_job:
+        report(_work_on_job(recordings, folder, values))
+        return
     from speech.scribe import Scribe
 
     settings = Settings.from_env()
@@ -97,6 +110,62 @@ def transcribe(recordings: tuple[Path, ...], folder: Path | None, **values: Any)
             except DuetError as error:
                 failures.append(f"{recording.name}: {describe(error)}")
     report(failures)
+
+
+def _work_on_job(
+    recordings: tuple[Path, ...], folder: Path | None, values: dict[str, Any]
+) -> list[str]:
+    """Write the recordings down as a job, and return what failed."""
+    from gallery.records.jobs import NewJob
+    from jobs.clips import make_item
+
+    paths = [recording.resolve() for recording in recordings]
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    items = [make_item(path.relative_to(root), None) for path in paths]
+    new = NewJob("transcribe", items, root=str(root), options=_job_options(values))
+    with open_workplace() as place:
+        job = place.jobs.create(new)
+        watch(place, job)
+        for item in place.jobs.every_item(job.job_id, "done"):
+            assert item.result is not None
+            text = format_result_as(item.result, values["form"])
+            _put(Path(item.name), text, folder, values)
+        return list_failures(place.jobs, job.job_id)
+
+
+def _job_options(values: dict[str, Any]) -> dict[str, Any]:
+    speakers = list(values["speakers"])
+    options = {
+        "language": values["language"],
+        "prompt": values["prompt"],
+        "channels": values["channels"] if values["channels"] == "separate" else None,
+        "speaker_names": speakers,
+        "num_speakers": values["num_speakers"],
+        "who": values["who"] or values["form"] == DIARIZED or bool(speakers),
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def format_result_as(result: dict[str, Any], form: str) -> str:
+    """Format the result of a job in one of `SUFFIXES`."""
+    from speech.transcripts import TEXT_FORMATS, captions_of, write_lines
+
+    if form in TEXT_FORMATS:
+        return write_lines(captions_of(result), form)
+    body = {"text": result["text"]} if form == "json" else result
+    return json.dumps(body, ensure_ascii=False) + "\n"
+
+
+def _put(name: Path, text: str, folder: Path | None, values: dict[str, Any]) -> None:
+    """Print a transcript, or write it to a file of the folder."""
+    if folder is None:
+        click.echo(text, nl=False)
+        return
+    target = folder / (name.stem + SUFFIXES[values["form"]])
+    if target.exists() and not values["force"]:
+        raise OutputError(f"The transcript {target.name} exists.")
+    _save(target, text)
+    click.echo(str(target))
 
 
 @dataclass(frozen=True)

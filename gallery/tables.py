@@ -274,6 +274,8 @@ jobs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("cancelled", Boolean, nullable=False),
+    # What else is asked for, by name.
+    Column("options", JSON(none_as_null=True)),
     sqlite_autoincrement=True,
 )
 
@@ -294,6 +296,11 @@ job_items = Table(
     Column("leased_until", UtcDateTime),
     Column("result", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
+    # How far a long file is.
+    Column("progress", JSON(none_as_null=True)),
+    # Words of a recording as JSON, sealed as templates are: the result, or what is done of it.
+    Column("words", LargeBinary),
+    Column("sealed_by", String(16)),
     UniqueConstraint("job_key", "position"),
     sqlite_autoincrement=True,
 )

@@ -121,9 +121,11 @@ def run_worker(settings: Settings, threads: int) -> None:
     from assembly import build_recognizer
     from gallery.records.jobs import Jobs
     from jobs.worker import Workplace, work
+    from speech.scribe import Scribe
 
     recognizer = build_recognizer(settings, serving=True)
-    place = Workplace(recognizer, Jobs(recognizer.store.database), settings)
+    jobs = Jobs(recognizer.store.database, recognizer.store.codec)
+    place = Workplace(recognizer, jobs, settings, Scribe(settings))
     ended = threading.Event()
 
     @app.task(name=TASK)

@@ -107,7 +107,7 @@ def is_document(path: Path) -> bool:
 
 def _upload_item(name: str, action: str, person_id: str | None) -> NewItem:
     item = NewItem(name[:MAX_NAME], "", person_id, uploaded=True)
-    if action == "identify" or person_id is not None:
+    if action != "enroll" or person_id is not None:
         return item
     try:
         return replace(item, person_id=parse_clip_name(name))
@@ -129,7 +129,7 @@ def make_item(name: Path, person_id: str | None) -> NewItem:
 
 def _in_folder(name: Path, action: str, person_id: str | None) -> NewItem:
     item = make_item(name, person_id)
-    if item.refused or action == "identify" or person_id is not None:
+    if item.refused or action != "enroll" or person_id is not None:
         return item
     try:
         return replace(item, person_id=_owner(name))

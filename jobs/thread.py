@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 
 from jobs.uploads import remove_unused
 from jobs.worker import Workplace, work
@@ -26,8 +27,10 @@ class JobThread:
     open. With a broker it only repeats the wake-up of the workers.
     """
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, actions: Collection[str] = ()) -> None:
+        """`actions`: only on jobs of these."""
         self._place = place
+        self._actions = actions
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -77,7 +80,7 @@ class JobThread:
 
     def _work(self) -> None:
         if not self._place.settings.jobs.broker_url:
-            work(self._place, stop=self._stop.is_set)
+            work(self._place, stop=self._stop.is_set, actions=self._actions)
             return
         from jobs.broker import remind  # celery is an optional package
 

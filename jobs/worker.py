@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,12 @@ from gallery.records.job_claims import LEASE_S, Claim
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import Jobs
 from gallery.store import NewPerson
+from jobs.transcribing import Note, read_recording, to_result, transcribe
 from recognition import as_json
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest, IdentificationRequest
+from speech.keeping import keep
+from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import (
     BusyError,
@@ -38,17 +41,33 @@ from utils.errors import (
 
 log = logging.getLogger("duet.jobs")
 PAUSE_S = 2.0
+CLIP_ACTIONS = ("identify", "enroll")
+RECORDING_ACTIONS = ("transcribe",)
+"""What is done with a file. Recordings take long, so a thread of their own works on them."""
 NOT_NOW = (BusyError, StoreUnavailableError, StorageFullError)
 """Errors of the service, not of the file: the file is worked on later."""
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """What work on jobs needs."""
+    """What work on jobs needs.
+
+    `scribe` writes recordings down. Without it, only clips are worked on.
+    """
 
     recognizer: Recognizer
     jobs: Jobs
     settings: Settings
+    scribe: Scribe | None = None
+
+    @property
+    def actions(self) -> Collection[str]:
+        """What can be done here."""
+        return CLIP_ACTIONS if self.scribe is None else (*CLIP_ACTIONS, *RECORDING_ACTIONS)
+
+
+class StoppedError(Exception):
+    """The worker stops in the middle of a long file, or has lost it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +91,12 @@ def work(
     place: Workplace,
     job_id: str | None = None,
     stop: Callable[[], bool] = lambda: False,
+    *,
+    actions: Collection[str] = (),
 ) -> int:
     """Work until no file can be claimed, of this job or of any, or until `stop` is true.
+
+    `actions`: on jobs of these alone.
 
     Returns how many files were finished. A job on a folder that this process cannot
     read is left to others: somebody named it on the command line of another machine, or
@@ -83,7 +106,7 @@ def work(
     finished = 0
     elsewhere = set[str]()
     while not stop():
-        claim = place.jobs.claim(worker, job_id, elsewhere)
+        claim = place.jobs.claim(worker, job_id, elsewhere, actions=actions or place.actions)
         if claim is None:
             break
         if claim.root is not None and not is_readable(claim.root):
@@ -92,8 +115,11 @@ def work(
             continue
         try:
             with _lease(place.jobs, claim, worker):
-                _finish(place, claim, worker)
+                _finish(place, claim, worker, stop)
             finished += 1
+        except StoppedError:
+            _release(place.jobs, claim, worker, stop)
+            _remove_cancelled(place, claim)
         except NOT_NOW as error:
             log.warning("job %s: a file waits (%s)", claim.job_id, error.code)
             _release(place.jobs, claim, worker, stop)
@@ -122,11 +148,28 @@ def _release(jobs: Jobs, claim: Claim, worker: str, stop: Callable[[], bool]) ->
             time.sleep(PAUSE_S)
 
 
-def _finish(place: Workplace, claim: Claim, worker: str) -> None:
-    """Work on one file and store what came of it. Raises NOT_NOW errors."""
+def _remove_cancelled(place: Workplace, claim: Claim) -> None:
+    """Remove the upload of a file whose job was cancelled while it was worked on."""
+    if not claim.uploaded:
+        return
+    with suppress(DuetError):
+        if place.jobs.get(claim.job_id).state == "cancelled":
+            remove_uploads(place.settings.storage.media_folder, [claim.media])
+
+
+def _finish(place: Workplace, claim: Claim, worker: str, stop: Callable[[], bool]) -> None:
+    """Work on one file and store what came of it.
+
+    Raises NOT_NOW errors, and StoppedError in the middle of a long file.
+    """
+
+    def note(progress: Mapping[str, Any], partial: Mapping[str, Any] | None) -> None:
+        if stop() or not place.jobs.note_progress(claim, worker, progress, partial):
+            raise StoppedError
+
     try:
-        outcome = _answer(place, claim)
-    except NOT_NOW:
+        outcome = _answer(place, claim, note)
+    except (StoppedError, *NOT_NOW):
         raise
     except DuetError as error:
         if isinstance(error, MediaUnreadableError):
@@ -146,11 +189,17 @@ def _finish(place: Workplace, claim: Claim, worker: str) -> None:
         remove_uploads(place.settings.storage.media_folder, [claim.media])
 
 
-def _answer(place: Workplace, claim: Claim) -> _Outcome:
+def _answer(place: Workplace, claim: Claim, note: Note) -> _Outcome:
     """Answer as the service would have."""
     clip = ClipFile(_path_of(place.settings, claim), claim.name)
     token = ACTOR.set(claim.actor)
     try:
+        if claim.action == "transcribe" and place.scribe:
+            recording = read_recording(claim, clip.path, place.recognizer)
+            transcript = transcribe(place.scribe, recording, note)
+            if place.settings.privacy.keep_transcripts:
+                keep(place.recognizer.store, transcript, claim.name)
+            return _Outcome(result=to_result(transcript), mentions=transcript.named_ids)
         if claim.action == "identify":
             return _identify(place.recognizer, clip)
         return _enroll(place.recognizer, clip, claim)

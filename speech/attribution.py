@@ -66,8 +66,9 @@ class _Turns:
         """Find the turn that a word is part of. None: nobody speaks at all."""
         if not len(self._turns):
             return None
-        # Below 0 it is the distance to the turn
-        overlap_s = self._measure_overlap(word.start_s, word.end_s)
+        # Engines begin a word early. Below 0 it is the distance to the turn
+        middle_s = (word.start_s + word.end_s) / 2
+        overlap_s = self._measure_overlap(middle_s, word.end_s)
         return self._turns[int(overlap_s.argmax())]
 
     def overlap_s(self, voice: int, start_s: float, end_s: float) -> float:

@@ -17,6 +17,8 @@ from utils.media import SpeechSegment
 
 # Kept before and after the speech: soft beginnings and endings belong to it
 _PADDING = round(0.2 * RATE_HZ)
+# Shorter pauses are kept whole, and what is said softly in them
+_KEPT_PAUSE = round(1.5 * RATE_HZ)
 
 # Speech without a pause is cut at the next dip after the first of these, and anyway
 # after the second
@@ -107,12 +109,14 @@ class Listener:
 
     def _cut_one(self, segment: SpeechSegment) -> Piece:
         end_of_all = self._first + len(self._samples)
-        start = max(self._used, self._first, round(segment.start_s * RATE_HZ) - _PADDING)
+        start = round(segment.start_s * RATE_HZ) - _PADDING
+        if self._used and start - self._used <= _KEPT_PAUSE:
+            start = self._used
+        start = max(start, self._first)
         end = min(end_of_all, round(segment.end_s * RATE_HZ) + _PADDING)
         self._used = end
-        samples = self._samples[start - self._first : end - self._first]
-        gain = _gain(float(np.abs(samples).max(initial=0.0)))
-        return Piece(start=start, samples=samples * np.float32(gain), segment=segment)
+        samples = self._samples[start - self._first : end - self._first].copy()
+        return Piece(start=start, samples=samples, segment=segment)
 
     def _is_certain(self, segment: SpeechSegment) -> bool:
         first = round(segment.start_s / WINDOW_S) - self._judged_before
@@ -122,11 +126,17 @@ class Listener:
     def _forget(self) -> None:
         """Drop what lies before the open segment and its padding."""
         open_windows = round(self._segmenter.open_s / WINDOW_S)
-        windows = max(0, len(self._judged) - open_windows - _PADDING // WINDOW - 1)
+        before = (_PADDING + _KEPT_PAUSE) // WINDOW
+        windows = max(0, len(self._judged) - open_windows - before - 1)
         self._judged = self._judged[windows:]
         self._judged_before += windows
         self._samples = self._samples[windows * WINDOW :]
         self._first += windows * WINDOW
+
+
+def raise_whole(samples: Float32Array) -> Float32Array:
+    """Raise samples (n,) that are quiet throughout, all by the same gain."""
+    return samples * np.float32(_gain(float(np.abs(samples).max(initial=0.0))))
 
 
 def _gain(peak: float) -> float:

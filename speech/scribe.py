@@ -7,7 +7,7 @@ recording and keeps it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ import numpy as np
 
 from align.sound_decoder import open_sound_apart
 from align.sound_stream import SoundStream
+from speech.checkpoints import Checkpoint
 from speech.diarise import Naming
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
@@ -44,6 +45,7 @@ class Recording:
         prompt: names and words that may come up.
         naming: how those who speak are named; None = they are not.
         is_separate: each channel holds one person, as in the recording of a call.
+        checkpoints: what was written before of each channel; empty = nothing.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Recording:
     prompt: str = ""
     naming: Naming | None = None
     is_separate: bool = False
+    checkpoints: Sequence[Checkpoint] = ()
 
 
 class Writing:
@@ -65,12 +68,24 @@ class Writing:
         self.duration_s = sound.duration_s
         self._blocks = sound.blocks
         self._naming = recording.naming
-        self._tracks = [_open_track(recording, transcriber) for _ in range(sound.channels)]
+        self._tracks = [
+            _open_track(recording, transcriber, channel) for channel in range(sound.channels)
+        ]
 
     @property
     def heard_s(self) -> float:
         """Seconds of the recording so far."""
         return self._tracks[0].session.heard_s
+
+    @property
+    def words(self) -> int:
+        """Number of words so far."""
+        return sum(track.words for track in self._tracks)
+
+    @property
+    def checkpoints(self) -> list[Checkpoint]:
+        """What is written so far of each channel."""
+        return [track.checkpoint for track in self._tracks]
 
     @property
     def language(self) -> str | None:
@@ -104,14 +119,20 @@ class Writing:
         return lines
 
 
-def _open_track(recording: Recording, transcriber: Transcriber) -> Track:
+def _open_track(recording: Recording, transcriber: Transcriber, channel: int) -> Track:
+    before = Checkpoint(0, None, ())
+    if channel < len(recording.checkpoints):
+        before = recording.checkpoints[channel]
     session = TranscriptionSession(
-        transcriber, language=recording.language, prompt=recording.prompt
+        transcriber,
+        language=recording.language or before.language,
+        prompt=recording.prompt,
+        skipped=before.windows,
     )
     naming = recording.naming
     if naming and recording.is_separate:
         naming = replace(naming, count=1)
-    return Track(session, naming)
+    return Track(session, naming, before.lines)
 
 
 class Scribe:

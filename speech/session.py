@@ -21,12 +21,25 @@ class TranscriptionSession:
         language: code of the language that was stated, or detected in the first window.
             None before.
         language_probability: 1.0 for a stated language.
+        windows: number of windows that are written down.
     """
 
     def __init__(
-        self, transcriber: Transcriber, *, language: str | None = None, prompt: str = ""
+        self,
+        transcriber: Transcriber,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        skipped: int = 0,
     ) -> None:
+        """Begin a stream.
+
+        `skipped` windows at its start were written down before: they are found again,
+        but not decoded.
+        """
         self.language = language
+        self.windows = 0
+        self._skipped = skipped
         self.language_probability = 1.0
         self._transcriber = transcriber
         self._prompt = prompt
@@ -66,7 +79,9 @@ class TranscriptionSession:
     def _write(self, windows: list[Window]) -> list[Line]:
         lines: list[Line] = []
         for window in windows:
-            lines += self._write_one(window)
+            self.windows += 1
+            if self.windows > self._skipped:
+                lines += self._write_one(window)
         return lines
 
     def _write_one(self, window: Window) -> list[Line]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from speech.attribution import attribute
+from speech.checkpoints import Checkpoint
 from speech.diarise import Diariser, Naming, join_channels, name_voices
 from speech.lines import Line
 from speech.session import TranscriptionSession
@@ -22,10 +23,25 @@ class Track:
         lines: all lines so far.
     """
 
-    def __init__(self, session: TranscriptionSession, naming: Naming | None = None) -> None:
+    def __init__(
+        self,
+        session: TranscriptionSession,
+        naming: Naming | None = None,
+        lines: Iterable[Line] = (),
+    ) -> None:
         self.session = session
         self.diariser = Diariser(naming) if naming else None
-        self.lines: list[Line] = []
+        self.lines = list(lines)
+
+    @property
+    def words(self) -> int:
+        """Number of words so far."""
+        return sum(len(line.words) for line in self.lines)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is written so far."""
+        return Checkpoint(self.session.windows, self.session.language, tuple(self.lines))
 
     def accept(self, samples: Float32Array) -> list[Line]:
         """Take the next samples (n,) and return the lines that are done."""

@@ -12,7 +12,7 @@ from typing import Any
 from speech.lines import Line, join_words
 from speech.ports import Word
 from speech.speakers import Speaker
-from speech.subtitles import write_srt, write_text, write_vtt
+from speech.subtitles import Caption, write_srt, write_text, write_vtt
 
 TEXT_FORMATS = {"text": write_text, "srt": write_srt, "vtt": write_vtt}
 DIARIZED = "diarized_json"
@@ -81,6 +81,13 @@ class Transcript:
         return " ".join(line.text for line in self.lines)
 
     @property
+    def named_ids(self) -> frozenset[str]:
+        """Ids of all people of the gallery who are named."""
+        return frozenset(
+            line.who.person_id for line in self.lines if line.who and line.who.person_id
+        )
+
+    @property
     def words(self) -> list[Word]:
         """All words."""
         words: list[Word] = []
@@ -139,6 +146,24 @@ def diarized_segment(number: int, spoken: SpokenLine) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class StoredLine:
+    """A line as the result of a job has it."""
+
+    start_s: float
+    end_s: float
+    text: str
+    speaker: str
+
+
+def captions_of(result: Mapping[str, Any]) -> list[StoredLine]:
+    """Read the lines of what `to_diarized_json` returned."""
+    return [
+        StoredLine(one["start"], one["end"], one["text"], one["speaker"])
+        for one in result["segments"]
+    ]
+
+
 def word_to_json(word: Word) -> dict[str, Any]:
     """Write a word without the space before it."""
     return {
@@ -149,7 +174,7 @@ def word_to_json(word: Word) -> dict[str, Any]:
     }
 
 
-def write_lines(lines: Iterable[SpokenLine], form: str) -> str:
+def write_lines(lines: Iterable[Caption], form: str) -> str:
     """Write lines as text, srt or vtt."""
     return TEXT_FORMATS[form](lines)
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from speech.listener import Piece
+from speech.listener import Piece, raise_whole
 from speech.ports import LONGEST_S, Word
 from utils.arrays import RATE_HZ, Float32Array
+
+# The last part of a word, in which it is surely said
+_LAST_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,12 @@ class Window:
 
     @property
     def samples(self) -> Float32Array:
-        """The sound of all pieces (n,)."""
-        return np.concatenate([piece.samples for piece in self.pieces])
+        """The sound of all pieces (n,), raised where all of it is quiet.
+
+        One gain for all: engines stop at a piece that is much quieter than the one
+        before it.
+        """
+        return raise_whole(np.concatenate([piece.samples for piece in self.pieces]))
 
     @property
     def speech_s(self) -> float:
@@ -34,13 +41,15 @@ class Window:
     def place(self, word: Word) -> Word:
         """Move a word from the time of the window to that of the stream.
 
-        The middle of the word says which piece it belongs to. Its ends stay in there.
+        Engines begin a word where the one before it ends, so the first word of a piece
+        begins in the piece before. Its last part says where it belongs. Its ends stay
+        in there.
         """
-        middle_s = (word.start_s + word.end_s) / 2
+        late_s = max(word.end_s - _LAST_S, (word.start_s + word.end_s) / 2)
         before_s = 0.0
         piece = self.pieces[0]
         for piece in self.pieces:
-            if middle_s < before_s + piece.duration_s or piece is self.pieces[-1]:
+            if late_s < before_s + piece.duration_s or piece is self.pieces[-1]:
                 break
             before_s += piece.duration_s
         start_s = min(max(word.start_s - before_s, 0.0), piece.duration_s)

@@ -15,7 +15,7 @@ from flask_restx import Api
 from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
 from jobs.thread import JobThread
-from jobs.worker import Workplace
+from jobs.worker import CLIP_ACTIONS, RECORDING_ACTIONS, Workplace
 from recognition.recognizer import Recognizer
 from speech.scribe import Scribe
 from utils.config import Settings
@@ -133,15 +133,18 @@ def create_app(
 def _make_state(settings: Settings, recognizer: Recognizer) -> State:
     """Put the parts together. Raises ConfigError without a key where one is needed."""
     keys = Keys(recognizer.store.database)
-    jobs = Jobs(recognizer.store.database)
+    jobs = Jobs(recognizer.store.database, recognizer.store.codec)
     auth.check_keys(settings, keys)
+    scribe = Scribe(settings)
+    place = Workplace(recognizer, jobs, settings, scribe)
     return State(
         settings=settings,
         recognizer=recognizer,
         keys=keys,
         jobs=jobs,
-        job_thread=JobThread(Workplace(recognizer, jobs, settings)),
-        scribe=Scribe(settings),
+        job_thread=JobThread(place, CLIP_ACTIONS),
+        recordings_thread=JobThread(place, RECORDING_ACTIONS),
+        scribe=scribe,
     )
 
 

@@ -26,6 +26,7 @@ class State:
     keys: Keys
     jobs: Jobs
     job_thread: JobThread
+    recordings_thread: JobThread
     scribe: Scribe
 
 
@@ -64,9 +65,9 @@ def jobs() -> Jobs:
     return _state().jobs
 
 
-def job_thread() -> JobThread:
-    """Get the thread that works on batch jobs."""
-    return _state().job_thread
+def job_threads() -> tuple[JobThread, ...]:
+    """Get the threads that work on batch jobs: on clips, and on recordings."""
+    return _state().job_thread, _state().recordings_thread
 
 
 def wake_jobs(job: Job) -> None:
@@ -79,4 +80,5 @@ def wake_jobs(job: Job) -> None:
 
         with suppress(BrokerUnavailableError):
             send(_state().settings, job.job_id, job.files)
-    _state().job_thread.wake()
+    for thread in job_threads():
+        thread.wake()

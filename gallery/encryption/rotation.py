@@ -34,6 +34,8 @@ from sqlalchemy import (
 from gallery.database.base import Database
 from gallery.encryption.sealing import Codec, PlainText, other_key
 from gallery.tables import (
+    job_items,
+    jobs,
     kept_media,
     meta,
     reembedded,
@@ -103,6 +105,12 @@ _ALL = (
         value=transcript_turns.c.data,
         about=(transcript_turns.c.turn_id,),
         source=transcript_turns,
+    ),
+    _Sealed(
+        table=job_items,
+        value=job_items.c.words,
+        about=(jobs.c.job_id, job_items.c.name),
+        source=job_items.join(jobs, jobs.c.key == job_items.c.job_key),
     ),
 )
 

@@ -8,8 +8,9 @@ ever.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from sqlalchemy import (
 )
 
 from gallery.database.base import Database
+from gallery.encryption.sealing import Codec, PlainText
 from gallery.records.job_files import FORGOTTEN, close_if_done
 from gallery.tables import job_items, job_mentions, jobs, people
 
@@ -42,7 +44,10 @@ _WORKER_LOST = {
 
 @dataclass(frozen=True)
 class Claim:
-    """A file that a worker holds, with what its job says (`NewJob`, `NewItem`)."""
+    """A file that a worker holds, with what its job says (`NewJob`, `NewItem`).
+
+    `partial` is what an earlier worker had done of a long file.
+    """
 
     key: int
     job_id: str
@@ -55,6 +60,8 @@ class Claim:
     media: str
     person_id: str | None
     uploaded: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+    partial: Mapping[str, Any] | None = None
 
 
 class JobClaims:
@@ -64,23 +71,31 @@ class JobClaims:
     StoreUnavailableError, StorageFullError.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, codec: Codec | None = None) -> None:
+        """`codec`: how words of recordings are stored. None = in the clear."""
         self._database = database
+        self._codec = codec or PlainText()
 
     def claim(
-        self, worker: str, job_id: str | None = None, elsewhere: Collection[str] = ()
+        self,
+        worker: str,
+        job_id: str | None = None,
+        elsewhere: Collection[str] = (),
+        *,
+        actions: Collection[str] = (),
     ) -> Claim | None:
         """Claim the next file for a worker.
 
         Returns None when there is none now. `job_id`: of this job alone. Jobs whose
-        root is one of `elsewhere` are left out.
+        root is one of `elsewhere` are left out. `actions`: only jobs of these.
         """
         if not self.waiting():
             return None
         with self._database.write() as connection:
             now = datetime.now(UTC)
             _give_up(connection, now)
-            key = _next_file(connection, now, job_id, elsewhere)
+            wanted = _wanted(job_id, elsewhere, actions)
+            key = _next_file(connection, now, wanted)
             if key is None:
                 return None
             connection.execute(
@@ -93,7 +108,7 @@ class JobClaims:
                     leased_until=now + timedelta(seconds=LEASE_S),
                 )
             )
-            return _read_claim(connection, key)
+            return _read_claim(connection, key, self._codec)
 
     def waiting(self) -> bool:
         """Whether a file waits for a worker, or may have lost its own."""
@@ -136,6 +151,32 @@ class JobClaims:
             )
             return bool(renewed.rowcount)
 
+    def note_progress(
+        self,
+        claim: Claim,
+        worker: str,
+        progress: Mapping[str, Any],
+        partial: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Note how far a long file is, and hold it for another lease.
+
+        `partial`: what is done of it, if that is to be noted as well. Then the worker
+        has proved that the file does not kill it, and the attempts count anew. Returns
+        False when the worker lost the file, or when the job was cancelled.
+        """
+        values: dict[str, Any] = {
+            "progress": dict(progress),
+            "leased_until": datetime.now(UTC) + timedelta(seconds=LEASE_S),
+        }
+        if partial is not None:
+            values |= {"attempts": 1, **self._seal(claim, partial)}
+        is_open = exists().where(jobs.c.key == job_items.c.job_key, ~jobs.c.cancelled)
+        with self._database.write() as connection:
+            noted = connection.execute(
+                update(job_items).where(*_is_held(claim, worker), is_open).values(**values)
+            )
+            return bool(noted.rowcount)
+
     def finish(
         self,
         claim: Claim,
@@ -155,8 +196,11 @@ class JobClaims:
             "state": "failed" if error else "done",
             "result": result,
             "error": error,
+            "progress": None,
             "media": "",
         }
+        if claim.action == "transcribe":
+            outcome |= {"result": None, **self._seal(claim, result)}
         with self._database.write() as connection:
             keys = _keys_of(connection, mentions)
             forgotten = len(keys) < len(set(mentions))
@@ -171,6 +215,14 @@ class JobClaims:
                 _mention(connection, claim, keys)
             close_if_done(connection, _job_key(connection, claim))
             return True
+
+    def _seal(self, claim: Claim, words: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Make the values that hold the words of a recording."""
+        if words is None:
+            return {"words": None, "sealed_by": None}
+        text = json.dumps(words, ensure_ascii=False).encode()
+        sealed = self._codec.seal(text, claim.job_id, claim.name)
+        return {"words": sealed, "sealed_by": self._codec.key_id}
 
     def release(self, claim: Claim, worker: str) -> None:
         """Give a file back that the service could not work on now.
@@ -193,25 +245,43 @@ class JobClaims:
             close_if_done(connection, _job_key(connection, claim))
 
 
+def _wanted(
+    job_id: str | None, elsewhere: Collection[str], actions: Collection[str]
+) -> list[ColumnElement[bool]]:
+    """Conditions on the jobs whose files are claimed."""
+    wanted: list[ColumnElement[bool]] = []
+    if job_id is not None:
+        wanted.append(jobs.c.job_id == job_id)
+    if elsewhere:
+        wanted.append(or_(jobs.c.root.is_(None), jobs.c.root.not_in(elsewhere)))
+    if actions:
+        wanted.append(jobs.c.action.in_(actions))
+    return wanted
+
+
 def _next_file(
-    connection: Connection, now: datetime, job_id: str | None, elsewhere: Collection[str]
+    connection: Connection, now: datetime, wanted: Sequence[ColumnElement[bool]]
 ) -> int | None:
     """Key of the oldest file that can be claimed, locked for this transaction."""
     query = (
         select(job_items.c.key)
         .join(jobs, jobs.c.key == job_items.c.job_key)
-        .where(_claimable(now), _in_turn(now))
+        .where(_claimable(now), _in_turn(now), *wanted)
     )
-    if job_id is not None:
-        query = query.where(jobs.c.job_id == job_id)
-    if elsewhere:
-        query = query.where(or_(jobs.c.root.is_(None), jobs.c.root.not_in(elsewhere)))
     return connection.scalar(
         query.order_by(job_items.c.key).limit(1).with_for_update(skip_locked=True, of=job_items)
     )
 
 
-def _read_claim(connection: Connection, key: int) -> Claim:
+def open_words(row: Row[Any], job_id: str, codec: Codec) -> dict[str, Any] | None:
+    """Read the words of a recording. None without any. Raises StoreUnavailableError."""
+    if row.words is None:
+        return None
+    words: dict[str, Any] = json.loads(codec.open(row.words, row.sealed_by, job_id, row.name))
+    return words
+
+
+def _read_claim(connection: Connection, key: int, codec: Codec) -> Claim:
     of_job = (
         jobs.c.job_id,
         jobs.c.action,
@@ -219,6 +289,7 @@ def _read_claim(connection: Connection, key: int) -> Claim:
         jobs.c.replace,
         jobs.c.root,
         jobs.c.actor,
+        jobs.c.options,
     )
     row = connection.execute(
         select(job_items, *of_job)
@@ -237,6 +308,8 @@ def _read_claim(connection: Connection, key: int) -> Claim:
         media=row.media,
         person_id=row.person_id,
         uploaded=row.uploaded,
+        options=row.options or {},
+        partial=open_words(row, row.job_id, codec),
     )
 
 

@@ -25,6 +25,9 @@ FORGOTTEN: dict[str, Any] = {
     "person_id": None,
     "result": None,
     "error": None,
+    "progress": None,
+    "words": None,
+    "sealed_by": None,
     "media": "",
 }
 """Values of a file whose person was deleted."""

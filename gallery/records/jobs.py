@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from gallery.records.job_claims import JobClaims
+from gallery.records.job_claims import JobClaims, open_words
 from gallery.records.job_files import OPEN, close_if_done, uploads_of
 from gallery.results import MAX_PAGE
 from gallery.tables import job_items, jobs
@@ -49,10 +49,11 @@ class NewJob:
     """A job to be stored.
 
     Attributes:
-        action: "identify" or "enroll".
+        action: "identify", "enroll" or "transcribe".
         force: enrol clips that look like somebody else, too.
         replace: the first enrolled clip of a person replaces what was stored of them.
         root: folder that the files are below; None = the media root.
+        options: what else is asked for, by name.
     """
 
     action: str
@@ -60,6 +61,7 @@ class NewJob:
     force: bool = False
     replace: bool = False
     root: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ class JobItem:
 
     Attributes:
         state: "waiting", "running", "done", "failed", "cancelled" or "forgotten".
-        result: what the service would have answered.
+        result: what the service would have answered. While a long file is worked on, what
+            is done of it.
         error: code, message and hint.
+        progress: how far a long file is.
     """
 
     position: int
@@ -102,6 +106,7 @@ class JobItem:
     state: str
     result: dict[str, Any] | None
     error: dict[str, str] | None
+    progress: dict[str, Any] | None = None
 
 
 class Jobs(JobClaims):
@@ -147,7 +152,10 @@ class Jobs(JobClaims):
             if states:
                 query = query.where(job_items.c.state.in_(states))
             query = query.order_by(job_items.c.position).offset(offset).limit(limit)
-            return tuple(map(_as_item, connection.execute(query)))
+            return tuple(
+                _as_item(row, open_words(row, job_id, self._codec))
+                for row in connection.execute(query)
+            )
 
     def every_item(self, job_id: str, state: str) -> Iterator[JobItem]:
         """Yield all files of a job in one state, in their order.
@@ -226,6 +234,7 @@ def _insert(connection: Connection, new: NewJob, actor: str, job_id: str) -> int
             actor=actor,
             created_at=datetime.now(UTC),
             cancelled=False,
+            options=dict(new.options) or None,
         )
     ).inserted_primary_key
     assert inserted is not None
@@ -283,12 +292,13 @@ def _state_of(row: Row[Any], counts: Mapping[str, int]) -> str:
     return "waiting" if set(counts) <= {"waiting"} else "running"
 
 
-def _as_item(row: Row[Any]) -> JobItem:
+def _as_item(row: Row[Any], words: dict[str, Any] | None) -> JobItem:
     return JobItem(
         position=row.position,
         name=row.name,
         person_id=row.person_id,
         state=row.state,
-        result=row.result,
+        result=row.result or words,
         error=row.error,
+        progress=row.progress,
     )

@@ -10,7 +10,8 @@ import soundfile
 
 from align.decode import read_clip
 from align.limits import ReadLimits
-from align.sound_stream import open_sound
+from align.sound_decoder import open_sound_apart
+from align.sound_stream import MOST_CHANNELS, open_sound
 from tests.support import media_sound
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import (
@@ -43,6 +44,22 @@ def test_blocks_are_the_sound_of_the_whole_clip(talk: Path) -> None:
     assert clip.waveform is not None
     np.testing.assert_array_equal(samples, clip.waveform.samples)
     assert duration_s == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("channels", [2, 8, 10])
+def test_channels_are_kept_apart_where_that_is_asked(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "several.wav"
+    level = np.arange(1, channels + 1, dtype=np.float32) / 20
+    soundfile.write(path, np.tile(level, (RATE_HZ * 3, 1)), RATE_HZ, subtype="FLOAT")
+    with (
+        open_sound(path, max_s=9, is_separate=True) as sound,
+        open_sound_apart(path, max_s=9, is_separate=True) as apart,
+    ):
+        kept = min(channels, MOST_CHANNELS)
+        assert sound.channels == apart.channels == kept
+        samples = np.concatenate(list(sound.blocks))
+        np.testing.assert_allclose(samples, np.tile(level[:kept], (RATE_HZ * 3, 1)), atol=1e-3)
+        np.testing.assert_array_equal(np.concatenate(list(apart.blocks)), samples)
 
 
 def test_channels_are_mixed(tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def test_models_are_listed() -> None:
     assert "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a" in result.output
 
 
+def test_a_job_is_watched_and_its_transcripts_are_written(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    text = tmp_path / "notes.wav"
+    text.write_text("no sound", encoding="utf-8")
+    folder = tmp_path / "new"
+    env = {"DUET_DATA_DIR": str(tmp_path / "data")}
+    result = run(talk, text, "--job", "--format", "srt", "--to", folder, "--who", env=env)
+    assert result.exit_code == 1
+    assert "notes.wav: media_type" in result.output
+    assert "unknown 1: w0 w1" in (folder / "talk.srt").read_text(encoding="utf-8")
+    shown = CliRunner().invoke(cli.cli, ["jobs", "list"], env=env)
+    assert "\ttranscribe\tdone\t" in shown.output
+
+
 @needs_recordings
 def test_a_real_recording(tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "recognition": GALLERY,
     "speech": {*RECOGNITION, "align", "network"},
     "assembly": {*RECOGNITION, "align", "network"},
-    "jobs": {*RECOGNITION, "assembly"},
+    "jobs": {*RECOGNITION, "assembly", "speech"},
     "train": {*RECOGNITION, "align", "network", "speech"},
     "web": {*PRODUCT, "jobs"},
     "commands": {*PRODUCT, "bench", "demo", "jobs", "train"},

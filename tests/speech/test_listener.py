@@ -20,10 +20,10 @@ def listen(samples: Float32Array, block: int = RATE_HZ) -> list[Piece]:
 
 
 def test_speech_between_pauses_is_cut_out() -> None:
-    sound = np.concatenate([silence(1), syllables(3), silence(2), syllables(2), silence(1)])
+    sound = np.concatenate([silence(1), syllables(3), silence(3), syllables(2), silence(1)])
     pieces = listen(sound)
     assert pieces[0].start_s == pytest.approx(1.0, abs=0.4)
-    assert pieces[-1].start_s + pieces[-1].duration_s == pytest.approx(8.0, abs=0.5)
+    assert pieces[-1].start_s + pieces[-1].duration_s == pytest.approx(9.0, abs=0.5)
     covered_s = sum(piece.duration_s for piece in pieces)
     assert 4.0 < covered_s < 6.2
     for piece in pieces:
@@ -46,11 +46,18 @@ def test_speech_without_a_pause_is_cut_and_no_sample_comes_twice() -> None:
     assert sum(piece.duration_s for piece in pieces) > 60
 
 
-def test_quiet_speech_is_raised_and_found() -> None:
+def test_a_short_pause_is_kept_and_a_long_one_is_not() -> None:
+    """An engine leaves out what follows a pause that was cut short."""
+    sound = np.concatenate([syllables(2), silence(0.7), syllables(2), silence(3), syllables(2)])
+    first, second, third = listen(sound)
+    assert second.start == first.start + len(first.samples)
+    assert third.start > second.start + len(second.samples) + 2 * RATE_HZ
+
+
+def test_quiet_speech_is_found() -> None:
     loud = listen(np.concatenate([silence(1), syllables(3), silence(1)]))
     quiet = listen(np.concatenate([silence(1), syllables(3, level=0.005), silence(1)]))
     assert quiet[0].start_s == pytest.approx(loud[0].start_s, abs=0.15)
-    assert np.abs(quiet[0].samples).max() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -74,4 +81,4 @@ def test_a_long_silence_is_not_held_in_memory() -> None:
     for _ in range(120):
         assert listener.accept(silence(1)) == []
     held = [len(v) for v in vars(listener).values() if isinstance(v, np.ndarray | list)]
-    assert max(held) < RATE_HZ
+    assert max(held) < 3 * RATE_HZ

@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.records.jobs import Jobs
 from jobs.clips import MAX_UPLOADS
 from recognition.recognizer import Recognizer
+from speech.scribe import Scribe
 from tests.support.disk import small_disk
 from tests.support.gallery_parts import clip, recognizer_of
+from tests.support.recordings import WordyEngine, syllables
+from tests.support.shapes import assert_error
 from tests.support.waiting import until
+from utils.arrays import RATE_HZ
 from utils.config import Settings
 from web.factory import create_app
 
@@ -318,3 +323,41 @@ def service(settings: Settings) -> Iterator[tuple[FlaskClient, str]]:
     finally:
         app.extensions["duet"].job_thread.stop()
         recognizer.close()
+
+
+@pytest.fixture
+def talks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recording, and an engine that writes a word each half second."""
+    monkeypatch.setattr(Scribe, "_load", lambda _: WordyEngine())
+    folder = settings.storage.media_folder / "talks"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "talk.wav", syllables(3.0), RATE_HZ)
+    return folder
+
+
+def test_recordings_are_written_down(client: FlaskClient, talks: Path, app: Flask) -> None:
+    sent = post(client, action="transcribe", folder="talks", language="ko")
+    assert sent.status_code == 202, sent.get_data(as_text=True)
+    (item,) = finished(client, sent.get_json()["job_id"])["items"]
+    assert (item["state"], item["progress"]) == ("done", None)
+    assert item["result"]["language"] == "ko"
+    assert item["result"]["segments"][0]["speaker"] == ""
+    assert item["result"]["words"][0]["word"] == "w0"
+    app.extensions["duet"].recordings_thread.stop()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "transcribe", "person_id": "ann"},
+        {"action": "identify", "language": "ko"},
+        {"action": "enroll", "speaker_names[]": "ann"},
+        {"action": "transcribe", "num_speakers": "many"},
+        {"action": "transcribe", "speaker_names[]": "nobody"},
+    ],
+)
+def test_fields_of_recordings_that_cannot_be_used(
+    client: FlaskClient, talks: Path, fields: dict[str, str]
+) -> None:
+    assert_error(post(client, folder="talks", **fields), 400, "invalid_request")
+    assert client.get("/v1/jobs").get_json()["jobs"] == []

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ import soundfile
 from flask.testing import FlaskClient
 
 from speech.scribe import Scribe
-from tests.support.gallery_parts import StubVoice, direction
+from tests.support.gallery_parts import ClipAligner, StubVoice, clip, direction
 from tests.support.recordings import WordyEngine, silence, syllables
 from tests.support.shapes import assert_error, enroll, send
 from utils.arrays import RATE_HZ, Float32Array
-from utils.media import Waveform
+from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
 URL = "/v1/audio/transcriptions"
@@ -202,3 +203,34 @@ def test_the_client_of_openai_hears_known_speakers(
     assert type(diarized).__name__ == "TranscriptionDiarized"
     assert diarized.segments[0].speaker == "Agent"
     assert diarized.segments[0].outcome == "named"
+
+
+def test_a_stranger_is_enrolled_from_turns(
+    people: FlaskClient,
+    sounds_like: Sounds,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The aligner of these tests reads no sound: it is shown what the turns hold."""
+    sounds_like(5)
+    heard = []
+    clip_of_eve = tmp_path / "eve.mp4"
+    clip_of_eve.write_bytes(clip(voice="eve"))
+    analyse = ClipAligner.analyse
+
+    def listen(self: ClipAligner, path: Path, *, filename: str | None = None) -> Capture:
+        heard.append(soundfile.read(path, dtype="float32")[0])
+        return analyse(self, clip_of_eve, filename=filename)
+
+    monkeypatch.setattr(ClipAligner, "analyse", listen)
+    people.post("/v1/people", json={"person_id": "eve", "name": "Eve"})
+    talk = np.concatenate([silence(2.0), syllables(3.0), silence(1.0), syllables(3.0, 2)])
+    url = "/v1/people/eve/templates"
+    for turns in ("[[0, 1], 2]", "[[3, 2]]", "[]", "here", "[[90, 91]]"):
+        assert_error(send(people, url, media=wav(talk), turns=turns), 400, "invalid_request")
+    answer = send(people, url, media=wav(talk), turns="[[6.0, 9.0], [2.5, 4.5]]")
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    (sound,) = heard
+    assert len(sound) == 5 * RATE_HZ
+    own = np.concatenate([talk[round(2.5 * RATE_HZ) : round(4.5 * RATE_HZ)], talk[6 * RATE_HZ :]])
+    assert np.abs(sound - own).max() < 1e-3

@@ -12,7 +12,7 @@ from gallery.results import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller
-from web.state import job_thread, recognizer, scribe, settings, store
+from web.state import job_threads, recognizer, scribe, settings, store
 from web.wire import parse
 from web.wire.schema.base import document_errors
 from web.wire.schema.service import HEALTH, STATUS
@@ -93,10 +93,11 @@ def find_reasons() -> list[dict[str, str]]:
     answer_s = time.perf_counter() - started
     free = shutil.disk_usage(settings().storage.data_dir).free
     jump = store().clock_jump
+    is_dead = any(thread.is_dead for thread in job_threads())
     checks = {
         "database_slow": f"The database took {answer_s:.1f} s." if answer_s > SLOW_S else "",
         "disk_full": f"{free / 1e6:.0f} MB are free." if free < LEAST_ROOM_BYTES else "",
         "clock": f"{jump}. Nothing is deleted by term." if jump else "",
-        "worker_dead": "Batch jobs are not worked on." if job_thread().is_dead else "",
+        "worker_dead": "Batch jobs are not worked on." if is_dead else "",
     }
     return [{"code": code, "text": text} for code, text in checks.items() if text]

@@ -33,6 +33,7 @@ from utils.errors import (
     fill_hint,
 )
 from web.api.identify import UPLOAD_ERRORS
+from web.api.transcription_form import SPEAKERS, add_transcribe_fields, read_options
 from web.state import jobs, settings, wake_jobs
 from web.wire import parse
 from web.wire.hints import HINTS
@@ -47,8 +48,9 @@ from web.wire.schema.jobs import (
 )
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
-ACTIONS = ("identify", "enroll")
-FIELDS = ("action", "folder", "person_id", "force", "replace")
+ACTIONS = ("identify", "enroll", "transcribe")
+TRANSCRIBE_FIELDS = ("language", "prompt", "who", "num_speakers", "channels")
+FIELDS = ("action", "folder", "person_id", "force", "replace", *TRANSCRIBE_FIELDS)
 STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 FORM_ERRORS = tuple(
@@ -107,6 +109,7 @@ job_form.add_argument(
     default="false",
     help="enroll: the first clip of each person replaces what was stored of them",
 )
+add_transcribe_fields(job_form)
 
 
 @ns.route("")
@@ -131,19 +134,23 @@ class JobList(Resource):
         ns, PathForbiddenError, MediaNotFoundError, errors.InvalidNameError, *FORM_ERRORS
     )
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Identify or enrol many clips, uploaded or in a folder of the server.
+        """Identify, enrol or write down many files, uploaded or in a folder of the server.
 
         A bad file does not end the job.
         """
         parse.check_query()
         request.max_form_parts = MAX_UPLOADS + len(FIELDS)
-        job_request = _read_request(parse.form(FIELDS, ("media",)))
+        job_request = _read_request(parse.form(FIELDS, ("media",), lists=(SPEAKERS,)))
         job_id = uuid.uuid4().hex
         items = _list_items(job_request, job_id)
         try:
             job = jobs().create(
                 NewJob(
-                    job_request.action, items, force=job_request.force, replace=job_request.replace
+                    job_request.action,
+                    items,
+                    force=job_request.force,
+                    replace=job_request.replace,
+                    options=job_request.options,
                 ),
                 ACTOR.get(),
                 job_id,
@@ -166,6 +173,7 @@ class _JobRequest:
     folder: str
     force: bool
     replace: bool
+    options: dict[str, Any]
 
 
 def _read_request(given: dict[str, str]) -> _JobRequest:
@@ -176,9 +184,14 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
         raise InvalidRequestError(
             f"`action` must be one of {', '.join(ACTIONS)}. Received: {action[:40]!r}"
         )
-    if person_id is not None and action == "identify":
+    if person_id is not None and action != "enroll":
         raise InvalidRequestError(
-            "`person_id` belongs to the action enroll. Received: action='identify'"
+            f"`person_id` belongs to the action enroll. Received: action={action!r}"
+        )
+    options = read_options(given)
+    if options and action != "transcribe":
+        raise InvalidRequestError(
+            f"`{next(iter(options))}` belongs to the action transcribe. Received: action={action!r}"
         )
     return _JobRequest(
         action=action,
@@ -186,6 +199,7 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
         replace=parse.boolean(given.get("replace") or False, "replace"),
         person_id=person_id and validate_person_id(person_id),
         folder=given.get("folder", ""),
+        options=options,
     )
 
 
@@ -271,8 +285,9 @@ def item_body(item: JobItem) -> dict[str, Any]:
         "name": item.name,
         "person_id": item.person_id,
         "state": item.state,
-        "result": item.result,
+        "result": item.result if item.state == "done" else None,
         "error": fill_hint(item.error, HINTS) if item.error else None,
+        "progress": item.progress,
     }
 
 

@@ -16,6 +16,7 @@ from recognition.requests import EnrolmentRequest
 from utils import errors
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
+from web.api.turns import MOST_TURNS, read_turns
 from web.guard.auth import admin_only
 from web.state import recognizer, store
 from web.wire import parse
@@ -89,6 +90,13 @@ enroll_form.add_argument(
     default="false",
     help="true: store even if the clip looks like somebody who is known under another id, is not of"
     " one person, or is poor",
+)
+enroll_form.add_argument(
+    "turns",
+    location="form",
+    help="only the voice, of these times: pairs of start and end in seconds, as [[1.2, 4.5],"
+    f" [10, 12.5]], {MOST_TURNS} at most. The file may then be as long as a recording that is"
+    " written down",
 )
 
 
@@ -199,7 +207,7 @@ class Templates(Resource):
         (DUET_KEEP_MEDIA=1).
         """
         parse.check_query()
-        fields = parse.form(("replace", "force"), ("media",))
+        fields = parse.form(("replace", "force", "turns"), ("media",))
         replace = parse.boolean(fields.get("replace", False), "replace")
         force = parse.boolean(fields.get("force", False), "force")
 
@@ -210,9 +218,9 @@ class Templates(Resource):
         # Before the clip is read, and again when it is stored: another kiosk may have
         # been faster
         guard()
-        clip = parse.upload("media")
+        clip = read_turns(parse.upload("media"), fields.get("turns", ""))
         enrolment = recognizer().enroll(
-            EnrolmentRequest(person_id, (clip.clip,), replace=replace, force=force, guard=guard)
+            EnrolmentRequest(person_id, (clip,), replace=replace, force=force, guard=guard)
         )
         return as_json.enrolment(enrolment, g.request_id), 201
 

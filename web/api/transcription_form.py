@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from flask import request
 from flask_restx.reqparse import RequestParser
@@ -93,28 +94,47 @@ def _check_fixed(fields: dict[str, str]) -> None:
 
 def _read_recording(fields: dict[str, str], form: str) -> Recording:
     file = parse.upload("file")
-    channels = parse.choice(fields.get("channels") or "mix", "channels", CHANNELS)
+    options = read_options(fields)
     return Recording(
         path=file.path,
         filename=file.filename,
-        language=fields.get("language") or None,
-        prompt=fields.get("prompt", ""),
-        naming=_read_naming(fields, form),
-        is_separate=channels == "separate",
+        language=options.get("language"),
+        prompt=options.get("prompt", ""),
+        naming=_read_naming(options, form),
+        is_separate=options.get("channels") == "separate",
     )
 
 
-def _read_naming(fields: dict[str, str], form: str) -> Naming | None:
-    """Read how those who speak are named. None: they are not asked for."""
-    speakers = request.form.getlist(SPEAKERS)
-    names = request.form.getlist(KNOWN_NAMES)
+def read_options(fields: dict[str, str]) -> dict[str, Any]:
+    """Read what is asked for beyond the text. Fields that are empty are left out.
+
+    Raises InvalidRequestError, also where a speaker is nobody of the gallery.
+    """
+    speakers = request.form.getlist(SPEAKERS)[:MOST_SPEAKERS]
+    recognizer().voices.among(speakers)
     count = _read_count(fields.get("num_speakers", ""))
+    channels = parse.choice(fields.get("channels") or "mix", "channels", CHANNELS)
     is_asked = parse.boolean(fields.get("who") or False, "who")
-    if not (is_asked or form == DIARIZED or speakers or names or count):
+    options = {
+        "language": fields.get("language"),
+        "prompt": fields.get("prompt"),
+        "channels": channels if channels == "separate" else None,
+        "speaker_names": speakers,
+        "num_speakers": count,
+        "who": is_asked or bool(speakers) or count is not None,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def _read_naming(options: dict[str, Any], form: str) -> Naming | None:
+    """Read how those who speak are named. None: they are not asked for."""
+    names = request.form.getlist(KNOWN_NAMES)
+    if not (form == DIARIZED or names or "who" in options):
         return None
     voices = recognizer().voices
     references = _read_references(names, request.form.getlist(KNOWN_REFERENCES))
-    return Naming(voices, among=voices.among(speakers[:MOST_SPEAKERS], references), count=count)
+    among = voices.among(options.get("speaker_names", ()), references)
+    return Naming(voices, among=among, count=options.get("num_speakers"))
 
 
 def _read_count(text: str) -> int | None:
@@ -154,6 +174,45 @@ def _strip(reference: str) -> str:
     return reference[head.end() :]
 
 
+def add_transcribe_fields(form: RequestParser) -> None:
+    """Describe the fields that `read_options` reads."""
+    form.add_argument(
+        "language",
+        location="form",
+        default="",
+        help="code of the language that is spoken, as ko or en. Without it, it is detected, once",
+    )
+    form.add_argument(
+        "prompt", location="form", default="", help="names and words that may come up"
+    )
+    form.add_argument(
+        "who",
+        location="form",
+        choices=("true", "false"),
+        default="false",
+        help="true: text, srt and vtt say who speaks, too",
+    )
+    form.add_argument(
+        SPEAKERS,
+        location="form",
+        action="append",
+        help="ids or names of the people who may be named. Without it, all of the gallery",
+    )
+    form.add_argument(
+        "num_speakers",
+        location="form",
+        type=int,
+        help=f"how many people speak, 1 to {MOST_SPEAKERS}. Without it, that is found",
+    )
+    form.add_argument(
+        "channels",
+        location="form",
+        choices=CHANNELS,
+        default="mix",
+        help="separate: one person speaks in each channel, as in the recording of a call",
+    )
+
+
 transcription_form = RequestParser()
 transcription_form.add_argument(
     "file",
@@ -164,15 +223,6 @@ transcription_form.add_argument(
 )
 transcription_form.add_argument(
     "model", location="form", default="whisper-1", help="any name: the service has one model"
-)
-transcription_form.add_argument(
-    "language",
-    location="form",
-    default="",
-    help="code of the language that is spoken, as ko or en. Without it, it is detected, once",
-)
-transcription_form.add_argument(
-    "prompt", location="form", default="", help="names and words that may come up"
 )
 transcription_form.add_argument(
     "response_format",
@@ -206,19 +256,6 @@ transcription_form.add_argument(
     ),
 )
 transcription_form.add_argument(
-    "who",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: text, srt and vtt say who speaks, too",
-)
-transcription_form.add_argument(
-    SPEAKERS,
-    location="form",
-    action="append",
-    help="ids or names of the people who may be named. Without it, all of the gallery",
-)
-transcription_form.add_argument(
     KNOWN_NAMES,
     location="form",
     action="append",
@@ -231,22 +268,10 @@ transcription_form.add_argument(
     help=f"speech of each as a data URL, {MOST_KNOWN} at most. Without it, there are no names",
 )
 transcription_form.add_argument(
-    "num_speakers",
-    location="form",
-    type=int,
-    help=f"how many people speak, 1 to {MOST_SPEAKERS}. Without it, that is found",
-)
-transcription_form.add_argument(
-    "channels",
-    location="form",
-    choices=CHANNELS,
-    default="mix",
-    help="separate: one person speaks in each channel, as in the recording of a call",
-)
-transcription_form.add_argument(
     "chunking_strategy",
     location="form",
     choices=("auto",),
     default="auto",
     help="taken for the sake of OpenAI's clients: the service cuts at pauses",
 )
+add_transcribe_fields(transcription_form)

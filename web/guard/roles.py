@@ -28,6 +28,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /kiosk": OPEN,
     "GET /verify": OPEN,
     "GET /people": OPEN,
+    "GET /transcribe": OPEN,
     "GET /static/<path:filename>": OPEN,
     "GET /swaggerui/<path:filename>": OPEN,
     "GET /swagger.json": OPEN,

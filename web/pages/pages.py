@@ -1,4 +1,6 @@
-"""Pages that app_web.py serves beside the API: Swagger UI at /, /kiosk, /verify, /people.
+"""Pages that app_web.py serves beside the API.
+
+They are Swagger UI at /, /kiosk, /verify, /people and /transcribe.
 
 All files come from the service itself.
 
@@ -21,11 +23,25 @@ from web.state import settings
 
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
 """Language tags and what their speakers call them; each has a file of texts."""
+SPOKEN = {
+    **LANGUAGES,
+    "ja": "日本語",
+    "de": "Deutsch",
+    "es": "Español",
+    "fr": "Français",
+    "it": "Italiano",
+    "pt": "Português",
+    "ru": "Русский",
+    "vi": "Tiếng Việt",
+    "ar": "العربية",
+    "hi": "हिन्दी",
+}
+"""Languages that /transcribe offers by name. All others are found by themselves."""
 LANGUAGE_COOKIE = "duet_lang"
 A_YEAR_S = 365 * 24 * 3600
 TEXTS = Path(__file__).parent / "static" / "i18n"
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
-PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people"})
+PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people", "pages.transcribe"})
 ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
 """Pages and their files. They hold nothing about anybody: what they show, their scripts
 ask for.
@@ -133,3 +149,9 @@ def verify() -> Response:
 def people() -> Response:
     """Who is known, and how alike they are."""
     return page("people")
+
+
+@blueprint.get("/transcribe")
+def transcribe() -> Response:
+    """What is said in a recording, and by whom."""
+    return page("transcribe", spoken=SPOKEN, is_kept=settings().privacy.keep_transcripts)

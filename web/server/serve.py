@@ -42,7 +42,7 @@ class Service(BaseApplication):
         self._settings = settings
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
-        self._job_thread: JobThread | None = None
+        self._job_threads: tuple[JobThread, ...] = ()
         super().__init__()
 
     def load_config(self) -> None:
@@ -81,8 +81,9 @@ class Service(BaseApplication):
             fail(error, LOAD_ERROR_EXIT)
         state = app.extensions["duet"]
         self._store = state.recognizer.store
-        self._job_thread = state.job_thread
-        state.job_thread.wake()  # jobs that the last run left
+        self._job_threads = (state.job_thread, state.recordings_thread)
+        for thread in self._job_threads:
+            thread.wake()  # jobs that the last run left
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
@@ -92,8 +93,8 @@ class Service(BaseApplication):
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
         """End the jobs and the audit. Runs in the worker when it ends."""
-        if self._job_thread is not None:
-            self._job_thread.stop(GRACE_S / 2)
+        for thread in self._job_threads:
+            thread.stop(GRACE_S / 2)
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")

@@ -29,6 +29,35 @@ declare namespace Api {
     role?: string;
   }
 
+  /** Words, while they are written. */
+  interface TranscriptDelta {
+    type: "transcript.text.delta";
+    delta: string;
+    start: number;
+    end: number;
+  }
+
+  /** A line with who says it, once that is known. */
+  interface TranscriptSegment {
+    type: "transcript.text.segment";
+    id: string;
+    start: number;
+    end: number;
+    text: string;
+    speaker: string;
+    person_id: string | null;
+    outcome: string;
+    probability: number | null;
+    overlap: boolean;
+  }
+
+  interface TranscriptDone {
+    type: "transcript.text.done";
+    text: string;
+  }
+
+  type TranscriptEvent = TranscriptDelta | TranscriptSegment | TranscriptDone;
+
   interface PersonRef {
     person_id: string;
     name: string;

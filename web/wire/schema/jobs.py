@@ -15,7 +15,9 @@ from web.wire.schema.base import (
 
 JOB_FIELDS: dict[str, fields.Raw] = {
     "job_id": text_field("unique id", REQUEST_ID),
-    "action": text_field("what is done with each clip", "identify", enum=["identify", "enroll"]),
+    "action": text_field(
+        "what is done with each clip", "identify", enum=["identify", "enroll", "transcribe"]
+    ),
     "state": text_field(
         "waiting, running, done or cancelled",
         "running",
@@ -50,15 +52,26 @@ JOB_ITEM = make_model(
     ),
     result=fields.Raw(
         description=(
-            "the answer: as of POST /v1/identify, or of POST /v1/people/{person_id}/templates"
-            " with empty `note` and `consent`; its `request_id` is null. Null before the file is"
-            " done, and after a failure"
+            "the answer: as of POST /v1/identify, of POST /v1/people/{person_id}/templates"
+            " with empty `note` and `consent` (its `request_id` is null), or diarized_json of POST"
+            " /v1/audio/transcriptions with `words`. Null before the file is done, and after a"
+            " failure"
         ),
         example={"fused": {"outcome": "accepted"}},
     ),
     error=fields.Raw(
         description="code, message and hint when it failed; else null",
         example={"code": "media_corrupt"},
+    ),
+    progress=fields.Raw(
+        description="how far a recording is that is being written down; else null",
+        example={
+            "heard_s": 610.0,
+            "duration_s": 3600.0,
+            "words": 1420,
+            "real_time_factor": 0.31,
+            "left_s": 927.0,
+        },
     ),
 )
 JOB_WITH_ITEMS = make_model(

@@ -4,10 +4,12 @@ import { sendJson, uploadForm } from "./http.js";
 /** @import { OnProgress } from "./http.js" */
 
 /**
- * A clip to enrol. `force` enrols it even if it matches somebody else.
+ * A clip to enrol. `force` enrols it even if it matches somebody else. `turns`: only the
+ * voice, of these times in seconds.
  * @typedef {object} ClipFields
  * @property {Blob} media
  * @property {boolean} [force]
+ * @property {[number, number][]} [turns]
  */
 
 /**
@@ -57,8 +59,11 @@ export const deletePerson = (person) => sendJson("DELETE", personUrl(person));
  * @param {OnProgress} [onProgress]
  * @returns {Promise<Api.Enrolment>}
  */
-export const addClip = (person, fields, onProgress) =>
-  uploadForm(`${personUrl(person)}/templates`, { ...fields }, onProgress);
+export function addClip(person, { turns, ...fields }, onProgress) {
+  const url = `${personUrl(person)}/templates`;
+  const spans = turns && { turns: JSON.stringify(turns) };
+  return uploadForm(url, { ...fields, ...spans }, onProgress);
+}
 
 /**
  * Create a person and enrol a clip. A refused clip leaves no empty person behind.

@@ -1,0 +1,134 @@
+// What the page /transcribe makes of the service's events: lines, voices, files.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import "./page.mjs";
+
+const PAGES = "../../web/pages/static/js/transcribe";
+const transcript = await import(`${PAGES}/transcript.js`);
+const { FORMS, formatTime } = await import(`${PAGES}/exports.js`);
+const { readEvents } = await import(`${PAGES}/stream.js`);
+const { nameOf } = await import(`${PAGES}/lines-view.js`);
+
+const line = (start, end, speaker, more = {}) => ({
+  start,
+  end,
+  text: `from ${start}`,
+  speaker,
+  personId: null,
+  outcome: "unknown",
+  overlap: false,
+  ...more,
+});
+
+const LINES = [
+  line(0, 2, "Ann", { personId: "ann", outcome: "named" }),
+  line(2, 3, "unknown 1"),
+  line(4, 9, "unknown 1"),
+  line(9, 12, "unknown 1", { overlap: true }),
+  line(12, 12.5, "unknown 2"),
+];
+
+describe("a transcript", () => {
+  it("lists the voices with what they say", () => {
+    const voices = transcript.listVoices(LINES);
+    assert.deepEqual(
+      voices.map(({ label, seconds }) => [label, seconds]),
+      [
+        ["Ann", 2],
+        ["unknown 1", 9],
+        ["unknown 2", 0.5],
+      ],
+    );
+  });
+
+  it("offers what a stranger says alone, the longest first", () => {
+    assert.deepEqual(transcript.listTurns(LINES, "unknown 1"), [
+      [4, 9],
+      [2, 3],
+    ]);
+    assert.deepEqual(transcript.listTurns(LINES, "Ann"), []);
+    assert.deepEqual(transcript.listTurns(LINES, "unknown 2"), []);
+  });
+
+  it("renames a voice everywhere", () => {
+    const renamed = transcript.renameSpeaker(LINES, "unknown 1", {
+      person_id: "bea",
+      name: "Bea",
+    });
+    assert.deepEqual(
+      renamed.map(({ speaker }) => speaker),
+      ["Ann", "Bea", "Bea", "Bea", "unknown 2"],
+    );
+    assert.equal(renamed[1].personId, "bea");
+    assert.equal(LINES[1].speaker, "unknown 1");
+  });
+
+  it("knows the line of a time", () => {
+    assert.equal(transcript.findLine(LINES, 5), 2);
+    assert.equal(transcript.findLine(LINES, 3.5), -1);
+  });
+});
+
+describe("a file", () => {
+  it("has times and speakers", () => {
+    const [first] = LINES;
+    assert.equal(FORMS.txt.write([first]), "Ann: from 0\n");
+    assert.equal(
+      FORMS.srt.write([first]),
+      "1\n00:00:00,000 --> 00:00:02,000\nAnn: from 0\n",
+    );
+    assert.equal(
+      FORMS.vtt.write([line(0, 2, "A<B", { text: "a & b" })]),
+      "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n<v A&lt;B>a &amp; b\n",
+    );
+    assert.equal(JSON.parse(FORMS.json.write([first])).segments[0].person_id, "ann");
+  });
+
+  it("counts hours", () => {
+    assert.equal(formatTime(3723.0046, ","), "01:02:03,005");
+    assert.equal(formatTime(59.9999, ","), "00:01:00,000");
+  });
+});
+
+describe("a stream", () => {
+  const streamOf = (...parts) =>
+    new ReadableStream({
+      start(controller) {
+        for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+        controller.close();
+      },
+    });
+
+  it("is read however it is cut", async () => {
+    const text = 'data: {"delta": "가"}\n\ndata: {"delta": "b"}\n\n';
+    const bytes = new TextEncoder().encode(text);
+    const cut = new ReadableStream({
+      start(controller) {
+        for (const byte of bytes) controller.enqueue(new Uint8Array([byte]));
+        controller.close();
+      },
+    });
+    const events = [];
+    for await (const event of readEvents(cut)) events.push(event.delta);
+    assert.deepEqual(events, ["가", "b"]);
+  });
+
+  it("may hold several events in a part", async () => {
+    const events = [];
+    for await (const event of readEvents(
+      streamOf('data: {"n":1}\n\ndata: {"n":2}\n\n'),
+    )) {
+      events.push(event.n);
+    }
+    assert.deepEqual(events, [1, 2]);
+  });
+});
+
+describe("a name", () => {
+  it("of a stranger is in the page's language", () => {
+    assert.equal(nameOf("unknown 2"), "Unknown 2");
+    assert.equal(nameOf("unknown"), "Somebody");
+    assert.equal(nameOf("Ann"), "Ann");
+  });
+});

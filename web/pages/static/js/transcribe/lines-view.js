@@ -1,0 +1,102 @@
+// The lines on the page. A click plays a line.
+import { byId, create } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
+import { colourOf } from "./colours.js";
+import { formatTime } from "./exports.js";
+import { findLine } from "./transcript.js";
+
+/** @import { Line } from "./transcript.js" */
+
+export class LinesView {
+  #list = byId("lines");
+  #player = byId("player", HTMLVideoElement);
+
+  /** @type {Line[]} */
+  #lines = [];
+
+  /** Where a line that was clicked ends, in seconds. */
+  #stopAt = Infinity;
+
+  constructor() {
+    this.#player.addEventListener("timeupdate", () => this.#follow());
+    this.#player.addEventListener("seeking", () => {
+      if (this.#player.paused) this.#stopAt = Infinity;
+    });
+  }
+
+  /** @param {Line[]} lines */
+  show(lines) {
+    this.#lines = lines;
+    this.#list.replaceChildren(
+      ...lines.map((line) => create("li", {}, this.#createLine(line))),
+    );
+    this.#follow();
+  }
+
+  /** @param {Line} line */
+  add(line) {
+    this.#lines.push(line);
+    this.#list.append(create("li", {}, this.#createLine(line)));
+  }
+
+  /** @param {Line} line */
+  #createLine(line) {
+    const button = create(
+      "button",
+      { type: "button", className: "line", title: t("transcribe.play") },
+      create("span", {
+        className: "time",
+        textContent: formatTime(line.start, ".").slice(0, 8),
+      }),
+      create("span", {}, ...describeSpeaker(line)),
+      create("span", { className: "text", textContent: line.text }),
+    );
+    button.style.setProperty("--voice", colourOf(line.speaker));
+    button.addEventListener("click", () => this.#play(line));
+    return button;
+  }
+
+  /** @param {Line} line */
+  async #play({ start, end }) {
+    this.#player.currentTime = start;
+    this.#stopAt = end;
+    await this.#player.play().catch(() => {}); // a browser may not play this kind of file
+  }
+
+  #follow() {
+    const now = this.#player.currentTime;
+    if (now >= this.#stopAt) {
+      this.#stopAt = Infinity;
+      this.#player.pause();
+    }
+    const current = this.#player.paused && !now ? -1 : findLine(this.#lines, now);
+    [...this.#list.children].forEach((item, i) =>
+      item.firstElementChild?.setAttribute("aria-current", String(i === current)),
+    );
+  }
+}
+
+/** @param {Line} line */
+function describeSpeaker({ speaker, outcome, overlap }) {
+  const notes = [
+    outcome === "inferred" ? t("transcribe.inferred") : "",
+    overlap ? t("transcribe.overlap") : "",
+  ].filter(Boolean);
+  return [
+    create("span", { className: "speaker", textContent: nameOf(speaker) }),
+    create("span", {
+      className: "note",
+      textContent: notes.length ? ` (${notes.join(", ")})` : "",
+    }),
+  ];
+}
+
+/**
+ * Name a speaker in the page's language.
+ * @param {string} speaker "unknown 2" for strangers
+ */
+export function nameOf(speaker) {
+  const number = /^unknown (\d+)$/.exec(speaker)?.[1];
+  if (number) return t("transcribe.unknown", { n: number });
+  return speaker === "unknown" ? t("transcribe.nobody_told") : speaker;
+}

@@ -1,0 +1,47 @@
+// The voices of a recording, and who the strangers are.
+import { byId, create } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
+import { colourOf } from "./colours.js";
+import { nameOf } from "./lines-view.js";
+import { listTurns, listVoices } from "./transcript.js";
+
+/** @import { Line, Voice } from "./transcript.js" */
+
+/**
+ * Show who speaks, and for how long.
+ * @param {Line[]} lines
+ * @param {(voice: Voice) => void} onAsk called to name a stranger
+ */
+export function showVoices(lines, onAsk) {
+  const items = listVoices(lines).map((voice) => createVoice(voice, lines, onAsk));
+  byId("voices").replaceChildren(...items);
+}
+
+/**
+ * @param {Voice} voice
+ * @param {Line[]} lines
+ * @param {(voice: Voice) => void} onAsk
+ */
+function createVoice(voice, lines, onAsk) {
+  const seconds = t("transcribe.seconds", { n: Math.round(voice.seconds) });
+  const item = create(
+    "li",
+    { className: "voice" },
+    create("strong", { textContent: nameOf(voice.label) }),
+    create("span", { className: "soft", textContent: seconds }),
+  );
+  item.style.setProperty("--voice", colourOf(voice.label));
+  if (listTurns(lines, voice.label).length) item.append(createAsk(voice, onAsk));
+  return item;
+}
+
+/**
+ * @param {Voice} voice
+ * @param {(voice: Voice) => void} onAsk
+ */
+function createAsk(voice, onAsk) {
+  const textContent = t("transcribe.who", { name: nameOf(voice.label) });
+  const button = create("button", { type: "button", className: "small", textContent });
+  button.addEventListener("click", () => onAsk(voice));
+  return button;
+}
