@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recognition.matching import Side
-from train.calibration.places import PLACES, Place, PlaceReader
+from train.calibration.places import PLACES, SOURCES, Place, PlaceReader
 from utils.arrays import EMBEDDING_SIZE
 from utils.modality import Modality
 
@@ -85,5 +85,8 @@ def test_the_shipped_places_name_people() -> None:
         "msc_ml/59Tt9EuW2D",
     )
     people = ("ar07", "grid_s1", "spk03", "0001", "msc_ml/59Tt9EuW2D")
-    matches = [re.search(place.person, path) for place, path in zip(PLACES, paths, strict=True)]
+    matches = [
+        re.search(place.person, path)
+        for place, path in zip((*PLACES, *SOURCES), paths, strict=True)
+    ]
     assert tuple(match[1] for match in matches if match) == people

@@ -102,8 +102,9 @@ def fit_ratio(
 
     Arguments as of `fit_people`. `draws`: galleries that are drawn of clean clips.
     """
-    if people.places and isinstance(norm, CohortNorm):
-        norm = with_place(norm, people.places)
+    alike = (*people.places, *people.sources)
+    if alike and isinstance(norm, CohortNorm):
+        norm = with_place(norm, alike)
     trials = list(ratio_trials(people, norm, draws))
     trials[0] = with_answers(trials[0], answers)
     return replace(of_trials(trials, impostors), norm=norm)

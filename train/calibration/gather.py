@@ -23,7 +23,7 @@ from train.calibration.people import (
     present_calibration,
     research_people,
 )
-from train.calibration.places import PLACES, Place, PlaceReader
+from train.calibration.places import PLACES, SOURCES, Place, PlaceReader
 from train.data.datasets import read_listing
 from train.data.held_out import CACHE, Selection, cohort_voices, held_out_faces, held_out_voices
 from train.data.renderings import VoiceOptions
@@ -81,7 +81,7 @@ class ResearchData:
         face_files, voice_files: Files of each person.
         face_match, voice_match: Parts of the paths of held-out files.
         cohort_groups, cohort_files: See above.
-        places: People of one place each.
+        places, sources: People of one place each, and of one source each.
         cache: Folder of the tables, None for no cache.
     """
 
@@ -104,6 +104,7 @@ class ResearchData:
     )
     cohort_files: int = 2
     places: tuple[Place, ...] = PLACES
+    sources: tuple[Place, ...] = SOURCES
     cache: Path | None = CACHE
 
     def gather(self, encoders: Encoders) -> Gathered:
@@ -130,6 +131,7 @@ class ResearchData:
                 cache=self.cache,
             ),
             places=[tables for place in self.places if (tables := reader.read(place))],
+            sources=[tables for source in self.sources if (tables := reader.read(source))],
         )
 
 

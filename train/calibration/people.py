@@ -41,12 +41,14 @@ class ResearchTables:
         cohort_voices: (n, size), people whom the network was trained on, for the cohort
             alone.
         places: People of one place each, by modality.
+        sources: People of one source each, who were in different places.
     """
 
     faces: Table
     voices: Table
     cohort_voices: Float32Array
     places: Sequence[Mapping[Modality, Table]] = ()
+    sources: Sequence[Mapping[Modality, Table]] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class People:
             is a cohort.
         pairs: Comparisons of single clips, None for none.
         places: People of one place each, set against the cohort that serves.
+        sources: People of one source each, likewise. Only strangers count.
     """
 
     folds: tuple[Fold, ...]
@@ -67,6 +70,7 @@ class People:
     norm: CohortNorm | None = None
     pairs: ScoredTrials | None = None
     places: tuple[Fold, ...] = ()
+    sources: tuple[Fold, ...] = ()
 
 
 def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality, People]:
@@ -79,14 +83,20 @@ def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality
     pairs = {Modality.FACE: _clean_pairs(tables.faces), Modality.VOICE: _clean_pairs(tables.voices)}
     people = {}
     for modality, cohort in cohorts.items():
-        places = [place[modality] for place in tables.places if modality in place]
         people[modality] = People(
             folds=folds[modality],
             cohort=cohort,
             pairs=pairs.get(modality),
-            places=tuple(Fold(table, cohort) for table in places),
+            places=_folds_in(tables.places, modality, cohort),
+            sources=_folds_in(tables.sources, modality, cohort),
         )
     return people
+
+
+def _folds_in(
+    places: Sequence[Mapping[Modality, Table]], modality: Modality, cohort: Float32Array
+) -> tuple[Fold, ...]:
+    return tuple(Fold(place[modality], cohort) for place in places if modality in place)
 
 
 def _clean_pairs(table: Table) -> ScoredTrials:

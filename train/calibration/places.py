@@ -67,8 +67,10 @@ PLACES = (
     Place("clips/people", r"^(grid_\w+)/"),
     Place("liveness/words.zip", r"^(spk\d+)/"),
     Place("liveness/prints.zip", r"^live/(\d{4})_"),
-    Place("voices2.csv", r"^(msc_ml/.+)"),
 )
+# Strangers of one source, each of whom recorded somewhere else every time. They tell how
+# much such strangers resemble each other, and not what one's own clips in one place do.
+SOURCES = (Place("voices2.csv", r"^(msc_ml/.+)"),)
 
 
 @dataclass(frozen=True)
