@@ -21,7 +21,7 @@ DUET_SHARED_DATA ?= ../shared/data
 TABLES := docs/measurements/tables
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run api test quick accuracy lint lint-js unit test-js fmt fmt-js clean
+.PHONY: help run api test quick accuracy lint lint-js unit test-js screenshots fmt fmt-js clean
 
 help: ## print what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -57,6 +57,10 @@ lint: .venv/installed-dev lint-js ## check style, format and types, also of the 
 
 unit: .venv/installed-dev ## run every test
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
+
+screenshots: .venv/installed-dev ## photograph every state of the pages into runs/screenshots (needs Chromium)
+	SCREENSHOTS=runs/screenshots $(BIN)/python -m pytest -n 0 tests/browser
+	@echo "Open runs/screenshots/index.html"
 
 fmt: .venv/installed-dev fmt-js ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .

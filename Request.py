@@ -31,7 +31,7 @@ import requests
 
 TIMEOUT_S = (5, 180)
 MOST_TIMES = 20
-MODALITIES = {"fused": "face and voice", "face": "face alone", "voice": "voice alone"}
+LINES = {"fused": "Answer", "face": "By face alone", "voice": "By voice alone"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -210,7 +210,7 @@ def show(response: requests.Response, args: argparse.Namespace) -> int:
 
 def explain(body: dict[str, Any]) -> list[str]:
     """Explain an answer of /v1/identify in lines of text."""
-    lines = [_explain_decision(body[modality], words) for modality, words in MODALITIES.items()]
+    lines = [_explain_decision(body[modality], words) for modality, words in LINES.items()]
     return lines + [f"Hint: {hint['text']}" for hint in body["hints"]]
 
 
@@ -221,7 +221,7 @@ def _explain_decision(decision: dict[str, Any], words: str) -> str:
         who = f"{match['name']} ({match['person_id']}), score {match['score']:.3f}"
     if decision["threshold"] is not None:
         who += f", threshold {decision['threshold']:.3f}"
-    return f"By {words:15} {who}. {decision['reason']}"
+    return f"{words:18} {who}. {decision['reason']}"
 
 
 def fail(message: str, status: int = 2) -> int:

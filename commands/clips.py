@@ -125,8 +125,11 @@ def format_identification(
         return json.dumps({"clip": clip.name, **as_json.identification(answer)}, ensure_ascii=False)
     lines = [f"{clip.name} ({WORDS[lang].gallery.format(n=answer.people)})"]
     for modality, decision in answer.decisions.items():
+        # Who is named by one of the two is not said to be named by both
+        is_both = modality is Modality.FUSED
         by = WORDS[lang].by.format(by=modality_words(modality, lang))
-        lines.append(f"  {by:18} {_format_decision(decision, lang)}")
+        words = WORDS[lang].answer if is_both else by
+        lines.append(f"  {words:18} {_format_decision(decision, lang)}")
     lines += [f"  {WORDS[lang].also}: {_format_other(other, lang)}" for other in answer.others]
     lines += [f"  {format_hint(hint, lang)}" for hint in answer.observation.hints]
     return "\n".join(lines)

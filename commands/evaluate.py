@@ -11,6 +11,7 @@ import click
 from commands.evaluate_folder import evaluate_folder
 from commands.shared import DefaultGroup, refusals
 from utils.config import Settings
+from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from train.calibration.gather import ResearchData
@@ -316,6 +317,6 @@ def _research_data(folder: Path | None) -> ResearchData:
 
 
 def _write(out: Path, text: str) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text + "\n", encoding="utf-8")
+    with whole_file(out) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
     click.echo(text)

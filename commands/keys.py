@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from commands.shared import open_store, refusals
 from gallery.results import Role
+from utils.config import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from gallery.records.keys import Keys
+
+LOCKS_OUT = (
+    "From the first key on, every request needs one, and no key of the role admin is there: the"
+    " page /people and every route for operators would be closed."
+)
 
 
 @click.group()
@@ -21,18 +33,55 @@ def keys() -> None:
     help="admin: everything; kiosk: identify, and enrol on first sight; auditor: read the audit.",
 )
 @click.option("--label", default="", help="What the key is for, as `door at the east side`.")
+@click.option(
+    "--with-admin",
+    is_flag=True,
+    help="Make a key of the role admin first, unless there is one.",
+)
 @refusals
-def keys_create(role: str, label: str) -> None:
-    """Make a key and show it, once: only its hash is stored."""
+def keys_create(role: str, label: str, with_admin: bool) -> None:
+    """Make a key and show it, once: only its hash is stored.
+
+    A first key that is not an admin's would close the service to the operator. The command
+    says so, and asks in a terminal whether to make an admin key first.
+    """
     from gallery.records.keys import Keys
 
     with open_store() as store:
-        key, text = Keys(store.database).create(Role(role), label)
+        keys = Keys(store.database)
+        if _locks_out(keys, Role(role)) and _wants_admin(with_admin):
+            _create(keys, Role.ADMIN, "operator")
+        _create(keys, Role(role), label)
+
+
+def _create(keys: Keys, role: Role, label: str) -> None:
+    key, text = keys.create(role, label)
     click.echo(text)
     click.echo(
         f"Key {key.key_id} for {key.role}. It is shown only now: send it in the header X-API-Key.",
         err=True,
     )
+
+
+def _locks_out(keys: Keys, role: Role) -> bool:
+    """Whether nobody would be admin once a key of this role is there."""
+    if role is Role.ADMIN or Settings.from_env().server.api_key:
+        return False
+    return not any(key.role is Role.ADMIN and key.revoked_at is None for key in keys.list())
+
+
+def _wants_admin(with_admin: bool) -> bool:
+    """Say that the operator is locked out, and ask whether to make an admin key first."""
+    if with_admin:
+        return True
+    click.echo(LOCKS_OUT, err=True)
+    if sys.stdin.isatty():
+        return click.confirm("Make a key of the role admin first?", default=True, err=True)
+    click.echo(
+        f"Make one with `cli.py keys create --role admin`, or set {PREFIX}API_KEY for the service.",
+        err=True,
+    )
+    return False
 
 
 @keys.command("list")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.shared import open_recognizer, refusals
+from utils.whole_file import whole_file
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
 
 def _save(figure: Any, png: Path) -> None:
     try:
-        figure.savefig(png, dpi=DPI, format="png")
+        with whole_file(png) as draft:
+            figure.savefig(draft, dpi=DPI, format="png")
     except OSError as error:
         raise click.ClickException(
             f"The picture cannot be written: {error.strerror}. Received: {png}"

@@ -12,7 +12,7 @@ from utils.config import ROOT
 from utils.media import Hint
 from utils.modality import Modality, PerModality
 
-# The pages say the same advice. Their texts are files, one for each language.
+# The pages say the same advice. Their texts are files, a folder for each language.
 _TEXTS = ROOT / "web" / "pages" / "static" / "i18n"
 
 
@@ -32,6 +32,7 @@ class Words:
         hint: introduces advice.
         also: introduces somebody else in view.
         face_at: says where a face is, with `{box}`.
+        answer: introduces the answer by both, or by the one that suffices.
     """
 
     modalities: PerModality[str]
@@ -45,6 +46,7 @@ class Words:
     hint: str
     also: str
     face_at: str
+    answer: str
 
 
 WORDS = {
@@ -65,6 +67,7 @@ WORDS = {
         hint="hint",
         also="also in view",
         face_at="a face at {box}",
+        answer="answer",
     ),
     "ko": Words(
         modalities=PerModality("얼굴과 목소리", "얼굴만", "목소리만"),
@@ -87,6 +90,7 @@ WORDS = {
         hint="도움말",
         also="함께 보이는 사람",
         face_at="{box} 위치의 얼굴",
+        answer="결과",
     ),
     "zh": Words(
         modalities=PerModality("脸和声音", "只凭脸", "只凭声音"),
@@ -109,6 +113,7 @@ WORDS = {
         hint="提示",
         also="画面中还有",
         face_at="{box} 处的脸",
+        answer="结果",
     ),
 }
 """The words of the pages, where they say the same."""
@@ -141,4 +146,4 @@ def modality_words(modality: Modality, lang: str) -> str:
 
 @cache
 def _texts(lang: str) -> dict[str, str]:
-    return dict(json.loads((_TEXTS / f"{lang}.json").read_text(encoding="utf-8")))
+    return dict(json.loads((_TEXTS / lang / "common.json").read_text(encoding="utf-8")))

@@ -25,6 +25,7 @@ DuetError
 ├── GalleryError
 │   ├── PersonNotFoundError: person_not_found
 │   ├── PersonExistsError: person_exists
+│   ├── NameTakenError: name_taken
 │   ├── TemplateNotFoundError: template_not_found
 │   ├── LastTemplateError: last_template
 │   ├── ThumbnailNotFoundError: thumbnail_not_found
@@ -230,6 +231,12 @@ class PersonExistsError(GalleryError):
     """The id is taken."""
 
     code = "person_exists"
+
+
+class NameTakenError(GalleryError):
+    """Somebody else has this name, and a name that is new was asked for."""
+
+    code = "name_taken"
 
 
 class TemplateNotFoundError(GalleryError):

@@ -6,10 +6,18 @@ killed process may leave a file named `*.partial.*` behind, which nobody reads.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from utils.errors import OutputError
+
+KEY_BYTES = 32
+"""Length of an encryption key."""
+_LONGEST_KEY_FILE = 100  # a key is 44 characters of base64 and a line break
 
 
 @contextmanager
@@ -28,8 +36,11 @@ def whole_files(*files: Path) -> Iterator[tuple[Path, ...]]:
     """Yield paths to write to, which replace `files` in this order when the block ends.
 
     A reader that finds the last file finds the others as well. The paths are as in
-    `whole_file`.
+    `whole_file`. Raises OutputError where a file is an encryption key: what is encrypted
+    with it could never be read again.
     """
+    for file in files:
+        _refuse_key(file)
     partials = tuple(_partial_path(file) for file in files)
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +53,21 @@ def whole_files(*files: Path) -> Iterator[tuple[Path, ...]]:
     finally:
         for partial in partials:
             partial.unlink(missing_ok=True)
+
+
+def _refuse_key(file: Path) -> None:
+    """Raise OutputError for a file that holds an encryption key."""
+    if not file.is_file() or file.stat().st_size > _LONGEST_KEY_FILE:
+        return
+    try:
+        key = base64.b64decode(file.read_bytes().strip(), altchars=b"-_", validate=True)
+    except (binascii.Error, OSError):
+        return
+    if len(key) == KEY_BYTES:
+        raise OutputError(
+            f"An encryption key is never overwritten. Received: {file.name}",
+            "Name another file. If the key is really not needed any more, delete it first.",
+        )
 
 
 def _partial_path(file: Path) -> Path:

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
@@ -40,6 +41,7 @@ from web.pages import pages
 from web.state import State, store
 from web.wire import errors, uploads
 from web.wire.schema.base import MODELS
+from web.wire.schema.examples import add_examples
 
 log = logging.getLogger("duet.web")
 NAMESPACES = (
@@ -80,11 +82,15 @@ class DuetApi(Api):
         """Pass on."""
         return original_handler(e)
 
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        """Description of the API, with an example of each error of each route."""
+        return add_examples(super().__schema__)
+
     @property
     def __schema__(self) -> dict[str, Any]:
         """Description of the API, which is made once, with the path of this request."""
-        description: dict[str, Any] = super().__schema__
-        return {**description, "basePath": request.script_root or "/"}
+        return {**self._description, "basePath": request.script_root or "/"}
 
     def _register_apidoc(self, app: Flask) -> None:
         """Swagger UI's files are served with its page only."""

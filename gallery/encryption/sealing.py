@@ -20,10 +20,10 @@ from typing import Protocol
 
 from utils.config import PREFIX, Settings
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.whole_file import KEY_BYTES as KEY_BYTES
 
 log = logging.getLogger("duet.gallery")
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
 _HOW = f"A key is {KEY_BYTES} random bytes in base64: `cli.py keys new-encryption-key` makes one."
 
@@ -129,6 +129,11 @@ def parse_key(text: str, source: str) -> Sealer:
 
     `source` says in an error where it came from. Raises ConfigError.
     """
+    if text.lstrip().startswith("-----BEGIN"):
+        raise ConfigError(
+            f"{source} must hold an encryption key. It is a key or a certificate for https (PEM).",
+            _HOW,
+        )
     try:
         key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):

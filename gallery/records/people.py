@@ -11,7 +11,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gallery import audit
 from gallery.names import (
@@ -25,7 +35,12 @@ from gallery.records import clock, job_files, transcripts
 from gallery.records.stored_media import THUMBNAIL
 from gallery.results import MAX_PAGE, PeoplePage, Person
 from gallery.tables import changes, kept_media, people, templates
-from utils.errors import InvalidRequestError, PersonExistsError, PersonNotFoundError
+from utils.errors import (
+    InvalidRequestError,
+    NameTakenError,
+    PersonExistsError,
+    PersonNotFoundError,
+)
 from utils.modality import Modality
 
 
@@ -33,7 +48,8 @@ from utils.modality import Modality
 class NewPerson:
     """A person to be created.
 
-    `name` None = the id. `retention_days` None = no end.
+    `name` None = the id. `retention_days` None = no end. `unique_name`: only if nobody
+    else has the name.
     """
 
     person_id: str
@@ -41,6 +57,7 @@ class NewPerson:
     note: str = ""
     consent: str = ""
     retention_days: int | None = None
+    unique_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class PersonChanges(TypedDict, total=False):
 def create(connection: Connection, new: NewPerson) -> int:
     """Create a person, and return the internal number.
 
-    Raises InvalidNameError, InvalidRequestError, PersonExistsError.
+    Raises InvalidNameError, InvalidRequestError, PersonExistsError, NameTakenError.
     """
     person_id = validate_person_id(new.person_id)
     values = columns(
@@ -83,6 +100,8 @@ def create(connection: Connection, new: NewPerson) -> int:
     if find(connection, person_id) is not None:
         raise PersonExistsError(f"The person_id must be new. Received: {person_id!r}")
     _refuse_confusable(connection, person_id)
+    if new.unique_name:
+        _refuse_namesake(connection, values["name"])
     inserted = connection.execute(
         insert(people).values(
             person_id=person_id, created_at=clock.now_for_terms(connection), **values
@@ -102,6 +121,16 @@ def _refuse_confusable(connection: Connection, person_id: str) -> None:
         raise PersonExistsError(
             "The person_id must differ from others in more than upper and lower case."
             f" Received: {person_id!r}, beside {other!r}"
+        )
+
+
+def _refuse_namesake(connection: Connection, name: str) -> None:
+    """Raise NameTakenError for a name that somebody has, in any case."""
+    # The name is what comes after the id in `search`
+    same = people.c.search.endswith("\n" + search_key(name), autoescape=True)
+    if connection.scalar(select(exists().where(same))):
+        raise NameTakenError(
+            f"Somebody has this name already. Received: {name!r}", details={"name": name}
         )
 
 

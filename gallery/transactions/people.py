@@ -57,11 +57,13 @@ class PeopleTransactions(Transactions):
         *,
         consent: str = "",
         retention_days: int | None = None,
+        unique_name: bool = False,
     ) -> Person:
         """Create a person without templates.
 
-        `person_id` None = a random id, `name` None = the id. Raises InvalidNameError,
-        InvalidRequestError, PersonExistsError.
+        `person_id` None = a random id, `name` None = the id. `unique_name`: only if
+        nobody else has the name. Raises InvalidNameError, InvalidRequestError,
+        PersonExistsError, NameTakenError.
         """
         new = NewPerson(
             person_id=new_person_id() if person_id is None else person_id,
@@ -69,6 +71,7 @@ class PeopleTransactions(Transactions):
             note=note,
             consent=consent,
             retention_days=retention_days,
+            unique_name=unique_name,
         )
         with self.database.write() as connection:
             return people.person_of(connection, people.create(connection, new))

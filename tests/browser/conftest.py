@@ -14,6 +14,7 @@ import requests
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.looks import write_album
 from tests.support.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
 from tests.support.media import silence, speech, write_clip, write_video
 from tests.support.media_sound import Samples
@@ -135,6 +136,13 @@ def enrol(service: Service) -> Enrol:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the screenshots of all states go, to be looked at."""
-    return tmp_path_factory.mktemp("screenshots")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the screenshots of all states go, with a page to look through them.
+
+    It is the folder in the variable SCREENSHOTS, or one that pytest removes in time.
+    """
+    kept = os.environ.get("SCREENSHOTS")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    write_album(folder)

@@ -5,8 +5,10 @@ Screenshots on every screen, nothing wider than the screen, and axe-core.
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -38,6 +40,20 @@ def look(
     page.emulate_media(color_scheme="light")
     assert before is not None
     page.set_viewport_size(before)
+
+
+def write_album(folder: Path) -> None:
+    """Write `index.html`, which shows all pictures of the folder, one below the other."""
+    pictures = sorted(file.name for file in folder.iterdir() if file.suffix in (".jpg", ".png"))
+    figures = [
+        f'<figure id="{number}"><img loading="lazy" src="{quote(name)}" alt="">'
+        f'<figcaption>{escape(name)} <a href="#{number - 1}">before</a>'
+        f' <a href="#{number + 1}">next</a></figcaption></figure>'
+        for number, name in enumerate(pictures)
+    ]
+    style = "img { max-width: 100%; max-height: 90vh; border: 1px solid #aaa; }"
+    page = f"<!doctype html><meta charset=utf-8><style>{style}</style>{''.join(figures)}"
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
 def assert_usable(page: Page, where: str) -> None:

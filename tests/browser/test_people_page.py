@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import Cast, Enrol
 from tests.browser.looks import look
 from tests.support.chromium import chromium, page_of
-from tests.support.service import ROOT, Service
+from tests.support.page_texts import read_texts
+from tests.support.service import Service
 
-EN = json.loads((ROOT / "web/pages/static/i18n/en.json").read_text(encoding="utf-8"))
+EN = read_texts("en")
 
 
 @pytest.fixture

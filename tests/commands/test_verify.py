@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,13 @@ from click.testing import CliRunner
 import cli
 from commands.verify import read_settings
 from commands.wording import WORDS
-from utils.config import ROOT
+from tests.support.page_texts import read_texts
 from utils.errors import ConfigError
 
 
 @pytest.mark.parametrize("lang", WORDS)
 def test_verdicts_are_the_words_of_the_pages(lang: str) -> None:
-    file = ROOT / "web" / "pages" / "static" / "i18n" / f"{lang}.json"
-    texts = json.loads(file.read_text(encoding="utf-8"))
+    texts = read_texts(lang)
     words = {
         key.removeprefix("verdict."): text
         for key, text in texts.items()

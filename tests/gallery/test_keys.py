@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -151,6 +153,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         cli.cli, ["keys", "create", "--role", "kiosk", "--label", "east door"]
     )
     assert made.exit_code == 0
+    assert "keys create --role admin" in made.stderr, "the operator is locked out"
     text = made.stdout.strip()
     key_id = text.split("_")[1]
     assert key_id in made.stderr
@@ -167,3 +170,53 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert unknown.exit_code == 1
     assert "no key of this id" in unknown.output
     assert CliRunner().invoke(cli.cli, ["keys", "create", "--role", "king"]).exit_code == 2
+
+
+class Terminal(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def make_key(typed: str | None, *options: str) -> list[str]:
+    """Make a key with the command line. Returns the roles of all keys that are there then."""
+    words = ["keys", "create", "--role", "kiosk", *options]
+    with patch("sys.stdin", Terminal(typed or "")), patch("click.confirm") as confirm:
+        confirm.side_effect = lambda *_, **__: typed == "y"
+        with pytest.raises(SystemExit) as ended:
+            cli.cli(words)
+    assert ended.value.code == 0
+    assert confirm.called is (typed is not None)
+    listed = CliRunner().invoke(cli.cli, ["keys", "list"]).output
+    return [line.split("\t")[1] for line in listed.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "roles"),
+    [
+        ("y", (), ["admin", "kiosk"]),
+        ("n", (), ["kiosk"]),
+        (None, ("--with-admin",), ["admin", "kiosk"]),
+        (None, ("--role", "admin"), ["admin"]),
+    ],
+)
+def test_a_first_key_that_locks_the_operator_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str | None,
+    options: tuple[str, ...],
+    roles: list[str],
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    assert make_key(typed, *options) == roles
+    if "admin" in roles:
+        assert make_key(None) == sorted([*roles, "kiosk"]), "an operator is not asked again"
+
+
+def test_the_key_of_the_environment_is_an_admin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DUET_API_KEY", "correct horse battery staple")
+    assert make_key(None) == ["kiosk"]

@@ -158,6 +158,9 @@ def test_key_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(os.urandom(32) + b"\xff")
     with pytest.raises(ConfigError, match="no text"):
         codec_of(Settings.of(encryption_key_file=path))
+    path.write_text("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n")
+    with pytest.raises(ConfigError, match="for https"):
+        codec_of(Settings.of(encryption_key_file=path))
 
 
 def test_no_setting_means_in_the_clear() -> None:

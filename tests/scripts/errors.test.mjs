@@ -47,6 +47,21 @@ describe("an error of the service", () => {
     assert.equal(duplicateOf(serverGone()), null);
   });
 
+  it("tells a wrong key from none, and names the role that is missing", () => {
+    const refuse = (status, code, details) =>
+      errorFromAnswer(status, { error: { code, details } }, null).message;
+    const cases = {
+      missing: "key_required",
+      unknown: "key_unknown",
+      revoked: "key_revoked",
+    };
+    for (const [key, text] of Object.entries(cases)) {
+      assert.equal(refuse(401, "key_required", { key }), EN[`error.${text}`]);
+    }
+    const forbidden = refuse(403, "forbidden", { role: "kiosk", needed: ["admin"] });
+    assert.match(forbidden, /role kiosk\. .*cli\.py keys create --role admin$/);
+  });
+
   it("is not taken for a fault of the page", () => {
     const fault = new TypeError("undefined is not a function");
     assert.equal(asApiError(serverGone()).code, "server_gone");

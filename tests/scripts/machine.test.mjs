@@ -18,6 +18,7 @@ const ALL_STAGES = [
   "answer",
   "enrol",
   "duplicate",
+  "namesake",
   "enrolled",
   "problem",
 ];
@@ -55,9 +56,38 @@ describe("the way of one person", () => {
     assert.equal(machine.returnToAnswer(duplicate).stage, "answer");
   });
 
+  it("takes a wrong name off the screen until the next answer", () => {
+    const answer = machine.receiveAnswer(READY, ANSWER);
+    const rejected = machine.rejectName(answer);
+    assert.equal(answer.isRejected, false);
+    assert.equal(rejected.isRejected, true);
+    const back = machine.returnToAnswer(machine.startEnrolment(rejected));
+    assert.equal(back.isRejected, true);
+    assert.equal(machine.receiveAnswer(back, ANSWER).isRejected, false);
+  });
+
+  it("remembers what was answered before an enrolment, until the next one", () => {
+    const enrol = machine.startEnrolment(at("answer", { clip: CLIP }));
+    const asked = machine.questionName(enrol, "Ann");
+    assert.equal(asked.takenName, "Ann");
+    const namesake = machine.noteAnswer(asked, { isNamesake: true });
+    assert.equal(namesake.entries, asked.entries);
+    const alike = machine.questionIdentity(namesake, { person_id: "ann", name: "Ann" });
+    const { said } = machine.noteAnswer(alike, { isSomebodyElse: true });
+    assert.deepEqual(said, { isNamesake: true, isSomebodyElse: true });
+    const nothing = { isNamesake: false, isSomebodyElse: false };
+    assert.deepEqual(machine.startEnrolment(alike).said, nothing);
+  });
+
   it("forgets everything about a person when the next one begins", () => {
     for (const stage of ALL_STAGES) {
-      const facts = { clip: CLIP, answer: ANSWER, problem: PROBLEM };
+      const facts = {
+        clip: CLIP,
+        answer: ANSWER,
+        problem: PROBLEM,
+        isRejected: true,
+        takenName: "Ann",
+      };
       const next = machine.reset(at(stage, facts));
       assert.deepEqual({ ...next, entries: 0 }, { ...READY, entries: 0 });
     }
@@ -145,6 +175,7 @@ describe("stages", () => {
       "answer",
       "enrol",
       "duplicate",
+      "namesake",
       "enrolled",
       "problem",
     ]);

@@ -1,5 +1,5 @@
 // What scripts of the pages find in a browser and Node lacks: the page's language, the
-// file of its texts, and a storage for the key. Everything else is the real thing.
+// files of its texts, and a storage for the key. Everything else is the real thing.
 import { readFile } from "node:fs/promises";
 
 const PAGES = new URL("../../web/pages/", import.meta.url);
@@ -21,7 +21,11 @@ class Storage {
   }
 }
 
-globalThis.document = { documentElement: { lang: "en", dataset: {} } };
+const FILES = ["common", "kiosk", "verify", "people", "transcribe"];
+
+globalThis.document = {
+  documentElement: { lang: "en", dataset: { texts: FILES.join(" ") } },
+};
 globalThis.sessionStorage = new Storage();
 globalThis.fetch = async (url, options) =>
   String(url).startsWith("/static/")
@@ -29,6 +33,10 @@ globalThis.fetch = async (url, options) =>
     : fetchFromNetwork(url, options);
 
 /** Texts in English, as the page reads them. */
-export const EN = JSON.parse(
-  await readFile(new URL("static/i18n/en.json", PAGES), "utf-8"),
-);
+export const EN = Object.assign({}, ...(await Promise.all(FILES.map(readTexts))));
+
+async function readTexts(name) {
+  return JSON.parse(
+    await readFile(new URL(`static/i18n/en/${name}.json`, PAGES), "utf-8"),
+  );
+}

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 
 import { EN } from "./page.mjs";
@@ -30,21 +31,24 @@ describe("a probability", () => {
   it("never claims certainty", () => {
     const cases = {
       1: "over 99.9%",
-      0.9995: "over 99.9%",
-      0.9994: "99%",
+      0.999: "over 99.9%",
+      0.9989: "99%",
       0.996: "99%",
+      0.8999: "89%",
     };
     for (const [probability, text] of Object.entries(cases)) {
       assert.equal(format.formatPercent(Number(probability)), text, probability);
     }
   });
 
-  it("is rounded in between and never 0%", () => {
+  it("is rounded down in between and never 0%", () => {
     const cases = {
       0: "under 1%",
-      0.0049: "under 1%",
-      0.005: "1%",
-      0.504: "50%",
+      0.0099: "under 1%",
+      0.01: "1%",
+      0.29: "29%",
+      0.4999: "49%",
+      0.5: "50%",
     };
     for (const [probability, text] of Object.entries(cases)) {
       assert.equal(format.formatPercent(Number(probability)), text, probability);
@@ -62,6 +66,20 @@ describe("a probability", () => {
     for (const [probability, key] of cases) {
       assert.equal(format.describeSureness(probability), EN[key]);
     }
+  });
+
+  it("has the words that the documentation states", async () => {
+    const page = await readFile(
+      new URL("../../docs/pages.md", import.meta.url),
+      "utf-8",
+    );
+    const rows = [...page.matchAll(/^\| ([\d.]+) % \| ([a-z ]+) \|$/gm)];
+    const documented = rows.map(([, percent, words]) => [Number(percent), words]);
+    const said = format.SURENESS.map(([least, key]) => [
+      Math.round(1000 * least) / 10,
+      EN[key].toLowerCase(),
+    ]);
+    assert.deepEqual(documented, said);
   });
 });
 

@@ -6,11 +6,14 @@ import { EN } from "./page.mjs";
 const JS = "../../web/pages/static/js";
 const { adviceFor, explain } = await import(`${JS}/kiosk/answer-view.js`);
 const { waysOn } = await import(`${JS}/kiosk/problem-view.js`);
-const { comparisonOf, describeSilence } = await import(`${JS}/shared/bars.js`);
+const { comparisonOf, describeSilence, fillOf, modalitiesOf } = await import(
+  `${JS}/shared/bars.js`
+);
 const { initialsOf } = await import(`${JS}/shared/avatar.js`);
 const { DeviceError } = await import(`${JS}/shared/devices.js`);
 const { errorFromAnswer, serverGone } = await import(`${JS}/shared/errors.js`);
 const { choosePerson } = await import(`${JS}/verify/person-choice.js`);
+const { describeCertainty } = await import(`${JS}/verify/result.js`);
 const { nextIndex } = await import(`${JS}/people/map.js`);
 const { closestPairs } = await import(`${JS}/people/matrix.js`);
 const { describeQuality } = await import(`${JS}/people/row.js`);
@@ -110,6 +113,29 @@ describe("a bar", () => {
   });
 });
 
+describe("the fill of a bar", () => {
+  it("reaches the mark at the threshold, and the end at 1", () => {
+    const cases = [
+      [-1, 0.5, 0],
+      [0, 0.5, 0],
+      [0.25, 0.5, 0.3],
+      [0.5, 0.5, 0.6],
+      [0.75, 0.5, 0.8],
+      [1, 0.5, 1],
+      [1.2, 0.5, 1],
+      [1, 1, 0.6],
+      [-0.2, -0.1, 0],
+      [0, -0.1, 0.636],
+    ];
+    for (const [score, threshold, fill] of cases) {
+      assert.ok(Math.abs(fillOf({ score, threshold }) - fill) < 0.001, [
+        score,
+        threshold,
+      ]);
+    }
+  });
+});
+
 describe("initials", () => {
   it("are those of the first two words", () => {
     const cases = {
@@ -185,5 +211,45 @@ describe("the quality of a person's templates", () => {
     );
     assert.equal(describeQuality({ quality: { face: null, voice: 0.91 } }), "91%");
     assert.equal(describeQuality({ quality: { face: null, voice: null } }), "–");
+  });
+});
+
+describe("the bars of an answer", () => {
+  const answers = (decided_by, voice, fused = "accepted") => ({
+    fused: { outcome: fused, decided_by },
+    face: { outcome: "accepted" },
+    voice: { outcome: voice },
+  });
+
+  it("are of both only where each matches, or nobody is named", () => {
+    const both = ["fused", "face", "voice"];
+    const each = ["face", "voice"];
+    const cases = [
+      [answers("fused", "accepted"), both],
+      [answers("fused", "unknown"), each],
+      [answers("face", "unknown"), each],
+      [answers("face", "no_probe"), each],
+      [answers(null, "unknown", "conflict"), both],
+      [answers("fused", "unknown", "unknown"), both],
+    ];
+    for (const [body, expected] of cases)
+      assert.deepEqual(modalitiesOf(body), expected);
+  });
+});
+
+describe("a comparison of one person", () => {
+  const verdicts = (voice) => ({
+    fused: { outcome: "same", probability: 0.96, decided_by: "fused" },
+    face: { outcome: "same" },
+    voice: { outcome: voice },
+  });
+
+  it("says which of the two would not prove it", () => {
+    const sure = `${EN["sure.quite"]} (96%).`;
+    assert.equal(describeCertainty(verdicts("same")), sure);
+    assert.equal(
+      describeCertainty(verdicts("different")),
+      `${sure} ${EN["verify.weak_voice"]}`,
+    );
   });
 });

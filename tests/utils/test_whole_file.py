@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from utils.errors import OutputError
 from utils.whole_file import whole_file, whole_files
 
 
@@ -66,3 +69,27 @@ def test_none_of_several_files_appears_where_one_was_not_written(tmp_path: Path)
     with pytest.raises(FileNotFoundError), whole_files(*files) as drafts:
         drafts[0].write_text("weights")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_an_encryption_key_is_never_overwritten(
+    tmp_path: Path, encode: Callable[[bytes], bytes], end: bytes
+) -> None:
+    key = tmp_path / "gallery.key"
+    text = encode(b"\xfb\xff" * 16) + end
+    key.write_bytes(text)
+    for files in ((key,), (tmp_path / "other", key)):
+        with pytest.raises(OutputError, match=r"gallery\.key"), whole_files(*files):
+            pytest.fail("nothing is written")
+    assert key.read_bytes() == text
+    assert list(tmp_path.iterdir()) == [key]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"k" * 44, b"{}", b"a" * 1000])
+def test_what_is_no_key_is_replaced(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "report.json"
+    file.write_bytes(text)
+    with whole_file(file) as draft:
+        draft.write_text("{}")
+    assert file.read_text() == "{}"

@@ -5,7 +5,6 @@ What they do in a browser is in tests/browser.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flask.testing import FlaskClient
 import web.wire.errors
 from align.hints import CODES
 from recognition.recognizer import Recognizer
+from tests.support.page_texts import read_texts
 from utils import errors
 from utils.config import Settings
 from web.factory import create_app
@@ -22,11 +22,9 @@ from web.pages import pages
 
 STATIC = Path(pages.__file__).parent / "static"
 TEMPLATES = Path(pages.__file__).parent / "templates"
-TEXTS = {
-    tag: json.loads((STATIC / "i18n" / f"{tag}.json").read_text(encoding="utf-8"))
-    for tag in pages.LANGUAGES
-}
-PAGES = ("/kiosk", "/verify", "/people")
+TEXTS = {tag: read_texts(tag) for tag in pages.LANGUAGES}
+PAGES = ("/kiosk", "/verify", "/people", "/transcribe")
+KINDS = {key.split(".")[0] for key in TEXTS["en"]}
 
 
 @pytest.fixture
@@ -41,7 +39,9 @@ def test_every_page_has_the_header_and_comes_from_the_service_alone(
     answer = page_client.get(url)
     text = answer.get_data(as_text=True)
     assert answer.mimetype == "text/html"
-    assert re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', text) == [url]
+    current = re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', text)
+    assert current == ([] if url == "/kiosk" else [url]), "visitors see no pages of operators"
+    assert all(f'hreflang="{tag}"' in text for tag in TEXTS)
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", text)
     for link in re.findall(r'(?:src|href|data-specs-url)="(/[^"]*)"', text):
         assert page_client.get(link, buffered=True).status_code == 200, link
@@ -117,6 +117,8 @@ def test_the_switch_is_remembered(page_client: FlaskClient) -> None:
 
 
 def test_languages_say_the_same() -> None:
+    files = list(pages.TEXTS.glob("*/*.json"))
+    assert len(files) == len(TEXTS) * len({file.name for file in files})
     for tag, texts in TEXTS.items():
         assert list(texts) == list(TEXTS["en"]), tag
         for key, text in texts.items():
@@ -126,23 +128,45 @@ def test_languages_say_the_same() -> None:
             ), (tag, key)
 
 
-def used_texts() -> set[str]:
-    """Keys and (ending with a dot) beginnings of keys that the pages and scripts name."""
-    files = [*TEMPLATES.rglob("*.html"), *STATIC.rglob("*.js")]
-    sources = [file.read_text(encoding="utf-8") for file in files]
-    return set(re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", "\n".join(sources)))
+def sources_of(page: str) -> str:
+    """The templates and scripts of one page, one after the other."""
+    template = (TEMPLATES / f"{page}.html").read_text(encoding="utf-8")
+    included = re.findall(r'{% (?:include|extends) "(\w+\.html)"', template)
+    files = [TEMPLATES / name for name in included]
+    scripts = {STATIC / "js" / f"{page}.js", STATIC / "js" / "header.js"}
+    while more := set().union(*map(imports_of, scripts)) - scripts:
+        scripts |= more
+    texts = [file.read_text(encoding="utf-8") for file in [*files, *sorted(scripts)]]
+    return "\n".join([template, *texts])
 
 
-def test_every_text_that_is_used_is_there_and_no_other() -> None:
-    used = used_texts()
-    texts = set(TEXTS["en"])
-    kinds = {key.split(".")[0] for key in texts}
+def imports_of(script: Path) -> set[Path]:
+    code = re.sub(r"/\*\*.*?\*/", "", script.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return {
+        (script.parent / name).resolve()
+        for name in re.findall(r'(?:from|import\(?) ?"(\.[^"]+)"', code)
+    }
+
+
+def used_texts(page: str) -> set[str]:
+    """Keys and (ending with a dot) beginnings of keys that a page and its scripts name."""
+    used = re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", sources_of(page))
+    return {key for key in used if key.split(".")[0] in KINDS}
+
+
+@pytest.mark.parametrize("page", ["kiosk", "verify", "people", "transcribe", "swagger"])
+def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
+    texts = set(pages.texts("en", page))
+    used = used_texts(page)
+    assert used
     for key in used:
-        if key.split(".")[0] in kinds:
-            assert key in texts or any(text.startswith(key) for text in texts), key
+        assert key in texts or any(text.startswith(key) for text in texts), key
+
+
+def test_every_text_is_used() -> None:
+    used = set().union(*map(used_texts, ("kiosk", "verify", "people", "transcribe", "swagger")))
     beginnings = tuple(key for key in used if key.endswith((".", "_")))
-    unused = {text for text in texts - used if not text.startswith(beginnings)}
-    assert not unused
+    assert not {text for text in set(TEXTS["en"]) - used if not text.startswith(beginnings)}
 
 
 def test_hints_and_errors_are_translated() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from tests.support.shapes import enroll, media, send
 from utils.config import Settings
 from web.factory import create_app
 from web.wire.errors import STATUS
+from web.wire.schema.examples import EXAMPLES, example_of
 
 
 @pytest.fixture
@@ -150,6 +154,74 @@ def test_example_codes_and_stages_exist(spec: dict[str, Any]) -> None:
     codes |= {example["code"] for example in examples_of(spec, "error")}
     assert len(codes) > 1
     assert codes <= set(STATUS)
+
+
+def error_answers(spec: dict[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    for name, operation in operations(spec):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                yield f"{name} {status}", int(status), answer
+
+
+def test_each_error_of_each_route_has_its_own_example(spec: dict[str, Any]) -> None:
+    answers = list(error_answers(spec))
+    assert len(answers) > 100
+    for where, status, answer in answers:
+        codes = re.findall(r"`(\w+)`(?=: )", answer["description"].split("\n")[0])
+        assert codes, where
+        examples = answer["x-examples"]
+        assert list(examples) == codes, where
+        assert answer["examples"]["application/json"] == examples[codes[0]], where
+        for code, body in examples.items():
+            check(spec, body, answer["schema"], where)
+            assert body["error"]["code"] == code
+            assert STATUS[code] == status, (where, code)
+            assert f'"code": "{code}"' in answer["description"], "people see it, too"
+
+
+def message_patterns() -> list[re.Pattern[str]]:
+    """Patterns of all texts in the code that may be messages. What is filled in may be any."""
+    patterns: list[re.Pattern[str]] = []
+    for folder in (
+        "align",
+        "gallery",
+        "jobs",
+        "recognition",
+        "speech",
+        "web/api",
+        "web/compat",
+        "web/guard",
+        "web/wire",
+    ):
+        for file in (ROOT / folder).rglob("*.py"):
+            if file.name != "examples.py":
+                patterns += map(pattern_of, texts_in(file))
+    return [pattern for pattern in patterns if pattern.pattern not in ("", ".*", ".+")]
+
+
+def texts_in(file: Path) -> list[ast.expr]:
+    """The constant and filled texts of a module."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    texts = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    constants = [node for node in nodes if isinstance(node, ast.Constant)]
+    return [*texts, *(node for node in constants if isinstance(node.value, str))]
+
+
+def pattern_of(text: ast.expr) -> re.Pattern[str]:
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return re.compile(
+        "".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".+" for p in parts)
+    )
+
+
+def test_examples_say_what_the_code_says() -> None:
+    """Each message and hint is one that the code makes, and each detail has its name."""
+    patterns = message_patterns()
+    for code, error in EXAMPLES.items():
+        assert any(pattern.fullmatch(error.message) for pattern in patterns), (code, error.message)
+        hint = example_of(code)["error"]["hint"]
+        assert not hint or any(pattern.fullmatch(hint) for pattern in patterns), (code, hint)
+    assert set(EXAMPLES) <= set(STATUS)
 
 
 def test_the_page_may_load_from_the_service_alone(page_client: FlaskClient) -> None:

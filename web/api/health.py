@@ -11,7 +11,7 @@ from flask_restx import Namespace, Resource
 from gallery.results import Role
 from utils.errors import StoreUnavailableError
 from web import VERSION
-from web.guard.auth import caller
+from web.guard.auth import caller, key_state
 from web.state import job_threads, recognizer, scribe, settings, store
 from web.wire import parse
 from web.wire.schema.base import document_errors
@@ -72,13 +72,14 @@ def health() -> dict[str, Any]:
     reasons = find_reasons()
     status = "degraded" if reasons else "ok"
     asking = caller()
+    access = {"key": key_state(), "role": str(asking.role) if asking else None}
     if asking is None or asking.role is Role.AUDITOR:
-        return {"status": status}
+        return {"status": status, **access}
     return {
         "status": status,
+        **access,
         "reasons": reasons,
         "version": VERSION,
-        "role": str(asking.role),
         "people": store().count(),
         "encoders": recognizer().encoder_ids.to_dict(),
         "models_loaded": True,

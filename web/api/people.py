@@ -39,6 +39,7 @@ UNDO = timedelta(minutes=10)
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 WRITE_ERRORS = (*READ_ERRORS, errors.StorageFullError)
 PERSON_ERRORS = (PersonNotFoundError, errors.InvalidNameError)
+NEW_PERSON_ERRORS = (errors.PersonExistsError, errors.NameTakenError, errors.InvalidNameError)
 REFUSALS = (
     errors.MixedPeopleError,
     errors.SeveralPeopleError,
@@ -96,7 +97,7 @@ enroll_form.add_argument(
     location="form",
     help="only the voice, of these times: pairs of start and end in seconds, as [[1.2, 4.5],"
     f" [10, 12.5]], {MOST_TURNS} at most. The file may then be as long as a recording that is"
-    " written down",
+    " written down. Without it, the whole clip is enrolled",
 )
 
 
@@ -117,14 +118,14 @@ class People(Resource):
     @ns.doc(id="create_person")
     @ns.expect(NEW_PERSON)
     @ns.response(201, "the person, without templates yet", PERSON)
-    @document_errors(ns, errors.PersonExistsError, errors.InvalidNameError, *JSON_ERRORS)
+    @document_errors(ns, *NEW_PERSON_ERRORS, *JSON_ERRORS)
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Create a person.
 
         Send at least one of `person_id` and `name`. Clips are enrolled afterwards.
         """
         parse.check_query()
-        fields = parse.json_object({"person_id": str, **CHANGES})
+        fields = parse.json_object({"person_id": str, "unique_name": bool, **CHANGES})
         if "person_id" not in fields and "name" not in fields:
             raise InvalidRequestError(
                 f"`name` or `person_id` is required. Received: {', '.join(fields) or 'no field'}"

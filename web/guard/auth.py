@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from flask import Flask, g, request
@@ -20,7 +20,13 @@ from gallery.audit import ACTOR
 from gallery.records.keys import Keys
 from gallery.results import Role
 from utils.config import PREFIX, Settings, is_loopback
-from utils.errors import ConfigError, KeyRequiredError, StorageFullError, StoreUnavailableError
+from utils.errors import (
+    ConfigError,
+    InvalidRequestError,
+    KeyRequiredError,
+    StorageFullError,
+    StoreUnavailableError,
+)
 from web.guard import roles
 from web.guard.limits import Limits, address
 from web.state import keys, store
@@ -33,6 +39,10 @@ from web.wire.errors import (
 
 log = logging.getLogger("duet.web")
 MAKE_A_KEY = "Make a key with `cli.py keys create --role admin`"
+ROLE_HEADER = "X-Duet-Role"
+"""In which role a request is to be served. The page /kiosk asks for the role kiosk where
+the service has no key: whoever stands there is a visitor, not the operator.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,14 +70,46 @@ def caller() -> Caller | None:
     return asking
 
 
+def key_state() -> str:
+    """What became of the key of this request: one of KEY_STATES."""
+    if caller() is None:
+        return str(g.refused)
+    return "good" if _sent_key() else "not_needed"
+
+
 def admin_only(what: str) -> None:
     """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
     asking = caller()
     if asking is None or asking.role is not Role.ADMIN:
+        role = asking.role if asking else "none"
         raise RoleForbiddenError(
-            f"{what} needs the role admin. The key has the role"
-            f" {asking.role if asking else 'none'}."
+            f"{what} needs the role admin. The key has the role {role}.",
+            details={"role": str(role), "needed": [str(Role.ADMIN)]},
         )
+
+
+def take_role(asking: Caller | None) -> Caller | None:
+    """Serve a request in the smaller role that it asks for.
+
+    Raises InvalidRequestError for a role that does not exist, and RoleForbiddenError for
+    one that the caller does not have.
+    """
+    text = request.headers.get(ROLE_HEADER, "")
+    if not text:
+        return asking
+    if text not in list(Role):
+        raise InvalidRequestError(
+            f"{ROLE_HEADER} must be one of {', '.join(Role)}. Received: {text[:40]!r}"
+        )
+    wanted = Role(text)
+    if asking is None or wanted is asking.role:
+        return asking
+    if asking.role is not Role.ADMIN:
+        raise RoleForbiddenError(
+            f"A key of the role {asking.role} cannot be used in the role {wanted}.",
+            details={"role": str(asking.role), "needed": [str(wanted)]},
+        )
+    return replace(asking, role=wanted)
 
 
 def reachable(settings: Settings) -> bool:
@@ -171,14 +213,15 @@ class _Guard:
         of host and origin raise.
         """
         g.caller = None
+        g.refused = "unknown"
         is_open = roles.allowed_roles() == roles.OPEN
         try:
-            g.caller = self._find()
+            g.caller = take_role(self._find())
         except RateLimitedError:
             if not is_open:
                 raise
         ACTOR.set(g.caller.actor if g.caller else NOBODY)
-        if g.caller is LOCAL:
+        if g.caller is not None and not g.caller.by_key:
             check_host(self._settings)
         check_origin()
         if not is_open:
@@ -206,12 +249,15 @@ class _Guard:
         if asking is None:
             reason = g.refused
             self._note(address(), reason)
-            raise KeyRequiredError(_REFUSED[reason])
+            raise KeyRequiredError(_REFUSED[reason], details={"key": reason})
         if asking.role not in roles.allowed_roles():
             self._note(asking.actor, "wrong_role")
-            needed = " or ".join(sorted(roles.allowed_roles()))
+            needed = sorted(map(str, roles.allowed_roles()))
             raise RoleForbiddenError(
-                f"This needs a key for the role {needed}. The key has the role {asking.role}."
+                f"This needs a key for the role {' or '.join(needed)}. The key has the role"
+                f" {asking.role}.",
+                f"The operator makes one with `cli.py keys create --role {needed[-1]}`.",
+                {"role": str(asking.role), "needed": needed},
             )
 
     def _note(self, who: str, reason: str) -> None:
@@ -225,6 +271,7 @@ class _Guard:
                 log.error("the audit missed refuse %s: %s", reason, error.code)
 
 
+KEY_STATES = ("good", "not_needed", "missing", "unknown", "revoked")
 _REFUSED = {
     "missing": "This service needs an API key.",
     "unknown": "This service does not know the API key.",

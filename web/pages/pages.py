@@ -4,10 +4,10 @@ They are Swagger UI at /, /kiosk, /verify, /people and /transcribe.
 
 All files come from the service itself.
 
-Texts come from web/pages/static/i18n, one file a language: the server fills the page with
-them, the page's scripts read the same file for what they say later. The language is
-what `?lang=` asks for (and a cookie then remembers), else what the browser prefers,
-else English.
+Texts come from web/pages/static/i18n, a folder a language: the texts that pages share, and
+a file for each page. The server fills the page with them, the page's scripts read the
+same files for what they say later. The language is what `?lang=` asks for (and a cookie
+then remembers), else what the browser prefers, else English.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_restx import Api
 
+from gallery.results import Role
 from web.state import settings
 
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
-"""Language tags and what their speakers call them; each has a file of texts."""
+"""Language tags and what their speakers call them; each has a folder of texts."""
 SPOKEN = {
     **LANGUAGES,
     "ja": "日本語",
@@ -40,6 +41,8 @@ SPOKEN = {
 LANGUAGE_COOKIE = "duet_lang"
 A_YEAR_S = 365 * 24 * 3600
 TEXTS = Path(__file__).parent / "static" / "i18n"
+COMMON = "common"
+"""The file of the texts that several pages use."""
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
 PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people", "pages.transcribe"})
 ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
@@ -84,10 +87,29 @@ def headers_for(endpoint: str | None) -> dict[str, str]:
     }
 
 
+NEEDED_ROLE = {
+    "kiosk": Role.KIOSK,
+    "verify": Role.KIOSK,
+    "people": Role.ADMIN,
+    "transcribe": Role.KIOSK,
+}
+"""The smallest role that each page is of use to. Swagger UI shows every route."""
+
+
+def text_files(name: str) -> tuple[str, ...]:
+    """Name the files of texts that a page uses: the shared one, and its own if it has one."""
+    has_own = (TEXTS / "en" / f"{name}.json").exists()
+    return (COMMON, name) if has_own else (COMMON,)
+
+
 @cache
-def texts(language: str) -> dict[str, str]:
-    """The texts of one language, by key."""
-    return dict(json.loads((TEXTS / f"{language}.json").read_text(encoding="utf-8")))
+def texts(language: str, name: str) -> dict[str, str]:
+    """The texts of one page in one language, by key."""
+    translations: dict[str, str] = {}
+    for part in text_files(name):
+        file = TEXTS / language / f"{part}.json"
+        translations |= json.loads(file.read_text(encoding="utf-8"))
+    return translations
 
 
 def language_of_request() -> str:
@@ -101,12 +123,14 @@ def language_of_request() -> str:
 def page(name: str, **values: object) -> Response:
     """The page of this name in the language of the request."""
     language = language_of_request()
-    translations = texts(language)
+    translations = texts(language, name)
     response = make_response(
         render_template(
             f"{name}.html",
             page=name,
             lang=language,
+            text_files=text_files(name),
+            needs=NEEDED_ROLE.get(name, ""),
             languages=LANGUAGES,
             root=request.script_root,
             t=translations.__getitem__,

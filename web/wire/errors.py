@@ -53,6 +53,7 @@ STATUS = {
     "duplicate_person": 409,
     "encoder_mismatch": 409,
     "last_template": 409,
+    "name_taken": 409,
     "person_exists": 409,
     "unlike_person": 409,
     "media_too_large": 413,

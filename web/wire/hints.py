@@ -53,6 +53,9 @@ HINTS = {
     # The gallery
     "person_not_found": "List the people with GET /v1/people.",
     "person_exists": "Choose another person_id, or enrol a clip for the person who is there.",
+    "name_taken": (
+        "If they are two people, choose a name that tells them apart, or leave unique_name out."
+    ),
     "last_template": "Merge the whole person into the other one, or rename or delete the person.",
     "thumbnail_not_found": (
         "Pictures are kept of clips that are enrolled with the setting DUET_KEEP_MEDIA=1."

@@ -10,23 +10,30 @@ declare namespace Api {
     text: string;
   }
 
-  /** `details` of an error: hints on a clip, or the person whom it matches. */
+  /**
+   * `details` of an error: hints on a clip, the person whom it matches, or what is wrong
+   * with the key.
+   */
   interface ErrorDetails {
     hints?: Hint[];
     person_id?: string;
     name?: string;
+    key?: string;
+    role?: string;
+    needed?: string[];
   }
 
   interface ErrorBody {
     error?: { code?: string; message?: string; hint?: string; details?: ErrorDetails };
   }
 
-  /** `version` and `role` are missing when the service needs another key. */
+  /** `version` is missing and `role` null when the service needs another key. */
   interface Health {
     status: string;
+    key: "good" | "not_needed" | "missing" | "unknown" | "revoked";
+    role: string | null;
     reasons?: { code: string; text: string }[];
     version?: string;
-    role?: string;
   }
 
   /** Words, while they are written. */
@@ -121,6 +128,7 @@ declare namespace Api {
     name: string;
     person_id?: string;
     consent?: string;
+    unique_name?: boolean;
   }
 
   interface Person extends PersonRef {

@@ -88,7 +88,7 @@ def document_errors(ns: Namespace, *errors: type[DuetError]) -> Callable[[Any], 
         RoleForbiddenError,
         RateLimitedError,
     )
-    for error in listed:
+    for error in dict.fromkeys(listed):
         first_line = (error.__doc__ or "").splitlines()[0]
         by_status.setdefault(status_of(error), []).append(f"`{error.code}`: {first_line}")
 

@@ -79,6 +79,10 @@ NEW_PERSON = make_model(
         required=False,
         x_nullable=True,
     ),
+    unique_name=fields.Boolean(
+        description="true: refuse the person with `name_taken` if somebody else has the name",
+        example=False,
+    ),
 )
 PERSON_CHANGES = make_model(
     "PersonChanges",

@@ -24,17 +24,23 @@ REASON = make_model(
 HEALTH = make_model(
     "Health",
     status=text_field("ok, or degraded where something hinders the service", "ok"),
+    key=text_field(
+        "what became of the key that was sent: good, missing, unknown or revoked; not_needed where"
+        " the service has no key",
+        "good",
+        enum=("good", "not_needed", "missing", "unknown", "revoked"),
+    ),
+    role=text_field(
+        "the role in which the service answers: admin, kiosk or auditor; null without a good key",
+        "admin",
+        x_nullable=True,
+    ),
     reasons=fields.List(
         fields.Nested(REASON),
         description="what hinders the service (with a good key, or where no key is set)",
     ),
     version=text_field(
         "version of the service (with a good key, or where no key is set)", "1.0.0", required=False
-    ),
-    role=text_field(
-        "what the key that was sent is for: admin, kiosk; without a key set, admin (likewise)",
-        "admin",
-        required=False,
     ),
     people=int_field("people in the gallery (likewise)", 20, required=False),
     encoders=fields.Raw(

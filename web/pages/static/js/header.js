@@ -9,6 +9,9 @@ const dialog = byId("key-dialog", HTMLDialogElement);
 const input = inputById("key-input");
 const problem = byId("key-problem");
 
+/** The smallest role that this page is of use to. Empty: any. */
+const needed = document.documentElement.dataset.needs ?? "";
+
 /** @type {string | null} */
 let role = null;
 
@@ -24,34 +27,58 @@ export function askForKey() {
 
 /**
  * Ask the service for its state and show it.
- * Returns whether the key is good, or null if the service does not answer.
+ * Returns what is wrong with the key; an empty text if it is good.
  */
 async function checkService() {
   try {
     const health = await getHealth();
-    role = health.role ?? null;
-    const isOpen = health.version !== undefined; // told only to those with a good key
+    role = health.role;
+    const isOpen = isEnough(role);
     showHealth(stateOf(health), describeHealth(health));
     buttonById("key-button").hidden = isOpen && !getKey();
-    return isOpen;
+    return describeKey(health);
   } catch {
     showHealth("gone", t("header.gone"));
-    return null;
+    return t("error.server_gone");
   }
 }
 
+/** @param {string | null} held */
+const isEnough = (held) =>
+  held !== null && (!needed || held === "admin" || held === needed);
+
 /** @param {Api.Health} health */
-function stateOf({ status, version }) {
-  if (version === undefined) return "key";
+function stateOf({ status, role: held }) {
+  if (!isEnough(held)) return "key";
   return status === "degraded" ? "degraded" : "ok";
 }
 
 /** @param {Api.Health} health */
-function describeHealth({ version, reasons = [] }) {
-  if (version === undefined) return t("header.key_needed");
-  if (reasons.length === 0) return t("header.ok", { version });
+function describeHealth({ key, role: held, version = "", reasons = [] }) {
+  if (isEnough(held)) return describeTrouble(version, reasons);
+  if (held) return t("header.role_needed");
+  return t(key === "missing" ? "header.key_needed" : "header.key_wrong");
+}
+
+/**
+ * Say that all is well, or what hinders the service.
+ * @param {string} version
+ * @param {{ code: string }[]} reasons
+ */
+function describeTrouble(version, reasons) {
+  if (!reasons.length) return t("header.ok", { version });
   const trouble = reasons.map(({ code }) => t(`trouble.${code}`));
   return `${t("header.degraded")}: ${trouble.join(", ")}`;
+}
+
+/**
+ * Say what is wrong with the key, or nothing.
+ * @param {Api.Health} health
+ */
+function describeKey({ key, role: held }) {
+  if (isEnough(held)) return "";
+  if (held) return t("key.role", { role: held, needed });
+  return t(key === "revoked" ? "key.revoked" : "key.wrong");
 }
 
 /**
@@ -68,12 +95,13 @@ function showHealth(state, text) {
 /** @param {SubmitEvent} event */
 async function submitKey(event) {
   event.preventDefault();
+  const before = getKey();
   setKey(input.value.trim());
-  const isGood = await checkService();
-  problem.hidden = isGood === true;
-  problem.textContent = t(isGood === null ? "error.server_gone" : "key.wrong");
-  if (isGood) closeDialog();
-  else setKey("");
+  const wrong = await checkService();
+  problem.hidden = !wrong;
+  problem.textContent = wrong;
+  if (!wrong) closeDialog();
+  else setKey(before);
 }
 
 function forgetKey() {

@@ -2,16 +2,21 @@
 import { askForKey } from "./header.js";
 import { Camera, showDevices } from "./kiosk/camera.js";
 import { Capture } from "./kiosk/capture.js";
-import { addToDuplicate, submitEnrolment } from "./kiosk/enrolment.js";
 import { IdleTimer } from "./kiosk/idle-timer.js";
 import { Kiosk } from "./kiosk/kiosk.js";
-import { escape, reset, returnToAnswer, startEnrolment } from "./kiosk/machine.js";
+import {
+  escape,
+  noteAnswer,
+  reset,
+  returnToAnswer,
+  startEnrolment,
+} from "./kiosk/machine.js";
 import { offerResend } from "./kiosk/problem-view.js";
 import { rejectAnswer, sendClip } from "./kiosk/sending.js";
-import { showStage } from "./kiosk/stage-view.js";
+import { loadLateViews, showStage } from "./kiosk/stage-view.js";
 import { byId, listenAll, takeFile } from "./shared/dom.js";
 
-const kiosk = new Kiosk();
+export const kiosk = new Kiosk();
 const camera = new Camera(kiosk);
 const capture = new Capture(kiosk);
 kiosk.listen(showStage);
@@ -48,7 +53,21 @@ function pressKey(event) {
 /** @param {Event} event */
 function submitForm(event) {
   event.preventDefault();
-  submitEnrolment(kiosk);
+  submit();
+}
+
+async function submit() {
+  (await loadLateViews()).submitEnrolment(kiosk);
+}
+
+async function addClip() {
+  (await loadLateViews()).addToDuplicate(kiosk);
+}
+
+/** @param {Partial<import("./kiosk/machine.js").EnrolmentAnswers>} said */
+function submitAgain(said) {
+  kiosk.apply(noteAnswer, said);
+  submit();
 }
 
 onClick("open", () => camera.open());
@@ -61,11 +80,13 @@ onClick("give-key", askForKey);
 onClick("not-me", () => rejectAnswer(kiosk));
 onClick("enrol", () => kiosk.apply(startEnrolment));
 byId("enrol-form").addEventListener("submit", submitForm);
-for (const id of ["enrol-cancel", "duplicate-cancel"]) {
+for (const id of ["enrol-cancel", "duplicate-cancel", "namesake-cancel"]) {
   onClick(id, () => kiosk.apply(returnToAnswer));
 }
-onClick("duplicate-other", () => submitEnrolment(kiosk, { force: true }));
-onClick("duplicate-same", () => addToDuplicate(kiosk));
+onClick("duplicate-other", () => submitAgain({ isSomebodyElse: true }));
+onClick("namesake-other", () => submitAgain({ isNamesake: true }));
+onClick("namesake-rename", () => kiosk.apply(startEnrolment));
+onClick("duplicate-same", addClip);
 listenAll("input.file", "change", sendFile);
 document.addEventListener("pointerdown", () => idleTimer.restart());
 document.addEventListener("keydown", pressKey);

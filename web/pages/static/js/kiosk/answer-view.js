@@ -1,40 +1,66 @@
 // The answer in words: who, how sure, why not, and what would help.
-import { describeSilence, showBars, showLines, showName } from "../shared/bars.js";
-import { buttonById, byId } from "../shared/dom.js";
+import { describeSilence, showBars } from "../shared/bars.js";
+import { byId } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
-import { describeSureness, formatPercent } from "../shared/format.js";
+import { describeSureness } from "../shared/format.js";
+import { showLines, showName } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
 
 /** @import { KioskState } from "./machine.js" */
 
 /**
- * Fill the view with a new answer. One that was shown before is left as it is.
+ * Fill the view with a new answer, or without the name once that was wrong. What was
+ * shown before is left as it is.
  * @param {KioskState} state
  * @param {KioskState} previous
  */
-export function showAnswer({ answer }, previous) {
-  if (answer && answer !== previous.answer) fillView(answer);
+export function showAnswer({ answer, isRejected }, previous) {
+  const isNew = answer !== previous.answer || isRejected !== previous.isRejected;
+  if (answer && isNew) {
+    byId("feedback").hidden = true;
+    if (isRejected) showMistake();
+    else fillView(answer);
+  }
   return byId("again");
 }
 
 /** @param {Api.Identification} answer */
 function fillView(answer) {
   const { match } = answer.fused;
-  byId("lead").textContent = t(match ? "answer.hello" : "answer.sorry");
-  showName(byId("who"), match ? match.name : describeNobody(answer));
-  byId("who").dataset.recognised = String(Boolean(match));
-  byId("sure").textContent = match ? describeMatch(answer, match) : explain(answer);
+  showVerdict({
+    lead: t(match ? "answer.hello" : "answer.sorry"),
+    who: match ? match.name : describeNobody(answer),
+    sure: match ? describeMatch(answer, match) : explain(answer),
+    isRecognised: Boolean(match),
+  });
   showLines(byId("hints"), adviceFor(answer));
   showBars(byId("bars"), answer);
-  showButtons(Boolean(match));
+  byId("bars").hidden = !answer.gallery.people;
+  byId("enrol").hidden = Boolean(match) || answer.fused.outcome === "conflict";
 }
 
-/** @param {boolean} isRecognised */
-function showButtons(isRecognised) {
-  byId("feedback").hidden = true;
-  buttonById("not-me").hidden = !isRecognised;
-  buttonById("not-me").disabled = false;
-  buttonById("enrol").hidden = isRecognised;
+/** Show that the name was wrong, and neither the name nor what spoke for it. */
+function showMistake() {
+  showVerdict({
+    lead: t("answer.sorry"),
+    who: t("answer.mistaken"),
+    sure: t("answer.mistaken_about"),
+    isRecognised: false,
+  });
+  showLines(byId("hints"), []);
+  byId("bars").replaceChildren();
+  byId("bars").hidden = true;
+  byId("enrol").hidden = false;
+}
+
+/** @param {{ lead: string, who: string, sure: string, isRecognised: boolean }} verdict */
+function showVerdict({ lead, who, sure, isRecognised }) {
+  byId("lead").textContent = lead;
+  showName(byId("who"), who);
+  byId("who").dataset.recognised = String(isRecognised);
+  byId("sure").textContent = sure;
+  byId("not-me").hidden = !isRecognised;
+  byId("again").textContent = t(isRecognised ? "kiosk.again" : "device.retry");
 }
 
 /** @param {Api.Identification} answer */
@@ -48,7 +74,6 @@ const describeNobody = ({ fused }) =>
 export function describeMatch(answer, { probability }) {
   const sure = t("answer.sure", {
     words: describeSureness(probability),
-    percent: formatPercent(probability),
     by: t(`recognised.${answer.fused.decided_by ?? "fused"}`),
   });
   return `${sure} ${describeSilence(answer)}`.trim();

@@ -1,16 +1,22 @@
 // Views of enrolling: the form, the question about somebody alike, what was stored.
-import { showLines, showName } from "../shared/bars.js";
 import { buttonById, byId, inputById } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
+import { showLines, showName } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
 import { isAdmin } from "../header.js";
 
 /** @import { KioskState } from "./machine.js" */
 
-/** Show the empty form. Returns the field to begin with. */
-export function showEnrolForm() {
-  inputById("name").value = "";
-  inputById("consent").checked = false;
+/**
+ * Show the form, empty unless another name is wanted. Returns the field to begin with.
+ * @param {KioskState} _state
+ * @param {KioskState} previous
+ */
+export function showEnrolForm(_state, previous) {
+  if (previous.stage !== "namesake") {
+    inputById("name").value = "";
+    inputById("consent").checked = false;
+  }
   byId("enrol-problem").hidden = true;
   return byId("name");
 }
@@ -44,6 +50,19 @@ export function showDuplicate({ duplicate }) {
   byId("duplicate-operator").hidden = isAdmin();
   byId("duplicate-cancel").textContent = t(isAdmin() ? "common.cancel" : "common.back");
   const first = buttonById(isAdmin() ? "duplicate-same" : "duplicate-cancel");
+  first.disabled = false; // a disabled button takes no focus
+  return first;
+}
+
+/**
+ * Ask whether it is the person who has the name already.
+ * @param {KioskState} state
+ */
+export function showNamesake({ takenName }) {
+  const name = takenName ?? "";
+  byId("namesake-text").textContent = t("enrol.namesake_text", { name });
+  byId("namesake-other").textContent = t("enrol.namesake_other", { name });
+  const first = buttonById("namesake-other");
   first.disabled = false; // a disabled button takes no focus
   return first;
 }

@@ -4,26 +4,29 @@ import { asApiError, duplicateOf } from "../shared/errors.js";
 import { addClip, enrolPerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import { showFieldProblem } from "./enrolment-view.js";
-import { fail, finishEnrolment, questionIdentity } from "./machine.js";
+import { fail, finishEnrolment, questionIdentity, questionName } from "./machine.js";
 
 /** @import { Kiosk } from "./kiosk.js" */
 
-const BUTTONS = '[data-view="enrol"] button, [data-view="duplicate"] button';
+const BUTTONS = ["enrol", "duplicate", "namesake"]
+  .map((view) => `[data-view="${view}"] button`)
+  .join();
 
 /**
- * Enrol the person under the name in the form.
+ * Enrol the person under the name in the form, as the questions were answered.
  * @param {Kiosk} kiosk
- * @param {{ force?: boolean }} options `force`: even if the clip matches somebody else
  */
-export async function submitEnrolment(kiosk, { force = false } = {}) {
-  const name = inputById("name").value.trim();
+export async function submitEnrolment(kiosk) {
+  const { isSomebodyElse, isNamesake } = kiosk.state.said;
+  const name = nameInForm();
   const missing = findMissingField(name);
   if (missing) {
     showFieldProblem(missing, t(`enrol.missing_${missing}`));
     return;
   }
   const consent = byId("consent-text").textContent ?? "";
-  await enrol(kiosk, (media) => enrolPerson({ name, consent }, { media, force }));
+  const facts = { name, consent, unique_name: !isNamesake };
+  await enrol(kiosk, (media) => enrolPerson(facts, { media, force: isSomebodyElse }));
 }
 
 /**
@@ -34,6 +37,8 @@ export async function addToDuplicate(kiosk) {
   const { duplicate } = kiosk.state;
   if (duplicate) await enrol(kiosk, (media) => addClip(duplicate, { media }));
 }
+
+const nameInForm = () => inputById("name").value.trim();
 
 /** @param {string} name */
 function findMissingField(name) {
@@ -64,6 +69,7 @@ async function enrol(kiosk, send) {
 function showEnrolmentError(kiosk, error) {
   const duplicate = duplicateOf(error);
   if (duplicate) kiosk.apply(questionIdentity, duplicate);
+  else if (error.code === "name_taken") kiosk.apply(questionName, nameInForm());
   else if (error.code === "invalid_name") showFieldProblem("name", error.message);
   else kiosk.apply(fail, error);
 }

@@ -3,7 +3,7 @@
 //
 //   welcome --- devices open ---> ready -> countdown -> recording -> sending -> answer
 //      \__________________________ a file ______________________________/        |
-//   answer -> enrol -> [duplicate] -> enrolled        any stage -> problem       |
+//   answer -> enrol -> [namesake] -> [duplicate] -> enrolled   any -> problem    |
 //   any stage -> ready, or welcome without devices: the next person  <-----------/
 
 /** @import { ApiError } from "../shared/errors.js" */
@@ -11,7 +11,7 @@
 
 /**
  * @typedef {"welcome" | "ready" | "countdown" | "recording" | "sending" | "answer"
- *   | "enrol" | "duplicate" | "enrolled" | "problem"} Stage
+ *   | "enrol" | "duplicate" | "namesake" | "enrolled" | "problem"} Stage
  */
 
 /**
@@ -22,10 +22,22 @@
  * @property {Devices | null} devices
  * @property {Blob | null} clip stays here until the next person begins
  * @property {Api.Identification | null} answer
+ * @property {boolean} isRejected the person said that the answer names somebody else
  * @property {Api.PersonRef | null} duplicate whom the clip to enrol matches
+ * @property {string | null} takenName that somebody who is enrolled has, too
+ * @property {EnrolmentAnswers} said what was answered to questions before an enrolment
  * @property {Api.Enrolment | null} enrolment
  * @property {Problem | null} problem
  */
+
+/**
+ * @typedef {object} EnrolmentAnswers
+ * @property {boolean} isSomebodyElse than the person whom the clip matches
+ * @property {boolean} isNamesake of the person who has the name already
+ */
+
+/** @type {EnrolmentAnswers} */
+const NOTHING_SAID = { isSomebodyElse: false, isNamesake: false };
 
 /** @type {KioskState} */
 export const INITIAL_STATE = Object.freeze({
@@ -34,7 +46,10 @@ export const INITIAL_STATE = Object.freeze({
   devices: null,
   clip: null,
   answer: null,
+  isRejected: false,
   duplicate: null,
+  takenName: null,
+  said: NOTHING_SAID,
   enrolment: null,
   problem: null,
 });
@@ -117,13 +132,30 @@ export const startSending = (state, clip = state.clip) =>
  * @param {KioskState} state
  * @param {Api.Identification} answer
  */
-export const receiveAnswer = (state, answer) => enter(state, "answer", { answer });
+export const receiveAnswer = (state, answer) =>
+  enter(state, "answer", { answer, isRejected: false });
+
+/**
+ * Take a wrong name off the screen.
+ * @type {Step}
+ */
+export const rejectName = (state) => enter(state, "answer", { isRejected: true });
 
 /** @type {Step} */
 export const returnToAnswer = (state) => enter(state, "answer");
 
 /** @type {Step} */
-export const startEnrolment = (state) => enter(state, "enrol");
+export const startEnrolment = (state) => enter(state, "enrol", { said: NOTHING_SAID });
+
+/**
+ * Note an answer to a question before the enrolment. The view stays.
+ * @param {KioskState} state
+ * @param {Partial<EnrolmentAnswers>} said
+ */
+export const noteAnswer = (state, said) => ({
+  ...state,
+  said: { ...state.said, ...said },
+});
 
 /**
  * Ask whether the person is the one whom the clip matches.
@@ -132,6 +164,14 @@ export const startEnrolment = (state) => enter(state, "enrol");
  */
 export const questionIdentity = (state, duplicate) =>
   enter(state, "duplicate", { duplicate });
+
+/**
+ * Ask whether the person is the one who has the name already.
+ * @param {KioskState} state
+ * @param {string} takenName
+ */
+export const questionName = (state, takenName) =>
+  enter(state, "namesake", { takenName });
 
 /**
  * @param {KioskState} state

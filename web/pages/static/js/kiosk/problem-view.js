@@ -1,8 +1,8 @@
 // What went wrong, and the ways on: try again, send the clip again, enter a key.
-import { showLines } from "../shared/bars.js";
 import { DeviceError } from "../shared/devices.js";
 import { buttonById, byId } from "../shared/dom.js";
 import { describeHints } from "../shared/errors.js";
+import { showLines } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
 
 /** @import { ApiError } from "../shared/errors.js" */
@@ -77,9 +77,15 @@ function showDeviceError({ reason }) {
 function showApiError(error) {
   const wait = error.retryAfterS;
   const sentences = [error.message, wait ? t("problem.retry_after", { n: wait }) : ""];
-  byId("problem-title").textContent = t(TITLES[error.code] ?? "problem.other");
+  byId("problem-title").textContent = describeTitle(error);
   byId("problem-text").textContent = sentences.join(" ").trim();
   showLines(byId("problem-hints"), describeHints(error));
+}
+
+/** @param {ApiError} error */
+function describeTitle({ code, details }) {
+  const isWrongKey = code === "key_required" && details.key !== "missing";
+  return t(isWrongKey ? "header.key_wrong" : (TITLES[code] ?? "problem.other"));
 }
 
 /**

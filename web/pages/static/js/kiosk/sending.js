@@ -1,11 +1,11 @@
 // Sends a clip and waits for the answer; tells the service when the answer was wrong.
-import { buttonById, byId } from "../shared/dom.js";
+import { byId } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
 import { formatPercent } from "../shared/format.js";
 import { identify, rejectMatch } from "../shared/service.js";
 import { t } from "../shared/texts.js";
-import { fail, receiveAnswer, startSending } from "./machine.js";
-import { announce } from "./stage-view.js";
+import { fail, receiveAnswer, rejectName, startSending } from "./machine.js";
+import { announce, loadLateViews } from "./stage-view.js";
 
 /** @import { Kiosk } from "./kiosk.js" */
 
@@ -18,7 +18,9 @@ export async function sendClip(kiosk, clip) {
   kiosk.apply(startSending, clip);
   showProgress(0);
   try {
-    kiosk.apply(receiveAnswer, await identify(clip, showProgress));
+    const answering = identify(clip, showProgress);
+    const [answer] = await Promise.all([answering, loadLateViews()]);
+    kiosk.apply(receiveAnswer, answer);
     performance.mark("answered"); // bench.kiosk measures up to here
   } catch (error) {
     kiosk.apply(fail, asApiError(error));
@@ -38,22 +40,19 @@ function showProgress(share) {
 }
 
 /**
- * Tell the service that the answer named the wrong person.
+ * Take the wrong name off the screen, and tell the service that it was wrong.
  * @param {Kiosk} kiosk
  */
-export async function rejectAnswer({ state: { answer } }) {
+export async function rejectAnswer(kiosk) {
+  const { answer } = kiosk.state;
   if (!answer?.fused.match) return;
-  const button = buttonById("not-me");
-  button.disabled = true;
+  kiosk.apply(rejectName);
   try {
     await rejectMatch(answer.request_id, answer.fused.match);
     showFeedback(t("kiosk.feedback_saved"));
-    byId("enrol").hidden = false;
   } catch (error) {
-    const { status, message } = asApiError(error);
-    const isRefused = status === 404; // the service keeps no answers to correct
-    showFeedback(isRefused ? t("kiosk.feedback_refused") : message);
-    button.disabled = isRefused;
+    asApiError(error); // the service is gone, or keeps no answers to correct
+    showFeedback(t("kiosk.feedback_refused"));
   }
 }
 

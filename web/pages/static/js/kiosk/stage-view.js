@@ -1,7 +1,6 @@
 // Shows the view of each stage in the panel, with the focus on what comes next.
 import { byId, find } from "../shared/dom.js";
-import { showAnswer } from "./answer-view.js";
-import { showDuplicate, showEnrolled, showEnrolForm } from "./enrolment-view.js";
+import { serverGone } from "../shared/errors.js";
 import { showProblem } from "./problem-view.js";
 
 /** @import { KioskState, Stage } from "./machine.js" */
@@ -11,8 +10,36 @@ import { showProblem } from "./problem-view.js";
  * without one the view itself takes the focus.
  * @typedef {object} View
  * @property {string} name
- * @property {(state: KioskState, previous: KioskState) => HTMLElement | null} fill
+ * @property {Fill} fill
  */
+/** @typedef {(state: KioskState, previous: KioskState) => HTMLElement | null} Fill */
+/** @typedef {typeof import("./late-views.js")} LateViews */
+
+/** @type {LateViews | null} */
+let lateViews = null;
+
+/**
+ * Load what follows an answer, unless it is there. Throws ApiError.
+ * @returns {Promise<LateViews>}
+ */
+export async function loadLateViews() {
+  try {
+    lateViews ??= await import("./late-views.js");
+    return lateViews;
+  } catch {
+    throw serverGone();
+  }
+}
+
+/**
+ * Fill a view by what is loaded before its stage is entered.
+ * @param {(views: LateViews) => Fill} choose
+ * @returns {Fill}
+ */
+const fillLate =
+  (choose) =>
+  (...states) =>
+    lateViews && choose(lateViews)(...states);
 
 /** @type {Record<Stage, View>} */
 const VIEWS = {
@@ -21,10 +48,11 @@ const VIEWS = {
   countdown: { name: "speak", fill: () => null },
   recording: { name: "speak", fill: () => null },
   sending: { name: "sending", fill: () => null },
-  answer: { name: "answer", fill: showAnswer },
-  enrol: { name: "enrol", fill: showEnrolForm },
-  duplicate: { name: "duplicate", fill: showDuplicate },
-  enrolled: { name: "enrolled", fill: showEnrolled },
+  answer: { name: "answer", fill: fillLate((late) => late.showAnswer) },
+  enrol: { name: "enrol", fill: fillLate((late) => late.showEnrolForm) },
+  duplicate: { name: "duplicate", fill: fillLate((late) => late.showDuplicate) },
+  namesake: { name: "namesake", fill: fillLate((late) => late.showNamesake) },
+  enrolled: { name: "enrolled", fill: fillLate((late) => late.showEnrolled) },
   problem: { name: "problem", fill: showProblem },
 };
 

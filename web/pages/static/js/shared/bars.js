@@ -1,6 +1,5 @@
-// Bars of an answer: by both, by face and by voice, each score and its threshold.
+// Bars of an answer: by both, by face and by voice. A bar that reaches its mark matches.
 import { create } from "./dom.js";
-import { formatNumber } from "./format.js";
 import { t } from "./texts.js";
 
 /** @typedef {Api.Decision | Api.Verdict} Answer */
@@ -10,8 +9,8 @@ import { t } from "./texts.js";
 /** @type {Api.Modality[]} */
 export const MODALITIES = ["fused", "face", "voice"];
 
-/** Characters from which on a name is written smaller. */
-const LONG_NAME = 24;
+/** Where on a bar the threshold is drawn, from 0 to 1: in the same place on each. */
+const MARK = 0.6;
 
 /**
  * Get what was compared; null if nothing was.
@@ -44,30 +43,46 @@ export function describeSilence({ fused, face, voice }) {
 }
 
 /**
- * Fill `list` with the three bars of an answer.
+ * Choose the bars of an answer. Where it holds although one of the two does not match
+ * by itself, there is none of both: nothing may look as if face and voice had matched.
+ * @param {Answers} answers
+ */
+export const modalitiesOf = ({ fused, face, voice }) =>
+  isPassed(fused) && !(isPassed(face) && isPassed(voice))
+    ? MODALITIES.slice(1)
+    : MODALITIES;
+
+/**
+ * Fill `list` with the bars of an answer.
  * @param {HTMLElement} list
  * @param {Answers} answers
  */
 export function showBars(list, answers) {
-  const bars = MODALITIES.map((modality) => createBar(modality, answers[modality]));
+  const isByBoth = isPassed(answers.fused) && answers.fused.decided_by === "fused";
+  const bars = modalitiesOf(answers).map((modality) =>
+    createBar(modality, answers[modality], isByBoth),
+  );
   list.replaceChildren(...bars);
 }
+
+/** @param {Answer} answer */
+const isPassed = ({ outcome }) => outcome === "accepted" || outcome === "same";
 
 /**
  * @param {Api.Modality} modality
  * @param {Answer} answer
+ * @param {boolean} isConfirmed the two together confirm what this one may not suffice for
  */
-function createBar(modality, answer) {
+function createBar(modality, answer, isConfirmed) {
   const comparison = comparisonOf(answer);
-  const isPassed = answer.outcome === "accepted" || answer.outcome === "same";
   const item = create(
     "li",
     { className: "bar" },
     createText("what", t(`by.${modality}`)),
-    createText("verdict number", describeVerdict(answer, comparison, isPassed)),
-    createTrack(comparison),
+    createText("verdict", describeVerdict(modality, answer, isConfirmed)),
   );
-  item.dataset.passed = String(isPassed);
+  if (comparison) item.append(createTrack(comparison));
+  item.dataset.passed = String(isPassed(answer));
   item.dataset.modality = modality;
   return item;
 }
@@ -80,54 +95,37 @@ const createText = (className, textContent) =>
   create("span", { className, textContent });
 
 /**
+ * @param {Api.Modality} modality
  * @param {Answer} answer
- * @param {Comparison | null} comparison
- * @param {boolean} isPassed
+ * @param {boolean} isConfirmed
  */
-function describeVerdict(answer, comparison, isPassed) {
+function describeVerdict(modality, answer, isConfirmed) {
   if (answer.outcome === "conflict") return t("bars.conflict");
-  if (!comparison) return t("bars.nothing");
-  return t(isPassed ? "bars.passed" : "bars.failed", {
-    score: formatNumber(comparison.score, 2),
-    threshold: formatNumber(comparison.threshold, 2),
-  });
+  if (!comparisonOf(answer)) return t(`bars.nothing_${modality}`);
+  if (isPassed(answer)) return t("bars.passed");
+  return t(isConfirmed ? "bars.fits" : "bars.failed");
 }
 
-/** @param {Comparison | null} comparison */
+/** @param {Comparison} comparison */
 function createTrack(comparison) {
   const track = create("div", { className: "track" });
   track.setAttribute("aria-hidden", "true");
-  if (!comparison) return track;
   const fill = create("div", { className: "fill" });
-  fill.style.width = percentOfBar(comparison.score);
+  fill.style.width = `${100 * fillOf(comparison)}%`;
   const limit = create("div", { className: "limit" });
-  limit.style.left = percentOfBar(comparison.threshold);
+  limit.style.left = `${100 * MARK}%`;
   track.append(fill, limit);
   return track;
 }
 
 /**
- * Place a score on the bar. Scores below 0 are drawn as 0.
- * @param {number} score in [-1, 1]
+ * How much of the bar is filled: nothing at a score of 0 and below, MARK at the
+ * threshold, all of it at a score of 1.
+ * @param {Comparison} comparison
  */
-const percentOfBar = (score) => `${100 * Math.min(1, Math.max(0, score))}%`;
-
-/**
- * Write a name large, or smaller if it is long.
- * @param {HTMLElement} place
- * @param {string} name
- */
-export function showName(place, name) {
-  place.textContent = name;
-  place.dataset.long = String([...name].length > LONG_NAME);
-}
-
-/**
- * Fill `list` with lines of text. Without lines it is hidden.
- * @param {HTMLElement} list
- * @param {string[]} lines
- */
-export function showLines(list, lines) {
-  list.replaceChildren(...lines.map((textContent) => create("li", { textContent })));
-  list.hidden = !lines.length;
+export function fillOf({ score, threshold }) {
+  if (score < threshold)
+    return (MARK * Math.max(0, score)) / Math.max(score, threshold);
+  const above = (score - threshold) / Math.max(1 - threshold, 0.01);
+  return Math.min(1, MARK + (1 - MARK) * above);
 }

@@ -39,7 +39,8 @@ export function errorFromAnswer(status, body, retryAfter) {
   return new ApiError({
     status,
     code,
-    text: describeCode(code, [error.message, error.hint]),
+    text:
+      describeAccess(error.details) ?? describeCode(code, [error.message, error.hint]),
     details: error.details,
     retryAfterS: Number(retryAfter) || null,
   });
@@ -53,6 +54,16 @@ export function errorFromAnswer(status, body, retryAfter) {
 function describeCode(code, sentences) {
   if (hasText(`error.${code}`)) return t(`error.${code}`);
   return sentences.filter(Boolean).join(" ") || t("error.internal");
+}
+
+/**
+ * Say what is wrong with the key of this page, if the details tell.
+ * @param {Api.ErrorDetails | undefined} details
+ */
+function describeAccess({ key, role, needed } = {}) {
+  const [enough] = needed ?? [];
+  if (enough && role) return t("error.forbidden", { needed: enough, role });
+  return key === "unknown" || key === "revoked" ? t(`error.key_${key}`) : null;
 }
 
 /**

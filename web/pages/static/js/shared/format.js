@@ -1,12 +1,14 @@
 // Figures and probabilities as the page's language writes them.
 import { language, t } from "./texts.js";
 
+const ALMOST_CERTAIN = 0.999;
+
 /**
  * Words for a probability of at least the first figure.
  * @type {[number, string][]}
  */
-const SURENESS = [
-  [0.999, "sure.almost_certain"],
+export const SURENESS = [
+  [ALMOST_CERTAIN, "sure.almost_certain"],
   [0.99, "sure.very"],
   [0.9, "sure.quite"],
   [0.5, "sure.likely"],
@@ -14,14 +16,15 @@ const SURENESS = [
 
 /**
  * Format a probability as a percentage that never claims certainty.
- * It is "over 99.9%" at most and "under 1%" at least.
+ * It is "over 99.9%" at most and "under 1%" at least. It is rounded down, so that it
+ * never reaches a word's threshold before the word is said.
  * @param {number} probability from 0 to 1
  */
 export function formatPercent(probability) {
-  if (probability >= 0.9995) return t("common.percent_over", { n: "99.9" });
-  if (probability < 0.005) return t("common.percent_under", { n: "1" });
-  const percent = Math.min(99, Math.round(100 * probability));
-  return t("common.percent", { n: percent });
+  if (probability >= ALMOST_CERTAIN) return t("common.percent_over", { n: "99.9" });
+  if (probability < 0.01) return t("common.percent_under", { n: "1" });
+  // 1e-9: 0.29 is 28.999999999999996 hundredths
+  return t("common.percent", { n: Math.floor(100 * probability + 1e-9) });
 }
 
 /**

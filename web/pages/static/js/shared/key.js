@@ -15,10 +15,14 @@ export function setKey(key) {
 }
 
 /**
- * Headers that carry the key, if there is one.
+ * Headers that say who asks: the key, or without one the smaller role that the page asks
+ * in. Visitors stand at a kiosk, and a service without keys takes everybody for its
+ * operator.
  * @returns {Record<string, string>}
  */
 export function keyHeaders() {
   const key = getKey();
-  return key ? { "X-API-Key": key } : {};
+  if (key) return { "X-API-Key": key };
+  const role = document.documentElement.dataset.actsAs;
+  return role ? { "X-Duet-Role": role } : {};
 }

@@ -1,11 +1,20 @@
-// Texts in the page's language, from the file that the server fills the page with.
+// Texts in the page's language, from the files that the server fills the page with.
 import { at } from "./root.js";
 
+const root = document.documentElement;
+
 /** Tag of the page's language, such as "en". */
-export const language = document.documentElement.lang || "en";
+export const language = root.lang || "en";
+
+const files = (root.dataset.texts ?? "common").split(" ");
 
 /** @type {Record<string, string>} */
-const texts = await (await fetch(at(`/static/i18n/${language}.json`))).json();
+const texts = Object.assign({}, ...(await Promise.all(files.map(fetchFile))));
+
+/** @param {string} name */
+async function fetchFile(name) {
+  return (await fetch(at(`/static/i18n/${language}/${name}.json`))).json();
+}
 
 // Hebrew, Arabic and their neighbours.
 const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/u;

@@ -1,8 +1,9 @@
 // The result of a comparison: in words, as bars, and as a table of figures.
-import { MODALITIES, describeSilence, showBars, showLines } from "../shared/bars.js";
+import { MODALITIES, describeSilence, showBars } from "../shared/bars.js";
 import { byId, create } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
 import { describeSureness, formatNumber, formatPercent } from "../shared/format.js";
+import { showLines } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
 
 const NONE = "–";
@@ -44,7 +45,17 @@ export function describeCertainty(verification) {
     words: describeSureness(probability),
     percent: formatPercent(probability),
   });
-  return `${certainty} ${describeSilence(verification)}`.trim();
+  const doubt = describeSilence(verification) || describeWeakness(verification);
+  return `${certainty} ${doubt}`.trim();
+}
+
+/**
+ * Say which of the two would not prove by itself what both together do.
+ * @param {Api.Verification} verification
+ */
+function describeWeakness({ face, voice }) {
+  if (voice.outcome === "different") return t("verify.weak_voice");
+  return face.outcome === "different" ? t("verify.weak_face") : "";
 }
 
 /**
@@ -52,7 +63,9 @@ export function describeCertainty(verification) {
  * @param {Api.Verdict} verdict
  */
 function createRow(modality, { outcome, score, threshold, probability }) {
-  const head = create("th", { scope: "row", textContent: t(`by.${modality}`) });
+  // Who is the same by one of the two is not said to be the same by both
+  const name = modality === "fused" ? t("verify.result") : t(`by.${modality}`);
+  const head = create("th", { scope: "row", textContent: name });
   const figures = [
     formatFigure(score),
     formatFigure(threshold),
