@@ -94,8 +94,8 @@ class JobClaims:
         with self._database.write() as connection:
             now = datetime.now(UTC)
             _give_up(connection, now)
-            wanted = _wanted(job_id, elsewhere, actions)
-            key = _next_file(connection, now, wanted)
+            conditions = _conditions_of(job_id, elsewhere, actions)
+            key = _next_file(connection, now, conditions)
             if key is None:
                 return None
             connection.execute(
@@ -245,7 +245,7 @@ class JobClaims:
             close_if_done(connection, _job_key(connection, claim))
 
 
-def _wanted(
+def _conditions_of(
     job_id: str | None, elsewhere: Collection[str], actions: Collection[str]
 ) -> list[ColumnElement[bool]]:
     """Conditions on the jobs whose files are claimed."""

@@ -123,7 +123,8 @@ def test_a_job_is_watched_and_its_transcripts_are_written(
     text.write_text("no sound", encoding="utf-8")
     folder = tmp_path / "new"
     env = {"DUET_DATA_DIR": str(tmp_path / "data")}
-    result = run(talk, text, "--job", "--format", "srt", "--to", folder, "--who", env=env)
+    options = ["--job", "--format", "srt", "--to", folder, "--who"]
+    result = run(talk, text, *options, env=env)
     assert result.exit_code == 1
     assert "notes.wav: media_type" in result.output
     assert "unknown 1: w0 w1" in (folder / "talk.srt").read_text(encoding="utf-8")
