@@ -22,8 +22,10 @@ ONE_VOICE = -1.0
 Voices in one recording share microphone and room. So the ratio, which is calibrated on
 recordings of several days, is set low. Figures: docs/speech.md.
 """
-# Two voices of one window are less likely one than any others
+# Two speakers of one window are less likely one than any others. Two stretches of one are
+# more likely so than their sound says
 _TOGETHER = -15.0
+_SAME_SPEAKER = 2.0
 # A share of windows in which two groups of one person are heard by mistake
 _STRAY_SHARE = 0.2
 # Shorter voices make no groups, and join one down to this ratio
@@ -37,12 +39,17 @@ Compare = Callable[[Float32Array, Float64Array], Float64Array]
 
 @dataclass(frozen=True)
 class _Group:
-    """Voices that are taken for one. `windows` are the windows that they are of."""
+    """Voices that are taken for one. `places` are their windows and speakers there."""
 
     members: tuple[int, ...]
-    windows: frozenset[int]
+    places: frozenset[tuple[int, int]]
     vector: Float32Array
     seconds: float
+
+    @property
+    def windows(self) -> frozenset[int]:
+        """Windows in which they are heard."""
+        return frozenset(window for window, _ in self.places)
 
 
 def group_voices(
@@ -111,7 +118,7 @@ def _places_with_vector(window: VoiceWindow) -> list[int]:
 
 def _single(row: int, window: int, voice: LocalVoice) -> _Group:
     assert voice.vector is not None
-    return _Group((row,), frozenset([window]), voice.vector, voice.clean_s)
+    return _Group((row,), frozenset([(window, voice.speaker)]), voice.vector, voice.clean_s)
 
 
 def _join(groups: list[_Group], compare: Compare, count: int | None = None) -> list[_Group]:
@@ -133,21 +140,25 @@ def _ratios(groups: Sequence[_Group], compare: Compare) -> Float64Array:
     )
     for row, group in enumerate(groups):
         for other in range(row):
-            if _are_together(group.windows, groups[other].windows):
-                ratios[row, other] = ratios[other, row] = _TOGETHER
+            if group.places & groups[other].places:
+                ratios[row, other] += _SAME_SPEAKER
+            elif _are_together(group, groups[other]):
+                ratios[row, other] = _TOGETHER
+            ratios[other, row] = ratios[row, other]
     return ratios
 
 
-def _are_together(one: frozenset[int], other: frozenset[int]) -> bool:
+def _are_together(one: _Group, other: _Group) -> bool:
     """Whether two groups are heard side by side. A single window may be wrong."""
-    return len(one & other) > _STRAY_SHARE * min(len(one), len(other))
+    windows = one.windows & other.windows
+    return len(windows) > _STRAY_SHARE * min(len(one.windows), len(other.windows))
 
 
 def _merge(groups: Sequence[_Group]) -> _Group:
     total = np.sum([group.vector * np.float32(group.seconds) for group in groups], axis=0)
     return _Group(
         members=sum((group.members for group in groups), ()),
-        windows=frozenset().union(*(group.windows for group in groups)),
+        places=frozenset().union(*(group.places for group in groups)),
         vector=unit(total[None])[0],
         seconds=sum(group.seconds for group in groups),
     )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from align.segmentation import FIELD, STEP_S, VOICES
-from speech.voice_windows import VoiceWindow, find_runs
+from align.segmentation import FIELD, STEP_S
+from speech.voice_windows import LocalVoice, VoiceWindow, bridge, find_runs
 from utils.arrays import RATE_HZ, BoolArray, IndexArray
 
 _FIRST_S = (FIELD / 2) / RATE_HZ - STEP_S / 2
@@ -69,15 +69,25 @@ def _add_short(votes: VoteArray, windows: Sequence[VoiceWindow], groups: Groups)
     """Give voices too short for a vector to the group that other windows hear there."""
     certain = votes.copy()
     for number, window in enumerate(windows):
-        taken = [groups[number, place] for place in range(VOICES) if (number, place) in groups]
         rows = slice(window.first, window.first + window.frames)
         for place, voice in enumerate(window.voices):
             if (number, place) in groups:
                 continue
             shared = certain[rows][voice.active].sum(axis=0, dtype=np.int64)
-            shared[taken] = 0
+            shared[_groups_beside(number, voice, window, groups)] = 0
             if shared.any():
                 votes[rows, shared.argmax()] += voice.active
+
+
+def _groups_beside(
+    number: int, voice: LocalVoice, window: VoiceWindow, groups: Groups
+) -> list[int]:
+    """Groups of the other speakers of a window."""
+    return [
+        groups[number, place]
+        for place, other in enumerate(window.voices)
+        if other.speaker != voice.speaker and (number, place) in groups
+    ]
 
 
 def _choose(votes: VoteArray, count: IndexArray) -> BoolArray:
@@ -98,7 +108,7 @@ def make_turns(activity: BoolArray) -> list[Turn]:
     pause = round(_PAUSE_S / STEP_S)
     turns: list[Turn] = []
     for voice in range(activity.shape[1]):
-        for start, end in _bridge(find_runs(activity[:, voice]), pause):
+        for start, end in bridge(find_runs(activity[:, voice]), pause):
             overlap = int(np.count_nonzero(together[start:end] & activity[start:end, voice]))
             clean = int(np.count_nonzero(activity[start:end, voice])) - overlap
             turns.append(
@@ -111,13 +121,3 @@ def make_turns(activity: BoolArray) -> list[Turn]:
                 )
             )
     return sorted(turns, key=lambda turn: (turn.start_s, turn.voice))
-
-
-def _bridge(runs: list[tuple[int, int]], pause: int) -> list[tuple[int, int]]:
-    bridged: list[tuple[int, int]] = []
-    for start, end in runs:
-        if bridged and start - bridged[-1][1] < pause:
-            bridged[-1] = (bridged[-1][0], end)
-        else:
-            bridged.append((start, end))
-    return bridged

@@ -23,6 +23,10 @@ _WINDOW = round(WINDOW_S * RATE_HZ)
 _LEAST_S = 0.4
 _MOST_S = 6.0
 
+# Stretches of so much speech stand for themselves, between pauses of so much
+_STRETCH_S = 1.0
+_PAUSE_S = 0.2
+
 # A frame's own samples begin here, counted from the first that it sees
 _MIDDLE = 360
 
@@ -32,17 +36,20 @@ Embed = Callable[[Float32Array], Float32Array]
 
 @dataclass(frozen=True)
 class LocalVoice:
-    """A voice within one window.
+    """A voice within one window, or what it says between two pauses.
 
     Attributes:
         active: (frames,) whether it speaks.
         clean_s: seconds in which it speaks alone.
         vector: (512,) of what it says alone. None: that is too little.
+        speaker: whom the network takes it for, within the window. Several stretches of
+            one speaker may turn out to be two people.
     """
 
     active: BoolArray
     clean_s: float
     vector: Float32Array | None
+    speaker: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,19 +95,52 @@ class VoiceWindows:
         """Look at one window (n,) that begins at the sample `start`, a multiple of `STEP`."""
         active = segment_voices(samples)
         alone = active.sum(axis=1) == 1
-        voices = [
-            self._hear(samples, active[:, voice], alone)
-            for voice in np.flatnonzero(active.any(axis=0))
-        ]
+        voices: list[LocalVoice] = []
+        for speaker in np.flatnonzero(active.any(axis=0)):
+            stretches = cut_stretches(active[:, speaker], alone)
+            voices += [self._hear(samples, one, alone, int(speaker)) for one in stretches]
         return VoiceWindow(start // STEP, len(active), tuple(voices))
 
-    def _hear(self, samples: Float32Array, active: BoolArray, alone: BoolArray) -> LocalVoice:
+    def _hear(
+        self, samples: Float32Array, active: BoolArray, alone: BoolArray, speaker: int
+    ) -> LocalVoice:
         clean = active & alone
         clean_s = float(np.count_nonzero(clean) * STEP_S)
         if clean_s < _LEAST_S:
-            return LocalVoice(active, clean_s, None)
+            return LocalVoice(active, clean_s, None, speaker)
         speech = np.concatenate([samples[start:end] for start, end in _samples_of(clean)])
-        return LocalVoice(active, clean_s, self._embed(speech[: round(_MOST_S * RATE_HZ)]))
+        vector = self._embed(speech[: round(_MOST_S * RATE_HZ)])
+        return LocalVoice(active, clean_s, vector, speaker)
+
+
+def cut_stretches(active: BoolArray, alone: BoolArray) -> list[BoolArray]:
+    """Cut what one speaker says (frames,) into stretches with pauses between them.
+
+    Those with a second or more in which nobody else speaks stand for themselves. The
+    others are one together.
+    """
+    long: list[BoolArray] = []
+    rest = active.copy()
+    for start, end in bridge(find_runs(active), round(_PAUSE_S / STEP_S)):
+        stretch = np.zeros_like(active)
+        stretch[start:end] = active[start:end]
+        if np.count_nonzero(stretch & alone) * STEP_S >= _STRETCH_S:
+            long.append(stretch)
+            rest &= ~stretch
+    if len(long) <= 1:
+        return [active]
+    return [*long, rest] if rest.any() else long
+
+
+def bridge(runs: list[tuple[int, int]], pause: int) -> list[tuple[int, int]]:
+    """Join runs with fewer than `pause` rows between them."""
+    bridged: list[tuple[int, int]] = []
+    for start, end in runs:
+        if bridged and start - bridged[-1][1] < pause:
+            bridged[-1] = (bridged[-1][0], end)
+        else:
+            bridged.append((start, end))
+    return bridged
 
 
 def find_runs(active: BoolArray) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ a test is about what is done with them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,14 @@ from speech.ports import Word
 from speech.speakers import NOBODY, Diarisation, Speaker, to_speaker
 from speech.transcripts import diarized_segment
 from speech.turns import Turn, make_turns, mark_activity
-from speech.voice_windows import HOP, LocalVoice, VoiceWindow, VoiceWindows, find_runs
+from speech.voice_windows import (
+    HOP,
+    LocalVoice,
+    VoiceWindow,
+    VoiceWindows,
+    cut_stretches,
+    find_runs,
+)
 from tests.support.recordings import needs_recordings, read_talk, silence, syllables
 from utils.arrays import RATE_HZ, BoolArray, Float32Array, Float64Array
 
@@ -58,7 +66,9 @@ def voice(person: int, *spans: tuple[float, float], clean_s: float = 3.0) -> Loc
 
 
 def window(first: int, *voices: LocalVoice) -> VoiceWindow:
-    return VoiceWindow(first, FRAMES, voices)
+    """A window of voices that the network takes for one speaker each."""
+    several = [replace(voice, speaker=number) for number, voice in enumerate(voices)]
+    return VoiceWindow(first, FRAMES, tuple(several))
 
 
 def words(*times: tuple[float, float]) -> Line:
@@ -138,6 +148,17 @@ def test_voices_of_one_window_are_two_people_even_if_they_are_alike() -> None:
     side_by_side = [window(n * 148, voice(0, (0, 3)), voice(0, (4, 8))) for n in range(3)]
     groups = group_voices(side_by_side, compare)
     assert all(groups[n, 0] != groups[n, 1] for n in range(3))
+
+
+def test_stretches_of_one_speaker_may_be_two_people() -> None:
+    two = [voice(0, (0, 3)), voice(1, (4, 8)), voice(0, (8.5, 9.5))]
+    groups = group_voices([VoiceWindow(0, FRAMES, tuple(two))], compare)
+    assert groups[0, 0] == groups[0, 2] != groups[0, 1]
+    alone = active((0, 9))
+    stretches = cut_stretches(active((0, 2), (2.1, 3), (4, 4.5), (6, 8)), alone)
+    spans = [(int(s.argmax() * STEP_S + 0.5), round(float(s.sum() * STEP_S), 1)) for s in stretches]
+    assert spans == [(0, 2.9), (6, 2.0), (4, 0.5)]
+    assert len(cut_stretches(active((0, 2), (4, 4.5)), alone)) == 1
 
 
 def test_short_voices_join_the_nearest_group_and_make_none() -> None:
