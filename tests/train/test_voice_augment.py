@@ -5,9 +5,13 @@ Every channel does what it says, keeps length and range, and is decided by its g
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from network.frontends.features import features_of_power, power_of
+from network.frontends.kaldi import KaldiSpec
 from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from tests.support import media_sound
 from train.voice import augment as va
@@ -317,6 +321,22 @@ def test_echo_fills_what_follows_and_not_what_precedes() -> None:
         np.testing.assert_array_equal(heard[20], power[20])
         assert (np.diff(heard[21:60, 0]) < 0).all()
         assert heard[21:].sum() <= 2.1 * power.sum()
+
+
+@pytest.mark.parametrize("lose", [va.narrow_band, va.cut_band])
+def test_what_a_channel_loses_is_not_heard_in_kaldis_features(
+    lose: Callable[..., np.ndarray], speech: np.ndarray
+) -> None:
+    """They are normalised by band: whatever is left above the floor would be as before."""
+    spec = KaldiSpec(scale=1.0)
+    power = power_of(speech, spec)
+    clean = features_of_power(power, spec).std(axis=0)
+    heard: list[float] = []
+    for seed in range(20):
+        lost = lose(power, np.random.default_rng(seed))
+        spread = features_of_power(lost, spec).std(axis=0)
+        heard.append(float((spread / clean)[[0, -1]].min()))
+    assert np.median(heard) < 0.05
 
 
 def test_a_narrow_band_has_neither_top_nor_bottom() -> None:

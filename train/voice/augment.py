@@ -18,6 +18,11 @@ from network.frontends.features import Spec, features_of_power
 from network.frontends.log_mel import FrontendSpec
 from utils.arrays import BoolArray, Float32Array
 
+# What is left of a band that a channel does not pass, as powers of ten of its power.
+# The least is below every floor. More than the floor would keep all that was said there,
+# as features are normalised by band.
+LOST = (-12.0, -6.0)
+
 
 @dataclass(frozen=True)
 class MelAugment:
@@ -143,7 +148,7 @@ def narrow_band(power: Float32Array, rng: np.random.Generator) -> Float32Array:
     frames, bands = power.shape
     low = int(rng.integers(0, bands // 8))
     high = int(rng.integers(round(0.71 * bands), round(0.76 * bands)))
-    gains = np.full(bands, 1e-6, np.float32)
+    gains = np.full(bands, _lost(rng), np.float32)
     gains[:high] = 1
     gains[:low] = 10 ** (-rng.uniform(1, 3) * np.linspace(1, 0, low, endpoint=False))
     coarse = (
@@ -183,10 +188,14 @@ def cut_band(power: Float32Array, rng: np.random.Generator) -> Float32Array:
     bands = power.shape[1]
     power = power.copy()
     if rng.random() < 0.25:
-        power[:, : rng.integers(1, 1 + bands // 10)] *= np.float32(1e-6)
+        power[:, : rng.integers(1, 1 + bands // 10)] *= _lost(rng)
     else:
-        power[:, rng.integers(bands // 2, bands) :] *= np.float32(1e-6)
+        power[:, rng.integers(bands // 2, bands) :] *= _lost(rng)
     return power
+
+
+def _lost(rng: np.random.Generator) -> np.float32:
+    return np.float32(10 ** rng.uniform(*LOST))
 
 
 def mask(features: Float32Array, options: MelAugment, rng: np.random.Generator) -> Float32Array:
