@@ -255,3 +255,20 @@ def shift(values: Any, steps: int) -> Any:
     if steps > 0:
         return tf.pad(values, ((0, 0), (steps, 0), (0, 0)))[:, :-steps]
     return tf.pad(values, ((0, 0), (0, -steps), (0, 0)))[:, -steps:]
+
+
+def freeze_inherited(network: keras.Model) -> None:
+    """Let blocks and transits alone be trained, and not their thresholds.
+
+    Gradients of what reads activations that are never negative agree in sign. Steps of
+    equal size there would wreck what the weights inherited. A network without such
+    layers stays as it is.
+    """
+    if not any(isinstance(layer, ContextLayer) for layer in network.layers):
+        return
+    for layer in network.layers:
+        layer.trainable = isinstance(layer, ClampedDense | ContextLayer)
+        if isinstance(layer, ClampedDense):
+            layer.floor.trainable = False
+        elif isinstance(layer, ContextLayer):
+            layer.narrow.floor.trainable = False

@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from click.testing import CliRunner
 
 from tests.support import media_sound
 from tests.support.own_voices import train_with
+
+if TYPE_CHECKING:
+    import keras
 
 pytestmark = [pytest.mark.tf, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 BANDS = 16
@@ -49,6 +53,9 @@ total_steps = 3
 log_steps = 1
 peak_rate = 5e-3
 optimizer = "relative_adam"
+[fine_tune]
+keep = 1.0
+total_steps = 2
 """
 
 
@@ -95,41 +102,79 @@ def test_a_smaller_network_embeds_like_the_larger_one() -> None:
             np.testing.assert_array_equal(one, other)
 
 
-def test_the_larger_network_fine_tunes_the_smaller_one(voices: Path, tmp_path: Path) -> None:
+def write_networks(folder: Path) -> keras.Model:
+    """Write teacher.keras, start/model.keras and inherit.toml. Returns the start."""
     import keras
 
-    from network.backbones.registry import load_network
     from network.backbones.voice_campplus import ORIGINAL, build_voice_campplus
-    from network.serving.encoder import load_voice_encoder
-    from utils.media import Waveform
 
     keras.utils.set_random_seed(1)
     widths = ((8, 8), (8,), (8,))
     teacher = build_voice_campplus(**{**ORIGINAL, "n_mels": BANDS, "bottlenecks": widths})
-    teacher.save(tmp_path / "teacher.keras")
+    teacher.save(folder / "teacher.keras")
     start = build_voice_campplus(n_mels=BANDS, bottlenecks=((8,), (8,), (4,)), context=4)
-    (tmp_path / "start").mkdir()
-    start.save(tmp_path / "start" / "model.keras")
-    config = write_config(tmp_path, BANDS, "[[8], [8], [4]]")
-    words = ["--config", config, "--data", voices / "speech", "--init", tmp_path / "start"]
-    words += ["--run-dir", tmp_path / "run", "--out", tmp_path / "out"]
+    (folder / "start").mkdir()
+    start.save(folder / "start" / "model.keras")
+    write_config(folder, BANDS, "[[8], [8], [4]]")
+    return start
+
+
+def train_from_start(folder: Path, speech: Path, *more: str) -> keras.Model:
+    """Train as inherit.toml says. Returns what is published in `folder`/out."""
+    from network.backbones.registry import load_network
+
+    words = ["--config", folder / "inherit.toml", "--data", speech, "--init", folder / "start"]
+    words += ["--run-dir", folder / "run", "--out", folder / "out", *more]
     assert train_with("voice", [str(word) for word in words]) == 0
+    return load_network(folder / "out" / "model.keras")
+
+
+def check_what_moved(start: keras.Model, tuned: keras.Model) -> None:
+    """Blocks moved, but for their thresholds. Head and last layer did not."""
+    for name, moves in (("head_end", False), ("embed", False), ("block2_layer1", True)):
+        before, after = (one.get_layer(name).get_weights() for one in (start, tuned))
+        pairs = zip(before, after, strict=True)
+        assert any(not np.array_equal(*pair) for pair in pairs) == moves, name
+    floors = [one.get_layer("block2_layer1").narrow.floor.numpy() for one in (start, tuned)]
+    np.testing.assert_array_equal(*floors)
+
+
+def test_the_larger_network_fine_tunes_the_smaller_one(voices: Path, tmp_path: Path) -> None:
+    from network.serving.encoder import load_voice_encoder
+    from utils.media import Waveform
+
+    start = write_networks(tmp_path)
+    check_what_moved(start, train_from_start(tmp_path, voices / "speech"))
     card = json.loads((tmp_path / "out" / "card.json").read_text(encoding="utf-8"))
     assert card["input"]["kaldi"]["n_mels"] == BANDS
     assert card["training"]["samples"] == 3 * 6
     with (tmp_path / "run" / "log.csv").open(encoding="utf-8") as file:
         assert {"blocks", "cosine", "relation"} <= set(next(csv.reader(file)))
-    tuned = load_network(tmp_path / "out" / "model.keras")
-    for name, moves in (("head_end", False), ("embed", False), ("block2_layer1", True)):
-        before, after = (one.get_layer(name).get_weights() for one in (start, tuned))
-        pairs = zip(before, after, strict=True)
-        assert any(not np.array_equal(*pair) for pair in pairs) == moves, name
-    np.testing.assert_array_equal(
-        start.get_layer("block2_layer1").narrow.floor.numpy(),
-        tuned.get_layer("block2_layer1").narrow.floor.numpy(),
-    )
     speech = Waveform(media_sound.speech(1, 1.5, rate_hz=16000).astype(np.float32), 16000)
     assert load_voice_encoder(tmp_path / "out").embed(speech).vector.shape == (512,)
+
+
+def test_the_start_is_mixed_into_what_is_published(voices: Path, tmp_path: Path) -> None:
+    from utils.errors import DatasetError
+
+    start = write_networks(tmp_path)
+    config = tmp_path / "inherit.toml"
+    share = f'start = "{tmp_path.as_posix()}/start/%s"\nstart_share = 1.0\n'
+    plain = config.read_text(encoding="utf-8")
+    config.write_text(plain.replace("[serving]", share % "none.keras" + "[serving]"))
+    with pytest.raises(DatasetError, match=r"Received: none\.keras"):
+        train_from_start(tmp_path, voices / "speech")
+    config.write_text(plain.replace("[serving]", share % "model.keras" + "[serving]"))
+    published = train_from_start(tmp_path, voices / "speech")
+    for before, after in zip(start.get_weights(), published.get_weights(), strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_labels_fine_tune_what_was_inherited(voices: Path, tmp_path: Path) -> None:
+    """Only where it may move."""
+    start = write_networks(tmp_path)
+    tuned = train_from_start(tmp_path, voices / "speech", "--no-teacher", "--force")
+    check_what_moved(start, tuned)
 
 
 def run_command(*words: object) -> str:

@@ -28,6 +28,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from network.backbones.classifiers import Classifier
+from network.backbones.dense_temporal import freeze_inherited
 from network.backbones.heads import relation_loss
 from train.loop.task import Batch
 from utils.arrays import Float32Array
@@ -114,8 +115,10 @@ def read_options(config: Mapping[str, Any]) -> FineTuneOptions:
 def attach_start(task: Tunable, keep: float) -> None:
     """Hold the task to the relations of its present network.
 
-    Every checkpoint then contains that network, too.
+    Every checkpoint then contains that network, too. Of a network that inherited its
+    weights, the parts stay frozen that must.
     """
+    freeze_inherited(task.network)
     task.start = Start(task.network, keep)
     task.heads = [*task.heads, task.start.network]
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from network.backbones.dense_temporal import ClampedDense, ContextLayer
+from network.backbones.dense_temporal import freeze_inherited
 from network.backbones.heads import relation_loss
 from network.backbones.registry import load_network
 from train.loop.task import TaskContext
@@ -42,12 +42,25 @@ class DistilOptions:
         cosine: Weight of 1 - cosine with the original's embedding.
         relation: Weight of the squared difference of the cosines within a batch.
         reversed_chance: Part of the crops that both hear backwards.
+        start: The Keras file that the run started from, where `start_share` is not 0.
+        start_share: Share of its weights in what is published, in [0, 1]. What channels
+            and noise teach costs something in the clear, and the mean of both weights
+            keeps most of either ("Robust fine-tuning of zero-shot models", Wortsman et
+            al. 2022, arXiv:2109.01903).
     """
 
     network: Path
     cosine: float = 2.0
     relation: float = 5.0
     reversed_chance: float = 0.3
+    start: str = ""
+    start_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_share <= 1:
+            raise ValueError(
+                f"start_share must lie in [0, 1]. Received: start_share={self.start_share}"
+            )
 
 
 class DistilTask(VoiceTask):
@@ -70,16 +83,12 @@ class DistilTask(VoiceTask):
         seed: int,
     ) -> None:
         super().__init__(batches, trials, options)
-        if not teacher.network.is_file():
-            raise DatasetError(
-                f"The network that teaches must be there. Received: {teacher.network.name}",
-                NO_TEACHER,
-            )
+        _check_files(teacher)
         self._teacher = teacher
         self._seed = seed
         self._theirs = _with_blocks(load_network(teacher.network))
         self._ours = _with_blocks(self.network)
-        _freeze(self.network)
+        freeze_inherited(self.network)
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """Features as they are varied, and clean."""
@@ -104,9 +113,32 @@ class DistilTask(VoiceTask):
         total = parts["blocks"] + self._teacher.cosine * parts["cosine"]
         return {"loss": total + self._teacher.relation * parts["relation"], **parts}
 
+    def finalise_weights(self) -> dict[str, float]:
+        """Mix in the weights that the run started from, before publishing."""
+        share = self._teacher.start_share
+        if not share:
+            return super().finalise_weights()
+        start = load_network(Path(self._teacher.start))
+        pairs = zip(self.network.get_weights(), start.get_weights(), strict=True)
+        self.network.set_weights([own + share * (theirs - own) for own, theirs in pairs])
+        return self.validate(full=True)
+
     def _build_heads(self) -> None:
         """There is nothing to train beside the network."""
         self.heads: Sequence[keras.layers.Layer] = []
+
+
+def _check_files(teacher: DistilOptions) -> None:
+    """Check that the networks are there: the start is needed at the end of the run."""
+    needed = [teacher.network]
+    if teacher.start_share:
+        needed.append(Path(teacher.start))
+    for file in needed:
+        if not file.is_file():
+            raise DatasetError(
+                f"The network that teaches must be there, and the start. Received: {file.name}",
+                NO_TEACHER,
+            )
 
 
 def _with_blocks(network: keras.Model) -> keras.Model:
@@ -116,20 +148,6 @@ def _with_blocks(network: keras.Model) -> keras.Model:
         transit = network.get_layer(f"transit{block}")
         outputs += [transit.input, transit.output]
     return keras.Model(network.input, [*outputs, network.output])
-
-
-def _freeze(network: keras.Model) -> None:
-    """Let blocks and transits alone be trained, and not their thresholds.
-
-    Gradients of what reads activations that are never negative agree in sign. Steps of
-    equal size there would wreck what the weights inherited.
-    """
-    for layer in network.layers:
-        layer.trainable = isinstance(layer, ClampedDense | ContextLayer)
-        if isinstance(layer, ClampedDense):
-            layer.floor.trainable = False
-        elif isinstance(layer, ContextLayer):
-            layer.narrow.floor.trainable = False
 
 
 def _misfit(learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
