@@ -48,7 +48,7 @@ def models_export(name: str, kind: str, *, int8: bool, data: Path | None, target
     """Write a model as one file for an app, with a card that says what to feed it.
 
     NAME is face or voice among the models that serve, or the folder of a model. The file
-    is compared with the network that serves.
+    is compared with the network in float32.
     """
     if int8 and data is None:
         raise click.UsageError("--int8 needs --data: files that represent what will come.")
@@ -71,6 +71,6 @@ def format_exported(exported: Exported, inputs: int) -> str:
     return (
         f"{exported.file}: {exported.size_bytes / 1e6:.2f} MB, {exported.milliseconds:.1f} ms for"
         " one input on one thread\n"
-        f"Compared with the network that serves on {inputs} inputs: lowest cosine"
+        f"Compared with the network in float32 on {inputs} inputs: lowest cosine"
         f" {exported.lowest_cosine:.4f}, largest difference {exported.largest_difference:.2g}"
     )

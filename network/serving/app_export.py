@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,17 @@ from utils.whole_file import whole_file
 FORMATS = ("tflite", "onnx")
 # Runs of each input, of which the fastest counts.
 REPEATS = 5
+# What ONNX files compute in 8 bits. A network that serves with convolutions in 8 bits has
+# matrix products that cannot be.
+ALL = ("Conv", "MatMul")
+CONVOLUTIONS = ("Conv",)
 Network = Callable[[Float32Array], Float32Array]
 """One prepared input (1, ...) to its embedding (1, d)."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported file, and how it compares with the network that serves.
+    """An exported file, and how it compares with the network in float32.
 
     Attributes:
         file: The file.
@@ -63,21 +69,51 @@ def export_for_app(
         int8: Quantise weights and activations to 8 bits by `inputs`.
 
     Raises:
-        ModelError: The model cannot be read, or has no Keras weights for TFLite.
+        ModelError: The model cannot be read, or has no Keras weights where they are
+            needed, or is too inexact in 8 bits.
     """
     card = read_card(model)
     name = f"{card.name}-int8" if int8 else card.name
     file = target / f"{name}.{kind}"
-    with whole_file(file) as draft:
-        if kind == "tflite":
-            draft.write_bytes(_to_tflite(model, card, inputs if int8 else ()))
-        else:
-            _write_onnx(model / card.file, draft, inputs if int8 else ())
-    served = load_runtime(card.runtime, model / card.file, card.input.get("output", ""))
-    exported = _compare(file, served.run, inputs)
+    with float_file(model, card) as plain:
+        parts = ALL if plain == model / card.file else CONVOLUTIONS
+        if int8 and kind == "tflite" and parts == CONVOLUTIONS:
+            raise ModelError(
+                f"As TFLite, {card.name} is too inexact in 8 bits.", "Export it without --int8."
+            )
+        with whole_file(file) as draft:
+            if kind == "tflite":
+                draft.write_bytes(_to_tflite(model, card, inputs if int8 else ()))
+            else:
+                _write_onnx(plain, draft, inputs if int8 else (), parts)
+        network = load_runtime(card.runtime, plain, card.input.get("output", ""))
+        exported = _compare(file, network.run, inputs)
     with whole_file(target / f"{file.name}.json") as draft:
         draft.write_text(_format_card(card, exported), encoding="utf-8")
     return exported
+
+
+@contextmanager
+def float_file(model: Path, card: Card) -> Iterator[Path]:
+    """The file of a network in float32, while the context is open.
+
+    It is the one that serves, unless that computes in 8 bits. Then it is made of the
+    Keras weights. Raises ModelError where there are none.
+    """
+    # onnx takes a second to import.
+    from network.serving.onnx_int8 import is_quantised
+
+    file = model / card.file
+    if card.runtime != "onnx" or not is_quantised(file):
+        yield file
+        return
+    from network.serving.export import export_onnx
+
+    network = _load_keras(model)
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / card.file
+        export_onnx(network, plain)
+        yield plain
 
 
 def read_input(card: Card) -> FaceInput | VoiceInput:
@@ -92,18 +128,23 @@ def read_input(card: Card) -> FaceInput | VoiceInput:
     )
 
 
-def _to_tflite(model: Path, card: Card, inputs: Sequence[Float32Array]) -> bytes:
-    """Convert the Keras weights, in 8 bits where `inputs` represent what will come."""
+def _load_keras(model: Path) -> Any:
     from network.backbones.registry import load_network
-    from network.serving.tflite import to_tflite
 
     weights = model / "model.keras"
     if not weights.is_file():
         raise ModelError(
-            f"TFLite is made of Keras weights. {model.name} has no model.keras.",
-            "Export it as ONNX.",
+            f"Another file is made of Keras weights. {model.name} has no model.keras.",
+            "Export it as ONNX, if it does not serve in 8 bits.",
         )
-    network = load_network(weights)
+    return load_network(weights)
+
+
+def _to_tflite(model: Path, card: Card, inputs: Sequence[Float32Array]) -> bytes:
+    """Convert the Keras weights, in 8 bits where `inputs` represent what will come."""
+    from network.serving.tflite import to_tflite
+
+    network = _load_keras(model)
     # Sizes that are free for training are fixed, but for the length of speech.
     side = FACE_SIZE_PX
     voice = card.modality == "voice"
@@ -111,7 +152,9 @@ def _to_tflite(model: Path, card: Card, inputs: Sequence[Float32Array]) -> bytes
     return to_tflite(network, shape, inputs)
 
 
-def _write_onnx(file: Path, draft: Path, inputs: Sequence[Float32Array]) -> None:
+def _write_onnx(
+    file: Path, draft: Path, inputs: Sequence[Float32Array], parts: Sequence[str]
+) -> None:
     """Copy an ONNX file, in 8 bits where `inputs` represent what will come."""
     if not inputs:
         draft.write_bytes(file.read_bytes())
@@ -119,7 +162,7 @@ def _write_onnx(file: Path, draft: Path, inputs: Sequence[Float32Array]) -> None
     # onnxruntime's tools and onnx take a second to import.
     from network.serving.onnx_int8 import quantise_onnx
 
-    quantise_onnx(file, draft, inputs)
+    quantise_onnx(file, draft, inputs, operations=parts)
 
 
 def _compare(file: Path, served: Network, inputs: Sequence[Float32Array]) -> Exported:

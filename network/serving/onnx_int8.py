@@ -16,8 +16,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from utils.arrays import Float32Array
 
-WIDE = ("Conv", "MatMul")
-
 
 class _Inputs(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime states no types
     """Hands representative inputs over, one by one."""
@@ -37,7 +35,7 @@ def quantise_onnx(
     target: Path,
     inputs: Sequence[Float32Array],
     *,
-    operations: Sequence[str] = WIDE,
+    operations: Sequence[str] = ("Conv", "MatMul"),
 ) -> None:
     """Write a network of one input in 8 bits.
 
@@ -58,6 +56,12 @@ def quantise_onnx(
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
+
+
+def is_quantised(file: Path) -> bool:
+    """Whether a part of an ONNX file computes in 8 bits."""
+    nodes = onnx.load(file, load_external_data=False).graph.node
+    return any(node.op_type == "QuantizeLinear" for node in nodes)
 
 
 def _float_nodes(graph: Any) -> list[str]:
