@@ -116,8 +116,8 @@ def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dic
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    default=CONFIGS / "voice.toml",
-    help="Configuration of the training [default: train/configs/voice.toml].",
+    default=CONFIGS / "voice_campplus.toml",
+    help="Configuration of the training [default: train/configs/voice_campplus.toml].",
 )
 @click.option("--steps", type=int, help="Length of the training [default: the configuration's].")
 def main(model: Path, config: Path, steps: int | None) -> None:

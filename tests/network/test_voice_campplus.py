@@ -10,6 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from network.serving.runtime import OnnxRuntime
+from tests.support import media_sound
+from utils.arrays import RATE_HZ
+from utils.config import ROOT
+
+SHIPPED = ROOT / "best_model" / "voice"
 pytestmark = pytest.mark.tf
 
 
@@ -39,7 +45,6 @@ def test_convolutions_may_compute_in_8_bits(tmp_path: Path) -> None:
     from network.backbones.voice_campplus import build_voice_campplus
     from network.serving.export import export_onnx
     from network.serving.onnx_int8 import quantise_onnx
-    from network.serving.runtime import OnnxRuntime
 
     keras.utils.set_random_seed(3)
     network = build_voice_campplus(n_mels=16, bottlenecks=((12, 8), (8, 4), (8,)), context=6)
@@ -52,3 +57,28 @@ def test_convolutions_may_compute_in_8_bits(tmp_path: Path) -> None:
     assert (before * after).sum(axis=1).min() > 0.99
     assert not np.array_equal(before, after)
     assert OnnxRuntime(file).run(features(1, 7, 16)).shape == (1, 512)
+
+
+def test_the_shipped_voice_serves_what_its_weights_say() -> None:
+    """On a second of speech, in 8 bits where it is stated, and alike in batches."""
+    from network.backbones.registry import load_network
+    from network.serving.card import read_card
+    from network.serving.inputs import VoiceInput
+    from network.serving.onnx_int8 import is_quantised
+
+    card = read_card(SHIPPED)
+    assert card.parameters is not None
+    assert card.parameters <= 4_200_000
+    assert is_quantised(SHIPPED / card.file)
+    spec = VoiceInput.from_dict(card.input)
+    network = load_network(SHIPPED / "model.keras")
+    runtime = OnnxRuntime(SHIPPED / card.file)
+    for person, seconds in ((1, 0.5), (2, 2.0), (3, 20.0)):
+        speech = media_sound.speech(person, seconds, rate_hz=RATE_HZ)
+        inputs = spec.prepare(np.asarray(speech, np.float32))
+        served = runtime.run(inputs)
+        expected = np.asarray(network(inputs, training=False))
+        assert (served * expected).sum(axis=1).min() > 0.98
+        batch = runtime.run(np.concatenate([inputs, inputs]))
+        np.testing.assert_allclose(batch[1:], served, atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(served, axis=1), 1.0, atol=1e-5)
