@@ -16,7 +16,7 @@ from gallery import tables
 from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.records.keys import Keys
-from gallery.results import Role
+from gallery.results import NewTranscript, Role, SpokenTurn
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.upkeep import copying
 from gallery.upkeep.copying import copy_gallery
@@ -62,6 +62,10 @@ def fill(store: Store) -> None:
             )
         )
     store.give_feedback("r1", "p1", same=True)
+    turns = (SpokenTurn(0.0, 1.5, "Good morning", person_id="p1", outcome="named"),)
+    store.keep_transcript(
+        NewTranscript(title="talk.wav", language="en", duration_s=2.0, turns=turns)
+    )
     Keys(store.database).create(Role.KIOSK, "east door")
     with store.database.write() as connection:
         connection.execute(
