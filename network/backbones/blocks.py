@@ -62,8 +62,9 @@ class FastBatchNorm(keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalise (n, channels), (n, length, channels) or (n, h, w, channels).
 
-        The same shape comes out.
+        The same shape comes out. A layer that is not `trainable` keeps its statistics.
         """
+        training = training and self.trainable
         shape = tf.shape(inputs)
         image = (
             inputs if inputs.shape.rank == 4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))

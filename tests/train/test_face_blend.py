@@ -188,6 +188,32 @@ def test_a_warm_start_fits_the_projection_to_the_teacher(
 
 
 @pytest.mark.tf
+def test_layers_that_are_held_keep_weights_and_statistics(
+    listing: Listing, tmp_path: Path, teacher: TeacherNetwork
+) -> None:
+    import tensorflow as tf
+
+    from train.face.task import FaceOptions, FaceTask
+
+    source = batches(
+        listing, tmp_path, teacher=TeacherOptions((teacher,)), resolutions=((0.0, 48),)
+    )
+    task = FaceTask(source, None, FaceOptions("patchface", held_before="stage4"))
+    learning = {variable.path.split("/")[0] for variable in task.network.trainable_variables}
+    assert {name.split("_")[0] for name in learning} == {"stage4", "last", "global", "embedding"}
+    before = {variable.path: variable.numpy() for variable in task.network.variables}
+    batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
+    with tf.GradientTape() as tape:
+        loss = task.loss(batch, tf.constant(0.0))["loss"]
+    assert None not in tape.gradient(loss, [v.value for v in task.network.trainable_variables])
+    moved = {v.path for v in task.network.variables if np.any(v.numpy() != before[v.path])}
+    assert moved, "what learns normalises by its batch"
+    assert {path.split("/")[0] for path in moved} <= learning
+    with pytest.raises(ValueError, match=r"name of a layer\. Received: held_before='stage9'"):
+        FaceTask(source, None, FaceOptions("patchface", held_before="stage9"))
+
+
+@pytest.mark.tf
 def test_what_is_published_has_the_emphasis_of_its_teacher(
     listing: Listing,
     tmp_path: Path,

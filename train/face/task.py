@@ -46,6 +46,8 @@ class FaceOptions:
         precision: "float32", or "mixed_bfloat16" with float32 weights.
         teacher_emphasis: Weight of `emphasise` when the network is published, which
             needs a teacher.
+        held_before: Start of the name of the first layer that learns. All before it keep
+            their weights and statistics. "" for none.
 
     Raises:
         ValueError: `teacher_emphasis` is negative.
@@ -55,6 +57,7 @@ class FaceOptions:
     losses: LossOptions = FACE_LOSSES
     precision: str = "float32"
     teacher_emphasis: float = 0.0
+    held_before: str = ""
 
     def __post_init__(self) -> None:
         if self.teacher_emphasis < 0:
@@ -80,6 +83,7 @@ class FaceTask:
         self._options = options
         self.metric = list(pairs.lists)[-1] if pairs else ""
         self.network = _build(options.backbone, options.precision)
+        _hold(self.network, options.held_before)
         self._build_heads()
         self.start: Start | None = None
         self._embed = self._new_embed()
@@ -214,6 +218,24 @@ def _build(backbone: str, precision: str) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
+def _hold(network: keras.Model, before: str) -> None:
+    """Let only the layers learn from the first one on whose name begins with `before`.
+
+    No gradient is computed for the others, which is most of a step. Raises ValueError
+    where no layer has that name.
+    """
+    if not before:
+        return
+    names = [layer.name for layer in network.layers]
+    found = [place for place, name in enumerate(names) if name.startswith(before)]
+    if not found:
+        raise ValueError(
+            f"held_before must begin the name of a layer. Received: held_before={before!r}"
+        )
+    for layer in network.layers[: found[0]]:
+        layer.trainable = False
+
+
 def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
     """Build the task from a training configuration.
 
@@ -241,6 +263,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
         backbone=network["backbone"],
         losses=replace(FACE_LOSSES, **config.get("loss", {})),
         precision=network.get("precision", "float32"),
+        held_before=network.get("held_before", ""),
         **config.get("serving", {}),
     )
     return FaceTask(batches, pairs, options)
