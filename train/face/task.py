@@ -227,12 +227,12 @@ def _hold(network: keras.Model, before: str) -> None:
     if not before:
         return
     names = [layer.name for layer in network.layers]
-    found = [place for place, name in enumerate(names) if name.startswith(before)]
-    if not found:
+    places = [place for place, name in enumerate(names) if name.startswith(before)]
+    if not places:
         raise ValueError(
             f"held_before must begin the name of a layer. Received: held_before={before!r}"
         )
-    for layer in network.layers[: found[0]]:
+    for layer in network.layers[: places[0]]:
         layer.trainable = False
 
 
