@@ -120,10 +120,10 @@ def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[Fac
     best = _choose_look(look_again(detector.detect, few, closely))
     if not _is_better(best, detections, chosen):
         return detections
-    found: list[list[FaceDetection]] = [[] for _ in images]
+    replaced: list[list[FaceDetection]] = [[] for _ in images]
     for index, faces in zip(chosen, best, strict=True):
-        found[index] = faces
-    return found
+        replaced[index] = faces
+    return replaced
 
 
 def _choose_look(looks: Iterable[list[list[FaceDetection]]]) -> list[list[FaceDetection]]:
@@ -147,13 +147,17 @@ def _is_better(best: Faces, first: Faces, chosen: Sequence[int]) -> bool:
 
 def _rate(detections: Faces) -> tuple[int, float]:
     """In how many frames a look is sure, and the sum of the best scores."""
-    scores = [max((face.score for face in faces), default=0.0) for faces in detections]
-    return _count_sure(detections), sum(scores)
+    return _count_sure(detections), sum(map(_best_score, detections))
 
 
 def _count_sure(detections: Faces, least: float = LIKELY) -> int:
     """Count the frames with a face that may be the main person's."""
-    return sum(any(face.score >= least for face in faces) for faces in detections)
+    return sum(_best_score(faces) >= least for faces in detections)
+
+
+def _best_score(faces: Sequence[FaceDetection]) -> float:
+    """The best detector score in a frame. 0 without a face."""
+    return max((face.score for face in faces), default=0.0)
 
 
 def analyse_faces(

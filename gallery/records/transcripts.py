@@ -137,10 +137,10 @@ def of_person(connection: Connection, codec: Codec, person_key: int) -> list[dic
         .where(c.person_key == person_key)
         .order_by(c.key)
     )
-    return [_exported(codec, row) for row in connection.execute(query)]
+    return [_as_row_of_export(codec, row) for row in connection.execute(query)]
 
 
-def _exported(codec: Codec, row: Row[Any]) -> dict[str, Any]:
+def _as_row_of_export(codec: Codec, row: Row[Any]) -> dict[str, Any]:
     return {
         "transcript_id": row.transcript_id,
         "created_at": row.created_at,
