@@ -18,6 +18,7 @@ from sqlalchemy import func, select, update
 from gallery.encryption.sealing import Sealer
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from gallery.records.people import NewPerson
+from gallery.results import NewTranscript, SpokenTurn
 from gallery.store import Store
 from gallery.tables import metadata, people, reembedded, templates
 from gallery.upkeep.reembedding import Reembedding
@@ -87,6 +88,9 @@ def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     ask_about_walrus(recognizer, tmp_path / "clip")
     (folder / "media/walrus-upload.mp4").write_bytes(b"walrus in the upload")
     work_on_jobs(Jobs(recognizer.store.database))
+    recognizer.store.mark_distinct(WALRUS, "other-2")
+    turn = SpokenTurn(0.0, 2.0, "walrus speaks", person_id=WALRUS, outcome="named")
+    recognizer.store.keep_transcript(NewTranscript("walrus talk.wav", "en", 2.0, (turn,)))
     Reembedding(recognizer.store, NEXT).stage()
     yield recognizer, [*TEXTS, *templates_of(recognizer.store)]
     recognizer.close()
@@ -143,6 +147,8 @@ TEXTS = [
     b"walrus-clip.mp4",
     b"camera.mp4",
     b"walrus in the upload",
+    b"walrus speaks",
+    b"walrus talk.wav",
 ]
 
 
@@ -227,9 +233,8 @@ def test_a_person_who_was_merged(full: tuple[Recognizer, list[bytes]], tmp_path:
     """What was merged stays under the first id, and what named the other is gone."""
     recognizer, traces = full
     recognizer.store.merge_people("other-2", WALRUS)
-    names = [
-        w for w in TEXTS if b"request" not in w and w not in (b"walrus note", b"walrus consent")
-    ]
+    stays = (b"walrus note", b"walrus consent", b"walrus speaks", b"walrus talk.wav")
+    names = [w for w in TEXTS if b"request" not in w and w not in stays]
     assert present_in(tmp_path / "data", *names) == []
     shown = traces[len(TEXTS) :]
     assert present_in(tmp_path / "data", *shown) == shown, "templates and media"

@@ -214,9 +214,11 @@ class StubFace:
     calibration: Calibration = CALIBRATION
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
-        """Embed the faces as the mean of their embeddings."""
-        total = (self.embed_each(faces) * weights[:, None]).sum(axis=0, keepdims=True)
-        return Embedding(unit(total)[0], Modality.FACE, self.encoder_id)
+        """Embed the faces as the mean of their embeddings. A single one stays as it is."""
+        vectors = self.embed_each(faces)
+        total = (vectors * weights[:, None]).sum(axis=0, keepdims=True)
+        mean = vectors if len(vectors) == 1 else unit(total)
+        return Embedding(mean[0], Modality.FACE, self.encoder_id)
 
     def embed_each(self, faces: ImageArray) -> Float32Array:
         """Embed each face."""
