@@ -148,7 +148,7 @@ def test_the_way_of_a_person(run: Callable[..., Result], folder: Path) -> None:
 def verified(result: Result) -> dict[str, list[str]]:
     """What `verify` printed, by modality: score, threshold, probability, verdict."""
     assert result.exit_code == 0, result.output
-    head, *rows = result.output.splitlines()[:4]
+    head, *rows = result.stdout.splitlines()[:4]
     assert head.split() == ["score", "threshold", "probability", "verdict"]
     return {row[:16].strip(): row[16:].split() for row in rows}
 
@@ -194,10 +194,10 @@ def test_two_recordings_are_verified_by_sound_alone(
         "-S2",
         tmp_path / "a-2.wav",
     ]
-    (tmp_path / "infer.toml").write_text("fmr = 0.001\n", encoding="utf-8")
+    (tmp_path / "infer.toml").write_text("fpir = 0.001\n", encoding="utf-8")
     answer = run("verify", *words, "--lang", "ko")
     assert answer.output.count("비교할 것 없음") == 1
-    assert "false match rate of 0.10%" in answer.output
+    assert "오인식률은 0.10%" in answer.stdout
 
 
 def files_of(listing: Listing, person: str) -> list[Item]:
@@ -212,7 +212,11 @@ def files_of(listing: Listing, person: str) -> list[Item]:
 def test_two_people_are_told_apart_by_sound_alone(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
-    """People whom no network was trained on, with four sentences in each recording."""
+    """People whom no network was trained on, with four sentences in each recording.
+
+    A verdict of "different" for one person is allowed: a threshold that holds among people
+    of one room refuses some. One of "same" for two people is not.
+    """
     everything = read_listing(shared_data_dir() / "voices.csv", "audio", "dev")
     for person, half in itertools.product(SPEAKERS, (0, 1)):
         items = tuple(files_of(everything, person)[half::2])
@@ -224,7 +228,8 @@ def test_two_people_are_told_apart_by_sound_alone(
     first, second = SPEAKERS
     same = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{first}-1.wav"))
     other = by_voice(run("verify", tmp_path / f"{first}-0.wav", tmp_path / f"{second}-0.wav"))
-    assert (same[1], other[1]) == ("same", "different")
+    assert same[0] > other[0] + 0.1
+    assert other[1] == "different"
 
 
 def test_replace_leaves_one_clip(run: Callable[..., Result], folder: Path) -> None:

@@ -201,7 +201,7 @@ class TestRunning:
     def test_says_that_it_is_ready(self, service: Service) -> None:
         printed = service.log.read_text()
         assert f"Duet ID is ready: {service.url} (Swagger UI)" in printed
-        assert re.findall(r"http\S+/\w+", printed) == [f"{service.url}/{p}" for p in PAGES]
+        assert re.findall(r"http://\S+/\w+", printed) == [f"{service.url}/{p}" for p in PAGES]
         assert "WARNING" not in service.log.read_text()
         health = requests.get(service.url + "/v1/health", timeout=30)
         assert health.json()["models_loaded"] is True
