@@ -65,10 +65,9 @@ class Sample:
     @property
     def mean(self) -> Float32Array:
         """Weighted mean (size,) at unit length. A single one has it already."""
-        if len(self.vectors) == 1:
-            return self.vectors[0]
         total = (self.vectors * self.weights[:, None]).sum(axis=0, keepdims=True)
-        mean: Float32Array = unit(total)[0]
+        is_single = len(self.vectors) == 1
+        mean: Float32Array = self.vectors[0] if is_single else unit(total)[0]
         return mean
 
 
