@@ -156,10 +156,15 @@ def conv_norm(
 
 def depthwise_norm(x: Any, kernel: int, name: str, *, strides: int = 1) -> Any:
     """Apply a depthwise convolution without bias, batch normalisation and ReLU."""
+    return _norm(depthwise(x, kernel, name, strides=strides), name, relu=True)
+
+
+def depthwise(x: Any, kernel: int, name: str, *, strides: int = 1) -> Any:
+    """Apply a depthwise convolution without bias."""
     # Under mixed precision the strided ones stay float32: in bfloat16 TensorFlow's CPU
     # kernels for their gradients take twenty times as long (measured: 120 ms against
     # 6 ms for 128 maps of 16 × 16 × 192).
-    x = keras.layers.DepthwiseConv2D(
+    return keras.layers.DepthwiseConv2D(
         kernel,
         strides,
         "same",
@@ -168,7 +173,6 @@ def depthwise_norm(x: Any, kernel: int, name: str, *, strides: int = 1) -> Any:
         dtype="float32" if strides > 1 else None,
         name=f"{name}_depthwise",
     )(x)
-    return _norm(x, name, relu=True)
 
 
 def bottleneck(x: Any, filters: int, expansion: int, name: str, *, strides: int = 1) -> Any:

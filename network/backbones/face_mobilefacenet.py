@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from network.backbones.blocks import FastBatchNorm, conv_norm
+from network.backbones.blocks import FastBatchNorm, conv_norm, depthwise
 from network.backbones.face_common import LAST_FILTERS, Stage, face_network
 from utils.arrays import EMBEDDING_SIZE
 
@@ -56,16 +56,7 @@ def _convolve(x: Any, filters: int, kernel: int, name: str, *, strides: int = 1)
 
 
 def _mix(x: Any, name: str, *, strides: int) -> Any:
-    # Strided ones stay float32, as in `blocks.depthwise_norm`.
-    x = keras.layers.DepthwiseConv2D(
-        3,
-        strides,
-        "same",
-        use_bias=False,
-        depthwise_initializer="he_normal",
-        dtype="float32" if strides > 1 else None,
-        name=f"{name}_depthwise",
-    )(x)
+    x = depthwise(x, 3, name, strides=strides)
     return _prelu(FastBatchNorm(name=f"{name}_norm")(x), name)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from speech.ctc.jamo import JAMO, compose, decompose
 from utils.errors import DatasetError
+from utils.text_file import read_text
 
 BLANK = 0
 UNKNOWN = 1
@@ -25,7 +26,6 @@ _NAMES = ("<blank>", "<unk>")
 _COLUMNS = ("char", "sign", "grapheme", "token", "label")
 _SPACES = ("<space>", "<sp>")
 # UTF-8 with or without its mark, and what a Korean spreadsheet writes
-_ENCODINGS = ("utf-8-sig", "cp949")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def read_vocabulary(file: Path) -> Vocabulary:
     Raises:
         DatasetError: It cannot be read, or an entry is no single sign.
     """
-    rows = [row for row in csv.reader(io.StringIO(_read_text(file), newline="")) if row]
+    rows = [row for row in csv.reader(io.StringIO(read_text(file), newline="")) if row]
     signs = "".join(_as_sign(entry, file) for entry in _entries(rows))
     try:
         return Vocabulary(signs)
@@ -127,21 +127,6 @@ def format_vocabulary(vocabulary: Vocabulary, counts: Mapping[str, int]) -> str:
     for place, sign in enumerate([*_NAMES, *vocabulary.signs]):
         writer.writerow([place, sign, counts.get(sign, 0)])
     return text.getvalue()
-
-
-def _read_text(file: Path) -> str:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"A vocabulary must be a readable file. Received: {file.name} ({error.strerror})"
-        ) from error
-    for encoding in _ENCODINGS:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DatasetError(f"A vocabulary must be text in UTF-8 or cp949. Received: {file.name}")
 
 
 def _entries(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -25,11 +25,11 @@ from speech.error_rates import normalise
 from train.data.datasets import SUFFIXES, Item, Listing
 from train.data.sounds import RAW_SUFFIX
 from utils.errors import DatasetError
+from utils.text_file import read_text
 
 _SOUNDS = SUFFIXES["audio"] | {RAW_SUFFIX}
 _TRANSCRIPTS = "*.trans.txt"
 # Texts of KsponSpeech are in the encoding of Korean Windows, others in UTF-8
-_ENCODINGS = ("utf-8-sig", "cp949")
 # "(70%)/(칠 십 퍼센트)": as it is written, and as it is spoken
 _TWO_WAYS = re.compile(r"\(([^()]*)\)\s*/\s*\(([^()]*)\)")
 _HAS_DIGIT = re.compile(r"\d")
@@ -116,7 +116,7 @@ def clean_script(text: str) -> str:
 
 
 def _read_manifest(file: Path, split: str) -> Iterator[Utterance]:
-    rows = list(csv.DictReader(io.StringIO(_read_text(file), newline="")))
+    rows = list(csv.DictReader(io.StringIO(read_text(file), newline="")))
     columns = set(rows[0] if rows else ())
     if not {"path", "text"} <= columns:
         raise DatasetError(
@@ -129,7 +129,7 @@ def _read_manifest(file: Path, split: str) -> Iterator[Utterance]:
 
 
 def _read_script(file: Path) -> Iterator[Utterance]:
-    for number, line in enumerate(_read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         path, mark, text = line.partition(" :: ")
         if not mark and line.strip():
             raise DatasetError(
@@ -156,7 +156,7 @@ def _read_folder(folder: Path) -> Iterator[Utterance]:
             text = sound.with_suffix(".txt")
             if sound.suffix.lower() in _SOUNDS and text.is_file():
                 path = sound.relative_to(folder).as_posix()
-                yield Utterance(path, clean_script(_read_text(text)), "")
+                yield Utterance(path, clean_script(read_text(text)), "")
 
 
 def _read_transcripts(script: Path, folder: Path) -> Iterator[Utterance]:
@@ -165,23 +165,8 @@ def _read_transcripts(script: Path, folder: Path) -> Iterator[Utterance]:
     The first part of a file's name is its speaker.
     """
     sounds = {path.stem: path for path in script.parent.iterdir() if path.suffix in _SOUNDS}
-    for line in _read_text(script).splitlines():
+    for line in read_text(script).splitlines():
         name, _, text = line.strip().partition(" ")
         if sound := sounds.get(name):
             speaker = re.split(r"[_-]", name)[0]
             yield Utterance(sound.relative_to(folder).as_posix(), text, speaker)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"A text must be readable. Received: {file.name} ({error.strerror})"
-        ) from error
-    for encoding in _ENCODINGS:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DatasetError(f"A text must be in UTF-8 or cp949. Received: {file.name}")

@@ -23,12 +23,10 @@ from speech.transcripts import (
 )
 from utils import errors
 from utils.errors import DuetError
+from web.api.identify import UPLOAD_ERRORS
 from web.api.transcription_form import Asked, read_asked, transcription_form
 from web.state import scribe, settings, store
 from web.wire.errors import (
-    ContentTypeError,
-    UploadBrokenError,
-    UploadTimeoutError,
     error_body,
 )
 from web.wire.schema.base import document_errors
@@ -39,27 +37,7 @@ ns = Namespace("audio", "What is said in a recording, and when", path="/v1/audio
 KEPT_HEADER = "X-Transcript-Id"
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
-ERRORS = (
-    errors.KeyRequiredError,
-    errors.InvalidRequestError,
-    errors.MediaMissingError,
-    UploadBrokenError,
-    UploadTimeoutError,
-    errors.MediaTooLargeError,
-    ContentTypeError,
-    errors.MediaTypeError,
-    errors.MediaEmptyError,
-    errors.MediaCorruptError,
-    errors.MediaUnreadableError,
-    errors.MediaTooLongError,
-    errors.NoBiometricError,
-    errors.EncoderMismatchError,
-    errors.SpeechUnavailableError,
-    errors.ModelError,
-    errors.BusyError,
-    errors.StorageFullError,
-    errors.StoreUnavailableError,
-)
+ERRORS = (*UPLOAD_ERRORS, errors.SpeechUnavailableError, errors.ModelError)
 
 
 @ns.route("/transcriptions")
