@@ -5,25 +5,36 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from types import SimpleNamespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from web.server import gunicorn_worker
 
 
-def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def connected() -> Iterator[tuple[gunicorn_worker.Worker, TConn, socket.socket]]:
+    """Give a worker, a connection to it, and the client's end: gunicorn's own types."""
+    worker = gunicorn_worker.Worker.__new__(gunicorn_worker.Worker)
+    worker.cfg = Config()
     ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield worker, TConn(worker.cfg, ours, ("127.0.0.1", 1), ("127.0.0.1", 2)), theirs
+
+
+def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gunicorn_worker, "HEAD_LIMIT_S", 0.4)
-    sent = [theirs.send(b"G")]
     cut: list[bool] = []
 
-    def parse(_: ThreadWorker, conn: SimpleNamespace) -> int:
-        """Reads as gunicorn's parser does: until the stream ends."""
+    def parse(_: ThreadWorker, conn: TConn) -> int:
+        """Read as gunicorn's parser does: until the stream ends."""
+        conn.sock.setblocking(True)
         return sum(len(data) for data in iter(lambda: conn.sock.recv(100), b""))
 
-    def trickle() -> None:
+    def trickle(theirs: socket.socket, sent: list[int]) -> None:
         # A minute and a half: it would end one day where nobody cuts it
         while not cut and len(sent) < 5000:
             try:
@@ -31,39 +42,34 @@ def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
             except OSError:
                 cut.append(True)
             time.sleep(0.02)
-        theirs.close()
 
     monkeypatch.setattr(ThreadWorker, "handle", parse)
-    sender = threading.Thread(target=trickle)
-    sender.start()
-    started = time.monotonic()
-    received = gunicorn_worker.Worker.handle(
-        gunicorn_worker.Worker.__new__(gunicorn_worker.Worker), SimpleNamespace(sock=ours)
-    )
-    took_s = time.monotonic() - started
-    sender.join()
+    with connected() as (worker, conn, theirs):
+        sent = [theirs.send(b"G")]
+        sender = threading.Thread(target=trickle, args=(theirs, sent))
+        sender.start()
+        started = time.monotonic()
+        received = worker.handle(conn)
+        took_s = time.monotonic() - started
+        sender.join()
     assert cut, "it was still sending"
     assert 1 <= received <= len(sent)
     assert took_s > 0.3
-    ours.close()
 
 
 def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = socket.socketpair()
-    made = gunicorn_worker.Worker.__new__(gunicorn_worker.Worker)
     monkeypatch.setattr(ThreadWorker, "handle", lambda self, conn: self.handle_request(None, conn))
+    with connected() as (worker, conn, theirs):
 
-    def answer(_: ThreadWorker, req: object, conn: SimpleNamespace) -> bytes:
-        """Answer, however long the body and the analysis take.
+        def answer(_: ThreadWorker, req: object, conn: TConn) -> bytes:
+            """Answer, however long the body and the analysis take.
 
-        Nothing is left that would cut them.
-        """
-        conn.head_timer.join(gunicorn_worker.HEAD_LIMIT_S / 2)
-        assert not conn.head_timer.is_alive()
-        theirs.send(b"body")
-        return conn.sock.recv(4)
+            Nothing is left that would cut them.
+            """
+            conn.head_timer.join(gunicorn_worker.HEAD_LIMIT_S / 2)
+            assert not conn.head_timer.is_alive()
+            return bytes(conn.sock.recv(4))
 
-    monkeypatch.setattr(ThreadWorker, "handle_request", answer)
-    assert gunicorn_worker.Worker.handle(made, SimpleNamespace(sock=ours)) == b"body"
-    ours.close()
-    theirs.close()
+        monkeypatch.setattr(ThreadWorker, "handle_request", answer)
+        theirs.send(b"body")  # the head's first byte is there, and no handshake of TLS
+        assert worker.handle(conn) == b"body"
