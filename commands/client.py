@@ -216,31 +216,6 @@ def identify(client: Client, file: Path | None, seconds: float | None) -> None:
         client.show(name, client.identify(path))
 
 
-@client.command("listen")
-@click.option(
-    "--seconds", default=5.0, show_default=True, type=SECONDS, help="Length of each recording."
-)
-@click.option(
-    "--times", type=click.IntRange(1), help="End after so many recordings; default: with Ctrl-C."
-)
-@add_client_options
-def listen(client: Client, seconds: float, times: int | None) -> None:
-    """Say who speaks into the microphone, again and again.
-
-    A recording without speech is reported and passed over.
-    """
-    count = 0
-    while times is None or count < times:
-        count += 1
-        with record(seconds) as path:
-            try:
-                client.show(f"{count}", client.identify(path))
-            except DuetError as error:
-                if error.code != "no_biometric":
-                    raise
-                click.echo(f"{count}: nobody speaks")
-
-
 @client.command("batch")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @add_client_options

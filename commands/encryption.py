@@ -13,8 +13,9 @@ import click
 from tqdm import tqdm
 
 from commands.shared import FILE, refusals
-from utils.config import PREFIX, Settings
+from utils.config import Settings
 from utils.errors import ConfigError
+from utils.subjects import PREFIX
 from utils.wording import count_noun
 
 if TYPE_CHECKING:

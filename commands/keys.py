@@ -9,7 +9,8 @@ import click
 
 from commands.shared import open_store, refusals
 from gallery.results import Role
-from utils.config import PREFIX, Settings
+from utils.config import Settings
+from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
     from gallery.records.keys import Keys

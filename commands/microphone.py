@@ -1,4 +1,4 @@
-"""Sound from the microphone, as a temporary WAV file.
+"""Sound from the microphone, as a temporary WAV file or as a stream.
 
 Needs the optional package sounddevice, and PortAudio.
 """
@@ -10,8 +10,31 @@ import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from utils.errors import ConfigError
+
+_BLOCK_S = 0.1
+
+
+@contextmanager
+def stream() -> Iterator[Iterator[bytes]]:
+    """Open the microphone: blocks of PCM16, 16 kHz mono, a tenth of a second each.
+
+    Raises ConfigError without the package or a microphone.
+    """
+    from utils.arrays import RATE_HZ
+
+    sounddevice = _load_sounddevice()
+    size = round(_BLOCK_S * RATE_HZ)
+    try:
+        microphone = sounddevice.RawInputStream(
+            samplerate=RATE_HZ, blocksize=size, channels=1, dtype="int16"
+        )
+    except sounddevice.PortAudioError as error:
+        raise _refuse_device(error) from error
+    with microphone:
+        yield iter(lambda: bytes(microphone.read(size)[0]), b"")
 
 
 @contextmanager
@@ -23,6 +46,24 @@ def record(seconds: float) -> Iterator[Path]:
     """
     from utils.arrays import RATE_HZ  # NumPy: --help does without it
 
+    sounddevice = _load_sounddevice()
+    try:
+        samples = sounddevice.rec(
+            round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True
+        )
+    except sounddevice.PortAudioError as error:
+        raise _refuse_device(error) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "microphone.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE_HZ)
+            file.writeframes(samples.tobytes())
+        yield path
+
+
+def _load_sounddevice() -> Any:
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
@@ -32,20 +73,11 @@ def record(seconds: float) -> Iterator[Path]:
             f" {missing}.",
             "pip install sounddevice; on Debian and Ubuntu also: apt-get install libportaudio2",
         ) from error
-    try:
-        samples = sounddevice.rec(
-            round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True
-        )
-    except sounddevice.PortAudioError as error:
-        raise ConfigError(
-            f"Recording needs a microphone that takes 16 kHz mono: {error}",
-            "`python -m sounddevice` lists the devices of this machine.",
-        ) from error
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "microphone.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(samples.tobytes())
-        yield path
+    return sounddevice
+
+
+def _refuse_device(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"Recording needs a microphone that takes 16 kHz mono: {error}",
+        "`python -m sounddevice` lists the devices of this machine.",
+    )

@@ -13,8 +13,9 @@ import click
 from commands.clips import JSON
 from commands.shared import FILE, open_recognizer, refusals
 from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
-from utils.config import PREFIX, Settings
+from utils.config import Settings
 from utils.errors import ConfigError
+from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
     from recognition.results import Verification

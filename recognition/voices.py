@@ -6,7 +6,7 @@ calibrated open-set decision as a clip.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,20 @@ class Voices:
         """
         return self._identifier.decide_voice(voice, among)
 
-    def note(self, person_ids: Collection[str], strangers: int) -> None:
+    def note(
+        self,
+        person_ids: Collection[str],
+        strangers: int,
+        *,
+        action: str = "transcribe",
+        detail: Mapping[str, str | int] | None = None,
+    ) -> None:
         """Note in the audit whom a transcript names, and how many voices it does not."""
+        more = dict(detail or {})
         for person_id in person_ids:
-            self._journal.note("transcribe", "named", person_id=person_id)
+            self._journal.note(action, "named", person_id=person_id, detail=more)
         if strangers or not person_ids:
-            self._journal.note("transcribe", "unknown", detail={"voices": strangers})
+            self._journal.note(action, "unknown", detail={"voices": strangers, **more})
 
     def _find(self, name: str) -> tuple[str, str]:
         """Find the id and the name of a person by either."""

@@ -15,8 +15,9 @@ from align.vad import WINDOW, WINDOW_S, Segmenter, SpeechProbabilities
 from utils.arrays import RATE_HZ, Float32Array
 from utils.media import SpeechSegment
 
-# Kept before and after the speech: soft beginnings and endings belong to it
-_PADDING = round(0.2 * RATE_HZ)
+PADDING = round(0.2 * RATE_HZ)
+"""Samples kept before and after the speech: soft beginnings and endings belong to it."""
+
 # Shorter pauses are kept whole, and what is said softly in them
 _KEPT_PAUSE = round(1.5 * RATE_HZ)
 
@@ -26,9 +27,12 @@ _CUT_AT_DIP_S = 18.0
 _CUT_S = 27.0
 _DIP = 0.5
 
-# What no window of a segment reaches is a dog, a door or a laugh. Measured on recordings
-# of noise: docs/speech.md
-_CERTAIN = 0.9
+CERTAIN = 0.9
+"""Probability of speech that a window of each segment must reach.
+
+What does not is a dog, a door or a laugh. Measured on recordings of noise:
+docs/speech.md.
+"""
 
 # Peaks below the first are raised to the second, by the third at most
 _QUIET = 0.1
@@ -64,7 +68,7 @@ class Listener:
     """Finds the speech in one stream. No sample is in two pieces."""
 
     def __init__(self) -> None:
-        self._level = _Level()
+        self._level = Level()
         self._probabilities = SpeechProbabilities()
         self._segmenter = Segmenter()
         # Samples from `_first` on, and the probabilities of the windows from there
@@ -109,11 +113,11 @@ class Listener:
 
     def _cut_one(self, segment: SpeechSegment) -> Piece:
         end_of_all = self._first + len(self._samples)
-        start = round(segment.start_s * RATE_HZ) - _PADDING
+        start = round(segment.start_s * RATE_HZ) - PADDING
         if self._used and start - self._used <= _KEPT_PAUSE:
             start = self._used
         start = max(start, self._first)
-        end = min(end_of_all, round(segment.end_s * RATE_HZ) + _PADDING)
+        end = min(end_of_all, round(segment.end_s * RATE_HZ) + PADDING)
         self._used = end
         samples = self._samples[start - self._first : end - self._first].copy()
         return Piece(start=start, samples=samples, segment=segment)
@@ -121,12 +125,12 @@ class Listener:
     def _is_certain(self, segment: SpeechSegment) -> bool:
         first = round(segment.start_s / WINDOW_S) - self._judged_before
         last = round(segment.end_s / WINDOW_S) - self._judged_before
-        return max(self._judged[max(0, first) : last], default=0.0) >= _CERTAIN
+        return max(self._judged[max(0, first) : last], default=0.0) >= CERTAIN
 
     def _forget(self) -> None:
         """Drop what lies before the open segment and its padding."""
         open_windows = round(self._segmenter.open_s / WINDOW_S)
-        before = (_PADDING + _KEPT_PAUSE) // WINDOW
+        before = (PADDING + _KEPT_PAUSE) // WINDOW
         windows = max(0, len(self._judged) - open_windows - before - 1)
         self._judged = self._judged[windows:]
         self._judged_before += windows
@@ -143,7 +147,7 @@ def _gain(peak: float) -> float:
     return 1.0 if peak >= _QUIET else min(_MOST_GAIN, _RAISED / max(peak, 1e-9))
 
 
-class _Level:
+class Level:
     """Raises quiet sound by a gain that follows the peaks of the last seconds.
 
     Speech that begins softly is raised unevenly: enough to be found, not to be heard.

@@ -96,6 +96,11 @@ class ModelEntry:
     sha256: str
 
 
+def installed_names() -> list[str]:
+    """List the models that packages bring, as far as they are installed."""
+    return [model.name for model in _PACKAGED if model.is_installed]
+
+
 def load_weights(name: str) -> Weights:
     """Read the weights of a model and check them.
 

@@ -22,7 +22,7 @@ from speech.checkpoints import Checkpoint
 from speech.diarise import Naming
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
-from speech.models import is_installed
+from speech.models import installed_names, is_installed
 from speech.ports import SpeechModel, Transcriber
 from speech.session import TranscriptionSession
 from speech.track import Track, join_lines, name_lines
@@ -145,6 +145,7 @@ class Scribe:
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._transcriber: Transcriber | None = None
+        self._others: dict[str, Transcriber] = {}
 
     @property
     def is_available(self) -> bool:
@@ -156,12 +157,19 @@ class Scribe:
         """What writes. None before the first recording."""
         return self._transcriber.model if self._transcriber else None
 
-    def load(self) -> Transcriber:
-        """Load the engine, once. Raises SpeechUnavailableError, ModelError."""
+    def load(self, model: str = "") -> Transcriber:
+        """Load the engine, once. `model` names another one than that of the settings.
+
+        Raises SpeechUnavailableError, ModelError, InvalidRequestError.
+        """
         with self._lock:
             if self._transcriber is None:
                 self._transcriber = self._load()
-            return self._transcriber
+            if model in ("", self._transcriber.model.name):
+                return self._transcriber
+            if model not in self._others:
+                self._others[model] = self._load_other(model)
+            return self._others[model]
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Writing]:
@@ -184,8 +192,20 @@ class Scribe:
     def _load(self) -> Transcriber:
         if not self.is_available:
             raise SpeechUnavailableError("Speech to text is not installed.")
-        threads = count_threads(self._settings.speech_threads)
-        return load_engine(self._settings.speech_model, threads=threads)
+        return self._load_named(self._settings.speech_model)
+
+    def _load_other(self, model: str) -> Transcriber:
+        """Load an engine that a request names. It names no folder of the server."""
+        names = installed_names()
+        if model not in names:
+            raise InvalidRequestError(
+                f"There is no such speech model. Received: {model[:40]!r}",
+                f"The models are {', '.join(names)}.",
+            )
+        return self._load_named(model)
+
+    def _load_named(self, model: str) -> Transcriber:
+        return load_engine(model, threads=count_threads(self._settings.speech_threads))
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import ConfigError
-from utils.setting_values import check_range, parse_value
+from utils.live_settings import LiveSettings
+from utils.setting_values import parse_value
+from utils.subjects import PREFIX, Subject, setting, variable_of
 
-PREFIX = "DUET_"
 ROOT = Path(__file__).resolve().parent.parent
 
 # Variables with the same prefix that are no settings of the service: research data for
@@ -30,60 +31,37 @@ OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
-def _setting(
-    default: Any,
-    text: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    secret: bool = False,
-) -> Any:
-    return field(
-        default=default, repr=not secret, metadata={"help": text, "low": low, "high": high}
-    )
-
-
 @dataclass(frozen=True)
-class _Subject:
-    """The settings of one subject. Every number is within its bounds."""
-
-    def __post_init__(self) -> None:
-        for setting in dataclasses.fields(self):
-            bounds = setting.metadata["low"], setting.metadata["high"]
-            check_range(_variable(setting), getattr(self, setting.name), *bounds)
-
-
-@dataclass(frozen=True)
-class ServerSettings(_Subject):
+class ServerSettings(Subject):
     """Where the service listens, and who may reach it."""
 
-    host: str = _setting(
+    host: str = setting(
         "127.0.0.1", "Address to listen on. Any address but loopback needs an API key."
     )
-    port: int = _setting(5000, "TCP port.", 1, 65535)
-    url: str = _setting(
+    port: int = setting(5000, "TCP port.", 1, 65535)
+    url: str = setting(
         "",
         "Address at which clients reach the service: printed at start, and asked by Request.py"
         " and `cli.py client`. Empty: this machine at DUET_PORT.",
     )
-    api_key: str = _setting(
+    api_key: str = setting(
         "",
         "An admin key for the header X-API-Key, beside those of `cli.py keys`. Without any key"
         " the service listens on loopback only.",
         secret=True,
     )
-    tls_cert: Path | None = _setting(
+    tls_cert: Path | None = setting(
         None,
         "Certificate with its chain, in a PEM file. With it, the service speaks HTTPS.",
     )
-    tls_key: Path | None = _setting(None, "Private key of the certificate, in a PEM file.")
-    trusted_proxies: int = _setting(
+    tls_key: Path | None = setting(None, "Private key of the certificate, in a PEM file.")
+    trusted_proxies: int = setting(
         0,
         "Number of proxies before the service that set X-Forwarded-For, -Proto, -Host and -Prefix.",
         0,
         10,
     )
-    base_path: str = _setting(
+    base_path: str = setting(
         "",
         "Path of a proxy below which the service is, such as /duet. Empty: the root of the host,"
         " or what a trusted proxy states in X-Forwarded-Prefix.",
@@ -101,17 +79,17 @@ class ServerSettings(_Subject):
 
 
 @dataclass(frozen=True)
-class LimitSettings(_Subject):
+class LimitSettings(Subject):
     """How much the service takes on."""
 
-    rate_limit: str = _setting(
+    rate_limit: str = setting(
         "1200/minute",
         "Clips that each key, or each address without one, may send. Ten times as many other"
         " requests are allowed. Empty: no limit.",
     )
-    max_upload_mb: int = _setting(64, "Largest request body, in MB.", 1, 4096)
-    threads: int = _setting(32, "Requests that are served at the same time.", 1, 256)
-    slots: int = _setting(
+    max_upload_mb: int = setting(64, "Largest request body, in MB.", 1, 4096)
+    threads: int = setting(32, "Requests that are served at the same time.", 1, 256)
+    slots: int = setting(
         2,
         "Clips that are analysed at the same time. Others wait, at most half as many as there"
         " are threads.",
@@ -121,24 +99,24 @@ class LimitSettings(_Subject):
 
 
 @dataclass(frozen=True)
-class StorageSettings(_Subject):
+class StorageSettings(Subject):
     """Where data and models lie."""
 
-    data_dir: Path = _setting(
+    data_dir: Path = setting(
         ROOT / "data",
         "Folder for everything that is written at run time: database, temporary media.",
     )
-    database_url: str = _setting(
+    database_url: str = setting(
         "",
         "SQLAlchemy URL of the gallery. Empty: SQLite file duet.db in DUET_DATA_DIR.",
         secret=True,
     )
-    media_root: Path | None = _setting(
+    media_root: Path | None = setting(
         None,
         "The only folder that Identification_Request may read clips from. Empty: folder media"
         " in DUET_DATA_DIR.",
     )
-    model_dir: Path = _setting(
+    model_dir: Path = setting(
         ROOT / "best_model",
         "Folder with face/, voice/ and fusion/, each with weights and card.json.",
     )
@@ -160,30 +138,30 @@ class StorageSettings(_Subject):
 
 
 @dataclass(frozen=True)
-class PrivacySettings(_Subject):
+class PrivacySettings(Subject):
     """What is kept of people, and how it is encrypted."""
 
-    encryption_key: str = _setting(
+    encryption_key: str = setting(
         "",
         "Key that encrypts templates and kept media: 32 bytes in base64. Empty: they are stored"
         " in the clear.",
         secret=True,
     )
-    encryption_key_file: Path | None = _setting(
+    encryption_key_file: Path | None = setting(
         None, "File that holds the encryption key, instead of the variable."
     )
-    encryption_key_old: str = _setting(
+    encryption_key_old: str = setting(
         "", "The previous key, for `cli.py keys rotate-encryption` alone.", secret=True
     )
-    keep_media: bool = _setting(
+    keep_media: bool = setting(
         False,
         "1: keep aligned faces, speech and a thumbnail with each template, so that later models"
         " can embed them again. 0: keep vectors only.",
     )
-    keep_transcripts: bool = _setting(
+    keep_transcripts: bool = setting(
         False, "1: keep transcripts, encrypted as templates are. 0: keep none."
     )
-    feedback_days: int = _setting(
+    feedback_days: int = setting(
         7,
         "Days for which the service remembers whom an answer named, so that people can report a"
         " wrong answer. 0: not at all.",
@@ -193,27 +171,27 @@ class PrivacySettings(_Subject):
 
 
 @dataclass(frozen=True)
-class CaptureSettings(_Subject):
+class CaptureSettings(Subject):
     """What is read of a clip, and what is enough of a face or of speech."""
 
-    max_clip_s: float = _setting(600.0, "Longest clip that is accepted, in seconds.", 1, 36000)
-    read_s: float = _setting(60.0, "How much of a clip is read from its start, in seconds.", 1, 600)
-    max_frames: int = _setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
-    min_speech_s: float = _setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)
-    good_speech_s: float = _setting(
+    max_clip_s: float = setting(600.0, "Longest clip that is accepted, in seconds.", 1, 36000)
+    read_s: float = setting(60.0, "How much of a clip is read from its start, in seconds.", 1, 600)
+    max_frames: int = setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
+    min_speech_s: float = setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)
+    good_speech_s: float = setting(
         2.0,
         "Net speech below which the service asks for a whole sentence, in seconds.",
         0.2,
         60,
     )
-    min_face_px: float = _setting(24.0, "Least width of a face in the frame, in pixels.", 10, 1000)
-    good_face_px: float = _setting(
+    min_face_px: float = setting(24.0, "Least width of a face in the frame, in pixels.", 10, 1000)
+    good_face_px: float = setting(
         60.0,
         "Width of a face below which the service asks the person to come closer, in pixels.",
         10,
         2000,
     )
-    min_enroll_quality: float = _setting(
+    min_enroll_quality: float = setting(
         0.2,
         "Quality, from 0 to 1, below which a face or speech is enrolled by force alone.",
         0,
@@ -222,24 +200,24 @@ class CaptureSettings(_Subject):
 
 
 @dataclass(frozen=True)
-class DecisionSettings(_Subject):
+class DecisionSettings(Subject):
     """How sure an answer must be."""
 
-    fpir: float = _setting(
+    fpir: float = setting(
         0.01,
         "False positive identification rate that the thresholds aim at: the share of strangers"
         " who are given a name.",
         1e-6,
         0.5,
     )
-    mixed_odds: float = _setting(
+    mixed_odds: float = setting(
         0.5,
         "Prior odds of a mixed clip, with the face of one person and the voice of another, to a"
         " clip of one person. Lower: a voice that speaks against the face is heeded less.",
         1e-6,
         100,
     )
-    require_both: bool = _setting(
+    require_both: bool = setting(
         False,
         "Name a person by face and voice only where each of the two names that person, as a"
         " door should.",
@@ -247,37 +225,37 @@ class DecisionSettings(_Subject):
 
 
 @dataclass(frozen=True)
-class JobSettings(_Subject):
+class JobSettings(Subject):
     """Batch jobs."""
 
-    broker_url: str = _setting(
+    broker_url: str = setting(
         "",
         "Celery broker (redis://host:6379/0) whose workers run the batch jobs. Empty: this"
         " service runs them.",
         secret=True,
     )
-    job_days: float = _setting(
+    job_days: float = setting(
         7.0, "Days for which the results of a finished batch job are kept.", 0.001, 3650
     )
 
 
 @dataclass(frozen=True)
-class SpeechSettings(_Subject):
+class SpeechSettings(Subject):
     """Speech to text, which is an extra (docs/speech.md)."""
 
-    speech_model: str = _setting(
+    speech_model: str = setting(
         "",
         "What writes down speech: base, tiny.en, or a folder: a Whisper model for CTranslate2, or"
         " what cli.py train speech made. Empty: base where it is installed, else tiny.en.",
     )
-    speech_threads: int = _setting(
+    speech_threads: int = setting(
         0,
         "Threads that write down speech. 0: half of the processors, so that the rest is left for"
         " clips.",
         0,
         256,
     )
-    max_speech_s: float = _setting(
+    max_speech_s: float = setting(
         14400.0, "Longest recording that is written down, in seconds.", 1, 86400
     )
 
@@ -297,6 +275,7 @@ class Settings:
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    live: LiveSettings = field(default_factory=LiveSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:
@@ -316,7 +295,7 @@ class Settings:
             ConfigError: a variable is unknown, or its value cannot be used.
         """
         env = os.environ if env is None else env
-        fields = {_variable(setting): setting for _, setting in _fields()}
+        fields = {variable_of(setting): setting for _, setting in _fields()}
         ours = [name for name in env if name.startswith(PREFIX)]
         unknown = sorted(set(ours) - fields.keys() - OTHER_VARIABLES)
         if unknown:
@@ -362,7 +341,7 @@ def describe_settings() -> list[SettingDescription]:
     """Describe all settings, by subject and in the order of their fields."""
     return [
         SettingDescription(
-            variable=_variable(setting),
+            variable=variable_of(setting),
             subject=subject,
             kind=str(setting.type),
             default=setting.default,
@@ -388,13 +367,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _variable(setting: dataclasses.Field[Any]) -> str:
-    """Name of the variable of the environment that holds a setting."""
-    return PREFIX + setting.name.upper()
-
-
 def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
     """Yield the name of the subject and the field of each setting."""
     for subject in dataclasses.fields(Settings):
-        for setting in dataclasses.fields(subject.default_factory):  # type: ignore[arg-type]
-            yield subject.name, setting
+        for one in dataclasses.fields(subject.default_factory):  # type: ignore[arg-type]
+            yield subject.name, one

@@ -18,6 +18,7 @@ from gallery.records.keys import Keys
 from jobs.thread import JobThread
 from jobs.worker import CLIP_ACTIONS, RECORDING_ACTIONS, Workplace
 from recognition.recognizer import Recognizer
+from speech.live_room import LiveRoom
 from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
@@ -37,8 +38,11 @@ from web.compat import identification_request
 from web.compat.speakers import routes as speakers
 from web.guard import auth
 from web.guard.base_path import BasePath
+from web.live import routes as live
+from web.live.own_port import serve_own_port
 from web.pages import pages
 from web.state import State, store
+from web.tickets import Tickets
 from web.wire import errors, uploads
 from web.wire.schema.base import MODELS
 from web.wire.schema.examples import add_examples
@@ -48,6 +52,7 @@ NAMESPACES = (
     identify.ns,
     transcriptions.ns,
     transcripts.ns,
+    live.ns,
     person.ns,
     feedback.ns,
     gallery.ns,
@@ -126,6 +131,7 @@ def create_app(
     auth.init_app(app, settings)
     _init_retention(app)
     app.register_blueprint(api_blueprint(swagger_ui=app.config["SWAGGER_UI"]))
+    app.register_blueprint(live.blueprint)
     if app.config["SWAGGER_UI"]:
         app.register_blueprint(pages.blueprint)
     if recognizer is None:
@@ -133,6 +139,8 @@ def create_app(
 
         recognizer = build_recognizer(settings, serving=True)
     app.extensions["duet"] = _make_state(settings, recognizer)
+    if settings.live.live_port:
+        app.wsgi_app = serve_own_port(app.wsgi_app, settings.live.live_port)  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -151,6 +159,8 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
         job_thread=JobThread(place, CLIP_ACTIONS),
         recordings_thread=JobThread(place, RECORDING_ACTIONS),
         scribe=scribe,
+        live_room=LiveRoom(settings, scribe, recognizer.voices),
+        live_tickets=Tickets(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app
 
@@ -12,9 +13,11 @@ from gallery.records.keys import Keys
 from gallery.store import Store
 from jobs.thread import JobThread
 from recognition.recognizer import Recognizer
+from speech.live_room import LiveRoom
 from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError
+from web.tickets import Tickets
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class State:
     job_thread: JobThread
     recordings_thread: JobThread
     scribe: Scribe
+    live_room: LiveRoom
+    live_tickets: Tickets[Any]
 
 
 def _state() -> State:
@@ -53,6 +58,16 @@ def store() -> Store:
 def scribe() -> Scribe:
     """Get what writes down speech."""
     return _state().scribe
+
+
+def live_room() -> LiveRoom:
+    """Get the live sessions."""
+    return _state().live_room
+
+
+def live_tickets() -> Tickets[Any]:
+    """Get the tickets that open live sessions, each for a `web.guard.auth.Caller`."""
+    return _state().live_tickets
 
 
 def keys() -> Keys:

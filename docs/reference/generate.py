@@ -1,12 +1,13 @@
 """Write the reference pages from the code: `python -m docs.reference.generate`.
 
-One page each of settings, commands, routes and errors. A test compares the files with
-what this module makes, so a page never differs from the code.
+One page each of settings, commands, routes, errors and live messages. A test compares
+the files with what this module makes, so a page never differs from the code.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from utils.config import ROOT, SettingDescription, describe_settings
 from utils.errors import DuetError
 from web.factory import api_blueprint
 from web.guard.roles import ANYBODY, OPEN, ROUTES
+from web.live.reference import MessageDescription, describe_messages
 from web.wire.errors import status_of
 from web.wire.hints import HINTS
 
@@ -137,11 +139,43 @@ def errors_page() -> str:
     )
 
 
+def live_page() -> str:
+    """Messages of live transcription, from the events of a session."""
+    sections = itertools.chain.from_iterable(map(_message, describe_messages()))
+    return _page(
+        "Messages of live transcription",
+        [
+            (
+                "What the service sends over [`WS /v1/live`](../live.md#over-a-websocket)."
+                " Messages of a session have `seq` as well, which counts them."
+            ),
+            *sections,
+        ],
+    )
+
+
+def _message(message: MessageDescription) -> list[str]:
+    rows = [(f"`{name}`", _escape(text)) for name, text in message.fields]
+    example = json.dumps(message.example, ensure_ascii=False)
+    return [
+        "",
+        f"## {message.type}",
+        "",
+        message.about,
+        *_table(("field", "meaning"), rows),
+        "",
+        "```json",
+        example,
+        "```",
+    ]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,
     "errors.md": errors_page,
+    "live.md": live_page,
 }
 
 

@@ -43,8 +43,8 @@ from gallery.tables import (
     transcript_turns,
     transcripts,
 )
-from utils.config import PREFIX
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.subjects import PREFIX
 
 KEY = "encryption_key"
 NEXT = "encryption_next"

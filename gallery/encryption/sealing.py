@@ -18,8 +18,9 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from utils.config import PREFIX, Settings
+from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.subjects import PREFIX
 from utils.whole_file import KEY_BYTES as KEY_BYTES
 
 log = logging.getLogger("duet.gallery")

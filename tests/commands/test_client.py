@@ -301,7 +301,6 @@ def test_wrong_use(run: Callable[..., Result], folder: Path) -> None:
         ("batch",),
         ("delete",),
         ("identify", folder / "ann.wav", "--timeout", "0"),
-        ("listen", "--times", "0"),
     ):
         assert run(*words).exit_code == 2, words
     assert "server_address" in run("list", "--server", "localhost").stderr
@@ -335,15 +334,10 @@ class Microphone(types.ModuleType):
 def test_microphone(
     run: Callable[..., Result], at: tuple[str, ...], ann: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = [speech(person, rate_hz=16_000) for person in (0, 0, 3)]
-    takes = [said[0], silence(4.0, 16_000), *said[1:]]
-    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(*takes))
+    said = [speech(person, rate_hz=16_000) for person in (0, 3)]
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(*said))
     named = run("identify", "--microphone", "4", *at)
     assert "microphone: " in named.stdout, named.output
-    heard = run("listen --seconds 4 --times 2", *at)
-    assert heard.exit_code == 0, heard.output
-    assert heard.stdout.splitlines()[0] == "1: nobody speaks"
-    assert heard.stdout.splitlines()[1].startswith("2: ")
     assert run("register zoe --microphone 4 --force", *at).exit_code == 0
     assert run("delete", "zoe", "--yes", *at).exit_code == 0
     result = run("identify", "--microphone", "4", *at)

@@ -87,6 +87,7 @@ SUBFOLDERS_MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "guard": {"wire"},
         "api": {"guard", "wire"},
         "compat": {"api", "guard", "wire"},
+        "live": {"guard", "wire"},
         "pages": set(),
         "server": {"guard", "wire"},
     },

@@ -30,7 +30,7 @@ from tests.support.documentation import (
     written_pages,
 )
 from tests.support.prose import measure_prose
-from utils.config import PREFIX
+from utils.subjects import PREFIX
 
 EXAMPLES = examples()
 WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in written_pages())

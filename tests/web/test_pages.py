@@ -154,7 +154,7 @@ def used_texts(page: str) -> set[str]:
     return {key for key in used if key.split(".")[0] in KINDS}
 
 
-@pytest.mark.parametrize("page", ["kiosk", "verify", "people", "transcribe", "swagger"])
+@pytest.mark.parametrize("page", ["kiosk", "verify", "people", "transcribe", "live", "swagger"])
 def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
     texts = set(pages.texts("en", page))
     used = used_texts(page)
@@ -164,7 +164,9 @@ def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
 
 
 def test_every_text_is_used() -> None:
-    used = set().union(*map(used_texts, ("kiosk", "verify", "people", "transcribe", "swagger")))
+    used = set().union(
+        *map(used_texts, ("kiosk", "verify", "people", "transcribe", "live", "swagger"))
+    )
     beginnings = tuple(key for key in used if key.endswith((".", "_")))
     assert not {text for text in set(TEXTS["en"]) - used if not text.startswith(beginnings)}
 

@@ -13,13 +13,13 @@ import logging
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gallery.audit import ACTOR
 from gallery.records.keys import Keys
 from gallery.results import Role
-from utils.config import PREFIX, Settings, is_loopback
+from utils.config import Settings, is_loopback
 from utils.errors import (
     ConfigError,
     InvalidRequestError,
@@ -27,6 +27,7 @@ from utils.errors import (
     StorageFullError,
     StoreUnavailableError,
 )
+from utils.subjects import PREFIX
 from web.guard import roles
 from web.guard.limits import Limits, address
 from web.state import keys, store
@@ -75,6 +76,15 @@ def key_state() -> str:
     if caller() is None:
         return str(g.refused)
     return "good" if _sent_key() else "not_needed"
+
+
+def admit(key: str) -> Caller:
+    """Find who has a key that comes in a message of this connection.
+
+    Raises KeyRequiredError, RoleForbiddenError, RateLimitedError.
+    """
+    asking: Caller = current_app.extensions["duet_admit"](key)
+    return asking
 
 
 def admin_only(what: str) -> None:
@@ -185,6 +195,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Check every request before its route. Raises ConfigError."""
     guard = _Guard(settings)
     app.before_request(guard.check)
+    app.extensions["duet_admit"] = guard.admit
     guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
     if settings.server.trusted_proxies:
         hops = settings.server.trusted_proxies
@@ -216,7 +227,7 @@ class _Guard:
         g.refused = "unknown"
         is_open = roles.allowed_roles() == roles.OPEN
         try:
-            g.caller = take_role(self._find())
+            g.caller = take_role(self.find(_sent_key()))
         except RateLimitedError:
             if not is_open:
                 raise
@@ -227,8 +238,18 @@ class _Guard:
         if not is_open:
             self._check_role(g.caller)
 
-    def _find(self) -> Caller | None:
-        sent = _sent_key()
+    def admit(self, sent: str) -> Caller:
+        """Find who has a key that came later than the request, and may send it.
+
+        Raises KeyRequiredError, RoleForbiddenError, RateLimitedError.
+        """
+        asking = self.find(sent)
+        self._check_role(asking)
+        assert asking is not None
+        return asking
+
+    def find(self, sent: str) -> Caller | None:
+        """Find who has a key. None: nobody. Raises RateLimitedError."""
         if self._settings.server.api_key and hmac.compare_digest(
             sent.encode(), self._settings.server.api_key.encode()
         ):
@@ -250,9 +271,10 @@ class _Guard:
             reason = g.refused
             self._note(address(), reason)
             raise KeyRequiredError(_REFUSED[reason], details={"key": reason})
-        if asking.role not in roles.allowed_roles():
+        allowed = roles.allowed_roles() or roles.KIOSK  # open: a key that comes in a message
+        if asking.role not in allowed:
             self._note(asking.actor, "wrong_role")
-            needed = sorted(map(str, roles.allowed_roles()))
+            needed = sorted(map(str, allowed))
             raise RoleForbiddenError(
                 f"This needs a key for the role {' or '.join(needed)}. The key has the role"
                 f" {asking.role}.",

@@ -17,8 +17,9 @@ from flask import Flask, g, request
 from flask_limiter import Limiter, RequestLimit
 from limits import RateLimitItem, parse
 
-from utils.config import PREFIX, Settings
+from utils.config import Settings
 from utils.errors import ConfigError
+from utils.subjects import PREFIX
 from web.guard import roles
 from web.wire.errors import RateLimitedError
 

@@ -29,6 +29,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /verify": OPEN,
     "GET /people": OPEN,
     "GET /transcribe": OPEN,
+    "GET /live": OPEN,
     "GET /static/<path:filename>": OPEN,
     "GET /swaggerui/<path:filename>": OPEN,
     "GET /swagger.json": OPEN,
@@ -39,6 +40,8 @@ ROUTES: dict[str, frozenset[Role]] = {
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
     "POST /v1/audio/transcriptions": KIOSK,
+    "POST /v1/live/tickets": KIOSK,
+    "GET /v1/live": OPEN,  # a key may come in the first message: admins and kiosks
     "POST /Identification_Request": KIOSK,  # re_register: admins
     "POST /speakers/identify": KIOSK,  # a threshold below 0.7: admins
     "POST /speakers/register": KIOSK,  # of a person without templates, without force: else admins
@@ -80,6 +83,7 @@ CLIPS = frozenset(
         "POST /v1/identify",
         "POST /v1/verify",
         "POST /v1/audio/transcriptions",
+        "POST /v1/live/tickets",
         "POST /Identification_Request",
         f"POST {PERSON}/templates",
         "POST /v1/gallery/map",

@@ -1,8 +1,7 @@
 """Pages that app_web.py serves beside the API.
 
-They are Swagger UI at /, /kiosk, /verify, /people and /transcribe.
-
-All files come from the service itself.
+They are Swagger UI at /, /kiosk, /verify, /people, /transcribe and /live. All files come
+from the service itself.
 
 Texts come from web/pages/static/i18n, a folder a language: the texts that pages share, and
 a file for each page. The server fills the page with them, the page's scripts read the
@@ -44,7 +43,9 @@ TEXTS = Path(__file__).parent / "static" / "i18n"
 COMMON = "common"
 """The file of the texts that several pages use."""
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
-PAGE_ENDPOINTS = frozenset({"pages.kiosk", "pages.verify", "pages.people", "pages.transcribe"})
+PAGE_ENDPOINTS = frozenset(
+    {"pages.kiosk", "pages.verify", "pages.people", "pages.transcribe", "pages.live"}
+)
 ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
 """Pages and their files. They hold nothing about anybody: what they show, their scripts
 ask for.
@@ -179,3 +180,9 @@ def people() -> Response:
 def transcribe() -> Response:
     """What is said in a recording, and by whom."""
     return page("transcribe", spoken=SPOKEN, is_kept=settings().privacy.keep_transcripts)
+
+
+@blueprint.get("/live")
+def live() -> Response:
+    """Who says what, while it is said."""
+    return page("live")

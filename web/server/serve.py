@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from utils.config import PREFIX, Settings, describe_settings
+from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
+from utils.subjects import PREFIX
 from web import VERSION
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Service(BaseApplication):
     def load_config(self) -> None:
         """Set gunicorn's settings. What the operator may change is a DUET_* setting."""
         values: dict[str, Any] = {
-            "bind": f"{_bracket(self._settings.server.host)}:{self._settings.server.port}",
+            "bind": [f"{_bracket(self._settings.server.host)}:{port}" for port in self._ports],
             "workers": 1,  # one set of networks in memory; threads serve in parallel
             "worker_class": "web.server.gunicorn_worker.Worker",
             "threads": self._settings.limits.threads,
@@ -68,6 +69,12 @@ class Service(BaseApplication):
             }
         for name, value in values.items():
             self.cfg.set(name, value)
+
+    @property
+    def _ports(self) -> list[int]:
+        """The ports that are listened on."""
+        live_port = self._settings.live.live_port
+        return [self._settings.server.port, *([live_port] if live_port else [])]
 
     def load(self) -> Any:
         """Build the application in the worker. A failure ends it with one line."""
@@ -138,12 +145,12 @@ def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def check_port(settings: Settings) -> None:
+def check_port(settings: Settings, name: str, port: int) -> None:
     """Raise ConfigError unless the address can be listened on."""
-    where = f"{PREFIX}HOST={settings.server.host} {PREFIX}PORT={settings.server.port}"
+    where = f"{PREFIX}HOST={settings.server.host} {PREFIX}{name}={port}"
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
-            settings.server.host, settings.server.port, type=socket.SOCK_STREAM
+            settings.server.host, port, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -153,8 +160,7 @@ def check_port(settings: Settings) -> None:
         if error.errno == errno.EADDRINUSE:
             raise ConfigError(
                 f"The port is in use by another program. Received: {where}",
-                "Stop the other program, or choose another port:"
-                f" {PREFIX}PORT={settings.server.port + 1}.",
+                f"Stop the other program, or choose another port: {PREFIX}{name}={port + 1}.",
             ) from error
         raise ConfigError(
             f"The service cannot listen on this address ({error.strerror}). Received: {where}"
@@ -171,7 +177,9 @@ def check_start(settings: Settings) -> None:
     from web.server.tls import check_files
     from web.wire.uploads import prepare_folder
 
-    check_port(settings)
+    check_port(settings, "PORT", settings.server.port)
+    if settings.live.live_port:
+        check_port(settings, "LIVE_PORT", settings.live.live_port)
     parse_allowance(settings.limits.rate_limit)
     if settings.server.tls_cert and settings.server.tls_key:
         check_files(settings.server.tls_cert, settings.server.tls_key)

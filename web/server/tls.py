@@ -6,8 +6,8 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
-from utils.config import PREFIX
 from utils.errors import ConfigError
+from utils.subjects import PREFIX
 
 
 def check_files(certificate: Path, key: Path) -> None:

@@ -15,6 +15,12 @@ from web.wire.schema.base import (
 
 STATUS = make_model("Status", status=text_field("ok", "ok"))
 
+TICKET = make_model(
+    "LiveTicket",
+    ticket=text_field("opens one live session", "wGZ2k1rI0kq0o5tq1m0l8jB1yqFv2x7Z"),
+    expires_s=int_field("seconds for which it holds", 60),
+)
+
 REASON = make_model(
     "HealthReason",
     code=text_field("disk_full, clock, worker_dead or database_slow", "disk_full"),

@@ -1,0 +1,260 @@
+"""WS /v1/live over real sockets, under the server of Werkzeug.
+
+`compatible` is a client written from the message list of the compatible live system
+alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from flask import Flask
+from simple_websocket import ConnectionClosed
+
+from gallery.results import Role
+from recognition.recognizer import Recognizer
+from speech.scribe import Scribe
+from tests.support.gallery_parts import StubEncoders, recognizer_of
+from tests.support.live import LiveClient, PitchVoice, PromptClient, blocks, listening
+from tests.support.recordings import WordyEngine, silence, syllables
+from tests.support.waiting import until
+from utils.config import Settings
+from web.factory import create_app
+from web.live import conversation
+
+TURN = np.concatenate([syllables(3, 5), silence(1)])
+
+
+@pytest.fixture(autouse=True)
+def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
+    """An engine that writes a word each half second."""
+    engine = WordyEngine()
+    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
+    return engine
+
+
+def make_app(tmp_path: Path, **values: Any) -> tuple[Flask, Recognizer]:
+    settings = Settings.of(data_dir=tmp_path, live_sessions=2, **values)
+    encoders = dataclasses.replace(StubEncoders(), voice=PitchVoice())
+    recognizer = recognizer_of(settings, encoders)
+    return create_app({"SETTINGS": settings}, recognizer), recognizer
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    made, recognizer = make_app(tmp_path)
+    yield made
+    recognizer.close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    with listening(app) as where:
+        yield where
+
+
+def test_a_client_written_from_the_message_list(address: str) -> None:
+    client = PromptClient.connect(f"ws://{address}/v1/live")
+
+    def take() -> dict[str, Any]:
+        return dict(json.loads(client.receive(60)))
+
+    assert take()["type"] == "model_loaded"
+    for number, person in ((0, 5), (1, 6)):
+        client.send(json.dumps({"type": "start_speaker_registration", "speaker_id": number}))
+        started = take()
+        assert (started["type"], started["speaker_id"]) == ("speaker_registration_started", number)
+        assert isinstance(started["message"], str)
+        for block in blocks(syllables(4, person)):
+            client.send(block)
+        client.send(json.dumps({"type": "complete_speaker_registration", "speaker_id": number}))
+        done = take()
+        assert (done["type"], done["speaker_id"]) == ("speaker_registration_completed", number)
+        assert isinstance(done["message"], str)
+    client.send(json.dumps({"type": "start_transcription"}))
+    talk = [syllables(3, 6), silence(1), syllables(3, 5), silence(1), syllables(3, 8), silence(1)]
+    for block in blocks(np.concatenate(talk)):
+        client.send(block)
+    turns: list[dict[str, Any]] = []
+    while len(turns) < 3:
+        message = take()
+        if message["type"] == "transcription":
+            turns.append(message)
+    assert [turn["speaker_id"] for turn in turns] == [1, 0, -1]
+    assert all(turn["text"].startswith("w0") for turn in turns)
+    assert turns[0]["timestamp"].endswith("Z")
+    client.close()
+
+
+def test_the_end_arrives_before_the_connection_closes(address: str) -> None:
+    client = LiveClient(address)
+    assert client.take()["needs_key"] is False
+    client.send("start_transcription", language="ko", partials=False)
+    options = client.until("transcription_started")["options"]
+    assert (options["language"], options["partials"]) == ("ko", False)
+    client.hear(syllables(2))
+    client.send("stop_transcription")
+    rest = client.rest()
+    assert [m["type"] for m in rest] == ["turn_started", "transcription", "transcription_ended"]
+    assert [m["seq"] for m in rest] == [2, 3, 4]
+    assert rest[-1]["reason"] == "complete"
+    rows = requests.get(f"http://{address}/v1/audit?action=live", timeout=10).json()
+    (row,) = rows["events"]
+    assert (row["outcome"], row["detail"]["seconds"]) == ("unknown", 2)
+
+
+def test_a_cut_connection_resumes(address: str, app: Flask) -> None:
+    client = LiveClient(address)
+    session_id = client.take()["session_id"]
+    client.send("start_transcription", partials=False)
+    client.hear(TURN)
+    first = client.until("transcription")
+    client.socket.sock.shutdown(socket.SHUT_RDWR)
+    again = LiveClient(address)
+    again.take()
+    room = app.extensions["duet"].live_room
+    until(lambda: room.is_cut(session_id))
+    again.send("resume", session_id=session_id, seq=first["seq"] - 1)
+    assert again.take() == first
+    assert again.take()["type"] == "gap"
+    again.hear(TURN)
+    second = again.until("transcription")
+    assert (second["turn_id"], second["speaker"]) == (first["turn_id"] + 1, first["speaker"])
+    again.send("stop_transcription")
+    assert again.rest()[-1]["turns"] == 2
+    late = LiveClient(address)
+    late.take()
+    late.send("resume", session_id=session_id)
+    assert late.until("error")["code"] == "invalid_request"
+    late.close()
+
+
+def test_a_session_that_does_not_come_back_is_ended(address: str, app: Flask) -> None:
+    room = app.extensions["duet"].live_room
+    room.resume_s = 0.2
+    client = LiveClient(address)
+    session_id = client.take()["session_id"]
+    client.send("start_transcription")
+    client.until("transcription_started")
+    client.socket.sock.shutdown(socket.SHUT_RDWR)
+    until(lambda: room.is_cut(session_id) is None)
+
+
+def test_what_the_machine_does_not_carry_is_refused_at_the_start(address: str) -> None:
+    clients = [LiveClient(address) for _ in range(3)]
+    for client in clients:
+        client.take()
+        client.send("start_transcription")
+    for client in clients[:2]:
+        client.until("transcription_started")
+    refused = clients[2].until("error")
+    assert refused["code"] == "busy"
+    assert refused["hint"]
+    for client in clients[:2]:
+        client.close()
+
+
+def test_what_is_malformed_is_answered(address: str) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription")
+    client.until("transcription_started")
+    for sent in ("no json", "[1]", "[" * 60_000, '{"type": "dance"}', '{"type": 5}', "{}", b"odd"):
+        client.socket.send(sent)
+        error = client.until("error")
+        assert (error["code"], bool(error["message"])) == ("invalid_request", True)
+    client.send("start_transcription")
+    assert "already" in client.until("error")["message"]
+    client.socket.send(b"\0\0" * (8 << 20))
+    assert client.until("error")["code"] == "message_too_large"
+    with pytest.raises(ConnectionClosed):
+        client.take()
+    fresh = LiveClient(address)
+    assert fresh.take()["type"] == "model_loaded"
+    fresh.send("start_transcription", vad_mode=9)
+    assert "from 0 to 3" in fresh.until("error")["message"]
+    fresh.close()
+
+
+def test_sound_of_another_rate_that_is_not_stated_is_told(address: str) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription", partials=False)
+    client.hear(silence(40))
+    assert "sample_rate" in client.until("notice")["hint"]
+    client.close()
+
+
+def test_no_message_for_long_ends_the_session(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription")
+    client.until("transcription_started")
+    monkeypatch.setattr(conversation, "IDLE_S", 0.1)
+    assert client.until("error")["code"] == "idle"
+    assert client.rest()[-1]["type"] == "transcription_ended"
+
+
+def test_pages_of_other_origins_are_refused(address: str) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+        "Origin": "https://evil.example",
+    }
+    answer = requests.get(f"http://{address}/v1/live", headers=upgrade, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "cross_origin")
+    assert requests.get(f"http://{address}/v1/live", timeout=10).status_code == 400
+    # This client's Host header has no port
+    LiveClient(address, {"Origin": "http://127.0.0.1"}).close()
+
+
+def test_sentences_are_in_the_language_of_the_client(address: str) -> None:
+    client = LiveClient(address, {"Accept-Language": "ko"})
+    assert "모델" in client.take()["message"]
+    client.close()
+
+
+def test_a_key_comes_in_the_first_message_or_as_a_ticket(tmp_path: Path) -> None:
+    app, recognizer = make_app(tmp_path, api_key="secret")
+    auditor = app.extensions["duet"].keys.create(Role.AUDITOR)[1]
+    with listening(app) as address:
+        wrong: tuple[dict[str, Any], ...] = (
+            {"type": "authenticate", "key": "wrong"},
+            {"type": "authenticate", "ticket": "wrong"},
+            {"type": "start_transcription"},
+        )
+        for message in wrong:
+            client = LiveClient(address)
+            assert client.take()["needs_key"] is True
+            client.socket.send(json.dumps(message))
+            assert client.until("error")["code"] == "key_required"
+            assert client.rest() == []
+        client = LiveClient(address)
+        client.send("authenticate", key=auditor)
+        assert client.until("error")["code"] == "forbidden"
+        url = f"http://{address}/v1/live/tickets"
+        assert requests.post(url, timeout=10).status_code == 401
+        answer = requests.post(url, headers={"X-API-Key": "secret"}, timeout=10).json()
+        for fields, kind in (
+            ({"key": "secret"}, "transcription_started"),
+            ({"ticket": answer["ticket"]}, "transcription_started"),
+            ({"ticket": answer["ticket"]}, "error"),
+        ):
+            client = LiveClient(address)
+            client.send("authenticate", **fields)
+            client.send("start_transcription")
+            client.until(kind)
+            client.close()
+    recognizer.close()
