@@ -101,11 +101,18 @@ class Seat:
 
 
 class LiveRoom:
-    """The sessions and their engines. Shared by all threads."""
+    """The sessions and their engines. Shared by all threads.
+
+    Attributes:
+        options: those of the settings.
+        resume_s: how long a session waits for a connection that was cut.
+        is_closing: the service ends, and every session does.
+    """
 
     def __init__(self, settings: Settings, scribe: Scribe, voices: Voices) -> None:
         self.options: LiveOptions = options_of(settings.live)
         self.resume_s = RESUME_S
+        self.is_closing = False
         self._most = min(settings.live.live_sessions, max(1, settings.limits.threads // 2))
         # A connection takes a thread of the service, also before it has a session
         self._most_connections = max(1, settings.limits.threads * 3 // 4)

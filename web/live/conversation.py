@@ -60,6 +60,12 @@ def too_large() -> dict[str, Any]:
     ).to_json()
 
 
+class ServiceEndsError(DuetError):
+    """The service is being ended."""
+
+    code = "service_ends"
+
+
 class Conversation:
     """One connection, from its first message to its last."""
 
@@ -148,7 +154,14 @@ class Conversation:
             self._caller = self._admit(str(fields.get("key", ""))[:200])
 
     def _step(self) -> bool:
-        """Take one message, or use the time. False: the conversation is over."""
+        """Take one message, or use the time. False: the conversation is over.
+
+        Raises IdleError, ServiceEndsError.
+        """
+        if self._room.is_closing:
+            raise ServiceEndsError(
+                "The service is being ended.", "Open another session in a minute."
+            )
         arrived = self._socket.take(_POLL_S)
         if arrived is None:
             self._rest()
@@ -166,7 +179,10 @@ class Conversation:
         return self._seat is None or self._seat.session.mode != "ended"
 
     def _rest(self) -> None:
-        """Write a text that is not final. Raises IdleError after a long silence."""
+        """Write a text that is not final.
+
+        Raises IdleError after a long silence.
+        """
         if time.time() - self._heard_at > IDLE_S:
             raise IdleError(
                 f"No message came for {IDLE_S / 60:g} minutes.", "Open another session."

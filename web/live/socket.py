@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
@@ -25,11 +26,38 @@ MOST_WAITING_S = 30.0
 MOST_MESSAGE_BYTES = 1 << 20
 PING_S = 25.0
 _BYTES_A_SECOND = 32_000
+# A record of TLS (16 KB) must be read whole: what is left of it inside the TLS library
+# makes the connection readable to nobody
+_READ_BYTES = 1 << 16
 _LINGER_S = 2.0
 _LINGER_READ = 1 << 20
 
 Arrived = tuple[float, bytes | str]
 """A message, and the time at which it came: seconds since 1970."""
+
+
+class SharedTls:
+    """A TLS connection that one thread reads and another one writes, but not at a time.
+
+    The TLS library keeps one state for both directions.
+    """
+
+    def __init__(self, tls: ssl.SSLSocket, one: AbstractContextManager[Any]) -> None:
+        self._tls = tls
+        self._one = one
+
+    def recv(self, size: int) -> bytes:
+        """Read what is there, once the connection is readable."""
+        with self._one:
+            return self._tls.recv(size)
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`."""
+        with self._one:
+            self._tls.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls, name)
 
 
 class LiveSocket(Server):
@@ -43,7 +71,13 @@ class LiveSocket(Server):
         self._most_bytes = int(MOST_WAITING_S * _BYTES_A_SECOND)
         self._changed = threading.Condition()
         self._sending = threading.RLock()
-        super().__init__(environ, ping_interval=PING_S)
+        super().__init__(environ, receive_bytes=_READ_BYTES, ping_interval=PING_S)
+
+    def handshake(self) -> None:
+        """Shake hands, over a connection that two threads may use from now on."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock = SharedTls(self.sock, self._sending)
+        super().handshake()
 
     @property
     def is_idle(self) -> bool:

@@ -40,6 +40,11 @@ class TlsSpokenError(Exception):
 class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """Begin to stop. Live sessions would hold the process up for as long as they last."""
+        self.app.end_talks()
+        super().handle_exit(sig, frame)
+
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection, with limits on stalls and on its head.
 

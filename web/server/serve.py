@@ -28,6 +28,7 @@ from web import VERSION
 if TYPE_CHECKING:
     from gallery.store import Store
     from jobs.thread import JobThread
+    from speech.live_room import LiveRoom
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
@@ -44,6 +45,7 @@ class Service(BaseApplication):
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
         self._job_threads: tuple[JobThread, ...] = ()
+        self._live_room: LiveRoom | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -88,6 +90,7 @@ class Service(BaseApplication):
             fail(error, LOAD_ERROR_EXIT)
         state = app.extensions["duet"]
         self._store = state.recognizer.store
+        self._live_room = state.live_room
         self._job_threads = (state.job_thread, state.recordings_thread)
         for thread in self._job_threads:
             thread.wake()  # jobs that the last run left
@@ -97,6 +100,11 @@ class Service(BaseApplication):
         if self._swagger_ui:
             print(list_pages(url_of(self._settings)), flush=True)
         return app
+
+    def end_talks(self) -> None:
+        """Have the live sessions write down what was said, and end."""
+        if self._live_room is not None:
+            self._live_room.is_closing = True
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
         """End the jobs and the audit. Runs in the worker when it ends."""
