@@ -8,6 +8,7 @@ network that tells voices apart, the decision and the gallery are real.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -90,9 +91,16 @@ class LiveClient:
     """A client that knows nothing but messages."""
 
     def __init__(
-        self, address: str, headers: dict[str, str] | None = None, path: str = "/v1/live"
+        self,
+        address: str,
+        headers: dict[str, str] | None = None,
+        path: str = "/v1/live",
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.socket = PromptClient.connect(f"ws://{address}{path}", headers=headers)
+        scheme = "wss" if tls else "ws"
+        url = f"{scheme}://{address}{path}"
+        self.socket = PromptClient.connect(url, headers=headers, ssl_context=tls)
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send a message."""

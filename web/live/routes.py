@@ -9,13 +9,14 @@ from flask_restx import Namespace, Resource
 from simple_websocket import Server
 
 from speech.live_sentences import SENTENCES
-from utils.errors import BusyError, KeyRequiredError
+from utils.errors import BusyError, InvalidRequestError, KeyRequiredError
 from web.guard.auth import admit, caller
 from web.live.conversation import Conversation, too_large
 from web.live.socket import LiveSocket
 from web.state import live_room, live_tickets
 from web.tickets import TICKET_S
 from web.wire import parse
+from web.wire.errors import ContentTypeError
 from web.wire.schema.base import document_errors
 from web.wire.schema.service import TICKET
 
@@ -63,10 +64,12 @@ class Tickets(Resource):
 
     @ns.doc(id="make_live_ticket")
     @ns.response(200, "the ticket", TICKET)
-    @document_errors(ns, KeyRequiredError, BusyError)
+    @document_errors(ns, InvalidRequestError, ContentTypeError, KeyRequiredError, BusyError)
     def post(self) -> dict[str, Any]:
         """Make a ticket that opens one live session within a minute."""
         parse.check_query()
+        if request.content_length or request.content_type:
+            parse.json_object({})
         asking = caller()
         assert asking is not None
         return {"ticket": live_tickets().issue(asking), "expires_s": TICKET_S}
