@@ -1,9 +1,10 @@
 """The voices of a live session: which turns are of one voice, and whose it is.
 
 A voice of a turn joins the nearest voice of the session, by the calibrated
-log-likelihood ratio that recordings are clustered by. Each voice is named by the open-set
-decision, pooled over all that it has said alone. So a name may come, or change, while the
-session goes on.
+log-likelihood ratio that recordings are clustered by. Registered speakers are voices of
+the session from the start. Every voice is pooled over all that it says alone. The others
+are named by the open-set decision among the people of the gallery, anew with each turn.
+So a name may come, or change, while the session goes on.
 """
 
 from __future__ import annotations
@@ -12,16 +13,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gallery.search.memory import Snapshot
 from recognition.matching import Side
-from recognition.results import Decision
-from recognition.voices import KnownVoice, Voices
-from speech.clusters import ONE_VOICE
+from recognition.voices import Voices
 from speech.events import NOT_REGISTERED
 from speech.live_options import LiveOptions
 from speech.speakers import LEAST_S, Speaker, to_speaker
-from utils.arrays import Float32Array, unit
+from utils.arrays import RATE_HZ, Float32Array, unit
 
+ONE_VOICE = -2.0
+"""Log-likelihood ratio from which a turn is of a voice of the session.
+
+Turns are shorter than what whole recordings are clustered by, and all that was heard
+stands against each. Figures: docs/live.md.
+"""
+# Two voices of the session that turn out to be one, by all that was heard of both
+_JOINED = 0.0
+# Less than `LEAST_S` of speech says less against a voice. It makes no voice either
+_ONE_VOICE_SHORT = -4.0
 # Vectors that a voice is pooled from weigh so many seconds together at most, so that it
 # follows a voice that changes
 _MOST_S = 60.0
@@ -34,6 +42,11 @@ class Label:
     speaker: Speaker
     speaker_id: int = NOT_REGISTERED
 
+    def is_same(self, other: Label) -> bool:
+        """Whether both are one person."""
+        names = (self.speaker.label, self.speaker.person_id)
+        return names == (other.speaker.label, other.speaker.person_id)
+
 
 @dataclass
 class SessionVoice:
@@ -44,7 +57,8 @@ class SessionVoice:
         seconds: how much of the voice was heard.
         label: whose it is.
         stranger: its number among the strangers, which it keeps.
-        is_told: a person said whose it is, which no decision changes.
+        is_told: it registered, or a person said whose it is. No decision changes that.
+        has_spoken: it is of a turn.
         joined: the voice that it turned out to be.
     """
 
@@ -53,6 +67,7 @@ class SessionVoice:
     label: Label
     stranger: int
     is_told: bool = False
+    has_spoken: bool = False
     joined: SessionVoice | None = None
 
     @property
@@ -61,9 +76,28 @@ class SessionVoice:
         return self if self.joined is None else self.joined.current
 
     @property
+    def is_registered(self) -> bool:
+        """Whether it is of a registered speaker."""
+        return self.label.speaker_id != NOT_REGISTERED
+
+    @property
     def vector(self) -> Float32Array:
         """What stands for the voice, (512,) of unit length."""
         return np.asarray(unit(self.total[None])[0], np.float32)
+
+    def take(self, other: SessionVoice) -> None:
+        """Take all of another voice, and its name where that is surer."""
+        self.add(other.vector, other.seconds)
+        if other.surety > self.surety:
+            self.label = other.label
+        self.is_told = self.is_told or other.is_told
+        other.joined = self
+
+    @property
+    def surety(self) -> int:
+        """How sure the name is: by a registration, a person, a decision, or not at all."""
+        is_named = self.label.speaker.outcome == "named"
+        return 3 if self.is_registered else 2 if self.is_told else int(is_named)
 
     def add(self, vector: Float32Array, seconds: float) -> None:
         """Pool another vector (512,)."""
@@ -76,16 +110,16 @@ class LiveVoices:
     """The voices of one session, registered speakers and people of the gallery.
 
     Attributes:
-        registered: name of each registered speaker, by number.
-        heard: voices of the session so far.
+        options: those in effect.
+        registered: voice of each registered speaker, by number.
+        heard: voices of the session so far, those of registered speakers among them.
     """
 
     def __init__(self, voices: Voices, options: LiveOptions) -> None:
         self.options = options
-        self.registered: dict[int, KnownVoice] = {}
+        self.registered: dict[int, SessionVoice] = {}
         self.heard: list[SessionVoice] = []
         self._voices = voices
-        self._snapshot: Snapshot | None = None
         self._strangers = 0
 
     def embed(self, speech: Float32Array) -> Float32Array:
@@ -94,8 +128,14 @@ class LiveVoices:
 
     def register(self, speaker_id: int, name: str, speech: Float32Array) -> None:
         """Know a speaker by speech (n,) from now on. A number that is taken is replaced."""
-        self.registered[speaker_id] = KnownVoice(name, self._voices.embed(speech))
-        self._snapshot = self._voices.among((), list(self.registered.values()))
+        seconds = len(speech) / RATE_HZ
+        total = self._voices.embed(speech) * np.float32(seconds)
+        label = Label(Speaker(name, None, "named"), speaker_id)
+        voice = SessionVoice(total, seconds, label, stranger=0, is_told=True)
+        before = self.registered.get(speaker_id)
+        self.heard = [other for other in self.heard if other is not before]
+        self.heard.append(voice)
+        self.registered[speaker_id] = voice
 
     def guess(self, vector: Float32Array, seconds: float) -> Label:
         """Say who a voice is so far, without learning from it.
@@ -122,12 +162,13 @@ class LiveVoices:
             voice = self._make(vector, seconds)
         else:
             voice.add(vector, seconds)
+        voice.has_spoken = True
         self._decide(voice)
         return self._merge(voice)
 
     def tell(self, voice: SessionVoice, speaker: Speaker) -> SessionVoice:
         """Note whose a voice is, as a person says."""
-        voice.label = Label(speaker)
+        voice.label = Label(speaker, voice.label.speaker_id)
         voice.is_told = True
         return self._merge(voice)
 
@@ -144,14 +185,31 @@ class LiveVoices:
 
     def _find(self, vector: Float32Array, seconds: float) -> SessionVoice | None:
         """Find the nearest voice, if it is near enough, or if there may be no other."""
-        if not self.heard:
+        voices = self._list_possible(vector)
+        if not voices:
             return None
-        vectors = np.stack([*(voice.vector for voice in self.heard), vector])
-        lengths = np.array([*(voice.seconds for voice in self.heard), seconds])
+        vectors = np.stack([*(voice.vector for voice in voices), vector])
+        lengths = np.array([*(voice.seconds for voice in voices), seconds])
         ratios = self._voices.compare(vectors, lengths)[-1, :-1]
-        best = int(ratios.argmax())
-        is_full = 0 < self.options.num_speakers <= len(self.heard)
-        return self.heard[best] if is_full or ratios[best] >= ONE_VOICE else None
+        best = voices[int(ratios.argmax())]
+        least = ONE_VOICE if seconds >= LEAST_S else _ONE_VOICE_SHORT
+        is_full = 0 < self.options.num_speakers <= len(voices)
+        is_similar = best.is_registered and self.options.similarity_threshold > 0
+        return best if is_full or is_similar or ratios.max() >= least else None
+
+    def _list_possible(self, vector: Float32Array) -> list[SessionVoice]:
+        """List the voices that a vector (512,) may be of. They are those who spoke, if full."""
+        voices = [voice for voice in self.heard if self._may_be(voice, vector)]
+        spoke = [voice for voice in voices if voice.has_spoken]
+        return spoke if 0 < self.options.num_speakers <= len(spoke) else voices
+
+    def _may_be(self, voice: SessionVoice, vector: Float32Array) -> bool:
+        """Whether the options let a vector (512,) be of a voice."""
+        if not voice.is_registered:
+            return True
+        threshold = self.options.similarity_threshold
+        is_similar = not threshold or float(vector @ voice.vector) >= threshold
+        return is_similar and self.options.names != "gallery"
 
     def _make(self, vector: Float32Array, seconds: float) -> SessionVoice:
         label = self._name(vector, seconds, self._strangers + 1)
@@ -170,47 +228,31 @@ class LiveVoices:
             voice.label = label
 
     def _name(self, vector: Float32Array, seconds: float, stranger: int) -> Label:
-        side = Side(vector, speech_s=seconds)
-        if self._snapshot is not None and self.options.names != "gallery":
-            if self.options.similarity_threshold:
-                if label := self._find_similar(vector):
-                    return label
-            elif label := self._read(self._voices.decide(side, self._snapshot)):
-                return label
+        """Say whose a voice is that did not register."""
         if self.options.names == "registered":
             return Label(Speaker(f"unknown {stranger}", None, "unknown"))
-        decision = self._voices.decide(side)
+        decision = self._voices.decide(Side(vector, speech_s=seconds))
         return Label(to_speaker(decision, stranger))
 
-    def _find_similar(self, vector: Float32Array) -> Label | None:
-        """Find the registered speaker of the highest cosine, if that reaches the threshold."""
-        numbers = list(self.registered)
-        cosines = [float(vector @ self.registered[number].vector) for number in numbers]
-        best = int(np.argmax(cosines))
-        if cosines[best] < self.options.similarity_threshold:
-            return None
-        name = self.registered[numbers[best]].name
-        return Label(Speaker(name, None, "named"), numbers[best])
-
-    def _read(self, decision: Decision) -> Label | None:
-        """Read a decision among the registered speakers. None: it is none of them."""
-        if decision.match is None:
-            return None
-        number = next(n for n, v in self.registered.items() if v.name == decision.match.name)
-        return Label(to_speaker(decision, 0), number)
-
     def _merge(self, voice: SessionVoice) -> SessionVoice:
-        """Join voices that have one name, into the one that was heard first."""
-        name = voice.label.speaker.label
-        alike = [other for other in self.heard if other.label.speaker.label == name]
-        first = alike[0]
-        for other in alike[1:]:
-            first.add(unit(other.total[None])[0], other.seconds)
-            first.label = voice.label
-            first.is_told = first.is_told or other.is_told
-            other.joined = first
+        """Join a voice with those of its name, or of its sound, into the first of them."""
+        first, *others = [other for other in self.heard if self._is_one(voice, other)]
+        for other in others:
+            first.take(other)
         self.heard = [other for other in self.heard if other.joined is None]
         return first
+
+    def _is_one(self, voice: SessionVoice, other: SessionVoice) -> bool:
+        """Whether a voice and another one of the session are one, or the same."""
+        if voice is other or voice.label.is_same(other.label):
+            return True
+        if voice.is_told and other.is_told:
+            return False
+        if not (self._may_be(voice, other.vector) and self._may_be(other, voice.vector)):
+            return False
+        vectors = np.stack([voice.vector, other.vector])
+        lengths = np.array([voice.seconds, other.seconds])
+        return bool(self._voices.compare(vectors, lengths)[0, 1] >= _JOINED)
 
 
 def infer(label: Label) -> Label:

@@ -202,7 +202,8 @@ class LiveSession:
         self._refuse_in("ended")
         events = self._flush()
         number = speaker_id + 1
-        taken = {v.name for n, v in self._live_voices.registered.items() if n != speaker_id}
+        others = [v for n, v in self._live_voices.registered.items() if n != speaker_id]
+        taken = {voice.current.label.speaker.label for voice in others}
         self._registered_name = name or say(self._tongue, "speaker", number=number)
         if self._registered_name in taken:
             raise InvalidRequestError(
