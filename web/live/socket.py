@@ -63,6 +63,9 @@ class SharedTls:
 class LiveSocket(Server):
     """The server's end of one connection."""
 
+    sock: Any
+    connected: bool
+
     def __init__(self, environ: dict[str, Any], too_large: Callable[[], dict[str, Any]]) -> None:
         """Accept a connection. `too_large` makes the message for one that is refused."""
         self._too_large = too_large
