@@ -20,7 +20,7 @@ from speech.live_options import LiveOptions
 from speech.speakers import LEAST_S, Speaker, to_speaker
 from utils.arrays import RATE_HZ, Float32Array, unit
 
-ONE_VOICE = -2.0
+ONE_VOICE = -2.5
 """Log-likelihood ratio from which a turn is of a voice of the session.
 
 Turns are shorter than what whole recordings are clustered by, and all that was heard

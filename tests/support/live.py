@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from flask import Flask
 from simple_websocket import Client, ConnectionClosed
+from simple_websocket.ws import Base
 from werkzeug.serving import make_server
 
 from tests.support.gallery_parts import StubVoice, direction
@@ -79,12 +80,18 @@ def listening(app: Flask) -> Iterator[str]:
 
 
 class PromptClient(Client):  # type: ignore[misc]
-    """A client that also takes what comes in one piece with the handshake."""
+    """A client that takes what comes in one piece with the handshake, and closes in order."""
 
     def handshake(self) -> None:
         """Shake hands."""
         super().handshake()
         self._handle_events()
+
+    def close(self, reason: int | None = None, message: str | None = None) -> None:
+        """Close the connection, and free its number when nobody reads from it any more."""
+        Base.close(self, reason, message)
+        self.thread.join(LIMIT_S)
+        self.sock.close()
 
 
 class LiveClient:

@@ -56,6 +56,11 @@ class SharedTls:
         with self._one:
             self._tls.sendall(data)
 
+    def close(self) -> None:
+        """Close it while nobody writes: its number may be another connection's at once."""
+        with self._one:
+            self._tls.close()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tls, name)
 
