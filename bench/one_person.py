@@ -24,7 +24,7 @@ from scipy.stats import binomtest
 from align.aligner import Aligner
 from gallery.store import open_store
 from network.serving.encoder import load_encoders
-from recognition.agreement import LEAST_LLR, Sample, compare_parts, find_odd_faces
+from recognition.agreement import Sample, compare_parts, find_odd_faces, least_llr
 from recognition.analysis import Analyser, Probe
 from recognition.one_person import OnePerson
 from recognition.verifier import Verifier
@@ -95,7 +95,8 @@ class Bench:
         parts = self.analyser.embed_parts(speech)
         if parts is None:
             return None
-        return compare_parts(parts, self.calibrations.voice)[0] < LEAST_LLR[Modality.VOICE]
+        voice = self.calibrations.voice
+        return compare_parts(parts, voice)[0] < least_llr(Modality.VOICE, voice)
 
 
 def _first_half(seen: Seen) -> Waveform:

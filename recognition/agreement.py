@@ -22,7 +22,9 @@ from utils.arrays import BoolArray, Float32Array, unit
 from utils.modality import Modality
 
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
-LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
+_LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
+# The same for a network without a cohort: a few people of one's own say little of it
+_LEAST_WITHOUT_COHORT = -math.log(99)
 
 # A single odd face is a wrong detection rather than a second person
 LEAST_FACES = 2
@@ -76,6 +78,11 @@ def llr_of(one: Sample, other: Sample, calibration: Calibration) -> float:
     return compare(one.modality, one.side, other.side, calibration).llr
 
 
+def least_llr(modality: Modality, calibration: Calibration) -> float:
+    """Natural log-likelihood ratio below which two groups of a clip are two people."""
+    return _LEAST_LLR[modality] if calibration.scale_id else _LEAST_WITHOUT_COHORT
+
+
 def divide(sample: Sample) -> BoolArray:
     """Divide the embeddings into the two groups that differ most.
 
@@ -116,7 +123,7 @@ def find_odd_faces(faces: Sample, calibration: Calibration) -> BoolArray:
         return odd
     one = faces.part(clear).part(group)
     other = faces.part(clear).part(~group)
-    if llr_of(one, other, calibration) >= LEAST_LLR[Modality.FACE]:
+    if llr_of(one, other, calibration) >= least_llr(Modality.FACE, calibration):
         return odd
     nearer_one = faces.vectors @ one.mean > faces.vectors @ other.mean
     is_smaller = one.weights.sum() < other.weights.sum()

@@ -23,10 +23,10 @@ from recognition.agreement import Sample
 from recognition.matching import Side
 from recognition.observation import Observation
 from scoring.calibration import Quality
-from utils.arrays import Float32Array
+from utils.arrays import BoolArray, Float32Array
 from utils.clock import timed
 from utils.config import Settings
-from utils.errors import BusyError, NoBiometricError
+from utils.errors import BusyError, ModelError, NoBiometricError
 from utils.media import AlignedFace, Capture, FaceAnalysis, Hint, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 
@@ -256,7 +256,7 @@ class Analyser:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
             sample = self.embed_sample(analysis.faces)
-            is_odd = agreement.find_odd_faces(sample, self._encoders.face.calibration)
+            is_odd = self._find_odd_faces(sample)
             vector = sample.part(~is_odd).mean
         embedding = check(Embedding(vector, Modality.FACE, self.encoder_ids.face))
         odd = [face for face, odd in zip(analysis.faces, is_odd, strict=True) if odd]
@@ -266,6 +266,17 @@ class Analyser:
             embeddings={Modality.FACE: embedding},
             odd_faces_s=tuple(sorted(face.time_s for face in odd)),
         )
+
+    def _find_odd_faces(self, sample: Sample) -> BoolArray:
+        """Find the faces (n,) of somebody else.
+
+        A network that is being calibrated has no ratio yet that tells them.
+        """
+        try:
+            calibration = self._encoders.face.calibration
+        except ModelError:
+            return np.zeros(len(sample.vectors), bool)
+        return agreement.find_odd_faces(sample, calibration)
 
     def _embed_speech(
         self, capture: Capture, timings: dict[str, float]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from recognition.agreement import LEAST_FACES, LEAST_LLR
+from recognition.agreement import LEAST_FACES
 from recognition.analysis import Analyser, Probe
 from recognition.matching import Sides
 from recognition.verifier import Vectors, Verifier
@@ -83,7 +83,8 @@ class OnePerson:
             if other.is_together or len(other.faces) < LEAST_FACES:
                 continue
             sample = self._analyser.embed_sample(other.faces)
-            if self._verifier.llr_of_faces(main, sample) < LEAST_LLR[Modality.FACE]:
+            llr = self._verifier.llr_of_faces(main, sample)
+            if llr < self._verifier.least_llr(Modality.FACE):
                 times.update(face.time_s for face in other.faces)
         if times:
             yield MixedPeopleError(
@@ -98,7 +99,7 @@ class OnePerson:
         if parts is None:
             return
         llr, odd = self._verifier.llr_of_voices(parts)
-        if llr < LEAST_LLR[Modality.VOICE]:
+        if llr < self._verifier.least_llr(Modality.VOICE):
             yield MixedPeopleError(
                 "A clip must hold one voice. Another voice is heard in about"
                 f" {len(odd) * parts.speech_s:.1f} s of the speech.",

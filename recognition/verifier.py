@@ -10,7 +10,7 @@ from gallery.results import StaleTemplates, TemplateInfo
 from gallery.store import Store, mismatch
 from gallery.vectors import represent
 from recognition import decision
-from recognition.agreement import Sample, compare_parts, llr_of
+from recognition.agreement import Sample, compare_parts, least_llr, llr_of
 from recognition.analysis import Analyser, Probe
 from recognition.matching import Calibrations, Comparison, Sides, compare
 from recognition.results import Verdict, Verification
@@ -98,6 +98,10 @@ class Verifier:
     def llr_of_faces(self, one: Sample, other: Sample) -> float:
         """Log-likelihood ratio that the faces of one clip are one person's."""
         return llr_of(one, other, self._calibrations.face)
+
+    def least_llr(self, modality: Modality) -> float:
+        """Log-likelihood ratio below which parts of a clip are two people."""
+        return least_llr(modality, self._calibrations[modality])
 
     def llr_of_voices(self, parts: Sample) -> tuple[float, Sequence[int]]:
         """Compare the parts of one speech, as `recognition.agreement.compare_parts`."""
