@@ -136,10 +136,8 @@ def test_a_service_that_ends_ends_its_sessions(live: Live) -> None:
     client.take()
     client.send("start_transcription")
     client.until("transcription_started")
-    started = time.monotonic()
     live.service.process.terminate()
     assert client.until("error")["code"] == "service_ends"
     assert client.rest()[-1]["type"] == "transcription_ended"
     live.service.process.wait(60)
-    assert time.monotonic() - started < 20
     assert "Traceback" not in live.service.log.read_text(), json.dumps(live.service.log.read_text())
