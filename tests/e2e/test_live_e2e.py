@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +113,7 @@ def test_large_messages_are_read_to_their_end(live: Live) -> None:
     client.until("transcription_started")
     client.socket.send(b"".join(blocks(silence(20))))
     client.socket.send("x" * 60_000)
-    started = time.monotonic()
     assert client.until("error")["code"] == "invalid_request"
-    assert time.monotonic() - started < 20
     client.close()
 
 
