@@ -15,7 +15,7 @@ from speech.events import NOT_REGISTERED, Relabel
 from speech.filters import filter_passage
 from speech.lines import Line
 from speech.listener import Listener, Piece, raise_whole
-from speech.live_voices import Label, LiveVoices, SessionVoice, infer
+from speech.live_voices import Label, LiveVoices, Part, SessionVoice, infer
 from speech.ports import Passage, Transcriber
 from speech.speakers import LEAST_S, NOBODY, Diarisation, Speaker
 from speech.turns import Turn
@@ -78,7 +78,7 @@ def join_words(passage: Passage, heard: Heard, voices: LiveVoices) -> list[Spoke
     """
     if not passage.words:
         return []
-    owners = {voice: _hear(heard, voice, voices) for voice in heard.vectors}
+    owners = _find_owners(heard, voices)
     # Voices are marked by their numbers, because two of them may have one name
     marks = {voice: Speaker(str(voice), None, "open") for voice in owners}
     line = Line(
@@ -106,12 +106,18 @@ def join_words(passage: Passage, heard: Heard, voices: LiveVoices) -> list[Spoke
     return _join_neighbours(spoken)
 
 
-def _hear(heard: Heard, number: int, voices: LiveVoices) -> tuple[SessionVoice | None, Label]:
-    clean_s = heard.clean_s(number)
-    voice = voices.hear(heard.vectors[number], clean_s)
-    if voice is None:
-        return None, _NOBODY
-    return voice, infer(voice.label) if clean_s < LEAST_S else voice.label
+def _find_owners(heard: Heard, voices: LiveVoices) -> dict[int, tuple[SessionVoice | None, Label]]:
+    """Find whose the voices of a piece are, by their numbers."""
+    parts = {
+        number: Part(vector, heard.clean_s(number)) for number, vector in heard.vectors.items()
+    }
+    matches = voices.hear(list(parts.values()))
+    owners: dict[int, tuple[SessionVoice | None, Label]] = {}
+    for number, voice in zip(parts, matches, strict=True):
+        label = voice.label if voice else _NOBODY
+        is_short = voice is not None and parts[number].seconds < LEAST_S
+        owners[number] = (voice, infer(label) if is_short else label)
+    return owners
 
 
 def _join_neighbours(spoken: list[Spoken]) -> list[Spoken]:

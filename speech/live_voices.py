@@ -9,16 +9,18 @@ So a name may come, or change, while the session goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from recognition.matching import Side
 from recognition.voices import Voices
 from speech.events import NOT_REGISTERED
 from speech.live_options import LiveOptions
 from speech.speakers import LEAST_S, Speaker, to_speaker
-from utils.arrays import RATE_HZ, Float32Array, unit
+from utils.arrays import RATE_HZ, Float32Array, Float64Array, unit
 
 ONE_VOICE = -2.5
 """Log-likelihood ratio from which a turn is of a voice of the session.
@@ -30,6 +32,9 @@ stands against each. Figures: docs/live.md.
 _JOINED = 0.0
 # Less than `LEAST_S` of speech says less against a voice. It makes no voice either
 _ONE_VOICE_SHORT = -4.0
+# Ratios that decide whatever the others are: never, and by the cosine alone
+_NEVER = -1e6
+_SIMILAR = 1e3
 # Vectors that a voice is pooled from weigh so many seconds together at most, so that it
 # follows a voice that changes
 _MOST_S = 60.0
@@ -48,7 +53,15 @@ class Label:
         return names == (other.speaker.label, other.speaker.person_id)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Part:
+    """A voice of a stretch: a vector (512,), and how much was heard of it alone."""
+
+    vector: Float32Array
+    seconds: float
+
+
+@dataclass(eq=False)
 class SessionVoice:
     """A voice of the session.
 
@@ -59,6 +72,7 @@ class SessionVoice:
         stranger: its number among the strangers, which it keeps.
         is_told: it registered, or a person said whose it is. No decision changes that.
         has_spoken: it is of a turn.
+        beside: voices that were heard beside it, which are other people.
         joined: the voice that it turned out to be.
     """
 
@@ -68,6 +82,7 @@ class SessionVoice:
     stranger: int
     is_told: bool = False
     has_spoken: bool = False
+    beside: set[SessionVoice] = field(default_factory=set)
     joined: SessionVoice | None = None
 
     @property
@@ -91,6 +106,7 @@ class SessionVoice:
         if other.surety > self.surety:
             self.label = other.label
         self.is_told = self.is_told or other.is_told
+        self.beside |= other.beside
         other.joined = self
 
     @property
@@ -142,29 +158,28 @@ class LiveVoices:
 
         Raises EncoderMismatchError, StoreUnavailableError.
         """
-        voice = self._find(vector, seconds)
+        (voice,) = self._match([Part(vector, seconds)])
         if voice is not None:
             return voice.label
         return self._name(vector, seconds, self._strangers + 1)
 
-    def hear(self, vector: Float32Array | None, seconds: float) -> SessionVoice | None:
-        """Find the session's voice that a voice of a turn is, or make a new one.
+    def hear(self, parts: Sequence[Part]) -> list[SessionVoice | None]:
+        """Find the session's voice that each voice of a stretch is, or make a new one.
 
-        `seconds` of it were heard alone. Less than `LEAST_S` makes no new voice: None,
-        where none is near. Raises EncoderMismatchError, StoreUnavailableError.
+        Voices of one stretch are two people. Less than `LEAST_S` of one makes no new
+        voice: None, where none is near. Raises EncoderMismatchError,
+        StoreUnavailableError.
         """
-        if vector is None:
-            return None
-        voice = self._find(vector, seconds)
-        if seconds < LEAST_S:
-            return voice
-        if voice is None:
-            voice = self._make(vector, seconds)
-        else:
-            voice.add(vector, seconds)
-        voice.has_spoken = True
-        self._decide(voice)
-        return self._merge(voice)
+        matches = self._match(parts)
+        for number, part in enumerate(parts):
+            if matches[number] is None and self._is_full:
+                (matches[number],) = self._match([part])
+            if part.seconds >= LEAST_S:
+                matches[number] = self._learn(part, matches[number])
+        beside = {voice for voice in matches if voice is not None}
+        for voice in beside:
+            voice.beside |= beside - {voice}
+        return [voice and self._merge(voice.current) for voice in matches]
 
     def tell(self, voice: SessionVoice, speaker: Speaker) -> SessionVoice:
         """Note whose a voice is, as a person says."""
@@ -183,25 +198,50 @@ class LiveVoices:
         detail = {"seconds": round(seconds)}
         self._voices.note(self.list_named(), strangers, action="live", detail=detail)
 
-    def _find(self, vector: Float32Array, seconds: float) -> SessionVoice | None:
-        """Find the nearest voice, if it is near enough, or if there may be no other."""
-        voices = self._list_possible(vector)
-        if not voices:
-            return None
-        vectors = np.stack([*(voice.vector for voice in voices), vector])
-        lengths = np.array([*(voice.seconds for voice in voices), seconds])
-        ratios = self._voices.compare(vectors, lengths)[-1, :-1]
-        best = voices[int(ratios.argmax())]
-        least = ONE_VOICE if seconds >= LEAST_S else _ONE_VOICE_SHORT
-        is_full = 0 < self.options.num_speakers <= len(voices)
-        is_similar = best.is_registered and self.options.similarity_threshold > 0
-        return best if is_full or is_similar or ratios.max() >= least else None
+    def _match(self, parts: Sequence[Part]) -> list[SessionVoice | None]:
+        """Match voices of one stretch with those of the session, each with another one.
 
-    def _list_possible(self, vector: Float32Array) -> list[SessionVoice]:
-        """List the voices that a vector (512,) may be of. They are those who spoke, if full."""
-        voices = [voice for voice in self.heard if self._may_be(voice, vector)]
-        spoke = [voice for voice in voices if voice.has_spoken]
-        return spoke if 0 < self.options.num_speakers <= len(spoke) else voices
+        The sum of the ratios is the highest. None: no voice is near enough.
+        """
+        voices = self._list_possible()
+        least = [ONE_VOICE if part.seconds >= LEAST_S else _ONE_VOICE_SHORT for part in parts]
+        if self._is_full:
+            least = [_NEVER / 2] * len(parts)
+        ratios = np.full((len(parts), len(voices) + len(parts)), _NEVER)
+        ratios[:, : len(voices)] = self._compare(parts, voices)
+        ratios[:, len(voices) :][np.diag_indices(len(parts))] = least
+        _, columns = linear_sum_assignment(ratios, maximize=True)
+        return [voices[n] if n < len(voices) else None for n in columns]
+
+    def _compare(self, parts: Sequence[Part], voices: Sequence[SessionVoice]) -> Float64Array:
+        """Ratios (parts, voices) that they are one, as the options have it."""
+        if not voices or not parts:
+            return np.zeros((len(parts), len(voices)))
+        sides: list[Part | SessionVoice] = [*parts, *voices]
+        vectors = np.stack([side.vector for side in sides])
+        ratios = self._voices.compare(vectors, np.array([side.seconds for side in sides]))
+        ratios = ratios[: len(parts), len(parts) :].copy()
+        for row, part in enumerate(parts):
+            for column, voice in enumerate(voices):
+                ratios[row, column] = self._heed_options(ratios[row, column], part, voice)
+        return ratios
+
+    def _heed_options(self, ratio: float, part: Part, voice: SessionVoice) -> float:
+        """The ratio that counts: a registered speaker may have to reach a cosine instead."""
+        if not self._may_be(voice, part.vector):
+            return _NEVER
+        is_similar = voice.is_registered and self.options.similarity_threshold > 0
+        return _SIMILAR * float(part.vector @ voice.vector) if is_similar else ratio
+
+    def _list_possible(self) -> list[SessionVoice]:
+        """List the voices that there are. They are those who spoke, if these are all."""
+        spoke = [voice for voice in self.heard if voice.has_spoken]
+        return spoke if 0 < self.options.num_speakers <= len(spoke) else self.heard
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the session has as many voices as the options allow, registered ones too."""
+        return 0 < self.options.num_speakers <= len(self.heard)
 
     def _may_be(self, voice: SessionVoice, vector: Float32Array) -> bool:
         """Whether the options let a vector (512,) be of a voice."""
@@ -211,11 +251,23 @@ class LiveVoices:
         is_similar = not threshold or float(vector @ voice.vector) >= threshold
         return is_similar and self.options.names != "gallery"
 
-    def _make(self, vector: Float32Array, seconds: float) -> SessionVoice:
-        label = self._name(vector, seconds, self._strangers + 1)
-        stranger = self._strangers + 1 if label.speaker.outcome != "named" else 0
-        self._strangers = max(self._strangers, stranger)
-        voice = SessionVoice(vector * np.float32(seconds), seconds, label, stranger)
+    def _learn(self, part: Part, voice: SessionVoice | None) -> SessionVoice:
+        """Pool what a voice says with what it said before."""
+        if voice is None:
+            voice = self._make(part)
+        else:
+            voice.add(part.vector, part.seconds)
+        voice.has_spoken = True
+        self._decide(voice)
+        return voice
+
+    def _make(self, part: Part) -> SessionVoice:
+        stranger = self._strangers + 1
+        label = self._name(part.vector, part.seconds, stranger)
+        self._strangers += label.speaker.outcome != "named"
+        stranger = stranger if label.speaker.outcome != "named" else 0
+        total = part.vector * np.float32(part.seconds)
+        voice = SessionVoice(total, part.seconds, label, stranger)
         self.heard.append(voice)
         return voice
 
@@ -246,7 +298,7 @@ class LiveVoices:
         """Whether a voice and another one of the session are one, or the same."""
         if voice is other or voice.label.is_same(other.label):
             return True
-        if voice.is_told and other.is_told:
+        if other in voice.beside or (voice.is_told and other.is_told):
             return False
         if not (self._may_be(voice, other.vector) and self._may_be(other, voice.vector)):
             return False

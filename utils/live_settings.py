@@ -58,7 +58,7 @@ class LiveSettings(Subject):
     )
     live_similarity_threshold: float = setting(
         0.0,
-        "Cosine from which a voice is that of a registered speaker. 0: the calibrated decision"
+        "Cosine from which a voice is that of a registered speaker. 0: the calibrated ratio"
         " says so.",
         0,
         1,

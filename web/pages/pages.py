@@ -185,4 +185,4 @@ def transcribe() -> Response:
 @blueprint.get("/live")
 def live() -> Response:
     """Who says what, while it is said."""
-    return page("live")
+    return page("live", spoken=SPOKEN)
