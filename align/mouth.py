@@ -23,26 +23,33 @@ from utils.arrays import Float32Array, ImageArray
 STILL = 0.02
 """Motion below which a face is a picture, or somebody who does not talk."""
 
-# Rows and columns of the mouth in an aligned face, and how far it may be off its place
-_MOUTH = (slice(76, 108), slice(34, 78))
+Region = tuple[slice, slice]
+"""Rows and columns of an aligned face."""
+
+MOUTH: Region = (slice(76, 108), slice(34, 78))
+UPPER_FACE: Region = (slice(34, 76), slice(24, 88))
+"""Eyes and nose, which talking does not move."""
+
+# How far a region may be off its place
 _REACH_PX = 4
 
 # Evens out the noise of the sensor
 _BLUR_PX = 1.2
 
 
-def measure_changes(images: Sequence[ImageArray]) -> Float32Array:
-    """Measure how the mouth changes from each aligned face to the next.
+def measure_changes(images: Sequence[ImageArray], region: Region = MOUTH) -> Float32Array:
+    """Measure how a region, the mouth, changes from each aligned face to the next.
 
     Args:
         images: n aligned faces (112, 112, 3) uint8 RGB, in order of time.
+        region: rows and columns, at least 4 px from each edge.
 
     Returns:
-        (n - 1,) float32 in [0, 2]: one less the correlation of the two mouths.
+        (n - 1,) float32 in [0, 2]: one less the correlation of the two.
     """
     grey = [_soften(image) for image in images]
     pairs = pairwise(grey)
-    return np.array([_change(before, after) for before, after in pairs], np.float32)
+    return np.array([_change(before, after, region) for before, after in pairs], np.float32)
 
 
 def measure_motion(images: Sequence[ImageArray]) -> float:
@@ -59,13 +66,13 @@ def _soften(image: ImageArray) -> Float32Array:
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), _BLUR_PX), np.float32)
 
 
-def _change(before: Float32Array, after: Float32Array) -> float:
-    rows, columns = _MOUTH
-    mouth = np.ascontiguousarray(after[rows, columns])
+def _change(before: Float32Array, after: Float32Array, region: Region) -> float:
+    rows, columns = region
+    part = np.ascontiguousarray(after[rows, columns])
     around = before[
         rows.start - _REACH_PX : rows.stop + _REACH_PX,
         columns.start - _REACH_PX : columns.stop + _REACH_PX,
     ]
-    likeness = cv2.matchTemplate(np.ascontiguousarray(around), mouth, cv2.TM_CCOEFF_NORMED)
-    # A mouth without any contrast correlates with nothing, and does not move either
-    return 1.0 - float(likeness.max()) if mouth.std() > 1.0 else 0.0
+    likeness = cv2.matchTemplate(np.ascontiguousarray(around), part, cv2.TM_CCOEFF_NORMED)
+    # What has no contrast correlates with nothing, and does not move either
+    return 1.0 - float(likeness.max()) if part.std() > 1.0 else 0.0

@@ -309,6 +309,30 @@ def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
     _write(out, "\n\n".join(tables))
 
 
+@evaluate.command("liveness")
+@DATA
+@click.option(
+    "--out",
+    type=NEW_PATH,
+    default=Path("data/runs/liveness.md"),
+    show_default=True,
+    help="Markdown file.",
+)
+@refusals
+def evaluate_liveness(data: Path | None, out: Path) -> None:
+    """Measure the checks for liveness by kind of attack: APCER and BPCER.
+
+    On the clips of the research data, with the threshold in use, and with thresholds
+    that are fitted to other subjects.
+    """
+    from align.aligner import Aligner
+    from train.data.datasets import shared_data_dir
+    from train.measure.liveness import as_markdown, judge_research
+
+    aligner = Aligner(Settings.from_env().capture)
+    _write(out, as_markdown(judge_research(data or shared_data_dir(), aligner)))
+
+
 def _research_data(folder: Path | None) -> ResearchData:
     from train.calibration.gather import ResearchData
     from train.data.datasets import shared_data_dir

@@ -19,6 +19,9 @@ _MEDIA = {
     "several_people": (
         "Use a clip with one person in view. With --force the main face is enrolled."
     ),
+    "not_live": (
+        "Record the person talking in front of the camera, or repeat the command with --force."
+    ),
     "poor_quality": "Record again, nearer and in better light, or repeat the command with --force.",
     "unlike_person": (
         "Check that the person is the right one. If it is, repeat the command with --force."

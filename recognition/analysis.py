@@ -18,6 +18,8 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import stored_media
 from gallery.store import NewTemplate
 from gallery.vectors import check
+from liveness.judgement import Liveness
+from liveness.judges import Judges
 from recognition import agreement
 from recognition.agreement import Sample
 from recognition.matching import Side
@@ -53,6 +55,7 @@ class Probe:
         encoder_ids: encoders of the embeddings.
         odd_faces_s: when somebody else's face is seen in the place of the main person's,
             in seconds. These faces are left out.
+        liveness: whether somebody is there and talks; None where no check is on.
         keep_media: an enrolment keeps faces and speech beside the vectors.
         timings_ms: time of each stage; later stages add theirs.
         started: clock when the clip came, in seconds.
@@ -64,6 +67,7 @@ class Probe:
     missing: Mapping[Modality, str]
     encoder_ids: PerModality[str]
     odd_faces_s: tuple[float, ...] = ()
+    liveness: Liveness | None = None
     keep_media: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
@@ -111,7 +115,13 @@ class Probe:
             hints=(*capture.hints, *self._own_hints, *hints),
             encoder_ids=self.encoder_ids,
             timings_ms=self.timings_ms | total,
+            liveness=self.liveness,
         )
+
+    @property
+    def refusal(self) -> str | None:
+        """Why a check for liveness lets nobody be named. None where somebody may be."""
+        return self.liveness.refusal if self.liveness else None
 
     @property
     def _own_hints(self) -> tuple[Hint, ...]:
@@ -184,6 +194,7 @@ class Analyser:
     ) -> None:
         self._aligner = aligner
         self._encoders = encoders
+        self._judges = Judges(settings.liveness)
         self._settings = settings
         self._wait_s = wait_s
         self._slots = threading.BoundedSemaphore(settings.limits.slots)
@@ -214,6 +225,8 @@ class Analyser:
                 raise _nothing_usable(capture, missing)
             with timed(timings, "fusion"):
                 vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
+            with timed(timings, "liveness"):
+                liveness = self._judges.examine(capture)
         return Probe(
             capture=capture,
             embeddings=embeddings,
@@ -221,6 +234,7 @@ class Analyser:
             missing=missing,
             encoder_ids=self.encoder_ids,
             odd_faces_s=seen.odd_faces_s,
+            liveness=liveness,
             keep_media=self._settings.privacy.keep_media,
             timings_ms=timings,
             started=started,

@@ -13,6 +13,7 @@ from typing import Any
 
 from gallery.audit import AuditReport
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
+from liveness.judgement import Judge, Judgement, Liveness
 from recognition.observation import Observation
 from recognition.results import (
     Decision,
@@ -96,6 +97,26 @@ def hints(values: Iterable[Hint]) -> list[dict[str, str]]:
     return [{"code": hint.code, "text": hint.text} for hint in values]
 
 
+def liveness(value: Liveness | None) -> dict[str, Any] | None:
+    """What each check for liveness says. Null for a check that is off or was not asked."""
+    if value is None:
+        return None
+    judgements = {str(judge): _judgement(value.judgements.get(judge)) for judge in Judge}
+    return {**judgements, "outcome": value.outcome.value}
+
+
+def _judgement(value: Judgement | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {
+        "outcome": value.outcome.value,
+        "score": number(value.score),
+        "threshold": number(value.threshold),
+        "reason": value.reason,
+        "model_id": value.model_id,
+    }
+
+
 def observation(value: Observation) -> dict[str, Any]:
     """What was seen and heard in a clip: part of every answer about one."""
     return {
@@ -105,6 +126,7 @@ def observation(value: Observation) -> dict[str, Any]:
         },
         "people_in_view": value.people_in_view,
         "hints": hints(value.hints),
+        "liveness": liveness(value.liveness),
         "encoders": value.encoder_ids.to_dict(),
         "timings_ms": {stage: number(ms) for stage, ms in value.timings_ms.items()},
     }

@@ -33,6 +33,9 @@ there already. One of these must hold:
   the clip reaches the threshold of 1/N of the stated FPIR. Over the enrolment of all N,
   somebody new is then refused at the stated rate.
 - The cosine is 0.95 or more: the same recording in all but name.
+
+A clip that a check for liveness refuses (`DUET_LIVENESS_...=refuse`) is rejected: nobody is
+named by anything.
 """
 
 from __future__ import annotations
@@ -165,6 +168,25 @@ def _why_accepted(decision: Decision, rule: Rule) -> str:
 def no_probe(reason: str) -> Decision:
     """Decide about a clip that has nothing to compare in this modality."""
     return _nothing(Outcome.NO_PROBE, reason)
+
+
+def reject(decisions: PerModality[Decision], refusal: str | None) -> PerModality[Decision]:
+    """Name nobody of a clip that a check for liveness refuses, for the reason `refusal`.
+
+    None lets the decisions stand. What has no probe has none afterwards either.
+    """
+    if refusal is None:
+        return decisions
+    rejected = _nothing(Outcome.REJECTED, refusal)
+    return decisions.map(lambda one: one if one.outcome is Outcome.NO_PROBE else rejected)
+
+
+def reject_verdicts(verdicts: PerModality[Verdict], refusal: str | None) -> PerModality[Verdict]:
+    """Verify nobody with a clip that a check for liveness refuses, as `reject`."""
+    if refusal is None:
+        return verdicts
+    rejected = Verdict("rejected")
+    return verdicts.map(lambda one: one if one.outcome == "no_probe" else rejected)
 
 
 def decide_fused(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from gallery.records.feedback import NamedPerson
 from gallery.store import Store
+from recognition.observation import Observation
 from recognition.requests import EVALUATE, IdentificationRequest
 from recognition.results import Identification, Verification
 from utils.errors import StorageFullError, StoreUnavailableError
@@ -29,7 +30,11 @@ class Journal:
         """Note an identification in the audit, and who was named for feedback."""
         fused = answer.decisions.fused
         outcome = request.outcome or str(fused.outcome)
-        detail: dict[str, str | int] = {"people": answer.people, **request.detail}
+        detail: dict[str, str | int] = {
+            "people": answer.people,
+            **_found_of(answer.observation),
+            **request.detail,
+        }
         seen = fused.match if request.action != EVALUATE else None
         if request.action == "identify":
             detail = {
@@ -60,7 +65,11 @@ class Journal:
             "verify_clips" if person_id is None else "verify",
             verdicts.fused.outcome,
             person_id=person_id,
-            detail={"face": verdicts.face.outcome, "voice": verdicts.voice.outcome},
+            detail={
+                "face": verdicts.face.outcome,
+                "voice": verdicts.voice.outcome,
+                **_found_of(answer.observation),
+            },
         )
 
     def note(
@@ -79,6 +88,12 @@ class Journal:
             write()
         except (StoreUnavailableError, StorageFullError) as error:
             log.error("the audit missed %s %s: %s", action, outcome, error.code)
+
+
+def _found_of(observation: Observation) -> dict[str, str]:
+    """What the checks for liveness came to, by the name of each."""
+    judgements = observation.liveness.judgements if observation.liveness else {}
+    return {str(judge): str(judgement.outcome) for judge, judgement in judgements.items()}
 
 
 def named_people(answer: Identification) -> tuple[NamedPerson, ...]:

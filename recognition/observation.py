@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from liveness.judgement import Liveness
 from utils.media import AlignedFace, FaceQuality, Hint, SpeechQuality, SpeechSegment
 from utils.modality import PerModality
 
@@ -26,6 +27,7 @@ class Observation:
         hints: advice for the person in front of the camera.
         encoder_ids: encoders that the embeddings of the clip come from.
         timings_ms: time of each stage in milliseconds, and of all as `total`.
+        liveness: whether somebody is there and talks; None where no check is on.
     """
 
     faces: tuple[AlignedFace, ...]
@@ -37,6 +39,7 @@ class Observation:
     hints: tuple[Hint, ...]
     encoder_ids: PerModality[str]
     timings_ms: Mapping[str, float]
+    liveness: Liveness | None = None
 
     @property
     def speech_s(self) -> float:

@@ -20,6 +20,7 @@ from scoring.calibration import probability_of
 from utils.errors import (
     ClipRefusedError,
     MixedPeopleError,
+    NotLiveError,
     PoorQualityError,
     SeveralPeopleError,
     UnlikePersonError,
@@ -67,6 +68,7 @@ class OnePerson:
         return None
 
     def _faults_of(self, probe: Probe) -> Iterator[ClipRefusedError]:
+        yield from _find_lifeless(probe)
         if Modality.FACE in probe.embeddings:
             yield from _find_several(probe)
             yield from self._find_other_faces(probe)
@@ -150,6 +152,12 @@ class OnePerson:
             if not llr >= LEAST_LIKE[modality]:
                 return modality, float(probability_of(llr))
         return None, 1.0
+
+
+def _find_lifeless(probe: Probe) -> Iterator[ClipRefusedError]:
+    refusal = probe.liveness.enrolment_refusal if probe.liveness else None
+    if refusal:
+        yield NotLiveError(f"{refusal}.")
 
 
 def _find_several(probe: Probe) -> Iterator[ClipRefusedError]:

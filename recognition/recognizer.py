@@ -14,6 +14,7 @@ from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
 from gallery.store import Store, mismatch
 from recognition.analysis import WAIT_S, Analyser, Probe
+from recognition.decision import reject
 from recognition.duplicates import DuplicateSearch
 from recognition.enrolment import ALREADY_ENROLLED, Enroller
 from recognition.identifier import Identifier
@@ -115,15 +116,17 @@ class Recognizer:
         snapshot = answer.snapshot
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
-        duplicates = list_duplicates(answer.decisions)
+        decisions = reject(answer.decisions, probe.refusal)
+        duplicates = list_duplicates(decisions)
+        ask_others = request.all_faces and probe.refusal is None
         hints = (*_stale_hints(snapshot.stale), *_duplicate_hints(duplicates))
         identification = Identification(
-            decisions=answer.decisions,
+            decisions=decisions,
             observation=probe.observation(*hints),
             people=snapshot.people,
             fpir=self._settings.decision.fpir,
             scale_ids=self.scale_ids,
-            others=tuple(self._look_at_others(probe, decide=request.all_faces)),
+            others=tuple(self._look_at_others(probe, decide=ask_others)),
             duplicates=duplicates,
         )
         self._journal.note_identification(request, identification)

@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     NO_PROBE = "no_probe"
     CONFLICT = "conflict"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class Verdict:
     """1:1 decision by one modality.
 
     `outcome` is "same", "different" or "no_probe", and for both together "conflict" too,
-    where face or voice speaks against the person. Without a probe the score (a cosine),
+    where face or voice speaks against the person. It is "rejected" where a check for
+    liveness refuses the clip. Without a probe, and there, the score (a cosine),
     the threshold and the probability are None. `extrapolated`: the threshold lies beyond
     the measured error rates. `modality`: whose score and threshold these are.
     """

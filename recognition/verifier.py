@@ -59,25 +59,29 @@ class Verifier:
             self._refuse_stale(probe, templates)
         hints = _not_comparable(probe, vectors, f"No {{}} template is stored for {person_id}.")
         return Verification(
-            verdicts=self._judge(probe.sides, vectors),
+            verdicts=self._judge(probe, vectors),
             observation=probe.observation(*hints),
             reference=None,
             fmr=self._settings.fpir,
         )
 
     def verify_clips(self, probe: Probe, reference: Probe) -> Verification:
-        """Compare two probes. The verdicts do not depend on their order."""
+        """Compare two probes. The verdicts do not depend on their order.
+
+        Checks for liveness look at `probe` alone: the reference may be a picture.
+        """
         vectors = reference.vectors
         hints = _not_comparable(probe, vectors, "The reference has no usable {}.")
         return Verification(
-            verdicts=self._judge(probe.sides, reference.sides),
+            verdicts=self._judge(probe, reference.sides),
             observation=probe.observation(*hints),
             reference=reference.observation(),
             fmr=self._settings.fpir,
         )
 
-    def _judge(self, probe: Sides, reference: Sides | Vectors) -> PerModality[Verdict]:
-        return judge(probe, reference, self._calibrations, self._settings)
+    def _judge(self, probe: Probe, reference: Sides | Vectors) -> PerModality[Verdict]:
+        verdicts = judge(probe.sides, reference, self._calibrations, self._settings)
+        return decision.reject_verdicts(verdicts, probe.refusal)
 
     def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:
         encoder_ids = self._analyser.encoder_ids

@@ -18,6 +18,7 @@ from typing import Any
 
 from utils.errors import ConfigError
 from utils.live_settings import LiveSettings
+from utils.liveness_settings import LivenessSettings
 from utils.setting_values import parse_value
 from utils.subjects import PREFIX, Subject, setting, variable_of
 
@@ -276,6 +277,7 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     live: LiveSettings = field(default_factory=LiveSettings)
+    liveness: LivenessSettings = field(default_factory=LivenessSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:

@@ -21,7 +21,8 @@ DuetError
 │       ├── MixedPeopleError: mixed_people
 │       ├── SeveralPeopleError: several_people
 │       ├── PoorQualityError: poor_quality
-│       └── UnlikePersonError: unlike_person
+│       ├── UnlikePersonError: unlike_person
+│       └── NotLiveError: not_live
 ├── GalleryError
 │   ├── PersonNotFoundError: person_not_found
 │   ├── PersonExistsError: person_exists
@@ -213,6 +214,12 @@ class UnlikePersonError(ClipRefusedError):
     """The clip is more likely of somebody else than of the person it is enrolled for."""
 
     code = "unlike_person"
+
+
+class NotLiveError(ClipRefusedError):
+    """A check for liveness does not let the clip be enrolled."""
+
+    code = "not_live"
 
 
 class GalleryError(DuetError):

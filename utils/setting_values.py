@@ -23,6 +23,12 @@ def check_range(variable: str, value: Any, low: float | None, high: float | None
         raise ConfigError(f"{variable} must be between {low:g} and {high:g}. Received: {value!r}")
 
 
+def check_choice(variable: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError for a value that is none of the choices. No choices: any value."""
+    if choices and value not in choices:
+        raise ConfigError(f"{variable} must be one of {', '.join(choices)}. Received: {value!r}")
+
+
 def _parse_flag(variable: str, text: str) -> bool:
     if text not in ("0", "1"):
         raise ConfigError(f"{variable} must be 0 or 1. Received: {text!r}")

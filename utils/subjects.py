@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from utils.setting_values import check_range
+from utils.setting_values import check_choice, check_range
 
 PREFIX = "DUET_"
 
@@ -18,21 +18,23 @@ def setting(
     high: float | None = None,
     *,
     secret: bool = False,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """Make the field of a setting: its default, what it is for, and its bounds."""
-    return field(
-        default=default, repr=not secret, metadata={"help": text, "low": low, "high": high}
-    )
+    """Make the field of a setting: its default, what it is for, its bounds or its choices."""
+    facts = {"help": text, "low": low, "high": high, "choices": choices}
+    return field(default=default, repr=not secret, metadata=facts)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The settings of one subject. Every number is within its bounds."""
+    """The settings of one subject. Every value is within its bounds."""
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             bounds = one.metadata["low"], one.metadata["high"]
-            check_range(variable_of(one), getattr(self, one.name), *bounds)
+            value = getattr(self, one.name)
+            check_range(variable_of(one), value, *bounds)
+            check_choice(variable_of(one), value, one.metadata["choices"])
 
 
 def variable_of(setting: dataclasses.Field[Any]) -> str:

@@ -65,6 +65,15 @@ def answered(recorded: str, **changes: Any) -> list[Step]:
     return [SENT, ("receiveAnswer", value(answer))]
 
 
+def rejected() -> list[Step]:
+    """The steps to an answer that a check for liveness takes the names off."""
+    answer = json.loads(json.dumps(ANSWERS["recognised"]))
+    nothing = dict.fromkeys(("match", "runner_up", "threshold", "margin", "decided_by"))
+    for modality in ("fused", "face", "voice"):
+        answer[modality] |= {"outcome": "rejected", **nothing}
+    return [SENT, ("receiveAnswer", value(answer))]
+
+
 def enrolment(*modalities: str, hints: tuple[str, ...] = ()) -> Step:
     """The step to what was stored."""
     stored = {
@@ -107,6 +116,7 @@ STATES: dict[str, list[Step]] = {
     "recognised in the dark": answered("dark"),
     "mistaken": [*answered("recognised"), ("rejectName",)],
     "two people": answered("mixed_stranger"),
+    "rejected": rejected(),
     "unknown": STRANGER,
     "unknown, no sound": answered("stranger_nosound"),
     "unknown, no picture": answered("sound_only"),
@@ -124,6 +134,7 @@ STATES: dict[str, list[Step]] = {
     "problem mixed": problem(errors.MixedPeopleError("Two.")),
     "problem several": problem(errors.SeveralPeopleError("Two.")),
     "problem poor": problem(errors.PoorQualityError("Poor.")),
+    "problem not live": problem(errors.NotLiveError("Still.")),
     "problem busy": problem(errors.BusyError("Busy.")),
     "problem too many": problem(RateLimitedError("Slow.", retry_after_s=30)),
     "problem key": problem(errors.KeyRequiredError("Key.", details={"key": "missing"})),

@@ -28,6 +28,7 @@ FOLDERS = (
     "docs",
     "gallery",
     "jobs",
+    "liveness",
     "network",
     "recognition",
     "scoring",

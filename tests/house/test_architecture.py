@@ -29,7 +29,7 @@ from tests.house.imports import (
 
 PURE = {"scoring", "utils"}
 GALLERY = {*PURE, "gallery"}
-RECOGNITION = {*GALLERY, "recognition"}
+RECOGNITION = {*GALLERY, "liveness", "recognition"}
 PRODUCT = {*RECOGNITION, "align", "network", "speech", "assembly"}
 MAY_IMPORT = {
     "utils": set(),
@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "network": PURE,
     "demo": {"utils"},
     "gallery": PURE,
-    "recognition": GALLERY,
+    "liveness": {"align", "utils"},
+    "recognition": {*GALLERY, "liveness"},
     "speech": {*RECOGNITION, "align", "network"},
     "assembly": {*RECOGNITION, "align", "network"},
     "jobs": {*RECOGNITION, "assembly", "speech"},

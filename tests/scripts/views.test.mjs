@@ -58,6 +58,7 @@ describe("an answer without a name", () => {
       [answer({ fused: "conflict" }), "answer.conflict"],
       [answer({ fused: "conflict", face: "accepted" }), "answer.conflict_voice"],
       [answer({ fused: "conflict", voice: "accepted" }), "answer.conflict_face"],
+      [answer({ fused: "rejected", face: "rejected" }), "answer.rejected_about"],
       [answer({ face: "accepted" }), "answer.both_needed"],
       [answer({ people: 0 }), "answer.empty"],
       [answer({ face: "no_probe" }), "answer.voice_only"],

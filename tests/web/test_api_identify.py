@@ -67,6 +67,7 @@ def test_a_known_person(enrolled_three: FlaskClient) -> None:
         "quality",
         "people_in_view",
         "hints",
+        "liveness",
         "encoders",
         "timings_ms",
         "request_id",

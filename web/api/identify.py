@@ -13,6 +13,7 @@ from recognition.requests import IdentificationRequest, VerificationRequest
 from utils import errors
 from utils.errors import InvalidRequestError
 from web.guard.auth import admin_only
+from web.guard.figures import hide_figures
 from web.state import recognizer
 from web.wire import parse
 from web.wire.compared_media import show_compared
@@ -111,7 +112,7 @@ class Identify(Resource):
         answer = recognizer().identify(
             IdentificationRequest(clip.clip, request_id=g.request_id, all_faces=all_faces)
         )
-        return as_json.identification(answer, g.request_id)
+        return hide_figures(as_json.identification(answer, g.request_id))
 
 
 @ns.route("/verify")
@@ -144,7 +145,7 @@ class Verify(Resource):
         answer = recognizer().verify(
             VerificationRequest(clip.clip, reference.clip if reference else str(person_id))
         )
-        body = as_json.verification(answer, g.request_id)
+        body = hide_figures(as_json.verification(answer, g.request_id))
         if parse.boolean(fields.get("show", False), "show"):
             body["compared"] = show_compared(answer)
         return body

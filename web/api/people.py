@@ -18,6 +18,7 @@ from utils.errors import InvalidRequestError, PersonNotFoundError
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.api.turns import MOST_TURNS, read_turns
 from web.guard.auth import admin_only
+from web.guard.figures import hide_figures
 from web.state import recognizer, store
 from web.wire import parse
 from web.wire.errors import ContentTypeError
@@ -44,6 +45,7 @@ REFUSALS = (
     errors.MixedPeopleError,
     errors.SeveralPeopleError,
     errors.PoorQualityError,
+    errors.NotLiveError,
     errors.UnlikePersonError,
 )
 JSON_ERRORS = (*WRITE_ERRORS, ContentTypeError, errors.MediaTooLargeError)
@@ -223,7 +225,7 @@ class Templates(Resource):
         enrolment = recognizer().enroll(
             EnrolmentRequest(person_id, (clip,), replace=replace, force=force, guard=guard)
         )
-        return as_json.enrolment(enrolment, g.request_id), 201
+        return hide_figures(as_json.enrolment(enrolment, g.request_id)), 201
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")

@@ -238,7 +238,7 @@ def show_answer(result: FirstSight) -> dict[str, str]:
 
 def _notices(result: FirstSight) -> Iterator[str]:
     identification = result.identification
-    if identification.decisions.fused.outcome is Outcome.CONFLICT:
+    if identification.decisions.fused.outcome in (Outcome.CONFLICT, Outcome.REJECTED):
         yield f"{identification.decisions.fused.reason}."
     if (silent := identification.unconfirmed_by) is not None:
         by = identification.decisions.fused.modality

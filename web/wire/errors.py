@@ -66,6 +66,7 @@ STATUS = {
     "media_unreadable": 422,
     "mixed_people": 422,
     "no_biometric": 422,
+    "not_live": 422,
     "poor_quality": 422,
     "several_people": 422,
     "rate_limited": 429,

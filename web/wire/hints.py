@@ -46,6 +46,10 @@ HINTS = {
         "Record again, nearer and in better light, with a whole sentence. force=true enrols the"
         " clip as it is."
     ),
+    "not_live": (
+        "Record the person talking in front of the camera. If the person is known to be there,"
+        " enrol with force=true."
+    ),
     "unlike_person": (
         "Check that the person is the right one. If it is, enrol with force=true, or replace what"
         " is stored with replace=true."

@@ -76,11 +76,22 @@ declare namespace Api {
   }
 
   interface Decision {
-    outcome: "accepted" | "unknown" | "no_probe" | "conflict";
+    outcome: "accepted" | "unknown" | "no_probe" | "conflict" | "rejected";
     match: Match | null;
     threshold: number | null;
     margin: number | null;
     decided_by: Modality | null;
+  }
+
+  /** A check for liveness. The figures are null for keys of the role kiosk. */
+  interface Judgement {
+    outcome: "pass" | "fail" | "not_checked";
+    score: number | null;
+    threshold: number | null;
+  }
+
+  interface Liveness {
+    mouth_motion: Judgement | null;
   }
 
   interface OtherPerson {
@@ -101,7 +112,7 @@ declare namespace Api {
   }
 
   interface Verdict {
-    outcome: "same" | "different" | "no_probe" | "conflict";
+    outcome: "same" | "different" | "no_probe" | "conflict" | "rejected";
     score: number | null;
     threshold: number | null;
     probability: number | null;
@@ -120,6 +131,7 @@ declare namespace Api {
     face: Verdict;
     voice: Verdict;
     fmr: number;
+    liveness: Liveness | null;
     compared: { media: ComparedSide | null; reference: ComparedSide | null };
     hints: Hint[];
   }

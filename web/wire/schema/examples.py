@@ -67,6 +67,9 @@ _INSTANCES: tuple[DuetError, ...] = (
         "The voice must have a quality of 0.2 or more. Received: 0.11",
         details={"modality": "voice", "quality": 0.11},
     ),
+    errors.NotLiveError(
+        "The clip must pass the check mouth_motion. Speech is heard, and the mouth does not move."
+    ),
     errors.UnlikePersonError(
         f"A clip must be like what is stored of the person. Received: '{ANN}', but by face the"
         " probability is 0.004",

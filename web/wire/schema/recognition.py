@@ -30,13 +30,13 @@ MATCH = make_model(
         0.998713,
     ),
 )
-OUTCOMES = ["accepted", "unknown", "no_probe", "conflict"]
+OUTCOMES = ["accepted", "unknown", "no_probe", "conflict", "rejected"]
 DECISION = make_model(
     "Decision",
     outcome=text_field(
         "accepted: `match` is the person; unknown: nobody in the gallery; no_probe: this modality"
         " is not in the clip; conflict: of face and voice, one is like a person of the gallery and"
-        " the other speaks against that person",
+        " the other speaks against that person; rejected: a check for liveness refuses the clip",
         "accepted",
         enum=OUTCOMES,
     ),
@@ -104,12 +104,44 @@ GALLERY = make_model(
     people=int_field("people in the gallery", 20),
     fpir=float_field("false positive identification rate that the thresholds aim at", 0.01),
 )
+JUDGEMENT = make_model(
+    "Judgement",
+    outcome=text_field(
+        "pass, fail, or not_checked: the clip does not hold what the check needs",
+        "pass",
+        enum=["pass", "fail", "not_checked"],
+    ),
+    score=float_field(
+        "what was measured; null where nothing was, and for keys of the role kiosk", 0.061204
+    ),
+    threshold=float_field(
+        "score from which the check passes; null for keys of the role kiosk", 0.01
+    ),
+    reason=text_field("the outcome in words", "The mouth moves"),
+    model_id=text_field("what measured it", "mouth-motion-1", x_nullable=True),
+)
+LIVENESS = make_model(
+    "Liveness",
+    mouth_motion=model_field(
+        JUDGEMENT, "whether the mouth moves while speech is heard; null where off", allow_null=True
+    ),
+    outcome=text_field(
+        "fail where one check fails, pass where all that are on pass, else not_checked",
+        "pass",
+        enum=["pass", "fail", "not_checked"],
+    ),
+)
 COMMON: dict[str, fields.Raw] = {
     "quality": model_field(QUALITY, "how good the clip is"),
     "people_in_view": int_field(
         "people seen in the clip; the main face is used: who talks, else the central one", 1
     ),
     "hints": list_field(HINT, "how to do better next time; empty when all is well"),
+    "liveness": model_field(
+        LIVENESS,
+        "what each check for liveness says (docs/liveness.md); null where all are off",
+        allow_null=True,
+    ),
     "encoders": raw_field(
         "which networks answered, by modality",
         {"face": FACE_ID, "voice": VOICE_ID, "fused": FUSED_ID},
@@ -154,9 +186,9 @@ VERDICT = make_model(
     "Verdict",
     outcome=text_field(
         "no_probe: this modality is not in both; conflict: of face and voice, one says same and"
-        " the other speaks against it",
+        " the other speaks against it; rejected: a check for liveness refuses the clip",
         "same",
-        enum=["same", "different", "no_probe", "conflict"],
+        enum=["same", "different", "no_probe", "conflict", "rejected"],
     ),
     score=float_field("cosine, in [-1, 1]; null without a probe", 0.713251),
     threshold=float_field("score that had to be reached; null without a probe", 0.301122),

@@ -3,6 +3,7 @@ import { buttonById, byId, checkedValue, find, listenAll } from "./shared/dom.js
 import { uploadForm } from "./shared/http.js";
 import { showError } from "./shared/notice.js";
 import { t } from "./shared/texts.js";
+import { showChecks } from "./verify/checks.js";
 import { PersonChoice } from "./verify/person-choice.js";
 import { showResult } from "./verify/result.js";
 import { Side } from "./verify/side.js";
@@ -56,6 +57,7 @@ async function compare() {
     /** @type {Api.Verification} */
     const verification = await uploadForm("/v1/verify", fields, showSent);
     showResult(verification);
+    showChecks(verification.liveness);
     first.showCompared(verification.compared.media);
     second.showCompared(verification.compared.reference);
   } catch (error) {

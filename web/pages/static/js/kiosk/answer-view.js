@@ -35,8 +35,9 @@ function fillView(answer) {
   });
   showLines(byId("hints"), adviceFor(answer));
   showBars(byId("bars"), answer);
-  byId("bars").hidden = !answer.gallery.people;
-  byId("enrol").hidden = Boolean(match) || answer.fused.outcome === "conflict";
+  byId("bars").hidden = !answer.gallery.people || isRefused(answer);
+  byId("enrol").hidden =
+    Boolean(match) || answer.fused.outcome === "conflict" || isRefused(answer);
 }
 
 /** Show that the name was wrong, and neither the name nor what spoke for it. */
@@ -64,8 +65,13 @@ function showVerdict({ lead, who, sure, isRecognised }) {
 }
 
 /** @param {Api.Identification} answer */
-const describeNobody = ({ fused }) =>
-  t(fused.outcome === "conflict" ? "answer.two" : "answer.unknown");
+const isRefused = ({ fused }) => fused.outcome === "rejected";
+
+/** @param {Api.Identification} answer */
+function describeNobody({ fused }) {
+  if (fused.outcome === "rejected") return t("answer.rejected");
+  return t(fused.outcome === "conflict" ? "answer.two" : "answer.unknown");
+}
 
 /**
  * @param {Api.Identification} answer
@@ -84,6 +90,7 @@ export function describeMatch(answer, { probability }) {
  * @param {Api.Identification} answer
  */
 export function explain({ fused, face, voice, gallery }) {
+  if (fused.outcome === "rejected") return t("answer.rejected_about");
   const isFaceKnown = face.outcome === "accepted";
   const isVoiceKnown = voice.outcome === "accepted";
   if (fused.outcome === "conflict") {

@@ -32,6 +32,7 @@ const TITLES = {
   mixed_people: "problem.refused",
   several_people: "problem.refused",
   poor_quality: "problem.refused",
+  not_live: "problem.refused",
   unlike_person: "problem.refused",
 };
 

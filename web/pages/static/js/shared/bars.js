@@ -101,6 +101,7 @@ const createText = (className, textContent) =>
  */
 function describeVerdict(modality, answer, isConfirmed) {
   if (answer.outcome === "conflict") return t("bars.conflict");
+  if (answer.outcome === "rejected") return t("bars.rejected");
   if (!comparisonOf(answer)) return t(`bars.nothing_${modality}`);
   if (isPassed(answer)) return t("bars.passed");
   return t(isConfirmed ? "bars.fits" : "bars.failed");

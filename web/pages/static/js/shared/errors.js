@@ -95,6 +95,7 @@ const REFUSALS = new Set([
   "mixed_people",
   "several_people",
   "poor_quality",
+  "not_live",
   "unlike_person",
 ]);
 

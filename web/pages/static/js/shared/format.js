@@ -45,3 +45,9 @@ export function formatNumber(value, digits = 1) {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(language, options).format(value);
 }
+
+/**
+ * Format a figure of a table; a dash where there is none.
+ * @param {number | null} value
+ */
+export const formatFigure = (value) => (value === null ? "–" : formatNumber(value, 3));

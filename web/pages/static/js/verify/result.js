@@ -2,11 +2,14 @@
 import { MODALITIES, describeSilence, showBars } from "../shared/bars.js";
 import { byId, create } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
-import { describeSureness, formatNumber, formatPercent } from "../shared/format.js";
+import {
+  describeSureness,
+  formatFigure,
+  formatNumber,
+  formatPercent,
+} from "../shared/format.js";
 import { showLines } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
-
-const NONE = "–";
 
 /**
  * Show a result and put the focus on it.
@@ -40,6 +43,7 @@ function revealResult() {
 export function describeCertainty(verification) {
   const { outcome, probability } = verification.fused;
   if (outcome === "conflict") return t("verify.conflict_about");
+  if (outcome === "rejected") return t("verify.rejected_about");
   if (outcome !== "same" || probability === null) return "";
   const certainty = t("answer.certainty", {
     words: describeSureness(probability),
@@ -69,7 +73,7 @@ function createRow(modality, { outcome, score, threshold, probability }) {
   const figures = [
     formatFigure(score),
     formatFigure(threshold),
-    probability === null ? NONE : formatPercent(probability),
+    probability === null ? formatFigure(null) : formatPercent(probability),
   ];
   return create(
     "tr",
@@ -80,5 +84,3 @@ function createRow(modality, { outcome, score, threshold, probability }) {
   );
 }
 
-/** @param {number | null} value */
-const formatFigure = (value) => (value === null ? NONE : formatNumber(value, 3));

@@ -1,0 +1,79 @@
+"""Does the mouth move? A photograph with sound under it has a mouth that does not.
+
+The faces are those that recognition looks at anyway, so the check costs almost nothing.
+From one face to the next, the mouth changes by talking, and eyes and nose do not. A
+picture that is tilted, bent or blurred changes everywhere. So the change of the upper
+face, times `WEIGHT`, is taken off that of the mouth.
+
+A mouth that moves to any other sound passes: a dubbed voice, a mouth made by a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from align.mouth import UPPER_FACE, measure_changes
+from liveness.judgement import Judgement, LivenessOutcome
+from utils.arrays import ImageArray
+from utils.media import Capture
+
+MODEL_ID = "mouth-motion-1"
+
+THRESHOLD = 0.008
+"""Motion that 99 % of talking clips reach (`cli.py evaluate liveness`)."""
+
+WEIGHT = 2.0
+"""How much a change of eyes and nose speaks against a mouth that moves by itself."""
+
+LEAST_FACES = 6
+"""Faces of the main person, from the frames of the clip, that show motion."""
+
+LEAST_SPEECH_S = 0.3
+"""Seconds of speech. Whoever says nothing need not move the mouth."""
+
+
+def judge(capture: Capture) -> Judgement:
+    """Judge whether the mouth of the main person moves while somebody speaks.
+
+    The score is that of `measure_talk`.
+    """
+    missing = _find_missing(capture)
+    if missing:
+        return Judgement(LivenessOutcome.NOT_CHECKED, missing, None, THRESHOLD, MODEL_ID)
+    faces = sorted(capture.face_analysis.faces, key=lambda face: face.time_s)
+    score = measure_talk([face.image for face in faces])
+    moves = score >= THRESHOLD
+    return Judgement(
+        outcome=LivenessOutcome.PASSED if moves else LivenessOutcome.FAILED,
+        reason="The mouth moves" if moves else "Speech is heard, and the mouth does not move",
+        score=score,
+        threshold=THRESHOLD,
+        model_id=MODEL_ID,
+    )
+
+
+def measure_talk(images: Sequence[ImageArray]) -> float:
+    """Measure how much the mouth moves by itself.
+
+    Args:
+        images: n aligned faces (112, 112, 3) uint8 RGB in order of time, n ≥ 2.
+
+    Returns:
+        A motion in [-2 WEIGHT, 2]: the upper quartile of the changes of the mouth, less
+        `WEIGHT` times those of eyes and nose.
+    """
+    changes = measure_changes(images) - WEIGHT * measure_changes(images, UPPER_FACE)
+    return float(np.quantile(changes, 0.75))
+
+
+def _find_missing(capture: Capture) -> str:
+    """What the clip lacks, in words. Empty where it can be judged."""
+    faces = len(capture.face_analysis.faces)
+    if faces < LEAST_FACES:
+        return f"Fewer frames with a face than the check needs: {faces}, not {LEAST_FACES}"
+    speech_s = capture.speech_analysis.quality.speech_s
+    if speech_s < LEAST_SPEECH_S:
+        return f"Less speech than the check needs: {speech_s:.1f} s, not {LEAST_SPEECH_S:g} s"
+    return ""

@@ -1,0 +1,26 @@
+"""Settings of the checks for liveness: what is done with what each of them finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from utils.subjects import Subject, setting
+
+MODES = ("off", "report", "refuse")
+"""What a check does: nothing, say what it found, or refuse a clip that it does not pass."""
+
+
+@dataclass(frozen=True)
+class LivenessSettings(Subject):
+    """Checks whether somebody is really there and talks (docs/liveness.md)."""
+
+    liveness_mouth_motion: str = setting(
+        "report",
+        "Does the mouth move? off: not looked at. report: a field of the answer. refuse: nobody"
+        " is named unless the check passes.",
+        choices=MODES,
+    )
+    liveness_enroll: bool = setting(
+        False,
+        "1: a clip is enrolled only if no check that is on fails, also one that only reports.",
+    )
