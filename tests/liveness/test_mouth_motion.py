@@ -33,7 +33,7 @@ def tilted(image: ImageArray, degrees: float) -> ImageArray:
     return np.asarray(cv2.warpPerspective(image, matrix, (size, size)), np.uint8)
 
 
-def prints(*tilts_deg: float) -> list[ImageArray]:
+def prints(tilts_deg: list[float]) -> list[ImageArray]:
     """Aligned faces, roughly, of a print that is tilted so far: a drawn face fills each."""
     return [tilted(face(1, 112, 0.5), degrees) for degrees in tilts_deg]
 
@@ -51,8 +51,8 @@ def test_a_mouth_that_talks_passes(capture: Capture) -> None:
 
 
 def test_a_picture_fails_also_when_it_is_tilted_to_and_fro() -> None:
-    assert measure_talk(prints(0, 0, 0, 0, 0, 0)) == pytest.approx(0, abs=1e-3)
-    assert measure_talk(prints(-20, -8, 5, 20, 8, -5, -15, 10)) < THRESHOLD
+    assert measure_talk(prints([0] * 6)) == pytest.approx(0, abs=1e-3)
+    assert measure_talk(prints([-20, -8, 5, 20, 8, -5, -15, 10])) < THRESHOLD
 
 
 def test_a_picture_with_sound_is_said_to_be_still(tmp_path: Path) -> None:

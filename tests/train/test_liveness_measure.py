@@ -5,14 +5,12 @@ from __future__ import annotations
 from liveness.judgement import Judgement, LivenessOutcome
 from train.measure.liveness import Trial, as_markdown, held_out, rate
 
-PASSED, FAILED = LivenessOutcome.PASSED, LivenessOutcome.FAILED
-
 
 def trial(species: str, subject: int, score: float | None, *, attack: bool = False) -> Trial:
     """A presentation whose score passes from 0.5 on."""
     outcome = LivenessOutcome.NOT_CHECKED
     if score is not None:
-        outcome = PASSED if score >= 0.5 else FAILED
+        outcome = LivenessOutcome.PASSED if score >= 0.5 else LivenessOutcome.FAILED
     return Trial(species, f"s{subject}", attack, Judgement(outcome, "", score, 0.5))
 
 

@@ -136,8 +136,8 @@ def _prints(archive: Path, detector: FaceDetector, voice: Capture) -> Iterator[T
     with zipfile.ZipFile(archive) as pictures:
         sequences: dict[tuple[str, str], list[tuple[int, str]]] = {}
         for name in pictures.namelist():
-            if found := _PRINT.match(name):
-                sequences.setdefault((found[1], found[2]), []).append((int(found[3]), name))
+            if parts := _PRINT.match(name):
+                sequences.setdefault((parts[1], parts[2]), []).append((int(parts[3]), name))
         for (subject, _), named in sequences.items():
             images = [_decode(pictures.read(name)) for _, name in sorted(named)]
             for part in _cut(images):
@@ -146,6 +146,8 @@ def _prints(archive: Path, detector: FaceDetector, voice: Capture) -> Iterator[T
 
 def _decode(data: bytes) -> ImageArray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError("A picture of a print must be one that can be decoded.")
     return np.asarray(image[..., ::-1], np.uint8)
 
 
