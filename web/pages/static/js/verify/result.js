@@ -83,4 +83,3 @@ function createRow(modality, { outcome, score, threshold, probability }) {
     ...figures.map((textContent) => create("td", { className: "number", textContent })),
   );
 }
-
