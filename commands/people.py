@@ -264,7 +264,7 @@ def people_feedback(request_id: str, person_id: str, truth: str) -> None:
 @people.command("purge")
 @refusals
 def people_purge() -> None:
-    """Forget the people whose retention is over.
+    """Forget the people whose retention is over, and transcripts whose term is.
 
     The service does the same at its start and while it runs.
     """

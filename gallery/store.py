@@ -8,6 +8,7 @@ from gallery.records.people import NewPerson
 from gallery.records.templates import NewTemplate, mismatch
 from gallery.transactions.answers import AnswerTransactions
 from gallery.transactions.audit import AuditTransactions
+from gallery.transactions.base import Terms
 from gallery.transactions.people import PeopleTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
 from gallery.transactions.transcripts import TranscriptTransactions
@@ -46,5 +47,5 @@ def open_store(settings: Settings) -> Store:
         open_database(settings.storage.gallery_url),
         codec_of(settings),
         settings.storage.media_folder,
-        settings.privacy.feedback_days,
+        Terms(settings.privacy.feedback_days, settings.privacy.transcript_days),
     )

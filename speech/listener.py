@@ -1,12 +1,14 @@
 """From a stream of sound to pieces of speech, with nothing else in them.
 
-Quiet sound is raised first: the voice activity network misses the beginning of speech
-whose peaks lie below a hundredth of full scale. Samples are 16 kHz mono float32 in
+The voice activity network hears the sound as it is, and raised where it is quiet: it
+misses speech whose peaks lie below a hundredth of full scale. The larger probability
+counts, as raising distorts what begins softly. Samples are 16 kHz mono float32 in
 [-1, 1].
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +20,12 @@ from utils.media import SpeechSegment
 PADDING = round(0.2 * RATE_HZ)
 """Samples kept before and after the speech: soft beginnings and endings belong to it."""
 
-# Shorter pauses are kept whole, and what is said softly in them
-_KEPT_PAUSE = round(1.5 * RATE_HZ)
+# Shorter pauses are kept whole, also that before the first word, and what is said softly
+# in them
+_KEPT_PAUSE_S = 1.5
+_KEPT_PAUSE = round(_KEPT_PAUSE_S * RATE_HZ)
+# Sound before a segment that is remembered: a pause, and doubtful speech before it
+_REMEMBERED = round(5.0 * RATE_HZ)
 
 # Speech without a pause is cut at the next dip after the first of these, and anyway
 # after the second
@@ -30,8 +36,8 @@ _DIP = 0.5
 CERTAIN = 0.9
 """Probability of speech that a window of each segment must reach.
 
-What does not is a dog, a door or a laugh. Measured on recordings of noise:
-docs/speech.md.
+What does not is a dog, a door or a laugh, unless certain speech is near. Measured on
+recordings of noise: docs/speech.md.
 """
 
 # Peaks below the first are raised to the second, by the third at most
@@ -69,8 +75,11 @@ class Listener:
 
     def __init__(self) -> None:
         self._level = Level()
-        self._probabilities = SpeechProbabilities()
+        self._as_it_is = SpeechProbabilities()
+        self._raised = SpeechProbabilities()
         self._segmenter = Segmenter()
+        self._certain_end_s = -math.inf
+        self._doubtful: SpeechSegment | None = None
         # Samples from `_first` on, and the probabilities of the windows from there
         self._samples = np.zeros(0, np.float32)
         self._first = 0
@@ -95,7 +104,7 @@ class Listener:
     def _take(self, samples: Float32Array) -> list[Piece]:
         self._samples = np.concatenate([self._samples, samples])
         pieces: list[Piece] = []
-        for probability in self._probabilities.accept(self._level.raise_quiet(samples)):
+        for probability in self._judge(samples):
             self._judged.append(float(probability))
             segments = self._segmenter.accept([probability])
             if self._must_cut(float(probability)):
@@ -104,17 +113,39 @@ class Listener:
         self._forget()
         return pieces
 
+    def _judge(self, samples: Float32Array) -> Float32Array:
+        """Probability of speech for each window of samples (n,)."""
+        raised = self._raised.accept(self._level.raise_quiet(samples))
+        return np.maximum(self._as_it_is.accept(samples), raised)
+
     def _must_cut(self, probability: float) -> bool:
         open_s = self._segmenter.open_s
         return open_s >= _CUT_S or (open_s >= _CUT_AT_DIP_S and probability < _DIP)
 
     def _cut(self, segments: list[SpeechSegment]) -> list[Piece]:
-        return [self._cut_one(s) for s in segments if self._is_certain(s)]
+        pieces: list[Piece] = []
+        for segment in segments:
+            if self._is_certain(segment):
+                pieces.append(self._cut_one(self._with_doubtful(segment)))
+                self._certain_end_s = segment.end_s
+            elif segment.start_s - self._certain_end_s <= _KEPT_PAUSE_S:
+                pieces.append(self._cut_one(segment))
+            else:
+                self._doubtful = segment
+        return pieces
+
+    def _with_doubtful(self, segment: SpeechSegment) -> SpeechSegment:
+        """Put doubtful speech shortly before a segment in front of it."""
+        before = self._doubtful
+        self._doubtful = None
+        if before is None or segment.start_s - before.end_s > _KEPT_PAUSE_S:
+            return segment
+        return SpeechSegment(before.start_s, segment.end_s)
 
     def _cut_one(self, segment: SpeechSegment) -> Piece:
         end_of_all = self._first + len(self._samples)
         start = round(segment.start_s * RATE_HZ) - PADDING
-        if self._used and start - self._used <= _KEPT_PAUSE:
+        if start - self._used <= _KEPT_PAUSE:
             start = self._used
         start = max(start, self._first)
         end = min(end_of_all, round(segment.end_s * RATE_HZ) + PADDING)
@@ -128,9 +159,9 @@ class Listener:
         return max(self._judged[max(0, first) : last], default=0.0) >= CERTAIN
 
     def _forget(self) -> None:
-        """Drop what lies before the open segment and its padding."""
+        """Drop what lies long before the open segment."""
         open_windows = round(self._segmenter.open_s / WINDOW_S)
-        before = (PADDING + _KEPT_PAUSE) // WINDOW
+        before = _REMEMBERED // WINDOW
         windows = max(0, len(self._judged) - open_windows - before - 1)
         self._judged = self._judged[windows:]
         self._judged_before += windows

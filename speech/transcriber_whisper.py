@@ -5,6 +5,8 @@ on sound without words is kept from it:
 
 - No fallback to higher temperatures, and no text of earlier windows as a prompt.
 - As many tokens as the seconds of sound can hold, and no more.
+- Where it ends after a word or two of several seconds, it must go on. That counts where it
+  is sure of what follows.
 - Tokens in scripts that the language is not written in are suppressed.
 
 Whisper: A. Radford et al., "Robust Speech Recognition via Large-Scale Weak
@@ -13,6 +15,7 @@ Supervision", 2022. The times of words follow its cross-attention.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -28,6 +31,13 @@ from utils.errors import ModelError, SpeechUnavailableError
 _TOKENS_A_SECOND = 20
 _LEAST_TOKENS = 16
 _MOST_FRAMES = 3000
+
+# Whoever says less in so many seconds was not heard to the end. What follows counts from
+# this mean log probability on
+_FEWEST_TOKENS_A_SECOND = 1
+_EARLY_S = 2.0
+_LEAST_LOG_PROBABILITY = -0.6
+_MOST_GOES = 3
 _TO_WORD_START = "\"'“¿([{-"
 _TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
 
@@ -90,16 +100,20 @@ class WhisperTranscriber:
         earlier = tokenizer.encode(" " + prompt.strip()) if prompt.strip() else []
         start = self._whisper.get_prompt(tokenizer, earlier, without_timestamps=True)
         budget = _LEAST_TOKENS + int(seconds * _TOKENS_A_SECOND)
-        result = self._whisper.model.generate(
-            encoded,
-            [start],
-            beam_size=1,
-            max_length=min(len(start) + budget, self._whisper.max_length),
-            suppress_tokens=self._suppressed_of(language),
-            return_scores=True,
-            return_no_speech_prob=True,
-            sampling_temperature=0.0,
-        )[0]
+
+        def generate(first: list[int]) -> Any:
+            return self._whisper.model.generate(
+                encoded,
+                [start + first],
+                beam_size=1,
+                max_length=min(len(start) + budget, self._whisper.max_length),
+                suppress_tokens=self._suppressed_of(language),
+                return_scores=True,
+                return_no_speech_prob=True,
+                sampling_temperature=0.0,
+            )[0]
+
+        result = go_on(generate, seconds)
         tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
         count = len(result.sequences_ids[0])
         text = tokenizer.decode(tokens).strip()
@@ -148,6 +162,25 @@ class WhisperTranscriber:
         texts = self._whisper.hf_tokenizer.decode_batch([[i] for i in range(tokenizer.eot)])
         foreign = [i for i, text in enumerate(texts) if is_foreign(text, language)]
         return list(get_suppressed_tokens(tokenizer, [-1, *foreign]))
+
+
+def go_on(generate: Callable[[list[int]], Any], seconds: float) -> Any:
+    """Decode `seconds` of sound, and go on where the engine ends too early.
+
+    `generate` decodes after the tokens that it is given. Its answer begins with them, and
+    their successor is never the end.
+    """
+    result = generate([])
+    for _ in range(_MOST_GOES):
+        tokens = result.sequences_ids[0]
+        is_early = 0 < len(tokens) < seconds * _FEWEST_TOKENS_A_SECOND
+        if not is_early or seconds < _EARLY_S:
+            break
+        longer = generate(tokens)
+        if longer.scores[0] < _LEAST_LOG_PROBABILITY:
+            break
+        result = longer
+    return result
 
 
 def _load(weights: Weights, threads: int) -> Any:

@@ -162,6 +162,13 @@ class PrivacySettings(Subject):
     keep_transcripts: bool = setting(
         False, "1: keep transcripts, encrypted as templates are. 0: keep none."
     )
+    transcript_days: float = setting(
+        0,
+        "Days after which a kept transcript is deleted, as people whose term is over. 0: it is"
+        " kept until somebody deletes it.",
+        0,
+        36500,
+    )
     feedback_days: int = setting(
         7,
         "Days for which the service remembers whom an answer named, so that people can report a"

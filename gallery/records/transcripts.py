@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gallery import audit
 from gallery.encryption.sealing import Codec
+from gallery.records import clock
 from gallery.results import (
     MAX_PAGE,
     KeptTranscript,
@@ -41,7 +42,7 @@ def keep(connection: Connection, codec: Codec, new: NewTranscript) -> str:
     transcript_id = uuid.uuid4().hex
     values = {
         "transcript_id": transcript_id,
-        "created_at": datetime.now(UTC),
+        "created_at": clock.now_for_terms(connection),
         "actor": audit.ACTOR.get(),
         "language": new.language,
         "duration_s": new.duration_s,
@@ -90,12 +91,42 @@ def page(connection: Connection, codec: Codec, offset: int, limit: int) -> Trans
 
 def remove(connection: Connection, transcript_id: str) -> set[bytes]:
     """Delete a transcript, and return fragments of it. Raises TranscriptNotFoundError."""
-    row = _row(connection, transcript_id)
+    return _delete(connection, _row(connection, transcript_id), "deleted")
+
+
+def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]:
+    """Delete transcripts that are more than `days` days old, and return fragments of them.
+
+    0 days are no term.
+    """
+    fragments: set[bytes] = set()
+    if not days:
+        return fragments
+    old = transcripts.c.created_at <= now - timedelta(days=days)
+    for row in connection.execute(select(transcripts).where(old)).all():
+        fragments |= _delete(connection, row, "expired")
+    return fragments
+
+
+def list_ends(connection: Connection, days: float) -> list[datetime]:
+    """List when the term of each transcript is over, for a term of `days` days, 0 = none."""
+    if not days:
+        return []
+    starts = connection.scalars(select(transcripts.c.created_at))
+    return [start + timedelta(days=days) for start in starts]
+
+
+def _delete(connection: Connection, row: Row[Any], outcome: str) -> set[bytes]:
+    """Delete a transcript with its turns, and return fragments of them.
+
+    The audit says why it went: "deleted" or "expired".
+    """
     mine = transcript_turns.c.transcript_key == row.key
     fragments = set(_fragments(connection.scalars(select(transcript_turns.c.data).where(mine))))
     fragments.update(_fragments([row.title]))
     connection.execute(delete(transcripts).where(transcripts.c.key == row.key))
-    audit.append(connection, "delete_transcript", "deleted")
+    detail = {"transcript": row.key}
+    audit.append(connection, "delete_transcript", outcome, detail=detail)
     return fragments
 
 

@@ -34,9 +34,9 @@ class AnswerTransactions(Transactions):
             audit.append(connection, action, outcome, person_key=key, detail=detail)
             if key is not None:
                 people.note_seen(connection, key)
-            if request_id and self._feedback_days:
+            if request_id and self._terms.feedback_days:
                 if clock.find_jump(connection) is None:
-                    feedback.forget_old(connection, self._feedback_days)
+                    feedback.forget_old(connection, self._terms.feedback_days)
                 feedback.remember(connection, request_id, named)
 
     def give_feedback(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -14,6 +15,19 @@ from gallery.database.base import Database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import Codec, PlainText
 from gallery.records import forgetting, job_files, people
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Days for which something is remembered.
+
+    Attributes:
+        feedback_days: whom an answer named, 0 = not at all.
+        transcript_days: a kept transcript, 0 = until somebody deletes it.
+    """
+
+    feedback_days: float = 7
+    transcript_days: float = 0
 
 
 class Erasure:
@@ -41,17 +55,16 @@ class Transactions:
         database: Database,
         codec: Codec | None = None,
         media_root: Path | None = None,
-        feedback_days: float = 7,
+        terms: Terms = Terms(),
     ) -> None:
         """Raise ConfigError unless the gallery is stored with `codec`.
 
-        Uploads of jobs lie below `media_root`. Answers are remembered for
-        `feedback_days`.
+        Uploads of jobs lie below `media_root`.
         """
         self.database = database
         self.codec = codec or PlainText()
         self._media_root = media_root
-        self._feedback_days = feedback_days
+        self._terms = terms
         self._erasing_turn = threading.Lock()
         with database.write() as connection:
             rotation.check(connection, self.codec)

@@ -20,6 +20,7 @@ from gallery.records import (
     merging,
     people,
     stored_media,
+    transcripts,
 )
 from gallery.records.clock import ClockJump
 from gallery.records.people import NewPerson, PersonChanges
@@ -204,8 +205,8 @@ class PeopleTransactions(Transactions):
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and return how many.
 
-        Answers that were remembered for too long go, too. While the clock cannot be
-        trusted, nobody is deleted.
+        Transcripts whose term is over go, too, and answers that were remembered for too
+        long. While the clock cannot be trusted, nothing is deleted.
         """
         if self.look_at_clock():
             return 0
@@ -215,9 +216,12 @@ class PeopleTransactions(Transactions):
             due = [key for key, end in ends if end <= now]
             for key in due:
                 _delete(connection, key, "forget_expired", erasure)
-            feedback.forget_old(connection, self._feedback_days)
-        coming = min((end.timestamp() for _, end in ends if end > now), default=float("inf"))
-        self._look_at = min(time.time() + LOOK_AGAIN_S, coming)
+            feedback.forget_old(connection, self._terms.feedback_days)
+            erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)
+            dates = transcripts.list_ends(connection, self._terms.transcript_days)
+        dates += [end for _, end in ends]
+        coming = [end.timestamp() for end in dates if end > now]
+        self._look_at = min([time.time() + LOOK_AGAIN_S, *coming])
         return len(due)
 
     def forget_expired_when_due(self) -> None:

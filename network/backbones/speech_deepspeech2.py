@@ -3,8 +3,8 @@
 D. Amodei et al., "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin",
 2016 (arXiv:1512.02595). 2-D convolutions over time and frequency shorten the sound, layers
 that run both ways hear what was before and what comes after. It learns by connectionist
-temporal classification. The input is not masked: it holds one utterance, or several that
-end in silence.
+temporal classification. Several utterances of different lengths go through
+`network.backbones.together`.
 """
 
 from __future__ import annotations
@@ -93,10 +93,12 @@ def build_deepspeech2(**sizes: Any) -> keras.Model:
 
 
 def _convolve(x: Any, channels: int, name: str, time_stride: int) -> Any:
-    """Apply a convolution over 11 frames and 11 bands. It halves the bands."""
-    x = layers.Conv2D(
-        channels, 11, strides=(time_stride, 2), padding="same", use_bias=False, name=name
-    )(x)
+    """Apply a convolution over 11 frames and 11 bands. It halves the bands.
+
+    Steps lie about the frames 0, `time_stride`, ... however long the sound is.
+    """
+    x = layers.ZeroPadding2D(((5, 5), (4, 5)), name=f"{name}_padding")(x)
+    x = layers.Conv2D(channels, 11, strides=(time_stride, 2), use_bias=False, name=name)(x)
     x = FastBatchNorm(MOMENTUM, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from gallery.tables import identifications
+from gallery.transactions.base import Terms
 from recognition.recognizer import Recognizer
 from recognition.results import Identification
 from tests.support.asking import enroll, identify
@@ -95,7 +96,7 @@ def test_answers_are_remembered_for_some_days(two: Recognizer, tmp_path: Path) -
 
 
 def test_no_answer_is_remembered_when_told_so(two: Recognizer, tmp_path: Path) -> None:
-    two.store._feedback_days = 0
+    two.store._terms = Terms(feedback_days=0)
     ask(two, tmp_path, "r7", face=1, voice=1, sample=9)
     with pytest.raises(IdentificationNotFoundError):
         two.store.give_feedback("r7", "ann", True)

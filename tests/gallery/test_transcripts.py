@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from gallery.database.open import open_database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import PlainText, Sealer
 from gallery.results import KeptTurn, NewTranscript, SpokenTurn
 from gallery.store import Store
+from gallery.tables import transcripts
+from gallery.transactions.base import Terms
 from tests.support.gallery_parts import open_gallery
 from tests.support.remains import present_in
 from utils.errors import InvalidRequestError, TranscriptNotFoundError
@@ -97,6 +103,33 @@ def test_merged_entries_say_what_both_said(people: Store) -> None:
     assert [turn.person_id for turn in read.turns] == ["anna", None, "anna", None]
     assert read.turns[2].text == "And Ben is here, too"
     assert read.title == "annas talk.wav"
+
+
+def test_their_term_ends_them_as_that_of_people_does(store_url: str) -> None:
+    store = Store(open_database(store_url), terms=Terms(transcript_days=30))
+    old, new = (store.keep_transcript(TALK) for _ in range(2))
+    set_created(store, old, datetime.now(UTC) - timedelta(days=31))
+    store.forget_expired_when_due()
+    assert [one.transcript_id for one in store.list_transcripts().transcripts] == [new]
+    assert [event.outcome for event in store.events(action="delete_transcript")] == ["expired"]
+    set_created(store, new, datetime.now(UTC) - timedelta(days=29.9))
+    store.forget_expired()
+    assert store.list_transcripts().total == 1
+    assert 0 < store._look_at - time.time() < 0.2 * 86_400, "its time comes within the day"
+    store.close()
+
+
+def test_without_a_term_they_stay(store: Store) -> None:
+    kept = store.keep_transcript(TALK)
+    set_created(store, kept, datetime(2001, 1, 1, tzinfo=UTC))
+    store.forget_expired()
+    assert store.list_transcripts().total == 1
+
+
+def set_created(store: Store, transcript_id: str, at: datetime) -> None:
+    mine = transcripts.c.transcript_id == transcript_id
+    with store.database.write() as connection:
+        connection.execute(update(transcripts).where(mine).values(created_at=at))
 
 
 @pytest.mark.slow

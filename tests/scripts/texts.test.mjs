@@ -6,8 +6,7 @@ import { EN } from "./page.mjs";
 
 const { hasText, t } = await import("../../web/pages/static/js/shared/texts.js");
 const format = await import("../../web/pages/static/js/shared/format.js");
-const { formatMoment, formatShare } =
-  await import("../../web/pages/static/js/people/format.js");
+const { formatShare } = await import("../../web/pages/static/js/people/format.js");
 
 describe("texts", () => {
   it("are looked up and filled", () => {
@@ -97,10 +96,10 @@ describe("figures", () => {
 
 describe("a moment", () => {
   it("is written as date and time", () => {
-    assert.match(formatMoment("2026-01-31T12:15:00Z", "never"), /Ja?n? ?.*2026/);
+    assert.match(format.formatMoment("2026-01-31T12:15:00Z", "never"), /Ja?n? ?.*2026/);
   });
 
   it("may be missing", () => {
-    assert.equal(formatMoment(null, "never"), "never");
+    assert.equal(format.formatMoment(null, "never"), "never");
   });
 });

@@ -30,6 +30,22 @@ const LINES = [
 ];
 
 describe("a transcript", () => {
+  it("that is kept has lines as a new one has", () => {
+    const segment = {
+      start: 1,
+      end: 2,
+      text: "",
+      speaker: "deleted person",
+      person_id: null,
+      outcome: "deleted",
+      words: [],
+    };
+    const [first] = transcript.linesOfKept({ segments: [segment] });
+    assert.deepEqual(Object.keys(first).sort(), Object.keys(LINES[0]).sort());
+    assert.deepEqual(transcript.listTurns([first, first], "deleted person"), []);
+    assert.equal(nameOf(first.speaker), "Deleted person");
+  });
+
   it("lists the voices with what they say", () => {
     const voices = transcript.listVoices(LINES);
     assert.deepEqual(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from align.vad import WINDOW, WINDOW_S
 from speech.listener import Listener, Piece
 from tests.support import media_sound
 from tests.support.recordings import silence, syllables
@@ -20,10 +21,10 @@ def listen(samples: Float32Array, block: int = RATE_HZ) -> list[Piece]:
 
 
 def test_speech_between_pauses_is_cut_out() -> None:
-    sound = np.concatenate([silence(1), syllables(3), silence(3), syllables(2), silence(1)])
+    sound = np.concatenate([silence(3), syllables(3), silence(3), syllables(2), silence(1)])
     pieces = listen(sound)
-    assert pieces[0].start_s == pytest.approx(1.0, abs=0.4)
-    assert pieces[-1].start_s + pieces[-1].duration_s == pytest.approx(9.0, abs=0.5)
+    assert pieces[0].start_s == pytest.approx(3.0, abs=0.4)
+    assert pieces[-1].start_s + pieces[-1].duration_s == pytest.approx(11.0, abs=0.5)
     covered_s = sum(piece.duration_s for piece in pieces)
     assert 4.0 < covered_s < 6.2
     for piece in pieces:
@@ -55,8 +56,8 @@ def test_a_short_pause_is_kept_and_a_long_one_is_not() -> None:
 
 
 def test_quiet_speech_is_found() -> None:
-    loud = listen(np.concatenate([silence(1), syllables(3), silence(1)]))
-    quiet = listen(np.concatenate([silence(1), syllables(3, level=0.005), silence(1)]))
+    loud = listen(np.concatenate([silence(3), syllables(3), silence(1)]))
+    quiet = listen(np.concatenate([silence(3), syllables(3, level=0.005), silence(1)]))
     assert quiet[0].start_s == pytest.approx(loud[0].start_s, abs=0.15)
 
 
@@ -81,4 +82,22 @@ def test_a_long_silence_is_not_held_in_memory() -> None:
     for _ in range(120):
         assert listener.accept(silence(1)) == []
     held = [len(v) for v in vars(listener).values() if isinstance(v, np.ndarray | list)]
-    assert max(held) < 3 * RATE_HZ
+    assert max(held) < 6 * RATE_HZ
+
+
+def test_doubtful_speech_counts_near_certain_speech_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A soft first sentence belongs to the second, and a sneeze to nobody."""
+    windows = round(1.0 / WINDOW_S)
+    no, perhaps, surely = ([value] * windows for value in (0.0, 0.7, 0.95))
+    cases: tuple[tuple[list[float], list[float]], ...] = (
+        (no * 3 + perhaps + no + surely + no * 3, [3.0]),
+        (no * 3 + surely + no + perhaps + no * 3, [3.0, 4.0]),
+        (no * 3 + perhaps + no * 3 + surely + no * 3, [7.0]),
+        (no * 3 + perhaps + no * 3, []),
+    )
+    for probabilities, starts in cases:
+        judged = np.array(probabilities, np.float32)
+        listener = Listener()
+        monkeypatch.setattr(listener, "_judge", lambda _, judged=judged: judged)
+        pieces = listener.accept(np.zeros(len(judged) * WINDOW, np.float32))
+        assert [p.start_s for p in pieces] == pytest.approx(starts, abs=0.35)

@@ -71,7 +71,7 @@ def test_windows_are_as_full_as_they_get() -> None:
 @needs_recordings
 def test_read_english_is_written_down() -> None:
     _, text = write(tiny_english(), read_english("LJ001-0001"))
-    assert "the only sense with which we are at present concerned" in text
+    assert "the only sense with which we are at present" in text
     _, quiet = write(tiny_english(), np.float32(0.005) * read_english("LJ001-0001"))
     assert "the only sense with which we are at present" in quiet
 

@@ -105,6 +105,29 @@ def test_a_batch_follows_from_its_step(make_batches: Callable[..., SpeechBatches
     assert not np.array_equal(one.batch(2)["features"], one.batch(3)["features"])
 
 
+def test_an_utterance_is_heard_alike_alone_and_beside_longer_ones() -> None:
+    from network.backbones.registry import build_speech_network
+    from network.backbones.together import hear_together
+
+    network = build_speech_network(
+        "deepspeech2", outputs=7, n_mels=8, filters=(3, 2), recurrent=2, units=4
+    )
+    rng = np.random.default_rng(0)
+    lengths = np.array([37, 50, 12], np.int32)
+    for spare in (0, 14):
+        features = np.zeros((3, 50 + spare, 8), np.float32)
+        for row, length in zip(features, lengths, strict=True):
+            row[:length] = rng.normal(2.0, 1.0, (length, 8))
+        hear_together(network, features, lengths, training=True)
+        together, steps = hear_together(network, features, lengths, training=False)
+        assert steps.numpy().tolist() == [19, 25, 6]
+        for number, length in enumerate(lengths):
+            alone = network(features[number : number + 1, :length], training=False).numpy()[0]
+            np.testing.assert_allclose(
+                together.numpy()[number, : len(alone)], alone, rtol=0, atol=1e-5
+            )
+
+
 def test_utterances_without_enough_steps_are_left_out(
     make_batches: Callable[..., SpeechBatches],
 ) -> None:

@@ -1,12 +1,13 @@
 """Batches of utterances of about equal length.
 
-Every utterance comes once an epoch, in one of the voices. Shorter ones of a batch get
-silence before and after them, and noise covers both, as in a recording. A batch is a
-pure function of seed and step.
+Every utterance comes once an epoch, in one of the voices. Shorter ones of a batch are
+filled up with zeros, which `network.backbones.together` leaves out. A batch is a pure
+function of seed and step.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -104,8 +105,9 @@ class SpeechBatches:
         """Draw batch number `step`.
 
         Returns:
-            `features` (n, frames, n_mels) float32, `labels` (n, signs) int32, filled up
-            with the blank, and `lengths` (n,) int32, the signs of each.
+            `features` (n, most frames, n_mels) float32, zero beyond each end, `frames`
+            (n,) int32, those of each, `labels` (n, signs) int32, filled up with the
+            blank, and `lengths` (n,) int32, the signs of each.
         """
         plan = self._plan_of(step // self.epoch_steps)
         bucket, members = plan[step % self.epoch_steps]
@@ -113,21 +115,19 @@ class SpeechBatches:
         labels = np.full((len(members), bucket.signs), BLANK, np.int32)
         for row, member in enumerate(members):
             labels[row, : len(self._labels[member])] = self._labels[member]
-        features = [self._hear(int(member), bucket.frames, rng) for member in members]
+        heard = [self._hear(int(member), rng) for member in members]
         lengths = [len(self._labels[member]) for member in members]
         return {
-            "features": np.stack(features),
+            "features": fill_up(heard, bucket.frames),
+            "frames": np.array([len(one) for one in heard], np.int32),
             "labels": labels,
             "lengths": np.array(lengths, np.int32),
         }
 
-    def _hear(self, member: int, frames: int, rng: np.random.Generator) -> Float32Array:
-        """Features (frames, n_mels) of an utterance somewhere in silence and noise."""
+    def _hear(self, member: int, rng: np.random.Generator) -> Float32Array:
+        """Features (frames, n_mels) of an utterance in one of its voices, perhaps in noise."""
         bank = self._banks[int(rng.integers(len(self._banks)))]
-        rows = bank[member]
-        power = np.zeros((frames, rows.shape[1]), np.float32)
-        start = int(rng.integers(frames - len(rows) + 1))
-        power[start : start + len(rows)] = np.exp(rows.astype(np.float32))
+        power = np.exp(bank[member].astype(np.float32))
         noise = None
         if rng.random() < self._augment.noise_chance:
             noise = self._draw_noise(power.shape, rng)
@@ -183,6 +183,14 @@ class SpeechBatches:
             full = np.resize(drawn, -(-len(drawn) // size) * size)
             plan += [(bucket, part) for part in full.reshape(-1, size)]
         return [plan[place] for place in rng.permutation(len(plan))]
+
+
+def fill_up(features: Sequence[Float32Array], frames: int) -> Float32Array:
+    """Fill features (less, n_mels) of each utterance up with zeros to (n, frames, n_mels)."""
+    filled = np.zeros((len(features), frames, features[0].shape[1]), np.float32)
+    for row, one in zip(filled, features, strict=True):
+        row[: len(one)] = one
+    return filled
 
 
 def steps_needed(labels: NDArray[np.int32]) -> int:

@@ -15,16 +15,21 @@ from speech.ctc.decoding import decode_greedily
 from speech.ctc.vocabulary import Vocabulary
 from speech.error_rates import Errors, count_character_errors, count_word_errors, total
 from train.data.corpora import Corpus, Utterance
+from train.speech.batches import fill_up
 from train.voice.banks import Bank
 from utils.arrays import Float32Array
 from utils.whole_file import whole_file
 
 COLUMNS = ("path", "speaker", "target", "prediction", "cer")
-# Utterances that are heard at a time, where that may add silence to some.
+# Utterances that are heard at a time
 TOGETHER = 16
 
-Hear = Callable[[Float32Array], Float32Array]
-"""From features (n, frames, n_mels) to logarithms of probabilities (n, steps, outputs)."""
+Hear = Callable[
+    [Float32Array, NDArray[np.int32]],
+    tuple[Float32Array, NDArray[np.int32]],
+]
+"""From features (n, most frames, n_mels) and the frames (n,) of each to logarithms of
+probabilities (n, most steps, outputs) and the steps (n,) of each."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +54,23 @@ class SpeechDev:
         self._utterances = corpus.utterances
         self._order = np.argsort(bank.lengths, kind="stable")
 
-    def predict(self, hear: Hear, together: int = TOGETHER) -> list[Prediction]:
-        """Write down all recordings, greedily, `together` at a time.
-
-        Those that are heard together end in silence. One at a time is what the service
-        does.
-        """
-        predictions: list[Prediction] = []
-        for start in range(0, len(self._order), together):
-            predictions += self._predict_some(hear, self._order[start : start + together])
-        return predictions
+    def predict(self, hear: Hear) -> Iterator[Prediction]:
+        """Write down all recordings, greedily, several of about one length at a time."""
+        for start in range(0, len(self._order), TOGETHER):
+            yield from self._predict_some(hear, self._order[start : start + TOGETHER])
 
     def _predict_some(self, hear: Hear, numbers: NDArray[np.intp]) -> Iterator[Prediction]:
-        lengths = self._bank.lengths[numbers]
-        power = np.zeros((len(numbers), int(lengths.max()), self._spec.n_mels), np.float32)
-        for row, number in enumerate(numbers):
-            power[row, : lengths[row]] = np.exp(self._bank[int(number)].astype(np.float32))
-        features = np.stack([features_of_power(one, self._spec) for one in power])
-        for number, logarithms in zip(numbers, hear(features), strict=True):
-            written = self._vocabulary.decode(decode_greedily(logarithms).outputs)
+        frames = self._bank.lengths[numbers].astype(np.int32)
+        features = fill_up([self._features_of(number) for number in numbers], int(frames.max()))
+        logarithms, steps = hear(features, frames)
+        for number, rows, count in zip(numbers, logarithms, steps, strict=True):
+            written = self._vocabulary.decode(decode_greedily(rows[:count]).outputs)
             yield compare(self._utterances[number], written)
+
+    def _features_of(self, number: np.intp) -> Float32Array:
+        """Features (frames, n_mels) of a recording, as the service has them."""
+        power = np.exp(self._bank[int(number)].astype(np.float32))
+        return features_of_power(power, self._spec)
 
 
 def compare(utterance: Utterance, written: str) -> Prediction:

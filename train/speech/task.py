@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from network.backbones.registry import build_speech_network
 from network.backbones.speech_deepspeech2 import SIGNS
+from network.backbones.together import hear_together
 from network.frontends.features import card_entry, read_spec
 from network.serving.card import CARD_FILE, SPEECH, read_card
 from speech.ctc.vocabulary import BLANK, Vocabulary, count_signs, format_vocabulary
@@ -73,9 +74,13 @@ class SpeechTask:
         self.network = build_speech_network(
             name, outputs=vocabulary.size, n_mels=self.spec.n_mels, **network
         )
-        signature = [tf.TensorSpec((None, None, self.spec.n_mels), tf.float32)]
+        signature = [
+            tf.TensorSpec((None, None, self.spec.n_mels), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        ]
         self._hear = tf.function(
-            lambda features: self.network(features, training=False), input_signature=signature
+            lambda features, frames: hear_together(self.network, features, frames, training=False),
+            input_signature=signature,
         )
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
@@ -86,8 +91,9 @@ class SpeechTask:
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """CTC loss in natural logarithm for a sign, over all signs of the batch."""
         del progress
-        logarithms = self.network(batch["features"], training=True)
-        steps = tf.fill(tf.shape(logarithms)[:1], tf.shape(logarithms)[1])
+        logarithms, steps = hear_together(
+            self.network, batch["features"], batch["frames"], training=True
+        )
         losses = tf.nn.ctc_loss(
             tf.sparse.from_dense(batch["labels"]),
             logarithms,
@@ -102,18 +108,20 @@ class SpeechTask:
     def validate(self, full: bool, progress: float = 1.0) -> dict[str, float]:
         """Measure error rates with greedy decoding.
 
-        `full` hears each recording by itself, as the service does, and measures by
-        itself what has a text that is not trained on.
+        `full` measures by itself what has a text that is not trained on.
         """
         del progress
-        self._predictions = self._dev.predict(self.hear, **({"together": 1} if full else {}))
+        self._predictions = list(self._dev.predict(self.hear))
         metrics = error_rates(self._predictions)
         metrics[self.metric] = 1 - metrics["cer"]
         return metrics | (self._on_new_texts() if full else {})
 
-    def hear(self, features: Float32Array) -> Float32Array:
-        """Run the network: (n, frames, n_mels) features to (n, steps, outputs) logarithms."""
-        return np.asarray(self._hear(tf.constant(features)), np.float32)
+    def hear(
+        self, features: Float32Array, frames: NDArray[np.int32]
+    ) -> tuple[Float32Array, NDArray[np.int32]]:
+        """Run the network on several utterances, as `hear_together` has it."""
+        logarithms, steps = self._hear(tf.constant(features), tf.constant(frames))
+        return logarithms.numpy(), steps.numpy()
 
     def write_report(self, run_dir: Path, epoch: int) -> None:
         """Write the vocabulary, and what the last validation wrote, into a run's folder."""

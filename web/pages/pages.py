@@ -19,7 +19,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from flask_restx import Api
 
 from gallery.results import Role
-from web.state import settings
+from web.state import scribe, settings
 
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
 """Language tags and what their speakers call them; each has a folder of texts."""
@@ -179,7 +179,12 @@ def people() -> Response:
 @blueprint.get("/transcribe")
 def transcribe() -> Response:
     """What is said in a recording, and by whom."""
-    return page("transcribe", spoken=SPOKEN, is_kept=settings().privacy.keep_transcripts)
+    return page(
+        "transcribe",
+        spoken=SPOKEN,
+        is_kept=settings().privacy.keep_transcripts,
+        is_installed=scribe().is_available,
+    )
 
 
 @blueprint.get("/live")

@@ -63,6 +63,24 @@ declare namespace Api {
     text: string;
   }
 
+  /** A transcript that is kept, as lists show it. */
+  interface KeptSummary {
+    transcript_id: string;
+    created_at: string;
+    title: string;
+    language: string;
+    duration: number;
+  }
+
+  interface KeptTranscripts {
+    transcripts: KeptSummary[];
+    total: number;
+  }
+
+  interface KeptTranscript extends KeptSummary {
+    segments: Omit<TranscriptSegment, "type" | "id" | "probability" | "overlap">[];
+  }
+
   type TranscriptEvent = TranscriptDelta | TranscriptSegment | TranscriptDone;
 
   interface PersonRef {

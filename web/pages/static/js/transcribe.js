@@ -4,12 +4,14 @@ import { showError } from "./shared/notice.js";
 import { t } from "./shared/texts.js";
 import { keepColour } from "./transcribe/colours.js";
 import { FORMS } from "./transcribe/exports.js";
+import { KeptView } from "./transcribe/kept-view.js";
 import { LinesView } from "./transcribe/lines-view.js";
 import { NamingDialog } from "./transcribe/naming.js";
 import { transcribe } from "./transcribe/stream.js";
 import {
   lineOfDelta,
   lineOfSegment,
+  linesOfKept,
   listTurns,
   renameSpeaker,
 } from "./transcribe/transcript.js";
@@ -18,8 +20,10 @@ import { showVoices } from "./transcribe/voices-view.js";
 /** @import { Line } from "./transcribe/transcript.js" */
 
 const player = byId("player", HTMLVideoElement);
+const isInstalled = byId("ask").dataset.installed === "true";
 const view = new LinesView();
 const naming = new NamingDialog(rename);
+const kept = new KeptView(openKept);
 
 /** @type {File | null} */
 let file = null;
@@ -30,15 +34,20 @@ let lines = [];
 /** @type {AbortController | null} */
 let running = null;
 
+/** Name of the files that are saved. */
+let title = "";
+
 /** @param {File | null} chosen */
 function take(chosen) {
   if (!chosen || running) return;
   file = chosen;
+  title = chosen.name;
   byId("file-name").textContent = chosen.name;
   if (player.src) URL.revokeObjectURL(player.src);
   player.src = URL.createObjectURL(chosen);
+  player.hidden = false;
   player.dataset.kind = chosen.type.startsWith("video/") ? "video" : "sound";
-  buttonById("start").disabled = false;
+  buttonById("start").disabled = !isInstalled;
   byId("talk").hidden = true;
   byId("status").textContent = "";
 }
@@ -57,7 +66,27 @@ async function start() {
     running = null;
     setRunning(false);
     showEnd();
+    kept.load();
   }
+}
+
+/**
+ * Show a transcript that was kept before. Its sound is not here.
+ * @param {Api.KeptTranscript} transcript
+ */
+function openKept(transcript) {
+  if (running) return;
+  file = null;
+  title = transcript.title || t("transcribe.kept_untitled");
+  lines = linesOfKept(transcript);
+  byId("file-name").textContent = t("transcribe.drop");
+  buttonById("start").disabled = true;
+  player.hidden = true;
+  byId("talk").hidden = false;
+  byId("status").textContent = "";
+  showLines();
+  showEnd();
+  byId("talk").scrollIntoView();
 }
 
 function forget() {
@@ -118,9 +147,11 @@ function showProgress(heardS, passedS) {
 
 function showLines() {
   view.show(lines);
-  showVoices(lines, (voice) => {
-    if (file) naming.open({ voice, file, turns: listTurns(lines, voice.label) });
-  });
+  const recording = file;
+  if (!recording) return showVoices(lines, null);
+  showVoices(lines, (voice) =>
+    naming.open({ voice, file: recording, turns: listTurns(lines, voice.label) }),
+  );
 }
 
 function showEnd() {
@@ -157,13 +188,13 @@ function rename(speaker, person) {
 /** @param {string} form */
 function save(form) {
   const target = FORMS[form];
-  if (!target || !file) return;
+  if (!target) return;
   const url = URL.createObjectURL(
     new Blob([target.write(lines)], { type: target.type }),
   );
   const link = document.createElement("a");
   link.href = url;
-  link.download = `${file.name.replace(/\.[^.]*$/, "")}.${form}`;
+  link.download = `${title.replace(/\.[^.]*$/, "")}.${form}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

@@ -1,10 +1,10 @@
 // Entries that look like one person: merge them, or say that they are two people.
+import { confirmAction } from "../shared/confirm.js";
 import { byId, create, withButtonsDisabled } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
 import { formatPercent } from "../shared/format.js";
 import { LatestTurn } from "../shared/latest-turn.js";
 import { t } from "../shared/texts.js";
-import { confirmAction } from "./confirm.js";
 import { findDuplicates, markDistinct, mergePeople } from "./service.js";
 
 export class DuplicatesView {

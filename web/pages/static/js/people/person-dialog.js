@@ -1,12 +1,12 @@
 // The dialog of one person: name, facts, templates, one more clip, merge, delete.
 import { createAvatar } from "../shared/avatar.js";
 import { ClipField } from "../shared/clip-field.js";
+import { confirmAction } from "../shared/confirm.js";
 import { buttonById, byId, create, inputById } from "../shared/dom.js";
 import { asApiError, describeHint, isForceable } from "../shared/errors.js";
+import { formatMoment } from "../shared/format.js";
 import { addClip, deletePerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
-import { confirmAction } from "./confirm.js";
-import { formatMoment } from "./format.js";
 import { findOther, suggestOthers } from "./merge.js";
 import { describeRefusal } from "./refusal.js";
 import * as service from "./service.js";

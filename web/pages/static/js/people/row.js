@@ -1,8 +1,9 @@
 // A row in the list of people.
 import { createAvatar } from "../shared/avatar.js";
 import { create } from "../shared/dom.js";
+import { formatMoment } from "../shared/format.js";
 import { t } from "../shared/texts.js";
-import { formatMoment, formatShare } from "./format.js";
+import { formatShare } from "./format.js";
 
 /** @type {Api.TemplateModality[]} */
 const MODALITIES = ["face", "voice"];

@@ -1,7 +1,8 @@
 // A line about one template of a person.
 import { create } from "../shared/dom.js";
+import { formatMoment } from "../shared/format.js";
 import { t } from "../shared/texts.js";
-import { formatMoment, formatShare } from "./format.js";
+import { formatShare } from "./format.js";
 
 /**
  * Create the line of a template.

@@ -1,4 +1,4 @@
-// Figures and probabilities as the page's language writes them.
+// Figures, probabilities and moments as the page's language writes them.
 import { language, t } from "./texts.js";
 
 const ALMOST_CERTAIN = 0.999;
@@ -51,3 +51,17 @@ export function formatNumber(value, digits = 1) {
  * @param {number | null} value
  */
 export const formatFigure = (value) => (value === null ? "–" : formatNumber(value, 3));
+
+/**
+ * Format a moment as date and time; `missing` stands for none.
+ * @param {string | null} iso
+ * @param {string} missing
+ */
+export function formatMoment(iso, missing) {
+  if (!iso) return missing;
+  const format = new Intl.DateTimeFormat(language, {
+    dateStyle: "medium",
+    timeStyle: "short",
+  });
+  return format.format(new Date(iso));
+}

@@ -98,5 +98,6 @@ function describeSpeaker({ speaker, outcome, overlap }) {
 export function nameOf(speaker) {
   const number = /^unknown (\d+)$/.exec(speaker)?.[1];
   if (number) return t("transcribe.unknown", { n: number });
+  if (speaker === "deleted person") return t("transcribe.deleted");
   return speaker === "unknown" ? t("transcribe.nobody_told") : speaker;
 }

@@ -52,6 +52,22 @@ export const lineOfSegment = (segment) => ({
 });
 
 /**
+ * Make the lines of a transcript that is kept.
+ * @param {Api.KeptTranscript} transcript
+ * @returns {Line[]}
+ */
+export const linesOfKept = ({ segments }) =>
+  segments.map(({ person_id: personId, start, end, text, speaker, outcome }) => ({
+    start,
+    end,
+    text,
+    speaker,
+    personId,
+    outcome,
+    overlap: false,
+  }));
+
+/**
  * List the voices in the order in which they begin to speak.
  * @param {Line[]} lines
  * @returns {Voice[]}

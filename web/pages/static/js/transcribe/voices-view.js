@@ -10,7 +10,8 @@ import { listTurns, listVoices } from "./transcript.js";
 /**
  * Show who speaks, and for how long.
  * @param {Line[]} lines
- * @param {(voice: Voice) => void} onAsk called to name a stranger
+ * @param {((voice: Voice) => void) | null} onAsk called to name a stranger; null = nobody
+ *   can be named
  */
 export function showVoices(lines, onAsk) {
   const items = listVoices(lines).map((voice) => createVoice(voice, lines, onAsk));
@@ -20,7 +21,7 @@ export function showVoices(lines, onAsk) {
 /**
  * @param {Voice} voice
  * @param {Line[]} lines
- * @param {(voice: Voice) => void} onAsk
+ * @param {((voice: Voice) => void) | null} onAsk
  */
 function createVoice(voice, lines, onAsk) {
   const seconds = t("transcribe.seconds", { n: Math.round(voice.seconds) });
@@ -31,7 +32,8 @@ function createVoice(voice, lines, onAsk) {
     create("span", { className: "soft", textContent: seconds }),
   );
   item.style.setProperty("--voice", colourOf(voice.label));
-  if (listTurns(lines, voice.label).length) item.append(createAsk(voice, onAsk));
+  if (onAsk && listTurns(lines, voice.label).length)
+    item.append(createAsk(voice, onAsk));
   return item;
 }
 

@@ -1,5 +1,5 @@
 // A question before something that cannot be undone, in a dialog of its own.
-import { buttonById, byId } from "../shared/dom.js";
+import { buttonById, byId } from "./dom.js";
 
 const dialog = byId("confirm", HTMLDialogElement);
 
