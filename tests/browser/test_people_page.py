@@ -47,6 +47,25 @@ def enrol_ann(page: Page, clip: Path, pictures: Path) -> None:
     expect(page.locator("#rows .avatar img")).to_be_visible()  # a picture is kept in this service
 
 
+def test_trouble_is_told_in_the_header(page: Page, service: Service, pictures: Path) -> None:
+    """The service's own answer, with what hinders it: the links beside it keep one line."""
+
+    def add_trouble(route: Route) -> None:
+        health = route.fetch().json()
+        reasons = [{"code": code, "text": ""} for code in ("disk_full", "clock", "database_slow")]
+        route.fulfill(json=health | {"status": "degraded", "reasons": reasons})
+
+    page.route("**/v1/health", add_trouble)
+    page.goto(f"{service.url}/people")
+    expect(page.locator("#health-text")).to_contain_text(EN["trouble.disk_full"])
+    look(page, pictures, "people-trouble")
+    page.set_viewport_size({"width": 360, "height": 640})
+    for link in page.locator(".languages a").all():
+        box = link.bounding_box()
+        assert box is not None
+        assert box["height"] < 40  # pixels: two lines are more
+
+
 def rename_while_it_loads(page: Page) -> None:
     """Rename the person before the answer about her is there."""
     held: list[Route] = []
