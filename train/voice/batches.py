@@ -20,7 +20,7 @@ A crop that finds too little in its part (pauses are trimmed) begins it again.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ MIN_NOISE_POWER = 1e-7
 
 @dataclass(frozen=True)
 class _Sample:
-    features: Float32Array
+    features: list[Float32Array]
     clean: Float32Array
     label: int
     target: Float32Array
@@ -78,12 +78,16 @@ class VoiceBatches:
         *,
         seed: int,
         clean: bool = False,
+        views: int = 1,
     ) -> None:
         """Sort the files by speaker and check that everybody can be drawn.
 
-        `clean` asks for the crops without variation too.
+        `clean` asks for the crops without variation too, through the first channel.
+        Each crop is heard in as many `views`, through channels and with variations of
+        their own. They are different samples of a batch.
         """
         self._with_clean = clean
+        self._views = views
         self.speakers = sources.listing.labels
         if len(self.speakers) < 2:
             raise DatasetError(
@@ -146,11 +150,12 @@ class VoiceBatches:
         Returns:
             `features` (n, frames, n_mels) float32, `label` (n,) int32 and, with a
             teacher, `target` (n, d) float32 (zeros where there is none). `clean` holds
-            the features of the same crops without variation, where it is asked for.
+            the features of the crops without variation, where it is asked for: once
+            for all views, whose samples follow one view after the other.
         """
         rng = np.random.default_rng([self._seed, step])
         frames = self._draw_length(progress, rng)
-        drawn = rng.random(self._options.batch_size)
+        drawn = rng.random(self._options.batch_size // self._views)
         speakers = np.searchsorted(self._speaker_edges, drawn, side="right")
         parts = self._disjoint_parts(speakers, frames, rng)
         samples = [
@@ -158,14 +163,14 @@ class VoiceBatches:
             for speaker, part in zip(speakers, parts, strict=True)
         ]
         batch: dict[str, NDArray[Any]] = {
-            "features": np.stack([sample.features for sample in samples]),
-            "label": np.array([sample.label for sample in samples], np.int32),
+            "features": _by_view([sample.features for sample in samples]),
+            "label": np.tile(np.array([sample.label for sample in samples], np.int32), self._views),
         }
         if self._with_clean:
             batch["clean"] = np.stack([sample.clean for sample in samples])
         if self._targets is not None:
             targets = np.stack([sample.target for sample in samples])
-            batch["target"] = targets.astype(np.float32)
+            batch["target"] = np.tile(targets.astype(np.float32), (self._views, 1))
         return batch
 
     def _draw_length(self, progress: float, rng: np.random.Generator) -> int:
@@ -191,19 +196,26 @@ class VoiceBatches:
         voice, channel = self._draw_voice(speaker, rng)
         bank = self._banks[voice][channel]
         power, parts = self._crop(bank, self._drawn.files[speaker], frames, rng=rng, part=part)
-        noise = None
-        if rng.random() < self._augment.noise_chance:
-            noise = self._draw_noise(speaker, frames, rng)
-        features = augment_mel(power, noise, self._augment, spec=self._spec, rng=rng)
+        views = [self._vary(speaker, power, rng)]
+        for _ in range(self._views - 1):
+            channel = self._draw_channel(voice, speaker, rng)
+            views.append(self._vary(speaker, _rows(self._banks[voice][channel], parts), rng))
         target = np.zeros(0, np.float32)
         if self._targets is not None:
             target = self._targets.of_crop(voice, parts)
         return _Sample(
-            features=features,
-            clean=features_of_power(power, self._spec),
+            features=views,
+            clean=features_of_power(_rows(self._banks[voice][0], parts), self._spec),
             label=int(self._drawn.classes[voice, speaker]),
             target=target,
         )
+
+    def _vary(self, speaker: int, power: Float32Array, rng: np.random.Generator) -> Float32Array:
+        """Features of (frames, n_mels) powers of a speaker, with a variation."""
+        noise = None
+        if rng.random() < self._augment.noise_chance:
+            noise = self._draw_noise(speaker, len(power), rng)
+        return augment_mel(power, noise, self._augment, spec=self._spec, rng=rng)
 
     def _draw_voice(self, speaker: int, rng: np.random.Generator) -> tuple[int, int]:
         """Draw a voice and a channel until the bank holds the speaker."""
@@ -212,6 +224,13 @@ class VoiceBatches:
             channel = int(np.searchsorted(self._channel_edges[voice], rng.random(), side="right"))
             if self._drawn.held[voice][channel][speaker]:
                 return voice, channel
+
+    def _draw_channel(self, voice: int, speaker: int, rng: np.random.Generator) -> int:
+        """Draw a channel of a voice until the bank holds the speaker."""
+        while True:
+            channel = int(np.searchsorted(self._channel_edges[voice], rng.random(), side="right"))
+            if self._drawn.held[voice][channel][speaker]:
+                return channel
 
     def _crop(
         self,
@@ -272,6 +291,24 @@ class VoiceBatches:
             voice, _ = self._crop(self._banks[0][0], files[other], frames, rng=rng)
             total += voice / max(float(voice.mean()), 1e-20)
         return total
+
+
+def _by_view(samples: Sequence[Sequence[Float32Array]]) -> Float32Array:
+    """Views of each sample (frames, n_mels) as (views * samples, frames, n_mels)."""
+    return np.concatenate([np.stack(view) for view in zip(*samples, strict=True)])
+
+
+def _rows(bank: Bank, parts: CropParts) -> Float32Array:
+    """Mel powers (frames, n_mels) of a crop, through the channel of a bank.
+
+    A codec may take the last frame of a file.
+    """
+    rows = [_frames(bank[number], usable) for number, usable in parts]
+    return np.exp(np.concatenate(rows).astype(np.float32))
+
+
+def _frames(powers: NDArray[Any], usable: NDArray[np.int64]) -> NDArray[Any]:
+    return powers[np.minimum(usable, len(powers) - 1)]
 
 
 def _is_audible(rows: NDArray[Any]) -> bool:

@@ -1,8 +1,10 @@
-"""Channels of training speech as waveforms: rooms, overdrive, telephone, codecs.
+"""Channels of training speech as waveforms: rooms, overdrive, telephones, codecs.
 
 They are written to feature banks before a training (`train/voice/banks.py`). Rooms are
 simulated by the image-source method (Allen & Berkley 1979, through pyroomacoustics).
-The telephone has mu-law (ITU-T G.711) or low-rate Opus.
+The telephone has mu-law (ITU-T G.711) or low-rate Opus. Another one, "mobile", has AMR
+(3GPP TS 26.071), A-law or ADPCM (ITU-T G.726). What a codec delays is taken out: frames
+stay those of the file.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import pyroomacoustics as pra
 import soxr
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, oaconvolve, sosfilt
 
 from train.voice.prosody import change_speed, perturb_prosody, warp_formants
@@ -49,6 +52,17 @@ CODECS = (
     Codec("libmp3lame", "mp3", (16000, 24000, 32000), (16000,)),
 )
 PHONE_OPUS = Codec("libopus", "ogg", (6000, 8000, 12000), (8000,))
+AMR_RATES = (4750, 5900, 7400, 12200)
+MOBILE_CODECS = (
+    Codec("libopencore_amrnb", "amr", AMR_RATES, (8000,)),
+    Codec("libopencore_amrnb", "amr", AMR_RATES, (8000,)),
+    Codec("pcm_alaw", "wav", (64000,), (8000,)),
+    Codec("g726", "wav", (16000, 24000, 32000), (8000,)),
+)
+"""Codecs of mobile calls, of which AMR is the most frequent."""
+LONGEST_DELAY_S = 0.13
+ANY = ("phone", "phone", "codec", "codec", "mobile", "room")
+"""Channels that "any" draws from, file by file: one bank in place of four."""
 
 
 def render(
@@ -65,8 +79,8 @@ def render(
 
     Args:
         samples: (n,) float32 in [-1, 1] at `rate_hz`.
-        variant: Voice and channel. "phone" and "codec" have a room before them in 3 of
-            10 cases.
+        variant: Voice and channel. "phone", "codec" and "mobile" have a room before
+            them in 3 of 10 cases.
         rooms: Impulse responses to choose from.
         rate_hz: Sample rate.
         rng: Source of all chance.
@@ -77,6 +91,9 @@ def render(
         samples = warp_formants(change_speed(samples, variant.speed), variant.formants)
     if variant.channel == "clean":
         return samples
+    if variant.channel == "any":
+        variant = Variant(1.0, ANY[int(rng.integers(len(ANY)))])
+        return render(samples, variant, rooms=rooms, rate_hz=rate_hz, rng=rng)
     if variant.channel == "room" or rng.random() < 0.3:
         samples = reverberate(samples, rooms[int(rng.integers(len(rooms)))])
     samples = samples * np.float32(rng.uniform(0.1, 0.9) / max(np.abs(samples).max(), 1e-6))
@@ -84,6 +101,8 @@ def render(
         samples = clip_level(samples, rng)
     if variant.channel == "phone":
         return telephone(samples, rate_hz, rng)
+    if variant.channel == "mobile":
+        return mobile_call(samples, rate_hz, rng)
     if variant.channel == "codec":
         return through_codec(samples, rate_hz, CODECS[int(rng.integers(len(CODECS)))], rng)
     return samples
@@ -146,26 +165,50 @@ def telephone(samples: Float32Array, rate_hz: int, rng: np.random.Generator) -> 
     A call has 8 kHz, a band of about 200 to 3400 Hz, then mu-law or low-rate Opus. The
     result is at `rate_hz` again.
     """
-    narrow = _resample(samples, rate_hz, PHONE_RATE_HZ)
-    edges_hz = (rng.uniform(80, 320), rng.uniform(3200, 3700))
-    band = butter(3, edges_hz, "bandpass", fs=PHONE_RATE_HZ, output="sos")
-    narrow = sosfilt(band, narrow).astype(np.float32)
-    narrow *= rng.uniform(0.1, 0.9) / max(np.abs(narrow).max(), 1e-6)
+    narrow = _narrow(samples, rate_hz, rng)
     if rng.random() < 0.5:
         return _resample(mu_law(narrow), PHONE_RATE_HZ, rate_hz)
     return _resample(through_codec(narrow, PHONE_RATE_HZ, PHONE_OPUS, rng), PHONE_RATE_HZ, rate_hz)
 
 
+def mobile_call(samples: Float32Array, rate_hz: int, rng: np.random.Generator) -> Float32Array:
+    """Pass (n,) samples through a mobile call: as `telephone`, with `MOBILE_CODECS`."""
+    codec = MOBILE_CODECS[int(rng.integers(len(MOBILE_CODECS)))]
+    narrow = _narrow(samples, rate_hz, rng)
+    return _resample(through_codec(narrow, PHONE_RATE_HZ, codec, rng), PHONE_RATE_HZ, rate_hz)
+
+
+def _narrow(samples: Float32Array, rate_hz: int, rng: np.random.Generator) -> Float32Array:
+    """The band of a telephone at 8 kHz and a random level."""
+    narrow = _resample(samples, rate_hz, PHONE_RATE_HZ)
+    edges_hz = (rng.uniform(80, 320), rng.uniform(3200, 3700))
+    band = butter(3, edges_hz, "bandpass", fs=PHONE_RATE_HZ, output="sos")
+    narrow = sosfilt(band, narrow).astype(np.float32)
+    return narrow * np.float32(rng.uniform(0.1, 0.9) / max(np.abs(narrow).max(), 1e-6))
+
+
 def through_codec(
     samples: Float32Array, rate_hz: int, codec: Codec, rng: np.random.Generator
 ) -> Float32Array:
-    """Encode and decode (n,) samples at `rate_hz`, at a random bit rate of `codec`."""
+    """Encode and decode (n,) samples at `rate_hz`, at a random bit rate of `codec`.
+
+    Returns (n,) samples, without the codec's delay.
+    """
     rate = int(rng.choice(codec.rates_hz))
     pcm = (np.clip(_resample(samples, rate_hz, rate), -1, 1) * 32767).astype(np.int16)
     stream = io.BytesIO()
     _encode(stream, pcm, codec, rate_hz=rate, bit_rate=int(rng.choice(codec.bit_rates)))
     stream.seek(0)
-    return _decode(stream, rate_hz)
+    return without_delay(_decode(stream, rate_hz), samples, rate_hz)
+
+
+def without_delay(late: Float32Array, samples: Float32Array, rate_hz: int) -> Float32Array:
+    """Shift what a codec makes of (n,) samples to where they are most alike: (n,)."""
+    most = round(LONGEST_DELAY_S * rate_hz)
+    length = next_fast_len(len(samples) + len(late), real=True)
+    spectra = rfft(late, length) * np.conj(rfft(samples, length))
+    delay = int(np.argmax(np.abs(irfft(spectra, length)[:most])))
+    return np.resize(np.pad(late[delay:], (0, len(samples))), len(samples))
 
 
 def _encode(

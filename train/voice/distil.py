@@ -42,6 +42,10 @@ class DistilOptions:
         cosine: Weight of 1 - cosine with the original's embedding.
         relation: Weight of the squared difference of the cosines within a batch.
         reversed_chance: Part of the crops that both hear backwards.
+        views: How many variations of a crop the smaller network hears at a time, each
+            through a channel of its own. The original hears the crop once.
+        first_layer: Whether the first temporal layer learns too. It reads the bands,
+            of which a telephone lacks half.
         start: The Keras file that the run started from, where `start_share` is not 0.
         start_share: Share of its weights in what is published, in [0, 1]. What channels
             and noise teach costs something in the clear, and the mean of both weights
@@ -53,6 +57,8 @@ class DistilOptions:
     cosine: float = 2.0
     relation: float = 5.0
     reversed_chance: float = 0.3
+    views: int = 1
+    first_layer: bool = False
     start: str = ""
     start_share: float = 0.0
 
@@ -89,14 +95,16 @@ class DistilTask(VoiceTask):
         self._theirs = _with_blocks(load_network(teacher.network))
         self._ours = _with_blocks(self.network)
         freeze_inherited(self.network)
+        self.network.get_layer("first").trainable = teacher.first_layer
 
     def batch(self, step: int, progress: float) -> dict[str, NDArray[Any]]:
         """Features as they are varied, and clean."""
         batch = self._batches.batch(step, progress)
         rng = np.random.default_rng([self._seed, step, 1])
-        turned = rng.random(len(batch["label"])) < self._teacher.reversed_chance
+        turned = rng.random(len(batch["clean"])) < self._teacher.reversed_chance
         for name in ("features", "clean"):
-            batch[name][turned] = batch[name][turned, ::-1]
+            which = np.resize(turned, len(batch[name]))
+            batch[name][which] = batch[name][which, ::-1]
         return batch
 
     def loss(self, batch: Mapping[str, tf.Tensor], progress: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -105,6 +113,7 @@ class DistilTask(VoiceTask):
         *taught, wanted = self._theirs(batch["clean"], training=False)
         *learned, embeddings = self._ours(batch["features"], training=True)
         misfits = [_misfit(*pair) for pair in zip(learned, taught, strict=True)]
+        wanted = tf.tile(wanted, (self._teacher.views, 1))
         parts = {
             "blocks": tf.reduce_mean(misfits),
             "cosine": 1 - tf.reduce_mean(tf.reduce_sum(embeddings * wanted, axis=1)),
@@ -158,7 +167,12 @@ def _misfit(learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
     wanted = taught[..., : learned.shape[-1]]
     variance = tf.math.reduce_variance(wanted, axis=(0, 1))
     scale = variance + LEAST_VARIANCE * tf.reduce_mean(variance)
-    return tf.reduce_mean(tf.square(learned - wanted) / scale)
+    by_view = tf.reshape(learned, (-1, *_sizes(wanted)))
+    return tf.reduce_mean(tf.square(by_view - wanted) / scale)
+
+
+def _sizes(values: tf.Tensor) -> list[tf.Tensor]:
+    return tf.unstack(tf.shape(values))
 
 
 def create(config: Mapping[str, Any], context: TaskContext) -> DistilTask:
@@ -172,5 +186,5 @@ def create(config: Mapping[str, Any], context: TaskContext) -> DistilTask:
     table = dict(config["teacher"])
     teacher = DistilOptions(network=Path(table.pop("network")), **table)
     others = {name: value for name, value in config.items() if name != "teacher"}
-    parts = read_parts(others, context, clean=True)
+    parts = read_parts(others, context, views=teacher.views)
     return DistilTask(*parts, teacher=teacher, seed=context.seed)

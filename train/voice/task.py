@@ -279,12 +279,12 @@ def create(config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
 
 
 def read_parts(
-    config: Mapping[str, Any], context: TaskContext, *, clean: bool = False
+    config: Mapping[str, Any], context: TaskContext, *, views: int = 0
 ) -> tuple[VoiceBatches, VoiceTrials, VoiceOptions]:
     """Read what a voice task is made of.
 
-    `clean` asks for batches that hold the crops without variation too. Other arguments
-    as for `create`.
+    `views` asks for batches that hold the crops without variation too, and each crop in
+    so many. Other arguments as for `create`.
     """
     spec = read_spec(config.get("frontend", {}))
     sources, trials = read_sources(config, context.seed, context.shared, spec)
@@ -294,7 +294,8 @@ def read_parts(
         MelAugment(**_with_tuples(config.get("augment", {}))),
         spec,
         seed=context.seed,
-        clean=clean,
+        clean=views > 0,
+        views=max(views, 1),
     )
     options = VoiceOptions(
         network=_with_tuples(config.get("network", {})),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CHANNELS = ("clean", "room", "phone", "codec")
+CHANNELS = ("clean", "room", "phone", "codec", "mobile", "any")
 
 
 @dataclass(frozen=True)
