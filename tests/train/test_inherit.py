@@ -154,6 +154,23 @@ def test_the_larger_network_fine_tunes_the_smaller_one(voices: Path, tmp_path: P
     assert load_voice_encoder(tmp_path / "out").embed(speech).vector.shape == (512,)
 
 
+def test_views_and_the_first_layer_are_taught(voices: Path, tmp_path: Path) -> None:
+    start = write_networks(tmp_path)
+    config = tmp_path / "inherit.toml"
+    plain = config.read_text(encoding="utf-8")
+    config.write_text(
+        plain.replace("[serving]", "views = 2\nfirst_layer = true\n[serving]")
+        .replace("channel_chances = [1.0]", "channel_chances = [0.5, 0.5]")
+        .replace('channels = ["clean"]', 'channels = ["clean", "any"]')
+    )
+    tuned = train_from_start(tmp_path, voices / "speech")
+    check_what_moved(start, tuned)
+    before, after = (one.get_layer("first").get_weights()[0] for one in (start, tuned))
+    assert not np.array_equal(before, after)
+    card = json.loads((tmp_path / "out" / "card.json").read_text(encoding="utf-8"))
+    assert card["training"]["samples"] == 3 * 6
+
+
 def test_the_start_is_mixed_into_what_is_published(voices: Path, tmp_path: Path) -> None:
     from utils.errors import DatasetError
 

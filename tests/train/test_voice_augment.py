@@ -17,13 +17,17 @@ from tests.support import media_sound
 from train.voice import augment as va
 from train.voice.channels import (
     CODECS,
+    LONGEST_DELAY_S,
+    MOBILE_CODECS,
     PHONE_OPUS,
     Codec,
+    mobile_call,
     mu_law,
     render,
     simulate_rooms,
     telephone,
     through_codec,
+    without_delay,
 )
 from train.voice.prosody import change_speed, perturb_prosody, warp_formants
 from train.voice.variants import CHANNELS, Variant
@@ -109,9 +113,22 @@ def test_render_is_decided_by_its_generator(speech: np.ndarray, rooms: list[np.n
     assert not (len(once) == len(other) and np.array_equal(once, other))
 
 
-def test_telephone_has_no_upper_band() -> None:
-    heard = telephone(media_sound.noise(1.0, rate_hz=RATE_HZ), RATE_HZ, np.random.default_rng(0))
+@pytest.mark.parametrize("call", [telephone, mobile_call])
+def test_calls_have_no_upper_band(call: Callable[..., np.ndarray]) -> None:
+    heard = call(media_sound.noise(1.0, rate_hz=RATE_HZ), RATE_HZ, np.random.default_rng(0))
     assert share_above(heard, 4000) < 0.01
+
+
+def test_any_channel_is_a_clean_one_for_no_file(
+    speech: np.ndarray, rooms: list[np.ndarray]
+) -> None:
+    """Files go through channels of all kinds: some keep the upper band, some have none."""
+    kept = [
+        share_above(rendered(speech, Variant(1.0, "any"), rooms, seed), 4000) for seed in range(12)
+    ]
+    before = share_above(speech, 4000)
+    assert min(kept) < 0.1 * before
+    assert max(kept) > 0.5 * before
 
 
 def test_mu_law_is_close_and_coarse(speech: np.ndarray) -> None:
@@ -120,14 +137,29 @@ def test_mu_law_is_close_and_coarse(speech: np.ndarray) -> None:
     assert len(np.unique(heard)) <= 255
 
 
-@pytest.mark.parametrize("codec", [*CODECS, PHONE_OPUS], ids=lambda c: f"{c.name}-{c.rates_hz[0]}")
+@pytest.mark.parametrize(
+    "codec",
+    dict.fromkeys((*CODECS, PHONE_OPUS, *MOBILE_CODECS)),
+    ids=lambda codec: f"{codec.name}-{codec.rates_hz[0]}",
+)
 def test_codecs_run_and_lose_something(codec: Codec, speech: np.ndarray) -> None:
     heard = through_codec(speech, RATE_HZ, codec, np.random.default_rng(1))
-    assert len(heard) == pytest.approx(len(speech), abs=0.15 * RATE_HZ)
-    assert not np.array_equal(heard[: len(speech)], speech)
+    assert heard.shape == speech.shape
+    assert not np.array_equal(heard, speech)
     assert np.sqrt(np.square(heard).mean()) == pytest.approx(
         np.sqrt(np.square(speech).mean()), rel=0.5
     )
+
+
+@pytest.mark.parametrize("delay", [0, 517, 2000])
+def test_the_delay_of_a_codec_is_taken_out(delay: int, speech: np.ndarray) -> None:
+    """Frames of all channels show the same speech."""
+    assert delay < LONGEST_DELAY_S * RATE_HZ
+    late = np.pad(speech, (delay, 300))
+    np.testing.assert_array_equal(without_delay(-late, speech, RATE_HZ), -speech)
+    cut = without_delay(late[: len(speech)], speech, RATE_HZ)
+    assert cut.shape == speech.shape
+    np.testing.assert_array_equal(cut[: len(speech) - delay], speech[: len(speech) - delay])
 
 
 def test_noise_is_added_at_the_asked_ratio(speech: np.ndarray) -> None:

@@ -24,6 +24,16 @@ from train.voice.targets import CropParts
 from train.voice.variants import Variant, prosodies
 from utils.errors import DatasetError
 
+PLAIN = MelAugment(
+    noise_chance=0,
+    trim_chance=0,
+    floor_db=(70, 70),
+    band_chance=0,
+    tilt_db=0,
+    time_masks=0,
+    band_masks=0,
+)
+
 
 @pytest.fixture(scope="module")
 def batches(speech: Listing, speech_cache: Path) -> VoiceBatches:
@@ -71,6 +81,28 @@ def test_a_batch_depends_on_its_number_alone(
     assert not np.array_equal(batches.batch(7, 0.5)["label"], batches.batch(8, 0.5)["label"])
 
 
+def test_views_are_variations_of_one_crop(speech: Listing, speech_cache: Path) -> None:
+    """Each through a channel of its own. What is asked about is the crop in the clear."""
+    banks = [cached_features(speech, speech_cache, Variant(1.0, "clean"), SPEC)]
+    banks.append(cached_features(speech, speech_cache, Variant(1.0, "room"), SPEC))
+    options = SampleOptions(batch_size=8, voice_chances=(1.0,), channel_chances=(0.5, 0.5))
+    sources = VoiceSources(speech, [banks])
+    batch = VoiceBatches(sources, options, PLAIN, SPEC, seed=2, clean=True, views=2).batch(0, 0.0)
+    first, second = np.split(batch["features"], 2)
+    assert first.shape == second.shape == batch["clean"].shape
+    assert len(first) == 4
+    np.testing.assert_array_equal(*np.split(batch["label"], 2))
+    unlike = np.abs(batch["features"] - np.tile(batch["clean"], (2, 1, 1))).max(axis=(1, 2))
+    assert 0 < (unlike < 0.05).sum() < 8, "some views are clean, others are in a room"
+
+
+def test_a_batch_is_a_multiple_of_its_views(speech: Listing, speech_cache: Path) -> None:
+    banks = [[cached_features(speech, speech_cache, Variant(1.0, "clean"), SPEC)]]
+    options = SampleOptions(batch_size=7, voice_chances=(1.0,), channel_chances=(1.0,))
+    with pytest.raises(DatasetError, match=r"multiple of views\. Received: 7, 2"):
+        VoiceBatches(VoiceSources(speech, banks), options, PLAIN, SPEC, seed=1, views=2)
+
+
 def test_every_speaker_at_every_speed_is_drawn(batches: VoiceBatches) -> None:
     assert labels_of(batches, 12) == set(range(batches.classes)) == set(range(SPEAKERS * 2))
 
@@ -95,17 +127,8 @@ def test_labels_belong_to_the_voice(speech: Listing, speech_cache: Path) -> None
         voice_chances=(1, 1),
         channel_chances=(1,),
     )
-    plain = MelAugment(
-        noise_chance=0,
-        trim_chance=0,
-        floor_db=(70, 70),
-        band_chance=0,
-        tilt_db=0,
-        time_masks=0,
-        band_masks=0,
-    )
     sources = VoiceSources(speech, banks)
-    batch = VoiceBatches(sources, options, plain, SPEC, seed=2).batch(0, 0.0)
+    batch = VoiceBatches(sources, options, PLAIN, SPEC, seed=2).batch(0, 0.0)
     for features, label in zip(batch["features"], batch["label"], strict=True):
         speed, speaker = divmod(int(label), SPEAKERS)
         files = [i for i, item in enumerate(speech.items) if item.label == f"person{speaker}"]

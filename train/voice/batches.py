@@ -65,8 +65,8 @@ class VoiceBatches:
     """Draws batches from feature banks.
 
     Raises:
-        DatasetError: There are fewer than 2 speakers, or other voices or channels than
-            chances.
+        DatasetError: There are fewer than 2 speakers, other voices or channels than
+            chances, or a batch that its views do not share evenly.
     """
 
     def __init__(
@@ -92,6 +92,10 @@ class VoiceBatches:
         if len(self.speakers) < 2:
             raise DatasetError(
                 f"Training needs at least 2 speakers. Received: {len(self.speakers)}"
+            )
+        if options.batch_size % views:
+            raise DatasetError(
+                f"batch_size must be a multiple of views. Received: {options.batch_size}, {views}"
             )
         check_chances(options, sources.banks)
         self._banks = sources.banks

@@ -63,6 +63,8 @@ class DistilOptions:
     start_share: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ValueError(f"views must be at least 1. Received: views={self.views}")
         if not 0 <= self.start_share <= 1:
             raise ValueError(
                 f"start_share must lie in [0, 1]. Received: start_share={self.start_share}"
