@@ -91,7 +91,8 @@ def test_views_are_variations_of_one_crop(speech: Listing, speech_cache: Path) -
     first, second = np.split(batch["features"], 2)
     assert first.shape == second.shape == batch["clean"].shape
     assert len(first) == 4
-    np.testing.assert_array_equal(*np.split(batch["label"], 2))
+    labels, again = np.split(batch["label"], 2)
+    np.testing.assert_array_equal(labels, again)
     unlike = np.abs(batch["features"] - np.tile(batch["clean"], (2, 1, 1))).max(axis=(1, 2))
     assert 0 < (unlike < 0.05).sum() < 8, "some views are clean, others are in a room"
 
