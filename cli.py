@@ -14,6 +14,7 @@ import click
 
 from commands import (
     audit,
+    backup,
     bench,
     calibrate,
     client,
@@ -70,6 +71,9 @@ for _command in (
     reembed.reembed,
     client.client,
     gallery.gallery,
+    backup.backup,
+    backup.restore,
+    backup.check,
     plot.plot,
 ):
     cli.add_command(_command)

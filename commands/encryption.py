@@ -38,7 +38,7 @@ def new_encryption_key(path: Path | None) -> None:
     if path is None:
         click.echo(text)
     else:
-        _write_new(path, text)
+        write_new(path, text)
     click.echo(
         f"Key {parse_key(text, 'the new key').key_id}. Keep a copy of it, apart from the backups of"
         " the gallery. Without it nothing in the gallery can be read. Use it with"
@@ -47,7 +47,8 @@ def new_encryption_key(path: Path | None) -> None:
     )
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
+    """Write a key to a new file that its owner alone can read. Raises ConfigError."""
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(text + "\n")

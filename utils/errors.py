@@ -37,6 +37,7 @@ DuetError
 │   ├── JobNotFoundError: job_not_found
 │   ├── TranscriptNotFoundError: transcript_not_found
 │   ├── StorageFullError: storage_full
+│   ├── BackupUnusableError: backup_unusable
 │   └── BrokerUnavailableError: broker_unavailable
 ├── ModelError: model_unavailable
 ├── SpeechUnavailableError: speech_unavailable
@@ -304,6 +305,12 @@ class StorageFullError(GalleryError):
     """No room to write."""
 
     code = "storage_full"
+
+
+class BackupUnusableError(GalleryError):
+    """A folder that is no backup, or a backup that is damaged."""
+
+    code = "backup_unusable"
 
 
 class BrokerUnavailableError(GalleryError):

@@ -78,6 +78,10 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def find_damage(self, connection: Connection) -> list[str]:
+        """What is wrong with the file or the references in it, in words. Empty: nothing."""
+
+    @abstractmethod
     def scrub(self) -> bool:
         """Remove deleted data from the log of the database.
 

@@ -85,6 +85,15 @@ class SqliteDatabase(Database):
         with self._translating_errors():
             return _inode(self._path)
 
+    def find_damage(self, connection: Connection) -> list[str]:
+        """Ask SQLite about its pages, and about rows that refer to nothing."""
+        pages = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [text for text in pages if text != "ok"] + [
+            f"A row of {table} refers to a row of {other} that is missing."
+            for table, _, other, _ in orphans[:20]
+        ]
+
     def scrub(self) -> bool:
         """Empty the write-ahead log, so that no deleted byte is left in it.
 

@@ -133,6 +133,26 @@ def check(connection: Connection, codec: Codec) -> None:
     raise _mismatch(stored, given)
 
 
+def count_unreadable(connection: Connection, codec: Codec) -> dict[str, int]:
+    """Open every sealed value, and count those that do not open, by table."""
+    return {
+        part.table.name: sum(
+            not _opens(row, codec)
+            for row in connection.execute(part.rows(), execution_options={"yield_per": BATCH})
+        )
+        for part in _ALL
+    }
+
+
+def _opens(row: Sequence[Any], codec: Codec) -> bool:
+    _, value, sealed_by, *about = row
+    try:
+        codec.open(value, sealed_by, *about)
+    except StoreUnavailableError:
+        return False
+    return True
+
+
 def refuse_other(connection: Connection, codec: Codec) -> None:
     """Refuse to write if the encryption changed since the gallery was opened.
 

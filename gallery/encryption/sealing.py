@@ -165,6 +165,12 @@ def read_key(path: Path, source: str) -> Sealer:
     return parse_key(text, source)
 
 
+def key_text(settings: Settings) -> str:
+    """Text of the key that `codec_of` reads, "" without one. Raises OSError."""
+    file = settings.privacy.encryption_key_file
+    return file.read_text(encoding="ascii").strip() if file else settings.privacy.encryption_key
+
+
 def codec_of(settings: Settings) -> Codec:
     """Make the codec of `settings`: the key of the variable or of the file, or none.
 

@@ -46,6 +46,7 @@ def split(connection: Connection, key: int, template_id: str, to: int | NewPerso
     PersonExistsError, InvalidNameError.
     """
     target = to if isinstance(to, int) else people.create(connection, to)
+    number = templates.number_of(connection, key, template_id)
     templates.move(connection, key, template_id, target)
     if target is not to:
         source = _row(connection, key)
@@ -56,7 +57,7 @@ def split(connection: Connection, key: int, template_id: str, to: int | NewPerso
         )
     elif _row(connection, target).enrolled_at is None:
         people.note_enrolment(connection, target)
-    details = {key: {"to": target}, target: {"from": key}}
+    details = {key: {"to": target, "template": number}, target: {"from": key}}
     _note(connection, "move_template", "moved", details)
     return target
 

@@ -126,15 +126,26 @@ def remove(connection: Connection, key: int) -> None:
     connection.execute(delete(templates).where(templates.c.person_key == key))
 
 
-def remove_one(connection: Connection, key: int, template_id: str) -> None:
-    """Delete one template of a person. Raises TemplateNotFoundError."""
-    deleted = connection.execute(
-        delete(templates).where(
+def remove_one(connection: Connection, key: int, template_id: str) -> int:
+    """Delete one template of a person, and return its internal number.
+
+    Raises TemplateNotFoundError.
+    """
+    number = number_of(connection, key, template_id)
+    connection.execute(delete(templates).where(templates.c.key == number))
+    return number
+
+
+def number_of(connection: Connection, key: int, template_id: str) -> int:
+    """Internal number of a template of a person. Raises TemplateNotFoundError."""
+    number: int | None = connection.scalar(
+        select(templates.c.key).where(
             templates.c.person_key == key, templates.c.template_id == template_id
         )
     )
-    if not deleted.rowcount:
+    if number is None:
         raise _not_found()
+    return number
 
 
 def move(connection: Connection, key: int, template_id: str, to: int) -> None:

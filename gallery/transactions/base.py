@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from gallery import audit
 from gallery.database.base import Database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import Codec, PlainText
+from gallery.ledger import Ledger
 from gallery.records import forgetting, job_files, people
+
+log = logging.getLogger("duet.gallery")
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,19 @@ class Transactions:
         codec: Codec | None = None,
         media_root: Path | None = None,
         terms: Terms = Terms(),
+        *,
+        ledger: Ledger | None = None,
     ) -> None:
         """Raise ConfigError unless the gallery is stored with `codec`.
 
-        Uploads of jobs lie below `media_root`.
+        Uploads of jobs lie below `media_root`. Deletions are noted in `ledger`, beside the
+        backups.
         """
         self.database = database
         self.codec = codec or PlainText()
         self._media_root = media_root
         self._terms = terms
+        self._ledger = ledger
         self._erasing_turn = threading.Lock()
         with database.write() as connection:
             rotation.check(connection, self.codec)
@@ -97,6 +105,20 @@ class Transactions:
             if self.database.forget(erasure.traces, earlier=earlier):
                 with self.database.write() as connection:
                     forgetting.clear_cleanup_pending(connection)
+            self.note_deletions()
+
+    def note_deletions(self) -> None:
+        """Note in the ledger what was deleted and is not noted yet.
+
+        A disk that takes no note stops no deletion: the next call notes it.
+        """
+        if self._ledger is None:
+            return
+        try:
+            with self.database.read() as connection:
+                self._ledger.update(connection)
+        except OSError as error:
+            log.error("the ledger of deletions took no note (%s)", error.strerror)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, Erasure]]:

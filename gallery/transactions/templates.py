@@ -109,8 +109,14 @@ class TemplateTransactions(Transactions):
             erasure.traces = forgetting.fragments_of(
                 connection, tables.templates.c.template_id == template_id
             )
-            templates.remove_one(connection, key, template_id)
-            people.note_change(connection, key, action="delete_template", outcome="deleted")
+            number = templates.remove_one(connection, key, template_id)
+            people.note_change(
+                connection,
+                key,
+                action="delete_template",
+                outcome="deleted",
+                detail={"template": number},
+            )
 
     def move_template(self, person_id: str, template_id: str, to: str | NewPerson) -> Person:
         """Give a template to another person, who is created where `to` is new.

@@ -29,11 +29,16 @@ Progress = Callable[[str, int], object]
 
 
 def copy_gallery(
-    source: Store, target: Store, progress: Progress = lambda _table, _rows: None
+    source: Store,
+    target: Store,
+    progress: Progress = lambda _table, _rows: None,
+    *,
+    action: str = "copy_gallery",
 ) -> dict[str, int]:
     """Copy `source` into the empty `target`, and return the number of rows by table.
 
-    Sealed values stay as they are, so both must have the same key.
+    Sealed values stay as they are, so both must have the same key. The audit of both
+    notes the copy under the name `action`.
 
     Raises InvalidRequestError for a target that is not empty, StoreUnavailableError and
     StorageFullError. Raises StoreUnavailableError, too, when what arrived is not what
@@ -52,8 +57,8 @@ def copy_gallery(
         audit.take_over(write, head)
         _check(write, copied, head)
         detail = {"people": copied["people"], "templates": copied["templates"]}
-        audit.append(write, "copy_gallery", "arrived", detail=detail)
-    source.record("copy_gallery", "copied", detail=detail)
+        audit.append(write, action, "arrived", detail=detail)
+    source.record(action, "copied", detail=detail)
     return copied
 
 

@@ -66,6 +66,7 @@ SUBFOLDERS_MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "transactions": {"database", "encryption", "records"},
         "overview": {"records"},
         "upkeep": {"encryption", "records"},
+        "backup": {"database", "encryption", "migrations", "records", "upkeep"},
     },
     "network": {
         "backbones": set(),

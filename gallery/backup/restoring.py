@@ -1,0 +1,68 @@
+"""Restores a backup into an empty place, without those who were deleted since.
+
+The copy of the backup is brought up to date and what was deleted is deleted again, before
+anything reaches the target. The target then gets all of it in one transaction.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gallery.backup.folder import Backup
+from gallery.database.open import open_database
+from gallery.ledger import Ledger
+from gallery.records import deletions
+from gallery.records.deletions import Deletion
+from gallery.store import Store
+from gallery.upkeep.copying import Progress, copy_gallery
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of a restore: rows by table, and deletions that were done again."""
+
+    rows: dict[str, int]
+    deletions: int
+
+
+def restore(
+    backup: Backup,
+    target: Store,
+    temporary: Path,
+    progress: Progress = lambda _table, _rows: None,
+) -> Restored:
+    """Copy a backup into the empty `target`, all of it or nothing.
+
+    `temporary` is a folder for a copy that is removed afterwards. Retention goes on by
+    the times that the backup holds.
+
+    Raises InvalidRequestError for a target that is not empty, ConfigError for another
+    encryption key than the backup's, StoreUnavailableError, StorageFullError.
+    """
+    noted = Ledger(backup.path.parent).read(backup.manifest.lineage)
+    with tempfile.TemporaryDirectory(prefix="duet-", dir=temporary) as copy:
+        file = Path(shutil.copy(backup.gallery, copy))
+        source = Store(open_database(f"sqlite:///{file}"), target.codec)
+        try:
+            done = _delete_again(source, noted)
+            rows = copy_gallery(source, target, progress, action="restore")
+        finally:
+            source.close()
+    return Restored(rows, done)
+
+
+def _delete_again(store: Store, noted: list[Deletion]) -> int:
+    """Do the deletions that the gallery does not know of, and return how many."""
+    with store.database.write() as connection:
+        later = [deletion for deletion in noted if not deletions.is_known(connection, deletion)]
+        for deletion in later:
+            deletions.replay(connection, deletion)
+        # A number that a deletion names is never given again: it would be deleted next time
+        last = store.database.last_keys(connection)
+        named = deletions.numbers_in(noted)
+        behind = {table: key for table, key in named.items() if key > last.get(table, 0)}
+        store.database.set_last_keys(connection, behind)
+    return len(later)

@@ -1,0 +1,80 @@
+"""The ledger: a file beside the backups that tells what was deleted, and names nobody.
+
+It holds the rows of the audit that delete something, as internal numbers. A backup may be
+older than a deletion, and the gallery may be lost before the next one is made. The ledger
+outlives both, so that a deleted person stays deleted after a restore.
+
+One line is one deletion, in JSON. A line that a killed process left unfinished is passed
+over: its row is appended again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gallery.records import deletions
+from gallery.records.deletions import Deletion
+
+
+class Ledger:
+    """Ledgers of the galleries whose backups lie in a folder, a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._noted = 0
+        """Up to this row of the audit everything is noted."""
+
+    def update(self, connection: Connection) -> None:
+        """Append the deletions that are not noted yet, safe on the disk.
+
+        Raises OSError.
+        """
+        found = deletions.after(connection, self._noted)
+        if not found:
+            return
+        file = self._file_of(deletions.lineage_of(connection))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # other processes of the gallery
+            noted = {deletion.hash for deletion in _read(file)}
+            new = [deletion for deletion in found if deletion.hash not in noted]
+            # First a line break, which ends a line that was left unfinished
+            stream.write("".join(f"\n{_line(deletion)}" for deletion in new))
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._noted = found[-1].event_id
+
+    def read(self, lineage: str) -> list[Deletion]:
+        """Read all deletions of a gallery, in the order in which they were noted."""
+        file = self._file_of(lineage)
+        return _read(file) if file.exists() else []
+
+    def _file_of(self, lineage: str) -> Path:
+        return self._folder / f"deletions-{lineage[:16]}.jsonl"
+
+
+def _line(deletion: Deletion) -> str:
+    return json.dumps({**asdict(deletion), "at": deletion.at.isoformat()})
+
+
+def _read(file: Path) -> list[Deletion]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    rows = [_parse(line) for line in lines]
+    return [Deletion(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows if row]
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) and "hash" in row else {}
