@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gallery.database.open import open_database
 from gallery.encryption.sealing import codec_of
+from gallery.ledger import Ledger
 from gallery.records.people import NewPerson
 from gallery.records.templates import NewTemplate, mismatch
 from gallery.transactions.answers import AnswerTransactions
@@ -43,9 +44,11 @@ def open_store(settings: Settings) -> Store:
 
     Raises ConfigError, StoreUnavailableError, StorageFullError.
     """
+    folder = settings.backup.backup_dir
     return Store(
         open_database(settings.storage.gallery_url),
         codec_of(settings),
         settings.storage.media_folder,
         Terms(settings.privacy.feedback_days, settings.privacy.transcript_days),
+        ledger=Ledger(folder) if folder else None,
     )

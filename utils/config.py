@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from utils.backup_settings import BackupSettings
 from utils.errors import ConfigError
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
@@ -285,6 +286,7 @@ class Settings:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     live: LiveSettings = field(default_factory=LiveSettings)
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:

@@ -15,6 +15,7 @@ from flask_restx import Api
 
 from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
+from jobs.backups import BackupThread
 from jobs.thread import JobThread
 from jobs.worker import CLIP_ACTIONS, RECORDING_ACTIONS, Workplace
 from recognition.recognizer import Recognizer
@@ -161,6 +162,7 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
         scribe=scribe,
         live_room=LiveRoom(settings, scribe, recognizer.voices),
         live_tickets=Tickets(),
+        backup_thread=BackupThread(recognizer.store, settings, recognizer.encoder_ids.to_dict()),
     )
 
 

@@ -11,6 +11,7 @@ from flask import current_app
 from gallery.records.jobs import Job, Jobs
 from gallery.records.keys import Keys
 from gallery.store import Store
+from jobs.backups import BackupThread
 from jobs.thread import JobThread
 from recognition.recognizer import Recognizer
 from speech.live_room import LiveRoom
@@ -33,6 +34,7 @@ class State:
     scribe: Scribe
     live_room: LiveRoom
     live_tickets: Tickets[Any]
+    backup_thread: BackupThread
 
 
 def _state() -> State:

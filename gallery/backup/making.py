@@ -23,7 +23,8 @@ from gallery.migrations import upgrade
 from gallery.records import deletions
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
-from utils.config import PREFIX, Settings
+from utils.config import Settings
+from utils.subjects import PREFIX
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
+from gallery.records.clock import now
 from gallery.results import Role
+from jobs.backups import OLD, last_backup
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller, key_state
@@ -75,6 +77,7 @@ def health() -> dict[str, Any]:
     access = {"key": key_state(), "role": str(asking.role) if asking else None}
     if asking is None or asking.role is Role.AUDITOR:
         return {"status": status, **access}
+    made_at = last_backup(settings())
     return {
         "status": status,
         **access,
@@ -84,6 +87,7 @@ def health() -> dict[str, Any]:
         "encoders": recognizer().encoder_ids.to_dict(),
         "models_loaded": True,
         "speech_to_text": scribe().is_available,
+        "last_backup": made_at.isoformat(timespec="seconds") if made_at else None,
     }
 
 
@@ -100,5 +104,16 @@ def find_reasons() -> list[dict[str, str]]:
         "disk_full": f"{free / 1e6:.0f} MB are free." if free < LEAST_ROOM_BYTES else "",
         "clock": f"{jump}. Nothing is deleted by term." if jump else "",
         "worker_dead": "Batch jobs are not worked on." if is_dead else "",
+        "backup_old": _describe_backup(),
     }
     return [{"code": code, "text": text} for code, text in checks.items() if text]
+
+
+def _describe_backup() -> str:
+    """What is wrong with the backups. Empty: nothing, or none are wanted."""
+    if settings().backup.backup_dir is None:
+        return ""
+    made_at = last_backup(settings())
+    if made_at is None:
+        return "There is no backup yet."
+    return f"The last backup is of {made_at:%Y-%m-%d}." if now() - made_at > OLD else ""

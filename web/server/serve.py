@@ -27,6 +27,7 @@ from web import VERSION
 
 if TYPE_CHECKING:
     from gallery.store import Store
+    from jobs.backups import BackupThread
     from jobs.thread import JobThread
     from speech.live_room import LiveRoom
 
@@ -44,7 +45,7 @@ class Service(BaseApplication):
         self._settings = settings
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
-        self._job_threads: tuple[JobThread, ...] = ()
+        self._job_threads: tuple[JobThread | BackupThread, ...] = ()
         self._live_room: LiveRoom | None = None
         super().__init__()
 
@@ -91,9 +92,10 @@ class Service(BaseApplication):
         state = app.extensions["duet"]
         self._store = state.recognizer.store
         self._live_room = state.live_room
-        self._job_threads = (state.job_thread, state.recordings_thread)
-        for thread in self._job_threads:
+        self._job_threads = (state.job_thread, state.recordings_thread, state.backup_thread)
+        for thread in (state.job_thread, state.recordings_thread):
             thread.wake()  # jobs that the last run left
+        state.backup_thread.start()
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)

@@ -23,7 +23,7 @@ TICKET = make_model(
 
 REASON = make_model(
     "HealthReason",
-    code=text_field("disk_full, clock, worker_dead or database_slow", "disk_full"),
+    code=text_field("disk_full, clock, worker_dead, backup_old or database_slow", "disk_full"),
     text=text_field("what is wrong", "120 MB are free."),
 )
 
@@ -56,5 +56,11 @@ HEALTH = make_model(
     models_loaded=fields.Boolean(description="the networks are in memory (likewise)", example=True),
     speech_to_text=fields.Boolean(
         description="speech to text is installed (likewise)", example=True
+    ),
+    last_backup=text_field(
+        "when the last backup was made (likewise); null without one",
+        "2026-11-29T03:00:04+00:00",
+        required=False,
+        x_nullable=True,
     ),
 )
