@@ -37,8 +37,8 @@ class Ledger:
 
         Raises OSError.
         """
-        found = deletions.after(connection, self._noted)
-        if not found:
+        later = deletions.after(connection, self._noted)
+        if not later:
             return
         file = self._file_of(deletions.lineage_of(connection))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,12 +46,12 @@ class Ledger:
         with os.fdopen(descriptor, "a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)  # other processes of the gallery
             noted = {deletion.hash for deletion in _read(file)}
-            new = [deletion for deletion in found if deletion.hash not in noted]
+            new = [deletion for deletion in later if deletion.hash not in noted]
             # First a line break, which ends a line that was left unfinished
             stream.write("".join(f"\n{_line(deletion)}" for deletion in new))
             stream.flush()
             os.fsync(stream.fileno())
-        self._noted = found[-1].event_id
+        self._noted = later[-1].event_id
 
     def read(self, lineage: str) -> list[Deletion]:
         """Read all deletions of a gallery, in the order in which they were noted."""

@@ -80,7 +80,7 @@ class BackupThread:
 
 
 def last_backup(settings: Settings) -> datetime | None:
-    """When the last backup was made. None where there is none. Raises BackupUnusableError."""
+    """When the last backup was made. None where there is none."""
     folder = settings.backup.backup_dir
     backups = find_backups(folder) if folder else []
     return backups[-1].manifest.made_at if backups else None

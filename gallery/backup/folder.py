@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,8 +117,11 @@ def find_backups(parent: Path) -> list[Backup]:
     """Find the finished backups of a folder, oldest first. Others are passed over."""
     if not parent.is_dir():
         return []
-    folders = sorted(path for path in parent.iterdir() if _NAME.fullmatch(path.name))
-    return [Backup(path, read_manifest(path)) for path in folders if (path / MANIFEST).is_file()]
+    backups = list[Backup]()
+    for path in sorted(path for path in parent.iterdir() if _NAME.fullmatch(path.name)):
+        with suppress(BackupUnusableError):
+            backups.append(Backup(path, read_manifest(path)))
+    return backups
 
 
 def open_backup(path: Path) -> Backup:
@@ -141,9 +144,10 @@ def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a backup. Raises BackupUnusableError."""
     try:
         content: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
+        written = content.pop("format")
+        if written != FORMAT:
             raise BackupUnusableError(
-                f"The backup must be of format {FORMAT}. Received: another one",
+                f"The backup must be of format {FORMAT}. Received: {written!r:.20}",
                 "A later release of the service wrote it: use that release.",
             )
         made_at = datetime.fromisoformat(content.pop("made_at"))

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _write_gallery(store: Store, partial: Path, made_at: datetime, progress: Pro
 def describe(settings: Settings) -> str:
     """Settings that are not the default, as lines of a shell. Secrets are named only."""
     subjects = [getattr(settings, subject.name) for subject in dataclasses.fields(settings)]
-    lines = [line for subject in subjects for line in _describe_subject(subject)]
+    lines = chain.from_iterable(map(_describe_subject, subjects))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -53,9 +53,7 @@ def open_key(document: str, passphrase: str) -> str:
             parts["nonce"], parts["sealed"], _ABOUT
         )
     except InvalidTag:
-        raise InvalidRequestError(
-            "The passphrase must be the one that sealed the key. Received: another one"
-        ) from None
+        raise InvalidRequestError("The passphrase is not the one that sealed the key.") from None
     except (ValueError, KeyError, AttributeError, TypeError, binascii.Error) as error:
         raise BackupUnusableError("The file of the sealed key is damaged.") from error
     return key.decode()

@@ -135,13 +135,12 @@ def check(connection: Connection, codec: Codec) -> None:
 
 def count_unreadable(connection: Connection, codec: Codec) -> dict[str, int]:
     """Open every sealed value, and count those that do not open, by table."""
-    return {
-        part.table.name: sum(
-            not _opens(row, codec)
-            for row in connection.execute(part.rows(), execution_options={"yield_per": BATCH})
-        )
-        for part in _ALL
-    }
+    return {part.table.name: _count_unreadable(connection, part, codec) for part in _ALL}
+
+
+def _count_unreadable(connection: Connection, part: _Sealed, codec: Codec) -> int:
+    rows = connection.execute(part.rows(), execution_options={"yield_per": BATCH})
+    return sum(not _opens(row, codec) for row in rows)
 
 
 def _opens(row: Sequence[Any], codec: Codec) -> bool:

@@ -46,11 +46,9 @@ class Deletion:
 def after(connection: Connection, event_id: int) -> tuple[Deletion, ...]:
     """Read the deletions behind a row of the audit, oldest first."""
     c = events.c
-    rows = connection.execute(
-        select(c.event_id, c.at, c.action, c.person_key, c.detail, c.hash)
-        .where(c.event_id > event_id, _DELETES)
-        .order_by(c.event_id)
-    )
+    columns = (c.event_id, c.at, c.action, c.person_key, c.detail, c.hash)
+    later = and_(c.event_id > event_id, _DELETES)
+    rows = connection.execute(select(*columns).where(later).order_by(c.event_id))
     return tuple(Deletion(**row._mapping) for row in rows)
 
 

@@ -88,20 +88,20 @@ def _check_vectors(connection: Connection, store: Store, encoder_ids: Mapping[st
     read = dict.fromkeys(wanted, 0)
     try:
         for piece in feed.read_templates(connection, store.codec, wanted):
-            for modality, found in piece.items():
-                read[modality] += len(found.owners)
-                problems += _bad_vectors(modality, found)
+            for modality, stored in piece.items():
+                read[modality] += len(stored.owners)
+                problems += _bad_vectors(modality, stored)
     except (StoreUnavailableError, ValueError) as error:
         problems.append(f"The index cannot read them: {error}")
-    stored = {m: _count(connection, m, encoder) for m, encoder in wanted.items()}
-    if not problems and read != stored:
-        problems.append(f"The index reads {read}, and stored are {stored}.")
-    return Check("vectors", f"{sum(stored.values())} of the models in use", _first(problems))
+    counts = {m: _count(connection, m, encoder) for m, encoder in wanted.items()}
+    if not problems and read != counts:
+        problems.append(f"The index reads {read}, and stored are {counts}.")
+    return Check("vectors", f"{sum(counts.values())} of the models in use", _first(problems))
 
 
-def _bad_vectors(modality: Modality, found: vectors.Templates) -> list[str]:
-    lengths = np.linalg.norm(found.vectors, axis=1)
-    bad = found.owners[~(np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE)]
+def _bad_vectors(modality: Modality, stored: vectors.Templates) -> list[str]:
+    lengths = np.linalg.norm(stored.vectors, axis=1)
+    bad = stored.owners[~(np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE)]
     return [f"A {modality} vector of person {key} is not of unit length." for key in bad]
 
 
