@@ -330,7 +330,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("incorrect horse battery")
     options = ("--to", place, "--key-to", new, "--passphrase-file")
-    assert "another one" in run("restore", backup.path, *options, wrong).output
+    assert "is not the one that sealed" in run("restore", backup.path, *options, wrong).output
     done = run("restore", backup.path, *options, words)
     assert done.exit_code == 0, done.output
     assert "5 people" in done.output
