@@ -270,7 +270,7 @@ def test_killed_at_any_moment_a_backup_is_whole_or_not_there(
 ) -> None:
     rng = random.Random(5)
     spawn = multiprocessing.get_context("spawn")
-    for _ in range(request.config.getoption("--kills") or 2):
+    for _ in range(request.config.getoption("--kills") or 1):
         worker = spawn.Process(target=_back_up_for_ever, args=(str(tmp_path),))
         worker.start()
         known = len(find_backups(tmp_path / "kept"))
@@ -287,7 +287,7 @@ def test_killed_at_any_moment_a_backup_is_whole_or_not_there(
         Ledger(tmp_path / "kept").update(connection)
     store.close()
     backups = find_backups(tmp_path / "kept")
-    for number, backup in enumerate([*backups[:3], *backups[-3:]]):
+    for number, backup in enumerate((backups[0], backups[-1])):
         target, _ = back(open_backup(backup.path), tmp_path, f"r{number}.db")
         assert not target.verify_audit().problems
         assert {person.person_id for person in target.list_people(limit=200).people} <= alive
