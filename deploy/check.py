@@ -11,23 +11,27 @@ machine and the packages of requirements-dev.txt. Exit status 0: everything held
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import requests
+from simple_websocket import Client as WebSocket
+from simple_websocket import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "deploy"
@@ -207,6 +211,33 @@ def check_base_path(layout: Layout) -> None:
     print(f"ok  pages, Swagger UI and links below a path ({where})")
 
 
+def talk_live(url: str, ticket: str, certificate: Path) -> dict[str, object]:
+    """Open a live session by a ticket, end it, and return its last message."""
+    connection = WebSocket(url, ssl_context=ssl.create_default_context(cafile=str(certificate)))
+    message: dict[str, object] = {}
+    with suppress(ConnectionClosed):
+        for request in (
+            {"type": "authenticate", "ticket": ticket},
+            {"type": "start_transcription", "language": "en", "model": "tiny.en"},
+            {"type": "stop_transcription"},
+        ):
+            connection.send(json.dumps(request))
+        while received := connection.receive(timeout=60):
+            message = json.loads(received)
+    return message
+
+
+def check_live(layout: Layout) -> None:
+    """Check that live sessions open through the proxy by a ticket, also below /duet."""
+    sockets = layout.url.replace("https:", "wss:")
+    for base in ("", "/duet"):
+        ticket = layout.client.ask("POST", f"{base}/v1/live/tickets", 200).json()["ticket"]
+        end = talk_live(f"{sockets}{base}/v1/live", ticket, layout.certificate)
+        if end.get("type") != "transcription_ended":
+            raise SystemExit(f"FAILED: a live session at {base}/v1/live ended with {end}")
+    print("ok  live sessions through the proxy, also below a path")
+
+
 def do_job(client: Client, clips: list[Path]) -> None:
     """Have the worker do a batch job."""
     files = [("media", (f"{n}.mp4", clips[0].read_bytes())) for n in range(4)]
@@ -342,6 +373,7 @@ def main() -> int:
         layout = start_layout(stack, folder)
         check_refusals(layout.url, layout.certificate)
         check_base_path(layout)
+        check_live(layout)
         walk(layout.client, clips, layout.logs)
         do_job(layout.client, clips)
         lose_a_replica(layout, clips[0])
