@@ -6,6 +6,7 @@ It knows no socket. Messages are numbered here, so that none is sent twice.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -100,6 +101,11 @@ class Seat:
         return [message for message in self._sent if message["seq"] > seq]
 
 
+def carried_sessions() -> int:
+    """Count the sessions that this machine carries: one for every two cores (docs/live.md)."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
 class LiveRoom:
     """The sessions and their engines. Shared by all threads.
 
@@ -113,7 +119,8 @@ class LiveRoom:
         self.options: LiveOptions = options_of(settings.live)
         self.resume_s = RESUME_S
         self.is_closing = False
-        self._most = min(settings.live.live_sessions, max(1, settings.limits.threads // 2))
+        most = settings.live.live_sessions or carried_sessions()
+        self._most = min(most, max(1, settings.limits.threads // 2))
         # A connection takes a thread of the service, also before it has a session
         self._most_connections = max(1, settings.limits.threads * 3 // 4)
         self._connections = threading.Semaphore(self._most_connections)

@@ -16,7 +16,11 @@ class LiveSettings(Subject):
     """Live transcription (docs/live.md). A session may state the options after the port."""
 
     live_sessions: int = setting(
-        4, "Live sessions at the same time, at most half as many as there are threads.", 1, 64
+        0,
+        "Live sessions at the same time, at most half as many as there are threads. 0: one for"
+        " every two cores.",
+        0,
+        64,
     )
     live_port: int = setting(
         0,
