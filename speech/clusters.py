@@ -1,7 +1,8 @@
 """Which voices of a recording are one: agglomerative clustering. Pure.
 
 Voices of the windows are joined as long as the mean log-likelihood ratio between two
-groups (average linkage) says that they are one. Voices of one window are two people.
+groups (average linkage) says that they are one. Then the groups are, by all that was
+heard of each. Voices of one window are two people.
 Many voices are grouped in blocks first, and the groups of the blocks after that, so
 comparing them takes no more memory in a recording of hours than in one of minutes.
 """
@@ -22,6 +23,11 @@ ONE_VOICE = -1.0
 Voices in one recording share microphone and room. So the ratio, which is calibrated on
 recordings of several days, is set low. Figures: docs/speech.md.
 """
+# Ratio down to which groups of several stretches are one, by all that was heard of both
+_ONE_GROUP = 0.0
+# Groups of less speech, each second of which is in four windows, join one down to this ratio
+_SMALL_S = 12.0
+_NEAR = -2.0
 # Two speakers of one window are less likely one than any others. Two stretches of one are
 # more likely so than their sound says
 _TOGETHER = -15.0
@@ -47,6 +53,11 @@ class _Group:
     seconds: float
 
     @property
+    def is_one(self) -> bool:
+        """Whether it is a single stretch."""
+        return len(self.members) == 1
+
+    @property
     def windows(self) -> frozenset[int]:
         """Windows in which they are heard."""
         return frozenset(window for window, _ in self.places)
@@ -58,7 +69,7 @@ def group_voices(
     """Group the voices of all windows that have a vector.
 
     Voices of less than a second say too little to make groups. They join the nearest
-    group that the longer ones make, unless they are unlike all of them.
+    group that the longer ones make, unless they are unlike all of them. So do small groups.
 
     Args:
         windows: those of one recording.
@@ -77,7 +88,9 @@ def group_voices(
     short = [single for single in singles if single.seconds < _LONG_S]
     groups = _join_all(long or short, compare, count)
     if long:
-        groups = _add_short(groups, short, compare, count)
+        large = [group for group in groups if group.seconds >= _SMALL_S]
+        small = [group for group in groups if group.seconds < _SMALL_S]
+        groups = _add_short(large, [*small, *short], compare, count)
     labels: dict[tuple[int, int], int] = {}
     for number, group in enumerate(groups):
         labels |= dict.fromkeys([keys[row] for row in group.members], number)
@@ -85,15 +98,18 @@ def group_voices(
 
 
 def _join_all(groups: list[_Group], compare: Compare, count: int | None) -> list[_Group]:
-    """Join in blocks as long as there are many."""
+    """Join stretches to groups, in blocks where there are many, and then the groups."""
+    least = ONE_VOICE
     while len(groups) > _BLOCK:
         joined: list[_Group] = []
         for start in range(0, len(groups), _BLOCK):
-            joined += _join(groups[start : start + _BLOCK], compare)
+            joined += _join(groups[start : start + _BLOCK], compare, least)
         if len(joined) == len(groups):
             break
         groups = joined
-    return _join(groups, compare, count)
+        least = _ONE_GROUP
+    groups = _join(groups, compare, least, count)
+    return groups if count else _join_groups(groups, compare)
 
 
 def _add_short(
@@ -102,12 +118,15 @@ def _add_short(
     """Add each short voice to the nearest group that is not heard beside it."""
     others: list[_Group] = []
     members: list[list[_Group]] = [[group] for group in groups]
+    if not groups:
+        return _join_all(short, compare, count)
     for single in short:
         ratios = _ratios([*groups, single], compare)[-1, :-1]
         best = int(ratios.argmax())
-        if ratios[best] >= _ALIKE or count:
+        least = _ALIKE if single.seconds < _LONG_S else _NEAR
+        if ratios[best] >= least or count:
             members[best].append(single)
-        elif ratios[best] > _TOGETHER:
+        elif ratios[best] > _TOGETHER or single.seconds >= _LONG_S:
             others.append(single)
     return [*map(_merge, members), *_join_all(others, compare, None)]
 
@@ -121,15 +140,29 @@ def _single(row: int, window: int, voice: LocalVoice) -> _Group:
     return _Group((row,), frozenset([(window, voice.speaker)]), voice.vector, voice.clean_s)
 
 
-def _join(groups: list[_Group], compare: Compare, count: int | None = None) -> list[_Group]:
+def _join(
+    groups: list[_Group], compare: Compare, least: float, count: int | None = None
+) -> list[_Group]:
     """Join those groups that are one voice, in the order of their first members."""
     if not groups:
         return []
-    labels = cluster(_ratios(groups, compare), count=count)
+    labels = cluster(_ratios(groups, compare), least=least, count=count)
     members: list[list[_Group]] = [[] for _ in range(labels.max() + 1)]
     for group, label in zip(groups, labels, strict=True):
         members[label].append(group)
     return [_merge(alike) for alike in members]
+
+
+def _join_groups(groups: list[_Group], compare: Compare) -> list[_Group]:
+    """Join the two groups that are most alike, again and again."""
+    while len(groups) > 1:
+        ratios = _ratios(groups, compare)
+        np.fill_diagonal(ratios, -np.inf)
+        one, other = sorted(np.unravel_index(ratios.argmax(), ratios.shape))
+        if ratios[one, other] < _ONE_GROUP:
+            break
+        groups[one] = _merge([groups[one], groups.pop(other)])
+    return groups
 
 
 def _ratios(groups: Sequence[_Group], compare: Compare) -> Float64Array:
@@ -141,7 +174,7 @@ def _ratios(groups: Sequence[_Group], compare: Compare) -> Float64Array:
     for row, group in enumerate(groups):
         for other in range(row):
             if group.places & groups[other].places:
-                ratios[row, other] += _SAME_SPEAKER
+                ratios[row, other] += _SAME_SPEAKER * (group.is_one and groups[other].is_one)
             elif _are_together(group, groups[other]):
                 ratios[row, other] = _TOGETHER
             ratios[other, row] = ratios[row, other]
@@ -164,12 +197,15 @@ def _merge(groups: Sequence[_Group]) -> _Group:
     )
 
 
-def cluster(ratios: Float64Array, *, count: int | None = None) -> IndexArray:
+def cluster(
+    ratios: Float64Array, *, least: float = ONE_VOICE, count: int | None = None
+) -> IndexArray:
     """Cluster by average linkage.
 
     Args:
         ratios: (n, n) symmetric, how likely two rows are one.
-        count: number of clusters. None: rows are joined down to `ONE_VOICE`.
+        least: mean ratio down to which rows are joined.
+        count: number of clusters. None: it is found.
 
     Returns:
         (n,) the cluster of each row, numbered in the order of their first rows.
@@ -180,7 +216,7 @@ def cluster(ratios: Float64Array, *, count: int | None = None) -> IndexArray:
     owner = np.arange(len(links))
     for left in range(len(links), 1, -1):
         one, other = sorted(np.unravel_index(links.argmax(), links.shape))
-        enough = left <= count if count else links[one, other] < ONE_VOICE
+        enough = left <= count if count else links[one, other] < least
         if enough:
             break
         weights = sizes[one] + sizes[other]

@@ -161,6 +161,32 @@ def test_stretches_of_one_speaker_may_be_two_people() -> None:
     assert len(cut_stretches(active((0, 2), (4, 4.5)), alone)) == 1
 
 
+def test_groups_are_joined_by_all_that_was_heard_of_them() -> None:
+    """One person in two rooms: single stretches are unlike, what they say together is not."""
+    stretches = []
+    for number in range(16):
+        made = np.zeros(512)
+        made[0] = 1.0
+        made[1 + number % 2] = np.sqrt(0.6)
+        made[3 + number] = np.sqrt(1.2)
+        stretches.append(np.asarray(made / np.linalg.norm(made), np.float32))
+    assert len(set(cluster(compare(np.stack(stretches), np.ones(16))).tolist())) == 2
+    windows = [
+        window(n * 1000, LocalVoice(active((0, 8)), 8.0, vector_))
+        for n, vector_ in enumerate(stretches)
+    ]
+    assert len(set(group_voices(windows, compare).values())) == 1
+
+
+def test_small_groups_join_one_that_is_near() -> None:
+    near = np.asarray(0.35 * vector(0) + np.sqrt(1 - 0.35**2) * vector(5), np.float32)
+    few = LocalVoice(active((0, 2)), 2.0, near)
+    for seconds, count in ((few, 1), (replace(few, clean_s=20.0), 2)):
+        windows = [window(n * 148, voice(0, (0, 8), clean_s=8.0)) for n in range(4)]
+        groups = group_voices([*windows, window(2000, seconds)], compare)
+        assert len(set(groups.values())) == count
+
+
 def test_short_voices_join_the_nearest_group_and_make_none() -> None:
     windows = [
         window(0, voice(0, (0, 4)), voice(1, (5, 5.6), clean_s=0.6)),
