@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,7 @@ def test_the_key_is_sealed_with_a_passphrase() -> None:
         open_key("{}", "correct horse battery")
 
 
-def _back_up_for_ever(folder: str) -> None:
+def _back_up_for_ever(folder: str, made: Connection) -> None:
     """What is killed: a gallery that changes while backups of it are made."""
     place = Path(folder)
     store = open_at(place / "g.db", ledger=Ledger(place / "kept"))
@@ -263,6 +264,7 @@ def _back_up_for_ever(folder: str) -> None:
         if number % 3 == 0:
             store.delete_person(store.list_people().people[0].person_id)
         make_backup(store, place / "kept", BESIDE)
+        made.send(number)
 
 
 def test_killed_at_any_moment_a_backup_is_whole_or_not_there(
@@ -271,11 +273,10 @@ def test_killed_at_any_moment_a_backup_is_whole_or_not_there(
     rng = random.Random(5)
     spawn = multiprocessing.get_context("spawn")
     for _ in range(request.config.getoption("--kills") or 1):
-        worker = spawn.Process(target=_back_up_for_ever, args=(str(tmp_path),))
+        made, sender = spawn.Pipe(duplex=False)
+        worker = spawn.Process(target=_back_up_for_ever, args=(str(tmp_path), sender))
         worker.start()
-        known = len(find_backups(tmp_path / "kept"))
-        while len(find_backups(tmp_path / "kept")) <= known and worker.is_alive():
-            time.sleep(0.02)
+        assert made.poll(60)
         time.sleep(rng.uniform(0, 0.3))
         assert worker.is_alive()
         os.kill(worker.pid or 0, signal.SIGKILL)
