@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills",
         type=int,
         default=50,
-        help="how often tests/gallery/test_kills.py kills its process, and test_backup.py a 25th of it",
+        help="how often test_kills.py kills its process; test_backup.py a 25th of that",
     )
 
 
