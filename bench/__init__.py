@@ -16,6 +16,7 @@ BENCHMARKS = {
     "gallery": "Measure search, memory, enrolment and start by the size of the gallery.",
     "identify": "Time an identification by a running service, and measure its memory.",
     "kiosk": "Time the kiosk: from the end of a recording to the answer on the screen.",
+    "live": "Measure live transcription over real sockets: text, names, delay, memory.",
     "load": "Measure the throughput of a running service.",
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "people": "Time the page /people in a browser.",
