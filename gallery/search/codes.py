@@ -3,9 +3,9 @@
 Every row is scanned, so there is no graph to build at the start, to keep up, or to miss
 somebody. A code is the vector in steps of 1/127 of its largest number, and the scan
 takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by
-about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by code are
-read and compared exactly, and far fewer of them are looked at
-(`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
+about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by code, and of
+all whom rounding may keep from the `SURE` nearest, are read and compared exactly.
+No more of them are looked at (`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_ro
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
 from gallery.vectors import KeyArray
-from utils.arrays import Float32Array
+from utils.arrays import BoolArray, Float32Array, IndexArray
 from utils.modality import Modality
 
 CodeArray = npt.NDArray[np.int8]
@@ -36,6 +36,14 @@ _STEPS = 127
 _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
+_LOWEST = -2.0  # below every cosine, above the mark of those who do not count
+_GROUPS = 1024
+_MOST_READ = 16 * NEAREST
+"""Most people who are read, where very many are equally near."""
+_DEVIATIONS = 5.0
+"""Deviations of the rounding within which nobody is left out: one chance in 3 million."""
+SURE = 50
+"""Number of people, of the highest cosines, who are found whatever rounding does."""
 _THREADS = min(os.cpu_count() or 1, 4)
 
 
@@ -50,7 +58,9 @@ class CodeIndex(MemoryIndex):
         codes = self.snapshot()
         keys = set[int]()
         for modality, alone in list_searches(probe):
-            keys.update(_nearest(codes, modality, alone, probe[modality]).tolist())
+            table = np.asarray(codes.vectors[modality], np.int8)
+            rows = find_rows(table, _mask(codes, modality, alone), probe[modality])
+            keys.update(codes.keys[rows].tolist())
         with self._store.database.read() as connection:
             keys.update(feed.changed_since(connection, codes.revision.change))
             nearest = Nearest(
@@ -119,20 +129,62 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, "codes")
 
 
-def _nearest(codes: Snapshot, modality: Modality, alone: bool, vector: Float32Array) -> KeyArray:
-    """Internal numbers of the nearest people.
+def _mask(codes: Snapshot, modality: Modality, alone: bool) -> BoolArray:
+    """Mark the rows of a search.
 
-    `alone`: only among those who have this modality and not the other one.
+    `alone`: only those who have this modality and not the other one.
     """
     where = codes.has[modality]
-    if alone:
-        where = where & ~codes.has[Modality.FUSED]
+    return where & ~codes.has[Modality.FUSED] if alone else where
+
+
+def find_rows(codes: CodeArray, where: BoolArray, vector: Float32Array) -> IndexArray:
+    """Find the rows nearest to a vector (size,), among those where `where` (n,) is true.
+
+    They are the `NEAREST` by code, and all who may be among the `SURE` nearest vectors.
+    """
     if not where.any():
-        return codes.keys[:0]
-    rows = np.asarray(codes.vectors[modality], np.int8)
-    products = np.where(where, scores(rows, vector), -np.inf)
-    if len(products) > NEAREST:
-        first = np.argpartition(products, -NEAREST)[-NEAREST:]
-    else:
-        first = np.arange(len(products))
-    return codes.keys[first[where[first]]]
+        return np.zeros(0, np.intp)
+    products = scores(codes, vector)
+    np.copyto(products, -np.inf, where=~where)
+    probe = encode(vector[None])[0]
+    # A code of a unit vector has a step of 1 / 127 at most.
+    most = float(_slack(np.full(1, 1 / _STEPS, np.float32), probe)[0])
+    rows = np.flatnonzero(products >= max(_least(products) - most, _LOWEST))
+    near = products[rows]
+    sure = near + _slack(_steps(codes[rows]), probe) >= _highest(near, SURE)
+    nearest = rows[sure | (near >= _highest(near, NEAREST))]
+    if len(nearest) <= _MOST_READ:
+        return nearest
+    return nearest[np.argpartition(products[nearest], -_MOST_READ)[-_MOST_READ:]]
+
+
+def _least(products: Float32Array) -> float:
+    """A cosine that `NEAREST` rows reach, close to the highest of these.
+
+    It is taken from the highest of each group, which is faster than to order everybody.
+    """
+    width = len(products) // _GROUPS
+    if width == 0:
+        return _highest(products, NEAREST)
+    return _highest(products[: width * _GROUPS].reshape(_GROUPS, width).max(axis=1), NEAREST)
+
+
+def _highest(products: Float32Array, count: int) -> float:
+    """The `count`-th highest, or the least of all."""
+    count = min(count, len(products))
+    return float(np.partition(products, -count)[-count])
+
+
+def _steps(codes: CodeArray) -> Float32Array:
+    return np.ascontiguousarray(codes[:, -_SCALE_BYTES:]).view(np.float32)[:, 0]
+
+
+def _slack(steps: Float32Array, probe: CodeArray) -> Float32Array:
+    """How far rounding may move the difference of two of the products of a probe.
+
+    One is of a code of these steps (n,), the other of any of them. A number is rounded by
+    a uniform error, whose deviation is its step / sqrt(12).
+    """
+    squares = steps**2 + steps.max() ** 2 + 2 * _steps(probe[None]) ** 2
+    return np.asarray(_DEVIATIONS * np.sqrt(squares / 12), np.float32)

@@ -12,14 +12,15 @@ import pytest
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.search import codes as codeindex
 from gallery.search.choose import GrowingIndex
-from gallery.search.codes import CodeIndex, encode, scores
+from gallery.search.codes import CodeIndex, encode, find_rows, scores
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.search.nearest import list_searches
 from gallery.store import NewPerson, Store
+from recognition.matching import SHORTLIST
 from tests.support.gallery_parts import StubEncoders, open_gallery
 from tests.support.searching import best, fill, probe
 from tests.support.templates import templates
-from utils.arrays import Float32Array
+from utils.arrays import Float32Array, unit
 from utils.modality import Modality
 
 pytestmark = pytest.mark.slow
@@ -64,11 +65,54 @@ def test_products_of_codes_are_exact(size: int) -> None:
 
 
 def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors = np.random.default_rng(2).standard_normal((1001, 16)).astype(np.float32)
-    alone = scores(encode(vectors), vectors[5])
+    vectors = rows_of(np.random.default_rng(2), 1001, 16)
+    everybody = np.ones(1001, np.bool_)
+    alone = find_rows(encode(vectors), everybody, vectors[5])
     for name, value in (("_ROWS_TO_SHARE", 10), ("_THREADS", 3), ("_ROWS_AT_ONCE", 7)):
         monkeypatch.setattr(codeindex, name, value)
-    np.testing.assert_array_equal(scores(encode(vectors), vectors[5]), alone)
+    assert set(find_rows(encode(vectors), everybody, vectors[5])) == set(alone)
+
+
+def rows_of(rng: np.random.Generator, count: int, size: int) -> Float32Array:
+    """Random vectors of unit length, whose first numbers are the largest."""
+    rows = rng.standard_normal((count, size)) / np.arange(1, size + 1) ** 0.35
+    return np.asarray(unit(rows.astype(np.float32)), np.float32)
+
+
+@pytest.mark.parametrize("size", [16, 192, 512])
+@pytest.mark.parametrize("at_once", [100, 8192])
+def test_the_sure_ones_are_those_of_brute_force(
+    size: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crowds of nearly the same person, ties, and rows out of use change nothing."""
+    monkeypatch.setattr(codeindex, "_ROWS_AT_ONCE", at_once)
+    rng = np.random.default_rng(size)
+    for _ in range(20):
+        vectors = rows_of(rng, 3000, size)
+        crowd = int(rng.integers(200))  # more nearly alike than are looked at
+        vectors[:crowd] = unit(vectors[0] + 0.02 * rows_of(rng, crowd, size))
+        vectors[crowd : crowd + 60] = vectors[7]
+        vectors = vectors[rng.permutation(3000)]
+        where = rng.random(3000) < 0.7
+        near = unit(vectors[rng.integers(3000)] + rng.random() * rows_of(rng, 1, size)[0])
+        exact = np.where(where, vectors @ near, -np.inf)
+        found = find_rows(encode(vectors), where, near)
+        assert where[found].all()
+        assert len(found) == len(set(found.tolist()))
+        np.testing.assert_array_equal(
+            np.sort(exact[found])[-codeindex.SURE :], np.sort(exact)[-codeindex.SURE :]
+        )
+
+
+def test_as_many_are_sure_as_are_looked_at() -> None:
+    assert codeindex.SURE >= SHORTLIST
+
+
+def test_a_crowd_of_one_vector_is_bounded() -> None:
+    """Where everybody is equally near, some of them are enough."""
+    vectors = np.repeat(rows_of(np.random.default_rng(1), 1, 64), 20_000, axis=0)
+    found = find_rows(encode(vectors), np.ones(20_000, np.bool_), vectors[0])
+    assert codeindex.SURE <= len(found) <= codeindex._MOST_READ
 
 
 def test_finds_whom_the_exact_index_finds(store: Store, index: CodeIndex) -> None:
@@ -141,7 +185,7 @@ def test_an_enrolment_between_scan_and_reading_is_seen(
     store: Store, index: CodeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.enroll(NewPerson("a"), templates(1))
-    real = codeindex._nearest
+    real = codeindex.find_rows
 
     def slow(*arguments: Any) -> Any:
         if store.count() == 1:
@@ -149,7 +193,7 @@ def test_an_enrolment_between_scan_and_reading_is_seen(
         return real(*arguments)
 
     index.snapshot()
-    monkeypatch.setattr(codeindex, "_nearest", slow)
+    monkeypatch.setattr(codeindex, "find_rows", slow)
     assert best(index.near(probe(2)), probe(2), Modality.FACE)[0] == "b"
 
 
