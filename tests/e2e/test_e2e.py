@@ -36,6 +36,9 @@ FEW = 6
 or two.
 """
 
+TRAINING = {"tensorflow", "numba"}
+"""Packages of training that would make the start slow and the service large."""
+
 pytestmark = pytest.mark.skipif(
     not (ROOT / "best_model/fusion/card.json").exists(), reason="no weights in best_model/"
 )
@@ -103,6 +106,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("made")
 
 
+def packages_of(process: int) -> set[str]:
+    """Packages whose libraries a process has loaded."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    places = (line.partition("site-packages/")[2].split("/") for line in lines)
+    return {place[0] for place in places}
+
+
 def who(decision: dict[str, Any]) -> str | None:
     return decision["match"]["person_id"] if decision["match"] else None
 
@@ -128,6 +138,8 @@ def test_main_job_on_media_of_our_own(client: Client, made: Path) -> None:
             assert who(answer[m]) in (f"drawn{person}", None), "nobody is given another's name"
         assert who(answer["face"]) == f"drawn{person}"
         assert answer["quality"]["face"]["size_px"] > 50
+    for process in (*client.service.worker_pids(), *client.service.decoder_pids()):
+        assert TRAINING.isdisjoint(packages_of(process)), "networks are served without these"
         assert answer["quality"]["voice"]["speech_s"] > 1
     one = client.post("/v1/verify", made / "again1.webm", person_id="drawn1").json()
     other = client.post("/v1/verify", made / "again1.webm", person_id="drawn3").json()
