@@ -216,17 +216,26 @@ class Analyser:
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
             capture = self._aligner.analyse(path, filename=filename)
-            timings.update(capture.timings_ms)
-            seen = self._embed_faces(capture.face_analysis, timings)
-            capture = replace(capture, face_analysis=seen.faces)
-            embeddings = {**seen.embeddings, **self._embed_speech(capture, timings)}
-            missing = self._explain_missing(capture, embeddings)
-            if not embeddings:
-                raise _nothing_usable(capture, missing)
-            with timed(timings, "fusion"):
-                vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
-            with timed(timings, "liveness"):
-                liveness = self._judges.examine(capture)
+            return self._embed(capture, timings | capture.timings_ms, started)
+
+    def embed(self, capture: Capture) -> Probe:
+        """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
+        started = time.perf_counter()
+        with self._slot():
+            timings = {"wait": (time.perf_counter() - started) * 1000}
+            return self._embed(capture, timings, started)
+
+    def _embed(self, capture: Capture, timings: dict[str, float], started: float) -> Probe:
+        seen = self._embed_faces(capture.face_analysis, timings)
+        capture = replace(capture, face_analysis=seen.faces)
+        embeddings = {**seen.embeddings, **self._embed_speech(capture, timings)}
+        missing = self._explain_missing(capture, embeddings)
+        if not embeddings:
+            raise _nothing_usable(capture, missing)
+        with timed(timings, "fusion"):
+            vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
+        with timed(timings, "liveness"):
+            liveness = self._judges.examine(capture)
         return Probe(
             capture=capture,
             embeddings=embeddings,

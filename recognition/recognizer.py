@@ -38,7 +38,7 @@ from recognition.voices import Voices
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import NoBiometricError
-from utils.media import Hint
+from utils.media import Capture, Hint
 from utils.modality import SINGLE, Modality, PerModality
 
 
@@ -96,9 +96,12 @@ class Recognizer:
         Raises MediaError, BusyError, and NoBiometricError for a clip without what is
         needed: `modality`, or else a face or speech.
         """
-        probe = (
-            clip if isinstance(clip, Probe) else self._analyser.analyse(clip.path, clip.filename)
-        )
+        if isinstance(clip, Probe):
+            probe = clip
+        elif isinstance(clip, Capture):
+            probe = self._analyser.embed(clip)
+        else:
+            probe = self._analyser.analyse(clip.path, clip.filename)
         return probe if modality is None else probe.only(modality)
 
     def identify(self, request: IdentificationRequest) -> Identification:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gallery.store import NewPerson
 from recognition.analysis import Probe
+from utils.media import Capture
 from utils.modality import Modality
 
 Guard = Callable[[], None]
@@ -30,8 +31,8 @@ class ClipFile:
     filename: str | None = None
 
 
-Clip = ClipFile | Probe
-"""A clip as a file, or already observed by `Recognizer.observe`."""
+Clip = ClipFile | Probe | Capture
+"""A clip as a file, captured elsewhere, or already observed by `Recognizer.observe`."""
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,24 @@ class Relabel(SpeakerEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpeakerEnrolled(Event):
+    """The speaker is a person of the gallery from now on. A `relabel` follows.
+
+    Attributes:
+        turn_id: the turn that was asked about.
+        speaker: the name.
+        person_id: of the gallery.
+        speech_s: seconds of speech behind the template.
+    """
+
+    type: ClassVar[str] = "speaker_enrolled"
+    turn_id: int
+    speaker: str
+    person_id: str
+    speech_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gap(Event):
     """Sound is missing, because the connection was cut.
 
@@ -273,6 +291,7 @@ EVENTS: tuple[type[Event], ...] = (
     Partial,
     Transcription,
     TurnDropped,
+    SpeakerEnrolled,
     Relabel,
     Gap,
     Notice,

@@ -15,12 +15,14 @@ from speech.events import NOT_REGISTERED, Relabel
 from speech.filters import filter_passage
 from speech.lines import Line
 from speech.listener import Listener, Piece, raise_whole
+from speech.live_speech import cut_alone
 from speech.live_voices import Label, LiveVoices, Part, SessionVoice, infer
 from speech.ports import Passage, Transcriber
 from speech.speakers import LEAST_S, NOBODY, Diarisation, Speaker
 from speech.turns import Turn
 from speech.windows import Window
 from utils.arrays import Float32Array
+from utils.errors import InvalidRequestError
 
 # A language that is detected with this probability, in so much speech, holds
 _SURE = 0.8
@@ -71,14 +73,15 @@ def tell_apart(piece: Piece, voices: Voices) -> Heard:
     return replace(heard, turns=tuple(_shift(turn, piece.start_s) for turn in heard.turns))
 
 
-def join_words(passage: Passage, heard: Heard, voices: LiveVoices) -> list[Spoken]:
-    """Say who says which words of a passage.
+def join_words(passage: Passage, heard: Heard, voices: LiveVoices, piece: Piece) -> list[Spoken]:
+    """Say who says which words of a passage, and keep what each voice of the piece says alone.
 
     Raises EncoderMismatchError, StoreUnavailableError.
     """
     if not passage.words:
         return []
     owners = _find_owners(heard, voices)
+    _keep_speech(owners, heard, piece)
     # Voices are marked by their numbers, because two of them may have one name
     marks = {voice: Speaker(str(voice), None, "open") for voice in owners}
     line = Line(
@@ -120,6 +123,15 @@ def _find_owners(heard: Heard, voices: LiveVoices) -> dict[int, tuple[SessionVoi
     return owners
 
 
+def _keep_speech(
+    owners: dict[int, tuple[SessionVoice | None, Label]], heard: Heard, piece: Piece
+) -> None:
+    """Keep what voices say alone. Too little may be another one's."""
+    for number, (voice, _) in owners.items():
+        if voice is not None and heard.clean_s(number) >= LEAST_S:
+            voice.speech.add(cut_alone(piece, heard.turns, number))
+
+
 def _join_neighbours(spoken: list[Spoken]) -> list[Spoken]:
     """Join parts that turned out to be of one voice."""
     joined: list[Spoken] = []
@@ -159,10 +171,14 @@ class TurnBook:
         """Note a turn as the client is told of it."""
         self._entries[turn_id] = _Entry(turn_id, voice, label)
 
-    def voice_of(self, turn_id: int) -> SessionVoice | None:
-        """Find the voice of a turn. None: it has none that could be told."""
-        entry = self._entries.get(turn_id)
-        return entry.voice.current if entry else None
+    def voice_of(self, turn_id: int) -> SessionVoice:
+        """Find the voice of a turn. Raises InvalidRequestError."""
+        if turn_id not in self._entries:
+            raise InvalidRequestError(
+                "`turn_id` must be a turn of this session with a second of one voice. Received:"
+                f" {turn_id}"
+            )
+        return self._entries[turn_id].voice.current
 
     def correct(self) -> list[Relabel]:
         """Correct the turns whose voices have another name by now."""

@@ -19,6 +19,7 @@ from recognition.matching import Side
 from recognition.voices import Voices
 from speech.events import NOT_REGISTERED
 from speech.live_options import LiveOptions
+from speech.live_speech import KeptSpeech
 from speech.speakers import LEAST_S, Speaker, to_speaker
 from utils.arrays import RATE_HZ, Float32Array, Float64Array, unit
 
@@ -74,6 +75,7 @@ class SessionVoice:
         has_spoken: it is of a turn.
         beside: voices that were heard beside it, which are other people.
         joined: the voice that it turned out to be.
+        speech: what it said alone, to enrol it.
     """
 
     total: Float32Array
@@ -84,6 +86,7 @@ class SessionVoice:
     has_spoken: bool = False
     beside: set[SessionVoice] = field(default_factory=set)
     joined: SessionVoice | None = None
+    speech: KeptSpeech = field(default_factory=KeptSpeech)
 
     @property
     def current(self) -> SessionVoice:
@@ -107,6 +110,8 @@ class SessionVoice:
             self.label = other.label
         self.is_told = self.is_told or other.is_told
         self.beside |= other.beside
+        self.speech.add(other.speech.samples)
+        other.speech = KeptSpeech()
         other.joined = self
 
     @property

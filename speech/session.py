@@ -303,18 +303,14 @@ class LiveSession:
         self.heard_s += missing_s
         return self._stamp([*events, gap])
 
-    def tell(self, turn_id: int, name: str) -> list[Event]:
-        """Note who says a turn, and all others of the same voice.
+    def speech_of(self, turn_id: int) -> Float32Array:
+        """What the voice of a turn said alone, newest last, (n,). Raises InvalidRequestError."""
+        return self._book.voice_of(turn_id).speech.samples
 
-        Raises InvalidRequestError.
-        """
+    def tell(self, turn_id: int, name: str, person_id: str | None = None) -> list[Event]:
+        """Note who says a turn, and all others of the voice. Raises InvalidRequestError."""
         voice = self._book.voice_of(turn_id)
-        if voice is None:
-            raise InvalidRequestError(
-                "`turn_id` must be a turn of this session with a second of one voice. Received:"
-                f" {turn_id}"
-            )
-        self._live_voices.tell(voice, Speaker(name, None, "named"))
+        self._live_voices.tell(voice, Speaker(name, person_id, "named"))
         return self._stamp(list(self._book.correct()))
 
     def finish(self, reason: str = "complete") -> list[Event]:
@@ -365,7 +361,7 @@ class LiveSession:
     def _write_one(self, piece: Piece) -> list[Event]:
         passage = self._writer.write(piece)
         heard = tell_apart(piece, self._voices) if passage.words else _NOTHING
-        parts = join_words(passage, heard, self._live_voices)
+        parts = join_words(passage, heard, self._live_voices, piece)
         events: list[Event] = [self._transcribe(part) for part in parts]
         if self._open_turn is not None:
             events.append(TurnDropped(turn_id=self._open_turn))

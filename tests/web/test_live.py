@@ -28,7 +28,7 @@ from tests.support.recordings import WordyEngine, silence, syllables
 from tests.support.waiting import until
 from utils.config import Settings
 from web.factory import create_app
-from web.live import conversation
+from web.live import conversation, enrolment
 
 TURN = np.concatenate([syllables(3, 5), silence(1)])
 
@@ -258,3 +258,42 @@ def test_a_key_comes_in_the_first_message_or_as_a_ticket(tmp_path: Path) -> None
             client.until(kind)
             client.close()
     recognizer.close()
+
+
+def test_a_stranger_is_enrolled_from_what_is_said_alone(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription", partials=False)
+    client.hear(TURN)
+    turn_id = client.until("transcription")["turn_id"]
+    wanted = {"turn_id": turn_id, "name": "Eve", "consent": "agreed on the page"}
+    for fields, rule in (
+        (wanted | {"consent": ""}, "`consent`"),
+        (wanted | {"consent": True}, "`consent`"),
+        (wanted | {"turn_id": 99}, "`turn_id`"),
+        (wanted | {"name": " "}, "`name`"),
+    ):
+        client.send("enroll_speaker", **fields)
+        assert rule in client.until("error")["message"]
+    monkeypatch.setattr(enrolment, "ENROLLED_S", 3.5)
+    client.send("enroll_speaker", **wanted)
+    assert client.until("error")["code"] == "no_biometric"
+    client.hear(TURN)
+    client.until("transcription")
+    client.send("enroll_speaker", **wanted)
+    enrolled = client.until("speaker_enrolled")
+    assert (enrolled["speaker"], enrolled["turn_id"]) == ("Eve", turn_id)
+    assert enrolled["speech_s"] >= 3.5
+    renamed = client.until("relabel")
+    assert (renamed["person_id"], set(renamed["turns"])) == (enrolled["person_id"], {"1", "2"})
+    client.hear(TURN)
+    assert client.until("transcription")["person_id"] == enrolled["person_id"]
+    client.send("enroll_speaker", **wanted | {"name": "Eva"})
+    assert client.until("error")["code"] == "duplicate_person"
+    client.close()
+    url = f"http://{address}/v1/people/{enrolled['person_id']}"
+    person = requests.get(url, timeout=10).json()
+    assert (person["name"], person["consent"]) == ("Eve", "agreed on the page")
+    assert person["templates"]["voice"] == 1

@@ -13,6 +13,8 @@ from simple_websocket import ConnectionClosed
 from wsproto.frame_protocol import CloseReason
 
 from gallery.audit import ACTOR
+from gallery.names import new_person_id
+from gallery.store import NewPerson
 from speech.events import Event, Failure, ModelLoaded, Notice
 from speech.live_options import change_options, read_rate
 from speech.live_room import LiveRoom, Seat
@@ -20,6 +22,7 @@ from speech.live_sentences import say
 from utils.arrays import RATE_HZ
 from utils.errors import DuetError, InvalidRequestError, KeyRequiredError
 from web.guard.auth import Caller
+from web.live.enrolment import Enroll, enroll_speaker
 from web.live.socket import MOST_MESSAGE_BYTES, LiveSocket
 from web.tickets import Tickets
 from web.wire.errors import where
@@ -78,6 +81,7 @@ class Conversation:
         tickets: Tickets[Caller],
         caller: Caller | None,
         tongue: str,
+        enroll: Enroll,
     ) -> None:
         """Take a connection.
 
@@ -88,6 +92,7 @@ class Conversation:
             tickets: those that open a connection.
             caller: who asks. None: the first message says so.
             tongue: language of the sentences for the user.
+            enroll: stores a new person.
         """
         self._socket = socket
         self._room = room
@@ -95,6 +100,7 @@ class Conversation:
         self._tickets = tickets
         self._caller = caller
         self._tongue = tongue
+        self._enroll = enroll
         self._session_id = secrets.token_urlsafe(16)
         self._seat: Seat | None = None
         self._heard_at = time.time()
@@ -107,6 +113,7 @@ class Conversation:
             "complete_speaker_registration": self._complete_registration,
             "start_transcription": self._start,
             "name_speaker": self._name_speaker,
+            "enroll_speaker": self._enroll_speaker,
             "stop_transcription": self._stop,
         }
 
@@ -264,12 +271,14 @@ class Conversation:
         return events
 
     def _name_speaker(self, fields: Fields) -> list[Event]:
-        turn_id = fields.get("turn_id")
-        if not isinstance(turn_id, int) or isinstance(turn_id, bool):
-            raise InvalidRequestError(
-                f"`turn_id` must be a whole number. Received: {str(turn_id)[:40]!r}"
-            )
-        return self._open().session.tell(turn_id, _read_name(fields.get("name")))
+        return self._open().session.tell(_read_turn(fields), _read_name(fields.get("name")))
+
+    def _enroll_speaker(self, fields: Fields) -> list[Event]:
+        person = NewPerson(
+            new_person_id(), _read_name(fields.get("name")), consent=_read_consent(fields)
+        )
+        session = self._open().session
+        return enroll_speaker(session, _read_turn(fields), person, self._enroll)
 
     def _stop(self, _fields: Fields) -> list[Event]:
         return self._finish(self._open())
@@ -360,6 +369,22 @@ def _read_number(fields: Fields) -> int:
     raise InvalidRequestError(
         f"`speaker_id` must be a whole number from 0 to {_MOST_SPEAKERS - 1}. Received:"
         f" {str(number)[:40]!r}"
+    )
+
+
+def _read_turn(fields: Fields) -> int:
+    turn_id = fields.get("turn_id")
+    if isinstance(turn_id, int) and not isinstance(turn_id, bool):
+        return turn_id
+    raise InvalidRequestError(f"`turn_id` must be a whole number. Received: {str(turn_id)[:40]!r}")
+
+
+def _read_consent(fields: Fields) -> str:
+    consent = fields.get("consent")
+    if isinstance(consent, str) and consent.strip():
+        return consent.strip()
+    raise InvalidRequestError(
+        f"`consent` must say what the person agreed to. Received: {str(consent)[:40]!r}"
     )
 
 

@@ -17,6 +17,7 @@ from speech.events import (
     RegistrationCompleted,
     RegistrationStarted,
     Relabel,
+    SpeakerEnrolled,
     Transcription,
     TranscriptionEnded,
     TranscriptionStarted,
@@ -60,6 +61,7 @@ EXAMPLES: tuple[Event, ...] = (
         **_ANNA,
     ),
     TurnDropped(turn_id=2),
+    SpeakerEnrolled(turn_id=3, speaker="Anna", person_id="anna", speech_s=12.4),
     Relabel(turns={3: 1, 5: 1}, **_ANNA),
     Gap(start_s=61.5, missing_s=8.2),
     Notice(

@@ -13,7 +13,7 @@ from utils.errors import BusyError, InvalidRequestError, KeyRequiredError
 from web.guard.auth import admit, caller
 from web.live.conversation import Conversation, too_large
 from web.live.socket import LiveSocket
-from web.state import live_room, live_tickets
+from web.state import live_room, live_tickets, recognizer
 from web.tickets import TICKET_S
 from web.wire import parse
 from web.wire.errors import ContentTypeError
@@ -53,6 +53,7 @@ def live() -> Response:
             tickets=live_tickets(),
             caller=caller(),
             tongue=str(tongue),
+            enroll=recognizer().enroll,
         )
         talk.run()
     return Ended(socket)

@@ -1,0 +1,78 @@
+"""/live in a real browser, whose microphone plays a dialogue of two people."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Page, expect
+
+from tests.browser.looks import look
+from tests.support.chromium import Performer, chromium, page_of
+from tests.support.page_texts import read_texts
+from tests.support.recordings import DATA, needs_recordings, silence
+from tests.support.service import Service
+
+KO = read_texts("ko")
+UTTERANCES = 6
+FINAL = ".bubble[data-partial=false]"
+
+
+@pytest.fixture(scope="module")
+def dialogue(tmp_path_factory: pytest.TempPathFactory) -> Performer:
+    """The first utterances of two people in turn, a second apart."""
+    with (DATA / "ko_dialogue.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))[:UTTERANCES]
+    parts = [silence(1)]
+    for row in rows:
+        parts += [soundfile.read(DATA / row["path"], dtype="float32")[0], silence(1)]
+    file = tmp_path_factory.mktemp("dialogue") / "dialogue.wav"
+    soundfile.write(file, np.concatenate(parts), 16000)
+    return Performer(file, file)
+
+
+def open_live(service: Service, page: Page) -> None:
+    """Start to write Korean."""
+    page.goto(f"{service.url}/live")
+    page.locator("details summary").click()
+    page.select_option("#live-language", "ko")
+    page.click("#live-start")
+    expect(page.locator("#on-air")).to_be_visible()
+
+
+@needs_recordings
+@pytest.mark.parametrize("tongue", ["en", "ko"])
+def test_a_dialogue_becomes_bubbles(
+    service: Service, dialogue: Performer, pictures: Path, tongue: str
+) -> None:
+    pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")
+    with chromium(dialogue, cameras=0) as browser:
+        page = page_of(browser, locale=tongue)
+        open_live(service, page)
+        expect(page.locator(FINAL).nth(2)).to_be_visible()
+        look(page, pictures, f"live-{tongue}-writing", schemes=("light",))
+        written = " ".join(page.locator(f"{FINAL} .said").all_inner_texts())
+        assert "식당" in written
+        page.click("#live-stop")
+        expect(page.locator("#on-air")).to_be_hidden()
+        expect(page.locator("#live-start")).to_be_visible()
+        with page.expect_download() as download:
+            page.click("#live-export [data-form=srt]")
+        assert "00:00:0" in download.value.path().read_text(encoding="utf-8")
+        look(page, pictures, f"live-{tongue}-stopped")
+
+
+def test_a_microphone_that_is_refused_says_what_to_do(
+    service: Service, tmp_path: Path, pictures: Path
+) -> None:
+    sound = tmp_path / "silence.wav"
+    soundfile.write(sound, silence(1), 16000)
+    with chromium(Performer(sound, sound), cameras=0, allowed=False) as browser:
+        page = page_of(browser, locale="ko")
+        page.goto(f"{service.url}/live")
+        page.click("#live-start")
+        expect(page.locator("#live-problem")).to_have_text(KO["live.device.refused"])
+        look(page, pictures, "live-refused", schemes=("light",))
