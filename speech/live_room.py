@@ -130,6 +130,12 @@ class LiveRoom:
         self._seats: dict[str, Seat] = {}
         self._engines: dict[str, Engine] = {}
 
+    @property
+    def sessions(self) -> int:
+        """Number of sessions that are open."""
+        with self._lock:
+            return len(self._seats)
+
     @contextmanager
     def connection(self) -> Iterator[None]:
         """Count a connection while the block lasts. Raises BusyError for too many."""

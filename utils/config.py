@@ -33,6 +33,9 @@ OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
+LOG_FORMS = ("text", "json")
+
+
 @dataclass(frozen=True)
 class ServerSettings(Subject):
     """Where the service listens, and who may reach it."""
@@ -57,6 +60,9 @@ class ServerSettings(Subject):
         "Certificate with its chain, in a PEM file. With it, the service speaks HTTPS.",
     )
     tls_key: Path | None = setting(None, "Private key of the certificate, in a PEM file.")
+    log: str = setting(
+        "text", "Form of the log: text, or json with one object a line and the request id."
+    )
     trusted_proxies: int = setting(
         0,
         "Number of proxies before the service that set X-Forwarded-For, -Proto, -Host and -Prefix.",
@@ -73,6 +79,10 @@ class ServerSettings(Subject):
         super().__post_init__()
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be set together.")
+        if self.log not in LOG_FORMS:
+            raise ConfigError(
+                f"{PREFIX}LOG must be one of {', '.join(LOG_FORMS)}. Received: {self.log[:40]!r}"
+            )
         if not _BASE_PATH.fullmatch(self.base_path):
             raise ConfigError(
                 f"{PREFIX}BASE_PATH must be a path such as /duet, without a slash at its end."

@@ -23,7 +23,7 @@ from speech.live_room import LiveRoom
 from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
-from web import VERSION
+from web import VERSION, metrics
 from web.api import (
     audit,
     feedback,
@@ -127,6 +127,7 @@ def create_app(
     settings: Settings = app.config.setdefault("SETTINGS", None) or Settings.from_env()
     app.wsgi_app = BasePath(app.wsgi_app, settings.server.base_path)  # type: ignore[method-assign]
     _init_requests(app)
+    metrics.init_app(app)
     errors.init_app(app)
     uploads.init_app(app, settings)
     auth.init_app(app, settings)
@@ -226,5 +227,7 @@ def _init_requests(app: Flask) -> None:
         method = request.method if request.method.isalpha() else "-"
         took_ms = 1000 * (time.perf_counter() - g.started)
         line = f"{method} {route} {response.status_code} {took_ms:.0f} ms"
-        log.info("%s request_id=%s", line, g.request_id)
+        facts = {"method": method, "route": route, "status": response.status_code}
+        facts |= {"took_ms": round(took_ms), "request_id": g.request_id}
+        log.info("%s request_id=%s", line, g.request_id, extra={"facts": facts})
         return response

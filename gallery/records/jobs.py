@@ -140,6 +140,12 @@ class Jobs(JobClaims):
             rows = connection.execute(select(jobs).order_by(jobs.c.key.desc()).limit(limit)).all()
             return tuple(_as_job(connection, row) for row in rows)
 
+    def count_files(self) -> dict[str, int]:
+        """Count the files of all jobs, by state."""
+        query = select(job_items.c.state, func.count()).group_by(job_items.c.state)
+        with self._database.read() as connection:
+            return {state: count for state, count in connection.execute(query)}
+
     def items(
         self, job_id: str, offset: int = 0, limit: int = 100, states: Collection[str] = ()
     ) -> tuple[JobItem, ...]:

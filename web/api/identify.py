@@ -14,6 +14,7 @@ from utils import errors
 from utils.errors import InvalidRequestError
 from web.guard.auth import admin_only
 from web.guard.figures import hide_figures
+from web.metrics import metrics
 from web.state import recognizer
 from web.wire import parse
 from web.wire.compared_media import show_compared
@@ -112,7 +113,9 @@ class Identify(Resource):
         answer = recognizer().identify(
             IdentificationRequest(clip.clip, request_id=g.request_id, all_faces=all_faces)
         )
-        return hide_figures(as_json.identification(answer, g.request_id))
+        body = as_json.identification(answer, g.request_id)
+        metrics().count_answer(body)
+        return hide_figures(body)
 
 
 @ns.route("/verify")

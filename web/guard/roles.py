@@ -37,6 +37,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /v1/health/live": OPEN,
     "GET /v1/health/ready": OPEN,
     "GET /health": OPEN,
+    "GET /metrics": AUDITOR,
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
     "POST /v1/audio/transcriptions": KIOSK,

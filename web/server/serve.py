@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import logging
 import socket
 import sys
 from contextlib import suppress
@@ -24,6 +23,7 @@ from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from utils.subjects import PREFIX
 from web import VERSION
+from web.server.logs import start_log
 
 if TYPE_CHECKING:
     from gallery.store import Store
@@ -35,7 +35,6 @@ LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
 START_LIMIT_S = 300
 GRACE_S = 30
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Service(BaseApplication):
@@ -83,8 +82,7 @@ class Service(BaseApplication):
         """Build the application in the worker. A failure ends it with one line."""
         from web.factory import create_app
 
-        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT, stream=sys.stderr)
-        logging.getLogger("duet").setLevel(logging.INFO)
+        start_log(self._settings.server.log)
         try:
             app = create_app({"SETTINGS": self._settings, "SWAGGER_UI": self._swagger_ui})
         except DuetError as error:
