@@ -35,6 +35,8 @@ from web.api import (
     transcripts,
 )
 from web.api import jobs as api_jobs
+from web.api.metrics import Gauges
+from web.api.metrics import blueprint as metrics_blueprint
 from web.compat import identification_request
 from web.compat.speakers import routes as speakers
 from web.guard import auth
@@ -127,7 +129,8 @@ def create_app(
     settings: Settings = app.config.setdefault("SETTINGS", None) or Settings.from_env()
     app.wsgi_app = BasePath(app.wsgi_app, settings.server.base_path)  # type: ignore[method-assign]
     _init_requests(app)
-    metrics.init_app(app)
+    metrics.init_app(app, Gauges())
+    app.register_blueprint(metrics_blueprint)
     errors.init_app(app)
     uploads.init_app(app, settings)
     auth.init_app(app, settings)

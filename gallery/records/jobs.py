@@ -142,9 +142,10 @@ class Jobs(JobClaims):
 
     def count_files(self) -> dict[str, int]:
         """Count the files of all jobs, by state."""
-        query = select(job_items.c.state, func.count()).group_by(job_items.c.state)
+        query = select(job_items.c.state, func.count().label("files"))
+        query = query.group_by(job_items.c.state)
         with self._database.read() as connection:
-            return {state: count for state, count in connection.execute(query)}
+            return {row.state: row.files for row in connection.execute(query)}
 
     def items(
         self, job_id: str, offset: int = 0, limit: int = 100, states: Collection[str] = ()
