@@ -40,8 +40,8 @@ _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
 _MOST_READ = 16 * NEAREST
 """Most people who are read, where very many are equally near."""
-_DEVIATIONS = 5.0
-"""Deviations of the rounding within which nobody is left out: one chance in 3 million."""
+_DEVIATIONS = 4.0
+"""Deviations of the rounding within which nobody is left out: one chance in 30,000."""
 SURE = 50
 """Number of people, of the highest cosines, who are found whatever rounding does."""
 _THREADS = min(os.cpu_count() or 1, 4)
