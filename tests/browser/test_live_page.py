@@ -16,6 +16,7 @@ from tests.support.page_texts import read_texts
 from tests.support.recordings import DATA, needs_recordings, silence
 from tests.support.service import Service
 
+EN = read_texts("en")
 KO = read_texts("ko")
 UTTERANCES = 6
 FINAL = ".bubble[data-partial=false]"
@@ -43,6 +44,19 @@ def open_live(service: Service, page: Page) -> None:
     expect(page.locator("#on-air")).to_be_visible()
 
 
+def enrol_speaker(page: Page, pictures: Path) -> None:
+    """Say who the voice of the third turn is, who agrees to be recognised from now on."""
+    page.locator(FINAL).nth(2).get_by_role("button", name=EN["live.who"]).click()
+    page.fill("#who-name", "Minji")
+    page.check("#who-enroll")
+    look(page, pictures, "live-who", schemes=("light",))
+    page.get_by_role("button", name=EN["live.this_is"]).click()
+    expect(page.locator("#live-status")).to_have_text(
+        EN["live.enrolled"].replace("{name}", "Minji")
+    )
+    expect(page.locator(FINAL).nth(2)).to_contain_text("Minji")
+
+
 @needs_recordings
 @pytest.mark.parametrize("tongue", ["en", "ko"])
 def test_a_dialogue_becomes_bubbles(
@@ -56,6 +70,8 @@ def test_a_dialogue_becomes_bubbles(
         look(page, pictures, f"live-{tongue}-writing", schemes=("light",))
         written = " ".join(page.locator(f"{FINAL} .said").all_inner_texts())
         assert "식당" in written
+        if tongue == "en":
+            enrol_speaker(page, pictures)
         page.click("#live-stop")
         expect(page.locator("#on-air")).to_be_hidden()
         expect(page.locator("#live-start")).to_be_visible()

@@ -68,6 +68,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         tls_key=key,
         api_key=KEY,
         live_port=own_port,
+        live_sessions=2,
         live_model="tiny.en",
     ) as service:
         yield Live(service, certificate, own_port)

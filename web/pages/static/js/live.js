@@ -32,6 +32,8 @@ const handlers = {
   transcription: (message) => transcript.showFinal(message),
   turn_dropped: (message) => transcript.drop(message.turn_id),
   relabel: (message) => transcript.relabel(message),
+  speaker_enrolled: ({ speaker }) =>
+    say("live-status", t("live.enrolled", { name: speaker })),
   gap: (message) => transcript.showGap(message.missing_s),
   speaker_registration_started: (message) => say("speaker-status", message.message),
   speaker_registration_completed: showSpeaker,
@@ -156,13 +158,17 @@ function showSpeaker({ speaker, message }) {
 /** @param {Turn} turn */
 function askWho(turn) {
   asked = turn;
+  byId("who-form", HTMLFormElement).reset();
   byId("who-dialog", HTMLDialogElement).showModal();
 }
 
 function nameSpeaker() {
   const name = inputById("who-name").value.trim();
-  if (asked && name) connection?.send("name_speaker", { turn_id: asked.turn_id, name });
-  inputById("who-name").value = "";
+  if (!asked || !name) return;
+  const speaker = { turn_id: asked.turn_id, name };
+  if (inputById("who-enroll").checked)
+    connection?.send("enroll_speaker", { ...speaker, consent: t("live.enroll") });
+  else connection?.send("name_speaker", speaker);
 }
 
 /** @param {{ code: string, message: string, hint: string }} error */
