@@ -46,6 +46,7 @@ def open_live(service: Service, page: Page) -> None:
 
 def enrol_speaker(page: Page, pictures: Path) -> None:
     """Say who the voice of the third turn is, who agrees to be recognised from now on."""
+    page.click("#live-pause")
     page.locator(FINAL).nth(2).get_by_role("button", name=EN["live.who"]).click()
     page.fill("#who-name", "Minji")
     page.check("#who-enroll")
@@ -66,7 +67,7 @@ def test_a_dialogue_becomes_bubbles(
     with chromium(dialogue, cameras=0) as browser:
         page = page_of(browser, locale=tongue)
         open_live(service, page)
-        expect(page.locator(FINAL).nth(2)).to_be_visible()
+        expect(page.locator(FINAL).nth(3)).to_be_visible()
         look(page, pictures, f"live-{tongue}-writing", schemes=("light",))
         written = " ".join(page.locator(f"{FINAL} .said").all_inner_texts())
         assert "식당" in written

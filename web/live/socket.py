@@ -70,6 +70,7 @@ class LiveSocket(Server):
 
     sock: Any
     connected: bool
+    pong_received: bool
 
     def __init__(self, environ: dict[str, Any], too_large: Callable[[], dict[str, Any]]) -> None:
         """Accept a connection. `too_large` makes the message for one that is refused."""
@@ -129,7 +130,10 @@ class LiveSocket(Server):
             self._waiting_bytes += sum(map(len, self.input_buffer))
             self.input_buffer.clear()
             self._changed.notify_all()
-            self._changed.wait_for(self._has_room)
+            if not self._has_room():
+                self._changed.wait_for(self._has_room)
+                # The answer to a ping lies unread meanwhile: that is no broken connection
+                self.pong_received = True
         return goes_on
 
     def _has_room(self) -> bool:
