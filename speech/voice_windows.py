@@ -27,6 +27,10 @@ _MOST_S = 6.0
 _STRETCH_S = 1.0
 _PAUSE_S = 0.2
 
+# Frames so much weaker than the loud ones of a window are silent (power: 40 dB)
+_SILENT = 1e-4
+_LOUD_PERCENT = 95.0
+
 # A frame's own samples begin here, counted from the first that it sees
 _MIDDLE = 360
 
@@ -94,10 +98,11 @@ class VoiceWindows:
     def look(self, samples: Float32Array, start: int) -> VoiceWindow:
         """Look at one window (n,) that begins at the sample `start`, a multiple of `STEP`."""
         active = segment_voices(samples)
-        alone = active.sum(axis=1) == 1
+        silent = find_pauses(samples, len(active))
+        alone = (active.sum(axis=1) == 1) & ~silent
         voices: list[LocalVoice] = []
         for speaker in np.flatnonzero(active.any(axis=0)):
-            stretches = cut_stretches(active[:, speaker], alone)
+            stretches = cut_stretches(active[:, speaker], alone, silent)
             voices += [self._hear(samples, one, alone, int(speaker)) for one in stretches]
         return VoiceWindow(start // STEP, len(active), tuple(voices))
 
@@ -113,15 +118,35 @@ class VoiceWindows:
         return LocalVoice(active, clean_s, vector, speaker)
 
 
-def cut_stretches(active: BoolArray, alone: BoolArray) -> list[BoolArray]:
+def find_pauses(samples: Float32Array, frames: int) -> BoolArray:
+    """Find the silent frames (frames,) of a window (n,) that make a pause together.
+
+    Where one speaker follows another after a short pause, the network often hears one
+    speaker throughout.
+    """
+    silent = np.zeros(frames, np.bool_)
+    if not frames:
+        return silent
+    own = np.zeros(frames * STEP)
+    given = samples[_MIDDLE : _MIDDLE + frames * STEP]
+    own[: len(given)] = given
+    power = np.square(own.reshape(frames, STEP)).mean(axis=1)
+    weak = power <= _SILENT * np.percentile(power, _LOUD_PERCENT)
+    for start, end in find_runs(weak):
+        silent[start:end] = end - start >= round(_PAUSE_S / STEP_S)
+    return silent
+
+
+def cut_stretches(active: BoolArray, alone: BoolArray, silent: BoolArray) -> list[BoolArray]:
     """Cut what one speaker says (frames,) into stretches with pauses between them.
 
     Those with a second or more in which nobody else speaks stand for themselves. The
-    others are one together.
+    others are one together. Pauses are where the speaker is not `active`, or all is
+    `silent`.
     """
     long: list[BoolArray] = []
     rest = active.copy()
-    for start, end in bridge(find_runs(active), round(_PAUSE_S / STEP_S)):
+    for start, end in bridge(find_runs(active & ~silent), round(_PAUSE_S / STEP_S)):
         stretch = np.zeros_like(active)
         stretch[start:end] = active[start:end]
         if np.count_nonzero(stretch & alone) * STEP_S >= _STRETCH_S:

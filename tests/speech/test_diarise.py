@@ -28,6 +28,7 @@ from speech.voice_windows import (
     VoiceWindow,
     VoiceWindows,
     cut_stretches,
+    find_pauses,
     find_runs,
 )
 from tests.support.recordings import needs_recordings, read_talk, silence, syllables
@@ -155,10 +156,26 @@ def test_stretches_of_one_speaker_may_be_two_people() -> None:
     groups = group_voices([VoiceWindow(0, FRAMES, tuple(two))], compare)
     assert groups[0, 0] == groups[0, 2] != groups[0, 1]
     alone = active((0, 9))
-    stretches = cut_stretches(active((0, 2), (2.1, 3), (4, 4.5), (6, 8)), alone)
+    silent = active()
+    stretches = cut_stretches(active((0, 2), (2.1, 3), (4, 4.5), (6, 8)), alone, silent)
     spans = [(int(s.argmax() * STEP_S + 0.5), round(float(s.sum() * STEP_S), 1)) for s in stretches]
     assert spans == [(0, 2.9), (6, 2.0), (4, 0.5)]
-    assert len(cut_stretches(active((0, 2), (4, 4.5)), alone)) == 1
+    assert len(cut_stretches(active((0, 2), (4, 4.5)), alone, silent)) == 1
+
+
+def test_a_pause_that_the_network_overhears_cuts_a_stretch() -> None:
+    sound = np.concatenate([syllables(3), silence(0.3), syllables(3)])
+    frames = len(segment_voices(sound))
+    pauses = find_runs(find_pauses(sound, frames))
+    assert len(pauses) == 1
+    start, end = pauses[0]
+    assert frame_time(start) == pytest.approx(3.0, abs=0.1)
+    assert (end - start) * STEP_S == pytest.approx(0.3, abs=0.1)
+    throughout = np.ones(frames, np.bool_)
+    silent = find_pauses(sound, frames)
+    assert len(cut_stretches(throughout, throughout & ~silent, silent)) == 3
+    noise = np.random.default_rng(0).normal(0, 0.01, len(sound)).astype(np.float32)
+    assert not find_pauses(sound + noise, frames).any()
 
 
 def test_groups_are_joined_by_all_that_was_heard_of_them() -> None:
