@@ -1,8 +1,8 @@
 """Short speech gives no over-confident scores.
 
 Its ratio shrinks with the quality of the speech, which falls with its seconds
-(`scoring/calibration.py`). Here that is measured, with the networks that serve. To print the figures, those
-without the seconds too:
+(`scoring/calibration.py`). Here that is measured, with the networks that serve. To print
+the figures, those without the seconds too:
 
     python -m pytest tests/recognition/test_short_speech.py -s
 """
