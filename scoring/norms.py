@@ -11,8 +11,7 @@ AS-norm with four differences, for the stated error rates of identification:
 
 - How far the adaptive mean and deviation of the probe predict the scores of impostors is
   measured (`train/calibration/norm_fit.py`), not assumed. Blurred faces and short speech
-  score lower and closer together, and both statistics show that only in part. Where they
-  tell the place more than the probe, one level and scale serve all: the cosine is left.
+  score lower and closer together, and both statistics show that only in part.
 - The seconds of speech in the probe are one more measure of its quality (a quality
   measure function: Thienpondt et al. 2021, "The IDLab VoxSRC-20 submission").
 - The probe's side alone sets the scale, as in T-norm, because rates of identification

@@ -24,7 +24,7 @@ Voices in one recording share microphone and room. So the ratio, which is calibr
 recordings of several days, is set low. Figures: docs/speech.md.
 """
 # Ratio down to which groups of several stretches are one, by all that was heard of both
-_ONE_GROUP = 1.0
+_ONE_GROUP = 0.3
 # Groups of less speech, each second of which is in four windows, join one down to this ratio
 _SMALL_S = 12.0
 _NEAR = -2.0

@@ -30,7 +30,7 @@ Turns are shorter than what whole recordings are clustered by, and all that was 
 stands against each. Figures: docs/live.md.
 """
 # Two voices of the session that turn out to be one, by all that was heard of both
-_JOINED = 1.0
+_JOINED = 0.0
 # Less than `LEAST_S` of speech says less against a voice. It makes no voice either
 _ONE_VOICE_SHORT = -4.0
 # Ratios that decide whatever the others are: never, and by the cosine alone

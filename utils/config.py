@@ -230,7 +230,7 @@ class DecisionSettings(Subject):
         0.5,
     )
     mixed_odds: float = setting(
-        0.7,
+        0.5,
         "Prior odds of a mixed clip, with the face of one person and the voice of another, to a"
         " clip of one person. Lower: a voice that speaks against the face is heeded less.",
         1e-6,

@@ -288,7 +288,7 @@ def test_what_is_accepted_by_itself_is_not_silent() -> None:
     weak = both(1.0, 1.0)
     decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=weak)
     assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
-    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(1.0, 0.4))
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(1.0, 0.3))
     assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
 
 

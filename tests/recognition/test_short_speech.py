@@ -1,8 +1,8 @@
 """Short speech gives no over-confident scores.
 
-Its ratio shrinks with the quality of the speech, which falls with its seconds
-(`scoring/calibration.py`). Here that is measured, with the networks that serve. To print
-the figures, those without the seconds too:
+Its strength is set against its cohort scores and its seconds (`scoring/norms.py`).
+Here that is measured, with the networks that serve. To print the figures, those
+without the seconds too:
 
     python -m pytest tests/recognition/test_short_speech.py -s
 """
@@ -24,7 +24,6 @@ from train.data.conditions import cut
 from train.data.datasets import Item, Listing, shared_data_dir
 from train.data.embed import speech_finder
 from train.data.protocols import read_trials
-from train.data.renderings import as_speech
 from train.data.sounds import decode_float
 from utils.arrays import RATE_HZ, Float32Array, Float64Array
 from utils.config import ROOT, CaptureSettings
@@ -54,12 +53,11 @@ class Voices:
     """Embeddings of people, whole and cut.
 
     Embeddings (n, 512) by the seconds that the speech was cut to, the seconds (n,)
-    that there were, its quality (n,), and whose they are (n,).
+    that there were, and whose they are (n,).
     """
 
     vectors: dict[float, Float32Array]
     seconds: dict[float, Float32Array]
-    quality: dict[float, Float64Array]
     person: np.ndarray
 
 
@@ -96,7 +94,6 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
     files = [Item(file, person) for file, person in person_of.items() if person in chosen]
     rows = []
     seconds = []
-    quality = []
     person = []
     for item, data in zip(
         files, Listing(DATA / "voices.zip", tuple(files)).read_all(), strict=True
@@ -106,14 +103,12 @@ def embedded(encoder: VoiceEncoder, trials: str, people: int = PEOPLE) -> Voices
             waves = [cut(speech.samples, s, rng) if s else speech.samples for s in SECONDS]
             rows.append([encoder.embed(Waveform(wave, RATE_HZ)).vector for wave in waves])
             seconds.append([len(wave) / RATE_HZ for wave in waves])
-            quality.append([as_speech(wave).quality.score for wave in waves])
             person.append(item.label)
     vectors = np.stack(rows, axis=1)
     lengths = np.array(seconds, np.float32).T
     return Voices(
         dict(zip(SECONDS, vectors, strict=True)),
         dict(zip(SECONDS, lengths, strict=True)),
-        dict(zip(SECONDS, np.array(quality).T, strict=True)),
         np.array(person),
     )
 
@@ -166,9 +161,7 @@ def figures(
     same = pairs[..., 0] == pairs[..., 1]
     other = first != second
     passed = strength >= calibration.pair_threshold(STATED)[0]
-    lines = [calibration.line((quality,)) for quality in voices.quality[seconds].tolist()]
-    slope, intercept = np.array(lines).T[:, :, None]
-    llr = slope * strength + intercept
+    llr = calibration.llr(strength)
     wrong = passed[~same]
     between = bootstrap_interval(lambda index: float(wrong[index].mean()), pairs[~same], level=0.9)
     labels = same[other].astype(int)

@@ -184,7 +184,7 @@ def test_groups_are_joined_by_all_that_was_heard_of_them() -> None:
     for number in range(16):
         made = np.zeros(512)
         made[0] = 1.0
-        made[1 + number % 2] = np.sqrt(0.45)
+        made[1 + number % 2] = np.sqrt(0.6)
         made[3 + number] = np.sqrt(1.2)
         stretches.append(np.asarray(made / np.linalg.norm(made), np.float32))
     assert len(set(cluster(compare(np.stack(stretches), np.ones(16))).tolist())) == 2

@@ -68,12 +68,6 @@ def test_voices_of_other_data_sets_are_in_the_cohorts_of_voices(research: Resear
         assert 0 < count_in(more, fused) < len(more), "some of both kinds, wherever it is cut"
 
 
-def test_only_the_modalities_that_are_named_have_one_level(research: ResearchTables) -> None:
-    folds = folds_of(dataclasses.replace(research, fixed=(Modality.VOICE,)), fuse)
-    for modality, (first, second) in folds.items():
-        assert first.by_probe == second.by_probe == (modality != Modality.VOICE)
-
-
 def count_in(rows: Float32Array, cohort: Float32Array) -> int:
     """How many of `rows` are in a cohort."""
     return int((unit(cohort) @ rows.T > 0.999).sum())

@@ -25,18 +25,10 @@ One group is everybody. A real gallery is seldom a fair sample.
 
 @dataclass(frozen=True)
 class Fold:
-    """People to measure, and a cohort of other people.
-
-    Attributes:
-        table: The people.
-        cohort: (n, size).
-        by_probe: Whether a norm that is fitted to them gives each probe a level and a
-            scale of its own, from its cohort scores. Otherwise one of each serves all.
-    """
+    """People to measure, and a cohort (n, size) of other people."""
 
     table: Table
     cohort: Float32Array
-    by_probe: bool = True
 
     @property
     def clean(self) -> str:

@@ -82,10 +82,6 @@ class ResearchData:
         face_match, voice_match: Parts of the paths of held-out files.
         cohort_groups, cohort_files: See above.
         places, sources: People of one place each, and of one source each.
-        fixed: Modalities whose probes have no level and scale of their own. Where
-            strangers of one place resemble each other much more than the cohort does,
-            the cohort scores of a probe tell the place and not the probe. For the voice
-            it was so, measured on people of one place; for the face it was not.
         cache: Folder of the tables, None for no cache.
     """
 
@@ -109,7 +105,6 @@ class ResearchData:
     cohort_files: int = 2
     places: tuple[Place, ...] = PLACES
     sources: tuple[Place, ...] = SOURCES
-    fixed: tuple[Modality, ...] = (Modality.VOICE,)
     cache: Path | None = CACHE
 
     def gather(self, encoders: Encoders) -> Gathered:
@@ -137,7 +132,6 @@ class ResearchData:
             ),
             places=[tables for place in self.places if (tables := reader.read(place))],
             sources=[tables for source in self.sources if (tables := reader.read(source))],
-            fixed=self.fixed,
         )
 
 

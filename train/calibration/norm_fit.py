@@ -6,10 +6,9 @@ Its weights are fitted. Its form and the shares below were chosen.
   tenth and its nearest hundredth of impostors score. They are fitted by least squares
   to its cohort scores and the length of its speech. Conditions differ in how far a
   probe's cohort scores predict its impostors, so the regression uses as much of them as
-  is true on the whole. Where probes have no level of their own (`Fold.by_probe`), both
-  are the means over all probes.
+  is true on the whole.
 - Person: the rest, of the nearest tenth of each template, fitted to the template's own
-  cohort scores. It is 0 where probes have no level of their own.
+  cohort scores.
 - Others: how much of the surplus of the other people of a gallery is also that of the
   best impostor. It is fitted over galleries of everybody and of people who resemble
   each other, with the same weight.
@@ -63,10 +62,9 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
     features = np.concatenate([part.features for part in tails])
     near = np.concatenate([part.near for part in tails])
     distance = np.concatenate([part.nearest for part in tails]) - near
-    weigh = _least_squares if _is_by_probe(folds) else _constant
     numbers = Coefficients(
-        level=weigh(features, near),
-        scale=weigh(features, distance),
+        level=_least_squares(features, near),
+        scale=_least_squares(features, distance),
         least_scale=LEAST_SCALE * float(distance.mean()),
         person=0.0,
         person_mean=0.0,
@@ -74,16 +72,11 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
         # Measured below, with the numbers above.
         impostors=ImpostorTable((0.5, 0.25), (0.0, 1.0)),
     )
-    if _is_by_probe(folds):
-        person, mean = _fit_person(folds, numbers)
-        numbers = replace(numbers, person=person, person_mean=mean)
+    person, mean = _fit_person(folds, numbers)
+    numbers = replace(numbers, person=person, person_mean=mean)
     impostors = [_impostors(fold, numbers) for fold in folds]
     numbers = replace(numbers, impostors=_table_of(np.concatenate(impostors)))
     return replace(numbers, others=_fit_others(folds, numbers))
-
-
-def _is_by_probe(folds: Sequence[Fold]) -> bool:
-    return all(fold.by_probe for fold in folds)
 
 
 def rising(scores: Float64Array) -> tuple[float, ...]:
@@ -123,12 +116,6 @@ def _least_squares(features: Float64Array, target: Float64Array) -> Weights:
     weights = np.linalg.lstsq(used, target, rcond=None)[0]
     first, second, third, fourth = np.pad(weights, (0, features.shape[1] - len(weights))).tolist()
     return first, second, third, fourth
-
-
-def _constant(features: Float64Array, target: Float64Array) -> Weights:
-    """Weights of `features` (n, 4) by which all have the mean of `target` (n,)."""
-    del features
-    return float(target.mean()), 0.0, 0.0, 0.0
 
 
 def _fit_person(folds: Sequence[Fold], numbers: Coefficients) -> tuple[float, float]:

@@ -7,8 +7,8 @@ the place. They are set against the cohort that the models have.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,7 +42,6 @@ class ResearchTables:
             alone.
         places: People of one place each, by modality.
         sources: People of one source each, who were in different places.
-        fixed: Modalities whose probes have no level of their own (`Fold.by_probe`).
     """
 
     faces: Table
@@ -50,7 +49,6 @@ class ResearchTables:
     cohort_voices: Float32Array
     places: Sequence[Mapping[Modality, Table]] = ()
     sources: Sequence[Mapping[Modality, Table]] = ()
-    fixed: Collection[Modality] = ()
 
 
 @dataclass(frozen=True)
@@ -121,15 +119,11 @@ def folds_of(tables: ResearchTables, fuse: Fuse) -> dict[Modality, Folds]:
         table = fused_table(faces[half], voices[half], fuse, CONDITIONS, rng=rng)
         cohort = joined_cohort(fuse, face_cohorts[1 - half], voice_cohorts[1 - half])
         fused.append(Fold(table, cohort))
-    folds = {
+    return {
         Modality.FACE: (Fold(faces[0], face_cohorts[1]), Fold(faces[1], face_cohorts[0])),
         Modality.VOICE: (Fold(voices[0], voice_cohorts[1]), Fold(voices[1], voice_cohorts[0])),
         Modality.FUSED: (fused[0], fused[1]),
     }
-    for modality in tables.fixed:
-        first, second = folds[modality]
-        folds[modality] = (replace(first, by_probe=False), replace(second, by_probe=False))
-    return folds
 
 
 def own_people(encoders: Encoders, tables: Mapping[Modality, Table]) -> dict[Modality, People]:
