@@ -13,6 +13,7 @@ from pathlib import Path
 from gallery.audit import ACTOR
 from gallery.backup.folder import Backup, find_backups, remove_oldest
 from gallery.backup.making import Beside, make_backup
+from gallery.records.clock import JUMP
 from gallery.store import Store
 from utils.config import Settings
 from utils.errors import DuetError
@@ -94,8 +95,9 @@ def last_night(now: datetime) -> datetime:
 
 
 def _is_due(folder: Path, now: datetime) -> bool:
-    backups = find_backups(folder)
-    return not backups or backups[-1].manifest.made_at < last_night(now)
+    """Whether the last night has no backup. One from the future was made by a wrong clock."""
+    made = [backup.manifest.made_at for backup in find_backups(folder)]
+    return not any(last_night(now) <= at <= now + JUMP for at in made)
 
 
 @contextmanager

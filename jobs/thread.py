@@ -73,7 +73,7 @@ class JobThread:
             self._wake.wait(POLL_S)
 
     def _tidy(self) -> None:
-        if self._place.recognizer.store.clock_jump is not None:
+        if self._place.recognizer.store.find_clock_jump() is not None:
             return
         self._place.jobs.remove_finished(self._place.settings.jobs.job_days)
         remove_unused(self._place.jobs, self._place.settings)

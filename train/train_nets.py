@@ -18,10 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
-
 if __package__ in (None, ""):  # as a file: Python looks for modules beside it alone
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from utils.python_version import check_python
+
+check_python()  # before the packages, which other versions lack
+
+import click
 
 from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from utils.config import ROOT, Settings

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Table, delete, insert, select
 
 from gallery import audit
-from gallery.records import people
+from gallery.records import clock, people
 from gallery.tables import feedback, identifications
 from utils.errors import IdentificationNotFoundError
 from utils.modality import Modality
@@ -67,7 +67,7 @@ def remember(connection: Connection, request_id: str, named: Sequence[NamedPerso
         connection.execute(
             insert(identifications).values(
                 request_id=request_id,
-                at=datetime.now(UTC),
+                at=clock.now_for_terms(connection),
                 modality=person.modality,
                 person_key=key,
                 score=person.score,
@@ -83,9 +83,7 @@ def remember(connection: Connection, request_id: str, named: Sequence[NamedPerso
 def forget_old(connection: Connection, days: float) -> None:
     """Forget answers that are more than `days` days old."""
     connection.execute(
-        delete(identifications).where(
-            identifications.c.at < datetime.now(UTC) - timedelta(days=days)
-        )
+        delete(identifications).where(identifications.c.at < clock.now() - timedelta(days=days))
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 
+from gallery.records import clock
 from gallery.tables import job_items, job_mentions, jobs
 
 OPEN = ("waiting", "running")
@@ -63,7 +63,7 @@ def close_if_done(connection: Connection, job_key: int) -> None:
     connection.execute(
         update(jobs)
         .where(jobs.c.key == job_key, jobs.c.finished_at.is_(None), ~has_open)
-        .values(finished_at=datetime.now(UTC))
+        .values(finished_at=clock.now_for_terms(connection))
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from gallery.records import clock
+from gallery.records.jobs import Jobs, NewItem, NewJob
 from gallery.records.people import NewPerson
 from gallery.store import Store
 from gallery.tables import meta, people
@@ -143,3 +144,30 @@ def test_requests_look_again_at_once_when_the_clock_was_set(
     monkeypatch.setattr("gallery.transactions.people.time.time", lambda: real)
     due.forget_expired_when_due()
     assert days_off(due) == 0
+
+
+def finish_a_job(store: Store) -> Jobs:
+    """Make a job whose only file is cancelled at once, so that it is finished."""
+    jobs = Jobs(store.database)
+    job = jobs.create(NewJob("identify", [NewItem("a.mp4", "a.mp4")]))
+    assert jobs.cancel(job.job_id)[0].finished_at is not None
+    return jobs
+
+
+def test_finished_jobs_outlive_a_clock_that_is_ahead(due: Store, machine: Machine) -> None:
+    jobs = finish_a_job(due)
+    machine.shown += 400 * DAY
+    assert jobs.remove_finished(30) == 0
+    machine.shown -= 400 * DAY
+    machine.wait(20 * DAY)
+    assert jobs.remove_finished(30) == 0
+    machine.wait(11 * DAY)
+    assert jobs.remove_finished(30) == 1
+
+
+def test_a_job_that_ends_in_1970_has_its_whole_term(due: Store, machine: Machine) -> None:
+    right = machine.shown
+    machine.switch_off(EPOCH)
+    jobs = finish_a_job(due)
+    machine.shown = right
+    assert jobs.remove_finished(30) == 0

@@ -47,6 +47,14 @@ def test_one_backup_a_night_and_the_latest_are_kept(store: Store, settings: Sett
     assert [backup.path for backup in kept] == [backup.path for backup in made if backup]
 
 
+def test_a_backup_of_a_clock_that_was_ahead_stops_no_other(
+    store: Store, settings: Settings
+) -> None:
+    thread = BackupThread(store, settings, IDS)
+    assert thread.back_up_if_due() is not None
+    assert thread.back_up_if_due(datetime.now(UTC) - timedelta(days=400)) is not None
+
+
 def test_of_two_services_one_makes_it(store: Store, settings: Settings) -> None:
     folder = settings.backup.backup_dir or Path()
     folder.mkdir()

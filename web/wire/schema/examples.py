@@ -39,7 +39,7 @@ _INSTANCES: tuple[DuetError, ...] = (
     errors.MediaMissingError("The request must bring a file, and its body is empty."),
     errors.MediaNotFoundError("There is no such folder below the media root. Received: 'monday'"),
     errors.MediaEmptyError("The file in `media` must not be empty. Received: 0 bytes"),
-    errors.MediaTooLargeError("A picture may have 50 million pixels. Received: 20000 × 20000."),
+    errors.MediaTooLargeError("A picture may have 64 million pixels. Received: 20000 × 20000."),
     errors.MediaTypeError(
         "The content is not video, sound or a picture in a format that is read."
         f" Received: {_NOTES}."
@@ -50,7 +50,7 @@ _INSTANCES: tuple[DuetError, ...] = (
     errors.MediaUnreadableError(
         "The file cannot be decoded: its decoder died (SIGSEGV).", details={"signal": "SIGSEGV"}
     ),
-    errors.MediaTooLongError("A clip may last 60 s. Received: 95 s or more."),
+    errors.MediaTooLongError("A clip may last 600 s. Received: 950 s or more."),
     errors.NoBiometricError(
         "The clip holds neither a usable face nor usable speech. No face was found. The clip has"
         " no sound.",
