@@ -12,6 +12,7 @@ import click
 
 from commands.hints import HINTS, SERVER_HINTS
 from commands.voice_server import ServerError
+from commands.wording import language, word_refusal
 from utils.config import Settings
 from utils.errors import DuetError
 
@@ -48,9 +49,14 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def describe(error: DuetError) -> str:
-    """Describe an error in one line: code, message, hint."""
+    """Describe an error in one line: code, message, hint.
+
+    In another language than English the sentence of the pages comes first.
+    """
     hints = SERVER_HINTS if isinstance(error, ServerError) else HINTS
-    return format_error(**error.to_dict(hints))
+    line = format_error(**error.to_dict(hints))
+    worded = word_refusal(error.code, language())
+    return f"{worded} ({line})" if worded else line
 
 
 def format_error(code: str, message: str, hint: str) -> str:

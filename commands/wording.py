@@ -137,10 +137,18 @@ LANGUAGE = click.option(
 
 
 def language() -> str:
-    """The language that was chosen before the name of the command: `cli.py --lang ko`."""
+    """The language that was chosen, behind the name of the command or before it."""
     context = click.get_current_context(silent=True)
-    chosen = context.find_root().params.get("lang") if context else None
-    return str(chosen or "en")
+    while context:
+        if context.params.get("lang"):
+            return str(context.params["lang"])
+        context = context.parent
+    return "en"
+
+
+def word_refusal(code: str, lang: str) -> str:
+    """Word an error as the pages do ("" = English, or they never say it)."""
+    return "" if lang == "en" else _texts(lang).get(f"error.{code}", "")
 
 
 def format_hint(hint: Hint, lang: str) -> str:

@@ -14,6 +14,7 @@ from commands.clips import format_identification
 from commands.wording import WORDS, format_hint, language
 from recognition.observation import Observation
 from recognition.results import Decision, Identification, Match, Outcome
+from tests.support.page_texts import read_texts
 from utils.media import Hint
 from utils.modality import PerModality
 
@@ -71,3 +72,13 @@ def test_the_language_comes_before_the_command(monkeypatch: pytest.MonkeyPatch) 
         assert CliRunner().invoke(cli.cli, words).exit_code == 0
     assert told == ["en", "zh"]
     assert CliRunner().invoke(cli.cli, ["--lang", "xx", "tell"]).exit_code == 2
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_a_refused_clip_is_worded(tmp_path: Path, lang: str) -> None:
+    clip = tmp_path / "empty.mp4"
+    clip.touch()
+    done = CliRunner().invoke(cli.cli, ["--lang", lang, "convert", str(clip)])
+    assert done.exit_code == 1
+    assert "media_empty: The file has no content (0 bytes)" in done.output
+    assert (read_texts(lang)["error.media_empty"] in done.output) is (lang != "en")
