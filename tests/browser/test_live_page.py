@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
+from speech.models import is_installed
 from tests.browser.looks import look
 from tests.support.chromium import Performer, chromium, page_of
 from tests.support.page_texts import read_texts
@@ -20,6 +21,9 @@ EN = read_texts("en")
 KO = read_texts("ko")
 UTTERANCES = 6
 FINAL = ".bubble[data-partial=false]"
+needs_korean = pytest.mark.skipif(
+    not is_installed("base"), reason="the model base of requirements-speech.txt is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +63,11 @@ def enrol_speaker(page: Page, pictures: Path) -> None:
 
 
 @needs_recordings
+@needs_korean
 @pytest.mark.parametrize("tongue", ["en", "ko"])
 def test_a_dialogue_becomes_bubbles(
     service: Service, dialogue: Performer, pictures: Path, tongue: str
 ) -> None:
-    pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")
     with chromium(dialogue, cameras=0) as browser:
         page = page_of(browser, locale=tongue)
         open_live(service, page)
