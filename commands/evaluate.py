@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,7 @@ from utils.whole_file import whole_file
 if TYPE_CHECKING:
     from train.calibration.gather import ResearchData
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(exists=True, path_type=Path)
 NEW_PATH = click.Path(path_type=Path)
 FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
@@ -32,6 +33,13 @@ MODEL_DIR = click.option(
     help="Folder with face/, voice/ and fusion/ [default: DUET_MODEL_DIR].",
 )
 DATA = click.option("--data", type=PATH, help="Research data [default: DUET_SHARED_DATA].")
+
+
+def write_to(default: str) -> Callable[[_Command], _Command]:
+    """Make the option that says where a table is written."""
+    return click.option(
+        "--out", type=NEW_PATH, default=Path(default), show_default=True, help="Markdown file."
+    )
 
 
 class _Evaluate(DefaultGroup):
@@ -132,13 +140,7 @@ def evaluate_trials(out: Path, **values: Any) -> None:
 @click.option(
     "--top", default=100, show_default=True, help="Nearest cohort entries that AS-norm uses."
 )
-@click.option(
-    "--out",
-    type=NEW_PATH,
-    default=Path("data/runs/norms.md"),
-    show_default=True,
-    help="Markdown file.",
-)
+@write_to("data/runs/norms.md")
 @click.argument("trials", nargs=-1, required=True, type=PATH)
 @refusals
 def evaluate_norms(trials: Sequence[Path], out: Path, **values: Any) -> None:
@@ -167,13 +169,7 @@ def evaluate_norms(trials: Sequence[Path], out: Path, **values: Any) -> None:
 @evaluate.command("open-set")
 @MODEL_DIR
 @DATA
-@click.option(
-    "--out",
-    type=NEW_PATH,
-    default=Path("data/runs/open_set.md"),
-    show_default=True,
-    help="Markdown file.",
-)
+@write_to("data/runs/open_set.md")
 @refusals
 def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> None:
     """Compare stated and measured error rates of the open-set decision.
@@ -201,13 +197,7 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     type=PATH,
     help="CSV with path, age, gender and group, beside its zip [default: that of the data].",
 )
-@click.option(
-    "--out",
-    type=NEW_PATH,
-    default=Path("data/runs/bias.md"),
-    show_default=True,
-    help="Markdown file.",
-)
+@write_to("data/runs/bias.md")
 @refusals
 def evaluate_bias(model_dir: Path | None, labels: Path | None, out: Path) -> None:
     """Measure false matches of faces by group, age and gender.
@@ -266,13 +256,7 @@ def evaluate_clips(folder: Path, model_dir: Path | None, noise: str) -> None:
 @evaluate.command("room")
 @MODEL_DIR
 @DATA
-@click.option(
-    "--out",
-    type=NEW_PATH,
-    default=Path("data/runs/room.md"),
-    show_default=True,
-    help="Markdown file.",
-)
+@write_to("data/runs/room.md")
 @refusals
 def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
     """Measure decisions among people who were filmed in one place.
@@ -311,13 +295,7 @@ def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
 
 @evaluate.command("liveness")
 @DATA
-@click.option(
-    "--out",
-    type=NEW_PATH,
-    default=Path("data/runs/liveness.md"),
-    show_default=True,
-    help="Markdown file.",
-)
+@write_to("data/runs/liveness.md")
 @refusals
 def evaluate_liveness(data: Path | None, out: Path) -> None:
     """Measure the checks for liveness by kind of attack: APCER and BPCER.

@@ -73,10 +73,9 @@ class JobThread:
             self._wake.wait(POLL_S)
 
     def _tidy(self) -> None:
-        if self._place.recognizer.store.find_clock_jump() is not None:
-            return
         self._place.jobs.remove_finished(self._place.settings.jobs.job_days)
-        remove_unused(self._place.jobs, self._place.settings)
+        if self._place.recognizer.store.find_clock_jump() is None:
+            remove_unused(self._place.jobs, self._place.settings)
 
     def _work(self) -> None:
         if not self._place.settings.jobs.broker_url:

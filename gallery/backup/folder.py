@@ -32,7 +32,8 @@ MANIFEST = "backup.json"
 GALLERY = "gallery.db"
 SETTINGS = "settings.env"
 SEALED_KEY = "encryption-key.json"
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
+"""Ends the name of a backup that is being made."""
 _NAME = re.compile(r"duet-\d{8}T\d{6}Z(-\d+)?")
 
 
@@ -87,10 +88,10 @@ def new_folder(parent: Path, made_at: datetime) -> Iterator[Path]:
     before.
     """
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in parent.glob(f"duet-*{_PARTIAL}"):
+    for left in parent.glob(f"duet-*{PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
     path = _free_name(parent, f"duet-{made_at:%Y%m%dT%H%M%SZ}")
-    partial = path.with_name(path.name + _PARTIAL)
+    partial = path.with_name(path.name + PARTIAL)
     partial.mkdir(mode=0o700)
     try:
         yield partial

@@ -68,7 +68,8 @@ def make_backup(
         folder.write_manifest(partial, manifest)
     with store.database.read() as connection:
         Ledger(parent).update(connection)
-    return folder.find_backups(parent)[-1]
+    made = partial.with_name(partial.name.removesuffix(folder.PARTIAL))
+    return Backup(made, folder.read_manifest(made))
 
 
 def _write_gallery(store: Store, partial: Path, made_at: datetime, progress: Progress) -> Manifest:

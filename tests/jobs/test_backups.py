@@ -51,8 +51,13 @@ def test_a_backup_of_a_clock_that_was_ahead_stops_no_other(
     store: Store, settings: Settings
 ) -> None:
     thread = BackupThread(store, settings, IDS)
-    assert thread.back_up_if_due() is not None
-    assert thread.back_up_if_due(datetime.now(UTC) - timedelta(days=400)) is not None
+    first = thread.back_up_if_due()
+    assert first is not None
+    ahead = first.path.rename(first.path.with_name("duet-29990101T000000Z"))
+    second = thread.back_up_if_due(datetime.now(UTC) - timedelta(days=400))
+    assert second is not None
+    assert second.path != ahead
+    assert second.path.is_dir()
 
 
 def test_of_two_services_one_makes_it(store: Store, settings: Settings) -> None:

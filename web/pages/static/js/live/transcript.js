@@ -1,5 +1,6 @@
 // The bubbles of a talk, and the talk as a file.
 import { byId, create } from "../shared/dom.js";
+import { nameSpeaker } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
 
 /**
@@ -17,15 +18,6 @@ import { t } from "../shared/texts.js";
 
 const NEAR_PX = 60;
 const HUES = [172, 28, 262, 96, 330, 210, 50, 300];
-
-/**
- * Name a speaker in the page's language.
- * @param {string} speaker "unknown 2" for strangers
- */
-function nameOf(speaker) {
-  const number = /^unknown (\d+)$/.exec(speaker)?.[1];
-  return number ? t("live.unknown", { n: number }) : speaker;
-}
 
 export class Transcript {
   /** @type {Map<number, Turn>} */
@@ -124,7 +116,10 @@ export class Transcript {
     item.style.setProperty("--speaker", `hsl(${HUES[place % HUES.length]} 55% 45%)`);
     const who = /** @type {HTMLElement} */ (item.firstElementChild);
     const time = create("time", { textContent: formatTime(turn.start_s ?? 0) });
-    who.replaceChildren(create("span", { textContent: nameOf(turn.speaker) }), time);
+    who.replaceChildren(
+      create("span", { textContent: nameSpeaker(turn.speaker, "live.unknown") }),
+      time,
+    );
     if (turn.outcome === "inferred") who.append(create("span", { textContent: "?" }));
     if (turn.outcome === "unknown" && turn.text) who.append(this.askButton(turn));
   }

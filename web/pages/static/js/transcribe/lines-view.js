@@ -1,5 +1,6 @@
 // The lines on the page. A click plays a line.
 import { byId, create } from "../shared/dom.js";
+import { nameSpeaker } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
 import { colourOf } from "./colours.js";
 import { formatTime } from "./exports.js";
@@ -96,8 +97,7 @@ function describeSpeaker({ speaker, outcome, overlap }) {
  * @param {string} speaker "unknown 2" for strangers
  */
 export function nameOf(speaker) {
-  const number = /^unknown (\d+)$/.exec(speaker)?.[1];
-  if (number) return t("transcribe.unknown", { n: number });
   if (speaker === "deleted person") return t("transcribe.deleted");
-  return speaker === "unknown" ? t("transcribe.nobody_told") : speaker;
+  if (speaker === "unknown") return t("transcribe.nobody_told");
+  return nameSpeaker(speaker, "transcribe.unknown");
 }
