@@ -88,6 +88,21 @@ def cut_speech(
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
+def find_source_time(
+    joined_s: float, segments: Sequence[SpeechSegment], padding_s: float = _PADDING_S
+) -> float:
+    """Find when a moment of what `cut_speech` joined is in the waveform, in seconds."""
+    left_s = joined_s
+    end_s = 0.0
+    for segment in segments:
+        start_s = max(end_s, segment.start_s - padding_s)
+        end_s = segment.end_s + padding_s
+        if left_s <= end_s - start_s:
+            return start_s + left_s
+        left_s -= end_s - start_s
+    return end_s
+
+
 def cut_rest(
     waveform: Waveform, segments: Sequence[SpeechSegment], guard_s: float = _GUARD_S
 ) -> Float32Array:

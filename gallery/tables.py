@@ -314,3 +314,16 @@ job_mentions = Table(
         "person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True
     ),
 )
+
+# Digits that a clip must say. `asker` is the hash of a key and an address, `clip_sha256` that of
+# the clip that came first.
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("challenge_id", String(48), primary_key=True),
+    Column("digits", String(12), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("asker", String(64), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("clip_sha256", String(64)),
+)

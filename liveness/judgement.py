@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from liveness.spoken_digits import SpokenDigit
+
 
 class Judge(StrEnum):
     """A check for liveness, by its name in answers and in the audit."""
 
     MOUTH_MOTION = "mouth_motion"
+    CHALLENGE = "challenge"
 
 
 class LivenessOutcome(StrEnum):
@@ -39,6 +42,8 @@ class Judgement:
         score: what was measured. Each check has a unit of its own.
         threshold: score from which the check passes.
         model_id: what measured it, with its version.
+        code: stable name of why the check does not pass. Empty where it passes.
+        digits: what was said, where digits were asked for.
     """
 
     outcome: LivenessOutcome
@@ -46,6 +51,8 @@ class Judgement:
     score: float | None = None
     threshold: float | None = None
     model_id: str | None = None
+    code: str = ""
+    digits: tuple[SpokenDigit, ...] = ()
 
 
 @dataclass(frozen=True)

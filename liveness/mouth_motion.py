@@ -41,7 +41,7 @@ def judge(capture: Capture) -> Judgement:
     """
     missing = _find_missing(capture)
     if missing:
-        return Judgement(LivenessOutcome.NOT_CHECKED, missing, None, THRESHOLD, MODEL_ID)
+        return missing
     faces = sorted(capture.face_analysis.faces, key=lambda face: face.time_s)
     score = measure_talk([face.image for face in faces])
     moves = score >= THRESHOLD
@@ -51,6 +51,7 @@ def judge(capture: Capture) -> Judgement:
         score=score,
         threshold=THRESHOLD,
         model_id=MODEL_ID,
+        code="" if moves else "mouth_still",
     )
 
 
@@ -68,12 +69,24 @@ def measure_talk(images: Sequence[ImageArray]) -> float:
     return float(np.quantile(changes, 0.75))
 
 
-def _find_missing(capture: Capture) -> str:
-    """What the clip lacks, in words. Empty where it can be judged."""
+def _find_missing(capture: Capture) -> Judgement | None:
+    """What the clip lacks. None where it can be judged."""
     faces = len(capture.face_analysis.faces)
     if faces < LEAST_FACES:
-        return f"Fewer frames with a face than the check needs: {faces}, not {LEAST_FACES}"
+        return _not_checked(
+            "too_few_faces",
+            f"Fewer frames with a face than the check needs: {faces}, not {LEAST_FACES}",
+        )
     speech_s = capture.speech_analysis.quality.speech_s
     if speech_s < LEAST_SPEECH_S:
-        return f"Less speech than the check needs: {speech_s:.1f} s, not {LEAST_SPEECH_S:g} s"
-    return ""
+        return _not_checked(
+            "too_little_speech",
+            f"Less speech than the check needs: {speech_s:.1f} s, not {LEAST_SPEECH_S:g} s",
+        )
+    return None
+
+
+def _not_checked(code: str, reason: str) -> Judgement:
+    return Judgement(
+        LivenessOutcome.NOT_CHECKED, reason, None, threshold=THRESHOLD, model_id=MODEL_ID, code=code
+    )

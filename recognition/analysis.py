@@ -18,6 +18,7 @@ from gallery.ports import Aligner, Encoders
 from gallery.records import stored_media
 from gallery.store import NewTemplate
 from gallery.vectors import check
+from liveness.challenge import Challenge
 from liveness.judgement import Liveness
 from liveness.judges import Judges
 from recognition import agreement
@@ -206,8 +207,12 @@ class Analyser:
             voice=encoders.voice.encoder_id,
         )
 
-    def analyse(self, path: Path, filename: str | None = None) -> Probe:
+    def analyse(
+        self, path: Path, filename: str | None = None, *, challenge: Challenge | None = None
+    ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
+
+        `challenge` are the digits that it was asked to say.
 
         Raises MediaError, NoBiometricError when there is neither a usable face nor
         usable speech, and BusyError.
@@ -216,7 +221,8 @@ class Analyser:
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
             capture = self._aligner.analyse(path, filename=filename)
-            return self._embed(capture, timings | capture.timings_ms, started)
+            times = timings | capture.timings_ms
+            return self._embed(capture, times, started, challenge=challenge)
 
     def embed(self, capture: Capture) -> Probe:
         """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
@@ -225,7 +231,14 @@ class Analyser:
             timings = {"wait": (time.perf_counter() - started) * 1000}
             return self._embed(capture, timings, started)
 
-    def _embed(self, capture: Capture, timings: dict[str, float], started: float) -> Probe:
+    def _embed(
+        self,
+        capture: Capture,
+        timings: dict[str, float],
+        started: float,
+        *,
+        challenge: Challenge | None = None,
+    ) -> Probe:
         seen = self._embed_faces(capture.face_analysis, timings)
         capture = replace(capture, face_analysis=seen.faces)
         embeddings = {**seen.embeddings, **self._embed_speech(capture, timings)}
@@ -235,7 +248,7 @@ class Analyser:
         with timed(timings, "fusion"):
             vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
         with timed(timings, "liveness"):
-            liveness = self._judges.examine(capture)
+            liveness = self._judges.examine(capture, challenge)
         return Probe(
             capture=capture,
             embeddings=embeddings,

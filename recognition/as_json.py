@@ -14,6 +14,7 @@ from typing import Any
 from gallery.audit import AuditReport
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
 from liveness.judgement import Judge, Judgement, Liveness
+from liveness.spoken_digits import SpokenDigit
 from recognition.observation import Observation
 from recognition.results import (
     Decision,
@@ -102,7 +103,17 @@ def liveness(value: Liveness | None) -> dict[str, Any] | None:
     if value is None:
         return None
     judgements = {str(judge): _judgement(value.judgements.get(judge)) for judge in Judge}
-    return {**judgements, "outcome": value.outcome.value}
+    challenge = value.judgements.get(Judge.CHALLENGE)
+    digits = [_spoken_digit(digit) for digit in challenge.digits] if challenge else None
+    return {**judgements, "digits": digits, "outcome": value.outcome.value}
+
+
+def _spoken_digit(value: SpokenDigit) -> dict[str, Any]:
+    return {
+        "digit": value.digit,
+        "start_s": number(value.start_s),
+        "end_s": number(value.end_s),
+    }
 
 
 def _judgement(value: Judgement | None) -> dict[str, Any] | None:
@@ -113,6 +124,7 @@ def _judgement(value: Judgement | None) -> dict[str, Any] | None:
         "score": number(value.score),
         "threshold": number(value.threshold),
         "reason": value.reason,
+        "code": value.code or None,
         "model_id": value.model_id,
     }
 

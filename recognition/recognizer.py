@@ -94,14 +94,15 @@ class Recognizer:
         """Align and embed a clip, for several questions about it.
 
         Raises MediaError, BusyError, and NoBiometricError for a clip without what is
-        needed: `modality`, or else a face or speech.
+        needed: `modality`, or else a face or speech. With a challenge, it raises what
+        listening raises.
         """
         if isinstance(clip, Probe):
             probe = clip
         elif isinstance(clip, Capture):
             probe = self._analyser.embed(clip)
         else:
-            probe = self._analyser.analyse(clip.path, clip.filename)
+            probe = self._analyser.analyse(clip.path, clip.filename, challenge=clip.challenge)
         return probe if modality is None else probe.only(modality)
 
     def identify(self, request: IdentificationRequest) -> Identification:

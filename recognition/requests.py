@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gallery.store import NewPerson
+from liveness.challenge import Challenge
 from recognition.analysis import Probe
 from utils.media import Capture
 from utils.modality import Modality
@@ -25,10 +26,17 @@ def allow() -> None:
 
 @dataclass(frozen=True)
 class ClipFile:
-    """A media file, and the `filename` that its sender gave it (None: its own)."""
+    """A media file.
+
+    Attributes:
+        path: where it lies.
+        filename: the name that its sender gave it; None = its own.
+        challenge: digits that it was asked to say; None = nothing was asked.
+    """
 
     path: Path
     filename: str | None = None
+    challenge: Challenge | None = None
 
 
 Clip = ClipFile | Probe | Capture

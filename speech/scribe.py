@@ -23,7 +23,7 @@ from speech.diarise import Naming
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
-from speech.ports import SpeechModel, Transcriber
+from speech.ports import SpeechModel, Transcriber, Word
 from speech.session import TranscriptionSession
 from speech.track import Track, join_lines, name_lines
 from speech.transcripts import Transcript
@@ -170,6 +170,13 @@ class Scribe:
             if model not in self._others:
                 self._others[model] = self._load_other(model)
             return self._others[model]
+
+    def listen(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
+        """Write down speech (n,) of `LONGEST_S` at most: a few words of one person.
+
+        Raises SpeechUnavailableError, ModelError.
+        """
+        return self.load().transcribe(speech, language=language).words
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Writing]:

@@ -6,7 +6,12 @@ DuetError
 │   ├── InvalidNameError: invalid_name
 │   ├── KeyRequiredError: key_required
 │   ├── PathForbiddenError: path_forbidden
-│   └── BusyError: busy
+│   ├── BusyError: busy
+│   └── ChallengeError
+│       ├── ChallengeUnknownError: challenge_unknown
+│       ├── ChallengeExpiredError: challenge_expired
+│       ├── ChallengeUsedError: challenge_used
+│       └── ChallengeForeignError: challenge_foreign
 ├── MediaError
 │   ├── MediaMissingError: media_missing
 │   ├── MediaNotFoundError: media_not_found
@@ -129,6 +134,34 @@ class BusyError(RequestError):
     """All recognition slots are taken."""
 
     code = "busy"
+
+
+class ChallengeError(RequestError):
+    """A clip brings a challenge that it cannot answer."""
+
+
+class ChallengeUnknownError(ChallengeError):
+    """Nothing of this id was asked."""
+
+    code = "challenge_unknown"
+
+
+class ChallengeExpiredError(ChallengeError):
+    """The clip came too late."""
+
+    code = "challenge_expired"
+
+
+class ChallengeUsedError(ChallengeError):
+    """Another clip came before."""
+
+    code = "challenge_used"
+
+
+class ChallengeForeignError(ChallengeError):
+    """Somebody else was asked."""
+
+    code = "challenge_foreign"
 
 
 class MediaError(DuetError):

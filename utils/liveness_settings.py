@@ -20,6 +20,16 @@ class LivenessSettings(Subject):
         " is named unless the check passes.",
         choices=MODES,
     )
+    liveness_challenge: str = setting(
+        "report",
+        "Are the digits said that POST /v1/challenges asked for? off: nothing is asked. report: a"
+        " field of the answer to a clip with a challenge. refuse: nobody is named without one, and"
+        " /kiosk asks for digits.",
+        choices=MODES,
+    )
+    challenge_s: float = setting(
+        45.0, "Time in which the digits of a challenge must be sent, in seconds.", 30, 60
+    )
     liveness_enroll: bool = setting(
         False,
         "1: a clip is enrolled only if no check that is on fails, also one that only reports.",

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
+from gallery.records.challenges import Challenges
 from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
 from jobs.backups import BackupThread
@@ -22,10 +23,12 @@ from recognition.recognizer import Recognizer
 from speech.live_room import LiveRoom
 from speech.scribe import Scribe
 from utils.config import Settings
-from utils.errors import StorageFullError, StoreUnavailableError
+from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
+from utils.subjects import PREFIX
 from web import VERSION, metrics
 from web.api import (
     audit,
+    challenges,
     feedback,
     gallery,
     health,
@@ -53,6 +56,7 @@ from web.wire.schema.examples import add_examples
 log = logging.getLogger("duet.web")
 NAMESPACES = (
     identify.ns,
+    challenges.ns,
     transcriptions.ns,
     transcripts.ns,
     live.ns,
@@ -155,11 +159,13 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
     jobs = Jobs(recognizer.store.database, recognizer.store.codec)
     auth.check_keys(settings, keys)
     scribe = Scribe(settings)
+    _check_challenges(settings, scribe)
     place = Workplace(recognizer, jobs, settings, scribe)
     return State(
         settings=settings,
         recognizer=recognizer,
         keys=keys,
+        challenges=Challenges(recognizer.store.database),
         jobs=jobs,
         job_thread=JobThread(place, CLIP_ACTIONS),
         recordings_thread=JobThread(place, RECORDING_ACTIONS),
@@ -168,6 +174,15 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
         live_tickets=Tickets(),
         backup_thread=BackupThread(recognizer.store, settings, recognizer.encoder_ids.to_dict()),
     )
+
+
+def _check_challenges(settings: Settings, scribe: Scribe) -> None:
+    """Raise ConfigError where digits must be said that nothing here can read."""
+    if settings.liveness.liveness_challenge == "refuse" and not scribe.is_available:
+        raise ConfigError(
+            f"{PREFIX}LIVENESS_CHALLENGE=refuse needs speech to text, which is not installed.",
+            "Install it with `.venv/bin/pip install -r requirements-speech.txt`.",
+        )
 
 
 def api_blueprint(*, swagger_ui: bool) -> Blueprint:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 
+from gallery.records.challenges import Challenges
 from gallery.records.jobs import Job, Jobs
 from gallery.records.keys import Keys
 from gallery.store import Store
@@ -28,6 +29,7 @@ class State:
     settings: Settings
     recognizer: Recognizer
     keys: Keys
+    challenges: Challenges
     jobs: Jobs
     job_thread: JobThread
     recordings_thread: JobThread
@@ -75,6 +77,11 @@ def live_tickets() -> Tickets[Any]:
 def keys() -> Keys:
     """Get the API keys of the gallery."""
     return _state().keys
+
+
+def challenges() -> Challenges:
+    """Get the digits that clips are asked to say."""
+    return _state().challenges
 
 
 def jobs() -> Jobs:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from gallery import audit
 from gallery.names import new_person_id
 from gallery.records import (
+    challenges,
     clock,
     distinct,
     export,
@@ -217,6 +218,7 @@ class PeopleTransactions(Transactions):
             for key in due:
                 _delete(connection, key, "forget_expired", erasure)
             feedback.forget_old(connection, self._terms.feedback_days)
+            challenges.sweep(connection, now)
             erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)
             dates = transcripts.list_ends(connection, self._terms.transcript_days)
         dates += [end for _, end in ends]

@@ -12,6 +12,8 @@ from recognition import as_json
 from recognition.requests import IdentificationRequest, VerificationRequest
 from utils import errors
 from utils.errors import InvalidRequestError
+from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
+from web.guard import rejections
 from web.guard.auth import admin_only
 from web.guard.figures import hide_figures
 from web.metrics import metrics
@@ -68,6 +70,8 @@ identify_form.add_argument(
     help="true: `others` tells who everybody else in view is, by face",
 )
 
+identify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
+
 verify_form = ns.parser()
 verify_form.add_argument(
     "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
@@ -90,6 +94,7 @@ verify_form.add_argument(
     default="false",
     help="true: the answer shows the faces that were compared, and when there was speech",
 )
+verify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 
 
 @ns.route("/identify")
@@ -99,7 +104,7 @@ class Identify(Resource):
     @ns.doc(id="identify")
     @ns.expect(identify_form)
     @ns.response(200, "three answers, each with what it rests on", IDENTIFICATION)
-    @document_errors(ns, *UPLOAD_ERRORS)
+    @document_errors(ns, *UPLOAD_ERRORS, *CHALLENGE_ERRORS)
     def post(self) -> dict[str, Any]:
         """Say who is in a clip. A stranger is `unknown`, never the nearest name.
 
@@ -107,12 +112,14 @@ class Identify(Resource):
         named, for feedback under its `request_id`.
         """
         parse.check_query()
-        fields = parse.form(("all_faces",), ("media",))
+        fields = parse.form(("all_faces", "challenge"), ("media",))
         all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
-        clip = parse.upload("media")
-        answer = recognizer().identify(
-            IdentificationRequest(clip.clip, request_id=g.request_id, all_faces=all_faces)
-        )
+        with rejections.limited():
+            clip = take_clip(parse.upload("media"), fields.get("challenge", ""))
+            answer = recognizer().identify(
+                IdentificationRequest(clip, request_id=g.request_id, all_faces=all_faces)
+            )
+        rejections.count(answer.decisions.fused.outcome)
         body = as_json.identification(answer, g.request_id)
         metrics().count_answer(body)
         return hide_figures(body)
@@ -125,7 +132,13 @@ class Verify(Resource):
     @ns.doc(id="verify", params={"person_id": {"example": "ann@example.com"}})
     @ns.expect(verify_form)
     @ns.response(200, "three verdicts with score and threshold", VERIFICATION)
-    @document_errors(ns, errors.PersonNotFoundError, errors.InvalidNameError, *UPLOAD_ERRORS)
+    @document_errors(
+        ns,
+        errors.PersonNotFoundError,
+        errors.InvalidNameError,
+        *UPLOAD_ERRORS,
+        *CHALLENGE_ERRORS,
+    )
     def post(self) -> dict[str, Any]:
         """Compare a clip with one person or with another clip.
 
@@ -133,8 +146,8 @@ class Verify(Resource):
         is stored.
         """
         parse.check_query()
-        fields = parse.form(("person_id", "show"), ("media", "reference"))
-        clip = parse.upload("media")
+        fields = parse.form(("person_id", "show", "challenge"), ("media", "reference"))
+        media = parse.upload("media")
         reference = parse.optional_upload("reference")
         # Swagger UI sends an empty text for what was left out
         person_id = fields.get("person_id") or None
@@ -145,9 +158,12 @@ class Verify(Resource):
             )
         if person_id is not None:
             admin_only("To compare with a person of the gallery")
-        answer = recognizer().verify(
-            VerificationRequest(clip.clip, reference.clip if reference else str(person_id))
-        )
+        with rejections.limited():
+            clip = take_clip(media, fields.get("challenge", ""))
+            answer = recognizer().verify(
+                VerificationRequest(clip, reference.clip if reference else str(person_id))
+            )
+        rejections.count(answer.verdicts.fused.outcome)
         body = hide_figures(as_json.verification(answer, g.request_id))
         if parse.boolean(fields.get("show", False), "show"):
             body["compared"] = show_compared(answer)

@@ -12,11 +12,13 @@ from werkzeug.datastructures import FileStorage
 from gallery import results
 from gallery.results import MAX_PAGE
 from recognition import as_json
-from recognition.requests import EnrolmentRequest
+from recognition.requests import ClipFile, EnrolmentRequest
 from utils import errors
 from utils.errors import InvalidRequestError, PersonNotFoundError
+from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.api.turns import MOST_TURNS, read_turns
+from web.guard import rejections
 from web.guard.auth import admin_only
 from web.guard.figures import hide_figures
 from web.state import recognizer, store
@@ -101,6 +103,9 @@ enroll_form.add_argument(
     f" [10, 12.5]], {MOST_TURNS} at most. The file may then be as long as a recording that is"
     " written down. Without it, the whole clip is enrolled",
 )
+
+
+enroll_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 
 
 @ns.route("")
@@ -202,7 +207,14 @@ class Templates(Resource):
     @ns.doc(id="enroll")
     @ns.expect(enroll_form)
     @ns.response(201, "what was stored", ENROLLED)
-    @document_errors(ns, *PERSON_ERRORS, errors.DuplicatePersonError, *REFUSALS, *UPLOAD_ERRORS)
+    @document_errors(
+        ns,
+        *PERSON_ERRORS,
+        errors.DuplicatePersonError,
+        *REFUSALS,
+        *UPLOAD_ERRORS,
+        *CHALLENGE_ERRORS,
+    )
     def post(self, person_id: str) -> tuple[dict[str, Any], int]:
         """Enrol a clip: store a template of the face, of the voice, or of both.
 
@@ -210,7 +222,7 @@ class Templates(Resource):
         (DUET_KEEP_MEDIA=1).
         """
         parse.check_query()
-        fields = parse.form(("replace", "force", "turns"), ("media",))
+        fields = parse.form(("replace", "force", "turns", "challenge"), ("media",))
         replace = parse.boolean(fields.get("replace", False), "replace")
         force = parse.boolean(fields.get("force", False), "force")
 
@@ -221,11 +233,22 @@ class Templates(Resource):
         # Before the clip is read, and again when it is stored: another kiosk may have
         # been faster
         guard()
-        clip = read_turns(parse.upload("media"), fields.get("turns", ""))
-        enrolment = recognizer().enroll(
-            EnrolmentRequest(person_id, (clip,), replace=replace, force=force, guard=guard)
-        )
+        with rejections.limited():
+            clip = _read_clip(fields)
+            enrolment = recognizer().enroll(
+                EnrolmentRequest(person_id, (clip,), replace=replace, force=force, guard=guard)
+            )
         return hide_figures(as_json.enrolment(enrolment, g.request_id)), 201
+
+
+def _read_clip(fields: dict[str, str]) -> ClipFile:
+    """Read the clip: turns of a recording, or all of it, which may carry a challenge."""
+    turns = fields.get("turns", "")
+    challenge_id = fields.get("challenge", "")
+    if turns and challenge_id:
+        raise InvalidRequestError("Send either `turns` or `challenge`. Received: both")
+    media = parse.upload("media")
+    return read_turns(media, turns) if turns else take_clip(media, challenge_id)
 
 
 @ns.route("/<string:person_id>/templates/<string:template_id>")

@@ -18,7 +18,6 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery.names import display_name, parse_clip_name, read_clip_person
-from recognition.requests import ClipFile
 from recognition.results import Decision, Outcome
 from utils.errors import (
     InvalidNameError,
@@ -27,9 +26,11 @@ from utils.errors import (
     PathForbiddenError,
 )
 from utils.modality import Modality
+from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.compat.first_sight import FirstSight, FirstSightRequest, identify_on_sight
 from web.compat.identification_schema import IDENTIFICATION_ANSWER
+from web.guard import rejections
 from web.guard.auth import admin_only
 from web.state import recognizer, settings
 from web.wire import parse
@@ -42,6 +43,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "path_dir": str,
     "ip_address": str,
+    "challenge": str,
     "re_register": (bool, str),
     "force": (bool, str),
 }
@@ -76,6 +78,7 @@ request_form.add_argument(
     location="form",
     help="address of the terminal, as it states it: noted in the audit, and never trusted",
 )
+request_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 request_form.add_argument(
     "re_register",
     location="form",
@@ -112,7 +115,14 @@ class IdentificationRequest(Resource):
         " what the clip lacks",
         IDENTIFICATION_ANSWER,
     )
-    @document_errors(ns, PathForbiddenError, MediaNotFoundError, InvalidNameError, *UPLOAD_ERRORS)
+    @document_errors(
+        ns,
+        PathForbiddenError,
+        MediaNotFoundError,
+        InvalidNameError,
+        *UPLOAD_ERRORS,
+        *CHALLENGE_ERRORS,
+    )
     def post(self) -> dict[str, str]:
         """Identify a clip, and register the person on first sight.
 
@@ -124,8 +134,10 @@ class IdentificationRequest(Resource):
         """
         parse.check_query()
         fields, upload = _read_body()
-        sight = _read_request(fields, upload)
-        return show_answer(identify_on_sight(recognizer(), sight))
+        with rejections.limited():
+            sight = identify_on_sight(recognizer(), _read_request(fields, upload))
+        rejections.count(sight.identification.decisions.fused.outcome)
+        return show_answer(sight)
 
 
 def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstSightRequest:
@@ -147,10 +159,11 @@ def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstS
         path = upload.path
     else:
         path = find_clip(settings().storage.media_folder, fields.get("path_dir", ""), name)
+    clip = take_clip(parse.Upload(path, name), fields.get("challenge", ""))
     return FirstSightRequest(
         person_id=person_id,
         name=display_name(person_id, read_clip_person(name)),
-        clip=ClipFile(path, name),
+        clip=clip,
         re_register=re_register,
         force=force,
         request_id=g.request_id,

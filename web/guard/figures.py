@@ -19,7 +19,8 @@ def hide_figures(body: dict[str, Any]) -> dict[str, Any]:
     checks = body["liveness"]
     if checks is None or (asking is not None and asking.role is Role.ADMIN):
         return body
-    return {**body, "liveness": {name: _hide(check) for name, check in checks.items()}}
+    hidden = {name: _hide(check) for name, check in checks.items()}
+    return {**body, "liveness": {**hidden, "digits": None}}
 
 
 def _hide(check: Any) -> Any:

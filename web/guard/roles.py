@@ -40,6 +40,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /metrics": AUDITOR,
     "POST /v1/identify": KIOSK,
     "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
+    "POST /v1/challenges": KIOSK,
     "POST /v1/audio/transcriptions": KIOSK,
     "POST /v1/live/tickets": KIOSK,
     "GET /v1/live": OPEN,  # a key may come in the first message: admins and kiosks

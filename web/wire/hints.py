@@ -54,6 +54,11 @@ HINTS = {
         "Check that the person is the right one. If it is, enrol with force=true, or replace what"
         " is stored with replace=true."
     ),
+    # The challenge of a clip
+    **dict.fromkeys(
+        ("challenge_unknown", "challenge_expired", "challenge_used", "challenge_foreign"),
+        "Ask for another one with POST /v1/challenges, and send a clip with its digits in time.",
+    ),
     # The gallery
     "person_not_found": "List the people with GET /v1/people.",
     "person_exists": "Choose another person_id, or enrol a clip for the person who is there.",

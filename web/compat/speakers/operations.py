@@ -23,6 +23,7 @@ from web.compat.speakers.answers import (
     show_identification,
 )
 from web.compat.speakers.requests import Fields, VoiceRequest, read_speaker_id, read_threshold
+from web.guard import rejections
 from web.guard.auth import admin_only
 from web.state import recognizer, store
 from web.wire import parse
@@ -94,9 +95,11 @@ def identify(voice_request: VoiceRequest) -> dict[str, Any]:
         )
     threshold = read_threshold(voice_request.values)
     request_id = voice_request.request_id or g.request_id
-    answer = recognizer().identify(
-        voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
-    )
+    with rejections.limited():
+        answer = recognizer().identify(
+            voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
+        )
+    rejections.count(answer.decisions.voice.outcome)
     return show_identification(answer, threshold, request_id)
 
 

@@ -118,12 +118,36 @@ JUDGEMENT = make_model(
         "score from which the check passes; null for keys of the role kiosk", 0.01
     ),
     reason=text_field("the outcome in words", "The mouth moves"),
+    code=text_field(
+        "why the check does not pass: mouth_still, too_few_faces, too_little_speech, wrong_digits,"
+        " no_speech or no_challenge; null where it passes",
+        "mouth_still",
+        x_nullable=True,
+    ),
     model_id=text_field("what measured it", "mouth-motion-1", x_nullable=True),
+)
+SPOKEN_DIGIT = make_model(
+    "SpokenDigit",
+    digit=text_field("0 to 9", "4"),
+    start_s=float_field("when it begins, in seconds from the start of the clip", 0.82),
+    end_s=float_field("when it ends", 1.14),
 )
 LIVENESS = make_model(
     "Liveness",
     mouth_motion=model_field(
         JUDGEMENT, "whether the mouth moves while speech is heard; null where off", allow_null=True
+    ),
+    challenge=model_field(
+        JUDGEMENT,
+        "whether the digits are said that were asked for; null where none were",
+        allow_null=True,
+    ),
+    digits=fields.List(
+        fields.Nested(SPOKEN_DIGIT),
+        description="digits that are said in a clip with a challenge, in order of time; null"
+        " without one, and for keys of the role kiosk",
+        required=True,
+        x_nullable=True,
     ),
     outcome=text_field(
         "fail where one check fails, pass where all that are on pass, else not_checked",
