@@ -86,8 +86,8 @@ def count_wrong(asked: str, heard: str) -> int:
     for i, wanted in enumerate(asked, 1):
         above = row
         row = [i]
-        for j, said in enumerate(heard, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (wanted != said)))
+        for j, digit in enumerate(heard, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (wanted != digit)))
     return row[-1]
 
 

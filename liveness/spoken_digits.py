@@ -164,7 +164,7 @@ def read_digits(words: Sequence[HeardWord], language: str) -> tuple[SpokenDigit,
         with its share of the time.
     """
     text = "".join(_normalise(word.text) for word in words)
-    times = [time for word in words for time in _spread(word)]
+    times = list(itertools.chain.from_iterable(map(_spread, words)))
     return tuple(
         SpokenDigit(digit, times[start][0], times[max(start, end - 1)][1])
         for digit, start, end in _find_digits(text, language)

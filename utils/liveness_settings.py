@@ -23,8 +23,7 @@ class LivenessSettings(Subject):
     liveness_challenge: str = setting(
         "report",
         "Are the digits said that POST /v1/challenges asked for? off: nothing is asked. report: a"
-        " field of the answer to a clip with a challenge. refuse: nobody is named without one, and"
-        " /kiosk asks for digits.",
+        " field of the answer to a clip with a challenge. refuse: nobody is named without one.",
         choices=MODES,
     )
     challenge_s: float = setting(

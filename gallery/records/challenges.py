@@ -93,8 +93,8 @@ class Challenges:
         claim = {"clip_sha256": clip_sha256, "expires_at": now + timedelta(seconds=AGAIN_S)}
         unused = own & challenges.c.clip_sha256.is_(None)
         with self._database.write() as connection:
-            found = connection.execute(select(challenges).where(own)).one_or_none()
-            _check(found, challenge_id, asker, now)
+            row = connection.execute(select(challenges).where(own)).one_or_none()
+            _check(row, challenge_id, asker, now)
             connection.execute(update(challenges).where(unused).values(claim))
             row = connection.execute(select(challenges).where(own)).one()
             if row.clip_sha256 != clip_sha256:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from liveness.spoken_digits import SpokenDigit, read_digits, read_digits_in
@@ -36,7 +38,11 @@ SAID = {
         "我说四八二九一三",
     ),
 }
-CASES = [(text, language) for language, texts in SAID.items() for text in texts]
+CASES = list(
+    itertools.chain.from_iterable(
+        itertools.product(texts, [language]) for language, texts in SAID.items()
+    )
+)
 
 
 @pytest.mark.parametrize(("text", "language"), CASES)
@@ -68,7 +74,7 @@ def test_no_digits_are_read_into_other_words(text: str, language: str) -> None:
 
 
 def test_each_digit_is_placed_in_time() -> None:
-    words = (Word(" forty-two", 1.0, 2.0, 0.9), Word(" 7", 2.5, 3.0, 0.9))
+    words = (Word(" forty-two", 1.0, 2.0, probability=0.9), Word(" 7", 2.5, 3.0, probability=0.9))
     assert read_digits(words, "en") == (
         SpokenDigit("4", 1.1, 1.6),
         SpokenDigit("2", 1.6, 2.0),

@@ -25,6 +25,14 @@ from web.wire.schema.challenges import CHALLENGE, NEW_CHALLENGE
 ns = Namespace(
     "challenges", "Digits to say, so that an old recording is refused", path="/v1/challenges"
 )
+ERRORS = (
+    errors.KeyRequiredError,
+    errors.InvalidRequestError,
+    ContentTypeError,
+    errors.SpeechUnavailableError,
+    errors.StoreUnavailableError,
+    errors.StorageFullError,
+)
 CHALLENGE_ERRORS = (
     errors.ChallengeUnknownError,
     errors.ChallengeExpiredError,
@@ -45,15 +53,7 @@ class Challenges(Resource):
     @ns.doc(id="make_challenge")
     @ns.expect(NEW_CHALLENGE)
     @ns.response(201, "the digits", CHALLENGE)
-    @document_errors(
-        ns,
-        errors.KeyRequiredError,
-        errors.InvalidRequestError,
-        ContentTypeError,
-        errors.SpeechUnavailableError,
-        errors.StoreUnavailableError,
-        errors.StorageFullError,
-    )
+    @document_errors(ns, *ERRORS)
     def post(self) -> tuple[dict[str, Any], int]:
         """Make a challenge: six digits, for one clip of this key and address.
 

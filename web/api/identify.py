@@ -114,7 +114,7 @@ class Identify(Resource):
         parse.check_query()
         fields = parse.form(("all_faces", "challenge"), ("media",))
         all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
-        with rejections.limited():
+        with rejections.limit():
             clip = take_clip(parse.upload("media"), fields.get("challenge", ""))
             answer = recognizer().identify(
                 IdentificationRequest(clip, request_id=g.request_id, all_faces=all_faces)
@@ -158,7 +158,7 @@ class Verify(Resource):
             )
         if person_id is not None:
             admin_only("To compare with a person of the gallery")
-        with rejections.limited():
+        with rejections.limit():
             clip = take_clip(media, fields.get("challenge", ""))
             answer = recognizer().verify(
                 VerificationRequest(clip, reference.clip if reference else str(person_id))

@@ -233,7 +233,7 @@ class Templates(Resource):
         # Before the clip is read, and again when it is stored: another kiosk may have
         # been faster
         guard()
-        with rejections.limited():
+        with rejections.limit():
             clip = _read_clip(fields)
             enrolment = recognizer().enroll(
                 EnrolmentRequest(person_id, (clip,), replace=replace, force=force, guard=guard)
@@ -246,7 +246,7 @@ def _read_clip(fields: dict[str, str]) -> ClipFile:
     turns = fields.get("turns", "")
     challenge_id = fields.get("challenge", "")
     if turns and challenge_id:
-        raise InvalidRequestError("Send either `turns` or `challenge`. Received: both")
+        raise InvalidRequestError("Send either `turns` or `challenge`, not both.")
     media = parse.upload("media")
     return read_turns(media, turns) if turns else take_clip(media, challenge_id)
 

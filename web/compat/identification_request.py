@@ -134,7 +134,7 @@ class IdentificationRequest(Resource):
         """
         parse.check_query()
         fields, upload = _read_body()
-        with rejections.limited():
+        with rejections.limit():
             sight = identify_on_sight(recognizer(), _read_request(fields, upload))
         rejections.count(sight.identification.decisions.fused.outcome)
         return show_answer(sight)

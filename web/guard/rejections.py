@@ -15,7 +15,7 @@ REJECTED = "rejected"
 
 
 @contextmanager
-def limited() -> Iterator[None]:
+def limit() -> Iterator[None]:
     """Read a clip, unless too many of this key and address were rejected before.
 
     A clip that is refused by NotLiveError counts. Raises RateLimitedError.

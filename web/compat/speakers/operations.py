@@ -95,7 +95,7 @@ def identify(voice_request: VoiceRequest) -> dict[str, Any]:
         )
     threshold = read_threshold(voice_request.values)
     request_id = voice_request.request_id or g.request_id
-    with rejections.limited():
+    with rejections.limit():
         answer = recognizer().identify(
             voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
         )

@@ -110,6 +110,13 @@ declare namespace Api {
 
   interface Liveness {
     mouth_motion: Judgement | null;
+    challenge: Judgement | null;
+  }
+
+  /** Digits to say, in a clip that carries the id. */
+  interface Challenge {
+    challenge_id: string;
+    digits: string;
   }
 
   interface OtherPerson {

@@ -10,7 +10,9 @@ import { t } from "../shared/texts.js";
  */
 export function showChecks(liveness) {
   const rows = Object.entries(liveness ?? {}).flatMap(([name, check]) =>
-    check && typeof check === "object" ? [createRow(name, check)] : [],
+    check && typeof check === "object" && "score" in check
+      ? [createRow(name, check)]
+      : [],
   );
   byId("checks").hidden = !rows.length || !isAdmin();
   byId("check-rows").replaceChildren(...rows);
