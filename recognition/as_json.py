@@ -104,7 +104,7 @@ def liveness(value: Liveness | None) -> dict[str, Any] | None:
         return None
     judgements = {str(judge): _judgement(value.judgements.get(judge)) for judge in Judge}
     challenge = value.judgements.get(Judge.CHALLENGE)
-    digits = [_spoken_digit(digit) for digit in challenge.digits] if challenge else None
+    digits = [_spoken_digit(digit) for digit in challenge.digits] if challenge else []
     return {**judgements, "digits": digits, "outcome": value.outcome.value}
 
 

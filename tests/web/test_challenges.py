@@ -109,7 +109,7 @@ def test_an_old_recording_is_rejected_and_visitors_see_no_figures(
     assert [body[m]["outcome"] for m in ("fused", "face", "voice")] == ["rejected"] * 3
     seen = body["liveness"]
     assert (seen["challenge"]["code"], seen["challenge"]["score"]) == ("wrong_digits", None)
-    assert seen["digits"] is None
+    assert seen["digits"] == []
     unasked = identify(strict).get_json()
     assert unasked["liveness"]["challenge"]["code"] == "no_challenge"
     assert unasked["fused"]["outcome"] == "rejected"

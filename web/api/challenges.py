@@ -42,7 +42,8 @@ CHALLENGE_ERRORS = (
     errors.ModelError,
 )
 CHALLENGE_HELP = (
-    "id of POST /v1/challenges whose digits the clip says, in its time and from the same address"
+    "id of POST /v1/challenges whose digits the clip says, in its time and from the same address."
+    " Without it, the clip answers no challenge"
 )
 
 

@@ -20,7 +20,7 @@ def hide_figures(body: dict[str, Any]) -> dict[str, Any]:
     if checks is None or (asking is not None and asking.role is Role.ADMIN):
         return body
     hidden = {name: _hide(check) for name, check in checks.items()}
-    return {**body, "liveness": {**hidden, "digits": None}}
+    return {**body, "liveness": {**hidden, "digits": []}}
 
 
 def _hide(check: Any) -> Any:

@@ -35,6 +35,12 @@ _INSTANCES: tuple[DuetError, ...] = (
     errors.PathForbiddenError(
         "`folder` must be a folder below the media root. Received: '../secrets'"
     ),
+    errors.ChallengeUnknownError(
+        "The challenge must be one that was made here. Received: '1767225600-0'"
+    ),
+    errors.ChallengeExpiredError("The time of the challenge is over."),
+    errors.ChallengeUsedError("A challenge is for one clip. It is used already."),
+    errors.ChallengeForeignError("A challenge is for the key and the address that asked for it."),
     errors.BusyError("All 2 recognition slots were taken for 10 s."),
     errors.MediaMissingError("The request must bring a file, and its body is empty."),
     errors.MediaNotFoundError("There is no such folder below the media root. Received: 'monday'"),

@@ -142,12 +142,10 @@ LIVENESS = make_model(
         "whether the digits are said that were asked for; null where none were",
         allow_null=True,
     ),
-    digits=fields.List(
-        fields.Nested(SPOKEN_DIGIT),
-        description="digits that are said in a clip with a challenge, in order of time; null"
-        " without one, and for keys of the role kiosk",
-        required=True,
-        x_nullable=True,
+    digits=list_field(
+        SPOKEN_DIGIT,
+        "digits that are said in a clip with a challenge, in order of time; empty without one, and"
+        " for keys of the role kiosk",
     ),
     outcome=text_field(
         "fail where one check fails, pass where all that are on pass, else not_checked",
