@@ -146,11 +146,10 @@ class Probe:
             Modality.VOICE: (voice.score,),
         }
         scores[Modality.FUSED] = (*scores[Modality.FACE], *scores[Modality.VOICE])
-        seconds = self.speech_s
         return {
             modality: Side(
                 vector=vector,
-                speech_s=0.0 if modality == Modality.FACE else seconds,
+                speech_s=0.0 if modality == Modality.FACE else self.speech_s,
                 quality=scores[modality],
             )
             for modality, vector in self.vectors.items()
@@ -212,9 +211,7 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge` are the digits that it was asked to say.
-
-        Raises MediaError, NoBiometricError when there is neither a usable face nor
+        `challenge` are the digits that it was asked to say. Raises MediaError, NoBiometricError when there is neither a usable face nor
         usable speech, and BusyError.
         """
         started = time.perf_counter()
