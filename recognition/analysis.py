@@ -211,8 +211,8 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge` are the digits that it was asked to say. Raises MediaError, NoBiometricError when there is neither a usable face nor
-        usable speech, and BusyError.
+        `challenge` are the digits that it was asked to say. Raises MediaError, BusyError,
+        and NoBiometricError when there is neither a usable face nor usable speech.
         """
         started = time.perf_counter()
         with self._slot():
