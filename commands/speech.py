@@ -14,6 +14,7 @@ from utils.config import Settings
 from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from speech.conditions import Condition
     from speech.evaluation import Result
     from speech.ports import Transcriber
 
@@ -60,12 +61,18 @@ def speech_models() -> None:
 @click.option("--ngram", type=TEXT, help="N-gram in the ARPA format that guides ctc.")
 @click.option("--language", help="Code of the language [default: detected in each utterance].")
 @click.option("--snr", "snr_db", type=float, help="Add white noise at this ratio in dB.")
+@click.option(
+    "--conditions",
+    "in_all",
+    is_flag=True,
+    help="Also measure in a room, in a hall, and in white noise of 20, 10, 5 and 0 dB.",
+)
 @click.option("--direct", is_flag=True, help="Ask the engine without voice activity and filters.")
 @click.option("--limit", default=0, show_default=True, help="Utterances to measure; 0: all.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON file for the whole report, with every speaker and the worst utterances.",
+    help="JSON file for the whole report. A picture (PNG) is written beside it.",
 )
 @refusals
 def speech_evaluate(manifest: Path, media: Path | None, out: Path | None, **values: Any) -> None:
@@ -74,23 +81,41 @@ def speech_evaluate(manifest: Path, media: Path | None, out: Path | None, **valu
     It is a CSV file with the columns path, text and, where it is known, speaker. Texts
     with digits are left out.
     """
-    from speech.evaluation import summarise
+    from speech.evaluation import describe_conditions
 
-    results, left_out = _measure(manifest, media or manifest.parent, **values)
-    report = summarise(results)
+    report = describe_conditions(*_measure(manifest, media or manifest.parent, **values))
+    _print_report(report)
+    if out is not None:
+        _write_report(report, out)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    """Print the rates of the first condition, and a line for each of the others."""
     for measure in ("cer_without_spaces", "cer", "wer"):
         one = report[measure]
         interval = one["interval_95"]
         around = f" (95 %: {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
         click.echo(f"{measure}: {one['rate']:.1%}{around}")
     click.echo(
-        f"{report['utterances']} utterances, {left_out} left out for their digits,"
+        f"{report['utterances']} utterances, {report['left_out']} left out for their digits,"
         f" {report['duration_s']} s, {report['processor_time_per_second']} s of processor time"
         " a second"
     )
-    if out is not None:
-        with whole_file(out) as draft:
-            draft.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    for name, rates in list(report["conditions"].items())[1:]:
+        click.echo(
+            f"{name}: cer_without_spaces {rates['cer_without_spaces']:.1%},"
+            f" cer {rates['cer']:.1%}, wer {rates['wer']:.1%}"
+        )
+
+
+def _write_report(report: dict[str, Any], out: Path) -> None:
+    """Write a report as JSON, and its picture beside it."""
+    from speech.error_plot import draw_report
+
+    with whole_file(out.with_suffix(".png")) as draft:
+        draw_report(draft, report)
+    with whole_file(out) as draft:
+        draft.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def _measure(
@@ -99,20 +124,36 @@ def _measure(
     *,
     language: str | None,
     snr_db: float | None,
+    in_all: bool,
     direct: bool,
     limit: int,
     engine: str | None,
     **chosen: Any,
-) -> tuple[list[Result], int]:
-    """Measure the utterances of a manifest, and count those that are left out."""
+) -> tuple[dict[str, list[Result]], int]:
+    """Measure the utterances of a manifest by condition, and count those that are left out."""
     from speech.evaluation import evaluate, read_manifest, write_by_session, write_directly
 
+    conditions = _choose_conditions(snr_db, in_all=in_all)
     utterances, left_out = read_manifest(manifest)
     utterances = utterances[: limit or None]
     transcriber = _load_engine(engine, **chosen)
     write = (write_directly if direct else write_by_session)(transcriber, language)
-    results = evaluate(utterances, media, write, snr_db=snr_db)
-    return list(tqdm(results, total=len(utterances), unit="utterance", disable=None)), left_out
+    measured = {}
+    for condition in conditions:
+        results = evaluate(utterances, media, write, condition=condition)
+        bar = tqdm(results, condition.name, len(utterances), unit="utterance", disable=None)
+        measured[condition.name] = list(bar)
+    return measured, left_out
+
+
+def _choose_conditions(snr_db: float | None, *, in_all: bool) -> tuple[Condition, ...]:
+    from speech.conditions import CLEAN, CONDITIONS, in_noise
+
+    if in_all and snr_db is not None:
+        raise click.UsageError("--conditions has levels of noise of its own. Leave out --snr.")
+    if in_all:
+        return CONDITIONS
+    return (CLEAN if snr_db is None else in_noise(snr_db),)
 
 
 def _load_engine(

@@ -22,6 +22,7 @@ import numpy as np
 
 from align.sound_stream import open_sound
 from scoring.bootstrap import bootstrap_interval
+from speech.conditions import CLEAN, Condition
 from speech.error_rates import (
     NORMALISER,
     Errors,
@@ -103,7 +104,7 @@ def write_directly(transcriber: Transcriber, language: str | None) -> Write:
 
 
 def evaluate(
-    utterances: Iterable[Utterance], media: Path, write: Write, *, snr_db: float | None = None
+    utterances: Iterable[Utterance], media: Path, write: Write, *, condition: Condition = CLEAN
 ) -> Iterator[Result]:
     """Write each utterance down and count the errors.
 
@@ -111,14 +112,12 @@ def evaluate(
         utterances: what is said.
         media: folder or zip archive that the paths are in.
         write: what is measured.
-        snr_db: white noise is added at this ratio; None = none is.
+        condition: what is made of each recording first.
 
     Raises MediaError.
     """
     for utterance in utterances:
-        samples = _read(media, utterance.path)
-        if snr_db is not None:
-            samples = add_noise(samples, snr_db)
+        samples = condition.change(_read(media, utterance.path))
         started = time.process_time()
         written = write(samples)
         processor_s = time.process_time() - started
@@ -140,14 +139,6 @@ def count_all(reference: str, written: str) -> dict[str, Errors]:
     }
 
 
-def add_noise(samples: Float32Array, snr_db: float) -> Float32Array:
-    """Add white noise to samples (n,), always the same for one length."""
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
-    level = np.sqrt(power / 10 ** (snr_db / 10))
-    noise = np.random.default_rng(0).normal(0.0, level, len(samples))
-    return np.clip(samples + noise, -1.0, 1.0).astype(np.float32)
-
-
 def summarise(results: list[Result]) -> dict[str, Any]:
     """Sum results up: rates with intervals, by speaker, by duration, and the worst."""
     duration_s = sum(r.duration_s for r in results)
@@ -164,6 +155,27 @@ def summarise(results: list[Result]) -> dict[str, Any]:
         "by_duration": _group(results, lambda r: _name_duration(r.duration_s)),
         "worst": [_show(result) for result in worst],
     }
+
+
+def describe_conditions(results: dict[str, list[Result]], left_out: int) -> dict[str, Any]:
+    """Sum up results by the name of their condition.
+
+    The first condition is described in full. Of all there are the rates with their
+    intervals. `left_out` counts the texts with digits.
+    """
+    first = next(iter(results))
+    return {
+        "condition": first,
+        "digits": "texts with digits are left out",
+        "left_out": left_out,
+        **summarise(results[first]),
+        "conditions": {name: _with_intervals(group) for name, group in results.items()},
+    }
+
+
+def _with_intervals(group: list[Result]) -> dict[str, Any]:
+    intervals = {f"{measure}_95": _interval(group, measure) for measure in MEASURES}
+    return {**_sum_up(group), **intervals}
 
 
 def _describe(results: list[Result], measure: str) -> dict[str, Any]:
