@@ -22,6 +22,7 @@ BENCHMARKS = {
     "people": "Time the page /people in a browser.",
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
     "templates": "Compare what can stand for a person of several templates.",
+    "transcription": "Time words, names, and an identification beside a transcription.",
     "training": "Measure how fast a face or voice network trains.",
     "voices": "Measure a voice network by list, duration and channel.",
 }
