@@ -11,9 +11,9 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from gallery.audit import ACTOR
-from gallery.backup.folder import Backup, find_backups, remove_oldest
+from gallery.backup.folder import Backup, find_past_backups, remove_oldest
 from gallery.backup.making import Beside, make_backup
-from gallery.records.clock import JUMP
+from gallery.records import clock
 from gallery.store import Store
 from utils.config import Settings
 from utils.errors import DuetError
@@ -81,9 +81,12 @@ class BackupThread:
 
 
 def last_backup(settings: Settings) -> datetime | None:
-    """When the last backup was made. None where there is none."""
+    """When the last backup was made. None where there is none.
+
+    One from the future was made by a wrong clock, and is not the last.
+    """
     folder = settings.backup.backup_dir
-    backups = find_backups(folder) if folder else []
+    backups = find_past_backups(folder, clock.now()) if folder else []
     return backups[-1].manifest.made_at if backups else None
 
 
@@ -95,9 +98,9 @@ def last_night(now: datetime) -> datetime:
 
 
 def _is_due(folder: Path, now: datetime) -> bool:
-    """Whether the last night has no backup. One from the future was made by a wrong clock."""
-    made = [backup.manifest.made_at for backup in find_backups(folder)]
-    return not any(last_night(now) <= at <= now + JUMP for at in made)
+    """Whether the last night has no backup."""
+    past = find_past_backups(folder, now)
+    return not past or past[-1].manifest.made_at < last_night(now)
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gallery.records import clock
+from gallery.records.clock import JUMP
 from utils.errors import BackupUnusableError
 
 FORMAT = 1
@@ -161,9 +163,20 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
+def find_past_backups(parent: Path, now: datetime) -> list[Backup]:
+    """The backups in a folder that were made until `now`, oldest first.
+
+    Those from the future were made by a wrong clock: how old they are nobody knows.
+    """
+    return [backup for backup in find_backups(parent) if backup.manifest.made_at <= now + JUMP]
+
+
 def remove_oldest(parent: Path, keep: int) -> int:
-    """Remove all backups but the latest `keep`, and return how many were removed."""
-    old = find_backups(parent)[:-keep]
+    """Remove all backups but the latest `keep`, and return how many were removed.
+
+    Those from the future stay, and are not counted.
+    """
+    old = find_past_backups(parent, clock.now())[:-keep]
     for backup in old:
         shutil.rmtree(backup.path)
     return len(old)

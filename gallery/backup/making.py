@@ -11,7 +11,7 @@ import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gallery.backup.folder import Backup, Manifest
 from gallery.database.open import open_database
 from gallery.ledger import Ledger
 from gallery.migrations import upgrade
-from gallery.records import deletions
+from gallery.records import clock, deletions
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
 from utils.config import Settings
@@ -54,7 +54,7 @@ def make_backup(
     A process that is killed at any moment leaves a whole backup or none. Raises
     StoreUnavailableError, StorageFullError, OSError.
     """
-    made_at = datetime.now(UTC)
+    made_at = clock.now()
     with folder.new_folder(parent, made_at) as partial:
         manifest = _write_gallery(store, partial, made_at, progress)
         (partial / folder.SETTINGS).write_text(describe(beside.settings), encoding="utf-8")

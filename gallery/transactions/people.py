@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import Connection
@@ -120,16 +121,16 @@ class PeopleTransactions(Transactions):
         return person
 
     def delete_person(
-        self, person_id: str, guard: Callable[[Person], None] = lambda _: None
+        self, person_id: str, guard: Callable[[Person, datetime], None] = lambda *_: None
     ) -> None:
         """Delete a person and everything on them, also from the bytes of the files.
 
-        `guard` gets the person once nobody else can change them, and may raise to stop
-        the deletion. Raises PersonNotFoundError.
+        `guard` gets the person once nobody else can change them, with the time by which
+        terms count, and may raise to stop the deletion. Raises PersonNotFoundError.
         """
         with self.erasing() as (connection, erasure):
             key = people.key_of(connection, person_id)
-            guard(people.person_of(connection, key))
+            guard(people.person_of(connection, key), clock.now_for_terms(connection))
             _delete(connection, key, "delete_person", erasure)
 
     def merge_people(self, person_id: str, other: str) -> Person:

@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,6 +35,7 @@ from gallery.database.open import open_database
 from gallery.encryption.sealing import Codec, new_key, parse_key
 from gallery.ledger import Ledger
 from gallery.migrations import upgrade
+from gallery.records import clock
 from gallery.store import NewPerson, Store
 from gallery.upkeep.checking import check_gallery
 from tests.support.filled_gallery import content, fill, new_templates
@@ -238,6 +239,22 @@ def test_only_the_latest_are_kept(tmp_path: Path) -> None:
     assert len({backup.path for backup in made}) == 3
     assert remove_oldest(kept, 2) == 1
     assert [backup.path for backup in find_backups(kept)] == [b.path for b in made[1:]]
+
+
+def test_a_backup_from_the_future_stays_and_counts_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_at(tmp_path / "g.db")
+    kept = tmp_path / "kept"
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda: ahead)
+        future = make_backup(store, kept, BESIDE)
+    made = [make_backup(store, kept, BESIDE) for _ in range(2)]
+    store.close()
+    assert future.manifest.made_at == ahead
+    assert remove_oldest(kept, 1) == 1
+    assert [backup.path for backup in find_backups(kept)] == [made[1].path, future.path]
 
 
 def test_the_key_is_sealed_with_a_passphrase() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from gallery.records import clock
 from gallery.results import Role
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, enroll, media
@@ -88,6 +90,15 @@ class TestKiosk:
         )
         assert kiosk("/v1/people/ann", "DELETE").status_code == 204
         assert_error(kiosk("/v1/people/ben", "DELETE"), 403, "forbidden")
+
+    def test_takes_back_by_the_time_that_terms_count_from(
+        self, kiosk: Callable[..., TestResponse], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A clock that is 400 days ahead, with its date of creation from the time before."""
+        assert kiosk("/v1/people", json={"person_id": "ann"}).status_code == 201
+        ahead = datetime.now(UTC) + timedelta(days=400)
+        monkeypatch.setattr(clock, "now", lambda: ahead)
+        assert kiosk("/v1/people/ann", "DELETE").status_code == 204
 
     @pytest.mark.parametrize(
         "url", ["/v1/people/ann/templates", "/speakers/register", "/Identification_Request"]
