@@ -58,7 +58,9 @@ def taught(voices: Path, trained_voice: Path) -> dict[str, Any]:
     return config
 
 
-def test_losses_fall_with_a_teacher(voices: Path, taught: dict[str, Any]) -> None:
+def test_losses_fall_with_a_teacher(
+    voices: Path, taught: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The distillation path: a teacher that tells the speakers apart is followed."""
     import tensorflow as tf
 
@@ -72,15 +74,18 @@ def test_losses_fall_with_a_teacher(voices: Path, taught: dict[str, Any]) -> Non
     config["sampling"] |= {"voice_chances": [0.5, 0.5], "channel_chances": [1.0], "batch_size": 32}
     config["augment"] = {"noise_chance": 0.0, "band_chance": 0.0, "tilt_db": 0.0}
     task = create(config, context_of(voices))
-    batch = {name: tf.constant(value) for name, value in task.batch(0, 0.0).items()}
+    # One batch for ever: what is learned of it hangs on neither weights nor processor
+    one = task.batch(0, 0.0)
+    monkeypatch.setattr(task, "batch", lambda *_: one)
+    batch = {name: tf.constant(value) for name, value in one.items()}
     before = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
-    Trainer(task, LoopOptions(total_steps=60, peak_rate=5e-3), voices / "taught").run(
+    Trainer(task, LoopOptions(total_steps=30, peak_rate=5e-3), voices / "taught").run(
         lambda _: None
     )
     after = {name: float(value) for name, value in task.loss(batch, tf.constant(0.0)).items()}
     assert set(before) == {"loss", "margin_head", "accuracy", "teacher", "relation"}
-    assert after["teacher"] < 0.9 * before["teacher"]
-    assert after["loss"] < before["loss"]
+    for name in ("loss", "teacher", "relation"):
+        assert after[name] < 0.5 * before[name]
 
 
 def test_a_batch_without_any_target_has_finite_losses(voices: Path, taught: dict[str, Any]) -> None:
