@@ -50,8 +50,7 @@ $(TABLES)/open_set.md: $(CARDS) | .venv/installed
 	$(BIN)/python cli.py evaluate open-set --model-dir best_model --out $@
 
 $(TABLES)/clips.md: $(CARDS) | .venv/installed
-	$(BIN)/python cli.py evaluate clips $(DUET_SHARED_DATA)/clips/people --model-dir best_model > $@.part
-	mv $@.part $@
+	$(BIN)/python cli.py evaluate clips $(DUET_SHARED_DATA)/clips/people --model-dir best_model --out $@
 
 lint: .venv/installed-dev lint-js ## check style, format and types, also of the pages' scripts
 	$(BIN)/ruff check .

@@ -61,6 +61,11 @@ _NO_FACE = Hint("no_face", "No face was found.")
 _NO_FACE_IN_LIGHT = Hint(
     "no_face", "No face was found: look into the camera from about an arm's length."
 )
+_NO_WHOLE_FACE = Hint(
+    "no_face",
+    "No whole face was found: show all of it, from the chin to the hair, from about an arm's"
+    " length.",
+)
 _NO_FACE_NEAR = Hint("no_face", "No face is close enough to be used.")
 _BLACK_PICTURE = Hint(
     "too_dark", "The picture is too dark: turn on a light, or uncover the camera."
@@ -138,6 +143,8 @@ def _advise_on_picture(
 def _advise_without_face(view: View, good_face_px: float) -> list[Hint]:
     if view.brightness < _BLACK:
         return [_NO_FACE, _BLACK_PICTURE]
+    if view.widest_face_px >= good_face_px:
+        return [_NO_WHOLE_FACE]
     if view.widest_face_px > 0:
         return [_NO_FACE_NEAR, _come_closer(view.widest_face_px, good_face_px)]
     return [_NO_FACE_IN_LIGHT]

@@ -14,7 +14,10 @@ from utils.config import Settings
 from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from network.serving.encoder import Encoders
     from train.calibration.gather import ResearchData
+    from train.data.datasets import Listing
+    from train.measure.clip_cache import ClipReader
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(exists=True, path_type=Path)
@@ -180,6 +183,7 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     from network.serving.encoder import load_encoders
     from train.calibration.people import folds_of
     from train.measure.accuracy import as_markdown, measure_all
+    from train.measure.fusion_ratio import ratio_table
     from train.measure.norms import eer_of_folds
 
     encoders = load_encoders(model_dir or Settings.from_env().storage.model_dir)
@@ -187,7 +191,10 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     folds = folds_of(tables, encoders.fusion.fuse)
     rates = as_markdown(measure_all(folds, tables.places))
     title = "Equal error rates of pairs of clips, in percent:"
-    _write(out, f"{rates}\n\n{title}\n\n{eer_of_folds(folds)}")
+    ratios = ratio_table(tables.faces, tables.voices, encoders.fusion.fuse)
+    better = "Fused EER over that of the better modality, of pseudo-persons:"
+    parts = (rates, title, eer_of_folds(folds), better, ratios)
+    _write(out, "\n\n".join(parts), encoders)
 
 
 @evaluate.command("bias")
@@ -227,30 +234,23 @@ def evaluate_bias(model_dir: Path | None, labels: Path | None, out: Path) -> Non
     show_default=True,
     help="Listing in the research data with recordings of noise.",
 )
+@write_to("data/runs/clips.md")
 @refusals
-def evaluate_clips(folder: Path, model_dir: Path | None, noise: str) -> None:
+def evaluate_clips(folder: Path, model_dir: Path | None, noise: str, out: Path) -> None:
     """Measure real clips by face, by voice and by both.
 
     FOLDER holds a folder for each person, with at least two clips. The EER is measured
     under every condition in which the fusion is measured.
     """
-    from align.aligner import Aligner
     from network.serving.encoder import load_encoders
     from train.data.datasets import read_listing, shared_data_dir
-    from train.data.tables import read_noises
-    from train.measure.real_clips import ClipEmbedder, as_markdown, embed_clips
+    from train.measure.real_clips import as_markdown, stack_clips
 
     settings = Settings.from_env()
     encoders = load_encoders(model_dir or settings.storage.model_dir)
-    embedder = ClipEmbedder(
-        encoders=encoders,
-        noises=read_noises(read_listing(shared_data_dir() / noise, "audio", "noise")),
-        min_speech_s=settings.capture.min_speech_s,
-    )
-    clips = embed_clips(
-        folder, Aligner(settings.capture), embedder, lambda line: click.echo(line, err=True)
-    )
-    click.echo(as_markdown(clips, encoders.fusion.fuse))
+    reader = _clip_reader(encoders, read_listing(shared_data_dir() / noise, "audio", "noise"))
+    clips = stack_clips(reader.read(folder, lambda line: click.echo(line, err=True)))
+    _write(out, as_markdown(clips, encoders.fusion.fuse), encoders)
 
 
 @evaluate.command("room")
@@ -266,31 +266,25 @@ def evaluate_room(model_dir: Path | None, data: Path | None, out: Path) -> None:
     name. The people are those of the research data's folder clips/people, left out of
     the calibration in turns. The attacks are those of liveness/attacks.
     """
-    from align.aligner import Aligner
     from network.serving.encoder import load_encoders
     from train.calibration.people import research_people
     from train.data.datasets import read_listing
-    from train.data.tables import read_noises
-    from train.measure.real_clips import ClipEmbedder, embed_room
     from train.measure.room import Calibrator
-    from train.measure.room_tables import Room, attacks_table, mixed_table, strangers_table
+    from train.measure.room_galleries import gallery_tables
+    from train.measure.room_tables import Room, attacks_table, mixed_table
 
     settings = Settings.from_env()
     encoders = load_encoders(model_dir or settings.storage.model_dir)
     research = _research_data(data)
     listing = read_listing(research.folder / research.noise, "audio", "noise")
-    embedder = ClipEmbedder(
-        encoders=encoders,
-        noises=read_noises(listing),
-        min_speech_s=settings.capture.min_speech_s,
-    )
-    aligner = Aligner(settings.capture)
-    clips = embed_room(research.folder / "clips" / "people", aligner, embedder)
-    attacks = embed_room(research.folder / "liveness" / "attacks", aligner, embedder)
-    calibrator = Calibrator(research_people(encoders, research.embed(encoders)))
-    room = Room(clips, calibrator, encoders.fusion.fuse, settings.decision)
-    tables = (mixed_table(room), attacks_table(room, attacks), strangers_table(room))
-    _write(out, "\n\n".join(tables))
+    reader = _clip_reader(encoders, listing)
+    clips = reader.read(research.folder / "clips" / "people")
+    elsewhere = reader.read(research.folder / "clips" / "strangers")
+    attacks = reader.read(research.folder / "liveness" / "attacks")
+    people = research_people(encoders, research.embed(encoders))
+    room = Room(clips, Calibrator(people, research.cache), encoders.fusion.fuse, settings.decision)
+    tables = (mixed_table(room), attacks_table(room, attacks), gallery_tables(room, elsewhere))
+    _write(out, "\n\n".join(tables), encoders)
 
 
 @evaluate.command("liveness")
@@ -318,7 +312,22 @@ def _research_data(folder: Path | None) -> ResearchData:
     return ResearchData(folder or shared_data_dir(), Settings.from_env())
 
 
-def _write(out: Path, text: str) -> None:
+def _clip_reader(encoders: Encoders, noise: Listing) -> ClipReader:
+    from train.data.held_out import CACHE
+    from train.data.tables import read_noises
+    from train.measure.clip_cache import ClipReader
+
+    capture = Settings.from_env().capture
+    return ClipReader(encoders=encoders, capture=capture, noises=read_noises(noise), cache=CACHE)
+
+
+def _write(out: Path, text: str, encoders: Encoders | None = None) -> None:
+    """Write a table, and print it. It begins with the encoders that it was measured with."""
+    if encoders is not None:
+        from train.measure.clip_cache import encoder_ids
+
+        names = ", ".join(f"`{name}`" for name in encoder_ids(encoders))
+        text = f"Measured with {names}.\n\n{text}"
     with whole_file(out) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
     click.echo(text)

@@ -193,3 +193,10 @@ def test_what_users_send_by_accident(aligner: Aligner, name: str) -> None:
     assert capture.face_analysis.people_in_view == people
     assert expected <= set(codes(capture))
     assert expected or codes(capture) == []
+
+
+@needs_clips
+def test_a_mouth_that_fills_the_picture_is_no_face() -> None:
+    """Whatever the name of the file says."""
+    capture = Aligner(CaptureSettings()).analyse(CLIPS / "awkward" / "face_no_audio_mjpeg.avi")
+    assert codes(capture) == ["no_face", "no_sound"]

@@ -94,6 +94,8 @@ def test_no_face() -> None:
     assert codes(face=None, people=0, view=View(0.5, 0)) == ["no_face"]
     assert codes(face=None, people=0, view=View(0.02, 0)) == ["no_face", "too_dark"]
     assert codes(face=None, people=0, view=View(0.5, 15)) == ["no_face", "come_closer"]
+    # A mouth that fills the picture is not asked to come closer.
+    assert codes(face=None, people=0, view=View(0.5, 140)) == ["no_face"]
 
 
 def test_several_people() -> None:

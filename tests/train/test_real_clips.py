@@ -23,8 +23,9 @@ from train.measure.real_clips import (
     ClipEmbedder,
     Clips,
     as_markdown,
-    embed_clips,
+    embed_room,
     measure_clips,
+    stack_clips,
 )
 from utils.config import CaptureSettings
 from utils.errors import DatasetError
@@ -103,8 +104,11 @@ def test_a_folder_of_clips(tmp_path: Path) -> None:
     settings = CaptureSettings()
     embedder = ClipEmbedder(encoders, noises, settings.min_speech_s)
     lines: list[str] = []
-    table = embed_clips(folder, Aligner(settings), embedder, lines.append)
-    assert table.person.tolist() == [0, 0, 1, 1]
+    write_clip(folder / "cid.mp4", person=2, seconds=2.0)  # beside the folders
+    embedded = embed_room(folder, Aligner(settings), embedder, lines.append)
+    table = stack_clips(embedded)
+    assert table.person.tolist() == [0, 0, 1, 1, 2]
+    assert {clip.person for clip in embedded} == {"ann", "ben", "cid"}
     assert not np.allclose(table.face["clean"], table.face["blur"])
     assert not np.allclose(table.voice["clean"], table.voice["1 s"])
     assert as_markdown(table, encoders.fusion.fuse).count("\n") == 1 + len(CONDITIONS)

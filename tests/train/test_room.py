@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,8 @@ from recognition.matching import Calibrations, Side
 from tests.support.gallery_parts import CALIBRATION, StubFusion, direction
 from train.measure.real_clips import FACES, VOICES
 from train.measure.room import Answer, RoomClip, count
-from train.measure.room_tables import Room, attacks_table, mixed_table, strangers_table
+from train.measure.room_galleries import gallery_tables
+from train.measure.room_tables import Room, attacks_table, mixed_table
 from utils.config import DecisionSettings
 from utils.modality import PerModality
 
@@ -32,10 +33,10 @@ class Calibrators:
         return PerModality(fused=CLEAR, face=CLEAR, voice=CLEAR)
 
 
-def clips() -> list[RoomClip]:
+def clips(first: int = 0, people: Sequence[str] = PEOPLE) -> list[RoomClip]:
     """Three clips each, of faces and voices that nobody shares."""
     made = []
-    for number, person in enumerate(PEOPLE):
+    for number, person in enumerate(people, first):
         for take in range(3):
             face = Side(direction("face", number, take, 0.5), quality=(1.0,))
             voice = Side(direction("voice", number, take, 0.5), 4.0, (1.0,))
@@ -80,10 +81,19 @@ def test_attacks_with_another_voice_are_caught(room: tuple[Room, Calibrators]) -
         assert made[f"{question}: accepted"][1] == f"{4 * 2 * 6}"
 
 
-def test_strangers_of_clear_people_are_named_by_nothing(room: tuple[Room, Calibrators]) -> None:
-    made = rows(strangers_table(room[0]))
+def test_small_galleries_of_clear_people(room: tuple[Room, Calibrators]) -> None:
+    """No stranger is named, from the place or elsewhere, and nobody is missed."""
+    outside = [clip for clip in clips(first=40, people=["a", "b"]) if clip.enrols]
+    near, far, own = map(rows, gallery_tables(room[0], outside).split("\n\n"))
     for question in ("gallery of 1, fused", "gallery of 10, face", "verify, voice"):
-        assert made[f"{question}: accepted"][0].startswith("0.0 ")
+        assert near[f"{question}: accepted"][0].startswith("0.0 ")
+        assert far[f"{question}: accepted"][0].startswith("0.0 ")
+        assert own[f"{question}: missed"][0].startswith("0.0 ")
+    # Of 8 presenters left out 7 are strangers; so are both from elsewhere, and two with 3 clips.
+    galleries = 4 * 8
+    assert near["gallery of 1, fused: accepted"][1] == f"{galleries * 7}"
+    assert far["gallery of 1, fused: accepted"][1] == f"{galleries * (2 + 6)}"
+    assert own["gallery of 1, fused: missed"][1] == f"{galleries * 2}"
 
 
 def test_who_is_measured_is_left_out(room: tuple[Room, Calibrators]) -> None:

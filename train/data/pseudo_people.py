@@ -38,18 +38,21 @@ class FusionTrials:
     Attributes:
         face, voice, fused: (n,) cosines.
         labels: (n,), 1 for the same pseudo-person.
+        speakers: (n, 2) whose voices are compared.
     """
 
     face: Float64Array
     voice: Float64Array
     fused: Float64Array
     labels: npt.NDArray[np.int64]
+    speakers: Codes
 
 
 @dataclass(frozen=True)
 class _Enrolled:
-    """Templates (count, 512), probes (m, 512), and the place of each probe's person (m,)."""
+    """Templates (count, 512) of people (count,), and probes (m, 512) with their place (m,)."""
 
+    people: Codes
     templates: Float32Array
     probes: Float32Array
     owner: Codes
@@ -99,6 +102,7 @@ def compare(
         voice=np.concatenate([part.voice for part in parts]),
         fused=np.concatenate([part.fused for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
+        speakers=np.concatenate([part.speakers for part in parts]),
     )
 
 
@@ -111,7 +115,8 @@ def _enroll(
     templates: list[int] = []
     chosen: list[int] = []
     owner: list[int] = []
-    for place, person in enumerate(rng.permutation(np.unique(table.person))[:count]):
+    people = rng.permutation(np.unique(table.person))[:count]
+    for place, person in enumerate(people):
         template = int(rng.choice(np.flatnonzero(clean.person == person)))
         other_file = degraded.file != clean.file[template]
         rows = rng.permutation(np.flatnonzero((degraded.person == person) & other_file))[:probes]
@@ -119,7 +124,10 @@ def _enroll(
         chosen += rows.tolist()
         owner += [place] * len(rows)
     return _Enrolled(
-        templates=clean.vectors[templates], probes=degraded.vectors[chosen], owner=np.array(owner)
+        people=people,
+        templates=clean.vectors[templates],
+        probes=degraded.vectors[chosen],
+        owner=np.array(owner),
     )
 
 
@@ -130,11 +138,13 @@ def _score(face: _Enrolled, voice: _Enrolled, fuse: Fuse) -> FusionTrials:
     voice_probes = voice.probes[voice_rows]
     fused = fuse(face_probes, voice_probes) @ fuse(face.templates, voice.templates).T
     labels = face.owner[face_rows][:, None] == np.arange(count)
+    asked = voice.people[voice.owner[voice_rows]]
     return FusionTrials(
         face=_flat(face_probes @ face.templates.T),
         voice=_flat(voice_probes @ voice.templates.T),
         fused=_flat(fused),
         labels=labels.ravel().astype(np.int64),
+        speakers=np.stack([np.repeat(asked, count), np.tile(voice.people, len(asked))], axis=1),
     )
 
 

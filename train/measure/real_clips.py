@@ -24,10 +24,12 @@ from scoring import metrics
 from train.data.conditions import NoiseBank, degrade_face, degrade_voice
 from train.data.pseudo_people import CONDITIONS, Condition, Fuse
 from train.data.renderings import as_speech, assess_crop
+from train.measure.fusion_ratio import Ratio, measure_ratio
 from train.measure.room import RoomClip
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.errors import DatasetError, MediaError
 from utils.media import Capture, SpeechAnalysis, Waveform
+from utils.modality import PerModality
 
 FACES = tuple(dict.fromkeys(face for face, _ in CONDITIONS))
 VOICES = (*dict.fromkeys(voice for _, voice in CONDITIONS), "noise 5 dB", "2 s")
@@ -50,11 +52,15 @@ class Clips:
 
 @dataclass(frozen=True)
 class ClipRates:
-    """EER by modality, and how many trials it was measured on."""
+    """EER by modality, and how many trials it was measured on.
+
+    `ratio` is the fused EER over that of the better modality.
+    """
 
     face: float
     voice: float
     fused: float
+    ratio: Ratio
     targets: int
     impostors: int
 
@@ -111,21 +117,8 @@ class ClipEmbedder:
         )
 
 
-def embed_clips(
-    folder: Path,
-    aligner: Aligner,
-    embedder: ClipEmbedder,
-    report: Callable[[str], None] = tqdm.write,
-) -> Clips:
-    """Embed the clips of `folder`/<person>/ under all conditions.
-
-    They are aligned as the service does it. Clips without a face or speech are left
-    out. `report` is given the name of each that cannot be read.
-
-    Raises:
-        DatasetError: There is no clip with a face and speech.
-    """
-    clips = embed_room(folder, aligner, embedder, report)
+def stack_clips(clips: Sequence[RoomClip]) -> Clips:
+    """Stack clips under all conditions."""
     names = sorted({clip.person for clip in clips})
     return Clips(
         person=np.array([names.index(clip.person) for clip in clips]),
@@ -140,11 +133,16 @@ def embed_room(
     embedder: ClipEmbedder,
     report: Callable[[str], None] = tqdm.write,
 ) -> list[RoomClip]:
-    """Embed the clips as `embed_clips` does, with what ratios shrink with.
+    """Embed the clips of `folder`/<person>/ under all conditions.
 
-    A clip in a folder `enroll` enrols its person. Raises DatasetError.
+    They are aligned as the service does it. Clips without a face or speech are left
+    out. `report` is given the name of each that cannot be read. A clip in a folder
+    `enroll` enrols its person. A clip beside the folders is of somebody else each.
+
+    Raises:
+        DatasetError: There is no clip with a face and speech.
     """
-    files = _list_clips(folder)
+    files = list_clips(folder)
     clips = [
         RoomClip(
             person=name,
@@ -162,12 +160,15 @@ def embed_room(
     return clips
 
 
-def _list_clips(folder: Path) -> list[tuple[Path, str]]:
-    files: list[tuple[Path, str]] = []
-    for person in folder.iterdir():
-        if person.is_dir():
-            files += [(clip, person.name) for clip in person.rglob("*") if clip.is_file()]
-    return sorted(files)
+def list_clips(folder: Path) -> list[tuple[Path, str]]:
+    """All files of `folder`/<person>/ with the name of the person, and those beside them."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return sorted((file, _person_of(file.relative_to(folder))) for file in files)
+
+
+def _person_of(path: Path) -> str:
+    """The first folder, or the name of a file beside the folders."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem
 
 
 def _captures(
@@ -210,13 +211,18 @@ def measure_clips(clips: Clips, fuse: Fuse, condition: Condition) -> ClipRates:
             f" trials of {len(labels)}"
         )
 
-    def rate(probe: Float32Array, template: Float32Array) -> float:
-        return metrics.eer((probe @ template.T)[trials], labels).value
-
+    cosines = PerModality(
+        face=face_probe @ face.T,
+        voice=voice_probe @ voice.T,
+        fused=fuse(face_probe, voice_probe) @ fuse(face, voice).T,
+    )
+    scores = cosines.map(lambda matrix: matrix[trials].astype(np.float64))
+    rates = scores.map(lambda part: metrics.eer(part, labels).value)
     return ClipRates(
-        face=rate(face_probe, face),
-        voice=rate(voice_probe, voice),
-        fused=rate(fuse(face_probe, voice_probe), fuse(face, voice)),
+        face=rates.face,
+        voice=rates.voice,
+        fused=rates.fused,
+        ratio=measure_ratio(scores, labels, clips.person[np.argwhere(trials)]),
         targets=int(labels.sum()),
         impostors=int(len(labels) - labels.sum()),
     )
@@ -230,8 +236,8 @@ def _is_complete(face: Float32Array, voice: Float32Array) -> npt.NDArray[np.bool
 def as_markdown(clips: Clips, fuse: Fuse) -> str:
     """Format a table with a row for each condition, EER in percent."""
     lines = [
-        "| probe: face / voice | face | voice | fused | target trials | impostor trials |",
-        "|" + "---|" * 6,
+        "| probe: face, voice | face | voice | fused | ratio (95 %) | targets | impostors |",
+        "|" + "---|" * 7,
     ]
     for condition in CONDITIONS:
         result = measure_clips(clips, fuse, condition)
@@ -239,5 +245,7 @@ def as_markdown(clips: Clips, fuse: Fuse) -> str:
             f"{100 * rate:.2f}" for rate in (result.face, result.voice, result.fused)
         )
         title = f"{condition[0]} / {condition[1]}"
-        lines.append(f"| {title} | {rates} | {result.targets} | {result.impostors} |")
+        lines.append(
+            f"| {title} | {rates} | {result.ratio} | {result.targets} | {result.impostors} |"
+        )
     return "\n".join(lines)

@@ -6,9 +6,12 @@ is measured is left out of the calibration.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +24,8 @@ from recognition.results import Decision, Verdict
 from recognition.verifier import judge
 from scoring.bootstrap import bootstrap_interval
 from scoring.calibration import Calibration
+from scoring.impostor_table import ImpostorTable
+from scoring.norms import Norm
 from train.calibration.fit import fit_elsewhere, fit_ratio
 from train.calibration.galleries import Fold
 from train.calibration.gallery_fit import FEW_DRAWS
@@ -29,7 +34,10 @@ from train.data.pseudo_people import Fuse
 from utils.arrays import Float32Array
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
+from utils.whole_file import whole_file
 
+# Version of the calibrations in the cache. It changes with how one is fitted.
+FORMAT = "1"
 SEED = 9
 REPLICATES = 400
 MISSING = {Modality.FACE: "no face", Modality.VOICE: "no speech"}
@@ -165,21 +173,47 @@ class Service:
 class Calibrator:
     """Fits calibrations without some people. What needs no place is fitted once."""
 
-    def __init__(self, people: Mapping[Modality, People]) -> None:
-        """Take the people of all calibrations."""
+    def __init__(self, people: Mapping[Modality, People], cache: Path | None = None) -> None:
+        """Take the people of all calibrations, and a folder that keeps what is fitted."""
         self._people = people
-        self._bases = {modality: fit_elsewhere(part) for modality, part in people.items()}
+        self._cache = cache
+        self._bases: dict[Modality, tuple[Norm, ImpostorTable]] = {}
+        self._names = {modality: _digest(part) for modality, part in people.items()}
 
     def without(self, held_out: Collection[str]) -> Calibrations:
         """Fit to everybody but these people of the places."""
-        return PerModality.of(lambda modality: self._fit(modality, held_out))
+        return PerModality.of(lambda modality: self._fit_once(modality, held_out))
+
+    def _fit_once(self, modality: Modality, held_out: Collection[str]) -> Calibration:
+        if self._cache is None:
+            return self._fit(modality, held_out)
+        key = "\n".join([FORMAT, self._names[modality], *sorted(held_out)])
+        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        file = self._cache / f"calibration-{name}.json"
+        if not file.exists():
+            text = json.dumps(self._fit(modality, held_out).to_dict())
+            with whole_file(file) as partial:
+                partial.write_text(text, encoding="utf-8")
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return Calibration.from_dict(data, self._people[modality].cohort)
 
     def _fit(self, modality: Modality, held_out: Collection[str]) -> Calibration:
         people = self._people[modality]
+        if modality not in self._bases:
+            self._bases[modality] = fit_elsewhere(people)
         places = tuple(_leave_out(fold, held_out) for fold in people.places)
         left = tuple(fold for fold in places if len(fold.table))
         # There are many of them: each is fitted to fewer galleries than the one that serves.
         return fit_ratio(replace(people, places=left), *self._bases[modality], draws=FEW_DRAWS)
+
+
+def _digest(people: People) -> str:
+    """Name of the embeddings of people."""
+    digest = hashlib.sha256()
+    for fold in (*people.folds, *people.places, *people.sources):
+        digest.update(fold.table.vectors.tobytes())
+        digest.update(fold.cohort.tobytes())
+    return digest.hexdigest()
 
 
 def same_person(name: str) -> str:

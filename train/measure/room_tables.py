@@ -13,7 +13,7 @@ people. So the face is as sure as it can be, and the voice is not that person's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,13 +25,8 @@ from utils.config import DecisionSettings
 
 SEED = 9
 ROTATIONS = 4
-# Presenters whom a calibration is fitted to. A gallery of ten needs eleven others.
+# Presenters whom a calibration is fitted to.
 FITTED = 8
-FITTED_FOR_TEN = 5
-SMALL = (1, 3, 5)
-TEN = (10,)
-# Galleries of each size and rotation.
-DRAWS = 8
 # People whose voices are enrolled with the face of an attack.
 ATTACKED = 6
 CONDITIONS = (
@@ -98,14 +93,14 @@ def mixed_table(room: Room) -> str:
         mixed += _ask_mixed(room, service, held_out)
         mixed += [(f"{name}, both required", a) for name, a in _ask_mixed(room, door, held_out)]
         genuine += _ask_genuine(room, service, held_out)
-    lines = [
-        *_head("mixed clips"),
-        *_lines(mixed, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both}),
+    rows = [
+        *head("mixed clips"),
+        *lines(mixed, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both}),
         "",
-        *_head("genuine clips"),
-        *_lines(genuine, OUTCOMES),
+        *head("genuine clips"),
+        *lines(genuine, OUTCOMES),
     ]
-    return "\n".join(lines)
+    return "\n".join(rows)
 
 
 def _by_both(answer: Answer) -> bool:
@@ -136,12 +131,12 @@ def _ask_mixed(room: Room, service: Service, held_out: Sequence[str]) -> Iterato
             ("identify, the voice is not enrolled", lacking[voice.person]),
             ("identify, the face is not enrolled", lacking[face.person]),
         ):
-            yield name, _of_decision(service.identify(probe, gallery).fused, people)
+            yield name, of_decision(service.identify(probe, gallery).fused, people)
         for name, person in (
             ("verify with the person of the face", face.person),
             ("verify with the person of the voice", voice.person),
         ):
-            yield name, _of_verdict(service.verify(probe, stored[person]).fused, people)
+            yield name, of_verdict(service.verify(probe, stored[person]).fused, people)
 
 
 def _ask_genuine(room: Room, service: Service, held_out: Sequence[str]) -> Iterator[Named]:
@@ -151,11 +146,11 @@ def _ask_genuine(room: Room, service: Service, held_out: Sequence[str]) -> Itera
         people = (clip.person, clip.person)
         for face, voice in CONDITIONS:
             probe = service.probe(clip.face[face], clip.voice[voice])
-            answer = _of_decision(service.identify(probe, everybody).fused, people)
+            answer = of_decision(service.identify(probe, everybody).fused, people)
             yield f"identify, {face} / {voice}", answer
         probe = service.probe(clip.face["clean"], clip.voice["clean"])
         verdict = service.verify(probe, stored[clip.person]).fused
-        yield "verify, clean / clean", _of_verdict(verdict, people)
+        yield "verify, clean / clean", of_verdict(verdict, people)
 
 
 def attacks_table(room: Room, attacks: Sequence[RoomClip]) -> str:
@@ -166,8 +161,8 @@ def attacks_table(room: Room, attacks: Sequence[RoomClip]) -> str:
         answers += _ask_attacks(room, service, held_out, attacks)
         strict = _ask_attacks(room, door, held_out, attacks)
         answers += [(f"{name}, both required", answer) for name, answer in strict]
-    rows = _lines(answers, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both})
-    return "\n".join([*_head("attacks with another voice"), *rows])
+    rows = lines(answers, {"accepted": lambda a: a.is_accepted, "by face and voice": _by_both})
+    return "\n".join([*head("attacks with another voice"), *rows])
 
 
 def _ask_attacks(
@@ -181,56 +176,13 @@ def _ask_attacks(
             attacked = replace(voice, person=clip.person, face=clip.face)
             gallery = service.gallery([attacked, *room.without(voice.person)])
             decision = service.identify(probe, gallery).fused
-            yield f"identify, {clip.person}", _of_decision(decision, people)
+            yield f"identify, {clip.person}", of_decision(decision, people)
             verdict = service.verify(probe, attacked).fused
-            yield f"verify, {clip.person}", _of_verdict(verdict, people)
+            yield f"verify, {clip.person}", of_verdict(verdict, people)
 
 
-def strangers_table(room: Room) -> str:
-    """Make the table of strangers of the same place who are given a name or verified."""
-    answers: list[Named] = []
-    for fitted, sizes in ((FITTED, SMALL), (FITTED_FOR_TEN, TEN)):
-        for service, held_out in room.rotate(fitted):
-            people = [name for name in held_out if name in room.presenters]
-            answers += _ask_strangers(room, service, people, sizes)
-            if fitted == FITTED:
-                answers += _ask_pairs(room, service, people)
-    rows = _lines(answers, {"accepted": lambda answer: answer.is_accepted})
-    return "\n".join([*_head("presenters who are strangers, 1 % stated"), *rows])
-
-
-def _ask_strangers(
-    room: Room, service: Service, people: Sequence[str], sizes: Iterable[int]
-) -> Iterator[Named]:
-    """Galleries of some of the people, and everybody else of them as strangers."""
-    for size in sizes:
-        for number in range(DRAWS):
-            rng = np.random.default_rng([SEED, size, number])
-            enrolled = rng.permutation(people)[:size].tolist()
-            clips = [room.clips_of([name]) for name in enrolled]
-            gallery = service.gallery([own[int(rng.integers(len(own)))] for own in clips])
-            strangers = [name for name in people if name not in enrolled]
-            for name in strangers:
-                own = room.clips_of([name])
-                clip = own[int(rng.integers(len(own)))]
-                probe = service.probe(clip.face["clean"], clip.voice["clean"])
-                for modality, decision in service.identify(probe, gallery).items():
-                    yield f"gallery of {size}, {modality}", _of_decision(decision, (name, name))
-
-
-def _ask_pairs(room: Room, service: Service, people: Sequence[str]) -> Iterator[Named]:
-    """Everybody against the enrolment of everybody else."""
-    stored = room.clips_of(people, enrols=True)
-    for clip in room.clips_of(people, enrols=False):
-        probe = service.probe(clip.face["clean"], clip.voice["clean"])
-        for other in stored:
-            if other.person != clip.person:
-                pair = (clip.person, other.person)
-                for modality, verdict in service.verify(probe, other).items():
-                    yield f"verify, {modality}", _of_verdict(verdict, pair)
-
-
-def _of_decision(decision: Decision, people: tuple[str, str]) -> Answer:
+def of_decision(decision: Decision, people: tuple[str, str]) -> Answer:
+    """The answer of an identification. The first of the people is the right one."""
     named = decision.match.person_id if decision.match else ""
     return Answer(
         people=people,
@@ -240,15 +192,17 @@ def _of_decision(decision: Decision, people: tuple[str, str]) -> Answer:
     )
 
 
-def _of_verdict(verdict: Verdict, people: tuple[str, str]) -> Answer:
+def of_verdict(verdict: Verdict, people: tuple[str, str]) -> Answer:
+    """The answer of a verification."""
     return Answer(people=people, outcome=verdict.outcome, by=str(verdict.modality or ""))
 
 
-def _head(title: str) -> tuple[str, str]:
+def head(title: str) -> tuple[str, str]:
+    """The first lines of a table."""
     return f"| {title} | percent (95 %) | answers |", "|---|---|---|"
 
 
-def _lines(answers: Sequence[Named], chosen: dict[str, Callable[[Answer], bool]]) -> Iterator[str]:
+def lines(answers: Sequence[Named], chosen: dict[str, Callable[[Answer], bool]]) -> Iterator[str]:
     """A line for each question and each kind of answer that is chosen."""
     by_name: dict[str, list[Answer]] = {}
     for name, answer in answers:
