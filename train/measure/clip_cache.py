@@ -83,10 +83,13 @@ def _as_arrays(clips: Sequence[RoomClip]) -> dict[str, Any]:
     for name in (Modality.FACE, Modality.VOICE):
         sides: list[ByCondition] = [getattr(clip, name) for clip in clips]
         conditions = list(sides[0])
-        rows = [_as_row(side[condition]) for side in sides for condition in conditions]
         arrays[f"{name}_conditions"] = np.array(conditions)
-        arrays[f"{name}_rows"] = np.stack(rows).reshape(len(clips), len(conditions), -1)
+        arrays[f"{name}_rows"] = np.stack([_as_rows(side, conditions) for side in sides])
     return arrays
+
+
+def _as_rows(sides: ByCondition, conditions: Sequence[str]) -> Any:
+    return np.stack([_as_row(sides[condition]) for condition in conditions])
 
 
 def _as_row(side: Side | None) -> Any:

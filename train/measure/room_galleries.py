@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -90,18 +91,16 @@ def _draw(room: Room, service: Service, people: Sequence[str], size: int) -> Ite
     for number in range(DRAWS):
         rng = np.random.default_rng([SEED, size, number])
         order = rng.permutation(people).tolist()
-        clips = {name: room.clips_of([name]) for name in order}
-        chosen = {name: int(rng.integers(len(own))) for name, own in clips.items()}
+        clips = [_shuffle(room.clips_of([name]), rng) for name in order]
         yield SmallGallery(
-            snapshot=service.gallery([clips[name][chosen[name]] for name in order[:size]]),
-            strangers=[clips[name][chosen[name]] for name in order[size:]],
-            own=[
-                clip
-                for name in order[:size]
-                for place, clip in enumerate(clips[name])
-                if place != chosen[name]
-            ],
+            snapshot=service.gallery([own[0] for own in clips[:size]]),
+            strangers=[own[0] for own in clips[size:]],
+            own=list(chain.from_iterable(own[1:] for own in clips[:size])),
         )
+
+
+def _shuffle(clips: Sequence[RoomClip], rng: np.random.Generator) -> list[RoomClip]:
+    return [clips[place] for place in rng.permutation(len(clips))]
 
 
 def _ask(service: Service, gallery: SmallGallery, clips: Sequence[RoomClip]) -> Iterator[Named]:
