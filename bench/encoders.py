@@ -5,15 +5,16 @@ Prints milliseconds per face and per second of speech, and sizes beside common n
 Times are the best of the repeats, all networks taken in turns so that all meet the same
 load. The yardstick is a third-party ONNX face network of input (n, 3, 112, 112), by
 default the training teacher where the research data is there. ONNX Runtime threads: as
-serving (all cores). Parameters and multiply-adds of ResNet-18 and ResNet-50 are those
-of backbones for 112 × 112 without a classifier, counted by the same function (ResNet-50
-of keras.applications; ResNet-18 built here).
+serving (all cores). Two voice networks are compared by themselves, without the
+filterbank, on one thread. Parameters and multiply-adds of ResNet-18 and ResNet-50 are
+those of backbones for 112 × 112 without a classifier, counted by the same function
+(ResNet-50 of keras.applications; ResNet-18 built here).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from utils.modality import Modality
 BATCHES = (1, 8)
 YARDSTICK = "yardstick, ONNX Runtime"
 SPEECH_S = 5.0
+# Frames of that in Kaldi's filterbank: 25 ms every 10 ms.
+FRAMES = 498
 
 
 def face_runs(folder: Path, yardstick: Path | None, batch: int) -> dict[str, Callable[[], object]]:
@@ -90,6 +93,21 @@ def voice_runs(folder: Path) -> dict[str, Callable[[], object]]:
         return runs
     public = VoiceEncoder("cpu", verbose=False)
     return runs | {"GE2E (resemblyzer)": lambda: public.embed_utterance(samples)}
+
+
+def network_runs(folders: Sequence[Path]) -> dict[str, Callable[[], object]]:
+    """One forward pass of each voice network on `SPEECH_S` seconds, on one thread."""
+    from network.serving.card import read_card
+    from network.serving.runtime import OnnxRuntime
+
+    runs: dict[str, Callable[[], object]] = {}
+    for folder in folders:
+        card = read_card(folder)
+        network = OnnxRuntime(folder / card.file, threads=1)
+        bands = network.input_shapes[0][2] or 80
+        features = np.random.default_rng(0).normal(size=(1, FRAMES, bands)).astype(np.float32)
+        runs[card.name] = partial(network.run, features)
+    return runs
 
 
 def resnet18() -> object:
@@ -165,6 +183,17 @@ def print_voice_times(folder: Path, repeat: int) -> None:
         )
 
 
+def print_voice_ratio(folder: Path, yardstick: Path, repeat: int) -> None:
+    """Processor time of the voice network on one thread, and as a part of another's."""
+    times = best_ms(network_runs([folder, yardstick]), repeat, time.process_time)
+    of_yardstick = list(times.values())[-1]
+    for name, value in times.items():
+        print(
+            f"{name:26s} {value:6.1f} ms on one thread, {value / of_yardstick:5.2f} × the"
+            f" yardstick, for {SPEECH_S:.0f} s of speech"
+        )
+
+
 def print_sizes() -> None:
     """The table of sizes, each also as a part of ResNet-50."""
     rows = sizes()
@@ -192,9 +221,21 @@ def print_sizes() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A third-party face network to compare with.  [default: the teacher of faces]",
 )
+@click.option(
+    "--voice-yardstick",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of a voice model to compare with, such as CAM++.",
+)
 @click.option("--repeat", default=30, show_default=True, help="Timed rounds.")
 @click.option("--only", type=click.Choice(("faces", "voices", "sizes")), help="One part.")
-def main(model_dir: Path, yardstick: Path | None, repeat: int, only: str | None) -> None:
+def main(
+    model_dir: Path,
+    yardstick: Path | None,
+    voice_yardstick: Path | None,
+    *,
+    repeat: int,
+    only: str | None,
+) -> None:
     """Print the tables."""
     from train.data.datasets import shared_data_dir
 
@@ -205,6 +246,8 @@ def main(model_dir: Path, yardstick: Path | None, repeat: int, only: str | None)
         print_face_times(model_dir / Modality.FACE, yardstick, repeat)
     if only in (None, "voices"):
         print_voice_times(model_dir / Modality.VOICE, repeat)
+        if voice_yardstick is not None:
+            print_voice_ratio(model_dir / Modality.VOICE, voice_yardstick, repeat)
     if only in (None, "sizes"):
         print_sizes()
 

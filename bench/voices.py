@@ -1,7 +1,8 @@
 """Error rates of a voice network by list, amount of speech and channel.
 
-Prints the EER in percent, as a table. Trials and speech are those of
-train/configs/voice.toml. Both sides of a trial are heard in the condition, but for
+Prints the EER in percent with 95 % intervals over speakers, as a table with a row for
+each network. Trials and speech are those of train/configs/voice.toml, and a list of
+speakers in other sessions. Both sides of a trial are heard in the condition, but for
 "clean against ...", where the first is clean. "Served" is what the service embeds: the
 speech that the voice activity detector leaves (where it leaves too little, the whole
 file). Durations are the middle of the file, or of what is left of it. Channels and
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,15 +29,17 @@ from network.serving.encoder import load_voice_encoder
 from scoring.metrics import eer
 from train.configuration import read_config
 from train.data.conditions import NoiseBank, add_noise
-from train.data.datasets import read_listing, shared_data_dir
+from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.embed import speech_finder
+from train.data.protocols import Trials, read_trials
 from train.data.sounds import as_float, decode_float
+from train.measure.verification import interval_95
 from train.voice.banks import cached_rooms, cached_waves
 from train.voice.channels import render
 from train.voice.dev import VoiceTrials, middle, published_trials
 from train.voice.prosody import perturb_prosody
 from train.voice.variants import Variant
-from utils.arrays import RATE_HZ, Float32Array
+from utils.arrays import RATE_HZ, Float32Array, Float64Array, IndexArray
 from utils.config import Settings
 from utils.media import Waveform
 
@@ -50,10 +53,16 @@ SNRS_DB = (10, 0)
 # Mean of int16 magnitudes. Quieter files are digital silence.
 LEAST_LEVEL = 50
 LEAST_NOISE_S = 2
+# Speakers in several sessions: a data set, and a list of trials.
+SESSIONS = {"msc_ml": ("voices2.csv", "trials/msc_ml_dev.txt")}
+# Bootstrap resamples of an interval.
+REPLICATES = 200
 Condition = Callable[[int, Float32Array], Float32Array]
 """Number of a file and its samples, to the samples that are heard."""
 Embed = Callable[[Float32Array], Float32Array]
 """(n,) samples at 16 kHz to (d,) of unit length."""
+Pairs = Sequence[tuple[str, str]]
+"""The people of both sides of each trial."""
 
 
 def own_encoder(folder: Path) -> Embed:
@@ -113,6 +122,11 @@ class Heard:
             by_name[f"noise {snr_db} dB"] = self._with_noise(snr_db)
         return by_name
 
+    def sounds(self, condition: Condition) -> list[Float32Array]:
+        """Every file as it is heard in a condition."""
+        waves = enumerate(self.trials.waves)
+        return [condition(number, as_float(samples)) for number, samples in waves]
+
     def _speech_of(self) -> Callable[[int], Float32Array]:
         # The detector costs more than the network.
         return cache(lambda number: serve(as_float(self.trials.waves[number])))
@@ -156,29 +170,68 @@ def rates(trials: VoiceTrials, left: Float32Array, right: Float32Array) -> list[
 
     The first file of a trial comes from `left`, the second from `right`.
     """
-    rates_percent = []
-    for one in trials.lists.values():
-        first = left[[trials.places[file] for file in one.left]]
-        second = right[[trials.places[file] for file in one.right]]
-        rates_percent.append(100 * eer(np.einsum("ij,ij->i", first, second), one.labels).value)
-    return rates_percent
+    scores = {name: _cosines(trials, one, left, right) for name, one in trials.lists.items()}
+    return [100 * eer(scores[name], one.labels).value for name, one in trials.lists.items()]
+
+
+def cells(trials: VoiceTrials, left: Float32Array, right: Float32Array) -> list[str]:
+    """EER of each list in percent with its interval. Arguments as in `rates`."""
+    percents = rates(trials, left, right)
+    return [
+        _cell(percent, _cosines(trials, one, left, right), one.labels, _people(one))
+        for percent, one in zip(percents, trials.lists.values(), strict=True)
+    ]
+
+
+def _cosines(
+    trials: VoiceTrials, one: Trials, left: Float32Array, right: Float32Array
+) -> Float64Array:
+    first = left[[trials.places[file] for file in one.left]]
+    second = right[[trials.places[file] for file in one.right]]
+    return np.asarray(np.einsum("ij,ij->i", first, second), np.float64)
+
+
+def _people(one: Trials) -> list[tuple[str, str]]:
+    people = one.people()
+    return [(people[a], people[b]) for a, b in one.pairs]
+
+
+def _cell(
+    percent: float, scores: Float64Array, labels: Sequence[int] | IndexArray, people: Pairs
+) -> str:
+    same = np.asarray(labels)
+    low, high = interval_95(lambda rows: eer(scores[rows], same[rows]).value, people, REPLICATES)
+    return f"{percent:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def rows(
-    embed: Embed, trials: VoiceTrials, by_name: Mapping[str, Condition], only: Sequence[str]
-) -> Iterator[tuple[str, list[float]]]:
-    """Yield names and rates of the conditions asked for.
+    embeds: Mapping[str, Embed], heard: Sequence[Heard], only: Sequence[str]
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield condition, network and cells of the conditions asked for, "whole file" first.
 
     Channels, prosodies and noises are also compared against clean files.
     """
-    clean = embed_all(embed, trials, by_name["whole file"])
-    for name, condition in by_name.items():
-        if only and name not in only:
+    conditions = [each.conditions() for each in heard]
+    clean: dict[str, list[Float32Array]] = {}
+    for name in conditions[0]:
+        if only and name not in (*only, "whole file"):
             continue
-        vectors = clean if name == "whole file" else embed_all(embed, trials, condition)
-        yield name, rates(trials, vectors, vectors)
-        if name in (*CHANNELS, PROSODY) or name.startswith("noise"):
-            yield f"clean against {name}", rates(trials, clean, vectors)
+        sounds = [each.sounds(named[name]) for each, named in zip(heard, conditions, strict=True)]
+        for network, embed in embeds.items():
+            vectors = [np.stack(list(map(embed, part))) for part in sounds]
+            yield name, network, _row(heard, vectors, vectors)
+            if name == "whole file":
+                clean[network] = vectors
+            elif name in (*CHANNELS, PROSODY) or name.startswith("noise"):
+                yield f"clean against {name}", network, _row(heard, clean[network], vectors)
+
+
+def _row(
+    heard: Sequence[Heard], left: Sequence[Float32Array], right: Sequence[Float32Array]
+) -> list[str]:
+    sets = zip(heard, left, right, strict=True)
+    parts = (cells(each.trials, first, second) for each, first, second in sets)
+    return list(chain.from_iterable(parts))
 
 
 @dataclass(frozen=True)
@@ -196,13 +249,14 @@ class ClipSet:
     vectors: list[Float32Array]
 
     def describe(self) -> str:
-        """People, pairs, and EER in percent of all pairs of clips."""
+        """People, pairs, and EER in percent of all pairs of clips, with its interval."""
         pairs = list(combinations(range(len(self.people)), 2))
-        scores = [float(self.vectors[a] @ self.vectors[b]) for a, b in pairs]
-        labels = [int(self.people[a] == self.people[b]) for a, b in pairs]
-        rate = 100 * eer(scores, labels).value
-        people = len(set(self.people))
-        return f"clips {self.name}: {people} people, {len(pairs)} pairs, EER {rate:.1f} %"
+        scores = np.array([self.vectors[a] @ self.vectors[b] for a, b in pairs], np.float64)
+        people = [(self.people[a], self.people[b]) for a, b in pairs]
+        labels = [int(a == b) for a, b in people]
+        rate = _cell(100 * eer(scores, labels).value, scores, labels, people)
+        same = f"{len(pairs)} pairs, {sum(labels)} of one person"
+        return f"clips {self.name}: {len(set(self.people))} people, {same}, EER {rate} %"
 
 
 def embed_clips(embed: Embed, folder: Path) -> list[ClipSet]:
@@ -214,7 +268,12 @@ def embed_clips(embed: Embed, folder: Path) -> list[ClipSet]:
         for clip in sorted(path for path in person.rglob("*") if path.is_file()):
             clips.people.append(person.name)
             clips.vectors.append(embed(serve(_read_sound(clip))))
-    return list(sets.values())
+    everybody = ClipSet(
+        "all",
+        list(chain.from_iterable(clips.people for clips in sets.values())),
+        list(chain.from_iterable(clips.vectors for clips in sets.values())),
+    )
+    return [*sets.values(), everybody]
 
 
 def _read_sound(clip: Path) -> Float32Array:
@@ -237,10 +296,11 @@ def load_noises(source: Path, cache_dir: Path) -> NoiseBank:
     return NoiseBank([as_float(samples) for samples in loud])
 
 
+SHIPPED = Path("best_model/voice")
 MODEL = click.option(
     "--model",
     type=click.Path(path_type=Path),
-    default=Path("best_model/voice"),
+    default=SHIPPED,
     show_default=True,
     help="Folder of a voice model.",
 )
@@ -249,14 +309,36 @@ MODEL = click.option(
 def load_trials() -> VoiceTrials:
     """The dev lists of the shipped configuration."""
     data = read_config("voice")["data"]
+    return _load(data["dev"], data["dev_trials"])
+
+
+def load_sessions() -> VoiceTrials:
+    """Lists of speakers in several sessions."""
+    ((source, _),) = {(source, "") for source, _ in SESSIONS.values()}
+    return _load(source, {name: trials for name, (_, trials) in SESSIONS.items()})
+
+
+def _load(source: str, lists: Mapping[str, str]) -> VoiceTrials:
+    """Trials, and the files of `source` that are in them."""
     shared = shared_data_dir()
-    lists = {name: shared / file for name, file in data["dev_trials"].items()}
-    listing = read_listing(shared / data["dev"], "audio", "dev")
-    return published_trials(listing, lists, Path(data["cache"]), FrontendSpec())
+    files = {name: shared / file for name, file in lists.items()}
+    heard = set(chain.from_iterable(read_trials(file).files for file in files.values()))
+    listing = read_listing(shared / source, "audio", "dev")
+    items = tuple(item for item in listing.items if item.path in heard)
+    cache_dir = Path(read_config("voice")["data"]["cache"])
+    return published_trials(Listing(listing.root, items), files, cache_dir, FrontendSpec())
 
 
 @click.command(help=__doc__)
-@MODEL
+@click.option(
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    default=[SHIPPED],
+    show_default=True,
+    help="Folder of a voice model. May be repeated.",
+)
 @click.option("--only", multiple=True, help="This condition alone. May be repeated.")
 @click.option(
     "--clips",
@@ -266,24 +348,31 @@ def load_trials() -> VoiceTrials:
 @click.option(
     "--public",
     is_flag=True,
-    help="Measure the public GE2E encoder instead (pip install resemblyzer).",
+    help="Measure the public GE2E encoder as well (pip install resemblyzer).",
 )
-def main(model: Path, *, only: Sequence[str], clips: Path | None, public: bool) -> None:
+def main(models: Sequence[Path], *, only: Sequence[str], clips: Path | None, public: bool) -> None:
     """Print the table."""
+    embeds = {str(folder): own_encoder(folder) for folder in models}
+    if public:
+        embeds["GE2E (resemblyzer)"] = public_encoder()
+    heard = [_hear(trials) for trials in (load_trials(), load_sessions())]
+    named = list(chain.from_iterable(each.trials.lists.items() for each in heard))
+    heads = [
+        f"{name}: {len(one)} pairs, {len(set(one.people().values()))} people" for name, one in named
+    ]
+    print(f"| EER, % | network | {' | '.join(heads)} |\n|---|---|{'---|' * len(named)}")
+    for condition, network, values in rows(embeds, heard, only):
+        print(f"| {condition} | {network} | {' | '.join(values)} |", flush=True)
+    for name, embed in embeds.items():
+        for clip_set in embed_clips(embed, clips) if clips else ():
+            print(f"\n{name}: {clip_set.describe()}", flush=True)
+
+
+def _hear(trials: VoiceTrials) -> Heard:
     data = read_config("voice")["data"]
     cache_dir = Path(data["cache"])
-    embed = public_encoder() if public else own_encoder(model)
-    trials = load_trials()
-    heard = Heard(
-        trials=trials,
-        rooms=list(cached_rooms(cache_dir)),
-        noises=load_noises(shared_data_dir() / data["noise"], cache_dir),
-    )
-    print(f"| EER, % | {' | '.join(trials.lists)} |\n|---|{'---|' * len(trials.lists)}")
-    for name, rates_percent in rows(embed, trials, heard.conditions(), only):
-        print(f"| {name} | {' | '.join(f'{value:.1f}' for value in rates_percent)} |", flush=True)
-    for clip_set in embed_clips(embed, clips) if clips else ():
-        print(f"\n{clip_set.describe()}")
+    noises = load_noises(shared_data_dir() / data["noise"], cache_dir)
+    return Heard(trials, list(cached_rooms(cache_dir)), noises)
 
 
 if __name__ == "__main__":
