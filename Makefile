@@ -21,7 +21,7 @@ DUET_SHARED_DATA ?= ../shared/data
 TABLES := docs/measurements/tables
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run api test quick accuracy lint lint-js unit test-js screenshots fmt fmt-js clean
+.PHONY: help run api test quick accuracy lint lint-js unit test-js coverage screenshots fmt fmt-js clean
 
 help: ## print what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -59,6 +59,9 @@ lint: .venv/installed-dev lint-js ## check style, format and types, also of the 
 
 unit: .venv/installed-dev ## run every test
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
+
+coverage: .venv/installed-dev ## run every test and count the lines that none runs (a third slower)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 screenshots: .venv/installed-dev ## photograph every state of the pages into runs/screenshots (needs Chromium)
 	SCREENSHOTS=runs/screenshots $(BIN)/python -m pytest -n 0 tests/browser
