@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from commands.shared import open_store, refusals
 from gallery.results import MAX_PAGE, Event
+from utils.moments import read_moment
 from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.audit import EventFilter
+
+
+def _read_moment(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> datetime | None:
+    """Read the moment of an option, or refuse it."""
+    if text is None:
+        return None
+    moment = read_moment(text)
+    if moment is None:
+        raise click.BadParameter(f"A time is such as 2026-01-31T08:00:00Z. Received: {text!r}")
+    return moment
 
 
 @click.group()
@@ -26,14 +44,21 @@ def audit() -> None:
 )
 @click.option("--before", type=int, help="Only rows of a number below this one.")
 @click.option("--action", help="Only rows of this action, as `identify`.")
+@click.option("--outcome", help="Only rows of this outcome, as `accepted`.")
+@click.option("--actor", help="Only rows of this key, or of `local`.")
+@click.option("--person", "person_id", help="Only rows on the person of this id.")
+@click.option(
+    "--since", callback=_read_moment, help="Only rows from this time on, as 2026-01-31T08:00Z."
+)
+@click.option("--until", callback=_read_moment, help="Only rows before this time.")
 @refusals
-def audit_show(limit: int, before: int | None, action: str | None) -> None:
+def audit_show(limit: int, person_id: str | None, **wanted: Unpack[EventFilter]) -> None:
     """List the latest rows, newest first.
 
     Columns: number, time, who, action, outcome, internal number of the person, more.
     """
     with open_store() as store:
-        for event in store.events(limit, before, action):
+        for event in store.events(limit, person_id=person_id, **wanted):
             click.echo(_format_event(event))
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from commands.shared import FILE, open_store, refusals
 from utils.config import Settings
-from utils.errors import ConfigError, InvalidRequestError
+from utils.errors import BackupOffError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
 from utils.wording import count_noun
 
@@ -57,6 +57,26 @@ def backup(
     if keep:
         remove_oldest(folder, keep)
     click.echo((made.path / "backup.json").read_text() if as_json else _describe(made))
+
+
+@click.command("backups")
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifests.")
+@refusals
+def backups(folder: Path | None, *, as_json: bool) -> None:
+    """List the backups below FOLDER, newest first. Default: the folder of DUET_BACKUP_DIR."""
+    from gallery.backup.folder import MANIFEST, find_backups
+
+    folder = folder or Settings.from_env().backup.backup_dir
+    if folder is None:
+        raise BackupOffError("No folder for backups is set.")
+    found = find_backups(folder)[::-1]
+    if as_json:
+        contents = {one.path.name: json.loads((one.path / MANIFEST).read_text()) for one in found}
+        click.echo(json.dumps(contents, indent=2))
+        return
+    for one in found:
+        click.echo(_describe(one))
 
 
 @click.command("restore")

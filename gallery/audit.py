@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Select, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, insert, select, text, update
 
 from gallery.results import MAX_PAGE, Event
 from gallery.tables import events, meta
@@ -66,6 +67,24 @@ class Head:
                 f" {noted[:80]!r}"
             )
         return cls(int(number), digest)
+
+
+class EventFilter(TypedDict, total=False):
+    """Which rows are asked for. What is missing or None may be any.
+
+    Attributes:
+        before: only rows of a lower number.
+        since, until: only rows from this time on, and before this time.
+        person_key: only rows on the person of this internal number.
+    """
+
+    before: int | None
+    action: str | None
+    outcome: str | None
+    actor: str | None
+    person_key: int | None
+    since: datetime | None
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -115,22 +134,28 @@ def append(
     _note_head(connection, head)
 
 
-def page(
-    connection: Connection, limit: int, before: int | None = None, action: str | None = None
-) -> tuple[Event, ...]:
-    """List at most `limit` rows, newest first.
+def page(connection: Connection, limit: int, wanted: EventFilter) -> tuple[Event, ...]:
+    """List at most `limit` of the rows that are `wanted`, newest first.
 
-    `before`: only rows of a lower number. `action`: only rows of this action. Raises
-    InvalidRequestError.
+    Raises InvalidRequestError.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit must be 1 to {MAX_PAGE}. Received: limit={limit}")
     query: Select[Any] = select(events).order_by(events.c.event_id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(events.c.event_id < before)
-    if action:
-        query = query.where(events.c.action == action)
-    return tuple(Event(**row._mapping) for row in connection.execute(query))
+    rows = connection.execute(query.where(*_conditions(wanted)))
+    return tuple(Event(**row._mapping) for row in rows)
+
+
+def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    c = events.c
+    compare = {"before": (operator.lt, c.event_id), "since": (operator.ge, c.at)}
+    compare["until"] = (operator.lt, c.at)
+    conditions = []
+    for name, value in dict[str, Any](wanted).items():
+        if value is not None:
+            compares, column = compare.get(name) or (operator.eq, c[name])
+            conditions.append(compares(column, value))
+    return conditions
 
 
 def verify(connection: Connection, noted: Head | None = None) -> AuditReport:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import fcntl
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from gallery.backup.making import Beside, make_backup
 from gallery.records import clock
 from gallery.store import Store
 from utils.config import Settings
-from utils.errors import DuetError
+from utils.errors import BackupOffError, BusyError, DuetError
 
 log = logging.getLogger("duet.jobs")
 NIGHT = time(3)
@@ -37,6 +38,10 @@ class BackupThread:
         self._beside = Beside(settings, encoder_ids)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.turn = threading.Lock()
+        """Whoever makes a backup in this service has it."""
+        self.failed: str | None = None
+        """Code of what stopped the latest backup. None: nothing did."""
 
     def start(self) -> None:
         """Start to look, where the operator wants backups."""
@@ -63,21 +68,69 @@ class BackupThread:
         with _alone(folder) as is_alone:
             if not is_alone or not _is_due(folder, now):
                 return None
-            made = make_backup(self._store, folder, self._beside)
-            remove_oldest(folder, self._settings.backup.backup_keep)
-            return made
+            return self._make(folder)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this service makes a backup now."""
+        return self.turn.locked()
+
+    def list_all(self) -> list[Backup]:
+        """List the backups of the folder in the settings, oldest first."""
+        folder = self._settings.backup.backup_dir
+        return find_backups(folder) if folder else []
+
+    def begin_one(self) -> threading.Thread:
+        """Begin a backup now, in a thread, and return the thread.
+
+        Raises BackupOffError, BusyError.
+        """
+        folder = self._settings.backup.backup_dir
+        if folder is None:
+            raise BackupOffError("No folder for backups is set.")
+        if not self.turn.acquire(blocking=False):
+            raise BusyError("A backup is being made already.")
+        context = contextvars.copy_context()  # the audit names who asked
+        making = threading.Thread(target=context.run, args=(self._back_up_now, folder), daemon=True)
+        making.start()
+        return making
+
+    def _back_up_now(self, folder: Path) -> None:
+        try:
+            self._attempt(lambda: self._back_up_alone(folder))
+        finally:
+            self.turn.release()
+
+    def _back_up_alone(self, folder: Path) -> None:
+        with _alone(folder) as is_alone:
+            if not is_alone:
+                raise BusyError("A backup is being made already.")
+            self._make(folder)
+
+    def _make(self, folder: Path) -> Backup:
+        made = make_backup(self._store, folder, self._beside)
+        remove_oldest(folder, self._settings.backup.backup_keep)
+        return made
 
     def _run(self) -> None:
         ACTOR.set("service")
         while True:
-            try:
-                self.back_up_if_due()
-            except (DuetError, OSError) as error:
-                log.error("the backup was not made: %s", getattr(error, "code", error))
-            except Exception as unexpected:  # the thread outlives what nobody foresaw
-                log.error("the backup was not made: unexpected %s", type(unexpected).__name__)
+            with self.turn:
+                self._attempt(self.back_up_if_due)
             if self._stop.wait(LOOK_S):
                 return
+
+    def _attempt(self, make: Callable[[], object]) -> None:
+        """Make a backup, and note what stopped it."""
+        try:
+            make()
+            self.failed = None
+        except (DuetError, OSError) as error:
+            self.failed = getattr(error, "code", "storage_full")
+            log.error("the backup was not made: %s", getattr(error, "code", error))
+        except Exception as unexpected:  # the thread outlives what nobody foresaw
+            self.failed = "internal"
+            log.error("the backup was not made: unexpected %s", type(unexpected).__name__)
 
 
 def last_backup(settings: Settings) -> datetime | None:

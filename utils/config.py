@@ -356,6 +356,7 @@ class SettingDescription:
     kind: str
     default: Any
     help: str
+    is_secret: bool
 
 
 def describe_settings() -> list[SettingDescription]:
@@ -367,6 +368,7 @@ def describe_settings() -> list[SettingDescription]:
             kind=str(setting.type),
             default=setting.default,
             help=setting.metadata["help"],
+            is_secret=not setting.repr,
         )
         for subject, setting in _fields()
     ]

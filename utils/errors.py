@@ -40,9 +40,12 @@ DuetError
 │   ├── EncoderMismatchError: encoder_mismatch
 │   ├── StoreUnavailableError: store_unavailable
 │   ├── JobNotFoundError: job_not_found
+│   ├── KeyNotFoundError: key_not_found
+│   ├── LastAdminKeyError: last_admin_key
 │   ├── TranscriptNotFoundError: transcript_not_found
 │   ├── StorageFullError: storage_full
 │   ├── BackupUnusableError: backup_unusable
+│   ├── BackupOffError: backup_off
 │   └── BrokerUnavailableError: broker_unavailable
 ├── ModelError: model_unavailable
 ├── SpeechUnavailableError: speech_unavailable
@@ -310,6 +313,18 @@ class JobNotFoundError(GalleryError):
     code = "job_not_found"
 
 
+class KeyNotFoundError(GalleryError):
+    """No API key of this id."""
+
+    code = "key_not_found"
+
+
+class LastAdminKeyError(GalleryError):
+    """Nobody could administer the service any more."""
+
+    code = "last_admin_key"
+
+
 class TranscriptNotFoundError(GalleryError):
     """No transcript of this id is kept."""
 
@@ -344,6 +359,12 @@ class BackupUnusableError(GalleryError):
     """A folder that is no backup, or a backup that is damaged."""
 
     code = "backup_unusable"
+
+
+class BackupOffError(GalleryError):
+    """No folder for backups is set."""
+
+    code = "backup_off"
 
 
 class BrokerUnavailableError(GalleryError):

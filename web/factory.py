@@ -28,6 +28,7 @@ from utils.subjects import PREFIX
 from web import VERSION, metrics
 from web.api import (
     audit,
+    backups,
     challenges,
     feedback,
     gallery,
@@ -38,6 +39,8 @@ from web.api import (
     transcripts,
 )
 from web.api import jobs as api_jobs
+from web.api import keys as api_keys
+from web.api import settings as api_settings
 from web.api.metrics import Gauges
 from web.api.metrics import blueprint as metrics_blueprint
 from web.compat import identification_request
@@ -67,6 +70,9 @@ NAMESPACES = (
     identification_request.ns,
     speakers.ns,
     audit.ns,
+    api_keys.ns,
+    api_settings.ns,
+    backups.ns,
     health.ns,
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

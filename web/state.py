@@ -94,6 +94,11 @@ def job_threads() -> tuple[JobThread, ...]:
     return _state().job_thread, _state().recordings_thread
 
 
+def backup_thread() -> BackupThread:
+    """Get what makes the backups."""
+    return _state().backup_thread
+
+
 def wake_jobs(job: Job) -> None:
     """Have a new job worked on, by workers of the broker or by the thread of the service.
 

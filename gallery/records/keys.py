@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from gallery import audit
 from gallery.database.base import Database
 from gallery.results import Role
 from gallery.tables import api_keys
-from utils.errors import InvalidRequestError
+from utils.errors import InvalidRequestError, KeyNotFoundError, LastAdminKeyError
 
 PREFIX = "duet"
 MAX_LABEL = 80
@@ -54,10 +54,13 @@ class Keys:
         # Bounds the memory that many wrong keys at once can take.
         self._scrypt_turn = threading.Lock()
 
-    def create(self, role: Role, label: str = "") -> tuple[ApiKey, str]:
+    def create(
+        self, role: Role, label: str = "", *, keep_admin: bool = False
+    ) -> tuple[ApiKey, str]:
         """Create a key. Returns it with its text, which nobody can read again.
 
-        Raises InvalidRequestError.
+        `keep_admin`: only if a key of the role admin is in use afterwards. Raises
+        InvalidRequestError, LastAdminKeyError.
         """
         if len(label) > MAX_LABEL or not (label.isprintable() or not label):
             raise InvalidRequestError(
@@ -78,6 +81,8 @@ class Keys:
                     created_at=datetime.now(UTC),
                 )
             )
+            if keep_admin:
+                _refuse_without_admin(connection)
             audit.append(connection, "create_key", str(role), detail={"key_id": key_id})
             row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one()
         return _as_key(row), f"{PREFIX}_{key_id}_{secret}"
@@ -88,25 +93,25 @@ class Keys:
         with self._database.read() as connection:
             return tuple(map(_as_key, connection.execute(query)))
 
-    def revoke(self, key_id: str) -> ApiKey:
+    def revoke(self, key_id: str, *, keep_admin: bool = False) -> ApiKey:
         """Revoke a key, in all processes at once.
 
-        Revoking it again changes nothing. Raises InvalidRequestError.
+        Revoking it again changes nothing. `keep_admin`: only if another key of the role
+        admin is in use. Raises KeyNotFoundError, LastAdminKeyError.
         """
         with self._database.write() as connection:
             usable = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
             if connection.execute(
                 update(api_keys).where(usable).values(revoked_at=datetime.now(UTC))
             ).rowcount:
+                if keep_admin:
+                    _refuse_without_admin(connection)
                 audit.append(connection, "revoke_key", "revoked", detail={"key_id": key_id})
             row = connection.execute(
                 select(api_keys).where(api_keys.c.key_id == key_id)
             ).one_or_none()
         if row is None:
-            raise InvalidRequestError(
-                f"There is no key of this id. Received: {key_id[:40]!r}",
-                "The list of keys shows the ids.",
-            )
+            raise KeyNotFoundError(f"There is no key of this id. Received: {key_id[:40]!r}")
         return _as_key(row)
 
     def exist(self, *, usable: bool = False) -> bool:
@@ -149,6 +154,15 @@ class Keys:
         if right:
             self._marks[row.key_id] = mark
         return right
+
+
+def _refuse_without_admin(connection: Connection) -> None:
+    """Raise LastAdminKeyError unless a key of the role admin is in use."""
+    admins = (api_keys.c.role == Role.ADMIN) & api_keys.c.revoked_at.is_(None)
+    if not connection.scalar(select(exists().where(admins))):
+        raise LastAdminKeyError(
+            "A service with keys needs one of the role admin. No other is in use."
+        )
 
 
 def _slow_hash(secret: str, salt: bytes) -> bytes:

@@ -16,7 +16,7 @@ from gallery.records.keys import Keys
 from gallery.results import Role
 from gallery.store import Store
 from gallery.tables import api_keys, metadata
-from utils.errors import InvalidRequestError
+from utils.errors import InvalidRequestError, KeyNotFoundError, LastAdminKeyError
 
 
 @pytest.fixture
@@ -72,8 +72,21 @@ def test_a_revoked_key_says_so_at_once_in_every_process(keys: Keys, store_url: s
 
 
 def test_a_key_that_was_never_made_cannot_be_revoked(keys: Keys) -> None:
-    with pytest.raises(InvalidRequestError, match="no key of this id"):
+    with pytest.raises(KeyNotFoundError, match="no key of this id"):
         keys.revoke("00000000")
+
+
+def test_the_last_admin_key_stays_where_that_is_asked_for(keys: Keys) -> None:
+    with pytest.raises(LastAdminKeyError):
+        keys.create(Role.KIOSK, keep_admin=True)
+    assert keys.list() == ()
+    admin, _ = keys.create(Role.ADMIN, keep_admin=True)
+    keys.create(Role.KIOSK, keep_admin=True)
+    with pytest.raises(LastAdminKeyError):
+        keys.revoke(admin.key_id, keep_admin=True)
+    assert keys.list()[0].revoked_at is None
+    keys.create(Role.ADMIN)
+    assert keys.revoke(admin.key_id, keep_admin=True).revoked_at is not None
 
 
 def test_the_database_holds_neither_key_nor_secret(keys: Keys, store: Store) -> None:

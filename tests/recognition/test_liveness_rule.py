@@ -55,7 +55,7 @@ def test_a_picture_with_sound_is_rejected_by_everything(
     assert answer.named_ids == set()
     verified = verify_person(strict, probe, "ann")
     assert [v.outcome for v in verified.verdicts.values()] == ["rejected"] * 3
-    events = strict.store.events(2, None, None)
+    events = strict.store.events(2)
     assert [event.detail["mouth_motion"] for event in events] == ["fail"] * 2
     assert [event.outcome for event in events] == ["rejected"] * 2
 

@@ -10,6 +10,7 @@ from gallery.audit import Head
 from gallery.results import MAX_PAGE
 from recognition import as_json
 from utils import errors
+from web.api.people import PERSON_ERRORS
 from web.state import store
 from web.wire import parse
 from web.wire.schema.audit import (
@@ -43,6 +44,17 @@ PART = {
         "example": 17,
     },
     "action": {"description": "only rows of this action", "example": "identify"},
+    "outcome": {"description": "only rows of this outcome", "example": "accepted"},
+    "actor": {"description": "only rows of this key, or of local", "example": "3f9a1c2e"},
+    "person_id": {"description": "only rows on this person", "example": "ann@example.com"},
+    "since": {
+        "description": "only rows from this time on, in ISO 8601; without a zone it is UTC",
+        "example": "2026-01-31T08:00:00Z",
+    },
+    "until": {
+        "description": "only rows before this time, in ISO 8601; without a zone it is UTC",
+        "example": "2026-02-01T08:00:00Z",
+    },
 }
 NOTED = {
     "noted": {
@@ -60,13 +72,22 @@ class Audit(Resource):
 
     @ns.doc(id="list_events", params=PART)
     @ns.response(200, "part of the audit, newest first", AUDIT)
-    @document_errors(ns, *ERRORS)
+    @document_errors(ns, *PERSON_ERRORS, *ERRORS)
     def get(self) -> dict[str, Any]:
         """Read the audit, newest rows first. Needs the role auditor or admin."""
         parse.check_query(PART)
         limit = parse.query_int("limit", 50, 1, MAX_PAGE)
-        before = parse.query_int("before", MAX_ROW, 1, MAX_ROW)
-        return as_json.audit(store().events(limit, before, parse.query_text("action")), limit)
+        events = store().events(
+            limit,
+            person_id=parse.query_text("person_id") or None,
+            before=parse.query_int("before", MAX_ROW, 1, MAX_ROW),
+            action=parse.query_text("action") or None,
+            outcome=parse.query_text("outcome") or None,
+            actor=parse.query_text("actor") or None,
+            since=parse.query_time("since"),
+            until=parse.query_time("until"),
+        )
+        return as_json.audit(events, limit)
 
 
 @ns.route("/verify")

@@ -77,6 +77,12 @@ ROUTES: dict[str, frozenset[Role]] = {
     "POST /v1/jobs": ADMIN,
     "GET /v1/jobs/<string:job_id>": ADMIN,
     "DELETE /v1/jobs/<string:job_id>": ADMIN,
+    "GET /v1/keys": ADMIN,
+    "POST /v1/keys": ADMIN,
+    "DELETE /v1/keys/<string:key_id>": ADMIN,
+    "GET /v1/settings": ADMIN,
+    "GET /v1/backups": ADMIN,
+    "POST /v1/backups": ADMIN,
     "GET /v1/audit": AUDITOR,
     "GET /v1/audit/verify": AUDITOR,
 }

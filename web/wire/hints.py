@@ -73,6 +73,9 @@ HINTS = {
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
+    "key_not_found": "GET /v1/keys lists the keys.",
+    "last_admin_key": "Make another key of the role admin first.",
+    "backup_off": "Set DUET_BACKUP_DIR on the server, then start the service again.",
     "transcript_not_found": (
         "Transcripts are kept with the setting DUET_KEEP_TRANSCRIPTS=1, until they are deleted."
     ),

@@ -10,6 +10,7 @@ import binascii
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from werkzeug.datastructures import FileStorage
 
 from recognition.requests import ClipFile
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
+from utils.moments import read_moment
 from web.wire.errors import ContentTypeError
 from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest
 
@@ -65,6 +67,22 @@ def query_int(name: str, default: int, low: int, high: int) -> int:
 def query_text(name: str) -> str:
     """Read a text of the query. Empty when missing."""
     return request.args.get(name, "")
+
+
+def query_time(name: str) -> datetime | None:
+    """Read a moment of the query, in ISO 8601. None when missing.
+
+    Without a time zone it is UTC. Raises InvalidRequestError.
+    """
+    text = request.args.get(name)
+    if not text:
+        return None
+    moment = read_moment(text)
+    if moment is None:
+        raise InvalidRequestError(
+            f"`{name}` must be a time such as 2026-01-31T08:00:00Z. Received: {text[:40]!r}"
+        )
+    return moment
 
 
 def json_object(

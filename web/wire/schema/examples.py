@@ -105,6 +105,11 @@ _INSTANCES: tuple[DuetError, ...] = (
     ),
     errors.StoreUnavailableError("PostgreSQL cannot be reached."),
     errors.JobNotFoundError("There is no job of this id. Received: '0a1b2c3d'"),
+    errors.KeyNotFoundError("There is no key of this id. Received: '3f9a1c2e'"),
+    errors.LastAdminKeyError(
+        "A service with keys needs one of the role admin. No other is in use."
+    ),
+    errors.BackupOffError("No folder for backups is set."),
     errors.TranscriptNotFoundError("There is no transcript of this id. Received: '0a1b2c3d'"),
     errors.StorageFullError("The disk of the database is full."),
     errors.ModelError(

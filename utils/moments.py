@@ -1,0 +1,14 @@
+"""Moments as people write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def read_moment(text: str) -> datetime | None:
+    """Read a moment in ISO 8601, in UTC where no zone is named. None: it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
