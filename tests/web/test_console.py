@@ -41,6 +41,8 @@ class TestKeys:
         assert auditor["key"] not in listed.get_data(as_text=True)
         held = {"X-API-Key": auditor["key"]}
         assert client.get("/v1/audit", headers=held).status_code == 200
+        named = client.get("/v1/audit?person_id=ann", headers=held)
+        assert "admin" in assert_error(named, 403, "forbidden")["message"]
         assert_error(client.get("/v1/keys", headers=held), 403, "forbidden")
         gone = client.delete(f"/v1/keys/{auditor['key_id']}", headers=admin)
         assert gone.get_json()["revoked_at"]
