@@ -70,12 +70,12 @@ def backups(folder: Path | None, *, as_json: bool) -> None:
     folder = folder or Settings.from_env().backup.backup_dir
     if folder is None:
         raise BackupOffError("No folder for backups is set.")
-    found = find_backups(folder)[::-1]
+    listed = find_backups(folder)[::-1]
     if as_json:
-        contents = {one.path.name: json.loads((one.path / MANIFEST).read_text()) for one in found}
+        contents = {one.path.name: json.loads((one.path / MANIFEST).read_text()) for one in listed}
         click.echo(json.dumps(contents, indent=2))
         return
-    for one in found:
+    for one in listed:
         click.echo(_describe(one))
 
 

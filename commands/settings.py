@@ -21,13 +21,13 @@ def settings(*, changed: bool, as_json: bool) -> None:
 
     Of a secret it is told whether it is set, never its value.
     """
-    found = list_settings(Settings.from_env())
+    listed = list_settings(Settings.from_env())
     if changed:
-        found = [one for one in found if one.source != "default"]
+        listed = [one for one in listed if one.source != "default"]
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([asdict(one) for one in listed], indent=2, ensure_ascii=False))
         return
-    for one in found:
+    for one in listed:
         click.echo(f"{one.name}\t{_show(one)}\t{one.source}")
 
 

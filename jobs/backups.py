@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from gallery.audit import ACTOR
-from gallery.backup.folder import Backup, find_past_backups, remove_oldest
+from gallery.backup.folder import Backup, find_backups, find_past_backups, remove_oldest
 from gallery.backup.making import Beside, make_backup
 from gallery.records import clock
 from gallery.store import Store
@@ -101,11 +101,11 @@ class BackupThread:
         finally:
             self.turn.release()
 
-    def _back_up_alone(self, folder: Path) -> None:
+    def _back_up_alone(self, folder: Path) -> Backup:
         with _alone(folder) as is_alone:
             if not is_alone:
                 raise BusyError("A backup is being made already.")
-            self._make(folder)
+            return self._make(folder)
 
     def _make(self, folder: Path) -> Backup:
         made = make_backup(self._store, folder, self._beside)
@@ -120,11 +120,11 @@ class BackupThread:
             if self._stop.wait(LOOK_S):
                 return
 
-    def _attempt(self, make: Callable[[], object]) -> None:
-        """Make a backup, and note what stopped it."""
+    def _attempt(self, make: Callable[[], Backup | None]) -> None:
+        """Make a backup if one is due, and note what stopped it."""
         try:
-            make()
-            self.failed = None
+            if make():
+                self.failed = None
         except (DuetError, OSError) as error:
             self.failed = getattr(error, "code", "storage_full")
             log.error("the backup was not made: %s", getattr(error, "code", error))

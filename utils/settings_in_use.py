@@ -39,11 +39,11 @@ class SettingInUse:
 def list_settings(settings: Settings, env: Mapping[str, str] | None = None) -> list[SettingInUse]:
     """List all settings, by subject and in the order of their fields."""
     env = os.environ if env is None else env
-    found = []
+    listed = []
     for one in describe_settings():
         field = one.variable.removeprefix(PREFIX).lower()
         value = getattr(getattr(settings, one.subject), field)
-        found.append(
+        listed.append(
             SettingInUse(
                 name=one.variable,
                 subject=one.subject,
@@ -54,7 +54,7 @@ def list_settings(settings: Settings, env: Mapping[str, str] | None = None) -> l
                 about=one.help,
             )
         )
-    return found
+    return listed
 
 
 def _source(value: object, default: object, *, is_in_env: bool) -> str:
