@@ -20,6 +20,7 @@ from commands import (
     client,
     clips,
     demo,
+    doctor,
     encryption,
     evaluate,
     gallery,
@@ -77,6 +78,7 @@ for _command in (
     backup.backups,
     backup.restore,
     backup.check,
+    doctor.doctor,
     plot.plot,
 ):
     cli.add_command(_command)

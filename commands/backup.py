@@ -51,7 +51,7 @@ def backup(
 
     settings = Settings.from_env()
     sealed_key = _seal_key(settings, passphrase_file) if with_key else ""
-    beside = Beside(settings, _encoder_ids(settings), sealed_key)
+    beside = Beside(settings, encoder_ids(settings), sealed_key)
     with open_store() as store, tqdm(total=count_rows(store), unit="rows", disable=None) as bar:
         made = make_backup(store, folder, beside, lambda _table, rows: bar.update(rows))
     if keep:
@@ -192,7 +192,7 @@ def check(folder: Path | None, as_json: bool) -> None:
         return
     settings = Settings.from_env()
     with open_store() as store:
-        checks = check_gallery(store, settings.storage.media_folder, _encoder_ids(settings))
+        checks = check_gallery(store, settings.storage.media_folder, encoder_ids(settings))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in checks], indent=2))
     else:
@@ -204,7 +204,7 @@ def check(folder: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _encoder_ids(settings: Settings) -> dict[str, str]:
+def encoder_ids(settings: Settings) -> dict[str, str]:
     """Ids of the encoders that are installed, by modality. Raises ModelError."""
     from network.serving.card import read_card
 

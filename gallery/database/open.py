@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gallery.database.base import BUSY_TIMEOUT_S, Database
-from gallery.database.postgres import PostgresDatabase
+from gallery.database.postgres import PostgresDatabase, make_engine
 from gallery.database.sqlite import SqliteDatabase
-from utils.errors import ConfigError
+from gallery.migrations.upgrade import version_of
+from utils.errors import ConfigError, StoreUnavailableError
 
 _EXAMPLES = "For example sqlite:////folder/duet.db or postgresql+psycopg://user@host/duet"
 
@@ -27,6 +31,27 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
     if kind in ("postgresql", "postgres"):
         return PostgresDatabase(parsed)
     raise ConfigError(f"The gallery is kept in SQLite or PostgreSQL. {_EXAMPLES}. Received: {kind}")
+
+
+def read_schema(url: str) -> str | None:
+    """Read the schema of a database, and change nothing (None = it is empty).
+
+    Raises ConfigError for the database of another program, StoreUnavailableError.
+    """
+    parsed = _parse(url)
+    is_file = parsed.get_backend_name() == "sqlite"
+    if is_file and not Path(parsed.database or "").exists():
+        return None
+    engine = create_engine(parsed) if is_file else make_engine(parsed)
+    try:
+        with engine.connect() as connection:
+            return version_of(connection)
+    except SQLAlchemyError as error:  # its text may hold the password
+        raise StoreUnavailableError(
+            f"The database cannot be read: {type(error).__name__}."
+        ) from None
+    finally:
+        engine.dispose()
 
 
 def _parse(url: str) -> URL:

@@ -52,7 +52,7 @@ class PostgresDatabase(Database):
     searches = True
 
     def __init__(self, url: URL) -> None:
-        engine = _engine(url)
+        engine = make_engine(url)
         super().__init__(
             engine.execution_options(isolation_level="REPEATABLE READ"),
             engine.execution_options(writes=True),
@@ -192,7 +192,8 @@ _SEQUENCES = """
 """
 
 
-def _engine(url: URL) -> Engine:
+def make_engine(url: URL) -> Engine:
+    """Make the connections to a server. Raises ConfigError without psycopg."""
     try:
         import psycopg  # noqa: F401
     except ImportError as error:

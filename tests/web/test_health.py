@@ -57,7 +57,7 @@ def test_a_worker_that_ended(client: FlaskClient, app: Flask) -> None:
 
 
 def test_a_slow_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.api.health.SLOW_S", 0.0)
+    monkeypatch.setattr("jobs.hindrances.SLOW_S", 0.0)
     assert codes(client) == ["database_slow"]
 
 

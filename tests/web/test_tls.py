@@ -19,9 +19,9 @@ from tests.support.certificates import write_pair
 from tests.support.media import write_clip
 from tests.support.service import ROOT, Service, running
 from tests.support.tiny import tiny_models
+from utils.certificates import check_files
 from utils.config import Settings
 from utils.errors import ConfigError
-from web.server.tls import check_files
 
 
 def test_a_pair_that_is_good(tmp_path: Path) -> None:

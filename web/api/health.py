@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from typing import Any
 
 from flask_restx import Namespace, Resource
 
-from gallery.records.clock import now
 from gallery.results import Role
-from jobs.backups import OLD, last_backup
+from jobs.backups import last_backup
+from jobs.hindrances import find_hindrances
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller, key_state
@@ -20,11 +18,6 @@ from web.wire.schema.base import document_errors
 from web.wire.schema.service import HEALTH, STATUS
 
 ns = Namespace("service", "The service itself", path="/v1")
-
-SLOW_S = 1.0
-"""A database that takes longer for a small question is called slow."""
-
-LEAST_ROOM_BYTES = 256 << 20
 
 
 @ns.route("/health", endpoint="health")
@@ -93,27 +86,7 @@ def health() -> dict[str, Any]:
 
 def find_reasons() -> list[dict[str, str]]:
     """Find what hinders the service. Raises StoreUnavailableError."""
-    started = time.perf_counter()
-    store().check()
-    answer_s = time.perf_counter() - started
-    free = shutil.disk_usage(settings().storage.data_dir).free
-    jump = store().clock_jump
-    is_dead = any(thread.is_dead for thread in job_threads())
-    checks = {
-        "database_slow": f"The database took {answer_s:.1f} s." if answer_s > SLOW_S else "",
-        "disk_full": f"{free / 1e6:.0f} MB are free." if free < LEAST_ROOM_BYTES else "",
-        "clock": f"{jump}. Nothing is deleted by term." if jump else "",
-        "worker_dead": "Batch jobs are not worked on." if is_dead else "",
-        "backup_old": _describe_backup(),
-    }
-    return [{"code": code, "text": text} for code, text in checks.items() if text]
-
-
-def _describe_backup() -> str:
-    """What is wrong with the backups. Empty: nothing, or none are wanted."""
-    if settings().backup.backup_dir is None:
-        return ""
-    made_at = last_backup(settings())
-    if made_at is None:
-        return "There is no backup yet."
-    return f"The last backup is of {made_at:%Y-%m-%d}." if now() - made_at > OLD else ""
+    found = find_hindrances(store(), settings())
+    if any(thread.is_dead for thread in job_threads()):
+        found["worker_dead"] = "Batch jobs are not worked on."
+    return [{"code": code, "text": text} for code, text in found.items()]

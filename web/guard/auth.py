@@ -27,6 +27,7 @@ from utils.errors import (
     StorageFullError,
     StoreUnavailableError,
 )
+from utils.listening import is_reachable
 from utils.subjects import PREFIX
 from web.guard import roles
 from web.guard.limits import Limits, address
@@ -122,14 +123,9 @@ def take_role(asking: Caller | None) -> Caller | None:
     return replace(asking, role=wanted)
 
 
-def reachable(settings: Settings) -> bool:
-    """Whether others than this machine may be able to connect."""
-    return bool(settings.server.trusted_proxies) or not is_loopback(settings.server.host)
-
-
 def check_keys(settings: Settings, stored: Keys) -> None:
     """Raise ConfigError for a service that others could reach, but that has no key."""
-    if settings.server.api_key or not reachable(settings) or stored.exist(usable=True):
+    if settings.server.api_key or not is_reachable(settings) or stored.exist(usable=True):
         return
     if not is_loopback(settings.server.host):
         raise ConfigError(
@@ -216,7 +212,7 @@ class _Guard:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._for_this_machine = not settings.server.api_key and not reachable(settings)
+        self._for_this_machine = not settings.server.api_key and not is_reachable(settings)
 
     def check(self) -> None:
         """Find out who asks, and refuse who may not.

@@ -8,9 +8,7 @@ other than 0.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +18,8 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from utils.config import Settings, describe_settings
-from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
-from utils.subjects import PREFIX
+from utils.errors import DuetError, StorageFullError, StoreUnavailableError
+from utils.listening import bracket, check_port, url_of
 from web import VERSION
 from web.server.logs import start_log
 
@@ -51,7 +49,7 @@ class Service(BaseApplication):
     def load_config(self) -> None:
         """Set gunicorn's settings. What the operator may change is a DUET_* setting."""
         values: dict[str, Any] = {
-            "bind": [f"{_bracket(self._settings.server.host)}:{port}" for port in self._ports],
+            "bind": [f"{bracket(self._settings.server.host)}:{port}" for port in self._ports],
             "workers": 1,  # one set of networks in memory; threads serve in parallel
             "worker_class": "web.server.gunicorn_worker.Worker",
             "threads": self._settings.limits.threads,
@@ -131,48 +129,10 @@ def configuration(settings: Settings) -> dict[str, str | float]:
     }
 
 
-def url_of(settings: Settings) -> str:
-    """Write the address at which a browser finds the service: DUET_URL, or this machine."""
-    if settings.server.url:
-        return settings.server.url.rstrip("/")
-    any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
-    host = any_address.get(settings.server.host, settings.server.host)
-    scheme = "https" if settings.server.tls_cert else "http"
-    base = settings.server.base_path
-    return f"{scheme}://{_bracket(host)}:{settings.server.port}{base}"
-
-
 def list_pages(url: str) -> str:
     """List the pages that people open, one a line."""
     pages = {"kiosk": "who stands before the camera", "people": "who is enrolled"}
     return "\n".join(f"  {url}/{name:8}{what}" for name, what in pages.items())
-
-
-def _bracket(host: str) -> str:
-    """Put an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def check_port(settings: Settings, name: str, port: int) -> None:
-    """Raise ConfigError unless the address can be listened on."""
-    where = f"{PREFIX}HOST={settings.server.host} {PREFIX}{name}={port}"
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            settings.server.host, port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                f"The port is in use by another program. Received: {where}",
-                f"Stop the other program, or choose another port: {PREFIX}{name}={port + 1}.",
-            ) from error
-        raise ConfigError(
-            f"The service cannot listen on this address ({error.strerror}). Received: {where}"
-        ) from error
 
 
 def check_start(settings: Settings) -> None:
@@ -181,8 +141,8 @@ def check_start(settings: Settings) -> None:
     Raises ConfigError, ModelError.
     """
     from network.serving.card import read_card
+    from utils.certificates import check_files
     from web.guard.limits import parse_allowance
-    from web.server.tls import check_files
     from web.wire.uploads import prepare_folder
 
     check_port(settings, "PORT", settings.server.port)

@@ -50,13 +50,17 @@ def _check_readable(path: Path, setting: str) -> None:
         ) from None
 
 
-def _check_dates(certificate: Path) -> None:
+def read_dates(certificate: Path) -> tuple[datetime, datetime]:
+    """Read from when and until when a certificate is valid."""
     from cryptography import x509
 
     # The service's own stands first, before the chain
     leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-    begin = leaf.not_valid_before_utc
-    end = leaf.not_valid_after_utc
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+
+
+def _check_dates(certificate: Path) -> None:
+    begin, end = read_dates(certificate)
     now = datetime.now(UTC)
     if not begin <= now <= end:
         raise ConfigError(
