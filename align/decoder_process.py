@@ -23,9 +23,13 @@ from typing import Any
 from align.confinement import Confinement
 from utils.config import ROOT
 from utils.errors import MediaUnreadableError
+from utils.tally import Tally
 
 # Variables of the environment that the process inherits
 _INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
+
+DEATHS = Tally()
+"""Decoders of this process that died or hung."""
 
 _START_S = 120.0
 _STOP_S = 2.0
@@ -135,7 +139,8 @@ def processor_s_of(pid: int) -> float:
 
 
 def _unreadable(what: str, name: str = "") -> MediaUnreadableError:
-    """Make the error of a decoder that did `what`, and got the signal of this name."""
+    """Count the death of a decoder that did `what` and got a signal, and make its error."""
+    DEATHS.add()
     return MediaUnreadableError(
         f"The file cannot be decoded: its decoder {what}.", details={"signal": name}
     )

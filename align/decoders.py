@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from align.confinement import Confinement
-from align.decoder_process import DecoderProcess, SharedMemory
+from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
 from align.handover import needed_bytes, take_over
 from align.limits import ReadLimits
 from utils import errors
@@ -83,7 +83,8 @@ class _Decoder:
         self.process = self._start()
 
     def read(self, path: Path, filename: str | None) -> tuple[Clip, dict[str, float]]:
-        if not self.process.is_alive:
+        if not self.process.is_alive:  # it died idle
+            DEATHS.add()
             self.process = self._start()
         answer = self.process.ask(path.absolute(), self._limits, filename)
         if "clip" not in answer:

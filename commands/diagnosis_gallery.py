@@ -71,10 +71,10 @@ def _look_at_clock(store: Store) -> Iterator[Finding]:
 def _check(settings: Settings, store: Store) -> Iterator[Finding]:
     """Tell what `cli.py check` finds."""
     checks = check_gallery(store, settings.storage.media_folder, _encoders(settings))
-    problems = [(check, text) for check in checks for text in check.problems]
-    for check, text in problems:
-        yield bad("gallery", "broken", check=check.code, reason=text)
-    if not problems:
+    for check in checks:
+        for text in check.problems:
+            yield bad("gallery", "broken", check=check.code, reason=text)
+    if not any(check.problems for check in checks):
         yield ok("gallery", checks=_codes(checks))
 
 

@@ -25,13 +25,13 @@ def find_hindrances(store: Store, settings: Settings) -> dict[str, str]:
     store.check()
     answer_s = time.perf_counter() - started
     jump = store.clock_jump
-    found = {
+    sentences = {
         "database_slow": f"The database took {answer_s:.1f} s." if answer_s > SLOW_S else "",
         "disk_full": describe_room(settings),
         "clock": f"{jump}. Nothing is deleted by term." if jump else "",
         "backup_old": describe_backup(settings),
     }
-    return {code: text for code, text in found.items() if text}
+    return {code: text for code, text in sentences.items() if text}
 
 
 def describe_room(settings: Settings) -> str:

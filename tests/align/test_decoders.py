@@ -15,6 +15,7 @@ import pytest
 from align.aligner import Aligner
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip
+from align.decoder_process import DEATHS
 from align.decoders import Decoders
 from tests.support import media
 from tests.support.hostile_decoder import TRICKS
@@ -107,7 +108,9 @@ def test_a_death_is_one_refusal(
     decoders: Decoders, clip: Path, tmp_path: Path, trick: str, words: str, name: str
 ) -> None:
     before = set(decoders.pids)
+    deaths = DEATHS.count
     error = refuse(decoders, hostile(tmp_path, trick))
+    assert DEATHS.count == deaths + 1
     assert words in error.message
     assert error.details == {"signal": name}
     assert len(set(decoders.pids) - before) == 1
@@ -158,11 +161,13 @@ def test_a_death_leaves_the_other_clips_alone(
 
 
 def test_one_that_is_killed_while_idle_is_replaced(decoders: Decoders, clip: Path) -> None:
+    before = DEATHS.count
     for pid in decoders.pids:
         os.kill(pid, signal.SIGKILL)
     wait_for_end(decoders.pids)
     with decoders.read(clip, None) as (read, _):
         assert len(read.frames) == 4
+    assert DEATHS.count == before + 1  # the others are replaced when they are asked
 
 
 def test_an_aligner_sees_and_hears_the_same(decoders: Decoders, clip: Path) -> None:

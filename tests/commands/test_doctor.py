@@ -13,6 +13,7 @@ import string
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ def test_it_words_everything_in_three_languages() -> None:
 def _codes(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("bad", "note", "ok"):
-            words = [x for a in node.args for x in ast.walk(a) if isinstance(x, ast.Constant)]
-            subject, *codes = [str(word.value) for word in words]
+            parts = chain.from_iterable(map(ast.walk, node.args))
+            subject, *codes = [str(x.value) for x in parts if isinstance(x, ast.Constant)]
             named = [a.id for a in ast.walk(node) if isinstance(a, ast.Name) and a.id == "OK"]
             for code in codes or ["ok"]:
                 yield f"{subject}.{code}"

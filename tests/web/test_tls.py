@@ -113,6 +113,14 @@ class TestRunning:
                 == 200
             )
 
+    def test_prometheus_needs_the_key(self, service: Service, pair: tuple[Path, Path]) -> None:
+        url = service.url.replace("http:", "https:") + "/metrics"
+        assert requests.get(url, verify=str(pair[0]), timeout=30).status_code == 401
+        headers = {"Authorization": "Bearer correct-horse"}  # as Prometheus sends it
+        shown = requests.get(url, verify=str(pair[0]), headers=headers, timeout=30)
+        assert shown.status_code == 200
+        assert "duet_decoder_deaths_total 0.0" in shown.text
+
     def test_old_protocols_are_refused(self, service: Service, pair: tuple[Path, Path]) -> None:
         for version, good in ((ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
             context = ssl.create_default_context(cafile=str(pair[0]))

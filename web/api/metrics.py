@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from align.decoder_process import DEATHS
 from jobs.backups import last_backup
 from web.api.health import find_reasons
 from web.metrics import metrics
@@ -29,16 +30,19 @@ def show_metrics() -> Response:
 class Gauges(Collector):
     """What the service holds now. Prometheus asks for it within a request."""
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> Iterator[Metric]:
         """Describe nothing, so that the registry does not ask before there is a request."""
         return iter(())
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Read the gauges."""
         yield GaugeMetricFamily("duet_people", "People in the gallery.", store().count())
         yield _by("duet_job_files", "Files of batch jobs.", "state", jobs().count_files())
         sessions = live_room().sessions
         yield GaugeMetricFamily("duet_live_sessions", "Live sessions that are open.", sessions)
+        deaths = CounterMetricFamily("duet_decoder_deaths", "Decoders that died or hung.")
+        deaths.add_metric([], DEATHS.count)
+        yield deaths
         if made_at := last_backup(settings()):
             name = "duet_last_backup_timestamp_seconds"
             yield GaugeMetricFamily(name, "Time of the last backup.", made_at.timestamp())
