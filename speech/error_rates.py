@@ -31,7 +31,12 @@ class Errors:
         """Error rate. It may be above 1. Raises ValueError where nothing was said."""
         if not self.length:
             raise ValueError("An error rate needs a text that is not empty. Received: 0 signs")
-        return (self.substitutions + self.deletions + self.insertions) / self.length
+        return self.count / self.length
+
+    @property
+    def count(self) -> int:
+        """Number of changes of any kind."""
+        return self.substitutions + self.deletions + self.insertions
 
     def __add__(self, other: Errors) -> Errors:
         return Errors(
@@ -90,4 +95,4 @@ def _cheapest(both: Errors, above: Errors, left: Errors, *, is_same: bool) -> Er
         above + Errors(deletions=1),
         left + Errors(insertions=1),
     )
-    return min(ways, key=lambda way: way.substitutions + way.deletions + way.insertions)
+    return min(ways, key=lambda way: way.count)

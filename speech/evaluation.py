@@ -2,7 +2,7 @@
 
 A manifest is a CSV file with the columns `path`, `text` and, where it is known,
 `speaker`. Texts with digits are left out and counted, because digits may be spoken in
-several ways.
+several ways. Digits that an engine writes are read out in the way that is nearest.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from speech.error_rates import (
     count_word_errors,
     total,
 )
+from speech.numbers import read_out
 from speech.ports import LONGEST_S, Transcriber
 from speech.session import TranscriptionSession
 from utils.arrays import RATE_HZ, Float32Array, IndexArray
@@ -131,7 +132,12 @@ def evaluate(
 
 
 def count_all(reference: str, written: str) -> dict[str, Errors]:
-    """Count the errors by each measure."""
+    """Count the errors by each measure. Digits that are written are read out first."""
+
+    def count_errors(text: str) -> int:
+        return count_character_errors(reference, text, spaces=False).count
+
+    written = read_out(written, reference, count_errors)
     return {
         "cer_without_spaces": count_character_errors(reference, written, spaces=False),
         "cer": count_character_errors(reference, written, spaces=True),
@@ -154,6 +160,7 @@ def summarise(results: list[Result]) -> dict[str, Any]:
         "by_speaker": _group(results, lambda r: r.utterance.speaker or "-"),
         "by_duration": _group(results, lambda r: _name_duration(r.duration_s)),
         "worst": [_show(result) for result in worst],
+        "results": [_show(result) for result in results],
     }
 
 
@@ -166,7 +173,7 @@ def describe_conditions(results: dict[str, list[Result]], left_out: int) -> dict
     first = next(iter(results))
     return {
         "condition": first,
-        "digits": "texts with digits are left out",
+        "digits": "texts with digits are left out; digits that are written are read out",
         "left_out": left_out,
         **summarise(results[first]),
         "conditions": {name: _with_intervals(group) for name, group in results.items()},
