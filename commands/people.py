@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_recognizer, open_store, refusals
+from commands.shared import open_recognizer, open_store, output_file, refusals
 from gallery.results import MAX_PAGE, Person
-from utils.whole_file import whole_file
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ def people_export(person_id: str, file: Path | None) -> None:
     if file is None:
         click.echo(text)
         return
-    with whole_file(file) as draft:
+    with output_file(file) as draft:
         draft.touch(mode=0o600)
         draft.write_text(text, encoding="utf-8")
     click.echo(f"Wrote {file}.")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_recognizer, refusals
-from utils.whole_file import whole_file
+from commands.shared import open_recognizer, output_file, refusals
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -169,10 +168,5 @@ def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
 
 
 def _save(figure: Any, png: Path) -> None:
-    try:
-        with whole_file(png) as draft:
-            figure.savefig(draft, dpi=DPI, format="png")
-    except OSError as error:
-        raise click.ClickException(
-            f"The picture cannot be written: {error.strerror}. Received: {png}"
-        ) from error
+    with output_file(png) as draft:
+        figure.savefig(draft, dpi=DPI, format="png")

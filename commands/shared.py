@@ -14,7 +14,8 @@ from commands.hints import HINTS, SERVER_HINTS
 from commands.voice_server import ServerError
 from commands.wording import language, word_refusal
 from utils.config import Settings
-from utils.errors import DuetError
+from utils.errors import DuetError, OutputError
+from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from gallery.store import Store
@@ -62,6 +63,22 @@ def describe(error: DuetError) -> str:
 def format_error(code: str, message: str, hint: str) -> str:
     """Format an error body in one line."""
     return f"{code}: {message.rstrip('.')}. {hint}".rstrip()
+
+
+@contextmanager
+def output_file(file: Path) -> Iterator[Path]:
+    """Yield a path to write to, as `whole_file` does.
+
+    Raises OutputError where the file cannot be written, as on a full disk.
+    """
+    try:
+        with whole_file(file) as draft:
+            yield draft
+    except OSError as error:
+        raise OutputError(
+            f"The file {file.name} cannot be written: {error.strerror}.",
+            "Free some space, or name another file.",
+        ) from error
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, refusals
+from commands.shared import FILE, output_file, refusals
 from utils.config import Settings
-from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from speech.conditions import Condition
@@ -112,9 +111,9 @@ def _write_report(report: dict[str, Any], out: Path) -> None:
     """Write a report as JSON, and its picture beside it."""
     from speech.error_plot import draw_report
 
-    with whole_file(out.with_suffix(".png")) as draft:
+    with output_file(out.with_suffix(".png")) as draft:
         draw_report(draft, report)
-    with whole_file(out) as draft:
+    with output_file(out) as draft:
         draft.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
 
 

@@ -15,10 +15,9 @@ import click
 from tqdm import tqdm
 
 from commands.jobs import list_failures, open_workplace, watch
-from commands.shared import FILE, describe, open_store, refusals, report
+from commands.shared import FILE, describe, open_store, output_file, refusals, report
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
-from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from speech.diarise import Naming
@@ -270,10 +269,10 @@ def format_transcript(transcript: Transcript, form: str) -> str:
 
 
 def _save(target: Path, text: str) -> None:
+    """Write a transcript, or print it where that fails: an hour of work is not lost."""
     try:
-        with whole_file(target) as draft:
+        with output_file(target) as draft:
             draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"The transcript {target.name} cannot be written: {error.strerror}."
-        ) from error
+    except OutputError:
+        click.echo(text, nl=False)
+        raise

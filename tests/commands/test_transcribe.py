@@ -77,6 +77,17 @@ def test_nothing_is_overwritten_unless_it_is_forced(
     assert target.read_text(encoding="utf-8").startswith("w0")
 
 
+def test_a_transcript_that_cannot_be_written_is_printed(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    result = run(talk, "--to", tmp_path / "file" / "folder")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("w0 w1 w2")
+    assert "output_refused: The file talk.txt cannot be written" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "talk.wav"]
+
+
 def test_a_file_that_cannot_be_read_leaves_the_others(
     talk: Path, wordy: WordyEngine, tmp_path: Path
 ) -> None:

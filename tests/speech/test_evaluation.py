@@ -90,3 +90,5 @@ def test_the_command_prints_rates(manifest: Path, monkeypatch: pytest.MonkeyPatc
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     refused = CliRunner().invoke(cli.cli, [*words, "--snr", "3"])
     assert "Leave out --snr" in refused.output
+    unwritten = CliRunner().invoke(cli.cli, [*words[:4], "--out", str(out / "r.json")])
+    assert "output_refused: The file r.png cannot be written" in unwritten.output
