@@ -60,7 +60,8 @@ def read_talk(name: str, seconds: float) -> tuple[Float32Array, dict[str, Float3
         samples, _ = soundfile.read(folder / row["path"], dtype="float32")
         parts += [samples, pause]
         own.setdefault(row.get("speaker") or "reader", []).append(samples)
-    first = {who: np.concatenate(said)[: round(ENROLLED_S * RATE_HZ)] for who, said in own.items()}
+    most = round(ENROLLED_S * RATE_HZ)
+    first = {who: np.concatenate(speech)[:most] for who, speech in own.items()}
     return np.concatenate(parts), first
 
 
@@ -144,7 +145,7 @@ def print_words(
     duration_s = len(samples) / RATE_HZ
     windows = find_windows(samples)
     writers = Writers(model, language)
-    references = [KnownVoice(who, recognizer.voices.embed(said)) for who, said in own.items()]
+    references = [KnownVoice(who, recognizer.voices.embed(speech)) for who, speech in own.items()]
     writers.write_directly(windows[:1])  # the first call of an engine builds tables
     writers.write(windows[0].samples)
     words = []

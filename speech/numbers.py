@@ -54,16 +54,16 @@ _NATIVE_UNITS = ("", "하나", "둘", "셋", "넷", "다섯", "여섯", "일곱"
 _NATIVE_BEFORE = {"하나": "한", "둘": "두", "셋": "세", "넷": "네", "스물": "스무"}
 
 
-def read_out(written: str, said: str, count_errors: Callable[[str], int]) -> str:
+def read_out(written: str, reference: str, count_errors: Callable[[str], int]) -> str:
     """Read the digits of a text out as what was said does.
 
     Args:
         written: text with digits.
-        said: the text that it is compared with. Korean, if it has a Korean letter.
-        count_errors: errors of a text against `said`. Of all ways to read a number out,
+        reference: the text that it is compared with. Korean, if it has a Korean letter.
+        count_errors: errors of a text against `reference`. Of all ways to read a number out,
             the one with the fewest is taken, one number after another.
     """
-    list_readings = read_korean if _HANGUL.search(said) else read_english
+    list_readings = read_korean if _HANGUL.search(reference) else read_english
     while (match := _NUMBER.search(written)) is not None:
         before = written[: match.start()]
         after = written[match.end() :]
@@ -146,5 +146,5 @@ def say_korean(number: int) -> str:
         return _KOREAN_DIGITS[number]
     power, name = next(one for one in _KOREAN_POWERS if number >= one[0])
     count = number // power
-    said = "" if count == 1 and power <= 10**4 else say_korean(count)
-    return f"{said}{name}{say_korean(number % power) if number % power else ''}"
+    factor = "" if count == 1 and power <= 10**4 else say_korean(count)
+    return f"{factor}{name}{say_korean(number % power) if number % power else ''}"
