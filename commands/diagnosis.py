@@ -31,7 +31,7 @@ from speech.models import is_installed, list_models
 from utils.certificates import check_files, read_dates
 from utils.config import ROOT, Settings, is_loopback
 from utils.errors import ConfigError, DuetError
-from utils.listening import check_port, is_reachable, local_url, url_of
+from utils.listening import WYOMING_PORT, check_port, is_reachable, local_url, url_of
 
 OK = "ok"
 NOTE = "note"
@@ -204,6 +204,8 @@ def look_at_ports(settings: Settings) -> Iterator[Finding]:
         check_port(settings, "PORT", settings.server.port)
         if settings.live.live_port:
             check_port(settings, "LIVE_PORT", settings.live.live_port)
+        if settings.live.wyoming_port:
+            check_port(settings, WYOMING_PORT, settings.live.wyoming_port)
         yield ok("ports", port=settings.server.port)
     except ConfigError as error:
         is_ours = not ask(url, trusting=True)

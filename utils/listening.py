@@ -9,6 +9,9 @@ from utils.config import Settings, is_loopback
 from utils.errors import ConfigError
 from utils.subjects import PREFIX
 
+WYOMING_PORT = "WYOMING_PORT"
+"""The one port with an address of its own."""
+
 
 def url_of(settings: Settings) -> str:
     """Write the address at which a browser finds the service: DUET_URL, or this machine."""
@@ -34,12 +37,12 @@ def is_reachable(settings: Settings) -> bool:
 
 
 def check_port(settings: Settings, name: str, port: int) -> None:
-    """Raise ConfigError unless the address can be listened on."""
-    where = f"{PREFIX}HOST={settings.server.host} {PREFIX}{name}={port}"
+    """Raise ConfigError unless the port of this setting can be listened on."""
+    is_wyoming = name == WYOMING_PORT
+    host = settings.live.wyoming_host if is_wyoming else settings.server.host
+    where = f"{PREFIX}{'WYOMING_' if is_wyoming else ''}HOST={host} {PREFIX}{name}={port}"
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            settings.server.host, port, type=socket.SOCK_STREAM
-        )[0]
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)

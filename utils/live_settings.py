@@ -13,7 +13,7 @@ NAMES = ("all", "registered", "gallery")
 
 @dataclass(frozen=True)
 class LiveSettings(Subject):
-    """Live transcription (docs/live.md). A session may state the options after the port."""
+    """Live transcription (docs/live.md). A session may state the options after the ports."""
 
     live_sessions: int = setting(
         0,
@@ -28,6 +28,17 @@ class LiveSettings(Subject):
         " none.",
         0,
         65535,
+    )
+    wyoming_port: int = setting(
+        0,
+        "A port of its own for the Wyoming protocol, as Home Assistant speaks it. 0: none.",
+        0,
+        65535,
+    )
+    wyoming_host: str = setting(
+        "127.0.0.1",
+        "Address to listen on for the Wyoming protocol. It knows no keys: whoever reaches the"
+        " address has speech written down, and is told who speaks.",
     )
     live_language: str = setting(
         "", "Code of the language that is spoken, as ko. Empty: it is detected."

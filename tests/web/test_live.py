@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
+import soxr
 from flask import Flask
 from simple_websocket import ConnectionClosed
 
@@ -26,11 +29,36 @@ from tests.support.gallery_parts import StubEncoders, recognizer_of
 from tests.support.live import LiveClient, PitchVoice, PromptClient, blocks, listening
 from tests.support.recordings import WordyEngine, silence, syllables
 from tests.support.waiting import until
+from utils.arrays import RATE_HZ
 from utils.config import Settings
+from web import tickets
 from web.factory import create_app
 from web.live import conversation, enrolment
 
 TURN = np.concatenate([syllables(3, 5), silence(1)])
+
+
+MALFORMED = (
+    "no json",
+    "[1]",
+    "[" * 60_000,
+    '{"a": ' * 10_000,
+    '{"type": "start_transcription", "vad_mode": ' + "9" * 60_000 + "}",
+    '{"type": "start_transcription", "language": "' + "k" * 70_000 + '"}',
+    '{"type": "dance"}',
+    '{"type": 5}',
+    "{}",
+)
+
+
+def send_large(client: LiveClient, size: int) -> None:
+    """Send one message of so many zeros, as long as the service takes it."""
+    # A mask of zeros changes nothing (RFC 6455, 5.3)
+    head = bytes([0x82, 0x80 | 127]) + size.to_bytes(8, "big") + bytes(4)
+    with suppress(OSError):
+        client.socket.sock.sendall(head)
+        for _ in range(size >> 20):
+            client.socket.sock.sendall(bytes(1 << 20))
 
 
 @pytest.fixture(autouse=True)
@@ -167,13 +195,13 @@ def test_what_is_malformed_is_answered(address: str) -> None:
     client.take()
     client.send("start_transcription")
     client.until("transcription_started")
-    for sent in ("no json", "[1]", "[" * 60_000, '{"type": "dance"}', '{"type": 5}', "{}", b"odd"):
+    for sent in (*MALFORMED, b"odd"):
         client.socket.send(sent)
         error = client.until("error")
         assert (error["code"], bool(error["message"])) == ("invalid_request", True)
     client.send("start_transcription")
     assert "already" in client.until("error")["message"]
-    client.socket.send(b"\0\0" * (8 << 20))
+    send_large(client, 50 << 20)
     assert client.until("error")["code"] == "message_too_large"
     with pytest.raises(ConnectionClosed):
         client.take()
@@ -191,6 +219,33 @@ def test_sound_of_another_rate_that_is_not_stated_is_told(address: str) -> None:
     client.hear(silence(40))
     assert "sample_rate" in client.until("notice")["hint"]
     client.close()
+
+
+def test_sound_of_48_khz_is_written_down_where_it_is_stated(address: str) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription", sample_rate=48_000, partials=False)
+    client.hear(np.asarray(soxr.resample(TURN, RATE_HZ, 48_000), np.float32))
+    turn = client.until("transcription")
+    assert turn["text"].startswith("w0 w1 w2 w3 w4")
+    assert turn["end_s"] == pytest.approx(3.0, abs=0.4)
+    client.send("stop_transcription")
+    assert client.rest()[-1]["duration_s"] == pytest.approx(4.0, abs=0.1)
+
+
+def test_sessions_that_are_dropped_leave_nothing(address: str, app: Flask) -> None:
+    room = app.extensions["duet"].live_room
+    room.resume_s = 0.01
+    before = threading.active_count()
+    for _ in range(20):
+        client = LiveClient(address)
+        client.take()
+        client.send("start_transcription", partials=False)
+        client.until("transcription_started")
+        client.hear(syllables(0.5))
+        client.socket.sock.shutdown(socket.SHUT_RDWR)
+        until(lambda: room.sessions == 0)
+    until(lambda: threading.active_count() <= before)
 
 
 def test_no_message_for_long_ends_the_session(
@@ -226,7 +281,9 @@ def test_sentences_are_in_the_language_of_the_client(address: str) -> None:
     client.close()
 
 
-def test_a_key_comes_in_the_first_message_or_as_a_ticket(tmp_path: Path) -> None:
+def test_a_key_comes_in_the_first_message_or_as_a_ticket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app, recognizer = make_app(tmp_path, api_key="secret")
     auditor = app.extensions["duet"].keys.create(Role.AUDITOR)[1]
     with listening(app) as address:
@@ -257,6 +314,13 @@ def test_a_key_comes_in_the_first_message_or_as_a_ticket(tmp_path: Path) -> None
             client.send("start_transcription")
             client.until(kind)
             client.close()
+        monkeypatch.setattr(tickets, "TICKET_S", -1)
+        late = requests.post(url, headers={"X-API-Key": "secret"}, timeout=10).json()
+        client = LiveClient(address)
+        client.send("authenticate", ticket=late["ticket"])
+        refused = client.until("error")
+        assert (refused["code"], "too old" in refused["message"]) == ("key_required", True)
+        client.close()
     recognizer.close()
 
 

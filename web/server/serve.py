@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from utils.config import Settings, describe_settings
-from utils.errors import DuetError, StorageFullError, StoreUnavailableError
-from utils.listening import bracket, check_port, url_of
+from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
+from utils.listening import WYOMING_PORT, bracket, check_port, url_of
+from utils.subjects import PREFIX
 from web import VERSION
 from web.server.logs import start_log
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from jobs.backups import BackupThread
     from jobs.thread import JobThread
     from speech.live_room import LiveRoom
+    from web.live.wyoming_asr import WyomingServer
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
@@ -42,7 +45,7 @@ class Service(BaseApplication):
         self._settings = settings
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
-        self._job_threads: tuple[JobThread | BackupThread, ...] = ()
+        self._threads: tuple[JobThread | BackupThread | WyomingServer, ...] = ()
         self._live_room: LiveRoom | None = None
         super().__init__()
 
@@ -88,7 +91,9 @@ class Service(BaseApplication):
         state = app.extensions["duet"]
         self._store = state.recognizer.store
         self._live_room = state.live_room
-        self._job_threads = (state.job_thread, state.recordings_thread, state.backup_thread)
+        self._threads = (state.job_thread, state.recordings_thread, state.backup_thread)
+        if self._settings.live.wyoming_port:
+            self._threads += (_start_wyoming(self._settings, state.live_room),)
         for thread in (state.job_thread, state.recordings_thread):
             thread.wake()  # jobs that the last run left
         state.backup_thread.start()
@@ -105,12 +110,20 @@ class Service(BaseApplication):
             self._live_room.is_closing = True
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
-        """End the jobs and the audit. Runs in the worker when it ends."""
-        for thread in self._job_threads:
+        """End the threads and the audit. Runs in the worker when it ends."""
+        for thread in self._threads:
             thread.stop(GRACE_S / 2)
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")
+
+
+def _start_wyoming(settings: Settings, room: LiveRoom) -> WyomingServer:
+    from web.live.wyoming_asr import WyomingServer
+
+    server = WyomingServer(settings.live.wyoming_host, settings.live.wyoming_port, room)
+    server.start()
+    return server
 
 
 def configuration(settings: Settings) -> dict[str, str | float]:
@@ -148,6 +161,8 @@ def check_start(settings: Settings) -> None:
     check_port(settings, "PORT", settings.server.port)
     if settings.live.live_port:
         check_port(settings, "LIVE_PORT", settings.live.live_port)
+    if settings.live.wyoming_port:
+        _check_wyoming(settings)
     parse_allowance(settings.limits.rate_limit)
     if settings.server.tls_cert and settings.server.tls_key:
         check_files(settings.server.tls_cert, settings.server.tls_key)
@@ -155,6 +170,17 @@ def check_start(settings: Settings) -> None:
     for model in ("face", "voice"):  # the fusion can be done without
         read_card(settings.storage.model_dir / model)
     _check_gallery(settings)
+
+
+def _check_wyoming(settings: Settings) -> None:
+    """Check that the port of the Wyoming protocol can be opened."""
+    port = settings.live.wyoming_port
+    if find_spec("wyoming") is None:
+        raise ConfigError(
+            f"The package wyoming is not installed. Received: {PREFIX}{WYOMING_PORT}={port}",
+            "Install it: pip install -r requirements-speech.txt",
+        )
+    check_port(settings, WYOMING_PORT, port)
 
 
 def _check_gallery(settings: Settings) -> None:
