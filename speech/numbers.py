@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:(?:st|nd|rd|th|s)\b)?", re.ASCII)
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_PERCENT = re.compile(r"(?<=\d) ?%")
 _MOST_DIGITS = 15
 
 _UNITS = (
@@ -63,7 +65,10 @@ def read_out(written: str, reference: str, count_errors: Callable[[str], int]) -
         count_errors: errors of a text against `reference`. Of all ways to read a number out,
             the one with the fewest is taken, one number after another.
     """
-    list_readings = read_korean if _HANGUL.search(reference) else read_english
+    is_korean = _HANGUL.search(reference) is not None
+    list_readings = read_korean if is_korean else read_english
+    written = _POINT.sub("점" if is_korean else " point ", written)
+    written = _PERCENT.sub("퍼센트" if is_korean else " percent", written)
     while (match := _NUMBER.search(written)) is not None:
         before = written[: match.start()]
         after = written[match.end() :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,6 +49,18 @@ def test_parts_are_joined_in_order(in_parts: Path) -> None:
     assert set(weights.files) == {"model.bin", "config.json", "tokenizer.json", "vocabulary.txt"}
     assert load_weights("").model == weights.model
     assert states() == ["ready"]
+
+
+def test_joining_writes_no_file_so_a_full_disk_or_a_kill_leaves_nothing(in_parts: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(OSError, match="File too large"):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+            weights = load_weights("half")
+            (in_parts / "new").write_bytes(b"x")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert weights.files["model.bin"] == b"one two"
 
 
 def test_other_weights_are_refused(in_parts: Path) -> None:

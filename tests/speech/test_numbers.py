@@ -53,5 +53,7 @@ def test_numbers_that_are_right_are_no_errors_and_others_are() -> None:
     said = "In fourteen sixty-five, three of one hundred ninety-seven debtors left."
     assert count_all(said, "In 1465, 3 of 197 debtors left.")["wer"].rate == 0.0
     assert count_all(said, "In 1465, 4 of 197 debtors left.")["wer"].substitutions == 1
+    assert count_all("three point five percent", "3.5%")["wer"].rate == 0.0
     korean = count_all("육천조 원과 사과 세 개입니다", "6천조 원과 사과 3개입니다")
     assert korean["cer_without_spaces"].rate == 0.0
+    assert count_all("삼점오 퍼센트", "3.5 %")["cer_without_spaces"].rate == 0.0
