@@ -25,7 +25,7 @@ from utils.errors import (
     MediaNotFoundError,
     PathForbiddenError,
 )
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality, PerModality
 from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.compat.first_sight import FirstSight, FirstSightRequest, identify_on_sight
@@ -251,7 +251,7 @@ def show_answer(result: FirstSight) -> dict[str, str]:
 
 def _notices(result: FirstSight) -> Iterator[str]:
     identification = result.identification
-    if identification.decisions.fused.outcome in (Outcome.CONFLICT, Outcome.REJECTED):
+    if _needs_reason(identification.decisions):
         yield f"{identification.decisions.fused.reason}."
     if (silent := identification.unconfirmed_by) is not None:
         by = identification.decisions.fused.modality
@@ -272,6 +272,13 @@ def _notices(result: FirstSight) -> Iterator[str]:
         yield "To register the clip all the same, send it again with force=true."
     elif result.registered:
         yield f"Registered: {result.person_id}."
+
+
+def _needs_reason(decisions: PerModality[Decision]) -> bool:
+    """Whether the lines alone do not tell why nobody is named by both."""
+    if decisions.fused.outcome is Outcome.UNKNOWN:
+        return any(decisions[modality].match is not None for modality in SINGLE)
+    return decisions.fused.outcome in (Outcome.CONFLICT, Outcome.REJECTED)
 
 
 def _speaker(decision: Decision, modality: Modality) -> str:
