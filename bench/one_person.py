@@ -28,6 +28,7 @@ from recognition.agreement import Sample, compare_parts, find_odd_faces, least_l
 from recognition.analysis import Analyser, Probe
 from recognition.one_person import OnePerson
 from recognition.verifier import Verifier
+from scoring.calibration import Calibration
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.media import Waveform
@@ -76,8 +77,18 @@ class Bench:
         faces = sorted(probe.capture.face_analysis.faces, key=lambda face: face.time_s)
         return Seen(person, probe, self.analyser.embed_sample(faces))
 
-    def shows_two(self, one: Seen, other: Seen, share: float) -> bool:
-        """Whether the faces of two people, one after the other, are told apart."""
+    @property
+    def bare(self) -> Calibration:
+        """The calibration of bare cosines of faces, as of a network without a cohort."""
+        return self.calibrations.face.cosine or self.calibrations.face
+
+    def shows_two(
+        self, one: Seen, other: Seen, share: float, calibration: Calibration | None = None
+    ) -> bool:
+        """Whether the faces of two people, one after the other, are told apart.
+
+        `calibration`: of faces, None for the one that serves.
+        """
         mine = one.faces
         theirs = other.faces
         count = round(len(mine.vectors) * (1 - share))
@@ -86,7 +97,7 @@ class Bench:
             vectors=np.concatenate([mine.vectors[:count], theirs.vectors[:rest]]),
             weights=np.concatenate([mine.weights[:count], theirs.weights[:rest]]),
         )
-        return bool(find_odd_faces(side, self.calibrations.face).any())
+        return bool(find_odd_faces(side, calibration or self.calibrations.face).any())
 
     def has_two(self, one: Seen, other: Seen) -> bool | None:
         """Whether two voices, half and half, are told apart. None for too little speech."""
@@ -134,6 +145,14 @@ def measure(bench: Bench, clips: Sequence[Seen]) -> Iterator[tuple[str, list[boo
             f"two people: {title} of the faces",
             [bench.shows_two(a, b, share) for a, b in drawn],
         )
+        yield (
+            f"two people: {title} of the faces, without a cohort",
+            [bench.shows_two(a, b, share, bench.bare) for a, b in drawn],
+        )
+    yield (
+        "one person: faces of a clip, without a cohort",
+        [bool(find_odd_faces(seen.faces, bench.bare).any()) for seen in clips],
+    )
     voices = [bench.has_two(a, b) for a, b in drawn]
     yield "two people: half of the speech", [heard for heard in voices if heard is not None]
 

@@ -12,11 +12,11 @@ from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.one_person import OnePerson
 from recognition.requests import EnrolmentRequest
-from recognition.results import Match
+from recognition.results import Decision, Match, Outcome
 from utils.clock import timed
-from utils.errors import ClipRefusedError, DuplicatePersonError
+from utils.errors import ClipRefusedError, DuplicatePersonError, MixedPeopleError
 from utils.media import Hint
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality, PerModality
 
 UNLIKE_EARLIER = Hint(
     "unlike_earlier",
@@ -85,10 +85,17 @@ class Enroller:
     def _check_duplicates(
         self, request: EnrolmentRequest, probes: Sequence[Probe]
     ) -> Iterator[Match]:
-        """Find who else the clips are. Raises DuplicatePersonError, unless by force."""
+        """Find who else the clips are, or one half of them.
+
+        Raises DuplicatePersonError and MixedPeopleError, unless by force.
+        """
         for probe in probes:
-            duplicate = self._find_duplicate(probe, request.person_id)
+            answer = self._identifier.decide(probe)
+            duplicate = decision.find_duplicate(answer.decisions, request.person_id, answer.rule)
             if duplicate is None:
+                fault = _find_half_known(answer.decisions, request.person_id)
+                if fault and not request.force:
+                    raise fault
                 continue
             match, modality = duplicate
             if not request.force:
@@ -98,9 +105,27 @@ class Enroller:
     def _note_refusal(self, error: ClipRefusedError, person_id: str | None = None) -> None:
         self._journal.note("enroll", "refused", person_id=person_id, detail={"why": error.code})
 
-    def _find_duplicate(self, probe: Probe, person_id: str) -> tuple[Match, Modality] | None:
-        answer = self._identifier.decide(probe)
-        return decision.find_duplicate(answer.decisions, person_id, answer.rule)
+
+def _find_half_known(decisions: PerModality[Decision], person_id: str) -> MixedPeopleError | None:
+    """Find out whether the face is somebody else's and the voice not, or the other way."""
+    if decisions.fused.outcome is not Outcome.CONFLICT:
+        return None
+    named = {m: decisions[m].match for m in SINGLE if decisions[m].match is not None}
+    if any(person_id in decisions[modality].named_ids for modality in named):
+        return None
+    for modality, match in named.items():
+        assert match is not None
+        return MixedPeopleError(
+            f"The face and the voice must be of one person. Received: by {modality} the clip is"
+            f" {match.person_id!r} ({match.name}), and the rest speaks against that person",
+            details={
+                "modality": str(modality),
+                "person_id": match.person_id,
+                "name": match.name,
+                "probability": match.probability,
+            },
+        )
+    return None
 
 
 def _duplicate_error(person_id: str, match: Match, modality: Modality) -> DuplicatePersonError:

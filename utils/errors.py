@@ -190,7 +190,7 @@ class ClipRefusedError(MediaError):
 
 
 class MixedPeopleError(ClipRefusedError):
-    """The faces, the parts of the speech, or the clips of a request are of two people."""
+    """The faces, the parts of the speech, face and voice, or the clips are of two people."""
 
     code = "mixed_people"
 

@@ -19,6 +19,7 @@ from tests.support.gallery_parts import direction, enroll_person, outcomes
 from utils.errors import (
     DuplicatePersonError,
     InvalidNameError,
+    MixedPeopleError,
     NoBiometricError,
     PersonNotFoundError,
 )
@@ -39,6 +40,34 @@ def test_enroll_nobody(recognizer: Recognizer, clip: Callable[..., Path]) -> Non
         enroll(recognizer, "nobody", clip(face=1))
     with pytest.raises(InvalidNameError):
         enroll(recognizer, "../x", clip(face=1))
+
+
+def test_a_face_that_is_known_with_a_voice_that_is_not_is_no_enrolment(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
+    """Nobody is enrolled with the face of Ann, who would be mistaken for her afterwards."""
+    mixed = clip(face=1, voice=9, sample=7, noise=2.5)
+    known = identify(gallery, mixed)
+    assert outcomes(known) == [("conflict", None), ("accepted", "ann"), ("unknown", None)]
+    match = known.decisions.face.match
+    assert match is not None
+    assert match.score < 0.95
+    sight = first_sight(gallery, "eve", mixed)
+    assert (sight.registered, sight.duplicate) == (False, None)
+    assert isinstance(sight.refusal, MixedPeopleError)
+    assert gallery.store.find_person("eve") is None
+    gallery.store.create_person("eve", "Eve")
+    with pytest.raises(MixedPeopleError) as caught:
+        enroll(gallery, "eve", mixed)
+    assert caught.value.details["person_id"] == "ann"
+    assert caught.value.details["modality"] == "face"
+    # A further clip of the person is judged by what is stored of the person alone
+    assert enroll(gallery, "ann", clip(face=1, voice=1, sample=8, noise=0.9)).templates
+    assert len(enroll(gallery, "eve", mixed, force=True).templates) == 2
+    # A voice that is known, and a face that is not
+    with pytest.raises(MixedPeopleError) as caught:
+        enroll_person(gallery, clip, "fay", face=8, voice=2, sample=7, noise=2.5)
+    assert caught.value.details["person_id"] == "bob"
 
 
 def test_a_score_is_over_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
