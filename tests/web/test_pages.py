@@ -23,7 +23,8 @@ from web.pages import pages
 STATIC = Path(pages.__file__).parent / "static"
 TEMPLATES = Path(pages.__file__).parent / "templates"
 TEXTS = {tag: read_texts(tag) for tag in pages.LANGUAGES}
-PAGES = ("/kiosk", "/verify", "/people", "/transcribe")
+PAGES = ("/kiosk", "/verify", "/transcribe", *pages.CONSOLE.values())
+NAMES = ["kiosk", "verify", "transcribe", "live", "swagger", *pages.CONSOLE]
 KINDS = {key.split(".")[0] for key in TEXTS["en"]}
 
 
@@ -131,13 +132,20 @@ def test_languages_say_the_same() -> None:
 def sources_of(page: str) -> str:
     """The templates and scripts of one page, one after the other."""
     template = (TEMPLATES / f"{page}.html").read_text(encoding="utf-8")
-    included = re.findall(r'{% (?:include|extends) "(\w+\.html)"', template)
-    files = [TEMPLATES / name for name in included]
+    files = included_by(template)
     scripts = {STATIC / "js" / f"{page}.js", STATIC / "js" / "header.js"}
     while more := set().union(*map(imports_of, scripts)) - scripts:
         scripts |= more
     texts = [file.read_text(encoding="utf-8") for file in [*files, *sorted(scripts)]]
     return "\n".join([template, *texts])
+
+
+def included_by(template: str) -> list[Path]:
+    """The templates that a template includes or extends, and those of them."""
+    names = re.findall(r'{% (?:include|extends) "(\w+\.html)"', template)
+    files = [TEMPLATES / name for name in names]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    return files + [further for text in texts for further in included_by(text)]
 
 
 def imports_of(script: Path) -> set[Path]:
@@ -154,7 +162,7 @@ def used_texts(page: str) -> set[str]:
     return {key for key in used if key.split(".")[0] in KINDS}
 
 
-@pytest.mark.parametrize("page", ["kiosk", "verify", "people", "transcribe", "live", "swagger"])
+@pytest.mark.parametrize("page", NAMES)
 def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
     texts = set(pages.texts("en", page))
     used = used_texts(page)
@@ -164,9 +172,7 @@ def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
 
 
 def test_every_text_is_used() -> None:
-    used = set().union(
-        *map(used_texts, ("kiosk", "verify", "people", "transcribe", "live", "swagger"))
-    )
+    used = set().union(*map(used_texts, NAMES))
     beginnings = tuple(key for key in used if key.endswith((".", "_")))
     assert not {text for text in set(TEXTS["en"]) - used if not text.startswith(beginnings)}
 

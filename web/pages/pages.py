@@ -1,7 +1,7 @@
 """Pages that app_web.py serves beside the API.
 
-They are Swagger UI at /, /kiosk, /verify, /people, /transcribe and /live. All files come
-from the service itself.
+They are Swagger UI at /, /kiosk, /verify, /people, /transcribe, /live, and the other pages
+of the operator's console. All files come from the service itself.
 
 Texts come from web/pages/static/i18n, a folder a language: the texts that pages share, and
 a file for each page. The server fills the page with them, the page's scripts read the
@@ -12,6 +12,7 @@ then remembers), else what the browser prefers, else English.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -42,9 +43,19 @@ A_YEAR_S = 365 * 24 * 3600
 TEXTS = Path(__file__).parent / "static" / "i18n"
 COMMON = "common"
 """The file of the texts that several pages use."""
+CONSOLE = {
+    "people": "/people",
+    "jobs": "/console/jobs",
+    "audit": "/console/audit",
+    "keys": "/console/keys",
+    "backup": "/console/backup",
+    "health": "/console/health",
+    "settings": "/console/settings",
+}
+"""Pages of the operator, by name, in the order of their navigation."""
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
 PAGE_ENDPOINTS = frozenset(
-    {"pages.kiosk", "pages.verify", "pages.people", "pages.transcribe", "pages.live"}
+    f"pages.{name}" for name in ("kiosk", "verify", "transcribe", "live", *CONSOLE)
 )
 ENDPOINTS = PAGE_ENDPOINTS | STATIC_ENDPOINTS | {"api.doc"}
 """Pages and their files. They hold nothing about anybody: what they show, their scripts
@@ -91,16 +102,18 @@ def headers_for(endpoint: str | None) -> dict[str, str]:
 NEEDED_ROLE = {
     "kiosk": Role.KIOSK,
     "verify": Role.KIOSK,
-    "people": Role.ADMIN,
     "transcribe": Role.KIOSK,
+    **dict.fromkeys(CONSOLE, Role.ADMIN),
+    "audit": Role.AUDITOR,
 }
 """The smallest role that each page is of use to. Swagger UI shows every route."""
 
 
 def text_files(name: str) -> tuple[str, ...]:
-    """Name the files of texts that a page uses: the shared one, and its own if it has one."""
+    """Name the files of texts that a page uses: the shared ones, and its own if it has one."""
+    shared = (COMMON, "console") if name in CONSOLE else (COMMON,)
     has_own = (TEXTS / "en" / f"{name}.json").exists()
-    return (COMMON, name) if has_own else (COMMON,)
+    return (*shared, name) if has_own else shared
 
 
 @cache
@@ -133,6 +146,7 @@ def page(name: str, **values: object) -> Response:
             text_files=text_files(name),
             needs=NEEDED_ROLE.get(name, ""),
             languages=LANGUAGES,
+            console=CONSOLE,
             root=request.script_root,
             t=translations.__getitem__,
             **values,
@@ -170,10 +184,17 @@ def verify() -> Response:
     return page("verify")
 
 
-@blueprint.get("/people")
-def people() -> Response:
-    """Who is known, and how alike they are."""
-    return page("people")
+def _serve_console(name: str) -> Callable[[], Response]:
+    """Make the view of a page of the console."""
+
+    def show() -> Response:
+        return page(name)
+
+    return show
+
+
+for _name, _url in CONSOLE.items():
+    blueprint.add_url_rule(_url, _name, _serve_console(_name))
 
 
 @blueprint.get("/transcribe")

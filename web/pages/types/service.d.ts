@@ -34,6 +34,10 @@ declare namespace Api {
     role: string | null;
     reasons?: { code: string; text: string }[];
     version?: string;
+    people?: number;
+    encoders?: Record<Modality, string>;
+    speech_to_text?: boolean;
+    last_backup?: string | null;
   }
 
   /** Words, while they are written. */

@@ -51,7 +51,7 @@ export function errorFromAnswer(status, body, retryAfter) {
  * @param {string} code
  * @param {(string | undefined)[]} sentences
  */
-function describeCode(code, sentences) {
+export function describeCode(code, sentences) {
   if (hasText(`error.${code}`)) return t(`error.${code}`);
   return sentences.filter(Boolean).join(" ") || t("error.internal");
 }

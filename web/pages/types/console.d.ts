@@ -1,0 +1,81 @@
+// JSON bodies that the pages of the operator's console read.
+
+declare namespace Api {
+  interface Job {
+    job_id: string;
+    action: string;
+    state: string;
+    created_at: string;
+    files: number;
+    finished: number;
+    counts: Record<string, number>;
+  }
+
+  interface JobItem {
+    name: string;
+    person_id: string | null;
+    state: string;
+    result: { fused?: Partial<Decision> } | null;
+    error: { code: string; message: string; hint: string } | null;
+  }
+
+  interface JobWithItems extends Job {
+    items: JobItem[];
+  }
+
+  interface Event {
+    event_id: number;
+    at: string;
+    actor: string;
+    action: string;
+    person_key: number | null;
+    outcome: string;
+    detail: Record<string, string | number | boolean>;
+  }
+
+  interface Audit {
+    events: Event[];
+    next_before: number | null;
+  }
+
+  interface AuditVerified {
+    whole: boolean;
+    events: number;
+    head: string;
+    problems: { event_id: number; text: string }[];
+  }
+
+  interface ApiKey {
+    key_id: string;
+    role: string;
+    label: string;
+    created_at: string;
+    revoked_at: string | null;
+  }
+
+  interface Backup {
+    name: string;
+    made_at: string;
+    people: number;
+    templates: number;
+    bytes: number;
+    is_encrypted: boolean;
+  }
+
+  interface Backups {
+    is_on: boolean;
+    keep: number;
+    is_running: boolean;
+    failed: string | null;
+    backups: Backup[];
+  }
+
+  interface Setting {
+    name: string;
+    subject: string;
+    value: string | number | boolean | null;
+    source: string;
+    is_secret: boolean;
+    about: string;
+  }
+}
