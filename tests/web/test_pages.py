@@ -6,6 +6,7 @@ What they do in a browser is in tests/browser.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -144,8 +145,8 @@ def included_by(template: str) -> list[Path]:
     """The templates that a template includes or extends, and those of them."""
     names = re.findall(r'{% (?:include|extends) "(\w+\.html)"', template)
     files = [TEMPLATES / name for name in names]
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    return files + [further for text in texts for further in included_by(text)]
+    further = map(included_by, [file.read_text(encoding="utf-8") for file in files])
+    return files + list(chain.from_iterable(further))
 
 
 def imports_of(script: Path) -> set[Path]:

@@ -39,7 +39,7 @@ function createProgress({ finished, files, counts }) {
   bar.setAttribute("aria-label", text);
   const place = create("div", {}, text, bar);
   if (counts.failed) {
-    const textContent = t("jobs.failed", { n: counts.failed });
+    const textContent = t("jobs.failed_count", { n: counts.failed });
     place.append(create("span", { className: "warned", textContent }));
   }
   return place;
