@@ -14,6 +14,7 @@ stage five x and five y of the landmarks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import cv2
@@ -32,6 +33,9 @@ _STRIDE = 2
 
 # Least probability of a face after proposal, refinement and output
 _LEAST_PROBABILITY = (0.6, 0.7, 0.8)
+
+# Of the frames of a clip, one in so many is searched in full
+_FULL_EVERY = 3
 
 # Pixels given to the proposal network, and crops given to the others, at a time: they
 # bound the memory
@@ -53,6 +57,59 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     rows = _propose(images, networks)
     rows = _refine(images, rows, networks)
     return _finish(images, rows, networks)
+
+
+def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
+    """Find faces in the frames of a clip: in full in every third, and near them in the rest.
+
+    In the frames between, the faces of the two frames beside them are what is proposed.
+    Where one of those is lost, or where there is none, the frame is searched in full. So
+    a face beside others is missed where it comes and goes between two full searches.
+    Proposing is most of the work of `detect`.
+
+    Args:
+        images: as `detect` has them, in order of time.
+        networks: the three networks.
+
+    Returns:
+        (n, 16) rows, surest first.
+    """
+    full = sorted({*range(0, len(images), _FULL_EVERY), len(images) - 1})
+    rows = _detect_some(images, full, networks)
+    for before, after in pairwise(full):
+        between = range(before + 1, after)
+        beside = rows[np.isin(rows[:, 0], (before, after))]
+        near = _look_near(images, beside, between, networks)
+        most = max(np.sum(beside[:, 0] == before), np.sum(beside[:, 0] == after))
+        lost = [i for i in between if np.sum(near[:, 0] == i) < max(1, most)]
+        near = near[~np.isin(near[:, 0], lost)]
+        rows = np.concatenate([rows, near, _detect_some(images, lost, networks)])
+    return np.asarray(rows[np.argsort(-rows[:, 5], kind="stable")], np.float64)
+
+
+def _detect_some(
+    images: Sequence[ImageArray], chosen: Sequence[int], networks: Networks
+) -> Float64Array:
+    """Search some of the images in full. The rows have the indices of all."""
+    if not chosen:
+        return np.empty((0, 16))
+    rows = detect([images[i] for i in chosen], networks)
+    rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
+    return rows
+
+
+def _look_near(
+    images: Sequence[ImageArray], faces: Float64Array, chosen: Sequence[int], networks: Networks
+) -> Float64Array:
+    """Look in the chosen images only near the faces of other images."""
+    rows = np.concatenate([np.empty((0, 6)), *(_moved_to(faces, i) for i in chosen)])
+    return _finish(images, _refine(images, to_squares(rows), networks), networks)
+
+
+def _moved_to(faces: Float64Array, image: int) -> Float64Array:
+    rows = faces[:, :6].copy()
+    rows[:, 0] = image
+    return rows
 
 
 def pyramid_scales(width: int, height: int) -> Float64Array:

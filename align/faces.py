@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from typing import cast
 
 import cv2
 import numpy as np
 
-from align.cascade import detect
+from align import cascade
 from align.detector_networks import Networks, load_networks
 from align.looks import CLOSE_PX, FAST_PX, THOROUGH_PX, look_again, select_upright
 from align.mouth import measure_motion
@@ -50,6 +50,9 @@ _LEAST_SIDE_PX = 24
 Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
 
+Search = Callable[[Sequence[ImageArray], Networks], Float64Array]
+"""`align.cascade.detect` or `follow`."""
+
 _THREADS = min(2, os.cpu_count() or 1)
 
 
@@ -78,11 +81,23 @@ class FaceDetector:
         Returns:
             Per image the detections, surest first, in pixels of that image.
         """
+        return self._search(cascade.detect, images, about_px)
+
+    def follow(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
+        """Find the faces in the frames of a clip, in order of time.
+
+        It is as `detect` in less than half the time: see `align.cascade.follow`.
+        """
+        return self._search(cascade.follow, images, about_px)
+
+    def _search(
+        self, search: Search, images: Sequence[ImageArray], about_px: int
+    ) -> list[list[FaceDetection]]:
         detections: list[list[FaceDetection]] = [[] for _ in images]
         if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
             return detections
         factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
-        for row in detect([_shrink(image, factor) for image in images], self.load()):
+        for row in search([_shrink(image, factor) for image in images], self.load()):
             detection = _to_detection(row, factor)
             if is_plausible(detection.landmarks_xy):
                 detections[int(row[0])].append(detection)
@@ -107,7 +122,7 @@ def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[Fac
     their side are found now and then, misplaced, and all of the time once they stand.
     """
     images = [frame.image for frame in frames]
-    detections = detector.detect(images, FAST_PX)
+    detections = detector.follow(images, FAST_PX)
     upright = select_upright(detections)
     if not images or _count_sure(upright) >= _STEADY_SHARE * len(images):
         return detections
