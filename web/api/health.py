@@ -86,7 +86,7 @@ def health() -> dict[str, Any]:
 
 def find_reasons() -> list[dict[str, str]]:
     """Find what hinders the service. Raises StoreUnavailableError."""
-    found = find_hindrances(store(), settings())
+    hindrances = find_hindrances(store(), settings())
     if any(thread.is_dead for thread in job_threads()):
-        found["worker_dead"] = "Batch jobs are not worked on."
-    return [{"code": code, "text": text} for code, text in found.items()]
+        hindrances["worker_dead"] = "Batch jobs are not worked on."
+    return [{"code": code, "text": text} for code, text in hindrances.items()]
