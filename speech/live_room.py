@@ -55,13 +55,20 @@ class Engine:
         return not self._one.locked() and rested_s >= _REST * self._took_s
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
         """Write down what is said, as `Transcriber.transcribe` has it."""
         with self._one:
             started = time.monotonic()
             try:
-                return self._transcriber.transcribe(speech, language=language, prompt=prompt)
+                return self._transcriber.transcribe(
+                    speech, language=language, prompt=prompt, is_live=is_live
+                )
             finally:
                 self._ended = time.monotonic()
                 self._took_s = self._ended - started

@@ -56,7 +56,7 @@ class LiveWriter:
 
     def write(self, piece: Piece) -> Passage:
         """Write the words of a piece, in the times of the stream."""
-        passage = self._transcriber.transcribe(piece.samples, language=self.language)
+        passage = self._transcriber.transcribe(piece.samples, language=self.language, is_live=True)
         window = Window((piece,))
         is_sure = passage.language_probability >= _SURE and window.speech_s >= _SURE_S
         if self.language is None and is_sure:

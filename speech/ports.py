@@ -83,7 +83,12 @@ class Transcriber(Protocol):
         """The weights in use."""
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
         """Write down what is said in `speech` (n,), of `LONGEST_S` at most.
 
@@ -91,4 +96,5 @@ class Transcriber(Protocol):
             speech: sound with as little else as can be.
             language: one of the model's languages. None: the engine detects it.
             prompt: names and words that may come up.
+            is_live: somebody waits. What is faster may be preferred, if hardly worse.
         """

@@ -59,10 +59,15 @@ class CtcTranscriber:
         )
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
-        """Write down what is said, as `Transcriber.transcribe` has it. A prompt changes nothing."""
-        del prompt
+        """Write down what is said, as `Transcriber.transcribe` has it, always in the same way."""
+        del prompt, is_live
         if len(speech) > LONGEST_S * RATE_HZ:
             raise ValueError(
                 f"A window may have {LONGEST_S:g} s. Received: {len(speech) / RATE_HZ:.1f} s"

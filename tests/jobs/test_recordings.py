@@ -38,7 +38,12 @@ class Engine(WordyEngine):
     then: Callable[[], object] = field(default=lambda: None)
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
         """Write words, then call."""
         passage = super().transcribe(speech, language=language, prompt=prompt)

@@ -41,7 +41,12 @@ class WordyEngine:
     model: SpeechModel = SpeechModel("wordy", "0" * 64, ("en", "ko"), "none")
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
         """Write words."""
         self.windows.append(speech)

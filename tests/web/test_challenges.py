@@ -32,7 +32,12 @@ class Listener:
     model = SpeechModel("told", "0" * 64, ("en", "ko", "zh"), "none")
 
     def transcribe(
-        self, speech: Float32Array, *, language: str | None = None, prompt: str = ""
+        self,
+        speech: Float32Array,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        is_live: bool = False,
     ) -> Passage:
         """Write down `said`, whatever is heard."""
         assert language
