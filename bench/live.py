@@ -6,15 +6,17 @@
   (pansori_ko), whole or cut to 0.7 to 3.2 s. A turn goes by the speaker who is heard in
   most of it, when it is written (`first`) and in the end, after corrections.
 - `telephone`: the talk `speech/turns/sample`, DER with a collar of 0.25 s.
-- `load`: sessions at once in real time: how long after the end of an utterance its text
-  comes, and the lag by minute.
-- `memory`: sessions that are opened and dropped, then one of silence and speech.
+- `load`: sessions at once in real time: how long after the end of a turn its text comes,
+  and after the end of an utterance, which may be one turn with the next. The lag by minute.
+- `memory`: sessions that are opened and dropped, with the threads and connections that are
+  left, then one of silence and speech.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +55,8 @@ from utils.arrays import RATE_HZ
 LONG_S = 2.0
 _RUN = 4
 _WARM_UP = 50
+# In which the last connection ends
+_A_MOMENT_S = 2.0
 
 
 def measure_text(service: Service, name: str, minutes: float, speed: float) -> None:
@@ -178,11 +182,13 @@ def measure_load(service: Service, sessions: int, minutes: float) -> None:
     with ThreadPoolExecutor(sessions) as pool:
         heard = list(pool.map(lambda talk: talk_to(service, talk, 1.0, language="ko"), talks))
     seconds = max(talk.length_s for talk in talks)
-    delays = list(chain.from_iterable(map(list_delays, talks, heard)))
+    delays = list(chain.from_iterable(map(list_turn_delays, heard)))
+    until_words = list(chain.from_iterable(map(list_delays, talks, heard)))
     partials = sum(one.count("partial_transcription") for one in heard)
     click.echo(
         f"| {sessions} | {seconds / 60:.1f} | {len(delays)} | {np.median(delays):.2f} |"
-        f" {np.percentile(delays, 95):.2f} | {_most_lag_s(heard, 60.0):.2f} |"
+        f" {np.percentile(delays, 95):.2f} | {np.median(until_words):.2f} |"
+        f" {np.percentile(until_words, 95):.2f} | {_most_lag_s(heard, 60.0):.2f} |"
         f" {_most_lag_s(heard, seconds):.2f} | {partials} |"
         f" {(processor_s(service) - started_s) / seconds:.2f} |"
     )
@@ -190,6 +196,11 @@ def measure_load(service: Service, sessions: int, minutes: float) -> None:
 
 def _most_lag_s(all_heard: Sequence[Heard], until_s: float) -> float:
     return max(heard.most_lag_s(until_s) for heard in all_heard)
+
+
+def list_turn_delays(heard: Heard) -> Iterator[float]:
+    """Yield the seconds from the end of each turn until its text was there."""
+    return (at_s - turn["end_s"] for turn, at_s in heard.take("transcription"))
 
 
 def list_delays(talk: Talk, heard: Heard) -> Iterator[float]:
@@ -205,9 +216,14 @@ def measure_memory(service: Service, sessions: int, minutes: float) -> None:
     """Print the memory of the service while sessions come and go."""
     utterance = read_set("ko_dialogue", shared_data_dir())[0]
     _drop(service, utterance, _WARM_UP)
-    before = resident_mb(service)
+    before = list_held(service)
     _drop(service, utterance, sessions)
-    click.echo(f"{sessions} sessions dropped: {resident_mb(service) - before:+.1f} MB")
+    time.sleep(_A_MOMENT_S)
+    more = np.subtract(list_held(service), before)
+    click.echo(
+        f"{sessions} sessions dropped: {more[0]:+.1f} MB, {more[1]:+.0f} threads,"
+        f" {more[2]:+.0f} open files"
+    )
     talk = make_dialogue(0, minutes)
     started = resident_mb(service)
     talk_to(service, talk, 4.0, language="ko", partials=False)
@@ -230,6 +246,13 @@ def resident_mb(service: Service) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["VmRSS"].split()[0]) / 1024
+
+
+def list_held(service: Service) -> list[float]:
+    """What the process that answers holds: memory in MB, threads, open files."""
+    (pid,) = service.worker_pids()
+    held = (len(list(Path(f"/proc/{pid}/{kind}").iterdir())) for kind in ("task", "fd"))
+    return [resident_mb(service), *held]
 
 
 def processor_s(service: Service) -> float:

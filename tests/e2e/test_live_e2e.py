@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+import soundfile
 from simple_websocket import ConnectionClosed
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -26,8 +29,9 @@ from tests.support.certificates import write_pair
 from tests.support.live import LiveClient, blocks
 from tests.support.media import write_clip
 from tests.support.recordings import needs_recordings, read_english, silence, syllables
-from tests.support.service import Service, free_port, running
+from tests.support.service import ROOT, Service, environment, free_port, running
 from tests.support.tiny import tiny_models
+from utils.arrays import RATE_HZ
 
 pytestmark = pytest.mark.e2e
 KEY = "correct-horse"
@@ -131,6 +135,30 @@ def test_home_assistant_has_speech_written_down(live: Live) -> None:
     transcript = Transcript.from_event(asyncio.run(ask()))
     assert "the only sense with which we are at present concerned" in transcript.text
     assert (transcript.context or {})["turns"][0]["text"]
+
+
+@needs_recordings
+def test_the_terminal_listens_on_the_gallery_of_a_service_that_runs(
+    live: Live, tmp_path: Path, models: Path
+) -> None:
+    file = tmp_path / "talk.wav"
+    soundfile.write(file, read_english("LJ001-0001"), RATE_HZ)
+    words = ["listen", "--file", str(file), "--fast", "--language", "en"]
+    done = subprocess.run(
+        [sys.executable, "cli.py", *words, "--to", str(tmp_path / "talk.txt")],
+        cwd=ROOT,
+        env=environment(
+            {"data_dir": live.service.data_dir, "model_dir": models, "live_model": "tiny.en"}
+        ),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the only sense with which we are at present concerned" in done.stdout
+    assert (tmp_path / "talk.txt").read_text() == done.stdout
+    assert live.ask("GET", "/v1/audit?action=live")["events"][0]["detail"]["seconds"] >= 9
 
 
 def test_large_messages_are_read_to_their_end(live: Live) -> None:

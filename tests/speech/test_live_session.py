@@ -292,10 +292,21 @@ def test_types_of_events_are_unique() -> None:
 
 
 @needs_recordings
-def test_the_real_engine_writes_read_english(recognizer: Recognizer, clock: Clock) -> None:
+def test_the_real_engine_writes_read_english(
+    recognizer: Recognizer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine: Any = tiny_english()
+    encode = engine._whisper.encode
+    frames: list[int] = []
+
+    def note(features: Float32Array) -> Any:
+        frames.append(features.shape[-1])
+        return encode(features)
+
+    monkeypatch.setattr(engine._whisper, "encode", note)
     session = LiveSession(engine, recognizer.voices, LiveOptions(language="en"), clock=clock)
     session.start()
     events = play(session, clock, read_english("LJ001-0001")) + session.finish()
     text = " ".join(turn.text for turn in of_type(events, "transcription"))
     assert "the only sense with which we are at present concerned" in text
+    assert set(frames) == {1500}, "half of the 30 s that a recording is filled up to"
