@@ -23,8 +23,9 @@ from utils.modality import Modality
 
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
 _LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
-# The same for a network without a cohort: a few people of one's own say little of it
-_LEAST_WITHOUT_COHORT = -math.log(99)
+# The same for a network without a cohort, whose ratios of two people lie lower. A few people
+# of one's own say little of it: faces of one clip reach 9 and more, and even odds are asked
+_LEAST_WITHOUT_COHORT = {Modality.FACE: 0.0, Modality.VOICE: -math.log(99)}
 
 # A single odd face is a wrong detection rather than a second person
 LEAST_FACES = 2
@@ -80,7 +81,7 @@ def llr_of(one: Sample, other: Sample, calibration: Calibration) -> float:
 
 def least_llr(modality: Modality, calibration: Calibration) -> float:
     """Natural log-likelihood ratio below which two groups of a clip are two people."""
-    return _LEAST_LLR[modality] if calibration.scale_id else _LEAST_WITHOUT_COHORT
+    return (_LEAST_LLR if calibration.scale_id else _LEAST_WITHOUT_COHORT)[modality]
 
 
 def divide(sample: Sample) -> BoolArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from recognition.agreement import Sample, compare_parts, cut_parts, divide, find_odd_faces
 from tests.support.gallery_parts import CALIBRATION, direction
-from utils.arrays import RATE_HZ
+from utils.arrays import RATE_HZ, unit
 
 
 def sample_of(
@@ -38,6 +38,16 @@ def test_equal_embeddings_are_one_group() -> None:
 def test_one_person_has_no_odd_face() -> None:
     for who in range(10):
         assert odd(sample_of(str(who) * 12)) == []
+
+
+def test_without_a_cohort_two_people_are_two_where_the_odds_are_even() -> None:
+    """Two who resemble each other, whose ratio is -2: a cosine of 1/6."""
+    assert CALIBRATION.scale_id == ""
+    one, other = direction("face", 1), direction("face", 2)
+    other = unit((other - (one @ other) * one)[None])[0]
+    alike = one / 6 + np.sqrt(1 - 1 / 36) * other
+    faces = Sample(np.stack([one, one, one, alike, alike]), np.ones(5, np.float32))
+    assert odd(faces) == [3, 4]
 
 
 def test_the_smaller_group_is_odd() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
 from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import Snapshot
@@ -107,17 +108,24 @@ class Line:
 
 
 def count(name: str, answers: Sequence[Answer], chosen: Callable[[Answer], bool]) -> Line:
-    """Count the chosen answers. The 95 % interval is a bootstrap over people."""
+    """Count the chosen answers. The 95 % interval is a bootstrap over people.
+
+    Of none or of all a bootstrap says nothing. Then it is that of Clopper and Pearson, as
+    if answers were independent.
+    """
     hits = np.array([chosen(answer) for answer in answers], float)
-    interval = bootstrap_interval(
-        lambda index: float(hits[index].mean()) if len(index) else 0.0,
-        np.array([answer.people for answer in answers]),
-        replicates=REPLICATES,
-        seed=SEED,
-    )
-    return Line(
-        name=name, share=float(hits.mean()), low=interval.low, high=interval.high, count=len(hits)
-    )
+    if hits.all() or not hits.any():
+        exact = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="exact")
+        low, high = exact.low, exact.high
+    else:
+        interval = bootstrap_interval(
+            lambda index: float(hits[index].mean()) if len(index) else 0.0,
+            np.array([answer.people for answer in answers]),
+            replicates=REPLICATES,
+            seed=SEED,
+        )
+        low, high = interval.low, interval.high
+    return Line(name=name, share=float(hits.mean()), low=low, high=high, count=len(hits))
 
 
 @dataclass(frozen=True)

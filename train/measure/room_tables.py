@@ -148,9 +148,8 @@ def _ask_genuine(room: Room, service: Service, held_out: Sequence[str]) -> Itera
             probe = service.probe(clip.face[face], clip.voice[voice])
             answer = of_decision(service.identify(probe, everybody).fused, people)
             yield f"identify, {face} / {voice}", answer
-        probe = service.probe(clip.face["clean"], clip.voice["clean"])
-        verdict = service.verify(probe, stored[clip.person]).fused
-        yield "verify, clean / clean", of_verdict(verdict, people)
+            verdict = service.verify(probe, stored[clip.person]).fused
+            yield f"verify, {face} / {voice}", of_verdict(verdict, people)
 
 
 def attacks_table(room: Room, attacks: Sequence[RoomClip]) -> str:
