@@ -43,7 +43,8 @@ def test_one_person_has_no_odd_face() -> None:
 def test_without_a_cohort_two_people_are_two_where_the_odds_are_even() -> None:
     """Two who resemble each other, whose ratio is -2: a cosine of 1/6."""
     assert CALIBRATION.scale_id == ""
-    one, other = direction("face", 1), direction("face", 2)
+    one = direction("face", 1)
+    other = direction("face", 2)
     other = unit((other - (one @ other) * one)[None])[0]
     alike = one / 6 + np.sqrt(1 - 1 / 36) * other
     faces = Sample(np.stack([one, one, one, alike, alike]), np.ones(5, np.float32))

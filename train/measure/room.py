@@ -32,7 +32,7 @@ from train.calibration.galleries import Fold
 from train.calibration.gallery_fit import FEW_DRAWS
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
-from utils.arrays import Float32Array
+from utils.arrays import Float32Array, Float64Array
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 from utils.whole_file import whole_file
@@ -114,18 +114,21 @@ def count(name: str, answers: Sequence[Answer], chosen: Callable[[Answer], bool]
     if answers were independent.
     """
     hits = np.array([chosen(answer) for answer in answers], float)
+    low, high = _interval(hits, answers)
+    return Line(name=name, share=float(hits.mean()), low=low, high=high, count=len(hits))
+
+
+def _interval(hits: Float64Array, answers: Sequence[Answer]) -> tuple[float, float]:
     if hits.all() or not hits.any():
         exact = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="exact")
-        low, high = exact.low, exact.high
-    else:
-        interval = bootstrap_interval(
-            lambda index: float(hits[index].mean()) if len(index) else 0.0,
-            np.array([answer.people for answer in answers]),
-            replicates=REPLICATES,
-            seed=SEED,
-        )
-        low, high = interval.low, interval.high
-    return Line(name=name, share=float(hits.mean()), low=low, high=high, count=len(hits))
+        return float(exact.low), float(exact.high)
+    interval = bootstrap_interval(
+        lambda index: float(hits[index].mean()) if len(index) else 0.0,
+        np.array([answer.people for answer in answers]),
+        replicates=REPLICATES,
+        seed=SEED,
+    )
+    return interval.low, interval.high
 
 
 @dataclass(frozen=True)
