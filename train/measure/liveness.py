@@ -250,8 +250,8 @@ def as_markdown(trials: Sequence[Trial]) -> str:
     """Table of all species: bona fide first, as BPCER, then attacks, as APCER."""
     apart, thresholds = held_out(trials)
     head = (
-        f"Check `mouth_motion`, threshold in use {mouth_motion.THRESHOLD:g};"
-        f" fitted to other subjects {min(thresholds):.4f} to {max(thresholds):.4f}."
+        f"Check `mouth_motion`. The threshold in use is {mouth_motion.THRESHOLD:g}. Fitted to other"
+        f" subjects it is {min(thresholds):.4f} to {max(thresholds):.4f}."
         " Errors: share in % (95 % interval), then checked, not checked, subjects."
     )
     rows = [
