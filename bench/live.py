@@ -28,6 +28,7 @@ import click
 import numpy as np
 import requests
 import soundfile
+from simple_websocket import ConnectionError as NoConnectionError
 
 from bench.diarisation import COLLAR_S, most_heard
 from bench.live_talks import (
@@ -232,12 +233,22 @@ def measure_memory(service: Service, sessions: int, minutes: float) -> None:
 
 def _drop(service: Service, utterance: Utterance, count: int) -> None:
     for _ in range(count):
+        while not _drop_one(service, utterance):
+            time.sleep(_A_MOMENT_S)
+
+
+def _drop_one(service: Service, utterance: Utterance) -> bool:
+    """Open a session and leave it in mid-word. False: those before are still being written."""
+    try:
         client = LiveClient(f"127.0.0.1:{service.port}")
-        client.take()
-        client.send("start_transcription", partials=False)
-        client.until("transcription_started")
-        client.socket.send(to_pcm16(utterance.samples[: RATE_HZ // 2]))
-        client.close()
+    except NoConnectionError:
+        return False
+    client.take()
+    client.send("start_transcription", partials=False)
+    has_begun = bool(client.take()["type"] == "transcription_started")
+    client.socket.send(to_pcm16(utterance.samples[: RATE_HZ // 2]))
+    client.close()
+    return has_begun
 
 
 def resident_mb(service: Service) -> float:

@@ -109,8 +109,8 @@ class Seat:
 
 
 def carried_sessions() -> int:
-    """Count the sessions that this machine carries: one for every two cores (docs/live.md)."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    """Count the sessions that this machine carries: one for every core (docs/live.md)."""
+    return os.cpu_count() or 1
 
 
 class LiveRoom:

@@ -18,7 +18,7 @@ class LiveSettings(Subject):
     live_sessions: int = setting(
         0,
         "Live sessions at the same time, at most half as many as there are threads. 0: one for"
-        " every two cores.",
+        " every core.",
         0,
         64,
     )
