@@ -7,18 +7,21 @@ It needs the standard library and `requests` only, and uploads the clip to
 name is reported, and registered with `--force` only. With `--identify` nothing is ever
 registered, and the whole answer of `/v1/identify` is explained.
 
-Without a clip on the command line, it asks for one. The address is DUET_URL, or else this
+Without a clip on the command line, it asks for one. With `--challenge` it first prints
+digits, which the clip must say. The address is DUET_URL, or else this
 machine at DUET_PORT.
 
 Examples:
     python Request.py anna@example.org-1.mp4
     python Request.py clip.mp4 --name anna@example.org-2.mp4 --re-register
     python Request.py clip.mp4 --identify
+    python Request.py --challenge ko --identify
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -40,12 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
     """
     args = parse(argv)
-    args.clip = args.clip or ask_for_clip()
-    if args.clip is None:
-        return fail("Name a clip: python Request.py CLIP")
-    if not args.clip.is_file():
-        return fail(f"No such file: {args.clip}")
     try:
+        refusal = draw_digits(args)
+        if refusal is not None:
+            return show(refusal, args)
+        args.clip = args.clip or ask_for_clip()
+        if args.clip is None:
+            return fail("Name a clip: python Request.py CLIP")
+        if not args.clip.is_file():
+            return fail(f"No such file: {args.clip}")
         answer = send_when_free(args)
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
@@ -150,6 +156,35 @@ def _add_clip_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only identify, never register, and explain the answer",
     )
+    parser.add_argument(
+        "--challenge",
+        choices=("en", "ko", "zh"),
+        metavar="LANGUAGE",
+        help="first print digits to say, in en, ko or zh; the clip is recorded then",
+    )
+
+
+def draw_digits(args: argparse.Namespace) -> requests.Response | None:
+    """Ask for digits and print them, if the clip is to say any. Returns a refusal."""
+    args.challenge_id = None
+    if not args.challenge:
+        return None
+    answer = post(args, "/v1/challenges", json={"language": args.challenge})
+    if answer.status_code != 201:
+        return answer
+    drawn = answer.json()
+    args.challenge_id = drawn["challenge_id"]
+    digits = " ".join(drawn["digits"])
+    print(f"Record yourself saying, within {drawn['expires_s']} s: {digits}", file=sys.stderr)
+    if args.clip:
+        wait_for_enter(f"Press Enter when {args.clip} is recorded: ")
+    return None
+
+
+def wait_for_enter(question: str) -> None:
+    """Wait until somebody presses Enter, or nobody can."""
+    with contextlib.suppress(EOFError):
+        input(question)
 
 
 def send_when_free(args: argparse.Namespace) -> requests.Response:
@@ -172,15 +207,22 @@ def send(args: argparse.Namespace) -> requests.Response:
         "re_register": str(args.re_register),
         "force": str(args.force),
     }
+    data = {} if args.identify else fields
+    if args.challenge_id:
+        data["challenge"] = args.challenge_id
     with args.clip.open("rb") as file:
-        return requests.post(
-            args.url.rstrip("/") + route,
-            files={"media": (args.clip.name, file)},
-            data={} if args.identify else fields,
-            headers={"X-API-Key": args.api_key} if args.api_key else {},
-            verify=args.ca or True,
-            timeout=TIMEOUT_S,
-        )
+        return post(args, route, files={"media": (args.clip.name, file)}, data=data)
+
+
+def post(args: argparse.Namespace, route: str, **body: Any) -> requests.Response:
+    """Send a POST with the key."""
+    return requests.post(
+        args.url.rstrip("/") + route,
+        headers={"X-API-Key": args.api_key} if args.api_key else {},
+        verify=args.ca or True,
+        timeout=TIMEOUT_S,
+        **body,
+    )
 
 
 def show(response: requests.Response, args: argparse.Namespace) -> int:

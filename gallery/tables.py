@@ -327,3 +327,12 @@ challenges = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("clip_sha256", String(64)),
 )
+
+# Clips that a check for liveness refused. `asker` is the hash of a key and an address.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("asker", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+)

@@ -33,3 +33,11 @@ class LivenessSettings(Subject):
         False,
         "1: a clip is enrolled only if no check that is on fails, also one that only reports.",
     )
+
+    @property
+    def refuses(self) -> bool:
+        """Whether any check refuses clips."""
+        return self.liveness_enroll or "refuse" in (
+            self.liveness_mouth_motion,
+            self.liveness_challenge,
+        )

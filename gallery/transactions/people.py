@@ -21,6 +21,7 @@ from gallery.records import (
     forgetting,
     merging,
     people,
+    rejections,
     stored_media,
     transcripts,
 )
@@ -220,6 +221,7 @@ class PeopleTransactions(Transactions):
                 _delete(connection, key, "forget_expired", erasure)
             feedback.forget_old(connection, self._terms.feedback_days)
             challenges.sweep(connection, now)
+            rejections.sweep(connection, now)
             erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)
             dates = transcripts.list_ends(connection, self._terms.transcript_days)
         dates += [end for _, end in ends]

@@ -15,20 +15,30 @@ import Request
 from Request import default_url, main
 from utils.config import url_of_service
 
+BUSY = {"error": {"code": "busy", "message": "Busy.", "hint": ""}}
+CHALLENGE = {"challenge_id": "7-ab", "digits": "482913", "expires_s": 45}
+
 
 class BusyTwice(BaseHTTPRequestHandler):
-    """Answers 503 `busy` to the first two requests."""
+    """Answers 503 `busy` to the first two clips. Its challenge is `CHALLENGE`."""
 
-    requests: ClassVar[list[int]] = []
+    requests: ClassVar[list[bytes]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.requests.append(len(body))
-        is_busy = len(self.requests) <= 2
-        error = {"code": "busy", "message": "Busy.", "hint": ""}
-        answer = {"error": error} if is_busy else {"100001": "ann"}
-        content = json.dumps(answer).encode()
-        self.send_response(503 if is_busy else 200)
+        if self.path == "/v1/challenges":
+            self.answer(201, CHALLENGE)
+            return
+        self.requests.append(body)
+        if len(self.requests) <= 2:
+            self.answer(503, BUSY)
+        else:
+            self.answer(200, {"100001": "ann"})
+
+    def answer(self, status: int, body: object) -> None:
+        """Send a body as JSON."""
+        content = json.dumps(body).encode()
+        self.send_response(status)
         self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -40,6 +50,7 @@ class BusyTwice(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
+    BusyTwice.requests.clear()
     server = HTTPServer(("127.0.0.1", 0), BusyTwice)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -58,8 +69,9 @@ def test_a_busy_service_is_asked_again(
     printed = capsys.readouterr()
     assert "100001: ann" in printed.out
     assert printed.err.count("The service is busy. The clip is sent again") == 2
-    assert len(set(BusyTwice.requests)) == 1, "the whole clip is sent each time"
-    assert len(BusyTwice.requests) == 3
+    lengths = [len(request) for request in BusyTwice.requests]
+    assert len(lengths) == 3
+    assert len(set(lengths)) == 1, "the whole clip is sent each time"
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
@@ -83,6 +95,18 @@ def test_without_a_clip_it_asks_for_one_until_there_is_one(
     type_in(monkeypatch, "nowhere.mp4", f'"{clip}"')
     assert Request.ask_for_clip() == clip
     assert "No such file: nowhere.mp4" in capsys.readouterr().err
+
+
+def test_digits_are_printed_before_the_clip_is_asked_for(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "ann-1.mp4"
+    clip.write_bytes(b"a clip")
+    type_in(monkeypatch, str(clip))
+    assert main(["--challenge", "ko", "--url", url]) == 0
+    assert "within 45 s: 4 8 2 9 1 3" in capsys.readouterr().err
+    assert b'name="challenge"\r\n\r\n7-ab\r\n' in BusyTwice.requests[-1]
+    assert main([str(clip), "--challenge", "en", "--url", url]) == 0, "nobody presses Enter"
 
 
 @pytest.mark.parametrize("lines", [(), ("",), ("  ",)])

@@ -193,7 +193,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.before_request(guard.check)
     app.extensions["duet_admit"] = guard.admit
     guard.limits = Limits(app, settings)  # counts after the guard has found out who asks
-    app.extensions["duet_limits"] = guard.limits
     if settings.server.trusted_proxies:
         hops = settings.server.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

@@ -25,8 +25,6 @@ from web.wire.errors import RateLimitedError
 
 CLIP_COST = 10
 WRONG_KEYS = parse("20 per minute")
-REJECTIONS = parse("5 per 3 minutes")
-"""Rejected clips after which a key and address must wait."""
 NOTES_EACH = parse("1 per minute")
 NOTES_ALL = parse("60 per minute")
 """Rows in the audit about refused requests: for one address or key and reason, and in
@@ -66,20 +64,6 @@ class Limits:
         """Count one more wrong key of this address. Raises RateLimitedError."""
         if not self._limiter.limiter.hit(WRONG_KEYS, "wrong-key", address()):
             self.check_wrong_keys()
-
-    def check_rejections(self) -> None:
-        """Raise RateLimitedError for a key and address with too many rejected clips."""
-        if not self._limiter.limiter.test(REJECTIONS, "rejected", asker()):
-            stats = self._limiter.limiter.get_window_stats(REJECTIONS, "rejected", asker())
-            raise RateLimitedError(
-                f"{REJECTIONS.amount} clips were rejected within {REJECTIONS.multiples} minutes.",
-                "Wait as long as the header Retry-After says, then record the person talking.",
-                retry_after_s=_seconds_to(stats.reset_time),
-            )
-
-    def count_rejection(self) -> None:
-        """Count a clip of this key and address that a check for liveness refused."""
-        self._limiter.limiter.hit(REJECTIONS, "rejected", asker())
 
     def may_note(self, who: str, reason: str) -> bool:
         """Whether the audit takes another row about a refused request."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import current_app
-
+from gallery.records.rejections import MOST, WINDOW_S, Rejections
 from utils.errors import NotLiveError
-from web.guard.limits import Limits
+from web.guard.limits import asker
+from web.state import recognizer, settings
+from web.wire.errors import RateLimitedError
 
 REJECTED = "rejected"
 """Outcome of a clip that a check refuses."""
@@ -20,20 +22,30 @@ def limit() -> Iterator[None]:
 
     A clip that is refused by NotLiveError counts. Raises RateLimitedError.
     """
-    _limits().check_rejections()
+    if settings().liveness.refuses:
+        _check()
     try:
         yield
     except NotLiveError:
-        _limits().count_rejection()
+        _rejections().count(asker())
         raise
 
 
 def count(outcome: str) -> None:
     """Count an answer whose outcome is `REJECTED`."""
     if outcome == REJECTED:
-        _limits().count_rejection()
+        _rejections().count(asker())
 
 
-def _limits() -> Limits:
-    limits: Limits = current_app.extensions["duet_limits"]
-    return limits
+def _check() -> None:
+    wait_s = _rejections().wait_s(asker())
+    if wait_s > 0:
+        raise RateLimitedError(
+            f"{MOST} clips were rejected within {WINDOW_S / 60:g} minutes.",
+            "Wait as long as the header Retry-After says, then record the person talking.",
+            retry_after_s=math.ceil(wait_s),
+        )
+
+
+def _rejections() -> Rejections:
+    return Rejections(recognizer().store.database)

@@ -174,8 +174,16 @@ def swagger_page(api: Api) -> Response:
 
 @blueprint.get("/kiosk")
 def kiosk() -> Response:
-    """Who stands in front of the camera?"""
-    return page("kiosk", keeps_media=settings().privacy.keep_media)
+    """Who stands in front of the camera?
+
+    Visitors say digits where nobody is named without. `?digits` asks for them otherwise.
+    """
+    mode = settings().liveness.liveness_challenge
+    return page(
+        "kiosk",
+        keeps_media=settings().privacy.keep_media,
+        asks_digits=mode == "refuse" or (mode == "report" and "digits" in request.args),
+    )
 
 
 @blueprint.get("/verify")

@@ -121,6 +121,7 @@ declare namespace Api {
   interface Challenge {
     challenge_id: string;
     digits: string;
+    expires_s: number;
   }
 
   interface OtherPerson {
@@ -133,6 +134,7 @@ declare namespace Api {
     fused: Decision;
     face: Decision;
     voice: Decision;
+    liveness: Liveness | null;
     others: OtherPerson[];
     duplicates: string[];
     gallery: { people: number };

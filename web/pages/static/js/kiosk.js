@@ -72,6 +72,7 @@ function submitAgain(said) {
 
 onClick("open", () => camera.open());
 onClick("start", () => capture.start());
+onClick("read-aloud", () => capture.readAloud());
 for (const id of ["stop", "again", "enrolled-done"])
   onClick(id, () => kiosk.apply(reset));
 onClick("retry", retry);

@@ -68,8 +68,13 @@ function showVerdict({ lead, who, sure, isRecognised }) {
 const isRefused = ({ fused }) => fused.outcome === "rejected";
 
 /** @param {Api.Identification} answer */
-function describeNobody({ fused }) {
-  if (fused.outcome === "rejected") return t("answer.rejected");
+const wasAskedDigits = ({ liveness }) => Boolean(liveness?.challenge);
+
+/** @param {Api.Identification} answer */
+function describeNobody(answer) {
+  const { fused } = answer;
+  if (fused.outcome === "rejected")
+    return t(wasAskedDigits(answer) ? "answer.rejected_digits" : "answer.rejected");
   return t(fused.outcome === "conflict" ? "answer.two" : "answer.unknown");
 }
 
@@ -89,8 +94,10 @@ export function describeMatch(answer, { probability }) {
  * Explain in one sentence why nobody is named.
  * @param {Api.Identification} answer
  */
-export function explain({ fused, face, voice, gallery }) {
-  if (fused.outcome === "rejected") return t("answer.rejected_about");
+export function explain(answer) {
+  const { fused, face, voice, gallery } = answer;
+  if (fused.outcome === "rejected")
+    return t(wasAskedDigits(answer) ? "answer.digits_about" : "answer.rejected_about");
   const isFaceKnown = face.outcome === "accepted";
   const isVoiceKnown = voice.outcome === "accepted";
   if (fused.outcome === "conflict") {

@@ -3,6 +3,7 @@ import { DeviceError, closeDevices, openDevices } from "../shared/devices.js";
 import { byId } from "../shared/dom.js";
 import { followLevel } from "../shared/level.js";
 import { t } from "../shared/texts.js";
+import { saysDigits } from "./digits.js";
 import { loseDevices, refuseDevices, useDevices } from "./machine.js";
 
 /** @import { Devices } from "../shared/devices.js" */
@@ -84,6 +85,12 @@ async function queryPermission(name) {
   }
 }
 
+/** @param {boolean} hasVideo */
+function describeMissing(hasVideo) {
+  if (!hasVideo) return "kiosk.no_camera";
+  return saysDigits() ? "kiosk.no_microphone_digits" : "kiosk.no_microphone";
+}
+
 /**
  * Show which devices there are, and say what to do with them.
  * @param {Devices | null} devices
@@ -95,9 +102,7 @@ export function showDevices(devices) {
   byId("main").dataset.sound = String(hasAudio);
   byId("one-device").hidden = hasVideo === hasAudio;
   if (!devices) return;
-  byId("one-device").textContent = t(
-    hasVideo ? "kiosk.no_microphone" : "kiosk.no_camera",
-  );
+  byId("one-device").textContent = t(describeMissing(hasVideo));
   byId("ready-title").textContent = t(hasVideo ? "kiosk.ready" : "kiosk.ready_voice");
   byId("ready-about").textContent = t(
     hasVideo ? "kiosk.ready_about" : "kiosk.ready_voice_about",

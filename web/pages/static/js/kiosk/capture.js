@@ -1,22 +1,31 @@
 // Counts a person in, records them, and sends the clip.
 import { countDown } from "../shared/clock.js";
 import { DeviceError } from "../shared/devices.js";
-import { byId } from "../shared/dom.js";
+import { byId, withButtonsDisabled } from "../shared/dom.js";
+import { ApiError, asApiError } from "../shared/errors.js";
 import { formatNumber } from "../shared/format.js";
 import { RECORD_S, record } from "../shared/recorder.js";
 import { pickSentence } from "../shared/sentences.js";
 import { t } from "../shared/texts.js";
+import {
+  READ_S,
+  SAY_S,
+  drawChallenge,
+  readAloud,
+  showLeft,
+  showWords,
+} from "./digits.js";
 import { fail, isCapturing, startCountdown, startRecording } from "./machine.js";
 import { sendClip } from "./sending.js";
 import { announce } from "./stage-view.js";
 
-/** @import { Devices } from "../shared/devices.js" */
 /** @import { Kiosk } from "./kiosk.js" */
 
 const COUNTDOWN_S = 3;
 
 export class Capture {
   #stopper = new AbortController();
+  #expiry = new AbortController();
 
   /** @param {Kiosk} kiosk */
   constructor(kiosk) {
@@ -28,34 +37,72 @@ export class Capture {
 
   /** Record a clip and send it. Whatever leaves the two stages ends the recording. */
   async start() {
-    const { devices } = this.kiosk.state;
+    const { devices, entries } = this.kiosk.state;
     if (!devices) return;
-    this.#stopper = new AbortController();
-    const { signal } = this.#stopper;
-    this.#announceSentence();
-    await countDown(COUNTDOWN_S, showCount, signal);
-    if (signal.aborted) return;
-    await this.#record(devices, signal);
+    try {
+      const challenge = await withButtonsDisabled("#start", drawChallenge);
+      if (this.kiosk.state.entries === entries) await this.#begin(challenge);
+    } catch (error) {
+      this.kiosk.apply(fail, asApiError(error));
+    }
   }
 
-  #announceSentence() {
-    const sentence = pickSentence();
-    byId("sentence").textContent = sentence;
-    byId("speak-title").textContent = t("kiosk.get_ready");
-    this.kiosk.apply(startCountdown);
-    announce(`${t("kiosk.get_ready")} ${sentence}`);
+  /** Read the digits aloud, and count in anew. */
+  async readAloud() {
+    const { challenge, stage } = this.kiosk.state;
+    if (!challenge || stage !== "countdown") return;
+    const signal = this.#interrupt();
+    showCount(0);
+    await readAloud(challenge.digits, signal);
+    await this.#countIn(signal);
   }
 
-  /**
-   * @param {Devices} devices
-   * @param {AbortSignal} signal
-   */
-  async #record(devices, signal) {
-    byId("speak-title").textContent = t("kiosk.now_say");
+  /** @param {Api.Challenge | null} challenge */
+  async #begin(challenge) {
+    const signal = this.#interrupt();
+    this.#announce(challenge);
+    if (challenge) this.#watchExpiry(challenge);
+    await this.#countIn(signal);
+  }
+
+  /** @param {Api.Challenge | null} challenge */
+  #announce(challenge) {
+    const title = t(challenge ? "kiosk.digits_ready" : "kiosk.get_ready");
+    showWords(challenge, pickSentence());
+    byId("speak-title").textContent = title;
+    this.kiosk.apply(startCountdown, challenge);
+    announce(`${title} ${byId("sentence").textContent}`);
+  }
+
+  /** @param {Api.Challenge} challenge */
+  async #watchExpiry({ expires_s }) {
+    this.#expiry = new AbortController();
+    const { signal } = this.#expiry;
+    await countDown(expires_s, showLeft, signal);
+    if (!signal.aborted) this.kiosk.apply(fail, tooLate());
+  }
+
+  /** @param {AbortSignal} signal */
+  async #countIn(signal) {
+    const { challenge } = this.kiosk.state;
+    await countDown(challenge ? READ_S : COUNTDOWN_S, showCount, signal);
+    if (!signal.aborted) await this.#record(signal);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #record(signal) {
+    const { challenge, devices } = this.kiosk.state;
+    if (!devices) return;
+    byId("read-aloud").hidden = true;
+    byId("speak-title").textContent = t(
+      challenge ? "kiosk.digits_now" : "kiosk.now_say",
+    );
     this.kiosk.apply(startRecording);
     announce(t("kiosk.now"));
+    const seconds = challenge ? SAY_S : RECORD_S;
+    const show = (/** @type {number} */ left) => showRemaining(left, seconds);
     try {
-      const clip = await record(devices, showRemaining, signal);
+      const clip = await record(devices, show, signal, seconds);
       if (clip) this.#finish(clip);
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
@@ -69,20 +116,38 @@ export class Capture {
     sendClip(this.kiosk, clip);
   }
 
+  /** End what goes on, and return the signal of what follows. */
+  #interrupt() {
+    this.#stopper.abort();
+    this.#stopper = new AbortController();
+    return this.#stopper.signal;
+  }
+
   #stop() {
     this.#stopper.abort();
+    this.#expiry.abort();
     showCount(0);
   }
 }
+
+const tooLate = () =>
+  new ApiError({
+    status: 0,
+    code: "challenge_expired",
+    text: t("error.challenge_expired"),
+  });
 
 /** @param {number} left in seconds */
 function showCount(left) {
   byId("count").textContent = left ? String(Math.ceil(left)) : "";
 }
 
-/** @param {number} left in seconds */
-function showRemaining(left) {
-  const share = left / RECORD_S;
+/**
+ * @param {number} left in seconds
+ * @param {number} seconds of the whole recording
+ */
+function showRemaining(left, seconds) {
+  const share = left / seconds;
   byId("remaining", HTMLProgressElement).value = share;
   byId("remaining-text").textContent = t("kiosk.seconds", { n: formatNumber(left) });
   byId("ring", SVGPathElement).style.strokeDashoffset = String(share);

@@ -26,7 +26,7 @@ export async function submitEnrolment(kiosk) {
   }
   const consent = byId("consent-text").textContent ?? "";
   const facts = { name, consent, unique_name: !isNamesake };
-  await enrol(kiosk, (media) => enrolPerson(facts, { media, force: isSomebodyElse }));
+  await enrol(kiosk, (clip) => enrolPerson(facts, { ...clip, force: isSomebodyElse }));
 }
 
 /**
@@ -35,7 +35,7 @@ export async function submitEnrolment(kiosk) {
  */
 export async function addToDuplicate(kiosk) {
   const { duplicate } = kiosk.state;
-  if (duplicate) await enrol(kiosk, (media) => addClip(duplicate, { media }));
+  if (duplicate) await enrol(kiosk, (clip) => addClip(duplicate, clip));
 }
 
 const nameInForm = () => inputById("name").value.trim();
@@ -48,14 +48,15 @@ function findMissingField(name) {
 
 /**
  * @param {Kiosk} kiosk
- * @param {(media: Blob) => Promise<Api.Enrolment>} send
+ * @param {(clip: { media: Blob, challenge?: string }) => Promise<Api.Enrolment>} send
  */
 async function enrol(kiosk, send) {
-  const { clip } = kiosk.state;
+  const { clip, challenge } = kiosk.state;
   if (!clip) return;
+  const fields = { media: clip, challenge: challenge?.challenge_id };
   await withButtonsDisabled(BUTTONS, async () => {
     try {
-      kiosk.apply(finishEnrolment, await send(clip));
+      kiosk.apply(finishEnrolment, await send(fields));
     } catch (error) {
       showEnrolmentError(kiosk, asApiError(error));
     }

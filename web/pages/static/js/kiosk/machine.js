@@ -20,6 +20,7 @@
  * @property {Stage} stage
  * @property {number} entries
  * @property {Devices | null} devices
+ * @property {Api.Challenge | null} challenge digits that the clip says
  * @property {Blob | null} clip stays here until the next person begins
  * @property {Api.Identification | null} answer
  * @property {boolean} isRejected the person said that the answer names somebody else
@@ -44,6 +45,7 @@ export const INITIAL_STATE = Object.freeze({
   stage: "welcome",
   entries: 0,
   devices: null,
+  challenge: null,
   clip: null,
   answer: null,
   isRejected: false,
@@ -111,8 +113,13 @@ export function refuseDevices(state, problem, during) {
 export const loseDevices = (state, problem) =>
   fail({ ...state, devices: null }, problem);
 
-/** @type {Step} */
-export const startCountdown = (state) => enter(state, "countdown");
+/**
+ * Count a person in, who then says the digits of the challenge, or else a sentence.
+ * @param {KioskState} state
+ * @param {Api.Challenge | null} [challenge]
+ */
+export const startCountdown = (state, challenge = null) =>
+  enter(state, "countdown", { challenge });
 
 /**
  * Record after the countdown. The person sees the same view, so this is no entry.
@@ -121,12 +128,15 @@ export const startCountdown = (state) => enter(state, "countdown");
 export const startRecording = (state) => ({ ...state, stage: "recording" });
 
 /**
- * Send a new clip, or the one that is there once more.
+ * Send a new clip, or the one that is there once more. A file says no digits.
  * @param {KioskState} state
  * @param {Blob | null} clip
  */
 export const startSending = (state, clip = state.clip) =>
-  enter(state, "sending", { clip });
+  enter(state, "sending", {
+    clip,
+    challenge: isCapturing(state) || clip === state.clip ? state.challenge : null,
+  });
 
 /**
  * @param {KioskState} state

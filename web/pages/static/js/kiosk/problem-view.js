@@ -33,6 +33,10 @@ const TITLES = {
   several_people: "problem.refused",
   poor_quality: "problem.refused",
   not_live: "problem.refused",
+  challenge_unknown: "answer.rejected_digits",
+  challenge_expired: "answer.rejected_digits",
+  challenge_used: "answer.rejected_digits",
+  challenge_foreign: "answer.rejected_digits",
   unlike_person: "problem.refused",
 };
 

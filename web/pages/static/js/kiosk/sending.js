@@ -18,7 +18,8 @@ export async function sendClip(kiosk, clip) {
   kiosk.apply(startSending, clip);
   showProgress(0);
   try {
-    const answering = identify(clip, showProgress);
+    const challenge = kiosk.state.challenge?.challenge_id;
+    const answering = identify({ media: clip, challenge }, showProgress);
     const [answer] = await Promise.all([answering, loadLateViews()]);
     kiosk.apply(receiveAnswer, answer);
     performance.mark("answered"); // bench.kiosk measures up to here

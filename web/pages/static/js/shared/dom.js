@@ -95,9 +95,10 @@ export function takeFile(event) {
 }
 
 /**
- * Disable these buttons until the work ends.
+ * Disable these buttons until the work ends, and return what it returns.
+ * @template T
  * @param {string} selector
- * @param {() => Promise<void>} work
+ * @param {() => Promise<T>} work
  */
 export async function withButtonsDisabled(selector, work) {
   const buttons = document.querySelectorAll(selector);
@@ -105,7 +106,7 @@ export async function withButtonsDisabled(selector, work) {
     buttons.forEach((button) => button.toggleAttribute("disabled", isDisabled));
   setDisabled(true);
   try {
-    await work();
+    return await work();
   } finally {
     setDisabled(false);
   }

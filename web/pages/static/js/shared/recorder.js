@@ -29,16 +29,17 @@ export function chooseMimeType({ hasVideo, hasAudio }, isSupported) {
 }
 
 /**
- * Record for RECORD_S seconds. Returns the clip, or null once `signal` aborts.
+ * Record for some seconds. Returns the clip, or null once `signal` aborts.
  * Throws DeviceError.
  * @param {Devices} devices
  * @param {(left: number) => void} onTick called with the remaining seconds
  * @param {AbortSignal} signal
+ * @param {number} [seconds]
  */
-export async function record(devices, onTick, signal) {
+export async function record(devices, onTick, signal, seconds = RECORD_S) {
   const recorder = startRecorder(devices);
   const { parts, hasBegun, hasEnded } = collectParts(recorder);
-  await countDown(RECORD_S, onTick, signal);
+  await countDown(seconds, onTick, signal);
   // A busy machine may not have encoded anything yet.
   if (!signal.aborted) await Promise.race([hasBegun, pause(FIRST_SLICE_MS)]);
   if (recorder.state !== "inactive") recorder.stop();

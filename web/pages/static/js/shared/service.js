@@ -4,10 +4,12 @@ import { sendJson, uploadForm } from "./http.js";
 /** @import { OnProgress } from "./http.js" */
 
 /**
- * A clip to enrol. `force` enrols it even if it matches somebody else. `turns`: only the
- * voice, of these times in seconds.
+ * A clip. `challenge` is the id of the digits that it says. To enrol, `force` enrols it
+ * even if it matches somebody else, and `turns` takes only the voice, of these times in
+ * seconds.
  * @typedef {object} ClipFields
  * @property {Blob} media
+ * @property {string} [challenge]
  * @property {boolean} [force]
  * @property {[number, number][]} [turns]
  */
@@ -26,13 +28,20 @@ export const personUrl = (person) =>
 export const getHealth = () => sendJson("GET", "/v1/health");
 
 /**
+ * Ask for digits that a clip must say.
+ * @param {string} language
+ * @returns {Promise<Api.Challenge>}
+ */
+export const askDigits = (language) => sendJson("POST", "/v1/challenges", { language });
+
+/**
  * Ask who is in a clip.
- * @param {Blob} media
+ * @param {{ media: Blob, challenge?: string }} fields
  * @param {OnProgress} onProgress
  * @returns {Promise<Api.Identification>}
  */
-export const identify = (media, onProgress) =>
-  uploadForm("/v1/identify", { media }, onProgress);
+export const identify = (fields, onProgress) =>
+  uploadForm("/v1/identify", fields, onProgress);
 
 /**
  * Say that an answer named the wrong person.

@@ -1,0 +1,132 @@
+"""Where digits must be said, the kiosk asks for them, reads them aloud, and asks again."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from werkzeug.serving import make_server
+
+from tests.browser.conftest import Cast
+from tests.support.chromium import SIZES, chromium, page_of
+from tests.support.gallery_parts import clip, recognizer_of
+from tests.support.listening import Listener, listener
+from tests.support.page_texts import read_texts
+from tests.support.talking import TalkingAligner
+from utils.config import Settings
+from utils.media import Capture
+from web.factory import create_app
+
+__all__ = ["listener"]
+
+EN = read_texts("en")
+VOICES = """
+    // A browser without voices: one that notes what it is asked to read.
+    window.read = [];
+    speechSynthesis.getVoices = () => [{}];
+    speechSynthesis.speak = (speech) => {
+      window.read.push(speech.text);
+      if (!window.reads_for_ever) speech.onend();
+    };"""
+FIGURE = re.compile(r"\d[.,]\d|%")
+
+
+class AnnAligner(TalkingAligner):
+    """Sees and hears Ann, whatever the browser records."""
+
+    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+        """Read a clip of Ann in its place."""
+        path.write_bytes(clip(face="ann", voice="ann"))
+        return super().analyse(path)
+
+
+@pytest.fixture
+def url(tmp_path: Path, listener: Listener) -> Iterator[str]:
+    """A service that names nobody without digits."""
+    settings = Settings.of(data_dir=tmp_path / "data", liveness_challenge="refuse", challenge_s=60)
+    recognizer = recognizer_of(settings, aligner=AnnAligner())
+    app = create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    recognizer.close()
+
+
+@pytest.fixture
+def page(url: str, cast: Cast) -> Iterator[Page]:
+    """The kiosk, with its clock held."""
+    with chromium(cast.enrolled_person) as browser:
+        page = page_of(browser)
+        page.clock.install()
+        page.add_init_script(VOICES)
+        page.goto(f"{url}/kiosk")
+        expect(page.locator("#start")).to_be_visible()
+        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+        yield page
+
+
+def start(page: Page) -> str:
+    """Begin, and return the digits that are shown."""
+    page.click("#start")
+    expect(page.locator("#speak-title")).to_have_text(EN["kiosk.digits_ready"])
+    digits = page.inner_text("#sentence").replace(" ", "")
+    assert re.fullmatch("[0-9]{6}", digits)
+    return digits
+
+
+def say(page: Page) -> None:
+    """Let the count and the recording pass, and wait for the answer."""
+    page.clock.fast_forward(5100)
+    expect(page.locator("#speak-title")).to_have_text(EN["kiosk.digits_now"])
+    page.clock.fast_forward(6100)
+    expect(page.locator("main")).to_have_attribute("data-state", re.compile("answer|problem"))
+
+
+def photograph(page: Page, pictures: Path) -> None:
+    """Take pictures of the digits on every screen. The clock stands."""
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=pictures / f"kiosk-digits-{size}.png")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
+
+
+def test_digits_are_asked_for(page: Page, listener: Listener, pictures: Path) -> None:
+    expect(page.locator("input.file:visible")).to_have_count(0)
+    digits = start(page)
+    photograph(page, pictures)
+    expect(page.locator("#digits-left")).to_have_text(EN["kiosk.digits_left"].format(n=60))
+    page.click("#read-aloud")
+    assert page.evaluate("read") == [", ".join(digits)]
+    listener.said = "0 0 0 0 0 0"
+    say(page)
+    expect(page.locator("#who")).to_have_text(EN["answer.rejected_digits"])
+    assert not FIGURE.search(page.inner_text(".panel")), "visitors see no figures"
+    page.screenshot(path=pictures / "kiosk-digits-wrong.png")
+    page.click("#again")
+    listener.said = start(page)
+    say(page)
+    expect(page.locator("#who")).to_have_text(EN["answer.unknown"])
+    page.click("#enrol")
+    page.fill("#name", "Ann Lee")
+    page.check("#consent")
+    page.click("#enrol-form .primary")
+    expect(page.locator("#enrolled-who")).to_have_text("Ann Lee")
+
+
+def test_digits_hold_for_a_time(page: Page) -> None:
+    page.evaluate("window.reads_for_ever = true")
+    start(page)
+    page.click("#read-aloud")
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#problem-title")).to_have_text(EN["answer.rejected_digits"])
+    expect(page.locator("#problem-text")).to_have_text(EN["error.challenge_expired"])
+    page.click("#retry")
+    expect(page.locator("#start")).to_be_visible()
