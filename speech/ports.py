@@ -9,7 +9,7 @@ float32 in [-1, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from utils.arrays import Float32Array
 
@@ -97,4 +97,17 @@ class Transcriber(Protocol):
             language: one of the model's languages. None: the engine detects it.
             prompt: names and words that may come up.
             is_live: somebody waits. What is faster may be preferred, if hardly worse.
+        """
+
+
+@runtime_checkable
+class DigitListener(Protocol):
+    """An engine that can be held to digits."""
+
+    def hear_digits(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
+        """Write down digits, and nothing else, one word each.
+
+        Args:
+            speech: (n,) of `LONGEST_S` at most. Whatever is said, digits are heard.
+            language: code of the language they are said in.
         """

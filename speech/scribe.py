@@ -23,7 +23,7 @@ from speech.diarise import Naming
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
-from speech.ports import SpeechModel, Transcriber, Word
+from speech.ports import DigitListener, SpeechModel, Transcriber, Word
 from speech.session import TranscriptionSession
 from speech.track import Track, join_lines, name_lines
 from speech.transcripts import Transcript
@@ -172,11 +172,15 @@ class Scribe:
             return self._others[model]
 
     def listen(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
-        """Write down speech (n,) of `LONGEST_S` at most: a few words of one person.
+        """Write down digits in speech (n,) of `LONGEST_S` at most.
 
-        Raises SpeechUnavailableError, ModelError.
+        An engine that cannot be held to digits writes whatever is said. Raises
+        SpeechUnavailableError, ModelError.
         """
-        return self.load().transcribe(speech, language=language).words
+        engine = self.load()
+        if isinstance(engine, DigitListener):
+            return engine.hear_digits(speech, language)
+        return engine.transcribe(speech, language=language).words
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Writing]:

@@ -16,7 +16,7 @@ Supervision", 2022. The times of words follow its cross-attention.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ _FEWEST_TOKENS_A_SECOND = 1
 _EARLY_S = 2.0
 _LEAST_LOG_PROBABILITY = -0.6
 _MOST_GOES = 3
+_MOST_DIGITS = 16
 _TO_WORD_START = "\"'“¿([{-"
 _TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
 
@@ -77,23 +78,53 @@ class WhisperTranscriber:
         is_live: bool = False,
     ) -> Passage:
         """Write down what is said in `speech`, as `Transcriber.transcribe` has it."""
-        if len(speech) > LONGEST_S * RATE_HZ:
-            raise ValueError(
-                f"A window may have {LONGEST_S:g} s. Received: {len(speech) / RATE_HZ:.1f} s"
-            )
-        features = self._whisper.feature_extractor(speech)[:, :_MOST_FRAMES]
-        is_short = is_live and features.shape[1] <= _SHORT_FRAMES - _SILENT_FRAMES
-        encoded = self._whisper.encode(_pad(features, _SHORT_FRAMES if is_short else _MOST_FRAMES))
+        encoded, frames = self._encode(speech, is_live=is_live)
         probability = 1.0
         if language is None:
             language, probability = self._detect_language(encoded)
         tokens, scores = self._decode(encoded, language, prompt, len(speech) / RATE_HZ)
         return Passage(
-            words=self._time_words(encoded, language, tokens, features.shape[1]),
+            words=self._time_words(encoded, language, tokens, frames),
             language=language,
             language_probability=probability,
             **scores,
         )
+
+    def hear_digits(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
+        """Write down digits alone, as `DigitListener.hear_digits` has it."""
+        encoded, frames = self._encode(speech)
+        tokenizer = self._tokenizer_of(language)
+        start = self._whisper.get_prompt(tokenizer, [], without_timestamps=True)
+        result = self._whisper.model.generate(
+            encoded,
+            [start],
+            beam_size=1,
+            max_length=len(start) + _MOST_DIGITS,
+            suppress_tokens=self._all_but_digits,
+            sampling_temperature=0.0,
+        )[0]
+        tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+        return self._time_words(encoded, language, tokens, frames)
+
+    def _encode(self, speech: Float32Array, *, is_live: bool = False) -> tuple[Any, int]:
+        """Encode a window. Returns it with its number of frames."""
+        if len(speech) > LONGEST_S * RATE_HZ:
+            raise ValueError(
+                f"A window may have {LONGEST_S:g} s. Received: {len(speech) / RATE_HZ:.1f} s"
+            )
+        features = self._whisper.feature_extractor(speech)[:, :_MOST_FRAMES]
+        frames = features.shape[1]
+        is_short = is_live and frames <= _SHORT_FRAMES - _SILENT_FRAMES
+        padded = _pad(features, _SHORT_FRAMES if is_short else _MOST_FRAMES)
+        return self._whisper.encode(padded), frames
+
+    @cached_property
+    def _all_but_digits(self) -> list[int]:
+        """Tokens that are neither a digit after a space nor the end."""
+        tokenizer = self._tokenizer_of("en")
+        allowed = {token for digit in range(10) for token in tokenizer.encode(f" {digit}")}
+        allowed.add(tokenizer.eot)
+        return [i for i in range(self._whisper.hf_tokenizer.get_vocab_size()) if i not in allowed]
 
     def _detect_language(self, encoded: Any) -> tuple[str, float]:
         if not self._whisper.model.is_multilingual:

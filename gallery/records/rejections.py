@@ -45,7 +45,8 @@ class Rejections:
             moments = connection.scalars(latest).all()
         if len(moments) < MOST:
             return 0.0
-        return max(0.0, WINDOW_S - (now - moments[-1]).total_seconds())
+        waited: timedelta = now - moments[-1]
+        return max(0.0, WINDOW_S - waited.total_seconds())
 
 
 def sweep(connection: Connection, now: datetime) -> None:
