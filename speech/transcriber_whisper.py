@@ -122,8 +122,7 @@ class WhisperTranscriber:
     def _all_but_digits(self) -> list[int]:
         """Tokens that are neither a digit after a space nor the end."""
         tokenizer = self._tokenizer_of("en")
-        allowed = {token for digit in range(10) for token in tokenizer.encode(f" {digit}")}
-        allowed.add(tokenizer.eot)
+        allowed = {tokenizer.encode(f" {digit}")[0] for digit in range(10)} | {tokenizer.eot}
         return [i for i in range(self._whisper.hf_tokenizer.get_vocab_size()) if i not in allowed]
 
     def _detect_language(self, encoded: Any) -> tuple[str, float]:
