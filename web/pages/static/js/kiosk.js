@@ -1,11 +1,11 @@
 // Entry of /kiosk: connects the buttons of the page with the parts of the kiosk.
 import { askForKey } from "./header.js";
 import { Camera, showDevices } from "./kiosk/camera.js";
-import { Capture } from "./kiosk/capture.js";
 import { IdleTimer } from "./kiosk/idle-timer.js";
 import { Kiosk } from "./kiosk/kiosk.js";
 import {
   escape,
+  fail,
   noteAnswer,
   reset,
   returnToAnswer,
@@ -15,10 +15,10 @@ import { offerResend } from "./kiosk/problem-view.js";
 import { rejectAnswer, sendClip } from "./kiosk/sending.js";
 import { loadLateViews, showStage } from "./kiosk/stage-view.js";
 import { byId, listenAll, takeFile } from "./shared/dom.js";
+import { asApiError, serverGone } from "./shared/errors.js";
 
 export const kiosk = new Kiosk();
 const camera = new Camera(kiosk);
-const capture = new Capture(kiosk);
 kiosk.listen(showStage);
 const idleTimer = new IdleTimer(kiosk);
 
@@ -31,6 +31,28 @@ const onClick = (id, action) => byId(id).addEventListener("click", action);
 function retry() {
   if (kiosk.state.devices) kiosk.apply(reset);
   else camera.open();
+}
+
+/** Load what records: the first view does not need it. Throws ApiError. */
+async function loadCapture() {
+  try {
+    return (await import("./kiosk/capture.js")).captureOf(kiosk);
+  } catch {
+    throw serverGone();
+  }
+}
+
+async function startCapture() {
+  try {
+    const capture = await loadCapture();
+    await capture.start();
+  } catch (error) {
+    kiosk.apply(fail, asApiError(error));
+  }
+}
+
+async function readAloud() {
+  (await loadCapture()).readAloud();
 }
 
 function resend() {
@@ -71,8 +93,8 @@ function submitAgain(said) {
 }
 
 onClick("open", () => camera.open());
-onClick("start", () => capture.start());
-onClick("read-aloud", () => capture.readAloud());
+onClick("start", startCapture);
+onClick("read-aloud", readAloud);
 for (const id of ["stop", "again", "enrolled-done"])
   onClick(id, () => kiosk.apply(reset));
 onClick("retry", retry);

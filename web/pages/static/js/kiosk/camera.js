@@ -3,7 +3,6 @@ import { DeviceError, closeDevices, openDevices } from "../shared/devices.js";
 import { byId } from "../shared/dom.js";
 import { followLevel } from "../shared/level.js";
 import { t } from "../shared/texts.js";
-import { saysDigits } from "./digits.js";
 import { loseDevices, refuseDevices, useDevices } from "./machine.js";
 
 /** @import { Devices } from "../shared/devices.js" */
@@ -84,6 +83,9 @@ async function queryPermission(name) {
     return null; // a browser that has no such permission to ask for
   }
 }
+
+/** Whether visitors say digits here. */
+export const saysDigits = () => byId("main").dataset.digits === "true";
 
 /** @param {boolean} hasVideo */
 function describeMissing(hasVideo) {

@@ -2,7 +2,7 @@
 import { countDown } from "../shared/clock.js";
 import { DeviceError } from "../shared/devices.js";
 import { byId, withButtonsDisabled } from "../shared/dom.js";
-import { ApiError, asApiError } from "../shared/errors.js";
+import { ApiError } from "../shared/errors.js";
 import { formatNumber } from "../shared/format.js";
 import { RECORD_S, record } from "../shared/recorder.js";
 import { pickSentence } from "../shared/sentences.js";
@@ -23,7 +23,7 @@ import { announce } from "./stage-view.js";
 
 const COUNTDOWN_S = 3;
 
-export class Capture {
+class Capture {
   #stopper = new AbortController();
   #expiry = new AbortController();
 
@@ -35,16 +35,15 @@ export class Capture {
     });
   }
 
-  /** Record a clip and send it. Whatever leaves the two stages ends the recording. */
+  /**
+   * Record a clip and send it. Whatever leaves the two stages ends the recording.
+   * Throws ApiError where there are no digits to say.
+   */
   async start() {
     const { devices, entries } = this.kiosk.state;
     if (!devices) return;
-    try {
-      const challenge = await withButtonsDisabled("#start", drawChallenge);
-      if (this.kiosk.state.entries === entries) await this.#begin(challenge);
-    } catch (error) {
-      this.kiosk.apply(fail, asApiError(error));
-    }
+    const challenge = await withButtonsDisabled("#start", drawChallenge);
+    if (this.kiosk.state.entries === entries) await this.#begin(challenge);
   }
 
   /** Read the digits aloud, and count in anew. */
@@ -129,6 +128,15 @@ export class Capture {
     showCount(0);
   }
 }
+
+/** @type {Capture | null} */
+let only = null;
+
+/**
+ * Get what records for the kiosk.
+ * @param {Kiosk} kiosk
+ */
+export const captureOf = (kiosk) => (only ??= new Capture(kiosk));
 
 const tooLate = () =>
   new ApiError({

@@ -2,15 +2,13 @@
 import { byId } from "../shared/dom.js";
 import { askDigits } from "../shared/service.js";
 import { language, t } from "../shared/texts.js";
+import { saysDigits } from "./camera.js";
 
 /** Seconds to read the digits, and to say them. */
 export const READ_S = 5;
 export const SAY_S = 6;
 
 const RATE = 0.8;
-
-/** Whether visitors say digits here. */
-export const saysDigits = () => byId("main").dataset.digits === "true";
 
 /**
  * Ask for digits where visitors say them. Throws ApiError.
