@@ -44,6 +44,8 @@ _EARLY_S = 2.0
 _LEAST_LOG_PROBABILITY = -0.6
 _MOST_GOES = 3
 _MOST_DIGITS = 16
+# Greedily, digits after a pause are missed
+_DIGIT_BEAMS = 5
 _TO_WORD_START = "\"'“¿([{-"
 _TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
 
@@ -98,7 +100,7 @@ class WhisperTranscriber:
         result = self._whisper.model.generate(
             encoded,
             [start],
-            beam_size=1,
+            beam_size=_DIGIT_BEAMS,
             max_length=len(start) + _MOST_DIGITS,
             suppress_tokens=self._all_but_digits,
             sampling_temperature=0.0,
