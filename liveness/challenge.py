@@ -26,8 +26,10 @@ MOST_WRONG = 1
 LONGEST_S = 30.0
 """Seconds of speech that are listened to."""
 
-Listen = Callable[[Float32Array, str], Sequence[HeardWord]]
-"""Writes down speech (n,), 16 kHz mono float32 in [-1, 1], in a language by its code."""
+Listen = Callable[[Float32Array, str, int], Sequence[HeardWord]]
+"""Writes down speech (n,), 16 kHz mono float32 in [-1, 1], in a language by its code. The
+number of digits that should be in it helps.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def judge(capture: Capture, challenge: Challenge | None) -> Judgement:
     if speech is None:
         return _not_checked("no_speech", "No speech is heard")
     samples = speech.samples[: int(LONGEST_S * speech.rate_hz)]
-    heard = read_digits(challenge.listen(samples, challenge.language), challenge.language)
+    words = challenge.listen(samples, challenge.language, DIGITS)
+    heard = read_digits(words, challenge.language)
     wrong = count_wrong(challenge.digits, "".join(one.digit for one in heard))
     is_right = wrong <= MOST_WRONG
     return Judgement(

@@ -104,10 +104,11 @@ class Transcriber(Protocol):
 class DigitListener(Protocol):
     """An engine that can be held to digits."""
 
-    def hear_digits(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
+    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> tuple[Word, ...]:
         """Write down digits, and nothing else, one word each.
 
         Args:
             speech: (n,) of `LONGEST_S` at most. Whatever is said, digits are heard.
             language: code of the language they are said in.
+            count: how many there should be. More or fewer may be heard.
         """

@@ -171,15 +171,15 @@ class Scribe:
                 self._others[model] = self._load_other(model)
             return self._others[model]
 
-    def listen(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
-        """Write down digits in speech (n,) of `LONGEST_S` at most.
+    def listen(self, speech: Float32Array, language: str, count: int) -> tuple[Word, ...]:
+        """Write down about `count` digits in speech (n,) of `LONGEST_S` at most.
 
         An engine that cannot be held to digits writes whatever is said. Raises
         SpeechUnavailableError, ModelError.
         """
         engine = self.load()
         if isinstance(engine, DigitListener):
-            return engine.hear_digits(speech, language)
+            return engine.hear_digits(speech, language, count=count)
         return engine.transcribe(speech, language=language).words
 
     @contextmanager

@@ -44,7 +44,7 @@ _EARLY_S = 2.0
 _LEAST_LOG_PROBABILITY = -0.6
 _MOST_GOES = 3
 _MOST_DIGITS = 16
-# Greedily, digits after a pause are missed
+# Where greedy decoding misses digits
 _DIGIT_BEAMS = 5
 _TO_WORD_START = "\"'“¿([{-"
 _TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
@@ -92,21 +92,27 @@ class WhisperTranscriber:
             **scores,
         )
 
-    def hear_digits(self, speech: Float32Array, language: str) -> tuple[Word, ...]:
+    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> tuple[Word, ...]:
         """Write down digits alone, as `DigitListener.hear_digits` has it."""
         encoded, frames = self._encode(speech)
+        heard = self._decode_digits(encoded, language, beams=1)
+        if len(heard) != count:
+            other = self._decode_digits(encoded, language, beams=_DIGIT_BEAMS)
+            heard = min(heard, other, key=lambda tokens: abs(len(tokens) - count))
+        return self._time_words(encoded, language, heard, frames)
+
+    def _decode_digits(self, encoded: Any, language: str, *, beams: int) -> list[int]:
         tokenizer = self._tokenizer_of(language)
         start = self._whisper.get_prompt(tokenizer, [], without_timestamps=True)
         result = self._whisper.model.generate(
             encoded,
             [start],
-            beam_size=_DIGIT_BEAMS,
+            beam_size=beams,
             max_length=len(start) + _MOST_DIGITS,
             suppress_tokens=self._all_but_digits,
             sampling_temperature=0.0,
         )[0]
-        tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
-        return self._time_words(encoded, language, tokens, frames)
+        return [token for token in result.sequences_ids[0] if token < tokenizer.eot]
 
     def _encode(self, speech: Float32Array, *, is_live: bool = False) -> tuple[Any, int]:
         """Encode a window. Returns it with its number of frames."""

@@ -35,8 +35,9 @@ def has_twins(digits: str) -> bool:
 def saying(text: str) -> Challenge:
     """A challenge for 482913, where `text` is heard."""
 
-    def listen(samples: Float32Array, language: str) -> list[Word]:
+    def listen(samples: Float32Array, language: str, count: int) -> list[Word]:
         assert samples.dtype == np.float32
+        assert count == DIGITS
         assert language == "en"
         return [
             Word(f" {word}", i / 10, i / 10 + 0.1, probability=0.9)
