@@ -12,6 +12,7 @@ import json
 import mmap
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from align.limits import ReadLimits
 from utils.errors import DuetError
 from utils.media import Clip
 
+OTHER_END_GONE = (EOFError, ConnectionError)
+"""The service closed the socket, or ended. An answer that it had not read yet resets it."""
+
 Read = Callable[[Path, ReadLimits, str | None], tuple[Clip, dict[str, float]]]
 
 
@@ -34,19 +38,17 @@ def serve(read: Read = read_timed) -> None:
     first message is a `Confinement`. A message is the arguments of `read`.
     """
     keep_heap()
-    connection, memory, bounds = get_ready()
-    gc.freeze()
-    while True:
-        try:
+    with suppress(*OTHER_END_GONE):
+        connection, memory, bounds = get_ready()
+        gc.freeze()
+        while True:
             arguments = connection.recv()
-        except EOFError:
-            return
-        allow_processor_time(bounds.processor_s)
-        answer = _answer(read, arguments, memory)
-        connection.send_bytes(json.dumps(answer).encode())
-        # A frame whose side data was read is freed by the collector alone. Each holds
-        # two threads, with 16 MB of address space, and ten clips of frames all there is.
-        gc.collect()
+            allow_processor_time(bounds.processor_s)
+            answer = _answer(read, arguments, memory)
+            connection.send_bytes(json.dumps(answer).encode())
+            # A frame whose side data was read is freed by the collector alone. Each holds
+            # two threads, with 16 MB of address space, and ten clips of frames all there is.
+            gc.collect()
 
 
 def get_ready() -> tuple[Connection, memoryview, Confinement]:

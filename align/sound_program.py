@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from align.confinement import allow_processor_time
-from align.decoder_program import describe_failure, get_ready
+from align.decoder_program import OTHER_END_GONE, describe_failure, get_ready
 from align.sound_stream import open_sound
 
 
@@ -21,15 +22,13 @@ def serve() -> None:
     The first message is the arguments of `open_sound`, every other one asks for the
     next block.
     """
-    connection, memory, bounds = get_ready()
-    try:
+    with suppress(*OTHER_END_GONE):
+        connection, memory, bounds = get_ready()
         arguments = connection.recv()
         for answer in _answer(*arguments, memory=memory):
             connection.send_bytes(json.dumps(answer).encode())
             connection.recv()
             allow_processor_time(bounds.processor_s)
-    except EOFError:
-        return
 
 
 def _answer(

@@ -15,7 +15,7 @@ import pytest
 from align.aligner import Aligner
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip
-from align.decoder_process import DEATHS
+from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
 from align.decoders import Decoders
 from tests.support import media
 from tests.support.hostile_decoder import TRICKS
@@ -201,3 +201,16 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return text.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("program", ["align.decoder_program", "align.sound_program"])
+def test_one_that_is_never_asked_ends_in_silence(
+    program: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its first answer is never read, so the end of the service resets the socket."""
+    process = DecoderProcess(SharedMemory(4096), Confinement(), program)
+    assert process._connection.poll(120.0)
+    process._connection.close()
+    assert process._process.wait(60.0) == 0
+    process.end()
+    assert capfd.readouterr().err == ""
