@@ -158,3 +158,22 @@ def test_without_speech_to_text_there_are_none(
     assert "requirements-speech.txt" in error["hint"]
     with pytest.raises(ConfigError, match="LIVENESS_CHALLENGE"):
         next(serve(tmp_path / "refuse", liveness_challenge="refuse"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "url", "asks"),
+    [
+        ("refuse", "/kiosk", "true"),
+        ("report", "/kiosk", "false"),
+        ("report", "/kiosk?digits", "true"),
+        ("off", "/kiosk?digits", "false"),
+    ],
+)
+def test_the_kiosk_asks_for_digits_where_nobody_is_named_without(
+    tmp_path: Path, listener: Listener, mode: str, url: str, asks: str
+) -> None:
+    made_settings = Settings.of(data_dir=tmp_path / "d", liveness_challenge=mode)
+    made = recognizer_of(made_settings)
+    app = create_app({"SETTINGS": made_settings, "SWAGGER_UI": True}, made)
+    assert f'data-digits="{asks}"' in app.test_client().get(url).get_data(as_text=True)
+    made.close()
