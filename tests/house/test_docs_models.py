@@ -97,11 +97,12 @@ def test_the_voice_by_duration_is_that_of_its_card(voice_metrics: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("start", "mark"), [("whole file", ""), ("5 s", "_5s"), ("2 s", "_2s"), ("1 s", "_1s")]
+    ("start", "mark"), [("whole file", ""), ("3 s", "_3s"), ("2 s", "_2s"), ("1 s", "_1s")]
 )
 def test_the_voice_by_condition_is_that_of_its_card(
     start: str, mark: str, voice_metrics: dict[str, Any]
 ) -> None:
-    row = table_row("measurements/voice.md", start)
+    row = table_row("measurements/voice.md", f"{start} | this")
     expected = [voice_metrics[f"{name}{mark}_eer"] for name in VOICE_LISTS[:3]]
-    assert [float(cell) / 100 for cell in row[1:4]] == pytest.approx(expected, abs=0.000501)
+    # The card's are in float32. The table is computed in 8 bits, as it serves.
+    assert [float(cell.split()[0]) / 100 for cell in row[2:5]] == pytest.approx(expected, abs=0.005)
