@@ -109,9 +109,13 @@ class Decider:
         return np.asarray(cosines >= threshold)
 
     def one_to_one(self, bare: Float64Array) -> BoolArray:
-        """Whether bare strengths (n, m) match in comparisons without a gallery."""
+        """Whether bare strengths (n, m) match in comparisons without a gallery.
+
+        Without one nothing is known of the place, so what the strictest place that was
+        measured needs is taken off, as `verify` does.
+        """
         threshold, _ = self.calibration.pair_threshold(self.fmr)
-        return np.asarray(bare >= threshold)
+        return np.asarray(bare - self.calibration.norm.deduction() >= threshold)
 
     def in_gallery(self, bare: Float64Array) -> BoolArray:
         """Whether probes get a name in a gallery: (p, N) bare strengths give (p,)."""
