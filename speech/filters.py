@@ -18,8 +18,8 @@ _MOST_COMPRESSION = 2.4
 _LEAST_LOG_PROBABILITY = -1.0
 _MOST_NO_SPEECH = 0.6
 
-# A window with less speech than this may be a sneeze: doubtful text is dropped anyway
-_SHORT_S = 1.0
+SHORT_S = 1.0
+"""A window with less speech than this may be a sneeze: doubtful text is dropped anyway."""
 _LEAST_SHORT_LOG_PROBABILITY = -0.75
 
 
@@ -46,4 +46,4 @@ def _is_silence(passage: Passage) -> bool:
 
 
 def _is_sneeze(passage: Passage, speech_s: float) -> bool:
-    return speech_s < _SHORT_S and passage.mean_log_probability < _LEAST_SHORT_LOG_PROBABILITY
+    return speech_s < SHORT_S and passage.mean_log_probability < _LEAST_SHORT_LOG_PROBABILITY

@@ -12,7 +12,7 @@ from recognition.voices import Voices
 from speech.attribution import attribute
 from speech.diarise import Diariser, Heard, Naming
 from speech.events import NOT_REGISTERED, Relabel
-from speech.filters import filter_passage
+from speech.filters import SHORT_S, filter_passage
 from speech.lines import Line
 from speech.listener import Listener, Piece, raise_whole
 from speech.live_speech import cut_alone
@@ -27,6 +27,8 @@ from utils.errors import InvalidRequestError
 # A language that is detected with this probability, in so much speech, holds
 _SURE = 0.8
 _SURE_S = 2.0
+# A piece that begins so soon after a doubtful one belongs to it
+_NEAR_S = 1.5
 _NOBODY = Label(NOBODY, NOT_REGISTERED)
 
 
@@ -53,16 +55,41 @@ class LiveWriter:
     def __init__(self, transcriber: Transcriber, language: str | None) -> None:
         self.language = language
         self._transcriber = transcriber
+        self._doubtful: Piece | None = None
 
     def write(self, piece: Piece) -> Passage:
-        """Write the words of a piece, in the times of the stream."""
-        passage = self._transcriber.transcribe(piece.samples, language=self.language, is_live=True)
-        window = Window((piece,))
+        """Write the words of a piece, in the times of the stream.
+
+        A short piece without words counts with the next one, if that is near: a first
+        word alone is often taken for none.
+        """
+        before = self._doubtful
+        is_near = before is not None and piece.start_s - _end_s(before) <= _NEAR_S
+        window = Window((before, piece) if before and is_near else (piece,))
+        passage = self._write(window)
+        is_doubtful = not passage.words and window.speech_s < SHORT_S
+        self._doubtful = piece if is_doubtful else None
+        return passage
+
+    def forget(self) -> None:
+        """Join nothing with what was before: sound is missing."""
+        self._doubtful = None
+
+    def guess(self, piece: Piece) -> Passage:
+        """Write what an open piece has so far."""
+        return self._write(Window((piece,)))
+
+    def _write(self, window: Window) -> Passage:
+        passage = self._transcriber.transcribe(window.samples, language=self.language, is_live=True)
         is_sure = passage.language_probability >= _SURE and window.speech_s >= _SURE_S
         if self.language is None and is_sure:
             self.language = passage.language
         spoken = filter_passage(passage, window.speech_s)
         return replace(spoken, words=tuple(map(window.place, spoken.words)))
+
+
+def _end_s(piece: Piece) -> float:
+    return piece.start_s + piece.duration_s
 
 
 def tell_apart(piece: Piece, voices: Voices) -> Heard:

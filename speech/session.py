@@ -286,7 +286,7 @@ class LiveSession:
         piece = self._cutter.peek()
         if self._open_turn is None or piece is None or not self._cutter.is_speaking:
             return []
-        passage = self._writer.write(piece)
+        passage = self._writer.guess(piece)
         if not passage.words:
             return []
         start_s = piece.segment.start_s + self._missing_s
@@ -298,6 +298,7 @@ class LiveSession:
         if self.mode != "transcribing":
             return []
         events = self._flush()
+        self._writer.forget()
         gap = Gap(start_s=self.heard_s, missing_s=missing_s)
         self._missing_s += missing_s
         self.heard_s += missing_s

@@ -1,7 +1,7 @@
 """Whisper by faster-whisper and CTranslate2, in 8-bit integers, without PyTorch.
 
-Each window of sound is encoded once and decoded greedily. What Whisper is known to do
-on sound without words is kept from it:
+Each window of sound is encoded once. It is decoded greedily, and live by a beam. What
+Whisper is known to do on sound without words is kept from it:
 
 - No fallback to higher temperatures, and no text of earlier windows as a prompt.
 - As many tokens as the seconds of sound can hold, and no more.
@@ -36,6 +36,8 @@ _MOST_FRAMES = 3000
 # is filled up to half of that: the encoder takes a fifth of the time (docs/live.md)
 _SHORT_FRAMES = 1500
 _SILENT_FRAMES = 200
+# What a live turn lacks in context, a beam makes up for. On so few words it costs nothing
+_LIVE_BEAMS = 5
 
 # Whoever says less in so many seconds was not heard to the end. What follows counts from
 # this mean log probability on
@@ -84,7 +86,9 @@ class WhisperTranscriber:
         probability = 1.0
         if language is None:
             language, probability = self._detect_language(encoded)
-        tokens, scores = self._decode(encoded, language, prompt, len(speech) / RATE_HZ)
+        tokens, scores = self._decode(
+            encoded, language, prompt, len(speech) / RATE_HZ, beams=_LIVE_BEAMS if is_live else 1
+        )
         return Passage(
             words=self._time_words(encoded, language, tokens, frames),
             language=language,
@@ -140,7 +144,7 @@ class WhisperTranscriber:
         return token[2:-2], float(probability)  # <|ko|>
 
     def _decode(
-        self, encoded: Any, language: str, prompt: str, seconds: float
+        self, encoded: Any, language: str, prompt: str, seconds: float, *, beams: int
     ) -> tuple[list[int], dict[str, float]]:
         """Decode a window to its tokens and what they are worth."""
         from faster_whisper.transcribe import get_compression_ratio
@@ -154,7 +158,7 @@ class WhisperTranscriber:
             return self._whisper.model.generate(
                 encoded,
                 [start + first],
-                beam_size=1,
+                beam_size=beams,
                 max_length=min(len(start) + budget, self._whisper.max_length),
                 suppress_tokens=self._suppressed_of(language),
                 return_scores=True,

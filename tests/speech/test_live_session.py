@@ -18,6 +18,7 @@ import pytest
 from recognition.recognizer import Recognizer
 from speech.events import EVENTS, Event
 from speech.live_options import LiveOptions, change_options, options_of, read_rate
+from speech.ports import Passage
 from speech.session import LiveSession
 from tests.support.gallery_parts import StubEncoders, recognizer_of
 from tests.support.live import PitchVoice, blocks, pcm16
@@ -160,6 +161,28 @@ def test_partials_are_of_the_open_turn(session: LiveSession, clock: Clock) -> No
     (turn, *_) = of_type(play(session, clock, syllables(1), silence(1)), "transcription")
     assert turn.turn_id == partial.to_json()["turn_id"]
     assert session.peek() == []
+
+
+class DoubtfulEngine(WordyEngine):
+    """Is not sure of what it writes, as of the first word of a sentence alone."""
+
+    def transcribe(self, speech: Float32Array, **options: Any) -> Passage:
+        """Write words."""
+        return dataclasses.replace(super().transcribe(speech, **options), mean_log_probability=-0.9)
+
+
+def test_a_first_word_counts_with_what_follows_soon(recognizer: Recognizer, clock: Clock) -> None:
+    session = LiveSession(DoubtfulEngine(), recognizer.voices, LiveOptions(), clock=clock)
+    session.start()
+    first = [syllables(0.7, 5), silence(0.9), syllables(2, 5), silence(1)]
+    alone = [syllables(0.7, 5), silence(3), syllables(2, 5), silence(1)]
+    one, two = of_type(play(session, clock, *first, *alone), "transcription")
+    assert one.start_s == pytest.approx(0.0, abs=0.3)
+    assert two.start_s == pytest.approx(8.3, abs=0.4)
+    play(session, clock, syllables(0.7, 5), silence(0.6))
+    session.mark_gap(20.0)
+    (three,) = of_type(play(session, clock, syllables(2, 5), silence(1)), "transcription")
+    assert three.start_s == pytest.approx(32.6, abs=0.4)
 
 
 def test_lag_is_how_long_sound_waited(session: LiveSession, clock: Clock) -> None:
