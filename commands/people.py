@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.shared import open_recognizer, open_store, output_file, refusals
-from gallery.results import MAX_PAGE, Person
+from gallery.results import MAX_PAGE, Kind, Order, Person
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -56,13 +56,32 @@ def people() -> None:
 
 @people.command("list")
 @click.option("--search", default="", help="Only people whose id or name holds this text.")
+@click.option(
+    "--kind",
+    type=click.Choice([str(kind) for kind in Kind]),
+    default="all",
+    show_default=True,
+    help="Only these.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice([str(order) for order in Order]),
+    default="person_id",
+    show_default=True,
+    help="By what.",
+)
+@click.option("--descending", is_flag=True, help="The last ones first.")
 @refusals
-def people_list(search: str) -> None:
+def people_list(*, search: str, kind: str, sort: str, descending: bool) -> None:
     """One line per person: id, name, templates by modality."""
+    from gallery.records.people_list import PeopleQuery
+
+    part = PeopleQuery(search=search, kind=Kind(kind), order=Order(sort), limit=MAX_PAGE)
+    part["newest_first"] = descending
     offset = 0
     with open_store() as store:
         _warn_of_clock(store)
-        while (page := store.list_people(search, offset, MAX_PAGE)).people:
+        while (page := store.list_people(**{**part, "offset": offset})).people:
             for person in page.people:
                 click.echo(f"{person.person_id}\t{person.name}\t{_format_counts(person)}")
             offset += MAX_PAGE

@@ -21,6 +21,27 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+class Kind(StrEnum):
+    """Whom the list holds."""
+
+    ALL = "all"
+    NO_FACE = "no_face"
+    NO_VOICE = "no_voice"
+    POOR_QUALITY = "poor_quality"
+    NEVER_SEEN = "never_seen"
+    ENDING = "ending"
+
+
+class Order(StrEnum):
+    """What the list is sorted by. The id decides among equals."""
+
+    ID = "person_id"
+    NAME = "name"
+    CREATED = "created_at"
+    LAST_SEEN = "last_seen_at"
+    EXPIRES = "expires_at"
+
+
 @dataclass(frozen=True)
 class Person:
     """A person of the gallery.

@@ -33,10 +33,9 @@ from gallery.names import (
 )
 from gallery.records import clock, job_files, transcripts
 from gallery.records.stored_media import THUMBNAIL
-from gallery.results import MAX_PAGE, PeoplePage, Person
+from gallery.results import Person
 from gallery.tables import changes, kept_media, people, templates
 from utils.errors import (
-    InvalidRequestError,
     NameTakenError,
     PersonExistsError,
     PersonNotFoundError,
@@ -266,34 +265,6 @@ def _count_templates(keys: Sequence[int]) -> Select[Any]:
         .outerjoin(kept_media, is_picture)
         .where(c.person_key.in_(keys))
         .group_by(c.person_key, c.modality)
-    )
-
-
-def page_of(connection: Connection, search: str, offset: int, limit: int) -> PeoplePage:
-    """List people whose id or name contains `search` in any case, ordered by id.
-
-    Raises InvalidRequestError.
-    """
-    if offset < 0 or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequestError(
-            f"offset must be 0 or more and limit 1 to {MAX_PAGE}. Received: offset={offset},"
-            f" limit={limit}"
-        )
-    if "\0" in search:
-        raise InvalidRequestError(
-            f"search must not contain NUL characters. Received: {search[:40]!r}"
-        )
-    matches = people.c.search.contains(search_key(search), autoescape=True)
-    total = connection.scalar(select(func.count()).select_from(people).where(matches)) or 0
-    rows = connection.execute(
-        select(people).where(matches).order_by(people.c.person_id).offset(offset).limit(limit)
-    ).all()
-    stock = stock_of(connection, [row.key for row in rows])
-    return PeoplePage(
-        people=tuple(as_person(row, stock.get(row.key)) for row in rows),
-        total=total,
-        offset=offset,
-        limit=limit,
     )
 
 

@@ -22,11 +22,13 @@ from gallery.records import (
     merging,
     people,
     rejections,
+    people_list,
     stored_media,
     transcripts,
 )
 from gallery.records.clock import ClockJump
 from gallery.records.people import NewPerson, PersonChanges
+from gallery.records.people_list import PeopleQuery
 from gallery.results import PeoplePage, Person
 from gallery.transactions.base import Erasure, Transactions
 from utils.errors import InvalidRequestError, PersonNotFoundError, ThumbnailNotFoundError
@@ -92,13 +94,10 @@ class PeopleTransactions(Transactions):
         except PersonNotFoundError:
             return None
 
-    def list_people(self, search: str = "", offset: int = 0, limit: int = 50) -> PeoplePage:
-        """List people whose id or name contains `search` in any case, ordered by id.
-
-        `limit` is 1 to `MAX_PAGE`. Raises InvalidRequestError.
-        """
+    def list_people(self, **part: Unpack[PeopleQuery]) -> PeoplePage:
+        """List a part of the people. Raises InvalidRequestError."""
         with self.database.read() as connection:
-            return people.page_of(connection, search, offset, limit)
+            return people_list.page_of(connection, part)
 
     def count(self) -> int:
         """Count the people."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 from sqlalchemy import update
 
 from gallery.names import MAX_RETENTION_DAYS
 from gallery.records.people import NewPerson
+from gallery.records.people_list import PeopleQuery
+from gallery.results import Kind, Order
 from gallery.store import Store
 from gallery.tables import people
 from tests.support.asking import enroll, identify
+from tests.support.filled_gallery import new_templates
 from tests.support.gallery_parts import make_recognizer, write_clip
 from tests.support.templates import CURRENT, face, voice
 from utils.errors import (
@@ -43,7 +47,7 @@ def set_columns(store: Store, person_id: str, **values: object) -> None:
 def test_nul_in_what_is_looked_for(store: Store) -> None:
     mine = store.enroll(NewPerson("ann"), [face(), voice()]).templates[0].template_id
     with pytest.raises(InvalidRequestError):
-        store.list_people("a\0")
+        store.list_people(search="a\0")
     for call in (
         lambda: store.delete_template("ann", mine + "\0"),
         lambda: store.give_feedback("r\0", "ann", True),
@@ -176,14 +180,14 @@ def test_merge(store: Store) -> None:
     assert len(store.vectors_of("ann", CURRENT)[Modality.FACE].vectors) == 3
     with pytest.raises(PersonNotFoundError):
         store.merge_people("ann", "anna")
-    assert store.list_people("anna").total == 0, "the search forgets the other, too"
+    assert store.list_people(search="anna").total == 0, "the search forgets the other, too"
 
 
 def test_merge_takes_a_name_where_there_is_only_an_id(store: Store) -> None:
     store.create_person("p1")
     store.create_person("p2", "Ann Lee")
     assert store.merge_people("p1", "p2").name == "Ann Lee"
-    assert [p.person_id for p in store.list_people("lee").people] == ["p1"]
+    assert [p.person_id for p in store.list_people(search="lee").people] == ["p1"]
 
 
 def test_merge_of_the_same_clip_keeps_one_template(store: Store) -> None:
@@ -348,3 +352,30 @@ def test_the_index_follows(tmp_path: Path) -> None:
         )
     assert identify(recognizer, probe).decisions.fused.match.person_id == "cem"
     recognizer.close()
+
+
+def test_the_list_by_kind_and_order(store: Store) -> None:
+    """On both databases: who lacks something, whose term ends, and what comes first."""
+    store.enroll(NewPerson("ann", "Zoe", retention_days=400), new_templates(1))
+    store.enroll(NewPerson("ben", "amy", retention_days=10), new_templates(2)[:1])
+    store.enroll(NewPerson("cem", "Bo"), [replace(new_templates(3)[1], quality=0.1)])
+    store.create_person("dan", "Cy", retention_days=20)
+    store.record_answer("identify", "accepted", person_id="ben", named=[])
+
+    def ids(**part: Unpack[PeopleQuery]) -> str:
+        page = store.list_people(**part)
+        assert page.total == len(page.people)
+        return " ".join(person.person_id for person in page.people)
+
+    assert ids() == "ann ben cem dan"
+    assert ids(kind=Kind.NO_FACE) == "cem dan"
+    assert ids(kind=Kind.NO_VOICE) == "ben dan"
+    assert ids(kind=Kind.POOR_QUALITY) == "cem"
+    assert ids(kind=Kind.NEVER_SEEN) == "ann cem dan"
+    assert ids(kind=Kind.ENDING) == "ben dan"
+    assert ids(kind=Kind.ENDING, search="cy") == "dan"
+    assert ids(order=Order.NAME) == "ben cem dan ann"
+    assert ids(order=Order.EXPIRES) == "ben dan ann cem"
+    assert ids(order=Order.EXPIRES, newest_first=True) == "ann dan ben cem"
+    assert ids(order=Order.LAST_SEEN, newest_first=True).split()[0] == "ben"
+    assert ids(order=Order.CREATED, newest_first=True) == "dan cem ben ann"

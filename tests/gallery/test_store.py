@@ -119,7 +119,7 @@ def test_update(store: Store) -> None:
     store.create_person("ann", "Ann", "old")
     assert store.update_person("ann", name="Anne").note == "old"
     assert store.update_person("ann", note="new").name == "Anne"
-    assert [p.person_id for p in store.list_people("anne").people] == ["ann"]
+    assert [p.person_id for p in store.list_people(search="anne").people] == ["ann"]
 
 
 # ---- templates

@@ -35,7 +35,7 @@ def test_people(gallery: Recognizer, clip: Callable[..., Path]) -> None:
     assert gallery.store.count() == 3
     with pytest.raises(PersonExistsError):
         gallery.store.create_person("ann")
-    assert [p.person_id for p in gallery.store.list_people("bo").people] == ["bob"]
+    assert [p.person_id for p in gallery.store.list_people(search="bo").people] == ["bob"]
     gallery.store.update_person("ann", name="Anne")
     assert identify(gallery, clip(face=1, voice=1, sample=1)).decisions.fused.match.name == "Anne"
     gallery.store.delete_template("ann", gallery.store.list_templates("ann")[0].template_id)

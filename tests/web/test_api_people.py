@@ -245,3 +245,19 @@ def test_head_and_options(client: FlaskClient) -> None:
     options = client.options("/v1/people")
     assert "POST" in options.headers["Allow"]
     assert "Access-Control-Allow-Origin" not in options.headers
+
+
+def test_kinds_and_orders(client: FlaskClient) -> None:
+    enroll(client, "ann")
+    for person_id, name in (("ben", "Zoe"), ("cem", "Amy")):
+        client.post("/v1/people", json={"person_id": person_id, "name": name})
+
+    def ids(query: str) -> list[str]:
+        people = client.get(f"/v1/people?{query}").get_json()["people"]
+        return [person["person_id"] for person in people]
+
+    assert ids("kind=no_face") == ["ben", "cem"]
+    assert ids("sort=name&descending=true") == ["ben", "ann", "cem"]
+    assert ids("kind=no_voice&sort=name&limit=1") == ["cem"]
+    for query in ("kind=", "kind=tall", "sort=age", "descending=2", "kind=all&kind=all"):
+        assert_error(client.get(f"/v1/people?{query}"), 400, "invalid_request")

@@ -10,7 +10,7 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery import results
-from gallery.results import MAX_PAGE
+from gallery.results import MAX_PAGE, Kind, Order
 from recognition import as_json
 from recognition.requests import ClipFile, EnrolmentRequest
 from utils import errors
@@ -69,6 +69,24 @@ SEARCH: dict[str, dict[str, object]] = {
         "description": "only people whose id or name holds this text, in any case",
         "example": "ann",
     },
+    "kind": {
+        "description": (
+            "only people without a face, without a voice, with templates of poor quality, who were"
+            " never seen, or whose retention ends within 30 days"
+        ),
+        "enum": [str(kind) for kind in Kind],
+        "default": "all",
+    },
+    "sort": {
+        "description": "what the list is sorted by; who has none of it comes last",
+        "enum": [str(order) for order in Order],
+        "default": "person_id",
+    },
+    "descending": {
+        "description": "true: the last ones first",
+        "enum": ["true", "false"],
+        "default": "false",
+    },
     "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
     "limit": {
         "description": f"answer with at most this many, 1 to {MAX_PAGE}",
@@ -116,11 +134,17 @@ class People(Resource):
     @ns.response(200, "part of the list", PEOPLE)
     @document_errors(ns, *READ_ERRORS)
     def get(self) -> dict[str, Any]:
-        """List people, by id."""
+        """List people: all, or those of one kind, by id or in another order."""
         parse.check_query(SEARCH)
-        offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
-        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
-        return as_json.people(store().list_people(parse.query_text("search"), offset, limit))
+        page = store().list_people(
+            search=parse.query_text("search"),
+            kind=Kind(parse.query_choice("kind", list(Kind))),
+            order=Order(parse.query_choice("sort", list(Order))),
+            newest_first=parse.boolean(request.args.get("descending", "false"), "descending"),
+            offset=parse.query_int("offset", 0, 0, MAX_OFFSET),
+            limit=parse.query_int("limit", 50, 1, MAX_PAGE),
+        )
+        return as_json.people(page)
 
     @ns.doc(id="create_person")
     @ns.expect(NEW_PERSON)

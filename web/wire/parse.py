@@ -69,6 +69,11 @@ def query_text(name: str) -> str:
     return request.args.get(name, "")
 
 
+def query_choice(name: str, choices: Collection[str]) -> str:
+    """Read one of `choices` of the query: the first when missing. Raises InvalidRequestError."""
+    return choice(request.args.get(name, next(iter(choices))), name, choices)
+
+
 def query_time(name: str) -> datetime | None:
     """Read a moment of the query, in ISO 8601. None when missing.
 

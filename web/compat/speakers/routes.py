@@ -165,7 +165,7 @@ class Speakers(Resource):
         parse.check_query(("offset", "limit"))
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
         limit = parse.query_int("limit", 100, 1, MAX_PAGE)
-        page = store().list_people("", offset, limit)
+        page = store().list_people(offset=offset, limit=limit)
         return {
             "speakers": [show_speaker(p) for p in page.people],
             "total": page.total,

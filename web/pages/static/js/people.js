@@ -5,6 +5,7 @@ import { PeopleList } from "./people/list.js";
 import { MapView } from "./people/map.js";
 import { MatrixView } from "./people/matrix.js";
 import { PersonDialog } from "./people/person-dialog.js";
+import { Selection } from "./people/selection.js";
 import { debounce } from "./shared/debounce.js";
 import { inputById, listenAll } from "./shared/dom.js";
 
@@ -14,7 +15,9 @@ const search = inputById("search");
 const getSearch = () => search.value.trim();
 
 const personDialog = new PersonDialog(refresh);
-const list = new PeopleList(getSearch, (person) => personDialog.open(person));
+const selection = new Selection(refresh);
+const open = (/** @type {Api.Person} */ person) => personDialog.open(person);
+const list = new PeopleList(getSearch, open, selection);
 const map = new MapView(getSearch);
 const matrix = new MatrixView(getSearch);
 const duplicates = new DuplicatesView(getSearch, refresh);

@@ -1,5 +1,5 @@
 // The list of people, page by page.
-import { buttonById, byId } from "../shared/dom.js";
+import { buttonById, byId, find } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
 import { LatestTurn } from "../shared/latest-turn.js";
 import { listPeople } from "../shared/people-search.js";
@@ -8,6 +8,12 @@ import { createRow } from "./row.js";
 
 const PAGE = 20;
 
+/** Orders that begin with the latest. */
+const LATEST_FIRST = new Set(["created_at", "last_seen_at"]);
+
+/** @param {string} id */
+const chosenIn = (id) => find(document, `#${id}`, HTMLSelectElement).value;
+
 export class PeopleList {
   #offset = 0;
   #turns = new LatestTurn();
@@ -15,10 +21,15 @@ export class PeopleList {
   /**
    * @param {() => string} getSearch
    * @param {(person: Api.Person) => void} onOpen
+   * @param {import("./selection.js").Selection} selection
    */
-  constructor(getSearch, onOpen) {
+  constructor(getSearch, onOpen, selection) {
     this.getSearch = getSearch;
     this.onOpen = onOpen;
+    this.selection = selection;
+    for (const id of ["kind", "sort"]) {
+      byId(id).addEventListener("change", () => this.#turnPage(-this.#offset));
+    }
     buttonById("previous").addEventListener("click", () => this.#turnPage(-PAGE));
     buttonById("next").addEventListener("click", () => this.#turnPage(PAGE));
   }
@@ -27,8 +38,11 @@ export class PeopleList {
     const isLatest = this.#turns.begin();
     const search = this.getSearch();
     try {
-      const query = { search, limit: PAGE, offset: this.#offset };
-      const answer = await listPeople(query);
+      const kind = chosenIn("kind");
+      const sort = chosenIn("sort");
+      const descending = LATEST_FIRST.has(sort);
+      const part = { limit: PAGE, offset: this.#offset };
+      const answer = await listPeople({ search, kind, sort, descending, ...part });
       if (isLatest()) this.#show(answer, search);
     } catch (error) {
       if (isLatest()) showProblem(asApiError(error).message);
@@ -59,7 +73,9 @@ export class PeopleList {
     showCount(total, search);
     byId("table").hidden = !people.length;
     byId("rows").replaceChildren(
-      ...people.map((person) => createRow(person, this.onOpen)),
+      ...people.map((person) =>
+        createRow(person, this.onOpen, this.selection.createBox(person)),
+      ),
     );
     this.#showPaging(people.length, total);
   }
@@ -88,15 +104,24 @@ export class PeopleList {
  */
 function showCount(total, search) {
   byId("list-problem").hidden = true;
-  byId("count").textContent = t(search ? "people.fitting" : "people.count", {
+  const kind = chosenIn("kind");
+  const isPart = Boolean(search) || kind !== "all";
+  byId("count").textContent = t(isPart ? "people.fitting" : "people.count", {
     n: total,
   });
   byId("empty").hidden = total > 0;
-  byId("empty-title").textContent = t(search ? "people.none_fit" : "people.none");
-  byId("empty-text").textContent = t(
-    search ? "people.none_fit_text" : "people.none_text",
-  );
-  byId("map").hidden = !total && !search;
+  byId("empty-title").textContent = t(isPart ? "people.none_fit" : "people.none");
+  byId("empty-text").textContent = t(describeEmpty(search, kind));
+  byId("map").hidden = !total && !isPart;
+}
+
+/**
+ * @param {string} search
+ * @param {string} kind
+ */
+function describeEmpty(search, kind) {
+  if (kind !== "all") return "people.none_kind_text";
+  return search ? "people.none_fit_text" : "people.none_text";
 }
 
 /** @param {string} text */

@@ -12,12 +12,13 @@ const MODALITIES = ["face", "voice"];
  * Create the row of a person.
  * @param {Api.Person} person
  * @param {(person: Api.Person) => void} onOpen
+ * @param {HTMLInputElement} box chooses the person
  */
-export function createRow(person, onOpen) {
+export function createRow(person, onOpen, box) {
   const row = create(
     "tr",
     {},
-    create("td", {}, createAvatar(person)),
+    create("td", {}, box, createAvatar(person)),
     createName(person),
     createCounts(person),
     createOptional(describeQuality(person)),

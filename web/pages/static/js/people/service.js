@@ -20,6 +20,22 @@ export const renamePerson = (person, name) =>
   sendJson("PATCH", personUrl(person), { name });
 
 /**
+ * Say for how many days after the enrolment a person is kept; null: for ever.
+ * @param {Api.PersonRef} person
+ * @param {number | null} days
+ * @returns {Promise<Api.Person>}
+ */
+export const setRetention = (person, days) =>
+  sendJson("PATCH", personUrl(person), { retention_days: days });
+
+/**
+ * Get everything that is stored on a person.
+ * @param {Api.PersonRef} person
+ * @returns {Promise<object>}
+ */
+export const exportPerson = (person) => sendJson("GET", `${personUrl(person)}/export`);
+
+/**
  * Make `other` part of `person`.
  * @param {Api.PersonRef} person
  * @param {Api.PersonRef} other

@@ -13,9 +13,23 @@ export function queryOf(parameters) {
 }
 
 /**
- * List people whose name or id contains `search`.
- * @param {{ search: string, limit: number, offset?: number }} query
+ * Which people are listed, and in which order.
+ * @typedef {object} PeopleQuery
+ * @property {string} search part of the name or id
+ * @property {number} limit
+ * @property {number} [offset]
+ * @property {string} [kind]
+ * @property {string} [sort]
+ * @property {boolean} [descending]
+ */
+
+/**
+ * List a part of the people.
+ * @param {PeopleQuery} query
  * @returns {Promise<Api.People>}
  */
-export const listPeople = ({ search, limit, offset = 0 }) =>
-  sendJson("GET", `/v1/people?${queryOf({ limit, offset, search })}`);
+export const listPeople = ({ offset = 0, ...query }) => {
+  const parameters = Object.entries({ offset, ...query });
+  const texts = parameters.map(([name, value]) => [name, String(value)]);
+  return sendJson("GET", `/v1/people?${queryOf(Object.fromEntries(texts))}`);
+};

@@ -1,0 +1,147 @@
+"""The list of people: searched, filtered, sorted, and read a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    cast,
+    exists,
+    extract,
+    func,
+    select,
+)
+
+from gallery.names import search_key
+from gallery.records import clock
+from gallery.records.people import as_person, stock_of
+from gallery.results import MAX_PAGE, Kind, Order, PeoplePage
+from gallery.tables import people, templates
+from utils.errors import InvalidRequestError
+from utils.modality import Modality
+
+POOR = 0.4
+"""Mean quality, from 0 to 1, of the templates of a modality below which they are poor."""
+ENDING = timedelta(days=30)
+"""Time before the end of their retention at which people are listed as ending."""
+_DAY_S = 86_400
+_JULIAN_EPOCH = 2_440_587.5
+
+
+class PeopleQuery(TypedDict, total=False):
+    """A part of the list. What is missing has a default.
+
+    Attributes:
+        search: part of the id or name, in any case.
+        kind: whom the list holds.
+        order: what it is sorted by. Who has none of it comes last.
+        newest_first: the other way round.
+        offset: people who are left out before.
+        limit: at most so many, 1 to `MAX_PAGE`.
+    """
+
+    search: str
+    kind: Kind
+    order: Order
+    newest_first: bool
+    offset: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A part of the list, with what was left out."""
+
+    search: str = ""
+    kind: Kind = Kind.ALL
+    order: Order = Order.ID
+    newest_first: bool = False
+    offset: int = 0
+    limit: int = 50
+
+
+def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
+    """Read a part of the list: by default the first 50 people by id.
+
+    Raises InvalidRequestError.
+    """
+    query = _Query(**part)
+    _check(query)
+    matches = people.c.search.contains(search_key(query.search), autoescape=True)
+    wanted = (matches, *_condition(connection, query.kind))
+    total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
+    rows = connection.execute(_sorted(select(people).where(*wanted), connection, query)).all()
+    stock = stock_of(connection, [row.key for row in rows])
+    return PeoplePage(
+        people=tuple(as_person(row, stock.get(row.key)) for row in rows),
+        total=total,
+        offset=query.offset,
+        limit=query.limit,
+    )
+
+
+def _check(query: _Query) -> None:
+    if query.offset < 0 or not 1 <= query.limit <= MAX_PAGE:
+        raise InvalidRequestError(
+            f"offset must be 0 or more and limit 1 to {MAX_PAGE}. Received: offset={query.offset},"
+            f" limit={query.limit}"
+        )
+    if "\0" in query.search:
+        raise InvalidRequestError(
+            f"search must not contain NUL characters. Received: {query.search[:40]!r}"
+        )
+
+
+def _condition(connection: Connection, kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    if kind is Kind.ENDING:
+        limit = (clock.now() + ENDING).timestamp() / _DAY_S
+        return people.c.retention_days.is_not(None), _end_day(connection) <= limit
+    conditions: Mapping[Kind, tuple[ColumnElement[bool], ...]] = {
+        Kind.ALL: (),
+        Kind.NO_FACE: (~_has(Modality.FACE),),
+        Kind.NO_VOICE: (~_has(Modality.VOICE),),
+        Kind.POOR_QUALITY: (people.c.key.in_(_poor()),),
+        Kind.NEVER_SEEN: (people.c.last_seen_at.is_(None),),
+    }
+    return conditions[kind]
+
+
+def _has(modality: Modality) -> ColumnElement[bool]:
+    return exists().where(templates.c.person_key == people.c.key, templates.c.modality == modality)
+
+
+def _poor() -> Select[Any]:
+    """Internal numbers of people with poor templates of a modality."""
+    by_modality = (templates.c.person_key, templates.c.modality)
+    is_poor = func.avg(templates.c.quality) < POOR
+    return select(templates.c.person_key).group_by(*by_modality).having(is_poor)
+
+
+def _sorted(rows: Select[Any], connection: Connection, query: _Query) -> Select[Any]:
+    by: ColumnElement[Any] = people.c.person_id
+    if query.order is Order.EXPIRES:
+        by = _end_day(connection)
+    elif query.order is Order.NAME:
+        by = func.lower(people.c.name)
+    elif query.order is not Order.ID:
+        by = people.c[query.order]
+    way = by.desc() if query.newest_first else by.asc()
+    rows = rows.order_by(way.nulls_last(), people.c.person_id)
+    return rows.offset(query.offset).limit(query.limit)
+
+
+def _end_day(connection: Connection) -> ColumnElement[float]:
+    """When the person is deleted, in days since 1970 (NULL = never)."""
+    start = func.coalesce(people.c.enrolled_at, people.c.created_at)
+    if connection.dialect.name == "sqlite":
+        day: ColumnElement[float] = func.julianday(start, type_=Float) - _JULIAN_EPOCH
+    else:
+        day = cast(extract("epoch", start), Float) / _DAY_S
+    return day + people.c.retention_days
