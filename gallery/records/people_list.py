@@ -141,7 +141,7 @@ def _end_day(connection: Connection) -> ColumnElement[float]:
     """When the person is deleted, in days since 1970 (NULL = never)."""
     start = func.coalesce(people.c.enrolled_at, people.c.created_at)
     if connection.dialect.name == "sqlite":
-        day: ColumnElement[float] = func.julianday(start, type_=Float) - _JULIAN_EPOCH
+        day: ColumnElement[Any] = func.julianday(start, type_=Float) - _JULIAN_EPOCH
     else:
         day = cast(extract("epoch", start), Float) / _DAY_S
     return day + people.c.retention_days

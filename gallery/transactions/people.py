@@ -21,8 +21,8 @@ from gallery.records import (
     forgetting,
     merging,
     people,
-    rejections,
     people_list,
+    rejections,
     stored_media,
     transcripts,
 )

@@ -1,0 +1,100 @@
+"""Times of an operator with a large gallery: the list, its filters, a backup, a restore.
+
+Fills a gallery file of its own with a face and a voice each, so that every kind of the
+list has people. It is backed up and restored once. Then parts of the list are read and
+written as JSON, as the service does: the median of so many rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+from sqlalchemy import delete, update
+
+from bench.gallery import fill
+from gallery import tables
+from gallery.backup.folder import open_backup
+from gallery.backup.making import Beside, make_backup
+from gallery.backup.restoring import restore
+from gallery.records.people_list import PeopleQuery
+from gallery.results import Kind, Order
+from gallery.store import Store, open_store
+from recognition import as_json
+from utils.config import Settings
+from utils.modality import SINGLE, Modality
+
+QUERIES: dict[str, PeopleQuery] = {
+    "list, first page": {"limit": 20},
+    "list, last page": {"limit": 20, "offset": 9980},
+    "list, 1000 at once": {"limit": 1000},
+    "search": {"limit": 20, "search": "person-123"},
+    **{f"kind {kind}": {"limit": 20, "kind": kind} for kind in Kind},
+    **{f"sort {order}": {"limit": 20, "order": order} for order in Order},
+}
+
+
+def vary(store: Store) -> None:
+    """Have a tenth of the people lack something, have been seen, or have a term."""
+    c = tables.people.c
+    voice = tables.templates.c.modality == Modality.VOICE
+    with store.database.write() as connection:
+        now = datetime.now(UTC)
+        seen = {"last_seen_at": now, "retention_days": 20 + c.key % 500}
+        connection.execute(update(tables.people).where(c.key % 10 < 5).values(seen))
+        connection.execute(
+            delete(tables.templates).where(voice, tables.templates.c.person_key % 10 == 1)
+        )
+        poor = tables.templates.c.person_key % 10 == 2
+        connection.execute(update(tables.templates).where(poor).values(quality=0.2))
+
+
+def time_s(action: Callable[[], object]) -> float:
+    """Seconds that `action` takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def read(store: Store, part: PeopleQuery) -> None:
+    """Read a part of the list, and write it as an answer is."""
+    json.dumps(as_json.people(store.list_people(**part)))
+
+
+@click.command(help=__doc__)
+@click.option("--people", default=10_000, show_default=True, help="Size of the gallery.")
+@click.option("--rounds", default=5, show_default=True, help="Times that each is measured.")
+def main(people: int, rounds: int) -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = Settings.of(data_dir=folder / "data")
+        store = open_store(settings)
+        fill(store, people, SINGLE)
+        vary(store)
+        beside = Beside(settings, {})
+        made_s = time_s(lambda: make_backup(store, folder / "safe", beside))
+        store.close()
+        (backup,) = (folder / "safe").glob("duet-*")
+        target = open_store(Settings.of(data_dir=folder / "new"))
+        restored_s = time_s(lambda: restore(open_backup(backup), target, folder))
+        target.close()
+        print(f"{people} people, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(f"{'backup':24} {made_s:8.1f} s\n{'restore':24} {restored_s:8.1f} s")
+        store = open_store(settings)
+        for what, query in QUERIES.items():
+            times = [time_s(partial(read, store, query)) for _ in range(rounds)]
+            print(f"{what:24} {1000 * statistics.median(times):8.0f} ms")
+        store.close()
+
+
+if __name__ == "__main__":
+    main()
