@@ -226,7 +226,7 @@ def _find_owner(store: Store, person_id: str, label: str) -> str | None:
 
     if store.find_person(person_id) is not None:
         return person_id
-    page = store.list_people(label, 0, 1000)
+    page = store.list_people(search=label, limit=1000)
     named = [p.person_id for p in page.people if search_key(p.name) == search_key(label)]
     return named[0] if len(named) == 1 else None
 

@@ -78,13 +78,13 @@ def people_list(*, search: str, kind: str, sort: str, descending: bool) -> None:
 
     part = PeopleQuery(search=search, kind=Kind(kind), order=Order(sort), limit=MAX_PAGE)
     part["newest_first"] = descending
-    offset = 0
+    part["offset"] = 0
     with open_store() as store:
         _warn_of_clock(store)
-        while (page := store.list_people(**{**part, "offset": offset})).people:
+        while (page := store.list_people(**part)).people:
             for person in page.people:
                 click.echo(f"{person.person_id}\t{person.name}\t{_format_counts(person)}")
-            offset += MAX_PAGE
+            part["offset"] += MAX_PAGE
     click.echo(count_noun(page.total, "person", "people"), err=True)
 
 

@@ -104,7 +104,7 @@ class Voices:
         """Find the id and the name of a person by either."""
         if person := self._store.find_person(name):
             return person.person_id, person.name
-        page = self._store.list_people(name, limit=MAX_PAGE)
+        page = self._store.list_people(search=name, limit=MAX_PAGE)
         matches = [person for person in page.people if person.name == name]
         if len(matches) != 1:
             raise InvalidRequestError(

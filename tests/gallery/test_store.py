@@ -106,7 +106,7 @@ def test_list_is_paged_and_searched(store: Store) -> None:
         ("%%", ""),
         ("'", ""),
     ):
-        assert "".join(p.person_id for p in store.list_people(search).people) == ids
+        assert "".join(p.person_id for p in store.list_people(search=search).people) == ids
 
 
 @pytest.mark.parametrize("page", [{"offset": -1}, {"limit": 0}, {"limit": 1001}])
