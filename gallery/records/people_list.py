@@ -77,7 +77,7 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     matches = people.c.search.contains(search_key(query.search), autoescape=True)
     wanted = (matches, *_condition(connection, query.kind))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
-    rows = connection.execute(_sorted(select(people).where(*wanted), connection, query)).all()
+    rows = connection.execute(_sort(select(people).where(*wanted), connection, query)).all()
     stock = stock_of(connection, [row.key for row in rows])
     return PeoplePage(
         people=tuple(as_person(row, stock.get(row.key)) for row in rows),
@@ -124,7 +124,7 @@ def _poor() -> Select[Any]:
     return select(templates.c.person_key).group_by(*by_modality).having(is_poor)
 
 
-def _sorted(rows: Select[Any], connection: Connection, query: _Query) -> Select[Any]:
+def _sort(rows: Select[Any], connection: Connection, query: _Query) -> Select[Any]:
     by: ColumnElement[Any] = people.c.person_id
     if query.order is Order.EXPIRES:
         by = _end_day(connection)
