@@ -24,6 +24,7 @@ from commands import (
     encryption,
     evaluate,
     gallery,
+    groups,
     jobs,
     keys,
     listen,
@@ -37,6 +38,7 @@ from commands import (
     transcribe,
     transcripts,
     verify,
+    webhooks,
     wording,
 )
 
@@ -73,6 +75,8 @@ for _command in (
     reembed.reembed,
     client.client,
     gallery.gallery,
+    groups.groups,
+    webhooks.webhooks,
     settings.settings,
     backup.backup,
     backup.backups,

@@ -93,11 +93,17 @@ def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=FILE)
 @click.option("--all-faces", is_flag=True, help="Say who everybody else in view is, by face.")
+@click.option("--group", help="Search the people of this group alone.")
 @JSON
 @LANGUAGE
 @refusals
 def identify(
-    clips: tuple[Path, ...], *, all_faces: bool, json_lines: bool, lang: str | None
+    clips: tuple[Path, ...],
+    *,
+    all_faces: bool,
+    group: str | None,
+    json_lines: bool,
+    lang: str | None,
 ) -> None:
     """Say who is in each clip: by both modalities, by face and by voice."""
     from recognition.requests import ClipFile, IdentificationRequest
@@ -106,7 +112,9 @@ def identify(
     with open_recognizer() as opened:
         for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
             try:
-                request = IdentificationRequest(ClipFile(clip, clip.name), all_faces=all_faces)
+                request = IdentificationRequest(
+                    ClipFile(clip, clip.name), all_faces=all_faces, group=group
+                )
                 answer = opened.identify(request)
             except DuetError as error:
                 failures.append(f"{clip.name}: {describe(error)}")

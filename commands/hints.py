@@ -45,6 +45,8 @@ HINTS = _MEDIA | {
         "Name the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "List the jobs with: cli.py jobs list",
+    "group_not_found": "List the groups with: cli.py groups list",
+    "group_exists": "Choose another id.",
     "key_not_found": "List the keys with: cli.py keys list",
     "backup_off": "Name the folder, or set DUET_BACKUP_DIR.",
     "transcript_not_found": "List the transcripts with: cli.py transcripts list",

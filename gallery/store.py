@@ -6,11 +6,13 @@ from gallery.database.open import open_database
 from gallery.encryption.sealing import codec_of
 from gallery.ledger import Ledger
 from gallery.records.people import NewPerson
+from gallery.records.sightings import Rules
 from gallery.records.templates import NewTemplate, mismatch
 from gallery.transactions.answers import AnswerTransactions
 from gallery.transactions.audit import AuditTransactions
 from gallery.transactions.base import Terms
-from gallery.transactions.people import PeopleTransactions
+from gallery.transactions.groups import GroupTransactions
+from gallery.transactions.sightings import SightingTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
 from gallery.transactions.transcripts import TranscriptTransactions
 from utils.config import Settings
@@ -19,10 +21,11 @@ __all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_stor
 
 
 class Store(
-    PeopleTransactions,
+    GroupTransactions,
     TemplateTransactions,
     AnswerTransactions,
     TranscriptTransactions,
+    SightingTransactions,
     AuditTransactions,
 ):
     """People, templates, answers, transcripts and the audit of one gallery.
@@ -45,10 +48,18 @@ def open_store(settings: Settings) -> Store:
     Raises ConfigError, StoreUnavailableError, StorageFullError.
     """
     folder = settings.backup.backup_dir
-    return Store(
+    store = Store(
         open_database(settings.storage.gallery_url),
         codec_of(settings),
         settings.storage.media_folder,
         Terms(settings.privacy.feedback_days, settings.privacy.transcript_days),
         ledger=Ledger(folder) if folder else None,
     )
+    store.rules = rules_of(settings)
+    return store
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Make the rules of sightings from the settings."""
+    events = settings.events
+    return Rules(events.unknown_events, events.event_days, tuple(events.receivers))

@@ -336,3 +336,58 @@ rejections = Table(
     Column("asker", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
 )
+
+people_groups = Table(
+    "people_groups",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("group_id", String(128), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    # Whoever of it is recognised is a sighting.
+    Column("watched", Boolean, nullable=False),
+    # Longest retention of those in it; NULL = their own holds.
+    Column("retention_days", Integer),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_key", ForeignKey("people_groups.key", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "person_key", ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True
+    ),
+)
+
+# Somebody of a watched group, or somebody unknown, was seen or heard.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    # What was asked: identify, transcribe, live, ...
+    Column("source", String(40), nullable=False),
+    Column("request_id", String(64)),
+    # NULL = somebody unknown.
+    Column("person_key", ForeignKey("people.key", ondelete="CASCADE"), index=True),
+    Column("group_key", ForeignKey("people_groups.key", ondelete="CASCADE")),
+    sqlite_autoincrement=True,
+)
+
+# A sighting that a receiver has not taken yet.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column(
+        "sighting_key", ForeignKey("sightings.key", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    # First digits of the hash of its address.
+    Column("receiver", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # NULL = given up.
+    Column("next_at", UtcDateTime, index=True),
+    Column("error", String(200), nullable=False),
+    sqlite_autoincrement=True,
+)

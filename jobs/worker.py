@@ -201,14 +201,15 @@ def _answer(place: Workplace, claim: Claim, note: Note) -> _Outcome:
                 keep(place.recognizer.store, transcript, claim.name)
             return _Outcome(result=to_result(transcript), mentions=transcript.named_ids)
         if claim.action == "identify":
-            return _identify(place.recognizer, clip)
+            return _identify(place.recognizer, clip, claim)
         return _enroll(place.recognizer, clip, claim)
     finally:
         ACTOR.reset(token)
 
 
-def _identify(recognizer: Recognizer, clip: ClipFile) -> _Outcome:
-    answer = recognizer.identify(IdentificationRequest(clip))
+def _identify(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
+    group = claim.options.get("group")
+    answer = recognizer.identify(IdentificationRequest(clip, group=group))
     return _Outcome(result=as_json.identification(answer), mentions=frozenset(answer.named_ids))
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gallery.search.groups import GroupSearch
 from gallery.search.memory import Index, Snapshot
 from gallery.store import mismatch
 from recognition import decision
@@ -31,9 +32,14 @@ class Identifier:
     """Searches the gallery and decides as the settings state."""
 
     def __init__(
-        self, index: Index, calibrations: Calibrations, settings: DecisionSettings
+        self,
+        index: Index,
+        groups: GroupSearch,
+        calibrations: Calibrations,
+        settings: DecisionSettings,
     ) -> None:
         self._index = index
+        self._groups = groups
         self._calibrations = calibrations
         self._settings = settings
 
@@ -41,9 +47,14 @@ class Identifier:
         """Bring the index up to date, which may take long after many changes."""
         return self._index.snapshot()
 
-    def decide(self, probe: Probe, beyond: float = 0.0) -> Answer:
-        """Decide who the probe is. `beyond` as of `Rule`."""
-        snapshot = self._index.near(probe.vectors)
+    def decide(self, probe: Probe, beyond: float = 0.0, group: str | None = None) -> Answer:
+        """Decide who the probe is. `beyond` as of `Rule`.
+
+        Of a `group` nobody else is searched: others of the gallery are strangers to it.
+        Raises GroupNotFoundError.
+        """
+        near = self._index.near
+        snapshot = near(probe.vectors) if group is None else self._groups.snapshot(group)
         rule = Rule(
             settings=self._settings,
             people=snapshot.people,
@@ -53,15 +64,17 @@ class Identifier:
         decisions = identify(probe.sides, snapshot, rule, missing=probe.missing)
         return Answer(decisions=decisions, rule=rule, snapshot=snapshot)
 
-    def decide_alone(self, probe: Probe, modality: Modality, beyond: float = 0.0) -> Answer:
+    def decide_alone(
+        self, probe: Probe, modality: Modality, beyond: float = 0.0, group: str | None = None
+    ) -> Answer:
         """Decide by one modality. Where the other one speaks against that, name nobody.
 
         Raises NoBiometricError when the clip lacks the modality.
         """
-        alone = self.decide(probe.only(modality), beyond)
+        alone = self.decide(probe.only(modality), beyond, group)
         if len(probe.embeddings) == 1 or alone.decisions[modality].match is None:
             return alone
-        fused = self.decide(probe).decisions.fused
+        fused = self.decide(probe, group=group).decisions.fused
         if fused.outcome is not Outcome.CONFLICT:
             return alone
         asked = (Modality.FUSED, modality)

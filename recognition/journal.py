@@ -9,7 +9,7 @@ from gallery.records.feedback import NamedPerson
 from gallery.store import Store
 from recognition.observation import Observation
 from recognition.requests import EVALUATE, IdentificationRequest
-from recognition.results import Identification, Verification
+from recognition.results import Identification, Outcome, Verification
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
 
@@ -57,6 +57,26 @@ class Journal:
                 request_id=request.request_id,
             ),
         )
+        if request.action != EVALUATE:
+            self._sight_people(request, answer)
+
+    def sight(self, source: str, person_id: str | None, request_id: str | None = None) -> None:
+        """Note that a person, or somebody unknown, was seen or heard."""
+        self._write(
+            "sighting",
+            source,
+            lambda: self._store.note_sighting(source, person_id, request_id),
+        )
+
+    def _sight_people(self, request: IdentificationRequest, answer: Identification) -> None:
+        """Note who is a sighting. Of a group alone nobody is known to be unknown."""
+        fused = answer.decisions.fused
+        others = [other.decision for other in answer.others if other.decision]
+        for decision in (fused, *others):
+            if decision.match:
+                self.sight(request.action, decision.match.person_id, request.request_id)
+            elif decision.outcome is Outcome.UNKNOWN and request.group is None:
+                self.sight(request.action, None, request.request_id)
 
     def note_verification(self, answer: Verification, person_id: str | None) -> None:
         """Note a verification with a person of the gallery, or with another clip."""
@@ -83,7 +103,7 @@ class Journal:
         """Add a row to the audit."""
         self._write(action, outcome, lambda: self._store.record(action, outcome, person_id, detail))
 
-    def _write(self, action: str, outcome: str, write: Callable[[], None]) -> None:
+    def _write(self, action: str, outcome: str, write: Callable[[], object]) -> None:
         try:
             write()
         except (StoreUnavailableError, StorageFullError) as error:

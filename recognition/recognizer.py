@@ -12,6 +12,7 @@ from gallery.overview.overview import Overview
 from gallery.ports import Aligner, Encoders
 from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
+from gallery.search.groups import GroupSearch
 from gallery.store import Store, mismatch
 from recognition.analysis import WAIT_S, Analyser, Probe
 from recognition.decision import reject
@@ -77,7 +78,10 @@ class Recognizer:
         self.scale_ids = self._calibrations.map(lambda calibration: calibration.scale_id)
         self._journal = Journal(store)
         self._identifier = Identifier(
-            open_index(store, encoders), self._calibrations, settings.decision
+            open_index(store, encoders),
+            GroupSearch(store, encoders),
+            self._calibrations,
+            settings.decision,
         )
         self._verifier = Verifier(store, self._analyser, self._calibrations, settings.decision)
         self.overview = Overview(
@@ -108,15 +112,20 @@ class Recognizer:
     def identify(self, request: IdentificationRequest) -> Identification:
         """Say who is in a clip.
 
-        Raises what `observe` raises, EncoderMismatchError, StoreUnavailableError.
+        Raises what `observe` raises, GroupNotFoundError, EncoderMismatchError,
+        StoreUnavailableError.
         """
+        if request.group is not None:
+            self.store.get_group(request.group)  # before the clip is read
         whole = self.observe(request.clip)
         probe = whole if request.modality is None else whole.only(request.modality)
         with timed(probe.timings_ms, "search"):
             if request.modality is None:
-                answer = self._identifier.decide(probe, request.beyond)
+                answer = self._identifier.decide(probe, request.beyond, request.group)
             else:
-                answer = self._identifier.decide_alone(whole, request.modality, request.beyond)
+                answer = self._identifier.decide_alone(
+                    whole, request.modality, request.beyond, request.group
+                )
         snapshot = answer.snapshot
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
@@ -130,7 +139,7 @@ class Recognizer:
             people=snapshot.people,
             fpir=self._settings.decision.fpir,
             scale_ids=self.scale_ids,
-            others=tuple(self._look_at_others(probe, decide=ask_others)),
+            others=tuple(self._look_at_others(probe, request.group, decide=ask_others)),
             duplicates=duplicates,
         )
         self._journal.note_identification(request, identification)
@@ -184,12 +193,14 @@ class Recognizer:
         """Close the database."""
         self.store.close()
 
-    def _look_at_others(self, probe: Probe, *, decide: bool) -> Iterator[OtherPerson]:
+    def _look_at_others(
+        self, probe: Probe, group: str | None, *, decide: bool
+    ) -> Iterator[OtherPerson]:
         """List everybody else in view, with who they are by face if `decide` says so."""
         for other in probe.capture.face_analysis.others:
             decision = None
             if decide:
-                answer = self._identifier.decide(self._analyser.probe_of(other, probe))
+                answer = self._identifier.decide(self._analyser.probe_of(other, probe), group=group)
                 decision = answer.decisions.face
             yield OtherPerson(other.faces[0].detection.box_xyxy, decision)
 

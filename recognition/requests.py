@@ -56,6 +56,7 @@ class IdentificationRequest:
         action: name of the question in the audit.
         outcome: outcome in the audit; None = that of the fused decision.
         all_faces: identify everybody else in view too, by face.
+        group: search the people of this group alone; None = everybody.
         detail: more for the row in the audit, which holds no names.
     """
 
@@ -66,6 +67,7 @@ class IdentificationRequest:
     action: str = "identify"
     outcome: str | None = None
     all_faces: bool = False
+    group: str | None = None
     detail: Mapping[str, str | int] = field(default_factory=dict)
 
 

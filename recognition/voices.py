@@ -85,6 +85,10 @@ class Voices:
         """
         return self._identifier.decide_voice(voice, among)
 
+    def sight(self, person_id: str | None, source: str) -> None:
+        """Note that a person, or somebody unknown, is heard, where that is a sighting."""
+        self._journal.sight(source, person_id)
+
     def note(
         self,
         person_ids: Collection[str],

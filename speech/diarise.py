@@ -86,7 +86,11 @@ def name_voices(heard: Heard, naming: Naming) -> Diarisation:
         decision = _decide(heard, voice, naming)
         strangers += decision is None or decision.match is None
         speakers[voice] = to_speaker(decision, strangers)
-    naming.voices.note({s.person_id for s in speakers.values() if s.person_id}, strangers)
+    named = {speaker.person_id for speaker in speakers.values() if speaker.person_id}
+    unknown = {None} if strangers and naming.among is None else set()  # else others may be known
+    for person_id in named | unknown:
+        naming.voices.sight(person_id, "transcribe")
+    naming.voices.note(named, strangers)
     return Diarisation(heard.turns, speakers)
 
 

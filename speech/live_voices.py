@@ -142,6 +142,7 @@ class LiveVoices:
         self.heard: list[SessionVoice] = []
         self._voices = voices
         self._strangers = 0
+        self._sighted: set[str] = set()
 
     def embed(self, speech: Float32Array) -> Float32Array:
         """Embed speech (n,) of one voice as (512,)."""
@@ -200,6 +201,8 @@ class LiveVoices:
     def note(self, seconds: float) -> None:
         """Note in the audit how long the session was, and whom it named."""
         strangers = sum(voice.label.speaker.outcome == "unknown" for voice in self.heard)
+        if strangers and self.options.names != "registered":
+            self._voices.sight(None, "live")
         detail = {"seconds": round(seconds)}
         self._voices.note(self.list_named(), strangers, action="live", detail=detail)
 
@@ -283,6 +286,13 @@ class LiveVoices:
         label = self._name(voice.vector, voice.seconds, voice.stranger)
         if label.speaker.outcome == "named" or voice.label.speaker.outcome != "named":
             voice.label = label
+            self._sight(label.speaker.person_id)
+
+    def _sight(self, person_id: str | None) -> None:
+        """Tell that a person is heard, once a session and before its end."""
+        if person_id and person_id not in self._sighted:
+            self._sighted.add(person_id)
+            self._voices.sight(person_id, "live")
 
     def _name(self, vector: Float32Array, seconds: float, stranger: int) -> Label:
         """Say whose a voice is that did not register."""

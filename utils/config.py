@@ -18,6 +18,7 @@ from typing import Any
 
 from utils.backup_settings import BackupSettings
 from utils.errors import ConfigError
+from utils.event_settings import EventSettings
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
 from utils.setting_values import parse_value
@@ -297,6 +298,7 @@ class Settings:
     live: LiveSettings = field(default_factory=LiveSettings)
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    events: EventSettings = field(default_factory=EventSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:

@@ -40,6 +40,8 @@ DuetError
 │   ├── EncoderMismatchError: encoder_mismatch
 │   ├── StoreUnavailableError: store_unavailable
 │   ├── JobNotFoundError: job_not_found
+│   ├── GroupNotFoundError: group_not_found
+│   ├── GroupExistsError: group_exists
 │   ├── KeyNotFoundError: key_not_found
 │   ├── LastAdminKeyError: last_admin_key
 │   ├── TranscriptNotFoundError: transcript_not_found
@@ -271,6 +273,18 @@ class JobNotFoundError(GalleryError):
     """Nothing of this job id."""
 
     code = "job_not_found"
+
+
+class GroupNotFoundError(GalleryError):
+    """No group of this id."""
+
+    code = "group_not_found"
+
+
+class GroupExistsError(GalleryError):
+    """The id of the group is taken."""
+
+    code = "group_exists"
 
 
 class KeyNotFoundError(GalleryError):

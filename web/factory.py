@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import cached_property
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
@@ -18,6 +19,7 @@ from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
 from jobs.backups import BackupThread
 from jobs.thread import JobThread
+from jobs.webhooks import WebhookThread
 from jobs.worker import CLIP_ACTIONS, RECORDING_ACTIONS, Workplace
 from recognition.recognizer import Recognizer
 from speech.live_room import LiveRoom
@@ -30,8 +32,10 @@ from web.api import (
     audit,
     backups,
     challenges,
+    events,
     feedback,
     gallery,
+    groups,
     health,
     identify,
     person,
@@ -66,6 +70,8 @@ NAMESPACES = (
     person.ns,
     feedback.ns,
     gallery.ns,
+    groups.ns,
+    events.ns,
     api_jobs.ns,
     identification_request.ns,
     speakers.ns,
@@ -179,6 +185,8 @@ def _make_state(settings: Settings, recognizer: Recognizer) -> State:
         live_room=LiveRoom(settings, scribe, recognizer.voices),
         live_tickets=Tickets(),
         backup_thread=BackupThread(recognizer.store, settings, recognizer.encoder_ids.to_dict()),
+        webhook_thread=WebhookThread(recognizer.store, settings),
+        event_streams=BoundedSemaphore(max(1, settings.limits.threads // 4)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import current_app
@@ -14,6 +15,7 @@ from gallery.records.keys import Keys
 from gallery.store import Store
 from jobs.backups import BackupThread
 from jobs.thread import JobThread
+from jobs.webhooks import WebhookThread
 from recognition.recognizer import Recognizer
 from speech.live_room import LiveRoom
 from speech.scribe import Scribe
@@ -37,6 +39,8 @@ class State:
     live_room: LiveRoom
     live_tickets: Tickets[Any]
     backup_thread: BackupThread
+    webhook_thread: WebhookThread
+    event_streams: BoundedSemaphore
 
 
 def _state() -> State:
@@ -97,6 +101,11 @@ def job_threads() -> tuple[JobThread, ...]:
 def backup_thread() -> BackupThread:
     """Get what makes the backups."""
     return _state().backup_thread
+
+
+def event_streams() -> BoundedSemaphore:
+    """Get the places for streams of events: each takes a thread of the service."""
+    return _state().event_streams
 
 
 def wake_jobs(job: Job) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
-from gallery.records import feedback, people, stored_media, transcripts
+from gallery.records import feedback, groups, people, sightings, stored_media, transcripts
 from gallery.records.job_files import files_about
 from gallery.tables import events, job_items, jobs, templates
 
@@ -53,6 +53,8 @@ def document(connection: Connection, codec: Codec, key: int) -> dict[str, Any]:
             "expires_at": person.expires_at,
             "last_seen_at": person.last_seen_at,
         },
+        "groups": groups.groups_of(connection, key),
+        "sightings": sightings.of_person(connection, key),
         "templates": [_template(connection, codec, row) for row in rows],
         **feedback.of_person(connection, key),
         "transcripts": transcripts.of_person(connection, codec, key),

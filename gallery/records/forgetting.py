@@ -31,6 +31,7 @@ from gallery.tables import (
     meta,
     people,
     reembedded,
+    sightings,
     templates,
 )
 
@@ -75,9 +76,11 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
     hold what they said.
     """
     about = files_about(key, people_records.id_of(connection, key))
+    has_request = sightings.c.request_id.is_not(None)
     queries = (
         select(identifications.c.request_id).where(identifications.c.person_key == key),
         select(feedback.c.request_id).where(feedback.c.person_key == key),
+        select(sightings.c.request_id).where(sightings.c.person_key == key, has_request),
         select(job_items.c.name).where(about),
         select(job_items.c.media).where(about),
     )

@@ -1,12 +1,12 @@
 """Copies a gallery to another database, of whatever kind.
 
-People, templates, kept media, feedback, keys and the audit are copied. One transaction
+People, groups, templates, kept media, feedback, keys and the audit are copied. One transaction
 reads the source and one writes the target, so a copy that is stopped at any moment
 leaves the target empty. Internal numbers stay, and so do those that were used once: the
 audit goes on to refer to the same people, and its chain stays whole.
 
 Batch jobs are not copied: their clips lie in the media folder, and two services must
-not do them twice.
+not do them twice. Nor are sightings, which a receiver must not get twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from gallery.store import Store
 from utils.errors import InvalidRequestError, StoreUnavailableError
 
 BATCH = 500
-LEFT_OUT = frozenset({"meta", "jobs", "job_items", "job_mentions", "reembedded"})
+LEFT_OUT = frozenset(
+    {"meta", "jobs", "job_items", "job_mentions", "reembedded", "sightings", "deliveries"}
+)
 TABLES = tuple(t for t in tables.metadata.sorted_tables if t.name not in LEFT_OUT)
 
 Progress = Callable[[str, int], object]

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from gallery.records.groups import NewGroup
+from gallery.records.sightings import Rules
+from gallery.store import NewPerson
 from recognition.recognizer import Recognizer
 from speech.live_options import LiveOptions
 from speech.live_voices import LiveVoices, Part
+from tests.support.filled_gallery import new_templates
 from tests.support.gallery_parts import direction, make_recognizer
 
 ALIKE = direction("voice", 1)
@@ -58,3 +62,20 @@ def test_no_more_voices_than_the_options_allow(recognizer: Recognizer) -> None:
     assert voices.hear(both) == [first, first]
     fresh = LiveVoices(recognizer.voices, LiveOptions(num_speakers=1))
     assert len(set(fresh.hear(both))) == 1
+
+
+def test_a_watched_voice_is_told_as_soon_as_it_is_named(recognizer: Recognizer) -> None:
+    store = recognizer.store
+    for identity, name in ((1, "ann"), (2, "bob")):
+        store.enroll(NewPerson(name), new_templates(identity))
+    store.create_group(NewGroup("reported", watched=True))
+    store.add_to_group("reported", "ann")
+    store.rules = Rules(unknown=True)
+    voices = LiveVoices(recognizer.voices, LiveOptions())
+    for identity in (2, 1, 1):
+        voices.hear([Part(direction("voice", identity), 3.0)])
+    (seen,) = store.list_sightings()
+    assert (seen.person_id, seen.group_id, seen.source) == ("ann", "reported", "live")
+    voices.hear([Part(direction("voice", 9), 3.0)])
+    voices.note(12.0)
+    assert [one.person_id for one in store.list_sightings()] == ["ann", None]

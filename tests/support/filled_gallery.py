@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from gallery import tables
+from gallery.records.groups import NewGroup
 from gallery.records.keys import Keys
 from gallery.results import NewTranscript, Role, SpokenTurn
 from gallery.store import NewPerson, NewTemplate, Store
@@ -33,6 +34,8 @@ def fill(store: Store) -> None:
         )
     store.enroll("p1", new_templates(1, 1, {"thumbnail": b"a picture"}))
     store.mark_distinct("p2", "p3")
+    store.create_group(NewGroup("staff", "Staff", watched=True, retention_days=90))
+    store.add_to_group("staff", "p1")
     store.delete_person("p5")  # whose number must not be given again
     with store.database.write() as connection:
         connection.execute(

@@ -70,6 +70,11 @@ identify_form.add_argument(
     help="true: `others` tells who everybody else in view is, by face",
 )
 
+identify_form.add_argument(
+    "group",
+    location="form",
+    help="search the people of this group alone: everybody else is a stranger to it",
+)
 identify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 
 verify_form = ns.parser()
@@ -104,7 +109,7 @@ class Identify(Resource):
     @ns.doc(id="identify")
     @ns.expect(identify_form)
     @ns.response(200, "three answers, each with what it rests on", IDENTIFICATION)
-    @document_errors(ns, *UPLOAD_ERRORS, *CHALLENGE_ERRORS)
+    @document_errors(ns, errors.GroupNotFoundError, *UPLOAD_ERRORS, *CHALLENGE_ERRORS)
     def post(self) -> dict[str, Any]:
         """Say who is in a clip. A stranger is `unknown`, never the nearest name.
 
@@ -112,12 +117,17 @@ class Identify(Resource):
         named, for feedback under its `request_id`.
         """
         parse.check_query()
-        fields = parse.form(("all_faces", "challenge"), ("media",))
+        fields = parse.form(("all_faces", "group", "challenge"), ("media",))
         all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
         with rejections.limit():
             clip = take_clip(parse.upload("media"), fields.get("challenge", ""))
             answer = recognizer().identify(
-                IdentificationRequest(clip, request_id=g.request_id, all_faces=all_faces)
+                IdentificationRequest(
+                    clip,
+                    request_id=g.request_id,
+                    all_faces=all_faces,
+                    group=fields.get("group") or None,
+                )
             )
         rejections.count(answer.decisions.fused.outcome)
         body = as_json.identification(answer, g.request_id)

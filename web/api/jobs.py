@@ -34,7 +34,7 @@ from utils.errors import (
 )
 from web.api.identify import UPLOAD_ERRORS
 from web.api.transcription_form import SPEAKERS, add_transcribe_fields, read_options
-from web.state import jobs, settings, wake_jobs
+from web.state import jobs, settings, store, wake_jobs
 from web.wire import parse
 from web.wire.hints import HINTS
 from web.wire.schema.base import (
@@ -50,7 +50,7 @@ from web.wire.schema.jobs import (
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll", "transcribe")
 TRANSCRIBE_FIELDS = ("language", "prompt", "who", "num_speakers", "channels")
-FIELDS = ("action", "folder", "person_id", "force", "replace", *TRANSCRIBE_FIELDS)
+FIELDS = ("action", "folder", "person_id", "group", "force", "replace", *TRANSCRIBE_FIELDS)
 STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 FORM_ERRORS = tuple(
@@ -95,6 +95,9 @@ job_form.add_argument(
     "(`ann@example.com-1.mp4`), one of a folder of the person whose id is the name of its folder",
 )
 job_form.add_argument(
+    "group", location="form", help="identify: search the people of this group alone"
+)
+job_form.add_argument(
     "force",
     location="form",
     choices=("true", "false"),
@@ -131,7 +134,12 @@ class JobList(Resource):
     @ns.expect(job_form)
     @ns.response(202, "the job; its files are worked on in the background", JOB)
     @document_errors(
-        ns, PathForbiddenError, MediaNotFoundError, errors.InvalidNameError, *FORM_ERRORS
+        ns,
+        PathForbiddenError,
+        MediaNotFoundError,
+        errors.InvalidNameError,
+        errors.GroupNotFoundError,
+        *FORM_ERRORS,
     )
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Identify, enrol or write down many files, uploaded or in a folder of the server.
@@ -189,7 +197,13 @@ def _read_request(given: dict[str, str]) -> _JobRequest:
             f"`person_id` belongs to the action enroll. Received: action={action!r}"
         )
     options = read_options(given)
-    if options and action != "transcribe":
+    if given.get("group"):
+        if action != "identify":
+            raise InvalidRequestError(
+                f"`group` belongs to the action identify. Received: action={action!r}"
+            )
+        options = {"group": store().get_group(given["group"]).group_id}
+    elif options and action != "transcribe":
         raise InvalidRequestError(
             f"`{next(iter(options))}` belongs to the action transcribe. Received: action={action!r}"
         )

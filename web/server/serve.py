@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gallery.store import Store
     from jobs.backups import BackupThread
     from jobs.thread import JobThread
+    from jobs.webhooks import WebhookThread
     from speech.live_room import LiveRoom
     from web.live.wyoming_asr import WyomingServer
 
@@ -45,7 +46,7 @@ class Service(BaseApplication):
         self._settings = settings
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
-        self._threads: tuple[JobThread | BackupThread | WyomingServer, ...] = ()
+        self._threads: tuple[JobThread | BackupThread | WebhookThread | WyomingServer, ...] = ()
         self._live_room: LiveRoom | None = None
         super().__init__()
 
@@ -91,12 +92,18 @@ class Service(BaseApplication):
         state = app.extensions["duet"]
         self._store = state.recognizer.store
         self._live_room = state.live_room
-        self._threads = (state.job_thread, state.recordings_thread, state.backup_thread)
+        self._threads = (
+            state.job_thread,
+            state.recordings_thread,
+            state.backup_thread,
+            state.webhook_thread,
+        )
         if self._settings.live.wyoming_port:
             self._threads += (_start_wyoming(self._settings, state.live_room),)
         for thread in (state.job_thread, state.recordings_thread):
             thread.wake()  # jobs that the last run left
         state.backup_thread.start()
+        state.webhook_thread.start()
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)

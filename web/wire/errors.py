@@ -44,6 +44,8 @@ STATUS = {
     "challenge_unknown": 404,
     "identification_not_found": 404,
     "job_not_found": 404,
+    "group_not_found": 404,
+    "group_exists": 409,
     "key_not_found": 404,
     "media_not_found": 404,
     "not_found": 404,

@@ -73,6 +73,8 @@ HINTS = {
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     ),
     "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
+    "group_not_found": "GET /v1/groups lists the groups.",
+    "group_exists": "Choose another group_id.",
     "key_not_found": "GET /v1/keys lists the keys.",
     "last_admin_key": "Make another key of the role admin first.",
     "backup_off": "Set DUET_BACKUP_DIR on the server, then start the service again.",

@@ -105,6 +105,8 @@ _INSTANCES: tuple[DuetError, ...] = (
     ),
     errors.StoreUnavailableError("PostgreSQL cannot be reached."),
     errors.JobNotFoundError("There is no job of this id. Received: '0a1b2c3d'"),
+    errors.GroupNotFoundError("There is no group of this id. Received: 'staff'"),
+    errors.GroupExistsError("The group_id must be new. Received: 'staff'"),
     errors.KeyNotFoundError("There is no key of this id. Received: '3f9a1c2e'"),
     errors.LastAdminKeyError(
         "A service with keys needs one of the role admin. No other is in use."

@@ -1,0 +1,89 @@
+"""People in groups: a site, a department, a watch list."""
+
+from __future__ import annotations
+
+import click
+
+from commands.shared import open_store, refusals
+from utils.wording import count_noun
+
+
+@click.group()
+def groups() -> None:
+    """Put people into groups, such as a site or a watch list (docs/groups.md)."""
+
+
+@groups.command("list")
+@refusals
+def groups_list() -> None:
+    """List the groups. Columns: id, people, watched, days, name."""
+    with open_store() as store:
+        for group in store.list_groups():
+            watched = "watched" if group.watched else "-"
+            days = str(group.retention_days or "-")
+            click.echo("\t".join([group.group_id, str(group.people), watched, days, group.name]))
+
+
+@groups.command("create")
+@click.argument("group_id")
+@click.option("--name", help="Display name [default: the id].")
+@click.option("--watch", is_flag=True, help="Whoever of it is recognised is an event.")
+@click.option(
+    "--retention-days",
+    type=int,
+    help="Whoever is put into it is forgotten so many days after the enrolment at the latest.",
+)
+@refusals
+def groups_create(
+    group_id: str, *, name: str | None, watch: bool, retention_days: int | None
+) -> None:
+    """Make a group without anybody in it."""
+    from gallery.records.groups import NewGroup
+
+    with open_store() as store:
+        group = store.create_group(
+            NewGroup(group_id, name, watched=watch, retention_days=retention_days)
+        )
+    click.echo(f"Made: {group.group_id}")
+
+
+@groups.command("show")
+@click.argument("group_id")
+@refusals
+def groups_show(group_id: str) -> None:
+    """List the ids of the people in a group, one a line."""
+    with open_store() as store:
+        for person_id in store.list_group(group_id):
+            click.echo(person_id)
+
+
+@groups.command("add")
+@click.argument("group_id")
+@click.argument("people", nargs=-1, required=True)
+@refusals
+def groups_add(group_id: str, people: tuple[str, ...]) -> None:
+    """Put PEOPLE, by their ids, into a group."""
+    with open_store() as store:
+        added = sum(store.add_to_group(group_id, person_id) for person_id in people)
+    click.echo(f"{count_noun(added, 'person', 'people')} added to {group_id}.")
+
+
+@groups.command("remove")
+@click.argument("group_id")
+@click.argument("people", nargs=-1, required=True)
+@refusals
+def groups_remove(group_id: str, people: tuple[str, ...]) -> None:
+    """Take PEOPLE, by their ids, out of a group. They stay in the gallery."""
+    with open_store() as store:
+        removed = sum(store.take_from_group(group_id, person_id) for person_id in people)
+    click.echo(f"{count_noun(removed, 'person', 'people')} taken out of {group_id}.")
+
+
+@groups.command("delete")
+@click.argument("group_id")
+@refusals
+def groups_delete(group_id: str) -> None:
+    """Delete a group. The people in it stay in the gallery."""
+    with open_store() as store:
+        store.delete_group(group_id)
+    click.echo(f"Deleted: {group_id}")

@@ -1,0 +1,62 @@
+"""Events that are posted to receivers: what waits, what was given up, and a trial."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from commands.shared import open_store, refusals, report
+from utils.config import Settings
+from utils.wording import count_noun
+
+
+@click.group()
+def webhooks() -> None:
+    """Look after events that are posted to DUET_WEBHOOK_URLS (docs/groups.md)."""
+
+
+@webhooks.command("list")
+@refusals
+def webhooks_list() -> None:
+    """List events that a receiver has not taken yet.
+
+    Columns: event, receiver, state, attempts, next attempt, why it was not taken.
+    """
+    with open_store() as store:
+        for one in store.list_deliveries():
+            state = "waiting" if one.next_at else "given up"
+            again = f"{one.next_at:%Y-%m-%d %H:%M:%S}" if one.next_at else "-"
+            number = str(one.sighting.number)
+            columns = (number, one.receiver, state, str(one.attempts), again, one.error or "-")
+            click.echo("\t".join(columns))
+
+
+@webhooks.command("resend")
+@refusals
+def webhooks_resend() -> None:
+    """Send the events again that were given up. The service sends them at once."""
+    with open_store() as store:
+        count = store.resend_deliveries(datetime.now(UTC))
+    click.echo(f"{count_noun(count, 'event')} will be sent again.")
+
+
+@webhooks.command("test")
+@refusals
+def webhooks_test() -> None:
+    """Post a made-up event to every receiver now, and say what it answers."""
+    from gallery.records.sightings import Sighting
+    from jobs.webhooks import encode, post
+
+    events = Settings.from_env().events
+    made_up = Sighting(number=0, at=datetime.now(UTC), source="test")
+    failures = []
+    for receiver, url in events.receivers.items():
+        error = post(url, encode(made_up), events.webhook_secret)
+        if error:
+            failures.append(f"{receiver}: {error}")
+        else:
+            click.echo(f"{receiver} takes events.")
+    if not events.receivers:
+        click.echo("No receiver is set: DUET_WEBHOOK_URLS.")
+    report(failures)
