@@ -43,8 +43,8 @@ class GroupSearch:
             people = groups.keys_of(connection, group_id)
             old = stale(connection, self._reader.encoder_ids)
             nearest = Nearest(keys=people, totals={}, people=0, stale=old)
-            found = read_nearest(connection, self._reader, revision, nearest)
-        snapshot = replace(found, totals=None, people=len(found.keys))
+            block = read_nearest(connection, self._reader, revision, nearest)
+        snapshot = replace(block, totals=None, people=len(block.keys))
         if len(self._held) >= MOST_GROUPS:
             self._held.clear()
         self._held[key] = snapshot

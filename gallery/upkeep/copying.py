@@ -22,7 +22,17 @@ from utils.errors import InvalidRequestError, StoreUnavailableError
 
 BATCH = 500
 LEFT_OUT = frozenset(
-    {"meta", "jobs", "job_items", "job_mentions", "reembedded", "sightings", "deliveries"}
+    {
+        "meta",
+        "jobs",
+        "job_items",
+        "job_mentions",
+        "reembedded",
+        "challenges",  # which last for a minute
+        "rejections",
+        "sightings",
+        "deliveries",
+    }
 )
 TABLES = tuple(t for t in tables.metadata.sorted_tables if t.name not in LEFT_OUT)
 

@@ -73,7 +73,8 @@ identify_form.add_argument(
 identify_form.add_argument(
     "group",
     location="form",
-    help="search the people of this group alone: everybody else is a stranger to it",
+    help="search the people of this group alone: everybody else is a stranger to it. Without it,"
+    " everybody is searched",
 )
 identify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 

@@ -95,7 +95,9 @@ job_form.add_argument(
     "(`ann@example.com-1.mp4`), one of a folder of the person whose id is the name of its folder",
 )
 job_form.add_argument(
-    "group", location="form", help="identify: search the people of this group alone"
+    "group",
+    location="form",
+    help="identify: search the people of this group alone. Without it, everybody",
 )
 job_form.add_argument(
     "force",
