@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from flask_restx import Namespace, Resource
 
 from gallery.backup.folder import Backup
 from recognition.as_json import instant
 from utils.errors import BackupOffError, BusyError
-from web.api.people import READ_ERRORS, WRITE_ERRORS
+from web.api.people import JSON_ERRORS, READ_ERRORS
 from web.state import backup_thread, settings
 from web.wire import parse
 from web.wire.schema.base import document_errors
@@ -32,10 +33,12 @@ class BackupList(Resource):
 
     @ns.doc(id="create_backup")
     @ns.response(202, "a backup has begun: GET /v1/backups shows when it is there", BACKUPS)
-    @document_errors(ns, BackupOffError, BusyError, *WRITE_ERRORS)
+    @document_errors(ns, BackupOffError, BusyError, *JSON_ERRORS)
     def post(self) -> tuple[dict[str, Any], int]:
         """Make a backup now, while the service goes on."""
         parse.check_query()
+        if request.content_length or request.content_type:
+            parse.json_object({})
         backup_thread().begin_one()
         return backups_body(), 202
 

@@ -118,9 +118,9 @@ class TestKiosk:
         both = threading.Barrier(2)
         analyse = recognizer._analyser.analyse
 
-        def wait_and_analyse(*args: Any) -> Any:
+        def wait_and_analyse(*args: Any, **options: Any) -> Any:
             both.wait(LIMIT_S)
-            return analyse(*args)
+            return analyse(*args, **options)
 
         monkeypatch.setattr(recognizer._analyser, "analyse", wait_and_analyse)
         with ThreadPoolExecutor(2) as pool:
