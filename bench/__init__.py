@@ -19,6 +19,7 @@ BENCHMARKS = {
     "live": "Measure live transcription over real sockets: text, names, delay, memory.",
     "load": "Measure the throughput of a running service.",
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
+    "operator": "Time the list, its filters, a backup and a restore of 10,000 people.",
     "people": "Time the page /people in a browser.",
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
     "templates": "Compare what can stand for a person of several templates.",
