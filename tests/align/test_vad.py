@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from align.vad import (
     SpeechProbabilities,
     VoiceActivityDetector,
     find_speech,
+    find_weights,
 )
 from tests.support.media_sound import music, noise, silence, speech
 from utils.arrays import Float32Array
+from utils.errors import ModelError
 from utils.media import SpeechSegment
 
 RATE = 16_000
@@ -154,3 +157,18 @@ def test_streams_do_not_disturb_each_other() -> None:
         together = list(pool.map(judge, sounds))
     for a, b in zip(alone, together, strict=True):
         assert np.array_equal(a, b)
+
+
+def test_weights_of_either_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without the small package, the large one is found and not imported."""
+    assert find_weights().is_file()
+    monkeypatch.setattr("align.vad._PACKAGES", ("no_such_vad", "large_vad"))
+    with pytest.raises(ModelError, match=r"silero_vad\.onnx") as caught:
+        find_weights()
+    assert "pip install" in caught.value.hint
+    package = tmp_path / "large_vad"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("import no_such_torch")
+    (package / "data" / "silero_vad.onnx").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_weights() == package / "data" / "silero_vad.onnx"

@@ -141,11 +141,15 @@ def test_a_look_that_fails_does_not_hide_the_others(monkeypatch: pytest.MonkeyPa
 
 def test_packages(tmp_path: Path) -> None:
     asked = tmp_path / "asked.txt"
-    asked.write_text("-r other.txt\nnumpy>=99  # later\nno-such-package>=1,<2\nclick>=8\n")
+    asked.write_text(
+        "-r other.txt\nnumpy>=99  # later\nno-such-package>=1,<2\nclick>=8\n"
+        "of-another-machine>=1; platform_machine == 'abacus'\n"
+    )
     _, packages = diagnosis.look_at_packages(Settings(), asked)
     assert packages.level == "bad"
     assert re.search(r"numpy>=99 \(\d.*no-such-package<2,>=1 \(-\)", packages.facts["packages"])
-    assert "click" not in packages.facts["packages"]
+    for fine in ("click", "another-machine"):
+        assert fine not in packages.facts["packages"]
 
 
 def test_weights_of_another_hash(tmp_path: Path) -> None:
