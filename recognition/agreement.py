@@ -24,8 +24,8 @@ from utils.modality import Modality
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
 _LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
 # The same for a network without a cohort, whose ratios of two people lie lower. A few people
-# of one's own say little of it: faces of one clip reach 9 and more, and even odds are asked
-_LEAST_WITHOUT_COHORT = {Modality.FACE: 0.0, Modality.VOICE: -math.log(99)}
+# of one's own say little of it, and one person's clip came to -0.2
+_LEAST_WITHOUT_COHORT = {Modality.FACE: -math.log(3), Modality.VOICE: -math.log(99)}
 
 # A single odd face is a wrong detection rather than a second person
 LEAST_FACES = 2

@@ -17,6 +17,7 @@ from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.listening import Listener, listener
 from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
+from tests.support.waiting import until
 from utils.config import Settings
 from utils.media import Capture
 from web.factory import create_app
@@ -104,7 +105,7 @@ def test_digits_are_asked_for(page: Page, listener: Listener, pictures: Path) ->
     photograph(page, pictures)
     expect(page.locator("#digits-left")).to_have_text(EN["kiosk.digits_left"].format(n=60))
     page.click("#read-aloud")
-    assert page.evaluate("read") == [", ".join(digits)]
+    until(lambda: page.evaluate("read") == [", ".join(digits)])
     listener.said = "0 0 0 0 0 0"
     say(page)
     expect(page.locator("#who")).to_have_text(EN["answer.rejected_digits"])
@@ -125,6 +126,7 @@ def test_digits_hold_for_a_time(page: Page) -> None:
     page.evaluate("window.reads_for_ever = true")
     start(page)
     page.click("#read-aloud")
+    until(lambda: page.evaluate("read.length") == 1)
     page.clock.fast_forward(61_000)
     expect(page.locator("#problem-title")).to_have_text(EN["answer.rejected_digits"])
     expect(page.locator("#problem-text")).to_have_text(EN["error.challenge_expired"])

@@ -40,7 +40,7 @@ def test_one_person_has_no_odd_face() -> None:
         assert odd(sample_of(str(who) * 12)) == []
 
 
-def test_without_a_cohort_two_people_are_two_where_the_odds_are_even() -> None:
+def test_without_a_cohort_two_people_are_two_at_three_to_one() -> None:
     """Two who resemble each other, whose ratio is -2: a cosine of 1/6."""
     assert CALIBRATION.scale_id == ""
     one = direction("face", 1)

@@ -50,7 +50,7 @@ _QUERY = {
 class Events(Resource):
     """Events as they happen."""
 
-    @ns.doc(id="stream_events", params=_QUERY, produces=["text/event-stream"])
+    @ns.doc(id="stream_events", params=_QUERY, produces=["text/event-stream", "application/json"])
     @ns.response(200, "server-sent events: id, event, and data as the model Event")
     @document_errors(ns, BusyError, *READ_ERRORS)
     def get(self) -> Response:
