@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
 
 from tests.browser.conftest import Cast
 from tests.support.chromium import SIZES, chromium, page_of
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.listening import Listener, listener
+from tests.support.live import listening
 from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
 from tests.support.waiting import until
@@ -51,13 +50,8 @@ def url(tmp_path: Path, listener: Listener) -> Iterator[str]:
     settings = Settings.of(data_dir=tmp_path / "data", liveness_challenge="refuse", challenge_s=60)
     recognizer = recognizer_of(settings, aligner=AnnAligner())
     app = create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(app) as address:
+        yield f"http://{address}"
     recognizer.close()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
 
 from recognition.recognizer import Recognizer
 from tests.browser.conftest import Cast
@@ -24,6 +22,7 @@ from tests.browser.looks import assert_usable
 from tests.browser.states import SCREENS, STATES, Screen, apply
 from tests.support.chromium import chromium, page_of
 from tests.support.fixtures import recognizer, settings
+from tests.support.live import listening
 from tests.support.page_texts import read_texts
 from utils.config import Settings
 from web.factory import create_app
@@ -66,13 +65,8 @@ def language(request: pytest.FixtureRequest) -> str:
 def url(settings: Settings, recognizer: Recognizer) -> Iterator[str]:
     """The pages, from this process. No clip is sent, so no network has to be loaded."""
     app = create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(app) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture
