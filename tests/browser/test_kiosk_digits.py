@@ -1,4 +1,4 @@
-"""Where digits must be said, the kiosk asks for them, reads them aloud, and asks again."""
+"""Where digits must be said, the pages ask for them: the kiosk, and what else records."""
 
 from __future__ import annotations
 
@@ -56,16 +56,22 @@ def url(tmp_path: Path, listener: Listener) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(url: str, cast: Cast) -> Iterator[Page]:
-    """The kiosk, with its clock held."""
+def camera(cast: Cast) -> Iterator[Page]:
+    """An empty page of a browser whose camera sees somebody."""
     with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         page.clock.install()
-        page.add_init_script(VOICES)
-        page.goto(f"{url}/kiosk")
-        expect(page.locator("#start")).to_be_visible()
-        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
         yield page
+
+
+@pytest.fixture
+def page(url: str, camera: Page) -> Page:
+    """The kiosk, with its clock held."""
+    camera.add_init_script(VOICES)
+    camera.goto(f"{url}/kiosk")
+    expect(camera.locator("#start")).to_be_visible()
+    camera.clock.pause_at(camera.evaluate("Date.now() + 1000"))
+    return camera
 
 
 def start(page: Page) -> str:
@@ -126,3 +132,38 @@ def test_digits_hold_for_a_time(page: Page) -> None:
     expect(page.locator("#problem-text")).to_have_text(EN["error.challenge_expired"])
     page.click("#retry")
     expect(page.locator("#start")).to_be_visible()
+
+
+def record_digits(page: Page, button: str) -> str:
+    """Record in the dialog, and return the digits that it shows."""
+    page.click(button)
+    page.click("#recorder-start")
+    expect(page.locator("#recorder-text")).to_have_text(EN["recorder.digits_ready"])
+    return page.inner_text("#recorder-digits").replace(" ", "")
+
+
+def test_other_recordings_say_digits(
+    url: str, camera: Page, cast: Cast, listener: Listener, pictures: Path
+) -> None:
+    camera.goto(f"{url}/verify")
+    camera.set_input_files("#second input[type=file]", cast.enrolled)
+    listener.said = record_digits(camera, "#first .record")
+    camera.screenshot(path=pictures / "verify-digits.png")
+    camera.clock.fast_forward(5100)
+    expect(camera.locator("#recorder-text")).to_have_text(EN["recorder.digits_now"])
+    camera.clock.fast_forward(6100)
+    expect(camera.locator("#recorder")).to_be_hidden()
+    camera.click("#compare")
+    expect(camera.locator("#result-title")).to_have_text(EN["verify.same"])
+    listener.said = "0 0 0 0 0 0"
+    record_digits(camera, "#first .record")
+    camera.clock.fast_forward(5100)
+    expect(camera.locator("#recorder-text")).to_have_text(EN["recorder.digits_now"])
+    camera.clock.fast_forward(6100)
+    expect(camera.locator("#recorder")).to_be_hidden()
+    camera.click("#compare")
+    expect(camera.locator("#result-title")).to_have_text(EN["verify.rejected"])
+    # What is compared with is no visitor: it may be a picture
+    camera.click("#second .record")
+    camera.click("#recorder-start")
+    expect(camera.locator("#recorder-digits")).to_be_hidden()

@@ -6,8 +6,10 @@ What they do in a browser is in tests/browser.
 from __future__ import annotations
 
 import re
+from html import unescape
 from itertools import chain
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from flask.testing import FlaskClient
@@ -116,6 +118,15 @@ def test_the_switch_is_remembered(page_client: FlaskClient) -> None:
         == "ko"
     )
     assert page_client.get("/people?lang=xx").headers["Content-Language"] == "ko"
+
+
+def test_the_switch_keeps_the_rest_of_the_address(page_client: FlaskClient) -> None:
+    text = page_client.get("/kiosk?digits&lang=ko&x=%22%3E%3Cb%3E").get_data(as_text=True)
+    links = re.findall(r'href="(\?[^"]*)"', text)
+    asked = [parse_qs(unescape(link)[1:], keep_blank_values=True) for link in links]
+    kept = {"digits": [""], "x": ['"><b>']}
+    assert asked == [{**kept, "lang": [tag]} for tag in TEXTS]
+    assert 'data-digits="true"' in text
 
 
 def test_languages_say_the_same() -> None:

@@ -147,6 +147,7 @@ def page(name: str, **values: object) -> Response:
             needs=NEEDED_ROLE.get(name, ""),
             languages=LANGUAGES,
             console=CONSOLE,
+            asks_digits=_asks_digits(),
             root=request.script_root,
             t=translations.__getitem__,
             **values,
@@ -167,6 +168,15 @@ def page(name: str, **values: object) -> Response:
     return response
 
 
+def _asks_digits() -> bool:
+    """Whether who is recorded by the page says digits.
+
+    They do where nobody is named without. `?digits` asks for them otherwise.
+    """
+    mode = settings().liveness.liveness_challenge
+    return mode == "refuse" or (mode == "report" and "digits" in request.args)
+
+
 def swagger_page(api: Api) -> Response:
     """The page that loads Swagger UI with the description of `api`."""
     return page("swagger", specs_url=f"{request.script_root}/swagger.json", api_title=api.title)
@@ -174,16 +184,8 @@ def swagger_page(api: Api) -> Response:
 
 @blueprint.get("/kiosk")
 def kiosk() -> Response:
-    """Who stands in front of the camera?
-
-    Visitors say digits where nobody is named without. `?digits` asks for them otherwise.
-    """
-    mode = settings().liveness.liveness_challenge
-    return page(
-        "kiosk",
-        keeps_media=settings().privacy.keep_media,
-        asks_digits=mode == "refuse" or (mode == "report" and "digits" in request.args),
-    )
+    """Who stands in front of the camera?"""
+    return page("kiosk", keeps_media=settings().privacy.keep_media)
 
 
 @blueprint.get("/verify")

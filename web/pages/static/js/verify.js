@@ -9,7 +9,8 @@ import { showResult } from "./verify/result.js";
 import { Side } from "./verify/side.js";
 
 const first = new Side(byId("first"), showReadiness);
-const second = new Side(byId("second"), showReadiness);
+// Checks for liveness look at the first clip alone
+const second = new Side(byId("second"), showReadiness, { digits: false });
 const choice = new PersonChoice(showReadiness);
 let isBusy = false;
 
@@ -17,14 +18,17 @@ const isAgainstPerson = () => checkedValue("against") === "person";
 
 /** Get what the first clip is compared with, as fields of the request; null without. */
 function getReference() {
-  if (!isAgainstPerson()) return second.file && { reference: second.file };
+  if (!isAgainstPerson())
+    return second.recording && { reference: second.recording.file };
   return choice.person && { person_id: choice.person.person_id };
 }
 
 /** Get the fields of the request; null if one of the two sides is missing. */
 function getFields() {
   const reference = getReference();
-  return first.file && reference && { media: first.file, ...reference, show: true };
+  if (!first.recording || !reference) return null;
+  const { file, challenge } = first.recording;
+  return { media: file, challenge, ...reference, show: true };
 }
 
 function showReadiness() {

@@ -1,5 +1,6 @@
 // Camera and microphone of the kiosk: opening them, showing them, losing them.
 import { DeviceError, closeDevices, openDevices } from "../shared/devices.js";
+import { saysDigits } from "../shared/digits.js";
 import { byId } from "../shared/dom.js";
 import { followLevel } from "../shared/level.js";
 import { t } from "../shared/texts.js";
@@ -83,9 +84,6 @@ async function queryPermission(name) {
     return null; // a browser that has no such permission to ask for
   }
 }
-
-/** Whether visitors say digits here. */
-export const saysDigits = () => byId("main").dataset.digits === "true";
 
 /** @param {boolean} hasVideo */
 function describeMissing(hasVideo) {

@@ -1,20 +1,14 @@
 // Counts a person in, records them, and sends the clip.
 import { countDown } from "../shared/clock.js";
 import { DeviceError } from "../shared/devices.js";
+import { READ_S, SAY_S, drawChallenge, readAloud } from "../shared/digits.js";
 import { byId, withButtonsDisabled } from "../shared/dom.js";
 import { ApiError } from "../shared/errors.js";
 import { formatNumber } from "../shared/format.js";
 import { RECORD_S, record } from "../shared/recorder.js";
 import { pickSentence } from "../shared/sentences.js";
 import { t } from "../shared/texts.js";
-import {
-  READ_S,
-  SAY_S,
-  drawChallenge,
-  readAloud,
-  showLeft,
-  showWords,
-} from "./digits.js";
+import { showLeft, showWords } from "./digits.js";
 import { fail, isCapturing, startCountdown, startRecording } from "./machine.js";
 import { sendClip } from "./sending.js";
 import { announce } from "./stage-view.js";

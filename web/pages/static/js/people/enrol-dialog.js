@@ -39,18 +39,18 @@ export class EnrolDialog {
 
   /** @param {{ force: boolean }} options `force`: even if the clip matches somebody */
   async #enrolNew({ force }) {
-    const media = this.#clip.file;
+    const clip = this.#clip.fields;
     const facts = readFacts();
     if (!facts.name) this.#showProblem(t("people.missing_name"));
-    else if (!media) this.#showProblem(t("people.missing_clip"));
-    else await this.#send((follow) => enrolPerson(facts, { media, force }, follow));
+    else if (!clip) this.#showProblem(t("people.missing_clip"));
+    else await this.#send((follow) => enrolPerson(facts, { ...clip, force }, follow));
   }
 
   async #addToDuplicate() {
-    const media = this.#clip.file;
+    const clip = this.#clip.fields;
     const duplicate = this.#duplicate;
-    if (!media || !duplicate) return;
-    await this.#send((follow) => addClip(duplicate, { media }, follow));
+    if (!clip || !duplicate) return;
+    await this.#send((follow) => addClip(duplicate, clip, follow));
   }
 
   /** @param {(follow: (share: number) => void) => Promise<unknown>} send */

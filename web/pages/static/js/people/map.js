@@ -13,7 +13,10 @@ const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class MapView {
   #plane = byId("plane", SVGSVGElement);
-  #clip = new ClipField("probe", () => this.#setProbe(true));
+  #clip = new ClipField("probe", {
+    onTake: () => this.#setProbe(true),
+    digits: false,
+  });
   #turns = new LatestTurn();
 
   /** @type {Api.GalleryMap | null} */

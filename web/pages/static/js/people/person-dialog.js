@@ -12,11 +12,15 @@ import { describeRefusal } from "./refusal.js";
 import * as service from "./service.js";
 import { createTemplateLine } from "./template-line.js";
 
+/** @import { ClipFields } from "../shared/service.js" */
+
 const NONE = "–";
 
 export class PersonDialog {
   #dialog = byId("person-dialog", HTMLDialogElement);
-  #clip = new ClipField("add-clip", (file) => this.#act(() => this.#addClip(file)));
+  #clip = new ClipField("add-clip", {
+    onTake: () => this.#act(() => this.#addClip()),
+  });
 
   /** @type {Api.Person | null} */
   #person = null;
@@ -109,10 +113,11 @@ export class PersonDialog {
     this.onChange();
   }
 
-  /** @param {File} media */
-  async #addClip(media) {
+  async #addClip() {
+    const clip = this.#clip.fields;
+    if (!clip) return;
     try {
-      const { hints } = await this.#sendClip(media);
+      const { hints } = await this.#sendClip(clip);
       await this.#refresh();
       showStatus([t("people.added"), ...hints.map(describeHint)].join(" "));
       this.onChange();
@@ -123,17 +128,17 @@ export class PersonDialog {
 
   /**
    * Send a clip, and once more by force if the operator passes over a refusal.
-   * @param {File} media
+   * @param {ClipFields} clip
    */
-  async #sendClip(media) {
+  async #sendClip(clip) {
     const follow = (/** @type {number} */ share) => this.#clip.showProgress(share);
     try {
-      return await addClip(this.#shown, { media }, follow);
+      return await addClip(this.#shown, clip, follow);
     } catch (error) {
       const refusal = asApiError(error);
       if (!isForceable(refusal)) throw refusal;
       if (!(await confirmAction(refusal.message, t("people.force")))) throw refusal;
-      return addClip(this.#shown, { media, force: true }, follow);
+      return addClip(this.#shown, { ...clip, force: true }, follow);
     }
   }
 

@@ -9,7 +9,7 @@ import { sendJson, uploadForm } from "./http.js";
  * seconds.
  * @typedef {object} ClipFields
  * @property {Blob} media
- * @property {string} [challenge]
+ * @property {string | undefined} [challenge]
  * @property {boolean} [force]
  * @property {[number, number][]} [turns]
  */

@@ -4,11 +4,12 @@ import { recordClip } from "../shared/recorder-dialog.js";
 import { t } from "../shared/texts.js";
 import { decodeSound, drawWaveform } from "../shared/waveform.js";
 
+/** @import { Recording } from "../shared/recorder-dialog.js" */
 /** @import { Sound, Stretches } from "../shared/waveform.js" */
 
 export class Side {
-  /** @type {File | null} */
-  file = null;
+  /** @type {Recording | null} */
+  recording = null;
 
   /** @type {Sound | null} */
   #sound = null;
@@ -19,23 +20,29 @@ export class Side {
   /**
    * @param {HTMLElement} root
    * @param {() => void} onChange called with every new clip
+   * @param {{ digits?: boolean }} [options] `digits`: they are said in it where the page
+   *   asks for them
    */
-  constructor(root, onChange) {
+  constructor(root, onChange, options) {
     this.root = root;
     this.onChange = onChange;
     this.wave = find(root, ".wave", HTMLCanvasElement);
     this.compared = find(root, ".compared", HTMLElement);
     const record = find(root, ".record", HTMLButtonElement);
-    record.addEventListener("click", async () => this.take(await recordClip()));
+    record.addEventListener("click", async () => this.take(await recordClip(options)));
     const input = find(root, "input[type=file]", HTMLInputElement);
-    input.addEventListener("change", (event) => this.take(takeFile(event)));
+    input.addEventListener("change", (event) => {
+      const file = takeFile(event);
+      this.take(file && { file });
+    });
     new ResizeObserver(() => this.#draw()).observe(this.wave);
   }
 
-  /** @param {File | null} file */
-  async take(file) {
-    if (!file) return;
-    this.file = file;
+  /** @param {Recording | null} recording */
+  async take(recording) {
+    if (!recording) return;
+    const { file } = recording;
+    this.recording = recording;
     this.#sound = null;
     this.#speech = null;
     this.#showMedia(file);
