@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import soundfile
+from threadpoolctl import threadpool_limits
 
 from align.aligner import Aligner
 from align.decoders import Decoders
@@ -29,7 +30,9 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     The face detector is loaded when the first clip is read, and media are decoded in
     this process. With `serving` they are decoded in processes of their own, as the
     clips of strangers must be. Every part is then used once, so that the first request
-    takes no longer than the next. People whose retention is over are deleted first.
+    takes no longer than the next, and matrix products take one thread each from then on:
+    those of a request are small, and the threads of OpenBLAS spin while they wait for the
+    next one. People whose retention is over are deleted first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
@@ -40,6 +43,7 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     recognizer = Recognizer(aligner, encoders, store, settings)
     if serving:
         warm_up(aligner, encoders)
+        threadpool_limits(1, user_api="blas")
     return recognizer
 
 

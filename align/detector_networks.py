@@ -159,7 +159,7 @@ class _Graph:
         else:
             linear = self._add_linear()
             slope = next(self._weights).reshape((-1, 1, 1) if kind == "conv" else (1, -1))
-            self.last = self._node("PRelu", [linear, self._constant(slope)])
+            self.last = self._add_prelu(linear, slope)
 
     def add_head(self, output: str) -> None:
         """Append an output that reads the last layer."""
@@ -168,6 +168,16 @@ class _Graph:
             self._node("Softmax", [value], output, axis=1)
         else:
             self._node("Identity", [value], output)
+
+    def _add_prelu(self, value: str, slope: Float32Array) -> str:
+        """Append a PReLU as slope · x + (1 − slope) · max(x, 0).
+
+        ONNX Runtime's own operator takes three times as long as these four.
+        """
+        below = self._node("Mul", [value, self._constant(slope)])
+        positive = self._node("Relu", [value])
+        above = self._node("Mul", [positive, self._constant(1 - slope)])
+        return self._node("Add", [below, above])
 
     def _add_linear(self) -> str:
         kernel = next(self._weights)
