@@ -55,6 +55,7 @@ def configuration(network: str, variant: str = "augmented", size: int = 112) -> 
         del config["augment"]
     if variant == "teacher on the view":
         config["teacher"] |= {"view": "augmented", "blends": 0, "side_blends": 0}
+        del config["pairs"]
     return config
 
 

@@ -120,6 +120,7 @@ def read_config(
         config.pop("card", None)
     if no_teacher:
         config.pop("teacher", None)
+        config.pop("pairs", None)
     return config
 
 

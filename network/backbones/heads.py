@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from network.backbones.blocks import PACKAGE
 
+# The cosine that two samples of one person have at least.
+LEAST_SAME = 0.5
+
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class TeacherProjection(keras.layers.Layer):
@@ -67,3 +70,27 @@ def relation_loss(embeddings: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
     )
     n = tf.cast(tf.shape(embeddings)[0], tf.float32)
     return tf.reduce_sum(tf.square(difference)) / (n * (n - 1))
+
+
+def same_person_loss(embeddings: tf.Tensor, teacher: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Return how much the cosines of one person's samples differ from what they should be.
+
+    They should be the teacher's, but at least `LEAST_SAME`: a teacher may know a person
+    badly from the side.
+
+    Args:
+        embeddings: Of the student, (n, d).
+        teacher: Embeddings of the teacher, (n, t).
+        labels: (n,) class numbers, below 0 for nobody's.
+
+    Returns:
+        Mean squared difference over the pairs of one person, 0 without any.
+    """
+    student = tf.math.l2_normalize(embeddings, axis=1)
+    target = tf.math.l2_normalize(teacher, axis=1)
+    wanted = tf.maximum(tf.matmul(target, target, transpose_b=True), LEAST_SAME)
+    difference = tf.matmul(student, student, transpose_b=True) - wanted
+    same = (labels[:, None] == labels[None]) & (labels >= 0)[:, None]
+    weights = tf.cast(tf.linalg.set_diag(same, tf.zeros_like(labels, tf.bool)), tf.float32)
+    pairs = tf.maximum(tf.reduce_sum(weights), 1.0)
+    return tf.reduce_sum(weights * tf.square(difference)) / pairs

@@ -94,3 +94,18 @@ def test_relation_loss_compares_geometry_not_axes(embeddings: np.ndarray) -> Non
     assert float(relation_loss(embeddings, other)) == pytest.approx(
         (difference**2).sum() / 30, rel=1e-4
     )
+
+
+def test_one_persons_samples_are_to_be_alike(embeddings: np.ndarray) -> None:
+    from network.backbones.heads import same_person_loss
+
+    unlike = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
+    labels = np.array([4, 4, -1], np.int32)
+    # Both of person 4 stand at a right angle, and 0.5 is wanted where the teacher says less
+    assert float(same_person_loss(unlike, unlike, labels)) == pytest.approx(0.25)
+    agreed = np.ones((3, 2), np.float32)
+    assert float(same_person_loss(unlike, agreed, labels)) == pytest.approx(1)
+    assert float(same_person_loss(agreed, agreed, labels)) == pytest.approx(0, abs=1e-6)
+    nobody = np.array([-1, -1, -1], np.int32)
+    assert float(same_person_loss(unlike, agreed, nobody)) == 0
+    assert float(same_person_loss(embeddings, embeddings, np.arange(len(embeddings)))) == 0

@@ -116,7 +116,9 @@ def test_blends_fill_their_share_of_a_batch(
     assert (batch["label"][:7] >= 0).all()
     _, expected = cached_blends(BlendSource(listing, tmp_path / "cache", (teacher,), 1), SHARD)
     assert all((target == expected).all(axis=1).any() for target in batch["teacher"][7:])
-    seen = np.concatenate([source._rows(source._pools[1], step) for step in range(SHARD // 3)])
+    seen = np.concatenate(
+        [source._in_turn(source._pools[1], step, 3) for step in range(SHARD // 3)]
+    )
     assert len(set(seen.tolist())) == len(seen), "each once in an epoch"
 
 

@@ -6,7 +6,7 @@ all crops, each view is drawn from a generator seeded by (seed, step).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from train.data.datasets import Listing
 from train.face.augment import AugmentOptions, augment
+from train.face.blend import lopsidedness, thumbnails
 from train.face.blend_cache import BlendSource, Shards, cached_blends
 from train.face.cache import cached_images
+from train.face.pairs import PairOptions, PairPicker
 from train.face.teacher import Teacher, TeacherNetwork, cached_teacher
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray
 
@@ -87,9 +89,10 @@ class BatchOptions:
         augmentation: None for clean crops (mirrored at random only).
         teacher: None for training from labels alone.
         unlabelled: Sets of crops for the teacher alone to describe.
+        pairs: Pairs of one person, None for none.
 
     Raises:
-        ValueError: `batch_size` is below 2.
+        ValueError: `batch_size` is below 2, or pairs would have no target.
     """
 
     batch_size: int
@@ -98,12 +101,16 @@ class BatchOptions:
     augmentation: AugmentOptions | None = None
     teacher: TeacherOptions | None = None
     unlabelled: tuple[Listing, ...] = ()
+    pairs: PairOptions | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise ValueError(
                 f"batch_size must be at least 2. Received: batch_size={self.batch_size}"
             )
+        if self.pairs and (self.teacher is None or self.teacher.view != "cached"):
+            view = self.teacher.view if self.teacher else None
+            raise ValueError(f'Pairs need a teacher with view = "cached". Received: view={view!r}')
 
     @property
     def blends(self) -> int:
@@ -145,6 +152,9 @@ class FaceBatches:
         self._pools = _make_pools(listing, cache, options)
         self.labels = self._pools[0].labels
         self._teacher = _live_teacher(options.teacher)
+        self._picker = _make_picker(self._pools[0], listing, cache, options)
+        if self._picker:
+            self._pools[0] = replace(self._pools[0], targets=self._picker.targets)
         self._permutation = lru_cache(maxsize=4)(self._new_permutation)
 
     @property
@@ -176,8 +186,8 @@ class FaceBatches:
         labels: list[npt.NDArray[np.int32]] = []
         targets: list[Float32Array] = []
         for pool in self._pools:
-            rows = self._rows(pool, step)
-            views += [self._view(pool.images[row], rng, view_px) for row in rows]
+            rows = self._rows(pool, step, rng)
+            views += [self._view(pool, row, rng, view_px) for row in rows]
             labels.append(pool.labels[rows])
             if pool.targets is not None:
                 targets.append(pool.targets[rows])
@@ -192,8 +202,16 @@ class FaceBatches:
             batch["image"] = resize(batch["image"], size)
         return batch
 
-    def _rows(self, pool: Pool, step: int) -> IndexArray:
-        places = np.arange(step * pool.per_batch, (step + 1) * pool.per_batch)
+    def _rows(self, pool: Pool, step: int, rng: np.random.Generator) -> IndexArray:
+        """The rows of a pool in batch number `step`: pairs first, then as their turn comes."""
+        pairs = np.zeros(0, np.int64)
+        if self._picker and pool is self._pools[0]:
+            pairs = self._picker.rows(rng, pool.per_batch)
+        number = pool.per_batch - len(pairs)
+        return np.concatenate([pairs, self._in_turn(pool, step, number)])
+
+    def _in_turn(self, pool: Pool, step: int, number: int) -> IndexArray:
+        places = np.arange(step * number, (step + 1) * number)
         epochs, within = np.divmod(places, len(pool.images))
         order = [self._permutation(pool.salt, len(pool.images), int(epoch)) for epoch in epochs]
         return np.array(
@@ -203,13 +221,27 @@ class FaceBatches:
     def _new_permutation(self, salt: int, number: int, epoch: int) -> IndexArray:
         return np.random.default_rng((self.options.seed, salt, epoch)).permutation(number)
 
-    def _view(self, image: ImageArray, rng: np.random.Generator, size: int) -> ImageArray:
+    def _view(self, pool: Pool, row: int, rng: np.random.Generator, size: int) -> ImageArray:
+        image = pool.images[row]
+        if self._picker and pool.labels[row] != UNKNOWN:
+            image = self._picker.turn_some(image, rng)
         if rng.random() < 0.5:
             image = image[:, ::-1]
         image = np.ascontiguousarray(image)
         if self.options.augmentation is None:
             return resize(image[None], size)[0]
         return augment(image, rng, self.options.augmentation, size)
+
+
+def _make_picker(
+    crops: Pool, listing: Listing, cache: Path, options: BatchOptions
+) -> PairPicker | None:
+    """What draws pairs of one person from `crops`, None where they are not asked for."""
+    if options.pairs is None or crops.targets is None:
+        return None
+    sides = np.zeros(len(crops.labels), np.float32)
+    sides[: len(listing.items)] = lopsidedness(thumbnails(cached_images(listing, cache)))
+    return PairPicker(crops.labels, crops.targets, sides, options.pairs)
 
 
 def _make_pools(listing: Listing, cache: Path, options: BatchOptions) -> list[Pool]:

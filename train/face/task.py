@@ -17,13 +17,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from network.backbones.classifiers import Classifier
-from network.backbones.heads import TeacherProjection, relation_loss
+from network.backbones.heads import TeacherProjection, relation_loss, same_person_loss
 from network.backbones.registry import build_backbone
 from train.data.datasets import Listing, hold_out, read_listing
 from train.face.augment import AugmentOptions
 from train.face.batches import BatchOptions, FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
+from train.face.pairs import PairOptions
 from train.face.teacher import read_networks
 from train.loop.fine_tune import Start, batch_progress
 from train.loop.losses import FACE_LOSSES, LossOptions
@@ -112,10 +113,20 @@ class FaceTask:
             parts["teacher"] = self._projection.loss(embeddings, batch["teacher"])
             parts["relation"] = relation_loss(embeddings, batch["teacher"])
             total += weights.teacher * parts["teacher"] + weights.relation * parts["relation"]
+            total += self._same_person(embeddings, batch, parts)
         if self.start is not None:
             parts["start"] = self.start.loss(images, embeddings)
             total += weights.margin_head * self.start.keep * parts["start"]
         return {"loss": total, **parts}
+
+    def _same_person(
+        self, embeddings: tf.Tensor, batch: Mapping[str, tf.Tensor], parts: dict[str, tf.Tensor]
+    ) -> tf.Tensor:
+        pairs = self._batches.options.pairs
+        if pairs is None:
+            return tf.constant(0.0)
+        parts["same_person"] = same_person_loss(embeddings, batch["teacher"], batch["label"])
+        return pairs.weight * parts["same_person"]
 
     def validate(self, full: bool, progress: float) -> dict[str, float]:
         """Measure the CFP accuracies.
@@ -240,8 +251,8 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
     """Build the task from a training configuration.
 
     Args:
-        config: Parsed TOML with the tables `data`, `network`, `augment`, `teacher` (may
-            be missing), `loss` and `serving`.
+        config: Parsed TOML with the tables `data`, `network`, `augment`, `teacher` and
+            `pairs` (may be missing), `loss` and `serving`.
         context: Seed, and folder of the research data.
     """
     data = config["data"]
@@ -257,6 +268,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             augmentation=AugmentOptions(**config["augment"]) if "augment" in config else None,
             teacher=_teacher_options(config.get("teacher")),
             unlabelled=_read_nameless(config, context.shared),
+            pairs=PairOptions(**config["pairs"]) if "pairs" in config else None,
         ),
     )
     options = FaceOptions(
