@@ -30,9 +30,9 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     The face detector is loaded when the first clip is read, and media are decoded in
     this process. With `serving` they are decoded in processes of their own, as the
     clips of strangers must be. Every part is then used once, so that the first request
-    takes no longer than the next, and matrix products take one thread each from then on:
-    those of a request are small, and the threads of OpenBLAS spin while they wait for the
-    next one. People whose retention is over are deleted first.
+    takes no longer than the next. From then on NumPy and OpenCV use one thread each:
+    what a request asks of them is small, and their threads spin while they wait for more.
+    People whose retention is over are deleted first.
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
@@ -44,6 +44,7 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     if serving:
         warm_up(aligner, encoders)
         threadpool_limits(1, user_api="blas")
+        cv2.setNumThreads(1)
     return recognizer
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -19,12 +20,19 @@ from align.heap import bound_heap, release_heap
 from align.hints import View, advise
 from align.limits import ReadLimits
 from align.speech import analyse_speech
+from utils.beside import beside
 from utils.clock import timed
 from utils.config import CaptureSettings
 from utils.media import Capture, Clip, FaceDetection, Frame, SpeechAnalysis
 
-Reader = Callable[[Path, str | None], AbstractContextManager[tuple[Clip, dict[str, float]]]]
-"""Reads a clip by its path and its sender's name for it, with the times that it took."""
+Reader = Callable[
+    [Path, str | None, ReadLimits], AbstractContextManager[tuple[Clip, dict[str, float]]]
+]
+"""Reads a clip by its path, its sender's name for it and limits, with the times it took."""
+
+# Share of the frames of a first half in which a face must be seen, and its least quality
+_PLAIN_SHARE = 0.8
+_PLAIN_QUALITY = 0.5
 
 # Rows and columns of a picture from one that counts for its brightness to the next
 _BRIGHTNESS_STEP = 8
@@ -37,6 +45,7 @@ class Aligner:
         """Read clips by `read` (`align.decoders`), or else in this process."""
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings)
+        self._is_fast = settings.accuracy == "fast"
         self._read = read or self._read_here
         self._detector = FaceDetector()
 
@@ -62,31 +71,34 @@ class Aligner:
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
-        capture = self._analyse(path, filename)
+        if self._is_fast:
+            capture = self._analyse(path, filename, self._limits.of_first_half)
+        if not self._is_fast or not _is_plain(capture):
+            capture = self._analyse(path, filename, self._limits)
         release_heap()
         return capture
 
-    def _analyse(self, path: Path, filename: str | None) -> Capture:
+    def _analyse(self, path: Path, filename: str | None, limits: ReadLimits) -> Capture:
         started = time.perf_counter()
-        with self._read(path, filename) as (clip, timings):
+        with self._read(path, filename, limits) as (clip, timings):
             read_ms = (time.perf_counter() - started) * 1000
             timings["decode"] = read_ms - timings["sound"]
             return self._examine(clip, timings)
 
     @contextmanager
     def _read_here(
-        self, path: Path, filename: str | None
+        self, path: Path, filename: str | None, limits: ReadLimits
     ) -> Iterator[tuple[Clip, dict[str, float]]]:
-        yield read_timed(path, self._limits, filename)
+        yield read_timed(path, limits, filename)
 
     def _examine(self, clip: Clip, timings: dict[str, float]) -> Capture:
-        with timed(timings, "detect"):
-            detections = find_faces(self._detector, clip.frames)
-        with timed(timings, "align"):
-            faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
-        with timed(timings, "speech"):
-            speech = _hear(clip, self._settings.min_speech_s)
-        view = _glance(clip.frames, detections)
+        with beside(partial(self._hear, clip)) as hearing:
+            with timed(timings, "detect"):
+                detections = find_faces(self._detector, clip.frames)
+            with timed(timings, "align"):
+                faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
+            view = _glance(clip.frames, detections)
+            speech, timings["speech"] = hearing.result()
         return Capture(
             face_analysis=faces,
             speech_analysis=speech,
@@ -98,12 +110,28 @@ class Aligner:
             timings_ms=timings,
         )
 
+    def _hear(self, clip: Clip) -> tuple[SpeechAnalysis, float]:
+        """Analyse the first sound with speech, or the first sound where none has any.
 
-def _hear(clip: Clip, min_speech_s: float) -> SpeechAnalysis:
-    """Analyse the first sound with speech, or the first sound where none has any."""
-    first = analyse_speech(clip.waveform, min_speech_s)
-    others = (analyse_speech(sound, min_speech_s) for sound in clip.waveforms[1:])
-    return next((speech for speech in chain([first], others) if speech.speech), first)
+        The milliseconds that it took come with it.
+        """
+        least_s = self._settings.min_speech_s
+        times: dict[str, float] = {}
+        with timed(times, "speech"):
+            first = analyse_speech(clip.waveform, least_s)
+            others = (analyse_speech(sound, least_s) for sound in clip.waveforms[1:])
+            speech = next((s for s in chain([first], others) if s.speech), first)
+        return speech, times["speech"]
+
+
+def _is_plain(capture: Capture) -> bool:
+    """Whether the first half of a clip needs no second half: one face, steady and clear."""
+    faces = capture.face_analysis
+    if not capture.has_picture or capture.duration_s == 0:
+        return True
+    is_steady = len(faces.faces) >= _PLAIN_SHARE * faces.frames_read
+    is_clear = faces.quality is not None and faces.quality.score >= _PLAIN_QUALITY
+    return is_steady and is_clear and faces.people_in_view == 1 and not faces.others
 
 
 def _glance(frames: Sequence[Frame], detections: Sequence[Sequence[FaceDetection]]) -> View:

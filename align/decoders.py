@@ -45,10 +45,13 @@ class Decoders:
             self._idle.put(decoder)
 
     @contextmanager
-    def read(self, path: Path, filename: str | None) -> Iterator[tuple[Clip, dict[str, float]]]:
+    def read(
+        self, path: Path, filename: str | None, limits: ReadLimits | None = None
+    ) -> Iterator[tuple[Clip, dict[str, float]]]:
         """Read a clip as `align.decode.read_timed` does, in one of the processes.
 
-        The arrays of the clip are valid within the context only.
+        The arrays of the clip are valid within the context only. `limits` are at most
+        those of the settings, which hold otherwise.
 
         Raises:
             MediaUnreadableError: the process died, hung, or wanted too much.
@@ -56,7 +59,7 @@ class Decoders:
         """
         decoder = self._idle.get()
         try:
-            yield decoder.read(path, filename)
+            yield decoder.read(path, filename, limits)
         finally:
             decoder.tidy()
             self._idle.put(decoder)
@@ -82,11 +85,13 @@ class _Decoder:
         self._memory = SharedMemory(needed_bytes(limits))
         self.process = self._start()
 
-    def read(self, path: Path, filename: str | None) -> tuple[Clip, dict[str, float]]:
+    def read(
+        self, path: Path, filename: str | None, limits: ReadLimits | None
+    ) -> tuple[Clip, dict[str, float]]:
         if not self.process.is_alive:  # it died idle
             DEATHS.add()
             self.process = self._start()
-        answer = self.process.ask(path.absolute(), self._limits, filename)
+        answer = self.process.ask(path.absolute(), limits or self._limits, filename)
         if "clip" not in answer:
             raise to_error(answer, self._bounds)
         return take_over(answer["clip"], self._memory.view), answer["timings_ms"]

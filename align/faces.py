@@ -97,7 +97,7 @@ class FaceDetector:
         if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
             return detections
         factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
-        for row in search([_shrink(image, factor) for image in images], self.load()):
+        for row in search([shrink(image, factor) for image in images], self.load()):
             detection = _to_detection(row, factor)
             if is_plausible(detection.landmarks_xy):
                 detections[int(row[0])].append(detection)
@@ -232,18 +232,20 @@ def _list_larger_looks(image: ImageArray) -> list[int]:
     return [about_px for about_px, before, after in steps if after != before]
 
 
-def _shrink(image: ImageArray, factor: int) -> ImageArray:
+def shrink(image: ImageArray, factor: int) -> ImageArray:
     """Shrink an image by averaging squares of factor × factor pixels.
 
-    Rows and columns that fill no square are left out.
+    Rows and columns that fill no square are left out. For 3 × 3 pixels and other odd ones,
+    a mean about every pixel, of which few are taken, gives the same in half the time.
     """
     if factor == 1:
         return image
-    height = image.shape[0] // factor
-    width = image.shape[1] // factor
-    squares = image[: height * factor, : width * factor]
-    small = cv2.resize(squares, (width, height), interpolation=cv2.INTER_AREA)
-    return cast(ImageArray, small)
+    size = (image.shape[1] // factor, image.shape[0] // factor)
+    squares = image[: size[1] * factor, : size[0] * factor]
+    if factor % 2 == 0:
+        return cast(ImageArray, cv2.resize(squares, size, interpolation=cv2.INTER_AREA))
+    means = cv2.blur(squares, (factor, factor))
+    return cast(ImageArray, cv2.resize(means, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 def _to_detection(row: Float64Array, factor: int) -> FaceDetection:

@@ -6,7 +6,7 @@ No file can take the service's time or memory.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from utils.config import CaptureSettings
 from utils.errors import MediaTooLargeError
@@ -21,6 +21,7 @@ class ReadLimits:
     - `read_s`: how much of a clip is read, from its start.
     - `max_clip_s`: the longest clip that is accepted.
     - `max_frames`: how many frames are sampled.
+    - `share`: share of the clip, from its start, from which they are.
     - `max_sounds`: how many sound tracks are read.
     - `max_side_px`: the longest side of a video frame; larger ones are shrunk.
     - `kept_photo_px`: the most pixels that are kept of a photograph; larger ones are
@@ -34,6 +35,7 @@ class ReadLimits:
     read_s: float = 60.0
     max_clip_s: float = 600.0
     max_frames: int = 12
+    share: float = 1.0
     max_sounds: int = 4
     max_side_px: int = 1280
     kept_photo_px: int = 24_000_000
@@ -50,6 +52,11 @@ class ReadLimits:
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
         )
+
+    @property
+    def of_first_half(self) -> ReadLimits:
+        """The same with half of the frames, all of the first half of the clip."""
+        return replace(self, max_frames=-(-self.max_frames // 2), share=self.share / 2)
 
 
 class Deadline:

@@ -27,8 +27,10 @@ class Group:
     keyframe_only: bool
 
 
-def choose_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[float]:
-    """Choose one frame from each of `count` even bins over the clip.
+def choose_times(
+    times_s: Sequence[float], keyframes: Sequence[bool], count: int, share: float = 1.0
+) -> list[float]:
+    """Choose one frame from each of `count` even bins over the clip, or its first `share`.
 
     It is a keyframe where the bin has one, which is the cheapest to decode and the
     sharpest. Otherwise it is the frame nearest to the middle of the bin. Bins without a
@@ -38,6 +40,7 @@ def choose_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int
         times_s: time of each packet (n,), any order.
         keyframes: whether decoding may start at it (n,).
         count: number of bins, at least 1.
+        share: share of the clip, in (0, 1].
 
     Returns:
         Increasing times, at most `count`, each that of a packet.
@@ -46,15 +49,20 @@ def choose_times(times_s: Sequence[float], keyframes: Sequence[bool], count: int
     keys = np.asarray(keyframes, bool)
     if len(times) == 0:
         return []
-    span = times.max() + _frame_step(times)
-    bins = np.minimum((times / span * count).astype(int), count - 1)
+    whole = times.max() + _frame_step(times)
+    span = whole * share
+    bins = (times / span * count).astype(int)
+    bins = np.minimum(bins, count - 1) if share == 1 else bins
     middle = (bins + 0.5) * span / count
     cost = np.abs(times - middle) - np.where(keys, span, 0.0)
-    best = [min(np.flatnonzero(bins == b), key=lambda i: cost[i]) for b in np.unique(bins)]
+    wanted = [b for b in np.unique(bins) if b < count]
+    best = [min(np.flatnonzero(bins == b), key=lambda i: cost[i]) for b in wanted]
     return [float(times[i]) for i in best]
 
 
-def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> list[Group]:
+def plan(
+    times_s: Sequence[float], keyframes: Sequence[bool], count: int, share: float = 1.0
+) -> list[Group]:
     """Plan which groups of packets between keyframes are decoded, in decoding order.
 
     Groups without a wanted frame are not decoded at all. A file that does not start with
@@ -63,7 +71,7 @@ def plan(times_s: Sequence[float], keyframes: Sequence[bool], count: int) -> lis
     """
     if not len(times_s):
         return []
-    wanted = choose_times(times_s, keyframes, count)
+    wanted = choose_times(times_s, keyframes, count, share)
     starts = sorted({0, *(i for i, key in enumerate(keyframes) if key)})
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(times_s)], strict=True):

@@ -50,7 +50,7 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
     frames: list[Frame] = []
-    for group in plan(times, keyframes, limits.max_frames):
+    for group in plan(times, keyframes, limits.max_frames, limits.share):
         frames += decoder.decode(group)
         if decoder.is_late:
             _refuse_slow(frames, limits)

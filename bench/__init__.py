@@ -6,6 +6,7 @@ Each needs a checkout of the source: test data come from tests/support/.
 from __future__ import annotations
 
 BENCHMARKS = {
+    "accuracy": "Compare the face of fast, balanced and thorough answers on real clips.",
     "answers": "Record what a service answers to real clips, and compare two records.",
     "decode": "Compare decoders: PyAV, OpenCV, moviepy and ffmpeg alone.",
     "diarisation": "Measure who speaks when in talks, and who is named.",

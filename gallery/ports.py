@@ -42,8 +42,11 @@ class FaceEncoder(Protocol):
         `faces` are (n, 112, 112, 3) uint8 RGB, `weights` (n,) ≥ 0.
         """
 
-    def embed_each(self, faces: ImageArray) -> Float32Array:
-        """Embed each face by itself: (n, 112, 112, 3) uint8 RGB give (n, 512) float32."""
+    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+        """Embed each face by itself: (n, 112, 112, 3) uint8 RGB give (n, 512) float32.
+
+        `in_turn`: they are of one person, and their mean is what counts.
+        """
 
 
 class VoiceEncoder(Protocol):

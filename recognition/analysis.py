@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,11 @@ from liveness.judges import Judges
 from recognition import agreement
 from recognition.agreement import Sample
 from recognition.matching import Side
+from recognition.missing import advice, nothing_usable, why_no_face, why_no_voice
 from recognition.observation import Observation
 from scoring.calibration import Quality
 from utils.arrays import BoolArray, Float32Array
+from utils.beside import beside
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import BusyError, ModelError, NoBiometricError
@@ -81,7 +84,7 @@ class Probe:
         if modality not in self.embeddings:
             raise NoBiometricError(
                 f"The clip must hold what is asked about: {modality}. {self.missing[modality]}.",
-                _advice(self.capture),
+                advice(self.capture),
             )
         left = {m: f"By {modality} alone was asked" for m in self.embeddings if m != modality}
         return replace(
@@ -197,6 +200,7 @@ class Analyser:
         self._judges = Judges(settings.liveness)
         self._settings = settings
         self._wait_s = wait_s
+        self._in_turn = settings.capture.accuracy != "thorough"
         self._slots = threading.BoundedSemaphore(settings.limits.slots)
         self._most_waiting = max(1, settings.limits.threads // 2)
         self._places = threading.BoundedSemaphore(settings.limits.slots + self._most_waiting)
@@ -236,12 +240,15 @@ class Analyser:
         *,
         challenge: Challenge | None = None,
     ) -> Probe:
-        seen = self._embed_faces(capture.face_analysis, timings)
+        with beside(partial(self._embed_speech, capture)) as hearing:
+            seen = self._embed_faces(capture.face_analysis, timings)
+            heard, times = hearing.result()
         capture = replace(capture, face_analysis=seen.faces)
-        embeddings = {**seen.embeddings, **self._embed_speech(capture, timings)}
+        embeddings = {**seen.embeddings, **heard}
+        timings |= times
         missing = self._explain_missing(capture, embeddings)
         if not embeddings:
-            raise _nothing_usable(capture, missing)
+            raise nothing_usable(capture, missing)
         with timed(timings, "fusion"):
             vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
         with timed(timings, "liveness"):
@@ -288,8 +295,11 @@ class Analyser:
         if not analysis.faces:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
-            sample = self.embed_sample(analysis.faces)
+            sample = self.embed_sample(analysis.faces, in_turn=self._in_turn)
             is_odd = self._find_odd_faces(sample)
+            if is_odd.any() and self._in_turn:  # what looks like two people is looked at twice
+                sample = self.embed_sample(analysis.faces)
+                is_odd = self._find_odd_faces(sample)
             vector = sample.part(~is_odd).mean
         embedding = check(Embedding(vector, Modality.FACE, self.encoder_ids.face))
         odd = [face for face, odd in zip(analysis.faces, is_odd, strict=True) if odd]
@@ -311,18 +321,18 @@ class Analyser:
             return np.zeros(len(sample.vectors), bool)
         return agreement.find_odd_faces(sample, calibration)
 
-    def _embed_speech(
-        self, capture: Capture, timings: dict[str, float]
-    ) -> dict[Modality, Embedding]:
+    def _embed_speech(self, capture: Capture) -> tuple[dict[Modality, Embedding], dict[str, float]]:
+        """Embed the speech, where there is some, and time that."""
+        times: dict[str, float] = {}
         speech = capture.speech_analysis.speech
         if speech is None:
-            return {}
-        with timed(timings, "voice_embedding"):
-            return {Modality.VOICE: check(self._encoders.voice.embed(speech))}
+            return {}, times
+        with timed(times, "voice_embedding"):
+            return {Modality.VOICE: check(self._encoders.voice.embed(speech))}, times
 
     def probe_of(self, other: OtherFace, probe: Probe) -> Probe:
         """Make a probe of somebody else in the clip of `probe`, by face alone."""
-        vector = self.embed_sample(other.faces).mean
+        vector = self.embed_sample(other.faces, in_turn=self._in_turn).mean
         faces = replace(
             probe.capture.face_analysis, faces=other.faces, quality=other.faces[0].quality
         )
@@ -335,11 +345,15 @@ class Analyser:
             odd_faces_s=(),
         )
 
-    def embed_sample(self, faces: Sequence[AlignedFace]) -> Sample:
-        """Embed faces of one person, one or more, each by itself."""
+    def embed_sample(self, faces: Sequence[AlignedFace], *, in_turn: bool = False) -> Sample:
+        """Embed faces of one person, one or more, each by itself.
+
+        `in_turn` is that of `FaceEncoder.embed_each`.
+        """
         images = np.stack([face.image for face in faces])
         weights = np.array([face.quality.score for face in faces], np.float32)
-        return Sample(self._encoders.face.embed_each(images), np.maximum(weights, LEAST_WEIGHT))
+        vectors = self._encoders.face.embed_each(images, in_turn=in_turn)
+        return Sample(vectors, np.maximum(weights, LEAST_WEIGHT))
 
     def embed_parts(self, speech: Waveform) -> Sample | None:
         """Embed the parts of the speech, each by itself. None where it is too short."""
@@ -358,9 +372,9 @@ class Analyser:
     ) -> dict[Modality, str]:
         missing = {}
         if Modality.FACE not in embeddings:
-            missing[Modality.FACE] = _why_no_face(capture)
+            missing[Modality.FACE] = why_no_face(capture)
         if Modality.VOICE not in embeddings:
-            missing[Modality.VOICE] = _why_no_voice(capture, self._settings.capture.min_speech_s)
+            missing[Modality.VOICE] = why_no_voice(capture, self._settings.capture.min_speech_s)
         return missing
 
 
@@ -373,28 +387,3 @@ def _hold(places: threading.Semaphore, wait_s: float, refusal: str) -> Iterator[
         yield
     finally:
         places.release()
-
-
-def _why_no_face(capture: Capture) -> str:
-    if not capture.has_picture:
-        return "The clip has no picture"
-    return "No usable face: no face was found"
-
-
-def _why_no_voice(capture: Capture, min_speech_s: float) -> str:
-    if not capture.has_sound:
-        return "The clip has no sound"
-    heard_s = capture.speech_analysis.quality.speech_s
-    return f"No usable speech: {heard_s:.1f} s of speech heard, {min_speech_s:g} s needed"
-
-
-def _nothing_usable(capture: Capture, missing: Mapping[Modality, str]) -> NoBiometricError:
-    return NoBiometricError(
-        f"The clip holds neither a usable face nor usable speech. {'. '.join(missing.values())}.",
-        _advice(capture),
-        {"hints": [{"code": h.code, "text": h.text} for h in capture.hints]},
-    )
-
-
-def _advice(capture: Capture) -> str | None:
-    return " ".join(h.text for h in capture.hints) or None

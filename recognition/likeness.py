@@ -90,11 +90,11 @@ def _compare(one: Float32Array, other: Float32Array, calibration: Calibration) -
     norm = calibration.norm
     levels: list[Float64Array] = []
     scales: list[Float64Array] = []
-    for vectors in (one, other):
+    for vectors in (one,) if one is other else (one, other):
         level, scale = norm.probe(vectors)
         levels.append(level + norm.person(vectors))
         scales.append(scale)
-    level = (levels[0][:, None] + levels[1][None]) / 2
-    scale = (scales[0][:, None] + scales[1][None]) / 2
+    level = (levels[0][:, None] + levels[-1][None]) / 2
+    scale = (scales[0][:, None] + scales[-1][None]) / 2
     strengths = (np.clip(one @ other.T, -1.0, 1.0) - level) / scale
     return calibration.llr(strengths - norm.deduction())

@@ -21,6 +21,7 @@ from utils.errors import ConfigError
 from utils.event_settings import EventSettings
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
+from utils.privacy_settings import PrivacySettings
 from utils.setting_values import parse_value
 from utils.subjects import PREFIX, Subject, setting, variable_of
 
@@ -35,6 +36,8 @@ _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 LOG_FORMS = ("text", "json")
+
+ACCURACIES = ("fast", "balanced", "thorough")
 
 
 @dataclass(frozen=True)
@@ -151,52 +154,19 @@ class StorageSettings(Subject):
 
 
 @dataclass(frozen=True)
-class PrivacySettings(Subject):
-    """What is kept of people, and how it is encrypted."""
-
-    encryption_key: str = setting(
-        "",
-        "Key that encrypts templates and kept media: 32 bytes in base64. Empty: they are stored"
-        " in the clear.",
-        secret=True,
-    )
-    encryption_key_file: Path | None = setting(
-        None, "File that holds the encryption key, instead of the variable."
-    )
-    encryption_key_old: str = setting(
-        "", "The previous key, for `cli.py keys rotate-encryption` alone.", secret=True
-    )
-    keep_media: bool = setting(
-        False,
-        "1: keep aligned faces, speech and a thumbnail with each template, so that later models"
-        " can embed them again. 0: keep vectors only.",
-    )
-    keep_transcripts: bool = setting(
-        False, "1: keep transcripts, encrypted as templates are. 0: keep none."
-    )
-    transcript_days: float = setting(
-        0,
-        "Days after which a kept transcript is deleted, as people whose term is over. 0: it is"
-        " kept until somebody deletes it.",
-        0,
-        36500,
-    )
-    feedback_days: int = setting(
-        7,
-        "Days for which the service remembers whom an answer named, so that people can report a"
-        " wrong answer. 0: not at all.",
-        0,
-        90,
-    )
-
-
-@dataclass(frozen=True)
 class CaptureSettings(Subject):
     """What is read of a clip, and what is enough of a face or of speech."""
 
     max_clip_s: float = setting(600.0, "Longest clip that is accepted, in seconds.", 1, 36000)
     read_s: float = setting(60.0, "How much of a clip is read from its start, in seconds.", 1, 600)
     max_frames: int = setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
+    accuracy: str = setting(
+        "balanced",
+        "How much work a clip is worth. thorough: every face is seen as it is and mirrored."
+        " balanced: faces in turn, as accurate in half the time. fast: half the frames, and of the"
+        " first half of a clip alone, where its faces are plain there.",
+        choices=ACCURACIES,
+    )
     min_speech_s: float = setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)
     good_speech_s: float = setting(
         2.0,

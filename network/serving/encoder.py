@@ -26,6 +26,9 @@ from utils.modality import Embedding, Modality
 
 log = logging.getLogger("duet.network")
 
+# Faces from which the mean of faces and mirror images in turn is that of both of each
+_LEAST_IN_TURN = 4
+
 
 class Encoder:
     """What the three encoders share: id, calibration and output of the card."""
@@ -88,14 +91,20 @@ class FaceEncoder(Encoder):
         self._input = FaceInput.from_dict(card.input)
         self._input.check(runtime)
 
-    def embed_each(self, faces: ImageArray) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
         """Embed each face by itself.
 
         `faces` (n, 112, 112, 3) uint8 RGB give (n, 512) float32 of unit length. n may
-        be 0.
+        be 0. Where the card asks for mirror images, the embedding of a face is the mean of
+        both. With `in_turn`, and four faces of one person or more, it is that of the face
+        or of its mirror image, in turn. Their mean stays the same (docs/research/views.md).
         """
         if not len(faces):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
+        if self._input.mirror and in_turn and len(faces) >= _LEAST_IN_TURN:
+            turned = faces.copy()
+            turned[1::2] = faces[1::2, :, ::-1]
+            return self._run(self._input.prepare(turned))
         if not self._input.mirror:
             return self._run(self._input.prepare(faces))
         both = np.concatenate([faces, faces[:, :, ::-1]])

@@ -60,6 +60,22 @@ def test_someone_talking(aligner: Aligner, folder: Path) -> None:
     assert set(capture.timings_ms) == {"decode", "sound", "detect", "align", "speech"}
 
 
+def test_fast_looks_at_the_second_half_only_where_the_first_is_not_plain(folder: Path) -> None:
+    fast = Aligner(CaptureSettings(max_frames=6, accuracy="fast"))
+    plain = fast.analyse(media.write_clip(folder / "plain.mp4", person=1, seconds=2.0))
+    assert [face.time_s < 1 for face in plain.face_analysis.faces] == [True] * 3
+    assert plain.duration_s == pytest.approx(2.0, abs=0.1)
+    assert plain.speech_analysis.quality.speech_s > 1, "all of the sound is heard"
+    face = media.talking_frames(1, 1.0, 12)
+    video = media.write_video(
+        folder / "late.mp4", [*(np.zeros_like(f) for f in face), *face], None, 12
+    )
+    late = fast.analyse(video)
+    assert late.face_analysis.frames_read == 6
+    assert late.face_analysis.faces
+    assert all(face.time_s > 0.9 for face in late.face_analysis.faces)
+
+
 def test_a_phone_held_upright(aligner: Aligner, folder: Path) -> None:
     stored = [np.ascontiguousarray(np.rot90(f)) for f in media.talking_frames(1, 1.0, 12)]
     upright = aligner.analyse(media.write_video(folder / "r.mp4", stored, None, 12, rotate_deg=-90))

@@ -18,7 +18,7 @@ import pytest
 
 from align.cascade import detect, follow, pyramid_scales, suppress, to_squares
 from align.detector_networks import Networks, load_networks
-from align.faces import FaceDetector, analyse_faces, find_faces, shrink_factor
+from align.faces import FaceDetector, analyse_faces, find_faces, shrink, shrink_factor
 from align.limits import ReadLimits
 from align.looks import FAST_PX
 from align.photo import read_photo
@@ -226,6 +226,16 @@ SIZES = [(320, 240, 1), (640, 480, 2), (1280, 720, 3), (30, 4000, 1), (200, 100,
 @pytest.mark.parametrize(("width", "height", "factor"), SIZES)
 def test_shrink_factor(width: int, height: int, factor: int) -> None:
     assert shrink_factor(width, height, FAST_PX) == factor
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5])
+def test_shrinking_averages_squares(factor: int) -> None:
+    height = 11
+    width = 7
+    shape = (height * factor + 1, width * factor + 1, 3)
+    image = np.random.default_rng(factor).integers(0, 256, shape, dtype=np.uint8)
+    squares = image[:-1, :-1].reshape(height, factor, width, factor, 3).astype(np.float64)
+    np.testing.assert_allclose(shrink(image, factor), squares.mean(axis=(1, 3)), atol=0.501)
 
 
 def test_a_distant_face_is_found_by_the_thorough_look(detector: FaceDetector) -> None:

@@ -14,6 +14,16 @@ def test_one_time_in_each_even_bin() -> None:
     assert times[1:] == pytest.approx([i + 0.5 for i in range(1, 10)], abs=0.051)
 
 
+def test_a_share_is_of_the_start_and_ends_decoding_there() -> None:
+    times = [i / 10 for i in range(100)]
+    keys = [i in {0, 30, 60} for i in range(100)]
+    chosen = choose_times(times, keys, 5, share=0.5)
+    assert [int(t) for t in chosen] == [0, 1, 2, 3, 4]
+    assert chosen == choose_times([t for t in times if t < 5], keys[:50], 5)
+    assert [group.start for group in plan(times, keys, 5, share=0.5)] == [0, 30]
+    assert choose_times([0.0, 4.0], [True, True], 3, share=0.5) == [0.0]
+
+
 def test_a_keyframe_stands_for_its_bin() -> None:
     keys = [i % 25 == 0 for i in range(100)]
     assert choose_times([i / 10 for i in range(100)], keys, 4) == [0.0, 2.5, 5.0, 7.5]

@@ -139,7 +139,7 @@ def test_a_long_queue_is_refused_at_once(tmp_path: Path, clip: Callable[..., Pat
 
 def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
     class Broken(StubFace):
-        def embed_each(self, faces: ImageArray) -> Float32Array:
+        def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
             return np.full((len(faces), 512), np.nan, np.float32)
 
     made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))

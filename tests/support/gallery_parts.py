@@ -220,7 +220,7 @@ class StubFace:
         mean = vectors if len(vectors) == 1 else unit(total)
         return Embedding(mean[0], Modality.FACE, self.encoder_id)
 
-    def embed_each(self, faces: ImageArray) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
         """Embed each face."""
         pixels = faces[:, 0, 0].astype(int).tolist()
         vectors = [direction("face", who, sample, noise / 100) for who, sample, noise in pixels]

@@ -18,8 +18,8 @@ class NextFace(StubFace):
 
     encoder_id: str = "face-2"
 
-    def embed_each(self, faces: ImageArray) -> Float32Array:
-        return np.roll(super().embed_each(faces), 100, axis=1)
+    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+        return np.roll(super().embed_each(faces, in_turn=in_turn), 100, axis=1)
 
 
 @dataclass
