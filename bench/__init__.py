@@ -22,6 +22,7 @@ BENCHMARKS = {
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "operator": "Time the list, its filters, a backup and a restore of 10,000 people.",
     "people": "Time the page /people in a browser.",
+    "side-by-side": "Compare a request with a release before, ffmpeg, and parts put together.",
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
     "templates": "Compare what can stand for a person of several templates.",
     "transcription": "Time words, names, and an identification beside a transcription.",
