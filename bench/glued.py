@@ -59,13 +59,13 @@ class Parts:
 
     def embed(self, clip: Path) -> int:
         """Embed every face that is found, and the sound. Returns the number of faces."""
-        found = 0
+        faces = 0
         for frame in read_frames(clip):
             for face in self._detector.detect_faces(frame):
                 self._embed_face(frame, face["box"])
-                found += 1
+                faces += 1
         self._embed_sound(read_sound(clip))
-        return found
+        return faces
 
     def _embed_face(self, frame: ImageArray, box: list[int]) -> None:
         import cv2
