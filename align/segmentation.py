@@ -56,11 +56,21 @@ def segment_voices(samples: Float32Array) -> BoolArray:
 
     Raises ModelError.
     """
-    if len(samples) < FIELD:
-        return np.zeros((0, VOICES), np.bool_)
-    waveform = _raise_quiet(np.asarray(samples, np.float32))
-    (scores,) = _load_network().run(None, {"waveform": waveform[None, None]})
-    return np.asarray(_CLASSES[scores[0].argmax(axis=1)])
+    frames: BoolArray = segment_windows(samples[None])[0]
+    return frames
+
+
+def segment_windows(windows: Float32Array) -> BoolArray:
+    """Tell the voices of several windows apart, as `segment_voices` does those of one.
+
+    Windows (n, samples) give (n, frames, 3). Four together take a fourth less time each
+    than one alone. Raises ModelError.
+    """
+    if windows.shape[1] < FIELD:
+        return np.zeros((len(windows), 0, VOICES), np.bool_)
+    waveforms = np.stack([_raise_quiet(np.asarray(one, np.float32)) for one in windows])
+    (scores,) = _load_network().run(None, {"waveform": waveforms[:, None]})
+    return np.asarray(_CLASSES[scores.argmax(axis=2)])
 
 
 def _raise_quiet(samples: Float32Array) -> Float32Array:

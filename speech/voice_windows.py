@@ -7,21 +7,29 @@ Samples are 16 kHz mono float32 in [-1, 1]. A frame lasts `align.segmentation.ST
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from align.segmentation import STEP, STEP_S, WINDOW_S, segment_voices
-from utils.arrays import RATE_HZ, BoolArray, Float32Array
+from align.segmentation import STEP, STEP_S, WINDOW_S, segment_windows
+from utils.arrays import RATE_HZ, BoolArray, Float32Array, IndexArray
 
-HOP = 148 * STEP
+_HOP_FRAMES = 148
+HOP = _HOP_FRAMES * STEP
 """Samples from one window to the next: 2.5 s, so that four windows see each moment."""
 _WINDOW = round(WINDOW_S * RATE_HZ)
+# Windows that the network is given together
+_TOGETHER = 4
 
 # Less speech of one voice alone makes no vector, and more makes no better one
 _LEAST_S = 0.4
-_MOST_S = 6.0
+_MOST = round(6.0 / STEP_S)
+
+# Speech that another window embedded counts again, where so much of it is of the voice,
+# and where it is so much of what would be embedded
+_OF_VOICE = 0.8
+_OF_SPEECH = 2 / 3
 
 # Stretches of so much speech stand for themselves, between pauses of so much
 _STRETCH_S = 1.0
@@ -72,50 +80,110 @@ class VoiceWindows:
     """Listens to one stream, however it is cut into blocks."""
 
     def __init__(self, embed: Embed) -> None:
-        self._embed = embed
+        self._heard = _HeardSpeech(embed)
         # Samples from `_first` on, which is where the next window begins
         self._samples = np.zeros(0, np.float32)
         self._first = 0
-        self._heard = 0
+        self._heard_until = 0
 
     def accept(self, samples: Float32Array) -> list[VoiceWindow]:
-        """Take the next samples (n,) and return the windows that are full."""
+        """Take the next samples (n,) and return windows that are full."""
         self._samples = np.concatenate([self._samples, samples])
         windows: list[VoiceWindow] = []
-        while len(self._samples) >= _WINDOW:
-            windows.append(self.look(self._samples[:_WINDOW], self._first))
-            self._heard = self._first + _WINDOW
-            self._samples = self._samples[HOP:]
-            self._first += HOP
+        while self._count_full() >= _TOGETHER:
+            windows += self._look_at(_TOGETHER)
         return windows
 
     def finish(self) -> list[VoiceWindow]:
-        """End the stream and return the last window, which ends with it."""
-        if self._first + len(self._samples) <= self._heard:
+        """End the stream and return the windows that are left. The last one ends with it."""
+        windows = self._look_at(self._count_full())
+        if self._first + len(self._samples) > self._heard_until:
+            windows += self._look([self._samples])
+        return windows
+
+    def _count_full(self) -> int:
+        """Count the windows that the samples fill."""
+        return max(0, (len(self._samples) - _WINDOW) // HOP + 1)
+
+    def _look_at(self, count: int) -> list[VoiceWindow]:
+        """Look at the next full windows, and go on behind them."""
+        if not count:
             return []
-        return [self.look(self._samples, self._first)]
+        starts = range(0, count * HOP, HOP)
+        windows = self._look([self._samples[start : start + _WINDOW] for start in starts])
+        self._heard_until = self._first + starts[-1] + _WINDOW
+        self._samples = self._samples[count * HOP :]
+        self._first += count * HOP
+        return windows
 
-    def look(self, samples: Float32Array, start: int) -> VoiceWindow:
-        """Look at one window (n,) that begins at the sample `start`, a multiple of `STEP`."""
-        active = segment_voices(samples)
-        silent = find_pauses(samples, len(active))
-        alone = (active.sum(axis=1) == 1) & ~silent
-        voices: list[LocalVoice] = []
-        for speaker in np.flatnonzero(active.any(axis=0)):
-            stretches = cut_stretches(active[:, speaker], alone, silent)
-            voices += [self._hear(samples, one, alone, int(speaker)) for one in stretches]
-        return VoiceWindow(start // STEP, len(active), tuple(voices))
+    def _look(self, sounds: Sequence[Float32Array]) -> list[VoiceWindow]:
+        """Look at windows of equal length (n,), the first of which begins at `_first`."""
+        both = zip(sounds, segment_windows(np.stack(sounds)), strict=True)
+        first = self._first // STEP
+        return [
+            _look_at_one(samples, active, first + n * _HOP_FRAMES, self._heard)
+            for n, (samples, active) in enumerate(both)
+        ]
 
-    def _hear(
-        self, samples: Float32Array, active: BoolArray, alone: BoolArray, speaker: int
-    ) -> LocalVoice:
-        clean = active & alone
-        clean_s = float(np.count_nonzero(clean) * STEP_S)
-        if clean_s < _LEAST_S:
-            return LocalVoice(active, clean_s, None, speaker)
-        speech = np.concatenate([samples[start:end] for start, end in _samples_of(clean)])
-        vector = self._embed(speech[: round(_MOST_S * RATE_HZ)])
-        return LocalVoice(active, clean_s, vector, speaker)
+
+class _HeardSpeech:
+    """Speech of the last windows with its vectors.
+
+    Windows overlap, so that most of what a voice says was embedded before. The network
+    is asked once about it.
+    """
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        # Frames of the stream (n,), and the vector of what is said in them
+        self._last: list[tuple[IndexArray, Float32Array]] = []
+
+    def embed(self, samples: Float32Array, clean: BoolArray, first: int) -> Float32Array:
+        """Embed what one voice says alone in a window (n,).
+
+        `clean` (frames,) says where that is, and `first` counts frames up to the window.
+        Of long speech the end is embedded, which the next windows hear as well.
+        """
+        frames = np.flatnonzero(clean)
+        self._last = [heard for heard in self._last if heard[0][-1] >= first]
+        before = self._find(frames + first)
+        if before is not None:
+            return before
+        part = np.zeros_like(clean)
+        part[frames[-_MOST:]] = True
+        vector = self._embed(
+            np.concatenate([samples[start:end] for start, end in _samples_of(part)])
+        )
+        self._last.append((frames[-_MOST:] + first, vector))
+        return vector
+
+    def _find(self, frames: IndexArray) -> Float32Array | None:
+        """Find the vector of nearly the same speech."""
+        least = _OF_SPEECH * min(len(frames), _MOST)
+        nearest: Float32Array | None = None
+        for heard, vector in self._last:
+            shared = len(np.intersect1d(heard, frames, assume_unique=True))
+            if shared >= max(least, _OF_VOICE * len(heard)):
+                least = shared
+                nearest = vector
+        return nearest
+
+
+def _look_at_one(
+    samples: Float32Array, active: BoolArray, first: int, heard: _HeardSpeech
+) -> VoiceWindow:
+    """Say what is heard in a window (n,) in which voices are `active` (frames, 3)."""
+    silent = find_pauses(samples, len(active))
+    alone = (active.sum(axis=1) == 1) & ~silent
+    voices: list[LocalVoice] = []
+    for speaker in np.flatnonzero(active.any(axis=0)):
+        for stretch in cut_stretches(active[:, speaker], alone, silent):
+            clean = stretch & alone
+            clean_s = float(np.count_nonzero(clean) * STEP_S)
+            enough = clean_s >= _LEAST_S
+            vector = heard.embed(samples, clean, first) if enough else None
+            voices.append(LocalVoice(stretch, clean_s, vector, int(speaker)))
+    return VoiceWindow(first, len(active), tuple(voices))
 
 
 def find_pauses(samples: Float32Array, frames: int) -> BoolArray:

@@ -2,8 +2,8 @@
 
 Most speaker models were trained on them (WeSpeaker, 3D-Speaker, ECAPA and others). They
 agree with Kaldi's own to float32 precision. Logarithms are natural. Dither is 0, so that
-the same speech always gives the same features. The shipped voice network has its own
-front end, `network.frontends.log_mel`.
+the same speech always gives the same features. The filters are sparse: a dense product
+keeps threads of BLAS busy, which identifications need.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _frame_power(samples: Float64Array, starts: Any, spec: KaldiSpec) -> Float32
     frames = (frames - spec.preemphasis * before) * _window(spec)
     spectrum = np.fft.rfft(frames, _transform_samples(spec))
     power = spectrum.real**2 + spectrum.imag**2
-    return np.asarray(power[:, :-1] @ _mel_filters(spec), np.float32)
+    return np.asarray(power[:, :-1] @ _sparse_filters(spec), np.float32)
 
 
 def _transform_samples(spec: KaldiSpec) -> int:
@@ -188,6 +188,13 @@ def _window(spec: KaldiSpec) -> Float64Array:
 
 
 @cache
+def _sparse_filters(spec: KaldiSpec) -> Any:
+    """Keep what is not 0 of `_mel_filters` alone."""
+    from scipy.sparse import csc_array
+
+    return csc_array(_mel_filters(spec))
+
+
 def _mel_filters(spec: KaldiSpec) -> Float64Array:
     """Make the filters (transform / 2, n_mels): triangles on the mel scale."""
     nyquist_hz = spec.rate_hz / 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -120,6 +121,29 @@ def test_windows_are_the_same_however_the_stream_is_cut() -> None:
         assert one.first == other.first
         for left, right in zip(one.voices, other.voices, strict=True):
             assert (left.active == right.active).all()
+
+
+@needs_recordings
+def test_speech_that_several_windows_hear_is_embedded_about_once() -> None:
+    talk = read_talk("sample")[: 30 * RATE_HZ]
+    embedded: list[float] = []
+
+    def embed(speech: Float32Array) -> Float32Array:
+        embedded.append(len(speech) / RATE_HZ)
+        return np.full(512, len(embedded), np.float32)
+
+    looking = VoiceWindows(embed)
+    windows = [*looking.accept(talk), *looking.finish()]
+    every = chain.from_iterable(one.voices for one in windows)
+    voices = [voice for voice in every if voice.clean_s >= 0.4]
+    alone_s = sum(min(voice.clean_s, 6.0) for voice in voices)
+    assert sum(embedded) < 0.7 * alone_s
+    assert max(embedded) <= 6.05
+    # A vector counts again for the same speaker, whose speech is as long
+    for number, seconds in enumerate(embedded, 1):
+        same = [v.clean_s for v in voices if v.vector is None or v.vector[0] == number]
+        assert same
+        assert all(0.6 * min(length_s, 6.0) <= seconds for length_s in same)
 
 
 def test_a_short_stream_has_one_window() -> None:
