@@ -35,6 +35,7 @@ from utils.config import Settings
 from utils.errors import BusyError, ModelError, NoBiometricError
 from utils.media import AlignedFace, Capture, FaceAnalysis, Hint, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
+from utils.right_of_way import CLIPS
 
 WAIT_S = 60.0
 
@@ -280,14 +281,9 @@ class Analyser:
     @contextmanager
     def _slot(self) -> Iterator[None]:
         slots = self._settings.limits.slots
-        with (
-            _hold(self._places, 0, f"{self._most_waiting} clips wait for their turn already."),
-            _hold(
-                self._slots,
-                self._wait_s,
-                f"All {slots} recognition slots were taken for {self._wait_s:g} s.",
-            ),
-        ):
+        waiting = f"{self._most_waiting} clips wait for their turn already."
+        taken = f"All {slots} recognition slots were taken for {self._wait_s:g} s."
+        with _hold(self._places, 0, waiting), _hold(self._slots, self._wait_s, taken), CLIPS.take():
             yield
 
     def _embed_faces(self, analysis: FaceAnalysis, timings: dict[str, float]) -> _Seen:

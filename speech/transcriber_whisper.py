@@ -26,6 +26,7 @@ from speech.ports import LONGEST_S, Passage, SpeechModel, Word
 from speech.scripts import is_foreign
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import ModelError, SpeechUnavailableError
+from utils.right_of_way import CLIPS
 
 # Nobody says more than so many tokens: fast Korean has about 12 a second
 _TOKENS_A_SECOND = 20
@@ -48,6 +49,11 @@ _MOST_GOES = 3
 _MOST_DIGITS = 16
 # Where greedy decoding misses digits
 _DIGIT_BEAMS = 5
+
+# Each step of a window waits so long, in seconds, for clips that are identified
+_WAIT_S = 2.0
+_LIVE_WAIT_S = 0.3
+
 _TO_WORD_START = "\"'“¿([{-"
 _TO_WORD_END = "\"'.。,，!！?？:：”)]}、"
 
@@ -82,13 +88,17 @@ class WhisperTranscriber:
         is_live: bool = False,
     ) -> Passage:
         """Write down what is said in `speech`, as `Transcriber.transcribe` has it."""
+        wait_s = _LIVE_WAIT_S if is_live else _WAIT_S
+        CLIPS.give(wait_s)
         encoded, frames = self._encode(speech, is_live=is_live)
         probability = 1.0
+        CLIPS.give(wait_s)
         if language is None:
             language, probability = self._detect_language(encoded)
         tokens, scores = self._decode(
             encoded, language, prompt, len(speech) / RATE_HZ, beams=_LIVE_BEAMS if is_live else 1
         )
+        CLIPS.give(wait_s)
         return Passage(
             words=self._time_words(encoded, language, tokens, frames),
             language=language,
