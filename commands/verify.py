@@ -12,13 +12,16 @@ import click
 
 from commands.clips import JSON
 from commands.shared import FILE, open_recognizer, refusals
-from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
+from commands.wording import LANGUAGE, WORDS, fill, format_hint, language, modality_words
 from utils.config import Settings
 from utils.errors import ConfigError
 from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
     from recognition.results import Verification
+
+# Columns of what a verdict goes by, and of its figures, which stand at the right
+_WIDTHS = (16, -7, -9, -11)
 
 
 @click.command()
@@ -90,20 +93,25 @@ def format_verification(clip: Path, answer: Verification, json_line: bool, lang:
 
     if json_line:
         return json.dumps({"clip": clip.name, **as_json.verification(answer)}, ensure_ascii=False)
-    lines = [f"{'':16} {'score':>7} {'threshold':>9} {'probability':>11}  verdict"]
+    lines = [_format_row("", *WORDS[lang].columns)]
     for modality, verdict in answer.verdicts.items():
-        columns = ((verdict.score, 7), (verdict.threshold, 9), (verdict.probability, 11))
-        figures = "".join(
-            f" {'-' if x is None else format(x, '.3f'):>{width}}" for x, width in columns
-        )
+        numbers = (verdict.score, verdict.threshold, verdict.probability)
+        figures = ["-" if number is None else f"{number:.3f}" for number in numbers]
         word = WORDS[lang].verdicts[verdict.outcome]
-        lines.append(f"{modality_words(modality, lang):16}{figures}  {word}")
+        lines.append(_format_row(modality_words(modality, lang), *figures, word))
     by = answer.verdicts.fused.modality
     if answer.verdicts.fused.outcome == "same" and by is not None:
         lines.append(WORDS[lang].decided_by.format(by=modality_words(by, lang)))
     lines.append(WORDS[lang].aim.format(fmr=f"{answer.fmr:.2%}"))
     lines += [format_hint(hint, lang) for hint in answer.observation.hints]
     return "\n".join(lines)
+
+
+def _format_row(*cells: str) -> str:
+    """Format a row of the table: what a verdict goes by, three figures, and the verdict."""
+    *filled, verdict = cells
+    places = [fill(cell, width) for cell, width in zip(filled, _WIDTHS, strict=True)]
+    return f"{' '.join(places)}  {verdict}"
 
 
 def _either(one: Path | None, other: Path | None, names: str) -> Path | None:

@@ -26,6 +26,7 @@ class Words:
         verdicts: of a verification.
         gallery: how many people were searched, with `{n}`.
         figures: words for probability, score and threshold.
+        columns: heads of a table of verdicts, behind what each goes by.
         by: introduces what an answer goes by, with `{by}`.
         decided_by: says what a verdict goes by, with `{by}`.
         aim: states the false match rate, with `{fmr}`.
@@ -40,6 +41,7 @@ class Words:
     verdicts: dict[str, str]
     gallery: str
     figures: tuple[str, str, str]
+    columns: tuple[str, str, str, str]
     by: str
     decided_by: str
     aim: str
@@ -67,6 +69,7 @@ WORDS = {
         },
         gallery="people in the gallery: {n}",
         figures=("p", "score", "threshold"),
+        columns=("score", "threshold", "probability", "verdict"),
         by="by {by}",
         decided_by="Decided by {by}.",
         aim="Thresholds aim at a false match rate of {fmr}.",
@@ -92,6 +95,7 @@ WORDS = {
         },
         gallery="등록된 사람 {n}명",
         figures=("확률", "점수", "임계값"),
+        columns=("점수", "임계값", "확률", "판정"),
         by="{by}",
         decided_by="판정 근거: {by}.",
         aim="임계값의 목표 오인식률은 {fmr}입니다.",
@@ -117,6 +121,7 @@ WORDS = {
         },
         gallery="已登记 {n} 人",
         figures=("概率", "得分", "阈值"),
+        columns=("得分", "阈值", "概率", "判定"),
         by="{by}",
         decided_by="判定依据：{by}。",
         aim="阈值对应的目标误匹配率为 {fmr}。",
@@ -160,6 +165,17 @@ def format_hint(hint: Hint, lang: str) -> str:
 def modality_words(modality: Modality, lang: str) -> str:
     """Word what an answer goes by."""
     return WORDS[lang].modalities[modality]
+
+
+def fill(text: str, columns: int) -> str:
+    """Fill a text up with spaces to the columns of a terminal, in front where they are negative.
+
+    Korean and Chinese signs take two columns.
+    """
+    from speech.lines import count_columns
+
+    spaces = " " * (abs(columns) - count_columns(text))
+    return spaces + text if columns < 0 else text + spaces
 
 
 @cache

@@ -11,12 +11,19 @@ from click.testing import CliRunner
 import cli
 from align.hints import CODES
 from commands.clips import format_identification
-from commands.wording import WORDS, format_hint, language
+from commands.verify import format_verification
+from commands.wording import WORDS, fill, format_hint, language
 from recognition.observation import Observation
-from recognition.results import Decision, Identification, Match, Outcome
+from recognition.results import Decision, Identification, Match, Outcome, Verdict, Verification
+from speech.lines import count_columns
 from tests.support.page_texts import read_texts
 from utils.media import Hint
 from utils.modality import PerModality
+
+
+def end_of(word: str, line: str) -> int:
+    """The column of a terminal in which a word of a line ends."""
+    return count_columns(line[: line.index(word) + len(word)])
 
 
 def answer() -> Identification:
@@ -82,3 +89,22 @@ def test_a_refused_clip_is_worded(tmp_path: Path, lang: str) -> None:
     assert done.exit_code == 1
     assert "media_empty: The file has no content (0 bytes)" in done.output
     assert (read_texts(lang)["error.media_empty"] in done.output) is (lang != "en")
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_a_table_of_verdicts_has_its_heads_in_the_language_and_over_their_columns(
+    lang: str,
+) -> None:
+    verdicts = PerModality(
+        Verdict("same", 0.5, 0.25, 0.99), Verdict("different", 0.1, 0.3, 0.01), Verdict("no_probe")
+    )
+    verification = Verification(verdicts, answer().observation, None, fmr=0.01)
+    text = format_verification(Path("a.mp4"), verification, json_line=False, lang=lang)
+    heads, *rows = text.splitlines()[:4]
+    assert heads.split() == list(WORDS[lang].columns)
+    for head, figure in zip(WORDS[lang].columns, ["0.500", "0.250", "0.990"], strict=False):
+        assert end_of(head, heads) == end_of(figure, rows[0])
+    assert [row.rsplit("  ", 1)[1] for row in rows] == [
+        WORDS[lang].verdicts[outcome] for outcome in ("same", "different", "no_probe")
+    ]
+    assert fill("긴 낱말", 4) == "긴 낱말"
