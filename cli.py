@@ -38,6 +38,7 @@ from commands import (
     transcribe,
     transcripts,
     verify,
+    visits,
     webhooks,
     wording,
 )
@@ -77,6 +78,7 @@ for _command in (
     gallery.gallery,
     groups.groups,
     webhooks.webhooks,
+    visits.visits,
     settings.settings,
     backup.backup,
     backup.backups,

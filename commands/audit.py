@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gallery.audit import EventFilter
 
 
-def _read_moment(
+def read_moment_option(
     _context: click.Context, _option: click.Parameter, text: str | None
 ) -> datetime | None:
     """Read the moment of an option, or refuse it."""
@@ -48,9 +48,11 @@ def audit() -> None:
 @click.option("--actor", help="Only rows of this key, or of `local`.")
 @click.option("--person", "person_id", help="Only rows on the person of this id.")
 @click.option(
-    "--since", callback=_read_moment, help="Only rows from this time on, as 2026-01-31T08:00Z."
+    "--since",
+    callback=read_moment_option,
+    help="Only rows from this time on, as 2026-01-31T08:00Z.",
 )
-@click.option("--until", callback=_read_moment, help="Only rows before this time.")
+@click.option("--until", callback=read_moment_option, help="Only rows before this time.")
 @refusals
 def audit_show(limit: int, person_id: str | None, **wanted: Unpack[EventFilter]) -> None:
     """List the latest rows, newest first.

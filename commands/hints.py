@@ -50,6 +50,7 @@ HINTS = _MEDIA | {
     "key_not_found": "List the keys with: cli.py keys list",
     "backup_off": "Name the folder, or set DUET_BACKUP_DIR.",
     "transcript_not_found": "List the transcripts with: cli.py transcripts list",
+    "visit_not_found": "List the visits with: cli.py visits list",
     "encoder_mismatch": (
         "Where their media were kept, cli.py reembed makes the templates anew. Else enrol the"
         " people of the other model again with --replace, delete them, or go back to that model."

@@ -15,6 +15,7 @@ from gallery.transactions.groups import GroupTransactions
 from gallery.transactions.sightings import SightingTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
 from gallery.transactions.transcripts import TranscriptTransactions
+from gallery.transactions.visits import VisitTransactions
 from utils.config import Settings
 
 __all__ = ["NewPerson", "NewTemplate", "Store", "Stored", "mismatch", "open_store"]
@@ -26,6 +27,7 @@ class Store(
     AnswerTransactions,
     TranscriptTransactions,
     SightingTransactions,
+    VisitTransactions,
     AuditTransactions,
 ):
     """People, templates, answers, transcripts and the audit of one gallery.
@@ -52,11 +54,20 @@ def open_store(settings: Settings) -> Store:
         open_database(settings.storage.gallery_url),
         codec_of(settings),
         settings.storage.media_folder,
-        Terms(settings.privacy.feedback_days, settings.privacy.transcript_days),
+        terms_of(settings),
         ledger=Ledger(folder) if folder else None,
     )
     store.rules = rules_of(settings)
     return store
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Make the terms of what is remembered from the settings."""
+    return Terms(
+        feedback_days=settings.privacy.feedback_days,
+        transcript_days=settings.privacy.transcript_days,
+        visit_days=settings.visitors.visit_days,
+    )
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -209,7 +209,7 @@ def _answer(place: Workplace, claim: Claim, note: Note) -> _Outcome:
 
 def _identify(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
     group = claim.options.get("group")
-    answer = recognizer.identify(IdentificationRequest(clip, group=group))
+    answer = recognizer.identify(IdentificationRequest(clip, source="job", group=group))
     return _Outcome(result=as_json.identification(answer), mentions=frozenset(answer.named_ids))
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from gallery.audit import AuditReport
+from gallery.records.visits import Visit
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
 from liveness.judgement import Judge, Judgement, Liveness
 from liveness.spoken_digits import SpokenDigit
@@ -244,6 +245,48 @@ def event(value: Event) -> dict[str, Any]:
         "detail": value.detail,
         "hash": value.hash,
     }
+
+
+def visits(values: Sequence[Visit], limit: int, days: float) -> dict[str, Any]:
+    """Part of the list of recent visitors, newest first."""
+    is_last = len(values) < limit or values[-1].number == 1
+    return {
+        "visits": [visit(one) for one in values],
+        "days": number(days),
+        "limit": limit,
+        "next_before": None if is_last else values[-1].number,
+    }
+
+
+def visit(value: Visit) -> dict[str, Any]:
+    """Whom an answer was about, how sure it was and by what."""
+    asked = value.asked
+    return {
+        "number": value.number,
+        "visit_id": value.visit_id,
+        "at": value.at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "source": asked.source,
+        "outcome": asked.outcome,
+        "person_id": asked.person_id,
+        "name": value.name,
+        "by": asked.by,
+        "probability": number(asked.probability),
+        "face": asked.face,
+        "voice": asked.voice,
+        "group": asked.group,
+        "request_id": asked.request_id,
+        "actor": value.actor,
+        "label": value.label,
+        "stranger_id": value.stranger_id,
+        "correction": _correction(value),
+    }
+
+
+def _correction(value: Visit) -> dict[str, Any] | None:
+    if value.corrected_at is None:
+        return None
+    at = instant(value.corrected_at)
+    return {"at": at, "person_id": value.actual_id, "name": value.actual_name}
 
 
 def audit_verified(value: AuditReport) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 
 from gallery.records.feedback import NamedPerson
+from gallery.records.visits import NewVisit
 from gallery.store import Store
 from recognition.observation import Observation
 from recognition.requests import EVALUATE, IdentificationRequest
 from recognition.results import Identification, Outcome, Verification
+from recognition.visitors import list_visits
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.modality import Modality
 
@@ -35,7 +37,8 @@ class Journal:
             **_found_of(answer.observation),
             **request.detail,
         }
-        seen = fused.match if request.action != EVALUATE else None
+        counts = request.action != EVALUATE
+        seen = fused.match if counts else None
         if request.action == "identify":
             detail = {
                 "face": str(answer.decisions.face.outcome),
@@ -55,9 +58,10 @@ class Journal:
                 named=named_people(answer),
                 detail=detail,
                 request_id=request.request_id,
+                visitors=tuple(list_visits(request, answer)) if counts else (),
             ),
         )
-        if request.action != EVALUATE:
+        if counts:
             self._sight_people(request, answer)
 
     def sight(self, source: str, person_id: str | None, request_id: str | None = None) -> None:
@@ -67,6 +71,10 @@ class Journal:
             source,
             lambda: self._store.note_sighting(source, person_id, request_id),
         )
+
+    def note_visit(self, visit: NewVisit) -> None:
+        """Note somebody who is heard, for the list of recent visitors."""
+        self._write("visit", visit.source, lambda: self._store.keep_visit(visit))
 
     def _sight_people(self, request: IdentificationRequest, answer: Identification) -> None:
         """Note who is a sighting. Of a group alone nobody is known to be unknown."""

@@ -54,6 +54,7 @@ class IdentificationRequest:
             values ask for less.
         request_id: the answer is remembered under it, for feedback; None = it is not.
         action: name of the question in the audit.
+        source: its name in the list of recent visitors ("" = the action).
         outcome: outcome in the audit; None = that of the fused decision.
         all_faces: identify everybody else in view too, by face.
         group: search the people of this group alone; None = everybody.
@@ -65,6 +66,7 @@ class IdentificationRequest:
     beyond: float = 0.0
     request_id: str | None = None
     action: str = "identify"
+    source: str = ""
     outcome: str | None = None
     all_faces: bool = False
     group: str | None = None

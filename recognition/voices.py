@@ -21,6 +21,7 @@ from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.matching import Side
 from recognition.results import Decision
+from recognition.visitors import heard_visit
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array, Float64Array
 from utils.errors import InvalidRequestError
@@ -85,9 +86,10 @@ class Voices:
         """
         return self._identifier.decide_voice(voice, among)
 
-    def sight(self, person_id: str | None, source: str) -> None:
-        """Note that a person, or somebody unknown, is heard, where that is a sighting."""
+    def sight(self, person_id: str | None, source: str, probability: float | None = None) -> None:
+        """Note that a person, or somebody unknown, is heard, as a visit and a sighting."""
         self._journal.sight(source, person_id)
+        self._journal.note_visit(heard_visit(source, person_id, probability))
 
     def note(
         self,

@@ -86,10 +86,11 @@ def name_voices(heard: Heard, naming: Naming) -> Diarisation:
         decision = _decide(heard, voice, naming)
         strangers += decision is None or decision.match is None
         speakers[voice] = to_speaker(decision, strangers)
-    named = {speaker.person_id for speaker in speakers.values() if speaker.person_id}
-    unknown = {None} if strangers and naming.among is None else set()  # else others may be known
-    for person_id in named | unknown:
-        naming.voices.sight(person_id, "transcribe")
+    named = {one.person_id: one.probability for one in speakers.values() if one.person_id}
+    for person_id, probability in named.items():
+        naming.voices.sight(person_id, "transcribe", probability)
+    if strangers and naming.among is None:  # else others may be known
+        naming.voices.sight(None, "transcribe")
     naming.voices.note(named, strangers)
     return Diarisation(heard.turns, speakers)
 

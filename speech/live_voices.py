@@ -286,13 +286,14 @@ class LiveVoices:
         label = self._name(voice.vector, voice.seconds, voice.stranger)
         if label.speaker.outcome == "named" or voice.label.speaker.outcome != "named":
             voice.label = label
-            self._sight(label.speaker.person_id)
+            self._sight(label.speaker)
 
-    def _sight(self, person_id: str | None) -> None:
+    def _sight(self, speaker: Speaker) -> None:
         """Tell that a person is heard, once a session and before its end."""
+        person_id = speaker.person_id
         if person_id and person_id not in self._sighted:
             self._sighted.add(person_id)
-            self._voices.sight(person_id, "live")
+            self._voices.sight(person_id, "live", speaker.probability)
 
     def _name(self, vector: Float32Array, seconds: float, stranger: int) -> Label:
         """Say whose a voice is that did not register."""

@@ -24,6 +24,7 @@ from utils.liveness_settings import LivenessSettings
 from utils.privacy_settings import PrivacySettings
 from utils.setting_values import parse_value
 from utils.subjects import PREFIX, Subject, setting, variable_of
+from utils.visitor_settings import VisitorSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,10 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # training and tests
 OTHER_VARIABLES = frozenset({PREFIX + "SHARED_DATA"})
 
-
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
-
-
 LOG_FORMS = ("text", "json")
 
 ACCURACIES = ("fast", "balanced", "thorough")
@@ -269,6 +267,7 @@ class Settings:
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     events: EventSettings = field(default_factory=EventSettings)
+    visitors: VisitorSettings = field(default_factory=VisitorSettings)
 
     @classmethod
     def of(cls, **values: Any) -> Settings:

@@ -45,6 +45,7 @@ DuetError
 │   ├── KeyNotFoundError: key_not_found
 │   ├── LastAdminKeyError: last_admin_key
 │   ├── TranscriptNotFoundError: transcript_not_found
+│   ├── VisitNotFoundError: visit_not_found
 │   ├── StorageFullError: storage_full
 │   ├── BackupUnusableError: backup_unusable
 │   ├── BackupOffError: backup_off
@@ -303,6 +304,12 @@ class TranscriptNotFoundError(GalleryError):
     """No transcript of this id is kept."""
 
     code = "transcript_not_found"
+
+
+class VisitNotFoundError(GalleryError):
+    """No visit of this id is kept."""
+
+    code = "visit_not_found"
 
 
 class DuplicatePersonError(GalleryError):

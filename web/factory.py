@@ -41,6 +41,7 @@ from web.api import (
     person,
     transcriptions,
     transcripts,
+    visits,
 )
 from web.api import jobs as api_jobs
 from web.api import keys as api_keys
@@ -72,6 +73,7 @@ NAMESPACES = (
     gallery.ns,
     groups.ns,
     events.ns,
+    visits.ns,
     api_jobs.ns,
     identification_request.ns,
     speakers.ns,

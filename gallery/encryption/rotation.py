@@ -42,6 +42,7 @@ from gallery.tables import (
     templates,
     transcript_turns,
     transcripts,
+    visits,
 )
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.subjects import PREFIX
@@ -105,6 +106,12 @@ _ALL = (
         value=transcript_turns.c.data,
         about=(transcript_turns.c.turn_id,),
         source=transcript_turns,
+    ),
+    _Sealed(
+        table=visits,
+        value=visits.c.data,
+        about=(visits.c.visit_id,),
+        source=visits,
     ),
     _Sealed(
         table=job_items,

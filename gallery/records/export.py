@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Row, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
-from gallery.records import feedback, groups, people, sightings, stored_media, transcripts
+from gallery.records import (
+    feedback,
+    groups,
+    people,
+    sightings,
+    stored_media,
+    transcripts,
+    visits,
+)
 from gallery.records.job_files import files_about
 from gallery.tables import events, job_items, jobs, templates
 
@@ -55,6 +63,7 @@ def document(connection: Connection, codec: Codec, key: int) -> dict[str, Any]:
         },
         "groups": groups.groups_of(connection, key),
         "sightings": sightings.of_person(connection, key),
+        "visits": visits.of_person(connection, codec, key),
         "templates": [_template(connection, codec, row) for row in rows],
         **feedback.of_person(connection, key),
         "transcripts": transcripts.of_person(connection, codec, key),

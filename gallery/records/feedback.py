@@ -120,6 +120,12 @@ def give(connection: Connection, new: NewFeedback) -> tuple[Modality, ...]:
     return tuple(Modality(row.modality) for row in rows)
 
 
+def take_back(connection: Connection, request_id: str, person_key: int) -> None:
+    """Forget what somebody said of an answer about a person."""
+    mine = (feedback.c.request_id == request_id, feedback.c.person_key == person_key)
+    connection.execute(delete(feedback).where(*mine))
+
+
 def _read_named(connection: Connection, new: NewFeedback) -> Sequence[Row[Any]]:
     """Rows of the answer that name the person."""
     query = select(identifications).where(

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from gallery.records import people as people_records
-from gallery.records import transcripts
+from gallery.records import transcripts, visits
 from gallery.records.job_files import files_about
 from gallery.tables import (
     feedback,
@@ -89,6 +89,7 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
         leads.update(text.encode() for text in connection.scalars(query))
     mine = templates.c.person_key == key
     leads |= transcripts.fragments_of(connection, key)
+    leads |= visits.fragments_of(connection, key)
     return texts_of(connection, key) | fragments_of(connection, mine) | leads
 
 

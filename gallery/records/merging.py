@@ -10,7 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from gallery.records import distinct, feedback, groups, people, templates, transcripts
+from gallery.records import (
+    distinct,
+    feedback,
+    groups,
+    people,
+    templates,
+    transcripts,
+    visits,
+)
 from gallery.records.people import NewPerson
 from gallery.tables import people as table
 
@@ -31,6 +39,7 @@ def merge(connection: Connection, key: int, other: int) -> list[str]:
     feedback.move(connection, key, other)
     distinct.move(connection, key, other)
     transcripts.move(connection, key, other)
+    visits.move(connection, key, other)
     groups.move(connection, key, other)
     uploads = people.remove(connection, other)
     connection.execute(update(table).where(table.c.key == key).values(_merge(first, second)))

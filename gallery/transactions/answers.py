@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gallery import audit
-from gallery.records import clock, feedback, people
+from gallery.records import clock, feedback, people, visits
 from gallery.records.feedback import NamedPerson, NewFeedback
+from gallery.records.visits import NewVisit
 from gallery.transactions.base import Transactions
 from utils.modality import Modality
 
@@ -23,11 +24,12 @@ class AnswerTransactions(Transactions):
         named: Sequence[NamedPerson],
         detail: audit.Detail | None = None,
         request_id: str | None = None,
+        visitors: Sequence[NewVisit] = (),
     ) -> None:
         """Note an identification in the audit, and when the person was last seen.
 
         `person_id`: who was identified. Under its `request_id` the answer is remembered
-        for feedback, with all who were `named`.
+        for feedback, with all who were `named`. `visitors` are those whom it is about.
         """
         with self.database.write() as connection:
             key = people.find(connection, person_id) if person_id else None
@@ -38,6 +40,8 @@ class AnswerTransactions(Transactions):
                 if clock.find_jump(connection) is None:
                     feedback.forget_old(connection, self._terms.feedback_days)
                 feedback.remember(connection, request_id, named)
+            for new in visitors if self._terms.visit_days else ():
+                visits.keep(connection, self.codec, new)
 
     def give_feedback(
         self, request_id: str, person_id: str, same: bool, asked_by: str | None = None

@@ -28,10 +28,12 @@ class Terms:
     Attributes:
         feedback_days: whom an answer named, 0 = not at all.
         transcript_days: a kept transcript, 0 = until somebody deletes it.
+        visit_days: whom an answer was about, 0 = not at all.
     """
 
     feedback_days: float = 7
     transcript_days: float = 0
+    visit_days: float = 0
 
 
 class Erasure:

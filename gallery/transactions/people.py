@@ -25,6 +25,7 @@ from gallery.records import (
     rejections,
     stored_media,
     transcripts,
+    visits,
 )
 from gallery.records.clock import ClockJump
 from gallery.records.people import NewPerson, PersonChanges
@@ -207,8 +208,8 @@ class PeopleTransactions(Transactions):
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and return how many.
 
-        Transcripts whose term is over go, too, and answers that were remembered for too
-        long. While the clock cannot be trusted, nothing is deleted.
+        Transcripts and visits whose term is over go, too, and answers that were
+        remembered for too long. While the clock cannot be trusted, nothing is deleted.
         """
         if self.look_at_clock():
             return 0
@@ -223,6 +224,8 @@ class PeopleTransactions(Transactions):
             rejections.sweep(connection, now)
             erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)
             dates = transcripts.list_ends(connection, self._terms.transcript_days)
+            erasure.traces |= visits.forget_old(connection, self._terms.visit_days, now)
+            dates += visits.find_end(connection, self._terms.visit_days, now)
         dates += [end for _, end in ends]
         coming = [end.timestamp() for end in dates if end > now]
         self._look_at = min([time.time() + LOOK_AGAIN_S, *coming])

@@ -1,9 +1,9 @@
 """Copies a gallery to another database, of whatever kind.
 
-People, groups, templates, kept media, feedback, keys and the audit are copied. One transaction
-reads the source and one writes the target, so a copy that is stopped at any moment
-leaves the target empty. Internal numbers stay, and so do those that were used once: the
-audit goes on to refer to the same people, and its chain stays whole.
+People, groups, templates, kept media, feedback, visitors, keys and the audit are copied.
+One transaction reads the source and one writes the target, so a copy that is stopped at
+any moment leaves the target empty. Internal numbers stay, and so do those that were used
+once: the audit goes on to refer to the same people, and its chain stays whole.
 
 Batch jobs are not copied: their clips lie in the media folder, and two services must
 not do them twice. Nor are sightings, which a receiver must not get twice.

@@ -37,6 +37,8 @@ class Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the gauges."""
         yield GaugeMetricFamily("duet_people", "People in the gallery.", store().count())
+        visits = store().count_visits()
+        yield _by("duet_visits", "Visits kept, by what was said of the answer.", "said", visits)
         yield _by("duet_job_files", "Files of batch jobs.", "state", jobs().count_files())
         sessions = live_room().sessions
         yield GaugeMetricFamily("duet_live_sessions", "Live sessions that are open.", sessions)

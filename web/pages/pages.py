@@ -45,6 +45,7 @@ COMMON = "common"
 """The file of the texts that several pages use."""
 CONSOLE = {
     "people": "/people",
+    "visits": "/console/visits",
     "jobs": "/console/jobs",
     "audit": "/console/audit",
     "keys": "/console/keys",

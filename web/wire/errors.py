@@ -53,6 +53,7 @@ STATUS = {
     "template_not_found": 404,
     "thumbnail_not_found": 404,
     "transcript_not_found": 404,
+    "visit_not_found": 404,
     "method_not_allowed": 405,
     "upload_timeout": 408,
     "challenge_used": 409,

@@ -45,6 +45,28 @@ declare namespace Api {
     problems: { event_id: number; text: string }[];
   }
 
+  interface Visit {
+    number: number;
+    visit_id: string;
+    at: string;
+    source: string;
+    outcome: string;
+    person_id: string | null;
+    name: string | null;
+    by: string | null;
+    probability: number | null;
+    actor: string;
+    label: string | null;
+    stranger_id: string | null;
+    correction: { at: string; person_id: string | null; name: string | null } | null;
+  }
+
+  interface Visits {
+    visits: Visit[];
+    days: number;
+    next_before: number | null;
+  }
+
   interface ApiKey {
     key_id: string;
     role: string;

@@ -5,6 +5,7 @@ import { confirmAction } from "../shared/confirm.js";
 import { buttonById, byId, create, inputById } from "../shared/dom.js";
 import { asApiError, describeHint, isForceable } from "../shared/errors.js";
 import { formatMoment } from "../shared/format.js";
+import { at } from "../shared/root.js";
 import { addClip, deletePerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import { findOther, suggestOthers } from "./merge.js";
@@ -92,6 +93,8 @@ export class PersonDialog {
     byId("person-name").textContent = person.name;
     byId("person-id").textContent = person.person_id;
     byId("facts").replaceChildren(...createFacts(person));
+    const id = encodeURIComponent(person.person_id);
+    byId("person-visits", HTMLAnchorElement).href = at(`/console/visits?person=${id}`);
   }
 
   async #refresh() {

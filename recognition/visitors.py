@@ -1,0 +1,49 @@
+"""Visitors: whom an answer is about, as the list of recent visitors keeps it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gallery.records.visits import NewVisit
+from recognition.requests import IdentificationRequest
+from recognition.results import Decision, Identification, Outcome
+from utils.modality import Modality
+
+
+def list_visits(request: IdentificationRequest, answer: Identification) -> Iterator[NewVisit]:
+    """List whom an answer is about: the main person, and others who were asked about."""
+    decisions = answer.decisions
+    yield _visit(
+        request, decisions.fused, str(decisions.face.outcome), str(decisions.voice.outcome)
+    )
+    for other in answer.others:
+        if other.decision is not None:
+            yield _visit(request, other.decision, str(other.decision.outcome), "")
+
+
+def _visit(request: IdentificationRequest, decision: Decision, face: str, voice: str) -> NewVisit:
+    match = decision.match
+    return NewVisit(
+        source=request.source or request.action,
+        outcome=str(decision.outcome),
+        person_id=match.person_id if match else None,
+        by=str(decision.modality) if match and decision.modality else None,
+        probability=match.probability if match else None,
+        face=face,
+        voice=voice,
+        group=request.group or "",
+        request_id=request.request_id,
+    )
+
+
+def heard_visit(source: str, person_id: str | None, probability: float | None) -> NewVisit:
+    """Describe somebody who is heard in a recording or in a live session."""
+    outcome = str(Outcome.ACCEPTED if person_id else Outcome.UNKNOWN)
+    return NewVisit(
+        source=source,
+        outcome=outcome,
+        person_id=person_id,
+        by=str(Modality.VOICE) if person_id else None,
+        probability=probability,
+        voice=outcome,
+    )
