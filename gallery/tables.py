@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from gallery.table_base import UtcDateTime as UtcDateTime
 from gallery.table_base import metadata as metadata
-from gallery.visitor_tables import stranger_templates as stranger_templates
+from gallery.visitor_tables import stranger_values as stranger_values
 from gallery.visitor_tables import strangers as strangers
 from gallery.visitor_tables import visits as visits
 

@@ -29,24 +29,23 @@ strangers = Table(
     Column("times", Integer, nullable=False),
     # "Stay unknown", in the operator's word.
     Column("hidden", Boolean, nullable=False),
-    # The latest face, with DUET_STRANGER_PICTURES=1 only.
-    Column("picture", LargeBinary),
-    Column("sealed_by", String(16)),
     sqlite_autoincrement=True,
 )
 
-# Embeddings of clips of strangers. Each has a term of its own, from `at` on.
-stranger_templates = Table(
-    "stranger_templates",
+# What is kept of clips of strangers: embeddings and, with DUET_STRANGER_PICTURES=1, a
+# picture. Each has a term of its own, from `at` on.
+stranger_values = Table(
+    "stranger_values",
     metadata,
     Column("key", Integer, primary_key=True),
-    Column("template_id", String(32), nullable=False, unique=True),
+    Column("value_id", String(32), nullable=False, unique=True),
     Column(
         "stranger_key", ForeignKey("strangers.key", ondelete="CASCADE"), nullable=False, index=True
     ),
     Column("at", UtcDateTime, nullable=False, index=True),
-    Column("modality", String(8), nullable=False),
-    Column("vector", LargeBinary, nullable=False),
+    # face, voice or picture.
+    Column("kind", String(8), nullable=False),
+    Column("value", LargeBinary, nullable=False),
     Column("quality", Float, nullable=False),
     Column("speech_s", Float, nullable=False),
     Column("encoder_id", String(200), nullable=False),

@@ -70,7 +70,7 @@ def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
     """With the weights that are shipped."""
     if not (ROOT / "best_model/fusion/card.json").exists():
         pytest.skip("no weights in best_model/")
-    with running(tmp_path_factory.mktemp("browser"), keep_media=1) as service:
+    with running(tmp_path_factory.mktemp("browser"), keep_media=1, visit_days=30) as service:
         yield service
 
 

@@ -44,33 +44,31 @@ def _create_strangers() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("times", sa.Integer, nullable=False),
         sa.Column("hidden", sa.Boolean, nullable=False),
-        sa.Column("picture", sa.LargeBinary),
-        sa.Column("sealed_by", sa.String(16)),
         sa.PrimaryKeyConstraint("key", name="pk_strangers"),
         sa.UniqueConstraint("stranger_id", name="uq_strangers_stranger_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_strangers_last_at", "strangers", ["last_at"])
     op.create_table(
-        "stranger_templates",
+        "stranger_values",
         sa.Column("key", sa.Integer, nullable=False),
-        sa.Column("template_id", sa.String(32), nullable=False),
+        sa.Column("value_id", sa.String(32), nullable=False),
         sa.Column("stranger_key", sa.Integer, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("modality", sa.String(8), nullable=False),
-        sa.Column("vector", sa.LargeBinary, nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("value", sa.LargeBinary, nullable=False),
         sa.Column("quality", sa.Float, nullable=False),
         sa.Column("speech_s", sa.Float, nullable=False),
         sa.Column("encoder_id", sa.String(200), nullable=False),
         sa.Column("source_sha256", sa.String(64), nullable=False),
         sa.Column("sealed_by", sa.String(16)),
-        sa.PrimaryKeyConstraint("key", name="pk_stranger_templates"),
-        sa.UniqueConstraint("template_id", name="uq_stranger_templates_template_id"),
-        _reference("stranger_templates", "stranger_key", "strangers.key", "CASCADE"),
+        sa.PrimaryKeyConstraint("key", name="pk_stranger_values"),
+        sa.UniqueConstraint("value_id", name="uq_stranger_values_value_id"),
+        _reference("stranger_values", "stranger_key", "strangers.key", "CASCADE"),
         sqlite_autoincrement=True,
     )
     for column in ("stranger_key", "at"):
-        op.create_index(f"ix_stranger_templates_{column}", "stranger_templates", [column])
+        op.create_index(f"ix_stranger_values_{column}", "stranger_values", [column])
 
 
 def _reference(table: str, column: str, target: str, on_delete: str) -> sa.ForeignKeyConstraint:
