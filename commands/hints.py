@@ -51,6 +51,7 @@ HINTS = _MEDIA | {
     "backup_off": "Name the folder, or set DUET_BACKUP_DIR.",
     "transcript_not_found": "List the transcripts with: cli.py transcripts list",
     "visit_not_found": "List the visits with: cli.py visits list",
+    "stranger_not_found": "List the unknown visitors with: cli.py strangers list",
     "encoder_mismatch": (
         "Where their media were kept, cli.py reembed makes the templates anew. Else enrol the"
         " people of the other model again with --replace, delete them, or go back to that model."

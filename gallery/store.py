@@ -13,6 +13,7 @@ from gallery.transactions.audit import AuditTransactions
 from gallery.transactions.base import Terms
 from gallery.transactions.groups import GroupTransactions
 from gallery.transactions.sightings import SightingTransactions
+from gallery.transactions.strangers import StrangerTransactions
 from gallery.transactions.templates import Stored, TemplateTransactions
 from gallery.transactions.transcripts import TranscriptTransactions
 from gallery.transactions.visits import VisitTransactions
@@ -28,6 +29,7 @@ class Store(
     TranscriptTransactions,
     SightingTransactions,
     VisitTransactions,
+    StrangerTransactions,
     AuditTransactions,
 ):
     """People, templates, answers, transcripts and the audit of one gallery.
@@ -67,6 +69,7 @@ def terms_of(settings: Settings) -> Terms:
         feedback_days=settings.privacy.feedback_days,
         transcript_days=settings.privacy.transcript_days,
         visit_days=settings.visitors.visit_days,
+        stranger_days=settings.visitors.stranger_days,
     )
 
 

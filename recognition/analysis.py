@@ -136,9 +136,10 @@ class Probe:
     def speech_s(self) -> float:
         """Seconds of speech in the voice embedding. 0.0 without one."""
         speech = self.capture.speech_analysis.speech
-        if speech is None or Modality.VOICE not in self.embeddings:
+        if Modality.VOICE not in self.embeddings:
             return 0.0
-        return speech.duration_s
+        # Of a clip that is gone the length is known
+        return speech.duration_s if speech else self.capture.speech_analysis.quality.speech_s
 
     @property
     def sides(self) -> dict[Modality, Side]:

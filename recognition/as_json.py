@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gallery.audit import AuditReport
+from gallery.records.strangers import Stranger
 from gallery.records.visits import Visit
 from gallery.results import Event, PeoplePage, Person, TemplateInfo
 from liveness.judgement import Judge, Judgement, Liveness
@@ -287,6 +288,19 @@ def _correction(value: Visit) -> dict[str, Any] | None:
         return None
     at = instant(value.corrected_at)
     return {"at": at, "person_id": value.actual_id, "name": value.actual_name}
+
+
+def stranger(value: Stranger) -> dict[str, Any]:
+    """An unknown visitor."""
+    return {
+        "stranger_id": value.stranger_id,
+        "first_at": instant(value.first_at),
+        "last_at": instant(value.last_at),
+        "times": value.times,
+        "hidden": value.is_hidden,
+        "clips": {str(m): value.clips.get(m, 0) for m in SINGLE},
+        "has_picture": value.has_picture,
+    }
 
 
 def audit_verified(value: AuditReport) -> dict[str, Any]:

@@ -28,8 +28,16 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def note_identification(self, request: IdentificationRequest, answer: Identification) -> None:
-        """Note an identification in the audit, and who was named for feedback."""
+    def note_identification(
+        self,
+        request: IdentificationRequest,
+        answer: Identification,
+        stranger: int | None = None,
+    ) -> None:
+        """Note an identification in the audit, for feedback, and as a visit.
+
+        `stranger` is the internal number of somebody unknown.
+        """
         fused = answer.decisions.fused
         outcome = request.outcome or str(fused.outcome)
         detail: dict[str, str | int] = {
@@ -58,7 +66,7 @@ class Journal:
                 named=named_people(answer),
                 detail=detail,
                 request_id=request.request_id,
-                visitors=tuple(list_visits(request, answer)) if counts else (),
+                visitors=tuple(list_visits(request, answer, stranger)) if counts else (),
             ),
         )
         if counts:

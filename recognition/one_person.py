@@ -80,10 +80,9 @@ class OnePerson:
         """Look for a face that takes the place of the main one, there or elsewhere."""
         times = set(probe.odd_faces_s)
         faces = probe.capture.face_analysis
-        main = self._analyser.embed_sample(faces.faces)
-        for other in faces.others:
-            if other.is_together or len(other.faces) < LEAST_FACES:
-                continue
+        others = [o for o in faces.others if not o.is_together and len(o.faces) >= LEAST_FACES]
+        for other in others:
+            main = self._analyser.embed_sample(faces.faces)
             sample = self._analyser.embed_sample(other.faces)
             llr = self._verifier.llr_of_faces(main, sample)
             if llr < self._verifier.least_llr(Modality.FACE):
@@ -96,8 +95,8 @@ class OnePerson:
 
     def _find_other_voices(self, probe: Probe) -> Iterator[ClipRefusedError]:
         speech = probe.capture.speech_analysis.speech
-        assert speech is not None
-        parts = self._analyser.embed_parts(speech)
+        # None: of a stranger's clip, which was looked at when it came
+        parts = self._analyser.embed_parts(speech) if speech else None
         if parts is None:
             return
         llr, odd = self._verifier.llr_of_voices(parts)

@@ -7,6 +7,7 @@ is it this person (`verify`). Web, command line and batch jobs all ask it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gallery.overview.overview import Overview
 from gallery.ports import Aligner, Encoders
@@ -25,6 +26,7 @@ from recognition.requests import (
     Clip,
     EnrolmentRequest,
     IdentificationRequest,
+    StrangerEnrolment,
     VerificationRequest,
 )
 from recognition.results import (
@@ -34,11 +36,12 @@ from recognition.results import (
     Verification,
     list_duplicates,
 )
+from recognition.strangers import Strangers, restore_probe
 from recognition.verifier import Verifier
 from recognition.voices import Voices
 from utils.clock import timed
 from utils.config import Settings
-from utils.errors import NoBiometricError
+from utils.errors import NoBiometricError, PersonExistsError
 from utils.media import Capture, Hint
 from utils.modality import SINGLE, Modality, PerModality
 
@@ -93,6 +96,13 @@ class Recognizer:
             self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality
         )
         self._enroller = Enroller(store, self._identifier, one_person, self._journal)
+        self._strangers = Strangers(
+            store,
+            encoders,
+            one_person=one_person,
+            calibrations=self._calibrations,
+            settings=settings,
+        )
 
     def observe(self, clip: Clip, modality: Modality | None = None) -> Probe:
         """Align and embed a clip, for several questions about it.
@@ -142,7 +152,8 @@ class Recognizer:
             others=tuple(self._look_at_others(probe, request.group, decide=ask_others)),
             duplicates=duplicates,
         )
-        self._journal.note_identification(request, identification)
+        stranger = self._strangers.keep(probe, request, identification)
+        self._journal.note_identification(request, identification, stranger)
         return identification
 
     def enroll(self, request: EnrolmentRequest) -> Enrolment:
@@ -166,6 +177,28 @@ class Recognizer:
             observations=(*(probe.observation() for probe in first), last.observation(*hints)),
             duplicate=duplicate,
         )
+
+    def enroll_stranger(self, request: StrangerEnrolment) -> Enrolment:
+        """Store the kept clips of a stranger as templates of a person who agreed to it.
+
+        The rules are those of every enrolment. The stranger is deleted, and the visits
+        are the person's from now on. Raises StrangerNotFoundError, PersonExistsError,
+        PersonNotFoundError, and what `enroll` raises.
+        """
+        clips = self.store.read_stranger_clips(request.stranger_id)
+        if not isinstance(request.person, str) and self.store.find_person(request.person.person_id):
+            raise PersonExistsError(
+                f"The person_id must be new. Received: {request.person.person_id!r}"
+            )
+        probes = tuple(restore_probe(clip, self._analyser) for clip in clips)
+        enrolment = self.enroll(
+            EnrolmentRequest(person=request.person, clips=probes, force=request.force)
+        )
+        person = enrolment.person
+        self.store.finish_stranger(request.stranger_id, person.person_id)
+        if request.consent and not person.consent:
+            self.store.update_person(person.person_id, consent=request.consent)
+        return replace(enrolment, person=self.store.get_person(person.person_id))
 
     def verify(self, request: VerificationRequest) -> Verification:
         """Say whether a clip is of a person, or of the person in another clip.

@@ -101,6 +101,19 @@ class EnrolmentRequest:
 
 
 @dataclass(frozen=True)
+class StrangerEnrolment:
+    """Enrol a stranger as a new person, or for a person who is there, by id.
+
+    `consent` is stored where none is yet. `force` as of `EnrolmentRequest`.
+    """
+
+    stranger_id: str
+    person: str | NewPerson
+    consent: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class VerificationRequest:
     """Is the clip of this person, or of the person in the other clip?
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gallery.records.visits import NewVisit
 from recognition.requests import IdentificationRequest
@@ -10,12 +11,18 @@ from recognition.results import Decision, Identification, Outcome
 from utils.modality import Modality
 
 
-def list_visits(request: IdentificationRequest, answer: Identification) -> Iterator[NewVisit]:
-    """List whom an answer is about: the main person, and others who were asked about."""
+def list_visits(
+    request: IdentificationRequest, answer: Identification, stranger: int | None
+) -> Iterator[NewVisit]:
+    """List whom an answer is about: the main person, and others who were asked about.
+
+    `stranger` is the internal number of the main person among strangers.
+    """
     decisions = answer.decisions
-    yield _visit(
+    main = _visit(
         request, decisions.fused, str(decisions.face.outcome), str(decisions.voice.outcome)
     )
+    yield replace(main, stranger=stranger)
     for other in answer.others:
         if other.decision is not None:
             yield _visit(request, other.decision, str(other.decision.outcome), "")

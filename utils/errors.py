@@ -46,6 +46,7 @@ DuetError
 │   ├── LastAdminKeyError: last_admin_key
 │   ├── TranscriptNotFoundError: transcript_not_found
 │   ├── VisitNotFoundError: visit_not_found
+│   ├── StrangerNotFoundError: stranger_not_found
 │   ├── StorageFullError: storage_full
 │   ├── BackupUnusableError: backup_unusable
 │   ├── BackupOffError: backup_off
@@ -310,6 +311,12 @@ class VisitNotFoundError(GalleryError):
     """No visit of this id is kept."""
 
     code = "visit_not_found"
+
+
+class StrangerNotFoundError(GalleryError):
+    """No unknown visitor of this id is kept."""
+
+    code = "stranger_not_found"
 
 
 class DuplicatePersonError(GalleryError):

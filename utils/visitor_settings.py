@@ -18,3 +18,15 @@ class VisitorSettings(Subject):
         0,
         3650,
     )
+    stranger_days: float = setting(
+        0,
+        "Days for which the embeddings of somebody unknown are kept, so that they are recognised"
+        " as the same when they come again. 0: they are not kept.",
+        0,
+        365,
+    )
+    stranger_pictures: bool = setting(
+        False,
+        "1: keep a small picture of the face with each clip of somebody unknown, for the same"
+        " days. 0: keep none.",
+    )

@@ -43,6 +43,17 @@ _OPTIONS = (
     f"-c statement_timeout={STATEMENT_S * 1000} -c lock_timeout={LOCK_WAIT_S * 1000} "
     f"-c idle_in_transaction_session_timeout={STATEMENT_S * 1000}"
 )
+SEALED = (
+    "templates",
+    "kept_media",
+    "reembedded",
+    "transcripts",
+    "transcript_turns",
+    "job_items",
+    "visits",
+    "stranger_values",
+)
+"""Tables that hold sealed values."""
 _KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -120,7 +131,7 @@ class PostgresDatabase(Database):
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))
             connection.execute(text("DELETE FROM person_codes"))
-            for table in ("templates", "kept_media", "reembedded", "person_codes"):
+            for table in (*SEALED, "person_codes"):
                 connection.execute(text(f"VACUUM FULL {table}"))
             connection.invalidate()  # its settings are not those of the others
         return True

@@ -39,6 +39,7 @@ from gallery.tables import (
     kept_media,
     meta,
     reembedded,
+    stranger_values,
     templates,
     transcript_turns,
     transcripts,
@@ -112,6 +113,16 @@ _ALL = (
         value=visits.c.data,
         about=(visits.c.visit_id,),
         source=visits,
+    ),
+    _Sealed(
+        table=stranger_values,
+        value=stranger_values.c.value,
+        about=(
+            stranger_values.c.value_id,
+            stranger_values.c.kind,
+            stranger_values.c.encoder_id,
+        ),
+        source=stranger_values,
     ),
     _Sealed(
         table=job_items,

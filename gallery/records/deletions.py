@@ -14,16 +14,19 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 
-from gallery.records import merging, people, templates, transcripts
+from gallery.records import merging, people, strangers, templates, transcripts
 from gallery.tables import events
 from gallery.tables import people as people_table
+from gallery.tables import strangers as strangers_table
 from gallery.tables import templates as templates_table
 from gallery.tables import transcripts as transcripts_table
 
 _PERSON = ("delete_person", "forget_expired")
 _TEMPLATE = ("delete_template", "move_template")
 _DELETES = or_(
-    events.c.action.in_((*_PERSON, *_TEMPLATE, "merge_people", "delete_transcript")),
+    events.c.action.in_(
+        (*_PERSON, *_TEMPLATE, "merge_people", "delete_transcript", "delete_stranger")
+    ),
     and_(events.c.action == "enroll", events.c.outcome == "replaced"),
 )
 
@@ -72,6 +75,8 @@ def replay(connection: Connection, deletion: Deletion) -> None:
     key = deletion.person_key
     if deletion.action == "delete_transcript":
         _remove_transcript(connection, deletion.detail.get("transcript", 0))
+    elif deletion.action == "delete_stranger":
+        strangers.remove(connection, deletion.detail.get("stranger", 0), "deleted")
     elif key is None or not _is_there(connection, key):
         return
     elif deletion.action in _PERSON:
@@ -88,12 +93,14 @@ def replay(connection: Connection, deletion: Deletion) -> None:
 
 def numbers_in(deletions: Iterable[Deletion]) -> dict[str, int]:
     """Highest internal numbers that deletions name, by table."""
-    highest = {people_table.name: 0, templates_table.name: 0, transcripts_table.name: 0}
+    tables = (people_table, templates_table, transcripts_table, strangers_table)
+    highest = {table.name: 0 for table in tables}
     for deletion in deletions:
         named = {
             people_table.name: deletion.person_key or 0,
             templates_table.name: deletion.detail.get("template", 0),
             transcripts_table.name: deletion.detail.get("transcript", 0),
+            strangers_table.name: deletion.detail.get("stranger", 0),
         }
         highest = {table: max(highest[table], named[table]) for table in highest}
     return highest

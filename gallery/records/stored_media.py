@@ -89,16 +89,21 @@ def pack(faces: Sequence[AlignedFace], speech: Waveform | None) -> dict[Modality
     """Pack the faces and the speech of a clip, by modality and kind."""
     packed: dict[Modality, dict[str, bytes]] = {}
     if faces:
-        best = max(faces, key=lambda face: face.quality.score)
         images = np.stack([face.image for face in faces])
         weights = np.array([face.quality.score for face in faces], np.float32)
         packed[Modality.FACE] = {
             FACES: pack_faces(images, weights),
-            THUMBNAIL: _encode(best.image, ".webp", cv2.IMWRITE_WEBP_QUALITY, THUMBNAIL_QUALITY),
+            THUMBNAIL: draw_thumbnail(faces),
         }
     if speech is not None:
         packed[Modality.VOICE] = {SPEECH: pack_speech(speech)}
     return packed
+
+
+def draw_thumbnail(faces: Sequence[AlignedFace]) -> bytes:
+    """Draw the best of these faces, one or more, as a picture (WebP)."""
+    best = max(faces, key=lambda face: face.quality.score)
+    return _encode(best.image, ".webp", cv2.IMWRITE_WEBP_QUALITY, THUMBNAIL_QUALITY)
 
 
 def pack_faces(images: ImageArray, weights: Float32Array) -> bytes:

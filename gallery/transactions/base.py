@@ -29,11 +29,13 @@ class Terms:
         feedback_days: whom an answer named, 0 = not at all.
         transcript_days: a kept transcript, 0 = until somebody deletes it.
         visit_days: whom an answer was about, 0 = not at all.
+        stranger_days: the embeddings of strangers, 0 = not at all.
     """
 
     feedback_days: float = 7
     transcript_days: float = 0
     visit_days: float = 0
+    stranger_days: float = 0
 
 
 class Erasure:

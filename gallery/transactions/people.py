@@ -24,6 +24,7 @@ from gallery.records import (
     people_list,
     rejections,
     stored_media,
+    strangers,
     transcripts,
     visits,
 )
@@ -208,7 +209,7 @@ class PeopleTransactions(Transactions):
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and return how many.
 
-        Transcripts and visits whose term is over go, too, and answers that were
+        Transcripts, visits and strangers whose term is over go, too, and answers that were
         remembered for too long. While the clock cannot be trusted, nothing is deleted.
         """
         if self.look_at_clock():
@@ -226,6 +227,8 @@ class PeopleTransactions(Transactions):
             dates = transcripts.list_ends(connection, self._terms.transcript_days)
             erasure.traces |= visits.forget_old(connection, self._terms.visit_days, now)
             dates += visits.find_end(connection, self._terms.visit_days, now)
+            erasure.traces |= strangers.forget_old(connection, self._terms.stranger_days, now)
+            dates += strangers.find_end(connection, self._terms.stranger_days, now)
         dates += [end for _, end in ends]
         coming = [end.timestamp() for end in dates if end > now]
         self._look_at = min([time.time() + LOOK_AGAIN_S, *coming])

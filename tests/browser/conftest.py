@@ -70,7 +70,13 @@ def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
     """With the weights that are shipped."""
     if not (ROOT / "best_model/fusion/card.json").exists():
         pytest.skip("no weights in best_model/")
-    with running(tmp_path_factory.mktemp("browser"), keep_media=1, visit_days=30) as service:
+    with running(
+        tmp_path_factory.mktemp("browser"),
+        keep_media=1,
+        visit_days=30,
+        stranger_days=14,
+        stranger_pictures=1,
+    ) as service:
         yield service
 
 

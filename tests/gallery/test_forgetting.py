@@ -82,7 +82,8 @@ class DistinctAligner(ClipAligner):
 def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     """A gallery with everything that can be stored on somebody, and fragments of it."""
     folder = tmp_path / "data"
-    recognizer = make_recognizer(folder, aligner=DistinctAligner(), keep_media=True)
+    keep = {"keep_media": True, "visit_days": 1, "stranger_days": 1}
+    recognizer = make_recognizer(folder, aligner=DistinctAligner(), **keep)
     recognizer.store._media_root = folder / "media"
     (folder / "media").mkdir()
     enroll_others(recognizer, tmp_path / "clip")
@@ -124,6 +125,7 @@ def ask_about_walrus(recognizer: Recognizer, clip: Path) -> None:
         write_clip(clip, face=1, voice=1, sample=sample)
         identify(recognizer, clip, request_id=f"walrus-request-{number}")
     recognizer.store.give_feedback("walrus-request-1", WALRUS, True)
+    identify(recognizer, write_clip(clip, face=40, voice=40))
 
 
 def sight_walrus(store: Store) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from gallery import tables
+from gallery.records import strangers, visits
 from gallery.records.groups import NewGroup
 from gallery.records.keys import Keys
+from gallery.records.strangers import KeptValue, NewClip, StrangerClip
+from gallery.records.visits import NewVisit
 from gallery.results import NewTranscript, Role, SpokenTurn
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.upkeep import copying
@@ -58,10 +61,21 @@ def fill(store: Store) -> None:
         NewTranscript(title="talk.wav", language="en", duration_s=2.0, turns=turns)
     )
     Keys(store.database).create(Role.KIOSK, "east door")
+    _add_visitors(store)
     with store.database.write() as connection:
         connection.execute(
             insert(tables.reembedded).values(key=1, encoder_id="face-2", vector=b"0")
         )
+
+
+def _add_visitors(store: Store) -> None:
+    """Leave a stranger, and a visit of somebody known and of the stranger each."""
+    value = KeptValue(embedding(Modality.FACE, 50), 0.8)
+    clip = NewClip(StrangerClip("clip-of-a-stranger", (value,)))
+    with store.database.write() as connection:
+        stranger, _ = strangers.add(connection, store.codec, clip)
+        visits.keep(connection, store.codec, NewVisit("identify", "accepted", "p1", by="face"))
+        visits.keep(connection, store.codec, NewVisit("identify", "unknown", stranger=stranger))
 
 
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:

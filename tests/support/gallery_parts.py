@@ -25,7 +25,7 @@ import numpy as np
 
 from gallery.database.open import open_database
 from gallery.encryption.sealing import Codec
-from gallery.store import Store
+from gallery.store import Store, terms_of
 from recognition.recognizer import Recognizer
 from recognition.results import Enrolment, Identification
 from scoring.calibration import Calibration
@@ -279,7 +279,7 @@ def recognizer_of(
 ) -> Recognizer:
     """Make a recognizer on the database of these settings."""
     database = open_database(settings.storage.gallery_url)
-    store = Store(database, codec, settings.storage.media_folder)
+    store = Store(database, codec, settings.storage.media_folder, terms_of(settings))
     return Recognizer(
         aligner or ClipAligner(), encoders or StubEncoders(), store, settings, wait_s=wait_s
     )

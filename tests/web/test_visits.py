@@ -15,8 +15,8 @@ from gallery.records.keys import Keys
 from gallery.results import Role
 from gallery.store import Store
 from gallery.transactions.base import Terms
-from jobs.worker import work
 from tests.support.shapes import assert_error, enroll, media, send
+from tests.support.waiting import until
 from tests.web.test_metrics import read
 
 GONE = "0" * 32
@@ -50,14 +50,13 @@ def test_nothing_is_kept_without_the_setting(client: FlaskClient) -> None:
     assert body == {"visits": [], "days": 0.0, "limit": 50, "next_before": None}
 
 
-def test_every_way_of_asking_is_a_visit(client: FlaskClient, app: Flask, store: Store) -> None:
+def test_every_way_of_asking_is_a_visit(client: FlaskClient, store: Store) -> None:
     enroll(client, "ann")
     answer = ask(client, "ann")
     ask(client, "eve")
-    send(client, "/v1/jobs", action="identify", media=media(face="ann", voice="ann", take=7))
-    state = app.extensions["duet"]
-    work(state.job_thread._place)
-    client.post("/speakers/identify", json={"audioData": "UklGRg=="})  # no clip, no visit
+    clip = media(face="ann", voice="ann", take=7)
+    sent = send(client, "/v1/jobs", action="identify", media=clip).get_json()
+    until(lambda: client.get(f"/v1/jobs/{sent['job_id']}").get_json()["state"] == "done")
     body = client.get("/v1/visits?limit=2").get_json()
     assert (body["days"], body["next_before"]) == (30.0, 2)
     job, unknown = body["visits"]
@@ -135,7 +134,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("people", "create", "ann")
     run("people", "create", "ben")
     store = open_store(Settings.from_env())
-    store.keep_visit(NewVisit("identify", "accepted", "ann", "face", 0.99))
+    store.keep_visit(NewVisit("identify", "accepted", "ann", by="face", probability=0.99))
     (visit,) = store.list_visits()
     store.close()
     listed = run("visits", "list", "--person", "ann", "--since", "2020-01-01")

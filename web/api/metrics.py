@@ -39,6 +39,8 @@ class Gauges(Collector):
         yield GaugeMetricFamily("duet_people", "People in the gallery.", store().count())
         visits = store().count_visits()
         yield _by("duet_visits", "Visits kept, by what was said of the answer.", "said", visits)
+        strangers = store().count_strangers()
+        yield GaugeMetricFamily("duet_strangers", "Unknown visitors who are kept.", strangers)
         yield _by("duet_job_files", "Files of batch jobs.", "state", jobs().count_files())
         sessions = live_room().sessions
         yield GaugeMetricFamily("duet_live_sessions", "Live sessions that are open.", sessions)

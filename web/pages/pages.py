@@ -46,6 +46,8 @@ COMMON = "common"
 CONSOLE = {
     "people": "/people",
     "visits": "/console/visits",
+    "strangers": "/console/strangers",
+    "groups": "/console/groups",
     "jobs": "/console/jobs",
     "audit": "/console/audit",
     "keys": "/console/keys",

@@ -54,6 +54,7 @@ STATUS = {
     "thumbnail_not_found": 404,
     "transcript_not_found": 404,
     "visit_not_found": 404,
+    "stranger_not_found": 404,
     "method_not_allowed": 405,
     "upload_timeout": 408,
     "challenge_used": 409,

@@ -82,6 +82,9 @@ HINTS = {
         "Transcripts are kept with the setting DUET_KEEP_TRANSCRIPTS=1, until they are deleted."
     ),
     "visit_not_found": "Visits are kept for the days that the setting DUET_VISIT_DAYS states.",
+    "stranger_not_found": (
+        "Unknown visitors are kept for the days that the setting DUET_STRANGER_DAYS states."
+    ),
     "duplicate_person": "If these are really two people, enrol with force=true.",
     "encoder_mismatch": (
         "Enrol the people of the other model again with replace=true, delete them, or go back to"

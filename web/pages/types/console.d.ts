@@ -67,6 +67,52 @@ declare namespace Api {
     next_before: number | null;
   }
 
+  interface Stranger {
+    stranger_id: string;
+    first_at: string;
+    last_at: string;
+    times: number;
+    hidden: boolean;
+    clips: { face: number; voice: number };
+    has_picture: boolean;
+  }
+
+  interface Strangers {
+    strangers: Stranger[];
+    days: number;
+    total: number;
+  }
+
+  interface Group {
+    group_id: string;
+    name: string;
+    watched: boolean;
+    retention_days: number | null;
+    people: number;
+  }
+
+  interface GroupOfPeople extends Group {
+    members: string[];
+  }
+
+  interface Sighting {
+    event_id: number;
+    event: string;
+    at: string;
+    source: string;
+    group_id: string | null;
+    name: string | null;
+  }
+
+  interface Delivery {
+    receiver: string;
+    state: "waiting" | "given_up";
+    attempts: number;
+    next_at: string | null;
+    reason: string;
+    event: Sighting;
+  }
+
   interface ApiKey {
     key_id: string;
     role: string;

@@ -114,6 +114,7 @@ _INSTANCES: tuple[DuetError, ...] = (
     errors.BackupOffError("No folder for backups is set."),
     errors.TranscriptNotFoundError("There is no transcript of this id. Received: '0a1b2c3d'"),
     errors.VisitNotFoundError("No visit of this id is kept. Received: '0a1b2c3d'"),
+    errors.StrangerNotFoundError("No unknown visitor of this id is kept. Received: '0a1b2c3d'"),
     errors.StorageFullError("The disk of the database is full."),
     errors.ModelError(
         "The speech model base cannot be loaded: its model.bin or its settings are broken."

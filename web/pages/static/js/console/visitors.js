@@ -27,3 +27,39 @@ export const correctVisit = (visit, personId) =>
  * @returns {Promise<Api.Visit>}
  */
 export const takeBackCorrection = (visit) => sendJson("DELETE", correctionUrl(visit));
+
+/**
+ * List a part of the unknown visitors.
+ * @param {Record<string, string | number>} query
+ * @returns {Promise<Api.Strangers>}
+ */
+export const listStrangers = (query) =>
+  sendJson("GET", `/v1/strangers?${queryOf(query)}`);
+
+/** @param {Api.Stranger} stranger */
+const strangerUrl = ({ stranger_id }) => `/v1/strangers/${stranger_id}`;
+
+/**
+ * Remember whether an unknown visitor stays unknown.
+ * @param {Api.Stranger} stranger
+ * @param {boolean} hidden
+ * @returns {Promise<Api.Stranger>}
+ */
+export const hideStranger = (stranger, hidden) =>
+  sendJson("PATCH", strangerUrl(stranger), { hidden });
+
+/**
+ * Delete an unknown visitor now.
+ * @param {Api.Stranger} stranger
+ * @returns {Promise<null>}
+ */
+export const deleteStranger = (stranger) => sendJson("DELETE", strangerUrl(stranger));
+
+/**
+ * Enrol an unknown visitor who agreed to it.
+ * @param {Api.Stranger} stranger
+ * @param {object} facts
+ * @returns {Promise<Api.Enrolment>}
+ */
+export const enrolStranger = (stranger, facts) =>
+  sendJson("POST", `${strangerUrl(stranger)}/enrolment`, facts);
