@@ -24,6 +24,7 @@ BENCHMARKS = {
     "people": "Time the page /people in a browser.",
     "side-by-side": "Compare a request with a release before, ffmpeg, and parts put together.",
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
+    "strangers": "Group the clips of unknown visitors, and time the search among 1,000 of them.",
     "templates": "Compare what can stand for a person of several templates.",
     "transcription": "Time words, names, and an identification beside a transcription.",
     "training": "Measure how fast a face or voice network trains.",

@@ -1,8 +1,11 @@
-"""Times of an operator with a large gallery: the list, its filters, a backup, a restore.
+"""Times of an operator with a large gallery: list, filters, groups, a backup, a restore.
 
 Fills a gallery file of its own with a face and a voice each, so that every kind of the
 list has people. It is backed up and restored once. Then parts of the list are read and
 written as JSON, as the service does: the median of so many rounds.
+
+A tenth of the people are in a group, a watch list. Its members are listed, and a face and
+a voice are searched among them: when the group is first asked about, and afterwards.
 """
 
 from __future__ import annotations
@@ -18,20 +21,24 @@ from functools import partial
 from pathlib import Path
 
 import click
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
-from bench.gallery import fill
+from bench.gallery import CALIBRATIONS, ENCODERS, Vectors, fill, probe_of
 from gallery import tables
 from gallery.backup.folder import open_backup
 from gallery.backup.making import Beside, make_backup
 from gallery.backup.restoring import restore
+from gallery.records.groups import NewGroup
 from gallery.records.people_list import PeopleQuery
 from gallery.results import Kind, Order
+from gallery.search.groups import GroupSearch
 from gallery.store import Store, open_store
 from recognition import as_json
+from recognition.matching import Search, Side
 from utils.config import Settings
 from utils.modality import SINGLE, Modality
 
+GROUP = "watch"
 QUERIES: dict[str, PeopleQuery] = {
     "list, first page": {"limit": 20},
     "list, last page": {"limit": 20, "offset": 9980},
@@ -75,6 +82,34 @@ def read(store: Store, part: PeopleQuery) -> None:
     json.dumps(as_json.people(store.list_people(**part)))
 
 
+def fill_group(store: Store, people: int) -> None:
+    """Put every tenth of the people into a watch list, at once."""
+    store.create_group(NewGroup(GROUP, "Watch list", watched=True))
+    rows = [{"group_key": 1, "person_key": key} for key in range(1, people + 1, 10)]
+    with store.database.write() as connection:
+        connection.execute(insert(tables.group_members), rows)
+
+
+def search_group(groups: GroupSearch, probe: Vectors) -> None:
+    """Rank a face and a voice among the people of the group, as an identification does."""
+    sides = {modality: Side(vector) for modality, vector in probe.items()}
+    search = Search(groups.snapshot(GROUP), sides, CALIBRATIONS)
+    for modality in sides:
+        search.rank(modality)
+
+
+def measure_groups(store: Store, people: int, rounds: int) -> None:
+    """Print the times of a group."""
+    fill_group(store, people)
+    probe = probe_of(0, SINGLE, people)
+    show("groups", [time_s(store.list_groups) for _ in range(rounds)])
+    show("members of a group", [time_s(lambda: store.list_group(GROUP)) for _ in range(rounds)])
+    first = [GroupSearch(store, ENCODERS) for _ in range(rounds)]
+    show("search of a group, first", [time_s(partial(search_group, g, probe)) for g in first])
+    again = partial(search_group, first[0], probe)
+    show("search of a group, again", [time_s(again) for _ in range(rounds)])
+
+
 @click.command(help=__doc__)
 @click.option("--people", default=10_000, show_default=True, help="Size of the gallery.")
 @click.option("--rounds", default=5, show_default=True, help="Times that each is measured.")
@@ -99,6 +134,7 @@ def main(people: int, rounds: int) -> None:
         store = open_store(settings)
         for what, query in QUERIES.items():
             show(what, [time_s(partial(read, store, query)) for _ in range(rounds)])
+        measure_groups(store, people, rounds)
         store.close()
 
 

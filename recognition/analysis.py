@@ -135,11 +135,10 @@ class Probe:
     @property
     def speech_s(self) -> float:
         """Seconds of speech in the voice embedding. 0.0 without one."""
-        speech = self.capture.speech_analysis.speech
         if Modality.VOICE not in self.embeddings:
             return 0.0
-        # Of a clip that is gone the length is known
-        return speech.duration_s if speech else self.capture.speech_analysis.quality.speech_s
+        heard = self.capture.speech_analysis
+        return heard.speech.duration_s if heard.speech else heard.quality.speech_s
 
     @property
     def sides(self) -> dict[Modality, Side]:

@@ -58,6 +58,7 @@ class Recognizer:
         voices: the voices of recordings.
         overview: pictures of the gallery, drawn with these encoders.
         duplicates: finds entries that look like one person.
+        strangers: finds who of those that nobody knows comes again.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Recognizer:
             self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality
         )
         self._enroller = Enroller(store, self._identifier, one_person, self._journal)
-        self._strangers = Strangers(
+        self.strangers = Strangers(
             store,
             encoders,
             one_person=one_person,
@@ -152,7 +153,7 @@ class Recognizer:
             others=tuple(self._look_at_others(probe, request.group, decide=ask_others)),
             duplicates=duplicates,
         )
-        stranger = self._strangers.keep(probe, request, identification)
+        stranger = self.strangers.keep(probe, request, identification)
         self._journal.note_identification(request, identification, stranger)
         return identification
 

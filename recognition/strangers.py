@@ -161,8 +161,23 @@ def restore_probe(clip: StrangerClip, analyser: Analyser) -> Probe:
 def _face_quality(score: float | None) -> FaceQuality | None:
     if score is None:
         return None
-    return FaceQuality(*[_UNKNOWN] * 6, score=score)
+    return FaceQuality(
+        size_px=_UNKNOWN,
+        sharpness=_UNKNOWN,
+        yaw=_UNKNOWN,
+        roll_deg=_UNKNOWN,
+        brightness=_UNKNOWN,
+        contrast=_UNKNOWN,
+        score=score,
+    )
 
 
 def _speech_quality(speech_s: float, score: float) -> SpeechQuality:
-    return SpeechQuality(speech_s, speech_s, *[_UNKNOWN] * 3, score=score)
+    return SpeechQuality(
+        speech_s=speech_s,
+        duration_s=speech_s,
+        snr_db=_UNKNOWN,
+        clipping=_UNKNOWN,
+        level_db=_UNKNOWN,
+        score=score,
+    )

@@ -146,17 +146,17 @@ def _rows_of(codec: Codec, clip: StrangerClip) -> Iterable[dict[str, Any]]:
         one = value.embedding
         content = vectors.to_bytes(one)
         yield {
-            **_sealed(codec, str(one.modality), content, one.encoder_id),
+            **_seal(codec, str(one.modality), content, one.encoder_id),
             "quality": value.quality,
             "speech_s": value.speech_s,
             "source_sha256": clip.source_sha256,
         }
     if clip.picture is not None:
         more = {"quality": 0.0, "speech_s": 0.0, "source_sha256": clip.source_sha256}
-        yield _sealed(codec, PICTURE, clip.picture, "") | more
+        yield _seal(codec, PICTURE, clip.picture, "") | more
 
 
-def _sealed(codec: Codec, kind: str, content: bytes, encoder_id: str) -> dict[str, Any]:
+def _seal(codec: Codec, kind: str, content: bytes, encoder_id: str) -> dict[str, Any]:
     value_id = uuid.uuid4().hex
     return {
         "value_id": value_id,
@@ -287,7 +287,7 @@ def read_clips(connection: Connection, codec: Codec, key: int) -> tuple[Stranger
         embedding = Embedding(vector, Modality(row.kind), row.encoder_id)
         one = KeptValue(embedding, row.quality, row.speech_s)
         clips.setdefault(row.source_sha256, []).append(one)
-    return tuple(StrangerClip(source, tuple(kept)) for source, kept in clips.items())
+    return tuple(StrangerClip(source, tuple(parts)) for source, parts in clips.items())
 
 
 def read_picture(connection: Connection, codec: Codec, key: int) -> bytes:
@@ -345,18 +345,19 @@ def open_value(codec: Codec, row: Row[Any]) -> bytes:
 
 def _as_strangers(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Stranger, ...]:
     counts = _count_values(connection, [row.key for row in rows])
-    return tuple(
-        Stranger(
-            number=row.key,
-            stranger_id=row.stranger_id,
-            first_at=row.first_at,
-            last_at=row.last_at,
-            times=row.times,
-            is_hidden=row.hidden,
-            clips={kind: n for kind, n in counts.get(row.key, {}).items() if kind != PICTURE},
-            has_picture=PICTURE in counts.get(row.key, {}),
-        )
-        for row in rows
+    return tuple(_as_stranger(row, counts.get(row.key, {})) for row in rows)
+
+
+def _as_stranger(row: Row[Any], counts: Mapping[str, int]) -> Stranger:
+    return Stranger(
+        number=row.key,
+        stranger_id=row.stranger_id,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        times=row.times,
+        is_hidden=row.hidden,
+        clips={kind: number for kind, number in counts.items() if kind != PICTURE},
+        has_picture=PICTURE in counts,
     )
 
 

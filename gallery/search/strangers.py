@@ -107,14 +107,14 @@ def _read_values(
     mine = (values.c.stranger_key.in_(keys), values.c.kind != PICTURE)
     order = (values.c.stranger_key, values.c.key)
     rows = connection.execute(select(values).where(*mine).order_by(*order)).all()
-    found: dict[Modality, Templates] = {}
+    templates: dict[Modality, Templates] = {}
     for modality in SINGLE:
         some = [
             row for row in rows if (row.kind, row.encoder_id) == (modality, encoder_ids[modality])
         ]
         if some:
-            found[modality] = _as_templates(some, codec)
-    return found
+            templates[modality] = _as_templates(some, codec)
+    return templates
 
 
 def _as_templates(rows: Iterable[Row[Any]], codec: Codec) -> Templates:

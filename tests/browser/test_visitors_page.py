@@ -72,3 +72,83 @@ def test_recent_visitors(
     page.click("#rows [data-person=ann] button")
     page.click("#person-visits")
     expect(rows).to_have_count(1)
+
+
+def test_unknown_visitors(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
+    enrol("ann", "Ann Lee", cast.other)
+    for clip in (cast.enrolled, cast.again):
+        ask(service, clip)
+    page.goto(f"{service.url}/console/strangers")
+    rows = page.locator("#records tbody tr")
+    expect(rows.first).to_contain_text(EN["strangers.this_is"])
+    expect(rows.locator("img").first).to_be_visible()
+    look(page, pictures, "strangers")
+    rows.first.get_by_role("button", name=EN["strangers.hide"]).press("Enter")
+    page.check("#hidden")
+    expect(rows).to_have_count(1)
+    rows.first.get_by_role("button", name=EN["strangers.list_again"]).click()
+    expect(page.locator("#records")).to_have_text(EN["list.none"])
+    page.uncheck("#hidden")
+    rows.first.get_by_role("button", name=EN["strangers.this_is"]).press("Enter")
+    page.fill("#naming-name", "Dan Oh")
+    page.press("#naming-name", "Enter")
+    expect(page.locator("#naming-problem")).to_have_text(EN["strangers.missing_consent"])
+    look(page, pictures, "strangers-naming", schemes=("light",))
+    page.check("#naming-consent")
+    page.click("#naming-new")
+    expect(page.locator("#naming")).not_to_be_visible()
+    named = requests.get(f"{service.url}/v1/people?search=Dan", timeout=60).json()["people"]
+    assert [person["consent"] for person in named] == [EN["strangers.consent"]]
+    for language in ("ko", "zh"):
+        page.goto(f"{service.url}/console/strangers?lang={language}")
+        expect(page.locator("h1")).to_have_text(read_texts(language)["console.strangers"])
+        look(page, pictures, f"strangers-{language}", schemes=("light",))
+    page.goto(f"{service.url}/console/strangers?lang=en")
+    expect(page.locator("#records")).not_to_be_empty()
+    while rows.count():
+        page.click("#records .danger >> nth=0")
+        page.click("#confirm-yes")
+        expect(page.locator("#confirm")).not_to_be_visible()
+        page.reload()
+        expect(page.locator("#records")).not_to_be_empty()
+    page.goto(f"{service.url}/console/visits?person=ann")
+    expect(page.locator("#records")).not_to_be_empty()
+
+
+def test_groups_and_their_events(
+    page: Page, service: Service, cast: Cast, enrol: Enrol, pictures: Path
+) -> None:
+    enrol("ann", "Ann Lee", cast.enrolled)
+    page.goto(f"{service.url}/console/groups")
+    expect(page.locator("#stream")).to_have_text(EN["groups.following"])
+    expect(page.locator("#deliveries")).to_have_text(EN["groups.all_taken"])
+    page.fill("#group-id", "reported")
+    page.fill("#group-name", "Reported voices")
+    page.fill("#group-days", "30")
+    page.check("#group-watched")
+    page.press("#group-id", "Enter")
+    rows = page.locator("#records tbody tr")
+    expect(rows).to_contain_text("Reported voices")
+    expect(rows).to_contain_text(EN["groups.term_days"].format(n=30))
+    rows.get_by_role("button", name=EN["groups.members"]).press("Enter")
+    page.fill("#member", "Zoe")
+    page.press("#member", "Enter")
+    expect(page.locator("#members-problem")).to_have_text(EN["error.person_not_found"])
+    page.fill("#member", "Ann Lee")
+    page.press("#member", "Enter")
+    expect(page.locator("#people tbody tr")).to_contain_text("ann")
+    look(page, pictures, "groups-members", schemes=("light",))
+    page.click("#members-close")
+    ask(service, cast.again)
+    expect(page.locator("#events tbody tr").first).to_contain_text("Ann Lee")
+    look(page, pictures, "groups")
+    for language in ("ko", "zh"):
+        page.goto(f"{service.url}/console/groups?lang={language}")
+        expect(rows).to_contain_text("Reported voices")
+        look(page, pictures, f"groups-{language}", schemes=("light",))
+    page.goto(f"{service.url}/console/groups?lang=en")
+    rows.get_by_role("button", name=EN["groups.delete"]).click()
+    page.click("#confirm-yes")
+    expect(page.locator("#records")).to_have_text(EN["list.none"])

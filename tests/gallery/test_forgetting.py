@@ -82,8 +82,9 @@ class DistinctAligner(ClipAligner):
 def full(tmp_path: Path) -> Iterator[tuple[Recognizer, list[bytes]]]:
     """A gallery with everything that can be stored on somebody, and fragments of it."""
     folder = tmp_path / "data"
-    keep = {"keep_media": True, "visit_days": 1, "stranger_days": 1}
-    recognizer = make_recognizer(folder, aligner=DistinctAligner(), **keep)
+    recognizer = make_recognizer(
+        folder, aligner=DistinctAligner(), keep_media=True, visit_days=1, stranger_days=1
+    )
     recognizer.store._media_root = folder / "media"
     (folder / "media").mkdir()
     enroll_others(recognizer, tmp_path / "clip")

@@ -133,14 +133,15 @@ def test_a_clip_that_is_two_strangers_joins_them(gallery: Recognizer, clip: Clip
             store.hide_stranger(listed(gallery)[0].stranger_id)
             with store.database.write() as connection:  # out of the search, for now
                 connection.execute(update(values).values(encoder_id="other"))
-    first, second = listed(gallery, hidden=True)[0], listed(gallery)[0]
+    first = listed(gallery, hidden=True)[0]
+    second = listed(gallery)[0]
     with store.database.write() as connection:
         mine = values.c.stranger_key == first.number
         for kind in ("face", "voice"):
             known = (mine, values.c.kind == kind)
             connection.execute(update(values).where(*known).values(encoder_id=f"{kind}-1"))
-    gallery._strangers._search._snapshot = None
-    gallery._strangers._search._state = {}
+    gallery.strangers._search._snapshot = None
+    gallery.strangers._search._state = {}
     identify(gallery, clip(face=7, voice=7, sample=3))
     assert listed(gallery) == [], "who stays unknown stays so"
     (one,) = listed(gallery, hidden=True)

@@ -137,7 +137,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.keep_visit(NewVisit("identify", "accepted", "ann", by="face", probability=0.99))
     (visit,) = store.list_visits()
     store.close()
-    listed = run("visits", "list", "--person", "ann", "--since", "2020-01-01")
+    listed = run(*["visits", "list", "--person", "ann", "--since", "2020-01-01"])
     assert "\tlocal\tidentify\taccepted\tann\tface\t0.990\t-\n" in listed
     assert "It was: ben" in run("visits", "wrong", visit.visit_id, "--person", "ben")
     assert run("visits", "list", "--outcome", "wrong").endswith("\twrong: ben\n")
