@@ -10,6 +10,7 @@
   and after the end of an utterance, which may be one turn with the next. The lag by minute.
 - `memory`: sessions that are opened and dropped, with the threads and connections that are
   left, then one of silence and speech.
+- `hours` and `beside`: as `bench.live_hours` has them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import soundfile
 from simple_websocket import ConnectionError as NoConnectionError
 
 from bench.diarisation import COLLAR_S, most_heard
+from bench.live_hours import measure_beside, measure_hours
 from bench.live_talks import (
     PAUSES_S,
     STRANGER,
@@ -273,7 +275,7 @@ def processor_s(service: Service) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-PARTS = ("text", "names", "telephone", "load", "memory")
+PARTS = ("text", "names", "telephone", "load", "memory", "hours", "beside")
 
 
 @click.command()
@@ -300,5 +302,9 @@ def _measure(service: Service, part: str, minutes: float, numbers: Mapping[str, 
         measure_telephone(service)
     elif part == "load":
         measure_load(service, numbers["sessions"], minutes)
-    else:
+    elif part == "memory":
         measure_memory(service, numbers["sessions"], minutes)
+    elif part == "hours":
+        measure_hours(minutes)
+    else:
+        measure_beside(service, minutes)
