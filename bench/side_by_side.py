@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -157,7 +158,7 @@ def open_service(stack: ExitStack, column: Column, before: Path | None) -> Calla
 
 def print_stages(columns: Sequence[Column]) -> None:
     """Print the median of every stage, with its share of the request."""
-    names = dict.fromkeys(stage for column in columns for stage in column.stages[0])
+    names = dict.fromkeys(chain.from_iterable(column.stages[0] for column in columns))
     print("\n| stage, ms (share) | " + " | ".join(c.name for c in columns) + " |")
     print("|" + "---|" * (len(columns) + 1))
     for name in names:

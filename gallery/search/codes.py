@@ -11,6 +11,8 @@ No more of them are looked at (`recognition.matching.SHORTLIST`). Figures: docs/
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -21,11 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
+from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.records.feed import PersonRef
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
+from gallery.search.sketch import Sketches, narrow, sample_rows
+from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array, IndexArray
 from utils.modality import Modality
@@ -36,8 +41,11 @@ _STEPS = 127
 _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
+_ROWS_TO_SKETCH = 200_000
+_READS_TO_SHARE = 4096
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
+_MARGIN = 0.02  # more than rounding moves the difference of two cosines by (`_slack`)
 _MOST_READ = 16 * NEAREST
 """Most people who are read, where very many are equally near."""
 _DEVIATIONS = 4.0
@@ -50,6 +58,11 @@ _THREADS = min(os.cpu_count() or 1, 4)
 class CodeIndex(MemoryIndex):
     """Memory index whose rows are codes. Who comes near is read from the database."""
 
+    def __init__(self, store: Store, encoders: Encoders) -> None:
+        super().__init__(store, encoders)
+        self._sketching = threading.Lock()
+        self._sketches: dict[Modality, tuple[int, Sketches]] = {}
+
     def near(self, probe: Probe) -> Snapshot:
         """Find the nearest people, and those who changed during the search.
 
@@ -59,7 +72,9 @@ class CodeIndex(MemoryIndex):
         keys = set[int]()
         for modality, alone in list_searches(probe):
             table = np.asarray(codes.vectors[modality], np.int8)
-            rows = find_rows(table, _mask(codes, modality, alone), probe[modality])
+            where = _mask(codes, modality, alone)
+            sketches = self._sketch(codes.layout, modality, table)
+            rows = find_rows(table, where, probe[modality], sketches)
             keys.update(codes.keys[rows].tolist())
         with self._store.database.read() as connection:
             keys.update(feed.changed_since(connection, codes.revision.change))
@@ -70,6 +85,21 @@ class CodeIndex(MemoryIndex):
                 stale=codes.stale,
             )
             return read_nearest(connection, self._reader, codes.revision, nearest)
+
+    def _sketch(self, layout: int, modality: Modality, table: CodeArray) -> Sketches | None:
+        """Sketches of these rows at least. None where there are few."""
+        if len(table) < _ROWS_TO_SKETCH:
+            return None
+        with self._sketching:
+            place, sketches = self._sketches.get(modality, (-1, None))
+            if place > layout:  # of rows in other places, which a newer snapshot has
+                return None
+            if sketches is None or place < layout:
+                sketches = Sketches(decode(table[sample_rows(len(table))]))
+                self._sketches[modality] = (layout, sketches)
+            for start in range(len(sketches), len(table), _ROWS_AT_ONCE):
+                sketches.add(decode(table[start : start + _ROWS_AT_ONCE]))
+            return sketches
 
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
@@ -95,6 +125,11 @@ def encode(vectors: Float32Array) -> CodeArray:
     return np.concatenate([np.rint(steps).astype(np.int8), scales.view(np.int8)], axis=1)
 
 
+def decode(codes: CodeArray) -> Float32Array:
+    """Make vectors (n, size) float32 of codes, as they are but for rounding."""
+    return codes[:, :-_SCALE_BYTES] * _steps(codes)[:, None]
+
+
 def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
     """Multiply a vector (size,) with every row of codes (n, size + 4) → (n,) float32.
 
@@ -102,12 +137,17 @@ def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
     """
     probe = encode(vector[None])
     products = np.empty(len(codes), np.float32)
-    shares = _THREADS if len(codes) >= _ROWS_TO_SHARE else 1
-    bounds = np.linspace(0, len(codes), shares + 1).astype(int).tolist()
-    parts = [(codes[a:b], probe, products[a:b]) for a, b in pairwise(bounds)]
-    for _ in _pool().map(_score, parts) if shares > 1 else map(_score, parts):
-        pass
+    _share(len(codes), lambda a, b: _score((codes[a:b], probe, products[a:b])))
     return products
+
+
+def _share(count: int, work: Callable[[int, int], None], least: int | None = None) -> None:
+    """Do `work` on the rows from `a` up to `b`, by several threads from `least` rows on."""
+    shares = _THREADS if count >= (least or _ROWS_TO_SHARE) else 1
+    bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
+    parts = list(pairwise(bounds))
+    for _ in (_pool().map if shares > 1 else map)(lambda part: work(*part), parts):
+        pass
 
 
 def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
@@ -138,25 +178,64 @@ def _mask(codes: Snapshot, modality: Modality, alone: bool) -> BoolArray:
     return where & ~codes.has[Modality.FUSED] if alone else where
 
 
-def find_rows(codes: CodeArray, where: BoolArray, vector: Float32Array) -> IndexArray:
+def find_rows(
+    codes: CodeArray, where: BoolArray, vector: Float32Array, sketches: Sketches | None = None
+) -> IndexArray:
     """Find the rows nearest to a vector (size,), among those where `where` (n,) is true.
 
     They are the `NEAREST` by code, and all who may be among the `SURE` nearest vectors.
+    With sketches, of these rows at least, few of the codes are read.
     """
     if not where.any():
         return np.zeros(0, np.intp)
-    products = scores(codes, vector)
-    np.copyto(products, -np.inf, where=~where)
+    narrowed = _narrow(codes, where, vector, sketches) if sketches else None
+    rows, near = narrowed or _scan(codes, where, vector)
     probe = encode(vector[None])[0]
     # A code of a unit vector has a step of 1 / 127 at most.
     most = float(_slack(np.full(1, 1 / _STEPS, np.float32), probe)[0])
-    rows = np.flatnonzero(products >= max(_least(products) - most, _LOWEST))
-    near = products[rows]
+    may_be = near >= max(_highest(near, NEAREST) - most, _LOWEST)
+    rows = rows[may_be]
+    near = near[may_be]
     sure = near + _slack(_steps(codes[rows]), probe) >= _highest(near, SURE)
-    nearest = rows[sure | (near >= _highest(near, NEAREST))]
-    if len(nearest) <= _MOST_READ:
-        return nearest
-    return nearest[np.argpartition(products[nearest], -_MOST_READ)[-_MOST_READ:]]
+    nearest = sure | (near >= _highest(near, NEAREST))
+    rows = rows[nearest]
+    if len(rows) <= _MOST_READ:
+        return rows
+    return rows[np.argpartition(near[nearest], -_MOST_READ)[-_MOST_READ:]]
+
+
+def _scan(
+    codes: CodeArray, where: BoolArray, vector: Float32Array
+) -> tuple[IndexArray, Float32Array]:
+    """Read every code. Gives the rows that may be among the nearest, and their cosines."""
+    products = scores(codes, vector)
+    np.copyto(products, -np.inf, where=~where)
+    rows = np.flatnonzero(products >= max(_least(products) - _MARGIN, _LOWEST))
+    return rows, products[rows]
+
+
+def _narrow(
+    codes: CodeArray, where: BoolArray, vector: Float32Array, sketches: Sketches
+) -> tuple[IndexArray, Float32Array] | None:
+    """As `_scan`, by the sketches. None where they leave too many."""
+    probe = sketches.probe(vector)
+    products = np.empty(len(codes), np.int32)
+    _share(len(codes), lambda a, b: sketches.multiply(probe, products[a:b], a))
+    return narrow(
+        products, where, probe.share, lambda rows: _score_some(codes, rows, vector), nearest=NEAREST
+    )
+
+
+def _score_some(codes: CodeArray, rows: IndexArray, vector: Float32Array) -> Float32Array:
+    """Multiply a vector with some of the rows → (m,) float32."""
+    probe = encode(vector[None])
+    products = np.empty(len(rows), np.float32)
+
+    def work(a: int, b: int) -> None:
+        _score((np.take(codes, rows[a:b], axis=0), probe, products[a:b]))
+
+    _share(len(rows), work, _READS_TO_SHARE)
+    return products
 
 
 def _least(products: Float32Array) -> float:

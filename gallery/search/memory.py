@@ -62,6 +62,8 @@ class Snapshot:
         totals: number of people who can be recognised, by modality, where only the
             nearest are in it.
         distinct: entries that are two people by the operator's word.
+        layout: number of the arrangement of rows. Snapshots of one have the same people in
+            the same rows, as far as both go.
     """
 
     revision: Revision
@@ -73,6 +75,7 @@ class Snapshot:
     people: int
     totals: Mapping[Modality, int] | None = None
     distinct: frozenset[Pair] = frozenset()
+    layout: int = 0
 
     def count(self, modality: Modality) -> int:
         """Count the people who can be recognised in this modality."""
@@ -186,7 +189,11 @@ class MemoryIndex:
             stale=old_templates,
             people=len(block.keys),
             distinct=distinct.read(connection),
+            layout=self._next_layout(),
         )
+
+    def _next_layout(self) -> int:
+        return 0 if self._snapshot is None else self._snapshot.layout + 1
 
     def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
         """Read those who changed since the old snapshot."""
@@ -212,6 +219,7 @@ class MemoryIndex:
             stale=old_templates,
             people=people,
             distinct=distinct.read(connection),
+            layout=old.layout,
         )
         crowded = len(keys) > _MOST_ROWS * people + _LEAST_ROWS
         return self._move_together(snapshot) if crowded else snapshot
@@ -229,6 +237,7 @@ class MemoryIndex:
             keys=snapshot.keys[used],
             vectors={m: rows[m].view() for m in ALL},
             has={m: snapshot.has[m][used] for m in ALL},
+            layout=snapshot.layout + 1,
         )
         self._rows = rows
         return moved

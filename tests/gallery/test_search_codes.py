@@ -11,6 +11,7 @@ import pytest
 
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.search import codes as codeindex
+from gallery.search import sketch
 from gallery.search.choose import GrowingIndex
 from gallery.search.codes import CodeIndex, encode, find_rows, scores
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
@@ -33,8 +34,18 @@ def store_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture
-def index(store: Store) -> CodeIndex:
+@pytest.fixture(params=["codes", "sketches"])
+def index(
+    store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> CodeIndex:
+    if request.param == "sketches":
+        for module, name, value in (
+            (codeindex, "_ROWS_TO_SKETCH", 1),
+            (sketch, "_FIRST", 128),
+            (sketch, "_SAMPLE_STEP", 1),
+            (sketch, "MOST", 1.0),
+        ):
+            monkeypatch.setattr(module, name, value)
     return CodeIndex(store, StubEncoders())
 
 

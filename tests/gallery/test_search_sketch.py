@@ -1,0 +1,98 @@
+"""Sketches: they leave out codes, and nobody who is among the nearest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gallery.search import sketch
+from gallery.search.codes import SURE, decode, encode, find_rows
+from gallery.search.sketch import Sketches, narrow, sample_rows
+from tests.gallery.test_search_codes import rows_of
+from utils.arrays import BoolArray, Float32Array, unit
+
+ROWS = 20_000
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read as few codes at first as suits so small a gallery."""
+    monkeypatch.setattr(sketch, "_FIRST", 500)
+    monkeypatch.setattr(sketch, "_LEAST_BAND", 100)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Float32Array:
+    rng = np.random.default_rng(5)
+    made = rows_of(rng, ROWS, 512)
+    made[:150] = unit(made[0] + 0.02 * rows_of(rng, 150, 512))  # a crowd of one person
+    made[150:200] = made[7]
+    return made[rng.permutation(ROWS)]
+
+
+@pytest.fixture(scope="module")
+def sketches(vectors: Float32Array) -> Sketches:
+    table = encode(vectors)
+    made = Sketches(decode(table[sample_rows(ROWS)]))
+    for start in (0, 7000):  # in two steps, as a gallery grows
+        made.add(decode(table[start : 7000 if start == 0 else ROWS]))
+    return made
+
+
+def probe_near(vectors: Float32Array, number: int, noise: float) -> Float32Array:
+    rng = np.random.default_rng(number)
+    away = rows_of(rng, 1, vectors.shape[1])[0]
+    return np.asarray(unit(vectors[rng.integers(len(vectors))] + noise * away), np.float32)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.7])
+@pytest.mark.parametrize("noise", [0.3, 1.3, 3.0, 100.0])
+def test_the_nearest_are_those_of_brute_force(
+    vectors: Float32Array, sketches: Sketches, noise: float, share: float
+) -> None:
+    table = encode(vectors)
+    where: BoolArray = np.random.default_rng(1).random(ROWS) < share
+    for number in range(12):
+        probe = probe_near(vectors, number, noise)
+        exact = np.where(where, vectors @ probe, -np.inf)
+        rows = find_rows(table, where, probe, sketches)
+        assert where[rows].all()
+        np.testing.assert_array_equal(np.sort(exact[rows])[-SURE:], np.sort(exact)[-SURE:])
+
+
+def test_few_codes_are_read(vectors: Float32Array, sketches: Sketches) -> None:
+    everybody = np.ones(ROWS, np.bool_)
+    read = []
+    for number in range(12):
+        vector = probe_near(vectors, number, 1.3)
+        probe = sketches.probe(vector)
+        products = np.empty(ROWS, np.int32)
+        sketches.multiply(probe, products, 0)
+        cosines = vectors @ vector
+        narrowed = narrow(products, everybody, probe.share, cosines.__getitem__, nearest=64)
+        read.append(1.0 if narrowed is None else len(narrowed[0]) / ROWS)
+    assert np.median(read) < 0.2
+
+
+def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> None:
+    """Someone who lies beside all directions is as near along them as everybody else."""
+    odd = np.zeros(512, np.float32)
+    odd[-3:] = 1
+    with_odd = np.concatenate([vectors, unit(odd[None])])
+    table = encode(with_odd)
+    sketches = Sketches(decode(table[sample_rows(ROWS)]))
+    sketches.add(decode(table))
+    probe = np.asarray(unit(odd + 0.02 * rows_of(np.random.default_rng(2), 1, 512)[0]), np.float32)
+    rows = find_rows(table, np.ones(len(table), np.bool_), probe, sketches)
+    assert ROWS in rows
+
+
+def test_short_vectors_are_sketched_whole() -> None:
+    short = rows_of(np.random.default_rng(3), 3000, 16)
+    sketches = Sketches(short)
+    sketches.add(short)
+    probe = sketches.probe(short[5])
+    products = np.empty(3000, np.int32)
+    sketches.multiply(probe, products, 0)
+    assert probe.share == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(products / 127**2, short @ short[5], atol=0.02)
