@@ -171,6 +171,7 @@ class Recognizer:
         )
         if stored.stored_before == len(stored.templates):
             hints = (*hints, ALREADY_ENROLLED)
+        self.strangers.finish(probes, stored.person.person_id)
         *first, last = probes
         return Enrolment(
             person=stored.person,
@@ -196,7 +197,6 @@ class Recognizer:
             EnrolmentRequest(person=request.person, clips=probes, force=request.force)
         )
         person = enrolment.person
-        self.store.finish_stranger(request.stranger_id, person.person_id)
         if request.consent and not person.consent:
             self.store.update_person(person.person_id, consent=request.consent)
         return replace(enrolment, person=self.store.get_person(person.person_id))

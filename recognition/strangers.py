@@ -13,6 +13,7 @@ and good enough.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gallery.ports import Encoders
@@ -78,6 +79,12 @@ class Strangers:
         except (StoreUnavailableError, StorageFullError) as error:
             log.error("a stranger was not kept: %s", error.code)
             return None
+
+    def finish(self, probes: Iterable[Probe], person_id: str) -> None:
+        """Delete the strangers whose clips were enrolled: they are this person now."""
+        if self._store.stranger_days:
+            sources = {probe.capture.source_sha256 for probe in probes}
+            self._store.finish_strangers(sources, person_id)
 
     def find(self, probe: Probe) -> Decision | None:
         """Decide which stranger a clip is. None: there is none yet.

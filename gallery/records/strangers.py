@@ -9,7 +9,7 @@ gallery, bound to their row. The number of strangers, and of clips of each, is b
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -316,6 +316,12 @@ def find_end(connection: Connection, days: float, now: datetime) -> list[datetim
     """Find when the next values are to be deleted, an hour from now at the earliest."""
     oldest = connection.scalar(select(func.min(values.c.at)))
     return [] if oldest is None else [max(oldest + timedelta(days=days), now + SWEEP)]
+
+
+def keys_of(connection: Connection, sources: Collection[str]) -> list[int]:
+    """List the internal numbers of the strangers of some clips, by the hashes of these."""
+    query = select(values.c.stranger_key).where(values.c.source_sha256.in_(sources))
+    return sorted(set(connection.scalars(query)))
 
 
 def give_to_person(connection: Connection, key: int, person_key: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gallery.records import people, strangers
 from gallery.records.strangers import NewClip, Stranger, StrangerClip
 from gallery.transactions.base import Transactions
@@ -79,12 +81,19 @@ class StrangerTransactions(Transactions):
             key = strangers.get(connection, stranger_id).number
             return strangers.read_picture(connection, self.codec, key)
 
-    def finish_stranger(self, stranger_id: str, person_id: str) -> None:
-        """Delete a stranger who was enrolled as a person, who gets the visits.
+    def finish_strangers(self, sources: Collection[str], person_id: str) -> int:
+        """Delete the strangers of clips that were enrolled as a person, who gets the visits.
 
-        Raises StrangerNotFoundError, PersonNotFoundError.
+        `sources` are hashes of the clips. Returns how many strangers there were. Raises
+        PersonNotFoundError.
         """
+        with self.database.read() as connection:
+            if not strangers.keys_of(connection, sources):
+                return 0
         with self.erasing() as (connection, erasure):
-            key = strangers.get(connection, stranger_id).number
-            strangers.give_to_person(connection, key, people.key_of(connection, person_id))
-            erasure.traces |= strangers.remove(connection, key, "enrolled")
+            person_key = people.key_of(connection, person_id)
+            keys = strangers.keys_of(connection, sources)
+            for key in keys:
+                strangers.give_to_person(connection, key, person_key)
+                erasure.traces |= strangers.remove(connection, key, "enrolled")
+        return len(keys)

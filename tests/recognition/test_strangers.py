@@ -184,6 +184,22 @@ def test_the_rules_of_every_enrolment_hold(asked: Recognizer, clip: Clip) -> Non
     assert forced.person.templates == {"face": 4, "voice": 4}
 
 
+def test_who_enrols_at_a_kiosk_is_no_stranger_any_more(gallery: Recognizer, clip: Clip) -> None:
+    from tests.support.asking import enroll
+
+    path = clip(face=7, voice=7)
+    identify(gallery, path)
+    identify(gallery, clip(face=8, voice=8))
+    enroll(gallery, "dan", path, create=True)
+    assert [one.times for one in listed(gallery)] == [1]
+    assert [visit.asked.outcome for visit in gallery.store.list_visits(person_id="dan")] == [
+        "unknown"
+    ]
+    assert [event.outcome for event in gallery.store.events(action="delete_stranger")] == [
+        "enrolled"
+    ]
+
+
 def test_somebody_who_was_enrolled_meanwhile_is_a_duplicate(asked: Recognizer, clip: Clip) -> None:
     from tests.support.asking import enroll
 

@@ -126,4 +126,7 @@ buttonById("key-close").addEventListener("click", () => dialog.close());
 buttonById("key-forget").addEventListener("click", forgetKey);
 document.addEventListener("visibilitychange", checkIfVisible);
 setInterval(checkIfVisible, CHECK_EVERY_MS);
+// On a phone the pages of the console are more than fit beside each other
+const current = document.querySelector(".console-nav [aria-current]");
+current?.scrollIntoView({ block: "nearest", inline: "center" });
 checkService();
