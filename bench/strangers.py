@@ -62,14 +62,19 @@ def group(settings: Settings, probes: Sequence[tuple[str, Probe]], seed: int) ->
     people: dict[str, list[str]] = defaultdict(list)
     order = np.random.default_rng(seed).permutation(len(probes))
     kept = 0
+    times_ms = []
     for number in order.tolist():
         person, probe = probes[number]
+        started = time.perf_counter()
         recognizer.identify(IdentificationRequest(replace(probe, timings_ms={}), source=person))
+        times_ms.append(1000 * (time.perf_counter() - started))
         latest = recognizer.store.list_visits(1)[0]
         if latest.stranger_id:
             people[latest.stranger_id].append(person)
             kept += 1
     print(describe(people, len(probes), kept, seed))
+    what = "search" if not settings.visitors.stranger_days else "search, checks and storing"
+    print(f"  {what} after the analysis: {statistics.median(times_ms):.0f} ms a clip")
     recognizer.close()
 
 
@@ -147,6 +152,8 @@ def main(clips: tuple[Path, ...], orders: int, count: int, rounds: int) -> None:
         recognizer = build_recognizer(settings_of("observed"))
         probes = observe_all(recognizer, clips)
         recognizer.close()
+        if probes:
+            group(settings_of("without").replace(stranger_days=0), probes, 0)
         for seed in range(orders if probes else 0):
             group(settings_of(f"order-{seed}"), probes, seed)
         both = [probe for _, probe in probes if len(probe.embeddings) == 2]
