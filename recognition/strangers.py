@@ -81,10 +81,17 @@ class Strangers:
             return None
 
     def finish(self, probes: Iterable[Probe], person_id: str) -> None:
-        """Delete the strangers whose clips were enrolled: they are this person now."""
-        if self._store.stranger_days:
+        """Delete the strangers whose clips were enrolled: they are this person now.
+
+        The enrolment stands where the store takes no writes meanwhile: their term goes on.
+        """
+        if not self._store.stranger_days:
+            return
+        try:
             sources = {probe.capture.source_sha256 for probe in probes}
             self._store.finish_strangers(sources, person_id)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("a stranger who was enrolled was not deleted: %s", error.code)
 
     def find(self, probe: Probe) -> Decision | None:
         """Decide which stranger a clip is. None: there is none yet.
