@@ -49,9 +49,8 @@ REFERENCE_S = 3.0
 SPEECH_S = (0.5, 6.0)
 # Nearest other people of the gallery whose scores are compared with those expected.
 OTHERS = 5
-# Other people up to whom a place counts as the places that were measured. The nearest of
-# so few say too little.
-PRIOR_PEOPLE = 10
+# Other people whose surplus counts as much as what was measured in other places.
+PRIOR_PEOPLE = 6
 # Names of the columns of the table of impostors in a card.
 COLUMNS = ("null_rate", "null_score")
 
@@ -276,14 +275,13 @@ class CohortNorm:
     def weigh_place(self, surplus: npt.ArrayLike, count: int) -> Float64Array:
         """Return what `count` other people with this surplus (any shape) take off.
 
-        Up to `PRIOR_PEOPLE` of them it is `place`, whatever their surplus is. Beyond, the
-        weight of `place` falls with the square of their number. Without `place`, fewer
-        than `OTHERS` count for less.
+        `place` counts as much as the surplus of `PRIOR_PEOPLE` others does. Without
+        `place`, fewer than `OTHERS` count for less.
         """
         seen = self.numbers.others * np.asarray(surplus, np.float64)
         if self.numbers.place is None:
             return seen * min(count, OTHERS) / OTHERS
-        prior = min(1.0, (PRIOR_PEOPLE / max(count, 1)) ** 2)
+        prior = PRIOR_PEOPLE / (PRIOR_PEOPLE + count)
         return prior * self.numbers.place + (1 - prior) * seen
 
     def surplus(self, others: npt.ArrayLike, count: int) -> float:

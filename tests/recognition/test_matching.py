@@ -347,9 +347,9 @@ PLACED = replace(NORMED, norm=CohortNorm(COHORT, replace(NUMBERS, place=1.5)))
 
 
 def test_few_people_count_as_of_a_place_that_was_measured(tmp_path: Path) -> None:
-    """One to one, and among so few that the nearest say nothing of the place."""
-    snapshot, _ = crowd(tmp_path, 4)
-    vector = direction("face", 2, 5, 1.0)
+    """One to one, and with nobody else in the gallery. Others weigh in more and more."""
+    snapshot, _ = crowd(tmp_path, 1)
+    vector = direction("face", 0, 5, 1.0)
     everywhere = PerModality(fused=PLACED, face=PLACED, voice=PLACED)
     best = rank(snapshot, {FACE: vector}, FACE, everywhere)[0]
     row = int(np.argmax(snapshot.vectors[FACE] @ vector))
@@ -360,6 +360,8 @@ def test_few_people_count_as_of_a_place_that_was_measured(tmp_path: Path) -> Non
     alone = compare(FACE, Side(vector), snapshot.vectors[FACE][row], PLACED)
     assert alone.strength == pytest.approx(expected, rel=1e-5)
     assert alone.score == pytest.approx(alone.level + alone.scale * alone.strength)
+    taken_off = [float(PLACED.norm.weigh_place(0.0, others)) for others in (0, 6, 1000)]
+    assert taken_off == pytest.approx([1.5, 0.75, 0.0], abs=0.01)
 
 
 def test_a_poor_clip_says_less(gallery: Gallery) -> None:

@@ -21,6 +21,7 @@ from train.calibration.people import (
     cohort_of,
     folds_of,
     own_people,
+    research_people,
 )
 from utils.arrays import Float32Array, unit
 from utils.modality import Modality
@@ -47,6 +48,9 @@ def research() -> ResearchTables:
         faces=Crowd(24, 3, conditions=("clean", "blur", "dark")).table(),
         voices=Crowd(24, 3, conditions=("clean", "noise 0 dB", "1 s", "2 s"), seed=1).table(),
         cohort_voices=Crowd(10, 1, seed=5).table().vectors,
+        cohort_faces=Crowd(12, 1, seed=6).table().vectors,
+        places=[{Modality.FACE: Crowd(8, 3, seed=7).table()}],
+        sources=[{Modality.VOICE: Crowd(9, 3, seed=8).table()}],
     )
 
 
@@ -61,16 +65,27 @@ def test_voices_of_other_data_sets_are_in_the_cohorts_of_voices(research: Resear
     folds = folds_of(research, fuse)
     for half in (0, 1):
         assert count_in(more, folds[Modality.FACE][half].cohort) == 0
+        assert count_in(research.cohort_faces, folds[Modality.FACE][half].cohort) == 12
         voices = folds[Modality.VOICE][half].cohort
         assert count_in(more, voices) == len(more)
         assert 0 < count_in(more, voices[: len(more)]) < len(more), "mixed, neither kind first"
-        fused = folds[Modality.FUSED][half].cohort[:, SIZE:]
-        assert 0 < count_in(more, fused) < len(more), "some of both kinds, wherever it is cut"
+        fused = folds[Modality.FUSED][half].cohort
+        assert 0 < count_in(more, fused[:, SIZE:]) < len(fused), "both kinds, wherever it is cut"
+        assert 0 < count_in(research.cohort_faces, fused[:, :SIZE]) < len(fused)
 
 
 def count_in(rows: Float32Array, cohort: Float32Array) -> int:
     """How many of `rows` are in a cohort."""
     return int((unit(cohort) @ rows.T > 0.999).sum())
+
+
+def test_faces_of_a_place_are_joined_with_voices_of_a_source(research: ResearchTables) -> None:
+    """Nobody of one place is seen and heard there: pseudo-persons stand in."""
+    encoders = SimpleNamespace(fusion=SimpleNamespace(fuse=fuse))
+    people = research_people(encoders, research)  # type: ignore[arg-type]
+    (joined,) = people[Modality.FUSED].alike
+    assert len(np.unique(joined.table.person)) == 8
+    assert [len(people[modality].alike) for modality in (Modality.FACE, Modality.VOICE)] == [1, 1]
 
 
 class Encoder:

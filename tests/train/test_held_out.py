@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from network.frontends.log_mel import FrontendSpec
 from tests.support import media_sound
 from train.data.conditions import NoiseBank
-from train.data.held_out import cohort_voices
+from train.data.held_out import cohort_faces, cohort_voices
 from train.data.renderings import VoiceOptions
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array, ImageArray
 from utils.config import CaptureSettings
 from utils.media import Waveform
 
@@ -39,6 +41,15 @@ class Encoder:
     def embed(self, sound: Waveform) -> SimpleNamespace:
         self.heard.append(len(sound.samples))
         return SimpleNamespace(vector=np.eye(EMBEDDING_SIZE, dtype=np.float32)[len(self.heard)])
+
+
+class Faces:
+    """Gives every crop the same embedding."""
+
+    encoder_id = "stub-faces"
+
+    def embed_each(self, crops: ImageArray) -> Float32Array:
+        return np.eye(1, EMBEDDING_SIZE, dtype=np.float32).repeat(len(crops), axis=0)
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +93,27 @@ def test_a_few_files_of_each_training_speaker_of_the_groups(
     )
     assert rows.shape == (found, EMBEDDING_SIZE)
     assert len(encoder.heard) == found
+
+
+@pytest.mark.parametrize("portraits", [0, 4])
+def test_one_face_of_each_person_joins_the_cohort(tmp_path: Path, portraits: int) -> None:
+    """Portraits have no names: each is somebody else."""
+    faces = _pictures(tmp_path, "faces", ["a", "a", "b", "c"])
+    unnamed = tmp_path / "portraits.csv"
+    if portraits:
+        unnamed = _pictures(tmp_path, "portraits", [""] * portraits)
+    rows = cohort_faces(Faces(), faces, unnamed, cache=None)  # type: ignore[arg-type]
+    assert rows.shape == (3 + portraits, EMBEDDING_SIZE)
+
+
+def _pictures(root: Path, name: str, people: Sequence[str]) -> Path:
+    lines = ["path,identity,split"]
+    with zipfile.ZipFile(root / f"{name}.zip", "w") as archive:
+        for number, person in enumerate(people):
+            file = root / f"{name}-{number}.png"
+            Image.new("RGB", (112, 112), (20 * number, 90, 60)).save(file)
+            archive.write(file, file.name)
+            lines.append(f"{file.name},{person},train")
+    listing = root / f"{name}.csv"
+    listing.write_text("\n".join(lines), encoding="utf-8")
+    return listing

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scoring.norms import Coefficients, CohortNorm
-from tests.support.people_tables import two_folds
+from tests.support.people_tables import crowd, two_folds
 from train.calibration.galleries import Arena, Fold
-from train.calibration.norm_fit import fit_norm
+from train.calibration.norm_fit import FEWEST_GROUPS, fit_norm
+from train.calibration.place_fit import strangers
 
 
 def test_numbers_are_fitted_and_within_bounds() -> None:
@@ -47,6 +48,29 @@ def test_seconds_that_hardly_differ_explain_nothing() -> None:
     seconds = np.random.default_rng(0).uniform(5, 6, len(fold.table)).astype(np.float32)
     numbers = fit_norm([Fold(dataclasses.replace(fold.table, seconds=seconds), fold.cohort)])
     assert numbers == fit_norm([without_seconds(fold)])
+
+
+def test_the_level_holds_in_many_places() -> None:
+    """Strangers of a place are no stronger than those from anywhere, if enough are measured.
+
+    A new place gains as well. One place moves nothing.
+    """
+    both = two_folds()
+    rooms = [
+        Fold(crowd(people=20, shift=0.5 + 0.05 * seed, seed=seed), both[0].cohort)
+        for seed in range(3, 3 + FEWEST_GROUPS)
+    ]
+    plain = fit_norm(both)
+    assert fit_norm(both, rooms[:1]) == plain
+    fresh = Fold(crowd(people=20, shift=0.6, seed=20), both[0].cohort)
+
+    def reach(numbers: Coefficients) -> float:
+        anywhere, _ = numbers.impostors.threshold(0.01)
+        norm = CohortNorm(fresh.cohort, numbers)
+        return float(np.quantile(strangers(fresh.table, norm), 0.99)) - anywhere
+
+    assert reach(plain) > 1
+    assert reach(fit_norm(both, rooms)) < 0.95 * reach(plain)
 
 
 def two_lengths(fold: Fold) -> Fold:

@@ -83,10 +83,10 @@ def fit_people(
 
 
 def fit_elsewhere(people: People) -> tuple[Norm, ImpostorTable]:
-    """Fit what needs no place: the norm, and the table of impostors."""
+    """Fit the norm, and the table of impostors from anywhere."""
     norm = people.norm or NoNorm()
     if people.norm is None and people.cohort is not None:
-        norm = CohortNorm(people.cohort, fit_norm(people.folds))
+        norm = CohortNorm(people.cohort, fit_norm(people.folds, people.alike))
     return norm, gallery_table(best_strengths([Arena(fold, norm) for fold in people.folds]))
 
 
@@ -102,9 +102,8 @@ def fit_ratio(
 
     Arguments as of `fit_people`. `draws`: galleries that are drawn of clean clips.
     """
-    alike = (*people.places, *people.sources)
-    if alike and isinstance(norm, CohortNorm):
-        norm = with_place(norm, alike)
+    if people.alike and isinstance(norm, CohortNorm):
+        norm = with_place(norm, people.alike)
     trials = list(ratio_trials(people, norm, draws))
     trials[0] = with_answers(trials[0], answers)
     return replace(of_trials(trials, impostors), norm=norm)

@@ -25,7 +25,14 @@ from train.calibration.people import (
 )
 from train.calibration.places import PLACES, SOURCES, Place, PlaceReader
 from train.data.datasets import read_listing
-from train.data.held_out import CACHE, Selection, cohort_voices, held_out_faces, held_out_voices
+from train.data.held_out import (
+    CACHE,
+    Selection,
+    cohort_faces,
+    cohort_voices,
+    held_out_faces,
+    held_out_voices,
+)
 from train.data.renderings import VoiceOptions
 from train.data.tables import read_noises
 from utils.config import Settings
@@ -69,10 +76,10 @@ class Source(Protocol):
 class ResearchData:
     """People of the research data.
 
-    Held-out voices are of one data set alone, and a cohort of one place takes the
-    strangers of any other for each other. So speakers of the training split join the
-    cohort: `cohort_files` of each speaker of `cohort_groups`, data sets of fluent
-    speech.
+    Held-out people are of one data set alone, and a cohort of one place takes the
+    strangers of any other for each other. So people of the training split join the
+    cohort: faces of all data sets, those of `portraits` too, and `cohort_files` of each
+    speaker of `cohort_groups`, data sets of fluent speech.
 
     Attributes:
         folder: The research data.
@@ -88,6 +95,7 @@ class ResearchData:
     folder: Path
     settings: Settings
     faces: str = "faces.csv"
+    portraits: str = "faces2.csv"
     voices: str = "voices.csv"
     noise: str = "voices.csv"
     face_files: int = 9
@@ -122,6 +130,9 @@ class ResearchData:
         return ResearchTables(
             faces=held_out_faces(encoders.face, faces, self.cache),
             voices=held_out_voices(encoders.voice, voices, options, self.cache),
+            cohort_faces=cohort_faces(
+                encoders.face, faces.source, self.folder / self.portraits, self.cache
+            ),
             cohort_voices=cohort_voices(
                 encoders.voice,
                 voices.source,

@@ -4,9 +4,9 @@ Its weights are fitted. Its form and the shares below were chosen.
 
 - Level and scale: of each probe, under every measured condition, how high its nearest
   tenth and its nearest hundredth of impostors score. They are fitted by least squares
-  to its cohort scores and the length of its speech. Conditions differ in how far a
-  probe's cohort scores predict its impostors, so the regression uses as much of them as
-  is true on the whole.
+  to its cohort scores and the length of its speech, the level in many places too.
+  Conditions differ in how far a probe's cohort scores predict its impostors, so the
+  regression uses as much of them as is true on the whole.
 - Person: the rest, of the nearest tenth of each template, fitted to the template's own
   cohort scores.
 - Others: how much of the surplus of the other people of a gallery is also that of the
@@ -36,6 +36,10 @@ LEAST_SCALE = 0.25
 NULL_HEAD = (0.99, 0.97, 0.95, 0.9, 0.8, 0.7, 0.6)
 # Deviation of the logarithm of the seconds of speech, below which they predict nothing.
 LEAST_SPREAD = 0.25
+# Groups of people who are alike, from which they tell how a level should follow a probe. A
+# group counts as a fold does if it has so many probes.
+FEWEST_GROUPS = 6
+FULL_GROUP = 60
 # Comparisons beyond the last entry of the table of impostors.
 NULL_SUPPORT = 20
 SIZES = (12, 25, 50, 100)
@@ -54,16 +58,24 @@ class _Tails:
     nearest: Float64Array
 
 
-def fit_norm(folds: Sequence[Fold]) -> Coefficients:
-    """Fit the numbers to these people, for cohorts of their kind."""
+def fit_norm(folds: Sequence[Fold], alike: Sequence[Fold] = ()) -> Coefficients:
+    """Fit the numbers to these people, for cohorts of their kind.
+
+    Args:
+        folds: People from anywhere.
+        alike: Groups of people of one place or source each. Where there are
+            `FEWEST_GROUPS`, the level must hold in them too.
+    """
+    alike = alike if len(alike) >= FEWEST_GROUPS else ()
     tails = []
     for fold in folds:
         tails += [_tails_of(fold, condition) for condition in fold.table.conditions]
+    rooms = [_tails_of(fold, fold.clean) for fold in alike]
     features = np.concatenate([part.features for part in tails])
     near = np.concatenate([part.near for part in tails])
     distance = np.concatenate([part.nearest for part in tails]) - near
     numbers = Coefficients(
-        level=_least_squares(features, near),
+        level=_fit_level(tails, rooms, len(folds)),
         scale=_least_squares(features, distance),
         least_scale=LEAST_SCALE * float(distance.mean()),
         person=0.0,
@@ -72,7 +84,7 @@ def fit_norm(folds: Sequence[Fold]) -> Coefficients:
         # Measured below, with the numbers above.
         impostors=ImpostorTable((0.5, 0.25), (0.0, 1.0)),
     )
-    person, mean = _fit_person(folds, numbers)
+    person, mean = _fit_person([*folds, *alike], numbers)
     numbers = replace(numbers, person=person, person_mean=mean)
     impostors = [_impostors(fold, numbers) for fold in folds]
     numbers = replace(numbers, impostors=_table_of(np.concatenate(impostors)))
@@ -101,19 +113,35 @@ def _tails_of(fold: Fold, condition: str) -> _Tails:
     )
 
 
+def _fit_level(tails: Sequence[_Tails], rooms: Sequence[_Tails], folds: int) -> Weights:
+    parts = [*tails, *rooms]
+    shares = [folds / len(tails)] * len(tails) + [
+        min(1.0, len(part.near) / FULL_GROUP) for part in rooms
+    ]
+    weights = [np.full(len(p.near), s / len(p.near)) for p, s in zip(parts, shares, strict=True)]
+    return _least_squares(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.near for part in parts]),
+        np.concatenate(weights),
+    )
+
+
 def _top_mean(scores: npt.NDArray[np.floating], share: float) -> Float64Array:
     """Mean of the highest `share` of each row."""
     count = max(2, round(share * scores.shape[1]))
     return np.partition(scores, -count, axis=1)[:, -count:].mean(axis=1).astype(np.float64)
 
 
-def _least_squares(features: Float64Array, target: Float64Array) -> Weights:
-    """Weights of `features` (n, 4).
+def _least_squares(
+    features: Float64Array, target: Float64Array, weight: Float64Array | None = None
+) -> Weights:
+    """Weights of `features` (n, 4), of rows that weigh `weight` (n,).
 
     The last is 0 where it hardly varies, as it would share the work of the first.
     """
     used = features if features[:, 3].std() >= LEAST_SPREAD else features[:, :3]
-    weights = np.linalg.lstsq(used, target, rcond=None)[0]
+    root = np.ones(len(target)) if weight is None else np.sqrt(weight)
+    weights = np.linalg.lstsq(used * root[:, None], target * root, rcond=None)[0]
     first, second, third, fourth = np.pad(weights, (0, features.shape[1] - len(weights))).tolist()
     return first, second, third, fourth
 

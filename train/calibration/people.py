@@ -7,8 +7,9 @@ the place. They are set against the cohort that the models have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -38,8 +39,8 @@ class ResearchTables:
     Attributes:
         faces, voices: People whom no network was trained on, under every measured
             condition.
-        cohort_voices: (n, size), people whom the network was trained on, for the cohort
-            alone.
+        cohort_voices, cohort_faces: (n, size), people whom the networks were trained
+            on, for the cohorts alone. None for none.
         places: People of one place each, by modality.
         sources: People of one source each, who were in different places.
     """
@@ -49,6 +50,7 @@ class ResearchTables:
     cohort_voices: Float32Array
     places: Sequence[Mapping[Modality, Table]] = ()
     sources: Sequence[Mapping[Modality, Table]] = ()
+    cohort_faces: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,21 @@ class People:
     places: tuple[Fold, ...] = ()
     sources: tuple[Fold, ...] = ()
 
+    @property
+    def alike(self) -> tuple[Fold, ...]:
+        """All groups of people of one kind."""
+        return (*self.places, *self.sources)
+
 
 def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality, People]:
     """People of the research data, by modality."""
     folds = folds_of(tables, encoders.fusion.fuse)
-    faces = as_stored(cohort_of(tables.faces))
+    faces = as_stored(mix(cohort_of(tables.faces), tables.cohort_faces))
     voices = as_stored(mix(cohort_of(tables.voices), tables.cohort_voices))
     fused = joined_cohort(encoders.fusion.fuse, faces, voices)
     cohorts = {Modality.FACE: faces, Modality.VOICE: voices, Modality.FUSED: fused}
     pairs = {Modality.FACE: _clean_pairs(tables.faces), Modality.VOICE: _clean_pairs(tables.voices)}
+    sources = [*tables.sources, *_join_sources(tables, encoders.fusion.fuse)]
     people = {}
     for modality, cohort in cohorts.items():
         people[modality] = People(
@@ -88,7 +96,7 @@ def research_people(encoders: Encoders, tables: ResearchTables) -> dict[Modality
             cohort=cohort,
             pairs=pairs.get(modality),
             places=_folds_in(tables.places, modality, cohort),
-            sources=_folds_in(tables.sources, modality, cohort),
+            sources=_folds_in(sources, modality, cohort),
         )
     return people
 
@@ -97,6 +105,16 @@ def _folds_in(
     places: Sequence[Mapping[Modality, Table]], modality: Modality, cohort: Float32Array
 ) -> tuple[Fold, ...]:
     return tuple(Fold(place[modality], cohort) for place in places if modality in place)
+
+
+def _join_sources(tables: ResearchTables, fuse: Fuse) -> Iterator[Mapping[Modality, Table]]:
+    """Pseudo-persons of one place by face and of one source by voice."""
+    silent = [place[Modality.FACE] for place in tables.places if Modality.VOICE not in place]
+    for faces, source in product(silent, tables.sources):
+        rng = np.random.default_rng(SEED)
+        clean = ((faces.conditions[0], source[Modality.VOICE].conditions[0]),)
+        joined = fused_table(faces, source[Modality.VOICE], fuse, clean, rng=rng)
+        yield {Modality.FUSED: joined}
 
 
 def _clean_pairs(table: Table) -> ScoredTrials:
@@ -111,7 +129,7 @@ def folds_of(tables: ResearchTables, fuse: Fuse) -> dict[Modality, Folds]:
     """
     faces = halves(tables.faces)
     voices = halves(tables.voices)
-    face_cohorts = [cohort_of(half) for half in faces]
+    face_cohorts = [mix(cohort_of(half), tables.cohort_faces) for half in faces]
     voice_cohorts = [mix(cohort_of(half), tables.cohort_voices) for half in voices]
     fused = []
     for half in (0, 1):
@@ -197,9 +215,9 @@ def cohort_of(table: Table) -> Float32Array:
     return clean.vectors[rng.permutation(rows)]
 
 
-def mix(cohort: Float32Array, more: Float32Array) -> Float32Array:
+def mix(cohort: Float32Array, more: Float32Array | None) -> Float32Array:
     """Both (n, size), in random order: fused cohorts take rows from the front."""
-    both = np.concatenate([cohort, more])
+    both = cohort if more is None else np.concatenate([cohort, more])
     return both[np.random.default_rng(SEED).permutation(len(both))]
 
 

@@ -18,26 +18,26 @@ from utils.arrays import Float64Array
 
 # Share of strangers that reach the strengths that are compared.
 RATE = 0.01
-# A strength set on some people lets two to four times as many others pass. Within a
-# place that is about this much of a strength.
-MARGIN = 0.75
+# A strength set on some people lets more of others pass.
+MARGIN = 0.2
 # Pairs of people that a place must have.
 FEWEST_PAIRS = 6
 
 
 def with_place(norm: CohortNorm, places: Sequence[Fold]) -> CohortNorm:
-    """Return the norm with the place in which strangers resemble each other most.
+    """Return the norm with what a place takes off.
 
-    The next place may be like it. It is the distance between the strengths that `RATE`
-    of its strangers and of those from anywhere reach, and `MARGIN`.
+    It is the distance between the strengths that `RATE` of the strangers of one place and
+    of those from anywhere reach, a mean over places, and `MARGIN`. Every person of a place
+    counts alike. The strictest place needs more, and most need less.
     """
     anywhere, _ = norm.numbers.impostors.threshold(RATE)
-    reached = [
-        float(np.quantile(strangers(fold.table, norm), 1 - RATE))
-        for fold in places
-        if _pairs(fold.table) >= FEWEST_PAIRS
-    ]
-    place = max(reached, default=anywhere) - anywhere + MARGIN
+    tables = [fold.table for fold in places if _pairs(fold.table) >= FEWEST_PAIRS]
+    place = MARGIN
+    if tables:
+        reached = [float(np.quantile(strangers(table, norm), 1 - RATE)) for table in tables]
+        people = [len(np.unique(table.person)) for table in tables]
+        place += float(np.average(reached, weights=people)) - anywhere
     return CohortNorm(norm.cohort, replace(norm.numbers, place=max(place, 0.0)))
 
 

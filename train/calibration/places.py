@@ -34,22 +34,25 @@ class Place:
     """Clips, photographs or recordings of people in one place.
 
     Attributes:
-        media: Folder, zip archive or listing (of which the split `dev` counts), below
-            the folder of the research data.
+        media: Folder, zip archive or listing below the folder of the research data.
         person: Regular expression of the paths in it, or of the identities of a
             listing. Its group names the person.
         files: At most so many files of each person.
+        split: The split of a listing that counts.
+        people: At most so many people, None for all.
     """
 
     media: str
     person: str
     files: int = 6
+    split: str = "dev"
+    people: int | None = None
 
     def listing(self, root: Path) -> Listing:
         """The chosen files below `root`, with their people."""
         source = root / self.media
         if source.suffix == ".csv":
-            whole = read_listing(source, "audio", "dev")
+            whole = read_listing(source, "audio", self.split)
             named = [(item.path, item.label) for item in whole.items]
             source = whole.root
         else:
@@ -59,7 +62,7 @@ class Place:
             for path, name in named
             if (match := re.search(self.person, name)) is not None
         ]
-        return select(Listing(source, tuple(items)), self.files, least=1)
+        return select(Listing(source, tuple(items)), self.files, self.people, least=1)
 
 
 PLACES = (
@@ -68,9 +71,23 @@ PLACES = (
     Place("liveness/words.zip", r"^(spk\d+)/"),
     Place("liveness/prints.zip", r"^live/(\d{4})_"),
 )
-# Strangers of one source, each of whom recorded somewhere else every time. They tell how
-# much such strangers resemble each other, and not what one's own clips in one place do.
-SOURCES = (Place("voices2.csv", r"^(msc_ml/.+)"),)
+# Strangers of one source each. They tell how much such strangers resemble each other, and
+# not what one's own clips in one place do: some recorded somewhere else every time.
+SOURCES = (
+    Place("voices2.csv", r"^(msc_ml/.+)"),
+    *(
+        Place(listing, rf"^({name}/.+)", files=3, split="train", people=40)
+        for listing, name in (
+            ("voices2.csv", "aec_doubletalk"),
+            ("voices2.csv", "emotiontts_ko"),
+            ("voices2.csv", "picovoice_s2i"),
+            ("voices2.csv", "voicecorpus_mx"),
+            ("voices.csv", "arabic_sc"),
+            ("voices.csv", "dspspeech20"),
+            ("voices.csv", "speech_commands"),
+        )
+    ),
+)
 
 
 @dataclass(frozen=True)

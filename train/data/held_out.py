@@ -14,13 +14,16 @@ import numpy as np
 
 from network.serving.encoder import FaceEncoder, VoiceEncoder
 from train.data.conditions import FACE_CONDITIONS, VOICE_CONDITIONS
-from train.data.datasets import Listing, group_of, read_listing
+from train.data.datasets import Item, Listing, group_of, read_listing
 from train.data.renderings import Recipe, VoiceOptions
 from train.data.tables import Table, face_table, select, voice_table
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 
 CACHE = Path("data/cache/fusion")
 CLEAN = Recipe(("clean",))
+# People of the cohort whom the face network was trained on, by the kind of their set.
+COHORT_PEOPLE = 750
+COHORT_PORTRAITS = 1200
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,33 @@ def held_out_voices(
     return voice_table(
         encoder, selection.listing("audio"), Recipe(VOICE_CONDITIONS), options=options, cache=cache
     )
+
+
+def cohort_faces(
+    encoder: FaceEncoder, faces: Path, portraits: Path, cache: Path | None = CACHE
+) -> Float32Array:
+    """Embed photographs of other people, for the cohort: one of each person.
+
+    The network was trained on them, so none of them may be measured.
+
+    Args:
+        encoder: The face encoder that serves.
+        faces: A data set of people, whose split `train` is read.
+        portraits: A data set without names, each picture somebody else. It has people
+            of more ages and origins than `faces`. It may be missing.
+        cache: Folder of the tables, None for no cache.
+
+    Returns:
+        (n, 512) float32 of unit length.
+    """
+    named = select(read_listing(faces, "image", "train"), 1, COHORT_PEOPLE, least=1)
+    parts = [face_table(encoder, named, CLEAN, cache).vectors]
+    if portraits.exists():
+        pictures = read_listing(portraits, "image", "train")
+        items = tuple(Item(item.path, item.path) for item in pictures.items)
+        drawn = select(Listing(pictures.root, items), 1, COHORT_PORTRAITS, least=1)
+        parts.append(face_table(encoder, drawn, CLEAN, cache).vectors)
+    return np.concatenate(parts)
 
 
 def cohort_voices(

@@ -25,8 +25,6 @@ from recognition.results import Decision, Verdict
 from recognition.verifier import judge
 from scoring.bootstrap import bootstrap_interval
 from scoring.calibration import Calibration
-from scoring.impostor_table import ImpostorTable
-from scoring.norms import Norm
 from train.calibration.fit import fit_elsewhere, fit_ratio
 from train.calibration.galleries import Fold
 from train.calibration.gallery_fit import FEW_DRAWS
@@ -38,7 +36,7 @@ from utils.modality import Modality, PerModality
 from utils.whole_file import whole_file
 
 # Version of the calibrations in the cache. It changes with how one is fitted.
-FORMAT = "1"
+FORMAT = "2"
 SEED = 9
 REPLICATES = 400
 MISSING = {Modality.FACE: "no face", Modality.VOICE: "no speech"}
@@ -182,13 +180,12 @@ class Service:
 
 
 class Calibrator:
-    """Fits calibrations without some people. What needs no place is fitted once."""
+    """Fits calibrations without some people."""
 
     def __init__(self, people: Mapping[Modality, People], cache: Path | None = None) -> None:
         """Take the people of all calibrations, and a folder that keeps what is fitted."""
         self._people = people
         self._cache = cache
-        self._bases: dict[Modality, tuple[Norm, ImpostorTable]] = {}
         self._names = {modality: _digest(part) for modality, part in people.items()}
 
     def without(self, held_out: Collection[str]) -> Calibrations:
@@ -210,12 +207,10 @@ class Calibrator:
 
     def _fit(self, modality: Modality, held_out: Collection[str]) -> Calibration:
         people = self._people[modality]
-        if modality not in self._bases:
-            self._bases[modality] = fit_elsewhere(people)
         places = tuple(_leave_out(fold, held_out) for fold in people.places)
-        left = tuple(fold for fold in places if len(fold.table))
+        left = replace(people, places=tuple(fold for fold in places if len(fold.table)))
         # There are many of them: each is fitted to fewer galleries than the one that serves.
-        return fit_ratio(replace(people, places=left), *self._bases[modality], draws=FEW_DRAWS)
+        return fit_ratio(left, *fit_elsewhere(left), draws=FEW_DRAWS)
 
 
 def _digest(people: People) -> str:
