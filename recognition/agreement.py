@@ -22,7 +22,7 @@ from utils.arrays import BoolArray, Float32Array, unit
 from utils.modality import Modality
 
 # Natural log-likelihood ratio of "one person" below which the two groups are two people
-_LEAST_LLR = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(99)}
+_LEAST_LLR = {Modality.FACE: math.log(9), Modality.VOICE: -math.log(20)}
 # The same for a network without a cohort, whose ratios of two people lie lower. A few people
 # of one's own say little of it, and one person's clip came to -0.2
 _LEAST_WITHOUT_COHORT = {Modality.FACE: -math.log(3), Modality.VOICE: -math.log(99)}

@@ -18,6 +18,8 @@ from utils.errors import ClipRefusedError, DuplicatePersonError, MixedPeopleErro
 from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
 
+_SURE = 0.95
+"""Probability from which one half of a clip is taken for somebody of the gallery."""
 UNLIKE_EARLIER = Hint(
     "unlike_earlier",
     "This clip is unlike what is stored for this person: check that it is the right one.",
@@ -107,7 +109,10 @@ class Enroller:
 
 
 def _find_half_known(decisions: PerModality[Decision], person_id: str) -> MixedPeopleError | None:
-    """Find out whether the face is somebody else's and the voice not, or the other way."""
+    """Find out whether the face is somebody else's and the voice not, or the other way.
+
+    As a duplicate does, that takes more than a name: strangers are named at the stated rate.
+    """
     if decisions.fused.outcome is not Outcome.CONFLICT:
         return None
     named = {m: decisions[m].match for m in SINGLE if decisions[m].match is not None}
@@ -115,6 +120,8 @@ def _find_half_known(decisions: PerModality[Decision], person_id: str) -> MixedP
         return None
     for modality, match in named.items():
         assert match is not None
+        if match.probability < _SURE:
+            continue
         return MixedPeopleError(
             f"The face and the voice must be of one person. Received: by {modality} the clip is"
             f" {match.person_id!r} ({match.name}), and the rest speaks against that person",

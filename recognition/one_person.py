@@ -29,7 +29,7 @@ from utils.modality import SINGLE, Modality
 
 # Log-likelihood ratio below which a clip is unlike a person. A voice changes more from day
 # to day than a face does.
-LEAST_LIKE = {Modality.FACE: 0.0, Modality.VOICE: -math.log(9)}
+LEAST_LIKE = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(3)}
 
 
 class OnePerson:

@@ -62,16 +62,18 @@ def test_measured_people_are_not_in_their_cohort(research: ResearchTables) -> No
 
 def test_voices_of_other_data_sets_are_in_the_cohorts_of_voices(research: ResearchTables) -> None:
     more = research.cohort_voices
+    faces = research.cohort_faces
+    assert faces is not None
     folds = folds_of(research, fuse)
     for half in (0, 1):
         assert count_in(more, folds[Modality.FACE][half].cohort) == 0
-        assert count_in(research.cohort_faces, folds[Modality.FACE][half].cohort) == 12
+        assert count_in(faces, folds[Modality.FACE][half].cohort) == 12
         voices = folds[Modality.VOICE][half].cohort
         assert count_in(more, voices) == len(more)
         assert 0 < count_in(more, voices[: len(more)]) < len(more), "mixed, neither kind first"
         fused = folds[Modality.FUSED][half].cohort
         assert 0 < count_in(more, fused[:, SIZE:]) < len(fused), "both kinds, wherever it is cut"
-        assert 0 < count_in(research.cohort_faces, fused[:, :SIZE]) < len(fused)
+        assert 0 < count_in(faces, fused[:, :SIZE]) < len(fused)
 
 
 def count_in(rows: Float32Array, cohort: Float32Array) -> int:
