@@ -10,7 +10,7 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-# More clips are never analysed at a time; a thread that is not needed does not start
+# What finds no thread waits for one. A thread that is not needed does not start
 _MOST_THREADS = 16
 
 
