@@ -49,10 +49,11 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
 
 
 def _make_aligner(settings: Settings, serving: bool) -> Aligner:
+    film_s = settings.liveness.film_s
     if not serving:
-        return Aligner(settings.capture)
-    decoders = Decoders(settings.capture, settings.limits.slots)
-    return Aligner(settings.capture, decoders.read)
+        return Aligner(settings.capture, film_s=film_s)
+    decoders = Decoders(settings.capture, settings.limits.slots, film_s=film_s)
+    return Aligner(settings.capture, decoders.read, film_s=film_s)
 
 
 def warm_up(aligner: Aligner, encoders: Encoders) -> None:

@@ -19,11 +19,20 @@ from align.faces import FaceDetector, analyse_faces, find_faces
 from align.heap import bound_heap, release_heap
 from align.hints import View, advise
 from align.limits import ReadLimits
+from align.mouth_film import film_mouth
 from align.speech import analyse_speech
 from utils.beside import beside
 from utils.clock import timed
 from utils.config import CaptureSettings
-from utils.media import Capture, Clip, FaceDetection, Frame, SpeechAnalysis
+from utils.media import (
+    Capture,
+    Clip,
+    FaceAnalysis,
+    FaceDetection,
+    Frame,
+    MouthFilm,
+    SpeechAnalysis,
+)
 
 Reader = Callable[
     [Path, str | None, ReadLimits], AbstractContextManager[tuple[Clip, dict[str, float]]]
@@ -41,10 +50,15 @@ _BRIGHTNESS_STEP = 8
 class Aligner:
     """Makes a `Capture` of a media file. One instance serves all threads."""
 
-    def __init__(self, settings: CaptureSettings, read: Reader | None = None) -> None:
-        """Read clips by `read` (`align.decoders`), or else in this process."""
+    def __init__(
+        self, settings: CaptureSettings, read: Reader | None = None, *, film_s: float = 0.0
+    ) -> None:
+        """Read clips by `read` (`align.decoders`), or else in this process.
+
+        `film_s`: seconds in which the mouth is filmed, 0 for none.
+        """
         self._settings = settings
-        self._limits = ReadLimits.from_settings(settings)
+        self._limits = ReadLimits.from_settings(settings, film_s)
         self._is_fast = settings.accuracy == "fast"
         self._read = read or self._read_here
         self._detector = FaceDetector()
@@ -97,6 +111,7 @@ class Aligner:
                 detections = find_faces(self._detector, clip.frames)
             with timed(timings, "align"):
                 faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
+            film = self._film(clip, faces, timings)
             view = _glance(clip.frames, detections)
             speech, timings["speech"] = hearing.result()
         return Capture(
@@ -108,7 +123,14 @@ class Aligner:
             source_sha256=clip.source_sha256,
             hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
             timings_ms=timings,
+            mouth_film=film,
         )
+
+    def _film(self, clip: Clip, faces: FaceAnalysis, timings: dict[str, float]) -> MouthFilm | None:
+        if not clip.film:
+            return None
+        with timed(timings, "mouth"):
+            return film_mouth(self._detector, clip, faces.faces)
 
     def _hear(self, clip: Clip) -> tuple[SpeechAnalysis, float]:
         """Analyse the first sound with speech, or the first sound where none has any.

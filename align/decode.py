@@ -10,6 +10,7 @@ from pathlib import Path
 
 from align.completeness import measure_missing_s
 from align.container import Demuxed, demux, open_container
+from align.film import Film
 from align.limits import ReadLimits
 from align.photo import read_photo
 from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
@@ -73,7 +74,8 @@ def _read_tracks(
 ) -> Clip:
     with open_container(path, kind) as container:
         tracks = demux(container, limits)
-        frames = decode_frames(tracks.video, limits)
+        film = Film(limits.film_s)
+        frames = decode_frames(tracks.video, limits, film)
         with timed(timings_ms, "sound"):
             sounds = _decode_sounds(tracks, limits)
     _refuse_empty(frames, sounds, tracks, kind)
@@ -83,6 +85,8 @@ def _read_tracks(
         duration_s=tracks.duration_s,
         source_sha256=hash_file(path),
         missing_s=measure_missing_s(path, kind.demuxer, tracks),
+        film=film.frames,
+        sound_start_s=(tracks.audio.first_s or 0.0) - (tracks.video.first_s or 0.0),
     )
 
 

@@ -36,9 +36,13 @@ class Decoders:
         *,
         bounds: Confinement | None = None,
         program: str = "align.decoder_program",
+        film_s: float = 0.0,
     ) -> None:
-        """Start `count` processes that run the module `program`."""
-        limits = ReadLimits.from_settings(settings)
+        """Start `count` processes that run the module `program`.
+
+        `film_s` seconds of each clip are kept as small grey frames, too.
+        """
+        limits = ReadLimits.from_settings(settings, film_s)
         self._decoders = [_Decoder(limits, bounds or Confinement(), program) for _ in range(count)]
         self._idle: queue.LifoQueue[_Decoder] = queue.LifoQueue()
         for decoder in self._decoders:

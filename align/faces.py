@@ -90,6 +90,17 @@ class FaceDetector:
         """
         return self._search(cascade.follow, images, about_px)
 
+    def locate(
+        self, images: Sequence[ImageArray], boxes_xyxy: Float64Array
+    ) -> list[FaceDetection | None]:
+        """Find one face again in each image, given its place in pixels: `cascade.locate`."""
+        faces: list[FaceDetection | None] = [None] * len(images)
+        for row in cascade.locate(images, boxes_xyxy, self.load()):
+            detection = _to_detection(row, 1)
+            if is_plausible(detection.landmarks_xy):
+                faces[int(row[0])] = detection
+        return faces
+
     def _search(
         self, search: Search, images: Sequence[ImageArray], about_px: int
     ) -> list[list[FaceDetection]]:

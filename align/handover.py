@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from align.film import MOST_SIDE_PX
+from align.film import RATE_HZ as FILM_HZ
 from align.limits import ReadLimits
 from utils.arrays import RATE_HZ, Float32Array, ImageArray
-from utils.media import Clip, Frame, Waveform
+from utils.media import Clip, Frame, GreyFrame, Waveform
 
 # Arrays begin at multiples of it
 _ALIGNMENT = 64
@@ -26,8 +28,10 @@ def needed_bytes(limits: ReadLimits) -> int:
     frames_px = limits.max_frames * limits.max_side_px**2
     sounds = int(limits.read_s * RATE_HZ) * 4 * limits.max_sounds
     arrays = limits.max_frames + limits.max_sounds
+    film = math.ceil(limits.film_s * FILM_HZ) + 1 if limits.film_s else 0
     most_px = max(frames_px, limits.kept_photo_px)
-    return most_px * 3 + sounds + arrays * _ALIGNMENT
+    grey = film * MOST_SIDE_PX**2
+    return most_px * 3 + grey + sounds + (arrays + film) * _ALIGNMENT
 
 
 def hand_over(clip: Clip, memory: memoryview) -> dict[str, Any]:
@@ -37,19 +41,22 @@ def hand_over(clip: Clip, memory: memoryview) -> dict[str, Any]:
         ValueError: the arrays are larger than the memory.
     """
     end = 0
-    frames = []
-    for frame in clip.frames:
+    pictures = []
+    shown: tuple[Frame | GreyFrame, ...] = (*clip.frames, *clip.film)
+    for frame in shown:
         start = end
         end = _put(frame.image, memory, start)
-        frames.append({"start": start, "shape": frame.image.shape, "time_s": frame.time_s})
+        pictures.append({"start": start, "shape": frame.image.shape, "time_s": frame.time_s})
     sounds = []
     for waveform in clip.waveforms:
         start = end
         end = _put(waveform.samples, memory, start)
         sounds.append({"start": start, "count": len(waveform.samples), "rate_hz": waveform.rate_hz})
     return {
-        "frames": frames,
+        "frames": pictures[: len(clip.frames)],
+        "film": pictures[len(clip.frames) :],
         "sounds": sounds,
+        "sound_start_s": clip.sound_start_s,
         "duration_s": clip.duration_s,
         "source_sha256": clip.source_sha256,
         "missing_s": clip.missing_s,
@@ -66,6 +73,10 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
         Frame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
         for frame in description["frames"]
     ]
+    film = [
+        GreyFrame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
+        for frame in description["film"]
+    ]
     sounds = [_view_sound(memory, sound) for sound in description["sounds"]]
     return Clip(
         frames=tuple(frames),
@@ -73,6 +84,8 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
         duration_s=description["duration_s"],
         source_sha256=description["source_sha256"],
         missing_s=description["missing_s"],
+        film=tuple(film),
+        sound_start_s=description["sound_start_s"],
     )
 
 

@@ -30,6 +30,7 @@ class ReadLimits:
       larger ones are refused.
     - `decode_s`: the processor time after which decoding stops with what it has.
     - `max_bytes`: how many compressed bytes are held.
+    - `film_s`: how much of a clip is kept as small grey frames too, from its start.
     """
 
     read_s: float = 60.0
@@ -43,11 +44,13 @@ class ReadLimits:
     max_photo_px: int = 64_000_000
     decode_s: float = 60.0
     max_bytes: int = 512 * _MEBI
+    film_s: float = 0.0
 
     @classmethod
-    def from_settings(cls, settings: CaptureSettings) -> ReadLimits:
+    def from_settings(cls, settings: CaptureSettings, film_s: float = 0.0) -> ReadLimits:
         """Take the limits that the operator sets. The others keep their defaults."""
         return cls(
+            film_s=film_s,
             read_s=settings.read_s,
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,

@@ -18,13 +18,15 @@ class Group:
     """Packets that are decoded without looking at others.
 
     They are `start` to `stop` (exclusive). `wanted_s` holds the times of the frames
-    wanted from them. With `keyframe_only`, the first packet is enough.
+    wanted from them. With `keyframe_only`, the first packet is enough. With `is_filmed`,
+    frames between those wanted are looked at too.
     """
 
     start: int
     stop: int
     wanted_s: tuple[float, ...]
     keyframe_only: bool
+    is_filmed: bool = False
 
 
 def choose_times(
@@ -61,13 +63,18 @@ def choose_times(
 
 
 def plan(
-    times_s: Sequence[float], keyframes: Sequence[bool], count: int, share: float = 1.0
+    times_s: Sequence[float],
+    keyframes: Sequence[bool],
+    count: int,
+    share: float = 1.0,
+    *,
+    film_s: float = 0.0,
 ) -> list[Group]:
     """Plan which groups of packets between keyframes are decoded, in decoding order.
 
-    Groups without a wanted frame are not decoded at all. A file that does not start with
-    a keyframe begins with a group all the same. The arguments are those of
-    `choose_times`.
+    Groups without a wanted frame are not decoded, unless they begin within the first
+    `film_s` seconds. A file that does not start with a keyframe begins with a group all
+    the same. The other arguments are those of `choose_times`.
     """
     if not len(times_s):
         return []
@@ -77,9 +84,10 @@ def plan(
     for start, stop in zip(starts, [*starts[1:], len(times_s)], strict=True):
         times = set(times_s[start:stop])
         wanted_s = tuple(t for t in wanted if t in times)
-        keyframe_only = bool(keyframes[start]) and wanted_s == (times_s[start],)
-        if wanted_s:
-            groups.append(Group(start, stop, wanted_s, keyframe_only))
+        is_filmed = min(times) < film_s
+        is_key = bool(keyframes[start]) and wanted_s == (times_s[start],) and not is_filmed
+        if wanted_s or is_filmed:
+            groups.append(Group(start, stop, wanted_s, is_key, is_filmed))
     return groups
 
 

@@ -7,16 +7,16 @@ Only what is needed is decoded, and only what is wanted is converted. The displa
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from typing import Any, cast
 
 import av
-import numpy as np
 
 from align.container import TimedPacket, Track
+from align.film import Film
 from align.limits import Deadline, ReadLimits, refuse_many_pixels
 from align.sampling import Group, plan
+from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
 from utils.media import Frame
@@ -29,16 +29,13 @@ _SPARE_UNREFERENCED = 4
 # Two times this near are those of one frame
 _SAME_S = 1e-4
 
-# How much wider than high, or higher than wide, a pixel may be
-_WIDEST_ASPECT = 4
-
 _EXCESSIVE = "Record at a lower resolution."
 
 
-def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
+def decode_frames(track: Track, limits: ReadLimits, film: Film | None = None) -> tuple[Frame, ...]:
     """Decode at most `limits.max_frames` frames, evenly over the packets of a track.
 
-    What cannot be decoded is left out.
+    What cannot be decoded is left out. `film` is shown the frames in between, too.
 
     Raises:
         MediaTooLargeError: a frame has more than `limits.max_frame_px` pixels, or there
@@ -46,11 +43,12 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
     """
     if track.stream is None or not track.packets:
         return ()
-    decoder = _Decoder(track, limits)
+    film = film or Film(0.0)
+    decoder = _Decoder(track, limits, film)
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
     frames: list[Frame] = []
-    for group in plan(times, keyframes, limits.max_frames, limits.share):
+    for group in plan(times, keyframes, limits.max_frames, limits.share, film_s=film.end_s):
         frames += decoder.decode(group)
         if decoder.is_late:
             _refuse_slow(frames, limits)
@@ -61,8 +59,9 @@ def decode_frames(track: Track, limits: ReadLimits) -> tuple[Frame, ...]:
 class _Decoder:
     """The decoder of one picture track, and the time that it may take."""
 
-    def __init__(self, track: Track, limits: ReadLimits) -> None:
+    def __init__(self, track: Track, limits: ReadLimits, film: Film) -> None:
         self._track = track
+        self._film = film
         self._limits = limits
         self._codec = track.stream.codec_context
         size = (self._codec.width, self._codec.height)
@@ -84,7 +83,8 @@ class _Decoder:
         # Only frames that nothing refers to may be skipped: the others are then exactly
         # what a full decoding gives. (Skipping all bidirectional frames would be faster
         # still, but H.264 may refer to them, and the pictures come out smeared.)
-        if len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s):
+        is_sparse = len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s)
+        if is_sparse and not group.is_filmed:
             frames = self._decode(packets, group.wanted_s, skip="NONREF")
             if len(frames) >= len(group.wanted_s):
                 return frames
@@ -100,12 +100,13 @@ class _Decoder:
         spare = None
         for picture in self._pictures(packets):
             time_s = self._time_s(picture)
+            self._film.show(picture, time_s)
             spare = (picture, time_s)
             if wanted and time_s >= wanted[0] - _SAME_S:
                 frames.append(_to_frame(picture, time_s, self._limits))
                 wanted = [t for t in wanted if t > time_s + _SAME_S]
                 spare = None
-            if not wanted:
+            if not wanted and time_s >= self._film.end_s:
                 break
         # The wanted frame itself is skipped or damaged: the last one before it stands in
         if wanted and spare is not None:
@@ -141,56 +142,10 @@ def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
 
 
 def _to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:
-    aspect = _pixel_aspect(frame)
+    aspect = pixel_aspect(frame)
     width, height = shown_size(frame.width, frame.height, aspect, limits.max_side_px)
     size: dict[str, Any] = {}
     if (width, height) != (frame.width, frame.height):
         size = {"width": width, "height": height, "interpolation": "AREA"}
     image = cast(ImageArray, frame.to_ndarray(format="rgb24", **size))
-    return Frame(turn_upright(image, _display_matrix(frame)), time_s)
-
-
-def shown_size(width: int, height: int, aspect: float, most: int) -> tuple[int, int]:
-    """Width and height of a picture with square pixels.
-
-    Args:
-        width, height: of the stored picture.
-        aspect: width of a stored pixel over its height.
-        most: the longest side of the result.
-    """
-    if not 1 / _WIDEST_ASPECT <= aspect <= _WIDEST_ASPECT:
-        aspect = 1.0
-    wide = width * max(1.0, aspect)
-    tall = height / min(1.0, aspect)
-    shrink = min(1.0, most / max(wide, tall))
-    return max(1, round(wide * shrink)), max(1, round(tall * shrink))
-
-
-def turn_upright(image: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
-    """Turn (and mirror) an image as its display matrix says, to the nearest quarter turn.
-
-    The matrix (9 entries, row major, 16.16 fixed point) maps a stored point (x, y) to
-    the shown (a·x + c·y, b·x + d·y), y downwards: ISO/IEC 14496-12 (track header) and
-    libavutil/display.h. Its determinant is negative when the image is mirrored as well.
-    None shows the image as it is stored.
-    """
-    if matrix is None:
-        return image
-    a, b, _, c, d = matrix[:5]
-    if a * d - b * c < 0:
-        image = image[:, ::-1]
-        a = -a
-        b = -b
-    # Clockwise, since y points down
-    quarters = round(np.arctan2(b, a) / (np.pi / 2))
-    return np.ascontiguousarray(np.rot90(image, -quarters))
-
-
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    return struct.unpack("=9i", bytes(data)[:36]) if data is not None else None
-
-
-def _pixel_aspect(frame: av.VideoFrame) -> float:
-    ratio = getattr(frame, "sample_aspect_ratio", None)
-    return float(ratio) if ratio else 1.0
+    return Frame(turn_upright(image, display_matrix(frame)), time_s)

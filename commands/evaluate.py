@@ -297,11 +297,20 @@ def evaluate_liveness(data: Path | None, out: Path) -> None:
     that are fitted to other subjects.
     """
     from align.aligner import Aligner
+    from liveness import mouth_motion
+    from liveness.folders import find_folder
+    from liveness.sync_model import load_model
     from train.data.datasets import shared_data_dir
-    from train.measure.liveness import as_markdown, judge_research
+    from train.measure.liveness import as_markdown, judge_all, read_presentations
+    from train.measure.liveness_sync import tables
+    from utils.liveness_settings import FILM_S
 
-    aligner = Aligner(Settings.from_env().capture)
-    _write(out, as_markdown(judge_research(data or shared_data_dir(), aligner)))
+    settings = Settings.from_env()
+    aligner = Aligner(settings.capture, film_s=FILM_S)
+    shown = read_presentations(data or shared_data_dir(), aligner)
+    motion = as_markdown(judge_all(shown, mouth_motion.judge))
+    sync = tables(shown, load_model(find_folder(settings.storage.model_dir, "audio_visual_sync")))
+    _write(out, f"{motion}\n\n{sync}")
 
 
 def _research_data(folder: Path | None) -> ResearchData:

@@ -68,6 +68,39 @@ def align_faces(photos: Path, crops: Path) -> None:
     click.echo(f"Written: the crops in {crops}. Photographs left out: {len(left_out)}.")
 
 
+@train.command("sync")
+@click.option("--data", type=PATH, help="Folder of the research data.")
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("data/liveness/audio_visual_sync"),
+    show_default=True,
+    help="Folder of the model. One that lies there is replaced.",
+)
+@refusals
+def train_sync(*, data: Path | None, out: Path) -> None:
+    """Fit the model of the check audio_visual_sync to people who talk.
+
+    Fitting takes seconds, and reading the clips two minutes. The card says how well
+    speakers are judged that a model was not fitted to.
+    """
+    # SciPy and the aligner take a second to import.
+    from align.aligner import Aligner
+    from train.data.datasets import shared_data_dir
+    from train.liveness.sync import fit, publish
+    from train.liveness.words import read_words
+    from train.measure.liveness_sync import measure_held_out, summarise
+    from utils.liveness_settings import FILM_S
+
+    aligner = Aligner(Settings.from_env().capture, film_s=FILM_S)
+    archive = (data or shared_data_dir()) / "liveness" / "words.zip"
+    talks = read_words(archive, aligner)
+    metrics = summarise(measure_held_out(talks))
+    speakers = len({talk.speaker for talk in talks})
+    publish(fit(talks), out, metrics, f"{len(talks)} words of {speakers} presenters")
+    click.echo(f"Written to {out}: {metrics}")
+
+
 @train.command("voice-teacher")
 @click.option("--config", type=PATH, help="Configuration [default: train/configs/voice.toml].")
 @click.option(

@@ -17,6 +17,7 @@ class Judge(StrEnum):
     """A check for liveness, by its name in answers and in the audit."""
 
     MOUTH_MOTION = "mouth_motion"
+    AUDIO_VISUAL_SYNC = "audio_visual_sync"
     CHALLENGE = "challenge"
 
 
@@ -44,6 +45,7 @@ class Judgement:
         model_id: what measured it, with its version.
         code: stable name of why the check does not pass. Empty where it passes.
         digits: what was said, where digits were asked for.
+        lag_ms: by how much the sound comes late, where that was looked at.
     """
 
     outcome: LivenessOutcome
@@ -53,6 +55,7 @@ class Judgement:
     model_id: str | None = None
     code: str = ""
     digits: tuple[SpokenDigit, ...] = ()
+    lag_ms: int | None = None
 
 
 @dataclass(frozen=True)

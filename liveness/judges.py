@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
+from liveness import audio_visual_sync, mouth_motion
 from liveness import challenge as challenges
-from liveness import mouth_motion
 from liveness.challenge import Challenge
+from liveness.folders import find_folder
 from liveness.judgement import Judge, Judgement, Liveness
+from liveness.sync_model import load_model
 from utils.liveness_settings import LivenessSettings
 from utils.media import Capture
 
-ALWAYS: Mapping[Judge, Callable[[Capture], Judgement]] = {Judge.MOUTH_MOTION: mouth_motion.judge}
-"""Checks that need no more than the clip."""
+Examine = Callable[[Capture], Judgement]
+"""A check that needs no more than the clip."""
 
 
 class Judges:
     """The checks that are on. Threads may share them."""
 
-    def __init__(self, settings: LivenessSettings) -> None:
+    def __init__(self, settings: LivenessSettings, model_dir: Path) -> None:
+        """Turn on the checks of the settings. Raises ModelError for a damaged model."""
         modes = {judge: getattr(settings, f"liveness_{judge}") for judge in Judge}
         self._on = frozenset(judge for judge in Judge if modes[judge] != "off")
         self._refusing = frozenset(judge for judge in self._on if modes[judge] == "refuse")
         self._refusing_enrolment = self._on if settings.liveness_enroll else frozenset()
+        self._always = {
+            judge: load(model_dir) for judge, load in _LOADERS.items() if judge in self._on
+        }
 
     def examine(self, capture: Capture, challenge: Challenge | None = None) -> Liveness | None:
         """Ask every check that is on. None: all are off.
@@ -41,10 +49,25 @@ class Judges:
     def _ask(
         self, capture: Capture, challenge: Challenge | None
     ) -> Iterator[tuple[Judge, Judgement]]:
-        for judge in Judge:
-            if judge in ALWAYS and judge in self._on:
-                yield judge, ALWAYS[judge](capture)
+        for judge, examine in self._always.items():
+            yield judge, examine(capture)
         # A clip that was asked nothing is not blamed for it, unless each one must be asked
         must_answer = Judge.CHALLENGE in self._refusing
         if challenge or must_answer:
             yield Judge.CHALLENGE, challenges.judge(capture, challenge)
+
+
+def _load_motion(_: Path) -> Examine:
+    return mouth_motion.judge
+
+
+def _load_sync(model_dir: Path) -> Examine:
+    return partial(
+        audio_visual_sync.judge, model=load_model(find_folder(model_dir, Judge.AUDIO_VISUAL_SYNC))
+    )
+
+
+_LOADERS: dict[Judge, Callable[[Path], Examine]] = {
+    Judge.MOUTH_MOTION: _load_motion,
+    Judge.AUDIO_VISUAL_SYNC: _load_sync,
+}

@@ -198,7 +198,7 @@ class Analyser:
     ) -> None:
         self._aligner = aligner
         self._encoders = encoders
-        self._judges = Judges(settings.liveness)
+        self._judges = Judges(settings.liveness, settings.storage.model_dir)
         self._settings = settings
         self._wait_s = wait_s
         self._in_turn = settings.capture.accuracy != "thorough"

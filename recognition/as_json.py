@@ -128,6 +128,7 @@ def _judgement(value: Judgement | None) -> dict[str, Any] | None:
         "reason": value.reason,
         "code": value.code or None,
         "model_id": value.model_id,
+        "lag_ms": value.lag_ms,
     }
 
 

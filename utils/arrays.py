@@ -14,6 +14,8 @@ BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.intp]
 # RGB (h, w, 3), or a batch of those.
 ImageArray = npt.NDArray[np.uint8]
+# Grey levels (h, w).
+GreyArray = npt.NDArray[np.uint8]
 
 # Numbers in an embedding, width and height of an aligned face, and samples a second of
 # all sound that an encoder or the speech detector is given.

@@ -9,6 +9,9 @@ from utils.subjects import Subject, setting
 MODES = ("off", "report", "refuse")
 """What a check does: nothing, say what it found, or refuse a clip that it does not pass."""
 
+FILM_S = 8.0
+"""Seconds in which a mouth is filmed: 6 s of speech, and time to begin."""
+
 
 @dataclass(frozen=True)
 class LivenessSettings(Subject):
@@ -18,6 +21,12 @@ class LivenessSettings(Subject):
         "report",
         "Does the mouth move? off: not looked at. report: a field of the answer. refuse: nobody"
         " is named unless the check passes.",
+        choices=MODES,
+    )
+    liveness_audio_visual_sync: str = setting(
+        "report",
+        "Does the mouth move as the sound does? off: not looked at. report: a field of the answer."
+        " refuse: nobody is named unless the check passes, which takes 3 s of speech.",
         choices=MODES,
     )
     liveness_challenge: str = setting(
@@ -35,9 +44,15 @@ class LivenessSettings(Subject):
     )
 
     @property
+    def film_s(self) -> float:
+        """Seconds from the start of a clip in which the mouth is filmed. 0.0: none."""
+        return 0.0 if self.liveness_audio_visual_sync == "off" else FILM_S
+
+    @property
     def refuses(self) -> bool:
         """Whether any check refuses clips."""
         return self.liveness_enroll or "refuse" in (
             self.liveness_mouth_motion,
+            self.liveness_audio_visual_sync,
             self.liveness_challenge,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.arrays import Float32Array, ImageArray
+from utils.arrays import Float32Array, Float64Array, GreyArray, ImageArray
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,17 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class GreyFrame:
+    """One upright video frame, small and without colour.
+
+    `image` (h, w) is uint8. It is shown at `time_s`.
+    """
+
+    image: GreyArray
+    time_s: float
+
+
+@dataclass(frozen=True)
 class Clip:
     """What is read of one media file.
 
@@ -46,7 +57,9 @@ class Clip:
     be decoded, first the one that is to be heard. `duration_s` is that of the whole file
     as far as it is known, and 0.0 for a photograph. `source_sha256` is the hash of the
     file's bytes. `missing_s` is how much of what the file says it holds is missing at
-    its end, and 0.0 where it does not say.
+    its end, and 0.0 where it does not say. `film` is the start of the video, ten small
+    grey frames a second, where it is asked for. `sound_start_s` is when the sound begins,
+    from the start of the picture.
     """
 
     frames: tuple[Frame, ...]
@@ -54,6 +67,8 @@ class Clip:
     duration_s: float
     source_sha256: str
     missing_s: float = 0.0
+    film: tuple[GreyFrame, ...] = ()
+    sound_start_s: float = 0.0
 
     @property
     def waveform(self) -> Waveform | None:
@@ -190,6 +205,20 @@ class SpeechAnalysis:
 
 
 @dataclass(frozen=True)
+class MouthFilm:
+    """The mouth of the main person about ten times a second, and the sound under it.
+
+    - `mouths` (n, 10, 14) float32 are grey levels in [0, 255], in order of time.
+    - `times_s` (n,) float64 counts from the start of the sound.
+    - `sound` is what is heard in that time and before.
+    """
+
+    mouths: Float32Array
+    times_s: Float64Array
+    sound: Waveform
+
+
+@dataclass(frozen=True)
 class Hint:
     """Advice for the person in front of the camera.
 
@@ -212,3 +241,4 @@ class Capture:
     source_sha256: str
     hints: tuple[Hint, ...]
     timings_ms: dict[str, float]
+    mouth_film: MouthFilm | None = None

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from align.decode import ReadLimits, read_clip
-from align.video import shown_size, turn_upright
+from align.upright import shown_size, turn_upright
 from tests.support import media
 from tests.support.pictures import draw_corners, grey_frames
 

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "network": PURE,
     "demo": {"utils"},
     "gallery": PURE,
-    "liveness": {"align", "utils"},
+    "liveness": {*PURE, "align", "network"},
     "recognition": {*GALLERY, "liveness"},
     "speech": {*RECOGNITION, "align", "network"},
     "assembly": {*RECOGNITION, "align", "network"},
@@ -82,7 +82,8 @@ SUBFOLDERS_MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "fusion": {"data", "loop"},
         "speech": {"data", "loop", "voice"},
         "calibration": {"data", "fusion"},
-        "measure": {"calibration", "data", "face", "fusion", "voice"},
+        "liveness": set(),
+        "measure": {"calibration", "data", "face", "fusion", "liveness", "voice"},
     },
     "web": {
         "wire": set(),

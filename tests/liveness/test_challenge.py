@@ -16,6 +16,7 @@ from speech.ports import Word
 from tests.support.gallery_parts import clip
 from tests.support.talking import TalkingAligner
 from utils.arrays import Float32Array
+from utils.config import Settings
 from utils.liveness_settings import LivenessSettings
 from utils.media import Capture, SpeechSegment
 
@@ -79,7 +80,7 @@ def test_whoever_says_nothing_passes_nothing(tmp_path: Path) -> None:
 def test_a_clip_is_blamed_for_no_answer_only_where_each_must_answer(
     tmp_path: Path, mode: str, asked: bool, is_judged: bool
 ) -> None:
-    judges = Judges(LivenessSettings(liveness_challenge=mode))
+    judges = Judges(LivenessSettings(liveness_challenge=mode), Settings().storage.model_dir)
     challenge = saying("4 8 2 9 1 3") if asked else None
     liveness = judges.examine(capture(tmp_path, face="ann", voice="ann"), challenge)
     assert liveness is not None

@@ -47,10 +47,13 @@ def test_a_refusal_names_the_check_and_its_reason() -> None:
 
 
 def test_checks_that_are_off_are_not_asked(tmp_path: Path) -> None:
-    off = Settings.of(liveness_mouth_motion="off").liveness
+    off = Settings.of(liveness_mouth_motion="off", liveness_audio_visual_sync="off").liveness
     capture = ClipAligner().analyse(write_clip(tmp_path / "clip", face=1, voice=1))
-    assert Judges(off).examine(capture) is None
-    assert Judges(Settings().liveness).examine(capture).judgements.keys() == {MOUTH}
+    assert Judges(off, Settings().storage.model_dir).examine(capture) is None
+    assert off.film_s == 0
+    shipped = Settings()
+    asked = Judges(shipped.liveness, shipped.storage.model_dir).examine(capture)
+    assert asked.judgements.keys() == {MOUTH, Judge.AUDIO_VISUAL_SYNC}
 
 
 def test_a_mode_is_one_of_three() -> None:

@@ -29,7 +29,12 @@ def strict(
 ) -> Iterator[Recognizer]:
     """A gallery with Ann, where the mouth must move or, in other modes, need not."""
     mode = request.param
-    made = make_recognizer(tmp_path / "d", aligner=aligner, liveness_mouth_motion=mode)
+    made = make_recognizer(
+        tmp_path / "d",
+        aligner=aligner,
+        liveness_mouth_motion=mode,
+        liveness_audio_visual_sync="off",
+    )
     enroll(made, "ann", clip(face=1, voice=1), create=True)
     yield made
     made.close()

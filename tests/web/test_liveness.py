@@ -27,7 +27,9 @@ def aligner() -> TalkingAligner:
 @pytest.fixture
 def strict(tmp_path: Path, aligner: TalkingAligner) -> Iterator[FlaskClient]:
     """A service with Ann where the mouth must move."""
-    settings = Settings.of(data_dir=tmp_path / "d", liveness_mouth_motion="refuse")
+    settings = Settings.of(
+        data_dir=tmp_path / "d", liveness_mouth_motion="refuse", liveness_audio_visual_sync="off"
+    )
     made = recognizer_of(settings, aligner=aligner)
     client = create_app({"SETTINGS": settings, "TESTING": True}, made).test_client()
     client.post("/v1/people", json={"person_id": "ann", "name": "Ann Lee"})

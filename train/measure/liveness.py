@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,14 +51,24 @@ JOINED = re.compile(r"^ar\d+$")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A judgement about one presentation.
+class Presentation:
+    """What is shown to the service.
 
     Attributes:
         species: kind of the attack, or the name of a set of bona fide clips.
         subject: who is shown.
         is_attack: whether it is one.
     """
+
+    species: str
+    subject: str
+    is_attack: bool
+    capture: Capture
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A judgement about one presentation, whose fields it takes over."""
 
     species: str
     subject: str
@@ -85,54 +95,60 @@ class Rate:
         return f"{self.errors}: {share:.1f} {bounds} | {counts}"
 
 
-def judge_research(folder: Path, aligner: Aligner) -> list[Trial]:
-    """Judge all presentations of the research data in `folder`. Raises DatasetError."""
-    captures = list(_bona_fide(folder, aligner))
-    trials = [_trial(species, who, False, capture) for species, who, capture in captures]
-    trials += list(_attacks(folder / "liveness" / "attacks", aligner))
-    voice = next((c for _, _, c in captures if c.speech_analysis.speech), None)
+def read_presentations(folder: Path, aligner: Aligner) -> list[Presentation]:
+    """Read all presentations of the research data in `folder`. Raises DatasetError."""
+    shown = list(_bona_fide(folder, aligner))
+    voice = next((one.capture for one in shown if one.capture.speech_analysis.speech), None)
     if voice is None:
         raise DatasetError(f"There must be clips with speech. Received: {folder.name}")
     detector = FaceDetector()
-    trials += list(_prints(folder / "liveness" / "prints.zip", detector, voice))
-    trials += list(_held(captures, detector))
-    return trials
+    held = list(_held(shown, detector))
+    shown += list(_attacks(folder / "liveness" / "attacks", aligner))
+    shown += list(_prints(folder / "liveness" / "prints.zip", detector, voice))
+    return shown + held
 
 
-def _trial(species: str, subject: str, is_attack: bool, capture: Capture) -> Trial:
-    return Trial(species, subject, is_attack, mouth_motion.judge(capture))
+def judge_all(
+    presentations: Iterable[Presentation], examine: Callable[[Capture], Judgement]
+) -> list[Trial]:
+    """Judge all presentations by one check."""
+    return [
+        Trial(one.species, one.subject, one.is_attack, examine(one.capture))
+        for one in presentations
+    ]
 
 
-def _bona_fide(folder: Path, aligner: Aligner) -> Iterator[tuple[str, str, Capture]]:
+def _bona_fide(folder: Path, aligner: Aligner) -> Iterator[Presentation]:
     people = folder / "clips" / "people"
     for clip in sorted(people.rglob("*.*")):
         subject = clip.relative_to(people).parts[0]
         if not JOINED.match(subject):
-            yield "people", subject, aligner.analyse(clip)
+            yield Presentation("people", subject, False, aligner.analyse(clip))
     for clip in sorted((folder / "clips" / "strangers").iterdir()):
-        yield "strangers", clip.stem, aligner.analyse(clip)
+        yield Presentation("strangers", clip.stem, False, aligner.analyse(clip))
     yield from _single_words(folder / "liveness" / "words.zip", aligner)
 
 
-def _single_words(archive: Path, aligner: Aligner) -> Iterator[tuple[str, str, Capture]]:
+def _single_words(archive: Path, aligner: Aligner) -> Iterator[Presentation]:
     with zipfile.ZipFile(archive) as words, tempfile.TemporaryDirectory() as scratch:
         names = [name for name in words.namelist() if name.endswith(".mp4")]
         for name in tqdm(names, unit="word", disable=None):
             path = Path(words.extract(name, scratch))
-            yield "single words", name.split("/")[0], aligner.analyse(path)
+            speaker = name.split("/")[0]
+            yield Presentation("single words", speaker, False, aligner.analyse(path))
 
 
-def _attacks(folder: Path, aligner: Aligner) -> Iterator[Trial]:
+def _attacks(folder: Path, aligner: Aligner) -> Iterator[Presentation]:
     for clip in sorted(folder.rglob("*.mp4")):
         try:
             capture = aligner.analyse(clip)
         except MediaError:
             continue
-        yield _trial(clip.parent.name, clip.stem, True, capture)
+        yield Presentation(clip.parent.name, clip.stem, True, capture)
 
 
-def _prints(archive: Path, detector: FaceDetector, voice: Capture) -> Iterator[Trial]:
-    """Judge prints that are held and moved before a webcam, as sequences."""
+def _prints(archive: Path, detector: FaceDetector, voice: Capture) -> Iterator[Presentation]:
+    """Show prints that are held and moved before a webcam, as sequences."""
     with zipfile.ZipFile(archive) as pictures:
         sequences: dict[tuple[str, str], list[tuple[int, str]]] = {}
         for name in pictures.namelist():
@@ -141,7 +157,7 @@ def _prints(archive: Path, detector: FaceDetector, voice: Capture) -> Iterator[T
         for (subject, _), named in sequences.items():
             images = [_decode(pictures.read(name)) for _, name in sorted(named)]
             for part in _cut(images):
-                yield _trial("prints", subject, True, _show(part, detector, voice))
+                yield Presentation("prints", subject, True, _show(part, detector, voice))
 
 
 def _decode(data: bytes) -> ImageArray:
@@ -158,17 +174,19 @@ def _cut(images: Sequence[ImageArray]) -> Iterator[Sequence[ImageArray]]:
             yield part
 
 
-def _held(captures: Iterable[tuple[str, str, Capture]], detector: FaceDetector) -> Iterator[Trial]:
-    """Judge a picture of each subject that a simulated hand moves."""
+def _held(bona_fide: Iterable[Presentation], detector: FaceDetector) -> Iterator[Presentation]:
+    """Show a picture of each subject that a simulated hand moves."""
     rng = np.random.default_rng(SEED)
     shown = set[str]()
-    for _, subject, capture in captures:
-        if subject in shown or not capture.face_analysis.faces:
+    for one in bona_fide:
+        faces = one.capture.face_analysis.faces
+        if one.subject in shown or not faces:
             continue
-        shown.add(subject)
-        picture = _on_a_wall(capture.face_analysis.faces[0].image)
+        shown.add(one.subject)
+        picture = _on_a_wall(faces[0].image)
         images = [_move(picture, rng) for _ in range(PRINT_FRAMES)]
-        yield _trial("held picture (simulated)", subject, True, _show(images, detector, capture))
+        capture = _show(images, detector, one.capture)
+        yield Presentation("held picture (simulated)", one.subject, True, capture)
 
 
 def _on_a_wall(face: ImageArray) -> ImageArray:
@@ -193,7 +211,7 @@ def _show(images: Sequence[ImageArray], detector: FaceDetector, voice: Capture) 
     """Show pictures, one after the other, with the sound of a clip."""
     frames = [Frame(image, number / 4) for number, image in enumerate(images)]
     faces = analyse_faces(frames, find_faces(detector, frames), min_face_px=24.0)
-    return replace(voice, face_analysis=faces)
+    return replace(voice, face_analysis=faces, mouth_film=None)
 
 
 def rate(trials: Sequence[Trial], threshold: float | None = None) -> Rate:
@@ -247,22 +265,27 @@ def _rate_each(pairs: Sequence[tuple[Trial, float]]) -> Rate:
 
 
 def as_markdown(trials: Sequence[Trial]) -> str:
-    """Table of all species: bona fide first, as BPCER, then attacks, as APCER."""
+    """Table of mouth_motion by species: bona fide first, as BPCER, then attacks, as APCER."""
     apart, thresholds = held_out(trials)
     head = (
         f"Check `mouth_motion`. The threshold in use is {mouth_motion.THRESHOLD:g}. Fitted to other"
         f" subjects it is {min(thresholds):.4f} to {max(thresholds):.4f}."
         " Errors: share in % (95 % interval), then checked, not checked, subjects."
     )
+    return "\n".join([head, "", *tabulate(trials, apart)])
+
+
+def tabulate(trials: Sequence[Trial], apart: Mapping[str, Rate] | None = None) -> list[str]:
+    """Rows of a table of all species, with `apart` the rates at held-out thresholds."""
+    last = " held out |" if apart else ""
     rows = [
-        head,
-        "",
-        "| presentation | rate | errors | checked | not checked | subjects | held out |",
-        "|---|---|---|---|---|---|---|",
+        f"| presentation | rate | errors | checked | not checked | subjects |{last}",
+        "|---|---|---|---|---|---|" + ("---|" if apart else ""),
     ]
     species = {trial.species: trial.is_attack for trial in trials}
     for name, is_attack in sorted(species.items(), key=lambda one: one[1]):
         own = rate([trial for trial in trials if trial.species == name])
         kind = "APCER" if is_attack else "BPCER"
-        rows.append(f"| {name} | {kind} | {own} | {str(apart[name]).split(' |')[0]} |")
-    return "\n".join(rows)
+        other = f" {str(apart[name]).split(' |')[0]} |" if apart else ""
+        rows.append(f"| {name} | {kind} | {own} |{other}")
+    return rows

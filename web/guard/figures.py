@@ -10,7 +10,7 @@ from typing import Any
 from gallery.results import Role
 from web.guard.auth import caller
 
-_FIGURES = {"score": None, "threshold": None}
+_FIGURES = {"score": None, "threshold": None, "lag_ms": None}
 
 
 def hide_figures(body: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ declare namespace Api {
 
   interface Liveness {
     mouth_motion: Judgement | null;
+    audio_visual_sync: Judgement | null;
     challenge: Judgement | null;
   }
 

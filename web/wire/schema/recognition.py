@@ -119,12 +119,18 @@ JUDGEMENT = make_model(
     ),
     reason=text_field("the outcome in words", "The mouth moves"),
     code=text_field(
-        "why the check does not pass: mouth_still, too_few_faces, too_little_speech, wrong_digits,"
-        " no_speech or no_challenge; null where it passes",
+        "why the check does not pass: mouth_still, sound_elsewhere, too_few_faces,"
+        " too_little_speech, wrong_digits, no_speech or no_challenge; null where it passes",
         "mouth_still",
         x_nullable=True,
     ),
     model_id=text_field("what measured it", "mouth-motion-1", x_nullable=True),
+    lag_ms=int_field(
+        "by how much the sound comes late, in milliseconds; null where that is not looked at, and"
+        " for keys of the role kiosk",
+        40,
+        x_nullable=True,
+    ),
 )
 SPOKEN_DIGIT = make_model(
     "SpokenDigit",
@@ -136,6 +142,9 @@ LIVENESS = make_model(
     "Liveness",
     mouth_motion=model_field(
         JUDGEMENT, "whether the mouth moves while speech is heard; null where off", allow_null=True
+    ),
+    audio_visual_sync=model_field(
+        JUDGEMENT, "whether the mouth moves as the sound does; null where off", allow_null=True
     ),
     challenge=model_field(
         JUDGEMENT,

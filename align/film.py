@@ -1,0 +1,72 @@
+"""Small grey frames of the start of a video, ten a second, for who looks at motion.
+
+They are made of frames that are decoded on the way. Colour is left out, as most videos
+store the grey levels by themselves, and nothing must be converted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import av
+import numpy as np
+
+from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
+from utils.arrays import GreyArray
+from utils.media import GreyFrame
+
+RATE_HZ = 10
+"""Frames a second."""
+
+MOST_SIDE_PX = 960
+"""Longest side of a frame. Of larger ones, rows and columns are left out."""
+
+# A frame counts for a moment if it is shown no earlier than this before it
+_EARLY_S = 0.005
+
+# Formats that begin with a plane of grey levels in 8 bits
+_GREY_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "gray")
+
+
+class Film:
+    """Collects frames that a decoder shows, in order of time, before `end_s`."""
+
+    def __init__(self, end_s: float) -> None:
+        self.end_s = end_s
+        self._next_s = 0.0
+        self._frames: list[GreyFrame] = []
+
+    @property
+    def frames(self) -> tuple[GreyFrame, ...]:
+        """The frames so far."""
+        return tuple(self._frames)
+
+    def show(self, picture: av.VideoFrame, time_s: float) -> None:
+        """Keep a frame if its turn has come."""
+        if not self._next_s - _EARLY_S <= time_s < self.end_s:
+            return
+        self._frames.append(GreyFrame(_to_grey(picture), time_s))
+        # From the moment that it stands for: at 15 frames a second, two of three are kept
+        steps = np.floor((time_s + _EARLY_S) * RATE_HZ) + 1
+        self._next_s = float(steps / RATE_HZ)
+
+
+def _to_grey(picture: av.VideoFrame) -> GreyArray:
+    aspect = pixel_aspect(picture)
+    step = math.ceil(max(picture.width, picture.height) / MOST_SIDE_PX)
+    if picture.format.name in _GREY_FIRST and aspect == 1 and picture.planes[0].line_size > 0:
+        levels = _read_levels(picture)[::step, ::step]
+    else:
+        width, height = shown_size(picture.width, picture.height, aspect, MOST_SIDE_PX)
+        size: dict[str, Any] = {"width": width, "height": height, "interpolation": "AREA"}
+        levels = np.asarray(picture.to_ndarray(format="gray", **size), np.uint8)
+    # A copy, as the decoder needs its memory again
+    return turn_upright(levels, display_matrix(picture)).copy()
+
+
+def _read_levels(picture: av.VideoFrame) -> GreyArray:
+    """Grey levels (h, w) in the memory of a frame."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return np.asarray(rows[: picture.height, : picture.width], np.uint8)

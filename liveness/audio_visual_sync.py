@@ -1,0 +1,106 @@
+"""Does this mouth make this sound? A dubbed voice does not fit the mouth.
+
+The mouth is filmed ten times a second (`align.mouth_film`), and a linear model says how
+well it moves with the sound. Sound that is late by more than cameras are does not fit.
+
+What is made to fit passes: a dub that is warped to the mouth, or a mouth that a network
+makes for the sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from liveness.judgement import Judgement, LivenessOutcome
+from liveness.sync_model import SyncModel
+from liveness.sync_signals import measure_mouths, measure_spectrum
+from utils.arrays import BoolArray, Float64Array
+from utils.media import Capture, MouthFilm, SpeechSegment
+
+LEAST_SPEECH_S = 3.0
+"""Seconds of speech in the film. One word fits many mouths."""
+
+LEAST_RATE_HZ = 8.0
+"""Mouths a second of speech. Sounds are too short for fewer."""
+
+MOST_MOUTHS = 60
+"""Mouths that are looked at: 6 s of speech."""
+
+# Time before and after speech that belongs to it: a mouth opens before it sounds
+_PADDING_S = 0.2
+
+# Lack of mouths in a stretch that is as good as none
+_SLACK = 1e-6
+
+
+def judge(capture: Capture, model: SyncModel) -> Judgement:
+    """Judge whether the mouth of the main person moves as the sound does.
+
+    The score is a correlation in [-1, 1].
+    """
+    film = capture.mouth_film
+    segments = capture.speech_analysis.segments
+    missing = _find_missing(film, segments)
+    if film is None or missing:
+        return _not_checked(model, *missing)
+    chosen = np.flatnonzero(_is_speech(film.times_s, segments))[:MOST_MOUTHS]
+    times_s = film.times_s[chosen]
+    mouths = measure_mouths(film.mouths[chosen], times_s)
+    score, lag_s = model.find_lag(mouths, measure_spectrum(film.sound), times_s)
+    fits = score >= model.threshold
+    return Judgement(
+        outcome=LivenessOutcome.PASSED if fits else LivenessOutcome.FAILED,
+        reason="The mouth moves as the sound does" if fits else "The sound does not fit the mouth",
+        score=score,
+        threshold=model.threshold,
+        model_id=model.name,
+        code="" if fits else "sound_elsewhere",
+        lag_ms=round(1000 * lag_s),
+    )
+
+
+def _find_missing(
+    film: MouthFilm | None, segments: Sequence[SpeechSegment]
+) -> tuple[str, str] | tuple[()]:
+    """Code and reason of what the clip lacks. Empty where it can be judged."""
+    if film is None or len(film.times_s) < 2:
+        return "too_few_faces", "No face is filmed while something is heard"
+    speech_s = _count_speech_s(film, segments)
+    if speech_s < LEAST_SPEECH_S:
+        needed = f"{speech_s:.1f} s, not {LEAST_SPEECH_S:g} s"
+        return "too_little_speech", f"Less speech is filmed than the check needs: {needed}"
+    count = int(np.sum(_is_speech(film.times_s, segments, padding_s=0.0)))
+    if count < LEAST_RATE_HZ * speech_s - 1:
+        rate = f"{count / speech_s:.1f} a second, not {LEAST_RATE_HZ:g}"
+        return "too_few_faces", f"The mouth is seen less often than the check needs: {rate}"
+    return ()
+
+
+def _count_speech_s(film: MouthFilm, segments: Sequence[SpeechSegment]) -> float:
+    """Seconds of speech from the first mouth to the last, and of sound that is there."""
+    first_s = max(0.0, float(film.times_s[0]))
+    last_s = min(film.sound.duration_s, float(film.times_s[-1]))
+    parts = [min(one.end_s, last_s) - max(one.start_s, first_s) for one in segments]
+    return float(sum(max(0.0, part) for part in parts))
+
+
+def _is_speech(
+    times_s: Float64Array, segments: Sequence[SpeechSegment], padding_s: float = _PADDING_S
+) -> BoolArray:
+    """Whether somebody speaks, or is about to, at each time (n,)."""
+    spoken = np.zeros(len(times_s), bool)
+    for one in segments:
+        spoken |= (times_s >= one.start_s - padding_s) & (times_s <= one.end_s + padding_s)
+    return spoken
+
+
+def _not_checked(model: SyncModel, code: str, reason: str) -> Judgement:
+    return Judgement(
+        outcome=LivenessOutcome.NOT_CHECKED,
+        reason=reason,
+        threshold=model.threshold,
+        model_id=model.name,
+        code=code,
+    )

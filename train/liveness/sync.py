@@ -1,0 +1,105 @@
+"""Fit the linear model of mouth and sound: canonical correlation with strong ridges.
+
+A mouth is as likely its mirror image. The levels of all pixels have one scale, and so
+have their changes. The ridges are what makes a model of one studio hold for other
+cameras: of the sound above all (docs/liveness.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg import eigh
+
+from align.mouth_film import MOUTH_PX
+from liveness.sync_model import CARD_FILE, WEIGHTS_FILE, SyncModel
+from train.liveness.words import Talk, join_mouths
+from utils.arrays import Float64Array
+from utils.file_hash import hash_file
+from utils.whole_file import whole_files
+
+NAME = "audio-visual-sync-1"
+THRESHOLD = 0.2
+"""Correlation that 95 % of joined words reach, and clips of other cameras too."""
+
+COMPONENTS = 5
+MOUTH_RIDGE = 1.0
+SOUND_RIDGE = 3.0
+"""Ridges, as multiples of the mean variance."""
+
+_TERMS = "Learned from research data: docs/liveness.md. Check its terms before commercial use."
+
+
+def fit(talks: Sequence[Talk], threshold: float = THRESHOLD) -> SyncModel:
+    """Fit the model to people who talk."""
+    mouths = join_mouths(talks)
+    sounds = np.concatenate([talk.hear(talk) for talk in talks])
+    mouth_scale = _even_out(mouths.std(axis=0))
+    sound_scale = sounds.std(axis=0)
+    seen = np.concatenate([mouths, _mirror(mouths)]) / mouth_scale
+    heard = np.concatenate([sounds, sounds]) / sound_scale
+    within_seen = _covary(seen, seen, MOUTH_RIDGE)
+    within_heard = _covary(heard, heard, SOUND_RIDGE)
+    across = _covary(seen, heard)
+    common = across @ np.linalg.solve(within_heard, across.T)
+    values, vectors = eigh((common + common.T) / 2, within_seen)
+    best = np.argsort(-values)[:COMPONENTS]
+    mouth = vectors[:, best]
+    sound = np.linalg.solve(within_heard, across.T @ mouth)
+    weights = np.sqrt(np.clip(values[best], 0.0, 1.0))
+    return SyncModel(
+        name=NAME,
+        mouth=_to_stored(mouth / mouth_scale[:, None]),
+        sound=_to_stored(sound / sound_scale[:, None]),
+        weights=_to_stored(weights / weights.sum()),
+        threshold=threshold,
+    )
+
+
+def publish(model: SyncModel, folder: Path, metrics: dict[str, float], data: str) -> None:
+    """Write the weights of a model and its card, which says what it was fitted to."""
+    with whole_files(folder / WEIGHTS_FILE, folder / CARD_FILE) as (weights, card):
+        np.savez(weights, **{name: getattr(model, name).astype(np.float32) for name in _ARRAYS})
+        text = {
+            "name": model.name,
+            "threshold": model.threshold,
+            "file": WEIGHTS_FILE,
+            "sha256": hash_file(weights),
+            "parameters": sum(getattr(model, name).size for name in _ARRAYS),
+            "training": {"data": data, "method": "canonical correlation, no network"},
+            "metrics": metrics,
+            "terms": _TERMS,
+        }
+        card.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+_ARRAYS = ("mouth", "sound", "weights")
+
+
+def _even_out(deviations: Float64Array) -> Float64Array:
+    """One scale for all levels, and one for all changes."""
+    levels, changes = np.split(deviations, 2)
+    each = (np.full_like(levels, levels.mean()), np.full_like(changes, changes.mean()))
+    return np.concatenate(each)
+
+
+def _mirror(mouths: Float64Array) -> Float64Array:
+    width, height = MOUTH_PX
+    pictures = mouths.reshape(len(mouths), 2, height, width)
+    return pictures[..., ::-1].reshape(mouths.shape)
+
+
+def _covary(one: Float64Array, other: Float64Array, ridge: float = 0.0) -> Float64Array:
+    """Covariance of two sets of signals of mean 0, with a ridge on its diagonal."""
+    covariance = one.T @ other / len(one)
+    if ridge:
+        covariance += ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return np.asarray(covariance, np.float64)
+
+
+def _to_stored(values: Float64Array) -> Float64Array:
+    """Round to what a file holds, so that a fitted model is the one that is loaded."""
+    return np.asarray(values, np.float32).astype(np.float64)
