@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from scipy.stats import binomtest
@@ -130,7 +131,7 @@ def tables(presentations: Sequence[Presentation], model: SyncModel) -> str:
     """Tables of audio_visual_sync: clips as they are, then joined, dubbed and late."""
     trials = judge_all(presentations, partial(judge, model=model))
     head = f"Check `audio_visual_sync`, threshold {model.threshold:g}: clips as they are."
-    joined = [row for scores in _join(presentations, model) for row in as_rows(scores)]
+    joined = chain.from_iterable(map(as_rows, _join(presentations, model)))
     return "\n".join(
         [
             head,
