@@ -22,6 +22,7 @@ from commands import (
     demo,
     doctor,
     encryption,
+    enroll,
     evaluate,
     gallery,
     groups,
@@ -56,7 +57,7 @@ def cli(lang: str | None) -> None:
 
 for _command in (
     demo.demo,
-    clips.enroll,
+    enroll.enroll,
     clips.identify,
     verify.verify,
     clips.convert,

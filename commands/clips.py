@@ -1,24 +1,20 @@
-"""Clips: enrol, identify, verify, and their sound as WAV files."""
+"""Clips: who is in them, and their sound as WAV files."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
-from commands.jobs import list_failures, open_workplace, watch
 from commands.shared import FILE, describe, open_recognizer, refusals, report
 from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
-from utils.wording import count_noun
 
 if TYPE_CHECKING:
-    from gallery.records.jobs import NewItem
     from recognition.results import Decision, Identification, OtherPerson
 
 MODALITIES = {
@@ -27,67 +23,6 @@ MODALITIES = {
     Modality.VOICE: "voice alone",
 }
 JSON = click.option("--json", "json_lines", is_flag=True, help="One JSON object a line.")
-
-
-@click.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--person",
-    "person_id",
-    help="Person id of a single file. For a folder the names of its folders are the ids.",
-)
-@click.option(
-    "--replace", is_flag=True, help="Replace what is stored for the person by the new clips."
-)
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Enrol even if the clip matches somebody else, is not of one person, or is poor.",
-)
-@refusals
-def enroll(path: Path, person_id: str | None, replace: bool, force: bool) -> None:
-    """Enrol one clip, or a folder with one folder of clips per person.
-
-    A single clip needs --person. A folder is a batch job (`cli.py jobs list`). If it is
-    interrupted, the service or `cli.py jobs run` continues it.
-    """
-    from gallery.records.jobs import NewJob  # the database: --help does without it
-    from jobs.clips import count_documents
-
-    items = _list_clips(path, person_id)
-    root = path.parent if path.is_file() else path
-    new = NewJob("enroll", items, force=force, replace=replace, root=str(root.resolve()))
-    with open_workplace() as place:
-        job = place.jobs.create(new)
-        watch(place, job)
-        people = Counter(item.person_id for item in place.jobs.every_item(job.job_id, "done"))
-        failures = list_failures(place.jobs, job.job_id)
-    click.echo(
-        f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
-        f" {count_noun(len(people), 'person', 'people')}."
-    )
-    documents = count_documents(path) if path.is_dir() else 0
-    if documents:
-        click.echo(f"{count_noun(documents, 'file')} that are no clips were left alone.")
-    report(failures)
-
-
-def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:
-    """List the clips of a file or folder. Raises UsageError, InvalidNameError."""
-    from gallery.names import validate_person_id
-    from jobs.clips import list_folder, make_item
-
-    if path.is_file() and not person_id:
-        raise click.UsageError("A single file needs the person it shows: --person ID")
-    person_id = person_id and validate_person_id(person_id)
-    if path.is_file():
-        return [make_item(Path(path.name), person_id)]
-    items = list_folder(path, "enroll", person_id)
-    if not items:
-        raise click.UsageError(
-            f"The folder must hold one folder of clips per person. No clip is in {path}"
-        )
-    return items
 
 
 @click.command()

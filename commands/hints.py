@@ -44,6 +44,14 @@ HINTS = _MEDIA | {
     "identification_not_found": (
         "Name the request_id of an answer of the last days, and the person_id of a match in it."
     ),
+    "table_encoding": "Save the table as CSV in UTF-8, or name its encoding with --encoding.",
+    "table_columns": (
+        "The first row names the columns: person_id, name, file, note, consent, retention_days."
+        " Several columns may begin with `file`."
+    ),
+    "table_malformed": "Save the table as CSV, with one person a row.",
+    "row_conflict": "Give each person one row with several files, or rows that agree.",
+    "file_shared": "Name each file for one person.",
     "job_not_found": "List the jobs with: cli.py jobs list",
     "group_not_found": "List the groups with: cli.py groups list",
     "group_exists": "Choose another id.",

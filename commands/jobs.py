@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +16,7 @@ import click
 from tqdm import tqdm
 
 from commands.hints import HINTS
-from commands.shared import format_error, refusals
+from commands.shared import format_error, output_file, refusals
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 
@@ -73,7 +74,7 @@ def watch(place: Workplace, job: Job) -> None:
     with (
         ThreadPoolExecutor(slots) as pool,
         # What was done before counts for no speed
-        tqdm(total=job.files, initial=_count_finished(job), unit="file", disable=None) as progress,
+        tqdm(total=job.files, initial=job.finished_files, unit="file", disable=None) as progress,
     ):
         try:
             while True:
@@ -145,13 +146,8 @@ def format_progress(progress: Mapping[str, Any]) -> str:
 
 
 def _show_progress(progress: tqdm[NoReturn], job: Job, recordings: str = "") -> None:
-    progress.update(_count_finished(job) - progress.n)
+    progress.update(job.finished_files - progress.n)
     progress.set_postfix_str(f"{job.counts.get('failed', 0)} failed{recordings}")
-
-
-def _count_finished(job: Job) -> int:
-    """Count the files that nobody has to work on any more."""
-    return sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
 
 
 def format_item_error(item: JobItem) -> str:
@@ -234,6 +230,30 @@ def format_result(item: JobItem) -> str:
     if item.result and "segments" in item.result:
         return f"{len(item.result['words'])} words"
     return f"enrolled for {item.person_id}" if item.state == "done" else ""
+
+
+@jobs.command("report")
+@click.argument("job_id")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file to write; default: print.",
+)
+@refusals
+def jobs_report(job_id: str, file: Path | None) -> None:
+    """What became of each person of a job that enrols, as CSV."""
+    from jobs.enrolment_report import report_people, write_report
+
+    with open_jobs() as (all_jobs, _):
+        all_jobs.get(job_id)
+        text = write_report(report_people(all_jobs.every_item(job_id)))
+    if file is None:
+        click.echo(text.removeprefix("\ufeff"), nl=False)
+        return
+    with output_file(file) as draft:
+        draft.write_text(text, "utf-8", newline="")
+    click.echo(f"Wrote {file}.")
 
 
 @jobs.command("run")

@@ -269,6 +269,8 @@ job_items = Table(
     Column("error", JSON(none_as_null=True)),
     # How far a long file is.
     Column("progress", JSON(none_as_null=True)),
+    # Name, note, consent and term of the person to be created; gone when the file is done.
+    Column("facts", JSON(none_as_null=True)),
     # Words of a recording as JSON, sealed as templates are: the result, or what is done of it.
     Column("words", LargeBinary),
     Column("sealed_by", String(16)),

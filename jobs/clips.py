@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gallery.names import make_person_id, parse_clip_name
 from gallery.records.jobs import NewItem
@@ -95,12 +95,17 @@ def list_folder(
     return [_in_folder(path.relative_to(start), action, person_id) for path in paths]
 
 
+def list_files(start: Path) -> list[str]:
+    """List the files of a folder and its folders that are not hidden, relative to it."""
+    return sorted(str(path.relative_to(start)) for path in _files(start))
+
+
 def count_documents(start: Path) -> int:
     """Count the files of a folder that are left alone, as they are no clips."""
     return sum(is_document(path) for path in _files(start))
 
 
-def is_document(path: Path) -> bool:
+def is_document(path: PurePath) -> bool:
     """Whether a file is one that systems and people put beside clips."""
     return path.name.casefold() in _SYSTEM_FILES or path.suffix.casefold() in _DOCUMENTS
 

@@ -73,6 +73,7 @@ class JobThread:
             self._wake.wait(POLL_S)
 
     def _tidy(self) -> None:
+        self._place.jobs.give_up_awaited()
         self._place.jobs.remove_finished(self._place.settings.jobs.job_days)
         if self._place.recognizer.store.find_clock_jump() is None:
             remove_unused(self._place.jobs, self._place.settings)

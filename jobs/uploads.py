@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from utils.errors import NO_ROOM, StorageFullError
 
 UPLOADS = ".jobs"
 """Folder below the media root for files that were uploaded for a job."""
+MOST_ATTEMPTS = 3
+"""Attempts to store a file in a folder that another process removes when it is empty."""
 LEFT_S = 86_400.0
 """Age in seconds at which uploads that no job needs are removed.
 
@@ -45,6 +48,31 @@ def keep_uploads(settings: Settings, job_id: str, uploads: Sequence[Path]) -> li
         str((folder / f"{number:05d}").relative_to(settings.storage.media_folder))
         for number in range(len(uploads))
     ]
+
+
+def keep_upload(settings: Settings, job_id: str, upload: Path) -> str:
+    """Copy a file that comes alone for a job, safe on the disk.
+
+    Returns its path below the media root. The name is ours. Raises StorageFullError: then
+    nothing is left behind.
+    """
+    folder = settings.storage.media_folder / UPLOADS / job_id
+    target = folder / uuid.uuid4().hex
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            for made in (folder.parent, folder):
+                made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy(upload, target)
+            break
+        except FileNotFoundError:  # whoever removed the last file removed the folder, too
+            if attempt == MOST_ATTEMPTS - 1:
+                raise
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            if error.errno in NO_ROOM:
+                raise StorageFullError("The server has no room left for the upload.") from error
+            raise
+    return str(target.relative_to(settings.storage.media_folder))
 
 
 def _copy(upload: Path, target: Path) -> None:

@@ -217,7 +217,7 @@ def _enroll(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
     assert claim.person_id is not None
     enrolment = recognizer.enroll(
         EnrolmentRequest(
-            person=NewPerson(claim.person_id, _name_of(claim, claim.person_id)),
+            person=_new_person(claim, claim.person_id),
             clips=(clip,),
             replace=claim.replace,
             force=claim.force,
@@ -227,6 +227,12 @@ def _enroll(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
     # Texts on a person change, and a copy in a result would outlive the change.
     result["person"] |= {"note": "", "consent": ""}
     return _Outcome(result=result, mentions=frozenset(enrolment.named_ids))
+
+
+def _new_person(claim: Claim, person_id: str) -> NewPerson:
+    """The person of a file, as the job says, to be created if nobody has the id."""
+    facts = {"name": _name_of(claim, person_id), **claim.facts}
+    return NewPerson(person_id, **facts)
 
 
 def _name_of(claim: Claim, person_id: str) -> str | None:

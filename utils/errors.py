@@ -40,6 +40,7 @@ DuetError
 │   ├── EncoderMismatchError: encoder_mismatch
 │   ├── StoreUnavailableError: store_unavailable
 │   ├── JobNotFoundError: job_not_found
+│   ├── FileNotAwaitedError: file_not_awaited
 │   ├── GroupNotFoundError: group_not_found
 │   ├── GroupExistsError: group_exists
 │   ├── KeyNotFoundError: key_not_found
@@ -51,6 +52,7 @@ DuetError
 │   ├── BackupUnusableError: backup_unusable
 │   ├── BackupOffError: backup_off
 │   └── BrokerUnavailableError: broker_unavailable
+├── TableError: those of utils/table_errors.py
 ├── ModelError: model_unavailable
 ├── SpeechUnavailableError: speech_unavailable
 ├── DatasetError: dataset
@@ -67,6 +69,11 @@ from __future__ import annotations
 from utils.error_base import NO_ROOM as NO_ROOM
 from utils.error_base import DuetError as DuetError
 from utils.error_base import fill_hint as fill_hint
+from utils.table_errors import FileSharedError as FileSharedError
+from utils.table_errors import RowConflictError as RowConflictError
+from utils.table_errors import TableColumnsError as TableColumnsError
+from utils.table_errors import TableEncodingError as TableEncodingError
+from utils.table_errors import TableMalformedError as TableMalformedError
 
 
 class RequestError(DuetError):
@@ -275,6 +282,12 @@ class JobNotFoundError(GalleryError):
     """Nothing of this job id."""
 
     code = "job_not_found"
+
+
+class FileNotAwaitedError(GalleryError):
+    """A file of a job that came before, or that nobody waits for any more."""
+
+    code = "file_not_awaited"
 
 
 class GroupNotFoundError(GalleryError):

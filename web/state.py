@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app
 
 from gallery.records.challenges import Challenges
-from gallery.records.jobs import Job, Jobs
+from gallery.records.jobs import Jobs
 from gallery.records.keys import Keys
 from gallery.store import Store
 from jobs.backups import BackupThread
@@ -108,8 +108,8 @@ def event_streams() -> BoundedSemaphore:
     return _state().event_streams
 
 
-def wake_jobs(job: Job) -> None:
-    """Have a new job worked on, by workers of the broker or by the thread of the service.
+def wake_jobs(job_id: str, files: int = 1) -> None:
+    """Have files of a job worked on, by workers of the broker or by the thread of the service.
 
     A broker that does not answer is no error: the thread repeats the message later.
     """
@@ -117,6 +117,6 @@ def wake_jobs(job: Job) -> None:
         from jobs.broker import send  # celery is an optional package
 
         with suppress(BrokerUnavailableError):
-            send(_state().settings, job.job_id, job.files)
+            send(_state().settings, job_id, files)
     for thread in job_threads():
         thread.wake()

@@ -301,9 +301,8 @@ def _type_of(about: dict[str, Any]) -> str:
 
 def _roles(name: str) -> str:
     """The roles that may use a route, as words."""
-    method, path = name.split()
-    rule = path.replace("{", "<string:").replace("}", ">")
-    roles = ROUTES[f"{method} {rule}"]
+    plain = {re.sub(r"<\w+:(\w+)>", r"{\1}", route): route for route in ROUTES}
+    roles = ROUTES[plain[name]]
     if roles == OPEN:
         return "no key needed"
     return "any" if roles == ANYBODY else ", ".join(sorted(role.value for role in roles))

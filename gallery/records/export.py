@@ -96,7 +96,7 @@ def _medium(kind: str, data: bytes) -> dict[str, str]:
 def _jobs(connection: Connection, key: int, person_id: str) -> list[dict[str, Any]]:
     """Files of batch jobs that were about the person, or whose answer names them."""
     item = job_items.c
-    columns = (jobs.c.job_id, jobs.c.action, item.name, item.state, item.result)
+    columns = (jobs.c.job_id, jobs.c.action, item.name, item.state, item.facts, item.result)
     query = (
         select(*columns)
         .join(jobs, jobs.c.key == item.job_key)

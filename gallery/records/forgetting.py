@@ -8,7 +8,7 @@ process is killed there, the next deletion or the next start does it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import (
     ColumnElement,
@@ -49,8 +49,14 @@ def texts_of(connection: Connection, key: int) -> set[bytes]:
     They stand as text, and as in the results of jobs, which are JSON.
     """
     texts = connection.execute(select(*_TEXTS).where(people.c.key == key)).one()
-    as_json = {json.dumps(text)[1:-1].encode() for text in texts}
-    return as_json | {text.encode() for text in texts}
+    return _as_stored(texts)
+
+
+def _as_stored(texts: Iterable[str]) -> set[bytes]:
+    """Texts as they stand in columns, and in columns of JSON."""
+    given = {text for text in texts if text}
+    as_json = {json.dumps(text)[1:-1].encode() for text in given}
+    return as_json | {text.encode() for text in given}
 
 
 def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
@@ -87,6 +93,8 @@ def all_of(connection: Connection, key: int) -> set[bytes]:
     leads = set[bytes]()
     for query in queries:
         leads.update(text.encode() for text in connection.scalars(query))
+    for facts in connection.scalars(select(job_items.c.facts).where(about)):
+        leads |= _as_stored(map(str, (facts or {}).values()))
     mine = templates.c.person_key == key
     leads |= transcripts.fragments_of(connection, key)
     leads |= visits.fragments_of(connection, key)

@@ -61,6 +61,7 @@ class Claim:
     person_id: str | None
     uploaded: bool
     options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     partial: Mapping[str, Any] | None = None
 
 
@@ -197,6 +198,7 @@ class JobClaims:
             "result": result,
             "error": error,
             "progress": None,
+            "facts": None,
             "media": "",
         }
         if claim.action == "transcribe":
@@ -309,6 +311,7 @@ def _read_claim(connection: Connection, key: int, codec: Codec) -> Claim:
         person_id=row.person_id,
         uploaded=row.uploaded,
         options=row.options or {},
+        facts=row.facts or {},
         partial=open_words(row, row.job_id, codec),
     )
 
@@ -381,7 +384,7 @@ def _give_up(connection: Connection, now: datetime) -> None:
     job_keys = list(connection.scalars(select(job_items.c.job_key).where(lost).distinct()))
     if not job_keys:
         return
-    free = update(job_items).values(worker=None, leased_until=None)
+    free = update(job_items).values(worker=None, leased_until=None, facts=None)
     connection.execute(free.where(lost, cancelled).values(state="cancelled"))
     connection.execute(free.where(lost).values(state="failed", error=_WORKER_LOST))
     for job_key in job_keys:

@@ -16,7 +16,9 @@ from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 from gallery.records import clock
 from gallery.tables import job_items, job_mentions, jobs
 
-OPEN = ("waiting", "running")
+AWAITED = "awaited"
+"""State of a file that is listed, and that its sender has not sent yet."""
+OPEN = (AWAITED, "waiting", "running")
 """States of a file that is not done yet."""
 
 FORGOTTEN: dict[str, Any] = {
@@ -26,6 +28,7 @@ FORGOTTEN: dict[str, Any] = {
     "result": None,
     "error": None,
     "progress": None,
+    "facts": None,
     "words": None,
     "sealed_by": None,
     "media": "",

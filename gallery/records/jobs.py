@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from gallery.records import clock
-from gallery.records.job_claims import JobClaims, open_words
-from gallery.records.job_files import OPEN, close_if_done, uploads_of
+from gallery.records.job_arrivals import JobArrivals
+from gallery.records.job_claims import open_words
+from gallery.records.job_files import AWAITED, OPEN, close_if_done, uploads_of
 from gallery.results import MAX_PAGE
 from gallery.tables import job_items, jobs
 from utils.errors import DuetError, InvalidRequestError, JobNotFoundError
@@ -35,6 +36,8 @@ class NewItem:
         media: path of the file, below the root of the job.
         person_id: whom it is enrolled for.
         uploaded: whether the file belongs to the job and goes with it.
+        awaited: whether its sender sends it later.
+        facts: name, note, consent and retention_days of the person, if they are new.
         refused: why it is not even begun.
     """
 
@@ -42,6 +45,8 @@ class NewItem:
     media: str
     person_id: str | None = None
     uploaded: bool = False
+    awaited: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
     refused: DuetError | None = None
 
 
@@ -88,13 +93,19 @@ class Job:
         """Number of clips."""
         return sum(self.counts.values())
 
+    @property
+    def finished_files(self) -> int:
+        """Number of clips that nobody has to work on any more."""
+        return sum(n for state, n in self.counts.items() if state not in OPEN)
+
 
 @dataclass(frozen=True)
 class JobItem:
     """A clip of a stored job.
 
     Attributes:
-        state: "waiting", "running", "done", "failed", "cancelled" or "forgotten".
+        state: "awaited", "waiting", "running", "done", "failed", "cancelled" or
+            "forgotten".
         result: what the service would have answered. While a long file is worked on, what
             is done of it.
         error: code, message and hint.
@@ -110,7 +121,7 @@ class JobItem:
     progress: dict[str, Any] | None = None
 
 
-class Jobs(JobClaims):
+class Jobs(JobArrivals):
     """All jobs of a gallery.
 
     They are shared by all threads, and every call is one transaction. Raises
@@ -165,13 +176,13 @@ class Jobs(JobClaims):
                 for row in connection.execute(query)
             )
 
-    def every_item(self, job_id: str, state: str) -> Iterator[JobItem]:
-        """Yield all files of a job in one state, in their order.
+    def every_item(self, job_id: str, *states: str) -> Iterator[JobItem]:
+        """Yield all files of a job in their order, or those in some states.
 
         They are read a page at a time. Raises JobNotFoundError.
         """
         offset = 0
-        while page := self.items(job_id, offset, MAX_PAGE, (state,)):
+        while page := self.items(job_id, offset, MAX_PAGE, states):
             yield from page
             offset += len(page)
 
@@ -190,9 +201,10 @@ class Jobs(JobClaims):
                 uploads = uploads_of(connection, of_job)
                 connection.execute(delete(jobs).where(jobs.c.key == row.key))
                 return job, uploads
-            waiting = and_(of_job, job_items.c.state == "waiting")
+            waiting = and_(of_job, job_items.c.state.in_((AWAITED, "waiting")))
             uploads = uploads_of(connection, waiting)
-            connection.execute(update(job_items).where(waiting).values(state="cancelled", media=""))
+            ended = {"state": "cancelled", "media": "", "facts": None}
+            connection.execute(update(job_items).where(waiting).values(**ended))
             connection.execute(update(jobs).where(jobs.c.key == row.key).values(cancelled=True))
             close_if_done(connection, row.key)
             return _as_job(connection, _row(connection, job_id)), uploads
@@ -267,7 +279,8 @@ def _item_values(job_key: int, position: int, item: NewItem) -> dict[str, Any]:
         "media": item.media,
         "person_id": item.person_id,
         "uploaded": item.uploaded,
-        "state": "failed" if error else "waiting",
+        "state": "failed" if error else AWAITED if item.awaited else "waiting",
+        "facts": None if error else dict(item.facts) or None,
         "attempts": 0,
         "error": error.to_dict() if error else None,
     }
@@ -301,7 +314,7 @@ def _as_job(connection: Connection, row: Row[Any]) -> Job:
 def _state_of(row: Row[Any], counts: Mapping[str, int]) -> str:
     if row.finished_at is not None:
         return "cancelled" if row.cancelled else "done"
-    return "waiting" if set(counts) <= {"waiting"} else "running"
+    return "waiting" if set(counts) <= {AWAITED, "waiting"} else "running"
 
 
 def _as_item(row: Row[Any], words: dict[str, Any] | None) -> JobItem:

@@ -133,6 +133,11 @@ def _refuse_namesake(connection: Connection, name: str) -> None:
         )
 
 
+def list_ids(connection: Connection) -> list[str]:
+    """List the ids of all people, in no order."""
+    return list(connection.scalars(select(people.c.person_id)))
+
+
 def change(connection: Connection, key: int, new_values: PersonChanges) -> None:
     """Change a person. Raises InvalidNameError, InvalidRequestError."""
     connection.execute(

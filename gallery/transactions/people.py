@@ -192,6 +192,11 @@ class PeopleTransactions(Transactions):
         self.record("export_person", "exported", person_id)
         return document
 
+    def person_ids(self) -> list[str]:
+        """List the ids of all people, in no order. Raises StoreUnavailableError."""
+        with self.database.read() as connection:
+            return people.list_ids(connection)
+
     def thumbnail(self, person_id: str) -> bytes:
         """Read the picture (WebP) of a person.
 

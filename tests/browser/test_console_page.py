@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Cast
 from tests.browser.looks import look
 from tests.support.chromium import chromium, page_of
 from tests.support.page_texts import read_texts
@@ -78,3 +80,50 @@ def test_jobs_audit_keys_backup_health_settings(
     page.check("#changed")
     expect(page.locator("#records code").first).to_have_text("DUET_PORT")
     look_at("settings")
+
+
+def test_many_people_are_enrolled(
+    page: Page, service: Service, pictures: Path, cast: Cast, tmp_path: Path
+) -> None:
+    """A folder with a table: looked at, confirmed, sent, enrolled and reported."""
+    folder = tmp_path / "people"
+    (folder / "clips").mkdir(parents=True)
+    shutil.copy(cast.enrolled, folder / "clips/ann.mp4")
+    shutil.copy(cast.other, folder / "clips/ben.mp4")
+    (folder / "clips" / "cem.mp4").write_bytes(b"PK\x03\x04")
+    rows = "ann,안나,clips/ann.mp4\nben,,clips/ben.mp4\ncem,,clips/cem.mp4\ndan,,no.mp4\n"
+    (folder / "people.csv").write_bytes(f"person_id,name,file\n{rows}".encode("cp949"))
+    page.goto(f"{service.url}/console/enrol")
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#summary")).to_contain_text("2 people with 2 files")
+    expect(page.locator("#summary")).to_contain_text("cp949")
+    expect(page.locator("#records")).to_contain_text("안나 (ann)")
+    expect(page.locator("#records")).to_contain_text(EN["error.media_not_found"])
+    expect(page.locator("#begin")).to_be_disabled()
+    look(page, pictures, "console-enrol-preview", schemes=("light",))
+    page.check("#only-refused")
+    expect(page.locator("#records tbody tr")).to_have_count(2)
+    page.check("#agreed")
+    page.click("#begin")
+    expect(page.locator("#sent")).to_have_text(EN["many.sent_all"])
+    expect(page.locator("#outcome")).to_have_text(
+        EN["many.outcome"].format(done=2, failed=2, left=0)
+    )
+    look(page, pictures, "console-enrol-done", schemes=("light",))
+    with page.expect_download() as download:
+        page.click("#report")
+    report = download.value.path().read_text("utf-8-sig")
+    assert "ann,안나,enrolled,1,1,0,0," in report
+    assert "[media_not_found]" in report
+    page.goto(f"{service.url}/console/jobs")
+    expect(page.locator("#records")).to_contain_text(EN["jobs.report"])
+    page.goto(f"{service.url}/console/enrol")
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#reasons")).to_contain_text(EN["error.person_exists"])
+    page.select_option("#existing", "add")
+    expect(page.locator("#records")).to_contain_text(EN["many.will_add"])
+    page.set_input_files("#files", folder / "people.csv")
+    expect(page.locator("#problem")).to_be_hidden()
+    (folder / "people.csv").write_text("person_id,consnt,file\na,b,c", encoding="utf-8")
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#problem")).to_have_text(EN["error.table_columns"])

@@ -94,6 +94,36 @@ def test_a_file_beside_the_folders_is_named_and_a_linked_folder_is_read(
     assert "again.mp4: invalid_request: The clips of each person must" in result.output
 
 
+def test_a_table_is_looked_at_then_enrolled(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
+    """The person of the second row is refused, as the look says before."""
+    people = tmp_path / "people"
+    people.mkdir()
+    shutil.copy(folder / "people/ann/clip.mp4", people / "ann.mp4")
+    table = people / "people.csv"
+    rows = "person_id,name,file,consent\nann,안나,ann.mp4,=A1\nben,,gone.mp4,\n"
+    table.write_bytes(rows.encode("cp949"))
+    looked = run("enroll --check", table)
+    assert looked.exit_code == 1
+    assert "1 file of 1 person would be enrolled" in looked.output
+    assert "read as cp949" in looked.output
+    assert "row 3, ben, gone.mp4: media_not_found" in looked.output
+    assert "1 file of 1 person would be enrolled" in run("enroll --check --by-name", people).output
+    assert "ann.mp4: invalid_request" in run("enroll --check", people).output
+    assert "0 people" in run("people", "list").output
+    written = tmp_path / "report.csv"
+    done = run("enroll --existing refuse --report", written, table)
+    assert (done.exit_code, "1 of 2 clips enrolled, 1 person." in done.output) == (1, True)
+    assert "consent: =A1" in run("people show ann").output
+    job_id = run("jobs", "list").output.split("\t")[0]
+    shown = run("jobs report", job_id).output
+    assert written.read_text("utf-8-sig").splitlines() == shown.splitlines()
+    assert "ann,안나,enrolled,1,1,0,0," in shown
+    again = run("enroll --existing refuse", table)
+    assert (again.exit_code, "person_exists" in again.output) == (1, True)
+
+
 def test_the_end_of_a_job_is_waited_for_where_a_service_has_its_last_file(
     run: Callable[..., Result], folder: Path, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "recognition": {*GALLERY, "liveness"},
     "speech": {*RECOGNITION, "align", "network"},
     "assembly": {*RECOGNITION, "align", "network"},
-    "jobs": {*RECOGNITION, "assembly", "speech"},
+    "jobs": {*RECOGNITION, "align", "assembly", "speech"},
     "train": {*RECOGNITION, "align", "network", "speech"},
     "web": {*PRODUCT, "jobs"},
     "commands": {*PRODUCT, "bench", "demo", "jobs", "train"},

@@ -44,7 +44,7 @@ def operations(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 def test_every_route_is_described(app: Flask, spec: dict[str, Any]) -> None:
     routes_of_app = set()
     for rule in app.url_map.iter_rules():
-        url = rule.rule.replace("<string:", "{").replace(">", "}")
+        url = re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule)
         methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
         routes_of_app |= {f"{method} {url}" for method in methods}
     # docs/reference/live.md describes the WebSocket, docs/monitoring.md the text of the metrics

@@ -51,7 +51,7 @@ ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll", "transcribe")
 TRANSCRIBE_FIELDS = ("language", "prompt", "who", "num_speakers", "channels")
 FIELDS = ("action", "folder", "person_id", "group", "force", "replace", *TRANSCRIBE_FIELDS)
-STATES = ("waiting", "running", "done", "failed", "cancelled", "forgotten")
+STATES = ("awaited", "waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)
 FORM_ERRORS = tuple(
     e
@@ -170,7 +170,7 @@ class JobList(Resource):
                 settings().storage.media_folder, [item.media for item in items if item.uploaded]
             )
             raise
-        wake_jobs(job)
+        wake_jobs(job.job_id, job.files)
         return job_body(job), 202, {"Location": f"{request.script_root}/v1/jobs/{job.job_id}"}
 
 
@@ -281,7 +281,6 @@ class OneJob(Resource):
 
 def job_body(job: Job) -> dict[str, Any]:
     """Show a job as JSON."""
-    finished = sum(n for state, n in job.counts.items() if state not in ("waiting", "running"))
     return {
         "job_id": job.job_id,
         "action": job.action,
@@ -289,7 +288,7 @@ def job_body(job: Job) -> dict[str, Any]:
         "created_at": as_json.instant(job.created_at),
         "finished_at": job.finished_at and as_json.instant(job.finished_at),
         "files": job.files,
-        "finished": finished,
+        "finished": job.finished_files,
         "counts": {state: job.counts.get(state, 0) for state in STATES},
     }
 

@@ -45,6 +45,7 @@ COMMON = "common"
 """The file of the texts that several pages use."""
 CONSOLE = {
     "people": "/people",
+    "enrol": "/console/enrol",
     "visits": "/console/visits",
     "strangers": "/console/strangers",
     "groups": "/console/groups",

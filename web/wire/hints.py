@@ -22,6 +22,15 @@ HINTS = {
     "cross_origin": "Pages of other origins may not use this service from a browser.",
     "forbidden": "Ask the operator for a key of that role.",
     "rate_limited": "Wait as long as the header Retry-After says.",
+    # A table of people
+    "table_encoding": "Save the table as CSV in UTF-8, or name its encoding.",
+    "table_columns": (
+        "The first row names the columns: person_id, name, file, note, consent, retention_days."
+        " Several columns may begin with `file`."
+    ),
+    "table_malformed": "Save the table as CSV, with one person a row.",
+    "row_conflict": "Give each person one row with several files, or rows that agree.",
+    "file_shared": "Name each file for one person.",
     # The clip
     "media_missing": "Send the clip as multipart/form-data in the field `media`.",
     "media_empty": "The upload or the recording failed: record again.",
@@ -72,6 +81,7 @@ HINTS = {
     "identification_not_found": (
         "Send the request_id of an answer of the last days, and the person_id of a match in it."
     ),
+    "file_not_awaited": "GET /v1/jobs/{job_id}?state=awaited lists the files that are waited for.",
     "job_not_found": "GET /v1/jobs lists the jobs that are kept.",
     "group_not_found": "GET /v1/groups lists the groups.",
     "group_exists": "Choose another group_id.",

@@ -12,6 +12,7 @@ declare namespace Api {
   }
 
   interface JobItem {
+    position: number;
     name: string;
     person_id: string | null;
     state: string;
@@ -21,6 +22,34 @@ declare namespace Api {
 
   interface JobWithItems extends Job {
     items: JobItem[];
+  }
+
+  interface Refusal {
+    code: string;
+    message: string;
+    hint: string;
+  }
+
+  interface PlannedPerson {
+    person_id: string;
+    name: string;
+    row: number | null;
+    exists: boolean;
+    is_enrolled: boolean;
+    error: Refusal | null;
+    files: { name: string; error: Refusal | null }[];
+  }
+
+  interface EnrolmentPlan {
+    people: number;
+    enrolled_people: number;
+    refused_people: number;
+    files: number;
+    unused: number;
+    refused: Record<string, number>;
+    encoding: string | null;
+    total: number;
+    list: PlannedPerson[];
   }
 
   interface Event {

@@ -35,6 +35,22 @@ _INSTANCES: tuple[DuetError, ...] = (
     errors.PathForbiddenError(
         "`folder` must be a folder below the media root. Received: '../secrets'"
     ),
+    errors.TableMalformedError("The table has no row below the names of its columns."),
+    errors.TableEncodingError("The table must be text in utf-8. Byte 26 is none."),
+    errors.TableColumnsError(
+        "The columns must be person_id, name, note, consent, retention_days, file. Received:"
+        " 'consnt'",
+        details={"columns": ["consnt"]},
+    ),
+    errors.RowConflictError(
+        "Rows 2 and 3 are of one person, and differ in more than their files.",
+        details={"rows": [2, 3]},
+    ),
+    errors.FileSharedError("The file is named for two people. Received: 'two.mp4'"),
+    errors.FileNotAwaitedError(
+        "This file of the job is not waited for: it came before, or the job has ended."
+        " Received: position 0"
+    ),
     errors.ChallengeUnknownError(
         "The challenge must be one that was made here. Received: '1767225600-0'"
     ),

@@ -33,7 +33,15 @@ JOB_FIELDS: dict[str, fields.Raw] = {
     "finished": int_field("how many of them are finished, in whatever way", 35),
     "counts": raw_field(
         "files by state",
-        {"waiting": 84, "running": 1, "done": 34, "failed": 1, "cancelled": 0, "forgotten": 0},
+        {
+            "awaited": 0,
+            "waiting": 84,
+            "running": 1,
+            "done": 34,
+            "failed": 1,
+            "cancelled": 0,
+            "forgotten": 0,
+        },
     ),
 }
 JOB = make_model("Job", **JOB_FIELDS)
@@ -46,9 +54,9 @@ JOB_ITEM = make_model(
         "whom it is enrolled for; null when it is identified", "ann@example.com", x_nullable=True
     ),
     state=text_field(
-        "forgotten: a person whom it named was deleted",
+        "awaited: it is listed, and not sent yet; forgotten: a person whom it named was deleted",
         "done",
-        enum=["waiting", "running", "done", "failed", "cancelled", "forgotten"],
+        enum=["awaited", "waiting", "running", "done", "failed", "cancelled", "forgotten"],
     ),
     result=fields.Raw(
         description=(

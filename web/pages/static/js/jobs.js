@@ -2,10 +2,12 @@
 import { JobDialog } from "./console/job-dialog.js";
 import { Panel } from "./console/panel.js";
 import { cancelJob, listJobs } from "./console/service.js";
+import { saveReport } from "./enrol/service.js";
 import { createActions, createButton, showTable } from "./console/table.js";
 import { confirmAction } from "./shared/confirm.js";
 import { byId, create } from "./shared/dom.js";
 import { formatMoment } from "./shared/format.js";
+import { at } from "./shared/root.js";
 import { t } from "./shared/texts.js";
 
 const LOOK_AGAIN_MS = 2000;
@@ -50,8 +52,22 @@ function createButtons(job) {
   const end = isOpen(job) ? "cancel" : "remove";
   return createActions(
     createButton(t("jobs.open"), () => dialog.open(job)),
+    ...createEnrolmentButtons(job),
     createButton(t(`jobs.${end}`), () => endJob(job, end), "danger"),
   );
+}
+
+/** @param {Api.Job} job */
+function createEnrolmentButtons({ action, job_id, counts }) {
+  if (action !== "enroll") return [];
+  const buttons = [
+    createButton(t("jobs.report"), () => panel.act(() => saveReport(job_id))),
+  ];
+  if (counts.awaited) {
+    const go = () => location.assign(at(`/console/enrol#job=${job_id}`));
+    buttons.push(createButton(t("jobs.send_missing"), go));
+  }
+  return buttons;
 }
 
 /**

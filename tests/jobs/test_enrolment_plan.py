@@ -1,0 +1,240 @@
+"""What enrolling many people would do: tables in any encoding, folders, and refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+
+import pytest
+
+from gallery.records.jobs import JobItem
+from jobs.enrolment_plan import Existing, ListedFile, Plan, Rules, plan_enrolment
+from jobs.enrolment_report import report_people, write_report
+from jobs.people_table import MAX_ROWS, MAX_TABLE_BYTES, read_table
+from utils.errors import (
+    DuetError,
+    InvalidRequestError,
+    TableColumnsError,
+    TableEncodingError,
+    TableMalformedError,
+)
+
+MP4 = b"\0\0\0\x18ftypisom"
+RULES = Rules(most_bytes=1000)
+HEAD = "person_id,name,file,file2\r\n"
+
+
+def listed(*names: str) -> list[ListedFile]:
+    """Files of 10 bytes that begin as a film does."""
+    return [ListedFile(name, 10, MP4) for name in names]
+
+
+def plan(files: list[ListedFile], table: str | bytes | None = None, **more: object) -> Plan:
+    """Plan for a gallery where Zoe is known."""
+    data = table.encode() if isinstance(table, str) else table
+    rules = Rules(most_bytes=1000, **more)  # type: ignore[arg-type]
+    return plan_enrolment(files, read_table(data) if data else None, ["zoe"], rules)
+
+
+def refusals(made: Plan) -> dict[str, list[str]]:
+    """Codes of what is refused, by person."""
+    people = [person for person in made.people if person.refusals]
+    return {
+        person.person_id or person.name: [error.code for error in person.refusals]
+        for person in people
+    }
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "민준"),
+        ("utf-8-sig", "민준"),
+        ("utf-16", "민준"),
+        ("utf-16-le", "민준"),
+        ("utf-16-be", "민준"),
+        ("cp949", "김민준 박서연 이도윤 뷁"),
+        ("gb18030", "王伟 张敏 李娜 刘洋"),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_are_read_as_spreadsheets_save_them(
+    encoding: str, text: str, delimiter: str
+) -> None:
+    lines = [delimiter.join(row) for row in (["Person ID", "NAME", "file"], ["m", text, "a.mp4"])]
+    table = read_table("\r\n".join(lines).encode(encoding))
+    (row,) = table.rows
+    assert (row.number, row.person_id, row.name, row.files) == (2, "m", text, ("a.mp4",))
+
+
+def test_an_encoding_can_be_named() -> None:
+    data = "person_id,name,file\na,José,a.mp4".encode("cp1252")
+    with pytest.raises(TableEncodingError, match="neither in UTF-8"):
+        read_table(data)
+    assert read_table(data, "cp1252").rows[0].name == "José"
+    with pytest.raises(TableEncodingError, match=r"in utf-8\. Byte 26 is none"):
+        read_table(data, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", TableColumnsError),
+        ("person_id,file", TableMalformedError),
+        ("person_id,name\na,b", TableColumnsError),
+        ("file\na.mp4", TableColumnsError),
+        ("person_id,consnt,file\na,yes,a.mp4", TableColumnsError),
+        ("person_id,name,name,file\na,b,c,a.mp4", TableColumnsError),
+        ('person_id,file\na,"b', TableMalformedError),
+        ("person_id,file\na\0,b", TableEncodingError),
+        ("person_id,file\n" + "x" * 200_000, TableMalformedError),
+        ("person_id,file\n" + "a,b\n" * (MAX_ROWS + 1), TableMalformedError),
+        ("," * 500 + "\na", TableColumnsError),
+        ("x" * (MAX_TABLE_BYTES + 1), TableMalformedError),
+        ("=cmd|' /C calc'!A0,file\na,b", TableColumnsError),
+    ],
+)
+def test_tables_that_cannot_be_used(text: str, error: type[DuetError]) -> None:
+    with pytest.raises(error):
+        read_table(text.encode())
+
+
+def test_people_of_a_table() -> None:
+    made = plan(
+        listed("ann/1.mp4", "b.mp4", "c\u0327.mp4", "left.txt"),
+        "person_id,name,file,file 2,consent,retention_days\n"
+        "ann,Ann,ann\\1.mp4,./b.mp4,on paper,30\n\n"
+        ",홍길동,\u00e7.mp4,,,none\n",
+        retention_days=365,
+        consent="by mail",
+    )
+    ann, hong = made.people
+    assert [file.name for file in ann.files] == ["ann/1.mp4", "b.mp4"]
+    assert ann.facts == {"name": "Ann", "consent": "on paper", "retention_days": 30}
+    assert (hong.row, hong.facts["name"], hong.facts["consent"]) == (4, "홍길동", "by mail")
+    assert (hong.person_id.startswith("p_"), "retention_days" in hong.facts) == (True, False)
+    assert (made.files, made.unused, made.count_refusals()) == (3, ("left.txt",), {})
+    assert [item.name for item in made.items()] == ["ann/1.mp4", "b.mp4", "\u00e7.mp4"]
+    assert all(item.awaited and item.uploaded for item in made.items())
+
+
+def test_what_a_table_has_refused() -> None:
+    files = listed("ok.mp4", "two.mp4", "paper.pdf")
+    files += [
+        ListedFile("zip.mp4", 10, b"PK\x03\x04"),
+        ListedFile("none.mp4", 0, b""),
+        ListedFile("huge.mp4", 1001, MP4),
+        ListedFile("doc.csv", 10),
+    ]
+    rows = (
+        "ok,,ok.mp4,gone.mp4",
+        "zoe,,ok2.mp4,",
+        "ZOE2,,,",
+        "a b,,two.mp4,",
+        "up,,../../etc/passwd,",
+        "abs,,/etc/passwd,",
+        "win,,C:\\clip.mp4,",
+        "zip,,zip.mp4,",
+        "none,,none.mp4,",
+        "huge,,huge.mp4,",
+        "doc,,doc.csv,",
+        "one,,two.mp4,",
+        "other,,two.mp4,",
+        "twin,Twin,ok2.mp4,",
+        "Twin,Twin,ok2.mp4,",
+        "long,,two.mp4,,more",
+        'line,"a\u202eb",two.mp4,',
+    )
+    made = plan(files, HEAD + "\n".join(rows))
+    assert refusals(made) == {
+        "ok": ["media_not_found"],
+        "zoe": ["person_exists"],
+        "ZOE2": ["media_missing"],
+        "a b": ["invalid_name"],
+        "up": ["path_forbidden"],
+        "abs": ["path_forbidden"],
+        "win": ["path_forbidden"],
+        "zip": ["media_type"],
+        "none": ["media_empty"],
+        "huge": ["media_too_large"],
+        "doc": ["media_type"],
+        "one": ["file_shared"],
+        "other": ["file_shared"],
+        "twin": ["row_conflict"],
+        "Twin": ["row_conflict"],
+        "long": ["table_malformed"],
+        "line": ["invalid_name"],
+    }
+    assert made.files == 1
+    refused = [item for item in made.items() if item.refused]
+    assert all(not item.awaited and item.media == "" for item in refused)
+
+
+def test_rows_that_agree_are_one_person() -> None:
+    made = plan(listed("1.mp4", "2.mp4"), HEAD + "ann,Ann,1.mp4,\nann,,2.mp4,1.mp4\n")
+    (ann,) = made.people
+    assert ([file.name for file in ann.files], ann.refused) == (["1.mp4", "2.mp4"], None)
+
+
+def test_people_who_are_there_are_added_to_when_asked() -> None:
+    for existing in (Existing.ADD, Existing.REPLACE):
+        made = plan(listed("a.mp4"), HEAD + "zoe,,a.mp4,", existing=existing)
+        assert (made.people[0].exists, made.files) == (True, 1)
+    made = plan(listed("a.mp4"), HEAD + "Zoe,,a.mp4,", existing=Existing.ADD)
+    assert refusals(made) == {"Zoe": ["person_exists"]}, "which differs in case alone"
+
+
+def test_folders_and_names_of_files() -> None:
+    made = plan(listed("ann/1.mp4", "ann/x/2.mp4", "홍길동/1.mp4", "stray.mp4", "ann/Thumbs.db"))
+    assert [len(person.files) for person in made.people] == [2, 1, 1]
+    assert [person.facts.get("name") for person in made.people][2] == "홍길동"
+    assert refusals(made) == {"stray": ["invalid_request"]}
+    made = plan(listed("ann@x.org-1.mp4", "ann@x.org-2.mp4", "ben.mp4", ".DS_Store", "a.txt"))
+    assert {person.person_id: len(person.files) for person in made.people} == {
+        "ann@x.org": 2,
+        "ben": 1,
+    }
+    assert made.unused == (".DS_Store", "a.txt")
+    odd = plan(listed("../../etc/passwd", "/etc/shadow", "a\0b/1.mp4", "\ud800/1.mp4", "x" * 300))
+    assert odd.files == 0
+    assert all(item.refused for item in odd.items())
+
+
+def test_ten_thousand_rows_and_their_bounds() -> None:
+    rows = "".join(f"p{n},Person {n},p{n}.mp4,\n" for n in range(MAX_ROWS))
+    files = listed(*(f"p{n}.mp4" for n in range(MAX_ROWS)))
+    started = time.perf_counter()
+    made = plan(files, HEAD + rows)
+    assert made.files == MAX_ROWS
+    assert time.perf_counter() - started < 10, "it takes about half a second"
+    with pytest.raises(InvalidRequestError, match=r"At most 20,000 files"):
+        plan(listed(*(f"{n}.mp4" for n in range(20_001))))
+
+
+def test_no_cell_of_a_report_is_a_formula() -> None:
+    error = {"code": "media_type", "message": "=HYPERLINK(1)", "hint": ""}
+    items = [
+        JobItem(0, "1.mp4", "ann", "done", {"person": {"name": "=cmd|'/C calc'!A0"}}, None),
+        JobItem(1, "2.mp4", "ann", "failed", None, error),
+        JobItem(2, "", "@ben", "failed", None, error),
+        JobItem(3, "3.mp4", "cem", "awaited", None, None),
+        JobItem(4, "", None, "forgotten", None, None),
+    ]
+    text = write_report(report_people(items))
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert [(row["person_id"], row["outcome"]) for row in rows] == [
+        ("ann", "partly"),
+        ("'@ben", "refused"),
+        ("cem", "open"),
+        ("", "forgotten"),
+    ]
+    assert (rows[0]["name"], rows[0]["enrolled"], rows[0]["refused"]) == (
+        "'=cmd|'/C calc'!A0",
+        "1",
+        "1",
+    )
+    assert (rows[0]["reasons"], rows[1]["reasons"]) == (
+        "2.mp4: =HYPERLINK(1) [media_type]",
+        "'=HYPERLINK(1) [media_type]",
+    )
