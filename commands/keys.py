@@ -31,7 +31,8 @@ def keys() -> None:
     "--role",
     required=True,
     type=click.Choice([str(role) for role in Role]),
-    help="admin: everything; kiosk: identify, and enrol on first sight; auditor: read the audit.",
+    help="admin: everything; operator: people, enrolment, jobs and audit; kiosk: identify, and"
+    " enrol on first sight; auditor: read the audit.",
 )
 @click.option("--label", default="", help="What the key is for, as `door at the east side`.")
 @click.option(

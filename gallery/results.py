@@ -17,6 +17,7 @@ class Role(StrEnum):
     """What the holder of an API key may do: `web/guard/roles.py` lists the routes."""
 
     ADMIN = "admin"
+    OPERATOR = "operator"
     KIOSK = "kiosk"
     AUDITOR = "auditor"
 

@@ -14,7 +14,8 @@ def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """(key in the table of roles, method, URL) of everything that the service answers."""
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield f"{method} {rule.rule}", method, re.sub("<[^>]+>", "ann", rule.rule)
+            url = re.sub("<[^>]+>", "ann", rule.rule.replace("<int:position>", "0"))
+            yield f"{method} {rule.rule}", method, url
 
 
 def closed(app: Flask) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from gallery.results import MAX_PAGE
 from recognition import as_json
 from utils import errors
 from web.api.people import PERSON_ERRORS
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.state import store
 from web.wire import parse
 from web.wire.schema.audit import (
@@ -78,12 +78,12 @@ class Audit(Resource):
     @ns.response(200, "part of the audit, newest first", AUDIT)
     @document_errors(ns, *PERSON_ERRORS, *ERRORS)
     def get(self) -> dict[str, Any]:
-        """Read the audit, newest rows first. Needs the role auditor or admin."""
+        """Read the audit, newest rows first. Needs the role auditor, operator or admin."""
         parse.check_query(PART)
         limit = parse.query_int("limit", 50, 1, MAX_PAGE)
         person_id = parse.query_text("person_id") or None
         if person_id is not None:
-            admin_only("To ask for a person by id")  # auditors know people by number only
+            staff_only("To ask for a person by id")  # auditors know people by number only
         events = store().events(
             limit,
             person_id=person_id,

@@ -205,9 +205,10 @@ class EnrolmentFile(Resource):
         parse.check_query()
         if position > MAX_FILES:
             raise InvalidRequestError(f"`position` is at most {MAX_FILES}. Received: {position}")
-        jobs().check_awaited(job_id, position)
         parse.form((), ("media",))
-        media = keep_upload(settings(), job_id, parse.upload("media").path)
+        clip = parse.upload("media")
+        jobs().check_awaited(job_id, position)
+        media = keep_upload(settings(), job_id, clip.path)
         try:
             jobs().receive(job_id, position, media)
         except DuetError:

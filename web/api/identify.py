@@ -14,7 +14,7 @@ from utils import errors
 from utils.errors import InvalidRequestError
 from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
 from web.guard import rejections
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.guard.figures import hide_figures
 from web.metrics import metrics
 from web.state import recognizer
@@ -168,7 +168,7 @@ class Verify(Resource):
                 f" {'neither' if reference is None else 'both'}"
             )
         if person_id is not None:
-            admin_only("To compare with a person of the gallery")
+            staff_only("To compare with a person of the gallery")
         with rejections.limit():
             clip = take_clip(media, fields.get("challenge", ""))
             answer = recognizer().verify(

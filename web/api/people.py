@@ -19,7 +19,7 @@ from web.api.challenges import CHALLENGE_ERRORS, CHALLENGE_HELP, take_clip
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.api.turns import MOST_TURNS, read_turns
 from web.guard import rejections
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.guard.figures import hide_figures
 from web.state import recognizer, store
 from web.wire import parse
@@ -212,7 +212,7 @@ class Person(Resource):
 def _refuse_deletion(person: results.Person, now: datetime) -> None:
     """A kiosk may take back whom it has just created. Raises RoleForbiddenError."""
     if any(person.templates.values()) or now - person.created_at > UNDO:
-        admin_only("To delete a person")
+        staff_only("To delete a person")
 
 
 @ns.route("/<string:person_id>/templates")
@@ -252,7 +252,7 @@ class Templates(Resource):
 
         def guard() -> None:
             if replace or force or any(store().get_person(person_id).templates.values()):
-                admin_only("To replace, to force, or to enrol more of a person who is enrolled")
+                staff_only("To replace, to force, or to enrol more of a person who is enrolled")
 
         # Before the clip is read, and again when it is stored: another kiosk may have
         # been faster

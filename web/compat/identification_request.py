@@ -31,7 +31,7 @@ from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.compat.first_sight import FirstSight, FirstSightRequest, identify_on_sight
 from web.compat.identification_schema import IDENTIFICATION_ANSWER
 from web.guard import rejections
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.state import recognizer, settings
 from web.wire import parse
 from web.wire.schema.base import document_errors
@@ -154,7 +154,7 @@ def _read_request(fields: dict[str, Any], upload: parse.Upload | None) -> FirstS
     re_register = parse.boolean(fields.get("re_register", False), "re_register")
     force = parse.boolean(fields.get("force", False), "force")
     if re_register or force:
-        admin_only("To replace what is stored of a person, or to force")
+        staff_only("To replace what is stored of a person, or to force")
     if upload:
         path = upload.path
     else:

@@ -61,7 +61,7 @@ class Caller:
 
 LOCAL = Caller("local", Role.ADMIN, by_key=False)
 """Whoever asks a service that has no key: somebody on this machine."""
-OPERATOR = Caller("environment", Role.ADMIN)
+ENVIRONMENT = Caller("environment", Role.ADMIN)
 """Whoever has the key in DUET_API_KEY."""
 NOBODY = "nobody"
 
@@ -88,14 +88,20 @@ def admit(key: str) -> Caller:
     return asking
 
 
-def admin_only(what: str) -> None:
-    """Refuse a part of a route to other roles. Raises RoleForbiddenError."""
+def is_staff() -> bool:
+    """Whether an operator or an admin asks."""
     asking = caller()
-    if asking is None or asking.role is not Role.ADMIN:
+    return asking is not None and asking.role in roles.STAFF
+
+
+def staff_only(what: str) -> None:
+    """Refuse a part of a route to kiosks and auditors. Raises RoleForbiddenError."""
+    asking = caller()
+    if not is_staff():
         role = asking.role if asking else "none"
         raise RoleForbiddenError(
-            f"{what} needs the role admin. The key has the role {role}.",
-            details={"role": str(role), "needed": [str(Role.ADMIN)]},
+            f"{what} needs the role operator or admin. The key has the role {role}.",
+            details={"role": str(role), "needed": [str(Role.OPERATOR), str(Role.ADMIN)]},
         )
 
 
@@ -115,7 +121,10 @@ def take_role(asking: Caller | None) -> Caller | None:
     wanted = Role(text)
     if asking is None or wanted is asking.role:
         return asking
-    if asking.role is not Role.ADMIN:
+    is_smaller = asking.role is Role.ADMIN or (
+        asking.role is Role.OPERATOR and wanted is Role.KIOSK
+    )
+    if not is_smaller:
         raise RoleForbiddenError(
             f"A key of the role {asking.role} cannot be used in the role {wanted}.",
             details={"role": str(asking.role), "needed": [str(wanted)]},
@@ -249,7 +258,7 @@ class _Guard:
         if self._settings.server.api_key and hmac.compare_digest(
             sent.encode(), self._settings.server.api_key.encode()
         ):
-            return OPERATOR
+            return ENVIRONMENT
         key = keys().find(sent, self.limits.check_wrong_keys) if sent else None
         if key is not None and key.revoked_at is None:
             return Caller(key.key_id, key.role)
@@ -270,11 +279,11 @@ class _Guard:
         allowed = roles.allowed_roles() or roles.KIOSK  # open: a key that comes in a message
         if asking.role not in allowed:
             self._note(asking.actor, "wrong_role")
-            needed = sorted(map(str, allowed))
+            needed = [str(role) for role in roles.SMALLEST_FIRST if role in allowed]
             raise RoleForbiddenError(
                 f"This needs a key for the role {' or '.join(needed)}. The key has the role"
                 f" {asking.role}.",
-                f"The operator makes one with `cli.py keys create --role {needed[-1]}`.",
+                f"The operator makes one with `cli.py keys create --role {needed[0]}`.",
                 {"role": str(asking.role), "needed": needed},
             )
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gallery.results import Role
-from web.guard.auth import caller
+from web.guard.auth import is_staff
 
 _FIGURES = {"score": None, "threshold": None, "lag_ms": None}
 
 
 def hide_figures(body: dict[str, Any]) -> dict[str, Any]:
-    """Take the figures of the checks off an answer, unless an admin asks."""
-    asking = caller()
+    """Take the figures of the checks off an answer, unless an operator asks."""
     checks = body["liveness"]
-    if checks is None or (asking is not None and asking.role is Role.ADMIN):
+    if checks is None or is_staff():
         return body
     hidden = {name: _hide(check) for name, check in checks.items()}
     return {**body, "liveness": {**hidden, "digits": []}}

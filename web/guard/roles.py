@@ -3,7 +3,7 @@
 A route missing from the table is for admins only, and a test fails.
 
 Where a kiosk may use a part of a route only, the route itself refuses the rest
-(`auth.admin_only`).
+(`auth.staff_only`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ OPEN = frozenset[Role]()
 before a key can be typed into them.
 """
 ADMIN = frozenset({Role.ADMIN})
-KIOSK = frozenset({Role.ADMIN, Role.KIOSK})
-AUDITOR = frozenset({Role.ADMIN, Role.AUDITOR})
+STAFF = frozenset({Role.ADMIN, Role.OPERATOR})
+"""Who looks after people: all but keys, settings, backups, and exports with vectors."""
+KIOSK = STAFF | {Role.KIOSK}
+AUDIT = STAFF | {Role.AUDITOR}
+FIGURES = frozenset({Role.ADMIN, Role.AUDITOR})
+SMALLEST_FIRST = (Role.KIOSK, Role.AUDITOR, Role.OPERATOR, Role.ADMIN)
+"""Roles in the order in which a refusal names those that suffice."""
 ANYBODY = frozenset(Role)
 """Whoever has a key: what is no route at all, and OPTIONS."""
 
@@ -47,75 +52,75 @@ ROUTES: dict[str, frozenset[Role]] = {
     "GET /v1/health/live": OPEN,
     "GET /v1/health/ready": OPEN,
     "GET /health": OPEN,
-    "GET /metrics": AUDITOR,
+    "GET /metrics": FIGURES,
     "POST /v1/identify": KIOSK,
-    "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: admins
+    "POST /v1/verify": KIOSK,  # two clips; a person of the gallery: staff
     "POST /v1/challenges": KIOSK,
     "POST /v1/audio/transcriptions": KIOSK,
     "POST /v1/live/tickets": KIOSK,
-    "GET /v1/live": OPEN,  # a key may come in the first message: admins and kiosks
-    "POST /Identification_Request": KIOSK,  # re_register: admins
-    "POST /speakers/identify": KIOSK,  # a threshold below 0.7: admins
-    "POST /speakers/register": KIOSK,  # of a person without templates, without force: else admins
-    "GET /speakers": ADMIN,
-    "GET /speakers/<string:speaker_id>": ADMIN,
-    "DELETE /speakers/<string:speaker_id>": ADMIN,
-    "POST /batch": ADMIN,
-    "GET /v1/people": ADMIN,
+    "GET /v1/live": OPEN,  # a key may come in the first message: staff and kiosks
+    "POST /Identification_Request": KIOSK,  # re_register: staff
+    "POST /speakers/identify": KIOSK,  # a threshold below 0.7: staff
+    "POST /speakers/register": KIOSK,  # of a person without templates, without force: else staff
+    "GET /speakers": STAFF,
+    "GET /speakers/<string:speaker_id>": STAFF,
+    "DELETE /speakers/<string:speaker_id>": STAFF,
+    "POST /batch": STAFF,
+    "GET /v1/people": STAFF,
     "POST /v1/people": KIOSK,
-    f"GET {PERSON}": ADMIN,
-    f"PATCH {PERSON}": ADMIN,
-    f"DELETE {PERSON}": KIOSK,  # without templates and just created; else admins
-    f"GET {PERSON}/templates": ADMIN,
-    # Of a person without templates, neither replace nor force: else admins
+    f"GET {PERSON}": STAFF,
+    f"PATCH {PERSON}": STAFF,
+    f"DELETE {PERSON}": KIOSK,  # without templates and just created; else staff
+    f"GET {PERSON}/templates": STAFF,
+    # Of a person without templates, neither replace nor force: else staff
     f"POST {PERSON}/templates": KIOSK,
-    f"DELETE {PERSON}/templates/<string:template_id>": ADMIN,
-    f"POST {PERSON}/templates/<string:template_id>/move": ADMIN,
-    f"POST {PERSON}/merge": ADMIN,
-    f"POST {PERSON}/distinct": ADMIN,
+    f"DELETE {PERSON}/templates/<string:template_id>": STAFF,
+    f"POST {PERSON}/templates/<string:template_id>/move": STAFF,
+    f"POST {PERSON}/merge": STAFF,
+    f"POST {PERSON}/distinct": STAFF,
     f"GET {PERSON}/export": ADMIN,
-    f"GET {PERSON}/thumbnail": ADMIN,
+    f"GET {PERSON}/thumbnail": STAFF,
     "POST /v1/identifications/<string:request_id>/feedback": KIOSK,
-    "GET /v1/gallery/map": ADMIN,
-    "POST /v1/gallery/map": ADMIN,
-    "GET /v1/gallery/similarity": ADMIN,
-    "GET /v1/gallery/duplicates": ADMIN,
-    "GET /v1/events": ADMIN,
-    "GET /v1/deliveries": ADMIN,
-    "POST /v1/deliveries/resend": ADMIN,
-    "GET /v1/visits": ADMIN,
-    "POST /v1/visits/<string:visit_id>/correction": ADMIN,
-    "DELETE /v1/visits/<string:visit_id>/correction": ADMIN,
-    "GET /v1/strangers": ADMIN,
-    "PATCH /v1/strangers/<string:stranger_id>": ADMIN,
-    "DELETE /v1/strangers/<string:stranger_id>": ADMIN,
-    "POST /v1/strangers/<string:stranger_id>/enrolment": ADMIN,
-    "GET /v1/strangers/<string:stranger_id>/picture": ADMIN,
-    "GET /v1/groups": ADMIN,
-    "POST /v1/groups": ADMIN,
-    "GET /v1/groups/<string:group_id>": ADMIN,
-    "DELETE /v1/groups/<string:group_id>": ADMIN,
-    "POST /v1/groups/<string:group_id>/members": ADMIN,
-    "DELETE /v1/groups/<string:group_id>/members/<string:person_id>": ADMIN,
-    "GET /v1/transcripts": ADMIN,
-    "GET /v1/transcripts/<string:transcript_id>": ADMIN,
-    "DELETE /v1/transcripts/<string:transcript_id>": ADMIN,
-    "GET /v1/jobs": ADMIN,
-    "POST /v1/jobs": ADMIN,
-    "GET /v1/jobs/<string:job_id>": ADMIN,
-    "DELETE /v1/jobs/<string:job_id>": ADMIN,
-    "POST /v1/enrolments": ADMIN,
-    "POST /v1/enrolments/preview": ADMIN,
-    "POST /v1/enrolments/<string:job_id>/files/<int:position>": ADMIN,
-    "GET /v1/enrolments/<string:job_id>/report": ADMIN,
+    "GET /v1/gallery/map": STAFF,
+    "POST /v1/gallery/map": STAFF,
+    "GET /v1/gallery/similarity": STAFF,
+    "GET /v1/gallery/duplicates": STAFF,
+    "GET /v1/events": STAFF,
+    "GET /v1/deliveries": STAFF,
+    "POST /v1/deliveries/resend": STAFF,
+    "GET /v1/visits": STAFF,
+    "POST /v1/visits/<string:visit_id>/correction": STAFF,
+    "DELETE /v1/visits/<string:visit_id>/correction": STAFF,
+    "GET /v1/strangers": STAFF,
+    "PATCH /v1/strangers/<string:stranger_id>": STAFF,
+    "DELETE /v1/strangers/<string:stranger_id>": STAFF,
+    "POST /v1/strangers/<string:stranger_id>/enrolment": STAFF,
+    "GET /v1/strangers/<string:stranger_id>/picture": STAFF,
+    "GET /v1/groups": STAFF,
+    "POST /v1/groups": STAFF,
+    "GET /v1/groups/<string:group_id>": STAFF,
+    "DELETE /v1/groups/<string:group_id>": STAFF,
+    "POST /v1/groups/<string:group_id>/members": STAFF,
+    "DELETE /v1/groups/<string:group_id>/members/<string:person_id>": STAFF,
+    "GET /v1/transcripts": STAFF,
+    "GET /v1/transcripts/<string:transcript_id>": STAFF,
+    "DELETE /v1/transcripts/<string:transcript_id>": STAFF,
+    "GET /v1/jobs": STAFF,
+    "POST /v1/jobs": STAFF,
+    "GET /v1/jobs/<string:job_id>": STAFF,
+    "DELETE /v1/jobs/<string:job_id>": STAFF,
+    "POST /v1/enrolments": STAFF,
+    "POST /v1/enrolments/preview": STAFF,
+    "POST /v1/enrolments/<string:job_id>/files/<int:position>": STAFF,
+    "GET /v1/enrolments/<string:job_id>/report": STAFF,
     "GET /v1/keys": ADMIN,
     "POST /v1/keys": ADMIN,
     "DELETE /v1/keys/<string:key_id>": ADMIN,
     "GET /v1/settings": ADMIN,
     "GET /v1/backups": ADMIN,
     "POST /v1/backups": ADMIN,
-    "GET /v1/audit": AUDITOR,
-    "GET /v1/audit/verify": AUDITOR,
+    "GET /v1/audit": AUDIT,
+    "GET /v1/audit/verify": AUDIT,
 }
 CLIPS = frozenset(
     {

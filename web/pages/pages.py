@@ -103,14 +103,14 @@ def headers_for(endpoint: str | None) -> dict[str, str]:
     }
 
 
-NEEDED_ROLE = {
-    "kiosk": Role.KIOSK,
-    "verify": Role.KIOSK,
-    "transcribe": Role.KIOSK,
-    **dict.fromkeys(CONSOLE, Role.ADMIN),
-    "audit": Role.AUDITOR,
+_STAFF = (Role.OPERATOR, Role.ADMIN)
+USABLE_BY: dict[str, tuple[Role, ...]] = {
+    **dict.fromkeys(("kiosk", "verify", "transcribe"), (Role.KIOSK, *_STAFF)),
+    **dict.fromkeys(CONSOLE, _STAFF),
+    **dict.fromkeys(("keys", "backup", "settings"), (Role.ADMIN,)),
+    "audit": (Role.AUDITOR, *_STAFF),
 }
-"""The smallest role that each page is of use to. Swagger UI shows every route."""
+"""The roles that each page is of use to, the smallest first. Swagger UI shows every route."""
 
 
 def text_files(name: str) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def page(name: str, **values: object) -> Response:
             page=name,
             lang=language,
             text_files=text_files(name),
-            needs=NEEDED_ROLE.get(name, ""),
+            usable_by=USABLE_BY,
             languages=LANGUAGES,
             console=CONSOLE,
             asks_digits=_asks_digits(),

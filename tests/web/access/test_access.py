@@ -16,7 +16,7 @@ from gallery.tables import api_keys
 from recognition.recognizer import Recognizer
 from tests.support.gallery_parts import open_gallery
 from tests.support.routes import closed, routes
-from tests.support.shapes import assert_error
+from tests.support.shapes import assert_error, media
 from utils.config import Settings
 from utils.errors import ConfigError
 from web.factory import create_app
@@ -71,6 +71,56 @@ def test_with_the_key_of_each_role(
             assert str(role) in assert_error(answer, 403, "forbidden")["message"], name
     assert_error(client.get("/nope", headers=headers), 404, "not_found")
     assert client.options("/v1/people", headers=headers).status_code == 200
+
+
+FOR_ADMINS = {
+    "GET /v1/keys",
+    "POST /v1/keys",
+    "DELETE /v1/keys/<string:key_id>",
+    "GET /v1/settings",
+    "GET /v1/backups",
+    "POST /v1/backups",
+    "GET /metrics",
+    "GET /v1/people/<string:person_id>/export",
+    "POST /v1/deliveries/resend",
+}
+"""What an operator may not do. All else is an operator's, and a new route must choose."""
+
+
+def test_an_operator_has_all_but_the_service_itself(
+    client: FlaskClient, holding: Callable[[Role], dict[str, str]]
+) -> None:
+    headers = holding(Role.OPERATOR)
+    refused = set()
+    for name, method, url in closed(client.application):
+        answer = client.open(url, method=method, headers=headers)
+        if answer.status_code == 403:
+            refused.add(name)
+            details = assert_error(answer, 403, "forbidden")["details"]
+            assert details["role"] == "operator"
+            assert details["needed"][-1] == "admin"
+    assert refused == FOR_ADMINS
+    for_kiosk = {"X-Duet-Role": "kiosk", **headers}
+    assert_error(client.get("/v1/people", headers=for_kiosk), 403, "forbidden")
+    for_admin = {"X-Duet-Role": "admin", **headers}
+    assert_error(client.get("/v1/keys", headers=for_admin), 403, "forbidden")
+
+
+def test_an_operator_forces_replaces_and_deletes(
+    client: FlaskClient, holding: Callable[[Role], dict[str, str]]
+) -> None:
+    headers = holding(Role.OPERATOR)
+    client.post("/v1/people", json={"person_id": "ann"}, headers=headers)
+    for form in ({}, {"force": "true"}, {"replace": "true"}):
+        answer = client.post(
+            "/v1/people/ann/templates",
+            data={"media": media(face="ann", voice="ann"), **form},
+            headers=headers,
+        )
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+    assert client.get("/v1/audit?person_id=ann", headers=headers).status_code == 200
+    assert client.get("/v1/health", headers=headers).get_json()["role"] == "operator"
+    assert client.delete("/v1/people/ann", headers=headers).status_code == 204
 
 
 def test_a_route_that_the_table_forgot_is_for_admins(

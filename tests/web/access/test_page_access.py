@@ -44,8 +44,8 @@ def test_a_refusal_says_what_is_missing(
     )
     assert error["details"] == {"key": "unknown"}
     error = assert_error(client.get("/v1/people", headers=kiosk), 403, "forbidden")
-    assert error["details"] == {"role": "kiosk", "needed": ["admin"]}
-    assert "keys create --role admin" in error["hint"]
+    assert error["details"] == {"role": "kiosk", "needed": ["operator", "admin"]}
+    assert "keys create --role operator" in error["hint"]
 
 
 def test_a_kiosk_without_a_key_is_no_admin(client: FlaskClient) -> None:

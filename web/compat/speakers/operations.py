@@ -24,7 +24,7 @@ from web.compat.speakers.answers import (
 )
 from web.compat.speakers.requests import Fields, VoiceRequest, read_speaker_id, read_threshold
 from web.guard import rejections
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.state import recognizer, store
 from web.wire import parse
 
@@ -59,9 +59,9 @@ def _refuse_changes(speaker_id: str, *, name: str | None, note: str | None, forc
     """Raise RoleForbiddenError where a kiosk would change a person who is there."""
     person = store().find_person(speaker_id)
     if force or (person and any(person.templates.values())):
-        admin_only("To force, or to register more of a person who is enrolled")
+        staff_only("To force, or to register more of a person who is enrolled")
     if person and (name not in (None, person.name) or note not in (None, person.note)):
-        admin_only("To change name or metadata of a person who is there")
+        staff_only("To change name or metadata of a person who is there")
 
 
 def _update_person(person: Person, *, name: str | None, note: str | None) -> None:

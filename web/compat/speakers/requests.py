@@ -12,7 +12,7 @@ from flask import request
 
 from recognition.voice_confidence import OWN_THRESHOLD
 from utils.errors import InvalidRequestError
-from web.guard.auth import admin_only
+from web.guard.auth import staff_only
 from web.wire import parse
 
 FILES = ("audio", "file", "files")
@@ -91,7 +91,7 @@ def read_threshold(values: Values) -> float:
             f"`threshold` must be a number from 0 to 1. Received: {str(value)[:40]!r}"
         )
     if threshold < OWN_THRESHOLD:
-        admin_only(f"A threshold below {OWN_THRESHOLD}")
+        staff_only(f"A threshold below {OWN_THRESHOLD}")
     return threshold
 
 

@@ -9,14 +9,16 @@ const dialog = byId("key-dialog", HTMLDialogElement);
 const input = inputById("key-input");
 const problem = byId("key-problem");
 
-/** The smallest role that this page is of use to. Empty: any. */
-const needed = document.documentElement.dataset.needs ?? "";
+/** The roles that this page is of use to, the smallest first. None: all. */
+const needed = (document.documentElement.dataset.needs ?? "")
+  .split(" ")
+  .filter(Boolean);
 
 /** @type {string | null} */
 let role = null;
 
 /** Check whether the key is an operator's. False until the service has said so. */
-export const isAdmin = () => role === "admin";
+export const isStaff = () => role === "admin" || role === "operator";
 
 /** Open the dialog for the key. */
 export function askForKey() {
@@ -33,6 +35,7 @@ async function checkService() {
   try {
     const health = await getHealth();
     role = health.role;
+    showForRole();
     const isOpen = isEnough(role);
     showHealth(stateOf(health), describeHealth(health));
     buttonById("key-button").hidden = isOpen && !getKey();
@@ -44,8 +47,16 @@ async function checkService() {
 }
 
 /** @param {string | null} held */
-const isEnough = (held) =>
-  held !== null && (!needed || held === "admin" || held === needed);
+const isEnough = (held) => held !== null && (!needed.length || needed.includes(held));
+
+/** Show what is of use to the role of this page: links, and buttons. */
+function showForRole() {
+  if (role === null) return;
+  for (const element of document.querySelectorAll("[data-roles]")) {
+    const roles = element.getAttribute("data-roles")?.split(" ") ?? [];
+    element.toggleAttribute("hidden", !roles.includes(role));
+  }
+}
 
 /** @param {Api.Health} health */
 function stateOf({ status, role: held }) {
@@ -77,7 +88,7 @@ function describeTrouble(version, reasons) {
  */
 function describeKey({ key, role: held }) {
   if (isEnough(held)) return "";
-  if (held) return t("key.role", { role: held, needed });
+  if (held) return t("key.role", { role: held, needed: needed[0] ?? "" });
   return t(key === "revoked" ? "key.revoked" : "key.wrong");
 }
 

@@ -3,7 +3,7 @@ import { buttonById, byId, inputById } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
 import { showLines, showName } from "../shared/lines.js";
 import { t } from "../shared/texts.js";
-import { isAdmin } from "../header.js";
+import { isStaff } from "../header.js";
 
 /** @import { KioskState } from "./machine.js" */
 
@@ -45,11 +45,11 @@ export function showDuplicate({ duplicate }) {
   const name = duplicate?.name ?? "";
   byId("duplicate-text").textContent = t("enrol.duplicate_text", { name });
   byId("duplicate-same").textContent = t("enrol.same", { name });
-  byId("duplicate-same").hidden = !isAdmin();
-  byId("duplicate-other").hidden = !isAdmin();
-  byId("duplicate-operator").hidden = isAdmin();
-  byId("duplicate-cancel").textContent = t(isAdmin() ? "common.cancel" : "common.back");
-  const first = buttonById(isAdmin() ? "duplicate-same" : "duplicate-cancel");
+  byId("duplicate-same").hidden = !isStaff();
+  byId("duplicate-other").hidden = !isStaff();
+  byId("duplicate-operator").hidden = isStaff();
+  byId("duplicate-cancel").textContent = t(isStaff() ? "common.cancel" : "common.back");
+  const first = buttonById(isStaff() ? "duplicate-same" : "duplicate-cancel");
   first.disabled = false; // a disabled button takes no focus
   return first;
 }

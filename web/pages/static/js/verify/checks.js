@@ -1,5 +1,5 @@
 // The checks for liveness of the first clip, as a table of figures. Operators alone see it.
-import { isAdmin } from "../header.js";
+import { isStaff } from "../header.js";
 import { byId, create } from "../shared/dom.js";
 import { formatFigure } from "../shared/format.js";
 import { t } from "../shared/texts.js";
@@ -14,7 +14,7 @@ export function showChecks(liveness) {
       ? [createRow(name, check)]
       : [],
   );
-  byId("checks").hidden = !rows.length || !isAdmin();
+  byId("checks").hidden = !rows.length || !isStaff();
   byId("check-rows").replaceChildren(...rows);
 }
 
