@@ -156,7 +156,7 @@ def check_other_roles(page: Page, service: Service) -> None:
     """The page for operators says which role it needs, and Swagger UI shows the refusal."""
     page.goto(f"{service.url}/people")
     expect(page.locator("#health")).to_have_text(EN["header.role_needed"])
-    expect(page.locator("#list-problem")).to_contain_text("cli.py keys create --role admin")
+    expect(page.locator("#list-problem")).to_contain_text("cli.py keys create --role operator")
     page.click("#key-button")
     page.fill("#key-input", kiosk_key(service))
     page.keyboard.press("Enter")
