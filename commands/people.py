@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands.shared import open_recognizer, open_store, output_file, refusals
-from gallery.results import MAX_PAGE, Kind, Order, Person
+from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
+    from gallery.records.people_list import PeopleQuery
     from gallery.store import Store
 
 NO_END = "none"
@@ -79,13 +82,25 @@ def people_list(*, search: str, kind: str, sort: str, descending: bool) -> None:
     part = PeopleQuery(search=search, kind=Kind(kind), order=Order(sort), limit=MAX_PAGE)
     part["newest_first"] = descending
     part["offset"] = 0
-    with open_store() as store:
+    with _open_list(part) as store:
         _warn_of_clock(store)
         while (page := store.list_people(**part)).people:
             for person in page.people:
                 click.echo(f"{person.person_id}\t{person.name}\t{_format_counts(person)}")
             part["offset"] += MAX_PAGE
     click.echo(count_noun(page.total, "person", "people"), err=True)
+
+
+@contextmanager
+def _open_list(part: PeopleQuery) -> Iterator[Store]:
+    """Open the gallery. Who is suspect is found by comparing templates, which takes longer."""
+    if part["kind"] not in SUSPECTS:
+        with open_store() as store:
+            yield store
+        return
+    with open_recognizer() as opened:
+        part["suspects"] = opened.suspects.keys_of(part["kind"], opened.suspects.check())
+        yield opened.store
 
 
 @people.command("trust-clock")

@@ -31,6 +31,12 @@ class Kind(StrEnum):
     POOR_QUALITY = "poor_quality"
     NEVER_SEEN = "never_seen"
     ENDING = "ending"
+    DUPLICATE = "duplicate"
+    MIXED = "mixed"
+
+
+SUSPECTS = (Kind.DUPLICATE, Kind.MIXED)
+"""Kinds that a comparison of templates finds (`recognition.suspects`)."""
 
 
 class Order(StrEnum):

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
+from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -174,7 +176,7 @@ def plan_enrolment(
         drafts = _people_of_names(names, needs_folders=needs_folders)
     checked = tuple(_check_people(drafts, people, rules))
     planned = tuple(_check_files(checked, listed, rules))
-    used = {file.name for person in planned for file in person.files}
+    used = {file.name for file in chain.from_iterable(map(attrgetter("files"), planned))}
     unused = tuple(sorted(listed.keys() - used))
     return Plan(planned, unused, table.encoding if table else None)
 

@@ -27,6 +27,7 @@ from recognition.results import (
     Verdict,
     Verification,
 )
+from recognition.suspects import Look
 from utils.media import FaceQuality, Hint, SpeechQuality
 from utils.modality import SINGLE
 
@@ -209,6 +210,17 @@ def people(page: PeoplePage) -> dict[str, Any]:
         "total": page.total,
         "offset": page.offset,
         "limit": page.limit,
+    }
+
+
+def look(value: Look) -> dict[str, Any]:
+    """When the gallery was last checked for suspects, and whether it is now."""
+    latest = value.latest
+    return {
+        "checked_at": instant(latest.at) if latest else None,
+        "people": latest.people if latest else 0,
+        "total": latest.total if latest else 0,
+        "is_checking": value.is_checking,
     }
 
 

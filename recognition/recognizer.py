@@ -37,6 +37,7 @@ from recognition.results import (
     list_duplicates,
 )
 from recognition.strangers import Strangers, restore_probe
+from recognition.suspects import SuspectSearch
 from recognition.verifier import Verifier
 from recognition.voices import Voices
 from utils.clock import timed
@@ -59,6 +60,7 @@ class Recognizer:
         overview: pictures of the gallery, drawn with these encoders.
         duplicates: finds entries that look like one person.
         strangers: finds who of those that nobody knows comes again.
+        suspects: finds people who are enrolled twice, or mixed of two.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Recognizer:
         )
         self.voices = Voices(store, encoders.voice, self._identifier, self._journal)
         self.duplicates = DuplicateSearch(store, self.overview, self._calibrations)
+        self.suspects = SuspectSearch(store, self.overview, self._calibrations)
         one_person = OnePerson(
             self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality
         )

@@ -90,6 +90,7 @@ class Representatives:
         refs: the people by internal number.
         keys: (n,) their internal numbers, rising.
         vectors: (n, 512) float32 by modality, of those whom `has` (n,) marks.
+        templates: all templates of them, by modality.
         total: number of people who match the search.
     """
 
@@ -97,6 +98,7 @@ class Representatives:
     keys: KeyArray
     vectors: Mapping[Modality, Float32Array]
     has: Mapping[Modality, BoolArray]
+    templates: Mapping[Modality, Templates]
     total: int
 
 
@@ -176,12 +178,16 @@ class Overview:
             total=part.total,
         )
 
-    def represent(self, search: str = "", limit: int = MAX_COMPARED_PEOPLE) -> Representatives:
+    def represent(
+        self, search: str = "", limit: int = MAX_COMPARED_PEOPLE, most: int = MAX_COMPARED_PEOPLE
+    ) -> Representatives:
         """Read what stands for each of the first `limit` people who match `search`.
+
+        `limit` is `most` at most.
 
         Raises InvalidRequestError, StoreUnavailableError.
         """
-        part = self._read(search, limit, MAX_COMPARED_PEOPLE)
+        part = self._read(search, limit, most)
         keys = np.array(sorted(part.refs), np.int64)
         vectors = {m: np.zeros((len(keys), EMBEDDING_SIZE), np.float32) for m in SINGLE}
         has = {m: np.zeros(len(keys), np.bool_) for m in SINGLE}
@@ -190,7 +196,9 @@ class Overview:
             rows = np.searchsorted(keys, owners)
             vectors[modality][rows] = theirs
             has[modality][rows] = True
-        return Representatives(part.refs, keys, vectors=vectors, has=has, total=part.total)
+        return Representatives(
+            part.refs, keys, vectors=vectors, has=has, templates=part.templates, total=part.total
+        )
 
     def _tsne(self, vectors: Float32Array, others: Float32Array | None) -> plane.Plane:
         points = vectors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict
@@ -22,13 +22,15 @@ from sqlalchemy import (
 from gallery.names import search_key
 from gallery.records import clock
 from gallery.records.people import as_person, stock_of
-from gallery.results import MAX_PAGE, Kind, Order, PeoplePage
+from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, PeoplePage
 from gallery.tables import people, templates
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
 
 POOR = 0.4
 """Mean quality, from 0 to 1, of the templates of a modality below which they are poor."""
+MOST_SUSPECTS = 30_000
+"""Most people whom a statement names one by one: SQLite takes 32,766 values."""
 ENDING = timedelta(days=30)
 """Time before the end of their retention at which people are listed as ending."""
 _DAY_S = 86_400
@@ -41,6 +43,8 @@ class PeopleQuery(TypedDict, total=False):
     Attributes:
         search: part of the id or name, in any case.
         kind: whom the list holds.
+        suspects: internal numbers of those whom a comparison of templates found, for the
+            kinds that it finds.
         order: what it is sorted by. Who has none of it comes last.
         newest_first: the other way round.
         offset: people who are left out before.
@@ -49,6 +53,7 @@ class PeopleQuery(TypedDict, total=False):
 
     search: str
     kind: Kind
+    suspects: Collection[int]
     order: Order
     newest_first: bool
     offset: int
@@ -61,6 +66,7 @@ class _Query:
 
     search: str = ""
     kind: Kind = Kind.ALL
+    suspects: Collection[int] = ()
     order: Order = Order.ID
     newest_first: bool = False
     offset: int = 0
@@ -75,7 +81,7 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     query = _Query(**part)
     _check(query)
     matches = people.c.search.contains(search_key(query.search), autoescape=True)
-    wanted = (matches, *_condition(connection, query.kind))
+    wanted = (matches, *_condition(connection, query))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
     rows = connection.execute(_sort(select(people).where(*wanted), connection, query)).all()
     stock = stock_of(connection, [row.key for row in rows])
@@ -99,7 +105,10 @@ def _check(query: _Query) -> None:
         )
 
 
-def _condition(connection: Connection, kind: Kind) -> tuple[ColumnElement[bool], ...]:
+def _condition(connection: Connection, query: _Query) -> tuple[ColumnElement[bool], ...]:
+    kind = query.kind
+    if kind in SUSPECTS:
+        return (people.c.key.in_(sorted(query.suspects)[:MOST_SUSPECTS]),)
     if kind is Kind.ENDING:
         limit = (clock.now() + ENDING).timestamp() / _DAY_S
         return people.c.retention_days.is_not(None), _end_day(connection) <= limit

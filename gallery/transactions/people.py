@@ -197,6 +197,11 @@ class PeopleTransactions(Transactions):
         with self.database.read() as connection:
             return people.list_ids(connection)
 
+    def person_keys(self) -> frozenset[int]:
+        """List the internal numbers of all people. Raises StoreUnavailableError."""
+        with self.database.read() as connection:
+            return frozenset(people.list_keys(connection))
+
     def thumbnail(self, person_id: str) -> bytes:
         """Read the picture (WebP) of a person.
 

@@ -128,11 +128,14 @@ def test_duplicates_are_listed_until_they_are_two_people(
         return closing(make_recognizer(tmp_path / "data"))
 
     monkeypatch.setattr("commands.people.open_recognizer", open_again)
+    suspects = run("list --kind duplicate").stdout
+    assert [line.split("\t")[0] for line in suspects.splitlines()] == ["ann", "ann2"]
     found = run("duplicates")
     assert found.stdout.split("\t")[:2] == ["ann", "ann2"], found.output
     assert found.stderr == "1 pair among 3 entries\n"
     assert run("distinct ann2 ann").exit_code == 0
     assert run("duplicates").stdout == ""
+    assert run("list --kind duplicate").stdout == ""
 
 
 def test_export(run: Callable[..., Result], tmp_path: Path) -> None:

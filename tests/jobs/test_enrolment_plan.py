@@ -5,11 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import time
+from typing import Any
 
 import pytest
 
 from gallery.records.jobs import JobItem
-from jobs.enrolment_plan import Existing, ListedFile, Plan, Rules, plan_enrolment
+from jobs.enrolment_plan import (
+    Existing,
+    ListedFile,
+    Plan,
+    PlannedPerson,
+    Rules,
+    plan_enrolment,
+)
 from jobs.enrolment_report import report_people, write_report
 from jobs.people_table import MAX_ROWS, MAX_TABLE_BYTES, read_table
 from utils.errors import (
@@ -40,10 +48,11 @@ def plan(files: list[ListedFile], table: str | bytes | None = None, **more: obje
 def refusals(made: Plan) -> dict[str, list[str]]:
     """Codes of what is refused, by person."""
     people = [person for person in made.people if person.refusals]
-    return {
-        person.person_id or person.name: [error.code for error in person.refusals]
-        for person in people
-    }
+    return {person.person_id or person.name: codes_of(person) for person in people}
+
+
+def codes_of(person: PlannedPerson) -> list[str]:
+    return [error.code for error in person.refusals]
 
 
 @pytest.mark.parametrize(
@@ -212,14 +221,27 @@ def test_ten_thousand_rows_and_their_bounds() -> None:
         plan(listed(*(f"{n}.mp4" for n in range(20_001))))
 
 
+def item(
+    name: str,
+    person_id: str | None,
+    state: str,
+    *,
+    result: dict[str, Any] | None = None,
+    error: dict[str, str] | None = None,
+) -> JobItem:
+    return JobItem(
+        position=0, name=name, person_id=person_id, state=state, result=result, error=error
+    )
+
+
 def test_no_cell_of_a_report_is_a_formula() -> None:
     error = {"code": "media_type", "message": "=HYPERLINK(1)", "hint": ""}
     items = [
-        JobItem(0, "1.mp4", "ann", "done", {"person": {"name": "=cmd|'/C calc'!A0"}}, None),
-        JobItem(1, "2.mp4", "ann", "failed", None, error),
-        JobItem(2, "", "@ben", "failed", None, error),
-        JobItem(3, "3.mp4", "cem", "awaited", None, None),
-        JobItem(4, "", None, "forgotten", None, None),
+        item("1.mp4", "ann", "done", result={"person": {"name": "=cmd|'/C calc'!A0"}}),
+        item("2.mp4", "ann", "failed", error=error),
+        item("", "@ben", "failed", error=error),
+        item("3.mp4", "cem", "awaited"),
+        item("", None, "forgotten"),
     ]
     text = write_report(report_people(items))
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))

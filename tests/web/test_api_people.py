@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.shapes import assert_error, enroll, media, send
+from tests.support.waiting import until
 
 
 def test_create_show_change_forget(client: FlaskClient) -> None:
@@ -261,3 +263,24 @@ def test_kinds_and_orders(client: FlaskClient) -> None:
     assert ids("kind=no_voice&sort=name&limit=1") == ["cem"]
     for query in ("kind=", "kind=tall", "sort=age", "descending=2", "kind=all&kind=all"):
         assert_error(client.get(f"/v1/people?{query}"), 400, "invalid_request")
+
+
+def test_suspects_are_listed_with_when_they_were_looked_for(client: FlaskClient) -> None:
+    enroll(client, "ann")
+    enroll(client, "ben")
+    twin = {"media": media(face="ann", voice="ann", take=3), "force": "true"}
+    client.post("/v1/people", json={"person_id": "twin"})
+    assert send(client, "/v1/people/twin/templates", **twin).status_code == 201
+
+    def listed(kind: str) -> tuple[list[str], dict[str, Any]]:
+        until(lambda: not client.get(f"/v1/people?kind={kind}").get_json()["check"]["is_checking"])
+        body = client.get(f"/v1/people?kind={kind}").get_json()
+        return [person["person_id"] for person in body["people"]], body["check"]
+
+    ids, check = listed("duplicate")
+    assert ids == ["ann", "twin"]
+    assert (check["people"], check["total"], bool(check["checked_at"])) == (3, 3, True)
+    assert listed("mixed")[0] == []
+    assert client.get("/v1/people").get_json()["check"] is None
+    client.post("/v1/people/ann/distinct", json={"other": "twin"})
+    assert listed("duplicate")[0] == []

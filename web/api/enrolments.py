@@ -50,6 +50,14 @@ TABLE_ERRORS = (
     errors.TableEncodingError,
     errors.TableColumnsError,
 )
+REFUSALS = (
+    errors.RowConflictError,
+    errors.FileSharedError,
+    errors.PersonExistsError,
+    errors.MediaNotFoundError,
+    errors.PathForbiddenError,
+    errors.InvalidNameError,
+)
 PAGE = {
     "only": {
         "description": "all people, or only those of whom something is refused",
@@ -155,17 +163,7 @@ class Enrolments(Resource):
     @ns.doc(id="create_enrolment")
     @ns.expect(plan_form)
     @ns.response(202, "the job. Send each of its files that is `awaited`", JOB)
-    @document_errors(
-        ns,
-        *TABLE_ERRORS,
-        errors.RowConflictError,
-        errors.FileSharedError,
-        errors.PersonExistsError,
-        errors.MediaNotFoundError,
-        errors.PathForbiddenError,
-        errors.InvalidNameError,
-        *FORM_ERRORS,
-    )
+    @document_errors(ns, *TABLE_ERRORS, *REFUSALS, *FORM_ERRORS)
     def post(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Make a job of what the preview shows, and wait for its clips.
 

@@ -10,7 +10,7 @@ from flask_restx import Namespace, Resource
 from werkzeug.datastructures import FileStorage
 
 from gallery import results
-from gallery.results import MAX_PAGE, Kind, Order
+from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order
 from recognition import as_json
 from recognition.requests import ClipFile, EnrolmentRequest
 from utils import errors
@@ -72,7 +72,8 @@ SEARCH: dict[str, dict[str, object]] = {
     "kind": {
         "description": (
             "only people without a face, without a voice, with templates of poor quality, who were"
-            " never seen, or whose retention ends within 30 days"
+            " never seen, whose retention ends within 30 days, who look like another entry, or who"
+            " may be mixed of two people. `check` says when the last two were looked for"
         ),
         "enum": [str(kind) for kind in Kind],
         "default": "all",
@@ -136,15 +137,19 @@ class People(Resource):
     def get(self) -> dict[str, Any]:
         """List people: all, or those of one kind, by id or in another order."""
         parse.check_query(SEARCH)
+        kind = Kind(parse.query_choice("kind", list(Kind)))
+        look = recognizer().suspects.look() if kind in SUSPECTS else None
+        latest = look.latest if look else None
         page = store().list_people(
             search=parse.query_text("search"),
-            kind=Kind(parse.query_choice("kind", list(Kind))),
+            kind=kind,
+            suspects=recognizer().suspects.keys_of(kind, latest) if latest else (),
             order=Order(parse.query_choice("sort", list(Order))),
             newest_first=parse.boolean(request.args.get("descending", "false"), "descending"),
             offset=parse.query_int("offset", 0, 0, MAX_OFFSET),
             limit=parse.query_int("limit", 50, 1, MAX_PAGE),
         )
-        return as_json.people(page)
+        return {**as_json.people(page), "check": look and as_json.look(look)}
 
     @ns.doc(id="create_person")
     @ns.expect(NEW_PERSON)

@@ -185,9 +185,17 @@ declare namespace Api {
     has_picture: boolean;
   }
 
+  interface SuspectCheck {
+    checked_at: string | null;
+    people: number;
+    total: number;
+    is_checking: boolean;
+  }
+
   interface People {
     people: Person[];
     total: number;
+    check: SuspectCheck | null;
   }
 
   interface Template {

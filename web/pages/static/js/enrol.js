@@ -65,8 +65,19 @@ async function take(chosen) {
   const facts = { n: clips.length, table: table?.name ?? "" };
   byId("chosen").textContent = t(table ? "many.chosen_table" : "many.chosen", facts);
   byId("encoding-field").hidden = !table;
-  if (jobId) await sendMissing();
+  if (await isWaiting()) await sendMissing();
   else await preview();
+}
+
+/** Whether the job of this page waits for files. One that does not is left behind. */
+async function isWaiting() {
+  if (!jobId) return false;
+  const { counts } = await readJob(jobId, { limit: 1 });
+  if (counts.awaited) return true;
+  jobId = "";
+  history.replaceState(null, "", location.pathname);
+  byId("sending").hidden = true;
+  return false;
 }
 
 function readForm() {
@@ -155,6 +166,7 @@ function showSending(sending) {
 
 /** Show what becomes of the files until the job has ended. */
 async function follow() {
+  if (!jobId) return;
   const job = await readJob(jobId, { limit: 1 });
   const { done = 0, failed = 0 } = job.counts;
   const left = job.files - job.finished;

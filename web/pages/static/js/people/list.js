@@ -1,12 +1,14 @@
 // The list of people, page by page.
 import { buttonById, byId, find } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
+import { formatMoment } from "../shared/format.js";
 import { LatestTurn } from "../shared/latest-turn.js";
 import { listPeople } from "../shared/people-search.js";
 import { t } from "../shared/texts.js";
 import { createRow } from "./row.js";
 
 const PAGE = 20;
+const CHECK_AGAIN_MS = 2000;
 
 /** Orders that begin with the latest. */
 const LATEST_FIRST = new Set(["created_at", "last_seen_at"]);
@@ -17,6 +19,9 @@ const chosenIn = (id) => find(document, `#${id}`, HTMLSelectElement).value;
 export class PeopleList {
   #offset = 0;
   #turns = new LatestTurn();
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /**
    * @param {() => string} getSearch
@@ -64,7 +69,8 @@ export class PeopleList {
    * @param {Api.People} answer
    * @param {string} search
    */
-  #show({ people, total }, search) {
+  #show({ people, total, check }, search) {
+    this.#showCheck(check);
     const isPastEnd = !people.length && this.#offset > 0;
     if (isPastEnd) {
       this.#turnPage(-PAGE);
@@ -78,6 +84,18 @@ export class PeopleList {
       ),
     );
     this.#showPaging(people.length, total);
+  }
+
+  /**
+   * Say when suspects were looked for, and load again while they are.
+   * @param {Api.SuspectCheck | null} check
+   */
+  #showCheck(check) {
+    clearTimeout(this.#timer);
+    byId("checked").hidden = !check;
+    if (!check) return;
+    byId("checked").textContent = describeCheck(check);
+    if (check.is_checking) this.#timer = setTimeout(() => this.load(), CHECK_AGAIN_MS);
   }
 
   /**
@@ -95,6 +113,14 @@ export class PeopleList {
       total,
     });
   }
+}
+
+/** @param {Api.SuspectCheck} check */
+function describeCheck({ checked_at, people, total, is_checking }) {
+  const at = formatMoment(checked_at, "–");
+  const sentences = checked_at ? [t("people.checked", { at, n: people, total })] : [];
+  if (is_checking) sentences.push(t("people.checking"));
+  return sentences.join(" ");
 }
 
 /**
