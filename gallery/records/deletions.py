@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 
-from gallery.records import merging, people, strangers, templates, transcripts
-from gallery.tables import events
+from gallery.records import groups, merging, people, strangers, templates, transcripts
+from gallery.tables import events, people_groups
 from gallery.tables import people as people_table
 from gallery.tables import strangers as strangers_table
 from gallery.tables import templates as templates_table
@@ -23,9 +23,10 @@ from gallery.tables import transcripts as transcripts_table
 
 _PERSON = ("delete_person", "forget_expired")
 _TEMPLATE = ("delete_template", "move_template")
+_GROUP = ("delete_group", "take_from_group")
 _DELETES = or_(
     events.c.action.in_(
-        (*_PERSON, *_TEMPLATE, "merge_people", "delete_transcript", "delete_stranger")
+        (*_PERSON, *_TEMPLATE, *_GROUP, "merge_people", "delete_transcript", "delete_stranger")
     ),
     and_(events.c.action == "enroll", events.c.outcome == "replaced"),
 )
@@ -77,6 +78,8 @@ def replay(connection: Connection, deletion: Deletion) -> None:
         _remove_transcript(connection, deletion.detail.get("transcript", 0))
     elif deletion.action == "delete_stranger":
         strangers.remove(connection, deletion.detail.get("stranger", 0), "deleted")
+    elif deletion.action == "delete_group":
+        groups.remove_by_key(connection, deletion.detail.get("group", 0))
     elif key is None or not _is_there(connection, key):
         return
     elif deletion.action in _PERSON:
@@ -84,6 +87,8 @@ def replay(connection: Connection, deletion: Deletion) -> None:
         people.note_change(connection, key, action=deletion.action, outcome="deleted")
     elif deletion.action == "merge_people":
         _merge_again(connection, key, deletion.detail)
+    elif deletion.action == "take_from_group":
+        groups.take_out_by_key(connection, deletion.detail.get("group", 0), key)
     elif deletion.action in _TEMPLATE:
         _remove_template(connection, key, deletion.detail.get("template", 0))
     else:
@@ -93,7 +98,7 @@ def replay(connection: Connection, deletion: Deletion) -> None:
 
 def numbers_in(deletions: Iterable[Deletion]) -> dict[str, int]:
     """Highest internal numbers that deletions name, by table."""
-    tables = (people_table, templates_table, transcripts_table, strangers_table)
+    tables = (people_table, templates_table, transcripts_table, strangers_table, people_groups)
     highest = {table.name: 0 for table in tables}
     for deletion in deletions:
         named = {
@@ -101,6 +106,7 @@ def numbers_in(deletions: Iterable[Deletion]) -> dict[str, int]:
             templates_table.name: deletion.detail.get("template", 0),
             transcripts_table.name: deletion.detail.get("transcript", 0),
             strangers_table.name: deletion.detail.get("stranger", 0),
+            people_groups.name: deletion.detail.get("group", 0),
         }
         highest = {table: max(highest[table], named[table]) for table in highest}
     return highest

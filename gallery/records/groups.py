@@ -102,8 +102,15 @@ def key_of(connection: Connection, group_id: str) -> int:
 
 def remove(connection: Connection, group_id: str) -> None:
     """Delete a group, and nobody in it. Raises GroupNotFoundError."""
-    connection.execute(delete(groups).where(groups.c.key == key_of(connection, group_id)))
-    audit.append(connection, "delete_group", "deleted")
+    remove_by_key(connection, key_of(connection, group_id))
+
+
+def remove_by_key(connection: Connection, key: int) -> bool:
+    """Delete the group of an internal number. Returns False where there is none."""
+    removed = connection.execute(delete(groups).where(groups.c.key == key)).rowcount
+    if removed:
+        audit.append(connection, "delete_group", "deleted", detail={"group": key})
+    return bool(removed)
 
 
 def add(connection: Connection, group_id: str, person_id: str) -> bool:
@@ -129,7 +136,11 @@ def take_out(connection: Connection, group_id: str, person_id: str) -> bool:
     Raises GroupNotFoundError, PersonNotFoundError.
     """
     key = key_of(connection, group_id)
-    person_key = people_records.key_of(connection, person_id)
+    return take_out_by_key(connection, key, people_records.key_of(connection, person_id))
+
+
+def take_out_by_key(connection: Connection, key: int, person_key: int) -> bool:
+    """Take a person out of a group, both by number. Returns False where they are not in it."""
     removed = connection.execute(delete(members).where(*_membership(key, person_key))).rowcount
     if removed:
         people_records.note_change(

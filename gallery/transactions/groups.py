@@ -29,6 +29,7 @@ class GroupTransactions(PeopleTransactions):
         """Delete a group. The people in it stay."""
         with self.database.write() as connection:
             groups.remove(connection, group_id)
+        self.note_deletions()
 
     def list_group(self, group_id: str) -> list[str]:
         """List the ids of the people in a group, sorted."""
@@ -51,4 +52,6 @@ class GroupTransactions(PeopleTransactions):
         Raises PersonNotFoundError.
         """
         with self.database.write() as connection:
-            return groups.take_out(connection, group_id, person_id)
+            removed = groups.take_out(connection, group_id, person_id)
+        self.note_deletions()
+        return removed

@@ -36,6 +36,7 @@ from gallery.encryption.sealing import Codec, new_key, parse_key
 from gallery.ledger import Ledger
 from gallery.migrations import upgrade
 from gallery.records import clock
+from gallery.records.groups import NewGroup
 from gallery.store import NewPerson, Store
 from gallery.upkeep.checking import check_gallery
 from tests.support.filled_gallery import content, fill, new_templates
@@ -87,6 +88,8 @@ def test_what_is_restored_is_what_was_there(store: Store, tmp_path: Path) -> Non
 
 def test_what_was_deleted_stays_deleted(store: Store, tmp_path: Path) -> None:
     store.enroll("p3", new_templates(3, 1))
+    store.create_group(NewGroup("watch", "Watch list", watched=True))
+    store.add_to_group("watch", "p4")
     made = make_backup(store, tmp_path / "kept", BESIDE)
     store.delete_person("p0")
     store.merge_people("p2", "p3")
@@ -97,18 +100,25 @@ def test_what_was_deleted_stays_deleted(store: Store, tmp_path: Path) -> None:
     store.delete_person("later")
     store.delete_transcript(store.list_transcripts().transcripts[0].transcript_id)
     store.enroll("p2", new_templates(2, 5), replace=True)
+    store.take_from_group("staff", "p1")
+    store.delete_group("watch")
     left = {p.person_id for p in store.list_people().people}
     store.close()  # and lost, with all that was noted since
 
     restored, done = back(made, tmp_path)
-    assert done.deletions >= 7
+    assert done.deletions >= 9
     assert {p.person_id for p in restored.list_people().people} == left == {"p1", "p2", "p4"}
     kept = chain.from_iterable(map(restored.list_templates, left))
     ids = {template.template_id for template in kept}
     assert not ids & {lost, moved}
     assert restored.list_transcripts().total == 0
     assert restored.list_templates("p2") == ()  # those of the backup were replaced
+    assert [(group.group_id, group.people) for group in restored.list_groups()] == [("staff", 0)]
     # A number that was deleted once is never given again
+    restored.create_group(NewGroup("next"))
+    with restored.database.read() as connection:
+        query = text("SELECT key FROM people_groups WHERE group_id = 'next'")
+        assert connection.scalar(query) == 3
     restored.create_person("new")
     with restored.database.read() as connection:
         key = connection.scalar(text("SELECT key FROM people WHERE person_id = 'new'"))
