@@ -96,10 +96,10 @@ def test_key_then_queue_then_gone(keyed: Service, cast: Cast) -> None:
         expect(page.locator("#resend")).to_be_focused()
 
 
-def kiosk_key(service: Service) -> str:
-    """A key of the role kiosk, as the operator makes it."""
+def new_key(service: Service, role: str) -> str:
+    """A key of a role, as the operator makes it."""
     made = subprocess.run(
-        [sys.executable, "cli.py", "keys", "create", "--role", "kiosk"],
+        [sys.executable, "cli.py", "keys", "create", "--role", role],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -114,7 +114,7 @@ def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictu
         page = page_of(browser)
         page.goto(f"{service.url}/kiosk")
         page.click("#key-button")
-        page.fill("#key-input", kiosk_key(service))
+        page.fill("#key-input", new_key(service, "kiosk"))
         page.keyboard.press("Enter")
         expect(page.locator("#health")).to_have_attribute("data-state", "ok")
         expect(page.locator("#start")).to_be_visible()
@@ -131,6 +131,7 @@ def test_what_the_key_of_a_kiosk_is_enough_for(tmp_path: Path, cast: Cast, pictu
         assert enrolled(service) == {"Ann Lee": 1}
 
         check_other_roles(page, service)
+        look_round_as_operator(page, service)
         decide_as_operator(page, service, cast, pictures)
 
 
@@ -158,10 +159,10 @@ def check_other_roles(page: Page, service: Service) -> None:
     expect(page.locator("#health")).to_have_text(EN["header.role_needed"])
     expect(page.locator("#list-problem")).to_contain_text("cli.py keys create --role operator")
     page.click("#key-button")
-    page.fill("#key-input", kiosk_key(service))
+    page.fill("#key-input", new_key(service, "kiosk"))
     page.keyboard.press("Enter")
     expect(page.locator("#key-problem")).to_contain_text("kiosk")
-    page.evaluate("key => sessionStorage.setItem('duet.key', key)", kiosk_key(service))
+    page.evaluate("key => sessionStorage.setItem('duet.key', key)", new_key(service, "kiosk"))
     page.goto(service.url)  # Swagger UI takes the key over
     listing = page.locator("#operations-people-list_people")
     listing.locator(".opblock-summary-control").click()
@@ -170,9 +171,25 @@ def check_other_roles(page: Page, service: Service) -> None:
     expect(listing.locator(".live-responses-table")).to_contain_text("The key has the role kiosk")
 
 
+def look_round_as_operator(page: Page, service: Service) -> None:
+    """The console links to what an operator may use, and says what needs another role."""
+    key = new_key(service, "operator")
+    page.evaluate("key => sessionStorage.setItem('duet.key', key)", key)
+    page.goto(f"{service.url}/people")
+    expect(page.locator("#health")).to_have_attribute("data-state", "ok")
+    links = page.locator(".console-nav a:visible")
+    shown = [EN[f"console.{name}"] for name in ("people", "enrol", "jobs", "audit", "health")]
+    expect(links).to_have_text(shown)
+    expect(page.locator("#rows")).to_contain_text("Ann Lee")
+    page.goto(f"{service.url}/console/keys")
+    expect(page.locator("#health")).to_have_text(EN["header.role_needed"])
+    expect(page.locator("#problem")).to_contain_text("cli.py keys create --role admin")
+    page.goto(f"{service.url}/console/audit")
+    expect(page.locator("#records tbody tr").first).to_be_visible()
+
+
 def decide_as_operator(page: Page, service: Service, cast: Cast, pictures: Path) -> None:
-    """With an admin's key, whoever stands there may say that it is the same person."""
-    page.evaluate("key => sessionStorage.setItem('duet.key', key)", KEY)
+    """With an operator's key, whoever stands there may say that it is the same person."""
     page.goto(f"{service.url}/kiosk")
     expect(page.locator("#health")).to_have_attribute("data-state", "ok")
     expect(page.locator("#start")).to_be_visible()
