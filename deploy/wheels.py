@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,12 +83,13 @@ def write_page(wheels: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
     dash = "A dash: the package is not needed there. Nothing is built from source."
     head = [f"| package | {' | '.join(MACHINES)} |", f"|---|{'---|' * len(MACHINES)}"]
     lines = ["# Wheels for amd64 and arm64", "", NOTE, "", about, dash, "", *head]
-    lines += [_row(name, [wheels[machine].get(name) for machine in MACHINES]) for name in names]
+    lines += [_row(name, wheels) for name in names]
     return "\n".join([*lines, ""])
 
 
-def _row(name: str, chosen: Sequence[tuple[str, str] | None]) -> str:
-    return f"| {name} | {' | '.join(map(_cell, chosen))} |"
+def _row(name: str, wheels: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
+    cells = [_cell(wheels[machine].get(name)) for machine in MACHINES]
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def _cell(wheel: tuple[str, str] | None) -> str:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class Suspects:
     def keys_of(self, kind: Kind, there: frozenset[int], distinct: frozenset[Pair]) -> set[int]:
         """Those of a kind who are still there, without pairs that are two people."""
         pairs = (self.alike if kind is Kind.DUPLICATE else self.split) - distinct
-        keys = {key for pair in pairs if there.issuperset(pair) for key in pair}
+        keys = set(chain.from_iterable(filter(there.issuperset, pairs)))
         return keys if kind is Kind.DUPLICATE else keys | (self.mixed & there)
 
 

@@ -24,7 +24,7 @@ Clip = Callable[..., Path]
 
 @pytest.fixture
 def people(recognizer: Recognizer, clip: Clip) -> Recognizer:
-    """Ann twice; Cem, one clip of whom is Dan's; Eve with Fay's face; Gus, as he is."""
+    """Ann twice, Cem with a clip of somebody else, Eve with Fay's face, and Gus as he is."""
     for name, face, voice in (
         ("ann", 1, 1),
         ("ann2", 1, 1),
