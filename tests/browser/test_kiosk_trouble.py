@@ -171,6 +171,10 @@ def check_other_roles(page: Page, service: Service) -> None:
     expect(listing.locator(".live-responses-table")).to_contain_text("The key has the role kiosk")
 
 
+OPERATORS = ("people", "enrol", "visits", "strangers", "groups", "jobs", "audit", "health")
+"""Pages of the console that an operator may use."""
+
+
 def look_round_as_operator(page: Page, service: Service) -> None:
     """The console links to what an operator may use, and says what needs another role."""
     key = new_key(service, "operator")
@@ -178,7 +182,7 @@ def look_round_as_operator(page: Page, service: Service) -> None:
     page.goto(f"{service.url}/people")
     expect(page.locator("#health")).to_have_attribute("data-state", "ok")
     links = page.locator(".console-nav a:visible")
-    shown = [EN[f"console.{name}"] for name in ("people", "enrol", "jobs", "audit", "health")]
+    shown = [EN[f"console.{name}"] for name in OPERATORS]
     expect(links).to_have_text(shown)
     expect(page.locator("#rows")).to_contain_text("Ann Lee")
     page.goto(f"{service.url}/console/keys")

@@ -82,7 +82,6 @@ FOR_ADMINS = {
     "POST /v1/backups",
     "GET /metrics",
     "GET /v1/people/<string:person_id>/export",
-    "POST /v1/deliveries/resend",
 }
 """What an operator may not do. All else is an operator's, and a new route must choose."""
 
