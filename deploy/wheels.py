@@ -77,8 +77,8 @@ def write_page(wheels: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
     names = sorted(set().union(*wheels.values()))
     files = ", ".join(f"`{file}`" for file in FILES)
     about = (
-        f"What pip resolves {files} to, for Python {PYTHON} on Linux, on"
-        f" {datetime.now(UTC):%Y-%m-%d}. `any` runs on every machine."
+        f"Python {PYTHON}, Linux, {datetime.now(UTC):%Y-%m-%d}, from {files}."
+        " `any` runs on every machine."
     )
     dash = "A dash: the package is not needed there. Nothing is built from source."
     head = [f"| package | {' | '.join(MACHINES)} |", f"|---|{'---|' * len(MACHINES)}"]

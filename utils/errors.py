@@ -40,7 +40,6 @@ DuetError
 │   ├── EncoderMismatchError: encoder_mismatch
 │   ├── StoreUnavailableError: store_unavailable
 │   ├── JobNotFoundError: job_not_found
-│   ├── FileNotAwaitedError: file_not_awaited
 │   ├── GroupNotFoundError: group_not_found
 │   ├── GroupExistsError: group_exists
 │   ├── KeyNotFoundError: key_not_found
@@ -52,7 +51,7 @@ DuetError
 │   ├── BackupUnusableError: backup_unusable
 │   ├── BackupOffError: backup_off
 │   └── BrokerUnavailableError: broker_unavailable
-├── TableError: those of utils/table_errors.py
+├── TableError, FileNotAwaitedError: utils/table_errors.py
 ├── ModelError: model_unavailable
 ├── SpeechUnavailableError: speech_unavailable
 ├── DatasetError: dataset
@@ -69,11 +68,15 @@ from __future__ import annotations
 from utils.error_base import NO_ROOM as NO_ROOM
 from utils.error_base import DuetError as DuetError
 from utils.error_base import fill_hint as fill_hint
+from utils.table_errors import FileNotAwaitedError as FileNotAwaitedError
 from utils.table_errors import FileSharedError as FileSharedError
 from utils.table_errors import RowConflictError as RowConflictError
 from utils.table_errors import TableColumnsError as TableColumnsError
 from utils.table_errors import TableEncodingError as TableEncodingError
 from utils.table_errors import TableMalformedError as TableMalformedError
+from utils.tool_errors import CheckpointError as CheckpointError
+from utils.tool_errors import DatasetError as DatasetError
+from utils.tool_errors import OutputError as OutputError
 
 
 class RequestError(DuetError):
@@ -284,12 +287,6 @@ class JobNotFoundError(GalleryError):
     code = "job_not_found"
 
 
-class FileNotAwaitedError(GalleryError):
-    """A file of a job that came before, or that nobody waits for any more."""
-
-    code = "file_not_awaited"
-
-
 class GroupNotFoundError(GalleryError):
     """No group of this id."""
 
@@ -390,21 +387,3 @@ class ConfigError(DuetError):
     """A setting that cannot be used."""
 
     code = "config"
-
-
-class DatasetError(DuetError):
-    """Training or evaluation data that cannot be read or used."""
-
-    code = "dataset"
-
-
-class OutputError(DuetError):
-    """A file that would be written is there already, or cannot be written."""
-
-    code = "output_refused"
-
-
-class CheckpointError(DuetError):
-    """A training checkpoint that cannot be continued from."""
-
-    code = "checkpoint"

@@ -1,4 +1,4 @@
-"""Errors of tables of people that are to be enrolled."""
+"""Errors of enrolling many people: of tables, and of files that are sent one by one."""
 
 from __future__ import annotations
 
@@ -37,3 +37,9 @@ class FileSharedError(TableError):
     """One file is named for two people."""
 
     code = "file_shared"
+
+
+class FileNotAwaitedError(DuetError):
+    """A file of a job that came before, or that nobody waits for any more."""
+
+    code = "file_not_awaited"
