@@ -136,5 +136,5 @@ def test_blocks_find_what_all_at_once_finds(
 
 def test_an_empty_gallery(recognizer: Recognizer, clip: Clip) -> None:
     assert listed(recognizer, Kind.MIXED) == set()
-    enroll(recognizer, NewPerson("ann"), clip(face=1))
+    enroll(recognizer, "ann", clip(face=1), create=True)
     assert recognizer.suspects.check().mixed == frozenset()
