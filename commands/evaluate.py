@@ -180,19 +180,25 @@ def evaluate_open_set(model_dir: Path | None, data: Path | None, out: Path) -> N
     data, clean and degraded, for galleries of several sizes.
     """
     from network.serving.encoder import load_encoders
-    from train.calibration.people import folds_of
+    from train.calibration.people import research_people
     from train.measure.accuracy import as_markdown, measure_all
     from train.measure.fusion_ratio import ratio_table
     from train.measure.norms import eer_of_folds
 
     encoders = load_encoders(model_dir or Settings.from_env().storage.model_dir)
     tables = _research_data(data).embed(encoders)
-    folds = folds_of(tables, encoders.fusion.fuse)
-    rates = as_markdown(measure_all(folds, tables.places))
+    people = research_people(encoders, tables)
+    rates = as_markdown(measure_all(people))
     title = "Equal error rates of pairs of clips, in percent:"
     ratios = ratio_table(tables.faces, tables.voices, encoders.fusion.fuse)
     better = "Fused EER over that of the better modality, of pseudo-persons:"
-    parts = (rates, title, eer_of_folds(folds), better, ratios)
+    parts = (
+        rates,
+        title,
+        eer_of_folds({modality: part.folds for modality, part in people.items()}),
+        better,
+        ratios,
+    )
     _write(out, "\n\n".join(parts), encoders)
 
 

@@ -16,7 +16,7 @@ one entry only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ from train.calibration.galleries import (
     strengths,
 )
 from train.calibration.people import People
-from train.data.tables import Table
 from utils.arrays import BoolArray
 from utils.modality import Modality
 
@@ -206,20 +205,16 @@ def _interval(named: BoolArray, identity: npt.NDArray[np.int64]) -> tuple[float,
     return float(low), float(high)
 
 
-def measure_all(
-    folds: Mapping[Modality, Sequence[Fold]],
-    places: Sequence[Mapping[Modality, Table]] = (),
-) -> list[Row]:
-    """Measure all lines. `places` hold people of one place each, by modality.
+def measure_all(people: Mapping[Modality, People]) -> list[Row]:
+    """Measure all lines.
 
     Face, voice and fused, clean and degraded, and clean ones of people who resemble
     each other.
     """
     rows: list[Row] = []
-    for modality, both in folds.items():
-        there = [place[modality] for place in places if modality in place]
-        arenas = cross_halves(both, there)
-        for setting in _settings(modality, both[0]):
+    for modality, part in people.items():
+        arenas = cross_halves(part.folds, part)
+        for setting in _settings(modality, part.folds[0]):
             rows += measure(arenas, setting)
     return rows
 
@@ -234,16 +229,30 @@ def _settings(modality: Modality, fold: Fold) -> Iterator[Setting]:
 
 
 def cross_halves(
-    both: Sequence[Fold], places: Sequence[Table] = ()
+    both: Sequence[Fold], alike: People | None = None
 ) -> list[tuple[Arena, Calibration]]:
-    """Each half with the calibration of the other one, and of these places."""
+    """Each half with the calibration of the other one.
+
+    The calibrations also have the places and sources of `alike`.
+    """
     calibrations = []
     for fold in both:
-        rooms = tuple(Fold(table, fold.cohort) for table in places)
-        calibrations.append(fit_people(People((fold,), fold.cohort, places=rooms)))
+        people = People((fold,), fold.cohort)
+        if alike:
+            people = replace(
+                people,
+                places=_against(fold, alike.places),
+                sources=_against(fold, alike.sources),
+            )
+        calibrations.append(fit_people(people))
     return [
         (Arena(both[half], calibrations[1 - half].norm), calibrations[1 - half]) for half in (0, 1)
     ]
+
+
+def _against(fold: Fold, groups: Sequence[Fold]) -> tuple[Fold, ...]:
+    """The same people, set against the cohort of a half."""
+    return tuple(replace(group, cohort=fold.cohort) for group in groups)
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

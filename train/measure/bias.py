@@ -111,8 +111,8 @@ class Decider:
     def one_to_one(self, bare: Float64Array) -> BoolArray:
         """Whether bare strengths (n, m) match in comparisons without a gallery.
 
-        Without one nothing is known of the place, so what the strictest place that was
-        measured needs is taken off, as `verify` does.
+        Without one nothing is known of the place, so what those that were measured need is
+        taken off, as `verify` does.
         """
         threshold, _ = self.calibration.pair_threshold(self.fmr)
         return np.asarray(bare - self.calibration.norm.deduction() >= threshold)
