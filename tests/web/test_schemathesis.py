@@ -113,4 +113,4 @@ def test_with_keys(app: Flask, role: Role | None) -> None:
     wrong, statuses = wrong_answers(app, {"X-API-Key": key} if role else {}, 2)
     assert wrong == []
     assert (statuses[401] > 0) == (role is None)
-    assert (statuses[403] > 0) == (role in (Role.KIOSK, Role.AUDITOR))
+    assert (statuses[403] > 0) == (role in (Role.OPERATOR, Role.KIOSK, Role.AUDITOR))
