@@ -255,6 +255,7 @@ class _ModalitySearch:
         level, scale = calibration.norm.probe(side.vector[None], side.speech_s)
         self._level = float(level[0])
         self._scale = float(scale[0])
+        self._raises: dict[int, float] = {}
         self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
         strengths = (self._cosines[shortlist] - self._levels(shortlist)) / self._scale
@@ -281,7 +282,13 @@ class _ModalitySearch:
         ]
 
     def _levels(self, rows: IndexArray) -> Float64Array:
-        return self._level + self._calibration.norm.person(self._vectors[rows])
+        """Levels (n,) of the people in `rows`. Each is worked out once."""
+        wanted = rows.tolist()
+        missing = [row for row in wanted if row not in self._raises]
+        if missing:
+            raises = self._calibration.norm.person(self._vectors[missing])
+            self._raises.update(zip(missing, raises.tolist(), strict=True))
+        return self._level + np.array([self._raises[row] for row in wanted], np.float64)
 
     def _candidate(self, row: int, level: float) -> Candidate:
         same = self._same_as(row)
