@@ -17,16 +17,16 @@ import numpy as np
 from speech.voice_windows import LocalVoice, VoiceWindow
 from utils.arrays import Float32Array, Float64Array, IndexArray, unit
 
-ONE_VOICE = 1.0
+ONE_VOICE = 1.5
 """Mean log-likelihood ratio down to which groups are joined.
 
 Near even odds: the ratio knows what voices of one place share. Figures: docs/speech.md.
 """
 # Ratio down to which groups of several stretches are one, by all that was heard of both
-_ONE_GROUP = 2.3
+_ONE_GROUP = 2.8
 # Groups of less speech, each second of which is in four windows, join one down to this ratio
 _SMALL_S = 12.0
-_NEAR = 0.0
+_NEAR = 0.5
 # Two speakers of one window are less likely one than any others. Two stretches of one are
 # more likely so than their sound says
 _TOGETHER = -15.0
@@ -35,7 +35,7 @@ _SAME_SPEAKER = 2.0
 _STRAY_SHARE = 0.2
 # Shorter voices make no groups, and join one down to this ratio
 _LONG_S = 1.0
-_ALIKE = -2.0
+_ALIKE = -1.5
 _BLOCK = 600
 
 Compare = Callable[[Float32Array, Float64Array], Float64Array]

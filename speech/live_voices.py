@@ -23,16 +23,16 @@ from speech.live_speech import KeptSpeech
 from speech.speakers import LEAST_S, Speaker, to_speaker
 from utils.arrays import RATE_HZ, Float32Array, Float64Array, unit
 
-ONE_VOICE = -0.5
+ONE_VOICE = 0.0
 """Log-likelihood ratio from which a turn is of a voice of the session.
 
 Turns are shorter than what whole recordings are clustered by, and all that was heard
 stands against each. Figures: docs/live.md.
 """
 # Two voices of the session that turn out to be one, by all that was heard of both
-_JOINED = 2.0
+_JOINED = 2.5
 # Less than `LEAST_S` of speech says less against a voice. It makes no voice either
-_ONE_VOICE_SHORT = -2.0
+_ONE_VOICE_SHORT = -1.5
 # Ratios that decide whatever the others are: never, and by the cosine alone
 _NEVER = -1e6
 _SIMILAR = 1e3

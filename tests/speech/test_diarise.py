@@ -208,8 +208,8 @@ def test_groups_are_joined_by_all_that_was_heard_of_them() -> None:
     for number in range(16):
         made = np.zeros(512)
         made[0] = 1.0
-        made[1 + number % 2] = np.sqrt(0.22)
-        made[3 + number] = np.sqrt(0.7)
+        made[1 + number % 2] = np.sqrt(0.18)
+        made[3 + number] = np.sqrt(0.58)
         stretches.append(np.asarray(made / np.linalg.norm(made), np.float32))
     assert len(set(cluster(compare(np.stack(stretches), np.ones(16))).tolist())) == 2
     windows = [
@@ -220,7 +220,7 @@ def test_groups_are_joined_by_all_that_was_heard_of_them() -> None:
 
 
 def test_small_groups_join_one_that_is_near() -> None:
-    near = np.asarray(0.55 * vector(0) + np.sqrt(1 - 0.55**2) * vector(5), np.float32)
+    near = np.asarray(0.6 * vector(0) + np.sqrt(1 - 0.6**2) * vector(5), np.float32)
     few = LocalVoice(active((0, 2)), 2.0, near)
     for seconds, count in ((few, 1), (replace(few, clean_s=20.0), 2)):
         windows = [window(n * 148, voice(0, (0, 8), clean_s=8.0)) for n in range(4)]
