@@ -157,6 +157,9 @@ class SuspectSearch:
             self.check()
         except DuetError as error:
             log.warning("the gallery was not checked for suspects: %s", error.code)
+        except Exception as unexpected:  # nobody waits for it: the next look begins another
+            name = type(unexpected).__name__
+            log.error("the gallery was not checked for suspects: unexpected %s", name)
 
     def _compare(self, read: Representatives) -> tuple[frozenset[Pair], frozenset[Pair]]:
         """Compare every two entries. Returns those alike, and those that are split."""
