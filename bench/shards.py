@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import chain, cycle
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -66,12 +67,22 @@ def join(snapshots: Sequence[Snapshot]) -> Snapshot:
     return replace(
         snapshots[0],
         keys=np.concatenate(keys),
-        vectors={m: np.concatenate([s.vectors[m] for s in snapshots]) for m in ALL},
-        has={m: np.concatenate([s.has[m] for s in snapshots]) for m in ALL},
+        vectors={m: stack(m, [s.vectors for s in snapshots]) for m in ALL},
+        has={m: stack(m, [s.has for s in snapshots]) for m in ALL},
         refs={ref.key: ref for ref in moved},
         people=sum(s.people for s in snapshots),
-        totals={m: sum(s.count(m) for s in snapshots) for m in ALL},
+        totals={m: count_all(m, snapshots) for m in ALL},
     )
+
+
+def stack(modality: Modality, arrays: Sequence[Mapping[Modality, Any]]) -> Any:
+    """The rows of all parts by one modality."""
+    return np.concatenate([of_part[modality] for of_part in arrays])
+
+
+def count_all(modality: Modality, snapshots: Sequence[Snapshot]) -> int:
+    """How many people of all parts can be recognised in one modality."""
+    return sum(snapshot.count(modality) for snapshot in snapshots)
 
 
 def refs_of(snapshot: Snapshot, part: int, count: int) -> list[PersonRef]:
@@ -79,14 +90,17 @@ def refs_of(snapshot: Snapshot, part: int, count: int) -> list[PersonRef]:
     return [replace(ref, key=ref.key * count + part) for ref in snapshot.refs.values()]
 
 
+def open_indexes(stores: Sequence[Store]) -> list[GrowingIndex]:
+    """Open an index of each part."""
+    return [GrowingIndex(store, ENCODERS, MANY) for store in stores]
+
+
 class Front:
     """Asks one index of each part, another one at the next question."""
 
     def __init__(self, stores: Sequence[Store], replicas: int) -> None:
         self.stores = stores
-        self._turns = cycle(
-            [[GrowingIndex(store, ENCODERS, MANY) for store in stores] for _ in range(replicas)]
-        )
+        self._turns = cycle([open_indexes(stores) for _ in range(replicas)])
 
     def near(self, probe: Probe) -> Snapshot:
         """The nearest people of all parts."""

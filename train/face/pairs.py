@@ -18,7 +18,8 @@ from utils.arrays import Float32Array, ImageArray, IndexArray, unit
 # A crop whose target is less alike than this to its person's mean may bear a wrong name.
 LEAST_ALIKE = 0.3
 # How much more often the most lopsided crops are drawn than those that are symmetric.
-PLAIN, MOST_LOPSIDED = 0.5, 1.5
+PLAIN = 0.5
+MOST_LOPSIDED = 1.5
 CANDIDATES = 4
 TURN_DEG = (8.0, 35.0)
 
