@@ -41,8 +41,8 @@ def resolve(machine: str, folder: Path) -> dict[str, tuple[str, str]]:
     command += [f"--target={folder}", f"--report={report}", "-r", str(lines)]
     if subprocess.run(command, check=False).returncode:
         raise SystemExit(f"FAILED: pip finds no wheels for {machine}")
-    found = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return dict(map(_read_wheel, found))
+    entries = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return dict(map(_read_wheel, entries))
 
 
 def requirements_for(machine: str) -> list[str]:
@@ -53,15 +53,15 @@ def requirements_for(machine: str) -> list[str]:
     from packaging.requirements import Requirement
 
     there = {"platform_machine": machine, "sys_platform": "linux", "python_version": PYTHON}
-    kept = []
+    requirements = []
     for file in FILES:
         for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
             if line.strip() and not line.startswith(("#", "-")):
                 asked = Requirement(line.split(" #")[0])
                 if asked.marker is None or asked.marker.evaluate(there):
                     asked.marker = None
-                    kept.append(str(asked))
-    return kept
+                    requirements.append(str(asked))
+    return requirements
 
 
 def _read_wheel(entry: Mapping[str, Mapping[str, str]]) -> tuple[str, tuple[str, str]]:
