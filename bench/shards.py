@@ -60,6 +60,8 @@ def part_of(person_id: str, parts: int) -> int:
 def join(snapshots: Sequence[Snapshot]) -> Snapshot:
     """Make one snapshot of those of all parts. The numbers of people are made unique."""
     count = len(snapshots)
+    vectors_of = [snapshot.vectors for snapshot in snapshots]
+    has_of = [snapshot.has for snapshot in snapshots]
     keys = [np.where(s.keys, s.keys * count + part, 0) for part, s in enumerate(snapshots)]
     moved = chain.from_iterable(
         refs_of(snapshot, part, count) for part, snapshot in enumerate(snapshots)
@@ -67,8 +69,8 @@ def join(snapshots: Sequence[Snapshot]) -> Snapshot:
     return replace(
         snapshots[0],
         keys=np.concatenate(keys),
-        vectors={m: stack(m, [s.vectors for s in snapshots]) for m in ALL},
-        has={m: stack(m, [s.has for s in snapshots]) for m in ALL},
+        vectors={m: stack(m, vectors_of) for m in ALL},
+        has={m: stack(m, has_of) for m in ALL},
         refs={ref.key: ref for ref in moved},
         people=sum(s.people for s in snapshots),
         totals={m: count_all(m, snapshots) for m in ALL},
