@@ -17,12 +17,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 
 from assembly import build_recognizer
+from bench.operator import show, time_s
 from gallery.records import strangers
 from gallery.records.strangers import KeptValue, NewClip, StrangerClip
 from gallery.store import Store
@@ -56,38 +58,43 @@ def observe_all(recognizer: Recognizer, folders: Sequence[Path]) -> list[tuple[s
     return probes
 
 
-def group(settings: Settings, probes: Sequence[tuple[str, Probe]], seed: int) -> None:
+def group(
+    settings: Settings,
+    probes: Sequence[tuple[str, Probe]],
+    seed: int,
+    by: Modality | None,
+) -> None:
     """Ask about every clip in a drawn order, and print what came of it."""
     recognizer = build_recognizer(settings)
     people: dict[str, list[str]] = defaultdict(list)
     order = np.random.default_rng(seed).permutation(len(probes))
-    kept = 0
     times_ms = []
     for number in order.tolist():
         person, probe = probes[number]
         started = time.perf_counter()
-        recognizer.identify(IdentificationRequest(replace(probe, timings_ms={}), source=person))
+        clip = replace(probe, timings_ms={})
+        recognizer.identify(IdentificationRequest(clip, modality=by, source=person))
         times_ms.append(1000 * (time.perf_counter() - started))
         latest = recognizer.store.list_visits(1)[0]
         if latest.stranger_id:
             people[latest.stranger_id].append(person)
-            kept += 1
-    print(describe(people, len(probes), kept, seed))
+    print(describe(people, len(probes), seed))
     what = "search" if not settings.visitors.stranger_days else "search, checks and storing"
     print(f"  {what} after the analysis: {statistics.median(times_ms):.0f} ms a clip")
     recognizer.close()
 
 
-def describe(people: Mapping[str, list[str]], clips: int, kept: int, seed: int) -> str:
+def describe(people: Mapping[str, list[str]], clips: int, seed: int) -> str:
     """Describe groups by the people in them."""
     mixed = sum(len(set(members)) > 1 for members in people.values())
     groups: dict[str, int] = defaultdict(int)
     for members in people.values():
         for person in set(members):
             groups[person] += 1
+    clips_kept = sum(map(len, people.values()))
     several = sum(count > 1 for count in groups.values())
     return (
-        f"order {seed}: {clips} clips, {kept} kept, {len(groups)} people in {len(people)} groups;"
+        f"order {seed}: {clips} clips, {clips_kept} kept, {len(groups)} people in {len(people)} groups;"
         f" {mixed} groups of several people, {several} people in several groups"
     )
 
@@ -114,35 +121,37 @@ def time_search(settings: Settings, probe: Probe, count: int, rounds: int) -> No
     recognizer = build_recognizer(settings)
     ids = {m: recognizer.encoder_ids[m] for m in SINGLE}
     fill(recognizer.store, count, ids)
-    finder = recognizer.strangers
-    started = time.perf_counter()
-    finder.find(probe)
-    first_ms = 1000 * (time.perf_counter() - started)
-    find_ms: list[float] = []
-    keep_ms: list[float] = []
-    for number in range(rounds):
-        started = time.perf_counter()
-        finder.find(probe)
-        find_ms.append(1000 * (time.perf_counter() - started))
-        value = KeptValue(probe.embeddings[Modality.FACE], 0.8)
-        clip = NewClip(StrangerClip(f"timed-{number}", (value,)), 1 + number)
-        started = time.perf_counter()
-        recognizer.store.keep_stranger(clip)
-        finder.find(probe)
-        keep_ms.append(1000 * (time.perf_counter() - started))
+    find = partial(recognizer.strangers.find, probe)
     print(f"{count} strangers of {strangers.MOST_CLIPS} clips, {os.cpu_count()} cores")
-    print(f"read all of them {first_ms:.0f} ms, find {statistics.median(find_ms):.1f} ms")
-    kept_ms = statistics.median(keep_ms)
-    print(f"store a clip in place of the oldest one, and find again {kept_ms:.0f} ms")
+    show("read all, and find", [time_s(find)])
+    show("find", [time_s(find) for _ in range(rounds)])
+    keep = partial(keep_clip, recognizer.store, probe)
+    show("store a clip", [time_s(partial(keep, number)) for number in range(rounds)])
+    after = []
+    for number in range(rounds):
+        keep(rounds + number)
+        after.append(time_s(find))
+    show("find after one changed", after)
     recognizer.close()
+
+
+def keep_clip(store: Store, probe: Probe, number: int) -> None:
+    """Store a clip of a stranger who has all that are kept: the oldest one goes."""
+    value = KeptValue(probe.embeddings[Modality.FACE], 0.8)
+    store.keep_stranger(NewClip(StrangerClip(f"timed-{number}", (value,)), 1 + number))
 
 
 @click.command(help=__doc__)
 @click.argument("clips", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--by",
+    type=click.Choice([str(m) for m in SINGLE]),
+    help="Ask by the face or the voice alone [default: both].",
+)
 @click.option("--orders", default=3, show_default=True, help="Orders in which clips come.")
 @click.option("--strangers", "count", default=1000, show_default=True, help="Made-up strangers.")
 @click.option("--rounds", default=20, show_default=True, help="Clips that are timed.")
-def main(clips: tuple[Path, ...], orders: int, count: int, rounds: int) -> None:
+def main(clips: tuple[Path, ...], *, by: str | None, orders: int, count: int, rounds: int) -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as name:
 
@@ -150,12 +159,15 @@ def main(clips: tuple[Path, ...], orders: int, count: int, rounds: int) -> None:
             return Settings.of(data_dir=Path(name) / part, stranger_days=14, visit_days=14)
 
         recognizer = build_recognizer(settings_of("observed"))
+        modality = Modality(by) if by else None
         probes = observe_all(recognizer, clips)
         recognizer.close()
+        if modality:
+            probes = [(who, probe) for who, probe in probes if modality in probe.embeddings]
         if probes:
-            group(settings_of("without").replace(stranger_days=0), probes, 0)
+            group(settings_of("without").replace(stranger_days=0), probes, 0, modality)
         for seed in range(orders if probes else 0):
-            group(settings_of(f"order-{seed}"), probes, seed)
+            group(settings_of(f"order-{seed}"), probes, seed, modality)
         both = [probe for _, probe in probes if len(probe.embeddings) == 2]
         if both and count:
             time_search(settings_of("timed"), both[0], count, rounds)
