@@ -94,8 +94,8 @@ def describe(people: Mapping[str, list[str]], clips: int, seed: int) -> str:
     clips_kept = sum(map(len, people.values()))
     several = sum(count > 1 for count in groups.values())
     return (
-        f"order {seed}: {clips} clips, {clips_kept} kept, {len(groups)} people in {len(people)} groups;"
-        f" {mixed} groups of several people, {several} people in several groups"
+        f"order {seed}: {clips} clips, {clips_kept} kept, {len(groups)} people in {len(people)}"
+        f" groups; {mixed} groups of several people, {several} people in several groups"
     )
 
 
