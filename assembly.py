@@ -50,10 +50,11 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
 
 def _make_aligner(settings: Settings, serving: bool) -> Aligner:
     film_s = settings.liveness.film_s
+    looks = settings.liveness.looks_around
     if not serving:
-        return Aligner(settings.capture, film_s=film_s)
+        return Aligner(settings.capture, film_s=film_s, looks_around=looks)
     decoders = Decoders(settings.capture, settings.limits.slots, film_s=film_s)
-    return Aligner(settings.capture, decoders.read, film_s=film_s)
+    return Aligner(settings.capture, decoders.read, film_s=film_s, looks_around=looks)
 
 
 def warm_up(aligner: Aligner, encoders: Encoders) -> None:

@@ -21,6 +21,7 @@ from align.hints import View, advise
 from align.limits import ReadLimits
 from align.mouth_film import film_mouth
 from align.speech import analyse_speech
+from align.surroundings import cut_surroundings
 from utils.beside import beside
 from utils.clock import timed
 from utils.config import CaptureSettings
@@ -51,12 +52,19 @@ class Aligner:
     """Makes a `Capture` of a media file. One instance serves all threads."""
 
     def __init__(
-        self, settings: CaptureSettings, read: Reader | None = None, *, film_s: float = 0.0
+        self,
+        settings: CaptureSettings,
+        read: Reader | None = None,
+        *,
+        film_s: float = 0.0,
+        looks_around: bool = False,
     ) -> None:
         """Read clips by `read` (`align.decoders`), or else in this process.
 
-        `film_s`: seconds in which the mouth is filmed, 0 for none.
+        `film_s`: seconds in which the mouth is filmed, 0 for none. `looks_around`: what
+        is around the face is cut out, too.
         """
+        self._looks_around = looks_around
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings, film_s)
         self._is_fast = settings.accuracy == "fast"
@@ -124,6 +132,7 @@ class Aligner:
             hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
             timings_ms=timings,
             mouth_film=film,
+            surroundings=cut_surroundings(clip.frames, faces.faces) if self._looks_around else (),
         )
 
     def _film(self, clip: Clip, faces: FaceAnalysis, timings: dict[str, float]) -> MouthFilm | None:

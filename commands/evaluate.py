@@ -319,6 +319,24 @@ def evaluate_liveness(data: Path | None, out: Path) -> None:
     _write(out, f"{motion}\n\n{sync}")
 
 
+@evaluate.command("digits")
+@DATA
+@write_to("data/runs/digits.md")
+@refusals
+def evaluate_digits(data: Path | None, out: Path) -> None:
+    """Measure the check challenge: digits that are said, and old recordings.
+
+    On strings of digits in English of the research data, with the engine of the settings.
+    It takes 3 s of a core for each of a hundred strings.
+    """
+    from speech.scribe import Scribe
+    from train.data.datasets import shared_data_dir
+    from train.measure.liveness_digits import as_markdown, listen_to_all
+
+    scribe = Scribe(Settings.from_env())
+    _write(out, as_markdown(listen_to_all(data or shared_data_dir(), scribe.listen)))
+
+
 def _research_data(folder: Path | None) -> ResearchData:
     from train.calibration.gather import ResearchData
     from train.data.datasets import shared_data_dir

@@ -145,6 +145,62 @@ def models_add_face(
     add_and_explain("face", file, folder, inputs=inputs, name=name, terms=terms)
 
 
+@models_add.command("screen-or-print")
+@add_model_options
+@click.option(
+    "--layout",
+    type=click.Choice(["nchw", "nhwc"]),
+    default="nchw",
+    show_default=True,
+    help="Order of the axes.",
+)
+@click.option(
+    "--size", "size_px", default=80, show_default=True, help="Width and height, in pixels."
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["rgb", "bgr"]),
+    default="bgr",
+    show_default=True,
+    help="Order of the colours.",
+)
+@click.option("--scale", default=1.0, show_default=True, help="Pixels are multiplied by this.")
+@click.option(
+    "--genuine",
+    default=1,
+    show_default=True,
+    help="Number of the output that is the probability of a genuine face, from 0.",
+)
+@click.option(
+    "--threshold",
+    default=0.5,
+    show_default=True,
+    help="Probability from which a face is genuine.",
+)
+@refusals
+def models_add_screens(
+    file: Path, folder: Path, *, name: str, terms: str, sha256: str, **values: object
+) -> None:
+    """Add a network that tells a face from a picture of one, FILE.onnx.
+
+    It takes a face with surroundings, 2.7 times the face. The defaults are those of
+    MiniFASNet.
+    """
+    from liveness.picture_model import add_picture_model
+
+    check_hash(file, sha256)
+    fields = ("layout", "size_px", "channels", "scale")
+    card = {
+        "name": name or file.stem,
+        "terms": terms,
+        "threshold": values["threshold"],
+        "genuine": values["genuine"],
+        "input": {field: values[field] for field in fields},
+    }
+    model = add_picture_model(file, folder, card)
+    click.echo(f"{model.name}: written to {folder}. It serves from the folder of models there.")
+
+
 @models_add.command("voice")
 @add_model_options
 @click.option(

@@ -101,6 +101,40 @@ def train_sync(*, data: Path | None, out: Path) -> None:
     click.echo(f"Written to {out}: {metrics}")
 
 
+@train.command("screens")
+@click.option("--data", type=PATH, help="Folder of the research data.")
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("data/liveness/screen_or_print"),
+    show_default=True,
+    help="Folder of the model. One that lies there is replaced.",
+)
+@refusals
+def train_screens(*, data: Path | None, out: Path) -> None:
+    """Train the network of the check screen_or_print.
+
+    It takes a quarter of an hour of one core: four trainings without a quarter of the
+    subjects each, which give the figures and the threshold, and one with all of them.
+    """
+    # TensorFlow takes seconds to import.
+    from train.data.datasets import shared_data_dir
+    from train.liveness.screens import publish, read_pictures, train
+    from train.measure.liveness_screens import (
+        as_markdown,
+        find_threshold,
+        measure_held_out,
+        summarise,
+    )
+
+    pictures = read_pictures(data or shared_data_dir())
+    scores = measure_held_out(pictures)
+    threshold = find_threshold(scores)
+    metrics = summarise(scores, threshold)
+    publish(train(pictures), out, threshold, {"metrics": metrics})
+    click.echo(f"{as_markdown(scores, threshold)}\n\nWritten to {out}.")
+
+
 @train.command("voice-teacher")
 @click.option("--config", type=PATH, help="Configuration [default: train/configs/voice.toml].")
 @click.option(

@@ -18,6 +18,7 @@ class Judge(StrEnum):
 
     MOUTH_MOTION = "mouth_motion"
     AUDIO_VISUAL_SYNC = "audio_visual_sync"
+    SCREEN_OR_PRINT = "screen_or_print"
     CHALLENGE = "challenge"
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from liveness import audio_visual_sync, mouth_motion
+from liveness import audio_visual_sync, mouth_motion, screen_or_print
 from liveness import challenge as challenges
 from liveness.challenge import Challenge
 from liveness.folders import find_folder
 from liveness.judgement import Judge, Judgement, Liveness
+from liveness.picture_model import load_picture_model
 from liveness.sync_model import load_model
 from utils.liveness_settings import LivenessSettings
 from utils.media import Capture
@@ -67,7 +68,13 @@ def _load_sync(model_dir: Path) -> Examine:
     )
 
 
+def _load_pictures(model_dir: Path) -> Examine:
+    model = load_picture_model(find_folder(model_dir, Judge.SCREEN_OR_PRINT))
+    return partial(screen_or_print.judge, model=model)
+
+
 _LOADERS: dict[Judge, Callable[[Path], Examine]] = {
     Judge.MOUTH_MOTION: _load_motion,
     Judge.AUDIO_VISUAL_SYNC: _load_sync,
+    Judge.SCREEN_OR_PRINT: _load_pictures,
 }

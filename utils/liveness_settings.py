@@ -29,6 +29,12 @@ class LivenessSettings(Subject):
         " refuse: nobody is named unless the check passes, which takes 3 s of speech.",
         choices=MODES,
     )
+    liveness_screen_or_print: str = setting(
+        "report",
+        "Is a print or a screen held before the camera? off: not looked at. report: a field of the"
+        " answer. refuse: nobody is named unless the check passes.",
+        choices=MODES,
+    )
     liveness_challenge: str = setting(
         "report",
         "Are the digits said that POST /v1/challenges asked for? off: nothing is asked. report: a"
@@ -49,10 +55,16 @@ class LivenessSettings(Subject):
         return 0.0 if self.liveness_audio_visual_sync == "off" else FILM_S
 
     @property
+    def looks_around(self) -> bool:
+        """Whether what is around the face is looked at."""
+        return self.liveness_screen_or_print != "off"
+
+    @property
     def refuses(self) -> bool:
         """Whether any check refuses clips."""
         return self.liveness_enroll or "refuse" in (
             self.liveness_mouth_motion,
             self.liveness_audio_visual_sync,
+            self.liveness_screen_or_print,
             self.liveness_challenge,
         )

@@ -231,7 +231,11 @@ class Hint:
 
 @dataclass(frozen=True)
 class Capture:
-    """All that the alignment layer makes of one media file, ready for the encoders."""
+    """All that the alignment layer makes of one media file, ready for the encoders.
+
+    `surroundings` are the main person with what is around, (80, 80, 3) uint8 RGB, in a
+    few frames.
+    """
 
     face_analysis: FaceAnalysis
     speech_analysis: SpeechAnalysis
@@ -242,3 +246,4 @@ class Capture:
     hints: tuple[Hint, ...]
     timings_ms: dict[str, float]
     mouth_film: MouthFilm | None = None
+    surroundings: tuple[ImageArray, ...] = ()

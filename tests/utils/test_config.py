@@ -97,7 +97,7 @@ def test_folders_follow_the_data_folder(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_variable_of_its_own_and_a_sentence() -> None:
     described = describe_settings()
-    assert len({setting.variable for setting in described}) == len(described) == 70
+    assert len({setting.variable for setting in described}) == len(described) == 71
     for setting in described:
         assert setting.variable.startswith("DUET_")
         assert setting.help.endswith(".")

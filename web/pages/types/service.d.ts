@@ -115,6 +115,7 @@ declare namespace Api {
   interface Liveness {
     mouth_motion: Judgement | null;
     audio_visual_sync: Judgement | null;
+    screen_or_print: Judgement | null;
     challenge: Judgement | null;
   }
 

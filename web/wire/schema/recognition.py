@@ -119,8 +119,9 @@ JUDGEMENT = make_model(
     ),
     reason=text_field("the outcome in words", "The mouth moves"),
     code=text_field(
-        "why the check does not pass: mouth_still, sound_elsewhere, too_few_faces,"
-        " too_little_speech, wrong_digits, no_speech or no_challenge; null where it passes",
+        "why the check does not pass: mouth_still, sound_elsewhere, picture_shown,"
+        " too_few_faces, too_little_speech, wrong_digits, no_speech or no_challenge; null where it"
+        " passes",
         "mouth_still",
         x_nullable=True,
     ),
@@ -145,6 +146,11 @@ LIVENESS = make_model(
     ),
     audio_visual_sync=model_field(
         JUDGEMENT, "whether the mouth moves as the sound does; null where off", allow_null=True
+    ),
+    screen_or_print=model_field(
+        JUDGEMENT,
+        "whether no print or screen is held before the camera; null where off",
+        allow_null=True,
     ),
     challenge=model_field(
         JUDGEMENT,

@@ -1,0 +1,131 @@
+"""Whether a picture is shown to the camera: any ONNX network that says so, made here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from onnx import helper
+
+from align.surroundings import SIZE_PX, cut, cut_surroundings
+from cli import cli
+from liveness.folders import find_folder
+from liveness.judgement import LivenessOutcome
+from liveness.picture_model import CARD_FILE, WEIGHTS_FILE, load_picture_model, to_probabilities
+from liveness.screen_or_print import judge
+from tests.support.gallery_parts import ClipAligner, write_clip
+from tests.support.tiny import save_onnx
+from utils.arrays import ImageArray
+from utils.errors import ModelError
+from utils.media import Capture, Frame
+
+LIGHT = np.full((SIZE_PX, SIZE_PX, 3), 240, np.uint8)
+DARK = np.full((SIZE_PX, SIZE_PX, 3), 10, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of three outputs, of which the middle one is large for what is light."""
+    path = tmp_path_factory.mktemp("net") / "light.onnx"
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["m", "w"], ["out"]),
+    ]
+    weights = np.array([[0, 0.02, 0], [0, 0.02, 0], [0.0, -0.01, 0]], np.float32)
+    save_onnx(path, {"x": ["n", 3, SIZE_PX, SIZE_PX]}, nodes, {"w": weights})
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network as `models add` makes it a model."""
+    made = tmp_path_factory.mktemp("models") / "liveness" / "screen_or_print"
+    result = add(file, made, "--threshold", "0.7")
+    assert result.exit_code == 0, result.output
+    return made
+
+
+def add(file: Path, folder: Path, *options: str) -> Result:
+    command = ["models", "add", "screen-or-print", str(file), "--to", str(folder), *options]
+    return CliRunner().invoke(cli, command)
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Capture:
+    return ClipAligner().analyse(write_clip(tmp_path / "clip", face=1, voice=1))
+
+
+@pytest.mark.parametrize(
+    ("images", "outcome", "code"),
+    [
+        ((LIGHT, LIGHT), LivenessOutcome.PASSED, ""),
+        ((DARK, DARK), LivenessOutcome.FAILED, "picture_shown"),
+        ((), LivenessOutcome.NOT_CHECKED, "too_few_faces"),
+    ],
+)
+def test_the_network_of_the_folder_judges(
+    folder: Path,
+    capture: Capture,
+    images: tuple[ImageArray, ...],
+    outcome: LivenessOutcome,
+    code: str,
+) -> None:
+    model = load_picture_model(find_folder(folder.parents[1], "screen_or_print"))
+    judgement = judge(replace(capture, surroundings=images), model)
+    assert (judgement.outcome, judgement.code) == (outcome, code)
+    assert (judgement.model_id, judgement.threshold) == ("light", 0.7)
+
+
+def test_a_network_that_is_none_is_refused(file: Path, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    refused = add(file, other, "--genuine", "3")
+    assert "The network has 3 outputs. Received: genuine=3" in refused.output
+    assert "pictures" in add(file, other, "--layout", "nhwc").output
+    assert not other.exists()
+    (folder / WEIGHTS_FILE).replace(tmp_path / "kept.onnx")
+    (folder / WEIGHTS_FILE).write_bytes(b"other")
+    with pytest.raises(ModelError, match="its hash is not that of its card"):
+        load_picture_model(folder)
+    (tmp_path / "kept.onnx").replace(folder / WEIGHTS_FILE)
+
+
+def test_outputs_become_probabilities() -> None:
+    logits = np.array([[0.0, 2.0, -1.0]], np.float32)
+    shares = to_probabilities(logits)
+    assert shares.sum() == pytest.approx(1)
+    assert np.array_equal(to_probabilities(shares), shares)
+    assert to_probabilities(np.array([[3.0]], np.float32))[0, 0] == pytest.approx(0.953, abs=1e-3)
+    assert to_probabilities(np.array([[0.3]], np.float32))[0, 0] == pytest.approx(0.3)
+    with pytest.raises(ModelError, match="not finite"):
+        to_probabilities(np.array([[np.nan, 1]], np.float32))
+
+
+def test_the_face_is_cut_with_what_is_around_it() -> None:
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[80:120, 130:170] = 255
+    middle = cut(image, np.array([130, 80, 170, 120], np.float32))
+    assert middle.shape == (SIZE_PX, SIZE_PX, 3)
+    assert (middle > 127).mean() == pytest.approx(1 / 2.7**2, abs=0.03)
+    corner = cut(image, np.array([-10, -10, 30, 30], np.float32))
+    whole = cut(image, np.array([0, 0, 300, 300], np.float32))
+    assert corner.shape == whole.shape == middle.shape
+
+
+def test_three_frames_are_cut(capture: Capture) -> None:
+    face = capture.face_analysis.faces[0]
+    times_s = [0.0, 0.5, 1.0, 1.5, 2.0]
+    frames = [Frame(np.full((90, 120, 3), 40 * i, np.uint8), t) for i, t in enumerate(times_s)]
+    faces = [replace(face, time_s=t) for t in reversed(times_s)]
+    shown = cut_surroundings(frames, faces)
+    assert [int(image.mean()) for image in shown] == [0, 80, 160]
+    assert cut_surroundings(frames, []) == ()
+
+
+def test_the_shipped_network_is_the_one_of_its_card(tmp_path: Path) -> None:
+    shipped = find_folder(tmp_path, "screen_or_print")
+    assert (shipped / CARD_FILE).is_file()
+    model = load_picture_model(shipped)
+    assert 0 <= model.rate([DARK, LIGHT]) <= 1
