@@ -37,7 +37,7 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
     encoders = load_encoders(settings.storage.model_dir)
-    aligner = _make_aligner(settings, serving)
+    aligner = make_aligner(settings, serving=serving)
     store = open_store(settings)
     store.forget_expired_when_due()
     recognizer = Recognizer(aligner, encoders, store, settings)
@@ -48,7 +48,8 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     return recognizer
 
 
-def _make_aligner(settings: Settings, serving: bool) -> Aligner:
+def make_aligner(settings: Settings, *, serving: bool = False) -> Aligner:
+    """Make what reads clips. With `serving`, in processes of their own."""
     film_s = settings.liveness.film_s
     looks = settings.liveness.looks_around
     if not serving:

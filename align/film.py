@@ -19,6 +19,9 @@ from utils.media import GreyFrame
 RATE_HZ = 10
 """Frames a second."""
 
+LEAST_HZ = 9
+"""Frames a second below which more of a video is decoded."""
+
 MOST_SIDE_PX = 960
 """Longest side of a frame. Of larger ones, rows and columns are left out."""
 
@@ -42,14 +45,28 @@ class Film:
         """The frames so far."""
         return tuple(self._frames)
 
+    def is_dense(self, start_s: float, end_s: float) -> bool:
+        """Whether frames are collected often enough from `start_s` to `end_s`."""
+        end_s = min(end_s, self.end_s)
+        times = [frame.time_s for frame in self._frames if frame.time_s >= start_s]
+        return len(times) >= LEAST_HZ * (end_s - start_s)
+
+    def rewind(self, frames: tuple[GreyFrame, ...]) -> None:
+        """Go back to when these frames were collected."""
+        self._frames = list(frames)
+        self._next_s = _after(frames[-1].time_s) if frames else 0.0
+
     def show(self, picture: av.VideoFrame, time_s: float) -> None:
         """Keep a frame if its turn has come."""
         if not self._next_s - _EARLY_S <= time_s < self.end_s:
             return
         self._frames.append(GreyFrame(_to_grey(picture), time_s))
-        # From the moment that it stands for: at 15 frames a second, two of three are kept
-        steps = np.floor((time_s + _EARLY_S) * RATE_HZ) + 1
-        self._next_s = float(steps / RATE_HZ)
+        self._next_s = _after(time_s)
+
+
+def _after(time_s: float) -> float:
+    """When the next frame is due: at 15 frames a second, two of three are kept."""
+    return float((np.floor((time_s + _EARLY_S) * RATE_HZ) + 1) / RATE_HZ)
 
 
 def _to_grey(picture: av.VideoFrame) -> GreyArray:

@@ -83,12 +83,14 @@ class _Decoder:
         # Only frames that nothing refers to may be skipped: the others are then exactly
         # what a full decoding gives. (Skipping all bidirectional frames would be faster
         # still, but H.264 may refer to them, and the pictures come out smeared.)
-        is_sparse = len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s)
-        if is_sparse and not group.is_filmed:
+        if len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s):
+            earlier = self._film.frames
             frames = self._decode(packets, group.wanted_s, skip="NONREF")
-            if len(frames) >= len(group.wanted_s):
+            times = [packet.time_s for packet in packets]
+            if len(frames) >= len(group.wanted_s) and self._film.is_dense(min(times), max(times)):
                 return frames
-            # Too much of an unusual stream was skipped
+            # Too much was skipped for the film, or of an unusual stream
+            self._film.rewind(earlier)
         return self._decode(packets, group.wanted_s, skip="DEFAULT")
 
     def _decode(

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "identify": "Time an identification by a running service, and measure its memory.",
     "kiosk": "Time the kiosk: from the end of a recording to the answer on the screen.",
     "live": "Measure live transcription over real sockets: text, names, delay, memory.",
+    "liveness": "Time the analysis of a clip with and without the checks for liveness.",
     "load": "Measure the throughput of a running service.",
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "operator": "Time the list, its filters, a backup and a restore of 10,000 people.",

@@ -9,6 +9,9 @@ from utils.subjects import Subject, setting
 MODES = ("off", "report", "refuse")
 """What a check does: nothing, say what it found, or refuse a clip that it does not pass."""
 
+PASSIVE = ("mouth_motion", "audio_visual_sync", "screen_or_print")
+"""Checks that ask for nothing."""
+
 FILM_S = 8.0
 """Seconds in which a mouth is filmed: 6 s of speech, and time to begin."""
 
@@ -30,9 +33,9 @@ class LivenessSettings(Subject):
         choices=MODES,
     )
     liveness_screen_or_print: str = setting(
-        "report",
+        "off",
         "Is a print or a screen held before the camera? off: not looked at. report: a field of the"
-        " answer. refuse: nobody is named unless the check passes.",
+        " answer. refuse: nobody is named unless the check passes. It takes a network.",
         choices=MODES,
     )
     liveness_challenge: str = setting(

@@ -14,7 +14,7 @@ from align.surroundings import SIZE_PX, cut, cut_surroundings
 from cli import cli
 from liveness.folders import find_folder
 from liveness.judgement import LivenessOutcome
-from liveness.picture_model import CARD_FILE, WEIGHTS_FILE, load_picture_model, to_probabilities
+from liveness.picture_model import WEIGHTS_FILE, load_picture_model, to_probabilities
 from liveness.screen_or_print import judge
 from tests.support.gallery_parts import ClipAligner, write_clip
 from tests.support.tiny import save_onnx
@@ -122,10 +122,3 @@ def test_three_frames_are_cut(capture: Capture) -> None:
     shown = cut_surroundings(frames, faces)
     assert [int(image.mean()) for image in shown] == [0, 80, 160]
     assert cut_surroundings(frames, []) == ()
-
-
-def test_the_shipped_network_is_the_one_of_its_card(tmp_path: Path) -> None:
-    shipped = find_folder(tmp_path, "screen_or_print")
-    assert (shipped / CARD_FILE).is_file()
-    model = load_picture_model(shipped)
-    assert 0 <= model.rate([DARK, LIGHT]) <= 1
