@@ -58,10 +58,10 @@ def cut_mouth(face: GreyArray) -> Float32Array:
 
 def _interpolate(faces: Sequence[AlignedFace], times_s: Sequence[float]) -> Float64Array:
     """Boxes (n, 4) of the face at other times than those of the sampled frames."""
-    known = sorted(faces, key=lambda face: face.time_s)
-    known_s = [face.time_s for face in known]
-    sides = np.stack([face.detection.box_xyxy for face in known], axis=1)
-    return np.stack([np.interp(times_s, known_s, side) for side in sides], axis=1)
+    seen = sorted(faces, key=lambda face: face.time_s)
+    seen_s = [face.time_s for face in seen]
+    sides = np.stack([face.detection.box_xyxy for face in seen], axis=1)
+    return np.stack([np.interp(times_s, seen_s, side) for side in sides], axis=1)
 
 
 def _cut(

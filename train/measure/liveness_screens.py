@@ -23,6 +23,7 @@ FOLDS = 4
 FOLD_STEPS = 600
 SHOWN = 3
 BPCER = 0.05
+_BATCH = 240
 SEED = 9
 
 Rate = Callable[[Float32Array], Float32Array]
@@ -77,8 +78,9 @@ def _folds(pictures: Sequence[Picture]) -> list[set[str]]:
 def score(pictures: Sequence[Picture], rate: Rate) -> list[Score]:
     """Score all presentations of pictures, and what is simulated of the genuine ones."""
     presentations = list(present(pictures, np.random.default_rng(SEED)))
-    images = np.concatenate([one.images for one in presentations]).astype(np.float32) / 255
-    batches = [rate(images[start : start + 240]) for start in range(0, len(images), 240)]
+    images = np.concatenate([one.images for one in presentations]) / np.float32(255)
+    starts = range(0, len(images), _BATCH)
+    batches = [rate(images[start : start + _BATCH].astype(np.float32)) for start in starts]
     means = np.concatenate(batches).reshape(-1, SHOWN).mean(axis=1).tolist()
     return [
         Score(one.species, one.subject, mean)
