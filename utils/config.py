@@ -199,7 +199,7 @@ class DecisionSettings(Subject):
         0.5,
     )
     mixed_odds: float = setting(
-        0.5,
+        0.8,
         "Prior odds of a mixed clip, with the face of one person and the voice of another, to a"
         " clip of one person. Lower: a voice that speaks against the face is heeded less.",
         1e-6,
