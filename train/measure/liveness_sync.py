@@ -116,7 +116,12 @@ def summarise(scores: SyncScores) -> dict[str, float]:
 
 
 def as_rows(scores: SyncScores) -> list[str]:
-    """Rows of a table: the set, its AUC, and errors at the threshold in use."""
+    """Rows of a table: the set, its AUC, and errors at the threshold in use.
+
+    There are none of a set that is too small to be joined.
+    """
+    if not len(scores.genuine):
+        return []
     refused = _count(scores.genuine < THRESHOLD)
     kinds = (("dubbed", scores.dubbed), ("0.4 s late", scores.late))
     rows = [f"| {scores.name}: genuine | BPCER | {refused} | {scores.people} | |"]
