@@ -95,7 +95,7 @@ class Enroller:
             answer = self._identifier.decide(probe)
             duplicate = decision.find_duplicate(answer.decisions, request.person_id, answer.rule)
             if duplicate is None:
-                fault = _find_half_known(answer.decisions, request.person_id)
+                fault = find_half_known(answer.decisions, request.person_id)
                 if fault and not request.force:
                     raise fault
                 continue
@@ -108,7 +108,7 @@ class Enroller:
         self._journal.note("enroll", "refused", person_id=person_id, detail={"why": error.code})
 
 
-def _find_half_known(decisions: PerModality[Decision], person_id: str) -> MixedPeopleError | None:
+def find_half_known(decisions: PerModality[Decision], person_id: str) -> MixedPeopleError | None:
     """Find out whether the face is somebody else's and the voice not, or the other way.
 
     As a duplicate does, that takes more than a name: strangers are named at the stated rate.

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recognition.enrolment import find_half_known
 from recognition.recognizer import Recognizer
-from recognition.results import Outcome
+from recognition.results import Decision, Match, Outcome
 from tests.support.asking import enroll, first_sight, identify, verify_person
 from tests.support.gallery_parts import direction, enroll_person, outcomes
 from utils.errors import (
@@ -23,6 +24,7 @@ from utils.errors import (
     NoBiometricError,
     PersonNotFoundError,
 )
+from utils.modality import Modality, PerModality
 
 
 def test_enroll(recognizer: Recognizer, clip: Callable[..., Path]) -> None:
@@ -68,6 +70,20 @@ def test_a_face_that_is_known_with_a_voice_that_is_not_is_no_enrolment(
     with pytest.raises(MixedPeopleError) as caught:
         enroll_person(gallery, clip, "fay", face=8, voice=2, sample=7, noise=2.5)
     assert caught.value.details["person_id"] == "bob"
+
+
+@pytest.mark.parametrize(("probability", "found"), [(0.94, False), (0.96, True)])
+def test_half_of_a_newcomer_is_somebody_else_where_it_is_sure(
+    probability: float, found: bool
+) -> None:
+    """Strangers are named at the stated rate. They are enrolled all the same."""
+    match = Match("ann", "Ann", score=0.5, probability=probability, strength=2.0)
+    named = Decision(Outcome.ACCEPTED, "", match=match, modality=Modality.VOICE)
+    decisions = PerModality(
+        fused=Decision(Outcome.CONFLICT, ""), face=Decision(Outcome.UNKNOWN, ""), voice=named
+    )
+    assert (find_half_known(decisions, "eve") is not None) == found
+    assert find_half_known(decisions, "ann") is None
 
 
 def test_a_score_is_over_all_templates(gallery: Recognizer, clip: Callable[..., Path]) -> None:
