@@ -6,7 +6,7 @@
   of 0.3 s, on one thread. Both take turns, so that both meet the same load.
 - `names`: processor time of telling voices apart and naming two people, by that of words.
 - `beside`: how long identifications last with a transcription in the same process, by how
-  long they last alone: all of them, and the slowest tenth. Both ways take turns
+  long they last alone: all of them, and the slowest tenth. Both ways take turns.
   One follows the other at once, as if many people stood before cameras.
 """
 
