@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from align.segmentation import STEP_S, VOICES, frame_time, segment_voices
+from align.segmentation import STEP_S, VOICES, frame_time, segment_voices, segment_windows
 from recognition.results import Decision, Match, Outcome
 from speech.attribution import attribute
 from speech.clusters import cluster, group_voices
@@ -93,8 +93,11 @@ def test_two_people_on_the_telephone_are_told_apart() -> None:
     assert one.sum() == other.sum() == 1
     assert (one != other).any()
     assert (both == (one | other)).all()
-    quiet = segment_voices(np.float32(0.002) * talk)
-    assert (quiet == frames).mean() > 0.99
+    quiet = np.float32(0.002) * talk
+    together = segment_windows(np.stack([quiet, talk, silence(10)]))
+    assert (together[0] == frames).mean() > 0.99
+    assert (together[1] == frames).mean() > 0.99
+    assert not together[2].any()
 
 
 def test_silence_and_too_little_sound_have_no_voice() -> None:
