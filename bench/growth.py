@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import insert
@@ -32,6 +33,7 @@ from gallery.store import Store
 from gallery.tables import templates
 from recognition.matching import Search, Side
 from tests.support.service import Service, running
+from utils.arrays import Float32Array
 from utils.modality import Modality
 
 SECONDS = (2, 5, 10, 30, 60)
@@ -128,15 +130,19 @@ def search(store: Store, people: int) -> Callable[[int], tuple[float, float]]:
 
 
 def add_templates(store: Store, people: int, count: int) -> None:
-    """Give each person so many templates more."""
-    for number in range(people):
-        more = vectors("noise", number, count)
-        rows = [
-            row_of_template(number, Modality.FACE, vector) | {"template_id": f"{number}-{i}"}
-            for i, vector in enumerate(more)
-        ]
-        with store.database.write() as connection:
+    """Give each person so many templates more, in one transaction."""
+    with store.database.write() as connection:
+        for number in range(people):
+            more = enumerate(vectors("noise", number, count))
+            rows = [row_of_one_more(number, place, vector) for place, vector in more]
             connection.execute(insert(templates), rows)
+
+
+def row_of_one_more(number: int, place: int, vector: Float32Array) -> dict[str, Any]:
+    """A row of a further template of a person, of another recording."""
+    name = f"{number}-{place}"
+    row = row_of_template(number, Modality.FACE, vector)
+    return row | {"template_id": name, "source_sha256": name}
 
 
 def grow_gallery(sizes: Sequence[int], repeat: int) -> Iterable[Point]:
