@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -76,7 +77,7 @@ def _time_all(variants: dict[str, Analyser], clip: Path, rounds: int) -> dict[st
     samples: dict[str, list[Sample]] = {name: [] for name in variants}
     for turn in range(rounds + 1):
         for name, analyser in variants.items():
-            sample = measure(lambda analyser=analyser: analyser.analyse(clip))
+            sample = measure(partial(analyser.analyse, clip))
             if turn:
                 samples[name].append(sample)
     return samples
