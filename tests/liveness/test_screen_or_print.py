@@ -122,3 +122,8 @@ def test_three_frames_are_cut(capture: Capture) -> None:
     shown = cut_surroundings(frames, faces)
     assert [int(image.mean()) for image in shown] == [0, 80, 160]
     assert cut_surroundings(frames, []) == ()
+
+
+def test_the_shipped_network_is_the_one_of_its_card(tmp_path: Path) -> None:
+    model = load_picture_model(find_folder(tmp_path, "screen_or_print"))
+    assert 0 <= model.rate([DARK, LIGHT]) <= 1
