@@ -222,7 +222,7 @@ class EnrolmentReport(Resource):
     """What became of an enrolment."""
 
     @ns.doc(id="report_enrolment")
-    @ns.produces(["text/csv"])
+    @ns.produces(["text/csv", "application/json"])
     @ns.response(200, "CSV in UTF-8: a row for each person, with the reasons of refusals")
     @document_errors(ns, errors.JobNotFoundError, *READ_ERRORS)
     def get(self, job_id: str) -> Response:
