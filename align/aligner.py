@@ -119,9 +119,9 @@ class Aligner:
                 detections = find_faces(self._detector, clip.frames)
             with timed(timings, "align"):
                 faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
-            film = self._film(clip, faces, timings)
             view = _glance(clip.frames, detections)
-            speech, timings["speech"] = hearing.result()
+            speech, heard, timings["speech"] = hearing.result()
+        film = self._film(clip, faces, heard, timings)
         return Capture(
             face_analysis=faces,
             speech_analysis=speech,
@@ -135,24 +135,27 @@ class Aligner:
             surroundings=cut_surroundings(clip.frames, faces.faces) if self._looks_around else (),
         )
 
-    def _film(self, clip: Clip, faces: FaceAnalysis, timings: dict[str, float]) -> MouthFilm | None:
+    def _film(
+        self, clip: Clip, faces: FaceAnalysis, heard: int, timings: dict[str, float]
+    ) -> MouthFilm | None:
         if not clip.film:
             return None
         with timed(timings, "mouth"):
-            return film_mouth(self._detector, clip, faces.faces)
+            return film_mouth(self._detector, clip, faces.faces, heard)
 
-    def _hear(self, clip: Clip) -> tuple[SpeechAnalysis, float]:
+    def _hear(self, clip: Clip) -> tuple[SpeechAnalysis, int, float]:
         """Analyse the first sound with speech, or the first sound where none has any.
 
-        The milliseconds that it took come with it.
+        The number of that sound and the milliseconds that it took come with it.
         """
         least_s = self._settings.min_speech_s
         times: dict[str, float] = {}
         with timed(times, "speech"):
             first = analyse_speech(clip.waveform, least_s)
             others = (analyse_speech(sound, least_s) for sound in clip.waveforms[1:])
-            speech = next((s for s in chain([first], others) if s.speech), first)
-        return speech, times["speech"]
+            numbered = enumerate(chain([first], others))
+            heard, speech = next((one for one in numbered if one[1].speech), (0, first))
+        return speech, heard, times["speech"]
 
 
 def _is_plain(capture: Capture) -> bool:

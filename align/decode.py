@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from align.completeness import measure_missing_s
-from align.container import Demuxed, demux, open_container
+from align.container import Demuxed, Track, demux, open_container
 from align.film import Film
 from align.limits import ReadLimits
 from align.photo import read_photo
@@ -78,22 +78,24 @@ def _read_tracks(
         frames = decode_frames(tracks.video, limits, film)
         with timed(timings_ms, "sound"):
             sounds = _decode_sounds(tracks, limits)
-    _refuse_empty(frames, sounds, tracks, kind)
+    waveforms = tuple(waveform for waveform, _ in sounds)
+    _refuse_empty(frames, waveforms, tracks, kind)
+    first_s = tracks.video.first_s or 0.0
     return Clip(
         frames=frames,
-        waveforms=sounds,
+        waveforms=waveforms,
         duration_s=tracks.duration_s,
         source_sha256=hash_file(path),
         missing_s=measure_missing_s(path, kind.demuxer, tracks),
         film=film.frames,
-        sound_start_s=(tracks.audio.first_s or 0.0) - (tracks.video.first_s or 0.0),
+        sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
     )
 
 
-def _decode_sounds(tracks: Demuxed, limits: ReadLimits) -> tuple[Waveform, ...]:
+def _decode_sounds(tracks: Demuxed, limits: ReadLimits) -> list[tuple[Waveform, Track]]:
     """Decode the sound tracks, the one to be heard first. Those that fail are left out."""
-    sounds = [decode_sound(track, limits) for track in (tracks.audio, *tracks.other_audio)]
-    return tuple(sound for sound in sounds if sound is not None)
+    sounds = [(decode_sound(track, limits), track) for track in (tracks.audio, *tracks.other_audio)]
+    return [(sound, track) for sound, track in sounds if sound is not None]
 
 
 def identify_kind(path: Path, name: str) -> MediaKind:

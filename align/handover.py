@@ -56,7 +56,7 @@ def hand_over(clip: Clip, memory: memoryview) -> dict[str, Any]:
         "frames": pictures[: len(clip.frames)],
         "film": pictures[len(clip.frames) :],
         "sounds": sounds,
-        "sound_start_s": clip.sound_start_s,
+        "sound_starts_s": clip.sound_starts_s,
         "duration_s": clip.duration_s,
         "source_sha256": clip.source_sha256,
         "missing_s": clip.missing_s,
@@ -85,7 +85,7 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
         source_sha256=description["source_sha256"],
         missing_s=description["missing_s"],
         film=tuple(film),
-        sound_start_s=description["sound_start_s"],
+        sound_starts_s=tuple(description["sound_starts_s"]),
     )
 
 

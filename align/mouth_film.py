@@ -28,7 +28,7 @@ _REGION: Region = (slice(74, 112), slice(28, 84))
 
 
 def film_mouth(
-    detector: FaceDetector, clip: Clip, faces: Sequence[AlignedFace]
+    detector: FaceDetector, clip: Clip, faces: Sequence[AlignedFace], heard: int = 0
 ) -> MouthFilm | None:
     """Cut the mouth of the main person out of the film of a clip.
 
@@ -36,18 +36,19 @@ def film_mouth(
         detector: finds the face again.
         clip: has a film.
         faces: the main person in the sampled frames.
+        heard: number of the sound that has the speech.
 
     Returns:
         The mouths, without the moments in which no face is found. None where there is no
         face or no sound.
     """
-    if not (clip.frames and faces and clip.waveform):
+    if not (clip.frames and faces and clip.waveforms):
         return None
     images = [cv2.cvtColor(frame.image, cv2.COLOR_GRAY2RGB) for frame in clip.film]
     scale = clip.film[0].image.shape[1] / clip.frames[0].image.shape[1]
     places = _interpolate(faces, [frame.time_s for frame in clip.film]) * scale
     again = detector.locate([np.asarray(image, np.uint8) for image in images], places)
-    return _cut(clip.film, again, clip)
+    return _cut(clip.film, again, clip.waveforms[heard], clip.sound_starts_s[heard])
 
 
 def cut_mouth(face: GreyArray) -> Float32Array:
@@ -65,19 +66,22 @@ def _interpolate(faces: Sequence[AlignedFace], times_s: Sequence[float]) -> Floa
 
 
 def _cut(
-    film: Sequence[GreyFrame], faces: Sequence[FaceDetection | None], clip: Clip
+    film: Sequence[GreyFrame],
+    faces: Sequence[FaceDetection | None],
+    sound: Waveform,
+    start_s: float,
 ) -> MouthFilm | None:
     mouths = []
     times_s = []
     for frame, face in zip(film, faces, strict=True):
         if face is not None:
             mouths.append(cut_mouth(align(frame.image, face.landmarks_xy)))
-            times_s.append(frame.time_s - clip.sound_start_s)
-    sound = clip.waveform
-    if not mouths or sound is None:
+            times_s.append(frame.time_s - start_s)
+    if not mouths:
         return None
     # A copy, as the clip may lie in a memory that another one will take
-    heard = sound.samples[: int((film[-1].time_s + _AFTER_S) * sound.rate_hz)].copy()
+    end_s = max(0.0, film[-1].time_s - start_s + _AFTER_S)
+    heard = sound.samples[: int(end_s * sound.rate_hz)].copy()
     return MouthFilm(
         np.stack(mouths), np.array(times_s, np.float64), Waveform(heard, sound.rate_hz)
     )

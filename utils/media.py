@@ -58,8 +58,8 @@ class Clip:
     as far as it is known, and 0.0 for a photograph. `source_sha256` is the hash of the
     file's bytes. `missing_s` is how much of what the file says it holds is missing at
     its end, and 0.0 where it does not say. `film` is the start of the video, ten small
-    grey frames a second, where it is asked for. `sound_start_s` is when the sound begins,
-    from the start of the picture.
+    grey frames a second, where it is asked for. `sound_starts_s` are when
+    the sounds begin, from the start of the picture.
     """
 
     frames: tuple[Frame, ...]
@@ -68,7 +68,7 @@ class Clip:
     source_sha256: str
     missing_s: float = 0.0
     film: tuple[GreyFrame, ...] = ()
-    sound_start_s: float = 0.0
+    sound_starts_s: tuple[float, ...] = ()
 
     @property
     def waveform(self) -> Waveform | None:
@@ -210,7 +210,7 @@ class MouthFilm:
 
     - `mouths` (n, 10, 14) float32 are grey levels in [0, 255], in order of time.
     - `times_s` (n,) float64 counts from the start of the sound.
-    - `sound` is what is heard in that time and before.
+    - `sound` is the one with speech, in that time and before.
     """
 
     mouths: Float32Array

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from align.decode import ReadLimits, read_clip
 from align.decoders import Decoders
 from tests.support import media
 from utils.config import CaptureSettings
-from utils.media import Clip
+from utils.media import Clip, MouthFilm
 
 FEW = CaptureSettings(max_frames=4)
 
@@ -71,7 +73,8 @@ def test_another_process_films_the_same(clip: Path) -> None:
         with decoders.read(clip, None) as (there, _timings_ms):
             assert times_s(there) == times_s(here)
             np.testing.assert_array_equal(there.film[-1].image, here.film[-1].image)
-            assert there.sound_start_s == here.sound_start_s
+            assert there.sound_starts_s == here.sound_starts_s
+            assert len(here.sound_starts_s) == len(here.waveforms) == 1
     finally:
         decoders.close()
 
@@ -85,6 +88,27 @@ def test_the_mouth_of_who_talks_is_cut_out_of_the_film(clip: Path) -> None:
     assert film.mouths.std(axis=0).max() > 5
     assert film.sound.duration_s == pytest.approx(3.0, abs=0.2)
     assert "mouth" in capture.timings_ms
+
+
+def film_of(path: Path, clip: Clip) -> MouthFilm | None:
+    """The film of a clip that was read before."""
+    aligner = Aligner(FEW, lambda *_: nullcontext((clip, {"sound": 0.0})), film_s=8.0)
+    return aligner.analyse(path).mouth_film
+
+
+def test_the_sound_with_speech_belongs_to_the_mouth(clip: Path) -> None:
+    """A recorder's first track may be that of a microphone that is off."""
+    own = filmed(clip, 8.0)
+    speech = own.waveforms[0]
+    silence = replace(speech, samples=np.zeros_like(speech.samples))
+    late = replace(
+        own, waveforms=(silence, speech), sound_starts_s=(0.0, own.sound_starts_s[0] + 0.5)
+    )
+    alone, beside = (film_of(clip, read) for read in (own, late))
+    assert alone is not None
+    assert beside is not None
+    np.testing.assert_array_equal(beside.sound.samples[:16000], alone.sound.samples[:16000])
+    np.testing.assert_allclose(beside.times_s, alone.times_s - 0.5)
 
 
 def test_without_a_face_or_sound_no_mouth_is_filmed(tmp_path: Path) -> None:
