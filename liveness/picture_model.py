@@ -86,12 +86,15 @@ def load_picture_model(folder: Path) -> PictureModel:
         card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
         if hash_file(folder / WEIGHTS_FILE) != card["sha256"]:
             raise ValueError("its hash is not that of its card")
+        feed = FaceInput.from_dict(card["input"])
+        runtime = OnnxRuntime(folder / WEIGHTS_FILE, threads=1)
+        feed.check(runtime)
         return PictureModel(
             name=str(card["name"]),
             threshold=float(card["threshold"]),
             genuine=int(card["genuine"]),
-            input=FaceInput.from_dict(card["input"]),
-            runtime=OnnxRuntime(folder / WEIGHTS_FILE, threads=1),
+            input=feed,
+            runtime=runtime,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
@@ -120,6 +123,7 @@ def add_picture_model(file: Path, folder: Path, card: Mapping[str, object]) -> P
     noise = np.random.default_rng(0).integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
     feed = FaceInput.from_dict(dict(cast(Mapping[str, Any], card["input"])))
     runtime = OnnxRuntime(file, threads=1)
+    feed.check(runtime)
     try:
         raw = runtime.run(feed.prepare(noise))
     except Exception as error:  # onnxruntime has no public base class for its errors

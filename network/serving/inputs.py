@@ -139,8 +139,8 @@ class FaceInput(_Input):
         return asdict(self)
 
     def prepare(self, faces: ImageArray) -> Float32Array:
-        """Turn faces (n, 112, 112, 3) uint8 RGB into what the network is fed, float32."""
-        if self.size_px != FACE_SIZE_PX:
+        """Turn squares (n, px, px, 3) uint8 RGB into what the network is fed, float32."""
+        if self.size_px != faces.shape[1]:
             faces = _resize(faces, self.size_px)
         if self.channels == "bgr":
             faces = faces[..., ::-1]
@@ -261,7 +261,7 @@ def _with_frontend(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resize(faces: ImageArray, size_px: int) -> ImageArray:
-    method = cv2.INTER_AREA if size_px < FACE_SIZE_PX else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if size_px < faces.shape[1] else cv2.INTER_LINEAR
     resized = [cv2.resize(face, (size_px, size_px), interpolation=method) for face in faces]
     return np.stack(resized).astype(np.uint8)
 

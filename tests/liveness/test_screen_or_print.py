@@ -26,17 +26,20 @@ LIGHT = np.full((SIZE_PX, SIZE_PX, 3), 240, np.uint8)
 DARK = np.full((SIZE_PX, SIZE_PX, 3), 10, np.uint8)
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_network(path: Path, batch: int | str = "n", size_px: int = SIZE_PX) -> Path:
     """A network of three outputs, of which the middle one is large for what is light."""
-    path = tmp_path_factory.mktemp("net") / "light.onnx"
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
         helper.make_node("MatMul", ["m", "w"], ["out"]),
     ]
     weights = np.array([[0, 0.02, 0], [0, 0.02, 0], [0.0, -0.01, 0]], np.float32)
-    save_onnx(path, {"x": ["n", 3, SIZE_PX, SIZE_PX]}, nodes, {"w": weights})
+    save_onnx(path, {"x": [batch, 3, size_px, size_px]}, nodes, {"w": weights})
     return path
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_network(tmp_path_factory.mktemp("net") / "light.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +86,23 @@ def test_a_network_that_is_none_is_refused(file: Path, folder: Path, tmp_path: P
     other = tmp_path / "other"
     refused = add(file, other, "--genuine", "3")
     assert "The network has 3 outputs. Received: genuine=3" in refused.output
-    assert "pictures" in add(file, other, "--layout", "nhwc").output
+    assert "That is the layout nchw" in add(file, other, "--layout", "nhwc").output
+    threes = write_network(tmp_path / "threes.onnx", batch=3)  # a photograph is one picture
+    assert "it takes (3, 3, 80, 80)" in add(threes, other).output
     assert not other.exists()
     (folder / WEIGHTS_FILE).replace(tmp_path / "kept.onnx")
     (folder / WEIGHTS_FILE).write_bytes(b"other")
     with pytest.raises(ModelError, match="its hash is not that of its card"):
         load_picture_model(folder)
     (tmp_path / "kept.onnx").replace(folder / WEIGHTS_FILE)
+
+
+@pytest.mark.parametrize("size_px", [64, 112])
+def test_a_network_may_take_pictures_of_another_size(tmp_path: Path, size_px: int) -> None:
+    file = write_network(tmp_path / "other.onnx", 1, size_px)
+    result = add(file, tmp_path / "made", "--size", str(size_px))
+    assert result.exit_code == 0, result.output
+    assert load_picture_model(tmp_path / "made").rate([LIGHT, DARK]) > 0.5
 
 
 def test_outputs_become_probabilities() -> None:
