@@ -232,7 +232,9 @@ def _score_some(codes: CodeArray, rows: IndexArray, vector: Float32Array) -> Flo
     products = np.empty(len(rows), np.float32)
 
     def work(a: int, b: int) -> None:
-        _score((np.take(codes, rows[a:b], axis=0), probe, products[a:b]))
+        for start in range(a, b, _ROWS_AT_ONCE):  # it bounds the memory of the copies
+            end = min(start + _ROWS_AT_ONCE, b)
+            _score((np.take(codes, rows[start:end], axis=0), probe, products[start:end]))
 
     _share(len(rows), work, _READS_TO_SHARE)
     return products

@@ -120,7 +120,7 @@ def narrow(
         nearest: how many are looked for.
 
     Returns:
-        Rows in rising order, and cosines (m,). None where too many would be read.
+        Rows (m,) in no order, and their cosines. None where too many would be read.
     """
     np.copyto(products, _OUT, where=~where)
     cut = _first_cut(products)

@@ -79,8 +79,13 @@ def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = rows_of(np.random.default_rng(2), 1001, 16)
     everybody = np.ones(1001, np.bool_)
     alone = find_rows(encode(vectors), everybody, vectors[5])
-    for name, value in (("_ROWS_TO_SHARE", 10), ("_THREADS", 3), ("_ROWS_AT_ONCE", 7)):
+    all_scores = scores(encode(vectors), vectors[5])
+    small = {"_ROWS_TO_SHARE": 10, "_THREADS": 3, "_ROWS_AT_ONCE": 7, "_READS_TO_SHARE": 10}
+    for name, value in small.items():
         monkeypatch.setattr(codeindex, name, value)
+    some = np.random.default_rng(3).permutation(1001)[:200]
+    got = codeindex._score_some(encode(vectors), some, vectors[5])
+    np.testing.assert_array_equal(got, all_scores[some])
     assert set(find_rows(encode(vectors), everybody, vectors[5])) == set(alone)
 
 
