@@ -25,6 +25,7 @@ from typing import Any, TypedDict
 from sqlalchemy import ColumnElement, Connection, Select, insert, select, text, update
 
 from gallery.results import MAX_PAGE, Event
+from gallery.table_base import bound_key
 from gallery.tables import events, meta
 from utils.errors import InvalidRequestError
 
@@ -154,7 +155,8 @@ def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
     for name, value in dict[str, Any](wanted).items():
         if value is not None:
             compares, column = compare.get(name) or (operator.eq, c[name])
-            conditions.append(compares(column, value))
+            operand = bound_key(value) if name == "before" else value
+            conditions.append(compares(column, operand))
     return conditions
 
 

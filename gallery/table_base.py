@@ -7,6 +7,14 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
 
+MAX_KEY = 2**31 - 1
+"""Highest internal number of a row: PostgreSQL refuses to compare it with a higher one."""
+
+
+def bound_key(number: int) -> int:
+    """Bring a number that rows are asked for by into the range of internal numbers."""
+    return min(max(number, 0), MAX_KEY)
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """Time with time zone UTC, also in a database that stores none."""

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from gallery.records import clock, groups
+from gallery.table_base import bound_key
 from gallery.tables import deliveries, people, people_groups, sightings
 
 QUIET = timedelta(seconds=60)
@@ -112,7 +113,8 @@ def _store(connection: Connection, rules: Rules, values: dict[str, Any]) -> None
 
 def after(connection: Connection, number: int, limit: int) -> tuple[Sighting, ...]:
     """List sightings behind a number, oldest first."""
-    query = _select().where(sightings.c.key > number).order_by(sightings.c.key).limit(limit)
+    is_behind = sightings.c.key > bound_key(number)
+    query = _select().where(is_behind).order_by(sightings.c.key).limit(limit)
     return tuple(_as_sighting(row) for row in connection.execute(query))
 
 

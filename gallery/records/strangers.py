@@ -324,12 +324,6 @@ def keys_of(connection: Connection, sources: Collection[str]) -> list[int]:
     return sorted(set(connection.scalars(query)))
 
 
-def give_to_person(connection: Connection, key: int, person_key: int) -> None:
-    """Give the visits of a stranger to the person who was enrolled from it."""
-    mine = visits.c.stranger_key == key
-    connection.execute(update(visits).where(mine).values(person_key=person_key))
-
-
 def _remove_values(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
     fragments = _fragments(connection, which)
     if fragments:

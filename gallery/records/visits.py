@@ -34,6 +34,7 @@ from gallery.encryption.sealing import Codec
 from gallery.records import clock, feedback, people
 from gallery.records.feedback import NewFeedback
 from gallery.results import MAX_PAGE
+from gallery.table_base import bound_key
 from gallery.tables import api_keys, strangers, visits
 from gallery.tables import people as people_table
 from utils.errors import (
@@ -265,9 +266,21 @@ def move(connection: Connection, key: int, other: int) -> None:
     """Give the visits of the person `other` to the person `key`, who is the same."""
     for column in (visits.c.person_key, visits.c.actual_key):
         connection.execute(update(visits).where(column == other).values({column: key}))
-    is_right = visits.c.actual_key == visits.c.person_key
+    _end_corrections(connection, key)
+
+
+def give_to_person(connection: Connection, stranger: int, key: int) -> None:
+    """Give the visits of a stranger to the person `key`, who was enrolled from it."""
+    mine = visits.c.stranger_key == stranger
+    connection.execute(update(visits).where(mine).values(person_key=key))
+    _end_corrections(connection, key)
+
+
+def _end_corrections(connection: Connection, key: int) -> None:
+    """Let answers of the person `key` stand that a correction says are of this person."""
+    is_right = (visits.c.person_key == key, visits.c.actual_key == key)
     stands = {"corrected_at": None, "actual_key": None}
-    connection.execute(update(visits).where(is_right).values(**stands))
+    connection.execute(update(visits).where(*is_right).values(**stands))
 
 
 def of_person(connection: Connection, codec: Codec, key: int) -> list[dict[str, Any]]:
@@ -305,7 +318,7 @@ def _conditions(wanted: VisitFilter) -> list[ColumnElement[bool]]:
         )
     of_outcome = c.corrected_at.is_not(None) if outcome == WRONG else c.outcome == outcome
     asked = {
-        "before": lambda value: c.key < value,
+        "before": lambda value: c.key < bound_key(value),
         "outcome": lambda _: of_outcome,
         "since": lambda value: c.at >= value,
         "until": lambda value: c.at < value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gallery.records import people, strangers
+from gallery.records import people, strangers, visits
 from gallery.records.strangers import NewClip, Stranger, StrangerClip
 from gallery.transactions.base import Transactions
 
@@ -27,7 +27,10 @@ class StrangerTransactions(Transactions):
         with self.erasing() if is_full else self._writing() as (connection, erasure):
             key, traces = strangers.add(connection, self.codec, new)
             erasure.traces |= traces
-            return key
+        if traces and not is_full:  # others came meanwhile, and something had to go all the same
+            with self.erasing() as (_, erasure):
+                erasure.traces |= traces
+        return key
 
     def list_strangers(
         self, offset: int = 0, limit: int = 50, *, hidden: bool = False
@@ -94,6 +97,6 @@ class StrangerTransactions(Transactions):
             person_key = people.key_of(connection, person_id)
             keys = strangers.keys_of(connection, sources)
             for key in keys:
-                strangers.give_to_person(connection, key, person_key)
+                visits.give_to_person(connection, key, person_key)
                 erasure.traces |= strangers.remove(connection, key, "enrolled")
         return len(keys)

@@ -222,6 +222,7 @@ def test_a_refused_transaction_leaves_no_row_and_no_gap(store: Store) -> None:
 def test_pages_of_the_audit(store: Store) -> None:
     assert [e.event_id for e in store.events(3)] == [10, 9, 8]
     assert [e.event_id for e in store.events(3, before=8)] == [7, 6, 5]
+    assert [e.event_id for e in store.events(1, before=10**15)] == [10]
     assert [e.event_id for e in store.events(100, action="create_person")] == [1]
     for limit in (0, 1001):
         with pytest.raises(InvalidRequestError):

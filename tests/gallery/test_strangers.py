@@ -11,6 +11,7 @@ from sqlalchemy import update
 from gallery.database.open import open_database
 from gallery.records import strangers
 from gallery.records.strangers import KeptValue, NewClip, StrangerClip
+from gallery.records.visits import NewVisit
 from gallery.store import Store
 from gallery.tables import stranger_values as values
 from gallery.transactions.base import Terms
@@ -61,6 +62,43 @@ def test_two_who_are_one_are_joined(kept: Store) -> None:
     assert (one.number, one.times, one.clips) == (first, 3, {"face": 3})
     gone = kept.keep_stranger(NewClip(StrangerClip("x", ()), second))
     assert gone is None, "who is gone comes not back"
+
+
+def test_the_visits_of_a_stranger_are_of_the_person_who_is_enrolled(kept: Store) -> None:
+    store = Store(kept.database, terms=Terms(stranger_days=10, visit_days=10))
+    for name in ("anna", "ben"):
+        store.create_person(name)
+    stranger = come_by(store, 1, 0)
+    for _ in range(3):
+        store.keep_visit(NewVisit("identify", "unknown", stranger=stranger))
+    of_anna, of_ben, _ = store.list_visits()
+    store.correct_visit(of_anna.visit_id, "anna")
+    store.correct_visit(of_ben.visit_id, "ben")
+    assert store.finish_strangers(["1-0"], "anna") == 1
+    visits = store.list_visits(person_id="anna")
+    assert [visit.asked.person_id for visit in visits] == ["anna"] * 3
+    assert [visit.actual_id for visit in visits] == [None, "ben", None]
+    assert [visit.corrected_at is None for visit in visits] == [True, False, True]
+
+
+def test_what_goes_for_a_clip_is_forgotten_also_where_others_came_meanwhile(
+    kept: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = come_by(kept, 1, 0)
+    for take in range(1, strangers.MOST_CLIPS):
+        come_by(kept, 1, take, first)
+    forgotten = list[set[bytes]]()
+    forget = kept.database.forget
+
+    def note(traces: set[bytes], **more: bool) -> bool:
+        forgotten.append(set(traces))
+        return forget(traces, **more)
+
+    # The moment at which another process had not yet stored the last clip
+    monkeypatch.setattr(strangers, "is_full", lambda *_: False)
+    monkeypatch.setattr(kept.database, "forget", note)
+    come_by(kept, 1, 9, first)
+    assert b"1-0" in set.union(*forgotten)
 
 
 def test_each_value_has_its_term(kept: Store) -> None:

@@ -62,6 +62,8 @@ def test_they_are_listed_by_person_day_and_outcome(kept: Store) -> None:
     assert kept.list_visits(outcome="wrong") == ()
     assert kept.list_visits(1) == (stranger,)
     assert kept.list_visits(before=stranger.number) == (anna,)
+    assert kept.list_visits(before=10**15) == (stranger, anna)
+    assert kept.list_visits(before=-(10**20)) == ()
     assert kept.list_visits(since=anna.at, until=stranger.at + timedelta(seconds=1))
     assert kept.list_visits(until=anna.at) == ()
     for wanted in ({"outcome": "odd"}, {"limit": 0}):

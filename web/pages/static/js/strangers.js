@@ -32,6 +32,8 @@ const dialog = new NamingDialog(() => showFirst());
 let strangers = [];
 let offset = 0;
 
+// Before the panel, which loads at once
+document.addEventListener("key-changed", () => (offset = 0));
 const panel = new Panel(
   () => listStrangers({ offset, limit: PAGE, hidden: String(isHidden()) }),
   (answer) => {
@@ -97,5 +99,4 @@ function act(action) {
 
 inputById("hidden").addEventListener("change", showFirst);
 buttonById("more").addEventListener("click", () => panel.refresh());
-document.addEventListener("key-changed", () => (offset = 0));
 panel.refresh();
