@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -165,11 +166,17 @@ def _look_at(root: Path, names: Iterable[str]) -> Iterable[ListedFile]:
     from jobs.enrolment_plan import ListedFile
 
     for name in names:
-        path = root / name
         with suppress(OSError, ValueError):
-            if path.is_file():
-                size = path.stat().st_size
-                yield ListedFile(name, size, _read_head(path))
+            found = _find(root, name)
+            if found is not None:
+                path = root / found
+                yield ListedFile(name, path.stat().st_size, _read_head(path), found)
+
+
+def _find(root: Path, name: str) -> str | None:
+    """Find a file by its name. A Mac writes accents and Hangul in parts (NFD)."""
+    forms = (name, unicodedata.normalize("NFD", name))
+    return next((form for form in forms if (root / form).is_file()), None)
 
 
 def _read_head(path: Path) -> bytes | None:

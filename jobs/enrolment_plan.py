@@ -14,6 +14,7 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any
+from unicodedata import category
 
 from align.sniff import describe, sniff
 from gallery.names import (
@@ -60,12 +61,13 @@ class ListedFile:
     """A file that may be enrolled.
 
     `name` is its path below what was chosen. `head` holds its first bytes, 512 or fewer;
-    None = they are not known.
+    None = they are not known. `path` is its path as the disk writes it ("" = as `name`).
     """
 
     name: str
     size_bytes: int
     head: bytes | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file of a person, and why it is refused."""
+    """A file of a person, why it is refused, and its path as the disk writes it."""
 
     name: str
     refused: DuetError | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,9 +165,10 @@ def plan_enrolment(
     folder, the names of the files do (`gallery.names.read_clip_person`). Raises
     InvalidRequestError.
     """
-    if len(files) > MAX_LISTED:
+    count = max(len(files), sum(len(row.files) for row in table.rows) if table else 0)
+    if count > MAX_LISTED:
         raise InvalidRequestError(
-            f"At most {MAX_LISTED:,} files are enrolled at once. Received: {len(files):,}",
+            f"At most {MAX_LISTED:,} files are enrolled at once. Received: {count:,}",
             "Do it in several parts.",
         )
     listed = {file.name: file for file in map(_clean, files)}
@@ -194,7 +198,8 @@ def _clean(file: ListedFile) -> ListedFile:
         name = clean_path(file.name)
     except DuetError:
         name = file.name
-    return replace(file, name="".join(c if c.isprintable() else "\ufffd" for c in name))
+    shown = "".join(c if c.isprintable() or category(c) == "Zs" else "\ufffd" for c in name)
+    return replace(file, name=shown, path=file.path or file.name)
 
 
 def _people_of_rows(rows: Iterable[Row]) -> Iterator[PlannedPerson]:
@@ -275,13 +280,14 @@ def _read_days(text: str) -> int | None:
 def _people_of_names(names: Iterable[str], *, needs_folders: bool) -> Iterator[PlannedPerson]:
     """Yield the people whom folders, or else names of files, name."""
     people: dict[str, PlannedPerson] = {}
+    files: dict[str, list[PlannedFile]] = {}
     for name in names:
         draft = _person_of_name(name, needs_folder=needs_folders)
         key = draft.person_id.casefold() or f"\n{name}"
-        earlier = people.get(key, draft)
-        joined = () if earlier is draft else earlier.files
-        people[key] = replace(earlier, files=(*joined, *draft.files))
-    yield from people.values()
+        people.setdefault(key, draft)
+        files.setdefault(key, []).extend(draft.files)
+    for key, person in people.items():
+        yield replace(person, files=tuple(files[key]))
 
 
 def _person_of_name(name: str, *, needs_folder: bool) -> PlannedPerson:
@@ -341,11 +347,15 @@ def _check_files(
     shared = {name for name, ids in owners.items() if len(ids) > 1}
     for person in people:
         names = dict.fromkeys(file.name for file in person.files)  # a file named twice is one
-        files = [
-            PlannedFile(name, _find_file_fault(name, listed.get(name), shared, rules))
-            for name in names
-        ]
+        files = [_check_file(name, listed.get(name), shared, rules) for name in names]
         yield replace(person, files=tuple(files))
+
+
+def _check_file(
+    name: str, file: ListedFile | None, shared: Collection[str], rules: Rules
+) -> PlannedFile:
+    refused = _find_file_fault(name, file, shared, rules)
+    return PlannedFile(name, refused, file.path if file else "")
 
 
 def _find_file_fault(
@@ -381,7 +391,7 @@ def _item(person: PlannedPerson, file: PlannedFile, *, awaited: bool) -> NewItem
     refused = person.refused or file.refused
     return NewItem(
         name=file.name[-MAX_NAME:],
-        media="" if awaited or refused else file.name,
+        media="" if awaited or refused else file.path,
         person_id=person.person_id[:MAX_ID] or None,
         uploaded=awaited,
         awaited=awaited and refused is None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from gallery.records.job_files import OPEN
 from gallery.records.jobs import JobItem
 
 COLUMNS = ("person_id", "name", "outcome", "files", "enrolled", "refused", "open", "reasons")
-# A cell that begins so is a formula for a spreadsheet, also in its wide form.
-_FORMULA = tuple("=+-@\t\r＝＋－＠")
+# A cell that begins so is a formula for a spreadsheet, also in its wide form. Where a
+# spreadsheet parts cells by semicolons, another one begins within ours.
+_FORMULA = re.compile(r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=\s*[=+\-@＝＋－＠])")
 _MARK = "\ufeff"  # Excel reads UTF-8 only with this mark
 
 
@@ -76,4 +78,4 @@ def _cells(person: PersonReport) -> list[str | int]:
 
 def _disarm(text: str) -> str:
     """Keep a spreadsheet from running a text as a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return _FORMULA.sub("'", text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -100,9 +101,10 @@ def test_a_table_is_looked_at_then_enrolled(
     """The person of the second row is refused, as the look says before."""
     people = tmp_path / "people"
     people.mkdir()
-    shutil.copy(folder / "people/ann/clip.mp4", people / "ann.mp4")
+    written_by_a_mac = unicodedata.normalize("NFD", "안나.mp4")
+    shutil.copy(folder / "people/ann/clip.mp4", people / written_by_a_mac)
     table = people / "people.csv"
-    rows = "person_id,name,file,consent\nann,안나,ann.mp4,=A1\nben,,gone.mp4,\n"
+    rows = "person_id,name,file,consent\nann,안나,안나.mp4,=A1\nben,,gone.mp4,\n"
     table.write_bytes(rows.encode("cp949"))
     looked = run("enroll --check", table)
     assert looked.exit_code == 1
@@ -110,7 +112,7 @@ def test_a_table_is_looked_at_then_enrolled(
     assert "read as cp949" in looked.output
     assert "row 3, ben, gone.mp4: media_not_found" in looked.output
     assert "1 file of 1 person would be enrolled" in run("enroll --check --by-name", people).output
-    assert "ann.mp4: invalid_request" in run("enroll --check", people).output
+    assert "안나.mp4: invalid_request" in run("enroll --check", people).output
     assert "0 people" in run("people", "list").output
     written = tmp_path / "report.csv"
     done = run("enroll --existing refuse --report", written, table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+import unicodedata
 from typing import Any
 
 import pytest
@@ -219,6 +220,21 @@ def test_ten_thousand_rows_and_their_bounds() -> None:
     assert time.perf_counter() - started < 10, "it takes about half a second"
     with pytest.raises(InvalidRequestError, match=r"At most 20,000 files"):
         plan(listed(*(f"{n}.mp4" for n in range(20_001))))
+    named = HEAD + "ann,,a.mp4,b.mp4\n" * MAX_ROWS
+    assert plan(listed("a.mp4", "b.mp4"), named).files == 2
+    with pytest.raises(InvalidRequestError, match=r"Received: 20,002"):
+        plan([], f"{HEAD.strip()},file3\n" + "ann,,a,b,c\n" * 6667 + "ann,,a\n")
+
+
+def test_a_file_is_opened_as_the_disk_writes_its_name() -> None:
+    on_disk = [unicodedata.normalize("NFD", "홍길동/1.mp4"), "ann/ 2.mp4 ", "ann\\3.mp4"]
+    on_disk += ["张\u3000三/1.mp4", "ben/Bild 3\u202fPM.jpg"]
+    made = plan(listed(*on_disk))
+    assert refusals(made) == {}
+    items = made.items(awaited=False)
+    assert sorted(item.media for item in items) == sorted(on_disk)
+    assert {"홍길동/1.mp4", "ann/3.mp4", "张\u3000三/1.mp4"} < {item.name for item in items}
+    assert {item.media for item in made.items()} == {""}
 
 
 def item(
@@ -239,7 +255,9 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
     items = [
         item("1.mp4", "ann", "done", result={"person": {"name": "=cmd|'/C calc'!A0"}}),
         item("2.mp4", "ann", "failed", error=error),
+        item("=3.mp4", "ann", "failed", error=error),
         item("", "@ben", "failed", error=error),
+        item("4.mp4", "dan", "done", result={"person": {"name": "Dan; =1+1;x-ray\t＝2"}}),
         item("3.mp4", "cem", "awaited"),
         item("", None, "forgotten"),
     ]
@@ -248,15 +266,17 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
     assert [(row["person_id"], row["outcome"]) for row in rows] == [
         ("ann", "partly"),
         ("'@ben", "refused"),
+        ("dan", "enrolled"),
         ("cem", "open"),
         ("", "forgotten"),
     ]
     assert (rows[0]["name"], rows[0]["enrolled"], rows[0]["refused"]) == (
         "'=cmd|'/C calc'!A0",
         "1",
-        "1",
+        "2",
     )
+    assert rows[2]["name"] == "Dan;' =1+1;x-ray\t'＝2", "nor where semicolons part the cells"
     assert (rows[0]["reasons"], rows[1]["reasons"]) == (
-        "2.mp4: =HYPERLINK(1) [media_type]",
+        "2.mp4: =HYPERLINK(1) [media_type]\n'=3.mp4: =HYPERLINK(1) [media_type]",
         "'=HYPERLINK(1) [media_type]",
     )

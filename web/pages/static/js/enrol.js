@@ -28,6 +28,7 @@ let listing = null;
 let people = [];
 let enrolled = 0;
 let isSending = false;
+let lookAgain = 0;
 
 /** Id of the job whose files are sent. The address keeps it, so that a reload goes on. */
 let jobId = new URLSearchParams(location.hash.slice(1)).get("job") ?? "";
@@ -166,13 +167,16 @@ function showSending(sending) {
 
 /** Show what becomes of the files until the job has ended. */
 async function follow() {
+  clearTimeout(lookAgain);
   if (!jobId) return;
   const job = await readJob(jobId, { limit: 1 });
   const { done = 0, failed = 0 } = job.counts;
   const left = job.files - job.finished;
   byId("outcome").textContent = t("many.outcome", { done, failed, left });
   byId("report").hidden = false;
-  if (isOpen(job) && !isSending) setTimeout(() => attempt(follow), LOOK_AGAIN_MS);
+  clearTimeout(lookAgain);
+  if (isOpen(job) && !isSending)
+    lookAgain = setTimeout(() => attempt(follow), LOOK_AGAIN_MS);
 }
 
 for (const id of ["folder", "files"]) {

@@ -109,9 +109,22 @@ export async function listFiles(chosen) {
   return new Blob([JSON.stringify(listed)], { type: "application/json" });
 }
 
+/**
+ * Write a path as the service does, so that both name a file alike.
+ * @param {string} path
+ */
+export const asListed = (path) =>
+  path
+    .normalize("NFC")
+    .trim()
+    .replaceAll("\\", "/")
+    .split("/")
+    .filter((part) => part && part !== ".")
+    .join("/");
+
 /** @param {Chosen} chosen */
 async function describe({ path, file }) {
   const bytes = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
   const head = btoa(String.fromCharCode(...bytes));
-  return { name: path.normalize("NFC"), bytes: file.size, head };
+  return { name: asListed(path), bytes: file.size, head };
 }

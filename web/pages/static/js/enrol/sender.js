@@ -1,6 +1,7 @@
 // Sends the files that a job waits for, two at a time, and says how far it is.
 import { readJob } from "../console/service.js";
 import { ApiError } from "../shared/errors.js";
+import { asListed } from "./collect.js";
 import { sendFile } from "./service.js";
 
 /** @import { Chosen } from "./collect.js" */
@@ -15,7 +16,7 @@ const MOST_TIMES = 5;
  * @param {Chosen[]} chosen
  */
 export async function findMissing(jobId, chosen) {
-  const files = new Map(chosen.map(({ path, file }) => [path.normalize("NFC"), file]));
+  const files = new Map(chosen.map(({ path, file }) => [asListed(path), file]));
   /** @type {Api.JobItem[]} */
   const awaited = [];
   for (;;) {
