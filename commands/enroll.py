@@ -167,10 +167,10 @@ def _look_at(root: Path, names: Iterable[str]) -> Iterable[ListedFile]:
 
     for name in names:
         with suppress(OSError, ValueError):
-            found = _find(root, name)
-            if found is not None:
-                path = root / found
-                yield ListedFile(name, path.stat().st_size, _read_head(path), found)
+            written = _find(root, name)
+            if written is not None:
+                path = root / written
+                yield ListedFile(name, path.stat().st_size, _read_head(path), written)
 
 
 def _find(root: Path, name: str) -> str | None:
