@@ -62,6 +62,8 @@ def test_the_level_holds_in_many_places() -> None:
     ]
     plain = fit_norm(both)
     assert fit_norm(both, rooms[:1]) == plain
+    lonely = Fold(crowd(people=1, shift=0.5, seed=30), both[0].cohort)
+    assert fit_norm(both, [*rooms[1:], lonely]) == plain
     fresh = Fold(crowd(people=20, shift=0.6, seed=20), both[0].cohort)
 
     def reach(numbers: Coefficients) -> float:

@@ -64,8 +64,10 @@ def fit_norm(folds: Sequence[Fold], alike: Sequence[Fold] = ()) -> Coefficients:
     Args:
         folds: People from anywhere.
         alike: Groups of people of one place or source each. Where there are
-            `FEWEST_GROUPS`, the level must hold in them too.
+            `FEWEST_GROUPS`, the level must hold in them too. Groups in which somebody
+            hardly has a stranger are left out.
     """
+    alike = [fold for fold in alike if _has_strangers(fold)]
     alike = alike if len(alike) >= FEWEST_GROUPS else ()
     tails = []
     for fold in folds:
@@ -95,6 +97,12 @@ def rising(scores: Float64Array) -> tuple[float, ...]:
     """The same scores, rising by a millionth at least."""
     steps = 1e-6 * np.arange(len(scores))
     return tuple(np.round(np.maximum.accumulate(scores) + steps, 7).tolist())
+
+
+def _has_strangers(fold: Fold) -> bool:
+    """Whether there are two templates of others for everybody."""
+    people = fold.table.under(fold.clean).person
+    return len(people) - int(np.bincount(people).max(initial=0)) >= 2
 
 
 def _tails_of(fold: Fold, condition: str) -> _Tails:
