@@ -40,8 +40,7 @@ Reader = Callable[
 ]
 """Reads a clip by its path, its sender's name for it and limits, with the times it took."""
 
-# Share of the frames of a first half in which a face must be seen, and its least quality
-_PLAIN_SHARE = 0.8
+# The least quality of a face that is seen in every frame of a first half
 _PLAIN_QUALITY = 0.5
 
 # Rows and columns of a picture from one that counts for its brightness to the next
@@ -163,7 +162,7 @@ def _is_plain(capture: Capture) -> bool:
     faces = capture.face_analysis
     if not capture.has_picture or capture.duration_s == 0:
         return True
-    is_steady = len(faces.faces) >= _PLAIN_SHARE * faces.frames_read
+    is_steady = len(faces.faces) >= faces.frames_read  # checks for liveness need all six
     is_clear = faces.quality is not None and faces.quality.score >= _PLAIN_QUALITY
     return is_steady and is_clear and faces.people_in_view == 1 and not faces.others
 
