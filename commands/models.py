@@ -71,6 +71,45 @@ def add_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def add_picture_options(*, size_px: int, channels: str) -> Callable[..., Any]:
+    """Add what networks of pictures are fed, with these defaults."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option(
+                "--scale",
+                default=1.0,
+                show_default=True,
+                help="Pixels (0 to 255) are multiplied by this first.",
+            ),
+            click.option(
+                "--channels",
+                type=click.Choice(["rgb", "bgr"]),
+                default=channels,
+                show_default=True,
+                help="Order of the colours.",
+            ),
+            click.option(
+                "--size",
+                "size_px",
+                default=size_px,
+                show_default=True,
+                help="Width and height that the network takes, in pixels.",
+            ),
+            click.option(
+                "--layout",
+                type=click.Choice(["nchw", "nhwc"]),
+                default="nchw",
+                show_default=True,
+                help="Order of the axes.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 def parse_channels(_: click.Context, option: click.Parameter, value: str) -> tuple[float, ...]:
     """Parse a number, or three with commas between them."""
     try:
@@ -87,39 +126,13 @@ def parse_channels(_: click.Context, option: click.Parameter, value: str) -> tup
 
 @models_add.command("face")
 @add_model_options
-@click.option(
-    "--layout",
-    type=click.Choice(["nchw", "nhwc"]),
-    default="nchw",
-    show_default=True,
-    help="Order of the axes.",
-)
-@click.option(
-    "--size",
-    "size_px",
-    default=112,
-    show_default=True,
-    help="Width and height that the network takes, in pixels.",
-)
-@click.option(
-    "--channels",
-    type=click.Choice(["rgb", "bgr"]),
-    default="rgb",
-    show_default=True,
-    help="Order of the colours.",
-)
-@click.option(
-    "--scale",
-    default=1.0,
-    show_default=True,
-    help="Pixels (0 to 255) are multiplied by this first ...",
-)
+@add_picture_options(size_px=112, channels="rgb")
 @click.option(
     "--mean",
     default="0",
     show_default=True,
     callback=parse_channels,
-    help="... then this is subtracted ...",
+    help="Then this is subtracted ...",
 )
 @click.option(
     "--std",
@@ -147,34 +160,19 @@ def models_add_face(
 
 @models_add.command("screen-or-print")
 @add_model_options
-@click.option(
-    "--layout",
-    type=click.Choice(["nchw", "nhwc"]),
-    default="nchw",
-    show_default=True,
-    help="Order of the axes.",
-)
-@click.option(
-    "--size", "size_px", default=80, show_default=True, help="Width and height, in pixels."
-)
-@click.option(
-    "--channels",
-    type=click.Choice(["rgb", "bgr"]),
-    default="bgr",
-    show_default=True,
-    help="Order of the colours.",
-)
-@click.option("--scale", default=1.0, show_default=True, help="Pixels are multiplied by this.")
+@add_picture_options(size_px=80, channels="bgr")
 @click.option(
     "--genuine",
     default=1,
     show_default=True,
+    type=click.IntRange(min=0),
     help="Number of the output that is the probability of a genuine face, from 0.",
 )
 @click.option(
     "--threshold",
     default=0.5,
     show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
     help="Probability from which a face is genuine.",
 )
 @refusals
