@@ -34,6 +34,7 @@ def test_jobs_audit_keys_backup_health_settings(
     def open_page(name: str) -> None:
         page.click(f".console-nav a[href='/console/{name}']")
         expect(page.locator(".console-nav [aria-current=page]")).to_have_text(EN[f"console.{name}"])
+        page.wait_for_load_state()  # its scripts listen from then on
 
     def look_at(name: str) -> None:
         look(page, pictures, f"console-{name}", schemes=("light",))

@@ -5,6 +5,7 @@ What they do in a browser is in tests/browser.
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from itertools import chain
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 import web.wire.errors
 from align.hints import CODES
@@ -36,6 +38,19 @@ def page_client(settings: Settings, recognizer: Recognizer) -> FlaskClient:
     return create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer).test_client()
 
 
+def without_texts(answer: TestResponse) -> str:
+    """The page without the texts that its scripts read."""
+    text = answer.get_data(as_text=True)
+    return re.sub(r'<script type="application/json" id="texts">.*?</script>', "", text)
+
+
+def test_texts_come_with_the_page(page_client: FlaskClient) -> None:
+    text = page_client.get("/kiosk?lang=ko").get_data(as_text=True)
+    found = re.search(r'<script type="application/json" id="texts">(.*?)</script>', text)
+    assert found
+    assert json.loads(found[1]) == pages.texts("ko", "kiosk")
+
+
 @pytest.mark.parametrize("url", [*PAGES, "/"])
 def test_every_page_has_the_header_and_comes_from_the_service_alone(
     page_client: FlaskClient, url: str
@@ -49,7 +64,8 @@ def test_every_page_has_the_header_and_comes_from_the_service_alone(
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", text)
     for link in re.findall(r'(?:src|href|data-specs-url)="(/[^"]*)"', text):
         assert page_client.get(link, buffered=True).status_code == 200, link
-    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", text), "nothing inline"
+    code = without_texts(answer)
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", code), "nothing inline"
 
 
 @pytest.mark.parametrize("url", PAGES)
@@ -76,7 +92,7 @@ def test_who_enrols_agrees_to_what_is_stored(
     app = create_app(
         {"SETTINGS": settings.replace(keep_media=keeps), "SWAGGER_UI": True}, recognizer
     )
-    text = app.test_client().get("/kiosk").get_data(as_text=True)
+    text = without_texts(app.test_client().get("/kiosk"))
     assert [
         key for key in ("enrol.consent", "enrol.consent_media") if TEXTS["en"][key] in text
     ] == [said]

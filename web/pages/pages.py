@@ -147,7 +147,7 @@ def page(name: str, **values: object) -> Response:
             f"{name}.html",
             page=name,
             lang=language,
-            text_files=text_files(name),
+            texts=translations,
             usable_by=USABLE_BY,
             languages=LANGUAGES,
             console=CONSOLE,

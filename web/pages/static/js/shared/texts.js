@@ -1,20 +1,12 @@
-// Texts in the page's language, from the files that the server fills the page with.
-import { at } from "./root.js";
-
+// Texts in the page's language. They come with the page: a script that had to ask for them
+// would be late for the first click.
 const root = document.documentElement;
 
 /** Tag of the page's language, such as "en". */
 export const language = root.lang || "en";
 
-const files = (root.dataset.texts ?? "common").split(" ");
-
 /** @type {Record<string, string>} */
-const texts = Object.assign({}, ...(await Promise.all(files.map(fetchFile))));
-
-/** @param {string} name */
-async function fetchFile(name) {
-  return (await fetch(at(`/static/i18n/${language}/${name}.json`))).json();
-}
+const texts = JSON.parse(document.getElementById("texts")?.textContent ?? "{}");
 
 // Hebrew, Arabic and their neighbours.
 const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/u;
