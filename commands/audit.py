@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from commands.shared import open_store, refusals
-from gallery.results import MAX_PAGE, Event
+from commands.shared import limit_option, open_store, refusals
+from gallery.results import Event
 from utils.moments import read_moment
 from utils.wording import count_noun
 
@@ -35,13 +35,7 @@ def audit() -> None:
 
 
 @audit.command("show")
-@click.option(
-    "--limit",
-    default=50,
-    show_default=True,
-    type=click.IntRange(1, MAX_PAGE),
-    help="At most so many rows.",
-)
+@limit_option
 @click.option("--before", type=int, help="Only rows of a number below this one.")
 @click.option("--action", help="Only rows of this action, as `identify`.")
 @click.option("--outcome", help="Only rows of this outcome, as `accepted`.")

@@ -13,6 +13,7 @@ import click
 from commands.hints import HINTS, SERVER_HINTS
 from commands.voice_server import ServerError
 from commands.wording import language, word_refusal
+from gallery.results import MAX_PAGE
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
 from utils.whole_file import whole_file
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from recognition.recognizer import Recognizer
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+limit_option = click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, MAX_PAGE),
+    help="At most so many rows.",
+)
 
 
 class DefaultGroup(click.Group):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from commands.shared import open_recognizer, open_store, refusals
+from commands.shared import limit_option, open_recognizer, open_store, refusals
 from gallery.names import new_person_id
-from gallery.results import MAX_PAGE
 from utils.wording import count_noun
 
 
@@ -16,13 +15,7 @@ def strangers() -> None:
 
 
 @strangers.command("list")
-@click.option(
-    "--limit",
-    default=50,
-    show_default=True,
-    type=click.IntRange(1, MAX_PAGE),
-    help="At most so many.",
-)
+@limit_option
 @click.option("--offset", default=0, show_default=True, help="Leave so many out.")
 @click.option("--hidden", is_flag=True, help="Those who stay unknown in your word.")
 @refusals

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from commands.audit import read_moment_option
-from commands.shared import open_store, refusals
-from gallery.results import MAX_PAGE
+from commands.shared import limit_option, open_store, refusals
 
 if TYPE_CHECKING:
     from gallery.records.visits import Visit, VisitFilter
@@ -20,13 +19,7 @@ def visits() -> None:
 
 
 @visits.command("list")
-@click.option(
-    "--limit",
-    default=50,
-    show_default=True,
-    type=click.IntRange(1, MAX_PAGE),
-    help="At most so many.",
-)
+@limit_option
 @click.option("--before", type=int, help="Only visits of a number below this one.")
 @click.option("--person", "person_id", help="Only visits that named, or were, this person.")
 @click.option("--outcome", help="accepted, unknown, conflict, rejected, or wrong (corrected).")

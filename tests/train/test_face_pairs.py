@@ -79,3 +79,22 @@ def test_pairs_need_targets(listing: Listing, tmp_path: Path, teacher: TeacherNe
     seen = TeacherOptions((teacher,), view="augmented")
     with pytest.raises(ValueError, match="Received: view='augmented'"):
         batches(listing, tmp_path, pairs=PairOptions(), teacher=seen)
+
+
+@pytest.mark.tf
+def test_pairs_count_in_the_loss(listing: Listing, tmp_path: Path, teacher: TeacherNetwork) -> None:
+    import tensorflow as tf
+
+    from train.face.task import FaceOptions, FaceTask
+
+    options = {"teacher": TeacherOptions((teacher,)), "resolutions": ((0.0, 48),)}
+    losses = []
+    for weight in (0.0, 3.0):
+        source = batches(listing, tmp_path, pairs=PairOptions(weight=weight), **options)
+        task = FaceTask(source, None, FaceOptions("patchface"))
+        batch = {name: tf.constant(value) for name, value in source.batch(0, 0.0).items()}
+        losses.append({name: float(part) for name, part in task.loss(batch, 0.0).items()})
+    for weight, parts in zip((0.0, 3.0), losses, strict=True):
+        others = parts["teacher"] + 40 * parts["relation"] + 0.02 * parts["margin_head"]
+        assert parts["same_person"] > 0
+        assert parts["loss"] == pytest.approx(others + weight * parts["same_person"], rel=1e-4)
