@@ -7,7 +7,7 @@
   most of it, when it is written (`first`) and in the end, after corrections.
 - `telephone`: the talk `speech/turns/sample`, DER with a collar of 0.25 s.
 - `load`: sessions at once in real time: how long after the end of a turn its text comes,
-  and after the end of an utterance, which may be one turn with the next. The lag by minute.
+  and after the end of an utterance, which may be one turn with the next. Lag and memory.
 - `memory`: sessions that are opened and dropped, with the threads and connections that are
   left, then one of silence and speech.
 - `hours` and `beside`: as `bench.live_hours` has them.
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
@@ -182,8 +183,11 @@ def measure_load(service: Service, sessions: int, minutes: float) -> None:
     """Print how long texts take, and the lag, of sessions at once in real time."""
     talks = [make_dialogue(3 * n, minutes) for n in range(sessions)]
     started_s = processor_s(service)
-    with ThreadPoolExecutor(sessions) as pool:
+    over = Event()
+    with ThreadPoolExecutor(sessions + 1) as pool:
+        memory = pool.submit(watch_memory, service, over)
         heard = list(pool.map(lambda talk: talk_to(service, talk, 1.0, language="ko"), talks))
+        over.set()
     seconds = max(talk.length_s for talk in talks)
     delays = list(chain.from_iterable(map(list_turn_delays, heard)))
     until_words = list(chain.from_iterable(map(list_delays, talks, heard)))
@@ -195,6 +199,16 @@ def measure_load(service: Service, sessions: int, minutes: float) -> None:
         f" {_most_lag_s(heard, seconds):.2f} | {partials} |"
         f" {(processor_s(service) - started_s) / seconds:.2f} |"
     )
+    each_mb = memory.result()
+    click.echo(f"MB after each minute: {', '.join(f'{mb:.0f}' for mb in each_mb)}")
+
+
+def watch_memory(service: Service, over: Event) -> list[float]:
+    """Memory of the process that answers after each minute and at the end, in MB."""
+    each_mb = []
+    while not over.wait(60.0):
+        each_mb.append(resident_mb(service))
+    return [*each_mb, resident_mb(service)]
 
 
 def _most_lag_s(all_heard: Sequence[Heard], until_s: float) -> float:
