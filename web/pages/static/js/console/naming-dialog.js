@@ -52,8 +52,19 @@ export class NamingDialog {
   }
 
   async #enrolNew() {
-    if (this.#person.text) await this.#send({ name: this.#person.text });
-    else this.#refuse(t("strangers.missing_name"));
+    const name = this.#person.text;
+    if (!name) this.#refuse(t("strangers.missing_name"));
+    else if (await this.#isSomebodyNew()) await this.#send({ name });
+  }
+
+  /** Whether nobody is typed who is enrolled, or the operator says it is somebody else. */
+  async #isSomebodyNew() {
+    const [same] = await this.#person.findAll();
+    if (!same) return true;
+    return confirmAction(
+      t("strangers.namesake", { name: same.name }),
+      t("strangers.new"),
+    );
   }
 
   async #enrolKnown() {

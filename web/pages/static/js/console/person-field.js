@@ -5,6 +5,7 @@ import { listPeople } from "../shared/people-search.js";
 
 const SEARCH_AFTER_MS = 200;
 const MOST_PEOPLE = 20;
+const MOST_ALIKE = 1000;
 
 export class PersonField {
   #input;
@@ -37,13 +38,23 @@ export class PersonField {
    * @returns {Promise<Api.PersonRef | null>}
    */
   async find() {
-    const { text } = this;
-    if (!text) return null;
-    const { people } = await listPeople({ search: text, limit: MOST_PEOPLE });
-    const byPersonId = people.find(({ person_id }) => person_id === text);
+    const people = await this.findAll();
+    const byPersonId = people.find(({ person_id }) => person_id === this.text);
     if (byPersonId) return byPersonId;
-    const named = people.filter(({ name }) => name === text);
-    return named.length === 1 ? (named[0] ?? null) : null;
+    return people.length === 1 ? (people[0] ?? null) : null;
+  }
+
+  /**
+   * Find everybody whose id or name is typed, in any case.
+   * @returns {Promise<Api.PersonRef[]>}
+   */
+  async findAll() {
+    const { text } = this;
+    if (!text) return [];
+    const { people } = await listPeople({ search: text, limit: MOST_ALIKE });
+    return people.filter(({ person_id, name }) =>
+      [person_id, name].map(foldCase).includes(foldCase(text)),
+    );
   }
 
   /** Offer the people who fit. Without an answer nobody is offered. */
@@ -54,3 +65,6 @@ export class PersonField {
     this.#options.replaceChildren(...options);
   }
 }
+
+/** @param {string} text */
+const foldCase = (text) => text.normalize("NFKC").toLowerCase();
