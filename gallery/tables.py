@@ -245,6 +245,8 @@ jobs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("cancelled", Boolean, nullable=False),
+    # When the last file came that the job waited for.
+    Column("received_at", UtcDateTime),
     # What else is asked for, by name.
     Column("options", JSON(none_as_null=True)),
     sqlite_autoincrement=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 
 from gallery.records import clock
 from gallery.records.job_claims import JobClaims
@@ -13,10 +13,10 @@ from gallery.tables import job_items, jobs
 from utils.errors import FileNotAwaitedError, JobNotFoundError
 
 LONGEST_WAIT = timedelta(days=1)
-"""Time after which a file that was not sent is not waited for any more."""
+"""Time without any file of a job, after which its others are not waited for any more."""
 _NOT_SENT = {
     "code": "media_missing",
-    "message": "The file was listed, and was not sent within a day.",
+    "message": "The file was listed, and no file of the job was sent for a day.",
     "hint": "Send it again.",
 }
 
@@ -60,16 +60,19 @@ class JobArrivals(JobClaims):
             )
             if not received.rowcount:
                 raise _not_awaited(position)
+            its_job = update(jobs).where(jobs.c.job_id == job_id)
+            connection.execute(its_job.values(received_at=clock.now()))
 
     def give_up_awaited(self) -> int:
-        """Fail files that were not sent for `LONGEST_WAIT`, and return how many.
+        """Fail files of jobs that no file came for in `LONGEST_WAIT`, and return how many.
 
         None fails while the clock is in doubt (`gallery.records.clock`).
         """
         with self._database.write() as connection:
             if clock.find_jump(connection):
                 return 0
-            old = select(jobs.c.key).where(jobs.c.created_at < clock.now() - LONGEST_WAIT)
+            last_heard_of = func.coalesce(jobs.c.received_at, jobs.c.created_at)
+            old = select(jobs.c.key).where(last_heard_of < clock.now() - LONGEST_WAIT)
             missing = (job_items.c.state == AWAITED) & job_items.c.job_key.in_(old)
             keys = list(connection.scalars(select(job_items.c.job_key).where(missing).distinct()))
             given_up = connection.execute(

@@ -165,16 +165,28 @@ def test_it_survives_a_restart_and_is_cancelled(
     again.extensions["duet"].job_thread.stop()
 
 
-def test_files_that_never_come_are_given_up(client: FlaskClient, recognizer: Recognizer) -> None:
-    job_id = ask(client, ["ann/1.mp4"], consent="yes").get_json()["job_id"]
+def test_files_that_never_come_are_given_up(
+    client: FlaskClient, app: Flask, recognizer: Recognizer
+) -> None:
+    """A day after the last file came, not after the job was made."""
+    app.extensions["duet"].job_thread.stop()
+    job_id = ask(client, ["ann/1.mp4", "ben/1.mp4"], consent="yes").get_json()["job_id"]
     jobs = Jobs(recognizer.store.database)
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+
+    def note(**times: datetime) -> None:
+        with recognizer.store.database.write() as connection:
+            connection.execute(update(jobs_table).values(times))
+
+    note(created_at=long_ago)
+    assert send_clip(client, job_id, 0, face="ann").status_code == 202
     assert jobs.give_up_awaited() == 0
-    with recognizer.store.database.write() as connection:
-        long_ago = datetime.now(UTC) - timedelta(days=2)
-        connection.execute(update(jobs_table).values(created_at=long_ago))
+    note(received_at=long_ago)
     assert jobs.give_up_awaited() == 1
-    body = client.get(f"/v1/jobs/{job_id}").get_json()
-    assert (body["state"], body["items"][0]["error"]["code"]) == ("done", "media_missing")
+    missing = client.get(f"/v1/jobs/{job_id}?state=failed").get_json()["items"]
+    assert [(item["name"], item["error"]["code"]) for item in missing] == [
+        ("ben/1.mp4", "media_missing")
+    ]
 
 
 def test_what_is_known_of_a_deleted_person_goes(
