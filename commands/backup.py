@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, open_store, refusals
+from commands.shared import FILE, open_store, output_to, refusals
 from utils.config import Settings
 from utils.errors import BackupOffError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
@@ -18,6 +18,7 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.backup.folder import Backup
+    from gallery.backup.restoring import Restored
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PASSPHRASE = click.option(
@@ -52,10 +53,14 @@ def backup(
     settings = Settings.from_env()
     sealed_key = _seal_key(settings, passphrase_file) if with_key else ""
     beside = Beside(settings, encoder_ids(settings), sealed_key)
-    with open_store() as store, tqdm(total=count_rows(store), unit="rows", disable=None) as bar:
+    with (
+        open_store() as store,
+        output_to(folder, "folder"),
+        tqdm(total=count_rows(store), unit="rows", disable=None) as bar,
+    ):
         made = make_backup(store, folder, beside, lambda _table, rows: bar.update(rows))
-    if keep:
-        remove_oldest(folder, keep)
+        if keep:
+            remove_oldest(folder, keep)
     click.echo((made.path / "backup.json").read_text() if as_json else _describe(made))
 
 
@@ -102,10 +107,6 @@ def restore(
     the backup tells. Every byte of the backup is checked before.
     """
     from gallery.backup.folder import open_backup
-    from gallery.backup.restoring import restore as restore_backup
-    from gallery.database.open import open_database
-    from gallery.encryption.sealing import codec_of
-    from gallery.store import Store
 
     settings = Settings.from_env()
     chosen = open_backup(folder)
@@ -113,20 +114,30 @@ def restore(
         _write_key(chosen, key_to, passphrase_file)
         settings = settings.replace(encryption_key="", encryption_key_file=key_to)
     settings = _at(settings, target)
+    with output_to(settings.storage.data_dir, "folder"):
+        done = _restore_to(settings, chosen)
+    click.echo(
+        f"{_describe(chosen)} is restored:"
+        f" {count_noun(done.rows['people'], 'person', 'people')}."
+        f" {count_noun(done.deletions, 'later deletion')} done again."
+    )
+
+
+def _restore_to(settings: Settings, chosen: Backup) -> Restored:
+    from gallery.backup.restoring import restore as restore_backup
+    from gallery.database.open import open_database
+    from gallery.encryption.sealing import codec_of
+    from gallery.store import Store
+
     temporary = settings.storage.temporary_folder
     temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(open_database(settings.storage.gallery_url), codec_of(settings))
     try:
         total = sum(chosen.manifest.rows.values())
         with tqdm(total=total, unit="rows", disable=None) as bar:
-            done = restore_backup(chosen, store, temporary, lambda _table, rows: bar.update(rows))
+            return restore_backup(chosen, store, temporary, lambda _table, rows: bar.update(rows))
     finally:
         store.close()
-    click.echo(
-        f"{_describe(chosen)} is restored:"
-        f" {count_noun(done.rows['people'], 'person', 'people')}."
-        f" {count_noun(done.deletions, 'later deletion')} done again."
-    )
 
 
 def _at(settings: Settings, target: str | None) -> Settings:

@@ -31,7 +31,10 @@ _MEDIA = {
 
 HINTS = _MEDIA | {
     "busy": "Run the command again in a few seconds.",
-    "path_forbidden": "Put the file below the media root (setting DUET_MEDIA_ROOT).",
+    "path_forbidden": (
+        "Put the file into the folder of the table, or for a job below the media root"
+        " (setting DUET_MEDIA_ROOT)."
+    ),
     "media_too_long": "Use a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
     "person_not_found": "List the people with: cli.py people list",
     "person_exists": (

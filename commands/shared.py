@@ -79,13 +79,19 @@ def output_file(file: Path) -> Iterator[Path]:
 
     Raises OutputError where the file cannot be written, as on a full disk.
     """
+    with output_to(file, "file"), whole_file(file) as draft:
+        yield draft
+
+
+@contextmanager
+def output_to(place: Path, kind: str) -> Iterator[None]:
+    """Raise OutputError where what is written to a place fails, as on a full disk."""
     try:
-        with whole_file(file) as draft:
-            yield draft
+        yield
     except OSError as error:
         raise OutputError(
-            f"The file {file.name} cannot be written: {error.strerror}.",
-            "Free some space, or name another file.",
+            f"The {kind} {place.name} cannot be written: {error.strerror}.",
+            f"Free some space, or name another {kind}.",
         ) from error
 
 

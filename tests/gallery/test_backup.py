@@ -352,6 +352,11 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("restore", backup.path)
     assert refused.exit_code == 1
     assert "not empty" in refused.output
+    nowhere = words / "below-a-file"
+    for command in (("backup", nowhere), ("restore", backup.path, "--to", nowhere)):
+        refused = run(*command)
+        assert refused.exit_code == 1
+        assert "output_refused" in refused.output
     monkeypatch.delenv("DUET_ENCRYPTION_KEY_FILE")
     place = tmp_path / "elsewhere"
     new = tmp_path / "new.key"
