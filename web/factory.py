@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -94,6 +95,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+MOST_PARTS = 8
+"""Parts of a path that is no route of which the log tells."""
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 ABOUT = (
     "Identification by face and voice on this machine. `POST /v1/people` creates a person, `POST"
@@ -260,8 +263,7 @@ def _init_requests(app: Flask) -> None:
             {"Content-Security-Policy": API_CSP, "Cache-Control": "no-store"}
             | pages.headers_for(request.endpoint)
         )
-        # Of a URL that is no route, the path says who asks for what
-        route = request.url_rule.rule if request.url_rule else ascii(request.path[:200])
+        route = request.url_rule.rule if request.url_rule else _shorten_path(app)
         method = request.method if request.method.isalpha() else "-"
         took_ms = 1000 * (time.perf_counter() - g.started)
         line = f"{method} {route} {response.status_code} {took_ms:.0f} ms"
@@ -269,3 +271,11 @@ def _init_requests(app: Flask) -> None:
         facts |= {"took_ms": round(took_ms), "request_id": g.request_id}
         log.info("%s request_id=%s", line, g.request_id, extra={"facts": facts})
         return response
+
+
+def _shorten_path(app: Flask) -> str:
+    """Keep of a path that is no route what routes have: the rest may be the id of a person."""
+    routes = (rule.rule.split("/") for rule in app.url_map.iter_rules())
+    words = set(chain.from_iterable(routes))
+    parts = request.path.split("/")[:MOST_PARTS]
+    return "/".join(part if part in words else "*" for part in parts)

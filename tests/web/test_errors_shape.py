@@ -199,7 +199,7 @@ def test_log_line_holds_no_names(client: FlaskClient, caplog: pytest.LogCaptureF
     assert any(
         line.startswith("POST /v1/people/<string:person_id>/templates 201 ") for line in lines
     )
-    assert any(line.startswith("GET '/no/such\\npage' 404 ") for line in lines)
+    assert any(line.startswith("GET /*/* 404 ") for line in lines)
     assert "ann" not in caplog.text
     assert "secret" not in caplog.text
 

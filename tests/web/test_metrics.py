@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
@@ -89,7 +89,9 @@ def test_the_dashboard_asks_for_figures_that_exist(client: FlaskClient) -> None:
         assert f"# TYPE {name.removesuffix('_bucket')} " in text
 
 
-def test_the_log_in_json(client: FlaskClient) -> None:
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What the log holds, in JSON."""
     stream: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: stream.append(JsonFormatter().format(record))  # type: ignore[method-assign]
@@ -97,12 +99,14 @@ def test_the_log_in_json(client: FlaskClient) -> None:
     before = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    try:
-        client.get("/v1/people/zoe", headers={"X-Request-ID": "abc"})
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
-    line = json.loads(stream[-1])
+    yield stream
+    log.removeHandler(handler)
+    log.setLevel(before)
+
+
+def test_the_log_in_json(client: FlaskClient, lines: list[str]) -> None:
+    client.get("/v1/people/zoe", headers={"X-Request-ID": "abc"})
+    line = json.loads(lines[-1])
     assert {name: line[name] for name in ("request_id", "method", "route", "status", "level")} == {
         "request_id": "abc",
         "method": "GET",
@@ -110,7 +114,23 @@ def test_the_log_in_json(client: FlaskClient) -> None:
         "status": 404,
         "level": "info",
     }
-    assert "zoe" not in stream[-1]
+    assert "zoe" not in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("PUT", "/v1/people/zoe", "/v1/people/*"),
+        ("GET", "/v1/people/zoe/templets", "/v1/people/*/*"),
+        ("GET", "/zoe/a/b/c/d/e/f/g/h", "/*/*/*/*/*/*/*"),
+    ],
+)
+def test_of_what_is_no_route_nobody_is_named(
+    client: FlaskClient, lines: list[str], method: str, path: str, route: str
+) -> None:
+    client.open(path, method=method)
+    assert json.loads(lines[-1])["route"] == route
+    assert "zoe" not in "".join(lines)
 
 
 @pytest.mark.slow
