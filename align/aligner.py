@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from align.ahead import Ahead, Heard
+from align.audience import Audience
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
 from align.heap import bound_heap, release_heap
@@ -22,7 +23,6 @@ from align.limits import ReadLimits
 from align.mouth_film import film_mouth
 from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
-from utils.beside import beside
 from utils.clock import timed
 from utils.config import CaptureSettings
 from utils.media import (
@@ -32,13 +32,16 @@ from utils.media import (
     FaceDetection,
     Frame,
     MouthFilm,
-    SpeechAnalysis,
+    Waveform,
 )
 
 Reader = Callable[
-    [Path, str | None, ReadLimits], AbstractContextManager[tuple[Clip, dict[str, float]]]
+    [Path, str | None, ReadLimits, Audience], AbstractContextManager[tuple[Clip, dict[str, float]]]
 ]
-"""Reads a clip by its path, its sender's name for it and limits, with the times it took."""
+"""Reads a clip by its path, its sender's name for it and limits, with the times it took.
+
+The audience may be shown what is there before the rest is, or nothing.
+"""
 
 # The least quality of a face that is seen in every frame of a first half
 _PLAIN_QUALITY = 0.5
@@ -101,25 +104,29 @@ class Aligner:
 
     def _analyse(self, path: Path, filename: str | None, limits: ReadLimits) -> Capture:
         started = time.perf_counter()
-        with self._read(path, filename, limits) as (clip, timings):
+        with (
+            Ahead(self._detector, self._hear, limits.max_frames) as ahead,
+            self._read(path, filename, limits, ahead) as (clip, timings),
+        ):
             read_ms = (time.perf_counter() - started) * 1000
-            timings["decode"] = read_ms - timings["sound"]
-            return self._examine(clip, timings)
+            timings["decode"] = read_ms - timings["sound"] - ahead.look_ms
+            return self._examine(clip, ahead, timings)
 
     @contextmanager
     def _read_here(
-        self, path: Path, filename: str | None, limits: ReadLimits
+        self, path: Path, filename: str | None, limits: ReadLimits, audience: Audience
     ) -> Iterator[tuple[Clip, dict[str, float]]]:
-        yield read_timed(path, limits, filename)
+        yield read_timed(path, limits, filename, audience)
 
-    def _examine(self, clip: Clip, timings: dict[str, float]) -> Capture:
-        with beside(partial(self._hear, clip)) as hearing:
-            with timed(timings, "detect"):
-                detections = find_faces(self._detector, clip.frames)
-            with timed(timings, "align"):
-                faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
-            view = _glance(clip.frames, detections)
-            speech, heard, timings["speech"] = hearing.result()
+    def _examine(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
+        ahead.catch_up(clip)
+        with timed(timings, "detect"):
+            detections = find_faces(self._detector, clip.frames, ahead.look_at(clip.frames))
+        timings["detect"] += ahead.look_ms
+        with timed(timings, "align"):
+            faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
+        view = _glance(clip.frames, detections)
+        speech, heard, timings["speech"] = ahead.result()
         film = self._film(clip, faces, heard, timings)
         return Capture(
             face_analysis=faces,
@@ -142,16 +149,13 @@ class Aligner:
         with timed(timings, "mouth"):
             return film_mouth(self._detector, clip, faces.faces, heard)
 
-    def _hear(self, clip: Clip) -> tuple[SpeechAnalysis, int, float]:
-        """Analyse the first sound with speech, or the first sound where none has any.
-
-        The number of that sound and the milliseconds that it took come with it.
-        """
+    def _hear(self, waveforms: tuple[Waveform, ...]) -> Heard:
+        """Analyse the first sound with speech, or the first sound where none has any."""
         least_s = self._settings.min_speech_s
         times: dict[str, float] = {}
         with timed(times, "speech"):
-            first = analyse_speech(clip.waveform, least_s)
-            others = (analyse_speech(sound, least_s) for sound in clip.waveforms[1:])
+            first = analyse_speech(waveforms[0] if waveforms else None, least_s)
+            others = (analyse_speech(sound, least_s) for sound in waveforms[1:])
             numbered = enumerate(chain([first], others))
             heard, speech = next((one for one in numbered if one[1].speech), (0, first))
         return speech, heard, times["speech"]

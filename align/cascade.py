@@ -14,14 +14,16 @@ stage five x and five y of the landmarks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import cast
 
 import cv2
 import numpy as np
 
 from align.detector_networks import Network, Networks
-from utils.arrays import Float32Array, Float64Array, ImageArray
+from utils.arrays import Float32Array, Float64Array, GreyArray, ImageArray
+
+Images = Sequence[ImageArray] | Sequence[GreyArray]
+"""Images of one size, all in colour or all grey."""
 
 # The smallest face looked for, and the ratio of one level of the pyramid to the next
 _FACE_PX = 20
@@ -59,41 +61,72 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     return _finish(images, rows, networks)
 
 
-def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
-    """Find faces in the frames of a clip: in full in every third, and near them in the rest.
+class Follower:
+    """Finds faces in the frames of a clip as they come.
 
-    In the frames between, the faces of the two frames beside them are what is proposed.
-    Where one of those is lost, or where there is none, the frame is searched in full. So
-    a face beside others is missed where it comes and goes between two full searches.
-    Proposing is most of the work of `detect`.
-
-    Args:
-        images: as `detect` has them, in order of time.
-        networks: the three networks.
-
-    Returns:
-        (n, 16) rows, surest first.
+    Every third is searched in full. In the frames between, the faces of the two frames
+    beside them are what is proposed. Where one of those is lost, or where there is none,
+    the frame is searched in full. So a face beside others is missed where it comes and
+    goes between two full searches. Proposing is most of the work of `detect`.
     """
-    full = sorted({*range(0, len(images), _FULL_EVERY), len(images) - 1})
-    rows = _detect_some(images, full, networks)
-    for before, after in pairwise(full):
-        between = range(before + 1, after)
-        beside = rows[np.isin(rows[:, 0], (before, after))]
-        near = _look_near(images, beside, between, networks)
-        most = max(np.sum(beside[:, 0] == before), np.sum(beside[:, 0] == after))
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._images: list[ImageArray] = []
+        self._rows = np.empty((0, 16))
+        self._last_full: int | None = None
+
+    def add(self, image: ImageArray) -> None:
+        """Take the next image in order of time, as `detect` has it."""
+        self._images.append(image)
+        newest = len(self._images) - 1
+        if newest % _FULL_EVERY == 0:
+            self._search(newest)
+
+    def finish(self) -> Float64Array:
+        """Return the (n, 16) rows of all images, surest first."""
+        newest = len(self._images) - 1
+        if self._images and newest != self._last_full:
+            self._search(newest)
+        return np.asarray(self._rows[np.argsort(-self._rows[:, 5], kind="stable")], np.float64)
+
+    def _search(self, newest: int) -> None:
+        """Search the newest image in full, and those since the one before near its faces."""
+        before = self._last_full
+        self._last_full = newest
+        self._rows = np.concatenate([self._rows, self._detect([newest])])
+        if before is None or newest == before + 1:
+            return
+        between = range(before + 1, newest)
+        beside = self._rows[np.isin(self._rows[:, 0], (before, newest))]
+        near = _look_near(self._images, beside, between, self._networks)
+        most = max(np.sum(beside[:, 0] == before), np.sum(beside[:, 0] == newest))
         lost = [i for i in between if np.sum(near[:, 0] == i) < max(1, most)]
         near = near[~np.isin(near[:, 0], lost)]
-        rows = np.concatenate([rows, near, _detect_some(images, lost, networks)])
-    return np.asarray(rows[np.argsort(-rows[:, 5], kind="stable")], np.float64)
+        self._rows = np.concatenate([self._rows, near, self._detect(lost)])
+
+    def _detect(self, chosen: Sequence[int]) -> Float64Array:
+        """Search some of the images in full. The rows have the indices of all."""
+        if not chosen:
+            return np.empty((0, 16))
+        rows = detect([self._images[i] for i in chosen], self._networks)
+        rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
+        return rows
 
 
-def locate(
-    images: Sequence[ImageArray], boxes_xyxy: Float64Array, networks: Networks
-) -> Float64Array:
+def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
+    """Find faces in all frames of a clip, in order of time, as `Follower` does."""
+    follower = Follower(networks)
+    for image in images:
+        follower.add(image)
+    return follower.finish()
+
+
+def locate(images: Images, boxes_xyxy: Float64Array, networks: Networks) -> Float64Array:
     """Find the face again that is about in a known place, by the last network alone.
 
     Args:
-        images: as `detect` has them.
+        images: as `detect` has them, or grey ones (h, w).
         boxes_xyxy: (n, 4) where it is about, in each image.
         networks: the three networks.
 
@@ -102,17 +135,6 @@ def locate(
     """
     rows = np.column_stack([np.arange(len(images)), boxes_xyxy, np.ones(len(images))])
     return _finish(images, to_squares(rows), networks)
-
-
-def _detect_some(
-    images: Sequence[ImageArray], chosen: Sequence[int], networks: Networks
-) -> Float64Array:
-    """Search some of the images in full. The rows have the indices of all."""
-    if not chosen:
-        return np.empty((0, 16))
-    rows = detect([images[i] for i in chosen], networks)
-    rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
-    return rows
 
 
 def _look_near(
@@ -228,7 +250,7 @@ def _refine(images: Sequence[ImageArray], rows: Float64Array, networks: Networks
     return to_squares(_suppress_by_image(rows[rows[:, 5] > _LEAST_PROBABILITY[1]], 0.7))
 
 
-def _finish(images: Sequence[ImageArray], rows: Float64Array, networks: Networks) -> Float64Array:
+def _finish(images: Images, rows: Float64Array, networks: Networks) -> Float64Array:
     if not len(rows):
         return np.empty((0, 16))
     offsets, landmarks, faces = _run(networks.output, images, rows, 48)
@@ -261,15 +283,15 @@ def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
 
 
 def _run(
-    network: Network, images: Sequence[ImageArray], rows: Float64Array, size: int
+    network: Network, images: Images, rows: Float64Array, size: int
 ) -> tuple[Float32Array, ...]:
     batches = [rows[first : first + _CROPS] for first in range(0, len(rows), _CROPS)]
     parts = [network(_to_input(_cut_crops(images, batch, size))) for batch in batches]
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 
 
-def _cut_crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> list[ImageArray]:
-    """Cut the boxes out at size × size by linear interpolation.
+def _cut_crops(images: Images, rows: Float64Array, size: int) -> list[ImageArray]:
+    """Cut the boxes out at size × size by linear interpolation, in three channels.
 
     Outside the image it is grey. Corners lie as in TensorFlow's `crop_and_resize`.
     """
@@ -289,7 +311,8 @@ def _cut_crops(images: Sequence[ImageArray], rows: Float64Array, size: int) -> l
             flags=flags,
             borderValue=(127, 127, 127),
         )
-        crops.append(cast(ImageArray, crop))
+        grey = crop.ndim == 2
+        crops.append(cast(ImageArray, cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB) if grey else crop))
     return crops
 
 

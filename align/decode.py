@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from align.audience import Audience, Nobody
 from align.completeness import measure_missing_s
 from align.container import Demuxed, Track, demux, open_container
 from align.film import Film
@@ -42,9 +43,14 @@ def read_clip(path: Path, limits: ReadLimits, filename: str | None = None) -> Cl
 
 
 def read_timed(
-    path: Path, limits: ReadLimits, filename: str | None = None
+    path: Path,
+    limits: ReadLimits,
+    filename: str | None = None,
+    audience: Audience | None = None,
 ) -> tuple[Clip, dict[str, float]]:
     """Read as `read_clip` does, and time it.
+
+    `audience` is shown what is there of a video or sound before the rest is.
 
     Returns:
         The clip, and the milliseconds of "sound" and "decode", which is the rest.
@@ -55,7 +61,8 @@ def read_timed(
         if kind.is_photo:
             clip = _read_photo(path, limits)
         else:
-            clip = _read_tracks(path, kind, limits, timings_ms)
+            audience = audience or Nobody()
+            clip = _read_tracks(path, kind, limits, timings_ms=timings_ms, audience=audience)
     timings_ms["decode"] -= timings_ms["sound"]
     return clip, timings_ms
 
@@ -70,15 +77,21 @@ def _read_photo(path: Path, limits: ReadLimits) -> Clip:
 
 
 def _read_tracks(
-    path: Path, kind: MediaKind, limits: ReadLimits, timings_ms: dict[str, float]
+    path: Path,
+    kind: MediaKind,
+    limits: ReadLimits,
+    *,
+    timings_ms: dict[str, float],
+    audience: Audience,
 ) -> Clip:
     with open_container(path, kind) as container:
         tracks = demux(container, limits)
-        film = Film(limits.film_s)
-        frames = decode_frames(tracks.video, limits, film)
         with timed(timings_ms, "sound"):
             sounds = _decode_sounds(tracks, limits)
-    waveforms = tuple(waveform for waveform, _ in sounds)
+        waveforms = tuple(waveform for waveform, _ in sounds)
+        audience.hear(waveforms)
+        film = Film(limits.film_s)
+        frames = decode_frames(tracks.video, limits, film, audience)
     _refuse_empty(frames, waveforms, tracks, kind)
     first_s = tracks.video.first_s or 0.0
     return Clip(

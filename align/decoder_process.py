@@ -90,7 +90,7 @@ class DecoderProcess:
         return self._process.poll() is None
 
     def ask(self, *arguments: object) -> dict[str, Any]:
-        """Send the arguments of a file, and wait for the answer.
+        """Send the arguments of a file, and wait for what the process says of it first.
 
         Raises:
             MediaUnreadableError: the process died or hung. It has ended then.
@@ -102,6 +102,10 @@ class DecoderProcess:
             self._connection.send(arguments)
         except OSError:
             raise self._explain_death() from None
+        return self.listen()
+
+    def listen(self) -> dict[str, Any]:
+        """Wait for what the process says next. It raises what `ask` does."""
         return self._receive(self._bounds.stall_s)
 
     def _receive(self, stall_s: float) -> dict[str, Any]:

@@ -13,13 +13,15 @@ import mmap
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from align.audience import Audience
 from align.confinement import Confinement, allow_processor_time, confine
 from align.decode import read_timed
-from align.handover import hand_over
+from align.handover import Sender
 from align.heap import bound_heap, keep_heap
 from align.limits import ReadLimits
 from utils.errors import DuetError
@@ -28,14 +30,15 @@ from utils.media import Clip
 OTHER_END_GONE = (EOFError, ConnectionError)
 """The service closed the socket, or ended. An answer that it had not read yet resets it."""
 
-Read = Callable[[Path, ReadLimits, str | None], tuple[Clip, dict[str, float]]]
+Read = Callable[[Path, ReadLimits, str | None, Audience], tuple[Clip, dict[str, float]]]
 
 
 def serve(read: Read = read_timed) -> None:
     """Answer until the other end closes the socket.
 
     The arguments of the program are the descriptors of the socket and of the memory. The
-    first message is a `Confinement`. A message is the arguments of `read`.
+    first message is a `Confinement`. A message is the arguments of `read` but the last.
+    What is there of a clip is told (`align.handover`) until the answer comes.
     """
     keep_heap()
     with suppress(*OTHER_END_GONE):
@@ -44,8 +47,7 @@ def serve(read: Read = read_timed) -> None:
         while True:
             arguments = connection.recv()
             allow_processor_time(bounds.processor_s)
-            answer = _answer(read, arguments, memory)
-            connection.send_bytes(json.dumps(answer).encode())
+            _answer(read, arguments, memory, partial(_send, connection))
             # A frame whose side data was read is freed by the collector alone. Each holds
             # two threads, with 16 MB of address space, and ten clips of frames all there is.
             gc.collect()
@@ -77,13 +79,22 @@ def describe_failure(error: Exception) -> dict[str, Any]:
 
 
 def _answer(
-    read: Read, arguments: tuple[Path, ReadLimits, str | None], memory: memoryview
-) -> dict[str, Any]:
+    read: Read,
+    arguments: tuple[Path, ReadLimits, str | None],
+    memory: memoryview,
+    send: Callable[[dict[str, Any]], None],
+) -> None:
+    sender = Sender(memory, lambda news: send({"news": news}))
     try:
-        clip, timings_ms = read(*arguments)
-        return {"clip": hand_over(clip, memory), "timings_ms": timings_ms}
+        clip, timings_ms = read(*arguments, sender)
+        answer = {"clip": sender.finish(clip), "timings_ms": timings_ms}
     except Exception as error:
-        return describe_failure(error)
+        answer = describe_failure(error)
+    send(answer)
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
 
 
 if __name__ == "__main__":

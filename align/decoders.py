@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from align.audience import Audience, Nobody
 from align.confinement import Confinement
 from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
-from align.handover import needed_bytes, take_over
+from align.handover import needed_bytes, take_over, tell
 from align.limits import ReadLimits
 from utils import errors
 from utils.config import CaptureSettings
@@ -50,9 +51,15 @@ class Decoders:
 
     @contextmanager
     def read(
-        self, path: Path, filename: str | None, limits: ReadLimits | None = None
+        self,
+        path: Path,
+        filename: str | None,
+        limits: ReadLimits | None = None,
+        audience: Audience | None = None,
     ) -> Iterator[tuple[Clip, dict[str, float]]]:
         """Read a clip as `align.decode.read_timed` does, in one of the processes.
+
+        While `audience` looks at a frame, the process decodes the next ones.
 
         The arrays of the clip are valid within the context only. `limits` are at most
         those of the settings, which hold otherwise.
@@ -63,7 +70,7 @@ class Decoders:
         """
         decoder = self._idle.get()
         try:
-            yield decoder.read(path, filename, limits)
+            yield decoder.read(path, filename, limits, audience or Nobody())
         finally:
             decoder.tidy()
             self._idle.put(decoder)
@@ -90,12 +97,19 @@ class _Decoder:
         self.process = self._start()
 
     def read(
-        self, path: Path, filename: str | None, limits: ReadLimits | None
+        self, path: Path, filename: str | None, limits: ReadLimits | None, audience: Audience
     ) -> tuple[Clip, dict[str, float]]:
         if not self.process.is_alive:  # it died idle
             DEATHS.add()
             self.process = self._start()
-        answer = self.process.ask(path.absolute(), limits or self._limits, filename)
+        try:
+            answer = self.process.ask(path.absolute(), limits or self._limits, filename)
+            while "news" in answer:
+                tell(answer["news"], self._memory.view, audience)
+                answer = self.process.listen()
+        except BaseException:
+            self.process.end()  # it goes on to speak of this file
+            raise
         if "clip" not in answer:
             raise to_error(answer, self._bounds)
         return take_over(answer["clip"], self._memory.view), answer["timings_ms"]

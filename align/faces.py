@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from typing import cast
 
@@ -32,7 +32,7 @@ from align.tracks import (
     select_others,
 )
 from align.warp import align, is_plausible
-from utils.arrays import Float64Array, ImageArray
+from utils.arrays import Float64Array, GreyArray, ImageArray
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, OtherFace
 
 # Frames that are looked at a second time
@@ -49,9 +49,6 @@ _LEAST_SIDE_PX = 24
 
 Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
-
-Search = Callable[[Sequence[ImageArray], Networks], Float64Array]
-"""`align.cascade.detect` or `follow`."""
 
 _THREADS = min(2, os.cpu_count() or 1)
 
@@ -81,19 +78,16 @@ class FaceDetector:
         Returns:
             Per image the detections, surest first, in pixels of that image.
         """
-        return self._search(cascade.detect, images, about_px)
-
-    def follow(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
-        """Find the faces in the frames of a clip, in order of time.
-
-        It is as `detect` in less than half the time: see `align.cascade.follow`.
-        """
-        return self._search(cascade.follow, images, about_px)
+        if not images or _is_tiny(images[0]):
+            return [[] for _ in images]
+        factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
+        rows = cascade.detect([shrink(image, factor) for image in images], self.load())
+        return _to_detections(rows, len(images), factor)
 
     def locate(
-        self, images: Sequence[ImageArray], boxes_xyxy: Float64Array
+        self, images: Sequence[GreyArray], boxes_xyxy: Float64Array
     ) -> list[FaceDetection | None]:
-        """Find one face again in each image, given its place in pixels: `cascade.locate`."""
+        """Find one face again in each grey image, given its place in pixels: `cascade.locate`."""
         faces: list[FaceDetection | None] = [None] * len(images)
         for row in cascade.locate(images, boxes_xyxy, self.load()):
             detection = _to_detection(row, 1)
@@ -101,18 +95,34 @@ class FaceDetector:
                 faces[int(row[0])] = detection
         return faces
 
-    def _search(
-        self, search: Search, images: Sequence[ImageArray], about_px: int
-    ) -> list[list[FaceDetection]]:
-        detections: list[list[FaceDetection]] = [[] for _ in images]
-        if not images or min(images[0].shape[:2]) < _LEAST_SIDE_PX:
-            return detections
-        factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
-        for row in search([shrink(image, factor) for image in images], self.load()):
-            detection = _to_detection(row, factor)
-            if is_plausible(detection.landmarks_xy):
-                detections[int(row[0])].append(detection)
-        return detections
+
+class FirstLook:
+    """A fast look at the frames of a clip as they come, in order of time.
+
+    It is as `FaceDetector.detect` in less than half the time: see `align.cascade.Follower`.
+    """
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._follower = cascade.Follower(detector.load())
+        self._count = 0
+        self._factor: int | None = None
+
+    def add(self, image: ImageArray) -> None:
+        """Look at the next frame."""
+        self._count += 1
+        if self._factor is None and not _is_tiny(image):
+            self._factor = shrink_factor(image.shape[1], image.shape[0], FAST_PX)
+        if self._factor is not None:
+            self._follower.add(shrink(image, self._factor))
+
+    def finish(self) -> list[list[FaceDetection]]:
+        """Per frame the detections, surest first, in pixels of that frame."""
+        return _to_detections(self._follower.finish(), self._count, self._factor or 1)
+
+
+def _is_tiny(image: ImageArray) -> bool:
+    """Whether no face in an image could be used."""
+    return min(image.shape[:2]) < _LEAST_SIDE_PX
 
 
 def shrink_factor(width: int, height: int, about_px: int) -> int:
@@ -124,23 +134,30 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
     return max(1, min(factor, min(width, height) // _LEAST_SIDE_PX))
 
 
-def find_faces(detector: FaceDetector, frames: Sequence[Frame]) -> list[list[FaceDetection]]:
+def find_faces(
+    detector: FaceDetector, frames: Sequence[Frame], look: FirstLook | None = None
+) -> list[list[FaceDetection]]:
     """Find the faces in each frame.
 
-    A fast look at all frames comes first. Where it is not sure in most of them, a few
-    frames are looked at again in other ways (`align.looks`). The best of these looks
+    A fast look at all frames comes first, unless `look` is one that has seen them. Where
+    it is not sure in most of them, a few frames are looked at again in other ways
+    (`align.looks`). The best of these looks
     counts where it is sure in two of the few more than the first was. Faces that lie on
     their side are found now and then, misplaced, and all of the time once they stand.
     """
     images = [frame.image for frame in frames]
-    detections = detector.follow(images, FAST_PX)
+    if look is None:
+        look = FirstLook(detector)
+        for image in images:
+            look.add(image)
+    detections = look.finish()
     upright = select_upright(detections)
     if not images or _count_sure(upright) >= _STEADY_SHARE * len(images):
         return detections
     evenly = np.linspace(0, len(images) - 1, _SECOND_LOOK_FRAMES)
     chosen = np.unique(evenly.round().astype(int)).tolist()
     few = [images[i] for i in chosen]
-    if min(few[0].shape[:2]) < _LEAST_SIDE_PX:
+    if _is_tiny(few[0]):
         return detections
     closely = [] if _count_sure(upright) else _list_larger_looks(images[0])
     best = _choose_look(look_again(detector.detect, few, closely))
@@ -257,6 +274,16 @@ def shrink(image: ImageArray, factor: int) -> ImageArray:
         return cast(ImageArray, cv2.resize(squares, size, interpolation=cv2.INTER_AREA))
     means = cv2.blur(squares, (factor, factor))
     return cast(ImageArray, cv2.resize(means, size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _to_detections(rows: Float64Array, count: int, factor: int) -> list[list[FaceDetection]]:
+    """Deal the rows of the cascade out to `count` images, without what cannot be a face."""
+    detections: list[list[FaceDetection]] = [[] for _ in range(count)]
+    for row in rows:
+        detection = _to_detection(row, factor)
+        if is_plausible(detection.landmarks_xy):
+            detections[int(row[0])].append(detection)
+    return detections
 
 
 def _to_detection(row: Float64Array, factor: int) -> FaceDetection:

@@ -7,16 +7,17 @@ other.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from align.audience import Audience
 from align.film import MOST_SIDE_PX
 from align.film import RATE_HZ as FILM_HZ
 from align.limits import ReadLimits
-from utils.arrays import RATE_HZ, Float32Array, ImageArray
+from utils.arrays import RATE_HZ, Float32Array, GreyArray, ImageArray
 from utils.media import Clip, Frame, GreyFrame, Waveform
 
 # Arrays begin at multiples of it
@@ -34,66 +35,112 @@ def needed_bytes(limits: ReadLimits) -> int:
     return most_px * 3 + grey + sounds + (arrays + film) * _ALIGNMENT
 
 
-def hand_over(clip: Clip, memory: memoryview) -> dict[str, Any]:
-    """Copy the arrays of a clip into `memory`, and describe the clip.
+class Sender:
+    """Hands a clip over as its `Audience`, and the rest of it in the end.
 
-    Raises:
-        ValueError: the arrays are larger than the memory.
+    Arrays lie in the shared memory one after the other. A frame that was seen lies there
+    alone: this process holds no copy.
     """
-    end = 0
-    pictures = []
-    shown: tuple[Frame | GreyFrame, ...] = (*clip.frames, *clip.film)
-    for frame in shown:
-        start = end
-        end = _put(frame.image, memory, start)
-        pictures.append({"start": start, "shape": frame.image.shape, "time_s": frame.time_s})
-    sounds = []
-    for waveform in clip.waveforms:
-        start = end
-        end = _put(waveform.samples, memory, start)
-        sounds.append({"start": start, "count": len(waveform.samples), "rate_hz": waveform.rate_hz})
-    return {
-        "frames": pictures[: len(clip.frames)],
-        "film": pictures[len(clip.frames) :],
-        "sounds": sounds,
-        "sound_starts_s": clip.sound_starts_s,
-        "duration_s": clip.duration_s,
-        "source_sha256": clip.source_sha256,
-        "missing_s": clip.missing_s,
-    }
+
+    def __init__(self, memory: memoryview, send: Callable[[dict[str, Any]], None]) -> None:
+        """`send` tells the other process, which may be busy with what came before."""
+        self._memory = memory
+        self._first = np.frombuffer(memory, np.uint8).ctypes.data
+        self._send = send
+        self._end = 0
+        self._seen_at: list[int] = []
+
+    def hear(self, waveforms: tuple[Waveform, ...]) -> None:
+        """Hand the sounds over."""
+        self._send({"sounds": [self._place_sound(waveform) for waveform in waveforms]})
+
+    def see(self, frame: Frame) -> Frame:
+        """Hand a frame over. The one returned lies in the shared memory."""
+        place = self._place_image(frame)
+        self._seen_at.append(place["start"])
+        self._send({"frame": place})
+        return Frame(_view_image(self._memory, place["start"], place["shape"]), frame.time_s)
+
+    def forget(self, count: int) -> None:
+        """Give the place of the last frames to those to come."""
+        if count:
+            self._end = self._seen_at[-count]
+            del self._seen_at[-count:]
+            self._send({"forget": count})
+
+    def finish(self, clip: Clip) -> dict[str, Any]:
+        """Copy what of the clip is not handed over yet, and describe all of it.
+
+        Raises:
+            ValueError: the arrays are larger than the memory.
+        """
+        return {
+            "frames": [self._place_image(frame) for frame in clip.frames],
+            "film": [self._place_image(frame) for frame in clip.film],
+            "sounds": [self._place_sound(waveform) for waveform in clip.waveforms],
+            "sound_starts_s": clip.sound_starts_s,
+            "duration_s": clip.duration_s,
+            "source_sha256": clip.source_sha256,
+            "missing_s": clip.missing_s,
+        }
+
+    def _place_image(self, frame: Frame | GreyFrame) -> dict[str, Any]:
+        start = self._put(frame.image)
+        return {"start": start, "shape": frame.image.shape, "time_s": frame.time_s}
+
+    def _place_sound(self, waveform: Waveform) -> dict[str, Any]:
+        start = self._put(waveform.samples)
+        return {"start": start, "count": len(waveform.samples), "rate_hz": waveform.rate_hz}
+
+    def _put(self, array: ImageArray | GreyArray | Float32Array) -> int:
+        """Copy an array to the end, unless it lies in the memory, and return where it is."""
+        start = array.ctypes.data - self._first
+        if 0 <= start < len(self._memory):
+            return start
+        start = self._end
+        place: Any = _view(self._memory, start, array.shape, array.dtype)
+        np.copyto(place, array)
+        self._end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+        return start
 
 
 def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
     """Make the clip of a description. Its arrays are views of `memory`.
 
     Raises:
-        KeyError, TypeError, ValueError: the description is not one of `hand_over`.
+        KeyError, TypeError, ValueError: the description is not one of `Sender.finish`.
     """
-    frames = [
-        Frame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
-        for frame in description["frames"]
-    ]
-    film = [
-        GreyFrame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
-        for frame in description["film"]
-    ]
-    sounds = [_view_sound(memory, sound) for sound in description["sounds"]]
     return Clip(
-        frames=tuple(frames),
-        waveforms=tuple(sounds),
+        frames=tuple(_take_frame(frame, memory) for frame in description["frames"]),
+        waveforms=tuple(_view_sound(memory, sound) for sound in description["sounds"]),
         duration_s=description["duration_s"],
         source_sha256=description["source_sha256"],
         missing_s=description["missing_s"],
-        film=tuple(film),
+        film=tuple(
+            GreyFrame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
+            for frame in description["film"]
+        ),
         sound_starts_s=tuple(description["sound_starts_s"]),
     )
 
 
-def _put(array: ImageArray | Float32Array, memory: memoryview, start: int) -> int:
-    """Copy an array to `start`, and return where the next one begins."""
-    place: Any = _view(memory, start, array.shape, array.dtype)
-    np.copyto(place, array)
-    return start + -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+def tell(news: dict[str, Any], memory: memoryview, audience: Audience) -> None:
+    """Tell an audience what a `Sender` sent.
+
+    Sounds are copied, so that they may be heard for longer than the memory is valid. It
+    raises what `take_over` does.
+    """
+    if "sounds" in news:
+        sounds = (_view_sound(memory, sound) for sound in news["sounds"])
+        audience.hear(tuple(Waveform(s.samples.copy(), s.rate_hz) for s in sounds))
+    elif "frame" in news:
+        audience.see(_take_frame(news["frame"], memory))
+    else:
+        audience.forget(news["forget"])
+
+
+def _take_frame(frame: dict[str, Any], memory: memoryview) -> Frame:
+    return Frame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
 
 
 def _view_image(memory: memoryview, start: int, shape: Sequence[int]) -> ImageArray:

@@ -44,10 +44,9 @@ def film_mouth(
     """
     if not (clip.frames and faces and clip.waveforms):
         return None
-    images = [cv2.cvtColor(frame.image, cv2.COLOR_GRAY2RGB) for frame in clip.film]
     scale = clip.film[0].image.shape[1] / clip.frames[0].image.shape[1]
     places = _interpolate(faces, [frame.time_s for frame in clip.film]) * scale
-    again = detector.locate([np.asarray(image, np.uint8) for image in images], places)
+    again = detector.locate([frame.image for frame in clip.film], places)
     return _cut(clip.film, again, clip.waveforms[heard], clip.sound_starts_s[heard])
 
 

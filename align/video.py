@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import av
 
+from align.audience import Audience, Nobody
 from align.container import TimedPacket, Track
 from align.film import Film
 from align.limits import Deadline, ReadLimits, refuse_many_pixels
@@ -32,10 +33,16 @@ _SAME_S = 1e-4
 _EXCESSIVE = "Record at a lower resolution."
 
 
-def decode_frames(track: Track, limits: ReadLimits, film: Film | None = None) -> tuple[Frame, ...]:
+def decode_frames(
+    track: Track,
+    limits: ReadLimits,
+    film: Film | None = None,
+    audience: Audience | None = None,
+) -> tuple[Frame, ...]:
     """Decode at most `limits.max_frames` frames, evenly over the packets of a track.
 
-    What cannot be decoded is left out. `film` is shown the frames in between, too.
+    What cannot be decoded is left out. `film` is shown the frames in between, too, and
+    `audience` those that are wanted, as soon as they are decoded.
 
     Raises:
         MediaTooLargeError: a frame has more than `limits.max_frame_px` pixels, or there
@@ -44,7 +51,7 @@ def decode_frames(track: Track, limits: ReadLimits, film: Film | None = None) ->
     if track.stream is None or not track.packets:
         return ()
     film = film or Film(0.0)
-    decoder = _Decoder(track, limits, film)
+    decoder = _Decoder(track, limits, film, audience or Nobody())
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
     frames: list[Frame] = []
@@ -59,9 +66,10 @@ def decode_frames(track: Track, limits: ReadLimits, film: Film | None = None) ->
 class _Decoder:
     """The decoder of one picture track, and the time that it may take."""
 
-    def __init__(self, track: Track, limits: ReadLimits, film: Film) -> None:
+    def __init__(self, track: Track, limits: ReadLimits, film: Film, audience: Audience) -> None:
         self._track = track
         self._film = film
+        self._audience = audience
         self._limits = limits
         self._codec = track.stream.codec_context
         size = (self._codec.width, self._codec.height)
@@ -91,6 +99,7 @@ class _Decoder:
                 return frames
             # Too much was skipped for the film, or of an unusual stream
             self._film.rewind(earlier)
+            self._audience.forget(len(frames))
         return self._decode(packets, group.wanted_s, skip="DEFAULT")
 
     def _decode(
@@ -105,16 +114,19 @@ class _Decoder:
             self._film.show(picture, time_s)
             spare = (picture, time_s)
             if wanted and time_s >= wanted[0] - _SAME_S:
-                frames.append(_to_frame(picture, time_s, self._limits))
+                frames.append(self._show(picture, time_s))
                 wanted = [t for t in wanted if t > time_s + _SAME_S]
                 spare = None
             if not wanted and time_s >= self._film.end_s:
                 break
         # The wanted frame itself is skipped or damaged: the last one before it stands in
         if wanted and spare is not None:
-            frames.append(_to_frame(*spare, self._limits))
+            frames.append(self._show(*spare))
         self._codec.flush_buffers()
         return frames
+
+    def _show(self, picture: av.VideoFrame, time_s: float) -> Frame:
+        return self._audience.see(_to_frame(picture, time_s, self._limits))
 
     def _pictures(self, packets: list[TimedPacket]) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames in the order of showing, without damaged ones."""

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from align.aligner import Aligner
+from align.audience import Audience
 from align.decode import ReadLimits, read_timed
 from network.serving.encoder import Encoders, load_encoders
 from recognition.analysis import Analyser
@@ -55,9 +56,9 @@ def spoil(image: ImageArray, condition: str) -> ImageArray:
 
 @contextmanager
 def read_spoilt(
-    condition: str, path: Path, filename: str | None, limits: ReadLimits
+    condition: str, path: Path, filename: str | None, limits: ReadLimits, _audience: Audience
 ) -> Iterator[tuple[Clip, dict[str, float]]]:
-    """Read a clip, and spoil its frames."""
+    """Read a clip, and spoil its frames before anybody sees them."""
     clip, timings = read_timed(path, limits, filename)
     frames = [replace(frame, image=spoil(frame.image, condition)) for frame in clip.frames]
     yield replace(clip, frames=tuple(frames)), timings

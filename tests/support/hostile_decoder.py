@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from align.audience import Audience
 from align.decode import read_timed
 from align.decoder_program import serve
 from align.limits import ReadLimits
@@ -104,12 +105,14 @@ TRICKS: dict[bytes, Callable[[], None]] = {
 }
 
 
-def read(path: Path, limits: ReadLimits, filename: str | None) -> tuple[Clip, dict[str, float]]:
+def read(
+    path: Path, limits: ReadLimits, filename: str | None, audience: Audience
+) -> tuple[Clip, dict[str, float]]:
     """Do what the file asks for, or else read it."""
     if path.is_file():
         word = path.read_bytes()[:16].split(b"\n")[0]
         TRICKS.get(word, lambda: None)()
-    return read_timed(path, limits, filename)
+    return read_timed(path, limits, filename, audience)
 
 
 if __name__ == "__main__":

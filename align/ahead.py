@@ -1,0 +1,77 @@
+"""What is done of a clip while the rest of it is decoded: hearing, and a first look.
+
+A decoder leaves half of two processors idle, and the first frames are there long before
+the last ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import partial
+
+from align.faces import FaceDetector, FirstLook
+from utils.beside import beside
+from utils.media import Clip, Frame, SpeechAnalysis, Waveform
+
+Heard = tuple[SpeechAnalysis, int, float]
+"""The speech, the number of the sound that has it, and the milliseconds that it took."""
+
+
+class Ahead(ExitStack):
+    """An `Audience` that looks at each frame and hears the sound beside.
+
+    As a context, it ends when the hearing has ended.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        hear: Callable[[tuple[Waveform, ...]], Heard],
+        most_frames: int,
+    ) -> None:
+        """Look at no more than `most_frames`."""
+        super().__init__()
+        self._detector = detector
+        self._hear = hear
+        self._most_frames = most_frames
+        self._hearing: Future[Heard] | None = None
+        self._look: FirstLook | None = None
+        self._seen_s: list[float] = []
+        self.look_ms = 0.0
+
+    def hear(self, waveforms: tuple[Waveform, ...]) -> None:
+        """Begin to hear."""
+        self._hearing = self.enter_context(beside(partial(self._hear, waveforms)))
+
+    def see(self, frame: Frame) -> Frame:
+        """Look at the next frame."""
+        started = time.perf_counter()
+        if len(self._seen_s) < self._most_frames:
+            self._look = self._look or FirstLook(self._detector)
+            self._look.add(frame.image)
+            self._seen_s.append(frame.time_s)
+        self.look_ms += (time.perf_counter() - started) * 1000
+        return frame
+
+    def forget(self, count: int) -> None:
+        """Forget all that was seen, if only some of it is void. It is looked at in the end."""
+        del count
+        self._look = None
+        self._most_frames = 0
+
+    def catch_up(self, clip: Clip) -> None:
+        """Begin to hear a clip of which nothing was heard yet."""
+        if self._hearing is None:
+            self.hear(clip.waveforms)
+
+    def look_at(self, frames: Sequence[Frame]) -> FirstLook | None:
+        """The look that saw these frames. None where it saw others."""
+        return self._look if [frame.time_s for frame in frames] == self._seen_s else None
+
+    def result(self) -> Heard:
+        """Wait for what was heard."""
+        assert self._hearing is not None
+        return self._hearing.result()

@@ -1,0 +1,40 @@
+"""Who is shown a clip while the rest of it is decoded."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from utils.media import Frame, Waveform
+
+
+class Audience(Protocol):
+    """Sees the frames of a video one after the other, and hears its sound before.
+
+    It is shown nothing of a photograph. The clip that is read in the end says what counts.
+    """
+
+    def hear(self, waveforms: tuple[Waveform, ...]) -> None:
+        """Take the sounds, the one to be heard first."""
+        ...
+
+    def see(self, frame: Frame) -> Frame:
+        """Take the next frame. Returns it, wherever its pixels lie from now on."""
+        ...
+
+    def forget(self, count: int) -> None:
+        """Let go of the last `count` frames: what is wanted there is decoded anew."""
+        ...
+
+
+class Nobody:
+    """An audience that does nothing."""
+
+    def hear(self, waveforms: tuple[Waveform, ...]) -> None:
+        """Take no sound."""
+
+    def see(self, frame: Frame) -> Frame:
+        """Return the frame."""
+        return frame
+
+    def forget(self, count: int) -> None:
+        """Have nothing to forget."""
