@@ -1,7 +1,7 @@
 """A decoder that misbehaves when a file asks it to, in the process of a real one.
 
 `Decoders(..., program="tests.support.hostile_decoder")` runs it. A file that begins with
-one of the words of `TRICKS` sets it off. Other files are decoded as usual.
+one of the words of `TRICKS`, or with `late`, sets it off. Other files are decoded as usual.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from align.audience import Audience
 from align.decode import read_timed
 from align.decoder_program import serve
 from align.limits import ReadLimits
-from utils.media import Clip
+from utils.media import Clip, Frame
 
 
 def _segfault() -> None:
@@ -111,6 +113,9 @@ def read(
     """Do what the file asks for, or else read it."""
     if path.is_file():
         word = path.read_bytes()[:16].split(b"\n")[0]
+        if word == b"late":
+            audience.see(Frame(np.zeros((8, 8, 3), np.uint8), 0.0))
+            _segfault()
         TRICKS.get(word, lambda: None)()
     return read_timed(path, limits, filename, audience)
 

@@ -1,0 +1,165 @@
+"""What is seen and heard of a clip while the rest of it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from align.ahead import Ahead
+from align.aligner import Aligner
+from align.confinement import Confinement
+from align.decode import ReadLimits, read_clip, read_timed
+from align.decoders import Decoders
+from align.faces import FaceDetector
+from tests.support import media
+from utils.config import CaptureSettings
+from utils.errors import MediaUnreadableError
+from utils.media import Frame, Waveform
+
+SETTINGS = CaptureSettings(max_frames=4)
+BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
+
+# Of these frames every second one is referred to by no other
+SPARSE = {"preset": "ultrafast", "bf": "3", "b_strategy": "0", "x264-params": "b-pyramid=0"}
+
+
+class Witness:
+    """An audience that notes what it is shown, copied."""
+
+    def __init__(self) -> None:
+        self.sounds: tuple[Waveform, ...] = ()
+        self.frames: list[Frame] = []
+        self.forgotten = 0
+
+    def hear(self, waveforms: tuple[Waveform, ...]) -> None:
+        """Note the sounds, which come first."""
+        assert not self.frames
+        self.sounds = waveforms
+
+    def see(self, frame: Frame) -> Frame:
+        """Note a frame."""
+        self.frames.append(Frame(frame.image.copy(), frame.time_s))
+        return frame
+
+    def forget(self, count: int) -> None:
+        """Forget the last frames."""
+        self.forgotten += count
+        del self.frames[-count:]
+
+
+class Failing(Witness):
+    """An audience that cannot look."""
+
+    def see(self, frame: Frame) -> Frame:
+        """Fail."""
+        raise RuntimeError(f"at {frame.time_s} s")
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    made = Decoders(SETTINGS, 1, bounds=BOUNDS, program="tests.support.hostile_decoder", film_s=8.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ahead")
+
+
+@pytest.fixture(scope="module")
+def clip(folder: Path) -> Path:
+    return media.write_clip(folder / "a.mp4", person=1, seconds=1.0, fps=12)
+
+
+@pytest.fixture(scope="module")
+def sparse(folder: Path) -> Path:
+    """A clip whose frames are too few for a film where those are skipped that may be."""
+    return media.write_clip(
+        folder / "sparse.mp4", person=1, seconds=2.0, fps=16, codec_options=SPARSE
+    )
+
+
+def check_same(witness: Witness, path: Path) -> None:
+    """Check that a witness was shown what this process reads."""
+    here = read_clip(path, ReadLimits.from_settings(SETTINGS, 8.0))
+    assert [f.time_s for f in witness.frames] == [f.time_s for f in here.frames]
+    for seen, read in zip(witness.frames, here.frames, strict=True):
+        np.testing.assert_array_equal(seen.image, read.image)
+    for heard, sound in zip(witness.sounds, here.waveforms, strict=True):
+        np.testing.assert_array_equal(heard.samples, sound.samples)
+
+
+def test_sound_and_frames_are_told_before_the_clip_is_read(decoders: Decoders, clip: Path) -> None:
+    witness = Witness()
+    with decoders.read(clip, None, audience=witness) as (there, _):
+        assert len(there.frames) == len(witness.frames) == 4
+        for seen, read in zip(witness.frames, there.frames, strict=True):
+            np.testing.assert_array_equal(seen.image, read.image)
+    check_same(witness, clip)
+
+
+def test_frames_that_are_decoded_anew_are_forgotten(decoders: Decoders, sparse: Path) -> None:
+    here = Witness()
+    there = Witness()
+    read_timed(sparse, ReadLimits.from_settings(SETTINGS, 8.0), audience=here)
+    with decoders.read(sparse, None, audience=there) as (clip, _):
+        own = read_clip(sparse, ReadLimits.from_settings(SETTINGS, 8.0))
+        for ours, theirs in zip(own.frames + own.film, clip.frames + clip.film, strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+    assert here.forgotten == there.forgotten > 0
+    check_same(here, sparse)
+    check_same(there, sparse)
+
+
+@pytest.mark.parametrize("name", ["clip", "sparse"])
+def test_faces_are_those_of_a_look_at_the_whole_clip(
+    name: str, decoders: Decoders, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(name)
+    at_once = Aligner(SETTINGS, lambda path, name, limits, _: decoders.read(path, name, limits))
+    ahead = Aligner(SETTINGS, decoders.read)
+    here, there = (one.analyse(path).face_analysis for one in (at_once, ahead))
+    assert len(here.faces) == len(there.faces) == 4
+    for ours, theirs in zip(here.faces, there.faces, strict=True):
+        np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_an_audience_that_fails_costs_the_process_and_no_other_clip(
+    decoders: Decoders, clip: Path
+) -> None:
+    """The process speaks of the clip that was given up until it ends."""
+    before = decoders.pids
+    with pytest.raises(RuntimeError, match="at 0"), decoders.read(clip, None, audience=Failing()):
+        pass
+    assert decoders.pids != before
+    witness = Witness()
+    with decoders.read(clip, None, audience=witness):
+        check_same(witness, clip)
+
+
+def test_a_death_after_the_first_frame_is_a_refusal(decoders: Decoders, tmp_path: Path) -> None:
+    late = tmp_path / "late.mp4"
+    late.write_bytes(b"late\n")
+    witness = Witness()
+    with (
+        pytest.raises(MediaUnreadableError, match="SIGSEGV"),
+        decoders.read(late, None, audience=witness),
+    ):
+        pass
+    assert len(witness.frames) == 1
+
+
+def test_no_more_is_looked_at_than_a_clip_may_have() -> None:
+    """A decoder that is not what it was may tell of frames without end."""
+    frames = [Frame(media.scene(1, (320, 240), 120), float(second)) for second in range(4)]
+    with Ahead(FaceDetector(), lambda _: pytest.fail("nothing is heard"), 2) as ahead:
+        for frame in frames:
+            ahead.see(frame)
+        look = ahead.look_at(frames[:2])
+        assert look is not None
+        assert [len(faces) for faces in look.finish()] == [1, 1]
+        assert ahead.look_at(frames) is None
