@@ -17,7 +17,7 @@ from align.ahead import Ahead, Heard
 from align.audience import Audience
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
-from align.heap import bound_heap, release_heap
+from align.heap import Heap, bound_heap, keep_heap
 from align.hints import View, advise
 from align.limits import ReadLimits
 from align.mouth_film import film_mouth
@@ -72,6 +72,7 @@ class Aligner:
         self._is_fast = settings.accuracy == "fast"
         self._read = read or self._read_here
         self._detector = FaceDetector()
+        self._heap = Heap()
 
     def load(self) -> None:
         """Load the face detector.
@@ -80,6 +81,7 @@ class Aligner:
         missing.
         """
         bound_heap()
+        keep_heap()
         self._detector.load()
 
     def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
@@ -99,7 +101,7 @@ class Aligner:
             capture = self._analyse(path, filename, self._limits.of_first_half)
         if not self._is_fast or not _is_plain(capture):
             capture = self._analyse(path, filename, self._limits)
-        release_heap()
+        self._heap.tidy()
         return capture
 
     def _analyse(self, path: Path, filename: str | None, limits: ReadLimits) -> Capture:

@@ -42,7 +42,7 @@ _FULL_EVERY = 3
 # Pixels given to the proposal network, and crops given to the others, at a time: they
 # bound the memory
 _BATCH_PX = 40_000
-_CROPS = 32
+_CROPS = 16
 
 
 def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:

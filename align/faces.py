@@ -122,7 +122,7 @@ class FirstLook:
 
 def _is_tiny(image: ImageArray) -> bool:
     """Whether no face in an image could be used."""
-    return min(image.shape[:2]) < _LEAST_SIDE_PX
+    return bool(min(image.shape[:2]) < _LEAST_SIDE_PX)
 
 
 def shrink_factor(width: int, height: int, about_px: int) -> int:

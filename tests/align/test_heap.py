@@ -1,0 +1,31 @@
+"""Giving free memory back, now and then."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from align.heap import Heap, own_bytes
+
+PIECES = 3000
+PIECE = 40_000  # less than malloc maps by itself
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc is told to give memory back"
+)
+
+
+def test_free_memory_is_given_back_once_there_is_much_of_it() -> None:
+    heap = Heap()
+    heap.tidy()
+    assert not heap.tidy(), "nothing has come up since"
+    before = own_bytes()
+    pieces = [bytes(PIECE) + bytes([n % 256]) for n in range(PIECES)]
+    pins = pieces[::100]
+    assert own_bytes() > before + 100_000_000
+    del pieces
+    assert heap.tidy()
+    assert own_bytes() < before + 60_000_000
+    assert len(pins) == PIECES / 100
+    assert not heap.tidy()
