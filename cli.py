@@ -79,6 +79,7 @@ for _command in (
     client.client,
     gallery.gallery,
     groups.groups,
+    webhooks.events,
     webhooks.webhooks,
     visits.visits,
     strangers.strangers,

@@ -1,4 +1,4 @@
-"""Events that are posted to receivers: what waits, what was given up, and a trial."""
+"""Events, and their receivers: what happened, what waits, what was given up, and a trial."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from datetime import UTC, datetime
 
 import click
 
-from commands.shared import open_store, refusals, report
+from commands.shared import limit_option, open_store, refusals, report
 from utils.config import Settings
 from utils.wording import count_noun
+
+
+@click.command("events")
+@limit_option
+@refusals
+def events(limit: int) -> None:
+    """List the latest events: whoever of a watched group was seen, and who is unknown.
+
+    Newest first. Columns: event, time, where, group, person (or unknown), name.
+    """
+    with open_store() as store:
+        for one in store.list_latest_sightings(limit):
+            at = f"{one.at:%Y-%m-%d %H:%M:%S}"
+            who = (one.group_id or "-", one.person_id or "unknown", one.name or "-")
+            click.echo("\t".join((str(one.number), at, one.source, *who)))
 
 
 @click.group()

@@ -118,6 +118,12 @@ def after(connection: Connection, number: int, limit: int) -> tuple[Sighting, ..
     return tuple(_as_sighting(row) for row in connection.execute(query))
 
 
+def latest(connection: Connection, limit: int) -> tuple[Sighting, ...]:
+    """List the latest sightings, newest first."""
+    query = _select().order_by(sightings.c.key.desc()).limit(limit)
+    return tuple(_as_sighting(row) for row in connection.execute(query))
+
+
 def of_person(connection: Connection, key: int) -> list[dict[str, Any]]:
     """List when a person was sighted, by what and of which group, oldest first."""
     query = _select().where(sightings.c.person_key == key).order_by(sightings.c.key)

@@ -41,6 +41,11 @@ class SightingTransactions(Transactions):
         with self.database.read() as connection:
             return sightings.after(connection, after, limit)
 
+    def list_latest_sightings(self, limit: int = 50) -> tuple[Sighting, ...]:
+        """List the latest sightings, newest first."""
+        with self.database.read() as connection:
+            return sightings.latest(connection, limit)
+
     def last_sighting(self) -> int:
         """Number of the latest sighting, 0 = none."""
         with self.database.read() as connection:

@@ -268,6 +268,7 @@ def test_the_commands(
     assert (refused.exit_code, "It answers 404." in refused.output) == (1, True)
     told(store, settings, receiver.url)
     store.note_sighting("identify", "ann")
+    assert "\tidentify\treported\tann\t" in CliRunner().invoke(cli.cli, ["events"]).output
     assert "\twaiting\t0\t" in CliRunner().invoke(cli.cli, ["webhooks", "list"]).output
     resent = CliRunner().invoke(cli.cli, ["webhooks", "resend"]).output
     assert resent == "0 events will be sent again.\n"

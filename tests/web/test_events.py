@@ -51,6 +51,10 @@ def test_what_was_missed_is_told_first(client: FlaskClient, store: Store) -> Non
     resumed = client.get("/v1/events?seconds=0", headers={"Last-Event-ID": "2"})
     assert [one["event_id"] for one in read(resumed.text)] == [3]
     assert read(client.get("/v1/events?seconds=0").text) == []  # from now on
+    for recent in (2, 1000):
+        shown = read(client.get(f"/v1/events?seconds=0&recent={recent}").text)
+        assert shown == events[-recent:]
+    assert_error(client.get("/v1/events?recent=1001"), 400, "invalid_request")
     store.delete_person("ann")
     assert [one["event_id"] for one in read(client.get("/v1/events?after=0&seconds=0").text)] == [
         2,

@@ -31,6 +31,7 @@ LOOK_S = 1.0
 PING_S = 15.0
 """Seconds after which a stream without events shows that it lives."""
 MOST_S = 600
+MOST_RECENT = 1000
 _QUERY = {
     "seconds": {
         "description": f"end the stream after so many seconds, 0 to {MOST_S}",
@@ -42,6 +43,12 @@ _QUERY = {
         " Last-Event-ID, with what happens from now on",
         "type": "integer",
         "example": 17,
+    },
+    "recent": {
+        "description": f"begin with so many of the latest events, 0 to {MOST_RECENT}; without"
+        " `after` and the header Last-Event-ID",
+        "type": "integer",
+        "default": 0,
     },
 }
 
@@ -118,7 +125,9 @@ def _read_last() -> int:
     sent = request.headers.get("Last-Event-ID", "")
     if sent.isascii() and sent.isdigit() and len(sent) < 16:
         return int(sent)
-    latest = store().last_sighting()
+    recent = parse.query_int("recent", 0, 0, MOST_RECENT)
+    shown = store().list_latest_sightings(recent) if recent else ()
+    latest = shown[-1].number - 1 if shown else store().last_sighting()
     return parse.query_int("after", latest, 0, 10**15)
 
 

@@ -11,6 +11,7 @@ import { MembersDialog } from "./console/members-dialog.js";
 import { Panel } from "./console/panel.js";
 import { createActions, createButton, showTable } from "./console/table.js";
 import { confirmAction } from "./shared/confirm.js";
+import { debounce } from "./shared/debounce.js";
 import { buttonById, byId, inputById } from "./shared/dom.js";
 import { formatMoment } from "./shared/format.js";
 import { showError } from "./shared/notice.js";
@@ -19,6 +20,7 @@ import { hasText, t } from "./shared/texts.js";
 const NONE = "–";
 const MOST_EVENTS = 50;
 const AGAIN_MS = 5000;
+const QUIET_MS = 200;
 
 /** @type {import("./console/table.js").Column<Api.Group>[]} */
 const GROUPS = [
@@ -114,6 +116,8 @@ async function resend() {
   await showDeliveries();
 }
 
+const showDeliveriesSoon = debounce(() => showDeliveries(), QUIET_MS);
+
 /** @type {Api.Sighting[]} */
 let events = [];
 
@@ -126,7 +130,7 @@ function addEvent(event) {
   last = event.event_id;
   events = [event, ...events].slice(0, MOST_EVENTS);
   showTable(byId("events"), EVENTS, events);
-  showDeliveries();
+  showDeliveriesSoon();
 }
 
 /** Follow the events, and again when the stream ends, until another key comes. */
@@ -137,7 +141,8 @@ async function follow() {
   showTable(byId("events"), EVENTS, events, t("groups.no_event"));
   while (!signal.aborted) {
     byId("stream").textContent = t("groups.following");
-    const isRead = await followEvents(last, addEvent, signal).catch(() => false);
+    const from = last === null ? { recent: MOST_EVENTS } : { after: last };
+    const isRead = await followEvents(from, addEvent, signal).catch(() => false);
     if (signal.aborted) return;
     if (!isRead) byId("stream").textContent = t("groups.cut");
     if (!isRead) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));

@@ -1,5 +1,6 @@
 // Routes of groups and events that the pages of the console use. Each throws ApiError.
 import { fetchWithKey, sendJson } from "../shared/http.js";
+import { queryOf } from "../shared/people-search.js";
 
 /** @returns {Promise<{ groups: Api.Group[] }>} */
 export const listGroups = () => sendJson("GET", "/v1/groups");
@@ -54,13 +55,13 @@ export const resendDeliveries = () => sendJson("POST", "/v1/deliveries/resend", 
 
 /**
  * Read the stream of events until it ends. An EventSource sends no key.
- * @param {number | null} after begin behind this event; null: with the next one
+ * @param {{ after: number } | { recent: number }} from begin behind an event, or with the
+ *   latest ones
  * @param {(event: Api.Sighting) => void} onEvent
  * @param {AbortSignal} signal ends it
  */
-export async function followEvents(after, onEvent, signal) {
-  const behind = after === null ? "" : `?after=${after}`;
-  const answer = await fetchWithKey(`/v1/events${behind}`, { signal });
+export async function followEvents(from, onEvent, signal) {
+  const answer = await fetchWithKey(`/v1/events?${queryOf(from)}`, { signal });
   if (!answer.ok || !answer.body) return answer.ok;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
