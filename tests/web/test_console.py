@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recognition.recognizer import Recognizer
+from tests.support.page_texts import read_texts
 from tests.support.shapes import assert_error
 from utils.config import Settings
 from utils.settings_in_use import list_settings
@@ -103,6 +104,13 @@ def test_no_secret_is_told_of_any_setting() -> None:
     assert {one.name for one in told if one.source == "program"} == {
         f"DUET_{name.upper()}" for name in values
     }
+
+
+def test_the_page_has_the_meaning_of_every_setting() -> None:
+    """In English that of the reference. `tests/web/test_pages.py` holds the other languages."""
+    texts = read_texts("en")
+    for setting in list_settings(Settings.of(), {}):
+        assert texts[f"setting.{setting.name}"] == setting.about
 
 
 class TestBackups:

@@ -10,7 +10,7 @@ const COLUMNS = [
   { label: t("settings.name"), show: ({ name }) => create("code", {}, name) },
   { label: t("settings.value"), show: describeValue },
   { label: t("settings.source"), show: ({ source }) => t(`settings.${source}`) },
-  { label: t("settings.meaning"), show: ({ about }) => about },
+  { label: t("settings.meaning"), show: describeMeaning },
 ];
 
 /** @type {Api.Setting[]} */
@@ -22,6 +22,11 @@ const panel = new Panel(listSettings, (answer) => {
 });
 
 /** @param {Api.Setting} setting */
+function describeMeaning({ name }) {
+  return t(`setting.${name}`);
+}
+
+/** @param {Api.Setting} setting */
 function describeValue({ value, is_secret, source }) {
   if (is_secret && source !== "default") return t("settings.secret");
   return value === null ? t("settings.empty") : String(value);
@@ -29,9 +34,9 @@ function describeValue({ value, is_secret, source }) {
 
 function show() {
   const search = inputById("search").value.trim().toLowerCase();
-  const isWanted = (/** @type {Api.Setting} */ { name, about, source }) =>
-    `${name} ${about}`.toLowerCase().includes(search) &&
-    (!inputById("changed").checked || source !== "default");
+  const isWanted = (/** @type {Api.Setting} */ setting) =>
+    `${setting.name} ${describeMeaning(setting)}`.toLowerCase().includes(search) &&
+    (!inputById("changed").checked || setting.source !== "default");
   const nothing = t("settings.none");
   showTable(byId("records"), COLUMNS, settings.filter(isWanted), nothing);
 }
