@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from align.surroundings import SIZE_PX
+from liveness.cards import CARD_FILE, read_card, read_name, read_threshold
 from network.serving.inputs import FaceInput
 from network.serving.runtime import OnnxRuntime, Runtime
 from utils.arrays import Float32Array, ImageArray
@@ -23,7 +24,6 @@ from utils.errors import ModelError
 from utils.file_hash import hash_file
 from utils.whole_file import whole_file
 
-CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.onnx"
 _RESTORE = (
     "Restore best_model/, or add a network: cli.py models add screen-or-print (docs/models.md)."
@@ -83,16 +83,14 @@ def load_picture_model(folder: Path) -> PictureModel:
         ModelError: it is damaged, or not the one of its card.
     """
     try:
-        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-        if hash_file(folder / WEIGHTS_FILE) != card["sha256"]:
-            raise ValueError("its hash is not that of its card")
+        card = read_card(folder, WEIGHTS_FILE)
         feed = FaceInput.from_dict(card["input"])
         runtime = OnnxRuntime(folder / WEIGHTS_FILE, threads=1)
-        feed.check(runtime)
+        _try_on_noise(runtime, feed, card["genuine"])
         return PictureModel(
-            name=str(card["name"]),
-            threshold=float(card["threshold"]),
-            genuine=int(card["genuine"]),
+            name=read_name(card),
+            threshold=read_threshold(card, least=0.0),
+            genuine=card["genuine"],
             input=feed,
             runtime=runtime,
         )
@@ -100,6 +98,26 @@ def load_picture_model(folder: Path) -> PictureModel:
         raise ModelError(
             f"The network of screen_or_print cannot be used: {error}.", _RESTORE
         ) from None
+
+
+def _try_on_noise(runtime: Runtime, feed: FaceInput, genuine: object) -> None:
+    """Raise ModelError unless the network rates pictures, by an output that it has."""
+    feed.check(runtime)
+    noise = np.random.default_rng(0).integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
+    try:
+        raw = runtime.run(feed.prepare(noise))
+    except Exception as error:  # onnxruntime has no public base class for its errors
+        raise ModelError(
+            f"The network must take pictures as its options say: {type(error).__name__}.",
+            "See its input by cli.py models add screen-or-print --help.",
+        ) from error
+    count = to_probabilities(raw).shape[1]
+    if type(genuine) is not int or not 0 <= genuine < count:
+        raise ModelError(
+            f"The genuine output of screen_or_print must be one of 0 to {count - 1}."
+            f" Received: genuine={genuine}",
+            _RESTORE,
+        )
 
 
 def write_card(folder: Path, card: Mapping[str, object]) -> None:
@@ -120,21 +138,8 @@ def add_picture_model(file: Path, folder: Path, card: Mapping[str, object]) -> P
     Raises:
         ModelError: the network cannot be run on such pictures, or has no such output.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
     feed = FaceInput.from_dict(dict(cast(Mapping[str, Any], card["input"])))
-    runtime = OnnxRuntime(file, threads=1)
-    feed.check(runtime)
-    try:
-        raw = runtime.run(feed.prepare(noise))
-    except Exception as error:  # onnxruntime has no public base class for its errors
-        raise ModelError(
-            f"The network must take pictures as its options say: {type(error).__name__}.",
-            "See its input by cli.py models add screen-or-print --help.",
-        ) from error
-    outputs = to_probabilities(raw)
-    genuine = int(cast(int, card["genuine"]))
-    if not 0 <= genuine < outputs.shape[1]:
-        raise ModelError(f"The network has {outputs.shape[1]} outputs. Received: genuine={genuine}")
+    _try_on_noise(OnnxRuntime(file, threads=1), feed, card["genuine"])
     with whole_file(folder / WEIGHTS_FILE) as draft:
         shutil.copyfile(file, draft)
     write_card(folder, card)

@@ -7,18 +7,16 @@ correlate most in people who talk. In a dub, they do not.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from liveness.cards import read_card, read_name, read_threshold
 from liveness.sync_signals import Spectrum, measure_sound
 from utils.arrays import Float64Array
 from utils.errors import ModelError
-from utils.file_hash import hash_file
 
-CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.npz"
 LAGS_S = np.round(np.arange(-3, 4) * 0.04, 2)
 """Lags at which the sound is tried: cameras and codecs are seldom off by more."""
@@ -85,12 +83,12 @@ def load_model(folder: Path) -> SyncModel:
         ModelError: it is damaged, or not the one of its card.
     """
     try:
-        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-        if hash_file(folder / WEIGHTS_FILE) != card["sha256"]:
-            raise ValueError("its hash is not that of its card")
+        card = read_card(folder, WEIGHTS_FILE)
         with np.load(folder / WEIGHTS_FILE) as arrays:
             weights = {name: arrays[name].astype(np.float64) for name in _ARRAYS}
-        return SyncModel(name=card["name"], threshold=float(card["threshold"]), **weights)
+        return SyncModel(
+            name=read_name(card), threshold=read_threshold(card, least=-1.0), **weights
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"The model of audio_visual_sync cannot be used: {error}.", _RESTORE

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from liveness.audio_visual_sync import judge
+from liveness.cards import CARD_FILE
 from liveness.folders import find_folder
 from liveness.judgement import Judgement, LivenessOutcome
-from liveness.sync_model import CARD_FILE, WEIGHTS_FILE, SyncModel, load_model
+from liveness.sync_model import WEIGHTS_FILE, SyncModel, load_model
 from tests.support.gallery_parts import ClipAligner, write_clip
 from train.liveness.sync import fit, publish
 from train.liveness.words import read_talk
@@ -143,6 +144,11 @@ def test_a_model_is_loaded_as_it_was_written(tmp_path: Path, model: SyncModel) -
     assert np.array_equal(loaded.sound, model.sound)
     (tmp_path / WEIGHTS_FILE).write_bytes(b"other weights")
     with pytest.raises(ModelError, match="its hash is not that of its card"):
+        load_model(tmp_path)
+    publish(model, tmp_path, {"trials": 1}, "drawn mouths")
+    card = json.loads((tmp_path / CARD_FILE).read_text())
+    (tmp_path / CARD_FILE).write_text(json.dumps(card | {"threshold": "high"}))
+    with pytest.raises(ModelError, match=r"from -1 to 1\. Received: threshold=high"):
         load_model(tmp_path)
     (tmp_path / CARD_FILE).write_text("[]")
     with pytest.raises(ModelError, match="cannot be used"):

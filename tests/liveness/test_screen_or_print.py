@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from onnx import helper
 
 from align.surroundings import SIZE_PX, cut, cut_surroundings
 from cli import cli
+from liveness.cards import CARD_FILE
 from liveness.folders import find_folder
 from liveness.judgement import LivenessOutcome
 from liveness.picture_model import WEIGHTS_FILE, load_picture_model, to_probabilities
@@ -85,7 +89,7 @@ def test_the_network_of_the_folder_judges(
 def test_a_network_that_is_none_is_refused(file: Path, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     refused = add(file, other, "--genuine", "3")
-    assert "The network has 3 outputs. Received: genuine=3" in refused.output
+    assert "must be one of 0 to 2. Received: genuine=3" in refused.output
     assert "That is the layout nchw" in add(file, other, "--layout", "nhwc").output
     threes = write_network(tmp_path / "threes.onnx", batch=3)  # a photograph is one picture
     assert "it takes (3, 3, 80, 80)" in add(threes, other).output
@@ -95,6 +99,40 @@ def test_a_network_that_is_none_is_refused(file: Path, folder: Path, tmp_path: P
     with pytest.raises(ModelError, match="its hash is not that of its card"):
         load_picture_model(folder)
     (tmp_path / "kept.onnx").replace(folder / WEIGHTS_FILE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "refusal"),
+    [
+        ("genuine", 3, "one of 0 to 2. Received: genuine=3"),
+        ("genuine", -1, "one of 0 to 2. Received: genuine=-1"),
+        ("genuine", 1.5, "one of 0 to 2. Received: genuine=1.5"),
+        ("genuine", True, "one of 0 to 2. Received: genuine=True"),
+        ("threshold", 70, "from 0 to 1. Received: threshold=70"),
+        ("threshold", float("nan"), "from 0 to 1. Received: threshold=nan"),
+        ("threshold", "0.5", "from 0 to 1. Received: threshold=0.5"),
+        ("name", "", "must have a name"),
+        ("input", {"layout": "nchw", "size_px": "80"}, "cannot be used"),
+    ],
+)
+def test_a_card_that_was_edited_is_refused_at_load(
+    folder: Path, tmp_path: Path, field: str, value: object, refusal: str
+) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(folder, edited)
+    card = json.loads((edited / CARD_FILE).read_text())
+    (edited / CARD_FILE).write_text(json.dumps(card | {field: value}))
+    with pytest.raises(ModelError, match=re.escape(refusal)):
+        load_picture_model(edited)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{", '{"name": "x"}', "\xff"])
+def test_a_card_that_is_none_is_refused_at_load(folder: Path, tmp_path: Path, text: str) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(folder, edited)
+    (edited / CARD_FILE).write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match="cannot be used"):
+        load_picture_model(edited)
 
 
 @pytest.mark.parametrize("size_px", [64, 112])

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from align.mouth_film import MOUTH_PX
-from liveness.sync_model import CARD_FILE, WEIGHTS_FILE, SyncModel
+from liveness.cards import CARD_FILE
+from liveness.sync_model import WEIGHTS_FILE, SyncModel
 from train.liveness.words import Talk, join_mouths
 from utils.arrays import Float64Array
 from utils.file_hash import hash_file
