@@ -26,8 +26,13 @@ MOST_WRONG = 1
 LONGEST_S = 30.0
 """Seconds of speech that are listened to."""
 
-Listen = Callable[[Float32Array, str, int], Sequence[HeardWord]]
-"""Writes down speech (n,), 16 kHz mono float32 in [-1, 1], in a language by its code. The
+Hear = Callable[[str], Sequence[HeardWord]]
+"""Writes down what is said. It is told the digits that are asked for, as they decide where
+the sound leaves a doubt.
+"""
+
+Listen = Callable[[Float32Array, str, int], Hear]
+"""Listens to speech (n,), 16 kHz mono float32 in [-1, 1], in a language by its code. The
 number of digits that should be in it helps.
 """
 
@@ -39,7 +44,7 @@ class Challenge:
     Attributes:
         digits: `DIGITS` of them, as "482913".
         language: code of the language they are said in.
-        listen: writes down what is said.
+        listen: listens to what is said.
     """
 
     digits: str
@@ -68,7 +73,7 @@ def judge(capture: Capture, challenge: Challenge | None) -> Judgement:
     if speech is None:
         return _not_checked("no_speech", "No speech is heard")
     samples = speech.samples[: int(LONGEST_S * speech.rate_hz)]
-    words = challenge.listen(samples, challenge.language, DIGITS)
+    words = challenge.listen(samples, challenge.language, DIGITS)(challenge.digits)
     heard = read_digits(words, challenge.language)
     wrong = count_wrong(challenge.digits, "".join(one.digit for one in heard))
     is_right = wrong <= MOST_WRONG

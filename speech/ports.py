@@ -8,6 +8,7 @@ float32 in [-1, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -100,15 +101,32 @@ class Transcriber(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class DigitReadings:
+    """Digits that may be said in a sound.
+
+    Attributes:
+        doubts: readings, as "482913", and how much less likely each is than the likeliest
+            one: a natural logarithm, 0 for the likeliest. At least one.
+        place: writes down a reading, one word for each digit, with its time.
+        written: what is written where anything may be said: numbers as they are spoken.
+    """
+
+    doubts: Mapping[str, float]
+    place: Callable[[str], tuple[Word, ...]]
+    written: tuple[Word, ...] = ()
+
+
 @runtime_checkable
 class DigitListener(Protocol):
     """An engine that can be held to digits."""
 
-    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> tuple[Word, ...]:
-        """Write down digits, and nothing else, one word each.
+    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> DigitReadings:
+        """Hear digits, whatever is said.
 
         Args:
-            speech: (n,) of `LONGEST_S` at most. Whatever is said, digits are heard.
+            speech: (n,) of `LONGEST_S` at most.
             language: code of the language they are said in.
-            count: how many there should be. More or fewer may be heard.
+            count: how many there should be. The likeliest reading of so many is no doubt,
+                and neither is the likeliest of all.
         """

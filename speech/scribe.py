@@ -7,10 +7,10 @@ recording and keeps it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from align.sound_decoder import open_sound_apart
 from align.sound_stream import SoundStream
 from speech.checkpoints import Checkpoint
 from speech.diarise import Naming
+from speech.digits import choose_digits
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
@@ -171,16 +172,21 @@ class Scribe:
                 self._others[model] = self._load_other(model)
             return self._others[model]
 
-    def listen(self, speech: Float32Array, language: str, count: int) -> tuple[Word, ...]:
-        """Write down about `count` digits in speech (n,) of `LONGEST_S` at most.
+    def listen(
+        self, speech: Float32Array, language: str, count: int
+    ) -> Callable[[str], tuple[Word, ...]]:
+        """Listen to about `count` digits in speech (n,) of `LONGEST_S` at most.
 
-        An engine that cannot be held to digits writes whatever is said. Raises
+        What is returned writes them down, once it is told those that are asked for. An
+        engine that cannot be held to digits writes whatever is said. Raises
         SpeechUnavailableError, ModelError.
         """
         engine = self.load()
         if isinstance(engine, DigitListener):
-            return engine.hear_digits(speech, language, count=count)
-        return engine.transcribe(speech, language=language).words
+            readings = engine.hear_digits(speech, language, count=count)
+            return partial(choose_digits, readings, language)
+        words = engine.transcribe(speech, language=language).words
+        return lambda _: words
 
     @contextmanager
     def open(self, recording: Recording) -> Iterator[Writing]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from speech.models import WEIGHTS, Weights
-from speech.ports import LONGEST_S, Passage, SpeechModel, Word
+from speech.ports import LONGEST_S, DigitReadings, Passage, SpeechModel, Word
 from speech.scripts import is_foreign
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import ModelError, SpeechUnavailableError
@@ -47,8 +47,8 @@ _EARLY_S = 2.0
 _LEAST_LOG_PROBABILITY = -0.6
 _MOST_GOES = 3
 _MOST_DIGITS = 16
-# Where greedy decoding misses digits
-_DIGIT_BEAMS = 5
+# Readings that are told apart
+_DIGIT_BEAMS = 20
 
 # Each step of a window waits so long, in seconds, for clips that are identified
 _WAIT_S = 2.0
@@ -106,27 +106,47 @@ class WhisperTranscriber:
             **scores,
         )
 
-    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> tuple[Word, ...]:
-        """Write down digits alone, as `DigitListener.hear_digits` has it."""
-        encoded, frames = self._encode(speech)
-        heard = self._decode_digits(encoded, language, beams=1)
-        if len(heard) != count:
-            other = self._decode_digits(encoded, language, beams=_DIGIT_BEAMS)
-            heard = min(heard, other, key=lambda tokens: abs(len(tokens) - count))
-        return self._time_words(encoded, language, heard, frames)
+    def hear_digits(self, speech: Float32Array, language: str, *, count: int) -> DigitReadings:
+        """Hear digits, as `DigitListener.hear_digits` has it.
 
-    def _decode_digits(self, encoded: Any, language: str, *, beams: int) -> list[int]:
-        tokenizer = self._tokenizer_of(language)
-        start = self._whisper.get_prompt(tokenizer, [], without_timestamps=True)
+        Held to digits, it tends to end too early. So it is asked once more, and must write
+        `count` of them.
+        """
+        encoded, frames = self._encode(speech, is_live=True)
+        tokens, _ = self._decode(encoded, language, "", len(speech) / RATE_HZ, beams=1)
+        written = self._time_words(encoded, language, tokens, frames)
+        doubts = self._read_digits(encoded, language)
+        for reading, doubt in self._read_digits(encoded, language, count).items():
+            doubts[reading] = min(doubt, doubts.get(reading, doubt))
+
+        @cache
+        def place(reading: str) -> tuple[Word, ...]:
+            digits = [self._digits[digit] for digit in reading]
+            return self._time_words(encoded, language, digits, frames)
+
+        return DigitReadings(doubts, place, written)
+
+    def _read_digits(self, encoded: Any, language: str, count: int = 0) -> dict[str, float]:
+        """Doubts about readings, of any length or of `count` digits."""
+        start = self._whisper.get_prompt(self._tokenizer_of(language), [], without_timestamps=True)
+        end = self._tokenizer_of(language).eot
+        most = count or _MOST_DIGITS
         result = self._whisper.model.generate(
             encoded,
             [start],
-            beam_size=beams,
-            max_length=len(start) + _MOST_DIGITS,
-            suppress_tokens=self._all_but_digits,
+            beam_size=_DIGIT_BEAMS,
+            num_hypotheses=_DIGIT_BEAMS,
+            length_penalty=0.0,
+            # CTranslate2 writes no more than half of it, whatever the length of the prompt
+            max_length=max(2 * most, len(start) + most),
+            suppress_tokens=[*self._all_but_digits, end] if count else self._all_but_digits,
+            return_scores=True,
             sampling_temperature=0.0,
         )[0]
-        return [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+        digits = {token: digit for digit, token in self._digits.items()}
+        texts = ("".join(digits.get(i, "") for i in one) for one in result.sequences_ids)
+        best = max(result.scores)
+        return {text: best - value for text, value in zip(texts, result.scores, strict=True)}
 
     def _encode(self, speech: Float32Array, *, is_live: bool = False) -> tuple[Any, int]:
         """Encode a window. Returns it with its number of frames."""
@@ -141,10 +161,15 @@ class WhisperTranscriber:
         return self._whisper.encode(padded), frames
 
     @cached_property
+    def _digits(self) -> dict[str, int]:
+        """Token of each digit after a space."""
+        tokenizer = self._tokenizer_of("en")
+        return {str(digit): tokenizer.encode(f" {digit}")[0] for digit in range(10)}
+
+    @cached_property
     def _all_but_digits(self) -> list[int]:
         """Tokens that are neither a digit after a space nor the end."""
-        tokenizer = self._tokenizer_of("en")
-        allowed = {tokenizer.encode(f" {digit}")[0] for digit in range(10)} | {tokenizer.eot}
+        allowed = {*self._digits.values(), self._tokenizer_of("en").eot}
         return [i for i in range(self._whisper.hf_tokenizer.get_vocab_size()) if i not in allowed]
 
     def _detect_language(self, encoded: Any) -> tuple[str, float]:

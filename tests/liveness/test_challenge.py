@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from align.speech import find_source_time
-from liveness.challenge import DIGITS, Challenge, count_wrong, draw_digits, judge
+from liveness.challenge import DIGITS, Challenge, Hear, count_wrong, draw_digits, judge
 from liveness.judgement import Judge, LivenessOutcome
 from liveness.judges import Judges
 from speech.ports import Word
@@ -36,14 +36,15 @@ def has_twins(digits: str) -> bool:
 def saying(text: str) -> Challenge:
     """A challenge for 482913, where `text` is heard."""
 
-    def listen(samples: Float32Array, language: str, count: int) -> list[Word]:
+    def listen(samples: Float32Array, language: str, count: int) -> Hear:
         assert samples.dtype == np.float32
         assert count == DIGITS
         assert language == "en"
-        return [
+        words = [
             Word(f" {word}", i / 10, i / 10 + 0.1, probability=0.9)
             for i, word in enumerate(text.split())
         ]
+        return {"482913": words}.__getitem__
 
     return Challenge("482913", "en", listen)
 

@@ -1,8 +1,9 @@
-"""How often digits that are said are heard, and how often an old recording passes.
+"""How often digits that are said are heard, and how often others pass.
 
 Bona fide are strings of digits that are read aloud, judged as the challenge that asks for
-them. An old recording is what was heard of one speaker, joined, from which six digits
-answer a challenge that is drawn anew.
+them. Attacks are the same sound where other digits are asked for: two of the string are
+others, or, as an old recording, six digits of a speaker meet a challenge that is drawn
+anew. All of it is listened to as the service does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,40 +21,79 @@ import soundfile
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from liveness.challenge import DIGITS, MOST_WRONG, Listen, count_wrong
-from liveness.spoken_digits import read_digits
-from utils.arrays import Float32Array
+from liveness.challenge import DIGITS, MOST_WRONG, Hear, Listen, count_wrong
+from liveness.spoken_digits import SpokenDigit, read_digits
+from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import DatasetError
 
 LEAST_DIGITS = 4
 ATTACKS = 300
 SEED = 0
+LANGUAGE = "en"
 _WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+_PAUSE = np.zeros(RATE_HZ // 5, np.float32)
+_MOST_OLD_S = 20.0
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Saying:
+    """A string of digits that a speaker says.
+
+    `samples` are (n,) at 16 kHz, `said` the digits as "2599".
+    """
+
+    speaker: str
+    said: str
+    samples: Float32Array
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A string of digits that a speaker says, and the digits that are heard."""
+    """A string of digits that a speaker says, what is asked for, and what is heard."""
 
     speaker: str
     asked: str
     heard: str
 
     @property
-    def is_refused(self) -> bool:
-        """Whether a challenge that asks for these digits fails."""
-        return count_wrong(self.asked, self.heard) > MOST_WRONG
+    def passes(self) -> bool:
+        """Whether a challenge that asks for these digits passes."""
+        return count_wrong(self.asked, self.heard) <= MOST_WRONG
 
 
-def listen_to_all(folder: Path, listen: Listen) -> list[Reading]:
+@dataclass(frozen=True)
+class Readings:
+    """What is heard where the digits that are said are asked for, and where others are."""
+
+    genuine: list[Reading]
+    others: list[Reading]
+    old: list[Reading]
+
+
+def measure(folder: Path, listen: Listen) -> Readings:
     """Listen to all strings of English digits in the research data. Raises DatasetError."""
+    sayings = read_sayings(folder)
+    rng = np.random.default_rng(SEED)
+    genuine = []
+    others = []
+    for one in tqdm(sayings, unit="string", disable=None):
+        hear = listen(one.samples, LANGUAGE, len(one.said))
+        genuine.append(_ask(one, hear, one.said))
+        others.append(_ask(one, hear, change_two(one.said, rng)))
+    return Readings(genuine, others, _attack(sayings, listen, rng))
+
+
+def read_sayings(folder: Path) -> list[Saying]:
+    """Read all strings of English digits in the research data. Raises DatasetError."""
     strings = list(_strings(folder / "voices.csv"))
     if not strings:
         raise DatasetError(f"There must be strings of digits. Received: {folder.name}")
     with zipfile.ZipFile(folder / "voices.zip") as voices:
         return [
-            Reading(speaker, asked, _listen(voices.read(path), asked, listen))
-            for path, speaker, asked in tqdm(strings, unit="string", disable=None)
+            Saying(speaker, said, soundfile.read(io.BytesIO(voices.read(path)), dtype="float32")[0])
+            for path, speaker, said in strings
         ]
 
 
@@ -66,29 +107,56 @@ def _strings(listing: Path) -> Iterator[tuple[str, str, str]]:
                 yield row["path"], row["speaker"], digits
 
 
-def _listen(recording: bytes, asked: str, listen: Listen) -> str:
-    samples, _ = soundfile.read(io.BytesIO(recording), dtype="float32")
-    speech: Float32Array = samples
-    words = listen(speech, "en", len(asked))
-    return "".join(one.digit for one in read_digits(words, "en"))
+def _ask(one: Saying, hear: Hear, asked: str) -> Reading:
+    return Reading(one.speaker, asked, "".join(digit.digit for digit in _hear(hear, asked)))
 
 
-def attack(readings: Sequence[Reading], count: int = ATTACKS) -> list[bool]:
-    """Answer fresh challenges with old recordings. Returns whether each passes."""
-    rng = np.random.default_rng(SEED)
-    joined: dict[str, str] = {}
-    for one in readings:
-        joined[one.speaker] = joined.get(one.speaker, "") + one.heard
-    old = [digits for digits in joined.values() if len(digits) >= DIGITS]
-    return [_attack(old[rng.integers(len(old))], rng) for _ in range(count)] if old else []
+def _hear(hear: Hear, asked: str) -> tuple[SpokenDigit, ...]:
+    return read_digits(hear(asked), LANGUAGE)
 
 
-def _attack(old: str, rng: np.random.Generator) -> bool:
-    start = int(rng.integers(len(old) - DIGITS + 1))
-    return count_wrong(_draw(rng), old[start : start + DIGITS]) <= MOST_WRONG
+def _attack(sayings: Sequence[Saying], listen: Listen, rng: Rng) -> list[Reading]:
+    """Answer `ATTACKS` fresh challenges with old recordings, each as often as the others."""
+    recordings = [old for joined in _join(sayings) for old in _cut(joined, listen)]
+    readings: list[Reading] = []
+    for number, one in enumerate(tqdm(recordings, unit="recording", disable=None)):
+        hear = listen(one.samples, LANGUAGE, DIGITS)
+        count = len(range(number, ATTACKS, len(recordings)))
+        readings += [_ask(one, hear, draw(rng)) for _ in range(count)]
+    return readings
 
 
-def _draw(rng: np.random.Generator) -> str:
+def _join(sayings: Sequence[Saying]) -> Iterator[Saying]:
+    """Join the strings of each speaker, with pauses between them."""
+    for speaker in dict.fromkeys(one.speaker for one in sayings):
+        own = [one for one in sayings if one.speaker == speaker]
+        samples = np.concatenate([part for one in own for part in (one.samples, _PAUSE)])
+        said = "".join(one.said for one in own)
+        yield Saying(speaker, said, samples[: int(_MOST_OLD_S * RATE_HZ)])
+
+
+def _cut(joined: Saying, listen: Listen) -> Iterator[Saying]:
+    """Cut a recording where six digits each are heard."""
+    digits = _hear(listen(joined.samples, LANGUAGE, len(joined.said)), joined.said)
+    edges = [0.0, *((a.end_s + b.start_s) / 2 for a, b in pairwise(digits))]
+    edges.append(len(joined.samples) / RATE_HZ)
+    for first in range(0, len(digits) - DIGITS + 1, DIGITS):
+        start, end = (round(edges[place] * RATE_HZ) for place in (first, first + DIGITS))
+        said = "".join(one.digit for one in digits[first : first + DIGITS])
+        yield Saying(joined.speaker, said, joined.samples[start:end])
+
+
+def change_two(said: str, rng: Rng) -> str:
+    """Put other digits in two places, so that no reading of one string fits both."""
+    while True:
+        digits = list(said)
+        for place in rng.choice(len(said), 2, replace=False):
+            digits[place] = str(rng.choice(sorted(set("0123456789") - {said[place]})))
+        if count_wrong(said, "".join(digits)) > MOST_WRONG:
+            return "".join(digits)
+
+
+def draw(rng: Rng) -> str:
     """Draw digits as a challenge does, by a seed."""
     digits = str(rng.integers(10))
     while len(digits) < DIGITS:
@@ -96,29 +164,36 @@ def _draw(rng: np.random.Generator) -> str:
     return digits
 
 
-def as_markdown(readings: Sequence[Reading]) -> str:
-    """Table of both kinds of errors, and which digits are missed."""
-    speakers = len({one.speaker for one in readings})
-    refused = _share([one.is_refused for one in readings])
-    passed = attack(readings)
-    missed = ", ".join(f"{one.asked} as {one.heard}" for one in readings if one.is_refused)
+def as_markdown(readings: Readings) -> str:
+    """Table of all kinds of errors, and which digits are missed."""
+    rows = [
+        _row("the digits that are asked for", "BPCER", readings.genuine),
+        _row("two of the digits are others", "APCER", readings.others),
+        _row("six digits of an old recording", "APCER", readings.old),
+    ]
+    missed = [f"{one.asked} as {one.heard}" for one in readings.genuine if not one.passes]
     return "\n".join(
         [
             "Check `challenge`, in English.",
             "",
-            "| what is said | rate | errors: share in % (95 % interval) | clips | speakers |",
+            "| what is said | rate | errors: share in % (95 % interval) | trials | speakers |",
             "|---|---|---|---|---|",
-            f"| the digits that are asked for | BPCER | {refused} | {len(readings)} | {speakers} |",
-            f"| six digits of an old recording | APCER | {_share(passed)} | {len(passed)} | |",
+            *rows,
             "",
-            f"Refused: {missed or 'none'}.",
+            f"Refused: {', '.join(missed) or 'none'}.",
         ]
     )
 
 
-def _share(errors: Sequence[bool]) -> str:
-    if not errors:
+def _row(name: str, kind: str, readings: Sequence[Reading]) -> str:
+    errors = sum(one.passes == (kind == "APCER") for one in readings)
+    speakers = len({one.speaker for one in readings})
+    return f"| {name} | {kind} | {_share(errors, len(readings))} | {len(readings)} | {speakers} |"
+
+
+def _share(errors: int, count: int) -> str:
+    if not count:
         return "-"
-    interval = binomtest(sum(errors), len(errors)).proportion_ci(method="exact")
+    interval = binomtest(errors, count).proportion_ci(method="exact")
     bounds = f"({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-    return f"{sum(errors)}: {100 * sum(errors) / len(errors):.1f} {bounds}"
+    return f"{errors}: {100 * errors / count:.1f} {bounds}"
