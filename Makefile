@@ -43,10 +43,10 @@ accuracy: $(TABLES)/liveness.md $(TABLES)/digits.md $(TABLES)/room.md $(TABLES)/
 $(TABLES)/room.md: $(CARDS) | .venv/installed
 	$(BIN)/python cli.py evaluate room --model-dir best_model --out $@
 
-$(TABLES)/digits.md: liveness/challenge.py speech/transcriber_whisper.py | .venv/installed
+$(TABLES)/digits.md: liveness/challenge.py speech/digits.py speech/transcriber_whisper.py | .venv/installed
 	$(BIN)/python cli.py evaluate digits --out $@
 
-$(TABLES)/liveness.md: liveness/mouth_motion.py | .venv/installed
+$(TABLES)/liveness.md: liveness/mouth_motion.py $(wildcard best_model/liveness/*/card.json) | .venv/installed
 	$(BIN)/python cli.py evaluate liveness --out $@
 
 $(TABLES)/open_set.md: $(CARDS) | .venv/installed

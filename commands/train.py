@@ -123,12 +123,13 @@ def train_screens(*, data: Path | None, out: Path) -> None:
     from train.measure.liveness_screens import (
         as_markdown,
         find_threshold,
-        measure_held_out,
+        score_apart,
         summarise,
+        train_apart,
     )
 
     pictures = read_pictures(data or shared_data_dir())
-    scores = measure_held_out(pictures)
+    scores = score_apart(pictures, train_apart(pictures))
     threshold = find_threshold(scores)
     metrics = summarise(scores, threshold)
     publish(train(pictures), out, threshold, {"metrics": metrics})

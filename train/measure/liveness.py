@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from align.aligner import Aligner
 from align.faces import FaceDetector, analyse_faces, find_faces
+from align.surroundings import cut_surroundings
 from liveness import mouth_motion
 from liveness.judgement import Judgement, LivenessOutcome
 from utils.arrays import ImageArray
@@ -47,6 +48,9 @@ _CORNERS = 0.02
 _PLACE = 0.03
 _LIGHT = 0.06
 _PRINT = re.compile(r"print/(\d{4})_(\w+)_(\d+)\.webp$")
+WITHOUT_SURROUNDINGS = ("single words",)
+"""Sets whose clips are cut to the face: what is around it is not seen."""
+
 JOINED = re.compile(r"^ar\d+$")
 
 
@@ -211,7 +215,8 @@ def _show(images: Sequence[ImageArray], detector: FaceDetector, voice: Capture) 
     """Show pictures, one after the other, with the sound of a clip."""
     frames = [Frame(image, number / 4) for number, image in enumerate(images)]
     faces = analyse_faces(frames, find_faces(detector, frames), min_face_px=24.0)
-    return replace(voice, face_analysis=faces, mouth_film=None)
+    around = cut_surroundings(frames, faces.faces)
+    return replace(voice, face_analysis=faces, mouth_film=None, surroundings=around)
 
 
 def rate(trials: Sequence[Trial], threshold: float | None = None) -> Rate:

@@ -7,7 +7,7 @@ the subjects that are tested nothing was learned, neither live nor as a print.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
@@ -15,8 +15,13 @@ import keras
 import numpy as np
 from scipy.stats import binomtest
 
+from liveness import screen_or_print
+from liveness.picture_model import PictureModel
+from network.serving.runtime import Shape
 from train.liveness.screens import Picture, train
 from train.liveness.shown_pictures import Rng, show_as_print, show_on_screen
+from train.measure.liveness import WITHOUT_SURROUNDINGS, Trial, tabulate
+from train.measure.liveness import Presentation as Shown
 from utils.arrays import Float32Array, ImageArray
 
 FOLDS = 4
@@ -51,14 +56,70 @@ class Score:
 GENUINE = ("live, webcam", "live, clips")
 
 
-def measure_held_out(pictures: Sequence[Picture]) -> list[Score]:
-    """Score each subject by a network that was trained on the others."""
+@dataclass(frozen=True)
+class Apart:
+    """A network, and the subjects of whom it has learned nothing."""
+
+    subjects: frozenset[str]
+    network: keras.Model
+
+
+def train_apart(pictures: Sequence[Picture]) -> list[Apart]:
+    """Train a network for each fold of subjects, on the others."""
+    return [
+        Apart(
+            frozenset(tested),
+            train([p for p in pictures if p.subject not in tested], FOLD_STEPS),
+        )
+        for tested in _folds(pictures)
+    ]
+
+
+def score_apart(pictures: Sequence[Picture], networks: Sequence[Apart]) -> list[Score]:
+    """Score each subject by the network that has not learned it."""
     scores = []
-    for tested in _folds(pictures):
-        network = train([p for p in pictures if p.subject not in tested], FOLD_STEPS)
-        own = [picture for picture in pictures if picture.subject in tested]
-        scores += score(own, partial(_run, network))
+    for one in networks:
+        own = [picture for picture in pictures if picture.subject in one.subjects]
+        scores += score(own, partial(_run, one.network))
     return scores
+
+
+def judge_apart(
+    shown: Sequence[Shown], networks: Sequence[Apart], model: PictureModel
+) -> list[Trial]:
+    """Judge clips by `screen_or_print`, each by the network that has not learned its subject.
+
+    `model` has the threshold and the input. It judges those whom none of `networks` was
+    kept from.
+    """
+    models = {
+        subject: replace(model, runtime=_Network(one.network))
+        for one in networks
+        for subject in one.subjects
+    }
+    return [
+        Trial(
+            one.species,
+            one.subject,
+            one.is_attack,
+            screen_or_print.judge(one.capture, models.get(one.subject, model)),
+        )
+        for one in shown
+    ]
+
+
+class _Network:
+    """A Keras network as a runtime. Its card's input makes what it is fed."""
+
+    input_names: tuple[str, ...] = ()
+    input_shapes: tuple[Shape, ...] = ()
+
+    def __init__(self, network: keras.Model) -> None:
+        self._network = network
+
+    def run(self, *inputs: Float32Array) -> Float32Array:
+        """Run the network."""
+        return _run(self._network, *inputs)[:, None]
 
 
 def _run(network: keras.Model, images: Float32Array) -> Float32Array:
@@ -143,6 +204,13 @@ def as_markdown(scores: Sequence[Score], threshold: float) -> str:
         kind = "BPCER" if name in GENUINE else "APCER"
         rows.append(f"| {name} | {kind} | {share} {bounds} | {len(errors)} | {subjects} |")
     return "\n".join(rows)
+
+
+def clips_as_markdown(trials: Sequence[Trial]) -> str:
+    """Table of clips as they are, but for those that are cut to the face."""
+    seen = [trial for trial in trials if trial.species not in WITHOUT_SURROUNDINGS]
+    head = "The same check on clips as they are. Attacks are of people who were learned from, too."
+    return "\n".join([head, "", *tabulate(seen)])
 
 
 def _errors(

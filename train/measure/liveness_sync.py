@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from liveness.audio_visual_sync import judge
 from liveness.sync_model import LAGS_S, SyncModel
 from train.liveness.sync import THRESHOLD, fit
 from train.liveness.words import Talk, join_mouths, read_talk
-from train.measure.liveness import Presentation, judge_all, tabulate
+from train.measure.liveness import Presentation, Trial, tabulate
 from utils.arrays import Float64Array
 
 FOLDS = 5
@@ -132,9 +130,11 @@ def as_rows(scores: SyncScores) -> list[str]:
     return rows
 
 
-def tables(presentations: Sequence[Presentation], model: SyncModel) -> str:
-    """Tables of audio_visual_sync: clips as they are, then joined, dubbed and late."""
-    trials = judge_all(presentations, partial(judge, model=model))
+def tables(presentations: Sequence[Presentation], trials: Sequence[Trial], model: SyncModel) -> str:
+    """Tables of audio_visual_sync: clips as they are, then joined, dubbed and late.
+
+    `trials` are the judgements about the presentations.
+    """
     head = f"Check `audio_visual_sync`, threshold {model.threshold:g}: clips as they are."
     joined = chain.from_iterable(map(as_rows, _join(presentations, model)))
     return "\n".join(
