@@ -41,11 +41,11 @@ Rng = np.random.Generator
 class Saying:
     """A string of digits that a speaker says.
 
-    `samples` are (n,) at 16 kHz, `said` the digits as "2599".
+    `samples` are (n,) at 16 kHz, `digits` them as "2599".
     """
 
     speaker: str
-    said: str
+    digits: str
     samples: Float32Array
 
 
@@ -79,9 +79,9 @@ def measure(folder: Path, listen: Listen) -> Readings:
     genuine = []
     others = []
     for one in tqdm(sayings, unit="string", disable=None):
-        hear = listen(one.samples, LANGUAGE, len(one.said))
-        genuine.append(_ask(one, hear, one.said))
-        others.append(_ask(one, hear, change_two(one.said, rng)))
+        hear = listen(one.samples, LANGUAGE, len(one.digits))
+        genuine.append(_ask(one, hear, one.digits))
+        others.append(_ask(one, hear, change_two(one.digits, rng)))
     return Readings(genuine, others, _attack(sayings, listen, rng))
 
 
@@ -92,8 +92,10 @@ def read_sayings(folder: Path) -> list[Saying]:
         raise DatasetError(f"There must be strings of digits. Received: {folder.name}")
     with zipfile.ZipFile(folder / "voices.zip") as voices:
         return [
-            Saying(speaker, said, soundfile.read(io.BytesIO(voices.read(path)), dtype="float32")[0])
-            for path, speaker, said in strings
+            Saying(
+                speaker, digits, soundfile.read(io.BytesIO(voices.read(path)), dtype="float32")[0]
+            )
+            for path, speaker, digits in strings
         ]
 
 
@@ -131,29 +133,29 @@ def _join(sayings: Sequence[Saying]) -> Iterator[Saying]:
     for speaker in dict.fromkeys(one.speaker for one in sayings):
         own = [one for one in sayings if one.speaker == speaker]
         samples = np.concatenate([part for one in own for part in (one.samples, _PAUSE)])
-        said = "".join(one.said for one in own)
-        yield Saying(speaker, said, samples[: int(_MOST_OLD_S * RATE_HZ)])
+        digits = "".join(one.digits for one in own)
+        yield Saying(speaker, digits, samples[: int(_MOST_OLD_S * RATE_HZ)])
 
 
 def _cut(joined: Saying, listen: Listen) -> Iterator[Saying]:
     """Cut a recording where six digits each are heard."""
-    digits = _hear(listen(joined.samples, LANGUAGE, len(joined.said)), joined.said)
-    edges = [0.0, *((a.end_s + b.start_s) / 2 for a, b in pairwise(digits))]
+    heard = _hear(listen(joined.samples, LANGUAGE, len(joined.digits)), joined.digits)
+    edges = [0.0, *((a.end_s + b.start_s) / 2 for a, b in pairwise(heard))]
     edges.append(len(joined.samples) / RATE_HZ)
-    for first in range(0, len(digits) - DIGITS + 1, DIGITS):
+    for first in range(0, len(heard) - DIGITS + 1, DIGITS):
         start, end = (round(edges[place] * RATE_HZ) for place in (first, first + DIGITS))
-        said = "".join(one.digit for one in digits[first : first + DIGITS])
-        yield Saying(joined.speaker, said, joined.samples[start:end])
+        digits = "".join(one.digit for one in heard[first : first + DIGITS])
+        yield Saying(joined.speaker, digits, joined.samples[start:end])
 
 
-def change_two(said: str, rng: Rng) -> str:
+def change_two(digits: str, rng: Rng) -> str:
     """Put other digits in two places, so that no reading of one string fits both."""
     while True:
-        digits = list(said)
-        for place in rng.choice(len(said), 2, replace=False):
-            digits[place] = str(rng.choice(sorted(set("0123456789") - {said[place]})))
-        if count_wrong(said, "".join(digits)) > MOST_WRONG:
-            return "".join(digits)
+        others = list(digits)
+        for place in rng.choice(len(digits), 2, replace=False):
+            others[place] = str(rng.choice(sorted(set("0123456789") - {digits[place]})))
+        if count_wrong(digits, "".join(others)) > MOST_WRONG:
+            return "".join(others)
 
 
 def draw(rng: Rng) -> str:
