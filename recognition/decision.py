@@ -13,9 +13,10 @@ the voice accepts, in this order (`recognition/stories.py`):
 
 - Accepted, where the likeliest story is that face and voice are both that person's, and
   it is likelier than all others together. The answer is "by face and voice" where each
-  speaks for the person by itself: it is accepted, or has `SUPPORT` or more, and is like
-  nobody else as much. It is by the accepted one of the two where the other one does not:
-  it is missing, short, noisy, blurred, or much like somebody else's.
+  confirms the person by itself: it has `CONFIRMED` or more, and is like nobody else as
+  much. It is by the accepted one of the two where the other one does not: it is missing,
+  short, noisy, blurred, or much like somebody else's. Where neither is accepted, both
+  name the person together if each has `SUPPORT` or more.
 - Conflict, naming nobody, where one of the two speaks against the person whom the other
   one names.
 - Unknown otherwise, also where both together would do and each alone says too little.
@@ -56,7 +57,9 @@ from utils.modality import SINGLE, Modality, PerModality
 EVEN = 0.5
 """Probability below which no story is believed."""
 SUPPORT = math.log(10)
-"""Log-likelihood ratio from which a modality speaks for a person by itself."""
+"""Log-likelihood ratio of each from which both together name a person."""
+CONFIRMED = math.log(20)
+"""Log-likelihood ratio from which a modality confirms a person by itself."""
 CONFIDENT_ODDS = 99
 PLACE = 4 * OTHERS
 """Number of people from which a gallery's own statistics keep people apart.
@@ -234,16 +237,28 @@ def _accept(
 ) -> Decision:
     """Accept by both, or by the one that is accepted where the other one says too little."""
     alone = [m for m in SINGLE if _name_the_same(single[m], named)]
-    silent = [m for m in evidence.silent(SUPPORT) if m not in alone]
+    silent = _unconfirmed(evidence, rule.settings)
     note = ""
     if silent and alone:
-        named = single[alone[0]]
-        note = f". The {silent[0]} does not confirm it"
-    elif silent and not evidence.has_both(SUPPORT):
+        by, other = _by_one(alone, silent)
+        named = single[by]
+        note = f". The {other} does not confirm it"
+    elif not alone and not evidence.has_both(SUPPORT):
         return _nothing(Outcome.UNKNOWN, _TOO_LITTLE)
     assert named.match is not None
     accepted = replace(named, match=replace(named.match, probability=probability))
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
+
+
+def _unconfirmed(evidence: Evidence, settings: DecisionSettings) -> Sequence[Modality]:
+    """What does not confirm the person. Nothing where both must accept, as then both do."""
+    return () if settings.require_both else evidence.silent(CONFIRMED)
+
+
+def _by_one(accepted: Sequence[Modality], silent: Sequence[Modality]) -> tuple[Modality, Modality]:
+    """What a person is named by where not both confirm it, and the other one."""
+    by = next((m for m in accepted if m not in silent), accepted[0])
+    return by, next(m for m in SINGLE if m != by)
 
 
 def _conflict(single: Mapping[Modality, Decision], likeliest: Story) -> Decision:
@@ -348,10 +363,11 @@ def verify_fused(
         outcome = "conflict" if is_mixed else "different"
         return replace(fused, outcome=outcome, probability=probability)
     alone = [m for m in SINGLE if verdicts[m].outcome == "same"]
-    silent = [m for m in evidence.silent(SUPPORT) if m not in alone]
-    if silent and not alone:
+    silent = _unconfirmed(evidence, settings)
+    if not alone and not evidence.has_both(SUPPORT):
         return replace(fused, outcome="different", probability=probability)
-    return replace(verdicts[alone[0]] if silent else same[0], probability=probability)
+    by = verdicts[_by_one(alone, silent)[0]] if silent and alone else same[0]
+    return replace(by, probability=probability)
 
 
 def _percent(share: float) -> str:

@@ -12,7 +12,14 @@ from gallery.store import mismatch
 from recognition import decision
 from recognition.analysis import Probe
 from recognition.decision import Rule
-from recognition.matching import Calibrations, Candidate, Search, Side, Sides
+from recognition.matching import (
+    Calibrations,
+    Candidate,
+    Search,
+    Side,
+    Sides,
+    lowest_quality,
+)
 from recognition.results import Decision, Outcome
 from recognition.stories import Evidence
 from utils.config import DecisionSettings
@@ -108,17 +115,21 @@ def identify(
     decisions = {m: decision.decide(ranked[m], m, rule) for m in probe}
     single = {m: decisions.get(m) or decision.no_probe(missing[m]) for m in SINGLE}
     fused = decision.decide_fused(
-        decisions.get(Modality.FUSED), single, _evidence(search, ranked), rule
+        decisions.get(Modality.FUSED), single, _evidence(search, probe, ranked), rule
     )
     return PerModality(fused=fused, face=single[Modality.FACE], voice=single[Modality.VOICE])
 
 
 def _evidence(
-    search: Search, ranked: Mapping[Modality, Sequence[Candidate]]
+    search: Search, probe: Sides, ranked: Mapping[Modality, Sequence[Candidate]]
 ) -> dict[str, Evidence]:
     """What the probe says of everybody who comes first by a modality, by person id."""
     firsts = [candidates[0] for candidates in ranked.values() if candidates]
-    return {first.person.person_id: _evidence_of(first, search, ranked) for first in firsts}
+    quality = lowest_quality(Modality.VOICE, probe)
+    return {
+        first.person.person_id: replace(_evidence_of(first, search, ranked), speech_quality=quality)
+        for first in firsts
+    }
 
 
 def _evidence_of(

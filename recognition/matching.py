@@ -54,6 +54,16 @@ Sides = Mapping[Modality, Side]
 """One clip by modality. With face and voice there is the fused side too."""
 
 
+def lowest_quality(modality: Modality, *clips: Mapping[Modality, Side | Float32Array]) -> float:
+    """Lowest quality of this modality in the clips, which vectors have none of.
+
+    0 where it is unknown.
+    """
+    sides = [clip.get(modality) for clip in clips]
+    scores = [score for side in sides if isinstance(side, Side) for score in side.quality]
+    return min(scores, default=0.0)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A person of the gallery compared with the probe, by one modality.

@@ -17,6 +17,12 @@ In a mixed clip the other half is a stranger's, or that of any of the N people o
 gallery. w and g are the ratios of the strongest other one by voice and by face, less
 ln N: each of them is as rare as that. u is the ratio of the fused network, or f + v
 where that is higher: noise in one modality spoils the fused score and not the sum.
+
+One line turns strengths into ratios for clear and for poor clips. Of clear speech it
+says too much: a stranger of the same room comes to even odds far more often than the
+person falls to them. So h of "face only" rises with the quality of the speech, to
+`CLEAR` times as much. A bad microphone is silent. A face has no such rise: one of
+another day says as little as a stranger's of the room does (docs/research/norms.md).
 """
 
 from __future__ import annotations
@@ -27,6 +33,10 @@ from enum import StrEnum
 
 from utils.modality import SINGLE, Modality
 
+CLEAR = 2.0
+"""How many times likelier "face only" is beforehand where the speech is perfectly clear."""
+POOR = 0.8
+"""Quality of speech up to which it is not clear: two seconds have it, and noise at 5 dB."""
 _LIMIT = 500.0
 
 
@@ -49,6 +59,7 @@ class Evidence:
         joint: of the fused score.
         face_rival, voice_rival: of the strongest other person of the gallery.
         people: number of people in the gallery.
+        speech_quality: in [0, 1], 0 where it is unknown.
     """
 
     face: float | None
@@ -57,6 +68,7 @@ class Evidence:
     face_rival: float = -math.inf
     voice_rival: float = -math.inf
     people: int = 1
+    speech_quality: float = 0.0
 
     def silent(self, support: float) -> list[Modality]:
         """The modalities that do not speak for the person by themselves.
@@ -84,14 +96,22 @@ def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
     """
     share = math.log(evidence.people)
     joint = max(evidence.joint, (evidence.face or 0.0) + (evidence.voice or 0.0))
+    voice = _somebody_else(evidence.voice, evidence.voice_rival - share)
+    face = _somebody_else(evidence.face, evidence.face_rival - share)
     odds = {
         Story.BOTH: 1.0,
-        Story.FACE_ONLY: mixed * _somebody_else(evidence.voice, evidence.voice_rival - share),
-        Story.VOICE_ONLY: mixed * _somebody_else(evidence.face, evidence.face_rival - share),
+        Story.FACE_ONLY: mixed * _clear_odds(evidence.speech_quality) * voice,
+        Story.VOICE_ONLY: mixed * face,
         Story.NEITHER: _exp(-joint),
     }
     total = sum(odds.values())
     return {story: value / total for story, value in odds.items()}
+
+
+def _clear_odds(quality: float) -> float:
+    """How many times likelier "face only" is beforehand with speech of this quality."""
+    clear = max(quality - POOR, 0.0) / (1.0 - POOR)
+    return math.pow(CLEAR, clear)
 
 
 def _somebody_else(own: float | None, rival: float) -> float:

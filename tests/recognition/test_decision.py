@@ -283,13 +283,27 @@ def test_who_has_no_voice_is_named_by_the_face() -> None:
     assert decision.outcome == Outcome.CONFLICT
 
 
-def test_what_is_accepted_by_itself_is_not_silent() -> None:
-    """Where the odds are even is the threshold of a good network."""
-    weak = both(1.0, 1.0)
-    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=weak)
-    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FUSED)
-    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(2.0, 0.3))
-    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
+@pytest.mark.parametrize(("voice", "by"), [(2.9, FACE), (3.1, FUSED)])
+def test_a_voice_that_is_accepted_may_say_too_little_to_confirm_it(
+    voice: float, by: Modality
+) -> None:
+    """With one person enrolled a strength is accepted that strangers of a room reach."""
+    evidence = both(CLEAR, voice)
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=evidence)
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, by)
+    swapped = both(voice, CLEAR)
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=swapped)
+    assert decision.modality == (VOICE if by == FACE else FUSED)
+
+
+@pytest.mark.parametrize(("quality", "outcome"), [(1.0, Outcome.CONFLICT), (0.8, Outcome.ACCEPTED)])
+def test_clear_speech_that_says_nothing_is_against(quality: float, outcome: Outcome) -> None:
+    evidence = both(CLEAR, 0.5, speech_quality=quality)
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=evidence)
+    assert decision.outcome == outcome
+    of_voice = both(0.5, CLEAR, speech_quality=quality)
+    decision = _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=of_voice)
+    assert decision.outcome == Outcome.ACCEPTED, "a face of another day says as little"
 
 
 def test_both_are_required() -> None:
@@ -297,6 +311,9 @@ def test_both_are_required() -> None:
     door = DecisionSettings(require_both=True)
     named = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), settings=door)
     assert (named.outcome, named.modality) == (Outcome.ACCEPTED, FUSED)
+    weak = both(1.0, 1.0)
+    named = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), settings=door, evidence=weak)
+    assert (named.outcome, named.modality) == (Outcome.ACCEPTED, FUSED), "each is by itself"
     nothing = no_probe("The clip has no sound")
     for fused, face, voice in (
         (FUSED_A, accepted("a"), UNKNOWN),

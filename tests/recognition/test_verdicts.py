@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recognition.decision import verify, verify_fused
-from recognition.matching import Comparison
+from recognition.matching import Comparison, Side
 from recognition.results import Verdict
 from recognition.stories import Evidence
+from recognition.verifier import judge
 from tests.support import gallery_parts
+from tests.support.gallery_parts import direction
+from utils.arrays import unit
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
 
@@ -63,7 +67,8 @@ def test_verify_weighs_four_stories() -> None:
         (CLEAR, CLEAR, "same", FUSED),
         (CLEAR, 0.0, "same", FACE),
         (0.0, CLEAR, "same", VOICE),
-        (1.5, 1.5, "same", FUSED),
+        (1.5, 1.5, "same", FACE),
+        (3.1, 3.1, "same", FUSED),
         (CLEAR, -3.0, "conflict", FUSED),
         (-3.0, CLEAR, "conflict", FUSED),
         (-3.0, -3.0, "different", FUSED),
@@ -80,6 +85,28 @@ def test_verify_by_both_that_are_required() -> None:
     assert _verify_both(CLEAR, CLEAR, door).outcome == "same"
     assert _verify_both(CLEAR, 0.0, door).outcome == "different"
     assert _verify_both(CLEAR, None, door).outcome == "different"
+    barely = _verify_both(1.5, 1.5, door)
+    assert (barely.outcome, barely.modality) == ("same", FUSED), "each is by itself"
+
+
+@pytest.mark.parametrize(("quality", "outcome"), [(1.0, "conflict"), (0.7, "same")])
+def test_clear_speech_that_says_nothing_is_somebody_elses(quality: float, outcome: str) -> None:
+    """Clips are compared as the service does it: a bad microphone is silent."""
+    face = direction("face", 1)
+    # At the cosine where the odds are even
+    even = -CALIBRATION.intercept / CALIBRATION.slope
+    voice = direction("voice", 1)
+    other = direction("voice", 2)
+    across = other - (other @ voice) * voice
+    turned = even * voice + math.sqrt(1 - even**2) * across / np.linalg.norm(across)
+    probe = {
+        FACE: Side(face, quality=(1.0,)),
+        VOICE: Side(turned.astype(np.float32), speech_s=3.0, quality=(quality,)),
+    }
+    probe[FUSED] = Side(unit(np.concatenate([face, probe[VOICE].vector])[None])[0])
+    stored = {FACE: face, VOICE: voice}
+    stored[FUSED] = unit(np.concatenate([face, voice])[None])[0]
+    assert judge(probe, stored, CALIBRATIONS, STATED).fused.outcome == outcome
 
 
 def test_verify() -> None:
