@@ -298,10 +298,10 @@ def test_a_voice_that_is_accepted_may_say_too_little_to_confirm_it(
 
 @pytest.mark.parametrize(("quality", "outcome"), [(1.0, Outcome.CONFLICT), (0.8, Outcome.ACCEPTED)])
 def test_clear_speech_that_says_nothing_is_against(quality: float, outcome: Outcome) -> None:
-    evidence = both(CLEAR, 0.5, speech_quality=quality)
+    evidence = both(CLEAR, 0.3, speech_quality=quality)
     decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=evidence)
     assert decision.outcome == outcome
-    of_voice = both(0.5, CLEAR, speech_quality=quality)
+    of_voice = both(0.3, CLEAR, speech_quality=quality)
     decision = _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=of_voice)
     assert decision.outcome == Outcome.ACCEPTED, "a face of another day says as little"
 
