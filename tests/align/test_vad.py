@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from align.vad import (
@@ -139,6 +140,22 @@ def test_pieces_of_mixed_sizes_give_the_probabilities_of_the_whole() -> None:
     stream = SpeechProbabilities()
     pieces = [stream.accept(piece) for piece in np.split(sound, cuts)]
     assert np.array_equal(np.concatenate([*pieces, stream.finish()]), judge(sound))
+
+
+def test_probabilities_are_those_of_the_network_as_the_package_has_it() -> None:
+    sound = conversation()
+    session = onnxruntime.InferenceSession(find_weights(), providers=["CPUExecutionProvider"])
+    padded = np.concatenate([np.zeros(64, np.float32), sound, np.zeros(-len(sound) % WINDOW)])
+    state = np.zeros((2, 1, 128), np.float32)
+    expected = []
+    for start in range(0, len(sound), WINDOW):
+        window = padded[None, start : start + 64 + WINDOW].astype(np.float32)
+        inputs = {"input": window, "state": state, "sr": np.array(RATE)}
+        probability, state = session.run(None, inputs)
+        expected.append(float(probability[0, 0]))
+    probabilities = judge(sound)
+    assert np.ptp(probabilities) > 0.9
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
 def test_segments_come_while_the_sound_goes_on() -> None:
