@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -60,8 +61,8 @@ def lowest_quality(modality: Modality, *clips: Mapping[Modality, Side | Float32A
     0 where it is unknown.
     """
     sides = [clip.get(modality) for clip in clips]
-    scores = [score for side in sides if isinstance(side, Side) for score in side.quality]
-    return min(scores, default=0.0)
+    scores = [side.quality for side in sides if isinstance(side, Side)]
+    return min(chain.from_iterable(scores), default=0.0)
 
 
 @dataclass(frozen=True)
