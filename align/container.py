@@ -133,6 +133,11 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
     return result
 
 
+def choose_picture(container: InputContainer) -> Track | None:
+    """Choose the first picture stream that can be decoded. None where there is none."""
+    return next(iter(_choose_streams(container, "video")), None)
+
+
 def choose_sounds(container: InputContainer) -> list[Track]:
     """Choose the sound streams that can be decoded, the one with the default flag first."""
     return sorted(_choose_streams(container, "audio"), key=_is_secondary)
@@ -199,7 +204,7 @@ class _PacketReader:
 
     def _take(self, packet: av.Packet[Any]) -> None:
         track = self._tracks[packet.stream_index]
-        time_s = _time_s(packet, track)
+        time_s = measure_time_s(packet, track)
         if time_s is None:
             return
         length_s = _to_seconds(packet.duration, packet)
@@ -219,7 +224,7 @@ class _PacketReader:
         )
 
 
-def _time_s(packet: av.Packet[Any], track: Track) -> float | None:
+def measure_time_s(packet: av.Packet[Any], track: Track) -> float | None:
     """When a packet is shown, from the first packet of its stream.
 
     None for an empty packet. A packet without a time takes that of its decoding, or a

@@ -41,10 +41,10 @@ def open_sound_apart(
     process = DecoderProcess(memory, bounds, "align.sound_program")
     try:
         opened = process.ask(path.absolute(), max_s, filename, is_separate)
-        _check(opened, bounds)
+        check_answer(opened, bounds)
         channels = opened["channels"]
         blocks = _receive(process, memory, bounds, channels)
-        yield SoundStream(blocks, opened["duration_s"], channels)
+        yield SoundStream(blocks, opened["duration_s"], channels, opened["has_picture"])
     finally:
         process.end()
 
@@ -54,7 +54,7 @@ def _receive(
 ) -> Iterator[Float32Array]:
     while True:
         answer = process.ask()
-        _check(answer, bounds)
+        check_answer(answer, bounds)
         count = answer["count"]
         if not count:
             return
@@ -62,6 +62,7 @@ def _receive(
         yield samples if channels == 1 else samples.reshape(count, channels)
 
 
-def _check(answer: dict[str, Any], bounds: Confinement) -> None:
+def check_answer(answer: dict[str, Any], bounds: Confinement) -> None:
+    """Raise the error that the answer of a process describes, if it does."""
     if "error" in answer or "failure" in answer:
         raise to_error(answer, bounds)

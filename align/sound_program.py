@@ -34,10 +34,14 @@ def serve() -> None:
 def _answer(
     path: Path, max_s: float, filename: str | None, is_separate: bool, *, memory: memoryview
 ) -> Iterator[dict[str, Any]]:
-    """Yield length and channels of the sound, then the size of each block, and 0 at the end."""
+    """Yield what is known of the sound, then the size of each block, and 0 at the end."""
     try:
         with open_sound(path, max_s=max_s, filename=filename, is_separate=is_separate) as sound:
-            yield {"duration_s": sound.duration_s, "channels": sound.channels}
+            yield {
+                "duration_s": sound.duration_s,
+                "channels": sound.channels,
+                "has_picture": sound.has_picture,
+            }
             for block in sound.blocks:
                 memory[: block.nbytes] = block.tobytes()
                 yield {"count": len(block)}

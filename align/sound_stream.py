@@ -17,7 +17,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from align.container import choose_sounds, open_container
+from align.container import choose_picture, choose_sounds, open_container
 from align.decode import identify_kind
 from align.sound import Resampler, mix
 from utils.arrays import RATE_HZ, Float32Array
@@ -41,11 +41,13 @@ class SoundStream:
             (n, channels).
         duration_s: length that the file states, 0.0 where it states none.
         channels: number of channels that are heard each by itself. 1: they are mixed.
+        has_picture: whether the file is a video. Cover art is no picture.
     """
 
     blocks: Iterator[Float32Array]
     duration_s: float
     channels: int = 1
+    has_picture: bool = False
 
 
 @contextmanager
@@ -81,7 +83,8 @@ def open_sound(
         channels = min(stream.channels or 1, MOST_CHANNELS) if is_separate else 1
         combine = _keeper(channels) if channels > 1 else mix
         blocks = _join(_decode(container, stream), combine)
-        yield SoundStream(_bound(blocks, max_s), duration_s, channels)
+        has_picture = choose_picture(container) is not None
+        yield SoundStream(_bound(blocks, max_s), duration_s, channels, has_picture)
 
 
 def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:

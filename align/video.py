@@ -126,7 +126,7 @@ class _Decoder:
         return frames
 
     def _show(self, picture: av.VideoFrame, time_s: float) -> Frame:
-        return self._audience.see(_to_frame(picture, time_s, self._limits))
+        return self._audience.see(to_frame(picture, time_s, self._limits))
 
     def _pictures(self, packets: list[TimedPacket]) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames in the order of showing, without damaged ones."""
@@ -155,7 +155,8 @@ def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
         )
 
 
-def _to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:
+def to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:
+    """Make an upright RGB frame of a decoded one, `limits.max_side_px` at most."""
     aspect = pixel_aspect(frame)
     width, height = shown_size(frame.width, frame.height, aspect, limits.max_side_px)
     size: dict[str, Any] = {}

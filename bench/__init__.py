@@ -29,6 +29,7 @@ BENCHMARKS = {
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",
     "strangers": "Group the clips of unknown visitors, and time the search among 1,000 of them.",
     "suspects": "Time the comparison of 10,000 people with each other, and the list of suspects.",
+    "talking-faces": "Count the turns of videos that are named with and without the talking faces.",
     "templates": "Compare what can stand for a person of several templates.",
     "transcription": "Time words, names, and an identification beside a transcription.",
     "training": "Measure how fast a face or voice network trains.",

@@ -63,6 +63,13 @@ SUFFIXES = {
     help="How many people speak [default: it is found].",
 )
 @click.option(
+    "--faces/--no-faces",
+    "by_face",
+    default=True,
+    help="The talking face of a video says who speaks, too [default: yes, where somebody is"
+    " enrolled by face].",
+)
+@click.option(
     "--channels",
     type=click.Choice(["mix", "separate"]),
     default="mix",
@@ -141,6 +148,7 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": values["num_speakers"],
         "who": values["who"] or values["form"] == DIARIZED or bool(speakers),
+        "faces": None if values["by_face"] else "false",
     }
     return {name: value for name, value in options.items() if value}
 
@@ -186,6 +194,7 @@ def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming 
     is_asked = values.pop("who") or values["form"] == DIARIZED
     speakers = values.pop("speakers")
     count = values.pop("num_speakers")
+    by_face = values.pop("by_face")
     if not (is_asked or speakers or count):
         yield None
         return
@@ -195,7 +204,8 @@ def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming 
     recognizer = build_recognizer(settings)
     try:
         voices = recognizer.voices
-        yield Naming(voices, among=voices.among(speakers), count=count)
+        among = voices.among(speakers)
+        yield Naming(voices, among=among, count=count, by_face=by_face)
     finally:
         recognizer.close()
 

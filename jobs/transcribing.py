@@ -45,7 +45,9 @@ def read_recording(claim: Claim, path: Path, recognizer: Recognizer) -> Recordin
     if options.get("who"):
         voices = recognizer.voices
         among = voices.among(options.get("speaker_names", ()))
-        naming = Naming(voices, among=among, count=options.get("num_speakers"))
+        count = options.get("num_speakers")
+        by_face = "faces" not in options
+        naming = Naming(voices, among=among, count=count, by_face=by_face)
     partial = claim.partial or {}
     return Recording(
         path=path,

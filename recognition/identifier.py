@@ -88,19 +88,22 @@ class Identifier:
         decisions = PerModality.of(lambda m: fused if m in asked else alone.decisions[m])
         return replace(alone, decisions=decisions)
 
-    def decide_voice(self, voice: Side, among: Snapshot | None = None) -> Decision:
-        """Decide whose a voice is, of the gallery or of the people in `among`.
+    def decide_sides(self, sides: Sides, among: Snapshot | None = None) -> Decision:
+        """Decide whose a voice, a face or both are, of the gallery or of those in `among`.
 
         Raises EncoderMismatchError, StoreUnavailableError.
         """
-        snapshot = among or self._index.near({Modality.VOICE: voice.vector})
+        snapshot = among or self._index.near({m: side.vector for m, side in sides.items()})
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
         rule = Rule(
             settings=self._settings, people=snapshot.people, calibrations=self._calibrations
         )
-        ranked = Search(snapshot, {Modality.VOICE: voice}, rule.calibrations).rank(Modality.VOICE)
-        return decision.decide(ranked, Modality.VOICE, rule)
+        if len(sides) > 1:
+            return identify(sides, snapshot, rule, missing={}).fused
+        (modality,) = sides
+        ranked = Search(snapshot, sides, rule.calibrations).rank(modality)
+        return decision.decide(ranked, modality, rule)
 
 
 def identify(

@@ -93,7 +93,7 @@ class Recognizer:
         self.overview = Overview(
             store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
         )
-        self.voices = Voices(store, encoders.voice, self._identifier, self._journal)
+        self.voices = Voices(store, encoders, self._identifier, self._journal)
         self.duplicates = DuplicateSearch(store, self.overview, self._calibrations)
         self.suspects = SuspectSearch(store, self.overview, self._calibrations)
         one_person = OnePerson(

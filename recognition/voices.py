@@ -1,22 +1,24 @@
 """Voices of a recording: their vectors, how alike they are, and whose they are.
 
-What `speech` asks of the networks and of the gallery. A voice is named by the same
-calibrated open-set decision as a clip.
+What `speech` asks of the networks and of the gallery. A voice, and the face that talks
+in it, are named by the same calibrated open-set decision as a clip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gallery.ports import VoiceEncoder
+from gallery.ports import Encoders
 from gallery.records.feed import PersonRef, Revision
 from gallery.results import MAX_PAGE
-from gallery.search.memory import Snapshot
+from gallery.search.memory import ALL, Snapshot
 from gallery.store import Store
-from gallery.vectors import means
+from gallery.vectors import represent
+from recognition.agreement import Sample, find_odd_faces, least_llr, llr_of
+from recognition.analysis import LEAST_WEIGHT
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.matching import Side
@@ -25,7 +27,7 @@ from recognition.visitors import heard_visit
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array, Float64Array
 from utils.errors import InvalidRequestError
-from utils.media import Waveform
+from utils.media import AlignedFace, Waveform
 from utils.modality import Modality
 
 _NOWHERE = Revision("", "", 0)
@@ -43,10 +45,11 @@ class Voices:
     """Embeds voices, compares them, and finds whose they are. Shared by all threads."""
 
     def __init__(
-        self, store: Store, encoder: VoiceEncoder, identifier: Identifier, journal: Journal
+        self, store: Store, encoders: Encoders, identifier: Identifier, journal: Journal
     ) -> None:
         self._store = store
-        self._encoder = encoder
+        self._encoders = encoders
+        self._encoder = encoders.voice
         self._identifier = identifier
         self._journal = journal
 
@@ -75,16 +78,54 @@ class Voices:
             return None
         people = [self._find(name) for name in dict.fromkeys(names)]
         refs = [PersonRef(0, person_id, name) for person_id, name in people]
-        vectors = [self._vector_of(person_id) for person_id, _ in people]
+        vectors = [self._vectors_of(person_id) for person_id, _ in people]
         refs += [PersonRef(0, "", voice.name) for voice in references]
-        return make_snapshot(refs, [*vectors, *(voice.vector for voice in references)])
+        vectors += [{Modality.VOICE: voice.vector} for voice in references]
+        return make_snapshot(refs, vectors)
 
-    def decide(self, voice: Side, among: Snapshot | None = None) -> Decision:
+    def has_faces(self, among: Snapshot | None = None) -> bool:
+        """Whether somebody of the gallery, or of `among`, is enrolled by face.
+
+        Raises StoreUnavailableError.
+        """
+        return (among or self._identifier.refresh()).count(Modality.FACE) > 0
+
+    def embed_faces(self, faces: Sequence[AlignedFace]) -> Sample:
+        """Embed faces of one person, the first frames of a turn."""
+        images = np.stack([face.image for face in faces])
+        weights = np.array([face.quality.score for face in faces], np.float32)
+        vectors = self._encoders.face.embed_each(images, in_turn=True)
+        return Sample(vectors, np.maximum(weights, LEAST_WEIGHT))
+
+    def is_one_face(self, faces: Sample) -> bool:
+        """Whether faces that follow each other in one place are one person's."""
+        return not find_odd_faces(faces, self._encoders.face.calibration).any()
+
+    def are_one_person(self, one: Sample, other: Sample) -> bool:
+        """Whether the faces of two turns are one person's."""
+        calibration = self._encoders.face.calibration
+        return llr_of(one, other, calibration) >= least_llr(Modality.FACE, calibration)
+
+    def decide(
+        self, voice: Side | None, among: Snapshot | None = None, face: Sample | None = None
+    ) -> Decision:
         """Decide whose a voice is, of the gallery or of the people in `among`.
+
+        Args:
+            voice: None where there is too little of it.
+            among: the people who may be named; None = all of the gallery.
+            face: the face that talks in it. At least one of both is there.
 
         Raises EncoderMismatchError, StoreUnavailableError.
         """
-        return self._identifier.decide_voice(voice, among)
+        sides = {} if voice is None else {Modality.VOICE: voice}
+        if face is not None:
+            quality = (float(np.mean(face.weights)),)
+            sides[Modality.FACE] = replace(face.side, quality=quality)
+            if voice is not None:
+                fused = self._encoders.fusion.fuse(face.mean[None], voice.vector[None])[0]
+                sides[Modality.FUSED] = Side(fused, voice.speech_s)
+        return self._identifier.decide_sides(sides, among)
 
     def sight(self, person_id: str | None, source: str, probability: float | None = None) -> None:
         """Note that a person, or somebody unknown, is heard, as a visit and a sighting."""
@@ -119,36 +160,44 @@ class Voices:
             )
         return matches[0].person_id, matches[0].name
 
-    def _vector_of(self, person_id: str) -> Float32Array | None:
-        ids = {Modality.VOICE: self._encoder.encoder_id}
-        stored = self._store.vectors_of(person_id, ids).get(Modality.VOICE)
-        return None if stored is None else means(stored.vectors, stored.owners)[1][0]
+    def _vectors_of(self, person_id: str) -> dict[Modality, Float32Array]:
+        ids = {
+            Modality.FACE: self._encoders.face.encoder_id,
+            Modality.VOICE: self._encoders.voice.encoder_id,
+        }
+        stored = self._store.vectors_of(person_id, ids)
+        people = represent(stored, self._encoders.fusion.fuse)
+        return {modality: vectors[0] for modality, (_, vectors) in people.items()}
 
 
-def make_snapshot(refs: Sequence[PersonRef], vectors: Iterable[Float32Array | None]) -> Snapshot:
-    """Make a gallery of people known by voice alone. Those without a vector count as well."""
-    rows = list(vectors)
-    keys = np.arange(1, len(rows) + 1, dtype=np.int64)
-    nothing = np.zeros((len(rows), EMBEDDING_SIZE), np.float32)
-    voice = nothing.copy()
-    has = np.zeros(len(rows), np.bool_)
-    nobody = has.copy()
-    for row, vector in enumerate(rows):
-        if vector is not None:
-            voice[row] = vector
-            has[row] = True
+def make_snapshot(
+    refs: Sequence[PersonRef], people: Sequence[Mapping[Modality, Float32Array]]
+) -> Snapshot:
+    """Make a gallery of people with these vectors. Those without one count as well."""
+    keys = np.arange(1, len(refs) + 1, dtype=np.int64)
+    has = {m: np.array([m in vectors for vectors in people], np.bool_) for m in ALL}
     return Snapshot(
         revision=_NOWHERE,
         keys=keys,
-        vectors={Modality.VOICE: voice, Modality.FACE: nothing, Modality.FUSED: nothing},
-        has={Modality.VOICE: has, Modality.FACE: nobody, Modality.FUSED: nobody},
+        vectors={m: _stack([vectors.get(m) for vectors in people]) for m in ALL},
+        has=has,
         refs={
             int(key): PersonRef(int(key), ref.person_id, ref.name)
             for key, ref in zip(keys, refs, strict=True)
         },
         stale=(),
-        people=len(rows),
+        people=len(refs),
     )
+
+
+def _stack(vectors: Sequence[Float32Array | None]) -> Float32Array:
+    """Stack vectors (size,) to (n, size), with zeros in place of those that are None."""
+    size = next((len(vector) for vector in vectors if vector is not None), EMBEDDING_SIZE)
+    rows = np.zeros((len(vectors), size), np.float32)
+    for row, vector in zip(rows, vectors, strict=True):
+        if vector is not None:
+            row[:] = vector
+    return rows
 
 
 def compare_all(

@@ -44,11 +44,14 @@ def _attribute_line(line: Line, book: _Turns, diarisation: Diarisation) -> Itera
         if turn is None:
             yield SpokenLine(part, NOBODY)
             continue
-        clean_s = max(t.clean_s for _, t in pairs if t)
+        who = diarisation.speakers[turn.voice]
+        turns = {t for _, t in pairs if t}
+        is_short = max(t.clean_s for t in turns) < LEAST_S
+        is_unseen = who.decided_by == "face" and turns.isdisjoint(diarisation.seen)
         yield SpokenLine(
             part,
-            diarisation.speakers[turn.voice],
-            is_inferred=clean_s < LEAST_S,
+            who,
+            is_inferred=is_short or is_unseen,
             overlaps=book.overlap_s(turn.voice, part.start_s, part.end_s) >= _LEAST_OVERLAP_S,
         )
 

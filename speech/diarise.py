@@ -1,19 +1,20 @@
 """Voices of a recording told apart, and named by the gallery.
 
 `Diariser` listens beside the engine that writes the words. At the end it knows the turns,
-and `name_voices` says whose voices they are. A voice is named by the open-set decision
-that clips are decided by, pooled over all that it says alone. Strangers are numbered
-among themselves.
+and `name_voices` says whose voices they are. A voice, and the face that talks in it
+(`speech.talkers`), are named by the open-set decision that clips are decided by, pooled
+over all that is said alone. Strangers are numbered among themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gallery.search.memory import Snapshot
+from recognition.agreement import Sample
 from recognition.matching import Side
 from recognition.results import Decision
 from recognition.voices import Voices
@@ -28,15 +29,29 @@ from utils.arrays import Float32Array, unit
 class Heard:
     """The voices of one recording, or of one channel of it, before they are named.
 
-    `vectors` (512,) pool what each voice says alone, by its number.
+    Attributes:
+        turns: who speaks when.
+        vectors: (512,) what each voice says alone, pooled, by its number.
+        faces: the face that talks in a voice, by its number, where there is one.
+        parts: numbers of parts of a voice in which different faces talk, with the number
+            of the whole.
+        seen: turns in which that face is seen to talk.
     """
 
     turns: tuple[Turn, ...]
     vectors: Mapping[int, Float32Array]
+    faces: Mapping[int, Sample] = field(default_factory=dict)
+    parts: Mapping[int, int] = field(default_factory=dict)
+    seen: frozenset[Turn] = frozenset()
+
+    def whole(self, voice: int) -> int:
+        """Number of the voice that a number is, or is a part of."""
+        return self.parts.get(voice, voice)
 
     def clean_s(self, voice: int) -> float:
-        """Seconds in which a voice speaks alone."""
-        return sum(turn.clean_s for turn in self.turns if turn.voice == voice)
+        """Seconds in which a voice speaks alone, all of its parts."""
+        whole = self.whole(voice)
+        return sum(turn.clean_s for turn in self.turns if self.whole(turn.voice) == whole)
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,13 @@ class Naming:
         voices: what knows voices.
         among: the people who may be named; None = all of the gallery.
         count: how many people speak; None = it is found.
+        by_face: the talking face of a video names them, too.
     """
 
     voices: Voices
     among: Snapshot | None = None
     count: int | None = None
+    by_face: bool = True
 
 
 class Diariser:
@@ -81,26 +98,33 @@ def name_voices(heard: Heard, naming: Naming) -> Diarisation:
     StoreUnavailableError.
     """
     speakers: dict[int, Speaker] = {}
-    strangers = 0
+    numbers: dict[int, int] = {}
     for voice in dict.fromkeys(turn.voice for turn in heard.turns):
         decision = _decide(heard, voice, naming)
-        strangers += decision is None or decision.match is None
-        speakers[voice] = to_speaker(decision, strangers)
+        number = 0
+        if decision is None or decision.match is None:
+            number = numbers.setdefault(heard.whole(voice), len(numbers) + 1)
+        speakers[voice] = to_speaker(decision, number)
+    strangers = len(numbers)
     named = {one.person_id: one.probability for one in speakers.values() if one.person_id}
     for person_id, probability in named.items():
         naming.voices.sight(person_id, "transcribe", probability)
     if strangers and naming.among is None:  # else others may be known
         naming.voices.sight(None, "transcribe")
     naming.voices.note(named, strangers)
-    return Diarisation(heard.turns, speakers)
+    return Diarisation(heard.turns, speakers, heard.seen)
 
 
 def _decide(heard: Heard, voice: int, naming: Naming) -> Decision | None:
-    """Decide whose a voice is. None: there is too little of it."""
+    """Decide whose a voice is. None: there is too little of it, and no face."""
     clean_s = heard.clean_s(voice)
-    if clean_s < LEAST_S:
+    side = None
+    if clean_s >= LEAST_S:
+        side = Side(heard.vectors[heard.whole(voice)], speech_s=clean_s)
+    face = heard.faces.get(voice)
+    if side is None and face is None:
         return None
-    return naming.voices.decide(Side(heard.vectors[voice], speech_s=clean_s), naming.among)
+    return naming.voices.decide(side, naming.among, face)
 
 
 def join_channels(channels: Sequence[Heard]) -> Heard:

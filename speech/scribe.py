@@ -19,14 +19,15 @@ import numpy as np
 from align.sound_decoder import open_sound_apart
 from align.sound_stream import SoundStream
 from speech.checkpoints import Checkpoint
-from speech.diarise import Naming
+from speech.diarise import Heard, Naming
 from speech.digits import choose_digits
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
 from speech.ports import DigitListener, SpeechModel, Transcriber, Word
 from speech.session import TranscriptionSession
-from speech.track import Track, join_lines, name_lines
+from speech.talkers import Sight, Watcher, add_faces
+from speech.track import Track, hear_voices, join_lines, name_lines
 from speech.transcripts import Transcript
 from utils.arrays import Float32Array
 from utils.config import Settings
@@ -65,10 +66,20 @@ class Writing:
         duration_s: length that the file states, 0.0 where it states none.
     """
 
-    def __init__(self, sound: SoundStream, recording: Recording, transcriber: Transcriber) -> None:
+    def __init__(
+        self,
+        sound: SoundStream,
+        recording: Recording,
+        transcriber: Transcriber,
+        watcher: Watcher,
+    ) -> None:
         self.duration_s = sound.duration_s
         self._blocks = sound.blocks
+        self._has_picture = sound.has_picture
+        self._recording = recording
         self._naming = recording.naming
+        self._watcher = watcher
+        self._heard: Heard | None = None
         self._tracks = [
             _open_track(recording, transcriber, channel) for channel in range(sound.channels)
         ]
@@ -96,11 +107,15 @@ class Writing:
     def lines(self) -> Iterator[list[Line]]:
         """Yield the lines that each block of sound completes, mostly none.
 
-        Raises MediaError, and what the engine raises.
+        At the end each turn of a video that is looked at yields none. Raises MediaError,
+        StoreUnavailableError, and what the engine raises.
         """
         for block in self._blocks:
             yield self._accept(block.reshape(len(block), -1))
         yield list(chain.from_iterable(track.finish() for track in self._tracks))
+        if self._naming:
+            self._heard = hear_voices(self._tracks)
+            yield from self._watch(self._heard, self._naming)
 
     @cached_property
     def transcript(self) -> Transcript:
@@ -108,9 +123,24 @@ class Writing:
 
         Raises EncoderMismatchError, StoreUnavailableError.
         """
-        named = name_lines(self._tracks, self._naming) if self._naming else None
-        lines = join_lines(self._tracks) if named is None else named
+        if self._naming and self._heard:
+            lines = name_lines(self._tracks, self._heard, self._naming)
+        else:
+            lines = join_lines(self._tracks)
         return Transcript(tuple(lines), self.language, self.heard_s)
+
+    def _watch(self, heard: Heard, naming: Naming) -> Iterator[list[Line]]:
+        """Look for the talking faces, where there is a picture and a face is enrolled."""
+        if not (self._has_picture and naming.by_face and naming.voices.has_faces(naming.among)):
+            return
+        recording = self._recording
+        sights: dict[int, Sight] = {}
+        for place, sight in self._watcher.watch(
+            recording.path, recording.filename, heard.turns, naming.voices
+        ):
+            sights[place] = sight
+            yield []
+        self._heard = add_faces(heard, sights, naming.voices)
 
     def _accept(self, block: Float32Array) -> list[Line]:
         """Take samples (n, channels)."""
@@ -147,6 +177,7 @@ class Scribe:
         self._lock = threading.Lock()
         self._transcriber: Transcriber | None = None
         self._others: dict[str, Transcriber] = {}
+        self._watcher = Watcher(settings.capture.min_face_px)
 
     @property
     def is_available(self) -> bool:
@@ -204,7 +235,7 @@ class Scribe:
             is_separate=recording.is_separate,
         )
         with self._slot(), sound as stream:
-            yield Writing(stream, recording, transcriber)
+            yield Writing(stream, recording, transcriber, self._watcher)
 
     def _load(self) -> Transcriber:
         if not self.is_available:

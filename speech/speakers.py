@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recognition.results import Decision
+from recognition.results import Decision, Outcome
 from speech.turns import Turn
+from utils.modality import Modality
 
 LEAST_S = 1.0
 """Seconds of a voice alone from which it is decided whose it is."""
@@ -21,15 +22,20 @@ class Speaker:
             begin to speak.
         person_id: of the gallery; None for strangers, and for voices that a request
             brought along.
-        outcome: "named", "unknown", or "open" where there is too little of the voice.
+        outcome: "named", "unknown", "conflict" where voice and talking face are not one
+            person's, or "open" where there is too little of the voice.
         probability: calibrated probability that it is the person who is named.
+        decided_by: "voice", "face", or "face and voice"; None for nobody.
     """
 
     label: str
     person_id: str | None
     outcome: str
     probability: float | None = None
+    decided_by: str | None = None
 
+
+_BY = {Modality.VOICE: "voice", Modality.FACE: "face", Modality.FUSED: "face and voice"}
 
 NOBODY = Speaker("unknown", None, "open")
 """Who says words in which no voice could be told."""
@@ -37,15 +43,19 @@ NOBODY = Speaker("unknown", None, "open")
 
 @dataclass(frozen=True)
 class Diarisation:
-    """The turns of a recording, and the speaker of each voice by its number."""
+    """The turns of a recording, and the speaker of each voice by its number.
+
+    `seen` holds the turns in which the speaker is seen to talk.
+    """
 
     turns: tuple[Turn, ...]
     speakers: Mapping[int, Speaker]
+    seen: frozenset[Turn] = frozenset()
 
     def of_channel(self, channel: int) -> Diarisation:
         """Those turns alone that are heard in a channel."""
         turns = tuple(turn for turn in self.turns if turn.channel == channel)
-        return Diarisation(turns, self.speakers)
+        return Diarisation(turns, self.speakers, self.seen)
 
 
 def to_speaker(decision: Decision | None, stranger: int) -> Speaker:
@@ -53,8 +63,16 @@ def to_speaker(decision: Decision | None, stranger: int) -> Speaker:
 
     `decision` None: there is too little of the voice.
     """
-    if decision is None or decision.match is None:
-        outcome = "open" if decision is None else "unknown"
+    if decision is None:
+        return Speaker(f"unknown {stranger}", None, "open")
+    if decision.match is None:
+        outcome = "conflict" if decision.outcome == Outcome.CONFLICT else "unknown"
         return Speaker(f"unknown {stranger}", None, outcome)
     match = decision.match
-    return Speaker(match.name, match.person_id or None, "named", match.probability)
+    return Speaker(
+        label=match.name,
+        person_id=match.person_id or None,
+        outcome="named",
+        probability=match.probability,
+        decided_by=_BY[decision.modality] if decision.modality else None,
+    )

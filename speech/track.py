@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from speech.attribution import attribute
 from speech.checkpoints import Checkpoint
-from speech.diarise import Diariser, Naming, join_channels, name_voices
+from speech.diarise import Diariser, Heard, Naming, join_channels, name_voices
 from speech.lines import Line
 from speech.session import TranscriptionSession
 from speech.speakers import Speaker
@@ -67,12 +67,16 @@ def join_lines(tracks: Sequence[Track]) -> list[SpokenLine]:
     return sorted(spoken, key=lambda line: line.start_s)
 
 
-def name_lines(tracks: Sequence[Track], naming: Naming) -> list[SpokenLine]:
+def hear_voices(tracks: Sequence[Track]) -> Heard:
+    """End the channels, and tell the voices of all of them apart."""
+    return join_channels([track.diariser.finish() for track in tracks if track.diariser])
+
+
+def name_lines(tracks: Sequence[Track], heard: Heard, naming: Naming) -> list[SpokenLine]:
     """Join the lines of all channels, with those who say them.
 
     Raises EncoderMismatchError, StoreUnavailableError.
     """
-    heard = join_channels([track.diariser.finish() for track in tracks if track.diariser])
     diarisation = name_voices(heard, naming)
     spoken: list[SpokenLine] = []
     for number, track in enumerate(tracks):

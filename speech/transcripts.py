@@ -27,8 +27,8 @@ class SpokenLine:
     Attributes:
         line: the words.
         who: whose voice it is; None = that was not asked.
-        is_inferred: the turn is too short to be decided by itself: it goes by what the
-            same voice says elsewhere.
+        is_inferred: the turn is too short to be decided by itself, or its face is not
+            seen: it goes by the same voice elsewhere.
         overlaps: somebody else speaks at the same time.
     """
 
@@ -142,6 +142,7 @@ def diarized_segment(number: int, spoken: SpokenLine) -> dict[str, Any]:
         "person_id": who.person_id if who else None,
         "outcome": spoken.outcome,
         "probability": round(who.probability, 4) if who and who.probability else None,
+        "decided_by": who.decided_by if who else None,
         "overlap": spoken.overlaps,
     }
 

@@ -17,6 +17,7 @@ const line = (start, end, speaker, more = {}) => ({
   speaker,
   personId: null,
   outcome: "unknown",
+  decidedBy: null,
   overlap: false,
   ...more,
 });

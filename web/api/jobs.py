@@ -49,7 +49,7 @@ from web.wire.schema.jobs import (
 
 ns = Namespace("jobs", "Many clips at once, in the background", path="/v1/jobs")
 ACTIONS = ("identify", "enroll", "transcribe")
-TRANSCRIBE_FIELDS = ("language", "prompt", "who", "num_speakers", "channels")
+TRANSCRIBE_FIELDS = ("language", "prompt", "who", "num_speakers", "faces", "channels")
 FIELDS = ("action", "folder", "person_id", "group", "force", "replace", *TRANSCRIBE_FIELDS)
 STATES = ("awaited", "waiting", "running", "done", "failed", "cancelled", "forgotten")
 READ_ERRORS = (errors.KeyRequiredError, InvalidRequestError, errors.StoreUnavailableError)

@@ -34,6 +34,7 @@ FIELDS = (
     "chunking_strategy",
     "who",
     "num_speakers",
+    "faces",
     "channels",
 )
 GRANULES = ("segment", "word")
@@ -115,6 +116,7 @@ def read_options(fields: dict[str, str]) -> dict[str, Any]:
     count = _read_count(fields.get("num_speakers", ""))
     channels = parse.choice(fields.get("channels") or "mix", "channels", CHANNELS)
     is_asked = parse.boolean(fields.get("who") or False, "who")
+    by_face = parse.boolean(fields.get("faces") or True, "faces")
     options = {
         "language": fields.get("language"),
         "prompt": fields.get("prompt"),
@@ -122,6 +124,7 @@ def read_options(fields: dict[str, str]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": count,
         "who": is_asked or bool(speakers) or count is not None,
+        "faces": None if by_face else "false",
     }
     return {name: value for name, value in options.items() if value}
 
@@ -134,7 +137,8 @@ def _read_naming(options: dict[str, Any], form: str) -> Naming | None:
     voices = recognizer().voices
     references = _read_references(names, request.form.getlist(KNOWN_REFERENCES))
     among = voices.among(options.get("speaker_names", ()), references)
-    return Naming(voices, among=among, count=options.get("num_speakers"))
+    count = options.get("num_speakers")
+    return Naming(voices, among=among, count=count, by_face="faces" not in options)
 
 
 def _read_count(text: str) -> int | None:
@@ -203,6 +207,13 @@ def add_transcribe_fields(form: RequestParser) -> None:
         location="form",
         type=int,
         help=f"how many people speak, 1 to {MOST_SPEAKERS}. Without it, that is found",
+    )
+    form.add_argument(
+        "faces",
+        location="form",
+        choices=("true", "false"),
+        default="true",
+        help="false: the talking face of a video does not help to name who speaks",
     )
     form.add_argument(
         "channels",

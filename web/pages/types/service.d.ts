@@ -59,6 +59,7 @@ declare namespace Api {
     person_id: string | null;
     outcome: string;
     probability: number | null;
+    decided_by: string | null;
     overlap: boolean;
   }
 
@@ -82,7 +83,10 @@ declare namespace Api {
   }
 
   interface KeptTranscript extends KeptSummary {
-    segments: Omit<TranscriptSegment, "type" | "id" | "probability" | "overlap">[];
+    segments: Omit<
+      TranscriptSegment,
+      "type" | "id" | "probability" | "decided_by" | "overlap"
+    >[];
   }
 
   type TranscriptEvent = TranscriptDelta | TranscriptSegment | TranscriptDone;

@@ -42,12 +42,19 @@ DIARIZED_SEGMENT = make_model(
         "id of the person of the gallery; null for others", "diane", x_nullable=True
     ),
     outcome=text_field(
-        "`named`, `unknown` (a stranger), `open` (too little of the voice to tell), or `inferred`"
-        " (named by what the same voice says elsewhere, as the turn is short)",
+        "`named`, `unknown` (a stranger), `conflict` (voice and talking face are not one person's),"
+        " `open` (too little of the voice to tell), or `inferred` (named by what the same voice"
+        " says elsewhere, as the turn is short or its face is not seen)",
         "named",
     ),
     probability=float_field(
         "calibrated probability that it is the person; null for strangers", 0.97, x_nullable=True
+    ),
+    decided_by=text_field(
+        "what names the speaker: `voice`, `face` (the one that talks in a video) or `face and"
+        " voice`; null for strangers",
+        "voice",
+        x_nullable=True,
     ),
     overlap=fields.Boolean(
         description="somebody else speaks at the same time", example=False, required=True

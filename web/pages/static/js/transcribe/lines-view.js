@@ -8,6 +8,12 @@ import { findLine } from "./transcript.js";
 
 /** @import { Line } from "./transcript.js" */
 
+/**
+ * Texts for what names a speaker. The voice alone is what is usual.
+ * @type {Record<string, string>}
+ */
+const BY = { face: "transcribe.by_face", "face and voice": "transcribe.by_both" };
+
 export class LinesView {
   #list = byId("lines");
   #player = byId("player", HTMLVideoElement);
@@ -78,8 +84,10 @@ export class LinesView {
 }
 
 /** @param {Line} line */
-function describeSpeaker({ speaker, outcome, overlap }) {
+function describeSpeaker({ speaker, outcome, decidedBy, overlap }) {
   const notes = [
+    decidedBy && BY[decidedBy] ? t(BY[decidedBy]) : "",
+    outcome === "conflict" ? t("transcribe.conflict") : "",
     outcome === "inferred" ? t("transcribe.inferred") : "",
     overlap ? t("transcribe.overlap") : "",
   ].filter(Boolean);

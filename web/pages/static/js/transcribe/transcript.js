@@ -9,6 +9,7 @@
  * @property {string} speaker
  * @property {string | null} personId
  * @property {string} outcome
+ * @property {string | null} decidedBy
  * @property {boolean} overlap
  */
 
@@ -33,6 +34,7 @@ export const lineOfDelta = ({ delta, start, end }) => ({
   speaker: "",
   personId: null,
   outcome: "",
+  decidedBy: null,
   overlap: false,
 });
 
@@ -48,6 +50,7 @@ export const lineOfSegment = (segment) => ({
   speaker: segment.speaker,
   personId: segment.person_id,
   outcome: segment.outcome,
+  decidedBy: segment.decided_by,
   overlap: segment.overlap,
 });
 
@@ -64,6 +67,7 @@ export const linesOfKept = ({ segments }) =>
     speaker,
     personId,
     outcome,
+    decidedBy: null,
     overlap: false,
   }));
 
@@ -97,6 +101,7 @@ export const renameSpeaker = (lines, speaker, person) =>
           speaker: person.name,
           personId: person.person_id,
           outcome: "named",
+          decidedBy: null,
         }
       : line,
   );
