@@ -15,10 +15,12 @@ import soundfile
 from flask.testing import FlaskClient
 
 from speech.scribe import Scribe
-from tests.support.gallery_parts import ClipAligner, StubVoice, clip, direction
+from tests.support.gallery_parts import ClipAligner, StubFace, StubVoice, clip, direction
+from tests.support.media import scene, write_video
+from tests.support.media_sound import speech as syllables_48k
 from tests.support.recordings import WordyEngine, silence, syllables
 from tests.support.shapes import assert_error, enroll, send
-from utils.arrays import RATE_HZ, Float32Array
+from utils.arrays import RATE_HZ, Float32Array, ImageArray
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -63,6 +65,23 @@ def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
     soundfile.write(buffer, sound, RATE_HZ, format="WAV")
     buffer.seek(0)
     return buffer, "talk.wav"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A video of somebody drawn who talks."""
+    frames = [scene(0, mouth=number // 2 % 2) for number in range(40)]
+    path = tmp_path_factory.mktemp("film") / "talk.mp4"
+    return write_video(path, frames, syllables_48k(1, 4.0), 10).read_bytes()
+
+
+def show(monkeypatch: pytest.MonkeyPatch, person: int) -> None:
+    """Have all faces look like one person, by number."""
+
+    def embed(_: StubFace, faces: ImageArray, **__: bool) -> Float32Array:
+        return np.stack([direction("face", person, n, 0.2) for n in range(len(faces))])
+
+    monkeypatch.setattr(StubFace, "embed_each", embed)
 
 
 def data_url(sound: Float32Array) -> str:
@@ -234,3 +253,35 @@ def test_a_stranger_is_enrolled_from_turns(
     assert len(sound) == 5 * RATE_HZ
     own = np.concatenate([talk[round(2.5 * RATE_HZ) : round(4.5 * RATE_HZ)], talk[6 * RATE_HZ :]])
     assert np.abs(sound - own).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("face", "fields", "answer"),
+    [
+        (1, {}, ("Ann", "named", "face and voice")),
+        (2, {}, ("unknown 1", "conflict", None)),
+        (2, {"faces": "false"}, ("Ann", "named", "voice")),
+        (STRANGER, {"speaker_names[]": "ben"}, ("unknown 1", "unknown", None)),
+    ],
+)
+def test_the_face_that_talks_counts(
+    people: FlaskClient,
+    film: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    face: int,
+    fields: dict[str, str],
+    answer: tuple[str, str, str | None],
+) -> None:
+    show(monkeypatch, face)
+    file = (io.BytesIO(film), "talk.mp4")
+    body = send(people, URL, file=file, response_format="diarized_json", **fields).get_json()
+    (segment,) = body["segments"]
+    assert (segment["speaker"], segment["outcome"], segment["decided_by"]) == answer
+
+
+def test_faces_are_true_or_false(people: FlaskClient) -> None:
+    error = assert_error(send(people, URL, file=wav(), faces="maybe"), 400, "invalid_request")
+    assert "`faces`" in error["message"]
+    job = {"action": "identify", "faces": "false", "folder": "."}
+    error = assert_error(send(people, "/v1/jobs", **job), 400, "invalid_request")
+    assert "`faces` belongs to the action transcribe" in error["message"]

@@ -32,7 +32,7 @@ KEPT_SEGMENT = make_model(
         "id of the person of the gallery; null for others", "diane", x_nullable=True
     ),
     outcome=text_field(
-        "`named`, `unknown`, `conflict`, `open`, `inferred` as in diarized_json, `deleted`, or empty",
+        "as in diarized_json: `named`, `unknown`, `conflict`, ...; or `deleted`, or empty",
         "named",
     ),
     words=list_field(TRANSCRIPT_WORD, "words with their times"),
