@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def _show(container: InputContainer, track: Track, looks: Looks) -> Iterator[tup
     starts = [(min(times), max(times)) for times in looks]
     frames: list[Frame] = []
     number = 0
-    for frame in _Decoder(container, track, limits).decode([t for look in looks for t in look]):
+    wanted = list(chain.from_iterable(looks))
+    for frame in _Decoder(container, track, limits).decode(wanted):
         while number < len(looks) and frame.time_s > starts[number][1] + _SLACK_S:
             yield _of_one_size(frames)
             frames = []

@@ -18,7 +18,6 @@ from align.mouth import UPPER_FACE, measure_changes
 from align.quality import assess_face
 from align.tracks import Track, link, select_candidates
 from align.warp import align
-from utils.arrays import ImageArray
 from utils.media import AlignedFace, Frame
 
 LEAST_FACES = 4
@@ -59,7 +58,7 @@ def find_talking(
     faces = [face for track in tracks if _is_clear(face := _cut_out(frames, track))]
     if not faces:
         return Seen.NOTHING
-    motions = [_measure_motion([face.image for face in track]) for track in faces]
+    motions = list(map(_measure_motion, faces))
     order = np.argsort(motions)[::-1]
     first = motions[order[0]]
     if not first:
@@ -71,9 +70,13 @@ def find_talking(
 
 def _find_tracks(detector: FaceDetector, frames: Sequence[Frame], least_px: float) -> list[Track]:
     detections = select_upright(detector.follow([frame.image for frame in frames], FAST_PX))
-    wide = [[face for face in faces if face.width_px >= least_px] for faces in detections]
-    tracks = select_candidates(link(wide), len(frames))
-    return [track for track in tracks if len(track.frames) >= LEAST_FACES]
+    tracks = select_candidates(link(detections), len(frames))
+    return [track for track in tracks if _is_usable(track, least_px)]
+
+
+def _is_usable(track: Track, least_px: float) -> bool:
+    widths = [face.width_px for face in track.detections]
+    return len(widths) >= LEAST_FACES and float(np.median(widths)) >= least_px
 
 
 def _cut_out(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
@@ -89,8 +92,9 @@ def _is_clear(faces: Sequence[AlignedFace]) -> bool:
     return float(np.median([face.quality.score for face in faces])) >= _LEAST_QUALITY
 
 
-def _measure_motion(images: Sequence[ImageArray]) -> float:
+def _measure_motion(faces: Sequence[AlignedFace]) -> float:
     """Measure how much a mouth moves by itself. 0.0 where it does not talk."""
+    images = [face.image for face in faces]
     changes = measure_changes(images)
     own = changes - _WEIGHT * measure_changes(images, UPPER_FACE)
     motion, by_itself = (float(np.quantile(values, 0.75)) for values in (changes, own))

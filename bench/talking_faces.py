@@ -20,6 +20,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -100,7 +101,8 @@ class Director:
         parts = []
         turns: list[Truth] = []
         at_s = 0.0
-        order = [name for _ in range(TURNS // 4) for name in rng.permutation(list(takes))]
+        rounds = (rng.permutation(list(takes)).tolist() for _ in range(TURNS // 4))
+        order: list[str] = list(chain.from_iterable(rounds))
         for number, name in enumerate(order):
             take = takes[name][number // 4 % len(takes[name])]
             place = str(rng.choice(PLACES, p=SHARES))
@@ -111,7 +113,7 @@ class Director:
             at_s = end_s + PAUSE_S
         enrolled = [(p.name, kinds[p.name], next((p / "enroll").iterdir())) for p in people]
         enrolled += [(LISTENER, "face", photo) for photo in photos]
-        frames = [frame for part, _ in parts for frame in part]
+        frames = list(chain.from_iterable(part for part, _ in parts))
         path = self._folder / f"scene-{seed}.mp4"
         write_video(path, frames, np.concatenate([sound for _, sound in parts]), FPS)
         return Scene(path, turns, enrolled)
@@ -136,8 +138,12 @@ def _list_listeners(table: Path) -> list[list[str]]:
             name, number = Path(row["path"]).stem.rsplit("_", 1)
             if row["label"] == "live":
                 sessions[name].append((int(number), row["path"]))
-    found = [[path for _, path in sorted(session)] for session in sessions.values()]
-    return [session for session in found if len(session) >= LEAST_PICTURES]
+    long = [sorted(one) for one in sessions.values() if len(one) >= LEAST_PICTURES]
+    return [_drop_numbers(session) for session in long]
+
+
+def _drop_numbers(session: Sequence[tuple[int, str]]) -> list[str]:
+    return [path for _, path in session]
 
 
 def _read_picture(data: bytes) -> ImageArray:
@@ -290,7 +296,8 @@ def measure_interval(count: int, total: int) -> tuple[float, float]:
     share = count / total
     middle = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return (middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)
+    low = max(0.0, (middle - spread) / (1 + z * z / total))
+    return low, min(1.0, (middle + spread) / (1 + z * z / total))
 
 
 def list_rows(counts: Counter[tuple[str, ...]]) -> Iterator[str]:
@@ -298,19 +305,19 @@ def list_rows(counts: Counter[tuple[str, ...]]) -> Iterator[str]:
     for kind in (*KINDS, "all"):
         for place in (*PLACES, "all"):
             for way in ("voice", "with faces"):
-                found: Counter[str] = Counter()
+                results: Counter[str] = Counter()
                 for (w, k, p, result), count in counts.items():
                     if w == way and kind in (k, "all") and place in (p, "all"):
-                        found[result] += count
-                if n := found.total():
-                    yield f"| {kind} | {place} | {way} | {n} | {_describe(found, n)} |"
+                        results[result] += count
+                if n := results.total():
+                    yield f"| {kind} | {place} | {way} | {n} | {_describe(results, n)} |"
 
 
-def _describe(found: Counter[str], total: int) -> str:
+def _describe(results: Counter[str], total: int) -> str:
     cells = []
     for result in ("right", "wrong", "unnamed"):
-        low, high = measure_interval(found[result], total)
-        cells.append(f"{found[result]} ({low:.0%} to {high:.0%})")
+        low, high = measure_interval(results[result], total)
+        cells.append(f"{results[result]} ({low:.0%} to {high:.0%})")
     return " | ".join(cells)
 
 

@@ -25,7 +25,7 @@ from recognition.matching import Side
 from recognition.results import Decision
 from recognition.visitors import heard_visit
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array, Float64Array
+from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, Float64Array
 from utils.errors import InvalidRequestError
 from utils.media import AlignedFace, Waveform
 from utils.modality import Modality
@@ -175,12 +175,12 @@ def make_snapshot(
 ) -> Snapshot:
     """Make a gallery of people with these vectors. Those without one count as well."""
     keys = np.arange(1, len(refs) + 1, dtype=np.int64)
-    has = {m: np.array([m in vectors for vectors in people], np.bool_) for m in ALL}
+    rows = {m: _stack(people, m) for m in ALL}
     return Snapshot(
         revision=_NOWHERE,
         keys=keys,
-        vectors={m: _stack([vectors.get(m) for vectors in people]) for m in ALL},
-        has=has,
+        vectors={m: vectors for m, (vectors, _) in rows.items()},
+        has={m: has for m, (_, has) in rows.items()},
         refs={
             int(key): PersonRef(int(key), ref.person_id, ref.name)
             for key, ref in zip(keys, refs, strict=True)
@@ -190,14 +190,16 @@ def make_snapshot(
     )
 
 
-def _stack(vectors: Sequence[Float32Array | None]) -> Float32Array:
-    """Stack vectors (size,) to (n, size), with zeros in place of those that are None."""
-    size = next((len(vector) for vector in vectors if vector is not None), EMBEDDING_SIZE)
-    rows = np.zeros((len(vectors), size), np.float32)
-    for row, vector in zip(rows, vectors, strict=True):
-        if vector is not None:
-            row[:] = vector
-    return rows
+def _stack(
+    people: Sequence[Mapping[Modality, Float32Array]], modality: Modality
+) -> tuple[Float32Array, BoolArray]:
+    """Stack vectors (size,) to (n, size), and say who of the n people has one."""
+    has = np.array([modality in vectors for vectors in people], np.bool_)
+    own = [vectors[modality] for vectors in people if modality in vectors]
+    size = len(own[0]) if own else EMBEDDING_SIZE
+    rows = np.zeros((len(people), size), np.float32)
+    rows[has] = np.reshape(own, (-1, size))
+    return rows, has
 
 
 def compare_all(

@@ -84,10 +84,10 @@ class Watcher:
     def _look(self, frames: Sequence[Frame], voices: Voices) -> Sight:
         if not frames:
             return Seen.NOTHING
-        found = find_talking(self._detector, frames, self._least_px)
-        if isinstance(found, Seen):
-            return found
-        faces = voices.embed_faces(_choose_best(found))
+        sight = find_talking(self._detector, frames, self._least_px)
+        if isinstance(sight, Seen):
+            return sight
+        faces = voices.embed_faces(_choose_best(sight))
         return faces if voices.is_one_face(faces) else Seen.SEVERAL
 
 

@@ -19,8 +19,8 @@ from utils.media import Frame
 LOOKS = [[0.5, 0.7, 0.9], [2.0, 2.4], [30.0, 30.2]]
 
 
-def times_of(looks: Sequence[Sequence[Frame]]) -> list[list[float]]:
-    return [[round(frame.time_s, 2) for frame in frames] for frames in looks]
+def times_of(frames: Sequence[Frame]) -> list[float]:
+    return [round(frame.time_s, 2) for frame in frames]
 
 
 def look(path: Path, looks: Sequence[Sequence[float]] = LOOKS) -> list[tuple[Frame, ...]]:
@@ -46,7 +46,7 @@ def test_times_are_those_of_the_sound(tmp_path: Path) -> None:
     """The picture begins a second after the sound."""
     path = write_video(tmp_path / "a.mp4", talking_frames(0, 3.0), speech(0, 4.0))
     late = tmp_path / "late.mkv"
-    command = ["ffmpeg", "-v", "error", "-itsoffset", "1", "-i", path, "-i", path]
+    command: list[str | Path] = ["ffmpeg", "-v", "error", "-itsoffset", "1", "-i", path, "-i", path]
     subprocess.run([*command, "-map", "0:v", "-map", "1:a", "-c", "copy", late], check=True)
     (early, second) = look(late, [[0.2, 0.4], [2.0, 2.2]])
     assert early == ()
@@ -62,7 +62,7 @@ def test_frames_that_stand_are_not_taken_for_others(tmp_path: Path) -> None:
     path = write_video(tmp_path / "slides.mkv", frames, stamps_ms=stamps)
     slide, quick = look(path, [[0.5, 0.7], [2.0, 2.2, 2.4, 2.6]])
     assert slide == ()
-    assert times_of([quick]) == [[2.0, 2.3]]
+    assert times_of(quick) == [2.0, 2.3]
 
 
 def test_frames_are_upright_and_of_bounded_size(tmp_path: Path) -> None:
@@ -85,7 +85,19 @@ def test_sound_has_no_picture_and_cover_art_is_none(tmp_path: Path) -> None:
     sound = write_sound(tmp_path / "a.wav", speech(0, 2.0))
     covered = tmp_path / "covered.mp3"
     cover = write_video(tmp_path / "cover.mp4", [scene(0)])
-    command = ["ffmpeg", "-v", "error", "-i", sound, "-i", cover, "-map", "0", "-map", "1:v"]
+    command: list[str | Path] = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        sound,
+        "-i",
+        cover,
+        "-map",
+        "0",
+        "-map",
+        "1:v",
+    ]
     command += ["-frames:v", "1", "-c:v", "mjpeg", "-disposition:v", "attached_pic"]
     subprocess.run([*command, "-id3v2_version", "3", covered], check=True)
     film = write_video(tmp_path / "film.mp4", talking_frames(0, 2.0), speech(0, 2.0))
