@@ -13,7 +13,7 @@ from typing import Any
 
 from align.confinement import allow_processor_time
 from align.decoder_program import OTHER_END_GONE, describe_failure, get_ready
-from align.handover import hand_over
+from align.handover import Sender
 from align.picture_stream import Looks, open_pictures
 from utils.media import Clip
 
@@ -40,7 +40,7 @@ def _answer(
     try:
         with open_pictures(path, looks, filename) as pictures:
             for frames in pictures:
-                yield {"clip": hand_over(Clip(frames, (), 0.0, ""), memory)}
+                yield {"clip": Sender(memory, lambda _: None).finish(Clip(frames, (), 0.0, ""))}
             yield {}
     except Exception as error:
         yield describe_failure(error)

@@ -12,8 +12,8 @@ from enum import Enum
 
 import numpy as np
 
-from align.faces import FaceDetector
-from align.looks import FAST_PX, select_upright
+from align.faces import FaceDetector, FirstLook
+from align.looks import select_upright
 from align.mouth import UPPER_FACE, measure_changes
 from align.quality import assess_face
 from align.tracks import Track, link, select_candidates
@@ -69,8 +69,10 @@ def find_talking(
 
 
 def _find_tracks(detector: FaceDetector, frames: Sequence[Frame], least_px: float) -> list[Track]:
-    detections = select_upright(detector.follow([frame.image for frame in frames], FAST_PX))
-    tracks = select_candidates(link(detections), len(frames))
+    look = FirstLook(detector)
+    for frame in frames:
+        look.add(frame.image)
+    tracks = select_candidates(link(select_upright(look.finish())), len(frames))
     return [track for track in tracks if _is_usable(track, least_px)]
 
 
