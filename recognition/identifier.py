@@ -16,7 +16,6 @@ from recognition.matching import (
     Calibrations,
     Candidate,
     Search,
-    Side,
     Sides,
     lowest_quality,
 )
