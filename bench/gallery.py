@@ -79,8 +79,11 @@ def vectors(kind: str, first: int, count: int) -> Float32Array:
 
 
 def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:
-    """Write people and templates at once, as a copy of a gallery would."""
-    for first in range(0, count, AT_ONCE):
+    """Write people and templates at once, as a copy of a gallery would.
+
+    It goes on where it was broken off.
+    """
+    for first in range(store.count(), count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
         with store.database.write() as connection:
             connection.execute(insert(people), [row_of_person(number) for number in numbers])
@@ -279,10 +282,9 @@ def url_of(kind: str, folder: Path, name: str) -> str:
 
 
 def measure_row(kind: str, url: str, count: int, modalities: Sequence[Modality]) -> str:
-    """One row of the table. An empty gallery is filled first."""
+    """One row of the table. The gallery is filled first."""
     store = Store(open_database(url))
-    if not store.count():
-        fill(store, count, modalities)
+    fill(store, count, modalities)
     store.close()
     figures = measure_apart(url, count, modalities)
     vectors_mb = count * len(modalities) * EMBEDDING_SIZE * 4 / 2**20

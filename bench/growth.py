@@ -5,7 +5,8 @@ One thing grows at a time, and the rest stays. Clips are the one of `bench ident
 `bench gallery`, searched as an identification does, in this process. Clients ask one
 service at the same time, which tells some of them to come later. Printed are the median
 wall and processor time of an answer, and both as a multiple of the first row, beside how
-much the thing itself has grown: linear or better is a multiple of that at most.
+much the thing itself has grown: linear or better is a multiple of that at most. A gallery
+that is in --folder is used again, and --part takes up a run that was broken off.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ import click
 from sqlalchemy import insert
 
 from bench.clips import ask, ask_for_answer, enroll_each, ffmpeg, make_clip, people_to_enroll
-from bench.gallery import CALIBRATIONS, ENCODERS, fill, probe_of, row_of_template, vectors
+from bench.gallery import (
+    CALIBRATIONS,
+    ENCODERS,
+    fill,
+    probe_of,
+    row_of_template,
+    url_of,
+    vectors,
+)
 from bench.identify import processor_ms
 from bench.load import Question, load
 from gallery.database.open import open_database
@@ -38,9 +47,10 @@ from utils.modality import Modality
 
 SECONDS = (2, 5, 10, 30, 60)
 FACES = (1, 2, 4, 10)
-PEOPLE = (10, 1000, 10_000, 100_000)
+PEOPLE = (10, 1000, 10_000, 100_000, 1_000_000)
 TEMPLATES = (1, 5, 50)
 CLIENTS = (1, 2, 8, 32)
+PARTS = ("clip", "people", "templates", "clients")
 OF_TEMPLATES = 1000
 COLUMNS = 5
 
@@ -145,14 +155,19 @@ def row_of_one_more(number: int, place: int, vector: Float32Array) -> dict[str, 
     return row | {"template_id": name, "source_sha256": name}
 
 
-def grow_gallery(sizes: Sequence[int], repeat: int) -> Iterable[Point]:
-    """More people, and more templates of each."""
+def grow_people(folder: Path, sizes: Sequence[int], repeat: int) -> Iterable[Point]:
+    """More people, those of `bench gallery`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for people in sizes:
+        store = Store(open_database(url_of("sqlite", folder, f"gallery-{people}-1")))
+        fill(store, people, [Modality.FACE])
+        yield Point("people", people, *median_of(repeat, search(store, people)))
+        store.close()
+
+
+def grow_templates(repeat: int) -> Iterable[Point]:
+    """More templates of each person."""
     with tempfile.TemporaryDirectory() as folder:
-        for people in sizes:
-            store = Store(open_database(f"sqlite:///{folder}/{people}.db"))
-            fill(store, people, [Modality.FACE])
-            yield Point("people", people, *median_of(repeat, search(store, people)))
-            store.close()
         for count in TEMPLATES:
             store = Store(open_database(f"sqlite:///{folder}/t{count}.db"))
             fill(store, OF_TEMPLATES, [Modality.FACE])
@@ -207,13 +222,36 @@ def print_points(points: Iterable[Point]) -> None:
     help="People in the gallery. May be repeated.",
 )
 @click.option("--seconds", default=6.0, show_default=True, help="For each number of clients.")
-def main(repeat: int, sizes: Sequence[int], seconds: float) -> None:
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data/bench"),
+    show_default=True,
+    help="Folder of the galleries.",
+)
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(PARTS),
+    default=PARTS,
+    show_default=True,
+    help="What grows. May be repeated.",
+)
+def main(
+    repeat: int, sizes: Sequence[int], seconds: float, *, folder: Path, parts: Sequence[str]
+) -> None:
     """Print the table."""
     print("| what grows | amount | × | wall ms | × | processor ms | × |")
     print("|" + "---|" * 7)
-    print_points(grow_clip(repeat))
-    print_points(grow_gallery(sizes, 20 * repeat))
-    print_points(grow_clients(seconds))
+    points = {
+        "clip": grow_clip(repeat),
+        "people": grow_people(folder, sizes, 20 * repeat),
+        "templates": grow_templates(20 * repeat),
+        "clients": grow_clients(seconds),
+    }
+    for part in parts:
+        print_points(points[part])
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
     query = select(people.c.key, people.c.person_id, people.c.name)
     refs = {}
     for part in _parts(query, people.c.key, keys):
-        for row in connection.execute(part):
-            refs[row.key] = PersonRef(row.key, row.person_id, row.name)
+        for key, person_id, name in connection.execute(part):
+            refs[key] = PersonRef(key, person_id, name)
     return refs
 
 

@@ -13,32 +13,30 @@ from gallery.search.postgres import DatabaseIndex
 from gallery.store import Store
 
 MANY = 50_000
-"""Number of people from which codes are faster than vectors.
+"""Number of people from which codes are faster than vectors, in memory and in PostgreSQL.
 
-They also take a quarter of the memory: docs/scale.md.
+They also take a quarter of the memory of vectors: docs/scale.md.
 """
 
 
-def open_index(store: Store, encoders: Encoders) -> Index:
+def open_index(store: Store, encoders: Encoders) -> GrowingIndex:
     """Open the index of a gallery.
 
-    PostgreSQL is searched inside the database. A file is searched in memory, and so is
-    an encrypted gallery, which only this process can decrypt.
+    A small gallery in PostgreSQL is searched inside the database. A file is searched in
+    memory. So is a large gallery, and an encrypted one, which only this process can
+    decrypt.
     """
-    if store.database.searches and store.codec.key_id is None:
-        return DatabaseIndex(store, encoders)
     return GrowingIndex(store, encoders)
 
 
 class GrowingIndex:
-    """Index in memory: of vectors, and of codes from `many` people on."""
+    """Index of the vectors of up to `many` people, and of codes in memory beyond."""
 
     def __init__(self, store: Store, encoders: Encoders, many: int = MANY) -> None:
         self._store = store
         self._encoders = encoders
         self._many = many
-        kind = CodeIndex if store.count() > many else MemoryIndex
-        self._index: Index = kind(store, encoders)
+        self._index: Index = self._open(store.count())
 
     def snapshot(self) -> Snapshot:
         """Read the gallery as the index in use does. Raises StoreUnavailableError."""
@@ -47,6 +45,13 @@ class GrowingIndex:
     def near(self, probe: Probe) -> Snapshot:
         """Search as the index in use does. Raises StoreUnavailableError."""
         snapshot = self._index.near(probe)
-        if snapshot.people > self._many and type(self._index) is MemoryIndex:
-            self._index = CodeIndex(self._store, self._encoders)  # the next search fills it
+        if snapshot.people > self._many and not isinstance(self._index, CodeIndex):
+            self._index = self._open(snapshot.people)  # the next search fills it
         return snapshot
+
+    def _open(self, people: int) -> Index:
+        if people > self._many:
+            return CodeIndex(self._store, self._encoders)
+        if self._store.database.searches and self._store.codec.key_id is None:
+            return DatabaseIndex(self._store, self._encoders)
+        return MemoryIndex(self._store, self._encoders)

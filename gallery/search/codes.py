@@ -11,12 +11,11 @@ No more of them are looked at (`recognition.matching.SHORTLIST`). Figures: docs/
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numkong
 import numpy as np
@@ -25,23 +24,26 @@ from sqlalchemy import Connection
 
 from gallery.ports import Encoders
 from gallery.records import feed
-from gallery.records.feed import PersonRef
+from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
-from gallery.search.sketch import Sketches, narrow, sample_rows
+from gallery.search.sketch import Sketches, join, learn_axes, narrow, sample_rows
 from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array, IndexArray
 from utils.modality import Modality
 
 CodeArray = npt.NDArray[np.int8]
+T = TypeVar("T")
 
 _STEPS = 127
 _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
 _ROWS_TO_SKETCH = 200_000
+# Rows that are sketched with a change: as many as take about a tenth of a second
+_ROWS_A_CHANGE = 50_000
 _READS_TO_SHARE = 4096
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
@@ -53,6 +55,8 @@ _DEVIATIONS = 4.0
 SURE = 50
 """Number of people, of the highest cosines, who are found whatever rounding does."""
 _THREADS = min(os.cpu_count() or 1, 4)
+_SHARES_EACH = 4
+"""Shares of a thread. None waits for one that was held up."""
 
 
 class CodeIndex(MemoryIndex):
@@ -60,8 +64,7 @@ class CodeIndex(MemoryIndex):
 
     def __init__(self, store: Store, encoders: Encoders) -> None:
         super().__init__(store, encoders)
-        self._sketching = threading.Lock()
-        self._sketches: dict[Modality, tuple[int, Sketches]] = {}
+        self._sketches: tuple[int, dict[Modality, Sketches]] = (-1, {})  # with their layout
 
     def near(self, probe: Probe) -> Snapshot:
         """Find the nearest people, and those who changed during the search.
@@ -73,7 +76,7 @@ class CodeIndex(MemoryIndex):
         for modality, alone in list_searches(probe):
             table = np.asarray(codes.vectors[modality], np.int8)
             where = _mask(codes, modality, alone)
-            sketches = self._sketch(codes.layout, modality, table)
+            sketches = self._sketches_of(codes, modality)
             rows = find_rows(table, where, probe[modality], sketches)
             keys.update(codes.keys[rows].tolist())
         with self._store.database.read() as connection:
@@ -86,20 +89,45 @@ class CodeIndex(MemoryIndex):
             )
             return read_nearest(connection, self._reader, codes.revision, nearest)
 
-    def _sketch(self, layout: int, modality: Modality, table: CodeArray) -> Sketches | None:
-        """Sketches of these rows at least. None where there are few."""
-        if len(table) < _ROWS_TO_SKETCH:
+    def _sketches_of(self, codes: Snapshot, modality: Modality) -> Sketches | None:
+        """Sketches of these rows at least. None where there are none, or not yet of all."""
+        layout, by_modality = self._sketches
+        sketches = by_modality.get(modality)
+        if sketches is None or layout != codes.layout or len(sketches) < len(codes.keys):
             return None
-        with self._sketching:
-            place, sketches = self._sketches.get(modality, (-1, None))
-            if place > layout:  # of rows in other places, which a newer snapshot has
-                return None
-            if sketches is None or place < layout:
-                sketches = Sketches(decode(table[sample_rows(len(table))]))
-                self._sketches[modality] = (layout, sketches)
-            for start in range(len(sketches), len(table), _ROWS_AT_ONCE):
-                sketches.add(decode(table[start : start + _ROWS_AT_ONCE]))
-            return sketches
+        return sketches
+
+    def _load(self, connection: Connection, revision: Revision) -> Snapshot:
+        snapshot = super()._load(connection, revision)
+        self._sketches = (snapshot.layout, {})
+        self._sketch(snapshot, len(snapshot.keys))
+        return snapshot
+
+    def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
+        snapshot = super()._update(connection, old, revision)
+        self._sketch(snapshot, _ROWS_A_CHANGE)
+        return snapshot
+
+    def _move_together(self, snapshot: Snapshot) -> Snapshot:
+        moved = super()._move_together(snapshot)
+        used = snapshot.keys != 0
+        taken = {m: sketches.take(used) for m, sketches in self._sketches[1].items()}
+        self._sketches = (moved.layout, taken)
+        return moved
+
+    def _sketch(self, snapshot: Snapshot, most: int) -> None:
+        """Sketch so many rows of each modality at most. Until all are, codes are scanned."""
+        if len(snapshot.keys) < _ROWS_TO_SKETCH:
+            return
+        for modality in ALL:
+            table = np.asarray(snapshot.vectors[modality], np.int8)
+            sketches = self._sketches[1].get(modality)
+            if sketches is None:
+                sketches = Sketches(learn_axes(decode(table[sample_rows(len(table))])), len(table))
+                self._sketches[1][modality] = sketches
+            end = min(len(table), len(sketches) + most)
+            for start in range(len(sketches), end, _ROWS_AT_ONCE):
+                sketches.add(decode(table[start : min(start + _ROWS_AT_ONCE, end)]))
 
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
@@ -141,13 +169,12 @@ def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
     return products
 
 
-def _share(count: int, work: Callable[[int, int], None], least: int | None = None) -> None:
+def _share(count: int, work: Callable[[int, int], T], least: int | None = None) -> list[T]:
     """Do `work` on the rows from `a` up to `b`, by several threads from `least` rows on."""
-    shares = _THREADS if count >= (least or _ROWS_TO_SHARE) else 1
+    shares = _THREADS * _SHARES_EACH if count >= (least or _ROWS_TO_SHARE) else 1
     bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
     parts = list(pairwise(bounds))
-    for _ in (_pool().map if shares > 1 else map)(lambda part: work(*part), parts):
-        pass
+    return list((_pool().map if shares > 1 else map)(lambda part: work(*part), parts))
 
 
 def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
@@ -219,14 +246,16 @@ def _narrow(
 ) -> tuple[IndexArray, Float32Array] | None:
     """As `_scan`, by the sketches. None where they leave too many."""
     probe = sketches.probe(vector)
-    products = np.empty(len(codes), np.int32)
-    _share(len(codes), lambda a, b: sketches.multiply(probe, products[a:b], a))
-    return narrow(
-        products, where, probe.share, lambda rows: _score_some(codes, rows, vector), nearest=NEAREST
-    )
+    cut = sketches.cut(probe, where)
+    if cut is None:
+        return None
+    parts = _share(len(codes), lambda a, b: sketches.candidates(probe, where, cut, slice(a, b)))
+    found = join(parts)
+    score = partial(_score_some, codes, vector)
+    return narrow(found, cut, probe.share, score, nearest=NEAREST)
 
 
-def _score_some(codes: CodeArray, rows: IndexArray, vector: Float32Array) -> Float32Array:
+def _score_some(codes: CodeArray, vector: Float32Array, rows: IndexArray) -> Float32Array:
     """Multiply a vector with some of the rows → (m,) float32."""
     probe = encode(vector[None])
     products = np.empty(len(rows), np.float32)

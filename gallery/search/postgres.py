@@ -1,16 +1,16 @@
 """Search inside PostgreSQL, for any number of processes that share a gallery.
 
 No process holds the gallery in memory. `person_codes` holds what stands for each person
-at half precision, with HNSW indexes (Malkov and Yashunin, 2018; pgvector's) on the
-inner product. A search takes the nearest of each modality from them and reads their
-templates: scores are exact, the index only says whose.
+at half precision. A search compares the probe with all of them, takes the nearest of
+each modality, and reads their templates: scores are exact, the codes only say whose.
+Larger galleries are searched in the memory of each process (`choose.GrowingIndex`).
 
 The codes may be some changes behind the gallery. The people of those changes are looked
 at in every search, so a search never waits for the codes, and never misses what is
 committed. Deleted people leave the codes with their templates.
 
 Vectors in `person_codes` are in the clear. An encrypted gallery is searched in the
-memory of each process instead (`open_index`).
+memory of each process as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,28 +34,14 @@ from gallery.search.reading import ALL, Block, Reader
 from gallery.store import Store
 from utils.arrays import Float32Array
 from utils.errors import StorageFullError, StoreUnavailableError
-from utils.modality import SINGLE, Modality
+from utils.modality import Modality
 
 log = logging.getLogger("duet.gallery")
 
-EXACT = 100_000
-"""Number of people up to which every code is compared.
-
-Nobody is missed, and it takes no longer than the graph. Figures: docs/scale.md.
-"""
-# Parameters of HNSW, for recall before speed: who resembles nobody else is hard to
-# reach through neighbours. Figures: docs/scale.md.
-LINKS = 24
-EF_CONSTRUCTION = 200
-EF_SEARCH = 1000
 BEHIND = 64
 """Number of changed people from which a search has their codes written."""
 FAR_BEHIND = 2000
 """Number of changed people from which a search waits until their codes are written."""
-MOST_BUILD_BYTES = 2 << 30
-# Of a person in the graph, beside the code: 2 · LINKS neighbours of 16 bytes, and what
-# else pgvector keeps (some 1,000 bytes were measured).
-_GRAPH_BYTES = 1200
 TRIES = 3
 _AT_ONCE = 500
 
@@ -162,7 +148,7 @@ class DatabaseIndex:
     ) -> Nearest:
         keys = set(behind)
         if state.people:
-            keys |= _near_codes(connection, probe, state.people)
+            keys |= _near_codes(connection, probe)
         totals, people = self._count(connection, state, behind)
         return Nearest(
             keys=sorted(keys),
@@ -196,20 +182,12 @@ class DatabaseIndex:
             _insert(connection, block)
 
     def _rebuild(self, connection: Connection) -> None:
-        """Write all codes anew.
-
-        The indexes are built over them at the end, which is faster than row by row.
-        """
+        """Write all codes anew."""
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        for name in _indexes(self._reader.sizes):
-            connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
         connection.execute(text("DELETE FROM person_codes"))
         keys = feed.read_keys(connection, self._reader.encoder_ids).tolist()
         for block in self._blocks(connection, keys):
             _insert(connection, block)
-        _make_room(connection, self._reader.sizes)
-        for statement in _indexes(self._reader.sizes).values():
-            connection.execute(text(statement))
         connection.execute(text("ANALYZE person_codes"))
 
     def _blocks(self, connection: Connection, keys: Sequence[int]) -> Iterator[Block]:
@@ -217,33 +195,10 @@ class DatabaseIndex:
             yield self._reader.read(connection, keys[start : start + _AT_ONCE])
 
 
-def _make_room(connection: Connection, sizes: Mapping[Modality, int]) -> None:
-    """Give the server memory in which the graph of the largest index fits.
-
-    One that does not fit is built much more slowly. Parallel building would take the
-    memory from /dev/shm, of which containers have little.
-    """
-    people = connection.scalar(text("SELECT people FROM person_codes_state")) or 0
-    wanted = min(people * (2 * max(sizes.values()) + _GRAPH_BYTES), MOST_BUILD_BYTES)
-    connection.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
-    connection.execute(
-        text(
-            "SELECT set_config('maintenance_work_mem',"
-            " GREATEST(pg_size_bytes(current_setting('maintenance_work_mem')), CAST(:wanted AS"
-            " bigint)) / 1024 || 'kB', true)"
-        ),
-        {"wanted": wanted},
-    )
-
-
-def _near_codes(connection: Connection, probe: Probe, people: int) -> set[int]:
-    """Find the nearest of each search, by comparing everybody or through the graphs."""
-    if people <= EXACT:
-        connection.execute(text("SET LOCAL enable_indexscan = off"))
-    else:
-        connection.execute(text(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}"))
-        # Go on past those who were deleted.
-        connection.execute(text("SET LOCAL hnsw.iterative_scan = relaxed_order"))
+def _near_codes(connection: Connection, probe: Probe) -> set[int]:
+    """Find the nearest of each search, by comparing everybody."""
+    # Earlier releases made graphs of the codes, which miss people.
+    connection.execute(text("SET LOCAL enable_indexscan = off"))
     keys = set[int]()
     for modality, alone in list_searches(probe):
         keys.update(_nearest(connection, modality, probe[modality], alone))
@@ -267,23 +222,6 @@ def _nearest(
 
 def _literal(vector: Float32Array) -> str:
     return "[" + ",".join(map(str, np.asarray(vector, np.float16).tolist())) + "]"
-
-
-def _indexes(sizes: Mapping[Modality, int]) -> dict[str, str]:
-    """Statements that make the indexes, by name.
-
-    A halfvec column takes vectors of any size, an index those of one.
-    """
-    statements = {}
-    for modality, alone in [*((m, False) for m in ALL), *((m, True) for m in SINGLE)]:
-        name = f"ix_person_codes_{modality}{'_alone' if alone else ''}"
-        statements[name] = (
-            f"CREATE INDEX {name} ON person_codes"
-            f" USING hnsw (({modality}::halfvec({sizes[modality]})) halfvec_ip_ops)"
-            f" WITH (m = {LINKS}, ef_construction = {EF_CONSTRUCTION})"
-            f"{' WHERE fused IS NULL' if alone else ''}"
-        )
-    return statements
 
 
 def _insert(connection: Connection, block: Block) -> None:

@@ -17,7 +17,8 @@ from gallery.database.base import Database
 from gallery.database.open import open_database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import KEY_BYTES, Sealer, new_key, parse_key
-from gallery.search.choose import GrowingIndex, open_index
+from gallery.search.choose import open_index
+from gallery.search.memory import MemoryIndex
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
 from gallery.tables import reembedded, templates
@@ -247,7 +248,7 @@ def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched()
     sealed = Store(open_database(url), KEY)
     assert count_codes(sealed) == 0
     index = open_index(sealed, StubEncoders())
-    assert isinstance(index, GrowingIndex)
+    assert isinstance(index._index, MemoryIndex)
     assert index.near(probe).people == 8
     with sealed.database.read() as connection:
         for table in (templates, reembedded):
@@ -257,7 +258,7 @@ def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched()
     assert rotation.rotate(database, PLAIN, [KEY]) == 17
     database.close()
     store = Store(open_database(url), PLAIN)
-    assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
+    assert isinstance(open_index(store, StubEncoders())._index, DatabaseIndex)
     assert np.array_equal(
         store.vectors_of("p3", CURRENT)[Modality.FACE].vectors[0], face(3).embedding.vector
     )

@@ -84,7 +84,7 @@ def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in small.items():
         monkeypatch.setattr(codeindex, name, value)
     some = np.random.default_rng(3).permutation(1001)[:200]
-    got = codeindex._score_some(encode(vectors), some, vectors[5])
+    got = codeindex._score_some(encode(vectors), vectors[5], some)
     np.testing.assert_array_equal(got, all_scores[some])
     assert set(find_rows(encode(vectors), everybody, vectors[5])) == set(alone)
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
-from gallery.records import people
 from gallery.search import postgres
 from gallery.search.choose import GrowingIndex, open_index
+from gallery.search.codes import CodeIndex
 from gallery.search.memory import ALL, MemoryIndex
 from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
@@ -24,7 +23,6 @@ from tests.support.gallery_parts import (
     ClipAligner,
     StubEncoders,
     StubFace,
-    direction,
     make_recognizer,
     write_clip,
 )
@@ -54,9 +52,9 @@ def index(store: Store) -> DatabaseIndex:
 
 
 def test_a_store_in_postgresql_is_searched_inside_it(store: Store, url: str) -> None:
-    assert isinstance(open_index(store, StubEncoders()), DatabaseIndex)
+    assert isinstance(open_index(store, StubEncoders())._index, DatabaseIndex)
     sealed = Store(open_database(new_database()), parse_key(new_key(), "the test"))
-    assert isinstance(open_index(sealed, StubEncoders()), GrowingIndex), (
+    assert isinstance(open_index(sealed, StubEncoders())._index, MemoryIndex), (
         "codes in the clear would undo the encryption"
     )
     sealed.close()
@@ -185,41 +183,27 @@ def test_other_encoders_are_not_compared_and_the_codes_made_anew(
     assert index.near(probe(1)).count(FACE) == 1
 
 
-def test_all_who_are_wanted_are_found_through_the_graphs(
-    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fused search finds the few people who are enrolled by voice alone, too.
-
-    Deleted people, who are in the graph until the server cleans up, take nobody's
-    place.
-    """
-    monkeypatch.setattr(postgres, "EXACT", 0)
-    no_scans = make_url(url).update_query_dict({"options": "-c enable_seqscan=off"})
-    graphs = Store(open_database(no_scans.render_as_string(hide_password=False)))
-    index = DatabaseIndex(graphs, StubEncoders())
+def test_many_people_are_searched_in_memory(store: Store, url: str) -> None:
+    """A gallery that grows goes over to codes, which two services follow by themselves."""
+    indexes = [GrowingIndex(store, StubEncoders(), many=20) for _ in range(2)]
+    assert isinstance(indexes[0]._index, DatabaseIndex)
     with store.database.write() as connection:
-        fill(connection, store, 300)
+        fill(connection, store, 60)
     store.enroll(NewPerson("alone"), templates(9001, "v"))
-    index.catch_up()
-    for i in range(150):
-        with store.database.write() as connection:
-            people.remove(connection, people.key_of(connection, f"many-{i}"))
-    with graphs.database.read() as connection:
-        plan = "\n".join(
-            connection.scalars(
-                text(
-                    "EXPLAIN SELECT person_key FROM person_codes WHERE voice IS NOT NULL AND fused"
-                    " IS NULL ORDER BY voice::halfvec(512) <#>"
-                    f" CAST('{postgres._literal(direction('voice', 1))}' AS halfvec(512)) LIMIT 5"
-                )
-            )
-        )
-    assert "ix_person_codes_voice_alone" in plan
-    assert best(index.near(probe(9001)), probe(9001), VOICE)[0] == "alone"
-    for i in range(150, 300, 10):
-        assert best(index.near(probe(100 + i)), probe(100 + i), FUSED)[0] == f"many-{i}"
-    assert len(index.near(probe(9001)).keys) > 64
-    graphs.close()
+    exact = MemoryIndex(store, StubEncoders()).snapshot()
+    for index in indexes:
+        index.near(probe(1))
+        assert isinstance(index._index, CodeIndex)
+        for i in (*range(0, 60, 7), 500):
+            asked = probe(100 + i)
+            for m in asked:
+                assert best(index.near(asked), asked, m) == best(exact, asked, m)
+    store.delete_person("many-7")
+    store.enroll(NewPerson("late"), templates(9002))
+    for index in indexes:
+        assert index.near(probe(9002)).people == 61
+        assert best(index.near(probe(9002)), probe(9002), FUSED)[0] == "late"
+        assert best(index.near(probe(107)), probe(107), FUSED)[0] != "many-7"
 
 
 def enroll_in_a_process(url: str, first: int, count: int) -> None:

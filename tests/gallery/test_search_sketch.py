@@ -7,7 +7,7 @@ import pytest
 
 from gallery.search import sketch
 from gallery.search.codes import SURE, decode, encode, find_rows
-from gallery.search.sketch import Sketches, narrow, sample_rows
+from gallery.search.sketch import Sketches, join, learn_axes, narrow, sample_rows
 from tests.gallery.test_search_codes import rows_of
 from utils.arrays import BoolArray, Float32Array, unit
 
@@ -19,6 +19,7 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read as few codes at first as suits so small a gallery."""
     monkeypatch.setattr(sketch, "_FIRST", 500)
     monkeypatch.setattr(sketch, "_LEAST_BAND", 100)
+    monkeypatch.setattr(sketch, "MOST", 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def vectors() -> Float32Array:
 @pytest.fixture(scope="module")
 def sketches(vectors: Float32Array) -> Sketches:
     table = encode(vectors)
-    made = Sketches(decode(table[sample_rows(ROWS)]))
+    made = Sketches(learn_axes(decode(table[sample_rows(ROWS)])))
     for start in (0, 7000):  # in two steps, as a gallery grows
         made.add(decode(table[start : 7000 if start == 0 else ROWS]))
     return made
@@ -66,12 +67,28 @@ def test_few_codes_are_read(vectors: Float32Array, sketches: Sketches) -> None:
     for number in range(12):
         vector = probe_near(vectors, number, 1.3)
         probe = sketches.probe(vector)
-        products = np.empty(ROWS, np.int32)
-        sketches.multiply(probe, products, 0)
+        cut = sketches.cut(probe, everybody)
+        assert cut is not None
+        candidates = sketches.candidates(probe, everybody, cut, slice(0, ROWS))
+        assert len(candidates.rows) < 1.2 * sketch.MOST * ROWS
         cosines = vectors @ vector
-        narrowed = narrow(products, everybody, probe.share, cosines.__getitem__, nearest=64)
+        narrowed = narrow(candidates, cut, probe.share, cosines.__getitem__, nearest=64)
         read.append(1.0 if narrowed is None else len(narrowed[0]) / ROWS)
     assert np.median(read) < 0.2
+
+
+def test_parts_of_any_length_have_the_same_products(
+    vectors: Float32Array, sketches: Sketches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = sketches.probe(vectors[9])
+    where: BoolArray = np.random.default_rng(4).random(ROWS) < 0.5
+    products = sketches.multiply(probe, 0, ROWS)
+    expected = np.flatnonzero(where & (products >= 1000))
+    monkeypatch.setattr(sketch, "_ROWS_AT_ONCE", 333)
+    parts = [slice(0, 1), slice(1, 7778), slice(7778, ROWS)]
+    joined = join(sketches.candidates(probe, where, 1000, part) for part in parts)
+    np.testing.assert_array_equal(joined.rows, expected)
+    np.testing.assert_array_equal(joined.products, products[expected])
 
 
 def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> None:
@@ -80,7 +97,7 @@ def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> Non
     odd[-3:] = 1
     with_odd = np.concatenate([vectors, unit(odd[None])])
     table = encode(with_odd)
-    sketches = Sketches(decode(table[sample_rows(ROWS)]))
+    sketches = Sketches(learn_axes(decode(table[sample_rows(ROWS)])))
     sketches.add(decode(table))
     probe = np.asarray(unit(odd + 0.02 * rows_of(np.random.default_rng(2), 1, 512)[0]), np.float32)
     rows = find_rows(table, np.ones(len(table), np.bool_), probe, sketches)
@@ -89,10 +106,9 @@ def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> Non
 
 def test_short_vectors_are_sketched_whole() -> None:
     short = rows_of(np.random.default_rng(3), 3000, 16)
-    sketches = Sketches(short)
+    sketches = Sketches(learn_axes(short))
     sketches.add(short)
     probe = sketches.probe(short[5])
-    products = np.empty(3000, np.int32)
-    sketches.multiply(probe, products, 0)
     assert probe.share == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(products / 127**2, short @ short[5], atol=0.02)
+    products = sketches.multiply(probe, 0, 3000) / 127**2
+    np.testing.assert_allclose(products, short @ short[5], atol=0.02)

@@ -1,0 +1,109 @@
+"""Index of codes under random changes: it stays equal to brute force, in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from gallery.search import codes as codeindex
+from gallery.search import memory, sketch
+from gallery.search.codes import CodeArray, CodeIndex, decode
+from gallery.search.memory import ALL, MemoryIndex, Snapshot
+from gallery.search.sketch import Sketches
+from gallery.store import NewPerson, Store
+from recognition.matching import SHORTLIST
+from tests.support.gallery_parts import StubEncoders
+from tests.support.searching import fill, probe
+from tests.support.templates import templates
+from utils.arrays import Float32Array
+from utils.modality import Modality
+
+pytestmark = pytest.mark.slow
+
+PEOPLE = 150
+CHANGES = 60
+
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sketch so small a gallery, a few rows a change, and move rows after few deletions."""
+    for module, name, value in (
+        (codeindex, "_ROWS_TO_SKETCH", PEOPLE),
+        (codeindex, "_ROWS_A_CHANGE", 40),
+        (codeindex, "_ROWS_AT_ONCE", 16),
+        (memory, "_LEAST_ROWS", 4),
+        (memory, "_MOST_ROWS", 1.1),
+        (sketch, "_FIRST", 100),
+        (sketch, "_SAMPLE_STEP", 1),
+        (sketch, "MOST", 1.0),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+def ranked(
+    snapshot: Snapshot, asked: Mapping[Modality, Float32Array], modality: Modality
+) -> list[str]:
+    """Ids of the nearest people, the best first."""
+    rows = np.flatnonzero(snapshot.has[modality])
+    order = rows[np.argsort(-(snapshot.vectors[modality][rows] @ asked[modality]))][:SHORTLIST]
+    return [snapshot.refs[int(snapshot.keys[row])].person_id for row in order]
+
+
+def change(store: Store, rng: np.random.Generator, number: int, there: list[str]) -> int:
+    """Enrol, delete, or replace the templates of somebody. Returns whom to ask for."""
+    kind = rng.integers(3)
+    modalities = ("fv", "f", "v")[rng.integers(3)]
+    if kind == 0:
+        there.append(f"new-{number}")
+        store.enroll(NewPerson(there[-1]), templates(1000 + number, modalities))
+    elif kind == 1:
+        store.delete_person(there.pop(int(rng.integers(len(there)))))
+    else:
+        person_id = there[int(rng.integers(len(there)))]
+        store.enroll(person_id, templates(1000 + number, modalities), replace=True)
+    return 1000 + number
+
+
+def assert_sketches_are_of(sketches: Sketches, table: CodeArray) -> None:
+    """The sketches are of these rows, one by one."""
+    fresh = Sketches(sketches._axes)
+    fresh.add(decode(table))
+    np.testing.assert_array_equal(sketches._rows[: len(table)], fresh._rows[: len(table)])
+
+
+def test_random_changes_are_seen_at_once(store: Store) -> None:
+    rng = np.random.default_rng(11)
+    with store.database.write() as connection:
+        fill(connection, store, PEOPLE - 10)
+    there = [f"many-{number}" for number in range(PEOPLE - 10)]
+    index = CodeIndex(store, StubEncoders())
+    exact = MemoryIndex(store, StubEncoders())
+    assert index.snapshot().people == PEOPLE - 10
+    for number in range(12):
+        there.append(f"more-{number}")
+        store.enroll(NewPerson(there[-1]), templates(500 + number))
+    seen = set()
+    for number in range(CHANGES):
+        for identity in (change(store, rng, number, there), int(rng.integers(100, 250))):
+            asked = probe(identity)
+            near = index.near(asked)
+            everybody = exact.snapshot()
+            assert near.people == everybody.people == len(there)
+            for modality in ALL:
+                assert near.count(modality) == everybody.count(modality)
+                assert ranked(near, asked, modality) == ranked(everybody, asked, modality)
+        codes = index.snapshot()
+        sketches = index._sketches_of(codes, Modality.FACE)
+        seen.add((codes.layout > 0, sketches is not None))
+        if sketches is not None:
+            assert_sketches_are_of(sketches, codes.vectors[Modality.FACE])
+    assert seen == {(False, False), (False, True), (True, True)}, (
+        "codes are scanned until all are sketched, and sketches move with their rows"
+    )
