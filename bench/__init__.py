@@ -24,6 +24,7 @@ BENCHMARKS = {
     "one-person": "Measure how often an enrolment of one person, and of two, is refused.",
     "operator": "Time the list, its filters, a backup and a restore of 10,000 people.",
     "people": "Time the page /people in a browser.",
+    "search": "Count whom the search of many people misses, and time it, without a database.",
     "shards": "Compare the answers of a gallery in parts, with copies of each, and of one process.",
     "side-by-side": "Compare a request with a release before, ffmpeg, and parts put together.",
     "soak": "Send good, bad and hostile media for half an hour, and watch the memory.",

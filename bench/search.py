@@ -96,7 +96,7 @@ def probe_of(piece: Piece, people: int, number: int) -> Float32Array:
     others = piece(AT_ONCE * int(rng.integers(10**6, 10**6 + HELD_PIECES // 4)))
     stranger, away = others[rng.integers(AT_ONCE, size=2)]
     if number % 3 == 2:
-        return stranger
+        return np.asarray(stranger, np.float32)
     own = piece(person // AT_ONCE * AT_ONCE)[person % AT_ONCE]
     level = NOISE if number % 3 == 0 else rng.uniform(NOISE, FARTHEST)
     return np.asarray(unit(own + np.float32(level) * away), np.float32)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
@@ -33,6 +34,8 @@ _TEMPLATE = (
     templates.c.template_id,
     templates.c.encoder_id,
 )
+# `in_` of a list would look at each of them.
+_SOME: Any = bindparam("some", expanding=True)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,9 @@ def changed_since(connection: Connection, change: int) -> list[int]:
 
 def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
     """Read all people, or those of `keys` who are still there."""
-    query = select(people.c.key, people.c.person_id, people.c.name)
     refs = {}
-    for part in _parts(query, people.c.key, keys):
-        for key, person_id, name in connection.execute(part):
+    for part in _parts(keys):
+        for key, person_id, name in connection.execute(_people(keys is None), part).all():
             refs[key] = PersonRef(key, person_id, name)
     return refs
 
@@ -104,17 +106,32 @@ def read_templates(
     A piece lacks a modality that nobody in it has. `keys` None = everybody. Raises
     StoreUnavailableError for a vector that `codec` cannot open.
     """
-    c = templates.c
-    # One expression, so that rows come by the index that begins with the person. By
-    # that of the encoders, all would be sorted in memory.
-    wanted = (c.modality + "/" + c.encoder_id).in_([f"{m}/{e}" for m, e in encoder_ids.items()])
+    wanted = tuple(f"{m}/{e}" for m, e in encoder_ids.items())
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
-    for part in _parts(select(*_TEMPLATE).where(wanted), c.person_key, keys):
-        rows = connection.execute(part.order_by(c.person_key), execution_options=options)
+    for part in _parts(keys):
+        rows = connection.execute(_wanted(wanted, keys is None), part, execution_options=options)
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
             yield _by_modality(piece, codec)
+
+
+@cache
+def _people(everybody: bool) -> Select[Any]:
+    """The query for all people, or for `some`. It takes longer to make than to ask."""
+    query = select(people.c.key, people.c.person_id, people.c.name)
+    return query if everybody else query.where(people.c.key.in_(_SOME))
+
+
+@cache
+def _wanted(encoders: tuple[str, ...], everybody: bool) -> Select[Any]:
+    """The query for all templates of these encoders, or for those of `some` people."""
+    c = templates.c
+    # One expression, so that rows come by the index that begins with the person. By
+    # that of the encoders, all would be sorted in memory.
+    query = select(*_TEMPLATE).where((c.modality + "/" + c.encoder_id).in_(encoders))
+    query = query if everybody else query.where(c.person_key.in_(_SOME))
+    return query.order_by(c.person_key)
 
 
 def _by_modality(rows: Sequence[Any], codec: Codec) -> dict[Modality, Templates]:
@@ -139,19 +156,17 @@ def _open(row: Any, codec: Codec) -> bytes:
     return codec.open(row.vector, row.sealed_by, *about)
 
 
-def _parts(query: Any, column: Any, keys: Sequence[int] | None) -> Iterator[Any]:
-    """Yield the query for everybody, or for some of `keys` at a time.
+def _parts(keys: Sequence[int] | None) -> Iterator[dict[str, Any]]:
+    """Yield what a query for everybody is given, or one for some of `keys` at a time.
 
     SQLite takes a limited number of variables.
     """
     if keys is None:
-        yield query
+        yield {}
         return
     ordered = sorted(keys)
     for start in range(0, len(ordered), _MAX_VARIABLES):
-        # `in_` of a list would look at each of them.
-        some: Any = bindparam("some", ordered[start : start + _MAX_VARIABLES], expanding=True)
-        yield query.where(column.in_(some))
+        yield {"some": ordered[start : start + _MAX_VARIABLES]}
 
 
 def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Any]]:

@@ -103,7 +103,7 @@ def test_random_changes_are_seen_at_once(store: Store) -> None:
         sketches = index._sketches_of(codes, Modality.FACE)
         seen.add((codes.layout > 0, sketches is not None))
         if sketches is not None:
-            assert_sketches_are_of(sketches, codes.vectors[Modality.FACE])
+            assert_sketches_are_of(sketches, np.asarray(codes.vectors[Modality.FACE], np.int8))
     assert seen == {(False, False), (False, True), (True, True)}, (
         "codes are scanned until all are sketched, and sketches move with their rows"
     )
