@@ -118,24 +118,24 @@ def search(
 ) -> list[IndexArray]:
     """Search each of the probes. Returns the rows found."""
     everybody = np.ones(len(table), np.bool_)
-    found = []
+    rows = []
     for probe in probes:
         started = time.perf_counter()
         before = time.process_time()
-        found.append(find_rows(table, everybody, probe, sketches))
+        rows.append(find_rows(table, everybody, probe, sketches))
         tally.work_ms.append(1000 * (time.process_time() - before))
         tally.wall_ms.append(1000 * (time.perf_counter() - started))
-    return found
+    return rows
 
 
 def compare(
-    piece: Piece, people: int, probes: Float32Array, found: Sequence[IndexArray]
+    piece: Piece, people: int, probes: Float32Array, nearest: Sequence[IndexArray]
 ) -> tuple[int, int]:
     """Compare with everybody. Returns how often the best, and one of the 50, was missed."""
     best_left = np.full(len(probes), -np.inf, np.float32)
     seen: list[list[float]] = [[] for _ in probes]
-    owners = np.repeat(np.arange(len(probes)), [len(rows) for rows in found])
-    rows = np.concatenate(found)
+    owners = np.repeat(np.arange(len(probes)), [len(rows) for rows in nearest])
+    rows = np.concatenate(nearest)
     for first in range(0, people, AT_ONCE):
         scores = piece(first)[: people - first] @ probes.T
         here = (rows >= first) & (rows < first + AT_ONCE)
@@ -154,11 +154,11 @@ def count_scans(tally: Tally) -> Callable[..., object]:
     """Count the searches that read every code."""
     scan = codes._scan
 
-    def counted(*arguments: object) -> object:
+    def count_scan(*arguments: object) -> object:
         tally.scanned += 1
         return scan(*arguments)  # type: ignore[arg-type]
 
-    return counted
+    return count_scan
 
 
 def most(events: int, trials: int) -> float:
@@ -204,8 +204,8 @@ def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
     for first in range(0, probes, PROBES_AT_ONCE):
         numbers = range(first, min(first + PROBES_AT_ONCE, probes))
         asked = np.stack([probe_of(piece, people, number) for number in numbers])
-        found = search(table, sketches, asked, tally)
-        best, some = compare(piece, people, asked, found)
+        nearest = search(table, sketches, asked, tally)
+        best, some = compare(piece, people, asked, nearest)
         tally.probes += len(asked)
         tally.best_missed += best
         tally.some_missed += some

@@ -82,7 +82,7 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
     """Read all people, or those of `keys` who are still there."""
     refs = {}
     for part in _parts(keys):
-        for key, person_id, name in connection.execute(_people(keys is None), part).all():
+        for key, person_id, name in connection.execute(_query_people(keys is None), part).all():
             refs[key] = PersonRef(key, person_id, name)
     return refs
 
@@ -110,21 +110,23 @@ def read_templates(
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
     for part in _parts(keys):
-        rows = connection.execute(_wanted(wanted, keys is None), part, execution_options=options)
+        rows = connection.execute(
+            _query_templates(wanted, keys is None), part, execution_options=options
+        )
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
             yield _by_modality(piece, codec)
 
 
 @cache
-def _people(everybody: bool) -> Select[Any]:
+def _query_people(everybody: bool) -> Select[Any]:
     """The query for all people, or for `some`. It takes longer to make than to ask."""
     query = select(people.c.key, people.c.person_id, people.c.name)
     return query if everybody else query.where(people.c.key.in_(_SOME))
 
 
 @cache
-def _wanted(encoders: tuple[str, ...], everybody: bool) -> Select[Any]:
+def _query_templates(encoders: tuple[str, ...], everybody: bool) -> Select[Any]:
     """The query for all templates of these encoders, or for those of `some` people."""
     c = templates.c
     # One expression, so that rows come by the index that begins with the person. By

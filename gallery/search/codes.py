@@ -250,9 +250,9 @@ def _narrow(
     if cut is None:
         return None
     parts = _share(len(codes), lambda a, b: sketches.candidates(probe, where, cut, slice(a, b)))
-    found = join(parts)
+    candidates = join(parts)
     score = partial(_score_some, codes, vector)
-    return narrow(found, cut, probe.share, score, nearest=NEAREST)
+    return narrow(candidates, cut, probe.share, score, nearest=NEAREST)
 
 
 def _score_some(codes: CodeArray, vector: Float32Array, rows: IndexArray) -> Float32Array:
