@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from align.heap import release_heap
 from gallery.audit import ACTOR
 from recognition.voices import Voices
 from speech.events import Event
@@ -72,6 +73,7 @@ class Engine:
             finally:
                 self._ended = time.monotonic()
                 self._took_s = self._ended - started
+                release_heap()  # else a long session grows (docs/live.md)
 
 
 @dataclass
