@@ -237,7 +237,7 @@ def _accept(
 ) -> Decision:
     """Accept by both, or by the one that is accepted where the other one says too little."""
     alone = [m for m in SINGLE if _name_the_same(single[m], named)]
-    silent = _unconfirmed(evidence, rule.settings)
+    silent = _list_unconfirmed(evidence, rule.settings)
     note = ""
     if silent and alone:
         by, other = _by_one(alone, silent)
@@ -250,7 +250,7 @@ def _accept(
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
 
 
-def _unconfirmed(evidence: Evidence, settings: DecisionSettings) -> Sequence[Modality]:
+def _list_unconfirmed(evidence: Evidence, settings: DecisionSettings) -> Sequence[Modality]:
     """What does not confirm the person. Nothing where both must accept, as then both do."""
     return () if settings.require_both else evidence.silent(CONFIRMED)
 
@@ -363,7 +363,7 @@ def verify_fused(
         outcome = "conflict" if is_mixed else "different"
         return replace(fused, outcome=outcome, probability=probability)
     alone = [m for m in SINGLE if verdicts[m].outcome == "same"]
-    silent = _unconfirmed(evidence, settings)
+    silent = _list_unconfirmed(evidence, settings)
     if not alone and not evidence.has_both(SUPPORT):
         return replace(fused, outcome="different", probability=probability)
     by = verdicts[_by_one(alone, silent)[0]] if silent and alone else same[0]

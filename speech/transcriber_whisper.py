@@ -15,7 +15,7 @@ Supervision", 2022. The times of words follow its cross-attention.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -143,10 +143,14 @@ class WhisperTranscriber:
             return_scores=True,
             sampling_temperature=0.0,
         )[0]
-        digits = {token: digit for digit, token in self._digits.items()}
-        texts = ("".join(digits.get(i, "") for i in one) for one in result.sequences_ids)
+        texts = map(self._join_digits, result.sequences_ids)
         best = max(result.scores)
         return {text: best - value for text, value in zip(texts, result.scores, strict=True)}
+
+    def _join_digits(self, tokens: Sequence[int]) -> str:
+        """Write tokens as digits, without those that are none."""
+        digits = {token: digit for digit, token in self._digits.items()}
+        return "".join(digits.get(token, "") for token in tokens)
 
     def _encode(self, speech: Float32Array, *, is_live: bool = False) -> tuple[Any, int]:
         """Encode a window. Returns it with its number of frames."""

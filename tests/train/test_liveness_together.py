@@ -39,13 +39,12 @@ def table(
         Presentation(species, f"s{number}", species == "dubbed", lit(capture, light))
         for number, (species, light, _) in enumerate(cases)
     ]
-    judged = {
-        judge: [
+    judged: dict[Judge, list[Trial]] = {}
+    for place, judge in enumerate(list(Judge)[:3]):
+        judged[judge] = [
             Trial(one.species, one.subject, one.is_attack, Judgement(outcomes[place], ""))
             for one, (_, _, outcomes) in zip(shown, cases, strict=True)
         ]
-        for place, judge in enumerate(list(Judge)[:3])
-    }
     return as_markdown(shown, judged).splitlines()
 
 
@@ -73,9 +72,8 @@ def test_light_is_told_apart(capture: Capture) -> None:
         ("people", light, (outcome, PASSED, PASSED))
         for light, outcome in ((0.1, FAILED), (0.5, PASSED), (0.6, PASSED), (0.9, PASSED))
     ]
-    dark, bright = (
-        next(line for line in table(capture, cases) if line.startswith(start))
-        for start in ("| the darkest third", "| the brightest third")
-    )
+    lines = table(capture, cases)
+    dark = next(line for line in lines if line.startswith("| the darkest third"))
+    bright = next(line for line in lines if line.startswith("| the brightest third"))
     assert "| default | 1: " in dark
     assert "| default | 0: " in bright

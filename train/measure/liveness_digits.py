@@ -13,7 +13,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,7 @@ def _hear(hear: Hear, asked: str) -> tuple[SpokenDigit, ...]:
 
 def _attack(sayings: Sequence[Saying], listen: Listen, rng: Rng) -> list[Reading]:
     """Answer `ATTACKS` fresh challenges with old recordings, each as often as the others."""
-    recordings = [old for joined in _join(sayings) for old in _cut(joined, listen)]
+    recordings = list(chain.from_iterable(_cut(joined, listen) for joined in _join(sayings)))
     readings: list[Reading] = []
     for number, one in enumerate(tqdm(recordings, unit="recording", disable=None)):
         hear = listen(one.samples, LANGUAGE, DIGITS)
@@ -132,7 +132,7 @@ def _join(sayings: Sequence[Saying]) -> Iterator[Saying]:
     """Join the strings of each speaker, with pauses between them."""
     for speaker in dict.fromkeys(one.speaker for one in sayings):
         own = [one for one in sayings if one.speaker == speaker]
-        samples = np.concatenate([part for one in own for part in (one.samples, _PAUSE)])
+        samples = np.concatenate([np.append(one.samples, _PAUSE) for one in own])
         digits = "".join(one.digits for one in own)
         yield Saying(speaker, digits, samples[: int(_MOST_OLD_S * RATE_HZ)])
 

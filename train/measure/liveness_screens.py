@@ -66,13 +66,11 @@ class Apart:
 
 def train_apart(pictures: Sequence[Picture]) -> list[Apart]:
     """Train a network for each fold of subjects, on the others."""
-    return [
-        Apart(
-            frozenset(tested),
-            train([p for p in pictures if p.subject not in tested], FOLD_STEPS),
-        )
-        for tested in _folds(pictures)
-    ]
+    networks = []
+    for tested in _folds(pictures):
+        others = [picture for picture in pictures if picture.subject not in tested]
+        networks.append(Apart(frozenset(tested), train(others, FOLD_STEPS)))
+    return networks
 
 
 def score_apart(pictures: Sequence[Picture], networks: Sequence[Apart]) -> list[Score]:
@@ -92,11 +90,9 @@ def judge_apart(
     `model` has the threshold and the input. It judges those whom none of `networks` was
     kept from.
     """
-    models = {
-        subject: replace(model, runtime=_Network(one.network))
-        for one in networks
-        for subject in one.subjects
-    }
+    models: dict[str, PictureModel] = {}
+    for one in networks:
+        models |= dict.fromkeys(one.subjects, replace(model, runtime=_Network(one.network)))
     return [
         Trial(
             one.species,

@@ -49,8 +49,8 @@ def as_markdown(shown: Sequence[Presentation], judged: Mapping[Judge, Sequence[T
 
 
 def _row(name: str, checks: str, places: Sequence[int], judged: list[Sequence[Trial]]) -> str:
-    together = [_put_together([trials[i] for trials in judged]) for i in places]
-    return f"| {name} | {checks} | {rate(together)} |"
+    together = list(map(_put_together, zip(*judged, strict=True)))
+    return f"| {name} | {checks} | {rate([together[place] for place in places])} |"
 
 
 def _put_together(trials: Sequence[Trial]) -> Trial:
