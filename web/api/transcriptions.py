@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, jsonify, stream_with_context
 from flask_restx import Namespace, Resource
 
 from speech.keeping import keep
-from speech.scribe import Writing
+from speech.scribe import Recording, Writing
 from speech.transcripts import (
     DIARIZED,
     TEXT_FORMATS,
@@ -87,11 +89,27 @@ def _answer(transcript: Transcript, asked: Asked) -> Response:
 def _stream(asked: Asked) -> Response:
     """Answer with events. What is wrong with the file at once is an error as ever."""
     stack = ExitStack()
-    writing = stack.enter_context(scribe().open(asked.recording))
+    recording = stack.enter_context(_hold(asked.recording))
+    writing = stack.enter_context(scribe().open(recording))
     events = _events(writing, asked)
     response = Response(stream_with_context(events), mimetype="text/event-stream")
     response.call_on_close(stack.close)
     return response
+
+
+@contextmanager
+def _hold(recording: Recording) -> Iterator[Recording]:
+    """Keep an upload while its answer streams: its picture is read after its sound."""
+    path = recording.path.with_name(f"{recording.path.name}.held")
+    try:
+        os.link(recording.path, path)
+    except OSError:  # without links the picture is left out
+        yield recording
+        return
+    try:
+        yield replace(recording, path=path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _events(writing: Writing, asked: Asked) -> Iterator[str]:
