@@ -81,7 +81,9 @@ class Heap:
         Returns:
             Whether it was tried.
         """
-        if own_bytes() < self._least_bytes + _LEFT_BYTES:
+        own = own_bytes()
+        if own < self._least_bytes + _LEFT_BYTES:
+            self._least_bytes = min(self._least_bytes, own)
             return False
         release_heap()
         self._least_bytes = own_bytes()

@@ -242,7 +242,8 @@ def _accept(
     if silent and alone:
         by, other = _by_one(alone, silent)
         named = single[by]
-        note = f". The {other} does not confirm it"
+        lacks = "does not confirm it" if other in silent else "alone would name nobody"
+        note = f". The {other} {lacks}"
     elif not alone and not evidence.has_both(SUPPORT):
         return _nothing(Outcome.UNKNOWN, _TOO_LITTLE)
     assert named.match is not None

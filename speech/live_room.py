@@ -64,16 +64,20 @@ class Engine:
         is_live: bool = False,
     ) -> Passage:
         """Write down what is said, as `Transcriber.transcribe` has it."""
-        with self._one:
-            started = time.monotonic()
-            try:
-                return self._transcriber.transcribe(
-                    speech, language=language, prompt=prompt, is_live=is_live
-                )
-            finally:
-                self._ended = time.monotonic()
-                self._took_s = self._ended - started
-                release_heap()  # else a long session grows (docs/live.md)
+        try:
+            with self._one:
+                return self._decode(speech, language=language, prompt=prompt, is_live=is_live)
+        finally:
+            release_heap()  # else a long session grows (docs/live.md)
+
+    def _decode(self, speech: Float32Array, **options: Any) -> Passage:
+        """Decode, and note how long it took."""
+        started = time.monotonic()
+        try:
+            return self._transcriber.transcribe(speech, **options)
+        finally:
+            self._ended = time.monotonic()
+            self._took_s = self._ended - started
 
 
 @dataclass

@@ -283,6 +283,15 @@ def test_who_has_no_voice_is_named_by_the_face() -> None:
     assert decision.outcome == Outcome.CONFLICT
 
 
+def test_what_is_said_of_the_other_one_is_true() -> None:
+    """A face that is accepted with a low ratio, beside a voice that is sure and not accepted."""
+    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=both(1.5, CLEAR))
+    assert (decision.outcome, decision.modality) == (Outcome.ACCEPTED, FACE)
+    assert decision.reason.endswith("The voice alone would name nobody")
+    decision = _decide_fused(FUSED_A, accepted("a"), voice_of("a"), evidence=both(1.5, 1.5))
+    assert decision.reason.endswith("The voice does not confirm it")
+
+
 @pytest.mark.parametrize(("voice", "by"), [(2.9, FACE), (3.1, FUSED)])
 def test_a_voice_that_is_accepted_may_say_too_little_to_confirm_it(
     voice: float, by: Modality
