@@ -49,10 +49,12 @@ class Sender:
         self._send = send
         self._end = 0
         self._seen_at: list[int] = []
+        self._sounds: list[dict[str, Any]] = []
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
         """Hand the sounds over."""
-        self._send({"sounds": [self._place_sound(waveform) for waveform in waveforms]})
+        self._sounds = [self._place_sound(waveform) for waveform in waveforms]
+        self._send({"sounds": self._sounds})
 
     def see(self, frame: Frame) -> Frame:
         """Hand a frame over. The one returned lies in the shared memory."""
@@ -69,7 +71,9 @@ class Sender:
             self._send({"forget": count})
 
     def finish(self, clip: Clip) -> dict[str, Any]:
-        """Copy what of the clip is not handed over yet, and describe all of it.
+        """Copy the pictures that are not handed over yet, and describe all of the clip.
+
+        Its sounds are those that were handed over.
 
         Raises:
             ValueError: the arrays are larger than the memory.
@@ -77,7 +81,7 @@ class Sender:
         return {
             "frames": [self._place_image(frame) for frame in clip.frames],
             "film": [self._place_image(frame) for frame in clip.film],
-            "sounds": [self._place_sound(waveform) for waveform in clip.waveforms],
+            "sounds": self._sounds,
             "sound_starts_s": clip.sound_starts_s,
             "duration_s": clip.duration_s,
             "source_sha256": clip.source_sha256,

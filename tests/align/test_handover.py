@@ -1,0 +1,51 @@
+"""Clips in the memory that two processes share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from align.film import MOST_SIDE_PX
+from align.film import RATE_HZ as FILM_HZ
+from align.handover import Sender, needed_bytes, take_over
+from align.limits import ReadLimits
+from utils.arrays import RATE_HZ
+from utils.media import Clip, Frame, GreyFrame, Waveform
+
+
+def make_largest(limits: ReadLimits) -> Clip:
+    """Make a clip with all that `limits` allow. No two of its arrays are alike."""
+    count = int(limits.read_s * RATE_HZ)
+    side = limits.max_side_px
+    film_side = (MOST_SIDE_PX, MOST_SIDE_PX)
+    return Clip(
+        tuple(
+            Frame(np.full((side, side, 3), n, np.uint8), float(n)) for n in range(limits.max_frames)
+        ),
+        tuple(
+            Waveform(np.full(count, n / 8, np.float32), RATE_HZ) for n in range(limits.max_sounds)
+        ),
+        limits.read_s,
+        "",
+        film=tuple(
+            GreyFrame(np.full(film_side, n, np.uint8), n / FILM_HZ)
+            for n in range(int(limits.film_s * FILM_HZ) + 1)
+        ),
+        sound_starts_s=(0.0,) * limits.max_sounds,
+    )
+
+
+def test_the_largest_clip_has_room() -> None:
+    # With frames of as many pixels as a photograph nothing is left over
+    limits = ReadLimits(max_frames=15, film_s=1.0)
+    clip = make_largest(limits)
+    memory = memoryview(bytearray(needed_bytes(limits)))
+    sender = Sender(memory, lambda _: None)
+    sender.hear(clip.waveforms)
+    seen = tuple(sender.see(frame) for frame in clip.frames)
+    there = take_over(sender.finish(replace(clip, frames=seen)), memory)
+    for one, other in zip(there.waveforms, clip.waveforms, strict=True):
+        np.testing.assert_array_equal(one.samples, other.samples)
+    for ours, theirs in zip(clip.frames + clip.film, there.frames + there.film, strict=True):
+        np.testing.assert_array_equal(ours.image, theirs.image)
