@@ -11,7 +11,7 @@ import gc
 import json
 import mmap
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -27,8 +27,8 @@ from align.limits import ReadLimits
 from utils.errors import DuetError
 from utils.media import Clip
 
-OTHER_END_GONE = (EOFError, ConnectionError)
-"""The service closed the socket, or ended. An answer that it had not read yet resets it."""
+# The service closed the socket, or ended. An answer that it had not read yet resets it
+_OTHER_END_GONE = (EOFError, ConnectionError)
 
 Read = Callable[[Path, ReadLimits, str | None, Audience], tuple[Clip, dict[str, float]]]
 
@@ -41,8 +41,8 @@ def serve(read: Read = read_timed) -> None:
     What is there of a clip is told (`align.handover`) until the answer comes.
     """
     keep_heap()
-    with suppress(*OTHER_END_GONE):
-        connection, memory, bounds = get_ready()
+    with suppress(*_OTHER_END_GONE):
+        connection, memory, bounds = _get_ready()
         gc.freeze()
         while True:
             arguments = connection.recv()
@@ -53,7 +53,23 @@ def serve(read: Read = read_timed) -> None:
             gc.collect()
 
 
-def get_ready() -> tuple[Connection, memoryview, Confinement]:
+def serve_in_steps(answer: Callable[..., Iterator[dict[str, Any]]]) -> None:
+    """Answer on one file, step by step, until the other end closes the socket.
+
+    The first message is the arguments of `answer`, which is given the shared memory, too.
+    Every other one asks for the next step.
+    """
+    with suppress(*_OTHER_END_GONE):
+        connection, memory, bounds = _get_ready()
+        arguments = connection.recv()
+        allow_processor_time(bounds.processor_s)
+        for step in _describe_failures(answer(*arguments, memory=memory)):
+            _send(connection, step)
+            connection.recv()
+            allow_processor_time(bounds.processor_s)
+
+
+def _get_ready() -> tuple[Connection, memoryview, Confinement]:
     """Take what the service hands over, and give up what is not needed.
 
     Returns:
@@ -68,7 +84,14 @@ def get_ready() -> tuple[Connection, memoryview, Confinement]:
     return connection, memoryview(memory), bounds
 
 
-def describe_failure(error: Exception) -> dict[str, Any]:
+def _describe_failures(steps: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from steps
+    except Exception as error:
+        yield _describe_failure(error)
+
+
+def _describe_failure(error: Exception) -> dict[str, Any]:
     """Describe what went wrong with a file, for the service."""
     if isinstance(error, DuetError):
         details = {"message": error.message, "hint": error.hint, "details": error.details}
@@ -89,7 +112,7 @@ def _answer(
         clip, timings_ms = read(*arguments, sender)
         answer = {"clip": sender.finish(clip), "timings_ms": timings_ms}
     except Exception as error:
-        answer = describe_failure(error)
+        answer = _describe_failure(error)
     send(answer)
 
 

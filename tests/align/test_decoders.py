@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -203,7 +204,33 @@ def is_running(pid: int) -> bool:
     return text.rsplit(")", 1)[1].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("program", ["align.decoder_program", "align.sound_program"])
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("align.decoder_program", (ReadLimits(), None)),
+        ("align.sound_program", (9.0, None, False)),
+        ("align.picture_program", ([[0.0]], None)),
+    ],
+)
+def test_processor_time_is_bounded_from_the_start(
+    program: str, arguments: tuple[object, ...], tmp_path: Path
+) -> None:
+    """The process reads a pipe, so that it is looked at while it has a file."""
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    process = DecoderProcess(SharedMemory(4096), BOUNDS, program)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(process.ask, pipe, *arguments)
+        with pipe.open("wb"):  # once the process reads
+            seconds, _ = resource.prlimit(process.pid, resource.RLIMIT_CPU)
+        assert answer.result()["error"] == "MediaEmptyError"
+    process.end()
+    assert 0 < seconds < 60
+
+
+@pytest.mark.parametrize(
+    "program", ["align.decoder_program", "align.sound_program", "align.picture_program"]
+)
 def test_one_that_is_never_asked_ends_in_silence(
     program: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
