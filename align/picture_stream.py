@@ -24,8 +24,8 @@ from align.container import (
     open_container,
 )
 from align.decode import identify_kind
-from align.limits import ReadLimits, refuse_many_pixels
-from align.video import to_frame
+from align.limits import ReadLimits
+from align.video import measure_shown_s, prepare_codec, to_frame
 from utils.media import Frame
 
 Looks = Sequence[Sequence[float]]
@@ -100,10 +100,7 @@ class _Decoder:
         self._track = track
         self._limits = limits
         self._codec: Any = track.stream.codec_context
-        size = (self._codec.width, self._codec.height)
-        refuse_many_pixels(size, limits.max_frame_px, hint="Record at a lower resolution.")
-        self._codec.thread_type = "AUTO"
-        self._codec.options = {"max_pixels": str(limits.max_frame_px)}
+        prepare_codec(self._codec, limits)
         is_quick = float(track.stream.average_rate or 0) >= _SPARE_RATE
         self._codec.skip_frame = "NONREF" if is_quick else "DEFAULT"
         self._wanted: list[float] = []
@@ -174,14 +171,14 @@ class _Decoder:
             time_s = self._time_s(picture)
             if picture.is_corrupt or not self._wanted or time_s < self._wanted[0]:
                 continue
-            self._wanted = [t for t in self._wanted if t > time_s]
+            later = [t for t in self._wanted if t > time_s]
+            if len(self._wanted) - len(later) > 1:  # what is not skipped is too rare
+                self._codec.skip_frame = "DEFAULT"
+            self._wanted = later
             yield to_frame(picture, time_s, self._limits)
 
     def _time_s(self, picture: av.VideoFrame) -> float:
-        stamp = picture.pts if picture.pts is not None else picture.dts
-        # The frame's own time base is unset while draining
-        seconds = 0.0 if stamp is None else float(stamp * self._track.stream.time_base)
-        return seconds - (self._track.first_s or 0.0) + self._ahead_s
+        return measure_shown_s(picture, self._track) + self._ahead_s
 
 
 def _measure_ahead_s(container: InputContainer, track: Track) -> float:

@@ -72,11 +72,7 @@ class _Decoder:
         self._audience = audience
         self._limits = limits
         self._codec = track.stream.codec_context
-        size = (self._codec.width, self._codec.height)
-        refuse_many_pixels(size, limits.max_frame_px, hint=_EXCESSIVE)
-        self._codec.thread_type = "AUTO"
-        self._codec.thread_count = _THREADS
-        self._codec.options = {"max_pixels": str(limits.max_frame_px)}
+        prepare_codec(self._codec, limits)
         self._deadline = Deadline(limits.decode_s)
 
     @property
@@ -110,7 +106,7 @@ class _Decoder:
         frames = []
         spare = None
         for picture in self._pictures(packets):
-            time_s = self._time_s(picture)
+            time_s = max(0.0, measure_shown_s(picture, self._track))
             self._film.show(picture, time_s)
             spare = (picture, time_s)
             if wanted and time_s >= wanted[0] - _SAME_S:
@@ -140,12 +136,6 @@ class _Decoder:
             if self.is_late:
                 return
 
-    def _time_s(self, frame: av.VideoFrame) -> float:
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        # The frame's own time base is unset while draining
-        seconds = 0.0 if stamp is None else float(stamp * self._track.stream.time_base)
-        return max(0.0, seconds - (self._track.first_s or 0.0))
-
 
 def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
     if not frames:
@@ -153,6 +143,26 @@ def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
             f"No picture of the clip could be decoded in {limits.decode_s:g} s of processor time.",
             _EXCESSIVE,
         )
+
+
+def prepare_codec(codec: Any, limits: ReadLimits) -> None:
+    """Let the decoder of a picture use some threads, and bound its frames.
+
+    Raises:
+        MediaTooLargeError: a frame has more than `limits.max_frame_px` pixels.
+    """
+    refuse_many_pixels((codec.width, codec.height), limits.max_frame_px, hint=_EXCESSIVE)
+    codec.thread_type = "AUTO"
+    codec.thread_count = _THREADS
+    codec.options = {"max_pixels": str(limits.max_frame_px)}
+
+
+def measure_shown_s(frame: av.VideoFrame, track: Track) -> float:
+    """Return when a frame is shown, in seconds from the first packet of its track."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    # The frame's own time base is unset while draining
+    seconds = 0.0 if stamp is None else float(stamp * track.stream.time_base)
+    return seconds - (track.first_s or 0.0)
 
 
 def to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:

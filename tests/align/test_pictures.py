@@ -65,6 +65,17 @@ def test_frames_that_stand_are_not_taken_for_others(tmp_path: Path) -> None:
     assert times_of(quick) == [2.0, 2.3]
 
 
+def test_frames_that_no_other_refers_to_are_decoded_where_others_are_rare(tmp_path: Path) -> None:
+    """Of nine frames eight are referred to by no other."""
+    few = {"preset": "ultrafast", "bf": "8", "b_strategy": "0", "x264-params": "b-pyramid=0"}
+    frames = talking_frames(0, 8.0, 24)
+    path = write_video(tmp_path / "few.mp4", frames, fps=24, codec_options=few)
+    times = [[start + step / 5 for step in range(12)] for start in (1.0, 4.5)]
+    first, second = look(path, times)
+    assert len(first) >= 9
+    assert len(second) == 12
+
+
 def test_frames_are_upright_and_of_bounded_size(tmp_path: Path) -> None:
     frames = [scene(0, (1920, 1080))] * 20
     path = write_video(tmp_path / "phone.mp4", frames, rotate_deg=90, fps=10)
