@@ -14,7 +14,7 @@ from functools import partial
 
 from align.faces import FaceDetector, FirstLook
 from utils.beside import beside
-from utils.media import Clip, Frame, SpeechAnalysis, Waveform
+from utils.media import Frame, SpeechAnalysis, Waveform
 
 Heard = tuple[SpeechAnalysis, int, float]
 """The speech, the number of the sound that has it, and the milliseconds that it took."""
@@ -43,8 +43,9 @@ class Ahead(ExitStack):
         self.look_ms = 0.0
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
-        """Begin to hear."""
-        self._hearing = self.enter_context(beside(partial(self._hear, waveforms)))
+        """Begin to hear, unless something is heard already."""
+        if self._hearing is None:
+            self._hearing = self.enter_context(beside(partial(self._hear, waveforms)))
 
     def see(self, frame: Frame) -> Frame:
         """Look at the next frame."""
@@ -61,11 +62,6 @@ class Ahead(ExitStack):
         del count
         self._look = None
         self._most_frames = 0
-
-    def catch_up(self, clip: Clip) -> None:
-        """Begin to hear a clip of which nothing was heard yet."""
-        if self._hearing is None:
-            self.hear(clip.waveforms)
 
     def look_at(self, frames: Sequence[Frame]) -> FirstLook | None:
         """The look that saw these frames. None where it saw others."""

@@ -121,7 +121,7 @@ class Aligner:
         yield read_timed(path, limits, filename, audience)
 
     def _examine(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
-        ahead.catch_up(clip)
+        ahead.hear(clip.waveforms)
         with timed(timings, "detect"):
             detections = find_faces(self._detector, clip.frames, ahead.look_at(clip.frames))
         timings["detect"] += ahead.look_ms

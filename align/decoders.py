@@ -15,7 +15,7 @@ from typing import Any
 from align.audience import Audience, Nobody
 from align.confinement import Confinement
 from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
-from align.handover import needed_bytes, take_over, tell
+from align.handover import needed_bytes, take_news, take_over
 from align.limits import ReadLimits
 from utils import errors
 from utils.config import CaptureSettings
@@ -105,14 +105,18 @@ class _Decoder:
         try:
             answer = self.process.ask(path.absolute(), limits or self._limits, filename)
             while "news" in answer:
-                tell(answer["news"], self._memory.view, audience)
+                with _refuse_nonsense():
+                    tell = take_news(answer["news"], self._memory.view, audience)
+                tell()
                 answer = self.process.listen()
+            with _refuse_nonsense():
+                if "clip" in answer:
+                    return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
+                error = to_error(answer, self._bounds)
         except BaseException:
-            self.process.end()  # it goes on to speak of this file
+            self.process.end()  # it goes on to speak of this file, or is damaged
             raise
-        if "clip" not in answer:
-            raise to_error(answer, self._bounds)
-        return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
+        raise error
 
     def tidy(self) -> None:
         """Give memory back, and start a new process where this one has ended."""
@@ -122,6 +126,17 @@ class _Decoder:
 
     def _start(self) -> DecoderProcess:
         return DecoderProcess(self._memory, self._bounds, self._program)
+
+
+@contextmanager
+def _refuse_nonsense() -> Iterator[None]:
+    """Refuse a file that made its decoder say what a sound one never does."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise MediaUnreadableError(
+            "The file cannot be decoded: what its decoder says of it makes no sense."
+        ) from None
 
 
 def to_error(answer: dict[str, Any], bounds: Confinement) -> MediaError:

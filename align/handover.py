@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,19 +129,19 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
     )
 
 
-def tell(news: dict[str, Any], memory: memoryview, audience: Audience) -> None:
-    """Tell an audience what a `Sender` sent.
+def take_news(news: dict[str, Any], memory: memoryview, audience: Audience) -> Callable[[], object]:
+    """Understand what a `Sender` sent, and return what tells it to an audience.
 
     Sounds are copied, so that they may be heard for longer than the memory is valid. It
     raises what `take_over` does.
     """
     if "sounds" in news:
         sounds = (_view_sound(memory, sound) for sound in news["sounds"])
-        audience.hear(tuple(Waveform(s.samples.copy(), s.rate_hz) for s in sounds))
-    elif "frame" in news:
-        audience.see(_take_frame(news["frame"], memory))
-    else:
-        audience.forget(news["forget"])
+        copies = tuple(Waveform(s.samples.copy(), s.rate_hz) for s in sounds)
+        return partial(audience.hear, copies)
+    if "frame" in news:
+        return partial(audience.see, _take_frame(news["frame"], memory))
+    return partial(audience.forget, news["forget"])
 
 
 def _take_frame(frame: dict[str, Any], memory: memoryview) -> Frame:

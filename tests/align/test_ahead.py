@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from align.ahead import Ahead
+from align.ahead import Ahead, Heard
 from align.aligner import Aligner
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip, read_timed
 from align.decoders import Decoders
 from align.faces import FaceDetector
+from align.speech import analyse_speech
 from tests.support import media
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
@@ -128,6 +129,19 @@ def test_faces_are_those_of_a_look_at_the_whole_clip(
         np.testing.assert_array_equal(ours.image, theirs.image)
 
 
+@pytest.mark.parametrize(("name", "is_used"), [("clip", True), ("sparse", False)])
+def test_the_first_look_is_used_where_it_saw_what_counts(
+    name: str, decoders: Decoders, request: pytest.FixtureRequest, *, is_used: bool
+) -> None:
+    path = request.getfixturevalue(name)
+    nothing = analyse_speech(None, 1.0), 0, 0.0
+    with (
+        Ahead(FaceDetector(), lambda _: nothing, SETTINGS.max_frames) as ahead,
+        decoders.read(path, None, audience=ahead) as (read, _),
+    ):
+        assert (ahead.look_at(read.frames) is not None) is is_used
+
+
 def test_an_audience_that_fails_costs_the_process_and_no_other_clip(
     decoders: Decoders, clip: Path
 ) -> None:
@@ -163,3 +177,18 @@ def test_no_more_is_looked_at_than_a_clip_may_have() -> None:
         assert look is not None
         assert [len(faces) for faces in look.finish()] == [1, 1]
         assert ahead.look_at(frames) is None
+
+
+def test_one_sound_is_heard() -> None:
+    """A decoder that is not what it was may tell of sounds without end."""
+    heard: list[tuple[Waveform, ...]] = []
+
+    def hear(waveforms: tuple[Waveform, ...]) -> Heard:
+        heard.append(waveforms)
+        return analyse_speech(None, 1.0), 0, 0.0
+
+    sounds = [(Waveform(media.tone(0.1), 16_000),) for _ in range(3)]
+    with Ahead(FaceDetector(), hear, 2) as ahead:
+        for sound in sounds:
+            ahead.hear(sound)
+    assert heard == sounds[:1]

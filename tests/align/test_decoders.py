@@ -19,7 +19,7 @@ from align.decode import ReadLimits, read_clip
 from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
 from align.decoders import Decoders
 from tests.support import media
-from tests.support.hostile_decoder import TRICKS
+from tests.support.hostile_decoder import LIES, TRICKS
 from tests.support.pictures import draw_corners
 from tests.support.waiting import until
 from utils.config import CaptureSettings
@@ -43,7 +43,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def hostile(folder: Path, trick: str) -> Path:
     """A file that makes the decoder do it."""
-    assert trick.encode() in TRICKS
+    assert trick.encode() in TRICKS | LIES
     path = folder / f"{trick}.mp4"
     path.write_bytes(trick.encode() + b"\n")
     return path
@@ -114,6 +114,17 @@ def test_a_death_is_one_refusal(
     assert DEATHS.count == deaths + 1
     assert words in error.message
     assert error.details == {"signal": name}
+    assert len(set(decoders.pids) - before) == 1
+    with decoders.read(clip, None) as (next_clip, _):
+        assert len(next_clip.frames) == 4
+
+
+@pytest.mark.parametrize("lie", [lie.decode() for lie in LIES])
+def test_a_decoder_that_makes_no_sense_is_replaced(
+    decoders: Decoders, clip: Path, tmp_path: Path, lie: str
+) -> None:
+    before = set(decoders.pids)
+    assert "makes no sense" in refuse(decoders, hostile(tmp_path, lie)).message
     assert len(set(decoders.pids) - before) == 1
     with decoders.read(clip, None) as (next_clip, _):
         assert len(next_clip.frames) == 4

@@ -1,7 +1,8 @@
 """A decoder that misbehaves when a file asks it to, in the process of a real one.
 
 `Decoders(..., program="tests.support.hostile_decoder")` runs it. A file that begins with
-one of the words of `TRICKS`, or with `late`, sets it off. Other files are decoded as usual.
+one of the words of `TRICKS` or `LIES`, or with `late`, sets it off. Other files are
+decoded as usual.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from align.audience import Audience
 from align.decode import read_timed
 from align.decoder_program import serve
+from align.handover import Sender
 from align.limits import ReadLimits
 from utils.media import Clip, Frame
 
@@ -106,6 +109,14 @@ TRICKS: dict[bytes, Callable[[], None]] = {
     b"heavy": _import_heavy,
 }
 
+LIES: dict[bytes, dict[str, Any]] = {
+    b"nothing": {},
+    b"no place": {"frame": {"time_s": 0.0}},
+    b"no number": {"sounds": [{"start": "0", "count": 1, "rate_hz": 1}]},
+    b"beyond": {"frame": {"start": 1 << 40, "shape": [8, 8, 3], "time_s": 0.0}},
+}
+"""What is told of a file, and cannot be true."""
+
 
 def read(
     path: Path, limits: ReadLimits, filename: str | None, audience: Audience
@@ -116,6 +127,9 @@ def read(
         if word == b"late":
             audience.see(Frame(np.zeros((8, 8, 3), np.uint8), 0.0))
             _segfault()
+        if word in LIES:
+            assert isinstance(audience, Sender)
+            audience._send(LIES[word])
         TRICKS.get(word, lambda: None)()
     return read_timed(path, limits, filename, audience)
 
