@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from align.decoder_process import DEATHS
 from align.picture_decoder import open_pictures_apart
 from align.picture_stream import open_pictures
 from align.sound_stream import open_sound
+from tests.support.hostile_pictures import run_hostile_pictures
 from tests.support.media import scene, speech, talking_frames, write_sound, write_video
-from utils.errors import MediaNotFoundError, MediaTypeError
+from utils.errors import MediaNotFoundError, MediaTypeError, MediaUnreadableError
 from utils.media import Frame
 
 LOOKS = [[0.5, 0.7, 0.9], [2.0, 2.4], [30.0, 30.2]]
@@ -35,7 +37,7 @@ def test_frames_are_those_at_the_times(tmp_path: Path, suffix: str, keyframe_eve
     here = look(path)
     for frames, times in zip(here, [[0.52, 0.72, 0.92], [2.0, 2.4]], strict=False):
         assert [frame.time_s for frame in frames] == pytest.approx(times, abs=0.045)
-    assert here[2:] in ([], [()])
+    assert here[2:] == [()]
     with open_pictures_apart(path, LOOKS) as apart:
         for one, other in zip(apart, here, strict=True):
             for frame, same in zip(one, other, strict=True):
@@ -128,3 +130,17 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         pytest.raises(MediaTypeError, match="'the name'"),
     ):
         next(pictures)
+
+
+def test_a_death_after_a_look_costs_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = run_hostile_pictures(monkeypatch)
+    path = write_video(tmp_path / "a.mp4", talking_frames(0, 4.0))
+    deaths = DEATHS.count
+    with open_pictures_apart(path, LOOKS) as pictures:
+        assert len(next(pictures)) == 3
+        with pytest.raises(MediaUnreadableError, match="SIGSEGV"):
+            next(pictures)
+    assert DEATHS.count == deaths + 1
+    assert not any(process.is_alive for process in started)

@@ -22,11 +22,11 @@ from recognition.requests import ClipFile, EnrolmentRequest
 from speech.diarise import Naming
 from speech.scribe import Recording, Scribe
 from speech.transcripts import to_diarized_json
+from tests.support.hostile_pictures import run_hostile_pictures
 from tests.support.media import silence, speech, write_photo, write_sound, write_video
 from tests.support.recordings import WordyEngine
 from utils.arrays import ImageArray
 from utils.config import Settings
-from utils.errors import MediaUnreadableError
 
 ADA, BEN = PEOPLE[:2]
 FPS = 10
@@ -128,13 +128,12 @@ def test_sound_alone_has_no_faces(
     assert {line[3] for line in write_down(path, recognizer, monkeypatch)} == {None}
 
 
-def test_a_picture_that_cannot_be_decoded_is_as_none(
+def test_a_decoder_that_dies_costs_the_turns_after_it(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_talk(tmp_path / "talk.mp4", [ADA])
-
-    def die(*_: object) -> None:
-        raise MediaUnreadableError("The file cannot be decoded.")
-
-    monkeypatch.setattr("speech.talkers.open_pictures_apart", die)
-    assert {line[3] for line in write_down(path, recognizer, monkeypatch)} == {None}
+    started = run_hostile_pictures(monkeypatch)
+    path = write_talk(tmp_path / "talk.mp4", [ADA, BEN])
+    lines = write_down(path, recognizer, monkeypatch, count=2)
+    assert lines[0][1:] == (ADA.name, "named", "face")
+    assert lines[-1][1:] == ("unknown 1", "unknown", None)
+    assert [process.is_alive for process in started] == [False]
