@@ -57,6 +57,7 @@ def _receive(
         check_answer(answer, bounds)
         count = answer["count"]
         if not count:
+            process.end()  # what is done with the sound may take long
             return
         samples = np.frombuffer(memory.view, np.float32, count * channels).copy()
         yield samples if channels == 1 else samples.reshape(count, channels)

@@ -13,11 +13,12 @@ from align.decoder_process import DEATHS
 from align.picture_decoder import open_pictures_apart
 from align.picture_stream import open_pictures
 from align.sound_stream import open_sound
-from tests.support.hostile_pictures import run_hostile_pictures
 from tests.support.media import scene, speech, talking_frames, write_sound, write_video
+from tests.support.processes import note_processes
 from utils.errors import MediaNotFoundError, MediaTypeError, MediaUnreadableError
 from utils.media import Frame
 
+HOSTILE = "tests.support.hostile_pictures"
 LOOKS = [[0.5, 0.7, 0.9], [2.0, 2.4], [30.0, 30.2]]
 
 
@@ -135,7 +136,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_a_death_after_a_look_costs_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = run_hostile_pictures(monkeypatch)
+    started = note_processes(monkeypatch, "align.picture_decoder", HOSTILE)
     path = write_video(tmp_path / "a.mp4", talking_frames(0, 4.0))
     deaths = DEATHS.count
     with open_pictures_apart(path, LOOKS) as pictures:

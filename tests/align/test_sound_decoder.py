@@ -11,6 +11,7 @@ import soundfile
 from align.sound_decoder import open_sound_apart
 from align.sound_stream import open_sound
 from tests.support import media_sound
+from tests.support.processes import note_processes
 from utils.errors import MediaTooLongError, MediaTypeError
 
 
@@ -23,6 +24,17 @@ def test_it_gives_what_is_decoded_here(tmp_path: Path) -> None:
             np.testing.assert_array_equal(one, other)
     with pytest.raises(MediaTooLongError, match="Received: 3 s"), open_sound_apart(path, max_s=2):
         pass
+
+
+def test_the_process_ends_with_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done with the sound may take long."""
+    started = note_processes(monkeypatch, "align.sound_decoder")
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, media_sound.speech(1, 1.0), media_sound.RATE_HZ)
+    with open_sound_apart(path, max_s=10.0) as sound:
+        assert [process.is_alive for process in started] == [True]
+        list(sound.blocks)
+        assert [process.is_alive for process in started] == [False]
 
 
 def test_errors_come_over(tmp_path: Path) -> None:

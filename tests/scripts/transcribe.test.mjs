@@ -131,10 +131,10 @@ describe("a stream", () => {
     assert.deepEqual(events, ["가", "b"]);
   });
 
-  it("may hold several events in a part", async () => {
+  it("may hold several events in a part, and comments between them", async () => {
     const events = [];
     for await (const event of readEvents(
-      streamOf('data: {"n":1}\n\ndata: {"n":2}\n\n'),
+      streamOf('data: {"n":1}\n\n: \n\ndata: {"n":2}\n\n'),
     )) {
       events.push(event.n);
     }

@@ -22,14 +22,15 @@ from recognition.requests import ClipFile, EnrolmentRequest
 from speech.diarise import Naming
 from speech.scribe import Recording, Scribe
 from speech.transcripts import to_diarized_json
-from tests.support.hostile_pictures import run_hostile_pictures
 from tests.support.media import silence, speech, write_photo, write_sound, write_video
+from tests.support.processes import note_processes
 from tests.support.recordings import WordyEngine
 from utils.arrays import ImageArray
 from utils.config import Settings
 
 ADA, BEN = PEOPLE[:2]
 FPS = 10
+HOSTILE = "tests.support.hostile_pictures"
 # One after the other for two frames each
 MOUTHS = (0.0, 1.0, 0.1, 0.9)
 STILL = None
@@ -131,7 +132,7 @@ def test_sound_alone_has_no_faces(
 def test_a_decoder_that_dies_costs_the_turns_after_it(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = run_hostile_pictures(monkeypatch)
+    started = note_processes(monkeypatch, "align.picture_decoder", HOSTILE)
     path = write_talk(tmp_path / "talk.mp4", [ADA, BEN])
     lines = write_down(path, recognizer, monkeypatch, count=2)
     assert lines[0][1:] == (ADA.name, "named", "face")

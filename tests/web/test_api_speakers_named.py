@@ -18,6 +18,7 @@ from speech.scribe import Scribe
 from tests.support.gallery_parts import ClipAligner, StubFace, StubVoice, clip, direction
 from tests.support.media import scene, write_video
 from tests.support.media_sound import speech as syllables_48k
+from tests.support.processes import note_processes
 from tests.support.recordings import WordyEngine, silence, syllables
 from tests.support.shapes import assert_error, enroll, send
 from utils.arrays import RATE_HZ, Float32Array, ImageArray
@@ -94,7 +95,8 @@ def ask(client: FlaskClient, **fields: Any) -> Any:
 
 
 def events(text: str) -> list[dict[str, Any]]:
-    return [json.loads(part.removeprefix("data: ")) for part in text.split("\n\n") if part]
+    parts = [part for part in text.split("\n\n") if part.startswith("data: ")]
+    return [json.loads(part.removeprefix("data: ")) for part in parts]
 
 
 def test_a_person_of_the_gallery_is_named(people: FlaskClient) -> None:
@@ -277,6 +279,22 @@ def test_the_face_that_talks_counts(
     body = send(people, URL, file=file, response_format="diarized_json", **fields).get_json()
     (segment,) = body["segments"]
     assert (segment["speaker"], segment["outcome"], segment["decided_by"]) == answer
+
+
+def test_a_client_that_leaves_ends_the_look_at_faces(
+    people: FlaskClient, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server closes the answer when it cannot send what comes next, which is a comment."""
+    started = note_processes(monkeypatch, "align.picture_decoder")
+    answer = ask(people, file=(io.BytesIO(film), "talk.mp4"), stream="true")
+    parts = answer.iter_encoded()
+    sent = []
+    while not started:
+        sent.append(next(parts))
+    assert sent[-1] == b": \n\n"
+    assert [process.is_alive for process in started] == [True]
+    answer.close()
+    assert [process.is_alive for process in started] == [False]
 
 
 def test_faces_are_true_or_false(people: FlaskClient) -> None:

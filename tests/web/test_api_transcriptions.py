@@ -38,7 +38,8 @@ def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
 
 
 def events(text: str) -> list[dict[str, Any]]:
-    return [json.loads(part.removeprefix("data: ")) for part in text.split("\n\n") if part]
+    parts = [part for part in text.split("\n\n") if part.startswith("data: ")]
+    return [json.loads(part.removeprefix("data: ")) for part in parts]
 
 
 def test_json_is_the_text_alone(client: FlaskClient) -> None:

@@ -37,6 +37,8 @@ from web.wire.schema.transcription import TRANSCRIPTION
 ns = Namespace("audio", "What is said in a recording, and when", path="/v1/audio")
 
 KEPT_HEADER = "X-Transcript-Id"
+# A comment. It shows a client that the work goes on, and shows us that the client is gone
+_NO_EVENT = ": \n\n"
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 ERRORS = (*UPLOAD_ERRORS, errors.SpeechUnavailableError, errors.ModelError)
@@ -116,6 +118,8 @@ def _events(writing: Writing, asked: Asked) -> Iterator[str]:
     texts: list[str] = []
     try:
         for block in writing.lines():
+            if not block:
+                yield _NO_EVENT
             for line in block:
                 delta = f" {line.text}" if texts else line.text
                 texts.append(delta)

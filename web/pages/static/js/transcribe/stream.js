@@ -61,9 +61,17 @@ export async function* readEvents(stream) {
       pending += decoder.decode(value, { stream: true });
       const parts = pending.split("\n\n");
       pending = parts.pop() ?? "";
-      for (const part of parts) yield JSON.parse(part.replace(/^data: /, ""));
+      for (const part of parts.filter(isEvent)) yield JSON.parse(part.replace(/^data: /, ""));
     }
   } finally {
     reader.releaseLock();
   }
+}
+
+/**
+ * Whether a part of a stream is an event. Comments say that the work goes on.
+ * @param {string} part
+ */
+function isEvent(part) {
+  return !part.startsWith(":");
 }
