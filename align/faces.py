@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from functools import cache
 from typing import cast
 
 import cv2
@@ -51,21 +52,16 @@ Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
 
 _THREADS = min(2, os.cpu_count() or 1)
+_LOADING = threading.Lock()
 
 
 class FaceDetector:
-    """MTCNN, loaded once. Threads may share it: nothing changes after `load`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._networks: Networks | None = None
+    """MTCNN. All detectors share its networks, which do not change once they are loaded."""
 
     def load(self) -> Networks:
-        """Load the networks. Idempotent."""
-        with self._lock:
-            if self._networks is None:
-                self._networks = load_networks(_THREADS)
-            return self._networks
+        """Load the networks. Idempotent, and several threads may call it."""
+        with _LOADING:
+            return _load()
 
     def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
         """Find the faces in images of one clip.
@@ -94,6 +90,11 @@ class FaceDetector:
             if is_plausible(detection.landmarks_xy):
                 faces[int(row[0])] = detection
         return faces
+
+
+@cache
+def _load() -> Networks:
+    return load_networks(_THREADS)
 
 
 class FirstLook:

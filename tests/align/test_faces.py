@@ -177,8 +177,12 @@ def test_without_the_package_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"pnet\.lz4") as caught:
-        FaceDetector().load()
+        load_networks(1)
     assert "pip install" in caught.value.hint
+
+
+def test_the_networks_are_loaded_once(detector: FaceDetector) -> None:
+    assert FaceDetector().load() is detector.load()
 
 
 @pytest.mark.parametrize(
