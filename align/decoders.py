@@ -105,14 +105,14 @@ class _Decoder:
         try:
             answer = self.process.ask(path.absolute(), limits or self._limits, filename)
             while "news" in answer:
-                with _refuse_nonsense():
+                with refuse_nonsense():
                     tell = take_news(answer["news"], self._memory.view, audience)
                 tell()
                 answer = self.process.listen()
-            with _refuse_nonsense():
+            with refuse_nonsense():
                 if "clip" in answer:
                     return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
-                error = to_error(answer, self._bounds)
+            error = to_error(answer, self._bounds)
         except BaseException:
             self.process.end()  # it goes on to speak of this file, or is damaged
             raise
@@ -129,7 +129,7 @@ class _Decoder:
 
 
 @contextmanager
-def _refuse_nonsense() -> Iterator[None]:
+def refuse_nonsense() -> Iterator[None]:
     """Refuse a file that made its decoder say what a sound one never does."""
     try:
         yield
@@ -139,6 +139,7 @@ def _refuse_nonsense() -> Iterator[None]:
         ) from None
 
 
+@refuse_nonsense()
 def to_error(answer: dict[str, Any], bounds: Confinement) -> MediaError:
     """Make the error that the answer of a process describes."""
     kind = getattr(errors, str(answer.get("error")), None)
@@ -149,3 +150,9 @@ def to_error(answer: dict[str, Any], bounds: Confinement) -> MediaError:
     else:
         what = f"failed ({answer.get('failure')})"
     return MediaUnreadableError(f"The file cannot be decoded: its decoder {what}.")
+
+
+def check_answer(answer: dict[str, Any], bounds: Confinement) -> None:
+    """Raise the error that the answer of a process describes, if it does."""
+    if "error" in answer or "failure" in answer:
+        raise to_error(answer, bounds)

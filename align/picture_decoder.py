@@ -12,10 +12,10 @@ from pathlib import Path
 
 from align.confinement import Confinement
 from align.decoder_process import DecoderProcess, SharedMemory
+from align.decoders import check_answer, refuse_nonsense
 from align.handover import needed_bytes, take_over
 from align.limits import ReadLimits
 from align.picture_stream import LOOK_FRAMES, Looks
-from align.sound_decoder import check_answer
 from utils.media import Frame
 
 _LIMITS = ReadLimits(max_frames=LOOK_FRAMES, max_sounds=0, kept_photo_px=0)
@@ -50,5 +50,7 @@ def _receive(
         check_answer(answer, bounds)
         if "clip" not in answer:
             return
-        yield take_over(answer["clip"], memory.view).frames
+        with refuse_nonsense():
+            frames = take_over(answer["clip"], memory.view).frames
+        yield frames
         answer = process.ask()

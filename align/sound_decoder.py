@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from align.confinement import Confinement
 from align.decoder_process import DecoderProcess, SharedMemory
-from align.decoders import to_error
+from align.decoders import check_answer, refuse_nonsense
 from align.sound_stream import BLOCK, MOST_CHANNELS, SoundStream
 from utils.arrays import Float32Array
 
@@ -42,9 +41,11 @@ def open_sound_apart(
     try:
         opened = process.ask(path.absolute(), max_s, filename, is_separate)
         check_answer(opened, bounds)
-        channels = opened["channels"]
-        blocks = _receive(process, memory, bounds, channels)
-        yield SoundStream(blocks, opened["duration_s"], channels, opened["has_picture"])
+        with refuse_nonsense():
+            channels = opened["channels"]
+            blocks = _receive(process, memory, bounds, channels)
+            sound = SoundStream(blocks, opened["duration_s"], channels, opened["has_picture"])
+        yield sound
     finally:
         process.end()
 
@@ -55,15 +56,10 @@ def _receive(
     while True:
         answer = process.ask()
         check_answer(answer, bounds)
-        count = answer["count"]
+        with refuse_nonsense():
+            count = answer["count"]
+            samples = np.frombuffer(memory.view, np.float32, count * channels).copy()
         if not count:
             process.end()  # what is done with the sound may take long
             return
-        samples = np.frombuffer(memory.view, np.float32, count * channels).copy()
         yield samples if channels == 1 else samples.reshape(count, channels)
-
-
-def check_answer(answer: dict[str, Any], bounds: Confinement) -> None:
-    """Raise the error that the answer of a process describes, if it does."""
-    if "error" in answer or "failure" in answer:
-        raise to_error(answer, bounds)

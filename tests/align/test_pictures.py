@@ -12,6 +12,7 @@ import pytest
 from align.decoder_process import DEATHS
 from align.picture_decoder import open_pictures_apart
 from align.picture_stream import open_pictures
+from align.sound_decoder import open_sound_apart
 from align.sound_stream import open_sound
 from tests.support.media import scene, speech, talking_frames, write_sound, write_video
 from tests.support.processes import note_processes
@@ -145,3 +146,20 @@ def test_a_death_after_a_look_costs_the_others(
             next(pictures)
     assert DEATHS.count == deaths + 1
     assert not any(process.is_alive for process in started)
+
+
+def test_a_decoder_that_makes_no_sense_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("align.picture_decoder", "align.sound_decoder"):
+        note_processes(monkeypatch, place, "tests.support.senseless_decoder")
+    with (
+        pytest.raises(MediaUnreadableError, match="makes no sense"),
+        open_pictures_apart(tmp_path, LOOKS) as pictures,
+    ):
+        next(pictures)
+    with (
+        pytest.raises(MediaUnreadableError, match="makes no sense"),
+        open_sound_apart(tmp_path, max_s=9.0),
+    ):
+        pass
