@@ -17,7 +17,7 @@ from sqlalchemy import Connection, inspect, text
 from gallery import audit
 from utils.errors import ConfigError
 
-HEAD = "0016"
+HEAD = "0017"
 """The latest revision; a test compares it with the files."""
 
 _FIRST = "0001"

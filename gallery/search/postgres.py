@@ -197,13 +197,9 @@ class DatabaseIndex:
 
 def _near_codes(connection: Connection, probe: Probe) -> set[int]:
     """Find the nearest of each search, by comparing everybody."""
-    # Earlier releases made graphs of the codes, which miss people.
-    connection.execute(text("SET LOCAL enable_indexscan = off"))
     keys = set[int]()
     for modality, alone in list_searches(probe):
         keys.update(_nearest(connection, modality, probe[modality], alone))
-    # Templates are read by their keys.
-    connection.execute(text("SET LOCAL enable_indexscan = on"))
     return keys
 
 

@@ -7,20 +7,28 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from gallery.database.open import open_database
 from gallery.migrations import upgrade
+from gallery.search.memory import ALL
+from gallery.search.postgres import DatabaseIndex
 from gallery.store import NewPerson, Store
 from tests.gallery.test_migrations import differences
 from tests.support.disk import small_disk
+from tests.support.gallery_parts import StubEncoders, StubFusion
 from tests.support.postgres import new_database, run_on_server, server_folder
-from tests.support.templates import face, voice
+from tests.support.searching import best, probe
+from tests.support.templates import face, templates, voice
+from utils.arrays import Float32Array
 from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
 pytestmark = pytest.mark.slow
+
+FACE, VOICE, FUSED = ALL
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def test_the_revisions_make_the_tables(store: Store) -> None:
         assert upgrade.version_of(connection) == upgrade.HEAD
 
 
-def first_release(url: str) -> None:
+def upgrade_to(url: str, revision: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -70,14 +78,17 @@ def first_release(url: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.execute(
-            text(
-                "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann',"
-                " 'Ann', '', 'ann', now())"
-            )
-        )
+        command.upgrade(config, revision)
     engine.dispose()
+
+
+def first_release(url: str) -> None:
+    upgrade_to(url, "0001")
+    run(
+        url,
+        "INSERT INTO people (person_id, name, note, search, created_at) VALUES ('ann', 'Ann', '',"
+        " 'ann', now())",
+    )
 
 
 def test_an_earlier_schema_is_brought_up_to_date(url: str) -> None:
@@ -86,6 +97,33 @@ def test_an_earlier_schema_is_brought_up_to_date(url: str) -> None:
     assert store.get_person("ann").consent == ""
     store.create_person("new")
     assert not store.verify_audit().problems
+    store.close()
+
+
+class WideFusion(StubFusion):
+    """Of both vectors, side by side."""
+
+    def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
+        both = np.concatenate([face, voice], axis=1)
+        return np.asarray(both / np.sqrt(2), np.float32)
+
+
+def test_codes_of_another_size_are_written_where_graphs_were(url: str) -> None:
+    """A graph is of vectors of one size, as of a fusion that was trained."""
+    run(url, "CREATE EXTENSION vector")
+    upgrade_to(url, "0016")
+    run(
+        url,
+        "CREATE INDEX ix_person_codes_fused ON person_codes"
+        " USING hnsw ((fused::halfvec(512)) halfvec_ip_ops)",
+    )
+    store = Store(open_database(url))
+    store.enroll(NewPerson("ann"), templates(1))
+    index = DatabaseIndex(store, StubEncoders(fusion=WideFusion("fusion-2")))
+    index.catch_up()
+    asked = probe(1)
+    asked[FUSED] = WideFusion().fuse(asked[FACE][None], asked[VOICE][None])[0]
+    assert best(index.near(asked), asked, FUSED)[0] == "ann"
     store.close()
 
 
