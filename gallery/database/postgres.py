@@ -129,8 +129,7 @@ class PostgresDatabase(Database):
             # engine's.
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))
-            connection.execute(text("DELETE FROM person_codes"))
+            empty_codes(connection)
             for table in (*SEALED, "person_codes"):
                 connection.execute(text(f"VACUUM FULL {table}"))
             connection.invalidate()  # its settings are not those of the others
@@ -201,6 +200,12 @@ _SEQUENCES = """
     JOIN pg_class AS t ON t.oid = d.refobjid
     WHERE s.relkind = 'S' AND s.relnamespace = CAST(current_schema() AS regnamespace)
 """
+
+
+def empty_codes(connection: Connection) -> None:
+    """Delete the codes of everybody. A search in the database makes them again."""
+    connection.execute(text("UPDATE person_codes_state SET encoders = '', change = 0"))
+    connection.execute(text("DELETE FROM person_codes"))
 
 
 def make_engine(url: URL) -> Engine:

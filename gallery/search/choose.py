@@ -6,6 +6,8 @@ people there are.
 
 from __future__ import annotations
 
+import threading
+
 from gallery.ports import Encoders
 from gallery.search.codes import CodeIndex
 from gallery.search.memory import Index, MemoryIndex, Probe, Snapshot
@@ -36,7 +38,11 @@ class GrowingIndex:
         self._store = store
         self._encoders = encoders
         self._many = many
-        self._index: Index = self._open(store.count())
+        self._growing = threading.Lock()
+        self._left: DatabaseIndex | None = None  # whose codes are still to be deleted
+        self._index: Index = self._open_small()
+        if store.count() > many:
+            self._grow(self._index)
 
     def snapshot(self) -> Snapshot:
         """Read the gallery as the index in use does. Raises StoreUnavailableError."""
@@ -44,14 +50,27 @@ class GrowingIndex:
 
     def near(self, probe: Probe) -> Snapshot:
         """Search as the index in use does. Raises StoreUnavailableError."""
-        snapshot = self._index.near(probe)
-        if snapshot.people > self._many and not isinstance(self._index, CodeIndex):
-            self._index = self._open(snapshot.people)  # the next search fills it
+        index = self._index
+        snapshot = index.near(probe)
+        if snapshot.people > self._many and not isinstance(index, CodeIndex):
+            self._grow(index)  # the next search fills it
+        left = self._left
+        if left is not None and left.forget():
+            self._left = None
         return snapshot
 
-    def _open(self, people: int) -> Index:
-        if people > self._many:
-            return CodeIndex(self._store, self._encoders)
+    def _grow(self, small: Index) -> None:
+        """Put an index of codes in the place of `small`, unless another thread did.
+
+        A search in the database may have written its codes once more.
+        """
+        with self._growing:
+            if self._index is small:
+                self._index = CodeIndex(self._store, self._encoders)
+            if isinstance(small, DatabaseIndex):
+                self._left = small
+
+    def _open_small(self) -> Index:
         if self._store.database.searches and self._store.codec.key_id is None:
             return DatabaseIndex(self._store, self._encoders)
         return MemoryIndex(self._store, self._encoders)

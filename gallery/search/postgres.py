@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, text
 
-from gallery.database.postgres import PostgresDatabase
+from gallery.database.postgres import PostgresDatabase, empty_codes
 from gallery.ports import Encoders
 from gallery.records import feed
 from gallery.records.templates import stale
@@ -123,6 +123,22 @@ class DatabaseIndex:
                 text("UPDATE person_codes_state SET encoders = :encoders, change = :change"),
                 {"encoders": self._encoders, "change": feed.revision(connection, "").change},
             )
+
+    def forget(self) -> bool:
+        """Delete the codes, which nobody keeps up where memory is searched.
+
+        Returns False where that has to wait for another writer, or for the database.
+        """
+        try:
+            with self._database.write_if_free() as connection:
+                if connection is None:
+                    return False
+                if connection.scalar(text("SELECT people FROM person_codes_state")):
+                    empty_codes(connection)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.error("the codes of the search cannot be deleted: %s", error.code)
+            return False
+        return True
 
     def _try_to_catch_up(self) -> None:
         """Catch up where that is possible now.

@@ -206,6 +206,45 @@ def test_many_people_are_searched_in_memory(store: Store, url: str) -> None:
         assert best(index.near(probe(107)), probe(107), FUSED)[0] != "many-7"
 
 
+def count_codes(store: Store) -> int:
+    with store.database.read() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM person_codes")) or 0)
+
+
+def test_no_codes_are_left_in_the_database_where_memory_is_searched(
+    store: Store, index: DatabaseIndex
+) -> None:
+    for i in range(4):
+        store.enroll(NewPerson(f"p{i}"), templates(i))
+    index.catch_up()
+    growing = GrowingIndex(store, StubEncoders(), many=3)
+    growing.near(probe(1))
+    assert count_codes(store) == 0, "it was opened with many people"
+    growing = GrowingIndex(store, StubEncoders(), many=4)
+    index.catch_up()
+    store.enroll(NewPerson("p4"), templates(4))
+    seen = []
+
+    def search_while_somebody_writes() -> None:
+        growing.near(probe(1))
+        seen.append(count_codes(store))
+
+    store.enroll("p1", templates(1, sample=1), guard=search_while_somebody_writes)
+    assert seen == [4]
+    assert best(growing.near(probe(4)), probe(4), FUSED)[0] == "p4"
+    assert count_codes(store) == 0, "it has grown"
+
+
+def test_two_searches_at_once_grow_one_index(store: Store) -> None:
+    growing = GrowingIndex(store, StubEncoders())
+    small = growing._index
+    growing._grow(small)
+    grown = growing._index
+    growing._grow(small)
+    assert isinstance(grown, CodeIndex)
+    assert growing._index is grown
+
+
 def enroll_in_a_process(url: str, first: int, count: int) -> None:
     store = Store(open_database(url))
     for i in range(first, first + count):
