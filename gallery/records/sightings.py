@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gallery.records import clock, groups
 from gallery.table_base import bound_key
@@ -77,8 +88,7 @@ def note(
     """
     at = clock.now()
     if clock.find_jump(connection) is None:
-        old = sightings.c.at < at - timedelta(days=rules.days)
-        connection.execute(delete(sightings).where(old))
+        forget_old(connection, rules)
     where: Sequence[int | None] = [None] if rules.unknown else []
     if key is not None:
         watched = groups.watched_groups_of(connection, key)
@@ -87,6 +97,15 @@ def note(
         values = {"person_key": key, "group_key": group, "request_id": request_id}
         _store(connection, rules, {"at": at, "source": source, **values})
     return len(where)
+
+
+def forget_old(connection: Connection, rules: Rules) -> None:
+    """Delete sightings whose term is over, with what was still to be sent of them."""
+    connection.execute(delete(sightings).where(~_is_kept(rules)))
+
+
+def _is_kept(rules: Rules) -> ColumnElement[bool]:
+    return sightings.c.at > clock.now() - timedelta(days=rules.days)
 
 
 def _is_recent(connection: Connection, key: int, group: int, at: datetime) -> bool:
@@ -111,16 +130,16 @@ def _store(connection: Connection, rules: Rules, values: dict[str, Any]) -> None
         )
 
 
-def after(connection: Connection, number: int, limit: int) -> tuple[Sighting, ...]:
-    """List sightings behind a number, oldest first."""
+def after(connection: Connection, rules: Rules, number: int, limit: int) -> tuple[Sighting, ...]:
+    """List sightings behind a number whose term is not over, oldest first."""
     is_behind = sightings.c.key > bound_key(number)
-    query = _select().where(is_behind).order_by(sightings.c.key).limit(limit)
+    query = _select().where(is_behind, _is_kept(rules)).order_by(sightings.c.key).limit(limit)
     return tuple(_as_sighting(row) for row in connection.execute(query))
 
 
-def latest(connection: Connection, limit: int) -> tuple[Sighting, ...]:
-    """List the latest sightings, newest first."""
-    query = _select().order_by(sightings.c.key.desc()).limit(limit)
+def latest(connection: Connection, rules: Rules, limit: int) -> tuple[Sighting, ...]:
+    """List the latest sightings whose term is not over, newest first."""
+    query = _select().where(_is_kept(rules)).order_by(sightings.c.key.desc()).limit(limit)
     return tuple(_as_sighting(row) for row in connection.execute(query))
 
 

@@ -17,6 +17,7 @@ from gallery.encryption import rotation
 from gallery.encryption.sealing import Codec, PlainText
 from gallery.ledger import Ledger
 from gallery.records import forgetting, job_files, people
+from gallery.records.sightings import Rules
 
 log = logging.getLogger("duet.gallery")
 
@@ -56,7 +57,10 @@ class Transactions:
     Attributes:
         database: where the gallery is stored.
         codec: how vectors and kept media are stored.
+        rules: what is a sighting, who is told, and how long it is kept.
     """
+
+    rules = Rules()
 
     def __init__(
         self,

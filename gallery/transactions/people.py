@@ -23,6 +23,7 @@ from gallery.records import (
     people,
     people_list,
     rejections,
+    sightings,
     stored_media,
     strangers,
     transcripts,
@@ -219,8 +220,8 @@ class PeopleTransactions(Transactions):
     def forget_expired(self) -> int:
         """Delete the people whose retention is over, and return how many.
 
-        Transcripts, visits and strangers whose term is over go, too, and answers that were
-        remembered for too long. While the clock cannot be trusted, nothing is deleted.
+        Transcripts, visits, strangers and sightings whose term is over go, too, and answers
+        that were remembered for too long. While the clock cannot be trusted, nothing is deleted.
         """
         if self.look_at_clock():
             return 0
@@ -231,6 +232,7 @@ class PeopleTransactions(Transactions):
             for key in due:
                 _delete(connection, key, "forget_expired", erasure)
             feedback.forget_old(connection, self._terms.feedback_days)
+            sightings.forget_old(connection, self.rules)
             challenges.sweep(connection, now)
             rejections.sweep(connection, now)
             erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)

@@ -5,18 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from gallery.records import groups, people, sightings
-from gallery.records.sightings import Delivery, Rules, Sighting
+from gallery.records.sightings import Delivery, Sighting
 from gallery.transactions.base import Transactions
 
 
 class SightingTransactions(Transactions):
-    """Transactions on sightings.
-
-    Attributes:
-        rules: what is a sighting, and who is told.
-    """
-
-    rules = Rules()
+    """Transactions on sightings, whose `rules` come from the settings."""
 
     def note_sighting(
         self, source: str, person_id: str | None, request_id: str | None = None
@@ -37,14 +31,14 @@ class SightingTransactions(Transactions):
             return sightings.note(connection, self.rules, source, key=key, request_id=request_id)
 
     def list_sightings(self, after: int = 0, limit: int = 100) -> tuple[Sighting, ...]:
-        """List sightings behind a number, oldest first."""
+        """List sightings behind a number whose term is not over, oldest first."""
         with self.database.read() as connection:
-            return sightings.after(connection, after, limit)
+            return sightings.after(connection, self.rules, after, limit)
 
     def list_latest_sightings(self, limit: int = 50) -> tuple[Sighting, ...]:
-        """List the latest sightings, newest first."""
+        """List the latest sightings whose term is not over, newest first."""
         with self.database.read() as connection:
-            return sightings.latest(connection, limit)
+            return sightings.latest(connection, self.rules, limit)
 
     def last_sighting(self) -> int:
         """Number of the latest sighting, 0 = none."""

@@ -233,6 +233,21 @@ def test_events_end_with_their_days(store: Store, monkeypatch: pytest.MonkeyPatc
     assert store.note_sighting("identify", "ann") == 0
 
 
+@pytest.mark.parametrize("days", [0.0, 1.0])
+def test_nobody_has_to_come_for_events_to_end(
+    store: Store, settings: Settings, receiver: Receiver, days: float
+) -> None:
+    told(store, settings, receiver.url)
+    store.note_sighting("identify", "ann")
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE sightings SET at = '2020-01-01 00:00:00.000000'")
+    store.rules = Rules(unknown=True, days=days)
+    assert (store.list_sightings(), store.list_latest_sightings()) == ((), ())
+    store.forget_expired()
+    assert store.list_deliveries() == ()
+    assert store.export_person("ann")["sightings"] == []
+
+
 @pytest.mark.parametrize(
     "url",
     [
