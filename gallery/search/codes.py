@@ -28,7 +28,7 @@ from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
-from gallery.search.sketch import Sketches, join, learn_axes, narrow, sample_rows
+from gallery.search.sketch import MOST, Sketches, join, learn_axes, narrow, sample_rows
 from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array, IndexArray
@@ -42,7 +42,7 @@ _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
 _ROWS_TO_SKETCH = 200_000
-# Rows that are sketched with a change: as many as take about a tenth of a second
+# Rows, of all modalities, that a search after a change sketches at most
 _ROWS_A_CHANGE = 50_000
 _READS_TO_SHARE = 4096
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
@@ -100,7 +100,7 @@ class CodeIndex(MemoryIndex):
     def _load(self, connection: Connection, revision: Revision) -> Snapshot:
         snapshot = super()._load(connection, revision)
         self._sketches = (snapshot.layout, {})
-        self._sketch(snapshot, len(snapshot.keys))
+        self._sketch(snapshot, len(ALL) * len(snapshot.keys))
         return snapshot
 
     def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
@@ -111,23 +111,40 @@ class CodeIndex(MemoryIndex):
     def _move_together(self, snapshot: Snapshot) -> Snapshot:
         moved = super()._move_together(snapshot)
         used = snapshot.keys != 0
-        taken = {m: sketches.take(used) for m, sketches in self._sketches[1].items()}
+        try:
+            taken = {m: sketches.take(used) for m, sketches in self._sketches[1].items()}
+        except MemoryError:
+            taken = {}
         self._sketches = (moved.layout, taken)
         return moved
 
     def _sketch(self, snapshot: Snapshot, most: int) -> None:
-        """Sketch so many rows of each modality at most. Until all are, codes are scanned."""
+        """Sketch so many rows of all modalities at most. Until all are, codes are scanned.
+
+        Where memory is short there are no sketches: what was read must not be lost by them.
+        """
         if len(snapshot.keys) < _ROWS_TO_SKETCH:
             return
-        for modality in ALL:
-            table = np.asarray(snapshot.vectors[modality], np.int8)
-            sketches = self._sketches[1].get(modality)
-            if sketches is None:
-                sketches = Sketches(learn_axes(decode(table[sample_rows(len(table))])), len(table))
-                self._sketches[1][modality] = sketches
-            end = min(len(table), len(sketches) + most)
-            for start in range(len(sketches), end, _ROWS_AT_ONCE):
-                sketches.add(decode(table[start : min(start + _ROWS_AT_ONCE, end)]))
+        try:
+            for modality in ALL:
+                most -= self._sketch_one(snapshot, modality, most)
+        except MemoryError:
+            self._sketches = (snapshot.layout, {})
+
+    def _sketch_one(self, snapshot: Snapshot, modality: Modality, most: int) -> int:
+        """Sketch so many rows of a modality at most, where many have it. Returns how many."""
+        table = np.asarray(snapshot.vectors[modality], np.int8)
+        sketches = self._sketches[1].get(modality)
+        if sketches is None:
+            if not _are_many(snapshot.has[modality]):
+                return 0
+            sketches = Sketches(learn_axes(decode(table[sample_rows(len(table))])), len(table))
+            self._sketches[1][modality] = sketches
+        first = len(sketches)
+        end = min(len(table), first + most)
+        for start in range(first, end, _ROWS_AT_ONCE):
+            sketches.add(decode(table[start : min(start + _ROWS_AT_ONCE, end)]))
+        return end - first
 
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
@@ -215,8 +232,7 @@ def find_rows(
     """
     if not where.any():
         return np.zeros(0, np.intp)
-    narrowed = _narrow(codes, where, vector, sketches) if sketches else None
-    rows, near = narrowed or _scan(codes, where, vector)
+    rows, near = _look(codes, where, vector, sketches)
     probe = encode(vector[None])[0]
     # A code of a unit vector has a step of 1 / 127 at most.
     most = float(_slack(np.full(1, 1 / _STEPS, np.float32), probe)[0])
@@ -229,6 +245,22 @@ def find_rows(
     if len(rows) <= _MOST_READ:
         return rows
     return rows[np.argpartition(near[nearest], -_MOST_READ)[-_MOST_READ:]]
+
+
+def _are_many(where: BoolArray) -> bool:
+    """Whether so many rows count that it is faster to read all codes than these alone."""
+    return bool(np.count_nonzero(where) >= MOST * len(where))
+
+
+def _look(
+    codes: CodeArray, where: BoolArray, vector: Float32Array, sketches: Sketches | None
+) -> tuple[IndexArray, Float32Array]:
+    """Find rows that may be among the nearest, and their cosines, in the fastest way."""
+    if not _are_many(where):
+        few = np.flatnonzero(where)
+        return few, _score_some(codes, vector, few)
+    narrowed = _narrow(codes, where, vector, sketches) if sketches else None
+    return narrowed or _scan(codes, where, vector)
 
 
 def _scan(

@@ -120,6 +120,22 @@ def test_the_sure_ones_are_those_of_brute_force(
         )
 
 
+def test_few_of_many_are_compared_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is read, and they are those of brute force."""
+
+    def scan(*_: object) -> None:
+        raise AssertionError("every code was read")
+
+    monkeypatch.setattr(codeindex, "_scan", scan)
+    rng = np.random.default_rng(5)
+    vectors = rows_of(rng, 3000, 64)
+    where = rng.random(3000) < 0.08
+    exact = np.where(where, vectors @ vectors[3], -np.inf)
+    found = find_rows(encode(vectors), where, vectors[3])
+    nearest = np.sort(exact)[-codeindex.SURE :]
+    np.testing.assert_array_equal(np.sort(exact[found])[-codeindex.SURE :], nearest)
+
+
 def test_as_many_are_sure_as_are_looked_at() -> None:
     assert codeindex.SURE >= SHORTLIST
 

@@ -107,3 +107,50 @@ def test_random_changes_are_seen_at_once(store: Store) -> None:
     assert seen == {(False, False), (False, True), (True, True)}, (
         "codes are scanned until all are sketched, and sketches move with their rows"
     )
+
+
+@pytest.mark.parametrize("step", ["take", "add"])
+def test_a_search_goes_on_where_sketches_find_no_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with store.database.write() as connection:
+        fill(connection, store, PEOPLE + 50)
+    index = CodeIndex(store, StubEncoders())
+    exact = MemoryIndex(store, StubEncoders())
+    assert index._sketches_of(index.snapshot(), Modality.FACE) is not None
+    real = getattr(Sketches, step)
+    failures = [MemoryError()]
+
+    def failing(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(Sketches, step, failing)
+    for number in range(30):
+        store.delete_person(f"many-{number}")
+    for number in range(3):
+        store.enroll(NewPerson(f"late-{number}"), templates(1000 + number))
+        asked = probe(1000 + number)
+        near = index.near(asked)
+        assert not failures
+        for modality in ALL:
+            assert ranked(near, asked, modality) == ranked(exact.snapshot(), asked, modality)
+
+
+def test_a_search_sketches_few_rows_of_all_modalities_together(store: Store) -> None:
+    with store.database.write() as connection:
+        fill(connection, store, PEOPLE - 1)
+    index = CodeIndex(store, StubEncoders())
+    index.snapshot()
+    store.enroll(NewPerson("one-more"), templates(1000))
+    index.snapshot()
+    assert sum(map(len, index._sketches[1].values())) == codeindex._ROWS_A_CHANGE
+
+
+def test_what_few_people_have_is_not_sketched(store: Store) -> None:
+    for number in range(PEOPLE):
+        store.enroll(NewPerson(f"p{number}"), templates(number, "f" if number else "fv"))
+    index = CodeIndex(store, StubEncoders())
+    index.snapshot()
+    assert list(index._sketches[1]) == [Modality.FACE]
