@@ -148,7 +148,7 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": values["num_speakers"],
         "who": values["who"] or values["form"] == DIARIZED or bool(speakers),
-        "faces": None if values["by_face"] else "false",
+        "by_voice_alone": not values["by_face"],
     }
     return {name: value for name, value in options.items() if value}
 

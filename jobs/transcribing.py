@@ -46,8 +46,7 @@ def read_recording(claim: Claim, path: Path, recognizer: Recognizer) -> Recordin
         voices = recognizer.voices
         among = voices.among(options.get("speaker_names", ()))
         count = options.get("num_speakers")
-        by_face = "faces" not in options
-        naming = Naming(voices, among=among, count=count, by_face=by_face)
+        naming = Naming(voices, among=among, count=count, by_face=is_named_by_face(options))
     partial = claim.partial or {}
     return Recording(
         path=path,
@@ -58,6 +57,11 @@ def read_recording(claim: Claim, path: Path, recognizer: Recognizer) -> Recordin
         is_separate=options.get("channels") == "separate",
         checkpoints=checkpoints.from_json(partial.get("checkpoints", ())),
     )
+
+
+def is_named_by_face(options: dict[str, Any]) -> bool:
+    """Whether these options let faces say who speaks, beside voices."""
+    return not options.get("by_voice_alone", False)
 
 
 def to_result(transcript: Transcript) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import soundfile
 from click.testing import CliRunner, Result
 
 import cli
+from commands import transcribe
+from jobs.transcribing import is_named_by_face
 from speech import models
 from speech.scribe import Scribe
 from tests.support.recordings import (
@@ -125,6 +127,13 @@ def test_models_are_listed() -> None:
     assert result.exit_code == 0
     assert "base: " in result.output
     assert "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a" in result.output
+
+
+@pytest.mark.parametrize("by_face", [True, False])
+def test_a_job_is_told_whether_faces_count(by_face: bool) -> None:
+    asked: dict[str, Any] = {"language": None, "prompt": None, "channels": "mix", "form": "text"}
+    asked |= {"speakers": (), "num_speakers": None, "who": True, "by_face": by_face}
+    assert is_named_by_face(transcribe._job_options(asked)) == by_face
 
 
 def test_a_job_is_watched_and_its_transcripts_are_written(

@@ -10,6 +10,7 @@ from flask import request
 from flask_restx.reqparse import RequestParser
 from werkzeug.datastructures import FileStorage
 
+from jobs.transcribing import is_named_by_face
 from recognition.voices import KnownVoice
 from speech.diarise import Naming
 from speech.references import hear_reference
@@ -124,7 +125,7 @@ def read_options(fields: dict[str, str]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": count,
         "who": is_asked or bool(speakers) or count is not None,
-        "faces": None if by_face else "false",
+        "by_voice_alone": not by_face,
     }
     return {name: value for name, value in options.items() if value}
 
@@ -138,7 +139,7 @@ def _read_naming(options: dict[str, Any], form: str) -> Naming | None:
     references = _read_references(names, request.form.getlist(KNOWN_REFERENCES))
     among = voices.among(options.get("speaker_names", ()), references)
     count = options.get("num_speakers")
-    return Naming(voices, among=among, count=count, by_face="faces" not in options)
+    return Naming(voices, among=among, count=count, by_face=is_named_by_face(options))
 
 
 def _read_count(text: str) -> int | None:
