@@ -245,7 +245,8 @@ class Bench:
         with self._scribe.open(Recording(scene.path)) as writing:
             for _ in writing.lines():
                 pass
-            self.words_s = (_processor_s() - before_s) / writing.heard_s
+        # Its decoder counts, once it has ended
+        self.words_s = (_processor_s() - before_s) / writing.heard_s
 
     def _count(self, way: str, scene: Scene, heard: Heard, naming: Naming) -> None:
         stretches = to_stretches(name_voices(heard, naming))
