@@ -74,8 +74,7 @@ def test_frames_that_no_other_refers_to_are_decoded_where_others_are_rare(tmp_pa
     few = {"preset": "ultrafast", "bf": "8", "b_strategy": "0", "x264-params": "b-pyramid=0"}
     frames = talking_frames(0, 8.0, 24)
     path = write_video(tmp_path / "few.mp4", frames, fps=24, codec_options=few)
-    times = [[start + step / 5 for step in range(12)] for start in (1.0, 4.5)]
-    first, second = look(path, times)
+    first, second = look(path, [(np.arange(12) / 5 + start).tolist() for start in (1.0, 4.5)])
     assert len(first) >= 9
     assert len(second) == 12
 

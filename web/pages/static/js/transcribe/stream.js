@@ -61,7 +61,8 @@ export async function* readEvents(stream) {
       pending += decoder.decode(value, { stream: true });
       const parts = pending.split("\n\n");
       pending = parts.pop() ?? "";
-      for (const part of parts.filter(isEvent)) yield JSON.parse(part.replace(/^data: /, ""));
+      for (const part of parts.filter(isEvent))
+        yield JSON.parse(part.replace(/^data: /, ""));
     }
   } finally {
     reader.releaseLock();
