@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from tqdm import tqdm
 
 from commands.shared import FILE, open_store, output_to, refusals
 from utils.config import Settings
-from utils.errors import BackupOffError, ConfigError, InvalidRequestError
+from utils.errors import BackupOffError, BackupUnusableError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
 from utils.wording import count_noun
 
@@ -109,18 +111,31 @@ def restore(
     from gallery.backup.folder import open_backup
 
     settings = Settings.from_env()
-    chosen = open_backup(folder)
+    with _reading(folder):
+        chosen = open_backup(folder)
     if key_to is not None:
         _write_key(chosen, key_to, passphrase_file)
         settings = settings.replace(encryption_key="", encryption_key_file=key_to)
     settings = _at(settings, target)
-    with output_to(settings.storage.data_dir, "folder"):
+    with _reading(folder), output_to(settings.storage.data_dir, "folder"):
         done = _restore_to(settings, chosen)
     click.echo(
         f"{_describe(chosen)} is restored:"
         f" {count_noun(done.rows['people'], 'person', 'people')}."
         f" {count_noun(done.deletions, 'later deletion')} done again."
     )
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Raise BackupUnusableError where a backup, or the ledger beside it, cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise BackupUnusableError(
+            f"The backup {folder} cannot be read: {error.strerror}. Received: {error.filename}",
+            "Let the user of this command read the folder and the ledger beside it.",
+        ) from error
 
 
 def _restore_to(settings: Settings, chosen: Backup) -> Restored:
@@ -228,4 +243,6 @@ def encoder_ids(settings: Settings) -> dict[str, str]:
 def _check_backup(folder: Path) -> None:
     from gallery.backup.folder import open_backup
 
-    click.echo(f"{_describe(open_backup(folder))}. Every byte is as it was written.")
+    with _reading(folder):
+        chosen = open_backup(folder)
+    click.echo(f"{_describe(chosen)}. Every byte is as it was written.")

@@ -85,14 +85,27 @@ def output_file(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def output_to(place: Path, kind: str) -> Iterator[None]:
-    """Raise OutputError where what is written to a place fails, as on a full disk."""
+    """Raise OutputError where what is written to a place fails, as on a full disk.
+
+    An error that names other files passes.
+    """
     try:
         yield
     except OSError as error:
+        if not _concerns(error, place.parent if kind == "file" else place):
+            raise
         raise OutputError(
-            f"The {kind} {place.name} cannot be written: {error.strerror}.",
+            f"The {kind} {place} cannot be written: {error.strerror}.",
             f"Free some space, or name another {kind}.",
         ) from error
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Whether an error names no file, as on a full disk, or one in or above the folder."""
+    named = [Path(file).resolve() for file in (error.filename, error.filename2) if file]
+    folder = folder.resolve()
+    there = (file.is_relative_to(folder) or folder.is_relative_to(file) for file in named)
+    return not named or any(there)
 
 
 @contextmanager

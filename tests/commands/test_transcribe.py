@@ -83,10 +83,11 @@ def test_a_transcript_that_cannot_be_written_is_printed(
     talk: Path, wordy: WordyEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    result = run(talk, "--to", tmp_path / "file" / "folder")
+    target = tmp_path / "file" / "folder"
+    result = run(talk, "--to", target)
     assert result.exit_code == 1
     assert result.stdout.startswith("w0 w1 w2")
-    assert "output_refused: The file talk.txt cannot be written" in result.output
+    assert f"output_refused: The file {target / 'talk.txt'} cannot be written" in result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "talk.wav"]
 
 

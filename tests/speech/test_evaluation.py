@@ -91,4 +91,4 @@ def test_the_command_prints_rates(manifest: Path, monkeypatch: pytest.MonkeyPatc
     refused = CliRunner().invoke(cli.cli, [*words, "--snr", "3"])
     assert "Leave out --snr" in refused.output
     unwritten = CliRunner().invoke(cli.cli, [*words[:4], "--out", str(out / "r.json")])
-    assert "output_refused: The file r.png cannot be written" in unwritten.output
+    assert f"output_refused: The file {out / 'r.png'} cannot be written" in unwritten.output
