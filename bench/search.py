@@ -1,12 +1,12 @@
-"""Whom the search of many people misses, how long it takes, and what it holds.
+"""Whom the search of many people misses, and how long it takes.
 
 It is the search of codes alone (`gallery/search/codes.py`), without a database: so ten
-million people take a quarter of the memory of their vectors, and no disk. A third of the
-probes are people of the gallery at a cosine of about 0.6, a third are people at one of
-0.25 to 0.6, a third are strangers. Each search is compared with the exact products of the
-probe and all vectors. "Best missed": somebody who was left out is nearer than all who
-were found. "Of 50 missed": nearer than the fiftieth of them, the last one that a decision
-looks at. Intervals hold 95 % (C. Clopper and E. Pearson, 1934).
+million people need no disk. A third of the probes are people of the gallery at a cosine of
+about 0.6, a third are people at one of 0.25 to 0.6, a third are strangers. Each search is
+compared with the exact products of the probe and all vectors. "Best missed": somebody who
+was left out is nearer than all who were found. "Of 50 missed": nearer than the fiftieth of
+them, the last one that a decision looks at. Intervals hold 95 % (C. Clopper and E. Pearson,
+1934).
 
 Vectors are those of `bench gallery`. With --crops they are of the face network: one
 picture for each person of the archive, mixed by two with noise up to the number of people.
@@ -31,7 +31,7 @@ from bench.gallery import AT_ONCE, NOISE, vectors
 from gallery.search import codes
 from gallery.search.codes import SURE, CodeArray, decode, encode, find_rows
 from gallery.search.memory import with_room
-from gallery.search.sketch import DIRECTIONS, Sketches, learn_axes, sample_rows
+from gallery.search.sketch import Sketches, learn_axes, sample_rows
 from network.serving.encoder import load_face_encoder
 from utils.arrays import EMBEDDING_SIZE, Float32Array, IndexArray, unit
 from utils.modality import Modality
@@ -166,7 +166,7 @@ def most(events: int, trials: int) -> float:
     return float(beta.ppf(0.975, events + 1, max(trials - events, 1)))
 
 
-def print_row(kind: str, people: int, held: float, tally: Tally) -> None:
+def print_row(kind: str, people: int, tally: Tally) -> None:
     """Print what the searches so far found and took."""
     shares = (
         f"{events} (≤ {100 * most(events, tally.probes):.4f} %)"
@@ -175,7 +175,7 @@ def print_row(kind: str, people: int, held: float, tally: Tally) -> None:
     print(
         f"| {kind} | {people:,} | {tally.probes:,} | {' | '.join(shares)} | {tally.scanned} |"
         f" {np.median(tally.wall_ms):.1f} | {np.quantile(tally.wall_ms, 0.99):.1f} |"
-        f" {np.median(tally.work_ms):.1f} | {min(tally.work_ms):.1f} | {held:.3f} |",
+        f" {np.median(tally.work_ms):.1f} | {min(tally.work_ms):.1f} |",
         flush=True,
     )
 
@@ -193,14 +193,13 @@ def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
         piece = lambda first: mixed_piece(pictures, first)  # noqa: E731
     piece = lru_cache(HELD_PIECES + HELD_PIECES // 4)(piece)
     table, sketches = build(piece, people)
-    held = (table.shape[1] + DIRECTIONS) / (4 * EMBEDDING_SIZE)
     tally = Tally()
     codes._scan = count_scans(tally)  # type: ignore[assignment]
     print(
         "| vectors | people | probes | best missed | of 50 missed | scanned | p50 ms | p99 ms |"
-        " processor ms | best | bytes ÷ float32 |"
+        " processor ms | best |"
     )
-    print("|" + "---|" * 11)
+    print("|" + "---|" * 10)
     for first in range(0, probes, PROBES_AT_ONCE):
         numbers = range(first, min(first + PROBES_AT_ONCE, probes))
         asked = np.stack([probe_of(piece, people, number) for number in numbers])
@@ -209,7 +208,7 @@ def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
         tally.probes += len(asked)
         tally.best_missed += best
         tally.some_missed += some
-        print_row("crops" if crops else "random", people, held, tally)
+        print_row("crops" if crops else "random", people, tally)
 
 
 if __name__ == "__main__":
