@@ -59,7 +59,7 @@ def read_recording(claim: Claim, path: Path, recognizer: Recognizer) -> Recordin
     )
 
 
-def is_named_by_face(options: dict[str, Any]) -> bool:
+def is_named_by_face(options: Mapping[str, Any]) -> bool:
     """Whether these options let faces say who speaks, beside voices."""
     return not options.get("by_voice_alone", False)
 

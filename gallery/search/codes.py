@@ -1,11 +1,13 @@
 """Index in memory for many people: one byte a number instead of four.
 
-Every row is scanned, so there is no graph to build at the start, to keep up, or to miss
-somebody. A code is the vector in steps of 1/127 of its largest number, and the scan
-takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by
-about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by code, and of
-all whom rounding may keep from the `SURE` nearest, are read and compared exactly.
-No more of them are looked at (`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
+There is no graph to build at the start, or to keep up. Up to 200,000 rows every code is
+scanned. Beyond that sketches say which codes are read, and may miss somebody
+(`gallery.search.sketch`). A code is the vector in steps of 1/127 of its largest number,
+and the scan takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a
+cosine by about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by
+code, and of all whom rounding may keep from the `SURE` nearest, are read and compared
+exactly. No more of them are looked at (`recognition.matching.SHORTLIST`). Figures:
+docs/scale.md.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ _MOST_READ = 16 * NEAREST
 _DEVIATIONS = 4.0
 """Deviations of the rounding within which nobody is left out: one chance in 30,000."""
 SURE = 50
-"""Number of people, of the highest cosines, who are found whatever rounding does."""
+"""Number of people, of the highest cosines, who are found in spite of rounding.
+
+That holds within `_DEVIATIONS`, and for those whose codes are read.
+"""
 _THREADS = min(os.cpu_count() or 1, 4)
 _SHARES_EACH = 4
 """Shares of a thread. None waits for one that was held up."""
@@ -227,8 +232,9 @@ def find_rows(
 ) -> IndexArray:
     """Find the rows nearest to a vector (size,), among those where `where` (n,) is true.
 
-    They are the `NEAREST` by code, and all who may be among the `SURE` nearest vectors.
-    With sketches, of these rows at least, few of the codes are read.
+    They are the `NEAREST` by code, and all whom rounding may keep from the `SURE` nearest.
+    With sketches, of these rows at least, few of the codes are read, and somebody may be
+    missed.
     """
     if not where.any():
         return np.zeros(0, np.intp)

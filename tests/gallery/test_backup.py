@@ -326,28 +326,6 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(cli.cli, [str(word) for word in words])
 
 
-def test_what_cannot_be_read_or_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
-    store = open_at(tmp_path / "data" / "duet.db")
-    fill(store)
-    store.close()
-    kept = tmp_path / "kept"
-    assert run("backup", kept).exit_code == 0
-    (backup,) = find_backups(kept)
-    file = tmp_path / "file"
-    file.touch()
-    refused = run("backup", file / "below")
-    assert f"The folder {file / 'below'} cannot be written" in refused.output
-    ledger = Ledger(kept)._file_of(backup.manifest.lineage)
-    ledger.unlink(missing_ok=True)
-    ledger.mkdir()
-    refused = run("restore", backup.path, "--to", tmp_path / "new")
-    assert f"The backup {backup.path} cannot be read" in refused.output
-    assert str(ledger) in refused.output
-
-
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key_file = tmp_path / "gallery.key"
     assert run("keys", "new-encryption-key", "--to", key_file).exit_code == 0
