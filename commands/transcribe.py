@@ -148,9 +148,9 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": values["num_speakers"],
         "who": values["who"] or values["form"] == DIARIZED or bool(speakers),
-        "by_voice_alone": not values["by_face"],
     }
-    return {name: value for name, value in options.items() if value}
+    asked = {name: value for name, value in options.items() if value}
+    return asked if values["by_face"] else asked | {"faces": False}
 
 
 def format_result_as(result: dict[str, Any], form: str) -> str:

@@ -61,7 +61,8 @@ def read_recording(claim: Claim, path: Path, recognizer: Recognizer) -> Recordin
 
 def is_named_by_face(options: Mapping[str, Any]) -> bool:
     """Whether these options let faces say who speaks, beside voices."""
-    return not options.get("by_voice_alone", False)
+    by_face: bool = options.get("faces", True)
+    return by_face
 
 
 def to_result(transcript: Transcript) -> dict[str, Any]:

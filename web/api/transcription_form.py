@@ -125,9 +125,9 @@ def read_options(fields: dict[str, str]) -> dict[str, Any]:
         "speaker_names": speakers,
         "num_speakers": count,
         "who": is_asked or bool(speakers) or count is not None,
-        "by_voice_alone": not by_face,
     }
-    return {name: value for name, value in options.items() if value}
+    asked = {name: value for name, value in options.items() if value}
+    return asked if by_face else asked | {"faces": False}
 
 
 def _read_naming(options: dict[str, Any], form: str) -> Naming | None:
