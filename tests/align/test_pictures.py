@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support.processes import note_processes
 from utils.errors import MediaNotFoundError, MediaTypeError, MediaUnreadableError
 from utils.media import Frame
 
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 HOSTILE = "tests.support.hostile_pictures"
 LOOKS = [[0.5, 0.7, 0.9], [2.0, 2.4], [30.0, 30.2]]
 
@@ -50,7 +52,7 @@ def test_times_are_those_of_the_sound(tmp_path: Path) -> None:
     """The picture begins a second after the sound."""
     path = write_video(tmp_path / "a.mp4", talking_frames(0, 3.0), speech(0, 4.0))
     late = tmp_path / "late.mkv"
-    command: list[str | Path] = ["ffmpeg", "-v", "error", "-itsoffset", "1", "-i", path, "-i", path]
+    command: list[str | Path] = [FFMPEG, "-v", "error", "-itsoffset", "1", "-i", path, "-i", path]
     subprocess.run([*command, "-map", "0:v", "-map", "1:a", "-c", "copy", late], check=True)
     (early, second) = look(late, [[0.2, 0.4], [2.0, 2.2]])
     assert early == ()
@@ -100,7 +102,7 @@ def test_sound_has_no_picture_and_cover_art_is_none(tmp_path: Path) -> None:
     covered = tmp_path / "covered.mp3"
     cover = write_video(tmp_path / "cover.mp4", [scene(0)])
     command: list[str | Path] = [
-        "ffmpeg",
+        FFMPEG,
         "-v",
         "error",
         "-i",
