@@ -290,6 +290,32 @@ def processor_s(service: Service) -> float:
 
 
 PARTS = ("text", "names", "telephone", "load", "memory", "hours", "beside")
+HEADERS = {
+    "text": (
+        "talk",
+        "utterances",
+        "minutes",
+        "CER live",
+        "CER one by one",
+        "four words twice",
+        "turns in silence",
+        "processor s a second",
+    ),
+    "names": ("length", "label", "turns", "right", "wrong", "missed", "of strangers", "named"),
+    "load": (
+        "sessions",
+        "minutes",
+        "turns",
+        "turn p50 s",
+        "turn p95 s",
+        "words p50 s",
+        "words p95 s",
+        "lag s, first minute",
+        "lag s, last minute",
+        "partials",
+        "processor s a second",
+    ),
+}
 
 
 @click.command()
@@ -306,6 +332,8 @@ def main(part: tuple[str, ...], minutes: float, **numbers: Any) -> None:
 
 
 def _measure(service: Service, part: str, minutes: float, numbers: Mapping[str, Any]) -> None:
+    if part in HEADERS:
+        click.echo(f"| {' | '.join(HEADERS[part])} |\n|{'---|' * len(HEADERS[part])}")
     if part == "text":
         for name in ("ko_dialogue", "pansori_ko", "en_read"):
             measure_text(service, name, minutes, numbers["speed"])
