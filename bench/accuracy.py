@@ -33,6 +33,7 @@ from utils.config import ACCURACIES, Settings
 from utils.errors import DuetError
 from utils.media import Clip
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 CONDITIONS = ("clean", "blur", "dark", "noise")
 FPIR = 0.1
@@ -164,7 +165,7 @@ def measure(condition: str, clips: Sequence[Path], encoders: Encoders, trials: T
 @click.option(
     "--clips",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=PathOption(path_type=Path, file_okay=False, exists=True),
     required=True,
     help="Folder with people/ and strangers/.",
 )

@@ -20,6 +20,7 @@ import click
 import requests
 
 from bench.differences import Answer, Answers, compare
+from utils.path_option import PathOption
 
 # One clip in so many is compared one to one.
 STEP = 4
@@ -271,14 +272,14 @@ def main() -> None:
 
 
 @main.command("record")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=PathOption(path_type=Path, file_okay=False))
 @click.option(
     "--server", default="http://127.0.0.1:5000", show_default=True, help="URL of the service."
 )
 @click.option(
     "--to",
     "record_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(path_type=Path, dir_okay=False),
     required=True,
     help="File of the record.",
 )
@@ -290,7 +291,7 @@ def record_answers(folder: Path, server: str, record_file: Path) -> None:
     print(f"{len(answers)} answers in {record_file}")
 
 
-RECORD = click.Path(path_type=Path, dir_okay=False)
+RECORD = PathOption(path_type=Path, dir_okay=False)
 
 
 @main.command("compare")

@@ -31,6 +31,7 @@ from align.video import decode_frames
 from bench.clips import ffmpeg
 from tests.support.media import noise, speech, talking_frames, write_video
 from utils.config import CaptureSettings
+from utils.path_option import PathOption
 
 FRAMES = 12
 
@@ -172,7 +173,7 @@ def make_clip(path: Path) -> Path:
 @click.command(help=__doc__)
 @click.option(
     "--clip",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(path_type=Path, dir_okay=False),
     help="Clip to read.  [default: 5 s of a drawn face, 720p, 30 fps, H.264 and AAC]",
 )
 @click.option("--repeat", default=7, show_default=True, help="Timed rounds.")

@@ -35,6 +35,7 @@ from speech.speakers import Diarisation
 from train.data.datasets import shared_data_dir
 from utils.arrays import RATE_HZ, Float32Array
 from utils.config import Settings
+from utils.path_option import PathOption
 
 COLLAR_S = 0.25
 ENROLLED_S = 12.0
@@ -240,7 +241,7 @@ def print_names(bench: Bench, data: Path, count: int) -> None:
 
 @click.command()
 @click.option("--talks", default=5, show_default=True, help="Made-up talks; 0: none.")
-@click.option("--model-dir", type=click.Path(path_type=Path), help="Models to measure.")
+@click.option("--model-dir", type=PathOption(path_type=Path), help="Models to measure.")
 def main(talks: int, model_dir: Path | None) -> None:
     """Measure who speaks when, and who is named, on the research data."""
     settings = Settings.from_env()

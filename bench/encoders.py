@@ -22,6 +22,7 @@ import click
 import numpy as np
 
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 BATCHES = (1, 8)
 YARDSTICK = "yardstick, ONNX Runtime"
@@ -211,19 +212,19 @@ def print_sizes() -> None:
 @click.command(help=__doc__)
 @click.option(
     "--model-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(path_type=Path, file_okay=False),
     default=Path("best_model"),
     show_default=True,
     help="Folder of the models.",
 )
 @click.option(
     "--yardstick",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(path_type=Path, dir_okay=False),
     help="A third-party face network to compare with.  [default: the teacher of faces]",
 )
 @click.option(
     "--voice-yardstick",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(path_type=Path, file_okay=False),
     help="Folder of a voice model to compare with, such as CAM++.",
 )
 @click.option("--repeat", default=30, show_default=True, help="Timed rounds.")

@@ -26,6 +26,7 @@ from train.data.protocols import Trials
 from train.train_nets import train_network
 from train.voice.dev import VoiceTrials
 from utils.config import Settings
+from utils.path_option import PathOption
 
 PLACE = "pansori_ko"
 CACHE_LINE = 'cache = "data/cache/voice"'
@@ -115,7 +116,7 @@ def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dic
 @MODEL
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     default=CONFIGS / "voice_campplus.toml",
     help="Configuration of the training [default: train/configs/voice_campplus.toml].",
 )

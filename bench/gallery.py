@@ -42,6 +42,7 @@ from recognition.matching import Search, Side
 from tests.support.gallery_parts import StubEncoders
 from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
 from utils.modality import Embedding, Modality, PerModality
+from utils.path_option import PathOption
 
 AT_ONCE = 5000
 # So many that a recall of 0.999 can be told from one of 1.
@@ -317,7 +318,7 @@ def measure_row(kind: str, url: str, count: int, modalities: Sequence[Modality])
 )
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(path_type=Path, file_okay=False),
     default=Path("data/bench"),
     show_default=True,
     help="Folder of the files. A gallery that is there is used again.",

@@ -44,6 +44,7 @@ from recognition.matching import Search, Side
 from tests.support.service import Service, running
 from utils.arrays import Float32Array
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 SECONDS = (2, 5, 10, 30, 60)
 FACES = (1, 2, 4, 10)
@@ -224,7 +225,7 @@ def print_points(points: Iterable[Point]) -> None:
 @click.option("--seconds", default=6.0, show_default=True, help="For each number of clients.")
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(path_type=Path, file_okay=False),
     default=Path("data/bench"),
     show_default=True,
     help="Folder of the galleries.",

@@ -37,6 +37,7 @@ from bench.clips import (
     resident_mb,
 )
 from tests.support.service import Service, running
+from utils.path_option import PathOption
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 TARGET_RATIO = 3.0
@@ -137,7 +138,7 @@ def compare_parallel(service: Service, clips: Sequence[Path]) -> None:
 )
 @click.option(
     "--model-dir",
-    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    type=PathOption(path_type=Path, file_okay=False, resolve_path=True),
     help="Other networks than best_model/.",
 )
 def main(repeat: int, last: int, model_dir: Path | None) -> None:

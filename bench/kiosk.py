@@ -24,6 +24,7 @@ from bench.clips import enroll
 from tests.support.chromium import CHROMIUM, chromium, page_of, performer
 from tests.support.media import write_clip
 from tests.support.service import Service, running
+from utils.path_option import PathOption
 
 PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const marks = (name) => performance.getEntriesByName(name).at(-1).startTime;
@@ -61,12 +62,12 @@ def ask(page: Page) -> tuple[float, str]:
 @click.command(help=__doc__)
 @click.option(
     "--clip",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(path_type=Path, dir_okay=False),
     help="Whom the camera sees.  [default: a drawn face]",
 )
 @click.option(
     "--people",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathOption(path_type=Path, file_okay=False),
     help="People to enrol: a folder of clips for each.  [default: nobody]",
 )
 @click.option("--rounds", default=10, show_default=True, help="Timed questions.")

@@ -23,6 +23,7 @@ from recognition.analysis import Analyser
 from tests.support.media import write_clip
 from utils.config import Settings
 from utils.liveness_settings import PASSIVE
+from utils.path_option import PathOption
 
 Sample = tuple[float, float]
 """Milliseconds of the wall clock, and of the processor."""
@@ -55,7 +56,7 @@ def measure(analyse: Callable[[], object]) -> Sample:
     "--clip",
     "clips",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathOption(exists=True, dir_okay=False, path_type=Path),
     help="A clip that is analysed; may be given again.  [default: a drawn face, 5 s, 720p]",
 )
 @click.option("--rounds", default=10, show_default=True, help="Analyses of each clip.")

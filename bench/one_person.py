@@ -33,6 +33,7 @@ from utils.config import Settings
 from utils.errors import DuetError
 from utils.media import Waveform
 from utils.modality import Modality, PerModality
+from utils.path_option import PathOption
 
 # Others that each clip is put together with
 _OTHERS = 6
@@ -174,7 +175,7 @@ def as_markdown(counts: Iterable[tuple[str, list[bool]]]) -> str:
 
 
 @click.command()
-@click.argument("clips", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("clips", type=PathOption(exists=True, file_okay=False, path_type=Path))
 def main(clips: Path) -> None:
     """Measure the checks of an enrolment on the people of CLIPS."""
     with tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,7 @@ from gallery.search.sketch import Sketches, learn_axes, sample_rows
 from network.serving.encoder import load_face_encoder
 from utils.arrays import EMBEDDING_SIZE, Float32Array, IndexArray, unit
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 PROBES_AT_ONCE = 1000
 # Pieces of `AT_ONCE` vectors that are kept between two uses: 0.4 GB
@@ -183,8 +184,8 @@ def print_row(kind: str, people: int, tally: Tally) -> None:
 @click.command(help=__doc__)
 @click.option("--people", default=200_000, show_default=True, help="People in the gallery.")
 @click.option("--probes", default=3000, show_default=True, help="Searches.")
-@click.option("--crops", type=click.Path(path_type=Path, dir_okay=False), help="Archive of faces.")
-@click.option("--model", type=click.Path(path_type=Path), default=Path("best_model/face"))
+@click.option("--crops", type=PathOption(path_type=Path, dir_okay=False), help="Archive of faces.")
+@click.option("--model", type=PathOption(path_type=Path), default=Path("best_model/face"))
 def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
     """Print a row for each part of the searches, each of all until then."""
     piece: Piece = random_piece

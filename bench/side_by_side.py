@@ -30,6 +30,7 @@ from bench.clips import ask, enroll_each, make_clip, people_to_enroll, resident_
 from bench.identify import decode_only, processor_ms
 from tests.support.service import ROOT, Service, environment, free_port, running
 from utils.config import ACCURACIES
+from utils.path_option import PathOption
 
 WARM = 5
 BEFORE = "before"
@@ -191,7 +192,7 @@ def measure(before: Path | None, repeat: int, glued: int) -> tuple[Column, list[
 @click.command(help=__doc__)
 @click.option(
     "--before",
-    type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
+    type=PathOption(path_type=Path, file_okay=False, exists=True, resolve_path=True),
     help="Checkout of another release.",
 )
 @click.option("--repeat", default=9, show_default=True, help="Rounds.")

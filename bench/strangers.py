@@ -35,6 +35,7 @@ from utils.arrays import EMBEDDING_SIZE, unit
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.modality import SINGLE, Embedding, Modality
+from utils.path_option import PathOption
 
 SUFFIXES = {".mp4", ".mpg", ".webm", ".mov", ".avi", ".mkv", ".wav"}
 
@@ -142,7 +143,7 @@ def keep_clip(store: Store, probe: Probe, number: int) -> None:
 
 
 @click.command(help=__doc__)
-@click.argument("clips", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("clips", nargs=-1, type=PathOption(exists=True, path_type=Path))
 @click.option(
     "--by",
     type=click.Choice([str(m) for m in SINGLE]),

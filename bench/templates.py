@@ -33,6 +33,7 @@ from train.measure.accuracy import cross_halves
 from utils.arrays import Float32Array, Float64Array, unit
 from utils.config import Settings
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 COUNTS = (1, 2, 4)
 PEOPLE = {Modality.FACE: 50, Modality.VOICE: 25, Modality.FUSED: 25}
@@ -158,14 +159,14 @@ def heading() -> str:
 @click.command(help=__doc__)
 @click.option(
     "--model-dir",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     default=Path("best_model"),
     show_default=True,
     help="Folder of the models.",
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     help="Folder of the research data.  [default: the variable DUET_SHARED_DATA]",
 )
 def main(model_dir: Path, data: Path | None) -> None:

@@ -42,6 +42,7 @@ from train.voice.variants import Variant
 from utils.arrays import RATE_HZ, Float32Array, Float64Array, IndexArray
 from utils.config import Settings
 from utils.media import Waveform
+from utils.path_option import PathOption
 
 SEED = 7
 # Other ones than in training.
@@ -299,7 +300,7 @@ def load_noises(source: Path, cache_dir: Path) -> NoiseBank:
 SHIPPED = Path("best_model/voice")
 MODEL = click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     default=SHIPPED,
     show_default=True,
     help="Folder of a voice model.",
@@ -333,7 +334,7 @@ def _load(source: str, lists: Mapping[str, str]) -> VoiceTrials:
 @click.option(
     "--model",
     "models",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     multiple=True,
     default=[SHIPPED],
     show_default=True,
@@ -342,7 +343,7 @@ def _load(source: str, lists: Mapping[str, str]) -> VoiceTrials:
 @click.option("--only", multiple=True, help="This condition alone. May be repeated.")
 @click.option(
     "--clips",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathOption(file_okay=False, path_type=Path),
     help="Also measure all pairs of clips of this folder of people.",
 )
 @click.option(

@@ -16,13 +16,14 @@ from commands.shared import FILE, open_store, output_to, refusals
 from utils.config import Settings
 from utils.errors import BackupOffError, BackupUnusableError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
+from utils.path_option import PathOption
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.backup.folder import Backup
     from gallery.backup.restoring import Restored
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FOLDER = PathOption(file_okay=False, path_type=Path)
 PASSPHRASE = click.option(
     "--passphrase-file", type=FILE, help="File with the passphrase; default: it is asked for."
 )
@@ -82,6 +83,8 @@ def backups(folder: Path | None, *, as_json: bool) -> None:
         contents = {one.path.name: json.loads((one.path / MANIFEST).read_text()) for one in listed}
         click.echo(json.dumps(contents, indent=2))
         return
+    if not listed:
+        click.echo(f"There is no backup below {folder}.", err=True)
     for one in listed:
         click.echo(_describe(one))
 
@@ -95,7 +98,7 @@ def backups(folder: Path | None, *, as_json: bool) -> None:
 )
 @click.option(
     "--key-to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="New file for the encryption key that the backup holds.",
 )
 @PASSPHRASE
@@ -159,6 +162,11 @@ def _at(settings: Settings, target: str | None) -> Settings:
     """Settings with the gallery at `target`."""
     if target is None:
         return settings
+    if not target.strip():
+        raise InvalidRequestError(
+            f"--to is not empty. Received: {target!r}",
+            "Name an empty folder, or the URL of an empty database.",
+        )
     if "://" in target:
         return settings.replace(database_url=target)
     return settings.replace(database_url="", data_dir=Path(target).resolve())
@@ -197,8 +205,8 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
 def _describe(made: Backup) -> str:
     rows = made.manifest.rows
     return (
-        f"{made.path.name}: {count_noun(rows['people'], 'person', 'people')},"
-        f" {count_noun(rows['templates'], 'template')}, {made.bytes / 1e6:.1f} MB"
+        f"{made.path.name}: {count_noun(rows.get('people', 0), 'person', 'people')},"
+        f" {count_noun(rows.get('templates', 0), 'template')}, {made.bytes / 1e6:.1f} MB"
     )
 
 

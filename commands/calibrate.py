@@ -11,6 +11,7 @@ import click
 
 from commands.shared import open_store, refusals
 from utils.config import Settings
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from train.calibration.gather import AnswersOf, Source
@@ -18,21 +19,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "folder", required=False, type=PathOption(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--model-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=PathOption(exists=True, file_okay=False, path_type=Path),
     help="Folder with face/, voice/ and fusion/ [default: DUET_MODEL_DIR].",
 )
 @click.option(
     "--data",
-    type=click.Path(exists=True, path_type=Path),
+    type=PathOption(exists=True, path_type=Path),
     help="Research data, without FOLDER [default: DUET_SHARED_DATA].",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathOption(path_type=Path),
     help="Folder of the plots [default: calibration/ in the data folder].",
 )
 @click.option(

@@ -13,6 +13,7 @@ from commands.shared import FILE, describe, open_recognizer, refusals, report
 from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from recognition.results import Decision, Identification, OtherPerson
@@ -112,7 +113,7 @@ def _format_other(other: OtherPerson, lang: str) -> str:
 @click.option(
     "--to",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathOption(file_okay=False, path_type=Path),
     help="Folder for the WAV files; default: beside each video.",
 )
 @click.option("--force", is_flag=True, help="Overwrite WAV files that are there already.")

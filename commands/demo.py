@@ -18,6 +18,7 @@ from commands.shared import refusals
 from commands.wording import language
 from utils.config import Settings
 from utils.errors import OutputError
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from demo.clips import DrawnPerson
@@ -65,7 +66,7 @@ SCENES = (
 @click.command()
 @click.option(
     "--keep",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathOption(file_okay=False, path_type=Path),
     help="Keep the clips in this new folder: people/ to enrol, asked/ to ask about.",
 )
 @refusals

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from commands.shared import FILE, refusals
 from utils.config import Settings
 from utils.errors import ConfigError
+from utils.path_option import PathOption
 from utils.subjects import PREFIX
 from utils.wording import count_noun
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="New file for the key, readable by you alone; default: print it.",
 )
 @refusals

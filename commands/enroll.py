@@ -17,6 +17,7 @@ from align.sniff import SNIFF_BYTES
 from commands.jobs import list_failures, open_workplace, watch
 from commands.people import Days
 from commands.shared import describe, open_store, output_file, refusals, report
+from utils.path_option import PathOption
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Choices:
 
 
 @click.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=PathOption(exists=True, path_type=Path))
 @click.option(
     "--person",
     "person_id",
@@ -87,7 +88,7 @@ class Choices:
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="CSV file to write: what became of each person.",
 )
 @refusals

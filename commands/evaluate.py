@@ -11,6 +11,7 @@ import click
 from commands.evaluate_folder import evaluate_folder
 from commands.shared import DefaultGroup, output_file, refusals
 from utils.config import Settings
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from network.serving.encoder import Encoders
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from train.measure.clip_cache import ClipReader
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-PATH = click.Path(exists=True, path_type=Path)
-NEW_PATH = click.Path(path_type=Path)
+PATH = PathOption(exists=True, path_type=Path)
+NEW_PATH = PathOption(path_type=Path)
 FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
 NORMS = ("none", "z", "as")
 MODEL = click.option(
@@ -231,7 +232,7 @@ def evaluate_bias(model_dir: Path | None, labels: Path | None, out: Path) -> Non
 
 
 @evaluate.command("clips")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=PathOption(path_type=Path, exists=True, file_okay=False))
 @MODEL_DIR
 @click.option(
     "--noise",

@@ -18,6 +18,7 @@ from commands.clips import MODALITIES
 from commands.shared import describe, refusals, report
 from utils.config import Settings
 from utils.errors import DuetError
+from utils.path_option import PathOption
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Evaluation:
 
 
 @click.command("folder")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=PathOption(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--split",
     is_flag=True,

@@ -19,6 +19,7 @@ from commands.hints import HINTS
 from commands.shared import format_error, output_file, refusals
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -237,7 +238,7 @@ def format_result(item: JobItem) -> str:
 @click.option(
     "--to",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="CSV file to write; default: print.",
 )
 @refusals

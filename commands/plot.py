@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.shared import open_recognizer, output_file, refusals
+from utils.path_option import PathOption
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def plot() -> None:
 
 
 @plot.command("map")
-@click.argument("png", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("png", type=PathOption(dir_okay=False, path_type=Path))
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )
@@ -41,7 +42,7 @@ def plot() -> None:
 @click.option("--search", default="", help="Only people whose id or name holds this text.")
 @click.option(
     "--clip",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathOption(exists=True, dir_okay=False, path_type=Path),
     help="Show this clip among them; nothing is stored.",
 )
 @refusals
@@ -69,7 +70,7 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
 
 
 @plot.command("similarity")
-@click.argument("png", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("png", type=PathOption(dir_okay=False, path_type=Path))
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )

@@ -16,13 +16,14 @@ from commands.wording import language, word_refusal
 from gallery.results import MAX_PAGE
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
+from utils.path_option import PathOption
 from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
     from gallery.store import Store
     from recognition.recognizer import Recognizer
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = PathOption(exists=True, dir_okay=False, path_type=Path)
 limit_option = click.option(
     "--limit",
     default=50,

@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from commands.shared import FILE, output_file, refusals
 from utils.config import Settings
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from speech.conditions import Condition
     from speech.evaluation import Result
     from speech.ports import Transcriber
 
-TEXT = click.Path(path_type=Path)
+TEXT = PathOption(path_type=Path)
 
 
 @click.group()
@@ -46,7 +47,7 @@ def speech_models() -> None:
 @click.argument("manifest", type=FILE)
 @click.option(
     "--media",
-    type=click.Path(exists=True, path_type=Path),
+    type=PathOption(exists=True, path_type=Path),
     help="Folder or zip archive that the paths are in [default: the folder of the manifest].",
 )
 @click.option(
@@ -70,7 +71,7 @@ def speech_models() -> None:
 @click.option("--limit", default=0, show_default=True, help="Utterances to measure; 0: all.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathOption(dir_okay=False, path_type=Path),
     help="JSON file for the whole report. A picture (PNG) is written beside it.",
 )
 @refusals

@@ -12,9 +12,10 @@ from train import train_nets
 from train.configuration import RUNS, read_task
 from train.train_nets import run_options
 from utils.config import Settings
+from utils.path_option import PathOption
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-PATH = click.Path(path_type=Path)
+FOLDER = PathOption(exists=True, file_okay=False, path_type=Path)
+PATH = PathOption(path_type=Path)
 COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
 INHERITING = Path("train/configs/voice_campplus.toml")
 
@@ -47,7 +48,7 @@ for _command in train_nets.main.commands.values():
 
 @train.command("align-faces")
 @click.argument("photos", type=FOLDER)
-@click.argument("crops", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("crops", type=PathOption(file_okay=False, path_type=Path))
 @refusals
 def align_faces(photos: Path, crops: Path) -> None:
     """Align photographs to the crops that training takes.
@@ -166,7 +167,7 @@ def voice_teacher(config: Path | None, data: Path | None, seed: int) -> None:
 
 
 @train.command("voice-inherit")
-@click.argument("wheel", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("wheel", type=PathOption(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--config",
     type=PATH,

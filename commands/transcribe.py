@@ -18,6 +18,7 @@ from commands.jobs import list_failures, open_workplace, watch
 from commands.shared import FILE, describe, open_store, output_file, refusals, report
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
+from utils.path_option import PathOption
 
 if TYPE_CHECKING:
     from speech.diarise import Naming
@@ -79,7 +80,7 @@ SUFFIXES = {
 @click.option(
     "--to",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathOption(file_okay=False, path_type=Path),
     help="Folder for the transcripts. Without it they are printed.",
 )
 @click.option("--force", is_flag=True, help="Overwrite transcripts that are there already.")

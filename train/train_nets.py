@@ -30,8 +30,9 @@ import click
 from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from utils.config import ROOT, Settings
 from utils.errors import DuetError
+from utils.path_option import PathOption
 
-PATH = click.Path(path_type=Path)
+PATH = PathOption(path_type=Path)
 OPTIONS = (
     click.option("--config", type=PATH, help="Configuration [default: train/configs/NAME.toml]."),
     click.option("--run-dir", type=PATH, help="Folder of this run [default: data/runs/NAME]."),

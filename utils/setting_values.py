@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from utils.errors import ConfigError
 
@@ -14,7 +15,7 @@ def parse_value(variable: str, kind: str, text: str) -> Any:
         return _parse_flag(variable, text)
     if kind in ("int", "float"):
         return _parse_number(variable, kind, text)
-    return Path(text).resolve() if kind.startswith("Path") else text
+    return _parse_path(variable, text) if kind.startswith("Path") else text
 
 
 def check_range(variable: str, value: Any, low: float | None, high: float | None) -> None:
@@ -27,6 +28,23 @@ def check_choice(variable: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise ConfigError for a value that is none of the choices. No choices: any value."""
     if choices and value not in choices:
         raise ConfigError(f"{variable} must be one of {', '.join(choices)}. Received: {value!r}")
+
+
+def is_address(url: str) -> bool:
+    """Whether something can be posted to an address: http or https, without a user name."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_good = is_good and parts.username is None and not parts.fragment and parts.port != 0
+    except ValueError:
+        return False
+    return is_good and url.isascii() and url.isprintable() and " " not in url
+
+
+def _parse_path(variable: str, text: str) -> Path:
+    if not text.strip() or "\0" in text:
+        raise ConfigError(f"{variable} must be a path. Received: {text!r}")
+    return Path(text).resolve()
 
 
 def _parse_flag(variable: str, text: str) -> bool:

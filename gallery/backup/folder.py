@@ -154,13 +154,27 @@ def read_manifest(path: Path) -> Manifest:
                 "A later release of the service wrote it: use that release.",
             )
         made_at = datetime.fromisoformat(content.pop("made_at"))
-        return Manifest(made_at=made_at, **content)
+        return _checked(Manifest(made_at=made_at, **content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BackupUnusableError(
-            f"A backup is a folder with a file {MANIFEST}. Received: {path.name}"
-            f" ({type(error).__name__})",
+            f"A backup is a folder with a file {MANIFEST} that the service wrote. Received:"
+            f" {path.name} with {_name_fault(error)}",
             "Name the folder of one backup, such as duet-20261129T020000Z.",
         ) from error
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Raise TypeError for a manifest that no service wrote, as far as it is read here."""
+    values = (*manifest.files, *manifest.files.values(), manifest.schema)
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("files and schema are texts")
+    if not all(isinstance(count, int) for count in manifest.rows.values()):
+        raise TypeError("rows are counts")
+    return manifest
+
+
+def _name_fault(error: Exception) -> str:
+    return "none" if isinstance(error, OSError) else "another"
 
 
 def find_past_backups(parent: Path, now: datetime) -> list[Backup]:

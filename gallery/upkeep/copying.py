@@ -12,13 +12,14 @@ not do them twice. Nor are sightings, which a receiver must not get twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select
 
 from gallery import audit, tables
 from gallery.store import Store
-from utils.errors import InvalidRequestError, StoreUnavailableError
+from utils.errors import InvalidRequestError, StorageFullError, StoreUnavailableError
 
 BATCH = 500
 LEFT_OUT = frozenset(
@@ -58,7 +59,7 @@ def copy_gallery(
     """
     if source.codec.key_id != target.codec.key_id:
         raise ValueError("Both galleries must be sealed with the same key.")
-    with source.database.read() as read, target.database.write() as write:
+    with writing_copy(), source.database.read() as read, target.database.write() as write:
         _refuse_filled(write)
         copied = {table.name: _copy(table, read, write, progress) for table in TABLES}
         last_keys = source.database.last_keys(read)
@@ -72,6 +73,15 @@ def copy_gallery(
         audit.append(write, action, "arrived", detail=detail)
     source.record(action, "copied", detail=detail)
     return copied
+
+
+@contextmanager
+def writing_copy() -> Iterator[None]:
+    """Say of a full disk that it is the one of the copy, not that of the gallery."""
+    try:
+        yield
+    except StorageFullError as error:
+        raise StorageFullError("The disk that the copy is written to is full.") from error
 
 
 def count_rows(store: Store) -> int:

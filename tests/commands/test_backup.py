@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,74 @@ from gallery.backup.folder import find_backups
 from gallery.database.open import open_database
 from gallery.ledger import Ledger
 from gallery.store import Store
+from tests.support.disk import small_disk
 from tests.support.filled_gallery import fill
+
+OURS = {
+    "format": 1,
+    "made_at": "2026-01-01T00:00:00+00:00",
+    "schema": "0001",
+    "lineage": "",
+    "head": "",
+    "encryption_key": None,
+    "encoder_ids": {},
+    "rows": {},
+    "files": {},
+}
+"""A manifest."""
 
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(cli.cli, [str(word) for word in words])
 
 
+def fill_gallery(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(folder / "data"))
+    store = Store(open_database(f"sqlite:///{folder / 'data' / 'duet.db'}"))
+    fill(store)
+    store.close()
+
+
+def test_a_full_disk_is_that_of_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_gallery(tmp_path, monkeypatch)
+    with small_disk(tmp_path / "disk", "300k"):
+        refused = run("backup", tmp_path / "disk")
+        assert "The disk that the copy is written to is full" in refused.output
+        assert find_backups(tmp_path / "disk") == []
+        assert list((tmp_path / "disk").iterdir()) == []
+    assert run("backup", tmp_path / "kept").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["[]", '{"a": 1}', "\ufffd", json.dumps(OURS | {"files": []}), json.dumps(OURS | {"rows": 1})],
+)
+def test_what_another_program_wrote_is_no_backup(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "backup.json").write_text(manifest)
+    refused = run("restore", tmp_path, "--to", tmp_path / "new")
+    assert "backup_unusable" in refused.output
+    assert "with another. Name the folder of one backup" in refused.output
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_backups_is_said_to_have_none(tmp_path: Path) -> None:
+    assert run("backups", tmp_path).output == f"There is no backup below {tmp_path}.\n"
+
+
+def test_nothing_is_restored_to_an_empty_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_gallery(tmp_path, monkeypatch)
+    assert run("backup", tmp_path / "kept").exit_code == 0
+    (backup,) = find_backups(tmp_path / "kept")
+    refused = run("restore", backup.path, "--to", "")
+    assert "--to is not empty. Received: ''" in refused.output
+
+
 def test_what_cannot_be_read_or_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
-    store = Store(open_database(f"sqlite:///{tmp_path / 'data' / 'duet.db'}"))
-    fill(store)
-    store.close()
+    fill_gallery(tmp_path, monkeypatch)
     kept = tmp_path / "kept"
     assert run("backup", kept).exit_code == 0
     (backup,) = find_backups(kept)

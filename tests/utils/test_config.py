@@ -44,6 +44,7 @@ def test_variables_are_parsed_by_their_type() -> None:
     ("name", "text", "message"),
     [
         ("PORT", "80x", "must be a number"),
+        ("BACKUP_DIR", " ", "must be a path"),
         ("PORT", "0", "must be between 1 and 65535"),
         ("FPIR", "0.6", "must be between"),
         ("FPIR", "nan", "must be between"),
@@ -97,7 +98,7 @@ def test_folders_follow_the_data_folder(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_variable_of_its_own_and_a_sentence() -> None:
     described = describe_settings()
-    assert len({setting.variable for setting in described}) == len(described) == 71
+    assert len({setting.variable for setting in described}) == len(described) == 72
     for setting in described:
         assert setting.variable.startswith("DUET_")
         assert setting.help.endswith(".")

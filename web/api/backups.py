@@ -60,8 +60,8 @@ def _show(backup: Backup) -> dict[str, Any]:
     return {
         "name": backup.path.name,
         "made_at": instant(backup.manifest.made_at),
-        "people": rows["people"],
-        "templates": rows["templates"],
+        "people": rows.get("people", 0),
+        "templates": rows.get("templates", 0),
         "bytes": backup.bytes,
         "is_encrypted": backup.manifest.encryption_key is not None,
     }
