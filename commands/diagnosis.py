@@ -26,6 +26,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 from packaging.requirements import InvalidRequirement, Requirement
 
 from jobs.hindrances import describe_room
+from jobs.telemetry import REQUIREMENTS, is_exporter_installed, try_receiver
 from network.serving.card import read_card
 from speech.models import is_installed, list_models
 from utils.certificates import check_files, read_dates
@@ -309,6 +310,21 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
         yield ok("broker", where=where)
 
 
+def look_at_telemetry(settings: Settings) -> Iterator[Finding]:
+    """Ask the receiver of the figures, where one is named."""
+    where = settings.server.otlp_endpoint
+    if not where:
+        return
+    if not is_exporter_installed():
+        yield bad("telemetry", "packages", file=REQUIREMENTS)
+        return
+    reason = try_receiver(settings, ANSWER_S)
+    if reason:
+        yield bad("telemetry", "silent", where=where, reason=reason)
+    else:
+        yield ok("telemetry", where=where)
+
+
 LOOKS: tuple[Look, ...] = (
     look_at_packages,
     look_at_models,
@@ -318,5 +334,6 @@ LOOKS: tuple[Look, ...] = (
     look_at_ports,
     look_at_access,
     look_at_broker,
+    look_at_telemetry,
 )
 """Everything outside the gallery, in the order in which it is told."""

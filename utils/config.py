@@ -22,7 +22,7 @@ from utils.event_settings import EventSettings
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
 from utils.privacy_settings import PrivacySettings
-from utils.setting_values import parse_value
+from utils.setting_values import is_address, parse_value
 from utils.subjects import PREFIX, Subject, setting, variable_of
 from utils.visitor_settings import VisitorSettings
 
@@ -65,6 +65,11 @@ class ServerSettings(Subject):
     log: str = setting(
         "text", "Form of the log: text, or json with one object a line and the request id."
     )
+    otlp_endpoint: str = setting(
+        "",
+        "Address of an OpenTelemetry receiver, to which the figures of /metrics are pushed over"
+        " HTTP (usually port 4318). Empty: none.",
+    )
     trusted_proxies: int = setting(
         0,
         "Number of proxies before the service that set X-Forwarded-For, -Proto, -Host and -Prefix.",
@@ -84,6 +89,11 @@ class ServerSettings(Subject):
         if self.log not in LOG_FORMS:
             raise ConfigError(
                 f"{PREFIX}LOG must be one of {', '.join(LOG_FORMS)}. Received: {self.log[:40]!r}"
+            )
+        if self.otlp_endpoint and not _is_receiver(self.otlp_endpoint):
+            raise ConfigError(
+                f"{PREFIX}OTLP_ENDPOINT must be an address such as http://127.0.0.1:4318, without a"
+                f" user name and a query. Received: {self.otlp_endpoint.rpartition('@')[2][:80]!r}"
             )
         if not _BASE_PATH.fullmatch(self.base_path):
             raise ConfigError(
@@ -359,6 +369,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_receiver(url: str) -> bool:
+    """Whether the path of OTLP can be put to an address."""
+    return is_address(url) and "?" not in url
 
 
 def _fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from utils.errors import ConfigError
+from utils.setting_values import is_address
 from utils.subjects import PREFIX, Subject, setting
 
 LEAST_SECRET = 16
@@ -58,13 +58,7 @@ class EventSettings(Subject):
 
 def _check(url: str) -> None:
     """Raise ConfigError unless an address can be posted to. It is not repeated."""
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        is_good = is_good and parts.username is None and not parts.fragment and parts.port != 0
-    except ValueError:
-        is_good = False
-    if not (is_good and url.isascii() and url.isprintable()):
+    if not is_address(url):
         raise ConfigError(
             f"{PREFIX}WEBHOOK_URLS must hold addresses such as https://host/path, without a user"
             " name and a fragment."

@@ -7,7 +7,7 @@ adds what the service holds, and shows all of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -15,6 +15,7 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
+    Metric,
     ProcessCollector,
 )
 from prometheus_client.registry import Collector
@@ -81,6 +82,16 @@ def metrics() -> Metrics:
     """Get the figures of the application that answers this request."""
     figures: Metrics = current_app.extensions["duet_metrics"]
     return figures
+
+
+def reader_of(app: Flask) -> Callable[[], list[Metric]]:
+    """Make what reads the figures of an application outside a request."""
+
+    def read() -> list[Metric]:
+        with app.app_context():
+            return list(metrics().registry.collect())
+
+    return read
 
 
 def init_app(app: Flask, gauges: Collector) -> None:

@@ -205,6 +205,15 @@ def test_cameras_proxies_and_keys(alive: int, tmp_path: Path) -> None:
     assert found(url="http://duet.example.org")["cameras.refused"] == "bad"
 
 
+def test_a_receiver_of_figures_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"otlp_endpoint": "http://127.0.0.1:9"}
+    monkeypatch.setattr(diagnosis, "try_receiver", lambda *_: "It does not answer (X).")
+    monkeypatch.setattr(diagnosis, "is_exporter_installed", lambda: True)
+    assert found(**settings)["telemetry.silent"] == "bad"
+    monkeypatch.setattr(diagnosis, "is_exporter_installed", lambda: False)
+    assert found(**settings)["telemetry.packages"] == "bad"
+
+
 def test_a_broker_that_is_silent() -> None:
     assert found(broker_url="redis://:secret@127.0.0.1:9/0")["broker.silent"] == "bad"
     assert (

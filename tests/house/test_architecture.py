@@ -106,6 +106,7 @@ USERS = {
     "werkzeug": FRONTS,
     "gunicorn": {"web"},
     "celery": {"jobs"},
+    "opentelemetry": {"jobs"},
     "mtcnn": {"align"},
     "faster_whisper": {"speech"},
     "ctranslate2": {"speech"},

@@ -21,6 +21,7 @@ from gunicorn.app.base import BaseApplication
 from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
+from utils.path_option import PathOption
 from utils.subjects import PREFIX
 from web import VERSION
 from web.server.logs import start_log
@@ -28,10 +29,13 @@ from web.server.logs import start_log
 if TYPE_CHECKING:
     from gallery.store import Store
     from jobs.backups import BackupThread
+    from jobs.telemetry import TelemetryThread
     from jobs.thread import JobThread
     from jobs.webhooks import WebhookThread
     from speech.live_room import LiveRoom
     from web.live.wyoming_asr import WyomingServer
+
+    ServiceThread = JobThread | BackupThread | WebhookThread | TelemetryThread | WyomingServer
 
 LOAD_ERROR_EXIT = 4
 """gunicorn's APP_LOAD_ERROR: a worker that ends with it is not started again."""
@@ -46,7 +50,7 @@ class Service(BaseApplication):
         self._settings = settings
         self._swagger_ui = swagger_ui
         self._store: Store | None = None
-        self._threads: tuple[JobThread | BackupThread | WebhookThread | WyomingServer, ...] = ()
+        self._threads: tuple[ServiceThread, ...] = ()
         self._live_room: LiveRoom | None = None
         super().__init__()
 
@@ -82,7 +86,9 @@ class Service(BaseApplication):
 
     def load(self) -> Any:
         """Build the application in the worker. A failure ends it with one line."""
+        from jobs.telemetry import TelemetryThread
         from web.factory import create_app
+        from web.metrics import reader_of
 
         start_log(self._settings.server.log)
         try:
@@ -92,11 +98,13 @@ class Service(BaseApplication):
         state = app.extensions["duet"]
         self._store = state.recognizer.store
         self._live_room = state.live_room
+        telemetry_thread = TelemetryThread(reader_of(app), self._settings)
         self._threads = (
             state.job_thread,
             state.recordings_thread,
             state.backup_thread,
             state.webhook_thread,
+            telemetry_thread,
         )
         if self._settings.live.wyoming_port:
             self._threads += (_start_wyoming(self._settings, state.live_room),)
@@ -104,6 +112,7 @@ class Service(BaseApplication):
             thread.wake()  # jobs that the last run left
         state.backup_thread.start()
         state.webhook_thread.start()
+        telemetry_thread.start()
         self._store.record("start", "ready", None, configuration(self._settings))
         what = "Swagger UI" if self._swagger_ui else "API only"
         print(f"Duet ID is ready: {url_of(self._settings)} ({what})", flush=True)
@@ -160,6 +169,7 @@ def check_start(settings: Settings) -> None:
 
     Raises ConfigError, ModelError.
     """
+    from jobs.telemetry import check_exporter
     from network.serving.card import read_card
     from utils.certificates import check_files
     from web.guard.limits import parse_allowance
@@ -170,6 +180,7 @@ def check_start(settings: Settings) -> None:
         check_port(settings, "LIVE_PORT", settings.live.live_port)
     if settings.live.wyoming_port:
         _check_wyoming(settings)
+    check_exporter(settings)
     parse_allowance(settings.limits.rate_limit)
     if settings.server.tls_cert and settings.server.tls_key:
         check_files(settings.server.tls_cert, settings.server.tls_key)
@@ -245,7 +256,7 @@ def command(name: str, about: str, swagger_ui: bool) -> click.Command:
     @click.option("--port", type=int, help="TCP port [default: DUET_PORT].")
     @click.option(
         "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+        type=PathOption(file_okay=False, path_type=Path, resolve_path=True),
         help="Folder of the gallery [default: DUET_DATA_DIR].",
     )
     def main(**options: Any) -> None:

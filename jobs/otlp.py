@@ -1,0 +1,160 @@
+"""The figures of `/metrics` in OpenTelemetry's form, and the way to its receiver.
+
+They go over HTTP (OTLP) by OpenTelemetry's own exporter. Names, labels and values are
+those of `/metrics`, translated as its specification "Prometheus and OpenMetrics
+Compatibility" says. The operator's OTEL_EXPORTER_OTLP_HEADERS and the like hold.
+
+Needs the packages of `requirements-optional.txt`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import export as otlp
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
+
+from utils.config import Settings
+
+SERVICE = "duet-id"
+PATH = "/v1/metrics"
+_CUMULATIVE = otlp.AggregationTemporality.CUMULATIVE
+_SECOND_NS = 10**9
+Labels = tuple[tuple[str, str], ...]
+UNKNOWN: Any = None
+"""The least and the greatest of a histogram, which Prometheus does not keep."""
+
+
+class Receiver:
+    """The receiver at DUET_OTLP_ENDPOINT."""
+
+    def __init__(self, settings: Settings, limit_s: float) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # our line says it all
+        self._begun_ns = time.time_ns()
+        self._session = _Session()
+        self._exporter = OTLPMetricExporter(
+            settings.server.otlp_endpoint.rstrip("/") + PATH,
+            timeout=limit_s,
+            session=self._session,
+        )
+        place = f"{socket.gethostname()}:{settings.server.port}"
+        self._resource = Resource.create({"service.name": SERVICE, "service.instance.id": place})
+
+    def push(self, families: Iterable[Metric]) -> str:
+        """Push figures. Returns why they were not taken ("" = they were)."""
+        self._session.problem = "They could not be encoded."
+        scope = otlp.ScopeMetrics(
+            InstrumentationScope(SERVICE), list(translate(families, self._begun_ns)), ""
+        )
+        self._exporter.export(otlp.MetricsData([otlp.ResourceMetrics(self._resource, [scope], "")]))
+        return self._session.problem
+
+
+class _Session(requests.Session):
+    """Asks the named address alone: follows no redirection, and uses no proxy.
+
+    What is answered is not read, and its status is remembered in `problem`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.problem = ""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Ask, and remember what came of it. Raises requests.RequestException."""
+        sparing = {"allow_redirects": False, "stream": True}
+        try:
+            answer = super().request(*args, **(kwargs | sparing))
+        except requests.RequestException as error:
+            self.problem = f"It does not answer ({type(error).__name__})."
+            raise
+        answer.close()
+        taken = 200 <= answer.status_code < 300
+        self.problem = "" if taken else f"It answers {answer.status_code}."
+        return answer
+
+
+def translate(families: Iterable[Metric], begun_ns: int) -> Iterator[otlp.Metric]:
+    """Translate families of Prometheus, but those without a value.
+
+    A counter begins at `begun_ns` if it does not say when.
+    """
+    span_ns = (begun_ns, time.time_ns())
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        data = _translate_points(family, name, span_ns)
+        if data.data_points:
+            yield otlp.Metric(name, family.documentation, "", data)
+
+
+def _translate_points(family: Metric, name: str, span_ns: tuple[int, int]) -> otlp.DataT:
+    if family.type == "histogram":
+        return otlp.Histogram(list(_histogram_points(family, span_ns)), _CUMULATIVE)
+    numbers = list(_numbers(family, name, span_ns))
+    if family.type == "counter":
+        return otlp.Sum(numbers, _CUMULATIVE, is_monotonic=True)
+    return otlp.Gauge(numbers)
+
+
+def _numbers(family: Metric, name: str, span_ns: tuple[int, int]) -> Iterator[otlp.NumberDataPoint]:
+    """Translate the samples that are named `name`."""
+    starts_ns = _starts_ns(family)
+    begun_ns, now_ns = span_ns
+    for labels, value in _by_labels(family, name.removeprefix(family.name)).items():
+        start_ns = starts_ns.get(labels, begun_ns)
+        yield otlp.NumberDataPoint(dict(labels), start_ns, now_ns, float(value))
+
+
+def _histogram_points(
+    family: Metric, span_ns: tuple[int, int]
+) -> Iterator[otlp.HistogramDataPoint]:
+    """Translate a histogram: the counts of Prometheus add up, those of OpenTelemetry do not."""
+    starts_ns = _starts_ns(family)
+    begun_ns, now_ns = span_ns
+    sums = _by_labels(family, "_sum")
+    for labels, total in _by_labels(family, "_count").items():
+        buckets = [
+            (float(sample.labels["le"]), sample.value)
+            for sample in family.samples
+            if sample.name == f"{family.name}_bucket" and _labels(sample) == labels
+        ]
+        counts = [0.0, *(count for _, count in buckets)]
+        yield otlp.HistogramDataPoint(
+            attributes=dict(labels),
+            start_time_unix_nano=starts_ns.get(labels, begun_ns),
+            time_unix_nano=now_ns,
+            count=int(total),
+            sum=float(sums[labels]),
+            bucket_counts=[int(above - below) for below, above in pairwise(counts)],
+            explicit_bounds=[bound for bound, _ in buckets[:-1]],  # the last is infinity
+            min=UNKNOWN,
+            max=UNKNOWN,
+        )
+
+
+def _starts_ns(family: Metric) -> dict[Labels, int]:
+    """Unix times at which counts began, where the family says so."""
+    created = _by_labels(family, "_created")
+    return {labels: int(at * _SECOND_NS) for labels, at in created.items()}
+
+
+def _by_labels(family: Metric, suffix: str) -> dict[Labels, float]:
+    """Values of the samples whose name has this suffix, by their labels."""
+    name = family.name + suffix
+    return {_labels(sample): sample.value for sample in family.samples if sample.name == name}
+
+
+def _labels(sample: Sample) -> Labels:
+    """Labels of a sample, without the bound of a bucket."""
+    return tuple(sorted((key, value) for key, value in sample.labels.items() if key != "le"))
