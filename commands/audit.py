@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from commands.shared import limit_option, open_store, refusals
-from gallery.results import Event
+from gallery.results import ACTIONS, Event
 from utils.moments import read_moment
 from utils.wording import count_noun
 
@@ -37,7 +37,12 @@ def audit() -> None:
 @audit.command("show")
 @limit_option
 @click.option("--before", type=int, help="Only rows of a number below this one.")
-@click.option("--action", help="Only rows of this action, as `identify`.")
+@click.option(
+    "--action",
+    type=click.Choice(ACTIONS),
+    metavar="ACTION",
+    help=f"Only rows of this action: {', '.join(ACTIONS)}.",
+)
 @click.option("--outcome", help="Only rows of this outcome, as `accepted`.")
 @click.option("--actor", help="Only rows of this key, or of `local`.")
 @click.option("--person", "person_id", help="Only rows on the person of this id.")

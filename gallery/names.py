@@ -24,6 +24,8 @@ _ID = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9._@+-]*", re.ASCII)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Letters and symbols without any ink (Hangul fillers, empty Braille).
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# Separators without any ink or meaning in a name, which spreadsheets and web pages leave.
+_NOTHINGS = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 # Controls, lone surrogates, line and paragraph separators.
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MEDIA_SUFFIX = re.compile(
@@ -52,9 +54,10 @@ def validate_person_id(person_id: str) -> str:
 def validate_name(name: str) -> str:
     """Return a display name in Unicode's NFC form, without spaces around it.
 
-    Raises InvalidNameError.
+    Separators that nobody sees are left out: two names that look alike are alike. Raises
+    InvalidNameError.
     """
-    text = _text(name, "A name").strip()
+    text = _text(name, "A name").translate(_NOTHINGS).strip()
     if (
         not 1 <= len(text) <= MAX_NAME
         or any(_breaks_line(c) for c in text)

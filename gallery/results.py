@@ -125,6 +125,8 @@ class SpokenTurn:
         person_id: who speaks; None = nobody of the gallery.
         speaker: what somebody else is called, such as "unknown 1".
         outcome: how the speaker was found.
+        decided_by: what names the speaker: voice, face or both; None = nobody is named, or it is
+            of an earlier release.
     """
 
     start_s: float
@@ -134,6 +136,7 @@ class SpokenTurn:
     person_id: str | None = None
     speaker: str = ""
     outcome: str = "unknown"
+    decided_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,52 @@ class TranscriptPage:
 
     transcripts: tuple[KeptTranscript, ...]
     total: int
+
+
+ACTIONS = (
+    "add_to_group",
+    "backup",
+    "clock",
+    "copy_gallery",
+    "correct_visit",
+    "create_group",
+    "create_key",
+    "create_person",
+    "delete_group",
+    "delete_person",
+    "delete_stranger",
+    "delete_template",
+    "delete_transcript",
+    "enroll",
+    "evaluate",
+    "export_person",
+    "feedback",
+    "first_sight",
+    "forget_expired",
+    "hide_stranger",
+    "identify",
+    "identify_speaker",
+    "keep_transcript",
+    "live",
+    "mark_distinct",
+    "merge_people",
+    "move_template",
+    "read_transcript",
+    "reembed",
+    "refuse",
+    "restore",
+    "revoke_key",
+    "rotate_encryption",
+    "start",
+    "stop",
+    "take_from_group",
+    "transcribe",
+    "trust_clock",
+    "update_person",
+    "verify",
+    "verify_clips",
+)
+"""What a row of the audit may be about, in order. A test compares them with the code."""
 
 
 @dataclass(frozen=True)

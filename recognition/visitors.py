@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gallery.records.visits import NewVisit
 from recognition.requests import IdentificationRequest
 from recognition.results import Decision, Identification, Outcome
 from utils.modality import Modality
+
+
+@dataclass(frozen=True)
+class HeardPerson:
+    """Somebody who speaks in a recording.
+
+    Attributes:
+        person_id: None for somebody unknown.
+        by: what it is decided by: the voice, the face that talks, or both.
+    """
+
+    person_id: str | None = None
+    probability: float | None = None
+    by: Modality = Modality.VOICE
 
 
 def list_visits(
@@ -43,14 +57,15 @@ def _visit(request: IdentificationRequest, decision: Decision, face: str, voice:
     )
 
 
-def heard_visit(source: str, person_id: str | None, probability: float | None) -> NewVisit:
+def heard_visit(source: str, heard: HeardPerson) -> NewVisit:
     """Describe somebody who is heard in a recording or in a live session."""
-    outcome = str(Outcome.ACCEPTED if person_id else Outcome.UNKNOWN)
+    outcome = str(Outcome.ACCEPTED if heard.person_id else Outcome.UNKNOWN)
     return NewVisit(
         source=source,
         outcome=outcome,
-        person_id=person_id,
-        by=str(Modality.VOICE) if person_id else None,
-        probability=probability,
-        voice=outcome,
+        person_id=heard.person_id,
+        by=str(heard.by) if heard.person_id else None,
+        probability=heard.probability,
+        face=outcome if heard.by is Modality.FACE else "",
+        voice=outcome if heard.by is Modality.VOICE else "",
     )

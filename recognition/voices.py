@@ -23,7 +23,7 @@ from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.matching import Side
 from recognition.results import Decision
-from recognition.visitors import heard_visit
+from recognition.visitors import HeardPerson, heard_visit
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, Float64Array
 from utils.errors import InvalidRequestError
@@ -127,10 +127,10 @@ class Voices:
                 sides[Modality.FUSED] = Side(fused, voice.speech_s)
         return self._identifier.decide_sides(sides, among)
 
-    def sight(self, person_id: str | None, source: str, probability: float | None = None) -> None:
+    def sight(self, source: str, heard: HeardPerson) -> None:
         """Note that a person, or somebody unknown, is heard, as a visit and a sighting."""
-        self._journal.sight(source, person_id)
-        self._journal.note_visit(heard_visit(source, person_id, probability))
+        self._journal.sight(source, heard.person_id)
+        self._journal.note_visit(heard_visit(source, heard))
 
     def note(
         self,

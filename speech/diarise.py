@@ -17,9 +17,10 @@ from gallery.search.memory import Snapshot
 from recognition.agreement import Sample
 from recognition.matching import Side
 from recognition.results import Decision
+from recognition.visitors import HeardPerson
 from recognition.voices import Voices
 from speech.clusters import group_voices
-from speech.speakers import LEAST_S, Diarisation, Speaker, to_speaker
+from speech.speakers import LEAST_S, Diarisation, Speaker, heard_of, to_speaker
 from speech.turns import Groups, Turn, make_turns, mark_activity
 from speech.voice_windows import VoiceWindow, VoiceWindows
 from utils.arrays import Float32Array, unit
@@ -106,11 +107,11 @@ def name_voices(heard: Heard, naming: Naming) -> Diarisation:
             number = numbers.setdefault(heard.whole(voice), len(numbers) + 1)
         speakers[voice] = to_speaker(decision, number)
     strangers = len(numbers)
-    named = {one.person_id: one.probability for one in speakers.values() if one.person_id}
-    for person_id, probability in named.items():
-        naming.voices.sight(person_id, "transcribe", probability)
+    named = {one.person_id: one for one in speakers.values() if one.person_id}
+    for speaker in named.values():
+        naming.voices.sight("transcribe", heard_of(speaker))
     if strangers and naming.among is None:  # else others may be known
-        naming.voices.sight(None, "transcribe")
+        naming.voices.sight("transcribe", HeardPerson())
     naming.voices.note(named, strangers)
     return Diarisation(heard.turns, speakers, heard.seen)
 

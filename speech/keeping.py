@@ -53,6 +53,7 @@ def _to_turn(line: SpokenLine) -> SpokenTurn:
         person_id=line.who.person_id if line.who else None,
         speaker=line.speaker,
         outcome=line.outcome,
+        decided_by=line.who.decided_by if line.who else None,
     )
 
 
@@ -64,5 +65,6 @@ def _turn_to_json(turn: KeptTurn) -> dict[str, Any]:
         "speaker": turn.speaker,
         "person_id": turn.person_id,
         "outcome": turn.outcome,
+        "decided_by": turn.decided_by,
         "words": list(turn.words),
     }

@@ -16,11 +16,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from recognition.matching import Side
+from recognition.visitors import HeardPerson
 from recognition.voices import Voices
 from speech.events import NOT_REGISTERED
 from speech.live_options import LiveOptions
 from speech.live_speech import KeptSpeech
-from speech.speakers import LEAST_S, Speaker, to_speaker
+from speech.speakers import LEAST_S, Speaker, heard_of, to_speaker
 from utils.arrays import RATE_HZ, Float32Array, Float64Array, unit
 
 ONE_VOICE = 0.0
@@ -202,7 +203,7 @@ class LiveVoices:
         """Note in the audit how long the session was, and whom it named."""
         strangers = sum(voice.label.speaker.outcome == "unknown" for voice in self.heard)
         if strangers and self.options.names != "registered":
-            self._voices.sight(None, "live")
+            self._voices.sight("live", HeardPerson())
         detail = {"seconds": round(seconds)}
         self._voices.note(self.list_named(), strangers, action="live", detail=detail)
 
@@ -293,7 +294,7 @@ class LiveVoices:
         person_id = speaker.person_id
         if person_id and person_id not in self._sighted:
             self._sighted.add(person_id)
-            self._voices.sight(person_id, "live", speaker.probability)
+            self._voices.sight("live", heard_of(speaker))
 
     def _name(self, vector: Float32Array, seconds: float, stranger: int) -> Label:
         """Say whose a voice is that did not register."""

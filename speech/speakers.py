@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recognition.results import Decision, Outcome
+from recognition.visitors import HeardPerson
 from speech.turns import Turn
 from utils.modality import Modality
 
@@ -25,14 +26,19 @@ class Speaker:
         outcome: "named", "unknown", "conflict" where voice and talking face are not one
             person's, or "open" where there is too little of the voice.
         probability: calibrated probability that it is the person who is named.
-        decided_by: "voice", "face", or "face and voice"; None for nobody.
+        by: what names the person; None where nobody is named, or is named by hand.
     """
 
     label: str
     person_id: str | None
     outcome: str
     probability: float | None = None
-    decided_by: str | None = None
+    by: Modality | None = None
+
+    @property
+    def decided_by(self) -> str | None:
+        """What names the person, in words: "voice", "face", "face and voice", or None."""
+        return _BY[self.by] if self.by else None
 
 
 _BY = {Modality.VOICE: "voice", Modality.FACE: "face", Modality.FUSED: "face and voice"}
@@ -74,5 +80,10 @@ def to_speaker(decision: Decision | None, stranger: int) -> Speaker:
         person_id=match.person_id or None,
         outcome="named",
         probability=match.probability,
-        decided_by=_BY[decision.modality] if decision.modality else None,
+        by=decision.modality,
     )
+
+
+def heard_of(speaker: Speaker) -> HeardPerson:
+    """Describe a speaker as a visitor."""
+    return HeardPerson(speaker.person_id, speaker.probability, speaker.by or Modality.VOICE)

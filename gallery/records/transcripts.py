@@ -195,9 +195,14 @@ def _keys_of(connection: Connection, turns: Iterable[SpokenTurn]) -> Mapping[str
 
 
 def _columns(codec: Codec, turn: SpokenTurn, keys: Mapping[str, int]) -> dict[str, Any]:
-    """Columns of a turn. Its words begin with its id, which makes their bytes unique."""
+    """Columns of a turn. Its content begins with its id, which makes their bytes unique."""
     turn_id = uuid.uuid4().hex
-    words = {"turn": turn_id, "text": turn.text, "words": list(turn.words)}
+    content = {
+        "turn": turn_id,
+        "text": turn.text,
+        "words": list(turn.words),
+        "decided_by": turn.decided_by,
+    }
     return {
         "turn_id": turn_id,
         "start_s": turn.start_s,
@@ -206,7 +211,7 @@ def _columns(codec: Codec, turn: SpokenTurn, keys: Mapping[str, int]) -> dict[st
         # The name of somebody who was deleted meanwhile is not kept either.
         "speaker": "" if turn.person_id else turn.speaker[:MOST_SPEAKER],
         "outcome": turn.outcome,
-        "data": codec.seal(_pack(words), turn_id),
+        "data": codec.seal(_pack(content), turn_id),
         "sealed_by": codec.key_id,
     }
 
@@ -221,15 +226,20 @@ def _turn(codec: Codec, row: Row[Any]) -> KeptTurn:
         outcome=row.outcome,
         text=content["text"],
         words=tuple(content["words"]),
+        decided_by=content["decided_by"],
     )
 
 
 def _open(codec: Codec, row: Row[Any]) -> dict[str, Any]:
-    """The words of a turn, none where its person was deleted."""
+    """What is said in a turn, nothing where its person was deleted."""
     if row.data is None:
-        return {"text": "", "words": []}
+        return {"text": "", "words": [], "decided_by": None}
     content = json.loads(codec.open(row.data, row.sealed_by, row.turn_id))
-    return {"text": content["text"], "words": content["words"]}
+    return {
+        "text": content["text"],
+        "words": content["words"],
+        "decided_by": content.get("decided_by"),  # which earlier releases did not keep
+    }
 
 
 def _transcript(codec: Codec, row: Row[Any], turns: Sequence[KeptTurn]) -> KeptTranscript:

@@ -52,7 +52,7 @@ def test_jobs_audit_keys_backup_health_settings(
     page.click("#confirm-yes")
 
     open_page("audit")
-    page.fill("#action", "start")
+    page.select_option("#action", "start")
     page.click("#filter .primary")
     expect(page.locator("#records tbody tr")).to_have_count(1)
     page.fill("#person", "zoe")

@@ -72,7 +72,7 @@ def kept(service: Service) -> None:
     """A transcript that another process kept, of a stranger and of nobody."""
     store = open_store(Settings.of(data_dir=service.data_dir))
     turns = (
-        SpokenTurn(0.5, 2.0, "Hello from Texas.", speaker="unknown 1", outcome="unknown"),
+        SpokenTurn(0.5, 2.0, "Hello from Texas.", speaker="unknown 1", decided_by="face"),
         SpokenTurn(2.5, 3.0, "Bye."),
     )
     store.keep_transcript(NewTranscript("call.wav", "en", 3.0, turns))
@@ -91,6 +91,7 @@ def test_a_kept_transcript_is_opened_and_deleted(service: Service, pictures: Pat
         row.get_by_role("button", name="call.wav").click()
         expect(page.locator(".line")).to_have_count(2)
         expect(page.locator(".line").first).to_contain_text("Hello from Texas.")
+        expect(page.locator(".line").first).to_contain_text(EN["transcribe.by_face"])
         expect(page.locator(".voice")).to_have_count(1)
         # Their sound is not kept: nothing to play, and nobody to enrol from it
         expect(page.locator("#player")).to_be_hidden()

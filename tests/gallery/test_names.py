@@ -69,6 +69,8 @@ def test_ids_that_are_refused(person_id: Any) -> None:
     [
         ("Ann", "Ann"),
         ("  Ann B. ", "Ann B."),
+        ("\ufeffA\u200bnn\u00ad \u2060", "Ann"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
         ("A\u0308rzte", "Ärzte"),
         ("王小明", "王小明"),
         ("محمد", "محمد"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gallery.database.open import open_database
 from gallery.encryption import rotation
 from gallery.encryption.sealing import PlainText, Sealer
 from gallery.results import KeptTurn, NewTranscript, SpokenTurn
 from gallery.store import Store
-from gallery.tables import transcripts
+from gallery.tables import transcript_turns, transcripts
 from gallery.transactions.base import Terms
 from tests.support.gallery_parts import open_gallery
 from tests.support.remains import present_in
@@ -28,7 +29,13 @@ TALK = NewTranscript(
     duration_s=7.5,
     turns=(
         SpokenTurn(
-            0.0, 2.0, "Anna says this secretly", (WORDS,), person_id="anna", outcome="named"
+            0.0,
+            2.0,
+            "Anna says this secretly",
+            (WORDS,),
+            person_id="anna",
+            outcome="named",
+            decided_by="face",
         ),
         SpokenTurn(2.0, 4.5, "A stranger answers", speaker="unknown 1"),
         SpokenTurn(4.5, 7.0, "And Ben is here, too", person_id="ben", outcome="inferred"),
@@ -62,6 +69,21 @@ def test_a_transcript_is_read_with_the_present_names(people: Store) -> None:
     assert {"read_transcript", "keep_transcript"} < set(actions(people))
 
 
+def test_one_of_an_earlier_release_does_not_say_what_named(people: Store) -> None:
+    kept = people.keep_transcript(TALK)
+    words = json.dumps({"turn": "t", "text": "Anna says this", "words": []}).encode()
+    with people.database.write() as connection:
+        row = connection.execute(select(transcript_turns).where(transcript_turns.c.position == 0))
+        turn_id = row.one().turn_id
+        connection.execute(
+            update(transcript_turns)
+            .where(transcript_turns.c.turn_id == turn_id)
+            .values(data=people.codec.seal(words, turn_id))
+        )
+    turn = people.read_transcript(kept).turns[0]
+    assert (turn.text, turn.decided_by) == ("Anna says this", None)
+
+
 def test_they_are_listed_newest_first_and_deleted(people: Store) -> None:
     first, second = (people.keep_transcript(TALK) for _ in range(2))
     page = people.list_transcripts(limit=1)
@@ -82,7 +104,7 @@ def test_a_person_is_exported_with_what_they_say(people: Store) -> None:
     (turn,) = people.export_person("anna")["transcripts"]
     assert turn["transcript_id"] == kept
     assert (turn["text"], turn["words"]) == ("Anna says this secretly", [WORDS])
-    assert (turn["start_s"], turn["end_s"]) == (0.0, 2.0)
+    assert (turn["start_s"], turn["end_s"], turn["decided_by"]) == (0.0, 2.0, "face")
     assert people.export_person("ben")["transcripts"][0]["text"] == "And Ben is here, too"
 
 

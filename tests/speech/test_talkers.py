@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from align.talking import Seen
+from gallery.transactions.base import Terms
 from recognition.agreement import Sample
 from recognition.matching import Side
 from recognition.recognizer import Recognizer
@@ -120,6 +121,24 @@ def test_who_is_enrolled_by_one_of_both_is_named_by_it(
     assert decision.match.person_id == "dan"
 
 
+def test_the_list_of_visitors_says_whether_a_face_or_a_voice_named(
+    recognizer: Recognizer, clip: Callable[..., Path]
+) -> None:
+    recognizer.store._terms = Terms(visit_days=1)
+    enroll_person(recognizer, clip, "dan", face=4)
+    enroll_person(recognizer, clip, "eve", voice=5)
+    enroll_person(recognizer, clip, "fay", face=6, voice=6)
+    named(recognizer, NOBODY, {1: face_of(4)})
+    named(recognizer, 5, {})
+    named(recognizer, 6, {0: face_of(6), 2: face_of(6, 30)})
+    visits = [one.asked for one in recognizer.store.list_visits()]
+    assert [(one.person_id, one.by, one.face, one.voice) for one in visits] == [
+        ("fay", "fused", "", ""),
+        ("eve", "voice", "", "accepted"),
+        ("dan", "face", "accepted", ""),
+    ]
+
+
 def test_some_people_are_asked_about_by_face_and_voice(gallery: Recognizer) -> None:
     among = gallery.voices.among(["ann", "cleo"])
     both = gallery.voices.decide(Side(voice_of(ANN), 5.0), among, face_of(ANN))
@@ -130,7 +149,7 @@ def test_some_people_are_asked_about_by_face_and_voice(gallery: Recognizer) -> N
 
 
 def test_turns_whose_face_is_not_seen_are_inferred() -> None:
-    ada = Speaker("Ada", "ada", "named", 0.98, "face")
+    ada = Speaker("Ada", "ada", "named", 0.98, Modality.FACE)
     turns = (turn(0.0, 3.0), turn(4.0, 7.0))
     lines = [Line((Word(" a", 0.5, 1.0, 0.9),), 0.0, 0.0, 1.0)]
     lines += [Line((Word(" b", 4.5, 5.0, 0.9),), 0.0, 0.0, 1.0)]

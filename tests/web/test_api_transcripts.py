@@ -71,13 +71,15 @@ def test_a_stream_says_what_is_kept(client: FlaskClient) -> None:
 def test_what_a_person_said_goes_with_them(client: FlaskClient, store: Store) -> None:
     store.create_person("anna", "Anna")
     turns = (
-        SpokenTurn(0.0, 1.0, "Mine", person_id="anna", outcome="named"),
+        SpokenTurn(0.0, 1.0, "Mine", person_id="anna", outcome="named", decided_by="face"),
         SpokenTurn(1.0, 2.0, "Yours", speaker="unknown 1"),
     )
     new = NewTranscript(title="anna.wav", language="en", duration_s=2.0, turns=turns)
     transcript_id = store.keep_transcript(new)
     exported = client.get("/v1/people/anna/export").get_json()
     assert [turn["text"] for turn in exported["transcripts"]] == ["Mine"]
+    shown = client.get(f"{URL}/{transcript_id}").get_json()["segments"]
+    assert [turn["decided_by"] for turn in shown] == ["face", None]
     client.delete("/v1/people/anna")
     read = client.get(f"{URL}/{transcript_id}").get_json()
     assert (read["title"], read["text"]) == ("", "Yours")

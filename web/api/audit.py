@@ -7,7 +7,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from gallery.audit import Head
-from gallery.results import MAX_PAGE
+from gallery.results import ACTIONS, MAX_PAGE
 from recognition import as_json
 from utils import errors
 from web.api.people import PERSON_ERRORS
@@ -44,7 +44,10 @@ PART = {
         "type": "integer",
         "example": 17,
     },
-    "action": {"description": "only rows of this action", "example": "identify"},
+    "action": {
+        "description": f"only rows of this action: {', '.join(ACTIONS)}",
+        "example": "identify",
+    },
     "outcome": {"description": "only rows of this outcome", "example": "accepted"},
     "actor": {"description": "only rows of this key, or of local", "example": "3f9a1c2e"},
     "person_id": {

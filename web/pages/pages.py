@@ -19,7 +19,7 @@ from pathlib import Path
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_restx import Api
 
-from gallery.results import Role
+from gallery.results import ACTIONS, Role
 from web.state import scribe, settings
 
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
@@ -207,8 +207,14 @@ def _serve_console(name: str) -> Callable[[], Response]:
     return show
 
 
+def _audit() -> Response:
+    """Who did what."""
+    return page("audit", actions=ACTIONS)
+
+
 for _name, _url in CONSOLE.items():
-    blueprint.add_url_rule(_url, _name, _serve_console(_name))
+    _view = _audit if _name == "audit" else _serve_console(_name)
+    blueprint.add_url_rule(_url, _name, _view)
 
 
 @blueprint.get("/transcribe")

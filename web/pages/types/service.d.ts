@@ -83,10 +83,7 @@ declare namespace Api {
   }
 
   interface KeptTranscript extends KeptSummary {
-    segments: Omit<
-      TranscriptSegment,
-      "type" | "id" | "probability" | "decided_by" | "overlap"
-    >[];
+    segments: Omit<TranscriptSegment, "type" | "id" | "probability" | "overlap">[];
   }
 
   type TranscriptEvent = TranscriptDelta | TranscriptSegment | TranscriptDone;

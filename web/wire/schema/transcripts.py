@@ -35,6 +35,12 @@ KEPT_SEGMENT = make_model(
         "as in diarized_json: `named`, `unknown`, `conflict`, ...; or `deleted`, or empty",
         "named",
     ),
+    decided_by=text_field(
+        "what names the speaker: `voice`, `face` or `face and voice`; null for others, and in what"
+        " an earlier release kept",
+        "voice",
+        x_nullable=True,
+    ),
     words=list_field(TRANSCRIPT_WORD, "words with their times"),
 )
 KEPT_SUMMARY = make_model("KeptTranscriptSummary", **_ABOUT)

@@ -39,7 +39,7 @@ const panel = new Panel(
 /** The filter as a query. Fields that are empty are left out. */
 function readFilter() {
   const fields = {
-    action: valueOf("action"),
+    action: byId("action", HTMLSelectElement).value,
     outcome: valueOf("outcome"),
     actor: valueOf("actor"),
     person_id: valueOf("person"),

@@ -60,14 +60,14 @@ export const lineOfSegment = (segment) => ({
  * @returns {Line[]}
  */
 export const linesOfKept = ({ segments }) =>
-  segments.map(({ person_id: personId, start, end, text, speaker, outcome }) => ({
-    start,
-    end,
-    text,
-    speaker,
-    personId,
-    outcome,
-    decidedBy: null,
+  segments.map((segment) => ({
+    start: segment.start,
+    end: segment.end,
+    text: segment.text,
+    speaker: segment.speaker,
+    personId: segment.person_id,
+    outcome: segment.outcome,
+    decidedBy: segment.decided_by,
     overlap: false,
   }));
 
