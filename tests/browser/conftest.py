@@ -16,9 +16,12 @@ from playwright.sync_api import expect
 
 from tests.browser.looks import write_album
 from tests.support.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
+from tests.support.fixtures import quick_schema
 from tests.support.media import silence, speech, write_clip, write_video
 from tests.support.media_sound import Samples
 from tests.support.service import ROOT, Service, running
+
+__all__ = ["quick_schema"]
 
 expect.set_options(timeout=PATIENCE_MS)
 CLIPS = Path(os.environ.get("DUET_SHARED_DATA", ROOT.parent / "shared" / "data")) / "clips"

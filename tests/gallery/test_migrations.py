@@ -29,6 +29,11 @@ from utils.modality import Modality
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def quick_schema() -> None:
+    """Alembic itself makes the tables here."""
+
+
 def url(path: Path) -> str:
     return f"sqlite:///{path}"
 

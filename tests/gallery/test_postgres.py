@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +28,12 @@ from utils.arrays import Float32Array
 from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def quick_schema() -> None:
+    """Alembic itself makes the tables here."""
+
 
 FACE, VOICE, FUSED = ALL
 
@@ -278,6 +285,7 @@ def test_full_disk() -> None:
         run_on_server(f"CREATE TABLESPACE small LOCATION '{folder}'")
         url = new_database("TABLESPACE small")
         store = Store(open_database(url))
+        (folder / "other").write_bytes(bytes(shutil.disk_usage(folder).free - 2_000_000))
         with pytest.raises(StorageFullError):
             for i in range(5000):
                 store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])

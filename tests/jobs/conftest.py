@@ -8,11 +8,11 @@ import pytest
 
 from gallery.records.jobs import Jobs, NewItem
 from recognition.recognizer import Recognizer
-from tests.support.fixtures import postgres_url, recognizer, sqlite_url, store_url
+from tests.support.fixtures import postgres_url, quick_schema, recognizer, sqlite_url, store_url
 from tests.support.gallery_parts import clip
 from utils.config import Settings
 
-__all__ = ["postgres_url", "recognizer", "sqlite_url", "store_url"]
+__all__ = ["postgres_url", "quick_schema", "recognizer", "sqlite_url", "store_url"]
 
 
 @pytest.fixture

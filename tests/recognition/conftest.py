@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.fixtures import clip, gallery, recognizer, settings
+from tests.support.fixtures import clip, gallery, quick_schema, recognizer, settings
 
-__all__ = ["clip", "gallery", "recognizer", "settings"]
+__all__ = ["clip", "gallery", "quick_schema", "recognizer", "settings"]

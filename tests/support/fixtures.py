@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from utils.config import Settings
 
 
+@pytest.fixture(autouse=True)
+def quick_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new gallery has its tables without Alembic: see tests/support/schema.py."""
+    from tests.support.schema import migrate
+
+    monkeypatch.setattr("alembic.command.upgrade", migrate)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with an empty data folder."""

@@ -49,6 +49,12 @@ def server_url() -> str:
         until(lambda: _is_started(server), every_s=1.0)
 
     _FOLDERS.append(folder)
+    url = (
+        make_url(server.get_uri())
+        .set(drivername="postgresql+psycopg")
+        .render_as_string(hide_password=False)
+    )
+    _forget_power_cuts(url)
 
     def stop() -> None:
         # At once: nothing of it is kept
@@ -56,11 +62,20 @@ def server_url() -> str:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
-    return (
-        make_url(server.get_uri())
-        .set(drivername="postgresql+psycopg")
-        .render_as_string(hide_password=False)
-    )
+    return url
+
+
+def _forget_power_cuts(url: str) -> None:
+    """Have the server wait for no disk.
+
+    What processes that are killed leave behind is the same.
+    """
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 def _is_started(server: Any) -> bool:

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.fixtures import app, client, clip, gallery, recognizer, settings
+from tests.support.fixtures import app, client, clip, gallery, quick_schema, recognizer, settings
 from tests.support.shapes import enroll, media
 
-__all__ = ["app", "client", "clip", "gallery", "recognizer", "settings"]
+__all__ = ["app", "client", "clip", "gallery", "quick_schema", "recognizer", "settings"]
 
 
 @pytest.fixture
