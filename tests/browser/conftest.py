@@ -14,8 +14,15 @@ import requests
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.looks import write_album
-from tests.support.chromium import CHROMIUM, ERRORS, PATIENCE_MS, Performer, performer
+from tests.browser.looks import KEPT, write_album
+from tests.browser.shared import close_browsers
+from tests.support.chromium import (
+    CHROMIUM,
+    ERRORS,
+    PATIENCE_MS,
+    Performer,
+    performer,
+)
 from tests.support.fixtures import quick_schema
 from tests.support.media import silence, speech, write_clip, write_video
 from tests.support.media_sound import Samples
@@ -33,6 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CHROMIUM is None and Path(__file__).parent in item.path.parents:
             item.add_marker(missing)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def browsers() -> Iterator[None]:
+    """Tests of a file share their browsers."""
+    yield
+    close_browsers()
 
 
 @pytest.fixture(autouse=True)
@@ -150,8 +164,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     It is the folder in the variable SCREENSHOTS, or one that pytest removes in time.
     """
-    kept = os.environ.get("SCREENSHOTS")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+    folder = Path(KEPT) if KEPT else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     write_album(folder)

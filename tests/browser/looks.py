@@ -5,6 +5,7 @@ Screenshots on every screen, nothing wider than the screen, and axe-core.
 
 from __future__ import annotations
 
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from playwright.sync_api import Page
 
 from tests.support.chromium import SIZES
 
+KEPT = os.environ.get("SCREENSHOTS")
+"""Folder that pictures are kept in. Without one none is taken: nothing is read off them."""
 SERIOUS = ("serious", "critical")
 
 
@@ -32,7 +35,7 @@ def look(
             page.set_viewport_size({"width": width, "height": height})
             # Somebody is there: the kiosk does not go back to the start
             page.keyboard.press("Shift")
-            page.screenshot(path=pictures / f"{name}-{size}-{scheme}.png")
+            photograph(page, pictures / f"{name}-{size}-{scheme}.png")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
                 f"{name} is wider than the screen {size}"
             )
@@ -40,6 +43,12 @@ def look(
     page.emulate_media(color_scheme="light")
     assert before is not None
     page.set_viewport_size(before)
+
+
+def photograph(page: Page, file: Path, **options: Any) -> None:
+    """Take a picture, if pictures are kept."""
+    if KEPT:
+        page.screenshot(path=file, **options)
 
 
 def write_album(folder: Path) -> None:

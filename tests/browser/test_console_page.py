@@ -12,7 +12,8 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.looks import look
-from tests.support.chromium import chromium, page_of
+from tests.browser.shared import chromium
+from tests.support.chromium import page_of
 from tests.support.page_texts import read_texts
 from tests.support.service import Service
 

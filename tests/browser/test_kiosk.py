@@ -15,7 +15,8 @@ from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import Cast, Enrol
 from tests.browser.looks import look
-from tests.support.chromium import chromium, page_of
+from tests.browser.shared import chromium
+from tests.support.chromium import page_of
 from tests.support.media import scene, write_photo
 from tests.support.page_texts import read_texts
 from tests.support.service import Service

@@ -10,7 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Cast
-from tests.support.chromium import SIZES, chromium, page_of
+from tests.browser.looks import photograph
+from tests.browser.shared import chromium
+from tests.support.chromium import SIZES, page_of
 from tests.support.gallery_parts import clip, recognizer_of
 from tests.support.listening import Listener, listener
 from tests.support.live import listening
@@ -91,18 +93,18 @@ def say(page: Page) -> None:
     expect(page.locator("main")).to_have_attribute("data-state", re.compile("answer|problem"))
 
 
-def photograph(page: Page, pictures: Path) -> None:
+def photograph_sizes(page: Page, pictures: Path) -> None:
     """Take pictures of the digits on every screen. The clock stands."""
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        page.screenshot(path=pictures / f"kiosk-digits-{size}.png")
+        photograph(page, pictures / f"kiosk-digits-{size}.png")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 
 
 def test_digits_are_asked_for(page: Page, listener: Listener, pictures: Path) -> None:
     expect(page.locator("input.file:visible")).to_have_count(0)
     digits = start(page)
-    photograph(page, pictures)
+    photograph_sizes(page, pictures)
     expect(page.locator("#digits-left")).to_have_text(EN["kiosk.digits_left"].format(n=60))
     page.click("#read-aloud")
     until(lambda: page.evaluate("read") == [", ".join(digits)])
@@ -110,7 +112,7 @@ def test_digits_are_asked_for(page: Page, listener: Listener, pictures: Path) ->
     say(page)
     expect(page.locator("#who")).to_have_text(EN["answer.rejected_digits"])
     assert not FIGURE.search(page.inner_text(".panel")), "visitors see no figures"
-    page.screenshot(path=pictures / "kiosk-digits-wrong.png")
+    photograph(page, pictures / "kiosk-digits-wrong.png")
     page.click("#again")
     listener.said = start(page)
     say(page)
@@ -148,7 +150,7 @@ def test_other_recordings_say_digits(
     camera.goto(f"{url}/verify")
     camera.set_input_files("#second input[type=file]", cast.enrolled)
     listener.said = record_digits(camera, "#first .record")
-    camera.screenshot(path=pictures / "verify-digits.png")
+    photograph(camera, pictures / "verify-digits.png")
     camera.clock.fast_forward(5100)
     expect(camera.locator("#recorder-text")).to_have_text(EN["recorder.digits_now"])
     camera.clock.fast_forward(6100)

@@ -18,9 +18,10 @@ from playwright.sync_api import Page, expect
 
 from recognition.recognizer import Recognizer
 from tests.browser.conftest import Cast
-from tests.browser.looks import assert_usable
+from tests.browser.looks import assert_usable, photograph
+from tests.browser.shared import chromium
 from tests.browser.states import SCREENS, STATES, Screen, apply
-from tests.support.chromium import chromium, page_of
+from tests.support.chromium import page_of
 from tests.support.fixtures import recognizer, settings
 from tests.support.live import listening
 from tests.support.page_texts import read_texts
@@ -79,7 +80,7 @@ def page(url: str, cast: Cast, language: str) -> Iterator[Page]:
         yield page
 
 
-def photograph(page: Page, folder: Path, name: str) -> list[str]:
+def look_at(page: Page, folder: Path, name: str) -> list[str]:
     """Take pictures of the state, and list what is wrong with it on each screen.
 
     Every language is photographed on the first screen, and English on the others too.
@@ -89,7 +90,7 @@ def photograph(page: Page, folder: Path, name: str) -> list[str]:
         set_size(page, screen)
         file = folder / f"{name} {screen.name}.jpg"
         if screen is SCREENS[0] or name.startswith("en "):
-            page.screenshot(path=file, type="jpeg", quality=60, animations="disabled")
+            photograph(page, file, type="jpeg", quality=60, animations="disabled")
         faults += [f"{file.stem}: {fault}" for fault in page.evaluate(CUT)]
     if score := SCORE.search(page.inner_text(".panel")):
         faults.append(f"{name}: a score, {score[0]}")
@@ -113,13 +114,13 @@ def record(page: Page, folder: Path, language: str) -> list[str]:
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
     page.click("#start")
     expect(page.locator("#count")).to_have_text("3")
-    faults = photograph(page, folder, f"{language} countdown")
+    faults = look_at(page, folder, f"{language} countdown")
     page.emulate_media(color_scheme="dark")
     assert brightness(page) > 0.5, "the screen lights the face, also in the dark"
     page.emulate_media(color_scheme="light")
     page.clock.run_for(3500)
     expect(page.locator("#speak-title")).to_have_text(texts["kiosk.now_say"])
-    faults += photograph(page, folder, f"{language} recording")
+    faults += look_at(page, folder, f"{language} recording")
     page.keyboard.press("Escape")
     page.clock.resume()
     expect(page.locator("#start")).to_be_visible()
@@ -130,7 +131,7 @@ def test_every_state(page: Page, language: str, pictures: Path) -> None:
     faults = record(page, pictures, language)
     for name, steps in STATES.items():
         apply(page, steps)
-        faults += photograph(page, pictures, f"{language} {name}")
+        faults += look_at(page, pictures, f"{language} {name}")
         if language == "en":
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)

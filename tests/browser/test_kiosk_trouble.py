@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Cast
 from tests.browser.looks import look
-from tests.support.chromium import chromium, page_of
+from tests.browser.shared import chromium
+from tests.support.chromium import page_of
 from tests.support.page_texts import read_texts
 from tests.support.service import ROOT, Service, environment, running
 

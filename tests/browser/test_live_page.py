@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from speech.models import is_installed
 from tests.browser.looks import look
-from tests.support.chromium import Performer, chromium, page_of
+from tests.browser.shared import chromium
+from tests.support.chromium import Performer, page_of
 from tests.support.page_texts import read_texts
 from tests.support.recordings import DATA, needs_recordings, silence
 from tests.support.service import Service

@@ -11,8 +11,9 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Cast, Enrol
-from tests.browser.looks import look
-from tests.support.chromium import chromium, page_of
+from tests.browser.looks import look, photograph
+from tests.browser.shared import chromium
+from tests.support.chromium import page_of
 from tests.support.page_texts import read_texts
 from tests.support.service import Service
 
@@ -155,7 +156,7 @@ def test_search_map_and_matrix(
     page.keyboard.press("ArrowRight")
     expect(page.locator("#matrix-status")).to_contain_text("Ann Lee and Ben Ray")
     look(page, pictures, "people-list")
-    page.screenshot(path=pictures / "people-whole.png", full_page=True)
+    photograph(page, pictures / "people-whole.png", full_page=True)
 
 
 def test_swagger_try_it_out(page: Page, service: Service, cast: Cast, pictures: Path) -> None:
@@ -169,4 +170,4 @@ def test_swagger_try_it_out(page: Page, service: Service, cast: Cast, pictures: 
     expect(
         operation.locator(".live-responses-table td.response-col_status:not(.col_header)").first
     ).to_contain_text("200")
-    page.screenshot(path=pictures / "swagger.png")
+    photograph(page, pictures / "swagger.png")

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from gallery.results import NewTranscript, SpokenTurn
 from gallery.store import open_store
 from tests.browser.looks import look
-from tests.support.chromium import chromium, page_of
+from tests.browser.shared import chromium
+from tests.support.chromium import page_of
 from tests.support.page_texts import read_texts
 from tests.support.recordings import DATA, needs_recordings
 from tests.support.service import Service
