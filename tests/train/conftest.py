@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,15 @@ def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.support.tiny import make_grid_face
 
     return make_grid_face(tmp_path_factory.mktemp("model") / "face")
+
+
+@pytest.fixture
+def shallow_patchface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped face backbone with one block a stage: TensorFlow traces it in a third."""
+    from network.backbones import face_patch
+
+    stages = tuple(replace(stage, repeats=1) for stage in face_patch.STAGES)
+    monkeypatch.setattr(face_patch, "STAGES", stages)
 
 
 @pytest.fixture

@@ -139,6 +139,7 @@ def test_a_face_that_looks_aside_is_lopsided() -> None:
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_nobodys_faces_have_no_part_in_the_margin_loss(
     listing: Listing,
     tmp_path: Path,
@@ -163,6 +164,7 @@ def test_nobodys_faces_have_no_part_in_the_margin_loss(
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_a_warm_start_fits_the_projection_to_the_teacher(
     listing: Listing, tmp_path: Path, teacher: TeacherNetwork
 ) -> None:
@@ -190,6 +192,7 @@ def test_a_warm_start_fits_the_projection_to_the_teacher(
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_layers_that_are_held_keep_weights_and_statistics(
     listing: Listing, tmp_path: Path, teacher: TeacherNetwork
 ) -> None:
@@ -216,6 +219,7 @@ def test_layers_that_are_held_keep_weights_and_statistics(
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_what_is_published_has_the_emphasis_of_its_teacher(
     listing: Listing,
     tmp_path: Path,

@@ -82,6 +82,7 @@ def test_pairs_need_targets(listing: Listing, tmp_path: Path, teacher: TeacherNe
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_pairs_count_in_the_loss(listing: Listing, tmp_path: Path, teacher: TeacherNetwork) -> None:
     import tensorflow as tf
 

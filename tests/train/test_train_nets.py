@@ -87,6 +87,7 @@ TUNED = [*OWN, "--run-dir", "two", "--out", "tuned", "--seed", "2"]
 
 
 @pytest.mark.tf
+@pytest.mark.usefixtures("shallow_patchface")
 def test_own_folder_from_scratch_and_fine_tuned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +221,15 @@ def test_only_a_run_with_a_checkpoint_is_published(
     assert not Path("new").exists()
 
 
+SHALLOW = """
+from dataclasses import replace
+from network.backbones import face_patch
+face_patch.STAGES = tuple(replace(stage, repeats=1) for stage in face_patch.STAGES)
+from train.train_nets import main
+main()
+"""
+
+
 class Trainings:
     """Trainings in processes of their own, below one folder."""
 
@@ -230,7 +240,7 @@ class Trainings:
     def start(self, run: str) -> subprocess.Popen[bytes]:
         words = [*OWN[:-1], "40", "--threads", "1", "--run-dir", run, "--out", f"{run}-model"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "train.train_nets", "face", *words],
+            [sys.executable, "-c", SHALLOW, "face", *words],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
