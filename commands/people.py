@@ -208,7 +208,7 @@ def people_duplicates(search: str) -> None:
     Merge them (`people merge`), or say that they are two people (`people distinct`).
     """
     with open_recognizer() as opened:
-        alike = opened.duplicates.find(search)
+        alike = opened.duplicates.find(opened.suspects.check(), search)
     for pair in alike.pairs:
         click.echo(f"{pair.one.person_id}\t{pair.other.person_id}\t{pair.probability:.3f}")
     compared = count_noun(alike.people, "entry", "entries")

@@ -214,13 +214,14 @@ def people(page: PeoplePage) -> dict[str, Any]:
 
 
 def look(value: Look) -> dict[str, Any]:
-    """When the gallery was last checked for suspects, and whether it is now."""
+    """How far the gallery is checked for suspects, and whether that goes on."""
     latest = value.latest
     return {
         "checked_at": instant(latest.at) if latest else None,
         "people": latest.people if latest else 0,
         "total": latest.total if latest else 0,
         "is_checking": value.is_checking,
+        "remaining_s": number(latest.remaining_s) if latest else None,
     }
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-import numpy as np
-
-from gallery.overview.overview import MAX_COMPARED_PEOPLE, Overview, Representatives
+from gallery.records.distinct import Pair
 from gallery.records.feed import PersonRef
 from gallery.store import Store
-from recognition.likeness import Entries, compare_entries, least_llr
-from recognition.matching import Calibrations
-from utils.modality import SINGLE
+from recognition.suspects import Suspects, SuspectSearch
+from scoring.calibration import probability_of
 
 MAX_PAIRS = 100
-
-# Entries that are compared with all others at a time: it bounds the memory
-_BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The likeliest pairs first, of the first `people` of `total` entries by id."""
+    """The likeliest pairs first, of the `people` who were compared of `total`."""
 
     pairs: tuple[Duplicate, ...]
     people: int
@@ -39,42 +34,44 @@ class Duplicates:
 
 
 class DuplicateSearch:
-    """Compares every two entries of a gallery. Shared by all requests."""
+    """Lists the pairs that the search for suspects has found. Shared by all requests."""
 
-    def __init__(self, store: Store, overview: Overview, calibrations: Calibrations) -> None:
+    def __init__(self, store: Store, suspects: SuspectSearch) -> None:
         self._store = store
-        self._overview = overview
-        self._calibrations = calibrations
+        self._suspects = suspects
 
-    def find(self, search: str = "", limit: int = MAX_COMPARED_PEOPLE) -> Duplicates:
-        """Compare the first `limit` people who match `search`.
+    def find(
+        self, latest: Suspects | None, search: str = "", limit: int | None = None
+    ) -> Duplicates:
+        """List pairs of people who match `search`: of the first `limit` of them by id.
 
         Pairs of which the operator says that they are two people are left out. Raises
         InvalidRequestError, StoreUnavailableError.
         """
-        read = self._overview.represent(search, limit)
-        distinct = self._store.distinct_pairs()
-        alike = sorted(self._alike(read), key=lambda pair: -pair[0])
-        pairs = [(llr, a, b) for llr, a, b in alike if (a, b) not in distinct]
+        if latest is None:
+            return Duplicates((), 0, len(self._store.keys_fitting(search, limit)))
+        if not search and limit is None:
+            return Duplicates(self._list(latest.alike, None), latest.people, latest.total)
+        fitting = frozenset(self._store.keys_fitting(search, limit))
         return Duplicates(
-            pairs=tuple(
-                Duplicate(read.refs[a], read.refs[b], probability=float(0.5 + np.tanh(llr / 2) / 2))
-                for llr, a, b in pairs[:MAX_PAIRS]
-            ),
-            people=len(read.refs),
-            total=read.total,
+            pairs=self._list(latest.alike, fitting),
+            people=self._suspects.count_compared(fitting),
+            total=len(fitting),
         )
 
-    def _alike(self, read: Representatives) -> Iterator[tuple[float, int, int]]:
-        """Yield ratio and internal numbers, the smaller first, of entries that look alike."""
-        if not len(read.keys):
-            return
-        entries = Entries({m: read.vectors[m] for m in SINGLE}, {m: read.has[m] for m in SINGLE})
-        bar = least_llr(len(entries))
-        for start in range(0, len(entries), _BLOCK):
-            block = entries.part(slice(start, start + _BLOCK))
-            llrs = compare_entries(block, entries, self._calibrations)
-            for row, column in np.argwhere(llrs >= bar).tolist():
-                if column > start + row:
-                    keys = (int(read.keys[start + row]), int(read.keys[column]))
-                    yield float(llrs[row, column]), *keys
+    def _list(
+        self, alike: Mapping[Pair, float], fitting: frozenset[int] | None
+    ) -> tuple[Duplicate, ...]:
+        """List pairs of which both are there, of those who fit."""
+        distinct = self._store.distinct_pairs()
+        pairs = [
+            (pair, llr)
+            for pair, llr in alike.items()
+            if pair not in distinct and (fitting is None or fitting.issuperset(pair))
+        ]
+        refs = self._store.people_of(set(chain.from_iterable(pair for pair, _ in pairs)))
+        pairs = [(pair, llr) for pair, llr in pairs if refs.keys() >= set(pair)]
+        return tuple(
+            Duplicate(refs[one], refs[other], float(probability_of(llr)))
+            for (one, other), llr in sorted(pairs, key=lambda item: -item[1])[:MAX_PAIRS]
+        )

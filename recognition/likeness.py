@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,22 +48,25 @@ class Entries:
 
 @dataclass(frozen=True)
 class Measured:
-    """Entries by one modality, with what is known of their scores alone.
+    """What is known of the scores of n entries by one modality, whoever they are set against.
 
     Attributes:
-        vectors: (n, size), where `has` (n,) is true.
+        has: (n,) whether there is something to compare.
         level: (n,) mean score against strangers, as probe and as person together.
         scale: (n,) spread of these scores.
     """
 
-    vectors: Float32Array
     has: BoolArray
     level: Float64Array
     scale: Float64Array
 
-    def part(self, rows: slice) -> Measured:
-        """Take some of the entries."""
-        return Measured(self.vectors[rows], self.has[rows], self.level[rows], self.scale[rows])
+    def part(self, rows: Any) -> Measured:
+        """Take some of the entries, or all in another shape."""
+        return Measured(self.has[rows], self.level[rows], self.scale[rows])
+
+
+Sides = Mapping[Modality, Measured]
+Ratios = dict[Modality, Float64Array]
 
 
 def least_llr(people: int) -> float:
@@ -79,9 +83,11 @@ def compare_entries(
         (n, m) log-likelihood ratios by face and voice together. −inf where one of them
         speaks against one person, or nothing can be compared. +inf for one recording.
     """
-    measured = measure(one, calibrations)
-    others = measured if one is other else measure(other, calibrations)
-    return add_ratios(one, other, compare_sides(measured, others, calibrations))
+    sides = measure(one, calibrations)
+    others = sides if one is other else measure(other, calibrations)
+    cosines = {m: one.vectors[m] @ other.vectors[m].T for m in SINGLE}
+    each = {m: side.part(np.s_[:, None]) for m, side in sides.items()}
+    return add_ratios(ratios_of(cosines, each, others, calibrations), cosines)
 
 
 def measure(entries: Entries, calibrations: PerModality[Calibration]) -> dict[Modality, Measured]:
@@ -89,52 +95,49 @@ def measure(entries: Entries, calibrations: PerModality[Calibration]) -> dict[Mo
     return {m: _measure(entries.vectors[m], entries.has[m], calibrations[m].norm) for m in SINGLE}
 
 
-def compare_sides(
-    one: Mapping[Modality, Measured],
-    other: Mapping[Modality, Measured],
+def ratios_of(
+    cosines: Mapping[Modality, Float32Array],
+    one: Sides,
+    other: Sides,
     calibrations: PerModality[Calibration],
-) -> dict[Modality, Float64Array]:
-    """Compare n entries with m others by face and by voice.
+) -> Ratios:
+    """Turn cosines (any shape) of entries with others into log-likelihood ratios.
 
     Returns:
-        (n, m) log-likelihood ratios by modality. NaN where one of the two lacks it.
+        Ratios by modality, NaN where one of the two lacks it.
     """
     ratios = {}
-    for modality in SINGLE:
-        both = one[modality].has[:, None] & other[modality].has[None]
-        llrs = _compare(one[modality], other[modality], calibrations[modality])
-        ratios[modality] = np.where(both, llrs, np.nan)
+    for m, scores in cosines.items():
+        llrs = _ratios(scores, one[m], other[m], calibrations[m])
+        ratios[m] = np.where(one[m].has & other[m].has, llrs, np.nan)
     return ratios
 
 
 def add_ratios(
-    one: Entries, other: Entries, ratios: Mapping[Modality, Float64Array]
+    ratios: Mapping[Modality, Float64Array], cosines: Mapping[Modality, Float32Array]
 ) -> Float64Array:
-    """Add the ratios of face and voice up, as `compare_entries` returns them."""
-    total = np.zeros((len(one), len(other)))
+    """Add the ratios (any shape) of face and voice up, as `compare_entries` returns them."""
+    total: Float64Array = np.zeros(next(iter(ratios.values())).shape)
     compared = np.zeros(total.shape, np.bool_)
     identical = np.ones(total.shape, np.bool_)
     for modality, llrs in ratios.items():
         both = ~np.isnan(llrs)
-        cosines = one.vectors[modality] @ other.vectors[modality].T
         total += np.where(both, np.where(llrs < AGAINST, -np.inf, llrs), 0.0)
-        identical &= ~both | (cosines >= SAME_RECORDING)
+        identical &= ~both | (cosines[modality] >= SAME_RECORDING)
         compared |= both
     total[identical] = np.inf
     return np.where(compared, total, -np.inf)
 
 
-def find_split(ratios: Mapping[Modality, Float64Array], people: int) -> BoolArray:
-    """Find entries of which one modality is one person's, and the other is not.
+def split_ratios(ratios: Mapping[Modality, Float64Array]) -> Float64Array:
+    """Find how surely one modality is one person's where the other clearly is not.
 
     Returns:
-        (n, m). The face, or the voice, alone makes one person the likelier story in a
-        gallery of so many, and the other clearly speaks against it.
+        The ratio (any shape) of the one modality. −inf where the other one does not
+        speak against it, or is missing.
     """
     face, voice = (ratios[modality] for modality in SINGLE)
-    bar = least_llr(people)
-    split = (face >= bar) & (voice < AGAINST) | (voice >= bar) & (face < AGAINST)
-    return np.asarray(split)
+    return np.where(np.minimum(face, voice) < AGAINST, np.maximum(face, voice), -np.inf)
 
 
 def find_alike(entries: Entries, calibrations: PerModality[Calibration], people: int) -> BoolArray:
@@ -159,19 +162,28 @@ def compare_rows(one: Float32Array, other: Float32Array, calibration: Calibratio
     has = np.ones(len(one), np.bool_)
     first = _measure(one, has, calibration.norm)
     second = _measure(other, has, calibration.norm)
-    cosines = np.clip((one * other).sum(axis=1), -1.0, 1.0)
-    strengths = (cosines - (first.level + second.level) / 2) / ((first.scale + second.scale) / 2)
-    return calibration.llr(strengths - calibration.norm.deduction())
+    return _ratios(np.einsum("ij,ij->i", one, other), first, second, calibration)
 
 
-def _compare(one: Measured, other: Measured, calibration: Calibration) -> Float64Array:
-    """Compare (n, size) with (m, size) by one modality, whichever is the probe."""
-    level = (one.level[:, None] + other.level[None]) / 2
-    scale = (one.scale[:, None] + other.scale[None]) / 2
-    strengths = (np.clip(one.vectors @ other.vectors.T, -1.0, 1.0) - level) / scale
+def least_cosine(side: Measured, calibration: Calibration, llr: float) -> Float64Array:
+    """Half of the cosine from which an entry has the ratio `llr` with another one.
+
+    The two halves add up. Infinite for those who have nothing to compare.
+    """
+    slope, intercept = calibration.line()
+    strength = (llr - intercept) / slope + calibration.norm.deduction()
+    return np.where(side.has, (side.level + strength * side.scale) / 2, np.inf)
+
+
+def _ratios(
+    cosines: Float32Array, one: Measured, other: Measured, calibration: Calibration
+) -> Float64Array:
+    level = (one.level + other.level) / 2
+    scale = (one.scale + other.scale) / 2
+    strengths = (np.clip(cosines, -1.0, 1.0) - level) / scale
     return calibration.llr(strengths - calibration.norm.deduction())
 
 
 def _measure(vectors: Float32Array, has: BoolArray, norm: Norm) -> Measured:
     level, scale = norm.probe(vectors)
-    return Measured(vectors, has, level + norm.person(vectors), scale)
+    return Measured(has, level + norm.person(vectors), scale)

@@ -58,7 +58,7 @@ class Recognizer:
         scale_ids: scales of the strengths (`Calibration.scale_id`).
         voices: the voices of recordings.
         overview: pictures of the gallery, drawn with these encoders.
-        duplicates: finds entries that look like one person.
+        duplicates: lists entries that look like one person.
         strangers: finds who of those that nobody knows comes again.
         suspects: finds people who are enrolled twice, or mixed of two.
     """
@@ -83,19 +83,19 @@ class Recognizer:
         self.encoder_ids = self._analyser.encoder_ids
         self.scale_ids = self._calibrations.map(lambda calibration: calibration.scale_id)
         self._journal = Journal(store)
+        index = open_index(store, encoders)
         self._identifier = Identifier(
-            open_index(store, encoders),
+            index,
             GroupSearch(store, encoders),
             self._calibrations,
             settings.decision,
         )
         self._verifier = Verifier(store, self._analyser, self._calibrations, settings.decision)
-        self.overview = Overview(
-            store, {m: self.encoder_ids[m] for m in SINGLE}, self._analyser.fuse
-        )
+        singles = {m: self.encoder_ids[m] for m in SINGLE}
+        self.overview = Overview(store, singles, self._analyser.fuse)
         self.voices = Voices(store, encoders, self._identifier, self._journal)
-        self.duplicates = DuplicateSearch(store, self.overview, self._calibrations)
-        self.suspects = SuspectSearch(store, self.overview, self._calibrations)
+        self.suspects = SuspectSearch(store, index, singles, self._calibrations)
+        self.duplicates = DuplicateSearch(store, self.suspects)
         one_person = OnePerson(
             self._analyser, self._verifier, least_quality=settings.capture.min_enroll_quality
         )

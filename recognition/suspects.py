@@ -1,7 +1,8 @@
 """People whose entries are suspect: enrolled twice, or mixed of two people.
 
-All templates of a gallery are compared with each other, which takes seconds for many
-people. So a check runs in the background, and answers say when the last one was made.
+Everybody of a gallery is compared with everybody (`recognition.all_pairs`), which takes
+minutes for many people. So that goes on in the background, a little at a time, and
+answers say how far it is.
 
 - A duplicate: two entries look like one person (`recognition.likeness`).
 - Mixed: a template speaks clearly against the others of its person, or the face of an
@@ -11,125 +12,115 @@ people. So a check runs in the background, and answers say when the last one was
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
 import numpy as np
 
-from gallery.overview.overview import Overview, Representatives
 from gallery.records import feed
 from gallery.records.distinct import Pair
 from gallery.results import Kind
+from gallery.search.choose import GrowingIndex
 from gallery.store import Store
-from gallery.vectors import Templates, unit
-from recognition.likeness import (
-    AGAINST,
-    Entries,
-    add_ratios,
-    compare_rows,
-    compare_sides,
-    find_split,
-    least_llr,
-    measure,
-)
+from recognition.all_pairs import AllPairs
+from recognition.likeness import least_llr
 from recognition.matching import Calibrations
-from scoring.calibration import Calibration
-from utils.arrays import BoolArray
 from utils.errors import DuetError
-from utils.modality import SINGLE, Modality
+from utils.modality import Modality
 
 log = logging.getLogger("duet.recognition")
-MAX_CHECKED = 20_000
-"""Most people who are compared with each other: the first ones by id."""
 WAIT_S = 0.2
-"""Seconds for which an answer waits for a check: enough for a thousand people."""
-REST = 10.0
-"""A check begins when so many times its length have passed since the last one."""
-
-# Entries that are compared with the later ones at a time: it bounds the memory
-_BLOCK = 250
+"""Seconds for which an answer waits for the comparison: enough for a change of a few."""
+# Of the thread that compares, where the system has it: answers go first
+_NICE = 10
 
 
 @dataclass(frozen=True)
 class Suspects:
-    """What a check found, by internal numbers.
+    """What was found so far, by internal numbers.
 
     Attributes:
-        at: when it was made.
-        people: how many were compared, of `total`.
-        alike: pairs that look like one person.
+        at: when people were last compared.
+        people: how many were, of `total`.
+        alike: pairs that look like one person, and their ratios.
         split: pairs of which one modality is one person's and the other is not.
         mixed: people whose own templates disagree.
-        change: number of the latest change of the gallery that it knows.
-        took_s: how long it took.
+        remaining_s: about how long the rest takes. None once everybody was compared.
     """
 
     at: datetime
     people: int
     total: int
-    alike: frozenset[Pair]
-    split: frozenset[Pair]
+    alike: Mapping[Pair, float]
+    split: Mapping[Pair, float]
     mixed: frozenset[int]
-    change: int
-    took_s: float
+    remaining_s: float | None
 
     def keys_of(self, kind: Kind, there: frozenset[int], distinct: frozenset[Pair]) -> set[int]:
         """Those of a kind who are still there, without pairs that are two people."""
-        pairs = (self.alike if kind is Kind.DUPLICATE else self.split) - distinct
+        pairs = (self.alike if kind is Kind.DUPLICATE else self.split).keys() - distinct
         keys = set(chain.from_iterable(filter(there.issuperset, pairs)))
         return keys if kind is Kind.DUPLICATE else keys | (self.mixed & there)
+
+    def people_of_any_kind(self) -> set[int]:
+        """Internal numbers of everybody who is suspect."""
+        return set(self.mixed).union(
+            chain.from_iterable(self.alike), chain.from_iterable(self.split)
+        )
 
 
 @dataclass(frozen=True)
 class Look:
-    """The last check, if there was one, and whether another runs."""
+    """What was found so far, if anybody was compared, and whether that goes on."""
 
     latest: Suspects | None
     is_checking: bool
 
 
 class SuspectSearch:
-    """Checks a gallery for suspects. Shared by all requests."""
+    """Looks for suspects in a gallery. Shared by all requests."""
 
-    def __init__(self, store: Store, overview: Overview, calibrations: Calibrations) -> None:
+    def __init__(
+        self,
+        store: Store,
+        index: GrowingIndex,
+        encoder_ids: Mapping[Modality, str],
+        calibrations: Calibrations,
+    ) -> None:
         self._store = store
-        self._overview = overview
-        self._calibrations = calibrations
+        self._index = index
+        self._pairs = AllPairs(store, encoder_ids, calibrations)
         self._lock = threading.Lock()
+        self._stepping = threading.Lock()
         self._latest: Suspects | None = None
         self._thread: threading.Thread | None = None
 
     def check(self) -> Suspects:
-        """Check the gallery now. Raises StoreUnavailableError."""
+        """Compare whoever was not compared, to the end. Raises StoreUnavailableError."""
+        index = self._index.in_memory()
+        worked = 0.0
         started = time.perf_counter()
-        with self._store.database.read() as connection:
-            change = feed.revision(connection, "").change
-        read = self._overview.represent("", MAX_CHECKED, MAX_CHECKED)
-        alike, split = self._compare(read)
-        self._latest = Suspects(
-            at=datetime.now(UTC),
-            people=len(read.refs),
-            total=read.total,
-            alike=alike,
-            split=split,
-            mixed=frozenset(find_mixed(read.templates, self._calibrations)),
-            change=change,
-            took_s=time.perf_counter() - started,
-        )
-        return self._latest
+        while True:
+            with self._stepping:
+                worked += self._pairs.step(index)
+                rate = (time.perf_counter() - started) / max(worked, 1.0)
+                self._latest = self._sum_up(rate)
+            if self._latest.remaining_s is None and self._pairs.heeds(self._change()):
+                return self._latest
 
     def look(self) -> Look:
-        """Get what the last check found. Another begins if the gallery has changed since.
+        """Get what was found so far. The comparison goes on if anybody is left.
 
         Raises StoreUnavailableError.
         """
-        with self._store.database.read() as connection:
-            change = feed.revision(connection, "").change
-        thread = self._begin_check(change)
+        thread = self._begin(self._change())
         if thread is not None:
             thread.join(WAIT_S)
         return Look(self._latest, is_checking=thread is not None and thread.is_alive())
@@ -139,81 +130,56 @@ class SuspectSearch:
 
         Raises StoreUnavailableError.
         """
-        return latest.keys_of(kind, self._store.person_keys(), self._store.distinct_pairs())
+        there = frozenset(self._store.people_of(latest.people_of_any_kind()))
+        return latest.keys_of(kind, there, self._store.distinct_pairs())
 
-    def _begin_check(self, change: int) -> threading.Thread | None:
-        """Begin a check unless the last one knows this change. Returns that which runs."""
+    def count_compared(self, keys: Collection[int]) -> int:
+        """Count those of some people who were compared."""
+        return self._pairs.count(np.fromiter(keys, np.int64))
+
+    def _change(self) -> int:
+        with self._store.database.read() as connection:
+            return feed.revision(connection, "").change
+
+    def _begin(self, change: int) -> threading.Thread | None:
+        """Begin to compare unless all was, up to this change. Returns what is at it."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return self._thread
-            if self._latest is not None and not _is_due(self._latest, change):
+            if self._latest is not None and self._pairs.heeds(change):
                 return None
             self._thread = threading.Thread(target=self._try, name="suspects", daemon=True)
             self._thread.start()
             return self._thread
 
     def _try(self) -> None:
+        _give_way()
         try:
             self.check()
         except DuetError as error:
             log.warning("the gallery was not checked for suspects: %s", error.code)
-        except Exception as unexpected:  # nobody waits for it: the next look begins another
+        except Exception as unexpected:  # nobody waits for it: the next look begins again
             name = type(unexpected).__name__
             log.error("the gallery was not checked for suspects: unexpected %s", name)
 
-    def _compare(self, read: Representatives) -> tuple[frozenset[Pair], frozenset[Pair]]:
-        """Compare every two entries. Returns those alike, and those that are split."""
-        alike = set[Pair]()
-        split = set[Pair]()
-        entries = Entries({m: read.vectors[m] for m in SINGLE}, {m: read.has[m] for m in SINGLE})
-        sides = measure(entries, self._calibrations)
-        bar = least_llr(len(read.keys))
-        for start in range(0, len(read.keys), _BLOCK):
-            first = slice(start, start + _BLOCK)
-            later = slice(start, None)
-            ratios = compare_sides(
-                {m: side.part(first) for m, side in sides.items()},
-                {m: side.part(later) for m, side in sides.items()},
-                self._calibrations,
-            )
-            keys = read.keys[start:].tolist()
-            added = add_ratios(entries.part(first), entries.part(later), ratios)
-            alike.update(_pairs(added >= bar, keys))
-            split.update(_pairs(find_split(ratios, len(read.keys)), keys))
-        return frozenset(alike), frozenset(split)
+    def _sum_up(self, rate: float) -> Suspects:
+        """Say what was found, where a comparison takes `rate` seconds."""
+        pairs = self._pairs
+        bar = least_llr(pairs.people)
+        left = pairs.work_left()
+        return Suspects(
+            at=datetime.now(UTC),
+            people=pairs.count(),
+            total=pairs.people,
+            alike={pair: llr for pair, llr in pairs.found.alike.items() if llr >= bar},
+            split={pair: llr for pair, llr in pairs.found.split.items() if llr >= bar},
+            mixed=frozenset(pairs.found.mixed),
+            remaining_s=rate * left if left else None,
+        )
 
 
-def find_mixed(templates: Mapping[Modality, Templates], calibrations: Calibrations) -> set[int]:
-    """Find the people of whom a template speaks clearly against the mean of the others."""
-    mixed = set[int]()
-    for modality in SINGLE:
-        if modality in templates:
-            mixed.update(_find_odd(templates[modality], calibrations[modality]))
-    return mixed
-
-
-def _find_odd(templates: Templates, calibration: Calibration) -> Iterator[int]:
-    _, first, counts = np.unique(templates.owners, return_index=True, return_counts=True)
-    if not len(first):
-        return
-    sums = np.add.reduceat(templates.vectors, first, axis=0)
-    several = np.repeat(counts > 1, counts)
-    others = np.repeat(sums, counts, axis=0)[several] - templates.vectors[several]
-    if not len(others):
-        return
-    llrs = compare_rows(templates.vectors[several], unit(others), calibration)
-    yield from templates.owners[several][llrs < AGAINST].tolist()
-
-
-def _pairs(alike: BoolArray, keys: list[int]) -> Iterator[Pair]:
-    """Yield the pairs of a block and the entries from its first one on, each once."""
-    for row, column in np.argwhere(alike).tolist():
-        if column > row:
-            yield keys[row], keys[column]
-
-
-def _is_due(latest: Suspects, change: int) -> bool:
-    """Whether the gallery has changed since, and the last check is long enough ago."""
-    age_s = (datetime.now(UTC) - latest.at).total_seconds()
-    # A clock that was set back does not hold checks up
-    return latest.change != change and not 0 <= age_s < REST * latest.took_s
+def _give_way() -> None:
+    """Let this thread run after those of answers. Other systems set whole processes alone."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

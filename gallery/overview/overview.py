@@ -18,14 +18,13 @@ from gallery.records import feed
 from gallery.records.feed import PersonRef
 from gallery.store import Store
 from gallery.tables import people
-from gallery.vectors import Fuse, KeyArray, Templates, fused_templates, means, unit
-from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array
+from gallery.vectors import Fuse, KeyArray, Templates, fused_templates, unit
+from utils.arrays import Float32Array
 from utils.errors import BusyError, InvalidRequestError
-from utils.modality import SINGLE, Modality
+from utils.modality import Modality
 
 MAX_MAP_PEOPLE = 500
 MAX_MATRIX_PEOPLE = 200
-MAX_COMPARED_PEOPLE = 5000
 MOST_EACH = 8
 """Most templates of one person in a map: the latest ones."""
 MAX_TSNE_POINTS = 1000
@@ -79,26 +78,6 @@ class Similarity:
     modality: Modality
     people: tuple[PersonRef, ...]
     scores: Float32Array
-    total: int
-
-
-@dataclass(frozen=True)
-class Representatives:
-    """What stands for people by face and by voice.
-
-    Attributes:
-        refs: the people by internal number.
-        keys: (n,) their internal numbers, rising.
-        vectors: (n, 512) float32 by modality, of those whom `has` (n,) marks.
-        templates: all templates of them, by modality.
-        total: number of people who match the search.
-    """
-
-    refs: Mapping[int, PersonRef]
-    keys: KeyArray
-    vectors: Mapping[Modality, Float32Array]
-    has: Mapping[Modality, BoolArray]
-    templates: Mapping[Modality, Templates]
     total: int
 
 
@@ -176,28 +155,6 @@ class Overview:
             people=tuple(part.refs[int(keys[i])] for i in order),
             scores=scores[np.ix_(order, order)],
             total=part.total,
-        )
-
-    def represent(
-        self, search: str = "", limit: int = MAX_COMPARED_PEOPLE, most: int = MAX_COMPARED_PEOPLE
-    ) -> Representatives:
-        """Read what stands for each of the first `limit` people who match `search`.
-
-        `limit` is `most` at most.
-
-        Raises InvalidRequestError, StoreUnavailableError.
-        """
-        part = self._read(search, limit, most)
-        keys = np.array(sorted(part.refs), np.int64)
-        vectors = {m: np.zeros((len(keys), EMBEDDING_SIZE), np.float32) for m in SINGLE}
-        has = {m: np.zeros(len(keys), np.bool_) for m in SINGLE}
-        for modality, templates in part.templates.items():
-            owners, theirs = means(templates.vectors, templates.owners)
-            rows = np.searchsorted(keys, owners)
-            vectors[modality][rows] = theirs
-            has[modality][rows] = True
-        return Representatives(
-            part.refs, keys, vectors=vectors, has=has, templates=part.templates, total=part.total
         )
 
     def _tsne(self, vectors: Float32Array, others: Float32Array | None) -> plane.Plane:

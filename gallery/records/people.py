@@ -138,11 +138,6 @@ def list_ids(connection: Connection) -> list[str]:
     return list(connection.scalars(select(people.c.person_id)))
 
 
-def list_keys(connection: Connection) -> list[int]:
-    """List the internal numbers of all people, in no order."""
-    return list(connection.scalars(select(people.c.key)))
-
-
 def change(connection: Connection, key: int, new_values: PersonChanges) -> None:
     """Change a person. Raises InvalidNameError, InvalidRequestError."""
     connection.execute(

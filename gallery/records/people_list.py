@@ -80,8 +80,7 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     """
     query = _Query(**part)
     _check(query)
-    matches = people.c.search.contains(search_key(query.search), autoescape=True)
-    wanted = (matches, *_condition(connection, query))
+    wanted = (_matches(query.search), *_condition(connection, query))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
     rows = connection.execute(_sort(select(people).where(*wanted), connection, query)).all()
     stock = stock_of(connection, [row.key for row in rows])
@@ -91,6 +90,16 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
         offset=query.offset,
         limit=query.limit,
     )
+
+
+def list_keys(connection: Connection, search: str, limit: int | None) -> list[int]:
+    """List the internal numbers of people by id: of at most so many."""
+    matching = select(people.c.key).where(_matches(search))
+    return list(connection.scalars(matching.order_by(people.c.person_id).limit(limit)))
+
+
+def _matches(search: str) -> ColumnElement[bool]:
+    return people.c.search.contains(search_key(search), autoescape=True)
 
 
 def _check(query: _Query) -> None:

@@ -48,6 +48,13 @@ class GrowingIndex:
         """Read the gallery as the index in use does. Raises StoreUnavailableError."""
         return self._index.snapshot()
 
+    def in_memory(self) -> MemoryIndex:
+        """Give the index that holds everybody in memory: that in use, or one for a while."""
+        index = self._index
+        if isinstance(index, MemoryIndex):
+            return index
+        return CodeIndex(self._store, self._encoders)
+
     def near(self, probe: Probe) -> Snapshot:
         """Search as the index in use does. Raises StoreUnavailableError."""
         index = self._index

@@ -180,6 +180,11 @@ def decode(codes: CodeArray) -> Float32Array:
     return codes[:, :-_SCALE_BYTES] * _steps(codes)[:, None]
 
 
+def split_codes(codes: CodeArray) -> tuple[CodeArray, Float32Array]:
+    """Split rows (n, size + 4) into codes (n, size), and what they are multiplied with (n,)."""
+    return codes[:, :-_SCALE_BYTES], _steps(codes)
+
+
 def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
     """Multiply a vector (size,) with every row of codes (n, size + 4) → (n,) float32.
 

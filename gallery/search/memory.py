@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +45,7 @@ _LEAST_ROWS = 256
 _GROWTH = 1.125
 # Rows for each person, before those out of use are thrown away.
 _MOST_ROWS = 1.25
+_LAYOUTS = count()
 
 
 @dataclass(frozen=True)
@@ -189,11 +191,8 @@ class MemoryIndex:
             stale=old_templates,
             people=len(block.keys),
             distinct=distinct.read(connection),
-            layout=self._next_layout(),
+            layout=next(_LAYOUTS),
         )
-
-    def _next_layout(self) -> int:
-        return 0 if self._snapshot is None else self._snapshot.layout + 1
 
     def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
         """Read those who changed since the old snapshot."""
@@ -237,7 +236,7 @@ class MemoryIndex:
             keys=snapshot.keys[used],
             vectors={m: rows[m].view() for m in ALL},
             has={m: snapshot.has[m][used] for m in ALL},
-            layout=snapshot.layout + 1,
+            layout=next(_LAYOUTS),
         )
         self._rows = rows
         return moved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -17,6 +17,7 @@ from gallery.records import (
     clock,
     distinct,
     export,
+    feed,
     feedback,
     forgetting,
     merging,
@@ -30,6 +31,7 @@ from gallery.records import (
     visits,
 )
 from gallery.records.clock import ClockJump
+from gallery.records.feed import PersonRef
 from gallery.records.people import NewPerson, PersonChanges
 from gallery.records.people_list import PeopleQuery
 from gallery.results import PeoplePage, Person
@@ -198,10 +200,21 @@ class PeopleTransactions(Transactions):
         with self.database.read() as connection:
             return people.list_ids(connection)
 
-    def person_keys(self) -> frozenset[int]:
-        """List the internal numbers of all people. Raises StoreUnavailableError."""
+    def people_of(self, keys: Collection[int]) -> dict[int, PersonRef]:
+        """Read those of these people who are still there, by internal number.
+
+        Raises StoreUnavailableError.
+        """
         with self.database.read() as connection:
-            return frozenset(people.list_keys(connection))
+            return feed.read_people(connection, list(keys))
+
+    def keys_fitting(self, search: str, limit: int | None = None) -> list[int]:
+        """List the internal numbers of the people who match `search`, by id.
+
+        Raises InvalidRequestError, StoreUnavailableError.
+        """
+        with self.database.read() as connection:
+            return people_list.list_keys(connection, search, limit)
 
     def thumbnail(self, person_id: str) -> bytes:
         """Read the picture (WebP) of a person.

@@ -39,7 +39,7 @@ CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATIO
 
 def pairs(recognizer: Recognizer, search: str = "") -> list[set[str]]:
     """Ids of the entries that look like one person."""
-    found = recognizer.duplicates.find(search).pairs
+    found = recognizer.duplicates.find(recognizer.suspects.check(), search).pairs
     return [{pair.one.person_id, pair.other.person_id} for pair in found]
 
 
@@ -110,6 +110,8 @@ def test_entries_of_one_person_are_listed_until_they_are_merged(
     both = pairs(gallery)
     assert sorted(map(sorted, both)) == [["ann", "ann2"], ["ann", "ann3"], ["ann2", "ann3"]]
     assert pairs(gallery, "ann2") == []
+    some = gallery.duplicates.find(gallery.suspects.check(), "ann", limit=2)
+    assert (len(some.pairs), some.people, some.total) == (1, 2, 2)
     gallery.store.merge_people("ann", "ann2")
     assert pairs(gallery) == [{"ann", "ann3"}]
 
@@ -162,8 +164,9 @@ def test_nobody_is_distinct_from_themselves_or_from_nobody(gallery: Recognizer) 
 
 
 def test_an_empty_gallery_has_no_duplicates(recognizer: Recognizer) -> None:
-    found = recognizer.duplicates.find()
-    assert (found.pairs, found.people, found.total) == ((), 0, 0)
+    for latest in (None, recognizer.suspects.check()):
+        found = recognizer.duplicates.find(latest)
+        assert (found.pairs, found.people, found.total) == ((), 0, 0)
 
 
 @pytest.fixture

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from gallery.records import feed
 from gallery.results import Kind
-from gallery.store import NewPerson, NewTemplate
-from recognition import suspects
+from gallery.search.choose import MANY, GrowingIndex
+from gallery.store import NewPerson, NewTemplate, Store
+from gallery.vectors import Templates
+from recognition import all_pairs
+from recognition.likeness import compare_entries, least_llr
 from recognition.recognizer import Recognizer
 from recognition.suspects import Look, SuspectSearch
 from tests.support.asking import enroll
-from tests.support.gallery_parts import embedding
+from tests.support.gallery_parts import CALIBRATION, StubEncoders, embedding
 from tests.support.waiting import until
 from utils.errors import StoreUnavailableError
-from utils.modality import SINGLE
+from utils.modality import SINGLE, Modality, PerModality
 
 Clip = Callable[..., Path]
+CALIBRATIONS = PerModality(fused=CALIBRATION, face=CALIBRATION, voice=CALIBRATION)
 
 
 @pytest.fixture
@@ -89,27 +95,7 @@ def test_a_look_begins_a_check_when_the_gallery_has_changed(people: Recognizer) 
     later = search.look().latest
     assert first is not None
     assert later is not None
-    assert later.change > first.change
-
-
-def test_checks_rest_between(people: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check of ten seconds is not made again within a hundred."""
-    search = people.suspects
-    search.check()
-    monkeypatch.setattr(search, "_latest", slow(search))
-    people.store.create_person("new")
-    assert not search.look().is_checking
-    old = slow(search)
-    object.__setattr__(old, "at", old.at - timedelta(seconds=101))
-    monkeypatch.setattr(search, "_latest", old)
-    until(lambda: search.look().latest is not old)
-
-
-def slow(search: SuspectSearch) -> suspects.Suspects:
-    """The last check, as if it had taken ten seconds."""
-    latest = search._latest
-    assert latest is not None
-    return suspects.Suspects(**{**vars(latest), "took_s": 10.0})
+    assert later.total == first.total - 1
 
 
 def test_a_check_that_fails_keeps_the_last_one(
@@ -120,18 +106,102 @@ def test_a_check_that_fails_keeps_the_last_one(
 
     last = people.suspects.check()
     people.store.create_person("new")
-    monkeypatch.setattr(people.overview, "represent", fail)
+    monkeypatch.setattr(all_pairs.AllPairs, "step", fail)
     until(lambda: people.suspects.look() and "not checked for suspects" in caplog.text)
     assert people.suspects.look().latest is last
 
 
-def test_blocks_find_what_all_at_once_finds(
+def what_is_found(search: SuspectSearch) -> tuple[object, ...]:
+    found = search.check()
+    return set(found.alike), set(found.split), found.mixed
+
+
+@pytest.mark.parametrize("many", [MANY, 3], ids=["vectors", "codes"])
+def test_pieces_find_what_every_two_entries_say(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    index = GrowingIndex(people.store, StubEncoders(), many=many)
+    search = SuspectSearch(people.store, index, people.suspects._pairs._encoder_ids, CALIBRATIONS)
+    monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
+    monkeypatch.setattr(all_pairs, "_PIECE", 3)
+    keys, entries = all_pairs.represent(templates_of(people.store))
+    llrs = compare_entries(entries, entries, CALIBRATIONS)
+    alike = np.argwhere(np.triu(llrs >= least_llr(len(keys)), 1))
+    assert what_is_found(search)[0] == {(keys[a], keys[b]) for a, b in alike}
+    assert what_is_found(search) == what_is_found(people.suspects)
+
+
+def templates_of(store: Store) -> list[dict[Modality, Templates]]:
+    ids = {m: f"{m}-1" for m in SINGLE}
+    with store.database.read() as connection:
+        return list(feed.read_templates(connection, store.codec, ids))
+
+
+def test_only_who_changed_is_compared_again(
     people: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = people.suspects.check()
-    monkeypatch.setattr(suspects, "_BLOCK", 2)
-    parts = people.suspects.check()
-    assert (parts.alike, parts.split, parts.mixed) == (whole.alike, whole.split, whole.mixed)
+    search = people.suspects
+    search.check()
+    compared: list[int] = []
+    real = all_pairs.AllPairs._compare
+
+    def watch(self: all_pairs.AllPairs, connection: object, codes: object, some: Any) -> float:
+        compared.extend(some.keys.tolist())
+        return real(self, connection, codes, some)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(all_pairs.AllPairs, "_compare", watch)
+    search.check()
+    assert compared == [], "nothing has changed"
+    store(people, "ann3", 1, 1)
+    assert listed(people, Kind.DUPLICATE) == {"ann", "ann2", "ann3"}
+    (newest,) = compared
+    assert people.store.people_of([newest])[newest].person_id == "ann3"
+    people.store.delete_person("ann")
+    store(people, "dan", 1, None, sample=5)  # both of a face, and of one before
+    search.check()
+    assert people.store.people_of(compared[1:]).keys() == {7}, "dan alone"
+
+
+def test_a_part_says_how_far_it_is(people: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who changed meanwhile comes before those who never were compared."""
+    monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
+    search = people.suspects
+    index = people.suspects._index.in_memory()
+    search._pairs.step(index)
+    part = search._sum_up(rate=0.5)
+    assert (part.people, part.total) == (2, 7)
+    assert part.remaining_s is not None
+    assert part.remaining_s > 0
+    assert list(part.alike) == [(1, 2)], "ann is there twice"
+    store(people, "gus2", 7, 7)
+    search._pairs.step(index)
+    assert search._pairs.count(np.array([8])) == 1
+    assert search.check().remaining_s is None
+    assert listed(people, Kind.DUPLICATE) == {"ann", "ann2", "gus", "gus2"}
+
+
+def test_a_gallery_that_shrinks_is_compared_anew(people: Recognizer) -> None:
+    """Among fewer people a pair needs less, so more than were found may count."""
+    search = people.suspects
+    search.check()
+    bar = search._pairs._bar
+    for name in ("cem", "eve", "fay", "gus", "dan"):
+        people.store.delete_person(name)
+    assert listed(people, Kind.DUPLICATE) == {"ann", "ann2"}
+    assert search._pairs._bar < bar
+
+
+def test_very_many_entries_of_one_person_are_all_listed(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_pairs, "MOST_EACH", 1)
+    for number in range(5):
+        store(people, f"ann{number + 3}", 1, 1)
+    assert len(people.suspects.check().alike) == 6, "each with one of those before"
+    assert len(listed(people, Kind.DUPLICATE)) == 7
+    monkeypatch.setattr(all_pairs, "MOST_PAIRS", 3)
+    store(people, "gus2", 7, 7)
+    assert len(people.suspects.check().alike) == 3
 
 
 def test_an_empty_gallery(recognizer: Recognizer, clip: Clip) -> None:

@@ -15,6 +15,7 @@ from werkzeug.datastructures import FileStorage
 
 from gallery.overview import overview
 from gallery.overview.overview import GalleryMap, Similarity
+from recognition import as_json
 from recognition.as_json import number
 from recognition.duplicates import Duplicate
 from utils import errors
@@ -63,13 +64,12 @@ MATRIX: dict[str, dict[str, object]] = WHICH | {
         "default": overview.MAX_MATRIX_PEOPLE,
     },
 }
-MOST_PEOPLE = overview.MAX_COMPARED_PEOPLE
+MOST_PEOPLE = 100_000_000
 PAIRS: dict[str, dict[str, object]] = {
     "search": WHICH["search"],
     "limit": {
-        "description": f"compare at most this many people, by id, 1 to {MOST_PEOPLE}",
+        "description": "only among this many people, the first by id; without it, among all",
         "type": "integer",
-        "default": MOST_PEOPLE,
     },
 }
 READ_ERRORS = (
@@ -136,15 +136,20 @@ class DuplicatePairs(Resource):
         """List pairs of entries that look like one person.
 
         Face and voice are compared as far as both have them. Pairs that are marked as
-        two people are left out.
+        two people are left out. Everybody is compared in the background, which begins
+        with a request and takes minutes for many people: `check` says how far it is.
         """
         parse.check_query(PAIRS)
         limit = parse.query_int("limit", MOST_PEOPLE, 1, MOST_PEOPLE)
-        duplicates = recognizer().duplicates.find(parse.query_text("search"), limit)
+        search = parse.query_text("search")
+        look = recognizer().suspects.look()
+        most = limit if limit < MOST_PEOPLE else None
+        duplicates = recognizer().duplicates.find(look.latest, search, most)
         return {
             "people": duplicates.people,
             "total": duplicates.total,
             "pairs": [_show_pair(pair) for pair in duplicates.pairs],
+            "check": as_json.look(look),
         }
 
 

@@ -192,6 +192,7 @@ declare namespace Api {
     people: number;
     total: number;
     is_checking: boolean;
+    remaining_s: number | null;
   }
 
   interface People {
@@ -236,6 +237,7 @@ declare namespace Api {
     people: number;
     total: number;
     pairs: DuplicatePair[];
+    check: SuspectCheck;
   }
 
   /** `scores[row][column]`: null on the diagonal of a person with one template. */

@@ -12,6 +12,19 @@ from web.wire.schema.base import (
     text_field,
 )
 
+CHECKED = {
+    "checked_at": "2026-01-31T08:15:00Z",
+    "people": 20,
+    "total": 20,
+    "is_checking": False,
+    "remaining_s": None,
+}
+CHECK = (
+    "how far everybody is compared with everybody: when that last went on (`checked_at`, null ="
+    " not yet), how many `people` of the `total` with templates were, whether it goes on now"
+    " (`is_checking`), and about how many seconds the rest takes (`remaining_s`, null = none"
+    " is left)"
+)
 PLACE = make_model(
     "Place",
     person_id=text_field("whose template it is", "ann@example.com"),
@@ -49,6 +62,7 @@ DUPLICATES = make_model(
     people=int_field("people who were compared", 20),
     total=int_field("people who fit the search", 20),
     pairs=list_field(DUPLICATE, "the likeliest first, 100 at most"),
+    check=raw_field(CHECK, CHECKED),
 )
 SIMILARITY = make_model(
     "Similarity",

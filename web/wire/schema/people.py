@@ -16,6 +16,7 @@ from web.wire.schema.base import (
     raw_field,
     text_field,
 )
+from web.wire.schema.gallery import CHECK, CHECKED
 from web.wire.schema.recognition import (
     COMMON,
     MATCH,
@@ -118,17 +119,7 @@ PEOPLE = make_model(
     total=int_field("how many people fit the search", 42),
     offset=int_field("how many were left out before", 0),
     limit=int_field("how many there are here at most", 50),
-    check=raw_field(
-        "when the kinds duplicate and mixed were last looked for (`checked_at`, null = not yet)"
-        " among how many people of how many, and whether they are being looked for again; null for"
-        " other kinds",
-        {
-            "checked_at": "2026-01-31T08:15:00Z",
-            "people": 500,
-            "total": 500,
-            "is_checking": False,
-        },
-    ),
+    check=raw_field(f"for the kinds duplicate and mixed: {CHECK}; null for others", CHECKED),
 )
 TEMPLATE = make_model(
     "Template",

@@ -5,10 +5,14 @@ import { asApiError } from "../shared/errors.js";
 import { formatPercent } from "../shared/format.js";
 import { LatestTurn } from "../shared/latest-turn.js";
 import { t } from "../shared/texts.js";
+import { CHECK_AGAIN_MS } from "./list.js";
 import { findDuplicates, markDistinct, mergePeople } from "./service.js";
 
 export class DuplicatesView {
   #turns = new LatestTurn();
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /**
    * @param {() => string} getSearch
@@ -21,9 +25,13 @@ export class DuplicatesView {
 
   async refresh() {
     const isLatest = this.#turns.begin();
+    clearTimeout(this.#timer);
     try {
-      const { pairs } = await findDuplicates({ search: this.getSearch() });
-      if (isLatest()) this.#show(pairs);
+      const { pairs, check } = await findDuplicates({ search: this.getSearch() });
+      if (!isLatest()) return;
+      this.#show(pairs);
+      if (check.is_checking)
+        this.#timer = setTimeout(() => this.refresh(), CHECK_AGAIN_MS);
     } catch (error) {
       asApiError(error); // the list above says what is wrong
       if (isLatest()) this.#show([]);

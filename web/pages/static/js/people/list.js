@@ -8,7 +8,8 @@ import { t } from "../shared/texts.js";
 import { createRow } from "./row.js";
 
 const PAGE = 20;
-const CHECK_AGAIN_MS = 2000;
+const LONG_S = 90;
+export const CHECK_AGAIN_MS = 2000;
 
 /** Orders that begin with the latest. */
 const LATEST_FIRST = new Set(["created_at", "last_seen_at"]);
@@ -116,11 +117,19 @@ export class PeopleList {
 }
 
 /** @param {Api.SuspectCheck} check */
-function describeCheck({ checked_at, people, total, is_checking }) {
+function describeCheck({ checked_at, people, total, is_checking, remaining_s }) {
   const at = formatMoment(checked_at, "–");
   const sentences = checked_at ? [t("people.checked", { at, n: people, total })] : [];
   if (is_checking) sentences.push(t("people.checking"));
+  if (remaining_s) sentences.push(describeRest(remaining_s));
   return sentences.join(" ");
+}
+
+/** @param {number} remaining_s */
+function describeRest(remaining_s) {
+  return remaining_s < LONG_S
+    ? t("people.rest_s", { n: Math.ceil(remaining_s) })
+    : t("people.rest_min", { n: Math.ceil(remaining_s / 60) });
 }
 
 /**
