@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,13 @@ def test_search_map_and_matrix(
         requests.post(f"{service.url}/v1/people", json={"person_id": f"x{number:02d}"}, timeout=60)
     page.goto(f"{service.url}/people")
     expect(page.locator("#rows tr")).to_have_count(20)
+    page.check("#select-page")
+    with page.expect_download() as exported:
+        page.click("#export-many")
+    assert len(json.loads(exported.value.path().read_text(encoding="utf-8"))) == 20
+    # Whoever is exported stays selected, to be deleted next
+    expect(page.locator("#selected")).to_have_text(EN["people.selected"].format(n=20))
+    page.click("#unselect")
     page.click("#next")
     expect(page.locator("#rows tr")).to_have_count(8)
     page.fill("#search", "lee")

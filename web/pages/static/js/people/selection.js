@@ -107,11 +107,16 @@ export class Selection {
   }
 
   async #export() {
+    const chosen = [...this.#chosen.values()];
     /** @type {unknown[]} */
     const exported = [];
-    await this.#doToEach([...this.#chosen.values()], async (person) => {
+    await this.#doToEach(chosen, async (person) => {
       exported.push(await service.exportPerson(person));
     });
+    // They are still there, and may be deleted next
+    for (const person of chosen) this.#chosen.set(person.person_id, person);
+    this.#show();
+    if (!exported.length) return;
     const blob = new Blob([JSON.stringify(exported)], { type: "application/json" });
     const href = URL.createObjectURL(blob);
     create("a", { href, download: "duet-people.json" }).click();
@@ -127,7 +132,8 @@ export class Selection {
     /** @type {string[]} */
     const reasons = [];
     await withButtonsDisabled("#selection button", async () => {
-      for (const person of people) {
+      for (const [n, person] of people.entries()) {
+        byId("acted").textContent = t("people.acting", { n, of: people.length });
         try {
           await action(person);
           this.#chosen.delete(person.person_id);
