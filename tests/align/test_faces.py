@@ -333,23 +333,30 @@ def test_a_turned_picture_is_looked_at_upright(detector: FaceDetector, turns: in
 
 
 class Fooled(FirstLook):
-    """Takes something for a face in every third frame."""
+    """Takes something for a face, with this score, in every so many frames."""
+
+    def __init__(self, detector: FaceDetector, score: float, every: int) -> None:
+        super().__init__(detector)
+        self._score = score
+        self._every = every
 
     def finish(self) -> list[list[FaceDetection]]:
         """Find the faces, and what is none."""
         detections = super().finish()
         points = np.array([[40, 50], [70, 50], [55, 70], [42, 85], [68, 85]], np.float32)
-        phantom = FaceDetection(np.array([30, 30, 80, 100], np.float32), points, 0.98)
-        for faces in detections[::3]:
+        phantom = FaceDetection(np.array([30, 30, 80, 100], np.float32), points, self._score)
+        for faces in detections[:: self._every]:
             faces.append(phantom)
         return detections
 
 
-def test_a_face_that_is_seen_now_and_then_does_not_hide_a_turned_one(
-    detector: FaceDetector,
+@pytest.mark.parametrize(("score", "every"), [(0.98, 3), (0.94, 1)])
+def test_a_doubtful_face_does_not_hide_a_turned_one(
+    detector: FaceDetector, score: float, every: int
 ) -> None:
+    """It is seen now and then, or is less sure than faces are."""
     turned = np.ascontiguousarray(np.rot90(scene(2, (480, 360), 260), 1))
-    fooled = Fooled(detector)
+    fooled = Fooled(detector, score, every)
     for _ in range(6):
         fooled.add(turned)
     found_in = find_faces(detector, frames_of(*[turned] * 6), fooled)
