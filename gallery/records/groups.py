@@ -153,11 +153,13 @@ def take_out_by_key(connection: Connection, key: int, person_key: int) -> bool:
     return bool(removed)
 
 
-def ids_of(connection: Connection, group_id: str) -> list[str]:
-    """List the ids of the people in a group, sorted. Raises GroupNotFoundError."""
+def names_of(connection: Connection, group_id: str) -> dict[str, str]:
+    """Names of the people in a group by their ids, sorted. Raises GroupNotFoundError."""
     key = key_of(connection, group_id)
-    query = select(people.c.person_id).join(members, members.c.person_key == people.c.key)
-    return sorted(connection.scalars(query.where(members.c.group_key == key)))
+    query = select(people.c.person_id, people.c.name)
+    query = query.join(members, members.c.person_key == people.c.key)
+    rows = connection.execute(query.where(members.c.group_key == key))
+    return dict(sorted((row.person_id, row.name) for row in rows))
 
 
 def keys_of(connection: Connection, group_id: str) -> list[int]:

@@ -31,10 +31,10 @@ class GroupTransactions(PeopleTransactions):
             groups.remove(connection, group_id)
         self.note_deletions()
 
-    def list_group(self, group_id: str) -> list[str]:
-        """List the ids of the people in a group, sorted."""
+    def list_group(self, group_id: str) -> dict[str, str]:
+        """List the people in a group: names by ids, sorted."""
         with self.database.read() as connection:
-            return groups.ids_of(connection, group_id)
+            return groups.names_of(connection, group_id)
 
     def add_to_group(self, group_id: str, person_id: str) -> bool:
         """Put a person into a group, whose retention may shorten theirs.

@@ -167,7 +167,7 @@ def test_groups_and_their_events(
     expect(page.locator("#members-problem")).to_have_text(EN["error.person_not_found"])
     page.fill("#member", "Ann Lee")
     page.press("#member", "Enter")
-    expect(page.locator("#people tbody tr")).to_contain_text("ann")
+    expect(page.locator("#people tbody tr")).to_contain_text("Ann Lee (ann)")
     look(page, pictures, "groups-members", schemes=("light",))
     page.click("#members-close")
     ask(service, cast.again)

@@ -59,10 +59,11 @@ class OneGroup(Resource):
     @ns.response(200, "the group and who is in it", GROUP_OF_PEOPLE)
     @document_errors(ns, GroupNotFoundError, *READ_ERRORS)
     def get(self, group_id: str) -> dict[str, Any]:
-        """Show a group and the ids of the people in it."""
+        """Show a group and the people in it."""
         parse.check_query()
         group = store().get_group(group_id)
-        return {**group_body(group), "members": store().list_group(group_id)}
+        people = store().list_group(group_id)
+        return {**group_body(group), "members": list(people), "names": list(people.values())}
 
     @ns.doc(id="delete_group")
     @ns.response(204, "deleted; the people in it stay")

@@ -122,6 +122,7 @@ declare namespace Api {
 
   interface GroupOfPeople extends Group {
     members: string[];
+    names: string[];
   }
 
   interface Sighting {

@@ -35,6 +35,12 @@ GROUP_OF_PEOPLE = make_model(
         example=["ann@example.com"],
         required=True,
     ),
+    names=fields.List(
+        fields.String,
+        description="their names, in the same order",
+        example=["Ann"],
+        required=True,
+    ),
 )
 NEW_GROUP = make_model(
     "NewGroup",

@@ -6,10 +6,24 @@ import { addMember, readGroup, removeMember } from "./groups.js";
 import { PersonField } from "./person-field.js";
 import { createButton, showTable } from "./table.js";
 
+/** @typedef {{ id: string, name: string }} Member */
+
+/** @param {Member} member */
+const describeMember = ({ id, name }) => (id === name ? id : `${name} (${id})`);
+
 export class MembersDialog {
   #dialog = byId("members", HTMLDialogElement);
   #person = new PersonField("member", "member-options");
   #groupId = "";
+
+  /** @type {import("./table.js").Column<Member>[]} */
+  #columns = [
+    { label: t("groups.person"), show: describeMember },
+    {
+      label: t("list.act"),
+      show: ({ id }) => createButton(t("groups.take_out"), () => this.#remove(id)),
+    },
+  ];
 
   /** @param {() => void} onChange */
   constructor(onChange) {
@@ -36,16 +50,9 @@ export class MembersDialog {
     byId("members-problem").hidden = true;
     try {
       await action();
-      const { members } = await readGroup(this.#groupId);
-      const columns = [
-        { label: t("groups.person"), show: (/** @type {string} */ id) => id },
-        {
-          label: t("list.act"),
-          show: (/** @type {string} */ id) =>
-            createButton(t("groups.take_out"), () => this.#remove(id)),
-        },
-      ];
-      showTable(byId("people"), columns, members, t("groups.nobody"));
+      const { members, names } = await readGroup(this.#groupId);
+      const people = members.map((id, i) => ({ id, name: names[i] ?? id }));
+      showTable(byId("people"), this.#columns, people, t("groups.nobody"));
     } catch (error) {
       showError("members-problem", error);
     }
