@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.errors import OutputError
 
+DEVICES = Path("/dev")
 KEY_BYTES = 32
 """Length of an encryption key."""
 _LONGEST_KEY_FILE = 100  # a key is 44 characters of base64 and a line break
@@ -37,10 +38,11 @@ def whole_files(*files: Path) -> Iterator[tuple[Path, ...]]:
 
     A reader that finds the last file finds the others as well. The paths are as in
     `whole_file`. Raises OutputError where a file is an encryption key: what is encrypted
-    with it could never be read again.
+    with it could never be read again. Raises it for a device, too, which would be gone.
     """
     for file in files:
         _refuse_key(file)
+        _refuse_device(file)
     partials = tuple(_partial_path(file) for file in files)
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +55,16 @@ def whole_files(*files: Path) -> Iterator[tuple[Path, ...]]:
     finally:
         for partial in partials:
             partial.unlink(missing_ok=True)
+
+
+def _refuse_device(file: Path) -> None:
+    """Raise OutputError for a place that is no file, such as /dev/null, or a pipe."""
+    is_device = file.absolute().parent == DEVICES or (file.exists() and not file.is_file())
+    if is_device:
+        raise OutputError(
+            f"What is written replaces a file, and nothing else. Received: {file}",
+            "Name a file.",
+        )
 
 
 def _refuse_key(file: Path) -> None:

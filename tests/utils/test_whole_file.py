@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +94,17 @@ def test_what_is_no_key_is_replaced(tmp_path: Path, text: bytes) -> None:
     with whole_file(file) as draft:
         draft.write_text("{}")
     assert file.read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["pipe", "folder", "/dev/duet-test"])
+def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    place = tmp_path / name
+    there = place.exists() and place.stat()
+    with (
+        pytest.raises(OutputError, match="replaces a file, and nothing else"),
+        whole_file(place) as draft,
+    ):
+        draft.write_text("x")
+    assert (place.exists() and place.stat()) == there
